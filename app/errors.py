@@ -1,0 +1,89 @@
+"""Everything that Sluice raises on purpose, as one tree.
+
+    SluiceError                    carries a sentence and the facts behind it
+    ├── QueryError                 the request's text cannot be understood
+    ├── SelectionError             understood, but this dataset cannot satisfy it
+    ├── LimitError                 it would cost more than a limit allows
+    ├── NotAcceptable              no encoder offers what the client accepts
+    ├── UnknownDataset             no dataset of that name in the catalog
+    ├── CatalogError               the catalog file is wrong: names the entry and the field
+    ├── NotLoaded                  a lazy variable was touched without awaiting it
+    └── StoreError                 the store did not do its part
+        ├── StoreRefused           credentials or permissions (also a PermissionError)
+        ├── StoreMissing           bucket, root or store is not there (also a FileNotFoundError)
+        ├── StoreTimeout           no answer in time (also a TimeoutError)
+        ├── MetadataError          metadata documents absent or broken (also a ValueError)
+        └── CorruptChunk           a chunk does not decode to its declared shape
+
+Nothing here knows HTTP; `app.api.problems` owns the one table from these classes to statuses.
+A missing *key* is never an error: sources answer ``None`` for it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class SluiceError(Exception):
+    """One sentence for people (`detail`) and plain values for programs (`facts`)."""
+
+    def __init__(self, detail: str, **facts: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.facts = facts
+
+    def __str__(self) -> str:
+        # KeyError and OSError, which some subclasses also are, would quote or number the text.
+        return self.detail
+
+
+class QueryError(SluiceError):
+    """The request cannot be parsed: the text itself is wrong, whatever the dataset holds."""
+
+
+class SelectionError(SluiceError):
+    """The request was parsed, but this dataset has nothing that satisfies it."""
+
+
+class LimitError(SluiceError):
+    """The request would touch or return more than a limit allows; nothing was read."""
+
+
+class NotAcceptable(SluiceError):
+    """None of the known formats is one that the client accepts."""
+
+
+class UnknownDataset(SluiceError):
+    """The catalog has no dataset of this name."""
+
+
+class CatalogError(SluiceError):
+    """The catalog cannot be used; the sentence names the entry and the field."""
+
+
+class NotLoaded(SluiceError, RuntimeError):
+    """A lazy variable was read synchronously; the sentence says what to await instead."""
+
+
+class StoreError(SluiceError):
+    """The store failed, for a reason that is not the client's."""
+
+
+class StoreRefused(StoreError, PermissionError):
+    """The store refused the credentials or the permission."""
+
+
+class StoreMissing(StoreError, FileNotFoundError):
+    """The bucket, the root or the Zarr store itself is not there."""
+
+
+class StoreTimeout(StoreError, TimeoutError):
+    """The store did not answer in time."""
+
+
+class MetadataError(StoreError, ValueError):
+    """The store's metadata documents are absent, unreadable or contradict each other."""
+
+
+class CorruptChunk(StoreError):
+    """A stored chunk does not decode to the shape that its metadata declares."""

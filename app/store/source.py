@@ -1,0 +1,38 @@
+"""What every store looks like from above: a few named coroutines from key to bytes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Protocol
+
+
+class ByteSource(Protocol):
+    """Keys under one root, read asynchronously; calls may run concurrently.
+
+    ``None`` means "no such key in a store that is there" and nothing else. A read that was refused,
+    failed or timed out raises a `StoreError`, and so does one whose bucket or root is gone.
+    The source owns the gate that bounds how many requests run at once.
+    """
+
+    async def get(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
+        """Bytes ``start`` to ``end`` (exclusive) of `key`, clipped to its size.
+
+        A negative `start` (without `end`) is a suffix: the last ``-start`` bytes.
+        """
+        ...
+
+    async def getitems(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Whole values of those `keys` that exist, read concurrently; missing keys are omitted."""
+        ...
+
+    async def exists(self, key: str) -> bool:
+        """Whether `key` names a value (not merely a prefix of others)."""
+        ...
+
+    def list(self, prefix: str = "") -> AsyncIterator[str]:
+        """All keys below `prefix`, recursively, relative to the root."""
+        ...
+
+    async def list_dir(self, prefix: str = "") -> list[str]:
+        """Names one level below `prefix`, of values and of deeper prefixes alike, sorted."""
+        ...
