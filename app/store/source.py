@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import AsyncIterator, Iterable
 from typing import Protocol
 
@@ -33,6 +34,6 @@ class ByteSource(Protocol):
         """All keys below `prefix`, recursively, relative to the root."""
         ...
 
-    async def list_dir(self, prefix: str = "") -> list[str]:
+    async def list_dir(self, prefix: str = "") -> builtins.list[str]:
         """Names one level below `prefix`, of values and of deeper prefixes alike, sorted."""
         ...
