@@ -1,0 +1,30 @@
+"""Any plain or numpy value as JSON bytes, for the small answers that are not selections."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from app.labels import format_label, format_labels
+
+
+def json_bytes(value: Any) -> bytes:
+    """`value` as valid JSON, whatever is in it: what JSON cannot say becomes null or text."""
+    # The standard library here: it takes integers of any size and lone surrogates, and these
+    # bodies, which can echo a client's text, are small.
+    return json.dumps(_plain(value), allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_plain(item) for item in value]
+        case np.ndarray():
+            return format_labels(value)
+        case _:
+            return format_label(value)

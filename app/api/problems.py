@@ -1,0 +1,160 @@
+"""Errors -> RFC 9457 problem documents: the one table from exception classes to statuses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from app.api.bodies import json_bytes
+from app.errors import (
+    CatalogError,
+    CorruptChunk,
+    LimitError,
+    MetadataError,
+    NotAcceptable,
+    QueryError,
+    SelectionError,
+    SluiceError,
+    StoreError,
+    StoreMissing,
+    StoreRefused,
+    StoreTimeout,
+    UnknownDataset,
+)
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemKind:
+    """One row of the table: what clients are told about one class of errors.
+
+    `sentence` replaces the error's own text where that could name keys, buckets or paths.
+    """
+
+    status: int
+    name: str
+    title: str
+    sentence: str | None = None
+
+
+# An error takes the row of the nearest class in its MRO, so a new subclass needs no row.
+PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
+    {
+        QueryError: ProblemKind(400, "bad-query", "The request cannot be parsed"),
+        UnknownDataset: ProblemKind(404, "unknown-dataset", "There is no such dataset"),
+        NotAcceptable: ProblemKind(406, "not-acceptable", "No acceptable format"),
+        LimitError: ProblemKind(413, "over-limit", "The selection is too large"),
+        SelectionError: ProblemKind(422, "no-selection", "The selection cannot be satisfied"),
+        StoreError: ProblemKind(
+            502, "store-failed", "The store failed", "The dataset's store could not be read."
+        ),
+        StoreRefused: ProblemKind(
+            502, "store-refused", "The store refused", "The dataset's store refused to be read."
+        ),
+        StoreMissing: ProblemKind(
+            502, "store-missing", "The store is missing", "The dataset's store is not there."
+        ),
+        MetadataError: ProblemKind(
+            502,
+            "store-metadata",
+            "The store's metadata is broken",
+            "The metadata of the dataset's store is absent or broken.",
+        ),
+        CorruptChunk: ProblemKind(
+            502,
+            "store-corrupt",
+            "The store's data is broken",
+            "A part of the dataset's store does not decode.",
+        ),
+        StoreTimeout: ProblemKind(
+            504,
+            "store-timeout",
+            "The store timed out",
+            "The dataset's store did not answer.",
+        ),
+        CatalogError: ProblemKind(
+            500,
+            "misconfigured",
+            "The dataset is misconfigured",
+            "Its catalog entry cannot be used.",
+        ),
+        Exception: ProblemKind(
+            500, "unexpected", "Unexpected error", "The server failed; its log says how."
+        ),
+    }
+)
+
+
+def kind_of(error: BaseException) -> ProblemKind:
+    """The row of `error`: that of its own class or of the nearest one above it."""
+    return next(PROBLEMS[cls] for cls in type(error).__mro__ if cls in PROBLEMS)
+
+
+def problem(
+    status: int,
+    name: str,
+    title: str,
+    detail: str,
+    facts: Mapping[str, Any],
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An RFC 9457 document as a response that no cache keeps; the members win over `facts`."""
+    members = {"type": f"urn:sluice:problem:{name}", "title": title, "status": status}
+    content = json_bytes({**facts, **members, "detail": detail})
+    # RFC 9457 wants `application/problem+json` bare; Starlette adds a charset to text/* only.
+    sent = {**(headers or {}), "Cache-Control": "no-store"}
+    return Response(content, status, sent, media_type=MEDIA_TYPE)
+
+
+async def answer_sluice_error(request: Request, error: Exception) -> Response:
+    """The problem document of one of our own errors; what clients must not see goes to the log."""
+    assert isinstance(error, SluiceError)
+    kind = kind_of(error)
+    if kind.sentence is None:
+        return problem(kind.status, kind.name, kind.title, error.detail, error.facts)
+    dataset = request.path_params.get("dataset_id")
+    log.warning("dataset %r: %s: %s", dataset, type(error).__name__, error.detail)
+    return problem(kind.status, kind.name, kind.title, kind.sentence, {"dataset": dataset})
+
+
+async def answer_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own 404 and 405 in the form of all other problems."""
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    name = phrase.lower().replace(" ", "-")
+    facts = {"method": request.method, "path": request.url.path}
+    return problem(error.status_code, name, phrase, str(error.detail), facts, error.headers)
+
+
+async def answer_validation_error(request: Request, error: Exception) -> Response:
+    """FastAPI's validation errors, which are about the request's text: 400 rather than its 422."""
+    assert isinstance(error, RequestValidationError)
+    wrong = [{"where": list(e["loc"]), "what": e["msg"]} for e in error.errors()]
+    kind = PROBLEMS[QueryError]
+    detail = "The request's parameters have the wrong form."
+    return problem(kind.status, kind.name, kind.title, detail, {"errors": wrong})
+
+
+async def answer_unexpected(request: Request, error: Exception) -> Response:
+    """A 500 without the error's text; Starlette raises it again, for the server's log."""
+    kind = PROBLEMS[Exception]
+    return problem(kind.status, kind.name, kind.title, kind.sentence or "", {})
+
+
+def install_problems(app: FastAPI) -> None:
+    """Make every error that leaves a route, and every path without one, a problem document."""
+    app.add_exception_handler(SluiceError, answer_sluice_error)
+    app.add_exception_handler(HTTPException, answer_http_exception)
+    app.add_exception_handler(RequestValidationError, answer_validation_error)
+    app.add_exception_handler(Exception, answer_unexpected)

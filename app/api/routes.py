@@ -1,0 +1,97 @@
+"""The routes: plain functions, and the one path that every selection takes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+import xarray as xr
+from fastapi import FastAPI, Request, Response
+
+from app.api.bodies import json_bytes
+from app.api.openapi import DESCRIBE, HEALTH, LISTING, SELECT_BY_LABEL, SELECT_BY_POSITION
+from app.api.state import Service, service
+from app.catalog import DatasetEntry
+from app.datasets import describe, plan_isel
+from app.encoders import ENCODERS, Encoder, negotiate
+from app.query import parse, resolve
+
+
+def add_routes(app: FastAPI) -> None:
+    """Register every route with what the OpenAPI document says of it."""
+    app.get("/datasets", **LISTING)(list_datasets)
+    app.get("/datasets/{dataset_id}", **DESCRIBE)(describe_dataset)
+    app.get("/datasets/{dataset_id}/sel", **SELECT_BY_LABEL)(select_by_label)
+    app.get("/datasets/{dataset_id}/isel", **SELECT_BY_POSITION)(select_by_position)
+    app.get("/healthz", **HEALTH)(healthz)
+
+
+async def healthz() -> Response:
+    """Whether the process answers; touches no store."""
+    return _json({"status": "ok"})
+
+
+async def list_datasets(request: Request) -> Response:
+    """The ids and titles of all datasets; opens none."""
+    entries = service(request).catalog.entries.values()
+    return _json({"datasets": [{"id": entry.id, "title": entry.title} for entry in entries]})
+
+
+async def describe_dataset(request: Request, dataset_id: str) -> Response:
+    """What one dataset holds: its dimensions, coordinates and variables with their attributes."""
+    opened = await service(request).opened.get(dataset_id)
+    body = {"id": dataset_id, "title": opened.entry.title, **describe(opened.dataset)}
+    return _json(body, _cache_headers(opened.entry))
+
+
+async def select_by_label(request: Request, dataset_id: str) -> Response:
+    """A part of the dataset, chosen by coordinate labels."""
+    return await _select(request, dataset_id, "label")
+
+
+async def select_by_position(request: Request, dataset_id: str) -> Response:
+    """A part of the dataset, chosen by positions along its dimensions."""
+    return await _select(request, dataset_id, "position")
+
+
+async def _select(request: Request, dataset_id: str, by: Literal["label", "position"]) -> Response:
+    """The one path: understand, refuse early, plan, refuse what costs too much, read, encode."""
+    serving = service(request)
+    opened = await serving.opened.get(dataset_id)
+    query = parse(
+        request.query_params.multi_items(),
+        dims=opened.dims,
+        coords=opened.coords,
+        by=by,
+        formats=ENCODERS,
+        variables=opened.variables,
+    )
+    encoder = negotiate(query.format, request.headers.get("accept"))
+    positions = resolve(query, opened.axes, opened.dims)
+    plan = plan_isel(opened.dataset, positions, keep=query.variables)
+    serving.limits.check(plan)
+    result = await plan.read()
+    content = await _encode(encoder, result, serving)
+    return Response(content, media_type=encoder.media_type, headers=_headers(opened.entry, encoder))
+
+
+async def _encode(encoder: Encoder, result: xr.Dataset, serving: Service) -> bytes:
+    # A hop to a thread costs more than encoding a few values does; a long series stalls the loop.
+    if result.nbytes <= serving.inline_encode_bytes:
+        return encoder.encode(result)
+    return await asyncio.to_thread(encoder.encode, result)
+
+
+def _headers(entry: DatasetEntry, encoder: Encoder) -> dict[str, str]:
+    headers = {"Vary": "Accept", **_cache_headers(entry)}
+    if encoder.name != "json":
+        headers["Content-Disposition"] = f'attachment; filename="{entry.id}{encoder.suffix}"'
+    return headers
+
+
+def _cache_headers(entry: DatasetEntry) -> dict[str, str]:
+    return {"Cache-Control": entry.cache_control} if entry.cache_control else {}
+
+
+def _json(body: object, headers: dict[str, str] | None = None) -> Response:
+    return Response(json_bytes(body), media_type="application/json", headers=headers)

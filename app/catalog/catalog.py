@@ -1,0 +1,136 @@
+"""Which datasets there are: the YAML catalog as frozen entries, validated before anything opens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
+from pydantic_core import ErrorDetails
+
+from app.catalog.document import read_document
+from app.errors import CatalogError, UnknownDataset
+
+DATASET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+class DatasetEntry(BaseModel):
+    """One dataset of the catalog: where its store is and how to open it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    url: str = Field(min_length=1)
+    # Not in the repr: it holds secrets, and reprs end up in logs.
+    storage_options: Mapping[str, Any] = Field(default_factory=dict, repr=False)
+    engine: Literal["s3fs", "obstore"] = "s3fs"
+    group: str | None = None
+    zarr_format: Literal[2, 3] | None = None
+    consolidated: StrictBool | None = None
+    drop_variables: tuple[str, ...] = ()
+    title: str | None = None
+    cache_control: str | None = Field(default=None, pattern=r"^[\x20-\x7e]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The entries by id, in the order of the file."""
+
+    entries: Mapping[str, DatasetEntry]
+
+    def entry(self, dataset_id: str) -> DatasetEntry:
+        """The entry of this id; raises UnknownDataset when there is none."""
+        try:
+            return self.entries[dataset_id]
+        except KeyError:
+            sentence = "The catalog has no dataset of this name; GET /datasets lists them."
+            raise UnknownDataset(sentence, dataset=dataset_id) from None
+
+
+def load_catalog(path: Path) -> Catalog:
+    """The catalog in the YAML file `path`; opens no store.
+
+    Raises CatalogError with one sentence that names the file, the entry and the field.
+    """
+    document = read_document(path)
+    datasets = _datasets(path, document)
+    entries = {name: _entry(path, name, fields) for name, fields in datasets.items()}
+    return Catalog(MappingProxyType(entries))
+
+
+def _datasets(path: Path, document: Any) -> Mapping[Any, Any]:
+    if not isinstance(document, Mapping):
+        found = "empty" if document is None else f"a {type(document).__name__}"
+        raise CatalogError(f"{path}: expected a mapping with the key 'datasets', found it {found}")
+    for key in document:
+        if key != "datasets":
+            raise CatalogError(
+                f"{path}: unknown key {key!r}{_suggest(key, ['datasets'])}", field=key
+            )
+    datasets = document.get("datasets")
+    if not isinstance(datasets, Mapping) or not datasets:
+        raise CatalogError(f"{path}: 'datasets' must be a mapping with at least one dataset in it")
+    return datasets
+
+
+def _entry(path: Path, name: Any, fields: Any) -> DatasetEntry:
+    where = f"{path}: dataset {name!r}"
+    if not isinstance(name, str) or not DATASET_ID.fullmatch(name):
+        rule = (
+            "an id is a string of at most 128 letters, digits, '.', '_' and '-', not led by a sign"
+        )
+        raise CatalogError(f"{where}: {rule}", entry=name)
+    if not isinstance(fields, Mapping):
+        raise CatalogError(f"{where}: must be a mapping with at least 'url'", entry=name)
+    if "id" in fields:
+        raise CatalogError(f"{where}: id: the key of the mapping is the id", entry=name, field="id")
+    try:
+        entry = DatasetEntry.model_validate({**fields, "id": name})
+    except ValidationError as error:
+        # The first is enough to act on. Its input is left out: it could be a secret.
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise CatalogError(
+            f"{where}: {field}: {_sentence(first)}", entry=name, field=field
+        ) from None
+    return _anchored(entry, path.parent)
+
+
+def _sentence(error: ErrorDetails) -> str:
+    match error["type"]:
+        case "extra_forbidden":
+            known = [name for name in DatasetEntry.model_fields if name != "id"]
+            return f"unknown field{_suggest(error['loc'][0], known)}"
+        case "missing":
+            return "this field is required"
+        case _:
+            return error["msg"][:1].lower() + error["msg"][1:]
+
+
+def _suggest(given: Any, known: Iterable[str]) -> str:
+    names = list(known)
+    close = get_close_matches(str(given), names, 1)
+    return f" (did you mean {close[0]!r}?)" if close else f" (known: {', '.join(names)})"
+
+
+def _anchored(entry: DatasetEntry, folder: Path) -> DatasetEntry:
+    """The entry with its relative local paths taken from the catalog's own folder."""
+    options = dict(entry.storage_options)
+    if isinstance(options.get("fo"), str):
+        options["fo"] = _anchored_path(options["fo"], folder)
+    changes = {
+        "url": _anchored_path(entry.url, folder),
+        "storage_options": MappingProxyType(options),
+    }
+    return entry.model_copy(update=changes)
+
+
+def _anchored_path(url: str, folder: Path) -> str:
+    if "://" in url or "::" in url:
+        return url
+    return str((folder / Path(url).expanduser()).absolute())

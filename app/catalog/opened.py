@@ -1,0 +1,93 @@
+"""The datasets that are open now: least recently used out first, each opened once however many ask."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import xarray as xr
+
+from app.catalog.catalog import Catalog, DatasetEntry
+from app.query import Axis
+from app.store.single_flight import SingleFlight
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One opened dataset with what every request needs of it, prepared once."""
+
+    entry: DatasetEntry
+    dataset: xr.Dataset
+    axes: Mapping[str, Axis]
+    dims: Mapping[str, int]
+    coords: Mapping[str, tuple[str, ...]]
+    variables: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    error: Exception
+    until: float
+
+
+class OpenedDatasets:
+    """Opens datasets on first use and keeps the `capacity` most recently used ones.
+
+    An evicted dataset stays usable for whoever holds it: stores belong to the filesystems, which
+    live until shutdown. A failed open is answered with the same error for `failed_open_seconds`,
+    so that a broken store is not asked again by every request, and then tried anew.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        opener: Callable[[DatasetEntry], Coroutine[Any, Any, Opened]],
+        *,
+        capacity: int,
+        failed_open_seconds: float,
+    ) -> None:
+        self._catalog = catalog
+        self._opener = opener
+        self._capacity = capacity
+        self._failed_open_seconds = failed_open_seconds
+        self._opened: OrderedDict[str, Opened] = OrderedDict()
+        self._failures: dict[str, _Failure] = {}
+        self._flight: SingleFlight[str, Opened] = SingleFlight()
+
+    async def get(self, dataset_id: str) -> Opened:
+        """The opened dataset of this id.
+
+        Raises UnknownDataset for an id that the catalog lacks, and whatever its open raised.
+        """
+        opened = self._opened.get(dataset_id)
+        if opened is not None:
+            self._opened.move_to_end(dataset_id)
+            return opened
+        entry = self._catalog.entry(dataset_id)
+        self._raise_remembered(dataset_id)
+        return await self._flight.do(dataset_id, lambda: self._open(entry))
+
+    def _raise_remembered(self, dataset_id: str) -> None:
+        failure = self._failures.get(dataset_id)
+        if failure is None:
+            return
+        if time.monotonic() >= failure.until:
+            del self._failures[dataset_id]
+            return
+        # Without this, each raise would add its frames to the one traceback that we keep.
+        raise failure.error.with_traceback(None)
+
+    async def _open(self, entry: DatasetEntry) -> Opened:
+        try:
+            opened = await self._opener(entry)
+        except Exception as error:
+            until = time.monotonic() + self._failed_open_seconds
+            self._failures[entry.id] = _Failure(error, until)
+            raise
+        self._opened[entry.id] = opened
+        while len(self._opened) > self._capacity:
+            self._opened.popitem(last=False)
+        return opened

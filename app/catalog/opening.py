@@ -1,0 +1,60 @@
+"""One catalog entry -> one opened dataset, with its axes prepared."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import xarray as xr
+
+from app.catalog.catalog import DatasetEntry
+from app.catalog.opened import Opened
+from app.datasets import AsyncZarrBackendEntrypoint
+from app.query import Axis
+from app.store import Filesystems
+
+
+async def open_entry(
+    entry: DatasetEntry,
+    filesystems: Filesystems,
+    *,
+    store_concurrency: int,
+    inline_decode_bytes: int,
+) -> Opened:
+    """Open the store of `entry` and prepare an axis for each of its index coordinates.
+
+    Raises StoreError when the store cannot be opened, CatalogError when the options do not fit it.
+    """
+    source = await filesystems.source(
+        entry.url,
+        storage_options=entry.storage_options,
+        engine=entry.engine,
+        concurrency=store_concurrency,
+    )
+    dataset = await AsyncZarrBackendEntrypoint().open_dataset(
+        source,
+        group=entry.group,
+        zarr_format=entry.zarr_format,
+        consolidated=entry.consolidated,
+        drop_variables=entry.drop_variables,
+        inline_decode_bytes=inline_decode_bytes,
+    )
+    return Opened(
+        entry=entry,
+        dataset=dataset,
+        axes=MappingProxyType(prepare_axes(dataset)),
+        dims=MappingProxyType({str(name): size for name, size in dataset.sizes.items()}),
+        coords=MappingProxyType(
+            {str(name): tuple(map(str, coord.dims)) for name, coord in dataset.coords.items()}
+        ),
+        variables=tuple(map(str, dataset.data_vars)),
+    )
+
+
+def prepare_axes(dataset: xr.Dataset) -> dict[str, Axis]:
+    """An `Axis` for every one-dimensional index coordinate, by name."""
+    indexed = {str(name): dataset.variables[name] for name in dataset.xindexes}
+    return {
+        name: Axis.of(name, variable.values, variable.attrs)
+        for name, variable in indexed.items()
+        if variable.dims == (name,)
+    }

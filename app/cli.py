@@ -1,0 +1,87 @@
+"""The ``sluice`` command: reads its arguments, refuses what is wrong in one line, starts the server."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from app.errors import CatalogError
+from app.settings import PREFIX, Settings, misspelt_variables
+
+WRONG_USAGE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command of `argv` (the process's own without it); its exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        settings = _settings(arguments)
+        _check_catalog(settings.catalog)
+    except (ValidationError, CatalogError) as error:
+        _say(_one_line(error))
+        return WRONG_USAGE
+    for name, likely in misspelt_variables(os.environ).items():
+        _say(f"{name} sets nothing" + (f"; did you mean {likely}?" if likely else ""))
+    _serve(settings, arguments.workers)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("sluice", description="Slices of Zarr stores over HTTP.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="serve the datasets of a catalog")
+    serve.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
+    serve.add_argument("--host", help="address to listen on")
+    serve.add_argument("--port", type=int, help="port to listen on (0: any free one)")
+    serve.add_argument("--workers", type=_positive, default=1, help="worker processes (1)")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """The environment's settings with what the command line says in their place."""
+    given = {name: getattr(arguments, name) for name in ("catalog", "host", "port")}
+    return Settings(**{name: value for name, value in given.items() if value is not None})
+
+
+def _check_catalog(path: Path) -> None:
+    # Imported here, like the server below, so that wrong usage and --help answer at once.
+    from app.catalog.catalog import load_catalog
+
+    load_catalog(path)
+
+
+def _one_line(error: ValidationError | CatalogError) -> str:
+    if isinstance(error, CatalogError):
+        return str(error)
+    wrong = (f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+    return "; ".join(wrong)
+
+
+def _serve(settings: Settings, workers: int) -> None:
+    import uvicorn
+
+    # The application is named, not handed over: worker processes import it and read the same
+    # environment, so one way of starting serves one worker and many.
+    os.environ[f"{PREFIX}CATALOG"] = str(settings.catalog.absolute())
+    uvicorn.run(
+        "app.api.app:create_app_from_environment",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=workers,
+    )
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"sluice: {line}\n")

@@ -1,0 +1,88 @@
+"""Everything that an operator can tune, in one frozen value with the unit in each name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "SLUICE_"
+
+
+class Settings(BaseSettings):
+    """Read once from `SLUICE_*` variables (or keyword arguments) and never changed after.
+
+    Every number is per worker process. Rooms below `api` get single values, never this object.
+    Raises pydantic's ``ValidationError`` (a ``ValueError``) that names each wrong setting.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    catalog: Path = Field(
+        default=Path("catalog.yaml"),
+        description="the YAML file that names the datasets",
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        description="address that `serve` listens on",
+    )
+    port: int = Field(
+        default=8000,
+        ge=0,
+        le=65535,
+        description="port that `serve` listens on (0: any free one)",
+    )
+    opened_datasets: int = Field(
+        default=64,
+        ge=1,
+        description="how many opened datasets are kept; the least recently used one goes first",
+    )
+    failed_open_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="how long a failed open is answered from memory before it is tried again",
+    )
+    request_chunk_bytes: int = Field(
+        default=256 * 2**20,
+        ge=1,
+        description="largest sum of decoded chunks that one request may touch; more is a 413",
+    )
+    request_result_bytes: int = Field(
+        default=64 * 2**20,
+        ge=1,
+        description="largest result in memory that one request may ask for; more is a 413",
+    )
+    store_concurrency: int = Field(
+        default=64,
+        ge=1,
+        description="how many requests run at once against one store",
+    )
+    threads: int = Field(
+        default=4,
+        ge=1,
+        description="threads for blocking filesystems and for large decoding and encoding",
+    )
+    inline_decode_bytes: int = Field(
+        default=2**20,
+        ge=0,
+        description="chunks up to this decoded size are decoded on the event loop",
+    )
+    inline_encode_bytes: int = Field(
+        default=128 * 2**10,
+        ge=0,
+        description="results up to this size are encoded on the event loop",
+    )
+
+
+def misspelt_variables(names: Iterable[str]) -> dict[str, str | None]:
+    """Those of the environment's `names` that carry our prefix but set nothing, with a likely fix.
+
+    pydantic-settings ignores them, so that a mistyped limit would silently not limit.
+    """
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    stray = [n for n in names if n.upper().startswith(PREFIX) and n.upper() not in known]
+    return {n: next(iter(get_close_matches(n.upper(), known, 1)), None) for n in stray}
