@@ -1,4 +1,4 @@
-"""The ``sluice`` command: reads its arguments, refuses what is wrong in one line, starts the server."""
+"""The ``sluice`` command: reads its arguments, refuses wrong ones in a line, starts the server."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from app.errors import CatalogError
-from app.settings import PREFIX, Settings, misspelt_variables
+from app.settings import PREFIX, Settings, misspelt_variables, read_settings
 
 WRONG_USAGE = 2
 
@@ -22,8 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = _settings(arguments)
         _check_catalog(settings.catalog)
-    except (ValidationError, CatalogError) as error:
-        _say(_one_line(error))
+    except (ValueError, CatalogError) as error:
+        _say(str(error))
         return WRONG_USAGE
     for name, likely in misspelt_variables(os.environ).items():
         _say(f"{name} sets nothing" + (f"; did you mean {likely}?" if likely else ""))
@@ -51,7 +49,7 @@ def _positive(text: str) -> int:
 def _settings(arguments: argparse.Namespace) -> Settings:
     """The environment's settings with what the command line says in their place."""
     given = {name: getattr(arguments, name) for name in ("catalog", "host", "port")}
-    return Settings(**{name: value for name, value in given.items() if value is not None})
+    return read_settings({name: value for name, value in given.items() if value is not None})
 
 
 def _check_catalog(path: Path) -> None:
@@ -59,13 +57,6 @@ def _check_catalog(path: Path) -> None:
     from app.catalog.catalog import load_catalog
 
     load_catalog(path)
-
-
-def _one_line(error: ValidationError | CatalogError) -> str:
-    if isinstance(error, CatalogError):
-        return str(error)
-    wrong = (f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
-    return "; ".join(wrong)
 
 
 def _serve(settings: Settings, workers: int) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "SLUICE_"
@@ -76,6 +77,18 @@ class Settings(BaseSettings):
         ge=0,
         description="results up to this size are encoded on the event loop",
     )
+
+
+def read_settings(given: Mapping[str, Any]) -> Settings:
+    """The environment's settings with those of `given` in their place.
+
+    Raises ValueError with one line that names every wrong setting.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        wrong = (f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        raise ValueError("; ".join(wrong)) from None
 
 
 def misspelt_variables(names: Iterable[str]) -> dict[str, str | None]:

@@ -29,7 +29,7 @@ class _StrictLoader(yaml.SafeLoader):
 def read_document(path: Path) -> Any:
     """The YAML document in `path` as plain values.
 
-    Raises CatalogError when the file is missing, unreadable or not YAML; syntax errors name the line.
+    Raises CatalogError when the file is missing, unreadable or not YAML; the latter with its line.
     """
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The datasets that are open now: least recently used out first, each opened once however many ask."""
+"""The datasets that are open now: each opened once however many ask, least recently used out."""
 
 from __future__ import annotations
 

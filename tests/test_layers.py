@@ -1,0 +1,167 @@
+"""The house rules that a syntax tree can show: layers, owners of third parties, sizes, gates."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+APP = Path(__file__).parent.parent / "app"
+
+# Each room may import from rooms of a lower number; rooms of one number are blind to each other.
+LEVELS = {
+    "__init__": 0,
+    "errors": 0,
+    "labels": 1,
+    "query": 2,
+    "store": 2,
+    "encoders": 2,
+    "settings": 2,
+    "arrays": 3,
+    "datasets": 4,
+    "catalog": 5,
+    "api": 6,
+    "cli": 7,
+    "__main__": 8,
+}
+
+# Third parties that only some rooms may know. What is not listed here anyone may import.
+OWNERS = {
+    "fsspec": {"store"},
+    "s3fs": {"store"},
+    "gcsfs": {"store"},
+    "adlfs": {"store"},
+    "obstore": {"store"},
+    "numcodecs": {"arrays"},
+    "zarr": {"arrays", "store/zarr_store"},
+    "xarray": {"datasets", "encoders", "catalog", "api"},
+    "pandas": {"datasets"},
+    "h5netcdf": {"encoders"},
+    "h5py": {"encoders"},
+    "cftime": {"datasets", "encoders"},
+    "orjson": {"encoders"},
+    "yaml": {"catalog"},
+    "pydantic": {"settings", "catalog", "api"},
+    "pydantic_core": {"settings", "catalog", "api"},
+    "pydantic_settings": {"settings"},
+    "fastapi": {"api"},
+    "starlette": {"api"},
+    "uvicorn": {"cli"},
+}
+
+MODULES = sorted(APP.rglob("*.py"))
+FUNCTION_LINES = 50
+MODULE_LINES = 350
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(APP).with_suffix("").parts[0]
+
+
+def place_of(path: Path) -> str:
+    return path.relative_to(APP).with_suffix("").as_posix()
+
+
+def imports_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of everything that a module imports, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import(names=names):
+                yield from ((node.lineno, alias.name) for alias in names)
+            case ast.ImportFrom(level=0, module=str(module), names=names):
+                # `from app import store` names a room in the second half.
+                yield from ((node.lineno, f"{module}.{alias.name}") for alias in names)
+            case ast.ImportFrom(level=level):
+                assert level == 0, f"{path}:{node.lineno} imports relatively"
+
+
+def room_of_import(name: str) -> str | None:
+    parts = name.split(".")
+    if parts[0] != "app":
+        return None
+    return parts[1] if len(parts) > 1 and parts[1] in LEVELS else "__init__"
+
+
+def layer_faults(path: Path) -> Iterator[str]:
+    room = room_of(path)
+    for line, name in imports_of(path):
+        target = room_of_import(name)
+        if target is not None and target != room and LEVELS[target] >= LEVELS[room]:
+            yield f"{path}:{line} {room} imports {name}"
+
+
+def owner_faults(path: Path) -> Iterator[str]:
+    place = place_of(path)
+    for line, name in imports_of(path):
+        owners = OWNERS.get(name.split(".")[0])
+        if owners is not None and not any(f"{place}/".startswith(f"{o}/") for o in owners):
+            yield f"{path}:{line} imports {name}, which belongs to {', '.join(sorted(owners))}"
+
+
+def gather_faults(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Attribute(value=ast.Name(id="asyncio"), attr="gather"):
+                yield f"{path}:{node.lineno} calls asyncio.gather"
+            case ast.ImportFrom(module="asyncio", names=names):
+                if any(alias.name == "gather" for alias in names):
+                    yield f"{path}:{node.lineno} imports asyncio.gather"
+
+
+def size_faults(path: Path) -> Iterator[str]:
+    text = path.read_text()
+    if (lines := text.count("\n")) > MODULE_LINES:
+        yield f"{path}: {lines} lines"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            documented = ast.get_docstring(node, clean=False)
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            lines -= len(documented.split("\n")) if documented is not None else 0
+            if lines > FUNCTION_LINES:
+                yield f"{path}:{node.lineno} {node.name}: {lines} lines"
+
+
+def test_every_module_has_a_level():
+    """A new room cannot appear without a place among the layers."""
+    assert {room_of(path) for path in MODULES} <= LEVELS.keys()
+
+
+@pytest.mark.parametrize("faults", [layer_faults, owner_faults, gather_faults, size_faults])
+def test_no_module_breaks_the_house_rule(faults):
+    """Imports go down only, third parties have owners, gather is banned, sizes are bounded."""
+    assert [fault for path in MODULES for fault in faults(path)] == []
+
+
+@pytest.mark.parametrize(
+    ("faults", "room", "text"),
+    [
+        (layer_faults, "query", "from app.store import Filesystems"),
+        (layer_faults, "arrays", "from app import datasets"),
+        (layer_faults, "store", "def f():\n    import app.api.problems"),
+        (owner_faults, "arrays", "import fsspec.asyn"),
+        (owner_faults, "datasets", "from fastapi import Request"),
+        (gather_faults, "arrays", "import asyncio\nx = asyncio.gather"),
+        (gather_faults, "arrays", "from asyncio import gather"),
+        (size_faults, "arrays", "def f():\n" + "    x = 1\n" * 50),
+        (size_faults, "arrays", "x = 1\n" * 351),
+    ],
+)
+def test_each_rule_finds_what_breaks_it(faults, room, text, tmp_path, monkeypatch):
+    """Each rule reports a module that breaks it: none of them passes by looking away."""
+    monkeypatch.setitem(globals(), "APP", tmp_path)
+    module = tmp_path / room / "wrong.py"
+    module.parent.mkdir()
+    module.write_text(text)
+    assert len(list(faults(module))) == 1
+
+
+def test_the_rules_allow_a_room_its_own(tmp_path, monkeypatch):
+    """A room may import itself, what is below it, and the third parties that it owns."""
+    monkeypatch.setitem(globals(), "APP", tmp_path)
+    module = tmp_path / "store" / "right.py"
+    module.parent.mkdir()
+    module.write_text("import fsspec\nfrom app.errors import StoreError\nfrom app.store import x\n")
+    rules = (layer_faults, owner_faults, gather_faults, size_faults)
+    assert [fault for rule in rules for fault in rule(module)] == []
