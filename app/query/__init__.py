@@ -1,0 +1,1 @@
+"""Text -> `Query` -> positions along axes; pure, and knows neither xarray nor HTTP."""

@@ -1,0 +1,144 @@
+"""How one label, or an array of them, is written in an answer or an error: the same everywhere.
+
+Numbers stay numbers (shortest for their dtype, null where JSON has no number), instants are
+RFC 3339 in UTC, cftime dates are ISO 8601 without a zone, timedeltas are ISO 8601 durations.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from datetime import date, datetime, timedelta
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+JsonScalar: TypeAlias = str | int | float | bool | None
+
+_UNITS = {
+    "W": 7 * 86_400 * 10**9,
+    "D": 86_400 * 10**9,
+    "h": 3_600 * 10**9,
+    "m": 60 * 10**9,
+    "s": 10**9,
+    "ms": 10**6,
+    "us": 10**3,
+    "ns": 1,
+}
+_FRACTIONS = (("s", 10**9), ("ms", 10**6), ("us", 10**3))
+
+
+def format_label(value: Any) -> JsonScalar:
+    """One label as JSON writes it; NaN, infinities and NaT are ``None``."""
+    match value:
+        case None | str() | bool() | int():
+            return value
+        case np.datetime64() | np.timedelta64():
+            formatted: JsonScalar = format_labels(np.asarray(value)[np.newaxis])[0]
+            return formatted
+        case np.bool_() | np.integer():
+            return value.item()
+        case np.floating() | float():
+            # str() of a NumPy float is the shortest text for its own precision.
+            return float(str(value)) if math.isfinite(value) else None
+        case bytes():
+            return format_bytes(value)
+        case _:
+            return _format_object(value)
+
+
+def format_labels(values: NDArray[Any]) -> list[Any]:
+    """The labels of an array as (nested) lists of what `format_label` gives."""
+    match values.dtype.kind:
+        case "M":
+            return _format_instants(values)
+        case "m":
+            flat: list[Any] = [_format_duration(ns) for ns in _nanoseconds(values)]
+        case _:
+            flat = [format_label(item) for item in values.ravel()]
+    return _nested(flat, values.shape)
+
+
+def format_bytes(value: bytes) -> str:
+    """Bytes as the UTF-8 text that they are, else as base64."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(value).decode("ascii")
+
+
+def _format_object(value: Any) -> str:
+    match value:
+        case datetime():
+            text = value.isoformat()
+            return text.replace("+00:00", "Z") if value.tzinfo else text + "Z"
+        case date():
+            return value.isoformat()
+        case timedelta():
+            return _format_duration(value // timedelta(microseconds=1) * 1000) or "PT0S"
+        case _:
+            # Duck-typed, so that nothing needs to import cftime.
+            isoformat = getattr(value, "isoformat", None)
+            return str(isoformat()) if callable(isoformat) else str(value)
+
+
+def _format_instants(values: NDArray[Any]) -> list[Any]:
+    """RFC 3339 texts with the fewest fraction digits (0, 3, 6, 9) that hold the whole array."""
+    missing = np.isnat(values)
+    texts = np.datetime_as_string(values, unit=_finest_unit(values, missing), timezone="UTC")
+    written = texts.astype(object)
+    written[missing] = None
+    return written.tolist()  # type: ignore[no-any-return]
+
+
+def _finest_unit(values: NDArray[Any], missing: NDArray[np.bool_]) -> Any:
+    unit, count = np.datetime_data(values.dtype)
+    if count != 1 or unit not in ("ms", "us", "ns"):
+        return "s"
+    ticks = values.view("i8") if values.flags.c_contiguous else values.astype("i8")
+    per_second = {"ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    for candidate, coarser in _FRACTIONS:
+        step = coarser * per_second // 10**9
+        if step <= 1 or not ((ticks % step != 0) & ~missing).any():
+            return candidate if step > 1 else unit
+    return unit
+
+
+def _nanoseconds(values: NDArray[Any]) -> list[int | None]:
+    """Exact nanoseconds as Python integers, which no unit can overflow."""
+    unit, count = np.datetime_data(values.dtype)
+    factor = _UNITS.get(unit)
+    if factor is None:
+        values, factor, count = values.astype("m8[ns]"), 1, 1
+    ticks = values.ravel().astype("i8").tolist()
+    missing = np.isnat(values.ravel()).tolist()
+    return [
+        None if gone else tick * count * factor for tick, gone in zip(ticks, missing, strict=True)
+    ]
+
+
+def _format_duration(nanoseconds: int | None) -> str | None:
+    if nanoseconds is None:
+        return None
+    days, rest = divmod(abs(nanoseconds), _UNITS["D"])
+    clock = ""
+    for letter in "HM":
+        amount, rest = divmod(rest, _UNITS[letter.lower()])
+        clock += f"{amount}{letter}" if amount else ""
+    seconds, fraction = divmod(rest, _UNITS["s"])
+    if seconds or fraction:
+        digits = f".{fraction:09d}".rstrip("0") if fraction else ""
+        clock += f"{seconds}{digits}S"
+    sign = "-" if nanoseconds < 0 else ""
+    if not days and not clock:
+        return "PT0S"
+    return f"{sign}P{f'{days}D' if days else ''}{f'T{clock}' if clock else ''}"
+
+
+def _nested(flat: list[Any], shape: tuple[int, ...]) -> list[Any]:
+    if len(shape) == 1:
+        return flat
+    nested = np.empty(len(flat), dtype=object)
+    nested[:] = flat
+    return nested.reshape(shape).tolist()  # type: ignore[no-any-return]

@@ -1,0 +1,194 @@
+"""One dimension's labels, prepared once when a dataset is opened, and searched by every request."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import QueryError
+from app.labels import JsonScalar, format_label
+from app.query.scales import Numbers, Scale, Wanted, in_precision, scale_of
+from app.query.words import excerpt
+
+Direction: TypeAlias = Literal["ascending", "descending", "unsorted"]
+
+# The part of a step that computing a label may have lost to rounding.
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Axis:
+    """The labels of one dimension and an ascending view of them to search in.
+
+    `values` (1-D, ``size`` labels) are as the dataset has them; `keys` are those that are not
+    null, ascending, as `scale` counts them, as plain Python values. `order` holds each key's
+    position on an unsorted axis (elsewhere the direction says it). `first_step` and `last_step`
+    are the distances between the two distinct keys at the lower and the upper end, ``None`` where
+    there are no two.
+    """
+
+    name: str
+    values: NDArray[Any]
+    attrs: Mapping[str, Any]
+    scale: Scale
+    keys: Sequence[Any]
+    order: NDArray[np.int64] | None
+    direction: Direction
+    unique: bool
+    first_step: Any
+    last_step: Any
+
+    @classmethod
+    def of(cls, name: str, values: NDArray[Any], attrs: Mapping[str, Any]) -> Self:
+        """The axis of a 1-D coordinate; costs one pass over it, a sort if it is unsorted."""
+        present = _present(values)
+        scale, keys = scale_of(values, present)
+        direction = _direction(keys) if len(keys) < len(values) or present.all() else "unsorted"
+        order: NDArray[np.int64] | None = None
+        if direction == "descending":
+            keys = keys[::-1]
+        elif direction == "unsorted":
+            positions = np.flatnonzero(present)
+            order = positions[np.argsort(keys[positions], kind="stable")].astype("i8")
+            keys = keys[order]
+        unique = bool((keys[1:] != keys[:-1]).all())
+        search = _searchable(keys)
+        steps = _end_steps(scale, search)
+        return cls(name, values, attrs, scale, search, order, direction, unique, *steps)
+
+    @property
+    def size(self) -> int:
+        """How many positions the axis has, null labels included."""
+        return int(self.values.shape[0])
+
+    def read(self, text: str) -> Wanted:
+        """What a label's text covers on this axis.
+
+        Raises `QueryError` when this kind of axis cannot hold it.
+        """
+        try:
+            return self.scale.read(text)
+        except ValueError as reason:
+            example = f", for example {self.label(0)}" if len(self.keys) else ""
+            raise QueryError(
+                f"{self.name} expects {self.scale.expects}{example}; {excerpt(text)}: {reason}",
+                parameter=self.name,
+                label=text,
+            ) from None
+
+    def find(self, key: Any) -> tuple[int, int]:
+        """The range of indexes into `keys` that equal `key`; empty, where it would go, if none.
+
+        On axes of numbers a key that rounding moved away from a stored one is that one.
+        """
+        low, high = self._search(key)
+        if low == high and self.scale.rounds:
+            for index in (low - 1, low):
+                if self._nearly(key, index, low):
+                    return self._search(self.key(index))
+        return low, high
+
+    def _search(self, key: Any) -> tuple[int, int]:
+        keys = self.keys
+        if self.scale.tick != 1:
+            key, between = divmod(key, self.scale.tick)
+            if between:
+                # Finer than the axis' unit: it lies between two ticks and equals none.
+                place = bisect_right(keys, key)
+                return place, place
+        low = bisect_left(keys, key)
+        if low == len(keys) or keys[low] != key:
+            return low, low
+        return low, low + 1 if self.unique else bisect_right(keys, key)
+
+    def _nearly(self, key: Any, index: int, place: int) -> bool:
+        if not 0 <= index < len(self.keys):
+            return False
+        step = self._step_around(place)
+        distance = abs(self.key(index) - key)
+        return step is not None and math.isfinite(step) and distance <= ROUNDING * step
+
+    def _step_around(self, place: int) -> Any:
+        """The spacing of the two keys around an insertion point; at an end, that end's step."""
+        if place == 0:
+            return self.first_step
+        if place == len(self.keys):
+            return self.last_step
+        return self.key(place) - self.key(place - 1)
+
+    def distance(self, key: Any, index: int) -> Any:
+        """How far `key` is from the label at `index` of `keys`, in the axis' own precision."""
+        distance = abs(self.key(index) - key)
+        match self.scale:
+            case Numbers(dtype) if dtype.kind == "f" and dtype.itemsize < 8:
+                # pandas subtracts in float32 on a float32 index, which decides its ties.
+                return in_precision(distance, dtype)
+            case _:
+                return distance
+
+    def key(self, index: int) -> Any:
+        """The key at `index` in the units of `Wanted`."""
+        tick = self.scale.tick
+        return self.keys[index] * tick if tick != 1 else self.keys[index]
+
+    def position(self, index: int) -> int:
+        """Where on the axis the label at `index` of `keys` is stored."""
+        if self.order is not None:
+            return int(self.order[index])
+        return len(self.keys) - 1 - index if self.direction == "descending" else index
+
+    def label(self, index: int) -> JsonScalar:
+        """The label at `index` of `keys` as an answer writes it."""
+        return format_label(self.values[self.position(index)])
+
+    @property
+    def range(self) -> list[JsonScalar]:
+        """Lowest and highest label as an answer writes them; empty on an axis without labels."""
+        return [self.label(0), self.label(len(self.keys) - 1)] if len(self.keys) else []
+
+
+def _present(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which values are labels: everything but NaN, NaT and None."""
+    match values.dtype.kind:
+        case "f":
+            return ~np.isnan(values)
+        case "M" | "m":
+            return ~np.isnat(values)
+        case "O":
+            # NaN is the one value that differs from itself.
+            labels = (value is not None and bool(value == value) for value in values)
+            return np.fromiter(labels, dtype=bool, count=values.size)
+        case _:
+            return np.ones(values.shape, dtype=bool)
+
+
+def _direction(keys: NDArray[Any]) -> Direction:
+    if bool((keys[1:] >= keys[:-1]).all()):
+        return "ascending"
+    return "descending" if bool((keys[1:] <= keys[:-1]).all()) else "unsorted"
+
+
+def _searchable(keys: NDArray[Any]) -> Sequence[Any]:
+    """The same keys as Python values; bisect over them is several times faster than over arrays."""
+    match keys.dtype.kind:
+        case "f" if keys.dtype.itemsize == 2:
+            return memoryview(keys.astype("f4"))
+        case "i" | "u" | "f" | "b":
+            return memoryview(keys.astype(keys.dtype.newbyteorder("="), copy=False))
+        case _:
+            return keys.tolist()  # type: ignore[no-any-return]
+
+
+def _end_steps(scale: Scale, keys: Sequence[Any]) -> tuple[Any, Any]:
+    """Distances between the two lowest and the two highest distinct keys."""
+    if not scale.metric or len(keys) < 2 or keys[0] == keys[-1]:
+        return None, None
+    second = keys[bisect_right(keys, keys[0])]
+    last_but_one = keys[bisect_left(keys, keys[-1]) - 1]
+    return (second - keys[0]) * scale.tick, (keys[-1] - last_but_one) * scale.tick

@@ -1,0 +1,73 @@
+"""What a client asked for, as values: per dimension one selection, and what to answer with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Method: TypeAlias = Literal["nearest", "pad", "backfill"]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One label; an instant or a number drops the dimension, a period keeps it."""
+
+    text: str
+    method: Method | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Labels in the order in which they were asked for; keeps the dimension."""
+
+    texts: tuple[str, ...]
+    method: Method | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Both ends included and named in either order; ``None`` is an open end."""
+
+    start: str | None
+    stop: str | None
+    step: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """One position, counted from the end when negative; drops the dimension."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """Positions in the order in which they were asked for; keeps the dimension."""
+
+    indexes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PositionSlice:
+    """A Python slice: the end excluded, ends beyond the axis clipped, any step but 0."""
+
+    start: int | None
+    stop: int | None
+    step: int | None = None
+
+
+Selection: TypeAlias = Label | Labels | Interval | Position | Positions | PositionSlice
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A parsed request: selections by dimension, and what to return in which format.
+
+    `method` is for every `Label` and `Labels` that names none; `variables` is ``None`` for all.
+    """
+
+    selections: Mapping[str, Selection]
+    variables: tuple[str, ...] | None = None
+    format: str | None = None
+    method: Method | None = None

@@ -1,0 +1,124 @@
+"""Times as text: RFC 3339 instants, bare periods, ISO 8601 durations; all in exact nanoseconds.
+
+A calendar is a function from (year, month, day) to a day number, raising `ValueError` for a date
+that it lacks; Python integers carry the rest, so nothing wraps at the ends of datetime64.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeAlias
+
+Calendar: TypeAlias = Callable[[int, int, int], int]
+
+SECOND = 10**9
+DAY = 86_400 * SECOND
+_EPOCH = date(1970, 1, 1).toordinal()
+
+# RFC 3339, with what a URL does to it: a space where a "+" or a "T" was, seconds left out.
+_TIME = re.compile(
+    r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2})"
+    r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?"
+    r"([Zz]|[+ -][0-9]{2}:[0-9]{2})?)?)?)?"
+)
+_DURATION = re.compile(
+    r"(-?)P(?:([0-9]{1,9})W|(?:([0-9]{1,9})D)?"
+    r"(?:T(?=[0-9])(?:([0-9]{1,9})H)?(?:([0-9]{1,9})M)?(?:([0-9]{1,12})(?:\.([0-9]{1,9}))?S)?)?)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """First and last nanosecond of what a text names; equal for an instant."""
+
+    first: int
+    last: int
+    period: bool
+
+
+def civil_days(year: int, month: int, day: int) -> int:
+    """Days since 1970-01-01 in the proleptic Gregorian calendar, for any year."""
+    # The calendar repeats every 400 years (146,097 days); datetime.date ends at both 1 and 9999.
+    cycles, year_in_cycle = divmod(year, 400)
+    return date(2000 + year_in_cycle, month, day).toordinal() - _EPOCH + (cycles - 5) * 146_097
+
+
+def calendar_of(example: Any) -> Calendar:
+    """The calendar of a cftime date, through its own methods (cftime is not imported)."""
+
+    def days(year: int, month: int, day: int) -> int:
+        if year == 0 and not example.has_year_zero:
+            raise ValueError("this calendar has no year 0")
+        return int(example.replace(year=year, month=month, day=day).toordinal())
+
+    return days
+
+
+def read_time(text: str, calendar: Calendar) -> Span:
+    """What `text` names: an instant, or a whole year, month or day.
+
+    Raises `ValueError` for another form and for a date or time of day that does not exist. A text
+    without a zone is UTC.
+    """
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise ValueError("it is not an RFC 3339 time")
+    year, month, day, hour, minute, second, fraction, zone = found.groups()
+    if hour is not None:
+        start = calendar(int(year), int(month), int(day)) * DAY
+        instant = start + _clock(hour, minute, second or "0", fraction or "") - _offset(zone)
+        return Span(instant, instant, period=False)
+    first, after = _period(calendar, int(year), month, day)
+    return Span(first * DAY, after * DAY - 1, period=True)
+
+
+def _period(calendar: Calendar, year: int, month: str | None, day: str | None) -> tuple[int, int]:
+    if month is None:
+        return calendar(year, 1, 1), calendar(year + 1, 1, 1)
+    if day is not None:
+        number = calendar(year, int(month), int(day))
+        return number, number + 1
+    first = calendar(year, int(month), 1)
+    return first, calendar(year + 1, 1, 1) if int(month) == 12 else calendar(
+        year, int(month) + 1, 1
+    )
+
+
+def _clock(hour: str, minute: str, second: str, fraction: str) -> int:
+    # A leap second (60) has no place on an axis that counts 86,400 seconds a day.
+    if int(hour) > 23 or int(minute) > 59 or int(second) > 59:
+        raise ValueError("there is no such time of day")
+    seconds = (int(hour) * 60 + int(minute)) * 60 + int(second)
+    return seconds * SECOND + _fraction(fraction)
+
+
+def _offset(zone: str | None) -> int:
+    if zone is None or zone in "Zz":
+        return 0
+    hours, minutes = int(zone[1:3]), int(zone[4:6])
+    if hours > 23 or minutes > 59:
+        raise ValueError("there is no such offset")
+    sign = -1 if zone[0] == "-" else 1
+    return sign * (hours * 60 + minutes) * 60 * SECOND
+
+
+def _fraction(digits: str) -> int:
+    return int(digits.ljust(9, "0")) if digits else 0
+
+
+def read_duration(text: str) -> int:
+    """Nanoseconds of an ISO 8601 duration in weeks, or in days, hours, minutes and seconds.
+
+    Raises `ValueError` for another form; years and months have no fixed length.
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None or not any(found.groups()[1:6]):
+        raise ValueError("it is not an ISO 8601 duration")
+    sign, weeks, days, hours, minutes, seconds, fraction = found.groups(default="")
+    total = int(weeks or 0) * 7 * DAY + int(days or 0) * DAY
+    total += (int(hours or 0) * 60 + int(minutes or 0)) * 60 * SECOND
+    total += int(seconds or 0) * SECOND + _fraction(fraction)
+    return -total if sign else total

@@ -1,0 +1,232 @@
+"""The grammar of request parameters."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import QueryError, SelectionError
+from app.query.grammar import By, parse
+from app.query.selection import (
+    Interval,
+    Label,
+    Labels,
+    Position,
+    Positions,
+    PositionSlice,
+    Query,
+)
+
+DIMS = {"time": 10, "lat": 20, "x": 5}
+COORDS = {
+    "time": ("time",),
+    "lat": ("lat",),
+    "station": ("time",),
+    "area": ("lat", "x"),
+    "height": (),
+}
+FORMATS = ("json", "netcdf")
+
+
+def ask(*pairs: tuple[str, str], by: By = "label") -> Query:
+    return parse(
+        pairs, dims=DIMS, coords=COORDS, by=by, formats=FORMATS, variables=("t2m", "a,b/c")
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "selection"),
+    [
+        ("52.5", Label("52.5")),
+        ("nearest::52.5", Label("52.5", "nearest")),
+        ("ffill::52.5", Label("52.5", "pad")),
+        ("bfill::52.5", Label("52.5", "backfill")),
+        ("nearest::10,20", Labels(("10", "20"), "nearest")),
+        ("10,20,30", Labels(("10", "20", "30"))),
+        ("10/20", Interval("10", "20")),
+        ("10/..", Interval("10", None)),
+        ("../20", Interval(None, "20")),
+        ("../..", Interval(None, None)),
+        ("10/20/6", Interval("10", "20", 6)),
+        ("../../6", Interval(None, None, 6)),
+        ('"a,b"', Label("a,b")),
+        ('"a/b","c::d"', Labels(("a/b", "c::d"))),
+        ('"say ""hi"""', Label('say "hi"')),
+        ('""', Label("")),
+        ('".."/b', Interval("..", "b")),
+        ('nearest::"5"', Label("5", "nearest")),
+        ("..", Label("..")),
+        ('5"', Label('5"')),
+    ],
+)
+def test_labels(value: str, selection: object) -> None:
+    """Each written form of a label, a list and an interval is read as designed."""
+    assert ask(("lat", value)).selections == {"lat": selection}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        ",",
+        "10,",
+        ",10",
+        "10,,20",
+        "/",
+        "/10",
+        "10/",
+        "1/2/3/4",
+        "1/2/0",
+        "1/2/-1",
+        "1/2/x",
+        "1/2/" + "9" * 5000,
+        "1,2/3",
+        "nearest::1/2",
+        "nearest::",
+        "closest::1",
+        "::1",
+        "a,b::c",
+        "nearest::a::b",
+        '"open',
+        '"a"b',
+        '"a""',
+    ],
+)
+def test_malformed_labels(value: str) -> None:
+    """A malformed value is refused with the parameter's name."""
+    with pytest.raises(QueryError) as caught:
+        ask(("lat", value))
+    assert caught.value.facts["parameter"] == "lat"
+
+
+@pytest.mark.parametrize(
+    ("value", "selection"),
+    [
+        ("0", Position(0)),
+        ("-1", Position(-1)),
+        ("0:24:6", PositionSlice(0, 24, 6)),
+        ("::-1", PositionSlice(None, None, -1)),
+        (":", PositionSlice(None, None)),
+        ("3:", PositionSlice(3, None)),
+        ("3,5,8", Positions((3, 5, 8))),
+    ],
+)
+@pytest.mark.parametrize(("name", "by"), [("lat", "position"), ("x", "position"), ("x", "label")])
+def test_positions(name: str, by: By, value: str, selection: object) -> None:
+    """Positions are read on isel, and on sel for a dimension without a coordinate."""
+    assert ask((name, value), by=by).selections == {name: selection}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "1.0", "1e3", "+1", "1_0", " 1", "٣", "0/5", "1,", "1:2:0", "1:2:3:4", "9" * 5000, "a:b"],
+)
+def test_malformed_positions(value: str) -> None:
+    """Only plain integers of a bounded length are positions."""
+    with pytest.raises(QueryError):
+        ask(("lat", value), by="position")
+
+
+def test_repeated_parameters_make_a_list() -> None:
+    """A repeated parameter is one list, in the order of its values."""
+    query = ask(("lat", "1"), ("x", "2"), ("lat", "3,4"), ("x", "0,1"))
+    assert query.selections == {"lat": Labels(("1", "3", "4")), "x": Positions((2, 0, 1))}
+    same = ask(("lat", "pad::1"), ("lat", "ffill::2"))
+    assert same.selections == {"lat": Labels(("1", "2"), "pad")}
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [("lat", "1"), ("lat", "2/3")],
+        [("lat", "nearest::1"), ("lat", "2")],
+        [("x", "1"), ("x", "2:3")],
+        [("f", "json"), ("f", "json")],
+        [("method", "pad"), ("method", "nearest")],
+    ],
+)
+def test_conflicting_repetition(pairs: list[tuple[str, str]]) -> None:
+    """A name given twice with kinds that do not go together is refused."""
+    with pytest.raises(QueryError) as caught:
+        ask(*pairs)
+    assert caught.value.facts["parameter"] == pairs[0][0]
+
+
+def test_defaults_and_outputs() -> None:
+    """Method, format and variables are read beside the selections."""
+    query = ask(
+        ("method", "ffill"), ("f", "netcdf"), ("variables", 't2m,"a,b/c"'), ("variables", "height")
+    )
+    assert query == Query({}, ("t2m", "a,b/c", "height"), "netcdf", "pad")
+    assert ask() == Query({}, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("pair", "known"),
+    [
+        (("foo", "1"), {"variables", "f", "method", "time", "lat", "x"}),
+        (("f", "xml"), {"json", "netcdf"}),
+        (("method", "closest"), {"nearest", "pad", "ffill", "backfill", "bfill"}),
+    ],
+)
+def test_unknown_words_name_the_known_ones(pair: tuple[str, str], known: set[str]) -> None:
+    """Whatever is unknown is answered with the words that are known."""
+    with pytest.raises(QueryError) as caught:
+        ask(pair)
+    assert caught.value.facts["parameter"] == pair[0]
+    assert set(caught.value.facts["known"]) == known
+
+
+def test_method_is_no_parameter_of_isel() -> None:
+    """Positions are exact, so isel knows no method: neither the parameter nor the prefix."""
+    for pair in (("method", "nearest"), ("lat", "nearest::1")):
+        with pytest.raises(QueryError):
+            ask(pair, by="position")
+
+
+def test_empty_variables() -> None:
+    """An empty list of variables is a mistake, not a request for nothing."""
+    with pytest.raises(QueryError):
+        ask(("variables", ""))
+
+
+def test_unknown_variable() -> None:
+    """A variable that the dataset lacks is answered with those that it has."""
+    with pytest.raises(SelectionError) as caught:
+        ask(("variables", "t2m,t3m"))
+    assert caught.value.facts["known"] == ["t2m", "a,b/c", *COORDS]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("station", "dimension time"), ("area", "lat, x"), ("height", "scalar")],
+)
+@pytest.mark.parametrize("by", ["label", "position"])
+def test_coordinates_that_are_no_index(name: str, hint: str, by: By) -> None:
+    """Selecting along a coordinate that is not an index says why, and what to use instead."""
+    with pytest.raises(SelectionError, match=hint):
+        ask((name, "1"), by=by)
+
+
+def test_method_on_a_dimension_without_coordinate() -> None:
+    """A method needs labels; a dimension without them refuses it as unsatisfiable."""
+    with pytest.raises(SelectionError):
+        ask(("x", "nearest::1"))
+
+
+@given(st.sampled_from(["lat", "x", "variables", "f", "method", "station", "zz"]), st.text())
+def test_any_text_is_read_or_refused(name: str, value: str) -> None:
+    """No text raises anything but the two errors of the contract."""
+    for by in ("label", "position"):
+        try:
+            assert isinstance(ask((name, value), by=by), Query)
+        except (QueryError, SelectionError) as error:
+            assert error.detail
+
+
+@given(st.lists(st.text(), min_size=2))
+def test_quoting_round_trips(texts: list[str]) -> None:
+    """Any list of strings, quoted, is read back as it was."""
+    quoted = ",".join('"' + text.replace('"', '""') + '"' for text in texts)
+    assert ask(("lat", quoted)).selections == {"lat": Labels(tuple(texts))}
