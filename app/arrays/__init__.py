@@ -1,0 +1,1 @@
+"""Bytes to arrays: metadata, plan, decode, read. Knows neither xarray nor HTTP."""

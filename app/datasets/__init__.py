@@ -1,0 +1,8 @@
+"""Arrays to xarray: open a store, select from it by awaiting. The library ends here."""
+
+from app.datasets.dataset import AsyncDataset
+from app.datasets.describe import describe
+from app.datasets.entrypoint import AsyncZarrBackendEntrypoint
+from app.datasets.plan import DatasetPlan, plan_isel
+
+__all__ = ["AsyncDataset", "AsyncZarrBackendEntrypoint", "DatasetPlan", "describe", "plan_isel"]

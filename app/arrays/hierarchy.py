@@ -1,0 +1,237 @@
+"""The metadata documents of one group: asked for in one wave where the store allows it.
+
+Of an unknown format ``zarr.json`` and ``.zmetadata`` are asked together, in the root and in the
+group. Without consolidated metadata the group is listed and its arrays' documents follow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.errors import MetadataError, StoreError, StoreMissing, StoreRefused
+from app.store.source import ByteSource
+
+Document = dict[str, Any]
+
+_UNLISTED = (
+    "the store can be neither listed nor has consolidated metadata: consolidate it "
+    "(zarr.consolidate_metadata) or allow listing (on S3: s3:ListBucket)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDocuments:
+    """One group: its attributes and the documents of the arrays directly in it.
+
+    A v2 array's document is its ``.zarray`` with the ``.zattrs`` under ``attributes``, as in v3.
+    """
+
+    path: str
+    zarr_format: Literal[2, 3]
+    attributes: Document
+    arrays: dict[str, Document]
+
+
+async def open_group(
+    source: ByteSource, *, group: str | None, zarr_format: int | None, consolidated: bool | None
+) -> GroupDocuments:
+    """The documents of `group` (the root when None).
+
+    `zarr_format` asks for no key of the other format. `consolidated`: True insists on consolidated
+    metadata, False ignores it, None takes it where it is there.
+
+    Raises StoreMissing if there is no group, MetadataError if its documents cannot be used or it
+    cannot be listed, StoreRefused if nothing may be read.
+    """
+    path = (group or "").strip("/")
+    answers = await _probe(source, path, zarr_format, consolidated)
+    if consolidated is not False:
+        found = _consolidated(answers, path)
+        if found is not None:
+            return found
+    if consolidated:
+        raise MetadataError("the store has no consolidated metadata, which was insisted on")
+    if (document := answers.get(_join(path, "zarr.json"))) is not None:
+        return await _listed_v3(source, path, document)
+    if zarr_format != 3 and (found := await _listed_v2(source, path)) is not None:
+        return found
+    raise StoreMissing(f"no Zarr group{f' {path!r}' if path else ''} in this store")
+
+
+async def _probe(
+    source: ByteSource, path: str, zarr_format: int | None, consolidated: bool | None
+) -> dict[str, Document]:
+    """The root documents that exist; a refused one does not matter while another answers."""
+    names = ["zarr.json"] if zarr_format != 2 else []
+    if zarr_format != 3 and consolidated is not False:
+        names.append(".zmetadata")
+    folders = dict.fromkeys([path, ""] if consolidated is not False else [path])
+    keys = [_join(folder, name) for folder in folders for name in names]
+    refused: list[StoreRefused] = []
+    answers: dict[str, Document] = {}
+
+    async def ask(key: str) -> None:
+        try:
+            data = await source.get(key)
+        except StoreRefused as error:
+            refused.append(error)
+            return
+        if data is not None:
+            answers[key] = parse_json(key, data)
+
+    await _together(ask(key) for key in keys)
+    if refused and not answers:
+        raise StoreRefused(
+            f"none of {', '.join(keys)} could be read: grant s3:GetObject on the store's keys, and "
+            "s3:ListBucket, without which a missing key looks like a forbidden one"
+        ) from refused[0]
+    return answers
+
+
+async def _together(calls: Iterable[Any]) -> None:
+    """Run a handful of calls at once; the first error is raised itself."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for call in calls:
+                tasks.create_task(call)
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from group.exceptions[0].__cause__
+
+
+def _consolidated(answers: Mapping[str, Document], path: str) -> GroupDocuments | None:
+    """The group from its own or the root's consolidated metadata; v3 before v2, as zarr does."""
+    for folder in dict.fromkeys([path, ""]):
+        document = answers.get(_join(folder, "zarr.json"))
+        if document is not None:
+            inside = path.removeprefix(folder).strip("/")
+            if (found := _consolidated_v3(document, path, inside)) is not None:
+                return found
+    if _join(path, "zarr.json") in answers:
+        return None
+    for folder in dict.fromkeys([path, ""]):
+        document = answers.get(_join(folder, ".zmetadata"))
+        if document is not None:
+            inside = path.removeprefix(folder).strip("/")
+            if (found := _consolidated_v2(document, path, inside)) is not None:
+                return found
+    return None
+
+
+def _consolidated_v3(document: Document, path: str, inside: str) -> GroupDocuments | None:
+    if not inside:
+        _expect_group(document, path)
+    members = (document.get("consolidated_metadata") or {}).get("metadata")
+    if not isinstance(members, dict):
+        return None
+    group = members.get(inside) if inside else document
+    if not isinstance(group, dict) or group.get("node_type") != "group":
+        return None
+    prefix = f"{inside}/" if inside else ""
+    arrays = {
+        name.removeprefix(prefix): member
+        for name, member in members.items()
+        if name.startswith(prefix)
+        and "/" not in name.removeprefix(prefix)
+        and member.get("node_type") == "array"
+    }
+    return GroupDocuments(path, 3, group.get("attributes") or {}, arrays)
+
+
+def _consolidated_v2(document: Document, path: str, inside: str) -> GroupDocuments | None:
+    members = document.get("metadata")
+    if not isinstance(members, dict):
+        raise MetadataError("'.zmetadata' has no 'metadata' object")
+    prefix = f"{inside}/" if inside else ""
+    if f"{prefix}.zgroup" not in members:
+        return None
+    arrays = {}
+    for key, member in members.items():
+        name = key.removeprefix(prefix).removesuffix("/.zarray")
+        if key == f"{prefix}{name}/.zarray" and "/" not in name:
+            arrays[name] = _array_v2(member, members.get(f"{prefix}{name}/.zattrs"))
+    return GroupDocuments(path, 2, members.get(f"{prefix}.zattrs") or {}, arrays)
+
+
+async def _listed_v3(source: ByteSource, path: str, document: Document) -> GroupDocuments:
+    _expect_group(document, path)
+    names = await _children(source, path, "zarr.json")
+    documents = await _documents(source, [_join(path, name, "zarr.json") for name in names])
+    arrays = {}
+    for name in names:
+        member = documents.get(_join(path, name, "zarr.json"))
+        if member is not None and member.get("node_type") == "array":
+            arrays[name] = member
+    return GroupDocuments(path, 3, document.get("attributes") or {}, arrays)
+
+
+async def _listed_v2(source: ByteSource, path: str) -> GroupDocuments | None:
+    own = [_join(path, name) for name in (".zgroup", ".zattrs", ".zarray")]
+    documents = await _documents(source, own)
+    if own[0] not in documents:
+        if own[2] in documents:
+            raise MetadataError(f"{path or 'the root'!r} is a Zarr array, not a group")
+        return None
+    names = await _children(source, path, ".zgroup")
+    keys = [_join(path, name, file) for name in names for file in (".zarray", ".zattrs")]
+    members = await _documents(source, keys)
+    arrays = {
+        name: _array_v2(
+            members[_join(path, name, ".zarray")], members.get(_join(path, name, ".zattrs"))
+        )
+        for name in names
+        if _join(path, name, ".zarray") in members
+    }
+    return GroupDocuments(path, 2, documents.get(own[1]) or {}, arrays)
+
+
+async def _children(source: ByteSource, path: str, known: str) -> list[str]:
+    """Names in the group that may be arrays; `known` is a key that a true listing must show."""
+    try:
+        names = await source.list_dir(path)
+    except StoreError as error:
+        kind = StoreRefused if isinstance(error, StoreRefused) else MetadataError
+        raise kind(_UNLISTED) from error
+    if known not in names:
+        raise MetadataError(_UNLISTED)
+    return [name for name in names if not name.startswith((".z", "zarr.json"))]
+
+
+async def _documents(source: ByteSource, keys: list[str]) -> dict[str, Document]:
+    found = await source.getitems(keys)
+    return {key: parse_json(key, data) for key, data in found.items()}
+
+
+def _array_v2(zarray: Any, zattrs: Any) -> Document:
+    """A v2 array's document; NCZarr's dimension references become xarray's attribute."""
+    if not isinstance(zarray, dict):
+        raise MetadataError("a '.zarray' document is not a JSON object")
+    attributes = dict(zattrs or {})
+    references = zarray.get("_NCZARR_ARRAY") or attributes.get("_nczarr_array") or {}
+    if "_ARRAY_DIMENSIONS" not in attributes and "dimrefs" in references:
+        # Fully qualified names: "/group/time" (NCZarr specification, "_NCZARR_ARRAY").
+        attributes["_ARRAY_DIMENSIONS"] = [r.rsplit("/", 1)[-1] for r in references["dimrefs"]]
+    return {**zarray, "attributes": attributes}
+
+
+def _expect_group(document: Document, path: str) -> None:
+    if document.get("node_type") != "group":
+        raise MetadataError(f"{path or 'the root'!r} is a Zarr array, not a group")
+
+
+def parse_json(key: str, data: bytes) -> Document:
+    """The JSON object in `data`, or a MetadataError that names `key`."""
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise MetadataError(f"{key!r} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise MetadataError(f"{key!r} is not a JSON object")
+    return document
+
+
+def _join(*parts: str) -> str:
+    return "/".join(part for part in parts if part)

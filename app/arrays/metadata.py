@@ -1,0 +1,125 @@
+"""What the reader knows of one array: zarr-python parses its document, this keeps the answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.arrays.decode import Decoder, checksum_size, refuse_pickle, v2_decoder, v3_decoder
+from app.errors import MetadataError
+
+
+@dataclass(frozen=True, slots=True)
+class ShardLayout:
+    """How inner chunks lie in a shard (Zarr v3 codec `sharding_indexed`, binary format)."""
+
+    per_shard: tuple[int, ...]
+    index_at_end: bool
+    index_size: int
+    decode_index: Decoder
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayMeta:
+    """One array, ready to be read.
+
+    `chunks` is the shape of the unit that is decoded (inside a shard: the inner chunk). Without a
+    `decoder` the array is read through `zarr`, zarr-python's own array over the same store.
+    """
+
+    path: str
+    zarr: Any
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    chunks: tuple[int, ...]
+    fill: Any
+    decoder: Decoder | None
+    shards: ShardLayout | None
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Decoded size of one chunk in bytes."""
+        return math.prod(self.chunks) * self.dtype.itemsize
+
+    def key(self, coords: tuple[int, ...]) -> str:
+        """The store key of the object (chunk or shard) at `coords` in the grid of objects."""
+        name: str = self.zarr.metadata.encode_chunk_key(coords)
+        return f"{self.path}/{name}" if self.path else name
+
+
+def parse_array(path: str, document: Mapping[str, Any], zarr_store: Any) -> ArrayMeta:
+    """The array that `document` describes (v2: ``.zarray`` with its ``attributes`` inside).
+
+    MetadataError if zarr-python cannot make sense of it.
+    """
+    from zarr.core.array import AsyncArray
+    from zarr.storage import StorePath
+
+    refuse_pickle(_codec_ids(document))
+    metadata: Any = dict(document)
+    try:
+        array: Any = AsyncArray(metadata, StorePath(zarr_store, path=path))
+        dtype = array.metadata.dtype.to_native_dtype()
+    except (ValueError, TypeError, KeyError) as error:
+        raise MetadataError(f"the metadata of array {path!r} is not valid: {error}") from error
+    fill = array.metadata.fill_value
+    if fill is None:
+        fill = array.metadata.dtype.default_scalar()
+    chunks, decoder, shards = _reading(array.metadata, dtype)
+    if decoder is None:
+        chunks = _chunk_bound(array)
+    return ArrayMeta(path, array, tuple(array.shape), dtype, chunks, fill, decoder, shards)
+
+
+def _codec_ids(document: Mapping[str, Any]) -> list[str]:
+    codecs = [*(document.get("filters") or ()), document.get("compressor") or {}]
+    return [str(codec.get("id")) for codec in codecs if isinstance(codec, Mapping)]
+
+
+def _reading(
+    metadata: Any, dtype: np.dtype[Any]
+) -> tuple[tuple[int, ...], Decoder | None, ShardLayout | None]:
+    """Decode unit, decoder and shard layout; no decoder where zarr-python must read."""
+    if metadata.zarr_format == 2:
+        chunks = tuple(metadata.chunks)
+        filters = metadata.filters or ()
+        return chunks, v2_decoder(dtype, chunks, metadata.order, filters, metadata.compressor), None
+    grid = metadata.chunk_grid
+    codecs = [codec.to_dict() for codec in metadata.codecs]
+    if not hasattr(grid, "chunk_shape") or metadata.storage_transformers:
+        return (), None, None
+    outer = tuple(grid.chunk_shape)
+    if codecs[0]["name"] != "sharding_indexed":
+        return outer, v3_decoder(dtype, outer, codecs), None
+    if len(codecs) > 1:
+        return outer, None, None
+    return _sharded(outer, dtype, metadata.codecs[0])
+
+
+def _sharded(
+    outer: tuple[int, ...], dtype: np.dtype[Any], codec: Any
+) -> tuple[tuple[int, ...], Decoder | None, ShardLayout | None]:
+    inner = tuple(codec.chunk_shape)
+    per_shard = tuple(o // i for o, i in zip(outer, inner, strict=True))
+    index_codecs = [c.to_dict() for c in codec.index_codecs]
+    extra = checksum_size(index_codecs)
+    decoder = v3_decoder(dtype, inner, [c.to_dict() for c in codec.codecs])
+    index_shape = (*per_shard, 2)
+    decode_index = v3_decoder(np.dtype(np.uint64), index_shape, index_codecs)
+    if decoder is None or decode_index is None or extra is None:
+        return inner, None, None
+    at_end = "end" in str(codec.index_location).lower()
+    size = 8 * math.prod(index_shape) + extra
+    return inner, decoder, ShardLayout(per_shard, at_end, size, decode_index)
+
+
+def _chunk_bound(array: Any) -> tuple[int, ...]:
+    """The (largest) chunk shape of an array that zarr-python reads, to estimate its cost with."""
+    try:
+        return tuple(array.chunks)
+    except NotImplementedError:  # a rectilinear grid has no single chunk shape
+        return tuple(max(sizes, default=1) for sizes in array.read_chunk_sizes)

@@ -1,0 +1,290 @@
+"""Which chunks a selection touches, and where each value goes: pure arithmetic, nothing is read.
+
+A plan is made in two steps so that its cost is known before its size matters: the projections of
+the axes count the touched chunks, and only `ArrayPlan.reads` spells every chunk out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+AxisKey = int | slice | IntArray
+Within = slice | IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRead:
+    """One chunk's part in an answer.
+
+    ``out[into] = chunk.transpose(...)[take]`` places it; `coords` is its place in the chunk grid.
+    """
+
+    coords: tuple[int, ...]
+    take: tuple[Within, ...]
+    into: tuple[Within, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """The part of one axis' selection that falls into one chunk of that axis."""
+
+    chunk: int
+    take: Within
+    into: Within
+
+
+@dataclass(frozen=True, slots=True)
+class RangeAxis:
+    """An ascending range of positions along an axis of chunks of `chunk` elements."""
+
+    positions: range
+    chunk: int
+
+    @property
+    def size(self) -> int:
+        return len(self.positions)
+
+    @property
+    def touched(self) -> int:
+        """How many chunks of this axis hold a selected element."""
+        if not self.positions:
+            return 0
+        if self.positions.step >= self.chunk:
+            return len(self.positions)
+        return self.positions[-1] // self.chunk - self.positions[0] // self.chunk + 1
+
+    def projections(self) -> Iterator[Projection]:
+        done, total, step = 0, len(self.positions), self.positions.step
+        while done < total:
+            first = self.positions[done]
+            chunk, offset = divmod(first, self.chunk)
+            count = min(total - done, -((offset - self.chunk) // step))
+            take = slice(offset, offset + (count - 1) * step + 1, step)
+            yield Projection(chunk, take, slice(done, done + count))
+            done += count
+
+
+@dataclass(frozen=True)
+class ListAxis:
+    """Listed positions (in any order, repeats allowed) along an axis of chunks."""
+
+    positions: IntArray
+    chunk: int
+
+    @property
+    def size(self) -> int:
+        return len(self.positions)
+
+    @property
+    def touched(self) -> int:
+        """How many chunks of this axis hold a selected element."""
+        return len(self._chunks)
+
+    @cached_property
+    def _chunks(self) -> IntArray:
+        return np.unique(self.positions // self.chunk)
+
+    def projections(self) -> Iterator[Projection]:
+        groups = _grouped(self.positions // self.chunk, self._chunks)
+        for chunk, into in zip(self._chunks, groups, strict=True):
+            yield Projection(int(chunk), self.positions[into] - chunk * self.chunk, into)
+
+
+Axis = RangeAxis | ListAxis
+
+
+@dataclass(frozen=True)
+class ArrayPlan:
+    """What one array contributes to an answer.
+
+    `order` moves the array's axes to the order of the output's (pointwise axes first), `shape` is
+    the answer's shape, `flips` are the axes of the unsqueezed output to reverse at the end.
+    """
+
+    axes: tuple[Axis, ...]
+    points: PointAxes | None
+    order: tuple[int, ...]
+    flips: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks must be decoded."""
+        points = 1 if self.points is None else self.points.touched
+        return points * math.prod(axis.touched for axis in self.axes)
+
+    @property
+    def buffer_shape(self) -> tuple[int, ...]:
+        """The output's shape while it is filled: points first, scalar axes of length one."""
+        points = () if self.points is None else (self.points.size,)
+        return points + tuple(axis.size for axis in self.axes)
+
+    def reads(self) -> Iterator[ChunkRead]:
+        """Every touched chunk once, with the values it gives and where they go."""
+        projected = [tuple(axis.projections()) for axis in self.axes]
+        if self.points is None:
+            for combination in itertools.product(*projected):
+                yield _orthogonal_read(combination)
+            return
+        for group in self.points.groups():
+            for combination in itertools.product(*projected):
+                yield self._pointwise_read(group, combination)
+
+    def _pointwise_read(self, group: PointGroup, rest: tuple[Projection, ...]) -> ChunkRead:
+        by_output = (*group.chunk, *(p.chunk for p in rest))
+        coords = [0] * len(by_output)
+        for axis, chunk in zip(self.order, by_output, strict=True):
+            coords[axis] = chunk
+        return ChunkRead(
+            tuple(coords),
+            (*group.take, *(p.take for p in rest)),
+            (group.into, *(p.into for p in rest)),
+        )
+
+    def finish(self, buffer: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The filled `buffer` in the shape and direction that was asked for."""
+        if self.flips:
+            buffer = np.ascontiguousarray(np.flip(buffer, self.flips))
+        return buffer.reshape(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class PointGroup:
+    """The points that fall into one chunk of the pointwise axes."""
+
+    chunk: tuple[int, ...]
+    take: tuple[IntArray, ...]
+    into: IntArray
+
+
+@dataclass(frozen=True)
+class PointAxes:
+    """Axes that are read together, element by element: `positions` are equally long lists."""
+
+    positions: tuple[IntArray, ...]
+    chunk: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return len(self.positions[0])
+
+    @property
+    def touched(self) -> int:
+        """How many chunks of the grid these axes span hold a point."""
+        return len(self._unique[0])
+
+    @cached_property
+    def _unique(self) -> tuple[IntArray, IntArray]:
+        cells = np.stack(
+            [p // c for p, c in zip(self.positions, self.chunk, strict=True)], axis=1
+        ).reshape(self.size, len(self.chunk))
+        chunks, which = np.unique(cells, axis=0, return_inverse=True)
+        return chunks, which.reshape(-1)
+
+    def groups(self) -> Iterator[PointGroup]:
+        chunks, which = self._unique
+        groups = _grouped(which, np.arange(len(chunks)))
+        for cell, into in zip(chunks, groups, strict=True):
+            take = tuple(
+                p[into] - c * size
+                for p, c, size in zip(self.positions, cell, self.chunk, strict=True)
+            )
+            yield PointGroup(tuple(int(c) for c in cell), take, into)
+
+
+def plan_orthogonal(
+    shape: Sequence[int], chunks: Sequence[int], key: Sequence[AxisKey]
+) -> ArrayPlan:
+    """Each axis selected on its own: integers drop their axis, lists and slices keep it.
+
+    Positions must lie in ``0 <= position < size`` (lists and integers may be negative, as in
+    Python); anything else is an IndexError.
+    """
+    axes: list[Axis] = []
+    flips: list[int] = []
+    out: list[int] = []
+    for number, (size, chunk, wanted) in enumerate(zip(shape, chunks, key, strict=True)):
+        axis, flipped = _axis(size, chunk, wanted)
+        axes.append(axis)
+        if flipped:
+            flips.append(number)
+        if not isinstance(wanted, int | np.integer):
+            out.append(axis.size)
+    return ArrayPlan(tuple(axes), None, tuple(range(len(axes))), tuple(flips), tuple(out))
+
+
+def plan_pointwise(
+    shape: Sequence[int], chunks: Sequence[int], key: Sequence[AxisKey]
+) -> ArrayPlan:
+    """Arrays in `key` (of shapes that broadcast) are read together, slices on their own.
+
+    As in NumPy's advanced indexing with the arrays first: the answer has the broadcast shape of
+    the arrays, then one axis per slice.
+    """
+    pointed = [i for i, k in enumerate(key) if not isinstance(k, slice)]
+    sliced = [i for i, k in enumerate(key) if isinstance(k, slice)]
+    lists = np.broadcast_arrays(*(np.asarray(key[i], dtype=np.int64) for i in pointed))
+    points = PointAxes(
+        tuple(_checked(a.reshape(-1), shape[i]) for a, i in zip(lists, pointed, strict=True)),
+        tuple(chunks[i] for i in pointed),
+    )
+    axes, flips = [], []
+    for number, i in enumerate(sliced):
+        axis, flipped = _axis(shape[i], chunks[i], key[i])
+        axes.append(axis)
+        if flipped:
+            flips.append(number + 1)
+    out = (*lists[0].shape, *(axis.size for axis in axes))
+    return ArrayPlan(tuple(axes), points, (*pointed, *sliced), tuple(flips), out)
+
+
+def _axis(size: int, chunk: int, wanted: AxisKey) -> tuple[Axis, bool]:
+    """The selection of one axis in ascending form, and whether the answer must be reversed."""
+    chunk = max(chunk, 1)  # a zero-length axis may declare chunks of length zero
+    if isinstance(wanted, slice):
+        positions = range(*wanted.indices(size))
+        if positions.step < 0:
+            return RangeAxis(positions[::-1], chunk), True
+        return RangeAxis(positions, chunk), False
+    if isinstance(wanted, np.ndarray):
+        return ListAxis(_checked(wanted, size), chunk), False
+    position = range(size)[wanted]
+    return RangeAxis(range(position, position + 1), chunk), False
+
+
+def _checked(positions: IntArray, size: int) -> IntArray:
+    """`positions` counted from the front, or an IndexError."""
+    positions = np.asarray(positions, dtype=np.int64)
+    if positions.size and (positions.min() < -size or positions.max() >= size):
+        raise IndexError(f"positions must lie within -{size} and {size - 1}")
+    return np.where(positions < 0, positions + size, positions)
+
+
+def _orthogonal_read(combination: tuple[Projection, ...]) -> ChunkRead:
+    coords = tuple(p.chunk for p in combination)
+    take = tuple(p.take for p in combination)
+    into = tuple(p.into for p in combination)
+    if sum(isinstance(p.take, np.ndarray) for p in combination) > 1:
+        # NumPy would read several lists element by element; an open mesh keeps them orthogonal.
+        return ChunkRead(coords, _mesh(take), _mesh(into))
+    return ChunkRead(coords, take, into)
+
+
+def _grouped(labels: IntArray, distinct: IntArray) -> Iterator[IntArray]:
+    """For each of the sorted `distinct` labels, where it stands in `labels`, in order."""
+    order = np.argsort(labels, kind="stable")
+    ends = np.searchsorted(labels[order], distinct, side="right").tolist()
+    for start, end in itertools.pairwise([0, *ends]):
+        yield order[start:end]
+
+
+def _mesh(key: tuple[Within, ...]) -> tuple[IntArray, ...]:
+    return np.ix_(*(np.arange(k.start, k.stop, k.step) if isinstance(k, slice) else k for k in key))

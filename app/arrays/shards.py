@@ -1,0 +1,105 @@
+"""Inner chunks of a shard: its index is read once and kept, its chunks by coalesced byte ranges.
+
+Zarr v3 codec `sharding_indexed`: the index is an array of (offset, length) pairs in C order of the
+inner chunks; a pair of 2**64 - 1 marks an inner chunk that does not exist.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.arrays.metadata import ShardLayout
+from app.errors import CorruptChunk
+from app.store.single_flight import SingleFlight
+from app.store.source import ByteSource
+
+Index = np.ndarray[Any, np.dtype[np.uint64]]
+
+_MISSING = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """One request: bytes ``start`` to ``end`` of a shard, and the inner chunks that lie in it."""
+
+    start: int
+    end: int
+    parts: tuple[tuple[int, int, int], ...]  # (number of the inner chunk, start, end)
+
+
+class ShardIndexes:
+    """The indexes of recently read shards, each fetched once however many requests need it.
+
+    Holds at most `budget_bytes` of indexes; the least recently used go first. A shard that does
+    not exist is not remembered: it may be written any moment.
+    """
+
+    def __init__(self, source: ByteSource, *, budget_bytes: int) -> None:
+        self._source = source
+        self._budget = budget_bytes
+        self._held = 0
+        self._indexes: OrderedDict[str, Index] = OrderedDict()
+        self._flight: SingleFlight[str, Index | None] = SingleFlight()
+
+    async def get(self, key: str, layout: ShardLayout) -> Index | None:
+        """The index of the shard at `key`, of shape (\\*chunks per shard, 2); None: no shard."""
+        index = self._indexes.get(key)
+        if index is not None:
+            self._indexes.move_to_end(key)
+            return index
+        return await self._flight.do(key, lambda: self._fetch(key, layout))
+
+    async def _fetch(self, key: str, layout: ShardLayout) -> Index | None:
+        if layout.index_at_end:
+            data = await self._source.get(key, -layout.index_size)
+        else:
+            data = await self._source.get(key, 0, layout.index_size)
+        if data is None:
+            return None
+        if len(data) != layout.index_size:
+            raise CorruptChunk(f"shard {key!r} is shorter than its index")
+        index = layout.decode_index(data).astype(np.uint64)
+        self._keep(key, index)
+        return index
+
+    def _keep(self, key: str, index: Index) -> None:
+        self._indexes[key] = index
+        self._held += index.nbytes
+        while self._held > self._budget and len(self._indexes) > 1:
+            _, dropped = self._indexes.popitem(last=False)
+            self._held -= dropped.nbytes
+
+
+def locate(index: Index, inner: Sequence[tuple[int, ...]]) -> list[tuple[int, int] | None]:
+    """Where each of the `inner` chunks lies in its shard, as (start, end); None: not there."""
+    places: list[tuple[int, int] | None] = []
+    for coords in inner:
+        offset, length = (int(value) for value in index[coords])
+        missing = offset == _MISSING and length == _MISSING
+        places.append(None if missing else (offset, offset + length))
+    return places
+
+
+def coalesce(
+    places: Iterable[tuple[int, int, int]], *, gap_bytes: int, most_bytes: int
+) -> list[ByteRange]:
+    """Merge (number, start, end) places into few requests.
+
+    Neighbours at most `gap_bytes` apart share a request, as long as it stays within `most_bytes`.
+    """
+    ranges: list[ByteRange] = []
+    for number, start, end in sorted(places, key=lambda place: place[1]):
+        if ranges:
+            last = ranges[-1]
+            near = start - last.end <= gap_bytes
+            if near and max(end, last.end) - last.start <= most_bytes:
+                parts = (*last.parts, (number, start, end))
+                ranges[-1] = ByteRange(last.start, max(end, last.end), parts)
+                continue
+        ranges.append(ByteRange(start, end, ((number, start, end),)))
+    return ranges

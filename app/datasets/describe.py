@@ -1,0 +1,73 @@
+"""What a dataset holds, from metadata and index coordinates alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from xarray.core.indexes import PandasIndex
+
+from app.datasets.lazy import LazyArray
+
+
+def describe(ds: xr.Dataset) -> dict[str, Any]:
+    """Attributes, dimensions, coordinates and data variables of `ds`; reads nothing.
+
+    ``min``, ``max`` and ``step`` (None where labels are not evenly spaced) are given for index
+    coordinates, in the coordinate's own type; ``nbytes`` is the decoded size.
+    """
+    return {
+        "attrs": dict(ds.attrs),
+        "dims": dict(ds.sizes),
+        "coords": {name: _coordinate(ds, name) for name in ds.coords},
+        "data_vars": {name: _data_variable(ds.variables[name]) for name in ds.data_vars},
+    }
+
+
+def _coordinate(ds: xr.Dataset, name: Any) -> dict[str, Any]:
+    variable = ds.variables[name]
+    described: dict[str, Any] = {"dims": list(variable.dims), "dtype": str(variable.dtype)}
+    index = ds._indexes.get(name)
+    if isinstance(index, PandasIndex) and len(index.index):
+        values = variable.values
+        described |= {"min": values.min(), "max": values.max(), "step": _step(values)}
+    return described | {"attrs": dict(variable.attrs)}
+
+
+def _step(values: np.ndarray[Any, Any]) -> Any:
+    """The one distance between neighbouring labels, or None."""
+    if len(values) < 2 or values.dtype.kind not in "iufmM":
+        return None
+    steps = np.diff(values)
+    first = steps[0]
+    if values.dtype.kind == "f":
+        # Labels are rounded to their own precision, so their distances differ by as much.
+        slack = 4 * np.spacing(np.abs(values).max())
+        return first if np.abs(steps - first).max() <= slack else None
+    return first if (steps == first).all() else None
+
+
+def _data_variable(variable: xr.Variable) -> dict[str, Any]:
+    encoding = variable.encoding
+    described = {
+        "dims": list(variable.dims),
+        "dtype": str(variable.dtype),
+        "chunks": encoding.get("chunks"),
+        "shards": encoding.get("shards"),
+        "codecs": _codecs(variable),
+        "nbytes": variable.size * variable.dtype.itemsize,
+    }
+    return described | {"attrs": dict(variable.attrs)}
+
+
+def _codecs(variable: xr.Variable) -> list[str]:
+    """The names of the codecs, in the order in which they encode."""
+    array = getattr(variable._data, "array", None)
+    if not isinstance(array, LazyArray):
+        return []
+    metadata = array.meta.zarr.metadata
+    if metadata.zarr_format == 2:
+        chain = [*(metadata.filters or ()), metadata.compressor]
+        return [codec.codec_id for codec in chain if codec is not None]
+    return [codec.to_dict()["name"] for codec in metadata.codecs]

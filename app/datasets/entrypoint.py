@@ -1,0 +1,76 @@
+"""Open a Zarr store as a Dataset without blocking: the door to the reading chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import zarr.abc.store
+
+from app.arrays.hierarchy import open_group
+from app.arrays.reader import StoreReader
+from app.arrays.shards import ShardIndexes
+from app.datasets.dataset import AsyncDataset
+from app.datasets.opening import open_variables
+from app.store.source import ByteSource
+from app.store.zarr_store import SourceStore, ZarrStoreSource
+
+
+class AsyncZarrBackendEntrypoint:
+    """Opens what `xarray.open_zarr` opens, over any `ByteSource` or zarr-python `Store`."""
+
+    async def open_dataset(
+        self,
+        store: ByteSource | zarr.abc.store.Store,
+        *,
+        group: str | None = None,
+        zarr_format: int | None = None,
+        consolidated: bool | None = None,
+        mask_and_scale: bool = True,
+        decode_times: Any = True,
+        concat_characters: bool = True,
+        decode_coords: Any = True,
+        drop_variables: str | Iterable[str] | None = None,
+        use_cftime: bool | None = None,
+        decode_timedelta: Any = None,
+        inline_decode_bytes: int = 256 * 1024,
+        shard_index_bytes: int = 64 * 1024 * 1024,
+        workers: int = 32,
+    ) -> AsyncDataset:
+        """The group as a Dataset: index coordinates in memory, the rest lazy.
+
+        The first keywords are xarray's, with xarray's meanings. Chunks that decode to more than
+        `inline_decode_bytes` are decoded in the loop's default executor, `shard_index_bytes`
+        bounds the shard indexes that are kept, `workers` the chunks that one array reads at once.
+
+        Whoever made `store` closes it. Raises a StoreError if the store cannot be opened (see
+        `app.arrays.hierarchy.open_group`), and what xarray raises for values that do not decode.
+        """
+        source = ZarrStoreSource(store) if isinstance(store, zarr.abc.store.Store) else store
+        documents = await open_group(
+            source, group=group, zarr_format=zarr_format, consolidated=consolidated
+        )
+        reader = StoreReader(
+            source,
+            ShardIndexes(source, budget_bytes=shard_index_bytes),
+            inline_decode_bytes,
+            workers,
+        )
+        options = {
+            "mask_and_scale": mask_and_scale,
+            "decode_times": decode_times,
+            "concat_characters": concat_characters,
+            "decode_coords": decode_coords,
+            "drop_variables": drop_variables,
+            "use_cftime": use_cftime,
+            "decode_timedelta": decode_timedelta,
+        }
+        opened = await open_variables(reader, documents, SourceStore(source), options)
+        return AsyncDataset._construct_direct(
+            opened._variables,
+            opened._coord_names,
+            opened._dims,
+            opened._attrs,
+            opened._indexes,
+            opened._encoding,
+        )

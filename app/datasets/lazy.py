@@ -1,0 +1,74 @@
+"""A variable's data that is still in the store: read by awaiting, never by touching."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NoReturn
+
+import numpy as np
+from xarray.backends.common import BackendArray
+from xarray.core import indexing
+
+from app.arrays.metadata import ArrayMeta
+from app.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
+from app.arrays.reader import StoreReader
+from app.datasets.coding import Step
+from app.errors import NotLoaded
+
+Array = np.ndarray[Any, Any]
+
+
+class LazyArray(BackendArray):
+    """A stored array with its decoding, behind xarray's seam for backends.
+
+    Synchronous access raises `NotLoaded`; xarray's own `load_async` works.
+    """
+
+    __slots__ = ("dtype", "meta", "reader", "shape", "stacked", "steps")
+
+    def __init__(
+        self,
+        reader: StoreReader,
+        meta: ArrayMeta,
+        steps: tuple[Step, ...],
+        dtype: np.dtype[Any],
+        *,
+        stacked: bool,
+    ) -> None:
+        self.reader = reader
+        self.meta = meta
+        self.steps = steps
+        self.dtype = dtype
+        self.stacked = stacked
+        self.shape = meta.shape[:-1] if stacked else meta.shape
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> NoReturn:
+        raise NotLoaded(
+            f"array {self.meta.path!r} is not in memory: select with `await ds._sel(...)` or "
+            "`await ds._isel(...)`, or load with `await ds.load_async()`"
+        )
+
+    async def async_getitem(self, key: indexing.ExplicitIndexer) -> Array:
+        return await self.read(self.plan(key))
+
+    def plan(self, key: indexing.ExplicitIndexer) -> ArrayPlan:
+        """What an xarray indexer (basic, outer or vectorized) needs of the store."""
+        pointwise = isinstance(key, indexing.VectorizedIndexer)
+        make = plan_pointwise if pointwise else plan_orthogonal
+        return make(self.meta.shape, self.meta.chunks, self.stored_key(key.tuple))
+
+    def stored_key(self, key: tuple[Any, ...]) -> tuple[Any, ...]:
+        """`key` for the stored array: a stacked string's characters are always read whole."""
+        return (*key, slice(None)) if self.stacked else key
+
+    def result_bytes(self, plan: ArrayPlan) -> int:
+        """Size in bytes of the decoded answer to `plan`."""
+        shape = plan.shape[:-1] if self.stacked else plan.shape
+        return math.prod(shape) * self.dtype.itemsize
+
+    async def read(self, plan: ArrayPlan) -> Array:
+        """The planned values, decoded."""
+        values: Any = await self.reader.read(self.meta, plan)
+        for step in self.steps:
+            values = step(values)
+        return np.asarray(values)
