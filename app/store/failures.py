@@ -1,0 +1,145 @@
+"""Which failure is which: one reading of what fsspec, botocore, aiohttp and obstore raise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import Enum, auto
+from typing import Any
+
+from app.errors import StoreError, StoreMissing, StoreRefused, StoreTimeout
+
+
+class Kind(Enum):
+    """What an exception says about the store."""
+
+    MISSING_KEY = auto()
+    MISSING_ROOT = auto()
+    PAST_END = auto()
+    REFUSED = auto()
+    TIMEOUT = auto()
+    FAILED = auto()
+
+
+# S3's error codes (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html) and HTTP
+# statuses, which botocore reports as codes where an answer has no body.
+CODES = {
+    **dict.fromkeys(("NoSuchKey", "NotFound", "404", "410", "BlobNotFound"), Kind.MISSING_KEY),
+    **dict.fromkeys(("NoSuchBucket", "ContainerNotFound"), Kind.MISSING_ROOT),
+    **dict.fromkeys(("InvalidRange", "416"), Kind.PAST_END),
+    **dict.fromkeys(
+        ("AccessDenied", "401", "403", "407", "InvalidAccessKeyId", "SignatureDoesNotMatch"),
+        Kind.REFUSED,
+    ),
+    **dict.fromkeys(
+        ("ExpiredToken", "InvalidToken", "RequestTimeTooSkewed", "AllAccessDisabled"), Kind.REFUSED
+    ),
+    **dict.fromkeys(("RequestTimeout", "408", "504"), Kind.TIMEOUT),
+}
+
+# Exceptions of libraries that are not imported here for the sake of an `isinstance`.
+REFUSING_CLASSES = frozenset(
+    {
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "CredentialRetrievalError",
+        "PermissionDeniedError",
+        "UnauthenticatedError",
+    }
+)
+
+S3_READ_ADVICE = (
+    "The credentials need s3:GetObject on the objects, and s3:ListBucket on the bucket: "
+    "without it S3 answers 403 for a key that does not exist."
+)
+S3_LIST_ADVICE = "Listing needs s3:ListBucket on the bucket."
+
+_USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
+_URL_QUERY = re.compile(r"(\w+://[^\s?'\")<>]+)\?[^\s'\")<>]+")
+
+
+def redacted(text: str) -> str:
+    """`text` without what URLs may carry in secret: user names, passwords and query strings."""
+    return _URL_QUERY.sub(r"\1?...", _USERINFO.sub("", text))
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """`error` and what it was raised from, outermost first."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__
+
+
+def kind_of(error: BaseException) -> Kind:
+    """What `error` says about the store; the most telling exception of its chain decides.
+
+    A code from the server outranks the Python type that a library derived from it: for both a
+    missing key and a missing bucket, s3fs raises the same FileNotFoundError.
+    """
+    links = list(causes(error))
+    for link in links:
+        for code in _codes(link):
+            if code in CODES:
+                return CODES[code]
+    kinds = [_kind_of_type(link) for link in links]
+    return next((kind for kind in kinds if kind is not Kind.FAILED), Kind.FAILED)
+
+
+def _codes(error: BaseException) -> Iterator[str]:
+    response: Any = getattr(error, "response", None)
+    if isinstance(response, dict):
+        yield str(response.get("Error", {}).get("Code"))
+        yield str(response.get("ResponseMetadata", {}).get("HTTPStatusCode"))
+    # aiohttp and gcsfs name the status so; azure has both of the last.
+    for attribute in ("error_code", "status", "status_code", "code"):
+        yield str(getattr(error, attribute, None))
+
+
+def _kind_of_type(error: BaseException) -> Kind:
+    name = type(error).__name__
+    match error:
+        case PermissionError():
+            return Kind.REFUSED
+        case TimeoutError():
+            return Kind.TIMEOUT
+        case FileNotFoundError() | IsADirectoryError() | NotADirectoryError():
+            return Kind.MISSING_KEY
+        case _ if name in REFUSING_CLASSES:
+            return Kind.REFUSED
+        case _ if "Timeout" in name:
+            return Kind.TIMEOUT
+        case _:
+            return Kind.FAILED
+
+
+def reason_of(error: BaseException) -> str:
+    """The shortest honest account of `error`: the server's own words where it gave some."""
+    for link in causes(error):
+        response: Any = getattr(link, "response", None)
+        if isinstance(response, dict) and response.get("Error"):
+            answer = response["Error"]
+            return f"{answer.get('Code')}: {answer.get('Message', '')}".rstrip(": .")
+    innermost = list(causes(error))[-1]
+    words = redacted(str(innermost)).strip().split("\n")[0][:300].rstrip(". ")
+    return f"{type(innermost).__name__}: {words}" if words else type(innermost).__name__
+
+
+def store_error(
+    kind: Kind, reason: str, *, doing: str, advice: str = "", **facts: Any
+) -> StoreError:
+    """The `StoreError` for a failure of this `kind` while `doing` (such as "reading x of y")."""
+    advice = f" {advice}" if advice else ""
+    match kind:
+        case Kind.REFUSED:
+            return StoreRefused(f"The store refused {doing} ({reason}).{advice}", **facts)
+        case Kind.TIMEOUT:
+            return StoreTimeout(f"The store did not answer in time, {doing} ({reason}).", **facts)
+        case Kind.MISSING_ROOT:
+            return StoreMissing(f"The bucket is not there, {doing} ({reason}).", **facts)
+        case Kind.MISSING_KEY:
+            return StoreMissing(f"Nothing is there, {doing} ({reason}).", **facts)
+        case Kind.FAILED | Kind.PAST_END:
+            return StoreError(f"The store failed, {doing} ({reason}).", **facts)
+        case _:
+            raise AssertionError(kind)

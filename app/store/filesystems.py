@@ -1,0 +1,167 @@
+"""From a URL and its options to a source of bytes; owns every connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from fsspec.asyn import AsyncFileSystem
+
+from app.errors import CatalogError, SluiceError, StoreMissing
+from app.store import references
+from app.store.failures import redacted
+from app.store.fsmap import AsyncFSMap
+from app.store.obstore_map import ObstoreMap
+from app.store.obstore_options import s3_store_options
+from app.store.openers import OPENERS, Options, imported
+from app.store.single_flight import SingleFlight
+from app.store.source import ByteSource
+
+Engine = Literal["s3fs", "obstore"]
+
+
+class Filesystems:
+    """Makes sources; the same protocol and options share one filesystem and connection pool.
+
+    It belongs to the loop that it is entered on, and closes there what it opened.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+        self._flight: SingleFlight[str, Any] = SingleFlight()
+        self._closing = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all sessions; sources made here cannot read afterwards."""
+        self._made.clear()
+        await self._closing.aclose()
+
+    async def source(
+        self,
+        url: str,
+        *,
+        storage_options: Mapping[str, Any],
+        engine: Engine = "s3fs",
+        concurrency: int = 64,
+    ) -> ByteSource:
+        """The source of `url`, which may be a local path.
+
+        Nothing of the store itself is read, except the document behind ``reference://``.
+
+        Raises:
+            CatalogError: unknown protocol or option, or an extra is not installed.
+            StoreError: the reference document cannot be read.
+        """
+        protocol, _, path = url.partition("://") if "://" in url else ("file", "", url)
+        match engine, protocol:
+            case _, "reference":
+                return await self._references(path, storage_options, concurrency)
+            case "obstore", "s3" | "s3a":
+                return await self._obstore_s3(path, storage_options, concurrency)
+            case "obstore", _:
+                raise CatalogError(
+                    f"The obstore engine serves s3://, not {protocol}://", field="engine"
+                )
+            case "s3fs", _:
+                fs = await self._filesystem(protocol, storage_options)
+                return AsyncFSMap(url, fs, concurrency=concurrency)
+            case _:
+                raise CatalogError(
+                    f"engine {engine!r} is unknown; known are s3fs, obstore", field="engine"
+                )
+
+    async def _filesystem(self, protocol: str, options: Options) -> AsyncFileSystem:
+        if protocol not in OPENERS:
+            known = ", ".join(f"{name}://" for name in sorted([*OPENERS, "reference"]))
+            raise CatalogError(f"{protocol}:// is unknown; known are {known}", field="url")
+        # http and https, or gs and gcs, are one filesystem.
+        opener = OPENERS[protocol]
+        name = f"{opener.__name__} {_canonical(options)}"
+
+        async def make() -> AsyncFileSystem:
+            opened = await _accepting(protocol, opener(options))
+            self._closing.push_async_callback(opened.aclose)
+            self._made[name] = opened.fs
+            return opened.fs
+
+        made = self._made.get(name)
+        return made if made is not None else await self._flight.do(name, make)
+
+    async def _obstore_s3(self, path: str, options: Options, concurrency: int) -> ObstoreMap:
+        bucket, _, root = path.partition("/")
+        name = f"obstore {bucket} {_canonical(options)}"
+        if name not in self._made:
+            arguments = s3_store_options(options)
+            obstore_store = await imported("obstore.store", extra=None)
+            try:
+                self._made[name] = obstore_store.S3Store(bucket, **arguments)
+            except Exception as error:
+                raise _refused_options("s3", error) from error
+        return ObstoreMap(self._made[name], root, concurrency=concurrency)
+
+    async def _references(self, path: str, options: Options, concurrency: int) -> AsyncFSMap:
+        options = references.checked_options(options)
+        remote: str | None = options.get("remote_protocol")
+        remote_options: Options = options.get("remote_options") or {}
+        target_options: Options = options.get("target_options") or {}
+        default = await self._filesystem(remote or "file", remote_options if remote else {})
+        fo = options["fo"]
+        if isinstance(fo, str) and not references.is_table(fo):
+            fo = await self._document(fo, target_options)
+        fs = await references.reference_filesystem(fo, default, target_options=target_options)
+        protocols = {remote} if remote else set()
+        if not isinstance(fo, str):
+            protocols |= references.target_protocols(fs)
+        elif remote is None:
+            raise CatalogError(
+                "References in Parquet need storage_options.remote_protocol",
+                field="storage_options.remote_protocol",
+            )
+        for protocol in protocols:
+            # `remote_options` are meant for the one protocol that they go with.
+            meant = remote_options if remote in (None, protocol) else {}
+            fs.fss[protocol] = await self._filesystem(protocol, meant)
+        return AsyncFSMap(path, fs, concurrency=concurrency)
+
+    async def _document(self, address: str, options: Options) -> dict[str, Any]:
+        folder, slash, name = address.rpartition("/")
+        source = await self.source(folder if slash else ".", storage_options=options)
+        document = await source.get(name)
+        if document is None:
+            raise StoreMissing(f"There is no reference document at {redacted(address)}.")
+        return references.parsed(document, address)
+
+
+def _canonical(options: Options) -> str:
+    return json.dumps(options, sort_keys=True, default=repr)
+
+
+async def _accepting(protocol: str, opening: Any) -> Any:
+    try:
+        return await opening
+    except SluiceError:
+        raise
+    except Exception as error:
+        raise _refused_options(protocol, error) from error
+
+
+def _refused_options(protocol: str, error: Exception) -> CatalogError:
+    words = redacted(str(error)).split("\n")[0]
+    return CatalogError(
+        f"storage_options do not suit {protocol}://: {words or type(error).__name__}",
+        field="storage_options",
+    )

@@ -1,0 +1,155 @@
+"""Keys of a root on any asynchronous fsspec filesystem."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING
+
+from fsspec.asyn import AsyncFileSystem
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+
+from app.errors import StoreError, StoreMissing
+from app.store.failures import (
+    S3_LIST_ADVICE,
+    S3_READ_ADVICE,
+    Kind,
+    kind_of,
+    reason_of,
+    redacted,
+    store_error,
+)
+from app.store.fan_out import get_all
+from app.store.ranges import check_range
+from app.store.readers import joined, protocols_of, reader_for
+
+if TYPE_CHECKING:
+    from app.store.zarr_store import SourceStore
+
+
+class AsyncFSMap:
+    """A `ByteSource` over `root` of an asynchronous filesystem; at most `concurrency` calls run.
+
+    The filesystem belongs to whoever made it: the map neither connects nor closes it.
+
+    Raises:
+        TypeError: `fs` is not asynchronous, or was not made for use on a running loop.
+    """
+
+    def __init__(self, root: str, fs: AsyncFileSystem, *, concurrency: int = 64) -> None:
+        _check_asynchronous(fs)
+        self.fs = fs
+        self.root: str = str(fs._strip_protocol(root)).rstrip("/")
+        self._reader = reader_for(fs)
+        self._gate = asyncio.Semaphore(concurrency)
+        self._is_s3 = "s3" in protocols_of(fs)
+
+    def __repr__(self) -> str:
+        return f"AsyncFSMap({self._name!r})"
+
+    async def get(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
+        """Bytes ``start`` to ``end`` (exclusive) of `key`, clipped; None when there is no such key.
+
+        Raises:
+            ValueError: not a range (see `app.store.ranges`).
+            StoreRefused, StoreMissing, StoreTimeout, StoreError: the store did not do its part.
+        """
+        check_range(start, end)
+        if start is not None and start == end:
+            # An empty range cannot be written in a Range header.
+            return b"" if await self.exists(key) else None
+        async with self._gate:
+            try:
+                return await self._reader.read(joined(self.root, key), start, end)
+            except Exception as error:
+                return await self._no_value(error, key)
+
+    async def getitems(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Whole values of those `keys` that exist, read concurrently; missing keys are omitted."""
+        return await get_all(self.get, keys)
+
+    async def exists(self, key: str) -> bool:
+        """Whether `key` names a value.
+
+        It is asked by reading one byte: the answer to a HEAD has no body, so it cannot tell a
+        missing key from a missing bucket.
+        """
+        return await self.get(key, 0, 1) is not None
+
+    async def list(self, prefix: str = "") -> AsyncIterator[str]:
+        """All keys below the path `prefix`, recursively, relative to the root.
+
+        Raises:
+            StoreError: as `get`; also when the server offers no listing.
+        """
+        prefix = prefix.strip("/")
+        for name in await self._listed(prefix, recursive=True):
+            yield f"{prefix}/{name}" if prefix else name
+
+    async def list_dir(self, prefix: str = "") -> builtins.list[str]:
+        """Names one level below `prefix`, of values and of deeper prefixes alike, sorted."""
+        return sorted(await self._listed(prefix.strip("/"), recursive=False))
+
+    def as_zarr_store(self) -> SourceStore:
+        """The same keys as a read-only zarr-python store."""
+        from app.store.zarr_store import SourceStore
+
+        return SourceStore(self)
+
+    @property
+    def _name(self) -> str:
+        return redacted(str(self.fs.unstrip_protocol(self.root)))
+
+    async def _listed(self, prefix: str, *, recursive: bool) -> builtins.list[str]:
+        look = self._reader.find if recursive else self._reader.names
+        async with self._gate:
+            try:
+                names = await look(self.root, prefix)
+                if not names:
+                    await self._confirm_root()
+                return names
+            except Exception as error:
+                if isinstance(error, StoreError):
+                    raise
+                if kind_of(error) is not Kind.MISSING_KEY:
+                    advice = S3_LIST_ADVICE if self._is_s3 else ""
+                    raise self._failure(error, f"listing {self._name}", advice) from error
+                await self._confirm_root()
+                return []
+
+    async def _no_value(self, error: Exception, key: str) -> bytes | None:
+        if isinstance(error, StoreError):
+            raise error
+        match kind_of(error):
+            case Kind.PAST_END:
+                return b""
+            case Kind.MISSING_KEY:
+                await self._confirm_root()
+                return None
+            case _:
+                advice = S3_READ_ADVICE if self._is_s3 else ""
+                raise self._failure(error, f"reading {key} of {self._name}", advice) from error
+
+    async def _confirm_root(self) -> None:
+        try:
+            there = await self._reader.root_is_there(self.root)
+        except Exception as error:
+            raise self._failure(error, f"looking for {self._name}", "") from error
+        if not there:
+            raise StoreMissing(f"There is no store at {self._name}.", root=self._name)
+
+    def _failure(self, error: Exception, doing: str, advice: str) -> StoreError:
+        reason = reason_of(error)
+        return store_error(kind_of(error), reason, doing=doing, advice=advice, root=self._name)
+
+
+def _check_asynchronous(fs: object) -> None:
+    if not isinstance(fs, AsyncFileSystem):
+        raise TypeError(
+            f"{type(fs).__name__} has only blocking calls: wrap it with "
+            "fsspec.implementations.asyn_wrapper.AsyncFileSystemWrapper"
+        )
+    if not fs.asynchronous and not isinstance(fs, AsyncFileSystemWrapper):
+        # Its connections live on fsspec's own loop, in another thread.
+        raise TypeError(f"{type(fs).__name__} must be made with asynchronous=True")

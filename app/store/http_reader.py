@@ -1,0 +1,122 @@
+"""Values and listings of a web server, whatever it makes of the Range header."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+from fsspec.asyn import AsyncFileSystem
+
+from app.errors import StoreError
+from app.store.failures import redacted
+from app.store.ranges import sliced
+from app.store.readers import joined
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/")
+
+
+class HttpReader:
+    """fsspec's HTTP filesystem, read through its own session and request options.
+
+    Its `_cat_file` takes any 200 for the range that was asked for, so a server without ranges
+    (RFC 9110, 14.2 allows it) would silently give wrong bytes.
+    """
+
+    def __init__(self, fs: AsyncFileSystem) -> None:
+        self._fs: Any = fs
+
+    async def read(self, path: str, start: int | None, end: int | None) -> bytes:
+        headers = {**self._fs.kwargs.get("headers", {}), "Accept-Encoding": "identity"}
+        ranged = start is not None or end is not None
+        if ranged:
+            headers["Range"] = _range_header(start, end)
+        options = {**self._fs.kwargs, "headers": headers}
+        session = await self._fs.set_session()
+        async with session.get(self._fs.encode_url(path), **options) as response:
+            response.raise_for_status()
+            if ranged and response.status == 206:
+                stated = response.headers.get("Content-Range", "")
+                return _checked(await response.read(), start or 0, stated)
+            return sliced(await response.read(), start, end)
+
+    async def find(self, root: str, prefix: str) -> list[str]:
+        found: list[str] = []
+        folders = [""]
+        while folders:
+            folder = folders.pop()
+            for name in await self._entries(root, f"{prefix}/{folder}".strip("/")):
+                (folders if name.endswith("/") else found).append(folder + name)
+        return found
+
+    async def names(self, root: str, prefix: str) -> list[str]:
+        return [name.rstrip("/") for name in await self._entries(root, prefix)]
+
+    async def root_is_there(self, root: str) -> bool:
+        # A web server has no notion of a root; what it does not have, it answers 404 for.
+        return True
+
+    async def _entries(self, root: str, folder: str) -> list[str]:
+        """Names on the index page of `folder`; those of deeper folders end in a slash."""
+        url = joined(root, f"{folder}/" if folder else "")
+        session = await self._fs.set_session()
+        async with session.get(self._fs.encode_url(url), **self._fs.kwargs) as response:
+            absent = response.status in (404, 405, 410)
+            if not absent:
+                response.raise_for_status()
+                if "html" in response.content_type:
+                    return names_below(str(response.url), await response.text())
+        if absent and folder:
+            # An absent folder is nothing special where the root itself can be listed.
+            await self._entries(root, "")
+            return []
+        raise StoreError(
+            f"{redacted(url)} cannot be listed: the server has no index page for it. "
+            "Consolidated metadata makes listing needless.",
+            root=redacted(root),
+        )
+
+
+class _Links(HTMLParser):
+    """The targets of an index page's anchors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.targets += [value for name, value in attrs if name == "href" and value]
+
+
+def names_below(url: str, page: str) -> list[str]:
+    """Names directly below `url`; links to parents, sort orders and elsewhere are none."""
+    base = urlsplit(url)
+    links = _Links()
+    links.feed(page)
+    names: dict[str, None] = {}
+    for target in links.targets:
+        link = urlsplit(urljoin(url, target))
+        name = unquote(link.path[len(base.path) :])
+        inside = link.netloc == base.netloc and link.path.startswith(base.path)
+        if inside and name and not link.query and "/" not in name.rstrip("/"):
+            names[name] = None
+    return list(names)
+
+
+def _range_header(start: int | None, end: int | None) -> str:
+    if start is not None and start < 0:
+        return f"bytes={start}"
+    return f"bytes={start or 0}-{'' if end is None else end - 1}"
+
+
+def _checked(data: bytes, start: int | None, content_range: str) -> bytes:
+    """`data`, once it is what the answer says, and the answer what was asked for."""
+    stated = _CONTENT_RANGE.match(content_range)
+    if stated is None:
+        return data
+    first, last = int(stated[1]), int(stated[2])
+    if len(data) != last - first + 1 or (first != start and start is not None and start >= 0):
+        raise EOFError(f"{len(data)} bytes came for {content_range}, from {start} on")
+    return data

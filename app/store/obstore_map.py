@@ -1,0 +1,194 @@
+"""Keys of a root on any obstore store, read with obstore's own asynchronous calls."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import re
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Any
+
+from app.errors import StoreError, StoreMissing
+from app.store.failures import (
+    CODES,
+    S3_LIST_ADVICE,
+    S3_READ_ADVICE,
+    Kind,
+    kind_of,
+    reason_of,
+    redacted,
+    store_error,
+)
+from app.store.fan_out import get_all
+from app.store.ranges import check_range, sliced
+from app.store.readers import below, joined
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
+    from obstore.store import ObjectStore
+
+    from app.store.zarr_store import SourceStore
+
+# obstore's errors carry no status: it stands in their text, next to the server's answer.
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_STATUS = re.compile(r"status code: (\d{3})")
+_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
+
+
+class ObstoreMap:
+    """A `ByteSource` over the prefix `root` of an obstore store.
+
+    obstore's fsspec adapter is not used: it has no suffix ranges. The store has nothing to close.
+    """
+
+    def __init__(self, store: ObjectStore, root: str = "", *, concurrency: int = 64) -> None:
+        self.store = store
+        self.root = root.strip("/")
+        self._gate = asyncio.Semaphore(concurrency)
+        self._is_s3 = type(store).__name__ == "S3Store"
+
+    def __repr__(self) -> str:
+        return f"ObstoreMap({self._name})"
+
+    async def get(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
+        """Bytes ``start`` to ``end`` (exclusive) of `key`, clipped; None when there is no such key.
+
+        Raises:
+            ValueError: not a range (see `app.store.ranges`).
+            StoreRefused, StoreMissing, StoreTimeout, StoreError: the store did not do its part.
+        """
+        check_range(start, end)
+        if end is not None and (start or 0) >= end:
+            return b"" if await self.exists(key) else None
+        async with self._gate:
+            try:
+                return await self._read(joined(self.root, key), start, end)
+            except Exception as error:
+                return await self._no_value(error, key)
+
+    async def getitems(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Whole values of those `keys` that exist, read concurrently; missing keys are omitted."""
+        return await get_all(self.get, keys)
+
+    async def exists(self, key: str) -> bool:
+        """Whether `key` names a value; asked by reading one byte, as `AsyncFSMap.exists` does."""
+        return await self.get(key, 0, 1) is not None
+
+    async def list(self, prefix: str = "") -> AsyncIterator[str]:
+        """All keys below the path `prefix`, recursively, relative to the root."""
+        import obstore
+
+        pages = aiter(obstore.list(self.store, joined(self.root, prefix.strip("/")) or None))
+        found = False
+        while True:
+            async with self._gate:
+                try:
+                    page = await anext(pages, None)
+                except Exception as error:
+                    raise self._failure(error, f"listing {self._name}", listing=True) from error
+            if page is None:
+                break
+            for key in below(self.root, [str(entry["path"]) for entry in page]):
+                found = True
+                yield key
+        if not found:
+            await self._confirm_root()
+
+    async def list_dir(self, prefix: str = "") -> builtins.list[str]:
+        """Names one level below `prefix`, of values and of deeper prefixes alike, sorted."""
+        import obstore
+
+        path = joined(self.root, prefix.strip("/"))
+        async with self._gate:
+            try:
+                level = await obstore.list_with_delimiter_async(self.store, path or None)
+            except Exception as error:
+                raise self._failure(error, f"listing {self._name}", listing=True) from error
+        values = [str(entry["path"]) for entry in level["objects"]]
+        names = below(path, values + [folder.rstrip("/") for folder in level["common_prefixes"]])
+        if not names:
+            await self._confirm_root()
+        return sorted(set(names))
+
+    def as_zarr_store(self) -> SourceStore:
+        """The same keys as a read-only zarr-python store."""
+        from app.store.zarr_store import SourceStore
+
+        return SourceStore(self)
+
+    @property
+    def _name(self) -> str:
+        return f"{redacted(repr(self.store))}/{self.root}".rstrip("/")
+
+    async def _read(self, path: str, start: int | None, end: int | None) -> bytes:
+        import obstore
+
+        try:
+            result = await obstore.get_async(self.store, path, options=_options(start, end))
+        except obstore.exceptions.GenericError as error:
+            # A 200 for a range: the server knows no ranges, or the value is empty.
+            if "NotPartial" not in str(error):
+                raise
+            result = await obstore.get_async(self.store, path)
+            return sliced(bytes(await result.bytes_async()), start, end)
+        data = bytes(await result.bytes_async())
+        first, last = result.range
+        if len(data) != last - first:
+            raise EOFError(f"{len(data)} bytes came of {last - first}")
+        return data
+
+    async def _no_value(self, error: Exception, key: str) -> bytes | None:
+        match _kind(error):
+            case Kind.PAST_END:
+                return b""
+            case Kind.MISSING_KEY:
+                await self._confirm_root()
+                return None
+            case _:
+                raise self._failure(error, f"reading {key} of {self._name}") from error
+
+    async def _confirm_root(self) -> None:
+        from obstore.store import LocalStore
+
+        # Only a local directory can be absent without its store saying so.
+        if isinstance(self.store, LocalStore) and self.store.prefix is not None:
+            folder = self.store.prefix / self.root
+            if not await asyncio.to_thread(folder.is_dir):
+                raise StoreMissing(f"There is no store at {folder}.", root=str(folder))
+
+    def _failure(self, error: Exception, doing: str, *, listing: bool = False) -> StoreError:
+        advice = (S3_LIST_ADVICE if listing else S3_READ_ADVICE) if self._is_s3 else ""
+        reason = _reason(error)
+        return store_error(_kind(error), reason, doing=doing, advice=advice, root=self._name)
+
+
+def _options(start: int | None, end: int | None) -> GetOptions | None:
+    match start, end:
+        case None, None:
+            return None
+        case int(), None:
+            return {"range": {"suffix": -start} if start < 0 else {"offset": start}}
+        case _, int():
+            return {"range": (start or 0, end)}
+        case _:
+            raise TypeError(f"Not a byte range: {start!r} to {end!r}")
+
+
+def _kind(error: Exception) -> Kind:
+    text = str(error)
+    for code in (*_CODE.findall(text), *_STATUS.findall(text)):
+        if code in CODES:
+            return CODES[code]
+    if "StartTooLarge" in text:
+        return Kind.PAST_END
+    if "timed out" in text or "TimedOut" in text:
+        return Kind.TIMEOUT
+    return kind_of(error)
+
+
+def _reason(error: Exception) -> str:
+    text: Any = str(error)
+    code, message = _CODE.search(text), _MESSAGE.search(text)
+    if code:
+        return f"{code[1]}: {message[1] if message else ''}".rstrip(": .")
+    return reason_of(error)

@@ -1,0 +1,140 @@
+"""How each protocol's filesystem is made, connected on the running loop, and closed."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fsspec.asyn import AsyncFileSystem
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+
+from app.errors import CatalogError
+
+Options = Mapping[str, Any]
+
+# fsspec keeps instances per thread and hands them out again; ours must belong to one loop and
+# end with it. Remembered listings would hide what was written since.
+OURS = {"skip_instance_cache": True, "use_listings_cache": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A connected filesystem and how to close it."""
+
+    fs: AsyncFileSystem
+    aclose: Callable[[], Awaitable[Any]]
+
+
+async def open_s3(options: Options) -> Opened:
+    """s3fs, connected. Its words, with fewer and shorter tries than botocore's defaults."""
+    s3fs = await imported("s3fs", extra=None)
+    config = {
+        "max_pool_connections": 64,
+        "connect_timeout": 5,
+        "read_timeout": 30,
+        # s3fs tries five times itself; each of those tries multiplied would take minutes.
+        "retries": {"total_max_attempts": 2, "mode": "standard"},
+        **options.get("config_kwargs", {}),
+    }
+    # One part per value: more would mean a HEAD before each (see `readers.S3Reader`).
+    ours = {**OURS, "max_concurrency": 1, **options, "config_kwargs": config, "asynchronous": True}
+    fs = s3fs.S3FileSystem(**ours)
+    await fs.set_session()
+
+    async def aclose() -> None:
+        # Through its creator, which also knows the clients of other regions.
+        await fs._s3creator.__aexit__(None, None, None)
+
+    return Opened(fs, aclose)
+
+
+async def open_http(options: Options) -> Opened:
+    """fsspec's HTTP filesystem over one aiohttp session."""
+    http = await imported("fsspec.implementations.http", extra=None)
+    aiohttp = await imported("aiohttp", extra=None)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=30)
+    client = {"timeout": timeout, **options.get("client_kwargs", {})}
+    ours = {**OURS, **options, "client_kwargs": client, "asynchronous": True}
+    fs = http.HTTPFileSystem(**ours)
+    session = await fs.set_session()
+    return Opened(fs, session.close)
+
+
+async def open_local(options: Options) -> Opened:
+    """Local files, whose blocking calls run in the loop's executor."""
+    local = await imported("fsspec.implementations.local", extra=None)
+    return _wrapped(local.LocalFileSystem(**{**OURS, **options}))
+
+
+async def open_memory(options: Options) -> Opened:
+    """fsspec's process-wide memory filesystem."""
+    memory = await imported("fsspec.implementations.memory", extra=None)
+    return _wrapped(memory.MemoryFileSystem(**{**OURS, **options}))
+
+
+async def open_gs(options: Options) -> Opened:
+    """gcsfs, connected."""
+    gcsfs = await imported("gcsfs", extra="gs")
+
+    def make() -> Any:
+        # In a thread: it may ask the metadata server for credentials with blocking calls.
+        return gcsfs.GCSFileSystem(**{**OURS, **options, "asynchronous": True})
+
+    fs = await asyncio.to_thread(make)
+    session = await fs._set_session()
+    return Opened(fs, session.close)
+
+
+async def open_az(options: Options) -> Opened:
+    """adlfs, whose service client connects with its first request."""
+    adlfs = await imported("adlfs", extra="az")
+    fs = adlfs.AzureBlobFileSystem(**{**OURS, **options, "asynchronous": True})
+
+    async def aclose() -> None:
+        await fs.service_client.close()
+        if hasattr(fs.credential, "close"):
+            await fs.credential.close()
+
+    return Opened(fs, aclose)
+
+
+def _wrapped(fs: Any) -> Opened:
+    return Opened(AsyncFileSystemWrapper(fs, asynchronous=True), _nothing_to_close)
+
+
+async def _nothing_to_close() -> None:
+    """Close nothing."""
+
+
+async def imported(module: str, *, extra: str | None) -> Any:
+    """The module, imported in a thread because engines take long enough to stall a loop.
+
+    Raises:
+        CatalogError: it is not installed; names the extra to install.
+    """
+    try:
+        return await asyncio.to_thread(importlib.import_module, module)
+    except ImportError as error:
+        wanted = f"sluice-zarr[{extra}]" if extra else "sluice-zarr"
+        raise CatalogError(
+            f"{module} is not installed: pip install '{wanted}'", extra=extra
+        ) from error
+
+
+OPENERS: Mapping[str, Callable[[Options], Awaitable[Opened]]] = {
+    "s3": open_s3,
+    "s3a": open_s3,
+    "http": open_http,
+    "https": open_http,
+    "file": open_local,
+    "local": open_local,
+    "memory": open_memory,
+    "gs": open_gs,
+    "gcs": open_gs,
+    "az": open_az,
+    "abfs": open_az,
+    "abfss": open_az,
+}

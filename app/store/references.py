@@ -1,0 +1,95 @@
+"""kerchunk reference sets: one document that says where each key's bytes are."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fsspec.asyn import AsyncFileSystem
+from fsspec.implementations.reference import ReferenceFileSystem
+
+from app.errors import CatalogError, MetadataError
+from app.store.failures import redacted
+
+KNOWN_OPTIONS = ("fo", "remote_options", "remote_protocol", "target_options")
+
+
+def checked_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`options`, once they are those of a ``reference://`` entry.
+
+    Raises:
+        CatalogError: `fo` is absent, or an option is unknown.
+    """
+    for name in options:
+        if name not in KNOWN_OPTIONS:
+            raise CatalogError(
+                f"storage_options.{name} is unknown for reference://; "
+                f"it knows {', '.join(KNOWN_OPTIONS)}",
+                field=f"storage_options.{name}",
+            )
+    if not options.get("fo"):
+        raise CatalogError(
+            "reference:// needs storage_options.fo, the address of the references",
+            field="storage_options.fo",
+        )
+    return options
+
+
+def is_table(fo: str) -> bool:
+    """Whether the references are a directory of Parquet files rather than a JSON document."""
+    return fo.rstrip("/").endswith((".parq", ".parquet")) or fo.endswith("/")
+
+
+def parsed(document: bytes, name: str) -> dict[str, Any]:
+    """The JSON document.
+
+    Raises:
+        MetadataError: it is no JSON object.
+    """
+    try:
+        references = json.loads(document)
+    except ValueError as error:
+        raise MetadataError(f"{redacted(name)} is not a JSON reference set: {error}") from error
+    if not isinstance(references, dict):
+        raise MetadataError(f"{redacted(name)} is not a JSON reference set: no object")
+    return references
+
+
+async def reference_filesystem(
+    references: Mapping[str, Any] | str,
+    default: AsyncFileSystem,
+    *,
+    target_options: Mapping[str, Any] | None = None,
+) -> ReferenceFileSystem:
+    """The references over `default`, the filesystem of targets without a protocol.
+
+    A mapping is a parsed document; a string is the address of a Parquet table, which fsspec opens
+    itself (blocking, hence in a thread). Other targets' filesystems go into `fss` afterwards.
+
+    Raises:
+        CatalogError: a package that this kind of reference set needs is not installed.
+        MetadataError: the document does not follow kerchunk's specification.
+    """
+
+    def make() -> ReferenceFileSystem:
+        options: dict[str, Any] = {"fs": {None: default}, "asynchronous": True}
+        if isinstance(references, str):
+            return ReferenceFileSystem(references, target_options=target_options, **options)
+        # Generated references are left out, silently, unless templates are rendered in full.
+        simple = not references.get("gen")
+        return ReferenceFileSystem(dict(references), simple_templates=simple, **options)
+
+    try:
+        return await asyncio.to_thread(make)
+    except ImportError as error:
+        raise CatalogError(f"These references need a package: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MetadataError(f"The references cannot be understood: {error!r}") from error
+
+
+def target_protocols(fs: ReferenceFileSystem) -> set[str]:
+    """The protocols of all targets of a parsed document."""
+    targets = (part[0] for part in fs.references.values() if isinstance(part, list) and part[0])
+    return {target.partition("://")[0] for target in targets if "://" in target}

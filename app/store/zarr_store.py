@@ -1,0 +1,212 @@
+"""Byte sources as zarr-python stores, and zarr-python stores as byte sources."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from collections.abc import AsyncIterator, Iterable
+
+from zarr.abc.store import (
+    ByteRequest,
+    OffsetByteRequest,
+    RangeByteRequest,
+    Store,
+    SuffixByteRequest,
+)
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+
+from app.errors import StoreError
+from app.store.failures import Kind, kind_of, reason_of, store_error
+from app.store.fan_out import get_all, run_all
+from app.store.ranges import check_range
+from app.store.source import ByteSource
+
+
+class SourceStore(Store):
+    """A read-only zarr-python store over any `ByteSource`.
+
+    Failures stay `StoreError`, so zarr never takes one for a missing chunk. Exception: to read
+    nothing of a missing bucket is, to zarr, still an error of type FileNotFoundError.
+    """
+
+    supports_writes = False
+    supports_deletes = False
+    supports_listing = True
+
+    def __init__(self, source: ByteSource) -> None:
+        super().__init__(read_only=True)
+        self.source = source
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SourceStore) and self.source is other.source
+
+    def __hash__(self) -> int:
+        return hash((SourceStore, id(self.source)))
+
+    def __repr__(self) -> str:
+        return f"SourceStore({self.source!r})"
+
+    def with_read_only(self, read_only: bool = False) -> SourceStore:
+        """The same store.
+
+        Raises:
+            ValueError: it is asked to be writable.
+        """
+        if not read_only:
+            raise ValueError("A SourceStore cannot be written to")
+        return SourceStore(self.source)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """The value of `key`, or the part of it that `byte_range` names; None when missing."""
+        data = await self.source.get(key, *_limits(byte_range))
+        return None if data is None else prototype.buffer.from_bytes(data)
+
+    async def get_partial_values(
+        self,
+        prototype: BufferPrototype,
+        key_ranges: Iterable[tuple[str, ByteRequest | None]],
+    ) -> builtins.list[Buffer | None]:
+        """The parts in the order in which they were asked for, None for missing keys."""
+        return await run_all(self.get(key, prototype, byte_range) for key, byte_range in key_ranges)
+
+    async def exists(self, key: str) -> bool:
+        """Whether `key` names a value."""
+        return await self.source.exists(key)
+
+    def list(self) -> AsyncIterator[str]:
+        """All keys."""
+        return self.source.list()
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """All keys that begin with the text `prefix`, which need not end at a slash."""
+        async for key in self.source.list(prefix.rpartition("/")[0]):
+            if key.startswith(prefix):
+                yield key
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """Names one level below `prefix`."""
+        for name in await self.source.list_dir(prefix):
+            yield name
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Never writes.
+
+        Raises:
+            ValueError: always.
+        """
+        self._check_writable()
+
+    async def delete(self, key: str) -> None:
+        """Never deletes.
+
+        Raises:
+            ValueError: always.
+        """
+        self._check_writable()
+
+
+class ZarrStoreSource:
+    """A `ByteSource` over any zarr-python store (icechunk, zip, memory); at most `concurrency`
+    reads run. The store belongs to whoever made it."""
+
+    def __init__(self, store: Store, *, concurrency: int = 64) -> None:
+        self.store = store
+        self._gate = asyncio.Semaphore(concurrency)
+
+    def __repr__(self) -> str:
+        return f"ZarrStoreSource({self.store!r})"
+
+    async def get(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
+        """Bytes ``start`` to ``end`` (exclusive) of `key`, clipped; None when there is no such key.
+
+        Raises:
+            ValueError: not a range (see `app.store.ranges`).
+            StoreError: the store failed.
+        """
+        check_range(start, end)
+        if start is not None and start == end:
+            return b"" if await self.exists(key) else None
+        async with self._gate:
+            try:
+                value = await self.store.get(
+                    key, default_buffer_prototype(), _byte_request(start, end)
+                )
+            except StoreError:
+                raise
+            except Exception as error:
+                if kind_of(error) is Kind.PAST_END:
+                    return b""
+                raise _failure(error, f"reading {key} of {self.store}") from error
+        return None if value is None else value.to_bytes()
+
+    async def getitems(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Whole values of those `keys` that exist, read concurrently; missing keys are omitted."""
+        return await get_all(self.get, keys)
+
+    async def exists(self, key: str) -> bool:
+        """Whether `key` names a value."""
+        async with self._gate:
+            try:
+                return await self.store.exists(key)
+            except StoreError:
+                raise
+            except Exception as error:
+                raise _failure(error, f"looking for {key} in {self.store}") from error
+
+    async def list(self, prefix: str = "") -> AsyncIterator[str]:
+        """All keys below the path `prefix`, recursively, relative to the store's root."""
+        prefix = prefix.strip("/")
+        try:
+            async for key in self.store.list_prefix(f"{prefix}/" if prefix else ""):
+                yield key
+        except StoreError:
+            raise
+        except Exception as error:
+            raise _failure(error, f"listing {self.store}") from error
+
+    async def list_dir(self, prefix: str = "") -> builtins.list[str]:
+        """Names one level below `prefix`, sorted."""
+        async with self._gate:
+            try:
+                names = [name async for name in self.store.list_dir(prefix.strip("/"))]
+            except StoreError:
+                raise
+            except Exception as error:
+                raise _failure(error, f"listing {self.store}") from error
+        return sorted({name.rstrip("/") for name in names} - {""})
+
+    def as_zarr_store(self) -> Store:
+        """The store itself."""
+        return self.store
+
+
+def _failure(error: Exception, doing: str) -> StoreError:
+    return store_error(kind_of(error), reason_of(error), doing=doing)
+
+
+def _limits(byte_range: ByteRequest | None) -> tuple[int | None, int | None]:
+    match byte_range:
+        case None:
+            return None, None
+        case RangeByteRequest(start, end):
+            return start, end
+        case OffsetByteRequest(offset):
+            return offset, None
+        case SuffixByteRequest(suffix):
+            return -suffix, None
+        case _:
+            raise TypeError(f"Not a byte request: {byte_range!r}")
+
+
+def _byte_request(start: int | None, end: int | None) -> ByteRequest | None:
+    match start, end:
+        case None, None:
+            return None
+        case int(), None:
+            return SuffixByteRequest(-start) if start < 0 else OffsetByteRequest(start)
+        case _, int():
+            return RangeByteRequest(start or 0, end)
+        case _:
+            raise TypeError(f"Not a byte range: {start!r} to {end!r}")
