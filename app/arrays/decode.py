@@ -56,7 +56,7 @@ def v2_decoder(
         return None
     if dtype.kind in "OT" and not any(codec.codec_id in _OBJECT_CODECS for codec in codecs):
         return None
-    steps = [codec.decode for codec in codecs]
+    steps = [_step(codec) for codec in codecs]
     return partial(_decode_v2, steps, dtype, tuple(shape), order)
 
 
@@ -177,16 +177,32 @@ def _bytes_step(codec: Mapping[str, Any]) -> Step | None:
 def _numcodec(config: dict[str, Any]) -> Step:
     import numcodecs
 
-    decode: Step = numcodecs.get_codec(config).decode
-    return decode
+    return _step(numcodecs.get_codec(config))
 
 
-def _strip_crc32c(data: Any) -> memoryview:
+def _step(codec: Any) -> Step:
+    decode: Step = codec.decode
+    return partial(_whole_blosc, decode) if codec.codec_id == "blosc" else decode
+
+
+def _whole_blosc(decode: Step, data: Any) -> Any:
+    """`decode`, for a Blosc frame that is all there.
+
+    Blosc 1 believes the sizes in its header and reads past the end of a truncated frame. Bytes 12
+    to 16 of the header are the frame's length (c-blosc, README_CHUNK_FORMAT).
+    """
+    frame = memoryview(data).cast("B")
+    if len(frame) < 16 or int.from_bytes(frame[12:16], "little") != len(frame):
+        raise CorruptChunk("a Blosc frame is not as long as its header says")
+    return decode(data)
+
+
+def _strip_crc32c(data: Any) -> bytes:
     """The data before a trailing little-endian CRC32C (Zarr v3 codec `crc32c`), once it fits."""
     import google_crc32c
 
-    view = memoryview(data).cast("B")
-    body, stored = view[:-4], int.from_bytes(view[-4:], "little")
-    if len(view) < 4 or google_crc32c.value(body) != stored:
+    whole = bytes(data)
+    body, stored = whole[:-4], int.from_bytes(whole[-4:], "little")
+    if len(whole) < 4 or google_crc32c.value(body) != stored:
         raise CorruptChunk("a chunk's CRC32C does not match its bytes")
     return body

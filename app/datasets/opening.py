@@ -37,6 +37,7 @@ class KnownStore(ZarrStore):
         self.zarr_group = zarr.Group(_group(documents))
         self.encoded: dict[str, EncodedArray] = {}
         self._metas = metas
+        self._encoded_variables: dict[str, xr.Variable] = {}
 
     @property
     def members(self) -> dict[str, Any]:
@@ -46,20 +47,19 @@ class KnownStore(ZarrStore):
         """Nothing to close: whoever made the source closes it."""
 
     def load(self) -> tuple[dict[str, xr.Variable], dict[str, Any]]:
-        """The encoded variables, the same objects each time, and the group's attributes."""
-        variables = {name: self._variable(name) for name in self._arrays}
-        return variables, self.get_attrs()
+        """Copies of the encoded variables (decoding edits attributes), and the group's own."""
+        if not self._encoded_variables:
+            self._encoded_variables = {name: self._variable(name) for name in self._arrays}
+        variables = {name: v.copy(deep=False) for name, v in self._encoded_variables.items()}
+        return variables, ZarrStore.get_attrs(self)
 
     def _variable(self, name: str) -> xr.Variable:
         try:
-            variable = super().open_store_variable(name)
+            variable = ZarrStore.open_store_variable(self, name)
         except (KeyError, ValueError) as error:
             raise MetadataError(f"array {name!r} cannot be a variable: {error}") from error
-        encoded = self.encoded.get(name)
-        if encoded is None:
-            encoded = EncodedArray(name, self._metas[name], variable.dtype)
-            self.encoded[name] = encoded
-        data = indexing.LazilyIndexedArray(encoded)
+        self.encoded[name] = EncodedArray(name, self._metas[name], variable.dtype)
+        data = indexing.LazilyIndexedArray(self.encoded[name])
         return xr.Variable(variable.dims, data, variable.attrs, variable.encoding, fastpath=True)
 
 

@@ -1,0 +1,119 @@
+"""Groups by their documents: which keys are asked, and what is an error."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+import zarr
+from zarr.storage import MemoryStore
+
+from app.arrays.hierarchy import GroupDocuments, open_group
+from app.errors import MetadataError, StoreMissing, StoreRefused
+from tests.sources import DictSource, stored
+
+
+def hierarchy(zarr_format: int, *, consolidated: bool) -> dict[str, bytes]:
+    """A store with an array in the root and one in the group ``a/b``."""
+    store = MemoryStore()
+    root = zarr.create_group(store, zarr_format=zarr_format, attributes={"title": "root"})  # type: ignore[arg-type]
+    group = root.create_group("a/b", attributes={"title": "inner"})
+    for parent in (root, group):
+        parent.create_array("x", shape=(2,), dtype="i4")[:] = 1
+    if consolidated:
+        zarr.consolidate_metadata(store)
+    return asyncio.run(stored(store))
+
+
+def opened(source: DictSource, **options: Any) -> GroupDocuments:
+    options = {"group": None, "zarr_format": None, "consolidated": None, **options}
+    return asyncio.run(open_group(source, **options))
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part")
+@pytest.mark.parametrize("group", [None, "a/b", "/a/b/"])
+@pytest.mark.parametrize("consolidated", [True, False])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_group_is_found(zarr_format: int, consolidated: bool, group: str | None) -> None:
+    """Both formats, consolidated and not, root and nested group (also by the root's metadata)."""
+    found = opened(DictSource(hierarchy(zarr_format, consolidated=consolidated)), group=group)
+    assert found.zarr_format == zarr_format
+    assert found.attributes == {"title": "inner" if group else "root"}
+    assert list(found.arrays) == ["x"]
+    assert found.arrays["x"]["shape"] in ((2,), [2])
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part")
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_consolidated_store_takes_one_wave(zarr_format: int) -> None:
+    """Of an unknown format both documents are asked for, of a stated one only its own."""
+    source = DictSource(hierarchy(zarr_format, consolidated=True))
+    opened(source)
+    assert sorted(source.keys) == [".zmetadata", "zarr.json"]
+    source.requests.clear()
+    opened(source, zarr_format=zarr_format)
+    assert source.keys == [".zmetadata" if zarr_format == 2 else "zarr.json"]
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata is currently not part")
+def test_forbidden_probe_does_not_matter_while_the_other_answers() -> None:
+    """A reader without s3:ListBucket gets 403 for the key that is not there."""
+    source = DictSource(hierarchy(2, consolidated=True), refused=["zarr.json"])
+    assert list(opened(source).arrays) == ["x"]
+
+
+def test_store_that_answers_nothing_names_the_permissions() -> None:
+    """Both probes forbidden: the error says what to grant."""
+    source = DictSource({}, refused=["zarr.json", ".zmetadata"])
+    with pytest.raises(StoreRefused, match=r"s3:GetObject.*s3:ListBucket"):
+        opened(source)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_store_neither_listed_nor_consolidated_says_so(zarr_format: int) -> None:
+    """Without consolidated metadata a listing is needed; a forbidden or an empty one will not do."""
+    values = hierarchy(zarr_format, consolidated=False)
+    with pytest.raises(StoreRefused, match="neither listed nor has consolidated metadata"):
+        opened(DictSource(values, listable=False))
+
+    class Blind(DictSource):
+        async def list_dir(self, prefix: str = "") -> list[str]:
+            return []
+
+    with pytest.raises(MetadataError, match="neither listed nor has consolidated metadata"):
+        opened(Blind(values))
+
+
+def test_consolidated_can_be_insisted_on_or_ignored() -> None:
+    """True fails without consolidated metadata; False does not believe it."""
+    with pytest.raises(MetadataError, match="consolidated"):
+        opened(DictSource(hierarchy(3, consolidated=False)), consolidated=True)
+    values = hierarchy(2, consolidated=False) | {".zmetadata": b'{"metadata": {".zgroup": {}}}'}
+    assert list(opened(DictSource(values), consolidated=False).arrays) == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        ({}, StoreMissing),
+        ({"zarr.json": b"{"}, MetadataError),
+        ({"zarr.json": b"[]"}, MetadataError),
+        ({".zmetadata": b"{}"}, MetadataError),
+        ({"zarr.json": b'{"zarr_format": 3, "node_type": "array"}'}, MetadataError),
+        ({".zarray": b"{}"}, MetadataError),
+    ],
+)
+def test_what_is_no_group_is_an_error(values: dict[str, bytes], error: type[Exception]) -> None:
+    """Nothing there, documents that are no JSON objects, and arrays are each told apart."""
+    with pytest.raises(error):
+        opened(DictSource(values))
+
+
+def test_nczarr_dimensions_are_understood() -> None:
+    """NCZarr names dimensions in the array's document, not in its attributes."""
+    zarray = {"shape": [2], "_NCZARR_ARRAY": {"dimrefs": ["/group/time"]}}
+    values = {".zgroup": b'{"zarr_format": 2}', "x/.zarray": json.dumps(zarray).encode()}
+    document = opened(DictSource(values)).arrays["x"]
+    assert document["attributes"]["_ARRAY_DIMENSIONS"] == ["time"]
