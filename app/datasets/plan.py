@@ -118,7 +118,7 @@ def plan_isel(
     *,
     drop: bool = False,
     missing_dims: MissingDims = "raise",
-    keep: Iterable[Hashable] | None = None,
+    keep: Collection[Hashable] | None = None,
 ) -> DatasetPlan:
     """What ``ds.isel(indexers)`` needs; then only the variables in `keep`, if given.
 

@@ -73,7 +73,7 @@ def test_store_that_answers_nothing_names_the_permissions() -> None:
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_store_neither_listed_nor_consolidated_says_so(zarr_format: int) -> None:
-    """Without consolidated metadata a listing is needed; a forbidden or an empty one will not do."""
+    """Without consolidated metadata a true listing is needed; a blind one will not do."""
     values = hierarchy(zarr_format, consolidated=False)
     with pytest.raises(StoreRefused, match="neither listed nor has consolidated metadata"):
         opened(DictSource(values, listable=False))
