@@ -6,7 +6,7 @@ with plain indexes) and xarray's own lazy `isel` for the rest; both end in the s
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Container, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -125,7 +125,8 @@ def plan_isel(
     Positions along dimensions, as in xarray. Raises what ``ds.isel`` raises; reads nothing.
     """
     keys = _plain_keys(ds, indexers)
-    plan = None if keys is None else _plan_plainly(ds, keys, drop=drop)
+    names = ds._variables.keys() if keep is None else ds._coord_names.union(keep)
+    plan = None if keys is None else _plan_plainly(ds, keys, names, drop=drop)
     if plan is None:
         plan = plan_lazy(ds.isel(indexers, drop=drop, missing_dims=missing_dims))
     return plan if keep is None else plan.keep(keep)
@@ -186,12 +187,16 @@ def _plain_key(wanted: Any, size: int) -> Key | None:
             return None
 
 
-def _plan_plainly(ds: xr.Dataset, keys: dict[Hashable, Key], *, drop: bool) -> DatasetPlan | None:
-    """The short way; None where a variable needs xarray's."""
+def _plan_plainly(
+    ds: xr.Dataset, keys: dict[Hashable, Key], names: Container[Hashable], *, drop: bool
+) -> DatasetPlan | None:
+    """The short way, for the variables in `names`; None where a variable needs xarray's."""
     variables: dict[Hashable, xr.Variable | PendingVariable] = {}
     indexes: dict[Hashable, xr.Index] = {}
     coord_names = set(ds._coord_names)
     for name, variable in ds._variables.items():
+        if name not in names:
+            continue
         index = ds._indexes.get(name)
         selected: xr.Variable | PendingVariable | None
         if index is not None:

@@ -66,7 +66,7 @@ def test_found_times_are_xarrays(minutes: int, unit: str, nearest: bool, descend
         ([0, 1], 2**70),
         ([], 1),
         (pd.to_datetime(["2020-01-01"]), np.datetime64("9999-01-01")),
-        (pd.to_datetime(["2020-01-01"]), np.datetime64("NaT")),
+        (pd.to_datetime(["2020-01-01"]), np.datetime64("NaT", "ns")),
         (pd.to_datetime(["2020-01-01"]), "2020"),
         (["a", "b"], "a"),
     ],
