@@ -96,6 +96,8 @@ def misspelt_variables(names: Iterable[str]) -> dict[str, str | None]:
 
     pydantic-settings ignores them, so that a mistyped limit would silently not limit.
     """
-    known = [PREFIX + name.upper() for name in Settings.model_fields]
-    stray = [n for n in names if n.upper().startswith(PREFIX) and n.upper() not in known]
-    return {n: next(iter(get_close_matches(n.upper(), known, 1)), None) for n in stray}
+    known = list(Settings.model_fields)
+    ours = {name: name.lower()[len(PREFIX) :] for name in names if name.upper().startswith(PREFIX)}
+    stray = {name: setting for name, setting in ours.items() if setting not in known}
+    close = {name: get_close_matches(setting, known, 1) for name, setting in stray.items()}
+    return {name: PREFIX + found[0].upper() if found else None for name, found in close.items()}

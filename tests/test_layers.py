@@ -35,7 +35,7 @@ OWNERS = {
     "adlfs": {"store"},
     "obstore": {"store"},
     "numcodecs": {"arrays"},
-    "zarr": {"arrays", "store/zarr_store"},
+    "zarr": {"arrays", "datasets", "store/zarr_store"},
     "xarray": {"datasets", "encoders", "catalog", "api"},
     "pandas": {"datasets"},
     "h5netcdf": {"encoders"},

@@ -15,7 +15,9 @@ from app.api.limits import RequestLimits
 from app.api.problems import install_problems
 from app.api.routes import add_routes
 from app.api.state import Service, State
-from app.catalog import OpenedDatasets, load_catalog, open_entry
+from app.catalog.catalog import load_catalog
+from app.catalog.opened import OpenedDatasets
+from app.catalog.opening import open_entry
 from app.settings import Settings
 from app.store import Filesystems
 

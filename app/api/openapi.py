@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from app.api.problems import MEDIA_TYPE
-from app.encoders import ENCODERS
+from app.encoders.table import ENCODERS
 
 _PROBLEM: Final = {
     "type": "object",

@@ -11,10 +11,11 @@ from fastapi import FastAPI, Request, Response
 from app.api.bodies import json_bytes
 from app.api.openapi import DESCRIBE, HEALTH, LISTING, SELECT_BY_LABEL, SELECT_BY_POSITION
 from app.api.state import Service, service
-from app.catalog import DatasetEntry
+from app.catalog.catalog import DatasetEntry
 from app.datasets import describe, plan_isel
-from app.encoders import ENCODERS, Encoder, negotiate
-from app.query import parse, resolve
+from app.encoders.table import ENCODERS, Encoder, negotiate
+from app.query.grammar import parse
+from app.query.positions import resolve
 
 
 def add_routes(app: FastAPI) -> None:

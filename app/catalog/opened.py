@@ -11,7 +11,7 @@ from typing import Any
 import xarray as xr
 
 from app.catalog.catalog import Catalog, DatasetEntry
-from app.query import Axis
+from app.query.axes import Axis
 from app.store.single_flight import SingleFlight
 
 

@@ -9,7 +9,7 @@ import xarray as xr
 from app.catalog.catalog import DatasetEntry
 from app.catalog.opened import Opened
 from app.datasets import AsyncZarrBackendEntrypoint
-from app.query import Axis
+from app.query.axes import Axis
 from app.store import Filesystems
 
 

@@ -1,0 +1,184 @@
+"""What the service answers is what xarray selects, over a real socket."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+BERLIN = "latitude=nearest::52.5&longitude=nearest::13.4"
+NEAR_BERLIN = {"latitude": 50.0, "longitude": 10.0}
+
+# Query on sel or isel, and the same selection in xarray's words.
+SELECTIONS = [
+    (
+        "sel",
+        f"time=2020-01-01T06:00Z&level=850&{BERLIN}",
+        {"time": "2020-01-01T06:00:00", "level": 850, **NEAR_BERLIN},
+    ),
+    (
+        "sel",
+        f"time=2020-01-02&level=850&{BERLIN}",
+        {"time": slice("2020-01-02T00", "2020-01-02T23"), "level": 850, **NEAR_BERLIN},
+    ),
+    (
+        "sel",
+        "time=2020-01-01T06:00Z/2020-01-01T12:00Z/3",
+        {"time": slice("2020-01-01T06:00", "2020-01-01T12:00", 3)},
+    ),
+    (
+        "sel",
+        "time=2020-01-02T20:00Z/..&level=1000,500",
+        {"time": slice("2020-01-02T20:00", None), "level": [1000, 500]},
+    ),
+    (
+        "sel",
+        "latitude=-10/10&longitude=20/40",
+        {"latitude": slice(10, -10), "longitude": slice(20, 40)},
+    ),
+    (
+        "sel",
+        "latitude=10/-10&longitude=350,0,10",
+        {"latitude": slice(10, -10), "longitude": [350, 0, 10]},
+    ),
+    (
+        "sel",
+        "method=pad&latitude=45&longitude=9.9",
+        {"method": "pad", "latitude": 45, "longitude": 9.9},
+    ),
+    (
+        "isel",
+        "time=0&level=-1&latitude=3&longitude=5",
+        {"time": 0, "level": -1, "latitude": 3, "longitude": 5},
+    ),
+    ("isel", "time=0:24:6&latitude=3,5,8", {"time": slice(0, 24, 6), "latitude": [3, 5, 8]}),
+    (
+        "isel",
+        "time=::-7&longitude=-3:",
+        {"time": slice(None, None, -7), "longitude": slice(-3, None)},
+    ),
+    ("isel", "", {}),
+]
+
+
+@pytest.fixture(scope="module", params=["v2", "v3"])
+def dataset(request, stores):
+    """Name and xarray's own view of each store."""
+    store = stores / f"{request.param}.zarr"
+    return request.param, xr.open_zarr(store, chunks=None, consolidated=request.param == "v2")
+
+
+def expected(ds: xr.Dataset, path: str, indexers) -> xr.Dataset:
+    return (ds.sel(**indexers) if path == "sel" else ds.isel(**indexers)).load()
+
+
+def decoded(answer) -> xr.Dataset:
+    """A JSON answer as a Dataset; null is NaN where the dtype has one."""
+    body = answer.json()
+    for part in [*body["coords"].values(), *body["data_vars"].values()]:
+        data = np.asarray(part["data"])
+        if part["dtype"].startswith("datetime64"):
+            # numpy reads instants, but not the zone that RFC 3339 demands.
+            assert all(text.endswith("Z") for text in data.flat)
+            data = np.char.rstrip(data, "Z")
+        part["data"] = data.astype(part["dtype"])
+    return xr.Dataset.from_dict(body)
+
+
+@pytest.mark.parametrize(("path", "query", "indexers"), SELECTIONS)
+def test_json_decoded_back_equals_xarray(client, dataset, path, query, indexers):
+    """Dimensions, coordinates, values and holes of a JSON answer are those of xarray."""
+    name, ds = dataset
+    answer = client.get(f"/datasets/{name}/{path}?{query}")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    xr.testing.assert_equal(decoded(answer), expected(ds, path, indexers))
+
+
+@pytest.mark.parametrize(("path", "query", "indexers"), SELECTIONS)
+def test_netcdf_read_back_equals_xarray(client, dataset, path, query, indexers):
+    """A NetCDF answer opens with xarray as the same selection, packed as the store packs it."""
+    name, ds = dataset
+    answer = client.get(f"/datasets/{name}/{path}?{query}&f=netcdf")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/netcdf"
+    assert f'filename="{name}.nc"' in answer.headers["content-disposition"]
+    with xr.open_dataset(io.BytesIO(answer.content)) as got:
+        xr.testing.assert_equal(got, expected(ds, path, indexers))
+        assert got.t.encoding["dtype"] == np.dtype("int16")
+        assert got.t.encoding["scale_factor"] == 0.03125
+
+
+def test_variables_are_those_that_were_asked_for(client):
+    """`variables` keeps the named ones with their coordinates, in a list or repeated."""
+    for query in ("variables=t,mask", "variables=t&variables=mask"):
+        body = client.get(f"/datasets/v2/isel?time=0&level=0&{query}").json()
+        assert set(body["data_vars"]) == {"t", "mask"}
+        assert set(body["coords"]) == {"time", "level", "latitude", "longitude", "name"}
+
+
+def test_the_accept_header_chooses_and_f_wins(client):
+    """Without `f` the client's preference counts; with it, it does not."""
+    path = "/datasets/v2/isel?time=0&level=0&latitude=0&longitude=0"
+    header = {"Accept": "application/netcdf, application/json;q=0.5"}
+    assert client.get(path, headers=header).content[:4] == b"\x89HDF"
+    forced = client.get(f"{path}&f=json", headers=header)
+    assert forced.headers["content-type"] == "application/json"
+    assert "Accept" in forced.headers["vary"]
+
+
+def test_answers_carry_the_cache_control_of_their_dataset(client):
+    """The catalog says how long an answer may be kept; without it nothing is said."""
+    path = "isel?time=0&level=0&latitude=0&longitude=0"
+    assert client.get(f"/datasets/v3/{path}").headers["cache-control"] == "public, max-age=60"
+    assert "cache-control" not in client.get(f"/datasets/v2/{path}").headers
+
+
+def test_a_large_answer_is_whole(client, stores):
+    """An answer beyond the inline size goes through the pool and loses nothing."""
+    answer = client.get("/datasets/v2/isel?variables=u")
+    want = xr.open_zarr(stores / "v2.zarr", chunks=None)["u"]
+    got = np.array(answer.json()["data_vars"]["u"]["data"], "float32")
+    np.testing.assert_array_equal(got, want.values)
+
+
+def test_the_list_opens_nothing(client):
+    """All datasets are listed, those included whose stores cannot be opened."""
+    body = client.get("/datasets").json()
+    assert body["datasets"][0] == {"id": "v2", "title": "Weather"}
+    assert [row["id"] for row in body["datasets"]] == ["v2", "v3", "gone", "strange"]
+
+
+def test_a_dataset_describes_itself(client):
+    """Dimensions, coordinate ranges, and how each variable is stored, as valid JSON."""
+    answer = client.get("/datasets/v2")
+    body = json.loads(answer.text, parse_constant=lambda text: pytest.fail(f"{text} is not JSON"))
+    assert (body["id"], body["title"]) == ("v2", "Weather")
+    assert body["attrs"] == {"title": "Weather", "missing": None}
+    assert body["dims"] == {"time": 48, "level": 3, "latitude": 19, "longitude": 36}
+    latitude = body["coords"]["latitude"]
+    assert (latitude["min"], latitude["max"], latitude["dims"]) == (-90.0, 90.0, ["latitude"])
+    assert body["coords"]["time"]["min"] == "2020-01-01T00:00:00Z"
+    assert body["data_vars"]["t"]["chunks"] == list((24, 1, 10, 18))
+    assert body["data_vars"]["t"]["attrs"]["units"] == "K"
+
+
+def test_the_process_is_healthy(client):
+    """`/healthz` answers without touching a store."""
+    assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_openapi_describes_the_service(client):
+    """The document names the parameters and gives every error as a problem, FastAPI's 422 too."""
+    document = client.get("/openapi.json").json()
+    sel = document["paths"]["/datasets/{dataset_id}/sel"]["get"]
+    assert {"selection", "variables", "f", "method"} <= {p["name"] for p in sel["parameters"]}
+    for route in document["paths"].values():
+        for status, answer in route["get"]["responses"].items():
+            if status >= "400":
+                assert list(answer["content"]) == ["application/problem+json"]
+    assert "HTTPValidationError" not in document.get("components", {}).get("schemas", {})
+    assert client.get("/docs").status_code == 200

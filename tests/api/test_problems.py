@@ -1,0 +1,202 @@
+"""Every error is a problem document with the right status, and no input makes a 500."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from urllib.parse import quote
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+import app.errors
+from app.api.problems import PROBLEMS, install_problems, kind_of
+from app.errors import CatalogError, SluiceError, StoreError
+
+POINT = "level=850&latitude=50&longitude=10"
+
+CASES = [
+    (400, "/datasets/v2/sel?foo=1", {"parameter": "foo"}),
+    (400, "/datasets/v2/sel?f=grib", {"known": ["json", "netcdf"]}),
+    (400, "/datasets/v2/sel?latitude=abc", {"parameter": "latitude"}),
+    (400, "/datasets/v2/sel?latitude=", {}),
+    (400, "/datasets/v2/sel?latitude=nearby::3", {}),
+    (400, "/datasets/v2/sel?latitude=nearest::3/5", {}),
+    (400, "/datasets/v2/sel?time=yesterday", {}),
+    (400, "/datasets/v2/sel?time=2020-02-30", {}),
+    (400, "/datasets/v2/sel?variables=", {}),
+    (400, "/datasets/v2/isel?time=1.5", {}),
+    (404, "/datasets/v4/sel", {"dataset": "v4"}),
+    (404, "/datasets/v2/cell", {"path": "/datasets/v2/cell"}),
+    (404, "/", {}),
+    (422, f"/datasets/v2/sel?{POINT}&variables=q", {}),
+    (422, "/datasets/v2/sel?latitude=52.51", {"dimension": "latitude"}),
+    (
+        422,
+        "/datasets/v2/sel?latitude=nearest::500",
+        {"dimension": "latitude", "range": [-90.0, 90.0]},
+    ),
+    (422, "/datasets/v2/sel?time=nearest::1900-01-01", {"dimension": "time"}),
+    (422, "/datasets/v2/sel?time=2021-01-01/..", {"dimension": "time"}),
+    (422, "/datasets/v2/sel?name=low", {}),
+    (422, "/datasets/v2/isel?time=48", {}),
+]
+
+
+def check(answer: httpx.Response, status: int) -> dict:
+    """The members that every problem document has; returns them."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    body = json.loads(answer.text, parse_constant=lambda text: pytest.fail(f"{text} is not JSON"))
+    assert body["status"] == status
+    assert body["type"].startswith("urn:sluice:problem:")
+    assert body["title"]
+    assert body["detail"]
+    return body
+
+
+@pytest.mark.parametrize(("status", "path", "facts"), CASES)
+def test_a_wrong_request_gets_its_status_and_the_facts(client, status, path, facts):
+    """The status follows from the kind of mistake, and the body carries the facts behind it."""
+    body = check(client.get(path), status)
+    assert facts.items() <= body.items()
+
+
+def test_an_unknown_parameter_is_answered_with_the_known_ones(client):
+    """Whoever mistypes a parameter reads which ones there are."""
+    body = check(client.get("/datasets/v2/sel?lat=5"), 400)
+    assert {"time", "level", "latitude", "longitude", "variables", "f"} <= set(body["known"])
+
+
+def test_no_acceptable_format_is_406(client):
+    """An Accept header that nothing satisfies is refused before anything is read."""
+    check(client.get(f"/datasets/v2/sel?{POINT}", headers={"Accept": "image/png"}), 406)
+
+
+def test_the_wrong_verb_is_405_with_what_is_allowed(client):
+    """Starlette's own refusals have the same form and keep their headers."""
+    answer = client.delete("/datasets/v2/sel")
+    check(answer, 405)
+    assert "GET" in answer.headers["allow"]
+
+
+def test_a_missing_store_is_502_and_keeps_its_secrets(client, caplog):
+    """The client learns the dataset and the kind of failure; where the store is, the log says."""
+    with caplog.at_level(logging.WARNING, "app.api.problems"):
+        answer = client.get("/datasets/gone/sel")
+    body = check(answer, 502)
+    assert body["dataset"] == "gone"
+    assert "secret-name" not in answer.text
+    assert "secret-name" in caplog.text
+
+
+def test_a_misconfigured_dataset_is_500_without_its_url(client):
+    """An entry that cannot be used is the operator's mistake, and its details stay in the log."""
+    answer = client.get("/datasets/strange/sel")
+    check(answer, 500)
+    assert "nowhere" not in answer.text
+
+
+def error_classes() -> list[type[SluiceError]]:
+    found = [item for item in vars(app.errors).values() if isinstance(item, type)]
+    return [item for item in found if issubclass(item, SluiceError)]
+
+
+@pytest.mark.parametrize("cls", error_classes())
+def test_every_error_of_the_tree_has_a_row(cls):
+    """No class of the tree falls back to 500 by being forgotten in the table."""
+    if cls in (SluiceError, app.errors.NotLoaded):
+        assert kind_of(cls("x")) is PROBLEMS[Exception]
+    else:
+        assert kind_of(cls("x")) is not PROBLEMS[Exception]
+
+
+@pytest.mark.parametrize("cls", error_classes())
+def test_what_operators_must_know_clients_need_not(cls):
+    """Errors of stores and of the catalog are answered with a fixed sentence."""
+    kind = kind_of(cls("x"))
+    if issubclass(cls, StoreError | CatalogError):
+        assert kind.sentence
+
+
+async def test_an_unexpected_error_is_a_500_without_its_text():
+    """A bug answers as a problem; its text and traceback go to the server's log alone."""
+    broken = FastAPI()
+    install_problems(broken)
+
+    @broken.get("/")
+    async def fail() -> None:
+        raise RuntimeError("the password is hush")
+
+    transport = httpx.ASGITransport(broken, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answer = await client.get("/")
+    check(answer, 500)
+    assert "hush" not in answer.text
+
+
+async def test_facts_of_any_kind_are_valid_json():
+    """Facts cannot break the document: NaN, huge integers, bytes and surrogates included."""
+    import numpy as np
+
+    from app.errors import QueryError
+
+    odd = FastAPI()
+    install_problems(odd)
+
+    @odd.get("/")
+    async def fail() -> None:
+        raise QueryError(
+            "odd \ud800",
+            status=7,
+            nan=float("nan"),
+            huge=10**30,
+            raw=b"\xff",
+            time=np.datetime64("2020-01-01", "ns"),
+            array=np.array([1.0, np.inf]),
+            value=object,
+        )
+
+    transport = httpx.ASGITransport(odd)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        body = check(await client.get("/"), 400)
+    assert (body["nan"], body["huge"], body["array"]) == (None, 10**30, [1.0, None])
+    assert body["time"] == "2020-01-01T00:00:00Z"
+
+
+PIECES = [
+    "time", "level", "latitude", "longitude", "name", "mask", "t", "variables", "f", "method",
+    "nearest", "pad", "json", "netcdf", "::", "/", "..", ",", ":", "-", "+", "1", "0", "9" * 400,
+    "1e999", "-0.0", "nan", "2020-01-01", "2020-01-01T00:00:00Z", "9999999-01-01", "T", "Z", "P1D",
+    '"', '""', "%00", "%FF", "%F0%9F%8C%8D", "%ED%A0%80", "[", "]", "{", " ", "\\", "'", ";", "#",
+    "=", "&", "&", "=", "=", "é", "true", "null", "1_0", "0x1", "١", "2**31", "9223372036854775808",
+]  # fmt: skip
+
+
+# What a URL can hold as it is; the rest travels percent-encoded.
+SAFE = "&=%:/,;+\"'[]{}"
+
+
+def test_no_query_makes_a_500(client):
+    """Three thousand strange queries are each answered, none with a server error."""
+    source = random.Random(20)
+    for _ in range(1500):
+        query = "".join(source.choices(PIECES, k=source.randint(1, 14)))
+        # A scalar selection keeps the few queries that are right small.
+        for path in ("sel", "isel"):
+            url = httpx.URL(f"/datasets/v2/{path}", query=quote(query, SAFE).encode())
+            answer = client.get(url)
+            assert answer.status_code < 500, query
+            if answer.status_code >= 400:
+                check(answer, answer.status_code)
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "%2e%2e", "a%00b", "%FF", "a" * 5000, "%2Fetc%2Fpasswd", "v2%0A", "{x}"]
+)
+def test_no_dataset_name_makes_a_500(client, name):
+    """Whatever stands in the place of an id is an unknown dataset or an unknown path."""
+    check(client.get(f"/datasets/{name}/sel"), 404)

@@ -1,0 +1,137 @@
+"""The service under way: one open for many, failures remembered, limits before reading."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import threading
+import time
+
+import httpx
+import pytest
+
+from app.api import create_app
+from app.errors import CatalogError
+from app.settings import Settings
+from tests.api.conftest import CATALOG, serving, weather
+
+POINT = "isel?time=0&level=0&latitude=0&longitude=0"
+
+
+async def test_a_hundred_first_requests_open_the_store_once(write_catalog, stores):
+    """Simultaneous first requests share one open: the metadata is asked for once."""
+    asked: list[str] = []
+    # A plain HTTP server over the stores is the counter: what it logs is what was asked.
+    async with _counting_server(stores, asked) as address:
+        path = write_catalog(f"datasets: {{far: {{url: '{address}/v2.zarr', zarr_format: 2}}}}")
+        with serving(Settings(catalog=path)) as client:
+            url = f"{client.base_url}/datasets/far/{POINT}&variables=t"
+            async with httpx.AsyncClient(timeout=60) as many, asyncio.TaskGroup() as group:
+                tasks = [group.create_task(many.get(url)) for _ in range(100)]
+    assert {task.result().status_code for task in tasks} == {200}
+    assert asked.count("/v2.zarr/.zmetadata") == 1
+
+
+class _counting_server:
+    """Serves the files below `folder` over HTTP and notes every path that is asked for."""
+
+    def __init__(self, folder, asked: list[str]) -> None:
+        self.folder, self.asked = folder, asked
+
+    async def __aenter__(self) -> str:
+        from functools import partial
+        from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+        asked = self.asked
+
+        class Handler(SimpleHTTPRequestHandler):
+            def log_message(self, *args) -> None:
+                asked.append(self.path)
+
+            def log_error(self, *args) -> None:
+                """Noted by the request's own line already."""
+
+        class Server(ThreadingHTTPServer):
+            # The usual 5 would make many simultaneous connections wait for seconds.
+            request_queue_size = 128
+
+        self.server = Server(("127.0.0.1", 0), partial(Handler, directory=str(self.folder)))
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+        return f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    async def __aexit__(self, *_) -> None:
+        await asyncio.to_thread(self.server.shutdown)
+        self.server.server_close()
+        self.thread.join()
+
+
+def test_a_failed_open_is_remembered_then_tried_again(write_catalog, tmp_path):
+    """For the stated time the same failure is answered; then a store that is there now opens."""
+    target = tmp_path / "late.zarr"
+    path = write_catalog(f"datasets: {{late: {{url: '{target}'}}}}")
+    with serving(Settings(catalog=path, failed_open_seconds=1.0)) as client:
+        assert client.get(f"/datasets/late/{POINT}").status_code == 502
+        weather().to_zarr(target, zarr_format=2)
+        assert client.get(f"/datasets/late/{POINT}").status_code == 502
+        time.sleep(1.1)
+        assert client.get(f"/datasets/late/{POINT}").status_code == 200
+
+
+def test_more_datasets_than_are_kept_open_all_answer(write_catalog):
+    """With room for one opened dataset, two that take turns are both served."""
+    with serving(Settings(catalog=write_catalog(CATALOG), opened_datasets=1)) as client:
+        for name in ("v2", "v3", "v2", "v3"):
+            assert client.get(f"/datasets/{name}/{POINT}").status_code == 200
+
+
+def test_a_request_over_the_chunk_limit_is_413_before_reading(stores, write_catalog, tmp_path):
+    """The limit counts decoded chunks, comes from the plan, and the answer gives both figures."""
+    broken = tmp_path / "broken.zarr"
+    shutil.copytree(stores / "v2.zarr", broken)
+    for chunk in (broken / "t").glob("[0-9]*"):
+        chunk.write_bytes(b"not a chunk")
+    path = write_catalog(f"datasets: {{broken: {{url: '{broken}'}}}}")
+    # One chunk of two-byte integers, and room for the small coordinates.
+    limit = 24 * 1 * 10 * 18 * 2 + 500
+    with serving(Settings(catalog=path, request_chunk_bytes=limit)) as client:
+        over = client.get("/datasets/broken/isel?latitude=0&longitude=0&level=0&variables=t")
+        body = over.json()
+        assert over.status_code == 413
+        assert (body["limited"], body["limit"]) == ("chunk_bytes", limit)
+        assert body["estimate"] >= 2 * 24 * 1 * 10 * 18 * 2
+        # One chunk is within the limit, and reading it shows that it is broken.
+        within = client.get(f"/datasets/broken/{POINT}&variables=t")
+        assert within.status_code == 502
+
+
+def test_a_request_over_the_result_limit_is_413(write_catalog):
+    """The limit on the result counts the bytes of what would be answered."""
+    settings = Settings(catalog=write_catalog(CATALOG), request_result_bytes=10_000)
+    with serving(settings) as client:
+        assert client.get("/datasets/v2/isel?time=0").status_code == 413
+        assert client.get(f"/datasets/v2/{POINT}").status_code == 200
+
+
+def test_the_threads_are_bounded_and_end_with_the_server(write_catalog):
+    """Many requests start at most the configured threads, and none is left afterwards."""
+
+    def ours() -> int:
+        return sum(thread.name.startswith("sluice") for thread in threading.enumerate())
+
+    with serving(Settings(catalog=write_catalog(CATALOG), threads=2)) as client:
+        for _ in range(10):
+            client.get("/datasets/v2/isel?level=0")
+        assert 1 <= ours() <= 2
+    deadline = time.monotonic() + 10
+    while ours() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert ours() == 0
+
+
+async def test_a_wrong_catalog_stops_the_start(write_catalog):
+    """The lifespan fails before the first request when the catalog is wrong."""
+    app = create_app(Settings(catalog=write_catalog("datasets: {}")))
+    with pytest.raises(CatalogError, match="at least one dataset"):
+        async with app.router.lifespan_context(app):
+            pytest.fail("the lifespan went on")

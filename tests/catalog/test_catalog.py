@@ -1,0 +1,186 @@
+"""The catalog file: what it means, and what is said about a wrong one."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.catalog.catalog import Catalog, load_catalog
+from app.errors import CatalogError, UnknownDataset
+
+WHOLE = """
+datasets:
+  era5:
+    url: s3://bucket/era5.zarr
+    storage_options: {endpoint_url: "http://127.0.0.1:9000", secret: "hush"}
+    engine: obstore
+    group: a/b
+    zarr_format: 2
+    consolidated: false
+    drop_variables: [x, y]
+    title: ERA5 hourly
+    cache_control: "public, max-age=60"
+  cube.2-b_c: {url: cube.zarr}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a catalog file and loads it."""
+
+    def load(text: str) -> Catalog:
+        path = tmp_path / "catalog.yaml"
+        path.write_text(text, encoding="utf-8")
+        return load_catalog(path)
+
+    return load
+
+
+def refusal(write, text: str) -> str:
+    with pytest.raises(CatalogError) as caught:
+        write(text)
+    assert "\n" not in str(caught.value)
+    assert "catalog.yaml" in str(caught.value)
+    return str(caught.value)
+
+
+def test_every_field_is_read(write):
+    """An entry carries exactly what the file says."""
+    entry = write(WHOLE).entry("era5")
+    assert entry.url == "s3://bucket/era5.zarr"
+    assert entry.storage_options == {"endpoint_url": "http://127.0.0.1:9000", "secret": "hush"}
+    assert (entry.engine, entry.group, entry.zarr_format) == ("obstore", "a/b", 2)
+    assert (entry.consolidated, entry.drop_variables) == (False, ("x", "y"))
+    assert (entry.title, entry.cache_control) == ("ERA5 hourly", "public, max-age=60")
+
+
+def test_an_entry_needs_a_url_alone(write):
+    """All other fields have defaults, and the file's order is kept."""
+    catalog = write(WHOLE)
+    assert list(catalog.entries) == ["era5", "cube.2-b_c"]
+    entry = catalog.entry("cube.2-b_c")
+    assert (entry.engine, entry.group, entry.zarr_format, entry.consolidated) == (
+        "s3fs",
+        None,
+        None,
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("cube.zarr", True),
+        ("./deep/cube.zarr", True),
+        ("/data/cube.zarr", False),
+        ("s3://bucket/cube.zarr", False),
+        ("memory://cube", False),
+    ],
+)
+def test_relative_paths_start_at_the_catalog(write, tmp_path, url, local):
+    """A relative path means the same wherever the server was started; URLs stay as they are."""
+    entry = write(f"datasets: {{a: {{url: '{url}'}}}}").entry("a")
+    assert entry.url == (str(tmp_path / url) if local else url)
+
+
+def test_a_relative_reference_starts_at_the_catalog(write, tmp_path):
+    """The reference document of a kerchunk dataset is found beside the catalog as well."""
+    text = "datasets: {a: {url: 'reference://', storage_options: {fo: refs.json}}}"
+    assert write(text).entry("a").storage_options["fo"] == str(tmp_path / "refs.json")
+
+
+def test_secrets_stay_out_of_reprs_and_errors(write):
+    """Neither an entry's repr nor an error about it shows the storage options' values."""
+    assert "hush" not in repr(write(WHOLE))
+    assert "hush" not in refusal(write, "datasets: {a: {url: b, storage_options: hush}}")
+
+
+def test_nothing_can_be_changed_after_loading(write):
+    """The catalog is a value: neither its entries nor their options can be assigned."""
+    catalog = write(WHOLE)
+    with pytest.raises(TypeError):
+        catalog.entries["new"] = catalog.entry("era5")
+    with pytest.raises(TypeError):
+        catalog.entry("era5").storage_options["secret"] = "other"
+    with pytest.raises(ValueError, match="frozen"):
+        catalog.entry("era5").url = "elsewhere"
+
+
+def test_an_unknown_dataset_is_named(write):
+    """Asking for an id that is not there raises UnknownDataset with the id among its facts."""
+    with pytest.raises(UnknownDataset) as caught:
+        write(WHOLE).entry("era6")
+    assert caught.value.facts == {"dataset": "era6"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "says"),
+    [
+        ("{}", "url", "required"),
+        ("{url: ''}", "url", "at least 1 character"),
+        ("{url: 5}", "url", "string"),
+        ("{url: b, zarr_format: 4}", "zarr_format", "2 or 3"),
+        ("{url: b, engine: boto}", "engine", "'s3fs' or 'obstore'"),
+        ("{url: b, consolidated: maybe}", "consolidated", "boolean"),
+        ("{url: b, storage_options: [1]}", "storage_options", "dictionary"),
+        ("{url: b, drop_variables: x}", "drop_variables", "tuple"),
+        ("{url: b, drop_variables: [x, 5]}", "drop_variables.1", "string"),
+        ('{url: b, cache_control: "a\\r\\nb: c"}', "cache_control", "pattern"),
+        ("{url: b, storage_option: {}}", "storage_option", "did you mean 'storage_options'?"),
+        ("{url: b, colour: red}", "colour", "unknown field (known: url, "),
+        ("{url: b, id: c}", "id", "key of the mapping"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_entry(write, fields, field, says):
+    """The sentence names the entry, the field and what is wrong with it."""
+    sentence = refusal(write, f"datasets: {{fine: {{url: a}}, broken: {fields}}}")
+    assert f"dataset 'broken': {field}: " in sentence
+    assert says in sentence
+
+
+@pytest.mark.parametrize("name", ["-a", ".a", "a/b", "a b", "''", "é", "a" * 129, "5", "null"])
+def test_an_id_that_no_path_can_hold_is_refused(write, name):
+    """An id is letters, digits, dots, dashes and underscores, and YAML must read it as a string."""
+    assert "an id is" in refusal(write, f"datasets: {{? {name} : {{url: a}}}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "found it empty"),
+        ("[1, 2]", "found it a list"),
+        ("datasets: {}", "at least one dataset"),
+        ("datasets: [a]", "at least one dataset"),
+        ("datasets: {a: b}", "dataset 'a': must be a mapping"),
+        ("dataset: {a: {url: b}}", "unknown key 'dataset' (did you mean 'datasets'?)"),
+        ("datasets: {a: {url: b}}\ncache: 1", "unknown key 'cache'"),
+        ("datasets:\n  a: {url: b}\n  a: {url: c}", "line 3: the key 'a' is given twice"),
+        ("datasets:\n  a:\n    url: b\n    url: c", "line 4: the key 'url' is given twice"),
+        ("datasets:\n  a: {url: b", "line 2"),
+        ("datasets:\n\ta: b", "line 2"),
+        ("datasets: !!python/object:os.system {}", "line 1"),
+        ("a: &x {b: *y}", "line 1"),
+    ],
+)
+def test_a_wrong_document_is_refused_in_one_line(write, text, says):
+    """Syntax errors and repeated keys come with their line, wrong shapes with what was expected."""
+    assert says in refusal(write, text)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    """The path of a catalog that is not there is in the sentence."""
+    with pytest.raises(CatalogError, match=r"none\.yaml: there is no such catalog file"):
+        load_catalog(tmp_path / "none.yaml")
+
+
+def test_a_folder_is_no_catalog(tmp_path):
+    """What cannot be read as a file is refused with the system's reason."""
+    with pytest.raises(CatalogError, match="cannot be read: Is a directory"):
+        load_catalog(tmp_path)
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path):
+    """Bytes that are not UTF-8 are refused rather than guessed at."""
+    path = tmp_path / "catalog.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(CatalogError, match="not UTF-8"):
+        load_catalog(path)
