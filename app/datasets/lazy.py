@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Any, NoReturn
 
@@ -67,8 +68,13 @@ class LazyArray(BackendArray):
         return math.prod(shape) * self.dtype.itemsize
 
     async def read(self, plan: ArrayPlan) -> Array:
-        """The planned values, decoded."""
-        values: Any = await self.reader.read(self.meta, plan)
+        """The planned values, decoded; large ones in the loop's default executor."""
+        values = await self.reader.read(self.meta, plan)
+        if self.steps and values.nbytes > self.reader.inline_bytes:
+            return await asyncio.to_thread(self._decoded, values)
+        return self._decoded(values)
+
+    def _decoded(self, values: Any) -> Array:
         for step in self.steps:
             values = step(values)
         return np.asarray(values)
