@@ -20,6 +20,7 @@ from pathlib import Path
 SAMPLE = Path(".sample")
 STORE = SAMPLE / "analyses.zarr"
 CATALOG = SAMPLE / "catalog.yaml"
+LOG = SAMPLE / "server.log"
 CATALOG_TEXT = """\
 datasets:
   sample:
@@ -28,7 +29,7 @@ datasets:
 """
 FIRST_PORT = 8000
 PATIENCE_SECONDS = 60
-SHOWN_CHARACTERS = 600
+SHOWN_CHARACTERS = 1200
 
 REQUESTS = (
     (
@@ -68,7 +69,7 @@ def present(*, stay: bool) -> int:
             show(title, address + path, options)
         if not stay:
             return 0
-        say(f"\nServing on {address} (all routes: {address}/docs). Ctrl-C ends it.")
+        say(f"\nServing on {address} (all routes: {address}/docs; log: {LOG}). Ctrl-C ends it.")
         return server.wait()
 
 
@@ -98,8 +99,14 @@ def serving() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     port = free_port(FIRST_PORT)
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "app", "serve", "--catalog", str(CATALOG)]
-    # In a session of its own, Ctrl-C reaches us alone, and we end it in order.
-    server = subprocess.Popen([*command, "--port", str(port)], start_new_session=True)
+    with LOG.open("w") as log:
+        # In a session of its own, so that Ctrl-C reaches us alone and we end it in order.
+        server = subprocess.Popen(
+            [*command, "--port", str(port)],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     try:
         wait_until_healthy(server, address)
         yield server, address
@@ -126,7 +133,7 @@ def wait_until_healthy(server: subprocess.Popen[bytes], address: str) -> None:
     give_up = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < give_up:
         if server.poll() is not None:
-            raise SystemExit(f"demo: the server ended with status {server.returncode}")
+            raise SystemExit(f"{LOG.read_text()}\ndemo: the server ended while it started")
         try:
             urllib.request.urlopen(f"{address}/healthz", timeout=5).close()
         except (urllib.error.URLError, TimeoutError, ConnectionError):
@@ -145,12 +152,13 @@ def show(title: str, url: str, options: list[str]) -> None:
         say(f"({len(content):,} bytes of {kind})")
         return
     text = content.decode()
-    rest = len(text) - SHOWN_CHARACTERS
-    say(text if rest <= 0 else f"{text[:SHOWN_CHARACTERS]} ... ({rest:,} more characters)")
+    hidden = len(text) - SHOWN_CHARACTERS
+    half = SHOWN_CHARACTERS // 2
+    say(text if hidden <= 0 else f"{text[:half]} ... {hidden:,} characters ... {text[-half:]}")
 
 
 def say(line: str) -> None:
-    """Print now: the server's log and ours share a terminal."""
+    """Print now, also into a pipe."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec, BloscShuffle
+from zarr.codecs import BloscCodec
 
 START = np.datetime64("2024-01-01T00", "ns")
 DAYS = 5
@@ -100,7 +100,7 @@ def encoding() -> dict[str, dict[str, Any]]:
             "add_offset": offset,
             "_FillValue": np.int16(-32768),
             "chunks": CHUNKS,
-            "compressors": [BloscCodec(cname="zstd", clevel=5, shuffle=BloscShuffle.shuffle)],
+            "compressors": [BloscCodec(cname="zstd", clevel=5, shuffle="shuffle")],
         }
         for name, (scale, offset) in PACKING.items()
     }

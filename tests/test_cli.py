@@ -82,10 +82,11 @@ def test_serve_answers_until_it_is_ended(tmp_path, workers):
             lines = []
             for line in server.stderr:
                 lines.append(line)
-                if len([1 for line in lines if "startup complete" in line]) == workers:
+                said = "".join(lines)
+                running = re.search(r"running on (http://127\.0\.0\.1:\d+)", said)
+                if running and said.count("startup complete") == workers:
                     break
-            said = "".join(lines)
-            address = re.search(r"running on (http://127\.0\.0\.1:\d+)", said)[1]
+            address = running[1]
             with urllib.request.urlopen(f"{address}/datasets", timeout=60) as answer:
                 assert answer.read() == b'{"datasets":[{"id":"cube","title":"A cube"}]}'
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -15,8 +16,6 @@ README = Path(__file__).parent.parent / "README.md"
 @pytest.fixture(autouse=True)
 def no_settings_around(monkeypatch):
     """The environment of whoever runs the tests sets nothing."""
-    import os
-
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
 

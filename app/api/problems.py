@@ -109,10 +109,15 @@ def problem(
     facts: Mapping[str, Any],
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An RFC 9457 document as a response that no cache keeps; the members win over `facts`."""
-    members = {"type": f"urn:sluice:problem:{name}", "title": title, "status": status}
-    content = json_bytes({**facts, **members, "detail": detail})
-    # RFC 9457 wants `application/problem+json` bare; Starlette adds a charset to text/* only.
+    """An RFC 9457 document as a response that no cache keeps; its members win over `facts`."""
+    members = {
+        "type": f"urn:sluice:problem:{name}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+    }
+    # Twice: the first gives the members the first places, the second the last word.
+    content = json_bytes({**members, **facts, **members})
     sent = {**(headers or {}), "Cache-Control": "no-store"}
     return Response(content, status, sent, media_type=MEDIA_TYPE)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from app.catalog.catalog import Catalog, load_catalog
+from app.catalog.catalog import Catalog, DatasetEntry, load_catalog
 from app.errors import CatalogError, UnknownDataset
 
 WHOLE = """
@@ -184,3 +187,10 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(CatalogError, match="not UTF-8"):
         load_catalog(path)
+
+
+def test_every_field_is_in_the_readme():
+    """The README's table of the catalog has each field that an entry can have, and no other."""
+    readme = Path(__file__).parents[2] / "README.md"
+    documented = re.findall(r"^\| `([a-z_]+)` \| .+ \| .+ \|$", readme.read_text(), re.M)
+    assert documented == [name for name in DatasetEntry.model_fields if name != "id"]
