@@ -26,6 +26,11 @@ _UNITS = {
     "us": 10**3,
     "ns": 1,
 }
+_FINER = {"ps": 10**3, "fs": 10**6, "as": 10**9}
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_EPOCH = datetime(1970, 1, 1)
+# Years 2 to 3936: inside what datetime holds, and NaT is outside in every unit.
+SAFE_SECONDS = 62_000_000_000
 _FRACTIONS = (("s", 10**9), ("ms", 10**6), ("us", 10**3))
 
 
@@ -34,9 +39,10 @@ def format_label(value: Any) -> JsonScalar:
     match value:
         case None | str() | bool() | int():
             return value
-        case np.datetime64() | np.timedelta64():
-            formatted: JsonScalar = format_labels(np.asarray(value)[np.newaxis])[0]
-            return formatted
+        case np.datetime64():
+            return _format_instant(value)
+        case np.timedelta64():
+            return _format_durations(np.asarray(value)[np.newaxis])[0]
         case np.bool_() | np.integer():
             return value.item()
         case np.floating() | float():
@@ -54,7 +60,7 @@ def format_labels(values: NDArray[Any]) -> list[Any]:
         case "M":
             return _format_instants(values)
         case "m":
-            flat: list[Any] = [_format_duration(ns) for ns in _nanoseconds(values)]
+            flat: list[Any] = _format_durations(values.ravel())
         case _:
             flat = [format_label(item) for item in values.ravel()]
     return _nested(flat, values.shape)
@@ -76,11 +82,27 @@ def _format_object(value: Any) -> str:
         case date():
             return value.isoformat()
         case timedelta():
-            return _format_duration(value // timedelta(microseconds=1) * 1000) or "PT0S"
+            return _format_duration(value // timedelta(microseconds=1) * 1000)
         case _:
             # Duck-typed, so that nothing needs to import cftime.
             isoformat = getattr(value, "isoformat", None)
             return str(isoformat()) if callable(isoformat) else str(value)
+
+
+def _format_instant(value: np.datetime64) -> str | None:
+    """One instant; datetime is several times faster than NumPy for one, but knows fewer years."""
+    unit, count = np.datetime_data(value.dtype)
+    ticks = int(value.astype("i8"))
+    if count != 1 or unit not in PER_SECOND or abs(ticks) > PER_SECOND[unit] * SAFE_SECONDS:
+        return _format_instants(np.asarray(value)[np.newaxis])[0]  # type: ignore[no-any-return]
+    seconds, fraction = divmod(ticks, PER_SECOND[unit])
+    written = (_EPOCH + timedelta(seconds=seconds)).isoformat()
+    if not fraction:
+        return written + "Z"
+    digits = str(fraction).zfill(len(str(PER_SECOND[unit])) - 1)
+    while digits.endswith("000"):
+        digits = digits[:-3]
+    return f"{written}.{digits}Z"
 
 
 def _format_instants(values: NDArray[Any]) -> list[Any]:
@@ -97,7 +119,7 @@ def _finest_unit(values: NDArray[Any], missing: NDArray[np.bool_]) -> Any:
     if count != 1 or unit not in ("ms", "us", "ns"):
         return "s"
     ticks = values.view("i8") if values.flags.c_contiguous else values.astype("i8")
-    per_second = {"ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    per_second = PER_SECOND[unit]
     for candidate, coarser in _FRACTIONS:
         step = coarser * per_second // 10**9
         if step <= 1 or not ((ticks % step != 0) & ~missing).any():
@@ -105,22 +127,25 @@ def _finest_unit(values: NDArray[Any], missing: NDArray[np.bool_]) -> Any:
     return unit
 
 
-def _nanoseconds(values: NDArray[Any]) -> list[int | None]:
-    """Exact nanoseconds as Python integers, which no unit can overflow."""
+def _format_durations(values: NDArray[Any]) -> list[str | None]:
+    """ISO 8601 durations of 1-D `values`, in Python integers, which no unit can overflow."""
     unit, count = np.datetime_data(values.dtype)
-    factor = _UNITS.get(unit)
-    if factor is None:
-        values, factor, count = values.astype("m8[ns]"), 1, 1
-    ticks = values.ravel().astype("i8").tolist()
-    missing = np.isnat(values.ravel()).tolist()
+    ticks = zip(values.astype("i8").tolist(), np.isnat(values).tolist(), strict=True)
+    amounts = [None if missing else tick * count for tick, missing in ticks]
+    if unit in ("Y", "M"):
+        # Years and months have no fixed length; they are durations of their own.
+        return [
+            amount if amount is None else f"{'-' * (amount < 0)}P{abs(amount)}{unit}"
+            for amount in amounts
+        ]
+    factor, divisor = _UNITS.get(unit, 1), _FINER.get(unit, 1)
     return [
-        None if gone else tick * count * factor for tick, gone in zip(ticks, missing, strict=True)
+        amount if amount is None else _format_duration(amount * factor // divisor)
+        for amount in amounts
     ]
 
 
-def _format_duration(nanoseconds: int | None) -> str | None:
-    if nanoseconds is None:
-        return None
+def _format_duration(nanoseconds: int) -> str:
     days, rest = divmod(abs(nanoseconds), _UNITS["D"])
     clock = ""
     for letter in "HM":

@@ -1,0 +1,119 @@
+"""Names and attributes as NetCDF-4 can hold them; the rest becomes text, never an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+
+from app.encoders.plain import plain, text
+
+# Attribute names that the HDF5 layer of NetCDF-4 keeps for itself.
+_RESERVED = frozenset(
+    (
+        "CLASS",
+        "DIMENSION_LABELS",
+        "DIMENSION_LIST",
+        "NAME",
+        "REFERENCE_LIST",
+        "_NCProperties",
+        "_Netcdf4Coordinates",
+        "_Netcdf4Dimid",
+        "_nc3_strict",
+    )
+)
+_INT64 = range(-(2**63), 2**63)
+
+
+def storable_names(names: Iterable[Any]) -> dict[Any, str]:
+    """A distinct name for each: slashes separate groups, and spaces end a name in `coordinates`."""
+    chosen: dict[Any, str] = {}
+    taken: set[str] = set()
+    for name in names:
+        # Names that need no change come first in any clash, because they are someone's reference.
+        if isinstance(name, str) and _clean(name) == name:
+            chosen[name] = str(name)
+            taken.add(name)
+    for name in names:
+        if name in chosen:
+            continue
+        clean = _clean(str(name))
+        while clean in taken:
+            clean += "_"
+        chosen[name] = clean
+        taken.add(clean)
+    return chosen
+
+
+def _clean(name: str) -> str:
+    letters = (letter if letter.isprintable() and letter not in "/ " else "_" for letter in name)
+    cleaned = text("".join(letters))
+    return cleaned if cleaned and cleaned[0] not in ".-+" else f"_{cleaned}"
+
+
+def storable_attributes(
+    attrs: Mapping[Any, Any], taken: Iterable[str] = ()
+) -> dict[str, str | Any]:
+    """Attributes that any NetCDF reader accepts, renamed where a name in `taken` has a meaning."""
+    refused = _RESERVED.union(taken)
+    stored: dict[str, Any] = {}
+    for name, value in attrs.items():
+        key = text(str(name)).replace("\0", "_") or "_"
+        while key in refused or key in stored:
+            key += "_"
+        stored[key] = storable_value(value)
+    return stored
+
+
+def storable_value(value: Any) -> Any:
+    """Text, a number or a 1-D list of either as it is; everything else as JSON text."""
+    match value:
+        case bool() | np.bool_() | None:
+            return _json(value)
+        case int() if value in _INT64:
+            return value
+        case float() | np.integer() | np.floating():
+            return _numbers(np.asarray(value))[()]
+        case list() | tuple() if value:
+            return _list(value)
+        case np.ndarray() if value.ndim <= 1 and value.size:
+            return _array(value)
+        case _:
+            written = plain(value)
+            return storable_text(written) if isinstance(written, str) else _json(written)
+
+
+def storable_text(value: str) -> str:
+    """The text without what a C string cannot hold."""
+    return text(value).replace("\0", "\ufffd")
+
+
+def _list(items: list[Any] | tuple[Any, ...]) -> Any:
+    kinds = {type(item) for item in items}
+    if kinds == {str} and all(items):
+        return [storable_text(item) for item in items]
+    if kinds <= {int, float} and all(item in _INT64 for item in items if isinstance(item, int)):
+        return np.array(items)
+    return _json(items)
+
+
+def _array(values: np.ndarray[Any, Any]) -> Any:
+    if values.dtype.kind in "iuf":
+        return _numbers(values)[()]
+    return storable_value(values.tolist())
+
+
+def _numbers(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if values.dtype.kind == "f" and values.dtype.itemsize not in (4, 8):
+        return values.astype("f4" if values.dtype.itemsize == 2 else "f8")
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _json(value: Any) -> str:
+    try:
+        return orjson.dumps(plain(value)).decode()
+    except orjson.JSONEncodeError:
+        # An integer beyond 64 bits somewhere inside.
+        return storable_text(str(plain(value)))

@@ -1,0 +1,142 @@
+"""Floats as a store packs them (CF scale, offset and fill value), when that loses nothing.
+
+Packing is checked by decoding it again with the arithmetic that a reader of the file will use.
+Where it does not give the values back (conflicting fill values, NaN without a fill value, a value
+equal to the fill value) there is no packing, and the values are written decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FILLS = ("_FillValue", "missing_value")
+_LINEAR = ("scale_factor", "add_offset")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An array of a dtype that NetCDF-4 has, and the attributes that a reader decodes it by."""
+
+    values: NDArray[Any]
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """How numbers are packed: attributes as NumPy scalars, because a file gives them back so."""
+
+    dtype: np.dtype[Any]
+    linear: dict[str, Any]
+    fills: dict[str, Any]
+
+    @property
+    def fill(self) -> Any:
+        """The one value that stands for NaN, or ``None``."""
+        return next(iter(self.fills.values()), None)
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The attributes that decode what `pack` gives."""
+        return {**self.linear, **self.fills}
+
+    def pack(self, values: NDArray[Any]) -> NDArray[Any] | None:
+        """The packed values; ``None`` if there is a NaN and no fill value."""
+        gone = np.isnan(values)
+        if gone.any() and self.fill is None and self.dtype.kind != "f":
+            return None
+        numbers = values.astype("f8")
+        if "add_offset" in self.linear:
+            numbers -= self.linear["add_offset"]
+        if "scale_factor" in self.linear:
+            numbers /= self.linear["scale_factor"]
+        if self.dtype.kind != "f":
+            numbers = np.where(gone, 0, np.rint(numbers))
+        packed = numbers.astype(self.dtype)
+        if self.fill is not None:
+            packed[gone] = self.fill
+        return packed
+
+    def unpack(self, packed: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """What xarray reads back: masked first, then scaled in the decoded dtype."""
+        values = packed.astype(dtype)
+        if self.fill is not None:
+            values[packed == self.fill] = np.nan
+        if "scale_factor" in self.linear:
+            values *= self.linear["scale_factor"]
+        if "add_offset" in self.linear:
+            values += self.linear["add_offset"]
+        return values
+
+
+def packing_of(dtype: np.dtype[Any], encoding: Mapping[str, Any]) -> Packing | None:
+    """The packing that a variable's `encoding` describes for floats of `dtype`, if it is one."""
+    packed = _packed_dtype(dtype, encoding)
+    linear = {key: encoding[key] for key in _LINEAR if encoding.get(key) is not None}
+    fills = {key: encoding[key] for key in _FILLS if encoding.get(key) is not None}
+    if packed is None or encoding.get("_Unsigned") is not None:
+        return None
+    if not all(is_number(value) for value in (*linear.values(), *fills.values())):
+        return None
+    if packed.kind != "f" and not linear and not fills:
+        # A reader would get integers back.
+        return None
+    filled = {key: read_fill(value, packed) for key, value in fills.items()}
+    if None in filled.values() or len({str(fill) for fill in filled.values()}) > 1:
+        return None
+    scaled = {key: np.asarray(value).reshape(())[()] for key, value in linear.items()}
+    return Packing(packed, scaled, filled)
+
+
+def store_floats(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
+    """Floats packed as `encoding` says, or decoded in the nearest dtype that NetCDF-4 has."""
+    values = values.astype(float_dtype(values.dtype), copy=False)
+    packing = packing_of(values.dtype, encoding)
+    if packing is None:
+        return Stored(values)
+    flat = values.ravel()
+    with np.errstate(all="ignore"):
+        packed = packing.pack(flat)
+        if packed is None:
+            return Stored(values)
+        if not np.array_equal(packing.unpack(packed, flat.dtype), flat, equal_nan=True):
+            return Stored(values)
+    return Stored(packed.reshape(values.shape), packing.attrs)
+
+
+def float_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The NetCDF-4 float that holds all of `dtype` (float64 for longer ones)."""
+    return np.dtype({2: "f4", 4: "f4"}.get(dtype.itemsize, "f8"))
+
+
+def is_number(value: Any) -> bool:
+    """Whether `value` is one real number."""
+    array = np.asarray(value)
+    return array.size == 1 and array.dtype.kind in "iuf"
+
+
+def read_fill(value: Any, dtype: np.dtype[Any]) -> Any:
+    """The fill value as a scalar of `dtype`, or ``None`` if it is none of its values."""
+    number = np.asarray(value).reshape(())[()]
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return dtype.type(number)
+    limits = np.iinfo(dtype)
+    whole = bool(np.isfinite(number)) and int(number) == number
+    return dtype.type(int(number)) if whole and limits.min <= int(number) <= limits.max else None
+
+
+def _packed_dtype(dtype: np.dtype[Any], encoding: Mapping[str, Any]) -> np.dtype[Any] | None:
+    try:
+        packed = np.dtype(encoding.get("dtype", dtype))
+    except TypeError:
+        return None
+    if packed.kind == "f":
+        # Without a scale the packed dtype is the one that a reader gets.
+        linear = any(encoding.get(key) is not None for key in _LINEAR)
+        return float_dtype(packed) if linear else dtype
+    return packed.newbyteorder("=") if packed.kind in "iu" else None

@@ -1,0 +1,65 @@
+"""Arrays of any dtype as NetCDF-4 stores them, and the attributes that decode them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from app.encoders.netcdf_names import storable_text
+from app.encoders.netcdf_packing import Stored, store_floats
+from app.encoders.netcdf_times import store_cftimes, store_datetimes, store_durations
+from app.encoders.plain import plain
+from app.errors import NotAcceptable
+
+
+def store_values(name: str, values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
+    """The values of one variable in the form that the store's `encoding` asks for.
+
+    Raises `NotAcceptable` for complex numbers, which NetCDF-4 has no type for.
+    """
+    match values.dtype.kind:
+        case "c":
+            raise NotAcceptable(
+                f"{name} holds complex numbers, which NetCDF-4 cannot store; ask for json",
+                variable=name,
+                known=["json"],
+            )
+        case "b":
+            return Stored(values.astype("i1"), {"dtype": "bool"})
+        case "i" | "u":
+            return Stored(values.astype(values.dtype.newbyteorder("="), copy=False))
+        case "f":
+            return store_floats(values, encoding)
+        case "M":
+            return store_datetimes(values, encoding)
+        case "m":
+            return store_durations(values, encoding)
+        case "S":
+            return Stored(values if values.dtype.itemsize else values.astype("S1"))
+        case _:
+            return _store_objects(values, encoding)
+
+
+def _store_objects(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
+    items = values.ravel().tolist()
+    if items and all(hasattr(item, "has_year_zero") for item in items):
+        return store_cftimes(values, encoding)
+    if items and all(isinstance(item, bytes) for item in items):
+        return Stored(values.astype("S"))
+    texts = np.empty(values.size, dtype=object)
+    texts[:] = [_text(item) for item in items]
+    return Stored(texts.reshape(values.shape))
+
+
+def _text(item: Any) -> str:
+    """A string as it is, a missing one empty, anything else as JSON."""
+    if isinstance(item, str):
+        return storable_text(item)
+    if item is None or item != item:
+        return ""
+    written = plain(item)
+    return storable_text(written if isinstance(written, str) else orjson.dumps(written).decode())

@@ -1,0 +1,66 @@
+"""Any value that an attribute or an object array can hold, as JSON knows values; never fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.labels import format_bytes, format_label, format_labels
+
+# Deeper than any metadata document, shallower than orjson's own limit of 254.
+_DEEPEST = 100
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """`value` of strings, numbers, booleans, ``None``, lists and string-keyed dicts alone."""
+    if depth > _DEEPEST:
+        return "..."
+    match value:
+        case str():
+            return text(value)
+        case Mapping():
+            return {text(str(key)): plain(item, depth + 1) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [plain(item, depth + 1) for item in value]
+        case np.ndarray():
+            return plain(nested_values(value), depth + 1)
+        case complex() | np.complexfloating():
+            return [format_label(value.real), format_label(value.imag)]
+        case np.void():
+            return plain(value.item(), depth + 1)
+        case _:
+            return _scalar(value)
+
+
+def _scalar(value: Any) -> Any:
+    label = format_bytes(bytes(value)) if isinstance(value, bytearray) else format_label(value)
+    return text(label) if isinstance(label, str) else label
+
+
+def text(value: str) -> str:
+    """The string itself, or with U+FFFD for each lone surrogate, which UTF-8 cannot hold."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return str(value)
+
+
+def nested_values(values: NDArray[Any]) -> Any:
+    """An array of any dtype as nested lists (a 0-d one as its value) of what JSON can hold."""
+    match values.dtype.kind:
+        case "O" | "V" | "S" | "U" | "T" | "c":
+            flat: Any = [plain(item) for item in values.ravel().tolist()]
+        case _:
+            flat = format_labels(values.ravel())
+    if values.ndim == 0:
+        return flat[0]
+    if values.ndim == 1:
+        return flat
+    nested = np.empty(values.size, dtype=object)
+    for index, item in enumerate(flat):
+        nested[index] = item
+    return nested.reshape(values.shape).tolist()

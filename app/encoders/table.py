@@ -1,0 +1,95 @@
+"""The formats that an answer can have, and which of them a client gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from app.encoders.to_json import encode_json
+from app.encoders.to_netcdf import encode_netcdf
+from app.errors import NotAcceptable, QueryError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """One format: its name in ``f=``, its media type, its file suffix, and how it is written."""
+
+    name: str
+    media_type: str
+    suffix: str
+    encode: Callable[[xr.Dataset], bytes]
+
+
+# In order of preference: the first is what a client gets that does not say.
+ENCODERS = MappingProxyType(
+    {
+        encoder.name: encoder
+        for encoder in (
+            Encoder("json", "application/json", ".json", encode_json),
+            Encoder("netcdf", "application/netcdf", ".nc", encode_netcdf),
+        )
+    }
+)
+# What clients also call these formats in an Accept header.
+_SYNONYMS = MappingProxyType({"application/x-netcdf": "application/netcdf"})
+
+
+def negotiate(f: str | None, accept: str | None) -> Encoder:
+    """The encoder that `f` names, else the one that an ``Accept`` header prefers (RFC 9110 12.5.1).
+
+    Without either, or at equal preference, the first of `ENCODERS`. Raises `QueryError` for an
+    unknown `f` and `NotAcceptable` when the header refuses every format.
+    """
+    if f is not None:
+        if f not in ENCODERS:
+            known = list(ENCODERS)
+            raise QueryError(
+                f"f={f!r:.80} is no format; the formats are {', '.join(known)}",
+                parameter="f",
+                known=known,
+            )
+        return ENCODERS[f]
+    ranges = _media_ranges(accept or "*/*")
+    best = max(ENCODERS.values(), key=lambda encoder: _quality(encoder.media_type, ranges))
+    if _quality(best.media_type, ranges) > 0:
+        return best
+    media_types = [encoder.media_type for encoder in ENCODERS.values()]
+    raise NotAcceptable(
+        f"none of the formats is acceptable; they are {', '.join(media_types)}", known=media_types
+    )
+
+
+def _media_ranges(accept: str) -> dict[str, float]:
+    """Media range -> quality; a range whose quality cannot be read counts as refused."""
+    ranges: dict[str, float] = {}
+    for part in accept.split(","):
+        media_range, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = 1.0
+        for parameter in parameters:
+            if parameter.startswith("q="):
+                quality = _read_quality(parameter[2:])
+        if media_range:
+            media_range = _SYNONYMS.get(media_range, media_range)
+            ranges[media_range] = max(quality, ranges.get(media_range, 0.0))
+    return ranges or {"*/*": 1.0}
+
+
+def _read_quality(text: str) -> float:
+    whole, _, fraction = text.partition(".")
+    if whole not in ("0", "1") or len(fraction) > 3 or (fraction and not fraction.isdecimal()):
+        return 0.0
+    return min(float(f"{whole}.{fraction or '0'}"), 1.0)
+
+
+def _quality(media_type: str, ranges: dict[str, float]) -> float:
+    """The quality of the most specific range that covers the media type."""
+    kind = media_type.partition("/")[0]
+    for media_range in (media_type, f"{kind}/*", "*/*"):
+        if media_range in ranges:
+            return ranges[media_range]
+    return 0.0

@@ -1,0 +1,57 @@
+"""Dataset -> NetCDF-4 (HDF5) bytes, packed as the store packs it, equal to it when opened again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from app.encoders.netcdf_names import storable_attributes, storable_names
+from app.encoders.netcdf_values import store_values
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# Attributes that decode values; a variable's own must not be taken for them.
+_DECODING = ("scale_factor", "add_offset", "_FillValue", "missing_value", "units", "calendar")
+
+
+def encode_netcdf(dataset: xr.Dataset) -> bytes:
+    """The bytes of a NetCDF-4 file, made in memory; the dataset itself is not changed.
+
+    What NetCDF-4 cannot hold is written as text or decoded (float16 as float32). Raises
+    `NotAcceptable` for complex variables.
+    """
+    import xarray as xr
+
+    names = storable_names([*dataset.variables, *dataset.dims])
+    variables = {
+        names[name]: _stored_variable(names, str(name), variable)
+        for name, variable in dataset.variables.items()
+    }
+    coords = {names[name]: variables.pop(names[name]) for name in dataset.coords}
+    # Without indexes: nothing is looked up in what is only written.
+    stored = xr.Dataset(
+        variables,
+        coords=xr.Coordinates(coords, indexes={}),
+        attrs=storable_attributes(dataset.attrs, taken=("coordinates",)),
+    )
+    return bytes(stored.to_netcdf(engine="h5netcdf", format="NETCDF4"))
+
+
+def _stored_variable(names: dict[Any, str], name: str, variable: xr.Variable) -> xr.Variable:
+    import xarray as xr
+
+    stored = store_values(name, np.asarray(variable.data), variable.encoding)
+    attrs = storable_attributes(variable.attrs, taken=(*stored.attrs, "coordinates"))
+    encoding: dict[str, Any] = {}
+    match stored.values.dtype.kind:
+        case "O":
+            encoding["dtype"] = str
+        case "S":
+            encoding["char_dim_name"] = f"{names.get(name, name)}_characters"
+        case "f" if "_FillValue" not in stored.attrs:
+            # xarray would add NaN, which the store does not have.
+            encoding["_FillValue"] = None
+    dims = [names[dim] for dim in variable.dims]
+    return xr.Variable(dims, stored.values, {**attrs, **stored.attrs}, encoding)

@@ -1,0 +1,160 @@
+"""JSON in the shape of to_dict, always valid."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import cftime
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+
+from app.encoders.to_json import encode_json
+from tests.encoders.samples import datasets
+
+
+def strict(text: bytes) -> Any:
+    """The document, read by a parser that accepts nothing beyond JSON."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(text.decode(), parse_constant=refuse)
+
+
+def data(values: Any, dtype: Any = None) -> Any:
+    """What a variable of these values is written as."""
+    array = np.asarray(values, dtype=dtype)
+    variable = xr.Variable([f"d{n}" for n in range(array.ndim)], array)
+    return strict(encode_json(xr.Dataset({"v": variable})))["data_vars"]["v"]["data"]
+
+
+def test_shape_is_that_of_to_dict() -> None:
+    """Names, dims, attributes and data are where to_dict puts them."""
+    dataset = xr.Dataset(
+        {"t": (("y", "x"), [[1.5, 2.0]], {"units": "K"})},
+        coords={"x": ("x", [10, 20]), "station": ("x", ["a", "b"]), "height": 2.0},
+        attrs={"title": "T"},
+    )
+    document = strict(encode_json(dataset))
+    expected = dataset.to_dict()
+    for group in ("coords", "data_vars"):
+        for name, variable in expected[group].items():
+            variable["dims"] = list(variable["dims"])
+            variable["dtype"] = str(dataset[name].dtype)
+    assert document == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "written"),
+    [
+        ([0.1, np.nan, np.inf, -np.inf], "f8", [0.1, None, None, None]),
+        ([0.1, np.nan], "f4", [0.1, None]),
+        ([0.1, np.nan, np.inf, 6e4], "f2", [0.1, None, None, 60000.0]),
+        (0.1, "f2", 0.1),
+        (0.1, "f4", 0.1),
+        (np.nan, "f8", None),
+        ([0.1], ">f4", [0.1]),
+        ([1], ">i2", [1]),
+        ([2**64 - 1], "u8", [2**64 - 1]),
+        (-(2**63), "i8", -(2**63)),
+        ([True, False], "?", [True, False]),
+        (True, "?", True),
+        ([1 + 2j, complex(np.nan, np.inf)], "c16", [[1.0, 2.0], [None, None]]),
+        (0.1j, "c8", [0.0, 0.1]),
+        ([b"ab", b"\xff\xfe"], "S2", ["ab", "//4="]),
+        (["é", "☃"], "U1", ["é", "☃"]),
+        ("a", "U1", "a"),
+        (["a", None, 3, {"k": np.float32(0.1)}], "O", ["a", None, 3, {"k": 0.1}]),
+        ([[], []], "f8", [[], []]),
+        ([], "M8[ns]", []),
+        (["2020-01-01", "NaT"], "M8[ns]", ["2020-01-01T00:00:00Z", None]),
+        ("2020-01-01T00:00:00.5", "M8[ns]", "2020-01-01T00:00:00.500Z"),
+        (["1960-01-01T00:00:01", "2020-01-01"], "M8[s]", None),
+        ("NaT", "M8[s]", None),
+        ("12020-01-01", "M8[s]", "12020-01-01T00:00:00Z"),
+        (["12020-01-01"], "M8[s]", ["12020-01-01T00:00:00Z"]),
+        (["2020-01-01"], "M8[D]", ["2020-01-01T00:00:00Z"]),
+        ([6, -36, 0], "m8[h]", ["PT6H", "-P1DT12H", "PT0S"]),
+        ("NaT", "m8[ns]", None),
+        ([90_500_000_001], "m8[ns]", ["PT1M30.500000001S"]),
+    ],
+)
+def test_values(values: Any, dtype: str, written: Any) -> None:
+    """Each dtype is written as the contract says."""
+    if written is None and isinstance(values, list):
+        written = [
+            f"{text:T<11}00:00:00Z"[:20] if "T" not in text else text + "Z" for text in values
+        ]
+    assert data(values, dtype) == written
+
+
+@pytest.mark.parametrize(
+    ("fraction", "digits"),
+    [("", ""), (".5", ".500"), (".000001", ".000001"), (".000000001", ".000000001")],
+)
+def test_fraction_digits(fraction: str, digits: str) -> None:
+    """Fractions have 0, 3, 6 or 9 digits; an array has as many everywhere as one value needs."""
+    texts = [f"2020-01-01T00:00:00{fraction}", "2020-01-01T00:00:00"]
+    assert data(texts[0], "M8[ns]") == f"2020-01-01T00:00:00{digits}Z"
+    padding = "." + "0" * (len(digits) - 1) if digits else ""
+    assert data(texts, "M8[ns]") == [
+        f"2020-01-01T00:00:00{digits}Z",
+        f"2020-01-01T00:00:00{padding}Z",
+    ]
+
+
+def test_calendar_dates() -> None:
+    """cftime dates are ISO 8601 without a zone."""
+    dates = np.array([cftime.Datetime360Day(2020, 2, 30), cftime.Datetime360Day(2020, 3, 1, 6)])
+    assert data(dates) == ["2020-02-30T00:00:00", "2020-03-01T06:00:00"]
+
+
+def test_any_memory_layout() -> None:
+    """Strided, Fortran-ordered and read-only arrays are written like any other."""
+    values = np.arange(24.0).reshape(4, 6)
+    for view in (values[::2, ::-3], values.T, np.broadcast_to(np.float32(1), (2, 2))):
+        assert data(view) == view.tolist()
+
+
+def test_floats_are_shortest() -> None:
+    """A float32 is not written with the digits of a float64, and reads back as itself."""
+    values = np.random.default_rng(0).random(1000, dtype="f4")
+    text = encode_json(xr.Dataset({"v": ("x", values)}))
+    assert max(len(number) for number in text.split(b"[")[-1].split(b",")) <= 18
+    assert (np.array(strict(text)["data_vars"]["v"]["data"], "f4") == values).all()
+
+
+def test_lone_surrogates_and_huge_integers() -> None:
+    """What UTF-8 or 64 bits cannot hold is written all the same."""
+    dataset = xr.Dataset(
+        {"v": ("x", np.array(["\ud800", "ok"], dtype=object))},
+        attrs={"big": 2**70, "bad\udfff": "\ud83d\ude00", "deep": [[2**64]]},
+    )
+    document = strict(encode_json(dataset))
+    assert document["data_vars"]["v"]["data"] == ["\ufffd", "ok"]
+    assert document["attrs"] == {"big": 2**70, "bad\ufffd": "😀", "deep": [[2**64]]}
+
+
+def test_cyclic_and_deep_attributes_end() -> None:
+    """Nesting beyond any document's is cut, not followed."""
+    cyclic: list[Any] = []
+    cyclic.append(cyclic)
+    assert b"..." in encode_json(xr.Dataset(attrs={"a": cyclic}))
+
+
+@given(datasets())
+@settings(deadline=None)
+def test_any_dataset_is_valid_json(dataset: xr.Dataset) -> None:
+    """Whatever the dtypes, values and attributes, the document is valid and complete."""
+    before = dataset.copy(deep=True)
+    document = strict(encode_json(dataset))
+    assert set(document["coords"]) == set(dataset.coords)
+    assert set(document["data_vars"]) == set(dataset.data_vars)
+    assert document["dims"] == dict(dataset.sizes)
+    for name, variable in dataset.variables.items():
+        written = (document["coords"] | document["data_vars"])[name]
+        assert np.shape(np.array(written["data"], dtype=object)) == variable.shape
+    assert list(dataset.attrs) == list(before.attrs)
