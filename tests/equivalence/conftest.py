@@ -1,0 +1,24 @@
+"""How many examples: 300 by default, 1,200 in CI, chosen by HYPOTHESIS_PROFILE (or CI)."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+SLOW_IS_FINE = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
+
+
+def pytest_configure() -> None:
+    """Profiles must be known before the test functions read theirs."""
+    for name, examples in (("quick", 100), ("ci", 400), ("long", 4000)):
+        settings.register_profile(
+            f"sluice-{name}",
+            max_examples=examples,
+            deadline=None,
+            print_blob=True,
+            derandomize=False,
+            suppress_health_check=SLOW_IS_FINE,
+        )
+    chosen = os.environ.get("SLUICE_EXAMPLES", "ci" if os.environ.get("CI") else "quick")
+    settings.load_profile(f"sluice-{chosen}")

@@ -1,0 +1,142 @@
+"""Any selection from any store is what xarray's own `.isel/.sel(...).load()` answers.
+
+Three properties with 400 examples each in CI (set CI=1 or SLUICE_EXAMPLES=ci): what is opened, what
+`_isel` reads, what `_sel` reads. Each example is one store, opened once by xarray and once by us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import xarray as xr
+from hypothesis import event, given, note
+from hypothesis import strategies as st
+
+from app.datasets import AsyncZarrBackendEntrypoint
+from tests.equivalence.sameness import assert_same, assert_same_surface, assert_unchanged, snapshot
+from tests.equivalence.selections import isel_arguments, sel_arguments
+from tests.equivalence.strategies import open_options, stores
+from tests.stores import StoreSpec, documents_of, fs_map, memory_store
+
+# xarray warns about what it decodes; both sides do, and the promise is about values and errors.
+pytestmark = pytest.mark.filterwarnings("ignore")
+SELECTIONS = 3
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    """One loop for all examples, as a server has one for all requests."""
+    with asyncio.Runner() as running:
+        yield running
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a call gave: a value or the exception that it raised."""
+
+    value: Any = None
+    error: Exception | None = None
+
+
+def outcome_of(call: Callable[[], Any]) -> Outcome:
+    """The call's value or error; xarray's many errors are part of its contract."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return Outcome(value=call())
+        except Exception as error:
+            return Outcome(error=error)
+
+
+def assert_same_failure(ours: Outcome, theirs: Outcome) -> bool:
+    """Whether both failed; ours with the type that theirs has, or a subclass of it."""
+    if theirs.error is None:
+        if ours.error is not None:
+            raise ours.error
+        return False
+    event(f"raises {type(theirs.error).__name__}")
+    assert ours.error is not None, f"xarray raises {theirs.error!r}; we answer {ours.value!r}"
+    if not isinstance(ours.error, type(theirs.error)):
+        raise AssertionError(f"xarray raises {theirs.error!r}, we {ours.error!r}") from ours.error
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """One store opened by us and by xarray."""
+
+    ours: Any
+    theirs: xr.Dataset
+
+
+def open_both(data: st.DataObject, runner: asyncio.Runner, spec: StoreSpec) -> Both | None:
+    """The store opened twice with the same options, through one of our doors; None if it fails."""
+    documents = documents_of(spec)
+    options = data.draw(open_options(spec), label="options")
+    door = data.draw(st.sampled_from((fs_map, fs_map, memory_store)), label="door")
+    theirs = outcome_of(lambda: xr.open_zarr(memory_store(documents), chunks=None, **options))
+    entrypoint = AsyncZarrBackendEntrypoint()
+    # The AsyncFSMap belongs to the loop on which it is used.
+    ours = outcome_of(lambda: runner.run(entrypoint.open_dataset(door(documents), **options)))
+    if assert_same_failure(ours, theirs):
+        return None
+    assert_same_surface(ours.value, theirs.value)
+    return Both(ours.value, theirs.value)
+
+
+@given(spec=stores(), data=st.data())
+def test_opens_as_xarray_opens(runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject) -> None:
+    """Names, sizes, types, attributes, encodings and indexes are xarray's, and all of it loads."""
+    both = open_both(data, runner, spec)
+    if both is None:
+        return
+    for name, variable in both.ours.variables.items():
+        indexed = name in both.ours.xindexes
+        # A plain index coordinate is in memory; nothing else costs a whole read at open.
+        assert variable._in_memory == indexed or both.theirs.variables[name]._in_memory, name
+    before = snapshot(both.ours)
+    theirs = outcome_of(both.theirs.load)
+    ours = outcome_of(lambda: runner.run(both.ours._isel()))
+    if not assert_same_failure(ours, theirs):
+        assert_same(ours.value, theirs.value)
+    assert_unchanged(before, both.ours)
+
+
+@given(spec=stores(), data=st.data())
+def test_isel_reads_what_xarray_reads(
+    runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
+) -> None:
+    """`_isel` is `.isel(...).load()`: values, types, encodings, and the type of every error."""
+    both = open_both(data, runner, spec)
+    for _ in range(SELECTIONS if both else 0):
+        arguments = data.draw(isel_arguments(both.theirs), label="isel")
+        theirs = outcome_of(lambda: both.theirs.isel(**arguments).load())
+        check_selection(both, theirs, lambda: runner.run(both.ours._isel(**arguments)))
+
+
+@given(spec=stores(), data=st.data())
+def test_sel_reads_what_xarray_reads(
+    runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
+) -> None:
+    """`_sel` is `.sel(...).load()`: values, types, encodings, and the type of every error."""
+    both = open_both(data, runner, spec)
+    for _ in range(SELECTIONS if both else 0):
+        arguments = data.draw(sel_arguments(both.theirs), label="sel")
+        theirs = outcome_of(lambda: both.theirs.sel(**arguments).load())
+        check_selection(both, theirs, lambda: runner.run(both.ours._sel(**arguments)))
+
+
+def check_selection(both: Both, theirs: Outcome, ask: Callable[[], xr.Dataset]) -> None:
+    """Our answer is theirs, and the shared dataset is as it was."""
+    before = snapshot(both.ours)
+    ours = outcome_of(ask)
+    if not assert_same_failure(ours, theirs):
+        event("answers")
+        note(repr(theirs.value))
+        assert_same(ours.value, theirs.value)
+    assert_unchanged(before, both.ours)
