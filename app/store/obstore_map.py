@@ -181,6 +181,8 @@ def _kind(error: Exception) -> Kind:
             return CODES[code]
     if "StartTooLarge" in text:
         return Kind.PAST_END
+    if "Not a directory" in text:  # a key below a local file
+        return Kind.MISSING_KEY
     if "timed out" in text or "TimedOut" in text:
         return Kind.TIMEOUT
     return kind_of(error)
