@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     inline_encode_bytes: int = Field(
         default=128 * 2**10,
         ge=0,
-        description="results up to this size are encoded on the event loop",
+        description="results up to this size are encoded as JSON on the event loop",
     )
 
 

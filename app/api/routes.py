@@ -77,8 +77,9 @@ async def _select(request: Request, dataset_id: str, by: Literal["label", "posit
 
 
 async def _encode(encoder: Encoder, result: xr.Dataset, serving: Service) -> bytes:
-    # A hop to a thread costs more than encoding a few values does; a long series stalls the loop.
-    if result.nbytes <= serving.inline_encode_bytes:
+    # A hop to a thread costs more than writing a few values as text does; a long series stalls the
+    # loop. So does a NetCDF file, however little is in it: HDF5 takes tens of milliseconds.
+    if encoder.name == "json" and result.nbytes <= serving.inline_encode_bytes:
         return encoder.encode(result)
     return await asyncio.to_thread(encoder.encode, result)
 
