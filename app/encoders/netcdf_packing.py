@@ -1,6 +1,6 @@
 """Floats as a store packs them (CF scale, offset and fill value), when that loses nothing.
 
-Packing is checked by decoding it again with the arithmetic that a reader of the file will use.
+Packing is checked by decoding it again with the decoder that a reader of the file will use.
 Where it does not give the values back (conflicting fill values, NaN without a fill value, a value
 equal to the fill value) there is no packing, and the values are written decoded.
 """
@@ -61,17 +61,6 @@ class Packing:
             packed[gone] = self.fill
         return packed
 
-    def unpack(self, packed: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """What xarray reads back: masked first, then scaled in the decoded dtype."""
-        values = packed.astype(dtype)
-        if self.fill is not None:
-            values[packed == self.fill] = np.nan
-        if "scale_factor" in self.linear:
-            values *= self.linear["scale_factor"]
-        if "add_offset" in self.linear:
-            values += self.linear["add_offset"]
-        return values
-
 
 def packing_of(dtype: np.dtype[Any], encoding: Mapping[str, Any]) -> Packing | None:
     """The packing that a variable's `encoding` describes for floats of `dtype`, if it is one."""
@@ -101,11 +90,18 @@ def store_floats(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
     flat = values.ravel()
     with np.errstate(all="ignore"):
         packed = packing.pack(flat)
-        if packed is None:
-            return Stored(values)
-        if not np.array_equal(packing.unpack(packed, flat.dtype), flat, equal_nan=True):
+        if packed is None or not _reads_back(packed, packing.attrs, flat):
             return Stored(values)
     return Stored(packed.reshape(values.shape), packing.attrs)
+
+
+def _reads_back(packed: NDArray[Any], attrs: dict[str, Any], values: NDArray[Any]) -> bool:
+    """Whether xarray decodes the packed values to the same bits and dtype."""
+    import xarray as xr
+
+    variable = xr.Variable("x", packed, attrs)
+    read = xr.conventions.decode_cf_variable("packed", variable, decode_times=False).values
+    return read.dtype == values.dtype and np.array_equal(read, values, equal_nan=True)
 
 
 def float_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -24,6 +24,8 @@ _UNITS = MappingProxyType(
     }
 )
 _TICKS = MappingProxyType({"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1})
+# The calendars that datetime64 can follow.
+_CALENDARS = (None, "standard", "gregorian", "proleptic_gregorian")
 _NAT = np.iinfo("i8").min
 # Whole numbers up to here are exact in float64.
 _EXACT = 2.0**53
@@ -59,11 +61,14 @@ def _in_units(
     units, calendar = encoding.get("units"), encoding.get("calendar")
     if not isinstance(units, str) or not values.size or gone.all():
         return None
+    if values.dtype.kind == "M" and calendar not in _CALENDARS:
+        return None
     from xarray.coding.times import encode_cf_datetime
 
     try:
         # Asked for floats, xarray neither warns nor changes the units.
-        numbers, units, calendar = encode_cf_datetime(values, units, calendar, np.dtype("f8"))
+        with np.errstate(invalid="ignore"):
+            numbers, units, calendar = encode_cf_datetime(values, units, calendar, np.dtype("f8"))
         stored = _as_packed(np.asarray(numbers, dtype="f8"), gone, encoding)
         if stored is None or not _reads_back(stored.values, gone, values, units, calendar):
             return None
@@ -108,10 +113,8 @@ def _reads_back(
 ) -> bool:
     from xarray.coding.times import decode_cf_datetime
 
-    present = counts[~gone]
-    if counts.dtype.kind != "f":
-        return True
-    read = decode_cf_datetime(present, units, calendar, use_cftime=values.dtype.kind == "O")
+    is_date = values.dtype.kind == "O"
+    read = decode_cf_datetime(counts[~gone], units, calendar, use_cftime=is_date)
     return bool((np.asarray(read) == values[~gone]).all())
 
 

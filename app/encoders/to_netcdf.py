@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from app.encoders.netcdf_names import storable_attributes, storable_names
+from app.encoders.netcdf_packing import Stored, is_number, read_fill
 from app.encoders.netcdf_values import store_values
 
 if TYPE_CHECKING:
     import xarray as xr
-
-# Attributes that decode values; a variable's own must not be taken for them.
-_DECODING = ("scale_factor", "add_offset", "_FillValue", "missing_value", "units", "calendar")
 
 
 def encode_netcdf(dataset: xr.Dataset) -> bytes:
@@ -43,15 +42,28 @@ def _stored_variable(names: dict[Any, str], name: str, variable: xr.Variable) ->
     import xarray as xr
 
     stored = store_values(name, np.asarray(variable.data), variable.encoding)
-    attrs = storable_attributes(variable.attrs, taken=(*stored.attrs, "coordinates"))
+    attrs = storable_attributes(variable.attrs, taken=_taken(variable.attrs, stored))
     encoding: dict[str, Any] = {}
     match stored.values.dtype.kind:
         case "O":
             encoding["dtype"] = str
         case "S":
             encoding["char_dim_name"] = f"{names.get(name, name)}_characters"
-        case "f" if "_FillValue" not in stored.attrs:
+        case "f" if "_FillValue" not in (stored.attrs | attrs):
             # xarray would add NaN, which the store does not have.
             encoding["_FillValue"] = None
     dims = [names[dim] for dim in variable.dims]
     return xr.Variable(dims, stored.values, {**attrs, **stored.attrs}, encoding)
+
+
+def _taken(attrs: Mapping[Any, Any], stored: Stored) -> set[str]:
+    """Names that mean something to a reader, and that a variable's own attribute cannot have."""
+    taken = {"coordinates", *stored.attrs}
+    fill = attrs.get("_FillValue")
+    if fill is not None and not _can_fill(fill, stored.values.dtype):
+        taken.add("_FillValue")
+    return taken
+
+
+def _can_fill(fill: Any, dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "iuf" and is_number(fill) and read_fill(fill, dtype) is not None

@@ -14,31 +14,6 @@ FLOATS = ["f2", "f4", ">f4", "f8", ">f8"]
 INTEGERS = ["i1", ">i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
 OTHERS = ["U3", "S3", "O", "M8[s]", "M8[ms]", "M8[us]", "M8[ns]", "m8[s]", "m8[ns]", "cftime"]
 DTYPES = FLOATS + INTEGERS + OTHERS
-    "f2",
-    "f4",
-    ">f4",
-    "f8",
-    ">f8",
-    "i1",
-    ">i2",
-    "i4",
-    "i8",
-    "u1",
-    "u2",
-    "u4",
-    "u8",
-    "?",
-    "U3",
-    "S3",
-    "O",
-    "M8[s]",
-    "M8[ms]",
-    "M8[us]",
-    "M8[ns]",
-    "m8[s]",
-    "m8[ns]",
-    "cftime",
-]
 
 words = st.text(st.characters(exclude_characters="\0"), max_size=5)
 scalars = st.one_of(
