@@ -282,7 +282,7 @@ def _label_mask(draw: Draw, name: str, index: pd.Index, method: str | None) -> A
 
 
 def _label_empty(draw: Draw, name: str, index: pd.Index, method: str | None) -> Any:
-    return draw(st.sampled_from(([], np.array([], dtype=index.dtype), index[:0])))
+    return draw(st.sampled_from(([], index[:0].to_numpy(), index[:0])))
 
 
 def _label_absent(draw: Draw, name: str, index: pd.Index, method: str | None) -> Any:

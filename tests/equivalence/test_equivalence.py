@@ -53,17 +53,28 @@ def outcome_of(call: Callable[[], Any]) -> Outcome:
             return Outcome(error=error)
 
 
-def assert_same_failure(ours: Outcome, theirs: Outcome) -> bool:
-    """Whether both failed; ours with the type that theirs has, or a subclass of it."""
+def assert_same_failure(ours: Outcome, theirs: Outcome, *, opening: bool = False) -> bool:
+    """Whether both failed; ours with the type that theirs has, or a subclass of it.
+
+    While opening, ours need only share a built-in type (zarr's GroupNotFoundError is a
+    FileNotFoundError, and so is StoreMissing).
+    """
     if theirs.error is None:
         if ours.error is not None:
             raise ours.error
         return False
     event(f"raises {type(theirs.error).__name__}")
     assert ours.error is not None, f"xarray raises {theirs.error!r}; we answer {ours.value!r}"
-    if not isinstance(ours.error, type(theirs.error)):
+    expected = built_in_types(theirs.error) if opening else (type(theirs.error),)
+    if not isinstance(ours.error, expected):
         raise AssertionError(f"xarray raises {theirs.error!r}, we {ours.error!r}") from ours.error
     return True
+
+
+def built_in_types(error: Exception) -> tuple[type, ...]:
+    """Those of Python's own exception types that say what `error` is."""
+    kinds = type(error).__mro__
+    return tuple(k for k in kinds if k.__module__ == "builtins" and issubclass(k, Exception))[:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +94,7 @@ def open_both(data: st.DataObject, runner: asyncio.Runner, spec: StoreSpec) -> B
     entrypoint = AsyncZarrBackendEntrypoint()
     # The AsyncFSMap belongs to the loop on which it is used.
     ours = outcome_of(lambda: runner.run(entrypoint.open_dataset(door(documents), **options)))
-    if assert_same_failure(ours, theirs):
+    if assert_same_failure(ours, theirs, opening=True):
         return None
     assert_same_surface(ours.value, theirs.value)
     return Both(ours.value, theirs.value)
@@ -115,8 +126,7 @@ def test_isel_reads_what_xarray_reads(
     both = open_both(data, runner, spec)
     for _ in range(SELECTIONS if both else 0):
         arguments = data.draw(isel_arguments(both.theirs), label="isel")
-        theirs = outcome_of(lambda: both.theirs.isel(**arguments).load())
-        check_selection(both, theirs, lambda: runner.run(both.ours._isel(**arguments)))
+        check_selection(both, "isel", arguments, awaited(runner, both.ours._isel))
 
 
 @given(spec=stores(), data=st.data())
@@ -127,16 +137,33 @@ def test_sel_reads_what_xarray_reads(
     both = open_both(data, runner, spec)
     for _ in range(SELECTIONS if both else 0):
         arguments = data.draw(sel_arguments(both.theirs), label="sel")
-        theirs = outcome_of(lambda: both.theirs.sel(**arguments).load())
-        check_selection(both, theirs, lambda: runner.run(both.ours._sel(**arguments)))
+        check_selection(both, "sel", arguments, awaited(runner, both.ours._sel))
 
 
-def check_selection(both: Both, theirs: Outcome, ask: Callable[[], xr.Dataset]) -> None:
+def awaited(runner: asyncio.Runner, coroutine: Callable[..., Any]) -> Callable[..., Any]:
+    """The coroutine function as a plain one, on the shared loop."""
+    return lambda **arguments: runner.run(coroutine(**arguments))
+
+
+def check_selection(both: Both, verb: str, arguments: dict[str, Any], ask: Any) -> None:
     """Our answer is theirs, and the shared dataset is as it was."""
+    theirs = outcome_of(lambda: getattr(both.theirs, verb)(**arguments).load())
     before = snapshot(both.ours)
-    ours = outcome_of(ask)
+    ours = outcome_of(lambda: ask(**arguments))
+    if ours.error is None and is_fault_of_empty_reads(theirs.error):
+        theirs = outcome_of(lambda: getattr(both.theirs.copy().load(), verb)(**arguments))
     if not assert_same_failure(ours, theirs):
         event("answers")
         note(repr(theirs.value))
         assert_same(ours.value, theirs.value)
     assert_unchanged(before, both.ours)
+
+
+def is_fault_of_empty_reads(error: Exception | None) -> bool:
+    """Whether xarray stumbled over a selection of nothing that it answers on data in memory.
+
+    A backwards slice of nothing fails in its lazy indexing, an empty array of a non-standard
+    calendar in its decoding. There we may also answer, and then with what is right.
+    """
+    known = ("range object index out of range", "attempt to get argmin of an empty sequence")
+    return error is not None and any(text in str(error) for text in known)
