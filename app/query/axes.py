@@ -180,7 +180,8 @@ def _searchable(keys: NDArray[Any]) -> Sequence[Any]:
         case "f" if keys.dtype.itemsize == 2:
             return memoryview(keys.astype("f4"))
         case "i" | "u" | "f" | "b":
-            return memoryview(keys.astype(keys.dtype.newbyteorder("="), copy=False))
+            # Copied, since NumPy calls "<f4" and "=f4" equal and memoryview only knows the latter.
+            return memoryview(keys.astype(keys.dtype.newbyteorder("=")))
         case _:
             return keys.tolist()  # type: ignore[no-any-return]
 

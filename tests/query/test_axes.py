@@ -130,3 +130,12 @@ def test_an_axis_is_a_view() -> None:
     for values in (np.arange(5.0), np.arange(5.0)[::-1]):
         prepared = Axis.of("x", values, {})
         assert np.shares_memory(np.asarray(prepared.keys), values)
+
+
+@pytest.mark.parametrize("order", ["<", ">", "="])
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8", "i2", "u8"])
+def test_labels_of_any_byte_order(kind: str, order: str) -> None:
+    """Stored labels name their byte order, explicitly little-endian ones too."""
+    values = np.array([1, 2, 3], np.dtype(kind).newbyteorder(order))
+    prepared = Axis.of("x", values, {})
+    assert (prepared.direction, prepared.unique) == ("ascending", True)
