@@ -34,14 +34,16 @@ async def open_s3(options: Options) -> Opened:
     config = {
         "max_pool_connections": 64,
         "connect_timeout": 5,
-        "read_timeout": 30,
-        # s3fs tries five times itself; each of those tries multiplied would take minutes.
-        "retries": {"total_max_attempts": 2, "mode": "standard"},
+        "read_timeout": 20,
+        "retries": {"total_max_attempts": 3, "mode": "standard"},
         **options.get("config_kwargs", {}),
     }
     # One part per value: more would mean a HEAD before each (see `readers.S3Reader`).
     ours = {**OURS, "max_concurrency": 1, **options, "config_kwargs": config, "asynchronous": True}
     fs = s3fs.S3FileSystem(**ours)
+    # botocore tries again; s3fs would multiply that by five tries of its own, nested twice, and
+    # one stalled read would wait for minutes.
+    fs.retries = 1
     await fs.set_session()
 
     async def aclose() -> None:

@@ -50,16 +50,13 @@ class S3:
 
     endpoint: str
 
-    def options(self, engine: Engine) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
         return {"endpoint_url": self.endpoint, "key": "any", "secret": "any"}
 
     def put(self, path: str, body: bytes = b"") -> None:
         headers = {"Content-Type": "application/octet-stream"}
         request = Request(f"{self.endpoint}/{path}", data=body, headers=headers, method="PUT")
         urlopen(request).close()
-
-    def delete(self, path: str) -> None:
-        urlopen(Request(f"{self.endpoint}/{path}", method="DELETE")).close()
 
     def bucket(self, values: dict[str, bytes], root: str = "deep/store.zarr") -> str:
         name = f"bucket-{next(NUMBERS)}"
@@ -123,7 +120,7 @@ def http(**manners: Any) -> Callable[[S3, Path], AbstractAsyncContextManager[Gro
 def s3_by(engine: Engine) -> Callable[[S3, Path], AbstractAsyncContextManager[Ground]]:
     @asynccontextmanager
     async def ground(s3: S3, folder: Path) -> AsyncIterator[Ground]:
-        bucket, options = s3.bucket(VALUES), s3.options(engine)
+        bucket, options = s3.bucket(VALUES), s3.options()
         async with Filesystems() as filesystems:
             yield Ground(
                 await filesystems.source(

@@ -6,7 +6,7 @@ import asyncio
 import re
 from dataclasses import dataclass, field
 from typing import Self
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 NO_SUCH_KEY = b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code><Message>No.</Message></Error>"
 
@@ -81,7 +81,7 @@ class Web:
             return self._value(self.values[path], stated)
         if self.listing and path.endswith("/"):
             names = {p[len(path) :].partition("/") for p in self.values if p.startswith(path)}
-            links = "".join(f'<a href="{a}{s}">{a}</a>' for a, s, _ in sorted(names))
+            links = "".join(f'<a href="{quote(a)}{s}">{a}</a>' for a, s, _ in sorted(names))
             if names:
                 page = f'<a href="../">up</a><a href="?C=N">sort</a>{links}'
                 return 200, ["Content-Type: text/html; charset=utf-8"], page.encode()
