@@ -180,8 +180,9 @@ def _searchable(keys: NDArray[Any]) -> Sequence[Any]:
         case "f" if keys.dtype.itemsize == 2:
             return memoryview(keys.astype("f4"))
         case "i" | "u" | "f" | "b":
-            # Copied, since NumPy calls "<f4" and "=f4" equal and memoryview only knows the latter.
-            return memoryview(keys.astype(keys.dtype.newbyteorder("=")))
+            native = keys.dtype.newbyteorder("=")
+            # NumPy calls "<f4" and "=f4" equal, but only the latter's memoryview can be indexed.
+            return memoryview(keys.astype(native, copy=False).view(native))
         case _:
             return keys.tolist()  # type: ignore[no-any-return]
 
