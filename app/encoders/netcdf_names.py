@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -49,8 +50,13 @@ def storable_names(names: Iterable[Any]) -> dict[Any, str]:
 
 def _clean(name: str) -> str:
     letters = (letter if letter.isprintable() and letter not in "/ " else "_" for letter in name)
-    cleaned = text("".join(letters))
+    cleaned = _normal("".join(letters))
     return cleaned if cleaned and cleaned[0] not in ".-+" else f"_{cleaned}"
+
+
+def _normal(name: str) -> str:
+    """The form (NFC) in which the C library looks names up."""
+    return unicodedata.normalize("NFC", text(name))
 
 
 def storable_attributes(
@@ -60,7 +66,7 @@ def storable_attributes(
     refused = _RESERVED.union(taken)
     stored: dict[str, Any] = {}
     for name, value in attrs.items():
-        key = text(str(name)).replace("\0", "_") or "_"
+        key = _normal(str(name)).replace("\0", "_") or "_"
         while key in refused or key in stored:
             key += "_"
         stored[key] = storable_value(value)

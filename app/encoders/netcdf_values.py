@@ -39,9 +39,16 @@ def store_values(name: str, values: NDArray[Any], encoding: Mapping[str, Any]) -
         case "m":
             return store_durations(values, encoding)
         case "S":
-            return Stored(values if values.dtype.itemsize else values.astype("S1"))
+            return _store_bytes(values)
         case _:
             return _store_objects(values, encoding)
+
+
+def _store_bytes(values: NDArray[Any]) -> Stored:
+    if not values.size:
+        # h5netcdf cannot make an empty dimension out of an array of characters.
+        return Stored(np.empty(values.shape, dtype=object))
+    return Stored(values if values.dtype.itemsize else values.astype("S1"))
 
 
 def _store_objects(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:

@@ -211,12 +211,14 @@ def test_text_bytes_and_objects() -> None:
             "objects": ("x", objects),
             "scalar": ((), "s"),
             "scalar_bytes": ((), np.bytes_(b"sb")),
+            "letters": ("x", np.array([b"a", b"", b"c", b"d"])),
         }
     )
     found = reopened(dataset)
     assert found.text.values.tolist() == ["a", "", "åø", "d"]
     assert found.raw.values.tolist() == [b"a", b"bc", b"\xff", b""]
     assert found.objects.values.tolist() == ["å", "", '{"k":[1,null]}', "nul\ufffd\ufffd"]
+    assert found.letters.values.tolist() == [b"a", b"", b"c", b"d"]
     assert (found.scalar.item(), found.scalar_bytes.item()) == ("s", b"sb")
 
 
@@ -282,6 +284,31 @@ def test_names_that_netcdf_lacks(tmp_path: Path) -> None:
             "the_station": [7],
         }
         assert set(found.coords) == {"the_station"}
+
+
+def test_names_are_found_by_the_c_library(tmp_path: Path) -> None:
+    """Names are in the normal form that the C library looks up."""
+    name = "\u0a32\u0a3c a\u0301"
+    dataset = xr.Dataset({name: ((), 1.0, {name: 2})})
+    found = by_netcdf_c(dataset, tmp_path / "normal.nc")
+    assert [len(found.variables), *(v.attrs for v in found.variables.values())] == [
+        1,
+        {"\u0a32\u0a3c á": 2},
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["f4", "S3", "O", "M8[ns]", "?"])
+def test_empty_dimensions(dtype: str) -> None:
+    """A dimension without positions is written, with and without its coordinate."""
+    values = np.array([], dtype)
+    dataset = xr.Dataset(
+        {"a": ("x", np.array([], "f4")), "b": (("y", "x"), np.empty((2, 0))), "c": ("x", values)},
+        coords=xr.Coordinates({"x": xr.Variable("x", values)}, indexes={}),
+    )
+    for asked in (dataset, dataset.drop_vars("x"), dataset[["a"]], dataset[["c"]]):
+        found = reopened(asked)
+        assert found.sizes == asked.sizes
+        assert set(found.variables) == set(asked.variables)
 
 
 def test_raw_packing_attributes_are_kept() -> None:
