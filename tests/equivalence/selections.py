@@ -1,4 +1,4 @@
-"""Hypothesis strategies for selections: every kind of indexer, on a Dataset that is already open."""
+"""Hypothesis strategies for selections: every kind of indexer, on an open Dataset."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 from hypothesis import strategies as st
 
-from tests.equivalence.strategies import Draw, _rarely
+from tests.equivalence.coordinates import Draw, rarely
 
 POINTS = 3
 PLANE = (2, 2)
@@ -24,14 +24,14 @@ def isel_arguments(draw: Draw, dataset: xr.Dataset) -> dict[str, Any]:
         for name, size in dataset.sizes.items()
         if draw(st.integers(0, 3))
     }
-    if _rarely(draw, 10) and indexers:
+    if rarely(draw, 10) and indexers:
         name = draw(st.sampled_from(list(indexers)))
         indexers[name] = _bad_position(draw, dataset.sizes[name])
     arguments: dict[str, Any] = {"indexers": indexers}
-    if _rarely(draw, 8):
+    if rarely(draw, 8):
         indexers["nowhere"] = 0
         arguments["missing_dims"] = draw(st.sampled_from(("raise", "warn", "ignore", "sometimes")))
-    if _rarely(draw, 3):
+    if rarely(draw, 3):
         arguments["drop"] = draw(st.booleans())
     return _as_keywords(draw, arguments)
 
@@ -42,30 +42,35 @@ def sel_arguments(draw: Draw, dataset: xr.Dataset) -> dict[str, Any]:
     method = draw(
         st.sampled_from((None,) * 6 + ("nearest", "nearest", "pad", "ffill", "backfill", "bfill"))
     )
+    indexers = _labels_by_dimension(draw, dataset, method)
+    arguments: dict[str, Any] = {"indexers": indexers}
+    if rarely(draw, 15):
+        indexers["nowhere"] = 0
+    if method is not None:
+        arguments["method"] = method
+        if rarely(draw, 3):
+            arguments["tolerance"] = _tolerance(draw, dataset, indexers)
+    if rarely(draw, 40):
+        arguments["method"] = "sideways"
+    if rarely(draw, 3):
+        arguments["drop"] = draw(st.booleans())
+    return _as_keywords(draw, arguments)
+
+
+def _labels_by_dimension(draw: Draw, dataset: xr.Dataset, method: str | None) -> dict[str, Any]:
     indexers: dict[str, Any] = {}
     for name, size in dataset.sizes.items():
         if not draw(st.integers(0, 2)):
             continue
-        if name in dataset.indexes and not _rarely(draw, 20):
+        if name in dataset.indexes and not rarely(draw, 20):
             indexers[name] = _label(draw, name, dataset.indexes[name], method)
         else:
             indexers[name] = _position(draw, name, size)
-    arguments: dict[str, Any] = {"indexers": indexers}
     further = [name for name in dataset.coords if name not in dataset.dims]
-    if further and _rarely(draw, 8):
+    if further and rarely(draw, 8):
         name = draw(st.sampled_from(further))
         indexers[name] = _further_label(draw, dataset[name])
-    if _rarely(draw, 15):
-        indexers["nowhere"] = 0
-    if method is not None:
-        arguments["method"] = method
-        if _rarely(draw, 3):
-            arguments["tolerance"] = _tolerance(draw, dataset, indexers)
-    if _rarely(draw, 40):
-        arguments["method"] = "sideways"
-    if _rarely(draw, 3):
-        arguments["drop"] = draw(st.booleans())
-    return _as_keywords(draw, arguments)
+    return indexers
 
 
 def _as_keywords(draw: Draw, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -140,9 +145,9 @@ def _same_dimension(draw: Draw, name: str, size: int) -> Any:
 def _points(draw: Draw, name: str, size: int) -> Any:
     positions = np.array(_many(draw, size, POINTS), dtype=int)
     coords: dict[str, Any] = {}
-    if _rarely(draw, 3):
+    if rarely(draw, 3):
         coords["points"] = ["p", "q", "r"]
-    if _rarely(draw, 3):
+    if rarely(draw, 3):
         coords[f"{name}_of"] = ("points", np.arange(POINTS) / 2)
     if draw(st.booleans()):
         return xr.Variable("points", positions)
@@ -151,12 +156,12 @@ def _points(draw: Draw, name: str, size: int) -> Any:
 
 def _plane(draw: Draw, name: str, size: int) -> Any:
     positions = np.array(_many(draw, size, PLANE[0] * PLANE[1]), dtype=int).reshape(PLANE)
-    coords = {"row": ("row", [10, 20])} if _rarely(draw, 3) else None
+    coords = {"row": ("row", [10, 20])} if rarely(draw, 3) else None
     return xr.DataArray(positions, dims=("row", "column"), coords=coords)
 
 
 def _zero_dimensional(draw: Draw, name: str, size: int) -> Any:
-    coords = {"picked": 5.0} if _rarely(draw, 2) else None
+    coords = {"picked": 5.0} if rarely(draw, 2) else None
     return xr.DataArray(_at(draw, size), coords=coords)
 
 
@@ -195,7 +200,7 @@ def _bad_position(draw: Draw, size: int) -> Any:
 
 
 def _label(draw: Draw, name: str, index: pd.Index, method: str | None) -> Any:
-    if _rarely(draw, 14):
+    if rarely(draw, 14):
         return _wrong_label(draw)
     kinds = _LABELS if len(index) else (_label_slice, _label_empty, _label_absent)
     return draw(st.sampled_from(kinds))(draw, name, index, method)
@@ -232,7 +237,7 @@ def _label_one(draw: Draw, name: str, index: pd.Index, method: str | None) -> An
 
 def _label_zero_dimensional(draw: Draw, name: str, index: pd.Index, method: str | None) -> Any:
     label = index[draw(st.integers(0, len(index) - 1))]
-    return xr.DataArray(label, coords={"picked": 5.0} if _rarely(draw, 2) else None)
+    return xr.DataArray(label, coords={"picked": 5.0} if rarely(draw, 2) else None)
 
 
 def _labels(draw: Draw, index: pd.Index, method: str | None, length: int) -> list[Any]:
@@ -256,8 +261,8 @@ def _label_list(draw: Draw, name: str, index: pd.Index, method: str | None) -> A
 
 def _label_points(draw: Draw, name: str, index: pd.Index, method: str | None) -> Any:
     found = pd.Index(_labels(draw, index, method, POINTS)).to_numpy()
-    coords = {"points": ["p", "q", "r"]} if _rarely(draw, 3) else None
-    dims = name if _rarely(draw, 5) else "points"
+    coords = {"points": ["p", "q", "r"]} if rarely(draw, 3) else None
+    dims = name if rarely(draw, 5) else "points"
     return xr.DataArray(found, dims=dims, coords=coords if dims == "points" else None)
 
 
@@ -268,9 +273,9 @@ def _label_plane(draw: Draw, name: str, index: pd.Index, method: str | None) -> 
 
 def _label_slice(draw: Draw, name: str, index: pd.Index, method: str | None) -> slice:
     def end() -> Any:
-        if not len(index) or _rarely(draw, 3):
+        if not len(index) or rarely(draw, 3):
             return None
-        return _one(draw, index, _rarely(draw, 3))
+        return _one(draw, index, rarely(draw, 3))
 
     step = draw(st.sampled_from((None, None, None, 1, 2, -1, -2)))
     return slice(end(), end(), step)
@@ -278,7 +283,7 @@ def _label_slice(draw: Draw, name: str, index: pd.Index, method: str | None) -> 
 
 def _label_mask(draw: Draw, name: str, index: pd.Index, method: str | None) -> Any:
     mask = np.array(draw(st.lists(st.booleans(), min_size=len(index), max_size=len(index))))
-    return xr.DataArray(mask, dims=name) if _rarely(draw, 3) else mask
+    return xr.DataArray(mask, dims=name) if rarely(draw, 3) else mask
 
 
 def _label_empty(draw: Draw, name: str, index: pd.Index, method: str | None) -> Any:
@@ -325,7 +330,7 @@ def _wrong_label(draw: Draw) -> Any:
 def _further_label(draw: Draw, coordinate: xr.DataArray) -> Any:
     """A label on a coordinate that has no index."""
     values = coordinate.values.ravel()
-    if not len(values) or _rarely(draw, 4):
+    if not len(values) or rarely(draw, 4):
         return draw(st.sampled_from((0, "zebra", slice(None), [0])))
     label = values[draw(st.integers(0, len(values) - 1))]
     return draw(st.sampled_from((label, [label], slice(label, None), slice(None, label))))

@@ -101,7 +101,9 @@ def open_both(data: st.DataObject, runner: asyncio.Runner, spec: StoreSpec) -> B
 
 
 @given(spec=stores(), data=st.data())
-def test_opens_as_xarray_opens(runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject) -> None:
+def test_opens_as_xarray_opens(
+    runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
+) -> None:
     """Names, sizes, types, attributes, encodings and indexes are xarray's, and all of it loads."""
     both = open_both(data, runner, spec)
     if both is None:
