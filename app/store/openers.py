@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fsspec.asyn import AsyncFileSystem
+from fsspec.asyn import AsyncFileSystem, get_loop
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
 from app.errors import CatalogError
@@ -93,7 +93,11 @@ async def open_gs(options: Options) -> Opened:
 async def open_az(options: Options) -> Opened:
     """adlfs, whose service client connects with its first request."""
     adlfs = await imported("adlfs", extra="az")
-    fs = adlfs.AzureBlobFileSystem(**{**OURS, **options, "asynchronous": True})
+    # At exit adlfs closes what it opened once more, on its loop; an asynchronous instance has none,
+    # and the interpreter would end with a traceback.
+    with_loop = {"loop": property(lambda _: get_loop())}
+    blobs = type("AzureBlobs", (adlfs.AzureBlobFileSystem,), with_loop)
+    fs = blobs(**{**OURS, **options, "asynchronous": True})
 
     async def aclose() -> None:
         await fs.service_client.close()
