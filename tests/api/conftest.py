@@ -41,6 +41,19 @@ def serving(settings: Settings) -> Iterator[httpx.Client]:
         thread.join()
 
 
+def decoded(answer: httpx.Response) -> xr.Dataset:
+    """A JSON answer as a Dataset; null is NaN where the dtype has one."""
+    body = answer.json()
+    for part in [*body["coords"].values(), *body["data_vars"].values()]:
+        data = np.asarray(part["data"])
+        if part["dtype"].startswith("datetime64"):
+            # numpy reads instants, but not the zone that RFC 3339 demands.
+            assert all(text.endswith("Z") for text in data.flat)
+            data = np.char.rstrip(data, "Z")
+        part["data"] = data.astype(part["dtype"])
+    return xr.Dataset.from_dict(body)
+
+
 def weather() -> xr.Dataset:
     """A small 0..360, north-to-south, hourly dataset with holes; packed when it is written."""
     shape = (48, 3, 19, 36)

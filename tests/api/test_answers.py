@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from tests.api.conftest import decoded
+
 BERLIN = "latitude=nearest::52.5&longitude=nearest::13.4"
 NEAR_BERLIN = {"latitude": 50.0, "longitude": 10.0}
 
@@ -73,19 +75,6 @@ def dataset(request, stores):
 
 def expected(ds: xr.Dataset, path: str, indexers) -> xr.Dataset:
     return (ds.sel(**indexers) if path == "sel" else ds.isel(**indexers)).load()
-
-
-def decoded(answer) -> xr.Dataset:
-    """A JSON answer as a Dataset; null is NaN where the dtype has one."""
-    body = answer.json()
-    for part in [*body["coords"].values(), *body["data_vars"].values()]:
-        data = np.asarray(part["data"])
-        if part["dtype"].startswith("datetime64"):
-            # numpy reads instants, but not the zone that RFC 3339 demands.
-            assert all(text.endswith("Z") for text in data.flat)
-            data = np.char.rstrip(data, "Z")
-        part["data"] = data.astype(part["dtype"])
-    return xr.Dataset.from_dict(body)
 
 
 @pytest.mark.parametrize(("path", "query", "indexers"), SELECTIONS)
