@@ -20,7 +20,6 @@ def assert_same(ours: xr.Dataset, theirs: xr.Dataset) -> None:
     assert_same_surface(ours, theirs)
     for name, variable in theirs.variables.items():
         assert type(ours.variables[name]) is type(variable), name
-        assert ours[name].dtype == variable.dtype, name
         _assert_same_objects(name, ours.variables[name].values, variable.values)
 
 
@@ -34,7 +33,7 @@ def assert_same_surface(ours: xr.Dataset, theirs: xr.Dataset) -> None:
     for name, variable in theirs.variables.items():
         mine = ours.variables[name]
         assert (mine.dims, mine.shape) == (variable.dims, variable.shape), name
-        assert mine.dtype == variable.dtype, (name, mine.dtype, variable.dtype)
+        assert same_type(mine, variable), (name, mine.dtype, variable.dtype)
         assert same_value(mine.attrs, variable.attrs), (name, mine.attrs, variable.attrs)
         assert same_encoding(mine.encoding, variable.encoding), (
             name,
@@ -49,9 +48,19 @@ def _assert_same_indexes(ours: xr.Dataset, theirs: xr.Dataset) -> None:
     for name, index in theirs.indexes.items():
         mine = ours.indexes[name]
         assert type(mine) is type(index), name
-        assert mine.dtype == index.dtype, (name, mine.dtype, index.dtype)
+        assert same_type(mine, index), (name, mine.dtype, index.dtype)
         assert mine.name == index.name, name
-        assert same_value(np.asarray(mine), np.asarray(index)), name
+        assert len(mine) == len(index) == 0 or same_value(np.asarray(mine), np.asarray(index)), name
+
+
+def same_type(mine: Any, yours: Any) -> bool:
+    """Equal dtypes.
+
+    Only durations without a cell may differ in their unit: xarray's own depends on whether it
+    decoded before it selected nothing, or after.
+    """
+    nothing = 0 in yours.shape and yours.dtype.kind == "m" == mine.dtype.kind
+    return bool(mine.dtype == yours.dtype) or nothing
 
 
 def _assert_same_objects(name: Any, mine: np.ndarray, yours: np.ndarray) -> None:
@@ -87,6 +96,8 @@ def same_value(mine: Any, yours: Any) -> bool:
 def _same_array(mine: np.ndarray, yours: np.ndarray) -> bool:
     if mine.dtype != yours.dtype or mine.shape != yours.shape:
         return False
+    if mine.dtype.kind == "V":
+        return bool(np.all(mine == yours))
     both_missing = pd.isna(mine) & pd.isna(yours)
     return bool(np.all((mine == yours) | both_missing))
 
