@@ -256,7 +256,9 @@ def _axis(size: int, chunk: int, wanted: AxisKey) -> tuple[Axis, bool]:
         return RangeAxis(positions, chunk), False
     if isinstance(wanted, np.ndarray):
         return ListAxis(_checked(wanted, size), chunk), False
-    position = range(size)[wanted]
+    position = wanted + size if wanted < 0 else wanted
+    if not 0 <= position < size:
+        raise _out_of_bounds(size)
     return RangeAxis(range(position, position + 1), chunk), False
 
 
@@ -264,8 +266,14 @@ def _checked(positions: IntArray, size: int) -> IntArray:
     """`positions` counted from the front, or an IndexError."""
     positions = np.asarray(positions, dtype=np.int64)
     if positions.size and (positions.min() < -size or positions.max() >= size):
-        raise IndexError(f"positions must lie within -{size} and {size - 1}")
+        raise _out_of_bounds(size)
     return np.where(positions < 0, positions + size, positions)
+
+
+def _out_of_bounds(size: int) -> IndexError:
+    from zarr.errors import BoundsCheckError  # the IndexError that xarray's users know
+
+    return BoundsCheckError(f"positions must lie within -{size} and {size - 1}")
 
 
 def _orthogonal_read(combination: tuple[Projection, ...]) -> ChunkRead:

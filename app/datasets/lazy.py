@@ -75,6 +75,16 @@ class LazyArray(BackendArray):
         return self._decoded(values)
 
     def _decoded(self, values: Any) -> Array:
-        for step in self.steps:
-            values = step(values)
-        return np.asarray(values)
+        if not self.meta.shape and values.dtype.kind in "SU":
+            values = np.asarray(values[()])  # as xarray does: the dtype is the one text's own
+        try:
+            decoded = values
+            for step in self.steps:
+                decoded = step(decoded)
+        except ValueError:
+            # Some of xarray's decoders look for the smallest of no values.
+            if values.size:
+                raise
+            shape = values.shape[:-1] if self.stacked else values.shape
+            return np.empty(shape, self.dtype)
+        return np.asarray(decoded)

@@ -143,7 +143,10 @@ def _with_indexes(decoded: xr.Dataset) -> xr.Dataset:
     names = [n for n, c in decoded.coords.items() if c.dims == (n,) and n not in decoded.xindexes]
     if not names:
         return decoded
-    coords = {name: decoded.variables[name] for name in names}
+    # In memory first: values can decode to a finer or coarser unit than xarray announces.
+    coords = {
+        name: decoded.variables[name].copy(data=decoded.variables[name].data) for name in names
+    }
     return decoded.assign_coords(xr.Coordinates(coords))
 
 
