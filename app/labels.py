@@ -29,7 +29,8 @@ _UNITS = {
 _FINER = {"ps": 10**3, "fs": 10**6, "as": 10**9}
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _EPOCH = datetime(1970, 1, 1)
-# Years 2 to 3936: inside what datetime holds, and NaT is outside in every unit.
+_NAT = -(2**63)
+# Years 5 to 3934: inside what datetime holds.
 SAFE_SECONDS = 62_000_000_000
 _FRACTIONS = (("s", 10**9), ("ms", 10**6), ("us", 10**3))
 
@@ -93,6 +94,8 @@ def _format_instant(value: np.datetime64) -> str | None:
     """One instant; datetime is several times faster than NumPy for one, but knows fewer years."""
     unit, count = np.datetime_data(value.dtype)
     ticks = int(value.astype("i8"))
+    if ticks == _NAT:
+        return None
     if count != 1 or unit not in PER_SECOND or abs(ticks) > PER_SECOND[unit] * SAFE_SECONDS:
         return _format_instants(np.asarray(value)[np.newaxis])[0]  # type: ignore[no-any-return]
     seconds, fraction = divmod(ticks, PER_SECOND[unit])
