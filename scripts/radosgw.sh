@@ -108,6 +108,7 @@ start() {
   export CEPH_CONF=$dir/ceph.conf
   write_config "$dir" "$port" "$fsid"
   # Not in an `if` or with `||`: there, bash would go on after a failing line.
+  exec 3>&2
   trap 'give_up "$dir"' EXIT
   {
     make_keys "$dir"
@@ -120,7 +121,7 @@ start() {
 }
 
 give_up() {
-  tail -n 20 "$1/log/start.log" >&2
+  tail -n 20 "$1/log/start.log" >&3
   stop "$1"
   exit 1
 }

@@ -126,11 +126,6 @@ class Filesystems:
         protocols = {remote} if remote else set()
         if not isinstance(fo, str):
             protocols |= references.target_protocols(fs)
-        elif remote is None:
-            raise CatalogError(
-                "References in Parquet need storage_options.remote_protocol",
-                field="storage_options.remote_protocol",
-            )
         for protocol in protocols:
             # `remote_options` are meant for the one protocol that they go with.
             meant = remote_options if remote in (None, protocol) else {}

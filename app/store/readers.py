@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import time
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol, TypeAlias
@@ -14,10 +15,12 @@ from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.reference import ReferenceFileSystem
 
 from app.errors import StoreError
-from app.store.failures import Kind, kind_of, reason_of, redacted, store_error
+from app.store.failures import Kind, causes, kind_of, reason_of, redacted, store_error
 from app.store.ranges import resolved, sliced
 
 CONTAINER_SEEN_SECONDS = 30.0
+
+_TABLE_KEY = re.compile(r"(^|/)(\.z\w+|\d+(\.\d+)*)$")
 
 Limits: TypeAlias = tuple[int | None, int | None]
 
@@ -193,7 +196,7 @@ class ReferenceReader:
         return await asyncio.to_thread(call, *arguments) if self._lazy else call(*arguments)
 
     async def read(self, path: str, start: int | None, end: int | None) -> bytes:
-        target, first, last = await self._run(self._fs._cat_common, path)
+        target, first, last = await self._looked_up(path)
         if isinstance(target, bytes):
             return sliced(target, start, end)
         if not isinstance(target, str):  # a hole in a Parquet table
@@ -206,6 +209,19 @@ class ReferenceReader:
                 return b""
             doing = f"reading {redacted(target)}, to which the reference {path} points"
             raise store_error(kind, reason_of(error), doing=doing, key=path) from error
+
+    async def _looked_up(self, path: str) -> tuple[Any, int | None, int | None]:
+        if self._lazy and not _TABLE_KEY.search(path):
+            raise FileNotFoundError(path)  # a table takes any last part for chunk numbers
+        try:
+            target, first, last = await self._run(self._fs._cat_common, path)
+        except FileNotFoundError as error:
+            # Tables say the same for a part that was never written and for one that is broken.
+            origin = list(causes(error))[-1]
+            if isinstance(origin, (KeyError, FileNotFoundError)):
+                raise
+            raise store_error(Kind.FAILED, reason_of(origin), doing=f"looking up {path}") from error
+        return target, None if first is None else int(first), None if last is None else int(last)
 
     async def _read_target(self, target: str, part: Limits, wanted: Limits) -> bytes:
         protocol = target.partition("://")[0] if "://" in target else None

@@ -11,7 +11,7 @@ from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.reference import ReferenceFileSystem
 
 from app.errors import CatalogError, MetadataError
-from app.store.failures import redacted
+from app.store.failures import kind_of, reason_of, redacted, store_error
 
 KNOWN_OPTIONS = ("fo", "remote_options", "remote_protocol", "target_options")
 
@@ -20,7 +20,7 @@ def checked_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
     """`options`, once they are those of a ``reference://`` entry.
 
     Raises:
-        CatalogError: `fo` is absent, or an option is unknown.
+        CatalogError: `fo` is absent or lacks what goes with it, or an option is unknown.
     """
     for name in options:
         if name not in KNOWN_OPTIONS:
@@ -34,12 +34,20 @@ def checked_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
             "reference:// needs storage_options.fo, the address of the references",
             field="storage_options.fo",
         )
+    if is_table(options["fo"]) and not options.get("remote_protocol"):
+        # To find it in the table would mean reading all of it.
+        raise CatalogError(
+            "References in Parquet need storage_options.remote_protocol",
+            field="storage_options.remote_protocol",
+        )
     return options
 
 
-def is_table(fo: str) -> bool:
+def is_table(fo: Any) -> bool:
     """Whether the references are a directory of Parquet files rather than a JSON document."""
-    return fo.rstrip("/").endswith((".parq", ".parquet")) or fo.endswith("/")
+    return isinstance(fo, str) and (
+        fo.rstrip("/").endswith((".parq", ".parquet")) or fo.endswith("/")
+    )
 
 
 def parsed(document: bytes, name: str) -> dict[str, Any]:
@@ -69,6 +77,7 @@ async def reference_filesystem(
     itself (blocking, hence in a thread). Other targets' filesystems go into `fss` afterwards.
 
     Raises:
+        StoreError: the table cannot be read.
         CatalogError: a package that this kind of reference set needs is not installed.
         MetadataError: the document does not follow kerchunk's specification.
     """
@@ -76,13 +85,18 @@ async def reference_filesystem(
     def make() -> ReferenceFileSystem:
         options: dict[str, Any] = {"fs": {None: default}, "asynchronous": True}
         if isinstance(references, str):
-            return ReferenceFileSystem(references, target_options=target_options, **options)
+            fs = ReferenceFileSystem(references, target_options=target_options, **options)
+            fs.references.setup()  # else an absent table would read as one without keys
+            return fs
         # Generated references are left out, silently, unless templates are rendered in full.
         simple = not references.get("gen")
         return ReferenceFileSystem(dict(references), simple_templates=simple, **options)
 
     try:
         return await asyncio.to_thread(make)
+    except OSError as error:
+        doing = f"reading the references {redacted(str(references))}"
+        raise store_error(kind_of(error), reason_of(error), doing=doing) from error
     except ImportError as error:
         raise CatalogError(f"These references need a package: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:

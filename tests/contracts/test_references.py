@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fsspec.implementations.reference import LazyReferenceMapper
 
 from app.errors import CatalogError, MetadataError, StoreError, StoreMissing, StoreRefused
 from app.store import Filesystems
@@ -137,3 +138,38 @@ async def test_options_are_checked(filesystems: Filesystems) -> None:
         await filesystems.source("reference://", storage_options={})
     with pytest.raises(CatalogError, match="surprise"):
         await source_of(filesystems, {}, surprise=1)
+
+
+# What reads these tables is fsspec; pandas would like it to use another engine.
+@pytest.mark.filterwarnings("ignore:The 'fastparquet' engine")
+async def test_a_table_of_references(filesystems: Filesystems, tmp_path: Path) -> None:
+    """References in Parquet read like a document; a broken part of the table is no hole."""
+    pytest.importorskip("fastparquet")
+    (tmp_path / "file").write_bytes(BODY)
+    table = LazyReferenceMapper.create(str(tmp_path / "refs.parq"), record_size=2)
+    table["x/.zarray"] = json.dumps({"shape": [6], "chunks": [1]})
+    table["x/0"] = [f"{tmp_path}/file", 100, 50]
+    table["x/1"] = b"inline"
+    table["x/2"] = [f"{tmp_path}/file"]
+    table.flush()
+    options = {"fo": str(tmp_path / "refs.parq"), "remote_protocol": "file"}
+    source = await filesystems.source("reference://", storage_options=options)
+    assert json.loads(await source.get("x/.zarray") or b"")["shape"] == [6]
+    assert await source.get("x/0", -10) == BODY[140:150]
+    assert await source.get("x/1") == b"inline"
+    assert await source.get("x/2") == BODY
+    assert [await source.get(key) for key in ("x/3", "x/4", "x/zarr.json", "y/0")] == [None] * 4
+    assert sorted([key async for key in source.list("x")]) == ["x/.zarray", "x/0", "x/1", "x/2"]
+    (tmp_path / "refs.parq/x/refs.0.parq").write_bytes(b"PAR1 broken")
+    again = await filesystems.source("reference://", storage_options=options)
+    with pytest.raises(StoreError, match="x/0"):
+        await again.get("x/0")
+
+
+async def test_a_missing_table_is_missing(filesystems: Filesystems, tmp_path: Path) -> None:
+    """References that are not there are no empty store; a table must name its targets' protocol."""
+    options = {"fo": str(tmp_path / "none.parq"), "remote_protocol": "file"}
+    with pytest.raises(StoreMissing, match=r"none\.parq"):
+        await filesystems.source("reference://", storage_options=options)
+    with pytest.raises(CatalogError, match="remote_protocol"):
+        await filesystems.source("reference://", storage_options={"fo": options["fo"]})
