@@ -68,7 +68,7 @@ class Settings(BaseSettings):
         description="threads for blocking filesystems and for large decoding and encoding",
     )
     inline_decode_bytes: int = Field(
-        default=2**20,
+        default=256 * 2**10,
         ge=0,
         description="chunks up to this decoded size are decoded on the event loop",
     )

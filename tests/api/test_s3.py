@@ -1,0 +1,110 @@
+"""The service over S3: the same answers as from the disk, by either engine, and honest failures."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from moto.server import ThreadedMotoServer
+
+from app.settings import Settings
+from tests.api.conftest import serving
+
+KEYS = {"key": "reader", "secret": "hush-hush"}
+
+CATALOG = """
+datasets:
+  local: {{url: "{stores}/v3.zarr"}}
+  s3fs: {{url: "s3://{bucket}/v3.zarr", storage_options: {options}}}
+  obstore: {{url: "s3://{bucket}/v3.zarr", engine: obstore, storage_options: {options}}}
+  nobucket: {{url: "s3://no-such-bucket/v3.zarr", storage_options: {options}}}
+"""
+
+QUERIES = [
+    "isel?time=0&level=-1&latitude=3&longitude=5",
+    "sel?time=2020-01-02&latitude=nearest::52.5&longitude=nearest::13.4",
+    "isel?variables=t,mask&level=0&f=netcdf",
+]
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """An S3 in this process."""
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(endpoint, stores, tmp_path) -> Iterator[tuple[Any, str]]:
+    """A client of that S3 and a bucket in it that holds the v3 store."""
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=KEYS["key"],
+        aws_secret_access_key=KEYS["secret"],
+    )
+    name = f"bucket-{tmp_path.name.replace('_', '-')[-40:]}".lower().strip("-")
+    s3.create_bucket(Bucket=name)
+    for path in sorted(p for p in (stores / "v3.zarr").rglob("*") if p.is_file()):
+        s3.put_object(Bucket=name, Key=str(path.relative_to(stores)), Body=path.read_bytes())
+    yield s3, name
+    s3.close()
+
+
+@pytest.fixture
+def client(endpoint, bucket, stores, tmp_path) -> Iterator[httpx.Client]:
+    """A client of a server that reads the bucket by both engines."""
+    options = {**KEYS, "endpoint_url": endpoint, "client_kwargs": {"region_name": "us-east-1"}}
+    path = Path(tmp_path / "catalog.yaml")
+    path.write_text(CATALOG.format(stores=stores, bucket=bucket[1], options=options))
+    with serving(Settings(catalog=path, failed_open_seconds=0)) as client:
+        yield client
+    # An unclosed session would warn now, and warnings are errors.
+    gc.collect()
+
+
+@pytest.mark.parametrize("engine", ["s3fs", "obstore"])
+@pytest.mark.parametrize("query", QUERIES)
+def test_s3_answers_as_the_disk_does(client, engine, query):
+    """Where a store lies makes no difference to what is answered."""
+    answer = client.get(f"/datasets/{engine}/{query}")
+    assert answer.status_code == 200, answer.text
+    local = client.get(f"/datasets/local/{query}")
+    # NetCDF files carry nothing that differs between two writes.
+    assert answer.content == local.content
+
+
+@pytest.mark.parametrize("engine", ["s3fs", "obstore"])
+def test_a_bucket_that_goes_away_is_502(client, bucket, engine):
+    """A store that vanishes after it was opened is a failure, never an answer of fill values."""
+    s3, name = bucket
+    query = f"/datasets/{engine}/isel?time=0&level=0&variables=t"
+    assert client.get(query).status_code == 200
+    for entry in s3.list_objects_v2(Bucket=name)["Contents"]:
+        s3.delete_object(Bucket=name, Key=entry["Key"])
+    s3.delete_bucket(Bucket=name)
+    answer = client.get(query)
+    assert answer.status_code == 502, answer.text
+    assert name not in answer.text
+
+
+def test_a_missing_bucket_is_502_and_no_secret_is_told(client, caplog):
+    """Neither the client nor the log is told a key, and the client not even the bucket."""
+    with caplog.at_level(logging.DEBUG, "app"):
+        answer = client.get("/datasets/nobucket/sel")
+    assert answer.status_code == 502
+    assert answer.json()["type"] == "urn:sluice:problem:store-missing"
+    assert "no-such-bucket" not in answer.text
+    assert "no-such-bucket" in caplog.text
+    assert "hush" not in answer.text + caplog.text
