@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
 
 from zarr.abc.store import (
     ByteRequest,
@@ -15,7 +16,7 @@ from zarr.abc.store import (
 )
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
-from app.errors import StoreError
+from app.errors import StoreError, StoreMissing
 from app.store.failures import Kind, kind_of, reason_of, store_error
 from app.store.fan_out import get_all, run_all
 from app.store.ranges import check_range
@@ -25,8 +26,8 @@ from app.store.source import ByteSource
 class SourceStore(Store):
     """A read-only zarr-python store over any `ByteSource`.
 
-    Failures stay `StoreError`, so zarr never takes one for a missing chunk. Exception: to read
-    nothing of a missing bucket is, to zarr, still an error of type FileNotFoundError.
+    Failures are `StoreError` and never `StoreMissing`, which is a FileNotFoundError too: zarr's
+    sharding takes any FileNotFoundError for a missing shard and answers with fill values.
     """
 
     supports_writes = False
@@ -60,7 +61,8 @@ class SourceStore(Store):
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """The value of `key`, or the part of it that `byte_range` names; None when missing."""
-        data = await self.source.get(key, *_limits(byte_range))
+        with _never_a_missing_key():
+            data = await self.source.get(key, *_limits(byte_range))
         return None if data is None else prototype.buffer.from_bytes(data)
 
     async def get_partial_values(
@@ -73,21 +75,25 @@ class SourceStore(Store):
 
     async def exists(self, key: str) -> bool:
         """Whether `key` names a value."""
-        return await self.source.exists(key)
+        with _never_a_missing_key():
+            return await self.source.exists(key)
 
     def list(self) -> AsyncIterator[str]:
         """All keys."""
-        return self.source.list()
+        return self.list_prefix("")
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         """All keys that begin with the text `prefix`, which need not end at a slash."""
-        async for key in self.source.list(prefix.rpartition("/")[0]):
-            if key.startswith(prefix):
-                yield key
+        with _never_a_missing_key():
+            async for key in self.source.list(prefix.rpartition("/")[0]):
+                if key.startswith(prefix):
+                    yield key
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         """Names one level below `prefix`."""
-        for name in await self.source.list_dir(prefix):
+        with _never_a_missing_key():
+            names = await self.source.list_dir(prefix)
+        for name in names:
             yield name
 
     async def set(self, key: str, value: Buffer) -> None:
@@ -180,6 +186,14 @@ class ZarrStoreSource:
     def as_zarr_store(self) -> Store:
         """The store itself."""
         return self.store
+
+
+@contextmanager
+def _never_a_missing_key() -> Iterator[None]:
+    try:
+        yield
+    except StoreMissing as error:
+        raise StoreError(error.detail, **error.facts) from error
 
 
 def _failure(error: Exception, doing: str) -> StoreError:

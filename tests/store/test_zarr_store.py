@@ -12,7 +12,6 @@ from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.memory import MemoryFileSystem
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarr.core.buffer import default_buffer_prototype
-from zarr.errors import GroupNotFoundError
 from zarr.storage import MemoryStore, ZipStore
 
 from app.errors import StoreError, StoreMissing
@@ -103,10 +102,38 @@ async def test_a_missing_root_does_not_read_as_fill() -> None:
     """What a source reports as the store's failure stays one inside zarr."""
     files = AsyncFileSystemWrapper(fsspec.filesystem("memory"), asynchronous=True)
     store = AsyncFSMap("/not-there", files).as_zarr_store()
-    with pytest.raises(StoreMissing):
+    with pytest.raises(StoreError, match="no store") as raised:
         await store.get("zarr.json", PROTOTYPE)
-    with pytest.raises((StoreMissing, GroupNotFoundError)):
+    assert not isinstance(raised.value, FileNotFoundError)
+    assert isinstance(raised.value.__cause__, StoreMissing)
+    with pytest.raises(StoreError, match="no store"):
         await zarr.api.asynchronous.open_group(store=store, mode="r")
+    with pytest.raises(StoreError, match="no store"):
+        _ = [key async for key in store.list()]
+
+
+async def test_a_shard_of_a_vanished_store_is_no_fill() -> None:
+    """zarr fills in for shards whose read says FileNotFoundError; ours never says so."""
+
+    class Vanishing(ZarrStoreSource):
+        async def get(self, key: str, *limits: int | None) -> bytes | None:
+            if key.startswith("c/"):
+                raise StoreMissing("The bucket is not there.")
+            return await super().get(key, *limits)
+
+    inner = MemoryStore()
+    array = await zarr.api.asynchronous.create_array(
+        inner, shape=(8,), dtype="int32", chunks=(2,), shards=(8,)
+    )
+    await array.setitem(slice(None), np.arange(8, dtype="int32"))
+    store = SourceStore(Vanishing(inner))
+    reading = await zarr.api.asynchronous.open_array(store=store, mode="r")
+    with pytest.raises((StoreError, ExceptionGroup)) as raised:
+        await reading.getitem(slice(1, 3))
+    failure: BaseException = raised.value
+    while isinstance(failure, ExceptionGroup):
+        failure = failure.exceptions[0]
+    assert isinstance(failure, StoreError)
 
 
 async def test_a_zip_is_a_source(tmp_path: object) -> None:
