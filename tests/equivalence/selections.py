@@ -178,6 +178,7 @@ def _bad_position(draw: Draw, size: int) -> Any:
             (
                 size,
                 -size - 1,
+                -2 * size - 1,
                 [0, size + 4],
                 np.array([-size - 2]),
                 1.5,
