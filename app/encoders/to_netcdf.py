@@ -43,6 +43,10 @@ def _stored_variable(names: dict[Any, str], name: str, variable: xr.Variable) ->
 
     stored = store_values(name, np.asarray(variable.data), variable.encoding)
     attrs = storable_attributes(variable.attrs, taken=_taken(variable.attrs, stored))
+    if isinstance(attrs.get("bounds"), str):
+        # xarray takes from a bounds variable what it repeats of its parent, unless it is not named
+        # as text; as bytes it is the same attribute in the file.
+        attrs["bounds"] = attrs["bounds"].encode()
     encoding: dict[str, Any] = {}
     match stored.values.dtype.kind:
         case "O":

@@ -88,10 +88,15 @@ class Axis:
         On axes of numbers a key that rounding moved away from a stored one is that one.
         """
         low, high = self._search(key)
-        if low == high and self.scale.rounds:
-            for index in (low - 1, low):
-                if self._nearly(key, index, low):
-                    return self._search(self.key(index))
+        if low != high or not self.scale.rounds:
+            return low, high
+        step = self._step_around(low)
+        if step is None or not math.isfinite(step):
+            return low, high
+        if low > 0 and key - self.keys[low - 1] <= ROUNDING * step:
+            return self._search(self.keys[low - 1])
+        if low < len(self.keys) and self.keys[low] - key <= ROUNDING * step:
+            return self._search(self.keys[low])
         return low, high
 
     def _search(self, key: Any) -> tuple[int, int]:
@@ -107,20 +112,13 @@ class Axis:
             return low, low
         return low, low + 1 if self.unique else bisect_right(keys, key)
 
-    def _nearly(self, key: Any, index: int, place: int) -> bool:
-        if not 0 <= index < len(self.keys):
-            return False
-        step = self._step_around(place)
-        distance = abs(self.key(index) - key)
-        return step is not None and math.isfinite(step) and distance <= ROUNDING * step
-
     def _step_around(self, place: int) -> Any:
-        """The spacing of the two keys around an insertion point; at an end, that end's step."""
+        """The spacing of the two numbers around an insertion point; at an end, that end's step."""
         if place == 0:
             return self.first_step
         if place == len(self.keys):
             return self.last_step
-        return self.key(place) - self.key(place - 1)
+        return self.keys[place] - self.keys[place - 1]
 
     def distance(self, key: Any, index: int) -> Any:
         """How far `key` is from the label at `index` of `keys`, in the axis' own precision."""

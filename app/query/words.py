@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from app.errors import QueryError
 from app.query.selection import Method
 
-METHODS: dict[str, Method] = {
-    "nearest": "nearest",
-    "pad": "pad",
-    "ffill": "pad",
-    "backfill": "backfill",
-    "bfill": "backfill",
-}
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {
+        "nearest": "nearest",
+        "pad": "pad",
+        "ffill": "pad",
+        "backfill": "backfill",
+        "bfill": "backfill",
+    }
+)
 
 # Possessive quantifiers: a long hostile value costs one pass, never a backtrack.
 _QUOTED = re.compile(r'"((?:[^"]++|"")*+)"')

@@ -269,6 +269,17 @@ def test_attributes_with_a_meaning_are_renamed() -> None:
     assert found.v.attrs == {"units_": "u", **expected}
 
 
+def test_bounds_keep_their_attributes(tmp_path: Path) -> None:
+    """A bounds variable keeps what it repeats of its parent, which xarray alone would drop."""
+    attrs = {"long_name": "latitude", "units": "degrees_north"}
+    dataset = xr.Dataset(
+        {"lat_bnds": (("lat", "bnds"), [[0.0, 1.0]], attrs)},
+        coords={"lat": ("lat", [0.5], {**attrs, "bounds": "lat_bnds"})},
+    )
+    xr.testing.assert_identical(reopened(dataset), dataset)
+    xr.testing.assert_identical(by_netcdf_c(dataset, tmp_path / "bounds.nc"), dataset)
+
+
 def test_names_that_netcdf_lacks(tmp_path: Path) -> None:
     """Slashes, spaces and what no name may hold are replaced, and names stay distinct."""
     dataset = xr.Dataset(
