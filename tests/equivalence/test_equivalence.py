@@ -25,7 +25,11 @@ from tests.equivalence.strategies import open_options, stores
 from tests.stores import StoreSpec, documents_of, fs_map, memory_store
 
 # xarray warns about what it decodes; both sides do, and the promise is about values and errors.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),
+    # Time to shrink what fails; hundreds of examples that pass take a minute.
+    pytest.mark.timeout(900),
+]
 SELECTIONS = 3
 
 
