@@ -110,6 +110,8 @@ def _kind_of_type(error: BaseException) -> Kind:
             return Kind.MISSING_KEY
         case _ if name in REFUSING_CLASSES:
             return Kind.REFUSED
+        case OSError() if str(error).startswith("Forbidden"):  # gcsfs keeps no status of a 403
+            return Kind.REFUSED
         case _ if "Timeout" in name:
             return Kind.TIMEOUT
         case _:

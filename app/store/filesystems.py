@@ -33,6 +33,7 @@ class Filesystems:
         self._made: dict[str, Any] = {}
         self._flight: SingleFlight[str, Any] = SingleFlight()
         self._closing = AsyncExitStack()
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -47,6 +48,7 @@ class Filesystems:
 
     async def aclose(self) -> None:
         """Close all sessions; sources made here cannot read afterwards."""
+        self._closed = True
         self._made.clear()
         await self._closing.aclose()
 
@@ -65,7 +67,10 @@ class Filesystems:
         Raises:
             CatalogError: unknown protocol or option, or an extra is not installed.
             StoreError: the reference document cannot be read.
+            RuntimeError: after `aclose`.
         """
+        if self._closed:
+            raise RuntimeError("These filesystems are closed")
         protocol, _, path = url.partition("://") if "://" in url else ("file", "", url)
         match engine, protocol:
             case _, "reference":

@@ -31,7 +31,10 @@ class ByteSource(Protocol):
         ...
 
     def list(self, prefix: str = "") -> AsyncIterator[str]:
-        """All keys below `prefix`, recursively, relative to the root."""
+        """All keys below the path `prefix`, recursively, relative to the root.
+
+        A prefix is a path, with or without its slash: ``a`` holds ``a/b``, and not ``ab``.
+        """
         ...
 
     async def list_dir(self, prefix: str = "") -> builtins.list[str]:

@@ -42,6 +42,8 @@ async def test_closing_leaves_no_session_open() -> None:
     assert not session.closed
     await filesystems.aclose()
     assert session.closed
+    with pytest.raises(RuntimeError, match="closed"):
+        await filesystem(filesystems, "s3://a/x", **S3)
     del fs, web, session, filesystems
     gc.collect()
 
