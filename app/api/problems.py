@@ -84,7 +84,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             "The dataset's store did not answer.",
         ),
         CatalogError: ProblemKind(
-            500,
+            502,
             "misconfigured",
             "The dataset is misconfigured",
             "Its catalog entry cannot be used.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Literal
 
 import xarray as xr
@@ -12,10 +13,13 @@ from app.api.bodies import json_bytes
 from app.api.openapi import DESCRIBE, HEALTH, LISTING, SELECT_BY_LABEL, SELECT_BY_POSITION
 from app.api.state import Service, service
 from app.catalog.catalog import DatasetEntry
-from app.datasets import describe, plan_isel
+from app.datasets import DatasetPlan, describe, plan_isel
 from app.encoders.table import ENCODERS, Encoder, negotiate
+from app.errors import SluiceError, StoreError
 from app.query.grammar import parse
 from app.query.positions import resolve
+
+log = logging.getLogger(__name__)
 
 
 def add_routes(app: FastAPI) -> None:
@@ -71,9 +75,20 @@ async def _select(request: Request, dataset_id: str, by: Literal["label", "posit
     positions = resolve(query, opened.axes, opened.dims)
     plan = plan_isel(opened.dataset, positions, keep=query.variables)
     serving.limits.check(plan)
-    result = await plan.read()
+    result = await _read(plan)
     content = await _encode(encoder, result, serving)
     return Response(content, media_type=encoder.media_type, headers=_headers(opened.entry, encoder))
+
+
+async def _read(plan: DatasetPlan) -> xr.Dataset:
+    """The planned answer; values that xarray cannot decode are the store's fault, not ours."""
+    try:
+        return await plan.read()
+    except SluiceError:
+        raise
+    except Exception as error:
+        log.exception("values that do not decode")
+        raise StoreError(f"values do not decode: {error}") from error
 
 
 async def _encode(encoder: Encoder, result: xr.Dataset, serving: Service) -> bytes:

@@ -9,6 +9,7 @@ import xarray as xr
 from app.catalog.catalog import DatasetEntry
 from app.catalog.opened import Opened
 from app.datasets import AsyncZarrBackendEntrypoint
+from app.errors import MetadataError, SluiceError
 from app.query.axes import Axis
 from app.store import Filesystems
 
@@ -30,14 +31,19 @@ async def open_entry(
         engine=entry.engine,
         concurrency=store_concurrency,
     )
-    dataset = await AsyncZarrBackendEntrypoint().open_dataset(
-        source,
-        group=entry.group,
-        zarr_format=entry.zarr_format,
-        consolidated=entry.consolidated,
-        drop_variables=entry.drop_variables,
-        inline_decode_bytes=inline_decode_bytes,
-    )
+    try:
+        dataset = await AsyncZarrBackendEntrypoint().open_dataset(
+            source,
+            group=entry.group,
+            zarr_format=entry.zarr_format,
+            consolidated=entry.consolidated,
+            drop_variables=entry.drop_variables,
+            inline_decode_bytes=inline_decode_bytes,
+        )
+    except SluiceError:
+        raise
+    except Exception as error:  # metadata can be wrong in more ways than xarray foresees
+        raise MetadataError(f"xarray cannot decode the store: {error}") from error
     return Opened(
         entry=entry,
         dataset=dataset,

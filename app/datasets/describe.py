@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from xarray.core.indexes import PandasIndex
 
@@ -30,9 +31,18 @@ def _coordinate(ds: xr.Dataset, name: Any) -> dict[str, Any]:
     described: dict[str, Any] = {"dims": list(variable.dims), "dtype": str(variable.dtype)}
     index = ds._indexes.get(name)
     if isinstance(index, PandasIndex) and len(index.index):
-        values = variable.values
-        described |= {"min": values.min(), "max": values.max(), "step": _step(values)}
+        described |= _range(index.index) | {"step": _step(variable.values)}
     return described | {"attrs": dict(variable.attrs)}
+
+
+def _range(labels: pd.Index[Any]) -> dict[str, Any]:
+    """The smallest and the largest label, missing ones aside; nothing if they have no order."""
+    try:
+        ends = {"min": labels.min(), "max": labels.max()}
+    except TypeError:
+        return {}
+    times = pd.Timestamp | pd.Timedelta
+    return {k: v.to_numpy() if isinstance(v, times) else v for k, v in ends.items()}
 
 
 def _step(values: np.ndarray[Any, Any]) -> Any:
