@@ -15,6 +15,7 @@ from app.api.limits import RequestLimits
 from app.api.problems import install_problems
 from app.api.routes import add_routes
 from app.api.state import Service, State
+from app.arrays.decode import single_threaded_blosc
 from app.catalog.catalog import load_catalog
 from app.catalog.opened import OpenedDatasets
 from app.catalog.opening import open_entry
@@ -58,6 +59,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
 async def _start(settings: Settings, stack: AsyncExitStack) -> Service:
     """Make everything that lives as long as the server; `stack` closes it in reverse order."""
     catalog = load_catalog(settings.catalog)
+    single_threaded_blosc()
     _own_default_executor(settings.threads, stack)
     filesystems = await stack.enter_async_context(Filesystems())
     opener = partial(

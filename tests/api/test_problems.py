@@ -93,7 +93,7 @@ def test_a_missing_store_is_502_and_keeps_its_secrets(client, caplog):
     assert "secret-name" in caplog.text
 
 
-def test_a_misconfigured_dataset_is_500_without_its_url(client):
+def test_a_misconfigured_dataset_is_502_without_its_url(client):
     """An entry that cannot be used is the operator's mistake, and its details stay in the log."""
     answer = client.get("/datasets/strange/sel")
     check(answer, 500)
