@@ -153,11 +153,14 @@ class Axis:
 
 def _present(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Which values are labels: everything but NaN, NaT and None."""
+    missing: NDArray[np.bool_]
     match values.dtype.kind:
         case "f":
-            return ~np.isnan(values)
+            missing = np.isnan(values)
+            return ~missing
         case "M" | "m":
-            return ~np.isnat(values)
+            missing = np.isnat(values)
+            return ~missing
         case "O":
             # NaN is the one value that differs from itself.
             labels = (value is not None and bool(value == value) for value in values)
@@ -174,13 +177,16 @@ def _direction(keys: NDArray[Any]) -> Direction:
 
 def _searchable(keys: NDArray[Any]) -> Sequence[Any]:
     """The same keys as Python values; bisect over them is several times faster than over arrays."""
+    buffer: Any  # that an array is a Buffer, NumPy's stubs only say from Python 3.12 on
     match keys.dtype.kind:
         case "f" if keys.dtype.itemsize == 2:
-            return memoryview(keys.astype("f4"))
+            buffer = keys.astype("f4")
+            return memoryview(buffer)
         case "i" | "u" | "f" | "b":
             native = keys.dtype.newbyteorder("=")
             # NumPy calls "<f4" and "=f4" equal, but only the latter's memoryview can be indexed.
-            return memoryview(keys.astype(native, copy=False).view(native))
+            buffer = keys.astype(native, copy=False).view(native)
+            return memoryview(buffer)
         case _:
             return keys.tolist()  # type: ignore[no-any-return]
 
