@@ -73,7 +73,7 @@ def _search_ascending(values: Any, value: Any, nearest: bool) -> int | None:
     if not nearest:
         return None
     if right == 0 or right == len(values):
-        return min(right, len(values) - 1)
+        return None  # beyond the last label rounding can make pandas refuse
     below, above = values[right - 1], values[right]
     if values.dtype.kind == "i":  # Python's integers cannot overflow in the subtraction
         below, above, value = int(below), int(above), int(value)

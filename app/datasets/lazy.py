@@ -75,8 +75,10 @@ class LazyArray(BackendArray):
         return self._decoded(values)
 
     def _decoded(self, values: Any) -> Array:
-        if not self.meta.shape and values.dtype.kind in "SU":
-            values = np.asarray(values[()])  # as xarray does: the dtype is the one text's own
+        if not self.meta.shape and values.dtype.kind in "SUMm":
+            # As in xarray, whose scalars come by way of Python: a text's dtype is as long as the
+            # text, an instant's has the machine's byte order.
+            values = np.asarray(values[()])
         try:
             decoded = values
             for step in self.steps:

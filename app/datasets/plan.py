@@ -14,12 +14,13 @@ import numpy as np
 import xarray as xr
 from xarray.core import indexing
 from xarray.core.indexes import PandasIndex
+from xarray.core.utils import drop_dims_from_indexers
 
 from app.arrays.plan import ArrayPlan, plan_orthogonal
 from app.arrays.reader import spread
+from app.datasets.indexers import Key, for_xarray, plain_keys
 from app.datasets.lazy import LazyArray
 
-Key = int | slice | np.ndarray[Any, np.dtype[np.int64]]
 MissingDims = Literal["raise", "warn", "ignore"]
 
 
@@ -124,11 +125,14 @@ def plan_isel(
 
     Positions along dimensions, as in xarray. Raises what ``ds.isel`` raises; reads nothing.
     """
-    keys = _plain_keys(ds, indexers)
+    indexers = drop_dims_from_indexers(indexers, ds._dims, missing_dims)
+    keys, others = plain_keys(ds, indexers)
     names = ds._variables.keys() if keep is None else ds._coord_names.union(keep)
-    plan = None if keys is None else _plan_plainly(ds, keys, names, drop=drop)
+    plan = None if others else _plan_plainly(ds, keys, names, drop=drop)
     if plan is None:
-        plan = plan_lazy(ds.isel(indexers, drop=drop, missing_dims=missing_dims))
+        known = for_xarray(ds, keys)
+        spelled = {dim: known.get(dim, wanted) for dim, wanted in indexers.items()}
+        plan = plan_lazy(ds.isel(spelled, drop=drop))
     return plan if keep is None else plan.keep(keep)
 
 
@@ -152,39 +156,6 @@ def plan_lazy(lazy: xr.Dataset) -> DatasetPlan:
         dict(lazy.attrs),
         dict(lazy.encoding),
     )
-
-
-def _plain_keys(ds: xr.Dataset, indexers: Mapping[Any, Any]) -> dict[Hashable, Key] | None:
-    """`indexers` as integers, slices and lists of positions within bounds; None if any is not."""
-    keys: dict[Hashable, Key] = {}
-    for dim, wanted in indexers.items():
-        size = ds._dims.get(dim)
-        key = None if size is None else _plain_key(wanted, size)
-        if key is None:
-            return None
-        keys[dim] = key
-    return keys
-
-
-def _plain_key(wanted: Any, size: int) -> Key | None:
-    match wanted:
-        case bool() | np.bool_():
-            return None
-        case int() | np.integer():
-            return int(wanted) if -size <= wanted < size else None
-        case slice():
-            parts = (wanted.start, wanted.stop, wanted.step)
-            plain = all(p is None or isinstance(p, int | np.integer) for p in parts)
-            return wanted if plain and wanted.step != 0 else None
-        case list() | np.ndarray():
-            positions = np.asarray(wanted)
-            if positions.ndim != 1 or positions.dtype.kind not in "iu":
-                return None
-            if positions.size and not (-size <= positions.min() and positions.max() < size):
-                return None
-            return positions.astype(np.int64)
-        case _:
-            return None
 
 
 def _plan_plainly(

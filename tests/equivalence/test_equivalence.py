@@ -207,13 +207,24 @@ def needs_data_in_memory(
 ) -> bool:
     """Whether only data in memory tells what xarray means.
 
-    Its lazy indexing fails at a backwards slice of no labels, and takes position -5 of four for
-    the last one, counted twice from the end; in memory that is an IndexError.
+    Its lazy indexing misreads backwards slices that reach out of bounds or name no labels, and
+    takes position -5 of four for the last one, counted twice from the end; in memory that is an
+    IndexError.
     """
     indexers = {**arguments, **arguments.get("indexers", {})}
-    return "range object index out of range" in str(theirs.error) or any(
-        reaches_below(at, -sizes[name]) for name, at in indexers.items() if name in sizes
+    known = ("range object index out of range", "conflicting sizes for dimension")
+    if any(text in str(theirs.error) for text in known):
+        return True
+    return any(
+        runs_backwards(at) or reaches_below(at, -sizes[name])
+        for name, at in indexers.items()
+        if name in sizes
     )
+
+
+def runs_backwards(indexer: Any) -> bool:
+    """Whether it is a slice of labels with a negative step."""
+    return isinstance(indexer, slice) and isinstance(indexer.step, int) and indexer.step < 0
 
 
 def reaches_below(indexer: Any, lowest: int) -> bool:
