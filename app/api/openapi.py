@@ -25,7 +25,8 @@ _BY_LABEL: Final = (
     "One parameter per dimension, by coordinate label: `lat=52.5`, `lat=nearest::52.5` (also pad,"
     " ffill, backfill, bfill), a list `lat=10,20,30`, an inclusive interval `time=a/b`, `a/..`,"
     " `../b`, every nth `a/b/6`. Times are RFC 3339 and UTC; a bare year, month or day is a"
-    " period. A dimension without coordinate takes positions."
+    " period. Longitudes wrap, and their intervals run from west to east: `lon=-10/10`,"
+    " `lon=350/10`. A dimension without coordinate takes positions."
 )
 _BY_POSITION: Final = (
     "One parameter per dimension, by position: `time=0`, `time=-1`, a Python slice `time=0:24:6`,"

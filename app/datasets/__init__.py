@@ -4,5 +4,13 @@ from app.datasets.dataset import AsyncDataset
 from app.datasets.describe import describe
 from app.datasets.entrypoint import AsyncZarrBackendEntrypoint
 from app.datasets.plan import DatasetPlan, plan_isel
+from app.datasets.relabel import relabel
 
-__all__ = ["AsyncDataset", "AsyncZarrBackendEntrypoint", "DatasetPlan", "describe", "plan_isel"]
+__all__ = [
+    "AsyncDataset",
+    "AsyncZarrBackendEntrypoint",
+    "DatasetPlan",
+    "describe",
+    "plan_isel",
+    "relabel",
+]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from app.errors import QueryError
 from app.labels import JsonScalar, format_label
+from app.query.longitude import TURN, goes_round, is_longitude
 from app.query.scales import Numbers, Scale, Wanted, in_precision, scale_of
 from app.query.words import excerpt
 
@@ -30,7 +31,8 @@ class Axis:
     null, ascending, as `scale` counts them, as plain Python values. `order` holds each key's
     position on an unsorted axis (elsewhere the direction says it). `first_step` and `last_step`
     are the distances between the two distinct keys at the lower and the upper end, ``None`` where
-    there are no two.
+    there are no two. `longitude` says that labels 360 apart are one place, `circular` that the
+    last label's other neighbour is the first.
     """
 
     name: str
@@ -43,6 +45,8 @@ class Axis:
     unique: bool
     first_step: Any
     last_step: Any
+    longitude: bool = False
+    circular: bool = False
 
     @classmethod
     def of(cls, name: str, values: NDArray[Any], attrs: Mapping[str, Any]) -> Self:
@@ -60,7 +64,8 @@ class Axis:
         unique = bool((keys[1:] != keys[:-1]).all())
         search = _searchable(keys)
         steps = _end_steps(scale, search)
-        return cls(name, values, attrs, scale, search, order, direction, unique, *steps)
+        round_ = _roundness(name, attrs, scale, search, steps)
+        return cls(name, values, attrs, scale, search, order, direction, unique, *steps, *round_)
 
     @property
     def size(self) -> int:
@@ -198,3 +203,18 @@ def _end_steps(scale: Scale, keys: Sequence[Any]) -> tuple[Any, Any]:
     second = keys[bisect_right(keys, keys[0])]
     last_but_one = keys[bisect_left(keys, keys[-1]) - 1]
     return (second - keys[0]) * scale.tick, (keys[-1] - last_but_one) * scale.tick
+
+
+def _roundness(
+    name: str, attrs: Mapping[str, Any], scale: Scale, keys: Sequence[Any], steps: tuple[Any, Any]
+) -> tuple[bool, bool]:
+    """Whether the axis is one of longitudes, and whether it goes all the way round."""
+    if not isinstance(scale, Numbers) or not len(keys):
+        return False, False
+    low, high = keys[0], keys[-1]
+    if not is_longitude(name, attrs, low, high):
+        return False, False
+    if None in steps:
+        return True, False
+    spacing = float(np.spacing(scale.dtype.type(TURN))) if scale.dtype.kind == "f" else 0.0
+    return True, goes_round(low, high, max(steps), spacing)

@@ -26,7 +26,7 @@ def pick(values: Any, text: str, *, method: str | None = None, dtype: str | None
     axis = Axis.of("x", np.asarray(values, dtype=dtype), {"units": "m"})
     pairs = [("x", text)] + ([("method", method)] if method else [])
     query = parse(pairs, dims={"x": axis.size}, coords={"x": ("x",)}, by="label", formats=())
-    return resolve(query, {"x": axis}, {"x": axis.size})["x"]
+    return resolve(query, {"x": axis}, {"x": axis.size}).positions["x"]
 
 
 def taken(values: Any, text: str, **options: Any) -> list[Any]:
@@ -245,7 +245,7 @@ def test_null_labels_are_never_chosen() -> None:
 
 def positions(text: str, size: int = 10) -> Any:
     query = parse([("x", text)], dims={"x": size}, coords={}, by="position", formats=())
-    return resolve(query, {}, {"x": size})["x"]
+    return resolve(query, {}, {"x": size}).positions["x"]
 
 
 @given(
@@ -365,7 +365,7 @@ def test_any_text_is_resolved_or_refused(name: str, text: str, prefix: str) -> N
                 [(name, prefix + text)], dims={name: axis.size}, coords={name: (name,)},
                 by=by, formats=(),
             )  # fmt: skip
-            found = resolve(query, {name: axis}, {name: axis.size})[name]
+            found = resolve(query, {name: axis}, {name: axis.size}).positions[name]
         except (QueryError, SelectionError) as error:
             json.dumps(error.facts, allow_nan=False)
         else:

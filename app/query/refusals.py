@@ -1,0 +1,48 @@
+"""How a label that an axis cannot satisfy is refused: in one sentence, with the axis' range."""
+
+from __future__ import annotations
+
+from app.errors import SelectionError
+from app.query.axes import Axis
+from app.query.words import excerpt
+
+
+def empty(axis: Axis, text: str) -> SelectionError:
+    """The refusal of an interval or period that holds no label."""
+    return SelectionError(
+        f"{axis.name} has no labels inside {excerpt(text)}; {_spans(axis)}",
+        dimension=axis.name,
+        label=text,
+        range=axis.range,
+    )
+
+
+def outside(axis: Axis, text: str, reason: str) -> SelectionError:
+    """The refusal of an inexact match, for a `reason` that the range explains."""
+    return SelectionError(
+        f"{axis.name}: {reason}; {_spans(axis)}",
+        dimension=axis.name,
+        label=text,
+        range=axis.range,
+    )
+
+
+def absent(axis: Axis, text: str, around: tuple[int, int]) -> SelectionError:
+    """The refusal of a label that is not on the axis; the keys at `around` are its neighbours."""
+    nearest = [axis.label(index) for index in around if 0 <= index < len(axis.keys)]
+    hint = f"; the nearest are {' and '.join(map(str, nearest))}" if nearest else ""
+    return SelectionError(
+        f"{axis.name} has no label {excerpt(text)}{hint}",
+        dimension=axis.name,
+        label=text,
+        nearest=nearest,
+        range=axis.range,
+    )
+
+
+def _spans(axis: Axis) -> str:
+    if not len(axis.keys):
+        return "it is empty"
+    low, high = axis.range
+    units = axis.attrs.get("units")
+    return f"it spans {low} to {high}{f' {units}' if isinstance(units, str) else ''}"

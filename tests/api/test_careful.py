@@ -1,0 +1,181 @@
+"""What a careful server gets right, on grids of every orientation, over a real socket."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import httpx
+import numpy as np
+import pytest
+import xarray as xr
+
+from app.settings import Settings
+from tests.api.conftest import decoded, serving
+
+LATS = np.arange(-90.0, 91.0, 10.0)
+GRIDS = {
+    "east": np.arange(0.0, 360.0, 10.0),
+    "east-reversed": np.arange(0.0, 360.0, 10.0)[::-1],
+    "centred": np.arange(-180.0, 180.0, 10.0),
+    "centred-reversed": np.arange(-180.0, 180.0, 10.0)[::-1],
+}
+FORMS = {"v2": {"chunks": (2, 7, 5)}, "sharded": {"chunks": (1, 7, 6), "shards": (2, 14, 12)}}
+
+
+def globe(lons: np.ndarray) -> xr.Dataset:
+    """Values that say where they lie: day * 10^6 + (latitude + 90) * 1000 + longitude east."""
+    times = np.datetime64("2020-01-01", "ns") + np.arange(4) * np.timedelta64(1, "D")
+    # Reversed grids are reversed in both directions: north to south, east to west.
+    lats = LATS if lons[0] < lons[-1] else LATS[::-1]
+    day = np.arange(4.0)[:, None, None] * 1e6
+    values = day + (lats[:, None] + 90) * 1000 + lons % 360
+    edges = np.stack([lons - 5, lons + 5], axis=1)
+    return xr.Dataset(
+        {"v": (("time", "lat", "lon"), values), "lon_bnds": (("lon", "nv"), edges)},
+        {
+            "time": times,
+            "lat": ("lat", lats, {"units": "degrees_north"}),
+            "lon": ("lon", lons, {"units": "degrees_east", "bounds": "lon_bnds"}),
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    """A client of a server of each grid in each form, and of one with packed longitudes."""
+    folder = tmp_path_factory.mktemp("globes")
+    names = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for grid, lons in GRIDS.items():
+            for form, encoding in FORMS.items():
+                names.append(f"{grid}-{form}")
+                globe(lons).to_zarr(
+                    folder / names[-1],
+                    zarr_format=2 if form == "v2" else 3,
+                    encoding={"v": encoding},
+                )
+        names.append("packed")
+        packed = globe(GRIDS["east"])
+        packed.lon.attrs["valid_range"] = [0.0, 360.0]
+        packing = {"dtype": "uint16", "scale_factor": 0.5, "_FillValue": 65535}
+        packed.to_zarr(folder / "packed", zarr_format=2, encoding={"lon": packing})
+    rows = "\n".join(f'  {name}: {{url: "{folder}/{name}"}}' for name in names)
+    (folder / "catalog.yaml").write_text(f"datasets:\n{rows}\n")
+    with serving(Settings(catalog=folder / "catalog.yaml")) as client:
+        yield client
+
+
+@pytest.fixture(scope="module", params=[f"{grid}-{form}" for grid in GRIDS for form in FORMS])
+def ask(request, client):
+    """Asks one of the datasets; gives the answer and the grid's own longitudes."""
+    lons = GRIDS[request.param.rsplit("-", 1)[0]]
+    return lambda query: client.get(f"/datasets/{request.param}/sel?{query}"), globe(lons)
+
+
+def seam(ds: xr.Dataset, west: float, east: float) -> xr.Dataset:
+    """The independent oracle: every column as often as turns may show it, the asked ones kept."""
+    ds = ds.drop_vars("lon_bnds").sortby("lon")
+    turned = [ds.assign_coords(lon=ds.lon.values + turn) for turn in (-720, -360, 0, 360, 720)]
+    return xr.concat(turned, "lon").sel(lon=slice(west, east))
+
+
+def answer(response: httpx.Response) -> xr.Dataset:
+    assert response.status_code == 200, response.text
+    return decoded(response)
+
+
+DAY = "time=2020-01-02T00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("asked", "west", "east"),
+    [
+        ("-10/10", -10, 10),
+        ("350/10", 350, 370),
+        ("170/-170", 170, 190),
+        ("-180/180", -180, 170),
+        ("0/360", 0, 350),
+        ("20/40", 20, 40),
+        ("-95/95", -90, 90),
+    ],
+)
+def test_boxes_cross_the_seam(ask, asked, west, east):
+    """A box holds every column from its west end to its east end, under rising labels."""
+    get, ds = ask
+    got = answer(get(f"lon={asked}&{DAY}"))
+    np.testing.assert_array_equal(got.lon, np.arange(west, east + 1, 10.0))
+    want = seam(ds, west, east).sel(time="2020-01-02")
+    xr.testing.assert_equal(got.drop_vars("lon_bnds"), want)
+    np.testing.assert_array_equal(got.lon_bnds, np.stack([want.lon - 5, want.lon + 5], axis=1))
+
+
+def test_every_third_column_from_the_west_end(ask):
+    """The step counts from the west end, across the seam."""
+    get, ds = ask
+    got = answer(get(f"lon=-20/20/3&{DAY}&variables=v"))
+    xr.testing.assert_equal(got.v, seam(ds, -20, 20).sel(time="2020-01-02").v[:, ::3])
+
+
+def test_the_nine_rows(ask):
+    """Each request that is easily answered wrongly is answered as the contract says."""
+    get, ds = ask
+    point = answer(get(f"{DAY}&lat=50&lon=nearest::-12"))
+    assert point.v.item() == 1e6 + 140 * 1000 + 350
+    assert point.lon.item() == ds.lon[np.flatnonzero(ds.lon % 360 == 350)].item()
+    assert answer(get("time=2020-01-03/..&lat=0&lon=0")).sizes == {"time": 2, "nv": 2}
+    for lats in ("-10/10", "10/-10"):
+        rows = answer(get(f"{DAY}&lon=0&lat={lats}"))
+        want = ds.lat[np.abs(ds.lat) <= 10]
+        np.testing.assert_array_equal(rows.lat, want)
+    for query in ("lat=nearest::500", "time=nearest::1900-01-01"):
+        refused = get(query)
+        assert refused.status_code == 422
+        assert len(refused.json()["range"]) == 2
+    refused = get("lat=52.51")
+    assert (refused.status_code, refused.json()["nearest"]) == (422, [50.0, 60.0])
+    assert get("lon=1/9").status_code == 422
+    assert get("time=2021/2022").status_code == 422
+    assert "lat" in get("foo=1").json()["known"]
+
+
+@pytest.mark.parametrize(("asked", "angle"), [("nearest::359", 0), ("pad::-1", 350), ("-170", 190)])
+def test_neighbours_over_the_seam(client, asked, angle):
+    """The first column is the last one's neighbour, for every method and name of a place."""
+    got = answer(client.get(f"/datasets/east-v2/sel?{DAY}&lat=0&lon={asked}"))
+    assert got.v.item() % 1000 == angle
+    assert got.lon.item() == angle
+
+
+def test_a_list_of_columns_keeps_the_stores_labels(client):
+    """Lists come back as the store names their columns, in the asked order."""
+    got = answer(client.get(f"/datasets/east-v2/sel?{DAY}&lat=0&lon=-10,10,-20"))
+    assert got.lon.values.tolist() == [350, 10, 340]
+    assert (got.v.values % 1000).tolist() == [350, 10, 340]
+
+
+def test_netcdf_does_not_bend_the_new_labels(client):
+    """A seam box of packed longitudes is written with labels that the packing could not hold."""
+    response = client.get(f"/datasets/packed/sel?lon=-90/90&{DAY}&f=netcdf")
+    assert response.status_code == 200
+    with xr.open_dataset(io.BytesIO(response.content)) as got:
+        np.testing.assert_array_equal(got.lon, np.arange(-90, 91, 10.0))
+        np.testing.assert_array_equal(got.v.sel(lat=0) % 1000, np.arange(-90, 91, 10.0) % 360)
+        assert got.lon.attrs["units"] == "degrees_east"
+        assert "valid_range" not in got.lon.attrs
+
+
+def test_the_shared_dataset_keeps_its_labels(client):
+    """A relabelled answer changes nothing for the next one."""
+    for _ in range(2):
+        client.get(f"/datasets/packed/sel?lon=-90/90&{DAY}&f=netcdf")
+        body = client.get("/datasets/packed").json()["coords"]["lon"]
+        assert (body["min"], body["max"]) == (0.0, 350.0)
+        assert body["attrs"]["valid_range"] == [0.0, 360.0]
+
+
+def test_variables_without_longitude_have_nothing_to_relabel(client):
+    """A seam box of which only other variables are kept answers with them."""
+    got = answer(client.get("/datasets/east-v2/sel?lon=-10/10&variables=time"))
+    assert set(got.coords) == {"time"}
