@@ -84,4 +84,9 @@ SELECT_BY_LABEL: Final = _selection(
         "How labels that name no method of their own may match inexactly.",
         {"type": "string", "enum": ["nearest", "pad", "ffill", "backfill", "bfill"]},
     ),
+    _parameter(
+        "tolerance",
+        "How far an inexact match may lie, per dimension: `time:PT1H,lat:0.25`.",
+        {"type": "string"},
+    ),
 )

@@ -11,6 +11,13 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from app.errors import QueryError, SelectionError
+from app.query.options import (
+    check_tolerances,
+    read_default_method,
+    read_format,
+    read_tolerances,
+    read_variables,
+)
 from app.query.selection import (
     Interval,
     Label,
@@ -27,7 +34,6 @@ from app.query.words import (
     Word,
     excerpt,
     read_integer,
-    read_method,
     split_method,
     split_words,
 )
@@ -45,8 +51,9 @@ class Names:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Parameters that are no dimension; on ``isel`` nothing is inexact, so no `method`."""
-        return ("variables", "f", "method") if self.by == "label" else ("variables", "f")
+        """Parameters that are no dimension; on ``isel`` nothing is inexact."""
+        exact = ("variables", "f")
+        return (*exact, "method", "tolerance") if self.by == "label" else exact
 
     def takes_labels(self, dim: str) -> bool:
         """Whether `dim` is asked for by label here: on ``sel``, with an index coordinate."""
@@ -99,62 +106,13 @@ def parse(
         if name not in names.parameters:
             names.check_dimension(name)
         values.setdefault(name, []).append(value)
-    wanted = _variables(values.pop("variables", None), coords, variables)
-    chosen = _format(values.pop("f", None), formats)
-    method = _default_method(values.pop("method", None)) if by == "label" else None
+    wanted = read_variables(values.pop("variables", None), coords, variables)
+    chosen = read_format(values.pop("f", None), formats)
+    method = read_default_method(values.pop("method", None)) if by == "label" else None
+    tolerances = read_tolerances(values.pop("tolerance", None), dims) if by == "label" else {}
     selections = {name: _selection(names, name, texts) for name, texts in values.items()}
-    return Query(selections, wanted, chosen, method)
-
-
-def _once(name: str, texts: list[str]) -> str:
-    if len(texts) > 1:
-        raise QueryError(f"{name} is given {len(texts)} times", parameter=name)
-    return texts[0]
-
-
-def _default_method(texts: list[str] | None) -> Method | None:
-    return None if texts is None else read_method("method", _once("method", texts))
-
-
-def _format(texts: list[str] | None, formats: Collection[str]) -> str | None:
-    if texts is None:
-        return None
-    text = _once("f", texts)
-    if text not in formats:
-        raise QueryError(
-            f"f={excerpt(text)} is no format; the formats are {', '.join(formats)}",
-            parameter="f",
-            known=list(formats),
-        )
-    return text
-
-
-def _variables(
-    texts: list[str] | None,
-    coords: Mapping[str, tuple[str, ...]],
-    known: Collection[str] | None,
-) -> tuple[str, ...] | None:
-    if texts is None:
-        return None
-    wanted: dict[str, None] = {}
-    for text in texts:
-        words = split_words("variables", text)
-        if words.separator == "/":
-            raise QueryError("variables are separated by commas", parameter="variables")
-        wanted.update((word.text, None) for word in words.words)
-    if known is not None:
-        _check_variables(wanted, [*known, *coords])
-    return tuple(wanted)
-
-
-def _check_variables(wanted: Collection[str], known: list[str]) -> None:
-    for name in wanted:
-        if name not in known:
-            raise SelectionError(
-                f"there is no variable {excerpt(name)}; the variables are {', '.join(known)}",
-                parameter="variables",
-                known=known,
-            )
+    check_tolerances(tolerances, selections, method)
+    return Query(selections, wanted, chosen, method, tolerances)
 
 
 def _selection(names: Names, name: str, texts: list[str]) -> Selection:

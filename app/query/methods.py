@@ -2,31 +2,75 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, assert_never
 
-from app.errors import SelectionError
+from app.errors import QueryError, SelectionError
 from app.query.axes import ROUNDING, Axis
 from app.query.circle import distance, neighbours
 from app.query.refusals import outside
+from app.query.scales import Clock, Durations, read_number
 from app.query.selection import Method
+from app.query.times import read_duration
 from app.query.words import excerpt
 
 
-def match_inexactly(axis: Axis, text: str, key: Any, method: Method) -> int:
-    """The position of the label that `method` takes for `key`, which `text` names.
+@dataclass(frozen=True, slots=True)
+class Inexact:
+    """How far from a label its match may lie, and on which side.
 
-    Raises `SelectionError` where the axis has no distances or order, and for a key more than one
-    step beyond its ends.
+    `tolerance` is in the units of the axis' keys (nanoseconds for times); without one, a match
+    may lie up to one step beyond the ends.
     """
-    _check_method(axis, method)
+
+    method: Method
+    tolerance: Any = None
+
+
+def read_tolerance(axis: Axis, text: str) -> Any:
+    """The distance that `text` names on this axis: a number, or an ISO 8601 duration for times.
+
+    Raises `QueryError` for another form and for a distance below 0.
+    """
+    timed = isinstance(axis.scale, Clock | Durations)
+    try:
+        distance = read_duration(text) if timed else read_number(text)
+        if distance < 0:
+            raise ValueError("it is less than nothing")
+    except ValueError as reason:
+        expects = "an ISO 8601 duration such as PT30M" if timed else "a number from 0 up"
+        raise QueryError(
+            f"tolerance: {axis.name} expects {expects}; {excerpt(text)}: {reason}",
+            parameter="tolerance",
+            dimension=axis.name,
+        ) from None
+    return distance
+
+
+def match_inexactly(axis: Axis, text: str, key: Any, asked: Inexact) -> int:
+    """The position of the label that the method takes for `key`, which `text` names.
+
+    Raises `SelectionError` where the axis has no distances or order, and for a key that is farther
+    away than the tolerance or, without one, more than one step beyond the ends.
+    """
+    _check_method(axis, asked.method)
     first, after = axis.find(key)
     if first != after:
         return axis.position(first)
-    _check_domain(axis, text, key, first)
-    chosen = _choose(axis, key, first, method)
+    if asked.tolerance is None:
+        _check_domain(axis, text, key, first)
+    chosen = _choose(axis, key, first, asked.method)
     if not 0 <= chosen < len(axis.keys):
-        raise outside(axis, text, f"no label to {method} {excerpt(text)} from")
+        raise outside(axis, text, f"no label to {asked.method} {excerpt(text)} from")
+    if asked.tolerance is not None and _too_far(axis, key, chosen, asked.tolerance):
+        raise outside(axis, text, f"{excerpt(text)} is farther than the tolerance from its match")
     return axis.position(chosen)
+
+
+def _too_far(axis: Axis, key: Any, chosen: int, tolerance: Any) -> bool:
+    apart = distance(axis, key, chosen)
+    # Times count in whole nanoseconds; elsewhere the distance itself is the result of rounding.
+    return bool(apart > (tolerance * (1 + ROUNDING) if axis.scale.rounds else tolerance))
 
 
 def _check_method(axis: Axis, method: Method) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from app.errors import QueryError, SelectionError
 from app.query.axes import Axis
 from app.query.circle import Indexer, arc, longitude_key, neighbours
-from app.query.methods import match_inexactly
+from app.query.methods import Inexact, match_inexactly, read_tolerance
 from app.query.refusals import absent, empty
 from app.query.scales import Wanted
 from app.query.selection import (
@@ -57,7 +57,7 @@ def resolve(query: Query, axes: Mapping[str, Axis], sizes: Mapping[str, int]) ->
                 if renamed is not None:
                     labels[name] = renamed
             case _:
-                positions[name] = _resolve_one(name, selection, query.method, axes, sizes)
+                positions[name] = _resolve_one(name, selection, query, axes, sizes)
     return Resolved(positions, labels)
 
 
@@ -69,15 +69,17 @@ def _is_longitude(name: str, axes: Mapping[str, Axis]) -> bool:
 def _resolve_one(
     name: str,
     selection: Selection,
-    default: Method | None,
+    query: Query,
     axes: Mapping[str, Axis],
     sizes: Mapping[str, int],
 ) -> Indexer:
     match selection:
         case Label(text, method):
-            return _label(_axis(name, axes), text, method or default)
+            axis = _axis(name, axes)
+            return _label(axis, text, _inexact(axis, method, query))
         case Labels(texts, method):
-            return _labels(_axis(name, axes), texts, method or default)
+            axis = _axis(name, axes)
+            return _labels(axis, texts, _inexact(axis, method, query))
         case Interval():
             return _interval(_axis(name, axes), selection)
         case Position(index):
@@ -98,6 +100,14 @@ def _axis(name: str, axes: Mapping[str, Axis]) -> Axis:
     return axis
 
 
+def _inexact(axis: Axis, own: Method | None, query: Query) -> Inexact | None:
+    method = own or query.method
+    if method is None:
+        return None
+    text = query.tolerances.get(axis.name)
+    return Inexact(method, None if text is None else read_tolerance(axis, text))
+
+
 def _read(axis: Axis, text: str) -> Wanted:
     if not axis.longitude:
         return axis.read(text)
@@ -105,10 +115,10 @@ def _read(axis: Axis, text: str) -> Wanted:
     return Wanted(key, key)
 
 
-def _label(axis: Axis, text: str, method: Method | None) -> Indexer:
+def _label(axis: Axis, text: str, inexact: Inexact | None) -> Indexer:
     wanted = _read(axis, text)
-    if method is not None:
-        return match_inexactly(axis, text, wanted.first, method)
+    if inexact is not None:
+        return match_inexactly(axis, text, wanted.first, inexact)
     if wanted.period:
         first, after = axis.find(wanted.first)[0], axis.find(wanted.last)[1]
         return _run(axis, first, after, 1, text)
@@ -119,12 +129,12 @@ def _label(axis: Axis, text: str, method: Method | None) -> Indexer:
     return axis.position(first) if after - first == 1 else _run(axis, first, after, 1, text)
 
 
-def _labels(axis: Axis, texts: tuple[str, ...], method: Method | None) -> NDArray[np.int64]:
+def _labels(axis: Axis, texts: tuple[str, ...], inexact: Inexact | None) -> NDArray[np.int64]:
     found: list[int] = []
     for text in texts:
         key = _read(axis, text).first
-        if method is not None:
-            found.append(match_inexactly(axis, text, key, method))
+        if inexact is not None:
+            found.append(match_inexactly(axis, text, key, inexact))
             continue
         first, after = axis.find(key)
         if first == after:

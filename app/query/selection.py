@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Method: TypeAlias = Literal["nearest", "pad", "backfill"]
@@ -64,10 +64,12 @@ Selection: TypeAlias = Label | Labels | Interval | Position | Positions | Positi
 class Query:
     """A parsed request: selections by dimension, and what to return in which format.
 
-    `method` is for every `Label` and `Labels` that names none; `variables` is ``None`` for all.
+    `method` is for every `Label` and `Labels` that names none; `tolerances` are the texts of the
+    largest distances, by dimension; `variables` is ``None`` for all.
     """
 
     selections: Mapping[str, Selection]
     variables: tuple[str, ...] | None = None
     format: str | None = None
     method: Method | None = None
+    tolerances: Mapping[str, str] = field(default_factory=dict)

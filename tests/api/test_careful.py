@@ -179,3 +179,26 @@ def test_variables_without_longitude_have_nothing_to_relabel(client):
     """A seam box of which only other variables are kept answers with them."""
     got = answer(client.get("/datasets/east-v2/sel?lon=-10/10&variables=time"))
     assert set(got.coords) == {"time"}
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("lat=nearest::52.5&tolerance=lat:2.5", 200),
+        ("lat=nearest::52.5&tolerance=lat:2.4", 422),
+        ("lat=nearest::120&tolerance=lat:30", 200),
+        ("lon=nearest::-2&tolerance=lon:2", 200),
+        ("lon=nearest::-2&tolerance=lon:1.9", 422),
+        ("time=nearest::2020-01-02T01:00Z&tolerance=time:PT1H", 200),
+        ("time=nearest::2020-01-02T01:00Z&tolerance=time:PT59M", 422),
+        ("time=nearest::2020-01-02T01:00Z&tolerance=time:1", 400),
+        ("lat=52.5,41&method=nearest&tolerance=lat:3", 200),
+        ("lat=50&tolerance=lat:3", 400),
+        ("lat=40/60&method=nearest&tolerance=lat:3", 400),
+        ("lat=nearest::52.5&tolerance=height:3", 422),
+    ],
+)
+def test_tolerances(client, query, status):
+    """A match may lie as far away as the tolerance says, and no farther."""
+    response = client.get(f"/datasets/east-v2/sel?{query}&variables=v")
+    assert response.status_code == status, response.text

@@ -167,7 +167,7 @@ def test_defaults_and_outputs() -> None:
 @pytest.mark.parametrize(
     ("pair", "known"),
     [
-        (("foo", "1"), {"variables", "f", "method", "time", "lat", "x"}),
+        (("foo", "1"), {"variables", "f", "method", "tolerance", "time", "lat", "x"}),
         (("f", "xml"), {"json", "netcdf"}),
         (("method", "closest"), {"nearest", "pad", "ffill", "backfill", "bfill"}),
     ],
@@ -185,6 +185,39 @@ def test_method_is_no_parameter_of_isel() -> None:
     for pair in (("method", "nearest"), ("lat", "nearest::1")):
         with pytest.raises(QueryError):
             ask(pair, by="position")
+
+
+def test_tolerances() -> None:
+    """Distances are read by dimension, in one list or several, quoted where a name needs it."""
+    pairs = [("lat", "nearest::1"), ("time", "2020"), ("method", "pad")]
+    both = {"time": "PT1H", "lat": "0.25"}
+    assert ask(*pairs, ("tolerance", "time:PT1H,lat:0.25")).tolerances == both
+    assert ask(*pairs, ("tolerance", "time:PT1H"), ("tolerance", '"lat:0.25"')).tolerances == both
+    odd = [("a:b", "nearest::1"), ("tolerance", "a:b:2")]
+    query = parse(odd, dims={"a:b": 3}, coords={"a:b": ("a:b",)}, by="label", formats=())
+    assert query.tolerances == {"a:b": "2"}
+
+
+@pytest.mark.parametrize(
+    "value", ["", "0.25", "lat", "lat:", ":1", "lat:1,lat:2", "lat:1/time:2", "time:P1D", "x:1"]
+)
+def test_malformed_tolerances(value: str) -> None:
+    """A tolerance names a dimension that is asked inexactly, once, and a distance."""
+    with pytest.raises(QueryError) as caught:
+        ask(("lat", "nearest::1"), ("time", "2020"), ("x", "1"), ("tolerance", value))
+    assert caught.value.facts["parameter"] == "tolerance"
+
+
+def test_tolerance_is_for_inexact_labels_alone() -> None:
+    """Neither an exact label, an interval, nor a dimension that is not asked takes a tolerance."""
+    for value in ("1", "1,2", "1/2"):
+        with pytest.raises(QueryError):
+            ask(("lat", value), ("tolerance", "lat:1"))
+    with pytest.raises(QueryError):
+        ask(("method", "nearest"), ("tolerance", "lat:1"))
+    with pytest.raises(SelectionError) as caught:
+        ask(("lat", "nearest::1"), ("tolerance", "height:1"))
+    assert caught.value.facts["known"] == list(DIMS)
 
 
 def test_empty_variables() -> None:
@@ -217,7 +250,10 @@ def test_method_on_a_dimension_without_coordinate() -> None:
         ask(("x", "nearest::1"))
 
 
-@given(st.sampled_from(["lat", "x", "variables", "f", "method", "station", "zz"]), st.text())
+@given(
+    st.sampled_from(["lat", "x", "variables", "f", "method", "tolerance", "station", "zz"]),
+    st.text(),
+)
 def test_any_text_is_read_or_refused(name: str, value: str) -> None:
     """No text raises anything but the two errors of the contract."""
     for by in ("label", "position"):
