@@ -33,6 +33,10 @@ _BY_POSITION: Final = (
     " or a list `lat=3,5,8`."
 )
 
+_EITHER_WAY: Final = (
+    " `sel[NAME]` takes a label and `isel[NAME]` a position, whichever way the others go."
+)
+
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     content = {MEDIA_TYPE: {"schema": _PROBLEM}}
@@ -76,9 +80,7 @@ DESCRIBE: Final[dict[str, Any]] = {
     "tags": ["datasets"],
     "responses": _problems(404, 422, 500, 502, 504),
 }
-SELECT_BY_POSITION: Final = _selection(_BY_POSITION)
-SELECT_BY_LABEL: Final = _selection(
-    _BY_LABEL,
+_INEXACT: Final = (
     _parameter(
         "method",
         "How labels that name no method of their own may match inexactly.",
@@ -90,3 +92,5 @@ SELECT_BY_LABEL: Final = _selection(
         {"type": "string"},
     ),
 )
+SELECT_BY_POSITION: Final = _selection(_BY_POSITION + _EITHER_WAY, *_INEXACT)
+SELECT_BY_LABEL: Final = _selection(_BY_LABEL + _EITHER_WAY, *_INEXACT)

@@ -1,17 +1,18 @@
 """Request parameters -> `Query`; pure text, no dataset is touched.
 
-Which words a dimension takes follows from the path (labels on ``sel``, positions on ``isel``) and
-from whether the dimension has an index coordinate.
+Which words a dimension takes follows from the path (labels on ``sel``, positions on ``isel``), or
+from ``sel[...]`` and ``isel[...]`` around its name on either, and from whether the dimension has an
+index coordinate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from app.errors import QueryError, SelectionError
+from app.query.names import PARAMETERS, By, Names
 from app.query.options import (
+    check_inexact,
     check_tolerances,
     read_default_method,
     read_format,
@@ -38,52 +39,6 @@ from app.query.words import (
     split_words,
 )
 
-By: TypeAlias = Literal["label", "position"]
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """What a bare parameter name can mean for one dataset on one path."""
-
-    dims: Mapping[str, int]
-    coords: Mapping[str, tuple[str, ...]]
-    by: By
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """Parameters that are no dimension; on ``isel`` nothing is inexact."""
-        exact = ("variables", "f")
-        return (*exact, "method", "tolerance") if self.by == "label" else exact
-
-    def takes_labels(self, dim: str) -> bool:
-        """Whether `dim` is asked for by label here: on ``sel``, with an index coordinate."""
-        return self.by == "label" and dim in self.coords
-
-    def check_dimension(self, name: str) -> None:
-        """Raise what is wrong with selecting along `name`, if anything is."""
-        dims = self.coords.get(name)
-        if name in self.dims and (dims is None or dims == (name,) or self.by == "position"):
-            return
-        if dims is None:
-            known = [*self.parameters, *self.dims]
-            raise QueryError(
-                f"unknown parameter {excerpt(name)}; known are {', '.join(known)}",
-                parameter=name,
-                known=known,
-            )
-        raise SelectionError(_not_an_index(name, dims), parameter=name, coordinate_dims=list(dims))
-
-
-def _not_an_index(name: str, dims: tuple[str, ...]) -> str:
-    match len(dims):
-        case 0:
-            return f"{name} is a scalar coordinate: there is nothing to select along it"
-        case 1:
-            return f"{name} is not an index coordinate; select along its dimension {dims[0]}"
-        case _:
-            along = ", ".join(dims)
-            return f"{name} is not an index coordinate (it has {len(dims)} dimensions: {along})"
-
 
 def parse(
     pairs: Sequence[tuple[str, str]],
@@ -101,24 +56,36 @@ def parse(
     `SelectionError` for names that this dataset has, but not as something to select by.
     """
     names = Names(dims, coords, by)
-    values: dict[str, list[str]] = {}
+    options: dict[str, list[str]] = {}
+    asked: dict[str, list[str]] = {}
     for name, value in pairs:
-        if name not in names.parameters:
-            names.check_dimension(name)
-        values.setdefault(name, []).append(value)
-    wanted = read_variables(values.pop("variables", None), coords, variables)
-    chosen = read_format(values.pop("f", None), formats)
-    method = read_default_method(values.pop("method", None)) if by == "label" else None
-    tolerances = read_tolerances(values.pop("tolerance", None), dims) if by == "label" else {}
-    selections = {name: _selection(names, name, texts) for name, texts in values.items()}
+        (options if name in PARAMETERS else asked).setdefault(name, []).append(value)
+    selections = _selections(names, asked)
+    wanted = read_variables(options.get("variables"), coords, variables)
+    chosen = read_format(options.get("f"), formats)
+    check_inexact(options, selections, by)
+    method = read_default_method(options.get("method"))
+    tolerances = read_tolerances(options.get("tolerance"), dims)
     check_tolerances(tolerances, selections, method)
     return Query(selections, wanted, chosen, method, tolerances)
 
 
-def _selection(names: Names, name: str, texts: list[str]) -> Selection:
-    if names.takes_labels(name):
-        return _merge_labels(name, [_read_labels(name, text) for text in texts])
-    return _merge_positions(name, [_read_positions(names, name, text) for text in texts])
+def _selections(names: Names, asked: Mapping[str, list[str]]) -> dict[str, Selection]:
+    """What is asked along each dimension, under whichever of its names."""
+    selections: dict[str, Selection] = {}
+    for parameter, texts in asked.items():
+        name, by_label = names.meaning(parameter)
+        if name in selections:
+            raise QueryError(
+                f"{parameter}: {name} is asked for twice", parameter=parameter, dimension=name
+            )
+        if by_label:
+            parts = [_read_labels(parameter, text) for text in texts]
+            selections[name] = _merge_labels(parameter, parts)
+        else:
+            places = [_read_positions(names, parameter, text) for text in texts]
+            selections[name] = _merge_positions(parameter, places)
+    return selections
 
 
 def _merge_labels(name: str, parts: list[Label | Labels | Interval]) -> Selection:
@@ -194,11 +161,12 @@ def _read_positions(names: Names, name: str, value: str) -> Position | Positions
     return Positions(indexes) if len(indexes) > 1 else Position(indexes[0])
 
 
-def _no_labels(names: Names, name: str) -> QueryError | SelectionError:
-    if names.by == "position":
-        return QueryError(f"{name}: positions take no method", parameter=name)
+def _no_labels(names: Names, parameter: str) -> QueryError | SelectionError:
+    name, by = names.target(parameter)
+    if by == "position":
+        return QueryError(f"{parameter}: positions take no method", parameter=parameter)
     detail = f"{name} has no coordinate, so no method: ask for it by position"
-    return SelectionError(detail, parameter=name, dimension=name)
+    return SelectionError(detail, parameter=parameter, dimension=name)
 
 
 def _read_slice(name: str, value: str) -> PositionSlice:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from app.errors import QueryError, SelectionError
+from app.query.names import By
 from app.query.selection import Label, Labels, Method, Selection
 from app.query.words import excerpt, read_method, split_words
 
@@ -89,6 +90,15 @@ def read_tolerances(texts: list[str] | None, dims: Collection[str]) -> dict[str,
                 )
             found[name] = distance
     return found
+
+
+def check_inexact(options: Collection[str], selections: Mapping[str, Selection], by: By) -> None:
+    """Raise `QueryError` for a method or tolerance where nothing but positions is asked for."""
+    if by == "label" or any(isinstance(s, Label | Labels) for s in selections.values()):
+        return
+    for name in ("method", "tolerance"):
+        if name in options:
+            raise QueryError(f"{name}: positions are exact; use sel[...]", parameter=name)
 
 
 def check_tolerances(

@@ -65,6 +65,13 @@ SELECTIONS = [
     ("isel", "", {}),
 ]
 
+# Both paths mix labels and positions; the oracle takes one after the other.
+MIXED = [
+    ("sel", "isel[time]=-1&level=850", {"time": -1}, {"level": 850}),
+    ("isel", "time=0:6&sel[latitude]=nearest::52", {"time": slice(0, 6)}, {"latitude": 50}),
+    ("isel", "sel[longitude]=20/40&time=3", {"time": 3}, {"longitude": slice(20, 40)}),
+]
+
 
 @pytest.fixture(scope="module", params=["v2", "v3"])
 def dataset(request, stores):
@@ -85,6 +92,15 @@ def test_json_decoded_back_equals_xarray(client, dataset, path, query, indexers)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/json"
     xr.testing.assert_equal(decoded(answer), expected(ds, path, indexers))
+
+
+@pytest.mark.parametrize(("path", "query", "positions", "labels"), MIXED)
+def test_labels_and_positions_mix(client, dataset, path, query, positions, labels):
+    """A label or a position for any dimension, on either path."""
+    name, ds = dataset
+    answer = client.get(f"/datasets/{name}/{path}?{query}")
+    assert answer.status_code == 200, answer.text
+    xr.testing.assert_equal(decoded(answer), ds.isel(positions).sel(labels).load())
 
 
 @pytest.mark.parametrize(("path", "query", "indexers"), SELECTIONS)

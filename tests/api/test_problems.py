@@ -28,6 +28,9 @@ CASES = [
     (400, "/datasets/v2/sel?time=2020-02-30", {}),
     (400, "/datasets/v2/sel?variables=", {}),
     (400, "/datasets/v2/isel?time=1.5", {}),
+    (400, "/datasets/v2/sel?time=2020&isel[time]=1", {"dimension": "time"}),
+    (422, "/datasets/v2/sel?sel[foo]=1", {"parameter": "sel[foo]"}),
+    (422, "/datasets/v2/isel?isel[time]=48", {"dimension": "time"}),
     (404, "/datasets/v4/sel", {"dataset": "v4"}),
     (404, "/datasets/v2/cell", {"path": "/datasets/v2/cell"}),
     (404, "/", {}),
@@ -173,6 +176,7 @@ PIECES = [
     "1e999", "-0.0", "nan", "2020-01-01", "2020-01-01T00:00:00Z", "9999999-01-01", "T", "Z", "P1D",
     '"', '""', "%00", "%FF", "%F0%9F%8C%8D", "%ED%A0%80", "[", "]", "{", " ", "\\", "'", ";", "#",
     "=", "&", "&", "=", "=", "é", "true", "null", "1_0", "0x1", "١", "2**31", "9223372036854775808",
+    "sel[", "isel[", "tolerance", "pointwise", "explain",
 ]  # fmt: skip
 
 

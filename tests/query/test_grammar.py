@@ -181,10 +181,63 @@ def test_unknown_words_name_the_known_ones(pair: tuple[str, str], known: set[str
 
 
 def test_method_is_no_parameter_of_isel() -> None:
-    """Positions are exact, so isel knows no method: neither the parameter nor the prefix."""
-    for pair in (("method", "nearest"), ("lat", "nearest::1")):
+    """Positions are exact: without a label on isel, neither parameter nor prefix means anything."""
+    for pair in (("method", "nearest"), ("tolerance", "lat:1"), ("lat", "nearest::1")):
         with pytest.raises(QueryError):
             ask(pair, by="position")
+
+
+@pytest.mark.parametrize("by", ["label", "position"])
+def test_brackets_choose_labels_or_positions(by: By) -> None:
+    """On either path a dimension is asked by label in sel[...] and by position in isel[...]."""
+    query = ask(("isel[time]", "-1"), ("sel[lat]", "nearest::52.5"), by=by)
+    assert query.selections == {"time": Position(-1), "lat": Label("52.5", "nearest")}
+    query = ask(("sel[lat]", "1"), ("sel[lat]", "2,3"), ("sel[x]", "0:2"), by=by)
+    assert query.selections == {"lat": Labels(("1", "2", "3")), "x": PositionSlice(0, 2)}
+
+
+def test_brackets_reach_names_that_are_parameters() -> None:
+    """A dimension may be called like a parameter, or like brackets; each is reached."""
+    dims = {"f": 3, "method": 4, "sel[lat]": 5, "a]": 2}
+    pairs = [("f", "json"), ("isel[f]", "1"), ("isel[method]", "2"), ("sel[lat]", "3")]
+    pairs += [("isel[a]]", "1")]
+    query = parse(pairs, dims=dims, coords={}, by="label", formats=FORMATS)
+    asked = {"f": Position(1), "method": Position(2), "sel[lat]": Position(3), "a]": Position(1)}
+    assert (query.format, query.selections) == ("json", asked)
+
+
+@pytest.mark.parametrize(
+    "names", [("lat", "sel[lat]"), ("isel[lat]", "lat"), ("sel[lat]", "isel[lat]")]
+)
+def test_a_name_given_twice(names: tuple[str, str]) -> None:
+    """One dimension is asked for in one way."""
+    with pytest.raises(QueryError) as caught:
+        ask((names[0], "1"), (names[1], "1"))
+    assert caught.value.facts == {"parameter": names[1], "dimension": "lat"}
+
+
+def test_unknown_names_in_brackets() -> None:
+    """In brackets, what is no dimension was understood, but is not there."""
+    with pytest.raises(SelectionError) as caught:
+        ask(("sel[foo]", "1"))
+    assert caught.value.facts == {"parameter": "sel[foo]", "known": list(DIMS)}
+    for name in ("isel[area]", "sel[station]", "sel[height]", "isel[station]"):
+        with pytest.raises(SelectionError):
+            ask((name, "1"))
+    for name in ("isel[]", "sel[", "isel[lat", "[lat]", "Sel[lat]"):
+        with pytest.raises(QueryError):
+            ask((name, "1"))
+    with pytest.raises(SelectionError):
+        ask(("sel[x]", "nearest::1"), by="position")
+    with pytest.raises(QueryError):
+        ask(("isel[lat]", "nearest::1"))
+
+
+def test_labels_on_isel_take_methods() -> None:
+    """Beside a label in brackets, isel knows methods and tolerances too."""
+    pairs = [("sel[lat]", "1"), ("time", "0"), ("method", "pad"), ("tolerance", "lat:1")]
+    query = ask(*pairs, by="position")
+    assert (query.method, query.tolerances) == ("pad", {"lat": "1"})
 
 
 def test_tolerances() -> None:
@@ -251,7 +304,9 @@ def test_method_on_a_dimension_without_coordinate() -> None:
 
 
 @given(
-    st.sampled_from(["lat", "x", "variables", "f", "method", "tolerance", "station", "zz"]),
+    st.sampled_from(
+        ["lat", "x", "variables", "f", "method", "tolerance", "station", "sel[x]", "zz"]
+    ),
     st.text(),
 )
 def test_any_text_is_read_or_refused(name: str, value: str) -> None:
