@@ -92,5 +92,10 @@ _INEXACT: Final = (
         {"type": "string"},
     ),
 )
-SELECT_BY_POSITION: Final = _selection(_BY_POSITION + _EITHER_WAY, *_INEXACT)
-SELECT_BY_LABEL: Final = _selection(_BY_LABEL + _EITHER_WAY, *_INEXACT)
+_POINTWISE: Final = _parameter(
+    "pointwise",
+    "Dimensions whose lists, of equal length, are read together along one new dimension `points`.",
+    {"type": "string", "example": "lat,lon"},
+)
+SELECT_BY_POSITION: Final = _selection(_BY_POSITION + _EITHER_WAY, *_INEXACT, _POINTWISE)
+SELECT_BY_LABEL: Final = _selection(_BY_LABEL + _EITHER_WAY, *_INEXACT, _POINTWISE)

@@ -13,7 +13,7 @@ from app.api.bodies import json_bytes
 from app.api.openapi import DESCRIBE, HEALTH, LISTING, SELECT_BY_LABEL, SELECT_BY_POSITION
 from app.api.state import Service, service
 from app.catalog.catalog import DatasetEntry
-from app.datasets import DatasetPlan, describe, plan_isel, relabel
+from app.datasets import DatasetPlan, describe, plan_isel, relabel, together
 from app.encoders.table import ENCODERS, Encoder, negotiate
 from app.errors import SluiceError, StoreError
 from app.query.grammar import parse
@@ -73,7 +73,8 @@ async def _select(request: Request, dataset_id: str, by: Literal["label", "posit
     )
     encoder = negotiate(query.format, request.headers.get("accept"))
     found = resolve(query, opened.axes, opened.dims)
-    plan = plan_isel(opened.dataset, found.positions, keep=query.variables)
+    indexers = together(opened.dataset, found.positions, found.pointwise)
+    plan = plan_isel(opened.dataset, indexers, keep=query.variables)
     serving.limits.check(plan)
     result = relabel(await _read(plan), found.labels)
     content = await _encode(encoder, result, serving)

@@ -4,6 +4,7 @@ from app.datasets.dataset import AsyncDataset
 from app.datasets.describe import describe
 from app.datasets.entrypoint import AsyncZarrBackendEntrypoint
 from app.datasets.plan import DatasetPlan, plan_isel
+from app.datasets.pointwise import together
 from app.datasets.relabel import relabel
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "describe",
     "plan_isel",
     "relabel",
+    "together",
 ]

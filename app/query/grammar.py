@@ -16,6 +16,7 @@ from app.query.options import (
     check_tolerances,
     read_default_method,
     read_format,
+    read_pointwise,
     read_tolerances,
     read_variables,
 )
@@ -67,7 +68,8 @@ def parse(
     method = read_default_method(options.get("method"))
     tolerances = read_tolerances(options.get("tolerance"), dims)
     check_tolerances(tolerances, selections, method)
-    return Query(selections, wanted, chosen, method, tolerances)
+    pointwise = read_pointwise(options.get("pointwise"), dims, selections)
+    return Query(selections, wanted, chosen, method, tolerances, pointwise)
 
 
 def _selections(names: Names, asked: Mapping[str, list[str]]) -> dict[str, Selection]:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import assert_never
 
 from app.errors import QueryError, SelectionError
 from app.query.names import By
-from app.query.selection import Label, Labels, Method, Selection
+from app.query.selection import (
+    Interval,
+    Label,
+    Labels,
+    Method,
+    Position,
+    Positions,
+    PositionSlice,
+    Selection,
+)
 from app.query.words import excerpt, read_method, split_words
 
 
@@ -49,10 +59,7 @@ def read_variables(
         return None
     wanted: dict[str, None] = {}
     for text in texts:
-        words = split_words("variables", text)
-        if words.separator == "/":
-            raise QueryError("variables are separated by commas", parameter="variables")
-        wanted.update((word.text, None) for word in words.words)
+        wanted.update(dict.fromkeys(_list_of("variables", text)))
     if known is not None:
         _check_variables(wanted, [*known, *coords])
     return tuple(wanted)
@@ -75,11 +82,10 @@ def read_tolerances(texts: list[str] | None, dims: Collection[str]) -> dict[str,
     """
     found: dict[str, str] = {}
     for text in texts or ():
-        words = split_words("tolerance", text)
-        for word in words.words:
+        for word in _list_of("tolerance", text):
             # From the right: a dimension's name may hold a colon, a distance cannot.
-            name, colon, distance = word.text.rpartition(":")
-            if words.separator == "/" or not (colon and name and distance) or name in found:
+            name, colon, distance = word.rpartition(":")
+            if not (colon and name and distance) or name in found:
                 detail = f"tolerance={excerpt(text)}: write each dimension once, as lat:0.25"
                 raise QueryError(detail, parameter="tolerance")
             if name not in dims:
@@ -112,3 +118,57 @@ def check_tolerances(
             case _:
                 detail = f"tolerance: nothing along {name} has a method such as nearest"
                 raise QueryError(detail, parameter="tolerance", dimension=name)
+
+
+def read_pointwise(
+    texts: list[str] | None, dims: Collection[str], selections: Mapping[str, Selection]
+) -> tuple[str, ...]:
+    """The dimensions whose lists are read together; empty where none are.
+
+    Raises `QueryError` for fewer than two, for one twice, and for lists that do not go together;
+    `SelectionError` for a name that is no dimension.
+    """
+    if texts is None:
+        return ()
+    words = [word for text in texts for word in _list_of("pointwise", text)]
+    for name in words:
+        if name not in dims:
+            raise SelectionError(
+                f"pointwise: there is no dimension {excerpt(name)}",
+                parameter="pointwise",
+                known=list(dims),
+            )
+    if len(words) < 2 or len(set(words)) < len(words):
+        detail = "pointwise: name two dimensions or more, each once"
+        raise QueryError(detail, parameter="pointwise")
+    lengths = {name: _count(name, selections.get(name)) for name in words}
+    if len({count for count in lengths.values() if count is not None}) > 1:
+        counted = ", ".join(f"{count or 1} for {name}" for name, count in lengths.items())
+        detail = f"pointwise: the lists differ in length: {counted}"
+        raise QueryError(detail, parameter="pointwise", lengths=lengths)
+    return tuple(words)
+
+
+def _count(name: str, selection: Selection | None) -> int | None:
+    """How many points a selection names; ``None`` for a scalar, which is for all of them."""
+    match selection:
+        case Label() | Position():
+            return None
+        case Labels(several):
+            return len(several)
+        case Positions(indexes):
+            return len(indexes)
+        case Interval() | PositionSlice():
+            detail = f"pointwise: {name} is asked for by an interval, not by a list"
+        case None:
+            detail = f"pointwise: {name} is not asked for"
+        case _:
+            assert_never(selection)
+    raise QueryError(detail, parameter="pointwise", dimension=name)
+
+
+def _list_of(parameter: str, text: str) -> list[str]:
+    words = split_words(parameter, text)
+    if words.separator == "/":
+        raise QueryError(f"{parameter}: names are separated by commas", parameter=parameter)
+    return [word.text for word in words.words]

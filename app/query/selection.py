@@ -65,7 +65,8 @@ class Query:
     """A parsed request: selections by dimension, and what to return in which format.
 
     `method` is for every `Label` and `Labels` that names none; `tolerances` are the texts of the
-    largest distances, by dimension; `variables` is ``None`` for all.
+    largest distances, by dimension; `variables` is ``None`` for all. The lists of the dimensions
+    in `pointwise` are read together, point by point.
     """
 
     selections: Mapping[str, Selection]
@@ -73,3 +74,4 @@ class Query:
     format: str | None = None
     method: Method | None = None
     tolerances: Mapping[str, str] = field(default_factory=dict)
+    pointwise: tuple[str, ...] = ()

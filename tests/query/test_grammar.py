@@ -167,7 +167,7 @@ def test_defaults_and_outputs() -> None:
 @pytest.mark.parametrize(
     ("pair", "known"),
     [
-        (("foo", "1"), {"variables", "f", "method", "tolerance", "time", "lat", "x"}),
+        (("foo", "1"), {"variables", "f", "method", "tolerance", "pointwise", *DIMS}),
         (("f", "xml"), {"json", "netcdf"}),
         (("method", "closest"), {"nearest", "pad", "ffill", "backfill", "bfill"}),
     ],
@@ -273,6 +273,41 @@ def test_tolerance_is_for_inexact_labels_alone() -> None:
     assert caught.value.facts["known"] == list(DIMS)
 
 
+def test_pointwise() -> None:
+    """The dimensions that are read together are named in a list or several."""
+    pairs = [("lat", "1,2"), ("x", "0,1"), ("time", "2020")]
+    assert ask(*pairs, ("pointwise", "lat,x")).pointwise == ("lat", "x")
+    assert ask(*pairs, ("pointwise", "time"), ("pointwise", "lat")).pointwise == ("time", "lat")
+    assert ask(*pairs).pointwise == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "values"),
+    [
+        ("lat", {"lat": "1,2"}),
+        ("lat,lat", {"lat": "1,2"}),
+        ("lat/x", {"lat": "1,2", "x": "1,2"}),
+        ("", {"lat": "1,2", "x": "1,2"}),
+        ("lat,x", {"lat": "1,2"}),
+        ("lat,x", {"lat": "1,2", "x": "1,2,3"}),
+        ("lat,x,time", {"lat": "1,2", "x": "1", "time": "2020,2021,2022"}),
+        ("lat,x", {"lat": "1/2", "x": "1,2"}),
+        ("lat,x", {"lat": "1,2", "x": "1:2"}),
+    ],
+)
+def test_lists_that_do_not_go_together(names: str, values: dict[str, str]) -> None:
+    """Lists of different lengths, intervals, and fewer than two dimensions are no points."""
+    with pytest.raises(QueryError) as caught:
+        ask(*values.items(), ("pointwise", names))
+    assert caught.value.facts["parameter"] == "pointwise"
+
+
+def test_points_along_an_unknown_dimension() -> None:
+    """A name in `pointwise` that is no dimension was understood, but is not there."""
+    with pytest.raises(SelectionError):
+        ask(("lat", "1,2"), ("pointwise", "lat,height"))
+
+
 def test_empty_variables() -> None:
     """An empty list of variables is a mistake, not a request for nothing."""
     with pytest.raises(QueryError):
@@ -305,7 +340,18 @@ def test_method_on_a_dimension_without_coordinate() -> None:
 
 @given(
     st.sampled_from(
-        ["lat", "x", "variables", "f", "method", "tolerance", "station", "sel[x]", "zz"]
+        [
+            "lat",
+            "x",
+            "variables",
+            "f",
+            "method",
+            "tolerance",
+            "pointwise",
+            "station",
+            "sel[x]",
+            "zz",
+        ]
     ),
     st.text(),
 )

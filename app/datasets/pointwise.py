@@ -1,0 +1,32 @@
+"""Positions that go together, as xarray's pointwise indexers along one new dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Mapping
+from typing import Any
+
+import xarray as xr
+
+
+def together(
+    ds: xr.Dataset, positions: Mapping[str, Any], pointwise: Collection[str]
+) -> dict[str, Any]:
+    """`positions` for ``isel``, with the 1-D arrays of the dimensions in `pointwise` read together.
+
+    The new dimension is ``points``, or ``points_`` where `ds` already has that name.
+    """
+    if not pointwise:
+        return dict(positions)
+    dim = _free_name(ds)
+    return {
+        name: xr.Variable((dim,), place) if name in pointwise else place
+        for name, place in positions.items()
+    }
+
+
+def _free_name(ds: xr.Dataset) -> str:
+    taken: set[Hashable] = {*ds.variables, *ds.dims}
+    name = "points"
+    while name in taken:
+        name += "_"
+    return name

@@ -1,0 +1,94 @@
+"""Labels, lists and intervals along one prepared axis -> positions.
+
+Raises `QueryError` for a label that the axis' type cannot hold and `SelectionError` for one that
+is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from app.errors import SelectionError
+from app.query.axes import Axis
+from app.query.circle import Indexer, longitude_key, neighbours
+from app.query.methods import Inexact, match_inexactly, read_tolerance
+from app.query.refusals import absent, empty
+from app.query.scales import Wanted
+from app.query.selection import Interval, Method, Query
+
+
+def axis_of(name: str, axes: Mapping[str, Axis]) -> Axis:
+    """The prepared axis of a dimension; `SelectionError` where it has no labels."""
+    axis = axes.get(name)
+    if axis is None:
+        raise SelectionError(f"{name} has no labels; select by position", dimension=name)
+    return axis
+
+
+def inexact_of(axis: Axis, own: Method | None, query: Query) -> Inexact | None:
+    """How labels along `axis` may match inexactly, if at all: their own method wins."""
+    method = own or query.method
+    if method is None:
+        return None
+    text = query.tolerances.get(axis.name)
+    return Inexact(method, None if text is None else read_tolerance(axis, text))
+
+
+def _read(axis: Axis, text: str) -> Wanted:
+    if not axis.longitude:
+        return axis.read(text)
+    key = longitude_key(axis, text)
+    return Wanted(key, key)
+
+
+def find_label(axis: Axis, text: str, inexact: Inexact | None) -> Indexer:
+    """The position of one label; a slice or an array for a period and for a repeated label."""
+    wanted = _read(axis, text)
+    if inexact is not None:
+        return match_inexactly(axis, text, wanted.first, inexact)
+    if wanted.period:
+        first, after = axis.find(wanted.first)[0], axis.find(wanted.last)[1]
+        return _run(axis, first, after, 1, text)
+    first, after = axis.find(wanted.first)
+    if first == after:
+        raise absent(axis, text, neighbours(axis, first))
+    # A repeated label answers with all its positions and keeps the dimension, as in xarray.
+    return axis.position(first) if after - first == 1 else _run(axis, first, after, 1, text)
+
+
+def find_listed(axis: Axis, text: str, inexact: Inexact | None) -> list[int]:
+    """The positions of one label of a list: several where it is repeated on the axis."""
+    key = _read(axis, text).first
+    if inexact is not None:
+        return [match_inexactly(axis, text, key, inexact)]
+    first, after = axis.find(key)
+    if first == after:
+        raise absent(axis, text, neighbours(axis, first))
+    return sorted(axis.position(index) for index in range(first, after))
+
+
+def find_interval(axis: Axis, interval: Interval) -> Indexer:
+    """The positions of an inclusive interval, in the store's order."""
+    # Longitudes come here with an open end alone: it lies on the axis, so nothing is turned.
+    ends = [axis.read(end) for end in (interval.start, interval.stop) if end is not None]
+    if len(ends) == 2:
+        # Either end may be named first; a period counts whole whichever side it is on.
+        first = axis.find(min(end.first for end in ends))[0]
+        after = axis.find(max(end.last for end in ends))[1]
+    else:
+        first = 0 if interval.start is None else axis.find(ends[0].first)[0]
+        after = len(axis.keys) if interval.stop is None else axis.find(ends[-1].last)[1]
+    return _run(axis, first, after, interval.step, f"{interval.start}/{interval.stop}")
+
+
+def _run(axis: Axis, first: int, after: int, step: int, text: str) -> Indexer:
+    """The stored positions of ``keys[first:after]``, every `step`-th of them, in store order."""
+    if first >= after:
+        raise empty(axis, text)
+    if axis.order is not None:
+        return np.sort(axis.order[first:after])[::step]
+    if axis.direction == "descending":
+        first, after = len(axis.keys) - after, len(axis.keys) - first
+    return slice(first, after, step)

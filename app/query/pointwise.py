@@ -1,0 +1,83 @@
+"""Lists that are read together, point by point, instead of crossed with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import QueryError, SelectionError
+from app.query.axes import Axis
+from app.query.by_label import axis_of, find_listed, inexact_of
+from app.query.by_position import in_range
+from app.query.methods import Inexact
+from app.query.selection import (
+    Interval,
+    Label,
+    Labels,
+    Position,
+    Positions,
+    PositionSlice,
+    Query,
+)
+
+T = TypeVar("T")
+
+
+def resolve_points(
+    query: Query, axes: Mapping[str, Axis], sizes: Mapping[str, int]
+) -> dict[str, NDArray[np.int64]]:
+    """Equally long positions along each dimension that `query` reads pointwise.
+
+    Raises what `resolve` raises; its facts give the number of the point, from 0, as ``point``.
+    """
+    found = {name: _along(name, query, axes, sizes) for name in query.pointwise}
+    # A scalar is for every point.
+    together = np.broadcast_arrays(*found.values())
+    return dict(zip(found, together, strict=True))
+
+
+def _along(
+    name: str, query: Query, axes: Mapping[str, Axis], sizes: Mapping[str, int]
+) -> NDArray[np.int64]:
+    selection = query.selections[name]
+    match selection:
+        case Label(text, method):
+            axis = axis_of(name, axes)
+            return np.array([_only(axis, text, inexact_of(axis, method, query))])
+        case Labels(texts, method):
+            axis = axis_of(name, axes)
+            inexact = inexact_of(axis, method, query)
+            return _numbered(texts, lambda text: _only(axis, text, inexact))
+        case Position(index):
+            return np.array([in_range(name, index, sizes[name])])
+        case Positions(indexes):
+            return _numbered(indexes, lambda index: in_range(name, index, sizes[name]))
+        case Interval() | PositionSlice():
+            raise QueryError(f"{name}: an interval has no points", parameter="pointwise")
+        case _:
+            assert_never(selection)
+
+
+def _only(axis: Axis, text: str, inexact: Inexact | None) -> int:
+    positions = find_listed(axis, text, inexact)
+    if len(positions) == 1:
+        return positions[0]
+    raise SelectionError(
+        f"{axis.name} has the label {text!r} {len(positions)} times: it is no point",
+        dimension=axis.name,
+        label=text,
+    )
+
+
+def _numbered(items: Sequence[T], find: Callable[[T], int]) -> NDArray[np.int64]:
+    found = np.empty(len(items), dtype="i8")
+    for number, item in enumerate(items):
+        try:
+            found[number] = find(item)
+        except (QueryError, SelectionError) as error:
+            facts: dict[str, Any] = {**error.facts, "point": number}
+            raise type(error)(f"point {number}: {error.detail}", **facts) from None
+    return found
