@@ -24,6 +24,10 @@ class RequestLimits:
     chunk_bytes: int
     result_bytes: int
 
+    def allow(self, costs: Costs) -> bool:
+        """Whether `costs` exceed neither limit."""
+        return costs.result_bytes <= self.result_bytes and costs.chunk_bytes <= self.chunk_bytes
+
     def check(self, costs: Costs) -> None:
         """Raises LimitError with the estimate and the limit when `costs` exceed one of the two."""
         if costs.result_bytes > self.result_bytes:

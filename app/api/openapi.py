@@ -97,5 +97,10 @@ _POINTWISE: Final = _parameter(
     "Dimensions whose lists, of equal length, are read together along one new dimension `points`.",
     {"type": "string", "example": "lat,lon"},
 )
-SELECT_BY_POSITION: Final = _selection(_BY_POSITION + _EITHER_WAY, *_INEXACT, _POINTWISE)
-SELECT_BY_LABEL: Final = _selection(_BY_LABEL + _EITHER_WAY, *_INEXACT, _POINTWISE)
+_EXPLAIN: Final = _parameter(
+    "explain",
+    "Read nothing; answer as JSON what the selection would hold and cost.",
+    {"type": "boolean"},
+)
+SELECT_BY_POSITION: Final = _selection(_BY_POSITION + _EITHER_WAY, *_INEXACT, _POINTWISE, _EXPLAIN)
+SELECT_BY_LABEL: Final = _selection(_BY_LABEL + _EITHER_WAY, *_INEXACT, _POINTWISE, _EXPLAIN)

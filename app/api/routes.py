@@ -13,11 +13,11 @@ from app.api.bodies import json_bytes
 from app.api.openapi import DESCRIBE, HEALTH, LISTING, SELECT_BY_LABEL, SELECT_BY_POSITION
 from app.api.state import Service, service
 from app.catalog.catalog import DatasetEntry
-from app.datasets import DatasetPlan, describe, plan_isel, relabel, together
+from app.datasets import DatasetPlan, describe, explain, plan_isel, relabel, together
 from app.encoders.table import ENCODERS, Encoder, negotiate
 from app.errors import SluiceError, StoreError
 from app.query.grammar import parse
-from app.query.positions import resolve
+from app.query.positions import Resolved, resolve
 
 log = logging.getLogger(__name__)
 
@@ -71,14 +71,27 @@ async def _select(request: Request, dataset_id: str, by: Literal["label", "posit
         formats=ENCODERS,
         variables=opened.variables,
     )
-    encoder = negotiate(query.format, request.headers.get("accept"))
+    # An explanation is JSON, whatever format it explains.
+    encoder = negotiate(query.format, None if query.explain else request.headers.get("accept"))
     found = resolve(query, opened.axes, opened.dims)
     indexers = together(opened.dataset, found.positions, found.pointwise)
     plan = plan_isel(opened.dataset, indexers, keep=query.variables)
+    if query.explain:
+        return await _explain(plan, found, serving)
     serving.limits.check(plan)
     result = relabel(await _read(plan), found.labels)
     content = await _encode(encoder, result, serving)
     return Response(content, media_type=encoder.media_type, headers=_headers(opened.entry, encoder))
+
+
+async def _explain(plan: DatasetPlan, found: Resolved, serving: Service) -> Response:
+    """What the planned answer would be and cost; reads nothing."""
+    explained = explain(plan, found.labels)
+    body = {**explained, "within_limits": serving.limits.allow(plan)}
+    held = sum(v.nbytes for v in plan.variables.values() if isinstance(v, xr.Variable))
+    if held <= serving.inline_encode_bytes:
+        return _json(body)
+    return await asyncio.to_thread(_json, body)
 
 
 async def _read(plan: DatasetPlan) -> xr.Dataset:

@@ -3,6 +3,7 @@
 from app.datasets.dataset import AsyncDataset
 from app.datasets.describe import describe
 from app.datasets.entrypoint import AsyncZarrBackendEntrypoint
+from app.datasets.explain import explain
 from app.datasets.plan import DatasetPlan, plan_isel
 from app.datasets.pointwise import together
 from app.datasets.relabel import relabel
@@ -12,6 +13,7 @@ __all__ = [
     "AsyncZarrBackendEntrypoint",
     "DatasetPlan",
     "describe",
+    "explain",
     "plan_isel",
     "relabel",
     "together",

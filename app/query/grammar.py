@@ -18,6 +18,7 @@ from app.query.options import (
     read_format,
     read_pointwise,
     read_tolerances,
+    read_truth,
     read_variables,
 )
 from app.query.selection import (
@@ -69,7 +70,8 @@ def parse(
     tolerances = read_tolerances(options.get("tolerance"), dims)
     check_tolerances(tolerances, selections, method)
     pointwise = read_pointwise(options.get("pointwise"), dims, selections)
-    return Query(selections, wanted, chosen, method, tolerances, pointwise)
+    explain = read_truth("explain", options.get("explain"))
+    return Query(selections, wanted, chosen, method, tolerances, pointwise, explain)
 
 
 def _selections(names: Names, asked: Mapping[str, list[str]]) -> dict[str, Selection]:

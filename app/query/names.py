@@ -13,7 +13,7 @@ from app.query.words import excerpt
 By: TypeAlias = Literal["label", "position"]
 
 # What a bare name means before it means a dimension; brackets reach a dimension of such a name.
-PARAMETERS: Final = ("variables", "f", "method", "tolerance", "pointwise")
+PARAMETERS: Final = ("variables", "f", "method", "tolerance", "pointwise", "explain")
 
 _BRACKETS = re.compile(r"(sel|isel)\[(.+)\]", re.DOTALL)
 

@@ -46,6 +46,16 @@ def read_format(texts: list[str] | None, formats: Collection[str]) -> str | None
     return text
 
 
+def read_truth(name: str, texts: list[str] | None) -> bool:
+    """Whether ``true`` was asked for; `QueryError` for what is neither that nor ``false``."""
+    if texts is None:
+        return False
+    text = once(name, texts)
+    if text not in ("true", "false"):
+        raise QueryError(f"{name}={excerpt(text)}: write true or false", parameter=name)
+    return text == "true"
+
+
 def read_variables(
     texts: list[str] | None,
     coords: Mapping[str, tuple[str, ...]],

@@ -66,7 +66,7 @@ class Query:
 
     `method` is for every `Label` and `Labels` that names none; `tolerances` are the texts of the
     largest distances, by dimension; `variables` is ``None`` for all. The lists of the dimensions
-    in `pointwise` are read together, point by point.
+    in `pointwise` are read together, point by point. `explain` asks what it would cost instead.
     """
 
     selections: Mapping[str, Selection]
@@ -75,3 +75,4 @@ class Query:
     method: Method | None = None
     tolerances: Mapping[str, str] = field(default_factory=dict)
     pointwise: tuple[str, ...] = ()
+    explain: bool = False

@@ -167,7 +167,7 @@ def test_defaults_and_outputs() -> None:
 @pytest.mark.parametrize(
     ("pair", "known"),
     [
-        (("foo", "1"), {"variables", "f", "method", "tolerance", "pointwise", *DIMS}),
+        (("foo", "1"), {"variables", "f", "method", "tolerance", "pointwise", "explain", *DIMS}),
         (("f", "xml"), {"json", "netcdf"}),
         (("method", "closest"), {"nearest", "pad", "ffill", "backfill", "bfill"}),
     ],
@@ -308,6 +308,16 @@ def test_points_along_an_unknown_dimension() -> None:
         ask(("lat", "1,2"), ("pointwise", "lat,height"))
 
 
+def test_explain() -> None:
+    """An explanation is asked for with true, and with nothing else."""
+    assert ask(("explain", "true")).explain
+    assert not ask(("explain", "false")).explain
+    for values in (["yes"], ["True"], [""], ["true", "true"]):
+        with pytest.raises(QueryError) as caught:
+            ask(*(("explain", value) for value in values))
+        assert caught.value.facts["parameter"] == "explain"
+
+
 def test_empty_variables() -> None:
     """An empty list of variables is a mistake, not a request for nothing."""
     with pytest.raises(QueryError):
@@ -348,6 +358,7 @@ def test_method_on_a_dimension_without_coordinate() -> None:
             "method",
             "tolerance",
             "pointwise",
+            "explain",
             "station",
             "sel[x]",
             "zz",
