@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from app.errors import QueryError
 from app.labels import JsonScalar, format_label
 from app.query.longitude import TURN, goes_round, is_longitude
-from app.query.scales import Numbers, Scale, Wanted, in_precision, scale_of
+from app.query.scales import Numbers, Scale, Wanted, in_precision, read_number, scale_of
 from app.query.words import excerpt
 
 Direction: TypeAlias = Literal["ascending", "descending", "unsorted"]
@@ -80,12 +80,22 @@ class Axis:
         try:
             return self.scale.read(text)
         except ValueError as reason:
-            example = f", for example {self.label(0)}" if len(self.keys) else ""
-            raise QueryError(
-                f"{self.name} expects {self.scale.expects}{example}; {excerpt(text)}: {reason}",
-                parameter=self.name,
-                label=text,
-            ) from None
+            raise self._unreadable(text, reason) from None
+
+    def read_number(self, text: str) -> int | float:
+        """The number that a label's text names, before it takes the axis' own precision."""
+        try:
+            return read_number(text)
+        except ValueError as reason:
+            raise self._unreadable(text, reason) from None
+
+    def _unreadable(self, text: str, reason: ValueError) -> QueryError:
+        example = f", for example {self.label(0)}" if len(self.keys) else ""
+        return QueryError(
+            f"{self.name} expects {self.scale.expects}{example}; {excerpt(text)}: {reason}",
+            parameter=self.name,
+            label=text,
+        )
 
     def find(self, key: Any) -> tuple[int, int]:
         """The range of indexes into `keys` that equal `key`; empty, where it would go, if none.

@@ -17,7 +17,7 @@ from app.errors import QueryError
 from app.query.axes import ROUNDING, Axis
 from app.query.longitude import TURN
 from app.query.refusals import empty
-from app.query.scales import Numbers, in_precision, read_number
+from app.query.scales import Numbers, in_precision
 from app.query.words import excerpt
 
 Indexer: TypeAlias = int | slice | NDArray[np.int64]
@@ -86,9 +86,8 @@ def arc(axis: Axis, start: str, stop: str, step: int) -> tuple[Indexer, NDArray[
 
 
 def _read(axis: Axis, text: str) -> int | float:
-    """The number before it takes the axis' precision, which it would lose by turning."""
-    axis.read(text)
-    number = read_number(text)
+    # A number keeps its precision until it has turned: -0.1 is 359.9, in float32 too.
+    number = axis.read_number(text)
     if abs(number) > _FARTHEST:
         raise QueryError(
             f"{axis.name}: {excerpt(text)} is no longitude", parameter=axis.name, label=text

@@ -28,8 +28,8 @@ class Names:
 
     def target(self, parameter: str) -> tuple[str, By]:
         """The name that `parameter` speaks of, and whether by label or by position."""
-        found = _BRACKETS.fullmatch(parameter)
-        if found is None or parameter in self.dims:
+        found = None if parameter in self.dims else _BRACKETS.fullmatch(parameter)
+        if found is None:
             return parameter, self.by
         return found[2], "label" if found[1] == "sel" else "position"
 

@@ -202,3 +202,79 @@ def test_tolerances(client, query, status):
     """A match may lie as far away as the tolerance says, and no farther."""
     response = client.get(f"/datasets/east-v2/sel?{query}&variables=v")
     assert response.status_code == status, response.text
+
+
+class Oracle:
+    """Draws one request's selections and says, by plain comparisons, which labels they choose."""
+
+    def __init__(self, ds: xr.Dataset, seed: int) -> None:
+        self.ds = ds
+        self.random = np.random.default_rng(seed)
+
+    def latitude(self) -> tuple[str, np.ndarray]:
+        """A label, a list or an interval of latitudes, with those that it chooses."""
+        lats = self.ds.lat.values
+        one, other = self.random.uniform(-95, 95, 2).round(2)
+        match self.random.integers(4):
+            case 0:
+                return f"nearest::{one}", lats[[np.abs(lats - one).argmin()]]
+            case 1:
+                some = self.random.choice(lats, 3)
+                return ",".join(map(str, some)), some
+            case 2:
+                return f"{one}/..", lats[lats >= one]
+            case _:
+                inside = lats[(min(one, other) <= lats) & (lats <= max(one, other))]
+                return f"{one}/{other}/2", inside[::2]
+
+    def longitude(self) -> tuple[str, np.ndarray]:
+        """The same along the circle; labels as the answer gives them."""
+        lons = self.ds.lon.values
+        one, other = self.random.uniform(-400, 400, 2).round(2)
+        match self.random.integers(3):
+            case 0:
+                apart = np.abs((lons - one + 180) % 360 - 180)
+                return f"nearest::{one}", lons[[apart.argmin()]]
+            case 1:
+                some = self.random.choice(lons, 3)
+                turns = self.random.integers(-2, 3, 3) * 360
+                return ",".join(map(str, some + turns)), some
+            case _:
+                width = 360 if other - one >= 360 else (other - one) % 360
+                east = np.sort((lons - one) % 360)
+                return f"{one}/{other}/3", (one + east[east <= width])[::3]
+
+
+@pytest.mark.parametrize("name", ["east-v2", "centred-reversed-sharded"])
+def test_random_boxes_are_what_comparisons_choose(client, name):
+    """A hundred random requests answer with the labels, and the values, of an independent count."""
+    ds = globe(GRIDS[name.rsplit("-", 1)[0]])
+    for seed in range(100):
+        oracle = Oracle(ds, seed)
+        (lat, lats), (lon, lons) = oracle.latitude(), oracle.longitude()
+        path = f"/datasets/{name}/isel?time=-2&sel[lat]={lat}&sel[lon]={lon}&variables=v"
+        response = client.get(path)
+        if not (lats.size and lons.size):
+            assert response.status_code == 422, path
+            continue
+        got = answer(response)
+        np.testing.assert_allclose(np.atleast_1d(got.lat), lats, err_msg=path)
+        np.testing.assert_allclose(np.atleast_1d(got.lon), lons, err_msg=path)
+        want = 2e6 + (lats[:, None] + 90) * 1000 + np.round(lons) % 360
+        np.testing.assert_allclose(got.v.values.reshape(want.shape), want, err_msg=path)
+
+
+@pytest.mark.parametrize("name", ["east-sharded", "centred-reversed-v2"])
+def test_random_stations_are_what_comparisons_choose(client, name):
+    """Stations anywhere on the globe answer with the nearest cell, seam and poles included."""
+    ds = globe(GRIDS[name.rsplit("-", 1)[0]])
+    random = np.random.default_rng(3)
+    lats, lons = random.uniform(-90, 90, 60).round(2), random.uniform(-360, 360, 60).round(2)
+    rows = np.abs(ds.lat.values - lats[:, None]).argmin(axis=1)
+    columns = np.abs((ds.lon.values - lons[:, None] + 180) % 360 - 180).argmin(axis=1)
+    query = f"lat={','.join(map(str, lats))}&lon={','.join(map(str, lons))}&method=nearest"
+    response = client.get(f"/datasets/{name}/sel?{query}&pointwise=lat,lon&variables=v")
+    want = ds.v.isel(
+        lat=xr.DataArray(rows, dims="points"), lon=xr.DataArray(columns, dims="points")
+    )
+    xr.testing.assert_equal(answer(response).v, want)

@@ -342,6 +342,8 @@ AXES = {
     "b": np.array([False, True]),
     "h": np.array([0.5, 2], "f2"),
     "z": np.array([], "f8"),
+    "lon": np.arange(0, 360, 45, "u2"),
+    "longitude": np.arange(20.0, -20.0, -2.5),
 }
 
 texts = st.one_of(
