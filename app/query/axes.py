@@ -105,13 +105,9 @@ class Axis:
         low, high = self._search(key)
         if low != high or not self.scale.rounds:
             return low, high
-        step = self._step_around(low)
-        if step is None or not math.isfinite(step):
-            return low, high
-        if low > 0 and key - self.keys[low - 1] <= ROUNDING * step:
-            return self._search(self.keys[low - 1])
-        if low < len(self.keys) and self.keys[low] - key <= ROUNDING * step:
-            return self._search(self.keys[low])
+        for index in range(max(low - 1, 0), min(low + 1, len(self.keys))):
+            if abs(self.keys[index] - key) <= ROUNDING * self._step_at(index):
+                return self._search(self.keys[index])
         return low, high
 
     def _search(self, key: Any) -> tuple[int, int]:
@@ -127,13 +123,15 @@ class Axis:
             return low, low
         return low, low + 1 if self.unique else bisect_right(keys, key)
 
-    def _step_around(self, place: int) -> Any:
-        """The spacing of the two numbers around an insertion point; at an end, that end's step."""
-        if place == 0:
-            return self.first_step
-        if place == len(self.keys):
-            return self.last_step
-        return self.keys[place] - self.keys[place - 1]
+    def _step_at(self, index: int) -> Any:
+        """The distance from a number to the nearer of its neighbours; 0 where there is none.
+
+        Whole numbers are at most one apart from the next that could have been meant.
+        """
+        around = range(max(index - 1, 0), min(index + 1, len(self.keys) - 1))
+        gaps = [self.keys[low + 1] - self.keys[low] for low in around]
+        step = min((gap for gap in gaps if 0 < gap < math.inf), default=0)
+        return min(step, 1) if isinstance(step, int) else step
 
     def distance(self, key: Any, index: int) -> Any:
         """How far `key` is from the label at `index` of `keys`, in the axis' own precision."""

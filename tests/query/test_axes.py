@@ -139,3 +139,35 @@ def test_labels_of_any_byte_order(kind: str, order: str) -> None:
     values = np.array([1, 2, 3], np.dtype(kind).newbyteorder(order))
     prepared = Axis.of("x", values, {})
     assert (prepared.direction, prepared.unique) == ("ascending", True)
+
+
+@pytest.mark.parametrize(
+    ("values", "asked"),
+    [
+        (np.array([7, 1001, 5_000_000_000, 9_000_000_000]), 1002),
+        (np.array([0, 5_000_000_000]), 1),
+        (np.array([10, 2**53, 2**62]), 2**53 + 1),
+        (np.array([0, 2**63, 2**64 - 1], "u8"), 2**64 - 2),
+        (np.array([1e-8, 1.0, 1e9]), 500.0),
+        (np.array([1e-8, 1.0, 1e9]), 1.001),
+        (np.array([0.0, 0.001, 1e9]), 0.5),
+    ],
+)
+def test_rounding_is_measured_by_the_nearer_neighbour(values: np.ndarray, asked: float) -> None:
+    """Beside a wide gap, or among whole numbers, another number is another label."""
+    first, after = Axis.of("x", values, {}).find(asked)
+    assert first == after
+
+
+@pytest.mark.parametrize(
+    ("values", "asked", "index"),
+    [
+        (np.array([0.1, 0.2, 0.1 * 3]), 0.3, 2),
+        (np.array([0.0, 10.0, 1e9]), 10.000001, 1),
+        (np.array([-1e-17, 0.25, 0.5]), 0.0, 0),
+        (np.array([0, 10, 20]), 10.0000001, 1),
+    ],
+)
+def test_rounding_does_not_lose_a_label(values: np.ndarray, asked: float, index: int) -> None:
+    """A number within 1e-6 of a step of a stored label is that label."""
+    assert Axis.of("x", values, {}).find(asked) == (index, index + 1)
