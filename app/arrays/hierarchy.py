@@ -6,13 +6,13 @@ group. Without consolidated metadata the group is listed and its arrays' documen
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.errors import MetadataError, StoreError, StoreMissing, StoreRefused
+from app.store.fan_out import spread
 from app.store.source import ByteSource
 
 Document = dict[str, Any]
@@ -83,23 +83,13 @@ async def _probe(
         if data is not None:
             answers[key] = parse_json(key, data)
 
-    await _together(ask(key) for key in keys)
+    await spread(keys, ask)
     if refused and not answers:
         raise StoreRefused(
             f"none of {', '.join(keys)} could be read: grant s3:GetObject on the store's keys, and "
             "s3:ListBucket, without which a missing key looks like a forbidden one"
         ) from refused[0]
     return answers
-
-
-async def _together(calls: Iterable[Any]) -> None:
-    """Run a handful of calls at once; the first error is raised itself."""
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for call in calls:
-                tasks.create_task(call)
-    except ExceptionGroup as group:
-        raise group.exceptions[0] from group.exceptions[0].__cause__
 
 
 def _consolidated(answers: Mapping[str, Document], path: str) -> GroupDocuments | None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +19,10 @@ from app.arrays.metadata import ArrayMeta, ShardLayout
 from app.arrays.plan import ArrayPlan, ChunkRead
 from app.arrays.shards import ByteRange, ShardIndexes, coalesce, locate
 from app.errors import CorruptChunk
+from app.store.fan_out import spread
 from app.store.source import ByteSource
 
 Array = np.ndarray[Any, Any]
-Item = TypeVar("Item")
 
 _GAP_BYTES = 64 * 1024
 _MOST_BYTES = 16 * 1024 * 1024
@@ -47,12 +47,16 @@ class StoreReader:
             return plan.finish(await read_through_zarr(meta, plan))
         out = np.empty(plan.buffer_shape, dtype=meta.dtype)
         if meta.shards is None:
-            await spread(self.workers, plan.reads(), lambda r: self._chunk(meta, plan, r, out))
+            await spread(
+                plan.reads(), lambda r: self._chunk(meta, plan, r, out), workers=self.workers
+            )
         else:
             layout = meta.shards
             shards = _by_shard(plan.reads(), layout)
             await spread(
-                self.workers, shards.items(), lambda item: self._shard(meta, plan, *item, out)
+                shards.items(),
+                lambda item: self._shard(meta, plan, *item, out),
+                workers=self.workers,
             )
         return plan.finish(out)
 
@@ -92,7 +96,7 @@ class StoreReader:
             async for number, data in self._range(key, part):
                 await self._place(meta, plan, reads[number][1], key, data, out)
 
-        await spread(self.workers, ranges, read_range)
+        await spread(ranges, read_range, workers=self.workers)
 
     async def _range(self, key: str, part: ByteRange) -> AsyncIterator[tuple[int, bytes]]:
         data = await self.source.get(key, part.start, part.end)
@@ -126,47 +130,3 @@ def _by_shard(
         pairs = [divmod(c, n) for c, n in zip(read.coords, layout.per_shard, strict=True)]
         shards[tuple(shard for shard, _ in pairs)].append((tuple(i for _, i in pairs), read))
     return shards
-
-
-async def spread(
-    workers: int, items: Iterable[Item], work: Callable[[Item], Awaitable[None]]
-) -> None:
-    """Await `work` for every item, at most `workers` at a time; the first error stops the rest.
-
-    The error is raised itself, not inside an ExceptionGroup; one lone item costs no task.
-    """
-    waiting = iter(items)
-    first = next(waiting, None)
-    if first is None:
-        return
-    second = next(waiting, None)
-    if second is None:
-        await work(first)
-        return
-
-    async def worker(item: Item | None) -> None:
-        while item is not None:
-            await work(item)
-            item = next(waiting, None)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for item in (first, second, *_take(waiting, workers - 2)):
-                group.create_task(worker(item))
-    except BaseExceptionGroup as group_error:
-        error = _first(group_error)
-        raise error from error.__cause__
-
-
-def _take(items: Iterator[Item], most: int) -> Iterator[Item]:
-    for _ in range(most):
-        item = next(items, None)
-        if item is None:
-            return
-        yield item
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

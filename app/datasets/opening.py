@@ -19,10 +19,11 @@ from xarray.core import indexing
 from app.arrays.hierarchy import GroupDocuments
 from app.arrays.metadata import ArrayMeta, parse_array
 from app.arrays.plan import plan_orthogonal, plan_pointwise
-from app.arrays.reader import StoreReader, spread
+from app.arrays.reader import StoreReader
 from app.datasets.coding import EncodedArray, NotFetched, compile_decoding
 from app.datasets.lazy import LazyArray
 from app.errors import MetadataError
+from app.store.fan_out import spread
 
 
 class KnownStore(ZarrStore):
@@ -135,7 +136,7 @@ async def _fetch(
             first, last = await reader.read(encoded.meta, ends)
             encoded.edges = (np.asarray(first), np.asarray(last))
 
-    await spread(max(len(jobs), 1), jobs, fetch)
+    await spread(jobs, fetch)
 
 
 def _with_indexes(decoded: xr.Dataset) -> xr.Dataset:

@@ -17,9 +17,9 @@ from xarray.core.indexes import PandasIndex
 from xarray.core.utils import drop_dims_from_indexers
 
 from app.arrays.plan import ArrayPlan, plan_orthogonal
-from app.arrays.reader import spread
 from app.datasets.indexers import Key, for_xarray, plain_keys
 from app.datasets.lazy import LazyArray
+from app.store.fan_out import spread
 
 MissingDims = Literal["raise", "warn", "ignore"]
 
@@ -101,8 +101,7 @@ class DatasetPlan:
         async def read_one(item: tuple[Hashable, PendingVariable]) -> None:
             variables[item[0]] = await item[1].read()
 
-        pending = self.pending
-        await spread(max(len(pending), 1), pending.items(), read_one)
+        await spread(self.pending.items(), read_one)
         return xr.Dataset._construct_direct(
             variables,
             self.coord_names,

@@ -1,36 +1,63 @@
-"""Many reads at once, out of one source whose gate bounds how many run."""
+"""Many calls at once, in a task group: the one way in which Sluice fans out."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import chain, islice
+from typing import TypeVar
 
-T = TypeVar("T")
+Item = TypeVar("Item")
 
 
-async def run_all(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results in order; the first failure is raised as itself and cancels the rest."""
+async def spread(
+    items: Iterable[Item], work: Callable[[Item], Awaitable[None]], *, workers: int | None = None
+) -> None:
+    """Await `work` for every item, at most `workers` at a time (None: all at once).
+
+    The first failure stops the rest and is raised itself, not inside an ExceptionGroup. One lone
+    item costs no task.
+    """
+    waiting = iter(items)
+    ahead = list(islice(waiting, 2))
+    if len(ahead) < 2:
+        for item in ahead:
+            await work(item)
+        return
+    waiting = chain(ahead, waiting)
+
+    async def worker(item: Item) -> None:
+        await work(item)
+        for following in waiting:
+            await work(following)
+
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in work]
-    except ExceptionGroup as failures:
-        first = failures.exceptions[0]
-        raise first from first.__cause__
-    return [task.result() for task in tasks]
+            for item in islice(waiting, workers):
+                group.create_task(worker(item))
+    except BaseExceptionGroup as failures:
+        failure = _first(failures)
+        raise failure from failure.__cause__
+
+
+def _first(failure: BaseException) -> BaseException:
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure
 
 
 async def get_all(
     get: Callable[[str], Awaitable[bytes | None]], keys: Iterable[str]
 ) -> dict[str, bytes]:
-    """The values of those `keys` that exist.
+    """The values of those `keys` that exist; the source's own gate bounds how many run.
 
     Raises:
         StoreError: what the first failing `get` raised.
     """
+    found: dict[str, bytes | None] = dict.fromkeys(keys)
 
-    async def one(key: str) -> tuple[str, bytes | None]:
-        return key, await get(key)
+    async def one(key: str) -> None:
+        found[key] = await get(key)
 
-    found = await run_all(one(key) for key in dict.fromkeys(keys))
-    return {key: value for key, value in found if value is not None}
+    await spread(list(found), one)
+    return {key: value for key, value in found.items() if value is not None}

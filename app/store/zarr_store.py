@@ -18,7 +18,7 @@ from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
 from app.errors import StoreError, StoreMissing
 from app.store.failures import Kind, kind_of, reason_of, store_error
-from app.store.fan_out import get_all, run_all
+from app.store.fan_out import get_all, spread
 from app.store.ranges import check_range
 from app.store.source import ByteSource
 
@@ -71,7 +71,15 @@ class SourceStore(Store):
         key_ranges: Iterable[tuple[str, ByteRequest | None]],
     ) -> builtins.list[Buffer | None]:
         """The parts in the order in which they were asked for, None for missing keys."""
-        return await run_all(self.get(key, prototype, byte_range) for key, byte_range in key_ranges)
+        asked = list(key_ranges)
+        parts: dict[int, Buffer | None] = {}
+
+        async def read(number: int) -> None:
+            key, byte_range = asked[number]
+            parts[number] = await self.get(key, prototype, byte_range)
+
+        await spread(range(len(asked)), read)
+        return [parts[number] for number in range(len(asked))]
 
     async def exists(self, key: str) -> bool:
         """Whether `key` names a value."""
