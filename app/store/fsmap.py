@@ -21,8 +21,9 @@ from app.store.failures import (
     store_error,
 )
 from app.store.fan_out import get_all
+from app.store.paths import joined
 from app.store.ranges import check_range
-from app.store.readers import joined, protocols_of, reader_for
+from app.store.readers import protocols_of, reader_for
 
 if TYPE_CHECKING:
     from app.store.zarr_store import SourceStore

@@ -11,8 +11,8 @@ from fsspec.asyn import AsyncFileSystem
 
 from app.errors import StoreError
 from app.store.failures import redacted
+from app.store.paths import joined
 from app.store.ranges import sliced
-from app.store.readers import joined
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/")
 

@@ -20,8 +20,8 @@ from app.store.failures import (
     store_error,
 )
 from app.store.fan_out import get_all
+from app.store.paths import below, joined
 from app.store.ranges import check_range, sliced
-from app.store.readers import below, joined
 
 if TYPE_CHECKING:
     from obstore import GetOptions

@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol, TypeAlias
-from urllib.parse import quote
 
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
@@ -16,6 +15,7 @@ from fsspec.implementations.reference import ReferenceFileSystem
 
 from app.errors import StoreError
 from app.store.failures import Kind, causes, kind_of, reason_of, redacted, store_error
+from app.store.paths import below, joined
 from app.store.ranges import resolved, sliced
 
 CONTAINER_SEEN_SECONDS = 30.0
@@ -62,25 +62,6 @@ def reader_for(fs: AsyncFileSystem) -> Reader:
     if "s3" in protocols:
         return S3Reader(fs)
     return ObjectReader(fs)
-
-
-def joined(root: str, key: str) -> str:
-    """The full path of `key`; web addresses keep their query, and quote what a path cannot hold."""
-    if "://" not in root:
-        return f"{root}/{key}" if root and key else root or key
-    base, mark, query = root.partition("?")
-    return f"{base.rstrip('/')}/{quote(key)}{mark}{query}"
-
-
-def below(path: str, found: list[str]) -> list[str]:
-    """Those of the full names `found` that lie below `path`, relative to it."""
-    prefix = f"{path.rstrip('/')}/" if path else ""
-    # A name that ends in a slash is a console's folder marker, not a value.
-    return [
-        name[len(prefix) :]
-        for name in found
-        if name.startswith(prefix) and name != prefix and not name.endswith("/")
-    ]
 
 
 class S3Reader:
