@@ -208,15 +208,17 @@ def _array_v2(zarray: Any, zattrs: Any) -> Document:
 
 
 def _expect_group(document: Document, path: str) -> None:
-    if document.get("node_type") != "group":
-        raise MetadataError(f"{path or 'the root'!r} is a Zarr array, not a group")
+    node = document.get("node_type")
+    if node != "group":
+        kind = "a Zarr array" if node == "array" else f"of node_type {node!r}"
+        raise MetadataError(f"{path or 'the root'!r} is {kind}, not a group")
 
 
 def parse_json(key: str, data: bytes) -> Document:
     """The JSON object in `data`, or a MetadataError that names `key`."""
     try:
         document = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MetadataError(f"{key!r} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise MetadataError(f"{key!r} is not a JSON object")

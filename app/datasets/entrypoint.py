@@ -47,6 +47,11 @@ class AsyncZarrBackendEntrypoint:
         `app.arrays.hierarchy.open_group`), and what xarray raises for values that do not decode.
         """
         source = ZarrStoreSource(store) if isinstance(store, zarr.abc.store.Store) else store
+        if not callable(getattr(source, "getitems", None)):
+            raise TypeError(
+                f"open_dataset takes a byte source or a zarr Store, not {type(store).__name__}: "
+                "wrap a path as AsyncFSMap(path, filesystem)"
+            )
         documents = await open_group(
             source, group=group, zarr_format=zarr_format, consolidated=consolidated
         )

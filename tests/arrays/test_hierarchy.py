@@ -100,6 +100,8 @@ def test_consolidated_can_be_insisted_on_or_ignored() -> None:
         ({}, StoreMissing),
         ({"zarr.json": b"{"}, MetadataError),
         ({"zarr.json": b"[]"}, MetadataError),
+        ({"zarr.json": b"{}"}, MetadataError),
+        ({"zarr.json": b"[" * 200_000}, MetadataError),
         ({".zmetadata": b"{}"}, MetadataError),
         ({"zarr.json": b'{"zarr_format": 3, "node_type": "array"}'}, MetadataError),
         ({".zarray": b"{}"}, MetadataError),

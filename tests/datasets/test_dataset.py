@@ -149,6 +149,13 @@ def test_missing_chunks_are_fill_values_and_nothing_else_is(source: DictSource) 
     assert np.isnan(asyncio.run(ds._isel(time=0, lat=0, lon=0))["t2m"])
 
 
+def test_what_is_no_store_is_said_to_be_none() -> None:
+    """A path, a dictionary and nothing are told apart from stores before anything is awaited."""
+    for store in ("x.zarr", {}, None):
+        with pytest.raises(TypeError, match="AsyncFSMap"):
+            opened(store)
+
+
 def test_variable_without_dimensions_is_a_metadata_error() -> None:
     """An array that xarray cannot name the dimensions of is named in the error."""
     values = {
