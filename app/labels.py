@@ -67,6 +67,15 @@ def format_labels(values: NDArray[Any]) -> list[Any]:
     return _nested(flat, values.shape)
 
 
+def spell_label(label: JsonScalar) -> str:
+    """A formatted label as a sentence spells it: the way in which a request would ask for it."""
+    match label:
+        case bool():
+            return "true" if label else "false"
+        case _:
+            return str(label)
+
+
 def format_bytes(value: bytes) -> str:
     """Bytes as the UTF-8 text that they are, else as base64."""
     try:

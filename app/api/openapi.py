@@ -74,11 +74,11 @@ def _selection(description: str, *extra: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-HEALTH: Final[dict[str, Any]] = {"tags": ["process"]}
-LISTING: Final[dict[str, Any]] = {"tags": ["datasets"]}
+HEALTH: Final[dict[str, Any]] = {"tags": ["process"], "responses": _problems(400)}
+LISTING: Final[dict[str, Any]] = {"tags": ["datasets"], "responses": _problems(400)}
 DESCRIBE: Final[dict[str, Any]] = {
     "tags": ["datasets"],
-    "responses": _problems(404, 422, 500, 502, 504),
+    "responses": _problems(400, 404, 422, 500, 502, 504),
 }
 _INEXACT: Final = (
     _parameter(

@@ -32,6 +32,9 @@ from app.errors import (
 
 MEDIA_TYPE: Final = "application/problem+json"
 
+# The longest text that a fact repeats, most of which are the client's own words.
+_LONGEST_FACT: Final = 200
+
 log = logging.getLogger(__name__)
 
 
@@ -109,7 +112,10 @@ def problem(
     facts: Mapping[str, Any],
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An RFC 9457 document as a response that no cache keeps; its members win over `facts`."""
+    """An RFC 9457 document as a response that no cache keeps; its members win over `facts`.
+
+    Long texts among the facts are cut: a problem is not the place to send a request back.
+    """
     members = {
         "type": f"urn:sluice:problem:{name}",
         "title": title,
@@ -117,9 +123,16 @@ def problem(
         "detail": detail,
     }
     # Twice: the first gives the members the first places, the second the last word.
-    content = json_bytes({**members, **facts, **members})
+    told = {name: _shortened(fact) for name, fact in facts.items()}
+    content = json_bytes({**members, **told, **members})
     sent = {**(headers or {}), "Cache-Control": "no-store"}
     return Response(content, status, sent, media_type=MEDIA_TYPE)
+
+
+def _shortened(fact: Any) -> Any:
+    if isinstance(fact, str) and len(fact) > _LONGEST_FACT:
+        return fact[: _LONGEST_FACT - 3] + "..."
+    return fact
 
 
 async def answer_sluice_error(request: Request, error: Exception) -> Response:
@@ -139,7 +152,19 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
     phrase = HTTPStatus(error.status_code).phrase
     name = phrase.lower().replace(" ", "-")
     facts = {"method": request.method, "path": request.url.path}
-    return problem(error.status_code, name, phrase, str(error.detail), facts, error.headers)
+    detail = _what_is_there(error)
+    return problem(error.status_code, name, phrase, detail, facts, error.headers)
+
+
+def _what_is_there(error: HTTPException) -> str:
+    """A sentence that helps where Starlette only repeats the status' name."""
+    match error.status_code:
+        case 404:
+            return "Nothing is at this path; /datasets lists the datasets, /docs the paths."
+        case 405:
+            return f"This path takes {(error.headers or {}).get('Allow', 'other methods')} only."
+        case _:
+            return str(error.detail)
 
 
 async def answer_validation_error(request: Request, error: Exception) -> Response:

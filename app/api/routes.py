@@ -15,9 +15,10 @@ from app.api.state import Service, service
 from app.catalog.catalog import DatasetEntry
 from app.datasets import DatasetPlan, describe, explain, plan_isel, relabel, together
 from app.encoders.table import ENCODERS, Encoder, negotiate
-from app.errors import SluiceError, StoreError
+from app.errors import QueryError, SluiceError, StoreError
 from app.query.grammar import parse
 from app.query.positions import Resolved, resolve
+from app.query.words import excerpt
 
 log = logging.getLogger(__name__)
 
@@ -31,19 +32,22 @@ def add_routes(app: FastAPI) -> None:
     app.get("/healthz", **HEALTH)(healthz)
 
 
-async def healthz() -> Response:
+async def healthz(request: Request) -> Response:
     """Whether the process answers; touches no store."""
+    _take_no_parameters(request)
     return _json({"status": "ok"})
 
 
 async def list_datasets(request: Request) -> Response:
     """The ids and titles of all datasets; opens none."""
+    _take_no_parameters(request)
     entries = service(request).catalog.entries.values()
     return _json({"datasets": [{"id": entry.id, "title": entry.title} for entry in entries]})
 
 
 async def describe_dataset(request: Request, dataset_id: str) -> Response:
     """What one dataset holds: its dimensions, coordinates and variables with their attributes."""
+    _take_no_parameters(request)
     opened = await service(request).opened.get(dataset_id)
     body = {"id": dataset_id, "title": opened.entry.title, **describe(opened.dataset)}
     return _json(body, _cache_headers(opened.entry))
@@ -111,6 +115,12 @@ async def _encode(encoder: Encoder, result: xr.Dataset, serving: Service) -> byt
     if encoder.name == "json" and result.nbytes <= serving.inline_encode_bytes:
         return encoder.encode(result)
     return await asyncio.to_thread(encoder.encode, result)
+
+
+def _take_no_parameters(request: Request) -> None:
+    for name in request.query_params:
+        detail = f"unknown parameter {excerpt(name)}; this path takes none"
+        raise QueryError(detail, parameter=name, known=[])
 
 
 def _headers(entry: DatasetEntry, encoder: Encoder) -> dict[str, str]:

@@ -63,7 +63,8 @@ def _variable(variable: xr.Variable) -> dict[str, Any]:
 # Formatting a dtype's name takes longer than encoding a point; a store has a handful of them.
 @lru_cache(maxsize=64)
 def _dtype_name(dtype: np.dtype[Any]) -> str:
-    return str(dtype)
+    # NumPy's own word for its variable-width strings, "StringDType()", is no name of a dtype.
+    return "str" if dtype.kind == "T" else str(dtype)
 
 
 def _attributes(attrs: Any) -> dict[str, Any]:

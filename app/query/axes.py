@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import QueryError
-from app.labels import JsonScalar, format_label
+from app.labels import JsonScalar, format_label, spell_label
 from app.query.longitude import TURN, goes_round, is_longitude
 from app.query.scales import Numbers, Scale, Wanted, in_precision, read_number, scale_of
 from app.query.words import excerpt
@@ -90,7 +90,7 @@ class Axis:
             raise self._unreadable(text, reason) from None
 
     def _unreadable(self, text: str, reason: ValueError) -> QueryError:
-        example = f", for example {self.label(0)}" if len(self.keys) else ""
+        example = f", for example {spell_label(self.label(0))}" if len(self.keys) else ""
         return QueryError(
             f"{self.name} expects {self.scale.expects}{example}; {excerpt(text)}: {reason}",
             parameter=self.name,

@@ -80,7 +80,8 @@ def find_interval(axis: Axis, interval: Interval) -> Indexer:
     else:
         first = 0 if interval.start is None else axis.find(ends[0].first)[0]
         after = len(axis.keys) if interval.stop is None else axis.find(ends[-1].last)[1]
-    return _run(axis, first, after, interval.step, f"{interval.start}/{interval.stop}")
+    asked = "/".join(".." if end is None else end for end in (interval.start, interval.stop))
+    return _run(axis, first, after, interval.step, asked)
 
 
 def _run(axis: Axis, first: int, after: int, step: int, text: str) -> Indexer:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from app.errors import QueryError, SelectionError
 from app.query.selection import PositionSlice
+from app.query.words import FARTHEST
 
 
 def in_range(name: str, index: int, size: int) -> int:
     """`index` counted from the start; `SelectionError` where there is no such position."""
     if -size <= index < size:
         return index + size if index < 0 else index
-    raise SelectionError(
-        f"{name} has {size} positions; {index} is not one of them", dimension=name, size=size
-    )
+    told = f"{index} is not one" if abs(index) < FARTHEST else "one so far away is none"
+    raise SelectionError(f"{name} has {size} positions; {told} of them", dimension=name, size=size)
 
 
 def python_slice(name: str, asked: PositionSlice, size: int) -> slice:

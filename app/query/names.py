@@ -53,12 +53,18 @@ class Names:
                 parameter=parameter,
                 known=list(self.dims),
             )
-        known = [*PARAMETERS, *self.dims]
+        known = [*PARAMETERS, *map(self._written, self.dims)]
         raise QueryError(
             f"unknown parameter {excerpt(name)}; known are {', '.join(known)}",
             parameter=name,
             known=known,
         )
+
+    def _written(self, dim: str) -> str:
+        """The parameter that asks for `dim` on this path."""
+        if dim not in PARAMETERS:
+            return dim
+        return f"sel[{dim}]" if self.by == "label" else f"isel[{dim}]"
 
 
 def _not_an_index(name: str, dims: tuple[str, ...]) -> str:

@@ -22,6 +22,7 @@ from app.query.selection import (
     PositionSlice,
     Query,
 )
+from app.query.words import excerpt
 
 T = TypeVar("T")
 
@@ -66,7 +67,7 @@ def _only(axis: Axis, text: str, inexact: Inexact | None) -> int:
     if len(positions) == 1:
         return positions[0]
     raise SelectionError(
-        f"{axis.name} has the label {text!r} {len(positions)} times: it is no point",
+        f"{axis.name} has the label {excerpt(text)} {len(positions)} times: it is no point",
         dimension=axis.name,
         label=text,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.errors import SelectionError
+from app.labels import spell_label
 from app.query.axes import Axis
 from app.query.words import excerpt
 
@@ -30,7 +31,8 @@ def outside(axis: Axis, text: str, reason: str) -> SelectionError:
 def absent(axis: Axis, text: str, around: tuple[int, int]) -> SelectionError:
     """The refusal of a label that is not on the axis; the keys at `around` are its neighbours."""
     nearest = [axis.label(index) for index in around if 0 <= index < len(axis.keys)]
-    hint = f"; the nearest are {' and '.join(map(str, nearest))}" if nearest else ""
+    verb = "is" if len(nearest) == 1 else "are"
+    hint = f"; the nearest {verb} {' and '.join(map(spell_label, nearest))}" if nearest else ""
     return SelectionError(
         f"{axis.name} has no label {excerpt(text)}{hint}",
         dimension=axis.name,
@@ -43,6 +45,6 @@ def absent(axis: Axis, text: str, around: tuple[int, int]) -> SelectionError:
 def _spans(axis: Axis) -> str:
     if not len(axis.keys):
         return "it is empty"
-    low, high = axis.range
+    low, high = map(spell_label, axis.range)
     units = axis.attrs.get("units")
     return f"it spans {low} to {high}{f' {units}' if isinstance(units, str) else ''}"

@@ -25,7 +25,10 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 _QUOTED = re.compile(r'"((?:[^"]++|"")*+)"')
 _BARE = re.compile(r'[^",/][^,/]*+')
 _METHOD = re.compile(r'([^",/:]*+)::')
-_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_INTEGER = re.compile(r"(-?)(?=[0-9])0*+([0-9]*+)", re.ASCII)
+
+# Farther than any axis reaches, and still an integer of 64 bits.
+FARTHEST = 10**18
 
 Separator: TypeAlias = Literal["", ",", "/"]
 
@@ -112,6 +115,14 @@ def _unreadable(name: str, value: str, reason: str) -> QueryError:
 
 
 def read_integer(text: str) -> int | None:
-    """A plain integer of at most 18 digits, or ``None``; no plus, underscore or foreign digit."""
+    """A plain integer, or ``None``; no plus, underscore or foreign digit.
+
+    Beyond ±`FARTHEST` it is that: no position, and no step from one to another, is so large.
+    """
+    found = _INTEGER.fullmatch(text)
+    if found is None:
+        return None
+    sign, digits = found.groups()
     # Bounded before int(), which refuses 5,000 digits with a ValueError of its own.
-    return int(text) if _INTEGER.fullmatch(text) else None
+    size = int(digits or "0") if len(digits) <= 18 else FARTHEST
+    return -size if sign else size

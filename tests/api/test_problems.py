@@ -45,6 +45,11 @@ CASES = [
     (422, "/datasets/v2/sel?time=2021-01-01/..", {"dimension": "time"}),
     (422, "/datasets/v2/sel?name=low", {}),
     (422, "/datasets/v2/isel?time=48", {}),
+    (422, "/datasets/v2/isel?time=" + "9" * 50, {"dimension": "time", "size": 48}),
+    (422, "/datasets/v2/sel?time=../2019", {"label": "../2019"}),
+    (400, "/datasets?x=1", {"parameter": "x", "known": []}),
+    (400, "/datasets/v2?f=json", {"parameter": "f", "known": []}),
+    (400, "/healthz?verbose", {"parameter": "verbose", "known": []}),
 ]
 
 
@@ -82,8 +87,33 @@ def test_no_acceptable_format_is_406(client):
 def test_the_wrong_verb_is_405_with_what_is_allowed(client):
     """Starlette's own refusals have the same form and keep their headers."""
     answer = client.delete("/datasets/v2/sel")
-    check(answer, 405)
+    body = check(answer, 405)
+    assert answer.headers["allow"] in body["detail"]
     assert "GET" in answer.headers["allow"]
+
+
+def test_an_unknown_path_is_404_with_a_way_on(client):
+    """Whoever asks for nothing that there is reads where to begin."""
+    assert "/datasets lists" in check(client.get("/dataset"), 404)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "fact"),
+    [
+        ("/datasets/v2/sel?latitude={}", "label"),
+        ("/datasets/v2/sel?sel[{}]=1", "parameter"),
+        ("/datasets/v2/sel?{}=1", "parameter"),
+        ("/datasets?{}=1", "parameter"),
+        ("/datasets/{}/sel", "dataset"),
+        ("/{}", "path"),
+    ],
+)
+def test_a_long_request_is_not_sent_back(client, path, fact):
+    """Facts repeat as much of a client's words as a person would read."""
+    answer = client.get(path.format("x" * 5000))
+    body = check(answer, answer.status_code)
+    assert len(body[fact]) <= 200
+    assert len(answer.text) < 2000
 
 
 def test_a_missing_store_is_502_and_keeps_its_secrets(client, caplog):

@@ -47,6 +47,14 @@ def test_shape_is_that_of_to_dict() -> None:
     assert document == expected
 
 
+def test_strings_of_any_width_have_a_dtype_that_reads_back() -> None:
+    """NumPy's variable-width strings are called what NumPy itself understands."""
+    values = np.array(["a", "long"], dtype=np.dtypes.StringDType())
+    written = strict(encode_json(xr.Dataset({"v": ("x", values)})))["data_vars"]["v"]
+    assert (written["dtype"], written["data"]) == ("str", ["a", "long"])
+    assert np.array(written["data"], written["dtype"]).tolist() == ["a", "long"]
+
+
 @pytest.mark.parametrize(
     ("values", "dtype", "written"),
     [

@@ -82,7 +82,7 @@ def test_labels(value: str, selection: object) -> None:
         "1/2/0",
         "1/2/-1",
         "1/2/x",
-        "1/2/" + "9" * 5000,
+        "1/2/1.5",
         "1,2/3",
         "nearest::1/2",
         "nearest::",
@@ -112,20 +112,29 @@ def test_malformed_labels(value: str) -> None:
         (":", PositionSlice(None, None)),
         ("3:", PositionSlice(3, None)),
         ("3,5,8", Positions((3, 5, 8))),
+        ("007", Position(7)),
+        ("-0", Position(0)),
+        ("0" * 5000 + "1", Position(1)),
+        ("9" * 5000, Position(10**18)),
+        ("-" + "9" * 19, Position(-(10**18))),
+        (":" + "9" * 5000 + ":-1" + "0" * 18, PositionSlice(None, 10**18, -(10**18))),
     ],
 )
 @pytest.mark.parametrize(("name", "by"), [("lat", "position"), ("x", "position"), ("x", "label")])
 def test_positions(name: str, by: By, value: str, selection: object) -> None:
-    """Positions are read on isel, and on sel for a dimension without a coordinate."""
+    """Positions are read on isel, and on sel for a dimension without a coordinate.
+
+    An integer may be of any size; the largest mean what no axis reaches.
+    """
     assert ask((name, value), by=by).selections == {name: selection}
 
 
 @pytest.mark.parametrize(
     "value",
-    ["", "1.0", "1e3", "+1", "1_0", " 1", "٣", "0/5", "1,", "1:2:0", "1:2:3:4", "9" * 5000, "a:b"],
+    ["", "1.0", "1e3", "+1", "1_0", " 1", "٣", "0/5", "1,", "1:2:0", "1:2:3:4", "-", "--1", "a:b"],
 )
 def test_malformed_positions(value: str) -> None:
-    """Only plain integers of a bounded length are positions."""
+    """Only plain integers are positions."""
     with pytest.raises(QueryError):
         ask(("lat", value), by="position")
 
@@ -204,6 +213,16 @@ def test_brackets_reach_names_that_are_parameters() -> None:
     query = parse(pairs, dims=dims, coords={}, by="label", formats=FORMATS)
     asked = {"f": Position(1), "method": Position(2), "sel[lat]": Position(3), "a]": Position(1)}
     assert (query.format, query.selections) == ("json", asked)
+
+
+@pytest.mark.parametrize(("by", "written"), [("label", "sel[f]"), ("position", "isel[f]")])
+def test_known_parameters_are_each_named_once(by: By, written: str) -> None:
+    """A dimension that is named like a parameter is known under the brackets that reach it."""
+    with pytest.raises(QueryError) as caught:
+        parse([("foo", "1")], dims={"f": 3, "lat": 2}, coords={}, by=by, formats=FORMATS)
+    known = caught.value.facts["known"]
+    assert known[-2:] == [written, "lat"]
+    assert len(set(known)) == len(known)
 
 
 @pytest.mark.parametrize(
