@@ -46,12 +46,7 @@ class AsyncZarrBackendEntrypoint:
         Whoever made `store` closes it. Raises a StoreError if the store cannot be opened (see
         `app.arrays.hierarchy.open_group`), and what xarray raises for values that do not decode.
         """
-        source = ZarrStoreSource(store) if isinstance(store, zarr.abc.store.Store) else store
-        if not callable(getattr(source, "getitems", None)):
-            raise TypeError(
-                f"open_dataset takes a byte source or a zarr Store, not {type(store).__name__}: "
-                "wrap a path as AsyncFSMap(path, filesystem)"
-            )
+        source = _source(store)
         documents = await open_group(
             source, group=group, zarr_format=zarr_format, consolidated=consolidated
         )
@@ -79,3 +74,14 @@ class AsyncZarrBackendEntrypoint:
             opened._indexes,
             opened._encoding,
         )
+
+
+def _source(store: ByteSource | zarr.abc.store.Store) -> ByteSource:
+    if isinstance(store, zarr.abc.store.Store):
+        return ZarrStoreSource(store)
+    if not callable(getattr(store, "getitems", None)):
+        raise TypeError(
+            f"open_dataset takes a byte source or a zarr Store, not {type(store).__name__}: "
+            "wrap a path as AsyncFSMap(path, filesystem)"
+        )
+    return store
