@@ -112,7 +112,7 @@ datasets:
   v2: {url: "{stores}/v2.zarr", title: Weather}
   v3: {url: "{stores}/v3.zarr", cache_control: "public, max-age=60"}
   gone: {url: "{stores}/secret-name.zarr"}
-  strange: {url: "nowhere://at-all"}
+  strange: {url: "s3://nowhere/at-all", storage_options: {nonsense: 1}}
 """
 
 

@@ -129,7 +129,7 @@ def test_a_missing_store_is_502_and_keeps_its_secrets(client, caplog):
 def test_a_misconfigured_dataset_is_502_without_its_url(client):
     """An entry that cannot be used is the operator's mistake, and its details stay in the log."""
     answer = client.get("/datasets/strange/sel")
-    check(answer, 502)
+    assert check(answer, 502)["type"] == "urn:sluice:problem:misconfigured"
     assert "nowhere" not in answer.text
 
 
