@@ -35,14 +35,28 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve the datasets of a catalog")
     serve.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
     serve.add_argument("--host", help="address to listen on")
-    serve.add_argument("--port", type=int, help="port to listen on (0: any free one)")
+    serve.add_argument("--port", type=_port, help="port to listen on (0: any free one)")
     serve.add_argument("--workers", type=_positive, default=1, help="worker processes (1)")
     return parser
 
 
+def _port(text: str) -> int:
+    return _whole_number(text, 0, 65535)
+
+
 def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise ValueError(text)
+    return _whole_number(text, 1, None)
+
+
+def _whole_number(text: str, least: int, most: int | None) -> int:
+    """The number in `text`; what argparse says of another names the argument, not a function."""
+    allowed = f"from {least} up" if most is None else f"from {least} to {most}"
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if number < least or (most is not None and number > most):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {allowed}")
     return number
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,38 @@ def test_wrong_usage_exits_with_2(arguments):
     done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("usage: sluice")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--port", "99999"], "argument --port: '99999' is not a whole number from 0 to 65535"),
+        (["--port", "http"], "argument --port: 'http' is not a whole number from 0 to 65535"),
+        (["--workers", "0"], "argument --workers: '0' is not a whole number from 1 up"),
+        (["--workers", "two"], "argument --workers: 'two' is not a whole number from 1 up"),
+    ],
+)
+def test_a_wrong_number_is_named_with_its_argument(arguments, says):
+    """Whoever writes a number that cannot be reads which argument it was and what it may be."""
+    done = subprocess.run([*COMMAND, "serve", *arguments], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"sluice serve: error: {says}"
+
+
+def test_an_unknown_verb_is_named():
+    """`./run` says that it does not know a verb before it lists those that it does."""
+    script = Path(__file__).parent.parent / "run"
+    done = subprocess.run([script, "nosuch"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("There is no verb 'nosuch'")
+    assert "./run serve" in done.stderr
+
+
+def test_a_catalog_without_a_bottom_has_no_traceback(tmp_path):
+    """Brackets beyond counting are refused in one line as well."""
+    path = tmp_path / "catalog.yaml"
+    path.write_text(f"datasets: {'[' * 3000}{']' * 3000}")
+    assert "nested too deeply" in refusal("serve", "--catalog", str(path))
 
 
 def test_help_loads_no_engine():

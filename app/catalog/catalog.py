@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from app.catalog.document import read_document
 from app.errors import CatalogError, UnknownDataset
+from app.store.addresses import Engine, check_url
 
 DATASET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -28,7 +29,7 @@ class DatasetEntry(BaseModel):
     url: str = Field(min_length=1)
     # Not in the repr: it holds secrets, and reprs end up in logs.
     storage_options: Mapping[str, Any] = Field(default_factory=dict, repr=False)
-    engine: Literal["s3fs", "obstore"] = "s3fs"
+    engine: Engine = "s3fs"
     group: str | None = None
     zarr_format: Literal[2, 3] | None = None
     consolidated: StrictBool | None = None
@@ -98,7 +99,12 @@ def _entry(path: Path, name: Any, fields: Any) -> DatasetEntry:
         raise CatalogError(
             f"{where}: {field}: {_sentence(first)}", entry=name, field=field
         ) from None
-    return _anchored(entry, path.parent)
+    try:
+        check_url(entry.url, entry.storage_options, entry.engine)
+        return _anchored(entry, path.parent)
+    except CatalogError as error:
+        field = str(error.facts.get("field", "url"))
+        raise CatalogError(f"{where}: {field}: {error}", entry=name, field=field) from error
 
 
 def _sentence(error: ErrorDetails) -> str:
@@ -122,15 +128,18 @@ def _anchored(entry: DatasetEntry, folder: Path) -> DatasetEntry:
     """The entry with its relative local paths taken from the catalog's own folder."""
     options = dict(entry.storage_options)
     if isinstance(options.get("fo"), str):
-        options["fo"] = _anchored_path(options["fo"], folder)
+        options["fo"] = _anchored_path(options["fo"], folder, "storage_options.fo")
     changes = {
-        "url": _anchored_path(entry.url, folder),
+        "url": _anchored_path(entry.url, folder, "url"),
         "storage_options": MappingProxyType(options),
     }
     return entry.model_copy(update=changes)
 
 
-def _anchored_path(url: str, folder: Path) -> str:
-    if "://" in url or "::" in url:
+def _anchored_path(url: str, folder: Path, field: str) -> str:
+    if "://" in url:
         return url
-    return str((folder / Path(url).expanduser()).absolute())
+    try:
+        return str((folder / Path(url).expanduser()).absolute())
+    except RuntimeError as error:
+        raise CatalogError("There is no home folder of that name", field=field) from error

@@ -29,7 +29,8 @@ class _StrictLoader(yaml.SafeLoader):
 def read_document(path: Path) -> Any:
     """The YAML document in `path` as plain values.
 
-    Raises CatalogError when the file is missing, unreadable or not YAML; the latter with its line.
+    Raises CatalogError when the file is missing, unreadable or not YAML (then with its line), and
+    when it is nested too deeply.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -48,3 +49,6 @@ def read_document(path: Path) -> Any:
         raise CatalogError(f"{path}: line {line}: {problem}", line=line) from error
     except yaml.YAMLError as error:
         raise CatalogError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    except RecursionError:
+        # Without its cause, whose traceback has a line for every bracket.
+        raise CatalogError(f"{path}: nested too deeply; no catalog needs that") from None

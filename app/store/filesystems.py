@@ -6,12 +6,20 @@ import json
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from fsspec.asyn import AsyncFileSystem
 
 from app.errors import CatalogError, SluiceError, StoreMissing
 from app.store import references
+from app.store.addresses import (
+    REFERENCE,
+    Engine,
+    check_protocol,
+    check_url,
+    split_document,
+    split_url,
+)
 from app.store.failures import redacted
 from app.store.fsmap import AsyncFSMap
 from app.store.obstore_map import ObstoreMap
@@ -19,8 +27,6 @@ from app.store.obstore_options import s3_store_options
 from app.store.openers import OPENERS, Options, imported
 from app.store.single_flight import SingleFlight
 from app.store.source import ByteSource
-
-Engine = Literal["s3fs", "obstore"]
 
 
 class Filesystems:
@@ -65,34 +71,24 @@ class Filesystems:
         Nothing of the store itself is read, except the document behind ``reference://``.
 
         Raises:
-            CatalogError: unknown protocol or option, or an extra is not installed.
+            CatalogError: `check_url` refuses it, its options are not the engine's, or an extra is
+                not installed.
             StoreError: the reference document cannot be read.
             RuntimeError: after `aclose`.
         """
         if self._closed:
             raise RuntimeError("These filesystems are closed")
-        protocol, _, path = url.partition("://") if "://" in url else ("file", "", url)
-        match engine, protocol:
-            case _, "reference":
-                return await self._references(path, storage_options, concurrency)
-            case "obstore", "s3" | "s3a":
-                return await self._obstore_s3(path, storage_options, concurrency)
-            case "obstore", _:
-                raise CatalogError(
-                    f"The obstore engine serves s3://, not {protocol}://", field="engine"
-                )
-            case "s3fs", _:
-                fs = await self._filesystem(protocol, storage_options)
-                return AsyncFSMap(url, fs, concurrency=concurrency)
-            case _:
-                raise CatalogError(
-                    f"engine {engine!r} is unknown; known are s3fs, obstore", field="engine"
-                )
+        check_url(url, storage_options, engine)
+        protocol, path = split_url(url)
+        if protocol == REFERENCE:
+            return await self._references(path, storage_options, concurrency)
+        if engine == "obstore":
+            return await self._obstore_s3(path, storage_options, concurrency)
+        fs = await self._filesystem(protocol, storage_options)
+        return AsyncFSMap(url, fs, concurrency=concurrency)
 
     async def _filesystem(self, protocol: str, options: Options) -> AsyncFileSystem:
-        if protocol not in OPENERS:
-            known = ", ".join(f"{name}://" for name in sorted([*OPENERS, "reference"]))
-            raise CatalogError(f"{protocol}:// is unknown; known are {known}", field="url")
+        check_protocol(protocol, "url")
         # http and https, or gs and gcs, are one filesystem.
         opener = OPENERS[protocol]
         name = f"{opener.__name__} {_canonical(options)}"
@@ -119,7 +115,6 @@ class Filesystems:
         return ObstoreMap(self._made[name], root, concurrency=concurrency)
 
     async def _references(self, path: str, options: Options, concurrency: int) -> AsyncFSMap:
-        options = references.checked_options(options)
         remote: str | None = options.get("remote_protocol")
         remote_options: Options = options.get("remote_options") or {}
         target_options: Options = options.get("target_options") or {}
@@ -138,8 +133,8 @@ class Filesystems:
         return AsyncFSMap(path, fs, concurrency=concurrency)
 
     async def _document(self, address: str, options: Options) -> dict[str, Any]:
-        folder, slash, name = address.rpartition("/")
-        source = await self.source(folder if slash else ".", storage_options=options)
+        folder, name = split_document(address)
+        source = await self.source(folder, storage_options=options)
         document = await source.get(name)
         if document is None:
             raise StoreMissing(f"There is no reference document at {redacted(address)}.")

@@ -140,6 +140,54 @@ def test_a_wrong_field_is_named_with_its_entry(write, fields, field, says):
     assert says in sentence
 
 
+@pytest.mark.parametrize(
+    ("fields", "field", "says"),
+    [
+        ("{url: 'foo://b/x'}", "url", "foo:// is unknown; known are abfs://, "),
+        ("{url: 'simplecache::s3://b/x'}", "url", "chained addresses (simplecache::)"),
+        ("{url: x.zarr, engine: obstore}", "engine", "serves s3://, not file://"),
+        (
+            "{url: 's3://b/x', engine: obstore, storage_options: {profile: p}}",
+            "storage_options.profile",
+            "means nothing to the obstore engine",
+        ),
+        ("{url: 'reference://'}", "storage_options.fo", "needs storage_options.fo"),
+        ("{url: 'reference://', storage_options: {fo: 3}}", "storage_options.fo", "not int"),
+        (
+            "{url: 'reference://', storage_options: {fo: 'foo://b/r.json'}}",
+            "storage_options.fo",
+            "foo:// is unknown",
+        ),
+        ("{url: 's3://'}", "url", "s3:// needs a bucket"),
+        ("{url: 'http://'}", "url", "http:// needs a host"),
+        ("{url: 's3:/b/x'}", "url", "a protocol is written s3://"),
+        ("{url: ' '}", "url", "blank"),
+        ('{url: "x\\0y"}', "url", "NUL"),
+        ("{url: '~nobody-of-this-name/x'}", "url", "no home folder"),
+    ],
+)
+def test_an_entry_that_no_store_can_answer_is_refused(write, fields, field, says):
+    """What the words alone show to be wrong is refused at the start, with entry and field."""
+    sentence = refusal(write, f"datasets: {{fine: {{url: a}}, broken: {fields}}}")
+    assert f"dataset 'broken': {field}: " in sentence
+    assert says in sentence
+
+
+def test_a_refused_url_keeps_its_secrets(write):
+    """The sentence about a wrong URL shows neither its user nor its query."""
+    said = refusal(write, "datasets: {a: {url: 'http://user:hush@host:port/x?sig=hush'}}")
+    assert "dataset 'a': url: the host or its port is malformed" in said
+    assert "hush" not in said
+
+
+@pytest.mark.parametrize("depth", [3000, 100_000])
+@pytest.mark.parametrize("brackets", ["[]", "{}"])
+def test_a_catalog_without_a_bottom_is_refused(write, depth, brackets):
+    """Nesting that no parser can follow is one sentence, not a traceback."""
+    text = f"datasets: {brackets[0] * depth}{brackets[1] * depth}"
+    assert "nested too deeply" in refusal(write, text)
+
+
 @pytest.mark.parametrize("name", ["-a", ".a", "a/b", "a b", "''", "é", "a" * 129, "5", "null"])
 def test_an_id_that_no_path_can_hold_is_refused(write, name):
     """An id is letters, digits, dots, dashes and underscores, and YAML must read it as a string."""
