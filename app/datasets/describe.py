@@ -28,11 +28,16 @@ def describe(ds: xr.Dataset) -> dict[str, Any]:
 
 def _coordinate(ds: xr.Dataset, name: Any) -> dict[str, Any]:
     variable = ds.variables[name]
-    described: dict[str, Any] = {"dims": list(variable.dims), "dtype": str(variable.dtype)}
+    described: dict[str, Any] = {"dims": list(variable.dims), "dtype": _name(variable.dtype)}
     index = ds._indexes.get(name)
     if isinstance(index, PandasIndex) and len(index.index):
         described |= _range(index.index) | {"step": _step(variable.values)}
     return described | {"attrs": dict(variable.attrs)}
+
+
+def _name(dtype: np.dtype[Any]) -> str:
+    """The dtype's name as the answers have it: NumPy's variable-width text is ``str``."""
+    return "str" if dtype.kind == "T" else str(dtype)
 
 
 def _range(labels: pd.Index[Any]) -> dict[str, Any]:
@@ -62,7 +67,7 @@ def _data_variable(variable: xr.Variable) -> dict[str, Any]:
     encoding = variable.encoding
     described = {
         "dims": list(variable.dims),
-        "dtype": str(variable.dtype),
+        "dtype": _name(variable.dtype),
         "chunks": encoding.get("chunks"),
         "shards": encoding.get("shards"),
         "codecs": _codecs(variable),

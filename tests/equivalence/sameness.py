@@ -56,11 +56,11 @@ def _assert_same_indexes(ours: xr.Dataset, theirs: xr.Dataset) -> None:
 def same_type(mine: Any, yours: Any) -> bool:
     """Equal dtypes.
 
-    Only durations without a cell may differ in their unit: xarray's own depends on whether it
-    decoded before it selected nothing, or after.
+    Only times and durations without a cell may differ (in their unit, or in being cftime
+    objects): xarray's own depends on whether it decoded before it selected nothing, or after.
     """
-    nothing = 0 in yours.shape and yours.dtype.kind == "m" == mine.dtype.kind
-    return bool(mine.dtype == yours.dtype) or nothing
+    timed = {mine.dtype.kind, yours.dtype.kind} in ({"m"}, {"M", "O"})
+    return bool(mine.dtype == yours.dtype) or (0 in yours.shape and timed)
 
 
 def _assert_same_objects(name: Any, mine: np.ndarray, yours: np.ndarray) -> None:

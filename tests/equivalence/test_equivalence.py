@@ -163,7 +163,8 @@ def check_selection(both: Both, verb: str, arguments: dict[str, Any], ask: Any) 
     before = snapshot(both.ours)
     ours = outcome_of(lambda: ask(**arguments))
     spelled = without_backwards_slices(arguments, both.theirs, verb)
-    theirs = outcome_of(lambda: getattr(both.theirs, verb)(**spelled).load())
+    # A copy, for `load` works in place and a selection shares the variables that it leaves alone.
+    theirs = outcome_of(lambda: getattr(both.theirs.copy(), verb)(**spelled).load())
     if needs_data_in_memory(theirs, arguments, both.theirs.sizes):
         loaded = outcome_of(both.in_memory)
         # What was not selected may be what does not decode; or what keeps cells that are all
