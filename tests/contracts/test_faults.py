@@ -28,7 +28,7 @@ ENGINES = ["s3fs", "obstore", "http"]
 
 @pytest.fixture
 async def web() -> AsyncIterator[Web]:
-    async with Web({"/bucket/root/key": BODY, "/bucket/root/empty": b""}) as web:
+    async with Web({"/bucket/base/key": BODY, "/bucket/base/empty": b""}) as web:
         yield web
     gc.collect()
 
@@ -44,9 +44,9 @@ async def source_of(web: Web, filesystems: Filesystems, engine: str, **more: Any
     timeouts = {"connect_timeout": 1, "read_timeout": 0.3, "retries": {"max_attempts": 0}}
     options = {"endpoint_url": web.address, "anon": True, "config_kwargs": timeouts}
     if engine == "http":
-        return await filesystems.source(f"{web.address}/bucket/root", storage_options={}, **more)
+        return await filesystems.source(f"{web.address}/bucket/base", storage_options={}, **more)
     return await filesystems.source(
-        "s3://bucket/root", storage_options=options, engine=engine, **more
+        "s3://bucket/base", storage_options=options, engine=engine, **more
     )
 
 
@@ -59,7 +59,7 @@ async def test_a_read_is_one_get(web: Web, filesystems: Filesystems, engine: str
     assert await source.get("key", -9) == BODY[-9:]
     assert await source.exists("key")
     assert await source.get("none") is None
-    assert web.requests == ["GET /bucket/root/key"] * 4 + ["GET /bucket/root/none"]
+    assert web.requests == ["GET /bucket/base/key"] * 4 + ["GET /bucket/base/none"]
 
 
 async def test_a_users_own_s3fs_sends_no_head_either(web: Web) -> None:
@@ -68,9 +68,9 @@ async def test_a_users_own_s3fs_sends_no_head_either(web: Web) -> None:
         asynchronous=True, anon=True, endpoint_url=web.address, skip_instance_cache=True
     )
     session = await fs.set_session()
-    source = AsyncFSMap("s3://bucket/root/", fs)
+    source = AsyncFSMap("s3://bucket/base/", fs)
     assert await source.get("key") == BODY
-    assert web.requests == ["GET /bucket/root/key"]
+    assert web.requests == ["GET /bucket/base/key"]
     await session.close()
 
 
@@ -173,7 +173,7 @@ async def test_the_gate_bounds_blocking_calls() -> None:
             running.pop()
             return b"value"
 
-    source = AsyncFSMap("/root", AsyncFileSystemWrapper(Slow(), asynchronous=True), concurrency=2)
+    source = AsyncFSMap("/base", AsyncFileSystemWrapper(Slow(), asynchronous=True), concurrency=2)
     assert len(await source.getitems(map(str, range(8)))) == 8
     assert most == 2
 
@@ -262,11 +262,11 @@ async def test_a_new_key_is_seen_after_a_listing(s3: S3, filesystems: Filesystem
 def test_blocking_filesystems_are_refused() -> None:
     """A filesystem without asynchronous calls says how to be wrapped."""
     with pytest.raises(TypeError, match="AsyncFileSystemWrapper"):
-        AsyncFSMap("/root", fsspec.filesystem("memory"))
+        AsyncFSMap("/base", fsspec.filesystem("memory"))
 
 
 def test_filesystems_of_another_loop_are_refused() -> None:
     """An s3fs that lives on fsspec's own loop says how to be made."""
     fs = s3fs.S3FileSystem(anon=True, skip_instance_cache=True)
     with pytest.raises(TypeError, match="asynchronous=True"):
-        AsyncFSMap("bucket/root", fs)
+        AsyncFSMap("bucket/base", fs)

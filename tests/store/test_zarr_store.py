@@ -40,11 +40,11 @@ async def stores(values: dict[str, bytes]) -> list[SourceStore]:
     files = MemoryFileSystem(global_store=False, skip_instance_cache=True)
     bucket = obstore.store.MemoryStore()
     for key, value in values.items():
-        files.pipe_file(f"/root/{key}", value)
+        files.pipe_file(f"/base/{key}", value)
         await obstore.put_async(bucket, f"root/{key}", value)
     wrapped = AsyncFileSystemWrapper(files, asynchronous=True)
     return [
-        AsyncFSMap("/root", wrapped).as_zarr_store(),
+        AsyncFSMap("/base", wrapped).as_zarr_store(),
         ObstoreMap(bucket, "root").as_zarr_store(),
     ]
 
