@@ -6,12 +6,12 @@ group. Without consolidated metadata the group is listed and its arrays' documen
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.errors import MetadataError, StoreError, StoreMissing, StoreRefused
+from app.store.documents import json_object
 from app.store.fan_out import spread
 from app.store.source import ByteSource
 
@@ -81,7 +81,7 @@ async def _probe(
             refused.append(error)
             return
         if data is not None:
-            answers[key] = parse_json(key, data)
+            answers[key] = json_object(data, repr(key))
 
     await spread(keys, ask)
     if refused and not answers:
@@ -192,7 +192,7 @@ async def _children(source: ByteSource, path: str, known: str) -> list[str]:
 
 async def _documents(source: ByteSource, keys: list[str]) -> dict[str, Document]:
     found = await source.getitems(keys)
-    return {key: parse_json(key, data) for key, data in found.items()}
+    return {key: json_object(data, repr(key)) for key, data in found.items()}
 
 
 def _array_v2(zarray: Any, zattrs: Any) -> Document:
@@ -212,17 +212,6 @@ def _expect_group(document: Document, path: str) -> None:
     if node != "group":
         kind = "a Zarr array" if node == "array" else f"of node_type {node!r}"
         raise MetadataError(f"{path or 'the root'!r} is {kind}, not a group")
-
-
-def parse_json(key: str, data: bytes) -> Document:
-    """The JSON object in `data`, or a MetadataError that names `key`."""
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise MetadataError(f"{key!r} is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise MetadataError(f"{key!r} is not a JSON object")
-    return document
 
 
 def _join(*parts: str) -> str:

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import xarray as xr
-from xarray.core.indexing import LazilyIndexedArray
 from xarray.namedarray.utils import either_dict_or_kwargs
 
 from app.datasets.labels import plan_sel
-from app.datasets.lazy import LazyArray
 from app.datasets.plan import MissingDims, plan_isel
 
 
@@ -71,9 +69,3 @@ class AsyncDataset(xr.Dataset):
         loaded = await plan_isel(self, {}, keep=unread).read()
         variables = {name: loaded._variables[name] for name in unread}
         return self._replace({**self._variables, **variables})
-
-
-def is_lazy(variable: xr.Variable) -> bool:
-    """Whether the variable's values are still in the store."""
-    data = variable._data
-    return isinstance(data, LazilyIndexedArray) and isinstance(data.array, LazyArray)

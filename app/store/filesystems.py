@@ -20,6 +20,7 @@ from app.store.addresses import (
     split_document,
     split_url,
 )
+from app.store.documents import json_object
 from app.store.failures import redacted
 from app.store.fsmap import AsyncFSMap
 from app.store.obstore_map import ObstoreMap
@@ -138,7 +139,7 @@ class Filesystems:
         document = await source.get(name)
         if document is None:
             raise StoreMissing(f"There is no reference document at {redacted(address)}.")
-        return references.parsed(document, address)
+        return json_object(document, f"the reference set {redacted(address)}")
 
 
 def _canonical(options: Options) -> str:

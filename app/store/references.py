@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,21 +47,6 @@ def is_table(fo: Any) -> bool:
     return isinstance(fo, str) and (
         fo.rstrip("/").endswith((".parq", ".parquet")) or fo.endswith("/")
     )
-
-
-def parsed(document: bytes, name: str) -> dict[str, Any]:
-    """The JSON document.
-
-    Raises:
-        MetadataError: it is no JSON object.
-    """
-    try:
-        references = json.loads(document)
-    except ValueError as error:
-        raise MetadataError(f"{redacted(name)} is not a JSON reference set: {error}") from error
-    if not isinstance(references, dict):
-        raise MetadataError(f"{redacted(name)} is not a JSON reference set: no object")
-    return references
 
 
 async def reference_filesystem(

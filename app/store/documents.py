@@ -1,0 +1,23 @@
+"""JSON documents that stores hold: metadata and reference sets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from app.errors import MetadataError
+
+
+def json_object(data: bytes, name: str) -> dict[str, Any]:
+    """The JSON object in `data`.
+
+    Raises:
+        MetadataError: it is something else, or nested too deeply; names `name`.
+    """
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise MetadataError(f"{name} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise MetadataError(f"{name} is not a JSON object")
+    return document
