@@ -6,8 +6,10 @@ group. Without consolidated metadata the group is listed and its arrays' documen
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Literal
 
 from app.errors import MetadataError, StoreError, StoreMissing, StoreRefused
@@ -34,6 +36,15 @@ class GroupDocuments:
     zarr_format: Literal[2, 3]
     attributes: Document
     arrays: dict[str, Document]
+
+    @property
+    def version(self) -> str:
+        """A digest of all that is here: another one as soon as a document says something else.
+
+        An append changes it, since a shape changes; chunks rewritten in place do not.
+        """
+        said = [self.path, self.zarr_format, self.attributes, self.arrays]
+        return blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 async def open_group(

@@ -17,10 +17,14 @@ from app.store.single_flight import SingleFlight
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """One opened dataset with what every request needs of it, prepared once."""
+    """One opened dataset with what every request needs of it, prepared once.
+
+    `version` is that of the store's metadata (see `GroupDocuments.version`).
+    """
 
     entry: DatasetEntry
     dataset: xr.Dataset
+    version: str
     axes: Mapping[str, Axis]
     dims: Mapping[str, int]
     coords: Mapping[str, tuple[str, ...]]

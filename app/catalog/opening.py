@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import xarray as xr
 
+from app.arrays.hierarchy import open_group
 from app.catalog.catalog import DatasetEntry
 from app.catalog.opened import Opened
 from app.datasets import AsyncZarrBackendEntrypoint
@@ -32,11 +33,15 @@ async def open_entry(
         concurrency=store_concurrency,
     )
     try:
-        dataset = await AsyncZarrBackendEntrypoint().open_dataset(
+        documents = await open_group(
             source,
             group=entry.group,
             zarr_format=entry.zarr_format,
             consolidated=entry.consolidated,
+        )
+        dataset = await AsyncZarrBackendEntrypoint().open_dataset(
+            source,
+            documents=documents,
             drop_variables=entry.drop_variables,
             inline_decode_bytes=inline_decode_bytes,
         )
@@ -47,6 +52,7 @@ async def open_entry(
     return Opened(
         entry=entry,
         dataset=dataset,
+        version=documents.version,
         axes=MappingProxyType(prepare_axes(dataset)),
         dims=MappingProxyType({str(name): size for name, size in dataset.sizes.items()}),
         coords=MappingProxyType(

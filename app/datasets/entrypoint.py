@@ -7,7 +7,7 @@ from typing import Any
 
 import zarr.abc.store
 
-from app.arrays.hierarchy import open_group
+from app.arrays.hierarchy import GroupDocuments, open_group
 from app.arrays.reader import StoreReader
 from app.arrays.shards import ShardIndexes
 from app.datasets.dataset import AsyncDataset
@@ -33,13 +33,15 @@ class AsyncZarrBackendEntrypoint:
         drop_variables: str | Iterable[str] | None = None,
         use_cftime: bool | None = None,
         decode_timedelta: Any = None,
+        documents: GroupDocuments | None = None,
         inline_decode_bytes: int = 256 * 1024,
         shard_index_bytes: int = 64 * 1024 * 1024,
         workers: int = 32,
     ) -> AsyncDataset:
         """The group as a Dataset: index coordinates in memory, the rest lazy.
 
-        The first keywords are xarray's, with xarray's meanings. Chunks that decode to more than
+        The first keywords are xarray's, with xarray's meanings. Whoever has read the group's
+        `documents` already hands them over, and none is read again. Chunks that decode to more than
         `inline_decode_bytes` are decoded in the loop's default executor, `shard_index_bytes`
         bounds the shard indexes that are kept, `workers` the chunks that one array reads at once.
 
@@ -47,9 +49,10 @@ class AsyncZarrBackendEntrypoint:
         `app.arrays.hierarchy.open_group`), and what xarray raises for values that do not decode.
         """
         source = _source(store)
-        documents = await open_group(
-            source, group=group, zarr_format=zarr_format, consolidated=consolidated
-        )
+        if documents is None:
+            documents = await open_group(
+                source, group=group, zarr_format=zarr_format, consolidated=consolidated
+            )
         reader = StoreReader(
             source,
             ShardIndexes(source, budget_bytes=shard_index_bytes),

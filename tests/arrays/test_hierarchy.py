@@ -119,3 +119,19 @@ def test_nczarr_dimensions_are_understood() -> None:
     values = {".zgroup": b'{"zarr_format": 2}', "x/.zarray": json.dumps(zarray).encode()}
     document = opened(DictSource(values)).arrays["x"]
     assert document["attributes"]["_ARRAY_DIMENSIONS"] == ["time"]
+
+
+async def test_a_version_changes_with_the_documents_and_with_nothing_else():
+    """An append gives another version; reading again, or keys in another order, the same one."""
+    group = {"zarr_format": 3, "node_type": "group", "attributes": {"a": 1, "b": 2}}
+    array = {"zarr_format": 3, "node_type": "array", "shape": [2]}
+
+    async def version(group, array):
+        documents = {"zarr.json": group, "x/zarr.json": array}
+        source = DictSource({key: json.dumps(value).encode() for key, value in documents.items()})
+        return (await open_group(source, group=None, zarr_format=3, consolidated=None)).version
+
+    first = await version(group, array)
+    assert await version(dict(reversed(group.items())), array) == first
+    assert await version(group, {**array, "shape": [3]}) != first
+    assert await version({**group, "attributes": {"a": 1}}, array) != first

@@ -27,7 +27,7 @@ class Openings:
         await self.ready.wait()
         if self.failing is not None:
             raise self.failing
-        return Opened(entry, xr.Dataset(attrs={"id": entry.id}), {}, {}, {}, ())
+        return Opened(entry, xr.Dataset(attrs={"id": entry.id}), "1", {}, {}, {}, ())
 
 
 @pytest.fixture
