@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,10 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from pydantic_core import ErrorDetails
 
 from app.catalog.document import read_document
+from app.catalog.environment import filled
 from app.errors import CatalogError, UnknownDataset
 from app.store.addresses import Engine, check_url
 
 DATASET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+# Printable ASCII with no blank at either end, which a header would lose (RFC 9110, section 5.5).
+_HEADER_VALUE = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"
 
 
 class DatasetEntry(BaseModel):
@@ -27,15 +32,18 @@ class DatasetEntry(BaseModel):
 
     id: str
     url: str = Field(min_length=1)
-    # Not in the repr: it holds secrets, and reprs end up in logs.
-    storage_options: Mapping[str, Any] = Field(default_factory=dict, repr=False)
+    storage_options: Mapping[str, Any] = Field(default_factory=dict)
     engine: Engine = "s3fs"
     group: str | None = None
     zarr_format: Literal[2, 3] | None = None
     consolidated: StrictBool | None = None
     drop_variables: tuple[str, ...] = ()
     title: str | None = None
-    cache_control: str | None = Field(default=None, pattern=r"^[\x20-\x7e]+$")
+    cache_control: str | None = Field(default=None, pattern=_HEADER_VALUE)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        # Neither options nor URLs: they may hold secrets, and reprs end up in logs.
+        return [("id", self.id), ("engine", self.engine)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +61,14 @@ class Catalog:
             raise UnknownDataset(sentence, dataset=dataset_id) from None
 
 
-def load_catalog(path: Path) -> Catalog:
-    """The catalog in the YAML file `path`; opens no store.
+def load_catalog(path: Path, environment: Mapping[str, str] = os.environ) -> Catalog:
+    """The catalog in the YAML file `path`, with ``${NAME}`` from `environment`; opens no store.
 
     Raises CatalogError with one sentence that names the file, the entry and the field.
     """
     document = read_document(path)
     datasets = _datasets(path, document)
-    entries = {name: _entry(path, name, fields) for name, fields in datasets.items()}
+    entries = {name: _entry(path, name, fields, environment) for name, fields in datasets.items()}
     return Catalog(MappingProxyType(entries))
 
 
@@ -79,8 +87,24 @@ def _datasets(path: Path, document: Any) -> Mapping[Any, Any]:
     return datasets
 
 
-def _entry(path: Path, name: Any, fields: Any) -> DatasetEntry:
+def _entry(path: Path, name: Any, fields: Any, environment: Mapping[str, str]) -> DatasetEntry:
     where = f"{path}: dataset {name!r}"
+    _check_shape(where, name, fields)
+    try:
+        entry = _validated({**filled(fields, environment, field=""), "id": name})
+        check_url(entry.url, entry.storage_options, entry.engine)
+        return _anchored(entry, path.parent)
+    except CatalogError as error:
+        field = str(error.facts.get("field", "url"))
+        facts = {**error.facts, "entry": name, "field": field}
+        # Without its cause, whose words could repeat a part of a URL.
+        raise CatalogError(f"{where}: {field}: {error}", **facts) from None
+    except RecursionError:
+        # An alias inside its own anchor.
+        raise CatalogError(f"{where}: nested too deeply", entry=name) from None
+
+
+def _check_shape(where: str, name: Any, fields: Any) -> None:
     if not isinstance(name, str) or not DATASET_ID.fullmatch(name):
         rule = (
             "an id is a string of at most 128 letters, digits, '.', '_' and '-', not led by a sign"
@@ -90,21 +114,16 @@ def _entry(path: Path, name: Any, fields: Any) -> DatasetEntry:
         raise CatalogError(f"{where}: must be a mapping with at least 'url'", entry=name)
     if "id" in fields:
         raise CatalogError(f"{where}: id: the key of the mapping is the id", entry=name, field="id")
+
+
+def _validated(fields: Mapping[str, Any]) -> DatasetEntry:
     try:
-        entry = DatasetEntry.model_validate({**fields, "id": name})
+        return DatasetEntry.model_validate(fields)
     except ValidationError as error:
         # The first is enough to act on. Its input is left out: it could be a secret.
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise CatalogError(
-            f"{where}: {field}: {_sentence(first)}", entry=name, field=field
-        ) from None
-    try:
-        check_url(entry.url, entry.storage_options, entry.engine)
-        return _anchored(entry, path.parent)
-    except CatalogError as error:
-        field = str(error.facts.get("field", "url"))
-        raise CatalogError(f"{where}: {field}: {error}", entry=name, field=field) from error
+        raise CatalogError(_sentence(first), field=field) from None
 
 
 def _sentence(error: ErrorDetails) -> str:
@@ -114,6 +133,8 @@ def _sentence(error: ErrorDetails) -> str:
             return f"unknown field{_suggest(error['loc'][0], known)}"
         case "missing":
             return "this field is required"
+        case "string_pattern_mismatch":
+            return "a header's value is printable ASCII without blanks at its ends"
         case _:
             return error["msg"][:1].lower() + error["msg"][1:]
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import traceback
 from pathlib import Path
 
 import pytest
 
 from app.catalog.catalog import Catalog, DatasetEntry, load_catalog
 from app.errors import CatalogError, UnknownDataset
+
+CANARY = "hush-canary"
 
 WHOLE = """
 datasets:
@@ -30,17 +33,17 @@ datasets:
 def write(tmp_path):
     """Writes a catalog file and loads it."""
 
-    def load(text: str) -> Catalog:
+    def load(text: str, **environment: str) -> Catalog:
         path = tmp_path / "catalog.yaml"
         path.write_text(text, encoding="utf-8")
-        return load_catalog(path)
+        return load_catalog(path, environment)
 
     return load
 
 
-def refusal(write, text: str) -> str:
+def refusal(write, text: str, **environment: str) -> str:
     with pytest.raises(CatalogError) as caught:
-        write(text)
+        write(text, **environment)
     assert "\n" not in str(caught.value)
     assert "catalog.yaml" in str(caught.value)
     return str(caught.value)
@@ -94,7 +97,80 @@ def test_a_relative_reference_starts_at_the_catalog(write, tmp_path):
 def test_secrets_stay_out_of_reprs_and_errors(write):
     """Neither an entry's repr nor an error about it shows the storage options' values."""
     assert "hush" not in repr(write(WHOLE))
+    with_password = write("datasets: {a: {url: 'http://u:${PASSWORD}@h/x'}}", PASSWORD="hush")
+    shown = [f(x) for f in (repr, str) for x in (with_password, with_password.entry("a"))]
+    assert "hush" not in "".join(shown)
     assert "hush" not in refusal(write, "datasets: {a: {url: b, storage_options: hush}}")
+
+
+def test_every_string_may_come_from_the_environment(write):
+    """Variables are put into all fields, into options at any depth, and into parts of a string."""
+    text = """
+    datasets:
+      a:
+        url: s3://${BUCKET}/${NAME}.zarr
+        storage_options: {secret: "${KEY}", client_kwargs: {headers: [{x: "a ${KEY} b"}]}}
+        group: "${NAME}"
+        drop_variables: ["${NAME}"]
+        title: "${NAME} costs $5 or $${NAME}"
+        cache_control: "max-age=${AGE}"
+    """
+    entry = write(text, BUCKET="bucket", NAME="era5", KEY="${AGE}$", AGE="60").entry("a")
+    assert entry.url == "s3://bucket/era5.zarr"
+    assert entry.storage_options == {
+        "secret": "${AGE}$",
+        "client_kwargs": {"headers": [{"x": "a ${AGE}$ b"}]},
+    }
+    assert (entry.group, entry.drop_variables) == ("era5", ("era5",))
+    assert (entry.title, entry.cache_control) == ("era5 costs $5 or ${NAME}", "max-age=60")
+
+
+def test_a_missing_variable_is_named_with_its_field(write):
+    """File, entry, field and variable are in the sentence and the facts; no value is."""
+    text = "datasets: {a: {url: '${URL}', storage_options: {kw: [{secret: 'hush${GONE}'}]}}}"
+    with pytest.raises(CatalogError) as caught:
+        write(text, URL="s3://canary/x", OTHER="canary")
+    said = str(caught.value)
+    assert said.endswith(
+        "catalog.yaml: dataset 'a': storage_options.kw.0.secret: "
+        "the environment variable GONE is not set"
+    )
+    assert caught.value.facts == {
+        "entry": "a",
+        "field": "storage_options.kw.0.secret",
+        "variable": "GONE",
+    }
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "{url: '${CANARY}', engine: '${CANARY}'}",
+        "{url: b, zarr_format: '${CANARY}'}",
+        "{url: b, storage_options: '${CANARY}'}",
+        "{url: b, cache_control: 'é${CANARY}'}",
+        "{url: 'http://user:${CANARY}@host:port/x'}",
+        "{url: 'http://host:${CANARY}/x'}",
+        "{url: 's3://b/x', engine: obstore, storage_options: {config_kwargs: "
+        "{read_timeout: '${CANARY}'}}}",
+        "{url: 's3://b/x', engine: obstore, storage_options: {profile: '${CANARY}'}}",
+        "{url: 'reference://', storage_options: {fo: 'foo://${CANARY}/x'}}",
+        "{url: b, group: ['${CANARY}']}",
+    ],
+)
+def test_no_refusal_shows_what_the_environment_holds(write, fields):
+    """A value from the environment is neither in the sentence nor in the whole traceback."""
+    with pytest.raises(CatalogError) as caught:
+        write(f"datasets: {{a: {fields}}}", CANARY=CANARY)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "dataset 'a'" in shown
+    assert CANARY not in shown + repr(caught.value.facts)
+
+
+def test_an_alias_inside_its_own_anchor_is_refused(write):
+    """A document that contains itself is one sentence, not a traceback."""
+    text = "datasets: {a: {url: b, storage_options: &x {y: *x}}}"
+    assert "dataset 'a': nested too deeply" in refusal(write, text)
 
 
 def test_nothing_can_be_changed_after_loading(write):
@@ -127,7 +203,11 @@ def test_an_unknown_dataset_is_named(write):
         ("{url: b, storage_options: [1]}", "storage_options", "dictionary"),
         ("{url: b, drop_variables: x}", "drop_variables", "tuple"),
         ("{url: b, drop_variables: [x, 5]}", "drop_variables.1", "string"),
-        ('{url: b, cache_control: "a\\r\\nb: c"}', "cache_control", "pattern"),
+        ('{url: b, cache_control: "a\\r\\nb: c"}', "cache_control", "printable ASCII"),
+        ('{url: b, cache_control: "caché"}', "cache_control", "printable ASCII"),
+        ('{url: b, cache_control: ""}', "cache_control", "printable ASCII"),
+        ('{url: b, cache_control: "no-store "}', "cache_control", "without blanks at its ends"),
+        ('{url: b, cache_control: " no-store"}', "cache_control", "without blanks at its ends"),
         ("{url: b, storage_option: {}}", "storage_option", "did you mean 'storage_options'?"),
         ("{url: b, colour: red}", "colour", "unknown field (known: url, "),
         ("{url: b, id: c}", "id", "key of the mapping"),
