@@ -1,4 +1,4 @@
-"""The ``sluice`` command: reads its arguments, refuses wrong ones in a line, starts the server."""
+"""The ``sluice`` command: reads its arguments, refuses wrong ones in a line, does what they say."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from app.errors import CatalogError
 from app.settings import PREFIX, Settings, misspelt_variables, read_settings
 
 WRONG_USAGE = 2
+HEALTH_SECONDS = 5.0
+# Addresses that stand for every interface, and where such a server is met from its own machine.
+LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,10 +22,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         settings = _settings(arguments)
-        _check_catalog(settings.catalog)
+        if arguments.run is _run_serve:
+            _check_catalog(settings.catalog)
     except (ValueError, CatalogError) as error:
         _say(str(error))
         return WRONG_USAGE
+    status: int = arguments.run(settings, arguments)
+    return status
+
+
+def _run_serve(settings: Settings, arguments: argparse.Namespace) -> int:
     for name, likely in misspelt_variables(os.environ).items():
         _say(f"{name} sets nothing" + (f"; did you mean {likely}?" if likely else ""))
     _serve(settings, arguments.workers)
@@ -37,6 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", help="address to listen on")
     serve.add_argument("--port", type=_port, help="port to listen on (0: any free one)")
     serve.add_argument("--workers", type=_positive, default=1, help="worker processes (1)")
+    serve.set_defaults(run=_run_serve)
+    health = commands.add_parser("health", help="ask a running server whether it lives")
+    health.add_argument("--url", help="its address (without it: SLUICE_HOST and SLUICE_PORT)")
+    health.set_defaults(run=_run_health)
     return parser
 
 
@@ -62,7 +75,7 @@ def _whole_number(text: str, least: int, most: int | None) -> int:
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     """The environment's settings with what the command line says in their place."""
-    given = {name: getattr(arguments, name) for name in ("catalog", "host", "port")}
+    given = {name: getattr(arguments, name, None) for name in ("catalog", "host", "port")}
     return read_settings({name: value for name, value in given.items() if value is not None})
 
 
@@ -86,6 +99,28 @@ def _serve(settings: Settings, workers: int) -> None:
         port=settings.port,
         workers=workers,
     )
+
+
+def _run_health(settings: Settings, arguments: argparse.Namespace) -> int:
+    """0 when the server answers ``/healthz`` in time, else 1; either way it says so in a line."""
+    # Imported here: the other verbs do without.
+    from http.client import HTTPException
+    from urllib.request import ProxyHandler, build_opener
+
+    url = (arguments.url or _own_address(settings)).rstrip("/") + "/healthz"
+    try:
+        # Past any proxy of the environment, which is for the stores and knows no loopback.
+        build_opener(ProxyHandler({})).open(url, timeout=HEALTH_SECONDS).close()
+    except (OSError, HTTPException, ValueError) as error:
+        _say(f"{url}: {error}")
+        return 1
+    sys.stdout.write(f"{url}: healthy\n")
+    return 0
+
+
+def _own_address(settings: Settings) -> str:
+    host = LOOPBACK.get(settings.host, settings.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def _say(line: str) -> None:

@@ -8,7 +8,11 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -86,17 +90,89 @@ def test_a_catalog_without_a_bottom_has_no_traceback(tmp_path):
     assert "nested too deeply" in refusal("serve", "--catalog", str(path))
 
 
-def test_help_loads_no_engine():
-    """`--help` answers at once: nothing heavy is imported for it."""
+@pytest.mark.parametrize("arguments", [["--help"], ["health", "--url", "http://127.0.0.1:1"]])
+def test_help_and_health_load_no_engine(arguments):
+    """`--help` and `health` answer at once: nothing heavy is imported for them."""
     probe = (
         "import sys; from app.cli import main\n"
-        "try: main(['--help'])\n"
+        f"try: main({arguments})\n"
         "except SystemExit: pass\n"
         "heavy = {'xarray', 'zarr', 'fsspec', 'fastapi', 'uvicorn', 'numpy'} & sys.modules.keys()\n"
         "sys.exit(f'imported: {heavy}' if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "imported" not in done.stderr
+
+
+def health(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The verb that asks a server whether it lives, run as its container runs it."""
+    return subprocess.run(
+        [*COMMAND, "health", *arguments],
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+    )
+
+
+@contextmanager
+def answering(status: int) -> Iterator[tuple[int, list[str]]]:
+    """A server that answers every path with `status`: its port, and the paths that it was asked."""
+    asked: list[str] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port, asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1"])
+def test_health_asks_the_server_of_the_settings(host):
+    """Status 0 and a line when /healthz answers; every interface is asked by way of loopback."""
+    with answering(200) as (port, asked):
+        done = health(SLUICE_HOST=host, SLUICE_PORT=str(port))
     assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"http://127.0.0.1:{port}/healthz: healthy\n"
+    assert asked == ["/healthz"]
+
+
+def test_health_asks_another_server_by_its_address():
+    """`--url` goes before the settings, and no proxy of the environment stands between."""
+    with answering(200) as (port, asked):
+        url = f"http://127.0.0.1:{port}/below/"
+        done = health("--url", url, http_proxy="http://127.0.0.1:1", SLUICE_PORT="1")
+    assert done.returncode == 0, done.stderr
+    assert asked == ["/below/healthz"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nonsense", "http://[::1"])
+def test_no_health_is_status_1_and_one_line(url):
+    """Where nothing answers, or the address is none, the status is 1 and the line names it."""
+    done = health("--url", url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"sluice: {url}/healthz: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_unhealthy_answer_is_status_1():
+    """A server that answers with a failure is not healthy."""
+    with answering(503) as (port, _):
+        done = health("--url", f"http://127.0.0.1:{port}")
+    assert done.returncode == 1
+    assert "503" in done.stderr
 
 
 @pytest.mark.parametrize("workers", [1, 2])
