@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import xarray as xr
 
@@ -31,6 +31,10 @@ class Opened:
     variables: tuple[str, ...]
 
 
+# Called once for every real open with the dataset's id, its seconds and its error, if it failed.
+OnOpen: TypeAlias = Callable[[str, float, Exception | None], None]
+
+
 @dataclass(frozen=True, slots=True)
 class _Failure:
     error: Exception
@@ -52,11 +56,13 @@ class OpenedDatasets:
         *,
         capacity: int,
         failed_open_seconds: float,
+        on_open: OnOpen | None = None,
     ) -> None:
         self._catalog = catalog
         self._opener = opener
         self._capacity = capacity
         self._failed_open_seconds = failed_open_seconds
+        self._on_open = on_open
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         self._failures: dict[str, _Failure] = {}
         self._flight: SingleFlight[str, Opened] = SingleFlight()
@@ -70,6 +76,28 @@ class OpenedDatasets:
         if opened is not None:
             self._opened.move_to_end(dataset_id)
             return opened
+        opened = await self._open_once(dataset_id)
+        self._opened[dataset_id] = opened
+        self._opened.move_to_end(dataset_id)
+        while len(self._opened) > self._capacity:
+            self._opened.popitem(last=False)
+        return opened
+
+    async def probe(self, dataset_id: str) -> None:
+        """Return if this dataset is open or can be opened now; raises what `get` would raise.
+
+        What it opens is kept only where there is room: nobody's dataset has to go for a probe, and
+        the probed one is the first to go.
+        """
+        if dataset_id in self._opened:
+            return
+        opened = await self._open_once(dataset_id)
+        if dataset_id not in self._opened and len(self._opened) < self._capacity:
+            self._opened[dataset_id] = opened
+            self._opened.move_to_end(dataset_id, last=False)
+
+    async def _open_once(self, dataset_id: str) -> Opened:
+        """What the one running open of this dataset brings, unless it failed a moment ago."""
         entry = self._catalog.entry(dataset_id)
         self._raise_remembered(dataset_id)
         return await self._flight.do(dataset_id, lambda: self._open(entry))
@@ -85,13 +113,17 @@ class OpenedDatasets:
         raise failure.error.with_traceback(None)
 
     async def _open(self, entry: DatasetEntry) -> Opened:
+        started = time.monotonic()
         try:
             opened = await self._opener(entry)
         except Exception as error:
-            until = time.monotonic() + self._failed_open_seconds
-            self._failures[entry.id] = _Failure(error, until)
+            ended = time.monotonic()
+            self._failures[entry.id] = _Failure(error, ended + self._failed_open_seconds)
+            self._tell(entry.id, ended - started, error)
             raise
-        self._opened[entry.id] = opened
-        while len(self._opened) > self._capacity:
-            self._opened.popitem(last=False)
+        self._tell(entry.id, time.monotonic() - started, None)
         return opened
+
+    def _tell(self, dataset_id: str, seconds: float, error: Exception | None) -> None:
+        if self._on_open is not None:
+            self._on_open(dataset_id, seconds, error)

@@ -140,3 +140,83 @@ async def test_an_unknown_dataset_opens_nothing(openings):
     with pytest.raises(UnknownDataset):
         await make(openings).get("nobody")
     assert openings.count == {}
+
+
+async def test_a_probe_takes_nobodys_place(openings):
+    """Probing a full cache opens the dataset, keeps what was there, and leaves its order alone."""
+    opened = make(openings, capacity=2)
+    held = [await opened.get(name) for name in "ab"]
+    await opened.probe("c")
+    await opened.probe("a")
+    assert openings.count == {"a": 1, "b": 1, "c": 1}
+    assert [await opened.get(name) for name in "ab"] == held
+    await opened.get("c")
+    assert openings.count["c"] == 2
+    assert await opened.get("b") is held[1]
+    await opened.get("a")
+    assert openings.count["a"] == 2
+
+
+async def test_a_probe_fills_room_and_goes_first(openings):
+    """What a probe opened is kept while there is room, and makes way before what was asked for."""
+    opened = make(openings, capacity=2)
+    await opened.get("a")
+    await opened.probe("b")
+    await opened.get("b")
+    assert openings.count == {"a": 1, "b": 1}
+    opened = make(openings, capacity=2)
+    await opened.get("a")
+    await opened.probe("b")
+    await opened.get("c")
+    await opened.get("a")
+    assert openings.count == {"a": 2, "b": 2, "c": 1}
+
+
+async def test_a_probe_and_a_request_share_one_open(openings):
+    """A request that joins a probe's open gets the dataset, and it is kept for the next."""
+    openings.ready.clear()
+    opened = make(openings, capacity=1)
+    async with asyncio.TaskGroup() as group:
+        probe = group.create_task(opened.probe("a"))
+        await asyncio.sleep(0)
+        request = group.create_task(opened.get("a"))
+        await asyncio.sleep(0)
+        probe.cancel()
+        openings.ready.set()
+    assert await opened.get("a") is request.result()
+    assert openings.count == {"a": 1}
+
+
+async def test_a_probe_raises_what_a_request_would(openings):
+    """A probe of a store that failed a moment ago answers from memory, as requests do."""
+    openings.failing = StoreTimeout("too slow")
+    opened = make(openings)
+    for ask in (opened.probe, opened.get, opened.probe):
+        with pytest.raises(StoreTimeout):
+            await ask("a")
+    assert openings.count == {"a": 1}
+
+
+async def test_each_real_open_is_told_once(openings):
+    """The hook hears of every open with its seconds and outcome, and of no answer from memory."""
+    told: list[tuple[str, float, Exception | None]] = []
+    opened = OpenedDatasets(
+        CATALOG,
+        openings,
+        capacity=2,
+        failed_open_seconds=60,
+        on_open=lambda *outcome: told.append(outcome),
+    )
+    openings.ready.clear()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(opened.get("a"))
+        await asyncio.sleep(0.02)
+        openings.ready.set()
+    await opened.get("a")
+    openings.failing = StoreTimeout("too slow")
+    for _ in range(2):
+        with pytest.raises(StoreTimeout):
+            await opened.get("b")
+    assert [(name, error) for name, _, error in told] == [("a", None), ("b", openings.failing)]
+    assert 0.02 <= told[0][1] < 10

@@ -1,0 +1,195 @@
+"""Readiness: real stores that answer, are missing, refuse or hang."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.opened import Opened, OpenedDatasets
+from app.catalog.opening import open_entry
+from app.catalog.readiness import DatasetState, Readiness, Report
+from app.errors import CatalogError, StoreMissing, StoreRefused, StoreTimeout
+from app.store import Filesystems
+from tests.catalog.stores import GRID, write_store
+from tests.contracts.web import Web
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Openings:
+    """The real opener, with a record of what it was asked."""
+
+    def __init__(self, filesystems: Filesystems) -> None:
+        self.asked: list[str] = []
+        self.running = 0
+        self.most_running = 0
+        self._open = partial(
+            open_entry, filesystems=filesystems, store_concurrency=8, inline_decode_bytes=0
+        )
+
+    async def __call__(self, entry: DatasetEntry) -> Opened:
+        self.asked.append(entry.id)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            return await self._open(entry)
+        finally:
+            self.running -= 1
+
+
+@pytest.fixture
+async def openings() -> AsyncIterator[Openings]:
+    """An opener over filesystems that end with the test, which must leave no task behind."""
+    async with Filesystems() as filesystems:
+        yield Openings(filesystems)
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("ready") / "grid.zarr"
+    write_store(folder, GRID)
+    return folder
+
+
+def make(openings: Openings, urls: dict[str, str], *, capacity: int = 8, **options) -> Readiness:
+    catalog = Catalog({name: DatasetEntry(id=name, url=url) for name, url in urls.items()})
+    opened = OpenedDatasets(catalog, openings, capacity=capacity, failed_open_seconds=0)
+    settings = {"keep_seconds": 60, "patience_seconds": 20, **options}
+    return Readiness(catalog, opened, **settings)
+
+
+async def until(comes_true: Callable[[], object]) -> None:
+    for _ in range(1000):
+        if comes_true():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("it never came true")
+
+
+def states(report: Report) -> dict[str, type[Exception] | None]:
+    return {state.id: state.failure for state in report.datasets}
+
+
+async def test_each_dataset_has_its_state(openings, store):
+    """In the catalog's order: what opens is ready, what does not has the class of its failure."""
+    async with Web({}, status=403) as refusing:
+        urls = {
+            "gone": str(store / "nowhere"),
+            "grid": str(store),
+            "refused": f"{refusing.address}/x.zarr",
+            "odd": "http://127.0.0.1:1x/x.zarr",
+        }
+        report = await make(openings, urls).report()
+    assert report.datasets == (
+        DatasetState("gone", StoreMissing),
+        DatasetState("grid", None),
+        DatasetState("refused", StoreRefused),
+        DatasetState("odd", CatalogError),
+    )
+    assert [state.ready for state in report.datasets] == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("failures", "ready", "strictly"),
+    [
+        ((None, None), True, True),
+        ((None, StoreMissing), True, False),
+        ((StoreMissing, StoreTimeout), False, False),
+    ],
+)
+def test_one_dataset_is_enough_unless_strict(failures, ready, strictly):
+    """A service with one dataset to serve is ready; strictly, all of them have to be."""
+    report = Report(tuple(DatasetState(str(n), failure) for n, failure in enumerate(failures)))
+    assert (report.ready(strict=False), report.ready(strict=True)) == (ready, strictly)
+
+
+async def test_a_report_is_kept_for_its_time(openings, tmp_path):
+    """Within its seconds a report is answered from memory, after them it is made anew."""
+    clock = Clock()
+    path = tmp_path / "late.zarr"
+    readiness = make(openings, {"late": str(path)}, keep_seconds=5, clock=clock)
+    assert states(await readiness.report()) == {"late": StoreMissing}
+    write_store(path, GRID)
+    clock.seconds += 4.9
+    assert states(await readiness.report()) == {"late": StoreMissing}
+    assert openings.asked == ["late"]
+    clock.seconds += 0.1
+    assert states(await readiness.report()) == {"late": None}
+
+
+async def test_those_who_ask_together_share_a_report(openings, store):
+    """However many ask at once, each store is asked once."""
+    readiness = make(openings, {"grid": str(store), "gone": str(store / "x")})
+    async with asyncio.TaskGroup() as group:
+        waiting = [group.create_task(readiness.report()) for _ in range(20)]
+    assert len({id(task.result()) for task in waiting}) == 1
+    assert sorted(openings.asked) == ["gone", "grid"]
+
+
+async def test_a_store_that_hangs_is_timed_out(openings, store):
+    """A hanging store costs its patience and no more, and what hangs is let go."""
+    async with Web({}, delay=60) as hanging:
+        urls = {"slow": f"{hanging.address}/x.zarr", "grid": str(store)}
+        readiness = make(openings, urls, patience_seconds=0.5)
+        async with asyncio.timeout(10):
+            report = await readiness.report()
+        assert states(report) == {"slow": StoreTimeout, "grid": None}
+        assert hanging.requests
+        await until(lambda: openings.running == 0)
+
+
+async def test_a_report_that_nobody_waits_for_ends(openings):
+    """At shutdown the callers are cancelled, and their probes with them."""
+    async with Web({}, delay=60) as hanging:
+        readiness = make(openings, {name: f"{hanging.address}/{name}" for name in "abc"})
+        asking = asyncio.create_task(readiness.report())
+        await until(lambda: hanging.requests)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await until(lambda: openings.running == 0)
+
+
+async def test_so_many_are_probed_at_a_time(openings, tmp_path):
+    """However many datasets there are, only so many are opened at once."""
+    urls = {f"d{n}": str(tmp_path / f"{n}.zarr") for n in range(20)}
+    await make(openings, urls, at_once=3).report()
+    assert len(openings.asked) == 20
+    assert openings.most_running == 3
+
+
+async def test_what_is_open_is_not_read_again(openings, store):
+    """An open dataset is ready without its store being asked, whatever became of the store."""
+    catalog = Catalog({"grid": DatasetEntry(id="grid", url=str(store))})
+    opened = OpenedDatasets(catalog, openings, capacity=1, failed_open_seconds=0)
+    readiness = Readiness(catalog, opened, keep_seconds=0, patience_seconds=20)
+    await opened.get("grid")
+    for _ in range(3):
+        assert (await readiness.report()).ready(strict=True)
+    assert openings.asked == ["grid"]
+
+
+async def test_a_large_catalog_keeps_its_hot_datasets(openings, store):
+    """Probing more datasets than may stay open evicts none that requests have opened."""
+    catalog = Catalog({name: DatasetEntry(id=name, url=str(store)) for name in "abcd"})
+    opened = OpenedDatasets(catalog, openings, capacity=2, failed_open_seconds=0)
+    readiness = Readiness(catalog, opened, keep_seconds=0, patience_seconds=20)
+    hot = [await opened.get(name) for name in "cd"]
+    assert (await readiness.report()).ready(strict=True)
+    assert [await opened.get(name) for name in "cd"] == hot
+    assert sorted(openings.asked) == ["a", "b", "c", "d"]
