@@ -38,6 +38,11 @@ class PendingVariable:
     def shape(self) -> tuple[int, ...]:
         return self.plan.shape[: len(self.dims)]
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the decoded values."""
+        return self.array.dtype
+
     async def read(self) -> xr.Variable:
         """The variable in memory."""
         values = await self.array.read(self.plan)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from app.encoders.netcdf_names import storable_text
 from app.encoders.netcdf_packing import Stored, store_floats
 from app.encoders.netcdf_times import store_cftimes, store_datetimes, store_durations
-from app.encoders.plain import plain
+from app.encoders.plain import is_missing, plain
 from app.errors import NotAcceptable
 
 
@@ -21,13 +21,8 @@ def store_values(name: str, values: NDArray[Any], encoding: Mapping[str, Any]) -
 
     Raises `NotAcceptable` for complex numbers, which NetCDF-4 has no type for.
     """
+    check_storable(name, values.dtype)
     match values.dtype.kind:
-        case "c":
-            raise NotAcceptable(
-                f"{name} holds complex numbers, which NetCDF-4 cannot store; ask for json",
-                variable=name,
-                known=["json"],
-            )
         case "b":
             return Stored(values.astype("i1"), {"dtype": "bool"})
         case "i" | "u":
@@ -42,6 +37,16 @@ def store_values(name: str, values: NDArray[Any], encoding: Mapping[str, Any]) -
             return _store_bytes(values)
         case _:
             return _store_objects(values, encoding)
+
+
+def check_storable(name: str, dtype: np.dtype[Any]) -> None:
+    """Raises `NotAcceptable` for a variable of a dtype that NetCDF-4 has no type for."""
+    if dtype.kind == "c":
+        raise NotAcceptable(
+            f"{name} holds complex numbers, which NetCDF-4 cannot store; ask for json or csv",
+            variable=name,
+            known=["json", "csv"],
+        )
 
 
 def _store_bytes(values: NDArray[Any]) -> Stored:
@@ -66,7 +71,7 @@ def _text(item: Any) -> str:
     """A string as it is, a missing one empty, anything else as JSON."""
     if isinstance(item, str):
         return storable_text(item)
-    if item is None or item != item:
+    if is_missing(item):
         return ""
     written = plain(item)
     return storable_text(written if isinstance(written, str) else orjson.dumps(written).decode())

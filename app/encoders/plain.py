@@ -12,6 +12,7 @@ from app.labels import format_bytes, format_label, format_labels
 
 # Deeper than any metadata document, shallower than orjson's own limit of 254.
 _DEEPEST = 100
+_PANDAS_MISSING = frozenset(("NAType", "NaTType"))
 
 
 def plain(value: Any, depth: int = 0) -> Any:
@@ -35,7 +36,23 @@ def plain(value: Any, depth: int = 0) -> Any:
             return _scalar(value)
 
 
+def is_missing(value: Any) -> bool:
+    """Whether a single value is none: ``None``, NaN, NaT or pandas' NA."""
+    match value:
+        case None:
+            return True
+        case float() | np.floating():
+            return bool(np.isnan(value))
+        case np.datetime64() | np.timedelta64():
+            return bool(np.isnat(value))
+        case _:
+            # By name, so that nothing needs to import pandas.
+            return type(value).__name__ in _PANDAS_MISSING
+
+
 def _scalar(value: Any) -> Any:
+    if is_missing(value):
+        return None
     label = format_bytes(bytes(value)) if isinstance(value, bytearray) else format_label(value)
     return text(label) if isinstance(label, str) else label
 

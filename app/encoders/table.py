@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from app.encoders.to_json import encode_json
-from app.encoders.to_netcdf import encode_netcdf
+from app.encoders.csv_rows import check_csv, csv_bytes
+from app.encoders.outline import Outline
+from app.encoders.to_csv import encode_csv
+from app.encoders.to_json import check_json, encode_json, json_bytes
+from app.encoders.to_netcdf import check_netcdf, encode_netcdf, netcdf_bytes
 from app.errors import NotAcceptable, QueryError
 
 if TYPE_CHECKING:
@@ -17,12 +20,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """One format: its name in ``f=``, its media type, its file suffix, and how it is written."""
+    """One format: its name in ``f=``, its media type, its file suffix, and how it is written.
+
+    `check` raises what `encode` would raise, before anything is read. `value_bytes` is what the
+    limit on results is held against.
+    """
 
     name: str
     media_type: str
     suffix: str
     encode: Callable[[xr.Dataset], bytes]
+    check: Callable[[Outline], None]
+    value_bytes: Callable[[Outline], int]
+
+    @property
+    def essence(self) -> str:
+        """The media type without its parameters, as an ``Accept`` header names it."""
+        return self.media_type.partition(";")[0]
 
 
 # In order of preference: the first is what a client gets that does not say.
@@ -30,8 +44,11 @@ ENCODERS = MappingProxyType(
     {
         encoder.name: encoder
         for encoder in (
-            Encoder("json", "application/json", ".json", encode_json),
-            Encoder("netcdf", "application/netcdf", ".nc", encode_netcdf),
+            Encoder("json", "application/json", ".json", encode_json, check_json, json_bytes),
+            Encoder(
+                "netcdf", "application/netcdf", ".nc", encode_netcdf, check_netcdf, netcdf_bytes
+            ),
+            Encoder("csv", "text/csv; charset=utf-8", ".csv", encode_csv, check_csv, csv_bytes),
         )
     }
 )
@@ -55,10 +72,10 @@ def negotiate(f: str | None, accept: str | None) -> Encoder:
             )
         return ENCODERS[f]
     ranges = _media_ranges(accept or "*/*")
-    best = max(ENCODERS.values(), key=lambda encoder: _quality(encoder.media_type, ranges))
-    if _quality(best.media_type, ranges) > 0:
+    best = max(ENCODERS.values(), key=lambda encoder: _quality(encoder.essence, ranges))
+    if _quality(best.essence, ranges) > 0:
         return best
-    media_types = [encoder.media_type for encoder in ENCODERS.values()]
+    media_types = [encoder.essence for encoder in ENCODERS.values()]
     raise NotAcceptable(
         f"none of the formats is acceptable; they are {', '.join(media_types)}", known=media_types
     )

@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from app.encoders.outline import Outline
 from app.encoders.plain import nested_values, plain
 from app.labels import PER_SECOND, SAFE_SECONDS, format_label, format_labels
 
@@ -33,6 +34,25 @@ def encode_json(dataset: xr.Dataset) -> bytes:
     except orjson.JSONEncodeError:
         # Rare enough to find out by failing: lone surrogates, and integers beyond 64 bits.
         return orjson.dumps(_acceptable(document), option=_OPTIONS)
+
+
+def json_array(values: NDArray[Any]) -> bytes:
+    """An array of numbers, booleans or times of any length, as its JSON text in a document."""
+    return orjson.dumps(_data(values), option=_OPTIONS)
+
+
+def check_json(outline: Outline) -> None:
+    """Nothing: JSON has a form for every answer."""
+
+
+def json_bytes(outline: Outline) -> int:
+    """What an answer counts for as JSON, in bytes.
+
+    A value of one byte counts twice, because "false" is six times as long: so no dtype's text
+    is longer than about four times what it counts for.
+    """
+    single = sum(math.prod(v.shape) for v in outline.variables.values() if v.dtype.itemsize == 1)
+    return outline.result_bytes + single
 
 
 def _document(dataset: xr.Dataset) -> dict[str, Any]:

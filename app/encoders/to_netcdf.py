@@ -9,7 +9,8 @@ import numpy as np
 
 from app.encoders.netcdf_names import storable_attributes, storable_names
 from app.encoders.netcdf_packing import Stored, is_number, read_fill
-from app.encoders.netcdf_values import store_values
+from app.encoders.netcdf_values import check_storable, store_values
+from app.encoders.outline import Outline
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,6 +37,17 @@ def encode_netcdf(dataset: xr.Dataset) -> bytes:
         attrs=storable_attributes(dataset.attrs, taken=("coordinates",)),
     )
     return bytes(stored.to_netcdf(engine="h5netcdf", format="NETCDF4"))
+
+
+def check_netcdf(outline: Outline) -> None:
+    """Raises `NotAcceptable` for an answer with complex variables."""
+    for name, variable in outline.variables.items():
+        check_storable(str(name), variable.dtype)
+
+
+def netcdf_bytes(outline: Outline) -> int:
+    """What an answer counts for as NetCDF, in bytes: its size in memory."""
+    return outline.result_bytes
 
 
 def _stored_variable(names: dict[Any, str], name: str, variable: xr.Variable) -> xr.Variable:

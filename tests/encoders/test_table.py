@@ -28,6 +28,13 @@ from app.errors import NotAcceptable, QueryError
         ("netcdf", "application/json", "netcdf"),
         ("json", "application/netcdf", "json"),
         ("netcdf", "text/html", "netcdf"),
+        (None, "text/csv", "csv"),
+        (None, "text/csv;charset=utf-8", "csv"),
+        (None, "text/*", "csv"),
+        (None, "text/html, text/*;q=0.1", "csv"),
+        (None, "text/csv, application/json", "json"),
+        (None, "application/*;q=0.5, text/csv;q=0.6", "csv"),
+        ("csv", "application/json", "csv"),
     ],
 )
 def test_negotiation(f: str | None, accept: str | None, name: str) -> None:
@@ -47,10 +54,14 @@ def test_unsatisfiable_accept(accept: str) -> None:
     """When nothing is acceptable the error names what there is."""
     with pytest.raises(NotAcceptable) as caught:
         negotiate(None, accept)
-    assert caught.value.facts["known"] == ["application/json", "application/netcdf"]
+    assert caught.value.facts["known"] == [
+        "application/json",
+        "application/netcdf",
+        "text/csv",
+    ]
 
 
-@given(st.one_of(st.text(), st.text(alphabet="application/jsnetcdf*;q=.01, ")))
+@given(st.one_of(st.text(), st.text(alphabet="application/jsnetcdfvx*;q=.01, ")))
 def test_any_header_is_negotiated_or_refused(accept: str) -> None:
     """No header breaks the negotiation."""
     try:

@@ -226,7 +226,7 @@ def test_complex_is_not_acceptable() -> None:
     """Complex variables are refused, naming a format that can hold them."""
     with pytest.raises(NotAcceptable) as caught:
         encode_netcdf(xr.Dataset({"z": ("x", [1j])}))
-    assert caught.value.facts == {"variable": "z", "known": ["json"]}
+    assert caught.value.facts == {"variable": "z", "known": ["json", "csv"]}
 
 
 def test_attributes_that_netcdf_lacks_are_json() -> None:

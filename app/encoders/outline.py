@@ -1,0 +1,32 @@
+"""What is known of an answer before it is read: enough for a format to refuse it."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Hashable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class OutlinedVariable(Protocol):
+    """A variable of the answer: its decoded form, not its values."""
+
+    @property
+    def dims(self) -> tuple[Hashable, ...]: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+
+class Outline(Protocol):
+    """An answer whose values may still be in the store; `result_bytes` is its size in memory."""
+
+    @property
+    def variables(self) -> Mapping[Hashable, OutlinedVariable]: ...
+    @property
+    def coord_names(self) -> Container[Hashable]: ...
+    @property
+    def sizes(self) -> Mapping[Hashable, int]: ...
+    @property
+    def result_bytes(self) -> int: ...
