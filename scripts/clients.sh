@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# The programs that the tests of clients drive: curl, a browser, a caching proxy.
+#
+#   clients.sh install       Debian packages, as root; nothing to do for what is there
+#   clients.sh missing       names what is not there, one program a line
+set -euo pipefail
+
+missing() {
+  local program
+  for program in curl chromium nginx; do
+    command -v "$program" >/dev/null || echo "$program"
+  done
+}
+
+install_packages() {
+  local packages
+  mapfile -t packages < <(missing) # the packages are called like their programs
+  if [ "${#packages[@]}" = 0 ]; then return; fi
+  # Two test workers may come here at once: the second waits for the first.
+  local apt=(apt-get -qq -o DPkg::Lock::Timeout=300)
+  "${apt[@]}" update
+  # A run level that starts no services: the tests start an nginx of their own, on loopback.
+  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+    "${apt[@]}" install -y --no-install-recommends "${packages[@]}"
+}
+
+case "${1-}:$#" in
+  install:1) install_packages ;;
+  missing:1) missing ;;
+  *)
+    sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+    ;;
+esac
