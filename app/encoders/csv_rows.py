@@ -59,11 +59,8 @@ def lay_out(
     spanning = data[:1] or list(variables)
     dims = tuple(dict.fromkeys(dim for name in spanning for dim in variables[name].dims))
     coords = [n for n in variables if n in coord_names and set(variables[n].dims).issubset(dims)]
-    headers = {text(str(name)) for name in variables}
-    places = [
-        _values(dim, variables[dim]) if dim in coords else _positions(dim, headers) for dim in dims
-    ]
-    rest = [_values(n, variables[n]) for n in (*coords, *data) if n in data or n not in dims]
+    places = [_values(d, variables[d]) if d in coords else _positions(d) for d in dims]
+    rest = [_values(n, variables[n]) for n in (*coords, *data) if n not in dims]
     return Rows(dims, tuple(sizes[dim] for dim in dims), (*places, *rest))
 
 
@@ -108,11 +105,9 @@ def _values(name: Hashable, variable: OutlinedVariable) -> Column:
     return Column(text(str(name)), name, variable.dims, _cell_bytes(variable.dtype))
 
 
-def _positions(dim: Hashable, headers: Container[str]) -> Column:
-    header = text(str(dim))
-    while header in headers:
-        header += "_"
-    return Column(header, None, (dim,), _CELL_BYTES)
+def _positions(dim: Hashable) -> Column:
+    # No variable has this name: xarray calls any that has a dimension's name a coordinate.
+    return Column(text(str(dim)), None, (dim,), _CELL_BYTES)
 
 
 def _cell_bytes(dtype: np.dtype[Any]) -> int:

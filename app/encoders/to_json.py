@@ -48,8 +48,8 @@ def check_json(outline: Outline) -> None:
 def json_bytes(outline: Outline) -> int:
     """What an answer counts for as JSON, in bytes.
 
-    A value of one byte counts twice, because "false" is six times as long: so no dtype's text
-    is longer than about four times what it counts for.
+    A value of one byte counts twice, because "false" and its comma are six: so the text of no
+    number, boolean or instant is longer than six times what it counts for.
     """
     single = sum(math.prod(v.shape) for v in outline.variables.values() if v.dtype.itemsize == 1)
     return outline.result_bytes + single
