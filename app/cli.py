@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.errors import CatalogError
-from app.settings import PREFIX, Settings, misspelt_variables, read_settings
+from app.settings import Settings, misspelt_variables, read_settings
 
 WRONG_USAGE = 2
 HEALTH_SECONDS = 5.0
@@ -34,7 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run_serve(settings: Settings, arguments: argparse.Namespace) -> int:
     for name, likely in misspelt_variables(os.environ).items():
         _say(f"{name} sets nothing" + (f"; did you mean {likely}?" if likely else ""))
-    _serve(settings, arguments.workers)
+    # Imported here, so that wrong usage and --help answer at once.
+    from app.server import run_server
+
+    run_server(settings, arguments.workers)
     return 0
 
 
@@ -47,6 +50,14 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=_port, help="port to listen on (0: any free one)")
     serve.add_argument("--workers", type=_positive, default=1, help="worker processes (1)")
     serve.set_defaults(run=_run_serve)
+    check = commands.add_parser("check", help="open every dataset and say what is wrong with it")
+    check.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
+    check.add_argument("--strict", action="store_true", help="let warnings fail as errors do")
+    check.add_argument("--format", choices=("text", "json"), default="text", help="(text)")
+    check.add_argument(
+        "--patience", type=_positive, default=60, metavar="SECONDS", help="for each dataset (60)"
+    )
+    check.set_defaults(run=_run_check)
     health = commands.add_parser("health", help="ask a running server whether it lives")
     health.add_argument("--url", help="its address (without it: SLUICE_HOST and SLUICE_PORT)")
     health.set_defaults(run=_run_health)
@@ -86,19 +97,23 @@ def _check_catalog(path: Path) -> None:
     load_catalog(path)
 
 
-def _serve(settings: Settings, workers: int) -> None:
-    import uvicorn
+def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
+    from app.catalog.check_command import run_check
 
-    # The application is named, not handed over: worker processes import it and read the same
-    # environment, so one way of starting serves one worker and many.
-    os.environ[f"{PREFIX}CATALOG"] = str(settings.catalog.absolute())
-    uvicorn.run(
-        "app.api.app:create_app_from_environment",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=workers,
-    )
+    try:
+        return run_check(
+            settings.catalog,
+            sys.stdout,
+            form=arguments.format,
+            strict=arguments.strict,
+            patience_seconds=arguments.patience,
+            request_chunk_bytes=settings.request_chunk_bytes,
+            store_concurrency=settings.store_concurrency,
+            inline_decode_bytes=settings.inline_decode_bytes,
+        )
+    except CatalogError as error:
+        _say(str(error))
+        return WRONG_USAGE
 
 
 def _run_health(settings: Settings, arguments: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@
     ├── SelectionError             understood, but this dataset cannot satisfy it
     ├── LimitError                 it would cost more than a limit allows
     ├── NotAcceptable              no encoder offers what the client accepts
+    ├── NotJson                    a body that says it is something else than JSON
     ├── UnknownDataset             no dataset of that name in the catalog
     ├── CatalogError               the catalog file is wrong: names the entry and the field
     ├── NotLoaded                  a lazy variable was touched without awaiting it
@@ -51,6 +52,10 @@ class LimitError(SluiceError):
 
 class NotAcceptable(SluiceError):
     """None of the known formats is one that the client accepts."""
+
+
+class NotJson(SluiceError):
+    """The body says that it is something else than JSON."""
 
 
 class UnknownDataset(SluiceError):

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "SLUICE_"
+
+
+def _split(value: object) -> object:
+    """Text with commas as a tuple of its parts; pydantic-settings would expect JSON."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -36,6 +46,23 @@ class Settings(BaseSettings):
         le=65535,
         description="port that `serve` listens on (0: any free one)",
     )
+    root_path: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="path under which a proxy shows the service, such as `/sluice`",
+    )
+    trusted_proxies: Names = Field(
+        default=("127.0.0.1",),
+        description="addresses or networks whose `X-Forwarded-*` headers are believed (`*`: all)",
+    )
+    cors_origins: Names = Field(
+        default=(),
+        description="origins whose pages may ask from a browser (`*`: all)",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info",
+        description="least severity that is logged; `info` has a line for each request",
+    )
     opened_datasets: int = Field(
         default=64,
         ge=1,
@@ -57,6 +84,26 @@ class Settings(BaseSettings):
         ge=1,
         description="largest result in memory that one request may ask for; more is a 413",
     )
+    request_chunks: int = Field(
+        default=20_000,
+        ge=1,
+        description="most chunks that one request may touch; more is a 413",
+    )
+    request_labels: int = Field(
+        default=10_000,
+        ge=1,
+        description="most labels or positions in one list; more is a 413",
+    )
+    url_bytes: int = Field(
+        default=16 * 2**10,
+        ge=256,
+        description="longest path and query of a request; more is a 414",
+    )
+    body_bytes: int = Field(
+        default=2**20,
+        ge=2,
+        description="largest body of a `POST`; more is a 413",
+    )
     store_concurrency: int = Field(
         default=64,
         ge=1,
@@ -75,7 +122,28 @@ class Settings(BaseSettings):
     inline_encode_bytes: int = Field(
         default=128 * 2**10,
         ge=0,
-        description="results up to this size are encoded as JSON on the event loop",
+        description="results up to this size are encoded as text on the event loop",
+    )
+    compress_bytes: int = Field(
+        default=4 * 2**10,
+        ge=0,
+        description="results from this size up are compressed for clients that accept it",
+    )
+    ready_strictly: bool = Field(
+        default=False,
+        description="whether `/readyz` wants every dataset to be reachable, not just one",
+    )
+    ready_patience_seconds: float = Field(
+        default=5.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="how long `/readyz` waits for a dataset that is not open yet",
+    )
+    ready_kept_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="how long `/readyz` answers from memory",
     )
 
 

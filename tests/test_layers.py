@@ -15,6 +15,7 @@ LEVELS = {
     "__init__": 0,
     "errors": 0,
     "labels": 1,
+    "telemetry": 1,
     "query": 2,
     "store": 2,
     "encoders": 2,
@@ -23,8 +24,9 @@ LEVELS = {
     "datasets": 4,
     "catalog": 5,
     "api": 6,
-    "cli": 7,
-    "__main__": 8,
+    "server": 7,
+    "cli": 8,
+    "__main__": 9,
 }
 
 # Third parties that only some rooms may know. What is not listed here anyone may import.
@@ -42,13 +44,16 @@ OWNERS = {
     "h5py": {"encoders"},
     "cftime": {"datasets", "encoders"},
     "orjson": {"encoders"},
+    "zstandard": {"encoders"},
+    "prometheus_client": {"telemetry"},
     "yaml": {"catalog"},
     "pydantic": {"settings", "catalog", "api"},
     "pydantic_core": {"settings", "catalog", "api"},
     "pydantic_settings": {"settings"},
     "fastapi": {"api"},
+    "fastapi_swagger": {"api"},
     "starlette": {"api"},
-    "uvicorn": {"cli"},
+    "uvicorn": {"server"},
 }
 
 MODULES = sorted(APP.rglob("*.py"))

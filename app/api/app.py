@@ -5,24 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 
 from fastapi import FastAPI
 
 from app import __version__
+from app.api.cors import allow_origins
+from app.api.docs import add_docs
 from app.api.limits import RequestLimits
+from app.api.observe import ObserveRequests
+from app.api.openapi import guide
 from app.api.problems import install_problems
 from app.api.routes import add_routes
-from app.api.state import Service, State
+from app.api.state import Encoding, Service, State
 from app.arrays.decode import single_threaded_blosc
 from app.catalog.catalog import load_catalog
 from app.catalog.opened import OpenedDatasets
 from app.catalog.opening import open_entry
+from app.catalog.readiness import Readiness
 from app.settings import Settings
 from app.store import Filesystems
-
-DESCRIPTION = "Slices of Zarr stores by label or by position, as JSON or NetCDF."
+from app.telemetry.events import DatasetOpened, Emit, to_all
+from app.telemetry.loop_lag import watch_loop
+from app.telemetry.metrics import Metrics
+from app.telemetry.request_log import write_request
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -31,14 +38,25 @@ def create_app(settings: Settings) -> FastAPI:
     Its lifespan raises CatalogError when the catalog is wrong, and owns the running loop's default
     executor: an application that embeds this one gets its bounded pool.
     """
+    metrics = Metrics()
+    emit = to_all(metrics.record, write_request)
     app = FastAPI(
         title="Sluice",
         version=__version__,
-        description=DESCRIPTION,
-        lifespan=_lifespan(settings),
+        description=guide(),
+        root_path=settings.root_path,
+        docs_url=None,
+        redoc_url=None,
+        # A path with a slash too many is answered in words, like every other wrong path.
+        redirect_slashes=False,
+        lifespan=_lifespan(settings, metrics, emit),
     )
     install_problems(app)
     add_routes(app)
+    add_docs(app)
+    app.add_middleware(ObserveRequests, emit=emit, url_bytes=settings.url_bytes)
+    # The last one added is the first to see a request: refusals are readable across origins too.
+    allow_origins(app, settings.cors_origins)
     return app
 
 
@@ -47,35 +65,76 @@ def create_app_from_environment() -> FastAPI:
     return create_app(Settings())
 
 
-def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
+def _lifespan(
+    settings: Settings, metrics: Metrics, emit: Emit
+) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         async with AsyncExitStack() as stack:
-            yield {"service": await _start(settings, stack)}
+            yield {"service": await _start(settings, metrics, emit, stack)}
 
     return lifespan
 
 
-async def _start(settings: Settings, stack: AsyncExitStack) -> Service:
+async def _start(
+    settings: Settings, metrics: Metrics, emit: Emit, stack: AsyncExitStack
+) -> Service:
     """Make everything that lives as long as the server; `stack` closes it in reverse order."""
     catalog = load_catalog(settings.catalog)
     single_threaded_blosc()
     _own_default_executor(settings.threads, stack)
     filesystems = await stack.enter_async_context(Filesystems())
+    await stack.enter_async_context(_watched_loop(emit))
     opener = partial(
         open_entry,
         filesystems=filesystems,
         store_concurrency=settings.store_concurrency,
         inline_decode_bytes=settings.inline_decode_bytes,
+        emit=emit,
     )
     opened = OpenedDatasets(
         catalog,
         opener,
         capacity=settings.opened_datasets,
         failed_open_seconds=settings.failed_open_seconds,
+        on_open=lambda dataset, took, error: emit(DatasetOpened(dataset, took, error)),
     )
-    limits = RequestLimits(settings.request_chunk_bytes, settings.request_result_bytes)
-    return Service(catalog, opened, limits, settings.inline_encode_bytes)
+    readiness = Readiness(
+        catalog,
+        opened,
+        keep_seconds=settings.ready_kept_seconds,
+        patience_seconds=settings.ready_patience_seconds,
+    )
+    return Service(
+        catalog,
+        opened,
+        readiness,
+        settings.ready_strictly,
+        _limits(settings),
+        Encoding(settings.inline_encode_bytes, settings.compress_bytes),
+        metrics,
+    )
+
+
+def _limits(settings: Settings) -> RequestLimits:
+    return RequestLimits(
+        chunks=settings.request_chunks,
+        chunk_bytes=settings.request_chunk_bytes,
+        result_bytes=settings.request_result_bytes,
+        labels=settings.request_labels,
+        body_bytes=settings.body_bytes,
+    )
+
+
+@asynccontextmanager
+async def _watched_loop(emit: Emit) -> AsyncIterator[None]:
+    watcher = asyncio.create_task(watch_loop(emit))
+    try:
+        yield
+    finally:
+        watcher.cancel()
+        with suppress(asyncio.CancelledError):
+            await watcher
 
 
 def _own_default_executor(threads: int, stack: AsyncExitStack) -> None:

@@ -1,4 +1,4 @@
-"""What one request may cost, judged from the plan before anything is read."""
+"""What one request may cost, judged from its text and its plan before anything is read."""
 
 from __future__ import annotations
 
@@ -9,39 +9,42 @@ from app.errors import LimitError
 
 
 class Costs(Protocol):
-    """What a plan knows of its costs: decoded bytes of the touched chunks, bytes of the result."""
+    """What a plan knows of its costs: the touched chunks, and their decoded bytes."""
 
     @property
-    def chunk_bytes(self) -> int: ...
+    def chunks(self) -> int: ...
     @property
-    def result_bytes(self) -> int: ...
+    def chunk_bytes(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """The largest costs that one request may have, in bytes."""
+    """The most that one request may have: chunks, bytes, labels in a list, bytes of a body."""
 
+    chunks: int
     chunk_bytes: int
     result_bytes: int
+    labels: int
+    body_bytes: int
 
-    def allow(self, costs: Costs) -> bool:
-        """Whether `costs` exceed neither limit."""
-        return costs.result_bytes <= self.result_bytes and costs.chunk_bytes <= self.chunk_bytes
+    def excess(self, costs: Costs, result_bytes: int) -> LimitError | None:
+        """The first limit that the planned answer exceeds, or None.
 
-    def check(self, costs: Costs) -> None:
-        """Raises LimitError with the estimate and the limit when `costs` exceed one of the two."""
-        if costs.result_bytes > self.result_bytes:
-            _refuse("The result", "result_bytes", costs.result_bytes, self.result_bytes)
-        if costs.chunk_bytes > self.chunk_bytes:
-            what = "Decoding the chunks that the selection touches"
-            _refuse(what, "chunk_bytes", costs.chunk_bytes, self.chunk_bytes)
-
-
-def _refuse(what: str, limited: str, estimate: int, limit: int) -> None:
-    raise LimitError(
-        f"{what} would take {estimate} bytes; one request may take {limit}. Nothing was read:"
-        " ask for fewer variables or a smaller part.",
-        limited=limited,
-        estimate=estimate,
-        limit=limit,
-    )
+        `result_bytes` is what its encoder writes, which can be more than the plan's own.
+        """
+        decoding = "Decoding the chunks that the selection touches"
+        checks = (
+            ("The result", "bytes", "result_bytes", result_bytes, self.result_bytes),
+            ("The selection", "chunks", "chunks", costs.chunks, self.chunks),
+            (decoding, "bytes", "chunk_bytes", costs.chunk_bytes, self.chunk_bytes),
+        )
+        for what, unit, limited, estimate, limit in checks:
+            if estimate > limit:
+                return LimitError(
+                    f"{what} would take {estimate} {unit}; one request may take {limit}."
+                    " Nothing was read: ask for fewer variables or a smaller part.",
+                    limited=limited,
+                    estimate=estimate,
+                    limit=limit,
+                )
+        return None

@@ -12,6 +12,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from app.api.bodies import json_bytes
 from app.errors import (
@@ -20,6 +21,7 @@ from app.errors import (
     LimitError,
     MetadataError,
     NotAcceptable,
+    NotJson,
     QueryError,
     SelectionError,
     SluiceError,
@@ -55,6 +57,7 @@ class ProblemKind:
 PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
     {
         QueryError: ProblemKind(400, "bad-query", "The request cannot be parsed"),
+        NotJson: ProblemKind(415, "not-json", "The body is not JSON"),
         UnknownDataset: ProblemKind(404, "unknown-dataset", "There is no such dataset"),
         NotAcceptable: ProblemKind(406, "not-acceptable", "No acceptable format"),
         LimitError: ProblemKind(413, "over-limit", "The selection is too large"),
@@ -99,9 +102,9 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
 )
 
 
-def kind_of(error: BaseException) -> ProblemKind:
-    """The row of `error`: that of its own class or of the nearest one above it."""
-    return next(PROBLEMS[cls] for cls in type(error).__mro__ if cls in PROBLEMS)
+def kind_of(error: type[BaseException]) -> ProblemKind:
+    """The row of an error's class, or of the nearest one above it."""
+    return next(PROBLEMS[cls] for cls in error.__mro__ if cls in PROBLEMS)
 
 
 def problem(
@@ -138,7 +141,7 @@ def _shortened(fact: Any) -> Any:
 async def answer_sluice_error(request: Request, error: Exception) -> Response:
     """The problem document of one of our own errors; what clients must not see goes to the log."""
     assert isinstance(error, SluiceError)
-    kind = kind_of(error)
+    kind = kind_of(type(error))
     if kind.sentence is None:
         return problem(kind.status, kind.name, kind.title, error.detail, error.facts)
     dataset = request.path_params.get("dataset_id")
@@ -152,19 +155,25 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
     phrase = HTTPStatus(error.status_code).phrase
     name = phrase.lower().replace(" ", "-")
     facts = {"method": request.method, "path": request.url.path}
-    detail = _what_is_there(error)
-    return problem(error.status_code, name, phrase, detail, facts, error.headers)
-
-
-def _what_is_there(error: HTTPException) -> str:
-    """A sentence that helps where Starlette only repeats the status' name."""
+    headers = dict(error.headers or {})
     match error.status_code:
         case 404:
-            return "Nothing is at this path; /datasets lists the datasets, /docs the paths."
+            detail = "Nothing is at this path; /datasets lists the datasets, /docs the paths."
         case 405:
-            return f"This path takes {(error.headers or {}).get('Allow', 'other methods')} only."
+            headers["Allow"] = ", ".join(_methods_of(request))
+            detail = f"This path takes {headers['Allow']} only."
         case _:
-            return str(error.detail)
+            detail = str(error.detail)
+    return problem(error.status_code, name, phrase, detail, facts, headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """The methods of all routes at this path; Starlette tells those of the first alone."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return sorted(found)
 
 
 async def answer_validation_error(request: Request, error: Exception) -> Response:
@@ -176,15 +185,17 @@ async def answer_validation_error(request: Request, error: Exception) -> Respons
     return problem(kind.status, kind.name, kind.title, detail, {"errors": wrong})
 
 
-async def answer_unexpected(request: Request, error: Exception) -> Response:
-    """A 500 without the error's text; Starlette raises it again, for the server's log."""
+def unexpected() -> Response:
+    """A 500 that says nothing of its cause, which is for the log."""
     kind = PROBLEMS[Exception]
     return problem(kind.status, kind.name, kind.title, kind.sentence or "", {})
 
 
 def install_problems(app: FastAPI) -> None:
-    """Make every error that leaves a route, and every path without one, a problem document."""
+    """Make every error that leaves a route, and every path without one, a problem document.
+
+    Errors that nobody expected are the observing middleware's matter.
+    """
     app.add_exception_handler(SluiceError, answer_sluice_error)
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.add_exception_handler(RequestValidationError, answer_validation_error)
-    app.add_exception_handler(Exception, answer_unexpected)

@@ -1,41 +1,66 @@
-"""The routes: plain functions, and the one path that every selection takes."""
+"""The routes: plain functions, each with what the OpenAPI document says of it."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from typing import Literal
-
-import xarray as xr
 from fastapi import FastAPI, Request, Response
 
+from app.api import openapi
+from app.api.answers import cache_control
 from app.api.bodies import json_bytes
-from app.api.openapi import DESCRIBE, HEALTH, LISTING, SELECT_BY_LABEL, SELECT_BY_POSITION
-from app.api.state import Service, service
-from app.catalog.catalog import DatasetEntry
-from app.datasets import DatasetPlan, describe, explain, plan_isel, relabel, together
-from app.encoders.table import ENCODERS, Encoder, negotiate
-from app.errors import QueryError, SluiceError, StoreError
-from app.query.grammar import parse
-from app.query.positions import Resolved, resolve
+from app.api.posted import posted_pairs
+from app.api.problems import kind_of
+from app.api.selecting import select
+from app.api.state import service
+from app.datasets import describe
+from app.errors import QueryError
+from app.query.names import By
 from app.query.words import excerpt
-
-log = logging.getLogger(__name__)
+from app.telemetry.metrics import CONTENT_TYPE
 
 
 def add_routes(app: FastAPI) -> None:
-    """Register every route with what the OpenAPI document says of it."""
-    app.get("/datasets", **LISTING)(list_datasets)
-    app.get("/datasets/{dataset_id}", **DESCRIBE)(describe_dataset)
-    app.get("/datasets/{dataset_id}/sel", **SELECT_BY_LABEL)(select_by_label)
-    app.get("/datasets/{dataset_id}/isel", **SELECT_BY_POSITION)(select_by_position)
-    app.get("/healthz", **HEALTH)(healthz)
+    """Register every route."""
+    for path, route, described in (
+        ("/datasets", list_datasets, openapi.LISTING),
+        ("/datasets/{dataset_id}", describe_dataset, openapi.DESCRIBE),
+        ("/datasets/{dataset_id}/sel", select_by_label, openapi.SELECT_BY_LABEL),
+        ("/datasets/{dataset_id}/isel", select_by_position, openapi.SELECT_BY_POSITION),
+        ("/healthz", healthz, openapi.HEALTH),
+        ("/readyz", readyz, openapi.READY),
+        ("/metrics", metrics, openapi.METRICS),
+    ):
+        app.get(path, **described)(route)
+        # A HEAD is the same answer without its body: one description is enough.
+        app.head(path, include_in_schema=False)(route)
+    app.post("/datasets/{dataset_id}/sel", **openapi.POST_BY_LABEL)(post_by_label)
+    app.post("/datasets/{dataset_id}/isel", **openapi.POST_BY_POSITION)(post_by_position)
 
 
 async def healthz(request: Request) -> Response:
     """Whether the process answers; touches no store."""
     _take_no_parameters(request)
-    return _json({"status": "ok"})
+    return _json({"status": "ok"}, {"Cache-Control": "no-store"})
+
+
+async def readyz(request: Request) -> Response:
+    """Whether datasets can be read: 200 when at least one can (all of them, by a setting)."""
+    _take_no_parameters(request)
+    serving = service(request)
+    report = await serving.readiness.report()
+    ready = report.ready(strict=serving.ready_strictly)
+    states = {
+        state.id: "ready" if state.failure is None else kind_of(state.failure).name
+        for state in report.datasets
+    }
+    body = {"status": "ready" if ready else "unready", "datasets": states}
+    return _json(body, {"Cache-Control": "no-store"}, 200 if ready else 503)
+
+
+async def metrics(request: Request) -> Response:
+    """Requests, opened datasets, requests to stores and the event loop's lag, for Prometheus."""
+    _take_no_parameters(request)
+    content = service(request).metrics.render()
+    return Response(content, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
 
 async def list_datasets(request: Request) -> Response:
@@ -50,71 +75,41 @@ async def describe_dataset(request: Request, dataset_id: str) -> Response:
     _take_no_parameters(request)
     opened = await service(request).opened.get(dataset_id)
     body = {"id": dataset_id, "title": opened.entry.title, **describe(opened.dataset)}
-    return _json(body, _cache_headers(opened.entry))
+    return _json(body, {"Cache-Control": cache_control(opened)})
 
 
 async def select_by_label(request: Request, dataset_id: str) -> Response:
     """A part of the dataset, chosen by coordinate labels."""
-    return await _select(request, dataset_id, "label")
+    return await _select_asked(request, dataset_id, "label")
 
 
 async def select_by_position(request: Request, dataset_id: str) -> Response:
     """A part of the dataset, chosen by positions along its dimensions."""
-    return await _select(request, dataset_id, "position")
+    return await _select_asked(request, dataset_id, "position")
 
 
-async def _select(request: Request, dataset_id: str, by: Literal["label", "position"]) -> Response:
-    """The one path: understand, refuse early, plan, refuse what costs too much, read, encode."""
+async def post_by_label(request: Request, dataset_id: str) -> Response:
+    """A part of the dataset, chosen by coordinate labels too long for a URL."""
+    return await _select_posted(request, dataset_id, "label")
+
+
+async def post_by_position(request: Request, dataset_id: str) -> Response:
+    """A part of the dataset, chosen by positions too long for a URL."""
+    return await _select_posted(request, dataset_id, "position")
+
+
+async def _select_asked(request: Request, dataset_id: str, by: By) -> Response:
+    pairs = request.query_params.multi_items()
+    return await select(request, service(request), dataset_id, by, pairs)
+
+
+async def _select_posted(request: Request, dataset_id: str, by: By) -> Response:
+    for name in request.query_params:
+        detail = f"{excerpt(name)} stands in the URL; a POST has all its parameters in its body"
+        raise QueryError(detail, parameter=name)
     serving = service(request)
-    opened = await serving.opened.get(dataset_id)
-    query = parse(
-        request.query_params.multi_items(),
-        dims=opened.dims,
-        coords=opened.coords,
-        by=by,
-        formats=ENCODERS,
-        variables=opened.variables,
-    )
-    # An explanation is JSON, whatever format it explains.
-    encoder = negotiate(query.format, None if query.explain else request.headers.get("accept"))
-    found = resolve(query, opened.axes, opened.dims)
-    indexers = together(opened.dataset, found.positions, found.pointwise)
-    plan = plan_isel(opened.dataset, indexers, keep=query.variables)
-    if query.explain:
-        return await _explain(plan, found, serving)
-    serving.limits.check(plan)
-    result = relabel(await _read(plan), found.labels)
-    content = await _encode(encoder, result, serving)
-    return Response(content, media_type=encoder.media_type, headers=_headers(opened.entry, encoder))
-
-
-async def _explain(plan: DatasetPlan, found: Resolved, serving: Service) -> Response:
-    """What the planned answer would be and cost; reads nothing."""
-    explained = explain(plan, found.labels)
-    body = {**explained, "within_limits": serving.limits.allow(plan)}
-    held = sum(v.nbytes for v in plan.variables.values() if isinstance(v, xr.Variable))
-    if held <= serving.inline_encode_bytes:
-        return _json(body)
-    return await asyncio.to_thread(_json, body)
-
-
-async def _read(plan: DatasetPlan) -> xr.Dataset:
-    """The planned answer; values that xarray cannot decode are the store's fault, not ours."""
-    try:
-        return await plan.read()
-    except SluiceError:
-        raise
-    except Exception as error:
-        log.exception("values that do not decode")
-        raise StoreError(f"values do not decode: {error}") from error
-
-
-async def _encode(encoder: Encoder, result: xr.Dataset, serving: Service) -> bytes:
-    # A hop to a thread costs more than writing a few values as text does; a long series stalls the
-    # loop. So does a NetCDF file, however little is in it: HDF5 takes tens of milliseconds.
-    if encoder.name == "json" and result.nbytes <= serving.inline_encode_bytes:
-        return encoder.encode(result)
-    return await asyncio.to_thread(encoder.encode, result)
+    pairs = await posted_pairs(request, serving.limits.body_bytes)
+    return await select(request, serving, dataset_id, by, pairs)
 
 
 def _take_no_parameters(request: Request) -> None:
@@ -123,16 +118,5 @@ def _take_no_parameters(request: Request) -> None:
         raise QueryError(detail, parameter=name, known=[])
 
 
-def _headers(entry: DatasetEntry, encoder: Encoder) -> dict[str, str]:
-    headers = {"Vary": "Accept", **_cache_headers(entry)}
-    if encoder.name != "json":
-        headers["Content-Disposition"] = f'attachment; filename="{entry.id}{encoder.suffix}"'
-    return headers
-
-
-def _cache_headers(entry: DatasetEntry) -> dict[str, str]:
-    return {"Cache-Control": entry.cache_control} if entry.cache_control else {}
-
-
-def _json(body: object, headers: dict[str, str] | None = None) -> Response:
-    return Response(json_bytes(body), media_type="application/json", headers=headers)
+def _json(body: object, headers: dict[str, str] | None = None, status: int = 200) -> Response:
+    return Response(json_bytes(body), status, headers, "application/json")

@@ -6,10 +6,21 @@ from dataclasses import dataclass
 from typing import TypedDict, cast
 
 from fastapi import Request
+from starlette.types import Scope
 
 from app.api.limits import RequestLimits
 from app.catalog.catalog import Catalog
 from app.catalog.opened import OpenedDatasets
+from app.catalog.readiness import Readiness
+from app.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """From which result sizes on, in bytes, an answer leaves the loop, and is compressed."""
+
+    inline_bytes: int
+    compress_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +29,11 @@ class Service:
 
     catalog: Catalog
     opened: OpenedDatasets
+    readiness: Readiness
+    ready_strictly: bool
     limits: RequestLimits
-    inline_encode_bytes: int
+    encoding: Encoding
+    metrics: Metrics
 
 
 class State(TypedDict):
@@ -31,3 +45,8 @@ class State(TypedDict):
 def service(request: Request) -> Service:
     """The service that this request came to."""
     return cast(Service, request.state.service)
+
+
+def knows(scope: Scope, dataset_id: str) -> bool:
+    """Whether the catalog of the service behind `scope` has a dataset of this id."""
+    return dataset_id in cast(Service, scope["state"]["service"]).catalog.entries

@@ -21,6 +21,7 @@ from app.arrays.shards import ByteRange, ShardIndexes, coalesce, locate
 from app.errors import CorruptChunk
 from app.store.fan_out import spread
 from app.store.source import ByteSource
+from app.telemetry.phases import phase
 
 Array = np.ndarray[Any, Any]
 
@@ -110,10 +111,11 @@ class StoreReader:
     ) -> None:
         assert meta.decoder is not None
         try:
-            if meta.chunk_bytes > self.inline_bytes:
-                chunk = await asyncio.to_thread(meta.decoder, data)
-            else:
-                chunk = meta.decoder(data)
+            with phase("decode"):
+                if meta.chunk_bytes > self.inline_bytes:
+                    chunk = await asyncio.to_thread(meta.decoder, data)
+                else:
+                    chunk = meta.decoder(data)
         except CorruptChunk as error:
             raise CorruptChunk(f"{key!r}: {error.detail}") from error
         if plan.points is not None:

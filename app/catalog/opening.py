@@ -13,6 +13,8 @@ from app.datasets import AsyncZarrBackendEntrypoint
 from app.errors import MetadataError, SluiceError
 from app.query.axes import Axis
 from app.store import Filesystems
+from app.store.observed import Observe, ObservedSource
+from app.telemetry.events import Emit, StoreAsked
 
 
 async def open_entry(
@@ -21,8 +23,11 @@ async def open_entry(
     *,
     store_concurrency: int,
     inline_decode_bytes: int,
+    emit: Emit | None = None,
 ) -> Opened:
     """Open the store of `entry` and prepare an axis for each of its index coordinates.
+
+    Every request to the store, now and later, is told to `emit`.
 
     Raises StoreError when the store cannot be opened, CatalogError when the options do not fit it.
     """
@@ -32,6 +37,8 @@ async def open_entry(
         engine=entry.engine,
         concurrency=store_concurrency,
     )
+    if emit is not None:
+        source = ObservedSource(source, _telling(entry.id, emit))
     try:
         documents = await open_group(
             source,
@@ -60,6 +67,13 @@ async def open_entry(
         ),
         variables=tuple(map(str, dataset.data_vars)),
     )
+
+
+def _telling(dataset_id: str, emit: Emit) -> Observe:
+    def tell(operation: str, seconds: float, received: int, error: BaseException | None) -> None:
+        emit(StoreAsked(dataset_id, operation, seconds, received, error))
+
+    return tell
 
 
 def prepare_axes(dataset: xr.Dataset) -> dict[str, Axis]:

@@ -15,6 +15,7 @@ from app.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
 from app.arrays.reader import StoreReader
 from app.datasets.coding import Step
 from app.errors import NotLoaded
+from app.telemetry.phases import phase
 
 Array = np.ndarray[Any, Any]
 
@@ -70,9 +71,10 @@ class LazyArray(BackendArray):
     async def read(self, plan: ArrayPlan) -> Array:
         """The planned values, decoded; large ones in the loop's default executor."""
         values = await self.reader.read(self.meta, plan)
-        if self.steps and values.nbytes > self.reader.inline_bytes:
-            return await asyncio.to_thread(self._decoded, values)
-        return self._decoded(values)
+        with phase("decode"):
+            if self.steps and values.nbytes > self.reader.inline_bytes:
+                return await asyncio.to_thread(self._decoded, values)
+            return self._decoded(values)
 
     def _decoded(self, values: Any) -> Array:
         if not self.meta.shape and values.dtype.kind in "SUMm":

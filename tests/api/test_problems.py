@@ -19,7 +19,7 @@ POINT = "level=850&latitude=50&longitude=10"
 
 CASES = [
     (400, "/datasets/v2/sel?foo=1", {"parameter": "foo"}),
-    (400, "/datasets/v2/sel?f=grib", {"known": ["json", "netcdf"]}),
+    (400, "/datasets/v2/sel?f=grib", {"known": ["json", "netcdf", "csv"]}),
     (400, "/datasets/v2/sel?latitude=abc", {"parameter": "latitude"}),
     (400, "/datasets/v2/sel?latitude=", {}),
     (400, "/datasets/v2/sel?latitude=nearby::3", {}),
@@ -33,7 +33,8 @@ CASES = [
     (422, "/datasets/v2/isel?isel[time]=48", {"dimension": "time"}),
     (404, "/datasets/v4/sel", {"dataset": "v4"}),
     (404, "/datasets/v2/cell", {"path": "/datasets/v2/cell"}),
-    (404, "/", {}),
+    (404, "/nothing", {}),
+    (404, "/datasets/v2/", {}),
     (422, f"/datasets/v2/sel?{POINT}&variables=q", {}),
     (422, "/datasets/v2/sel?latitude=52.51", {"dimension": "latitude"}),
     (
@@ -89,7 +90,7 @@ def test_the_wrong_verb_is_405_with_what_is_allowed(client):
     answer = client.delete("/datasets/v2/sel")
     body = check(answer, 405)
     assert answer.headers["allow"] in body["detail"]
-    assert "GET" in answer.headers["allow"]
+    assert answer.headers["allow"] == "GET, HEAD, POST"
 
 
 def test_an_unknown_path_is_404_with_a_way_on(client):
@@ -142,33 +143,17 @@ def error_classes() -> list[type[SluiceError]]:
 def test_every_error_of_the_tree_has_a_row(cls):
     """No class of the tree falls back to 500 by being forgotten in the table."""
     if cls in (SluiceError, app.errors.NotLoaded):
-        assert kind_of(cls("x")) is PROBLEMS[Exception]
+        assert kind_of(cls) is PROBLEMS[Exception]
     else:
-        assert kind_of(cls("x")) is not PROBLEMS[Exception]
+        assert kind_of(cls) is not PROBLEMS[Exception]
 
 
 @pytest.mark.parametrize("cls", error_classes())
 def test_what_operators_must_know_clients_need_not(cls):
     """Errors of stores and of the catalog are answered with a fixed sentence."""
-    kind = kind_of(cls("x"))
+    kind = kind_of(cls)
     if issubclass(cls, StoreError | CatalogError):
         assert kind.sentence
-
-
-async def test_an_unexpected_error_is_a_500_without_its_text():
-    """A bug answers as a problem; its text and traceback go to the server's log alone."""
-    broken = FastAPI()
-    install_problems(broken)
-
-    @broken.get("/")
-    async def fail() -> None:
-        raise RuntimeError("the password is hush")
-
-    transport = httpx.ASGITransport(broken, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        answer = await client.get("/")
-    check(answer, 500)
-    assert "hush" not in answer.text
 
 
 async def test_facts_of_any_kind_are_valid_json():

@@ -1,0 +1,96 @@
+"""The response of a selection: which bytes it will be, and what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fastapi import Request, Response
+
+from app import __version__
+from app.api.conditional import entity_tag, has_already
+from app.catalog.opened import Opened
+from app.encoders.codings import CODINGS, negotiate_coding
+from app.encoders.table import Encoder
+from app.telemetry.phases import Phases
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """The form that an answer will have, known before anything is read."""
+
+    opened: Opened
+    encoder: Encoder
+    coding: str | None
+
+    def tag(self, *said: str) -> str:
+        """The entity tag: of the store's version, how it is read, what was asked, and the form."""
+        entry = self.opened.entry
+        read = repr((entry.id, entry.group, entry.consolidated, entry.drop_variables))
+        form = (self.encoder.media_type, self.coding or "", __version__)
+        return entity_tag(self.opened.version, read, *form, *said)
+
+    def compress(self, content: bytes) -> bytes:
+        """The content in this representation's coding."""
+        return content if self.coding is None else CODINGS[self.coding](content)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the answer says of its form, whether or not its body is sent."""
+        headers = {}
+        if self.coding is not None:
+            headers["Content-Encoding"] = self.coding
+        if self.encoder.name != "json":
+            file = self.opened.entry.id + self.encoder.suffix
+            headers["Content-Disposition"] = f'attachment; filename="{file}"'
+        return headers
+
+
+def accepted_coding(request: Request, result_bytes: int, compress_bytes: int) -> str | None:
+    """The content coding for a result of this size; small ones are sent as they are."""
+    if result_bytes < compress_bytes:
+        return None
+    return negotiate_coding(request.headers.get("accept-encoding"))
+
+
+async def respond(
+    request: Request,
+    form: Representation,
+    tag: str,
+    phases: Phases,
+    make: Callable[[], Awaitable[bytes]],
+) -> Response:
+    """The answer with the body that `make` makes, which it does only if a body is wanted.
+
+    A HEAD, and a GET of what the client has already, end before anything is read. What answers a
+    POST cannot be asked for again by its URL: no tag, and nothing to keep.
+    """
+    if request.method == "POST":
+        headers = {"Cache-Control": "no-store"}
+    else:
+        headers = {
+            "ETag": tag,
+            "Vary": "Accept, Accept-Encoding",
+            "Cache-Control": cache_control(form.opened),
+        }
+        if has_already(request.headers.get("if-none-match"), tag):
+            return _without_body(304, headers, phases)
+        if request.method == "HEAD":
+            headers["Content-Type"] = form.encoder.media_type
+            return _without_body(200, headers | form.headers, phases)
+    content = await make()
+    headers |= {**form.headers, "Server-Timing": phases.server_timing()}
+    return Response(content, media_type=form.encoder.media_type, headers=headers)
+
+
+def cache_control(opened: Opened) -> str:
+    """The dataset's ``Cache-Control``; without one, caches ask again, which a tag makes cheap."""
+    return opened.entry.cache_control or "no-cache"
+
+
+def _without_body(status: int, headers: dict[str, str], phases: Phases) -> Response:
+    timing = {"Server-Timing": phases.server_timing()}
+    answer = Response(status_code=status, headers=headers | timing)
+    # Starlette would say 0, of a body whose length nobody knows.
+    del answer.headers["content-length"]
+    return answer

@@ -1,0 +1,25 @@
+"""Entity tags, and whether a client has the answer already (RFC 9110 8.8.3 and 13.1.2)."""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+
+_TAG = re.compile(r'(?:W/)?("[^"]*+")')
+
+
+def entity_tag(*parts: str) -> str:
+    """A strong tag of everything that an answer's bytes follow from; other parts, another tag."""
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        # Its length first: ("ab", "c") and ("a", "bc") are not the same.
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return f'"{digest.hexdigest()}"'
+
+
+def has_already(if_none_match: str | None, tag: str) -> bool:
+    """Whether an ``If-None-Match`` header names `tag`, which exists, or any (``*``)."""
+    if if_none_match is None:
+        return False
+    return if_none_match.strip() == "*" or tag in _TAG.findall(if_none_match)

@@ -1,0 +1,106 @@
+"""What happens around every request: its id, its length, its place in logs and metrics."""
+
+from __future__ import annotations
+
+import logging
+import re
+import uuid
+from time import perf_counter
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.problems import problem, unexpected
+from app.api.state import knows
+from app.telemetry.events import Emit, RequestServed
+
+log = logging.getLogger(__name__)
+
+_PLAIN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class ObserveRequests:
+    """ASGI middleware: gives each answer an ``X-Request-ID`` and emits a `RequestServed` for it.
+
+    A client's own id is taken over if it is short and plain. Errors that nobody expected are
+    logged with the id and answered here, inside CORS, so that a browser can read them.
+    """
+
+    def __init__(self, app: ASGIApp, emit: Emit, url_bytes: int) -> None:
+        self._app = app
+        self._emit = emit
+        self._url_bytes = url_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = perf_counter()
+        answer = _Answer(send, _request_id(scope))
+        try:
+            if _url_length(scope) > self._url_bytes:
+                await self._refuse_length(scope, receive, answer)
+            else:
+                await self._app(scope, receive, answer)
+        except Exception:
+            log.exception("unexpected error id=%s", answer.id)
+            if answer.status:
+                # Half an answer cannot be taken back: the server closes the connection.
+                raise
+            await unexpected()(scope, receive, answer)
+        finally:
+            self._emit(self._served(scope, answer, perf_counter() - began))
+
+    async def _refuse_length(self, scope: Scope, receive: Receive, send: Send) -> None:
+        length, limit = _url_length(scope), self._url_bytes
+        detail = (
+            f"The path and query have {length} bytes; at most {limit} are read."
+            " Send a long selection as the JSON object of a POST."
+        )
+        facts = {"estimate": length, "limit": limit}
+        await problem(414, "url-too-long", "The URL is too long", detail, facts)(
+            scope, receive, send
+        )
+
+    def _served(self, scope: Scope, answer: _Answer, seconds: float) -> RequestServed:
+        dataset = scope.get("path_params", {}).get("dataset_id", "")
+        return RequestServed(
+            id=answer.id,
+            method=scope["method"],
+            path=scope["path"],
+            # Labels come from what we know, never from what a client made up.
+            route=getattr(scope.get("route"), "path", ""),
+            dataset=dataset if knows(scope, dataset) else "",
+            status=answer.status,
+            seconds=seconds,
+            sent_bytes=answer.sent_bytes,
+        )
+
+
+class _Answer:
+    """The way out: adds the id to the headers, and keeps what was sent in mind."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self.id = request_id
+        # 0 until the answer starts, and for ever when its client left before.
+        self.status = 0
+        self.sent_bytes = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            MutableHeaders(scope=message)["X-Request-ID"] = self.id
+        else:
+            self.sent_bytes += len(message.get("body", b""))
+        await self._send(message)
+
+
+def _request_id(scope: Scope) -> str:
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if _PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _url_length(scope: Scope) -> int:
+    return len(scope.get("raw_path") or b"") + len(scope["query_string"])

@@ -1,0 +1,156 @@
+"""The answers of the routes as OpenAPI describes them: bodies, headers, problems."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from app.api.problems import MEDIA_TYPE
+from app.encoders.table import ENCODERS
+
+Responses = dict[int | str, dict[str, Any]]
+
+_PROBLEM: Final = {
+    "type": "object",
+    "description": "RFC 9457; further members are facts such as the parameter, range or limit.",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    },
+    "additionalProperties": True,
+    "examples": [
+        {
+            "type": "urn:sluice:problem:no-selection",
+            "title": "The selection cannot be satisfied",
+            "status": 422,
+            "detail": "latitude has no label '52.51'; the nearest are 52.5 and 55.0",
+            "dimension": "latitude",
+            "label": "52.51",
+            "nearest": [52.5, 55.0],
+            "range": [-90.0, 90.0],
+        }
+    ],
+}
+
+_MEANINGS: Final = {
+    400: "It cannot be parsed: an unknown parameter, method or format, a label that the axis"
+    " cannot hold.",
+    404: "There is no such dataset.",
+    406: "None of the formats is acceptable, or the one asked for cannot hold these variables.",
+    413: "The result, the chunks that it touches, a list or the body exceed a limit. Nothing was"
+    " read.",
+    414: "The URL is too long; send the selection as the JSON object of a POST.",
+    415: "The body says that it is something else than JSON.",
+    422: "It was parsed, but this dataset cannot satisfy it: an unknown variable, a label or"
+    " position that is not there, nothing selected.",
+    500: "The service is wrong; its log says how.",
+    502: "The dataset's store failed, refused, is gone or does not decode.",
+    504: "The dataset's store did not answer in time.",
+}
+
+
+def problems(*statuses: int) -> Responses:
+    """These statuses, with the body that every error has."""
+    content = {MEDIA_TYPE: {"schema": _PROBLEM}}
+    return {
+        status: {
+            "description": _MEANINGS.get(status, HTTPStatus(status).phrase),
+            "content": content,
+            "headers": _headers("X-Request-ID"),
+        }
+        for status in statuses
+    }
+
+
+_HEADERS: Final = {
+    "X-Request-ID": "The request's id in the log: the client's own, if it is short and plain.",
+    "ETag": "A strong tag of the store's version, the request and the form of the answer.",
+    "Vary": "The request's headers that chose the form.",
+    "Cache-Control": "The dataset's, from the catalog; `no-cache` where it has none.",
+    "Content-Disposition": "A file name, for all but JSON.",
+    "Server-Timing": "Milliseconds to open, plan, fetch, decode and encode.",
+}
+
+
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in names}
+
+
+_ARRAY: Final = {
+    "type": "object",
+    "required": ["dims", "attrs", "dtype", "data"],
+    "properties": {
+        "dims": {"type": "array", "items": {"type": "string"}},
+        "attrs": {"type": "object"},
+        "dtype": {"type": "string"},
+        "data": {"description": "Nested lists, one level per dimension; null where missing."},
+    },
+}
+_DATASET: Final = {
+    "type": "object",
+    "description": "The shape of xarray's `Dataset.to_dict()`; with `explain=true`, its costs.",
+    "required": ["dims", "coords"],
+    "properties": {
+        "dims": {"type": "object", "additionalProperties": {"type": "integer"}},
+        "attrs": {"type": "object"},
+        "coords": {"type": "object"},
+        "data_vars": {"type": "object", "additionalProperties": _ARRAY},
+        "result_bytes": {"type": "integer"},
+        "chunks": {"type": "integer"},
+        "chunk_bytes": {"type": "integer"},
+        "within_limits": {"type": "boolean"},
+    },
+}
+_DATASET_EXAMPLE: Final = {
+    "dims": {},
+    "attrs": {"Conventions": "CF-1.8"},
+    "coords": {
+        "time": {
+            "dims": [],
+            "attrs": {},
+            "dtype": "datetime64[ns]",
+            "data": "2024-01-02T12:00:00Z",
+        },
+        "latitude": {"dims": [], "attrs": {}, "dtype": "float32", "data": 52.5},
+    },
+    "data_vars": {"t": {"dims": [], "attrs": {"units": "K"}, "dtype": "float64", "data": 266.5625}},
+}
+_SCHEMAS: Final[dict[str, dict[str, Any]]] = {
+    "json": {"schema": _DATASET, "example": _DATASET_EXAMPLE},
+    "netcdf": {"schema": {"type": "string", "format": "binary", "description": "NetCDF-4."}},
+    "csv": {
+        "schema": {"type": "string", "description": "One row per cell, coordinates first."},
+        "example": "time,latitude,t\r\n2024-01-02T12:00:00Z,52.5,266.5625\r\n",
+    },
+}
+
+
+def selected(*, tagged: bool) -> Responses:
+    """The part that was selected, in each format; `tagged` answers can be asked for again."""
+    content = {encoder.media_type: _SCHEMAS[name] for name, encoder in ENCODERS.items()}
+    names = ["X-Request-ID", "Cache-Control", "Content-Disposition", "Server-Timing"]
+    answers: Responses = {}
+    if tagged:
+        names += ["ETag", "Vary"]
+        told = _headers("ETag", "Vary", "Cache-Control", "X-Request-ID")
+        answers[304] = {"description": "The client has this answer already.", "headers": told}
+    answers[200] = {
+        "description": "The selected part.",
+        "content": content,
+        "headers": _headers(*names),
+    }
+    return answers
+
+
+def json_answer(description: str, schema: dict[str, Any], status: int = 200) -> Responses:
+    """A JSON answer of one shape."""
+    return {
+        status: {
+            "description": description,
+            "content": {"application/json": {"schema": schema}},
+            "headers": _headers("X-Request-ID"),
+        }
+    }

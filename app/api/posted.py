@@ -1,0 +1,30 @@
+"""The body of a POST, read up to a limit: the same parameters as a query, as a JSON object."""
+
+from __future__ import annotations
+
+from fastapi import Request
+
+from app.errors import LimitError, NotJson
+from app.query.posted import read_posted
+
+
+async def posted_pairs(request: Request, most_bytes: int) -> list[tuple[str, str]]:
+    """The parameters in the body, as a query string would name them.
+
+    Raises NotJson for another media type, LimitError for more than `most_bytes`, QueryError for
+    what is not an object of parameters.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        detail = "POST takes a JSON object of parameters, as Content-Type: application/json."
+        raise NotJson(detail, content_type=media_type, known=["application/json"])
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > most_bytes:
+            raise LimitError(
+                f"The body is longer than {most_bytes} bytes, which is all that is read.",
+                limited="body_bytes",
+                limit=most_bytes,
+            )
+    return read_posted(bytes(body))

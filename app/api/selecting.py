@@ -1,0 +1,125 @@
+"""The one path that every selection takes, from its parameters to its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
+
+import xarray as xr
+from fastapi import Request, Response
+
+from app.api.answers import Representation, accepted_coding, respond
+from app.api.bodies import json_bytes
+from app.api.state import Service
+from app.catalog.opened import Opened
+from app.datasets import DatasetPlan, explain, plan_isel, relabel, together
+from app.encoders.table import ENCODERS, Encoder, negotiate
+from app.errors import LimitError, SluiceError, StoreError
+from app.query.format import format_query
+from app.query.grammar import parse
+from app.query.names import By
+from app.query.positions import Resolved, resolve
+from app.query.selection import Query
+from app.telemetry.phases import Phases
+
+log = logging.getLogger(__name__)
+
+Pairs = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """All that is known of an answer before anything is read."""
+
+    query: Query
+    found: Resolved
+    plan: DatasetPlan
+    encoder: Encoder
+    result_bytes: int
+    excess: LimitError | None
+
+
+async def select(
+    request: Request, serving: Service, dataset_id: str, by: By, pairs: Pairs
+) -> Response:
+    """Understand, refuse early, plan, refuse what costs too much, read, encode."""
+    phases = Phases()
+    with phases.span("open"):
+        opened = await serving.opened.get(dataset_id)
+    with phases.span("plan"):
+        planned = _plan(request, serving, opened, by, pairs)
+    said = [*chain(*format_query(replace(planned.query, format=None)))]
+    if planned.query.explain:
+        form = Representation(opened, ENCODERS["json"], None)
+        tag = form.tag(*said, planned.encoder.name, repr(serving.limits))
+        return await respond(request, form, tag, phases, partial(_explain, planned, serving))
+    if planned.excess is not None:
+        raise planned.excess
+    coding = accepted_coding(request, planned.result_bytes, serving.encoding.compress_bytes)
+    form = Representation(opened, planned.encoder, coding)
+    make = partial(_read_and_encode, planned, form, phases, serving.encoding.inline_bytes)
+    return await respond(request, form, form.tag(*said), phases, make)
+
+
+def _plan(request: Request, serving: Service, opened: Opened, by: By, pairs: Pairs) -> _Planned:
+    """Everything that can be refused without reading is refused here, but for a limit's excess."""
+    query = parse(
+        pairs,
+        dims=opened.dims,
+        coords=opened.coords,
+        by=by,
+        formats=ENCODERS,
+        variables=opened.variables,
+        most_labels=serving.limits.labels,
+    )
+    # An explanation is JSON, whatever format it explains.
+    encoder = negotiate(query.format, None if query.explain else request.headers.get("accept"))
+    found = resolve(query, opened.axes, opened.dims)
+    indexers = together(opened.dataset, found.positions, found.pointwise)
+    plan = plan_isel(opened.dataset, indexers, keep=query.variables)
+    encoder.check(plan)
+    result_bytes = encoder.value_bytes(plan)
+    excess = serving.limits.excess(plan, result_bytes)
+    return _Planned(query, found, plan, encoder, result_bytes, excess)
+
+
+async def _explain(planned: _Planned, serving: Service) -> bytes:
+    """What the planned answer would be and cost; reads nothing."""
+    explained = explain(planned.plan, planned.found.labels)
+    body = {**explained, "within_limits": planned.excess is None}
+    held = sum(v.nbytes for v in planned.plan.variables.values() if isinstance(v, xr.Variable))
+    if held <= serving.encoding.inline_bytes:
+        return json_bytes(body)
+    return await asyncio.to_thread(json_bytes, body)
+
+
+async def _read_and_encode(
+    planned: _Planned, form: Representation, phases: Phases, inline_bytes: int
+) -> bytes:
+    with phases.recording():
+        result = relabel(await _read(planned.plan), planned.found.labels)
+
+    def encode() -> bytes:
+        return form.compress(form.encoder.encode(result))
+
+    with phases.span("encode"):
+        # A hop to a thread costs more than writing a few values as text; a long series stalls the
+        # loop. So does any NetCDF file, which takes HDF5 tens of milliseconds.
+        if form.encoder.name != "netcdf" and result.nbytes <= inline_bytes:
+            return encode()
+        return await asyncio.to_thread(encode)
+
+
+async def _read(plan: DatasetPlan) -> xr.Dataset:
+    """The planned answer; values that xarray cannot decode are the store's fault, not ours."""
+    try:
+        return await plan.read()
+    except SluiceError:
+        raise
+    except Exception as error:
+        log.exception("values that do not decode")
+        raise StoreError(f"values do not decode: {error}") from error

@@ -1,0 +1,1 @@
+"""What happened, as records; and the sinks that count or write it."""

@@ -1,0 +1,62 @@
+"""The records of what happened, and the one hook through which every room tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class RequestServed:
+    """One answer: `route` is the path's template, `dataset` one of the catalog or empty."""
+
+    id: str
+    method: str
+    path: str
+    route: str
+    dataset: str
+    status: int
+    seconds: float
+    sent_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetOpened:
+    """One attempt to open a dataset; `error` is None when it succeeded."""
+
+    dataset: str
+    seconds: float
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAsked:
+    """One request to a store: a ``get`` or a ``list``, and what it brought."""
+
+    dataset: str
+    operation: str
+    seconds: float
+    received_bytes: int
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoopLag:
+    """By how much the event loop was late for an appointment."""
+
+    seconds: float
+
+
+Event: TypeAlias = RequestServed | DatasetOpened | StoreAsked | LoopLag
+Emit: TypeAlias = Callable[[Event], None]
+
+
+def to_all(*sinks: Emit) -> Emit:
+    """A hook that hands each event to every sink, in order; sinks are quick and never raise."""
+
+    def emit(event: Event) -> None:
+        for sink in sinks:
+            sink(event)
+
+    return emit

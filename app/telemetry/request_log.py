@@ -1,0 +1,31 @@
+"""The sink that writes: one line per answer."""
+
+from __future__ import annotations
+
+import logging
+
+from app.telemetry.events import Event, RequestServed
+
+log = logging.getLogger(__name__)
+
+
+def write_request(event: Event) -> None:
+    """Log an answer: method, path, status, time, size, id; the query is left out, it can be long.
+
+    Other events are counted and not written.
+    """
+    if isinstance(event, RequestServed) and log.isEnabledFor(logging.INFO):
+        log.info(
+            "%s %s %d %.1f ms %d bytes id=%s",
+            event.method,
+            _quoted(event.path),
+            event.status,
+            1000 * event.seconds,
+            event.sent_bytes,
+            event.id,
+        )
+
+
+def _quoted(path: str) -> str:
+    """The path without line breaks and other characters that could forge a line."""
+    return path if path.isprintable() and len(path) <= 200 else ascii(path[:200])

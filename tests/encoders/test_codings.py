@@ -1,0 +1,54 @@
+"""Content codings: what the client likes, and bytes that decode to what was meant."""
+
+from __future__ import annotations
+
+import gzip
+import time
+
+import pytest
+import zstandard
+
+from app.encoders.codings import CODINGS, negotiate_coding
+
+
+@pytest.mark.parametrize(
+    ("header", "coding"),
+    [
+        (None, None),
+        ("", None),
+        ("gzip", "gzip"),
+        ("zstd, gzip", "zstd"),
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip;q=1, zstd;q=0.5", "gzip"),
+        ("GZIP", "gzip"),
+        ("gzip;q=0", None),
+        ("*", "zstd"),
+        ("*;q=0", None),
+        ("zstd;q=0, *", "gzip"),
+        ("identity", None),
+        ("identity;q=1, gzip;q=0.5", None),
+        ("identity;q=0.5, gzip;q=0.5", "gzip"),
+        ("identity;q=0", None),
+        ("br", None),
+        ("gzip;q=banana", None),
+        (",,;q=1,;", None),
+    ],
+)
+def test_the_client_gets_the_coding_that_it_likes_best(header, coding):
+    """RFC 9110 12.5.3: weights decide, then our own order; what is refused is never sent."""
+    assert negotiate_coding(header) == coding
+
+
+@pytest.mark.parametrize(
+    ("name", "decompress"),
+    [("gzip", gzip.decompress), ("zstd", zstandard.decompress)],
+)
+def test_coded_bytes_decode_to_the_content(name, decompress):
+    """What is sent is what was meant, smaller; and the same bytes at another time."""
+    content = b"latitude,longitude\r\n" * 1000
+    coded = CODINGS[name](content)
+    assert decompress(coded) == content
+    assert len(coded) < len(content) / 10
+    # A gzip header can hold a date, in whole seconds.
+    time.sleep(1.1 if name == "gzip" else 0)
+    assert CODINGS[name](content) == coded

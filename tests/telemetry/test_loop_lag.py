@@ -1,0 +1,26 @@
+"""The loop's lag is what blocks it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from app.telemetry.events import LoopLag
+from app.telemetry.loop_lag import watch_loop
+
+
+async def test_a_blocked_loop_is_seen():
+    """Whoever blocks the loop for a while makes the next appointment late by about as much."""
+    seen: list[float] = []
+
+    def emit(event: object) -> None:
+        assert isinstance(event, LoopLag)
+        seen.append(event.seconds)
+
+    watcher = asyncio.create_task(watch_loop(emit, every_seconds=0.01))
+    await asyncio.sleep(0.005)
+    time.sleep(0.2)
+    await asyncio.sleep(0.05)
+    watcher.cancel()
+    assert max(seen) >= 0.15
+    assert min(seen) >= 0

@@ -1,0 +1,55 @@
+"""The counting sink: every event has its numbers, in Prometheus' own format."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.errors import StoreRefused
+from app.telemetry.events import DatasetOpened, LoopLag, RequestServed, StoreAsked
+from app.telemetry.metrics import Metrics
+
+
+def numbers(metrics: Metrics) -> dict[tuple[str, ...], float]:
+    """Each sample by its name and the values of its labels in order, without buckets."""
+    families = text_string_to_metric_families(metrics.render().decode())
+    return {
+        (sample.name, *(sample.labels[label] for label in sorted(sample.labels))): sample.value
+        for family in families
+        for sample in family.samples
+        if not sample.name.endswith(("_bucket", "_created"))
+    }
+
+
+def test_every_event_is_counted_where_it_belongs():
+    """Requests, bytes, opens, store requests and lag are told apart by their labels."""
+    metrics = Metrics()
+    served = RequestServed("1", "GET", "/datasets/a/sel", "/datasets/{id}/sel", "a", 200, 0.5, 70)
+    for event in (
+        served,
+        served,
+        DatasetOpened("a", 0.25, None),
+        DatasetOpened("b", 0.5, StoreRefused("no")),
+        StoreAsked("a", "get", 0.125, 1000, None),
+        StoreAsked("a", "list", 0.125, 0, TimeoutError()),
+        LoopLag(0.01),
+    ):
+        metrics.record(event)
+    found = numbers(metrics)
+    route = "/datasets/{id}/sel"
+    assert found["sluice_request_seconds_count", "a", route, "200"] == 2
+    assert found["sluice_request_seconds_sum", "a", route, "200"] == 1.0
+    assert found["sluice_sent_bytes_total", "a", route] == 140
+    assert found["sluice_dataset_open_seconds_count", "a", "ok"] == 1
+    assert found["sluice_dataset_open_seconds_count", "b", "StoreRefused"] == 1
+    assert found["sluice_store_request_seconds_count", "a", "get", "ok"] == 1
+    assert found["sluice_store_request_seconds_count", "a", "list", "TimeoutError"] == 1
+    assert found["sluice_store_received_bytes_total", "a"] == 1000
+    assert found["sluice_loop_lag_seconds_count",] == 1
+
+
+def test_two_applications_do_not_mix():
+    """Each counts for itself, also in one process."""
+    one, other = Metrics(), Metrics()
+    one.record(LoopLag(0.01))
+    assert numbers(one)["sluice_loop_lag_seconds_count",] == 1
+    assert numbers(other)["sluice_loop_lag_seconds_count",] == 0

@@ -1,0 +1,68 @@
+"""Phases: overlapping spans count once, and tasks below find whoever records."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+
+from app.store.fan_out import spread
+from app.telemetry.phases import Phases, phase
+
+
+async def test_overlapping_spans_of_one_phase_count_once():
+    """Twenty fetches at once take as long as one of them, not twenty times that."""
+    phases = Phases()
+
+    async def fetch(number: int) -> None:
+        with phase("fetch"):
+            await asyncio.sleep(0.05)
+
+    began = perf_counter()
+    with phases.recording():
+        await spread(range(20), fetch)
+    took = perf_counter() - began
+    assert 0.05 <= phases.seconds["fetch"] <= took
+
+
+async def test_spans_after_each_other_add_up():
+    """A phase that is entered again goes on counting."""
+    phases = Phases()
+    for _ in range(2):
+        with phases.span("plan"):
+            await asyncio.sleep(0.02)
+    assert phases.seconds["plan"] >= 0.04
+
+
+async def test_two_requests_do_not_mix():
+    """What runs at the same time for another request is not counted."""
+    mine, other = Phases(), Phases()
+
+    async def record(phases: Phases, name: str) -> None:
+        with phases.recording(), phase(name):
+            await asyncio.sleep(0.01)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(record(mine, "fetch"))
+        group.create_task(record(other, "decode"))
+    assert (set(mine.seconds), set(other.seconds)) == ({"fetch"}, {"decode"})
+
+
+def test_a_span_that_nobody_records_is_nothing():
+    """The library works the same without a service around it, and after a recording's end."""
+    phases = Phases()
+    with phases.recording():
+        pass
+    with phase("fetch"):
+        pass
+    assert phases.seconds == {}
+
+
+def test_a_failing_span_counts_too():
+    """A phase that ends in an error has taken its time."""
+    phases = Phases()
+    try:
+        with phases.span("fetch"):
+            raise OSError
+    except OSError:
+        pass
+    assert phases.server_timing().startswith("fetch;dur=")
