@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import xarray as xr
 
 from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.discretion import discreet_error
 from app.query.axes import Axis
 from app.store.single_flight import SingleFlight
 
@@ -116,11 +117,14 @@ class OpenedDatasets:
         started = time.monotonic()
         try:
             opened = await self._opener(entry)
-        except Exception as error:
+        except Exception as failure:
+            error = discreet_error(failure, entry)
             ended = time.monotonic()
             self._failures[entry.id] = _Failure(error, ended + self._failed_open_seconds)
             self._tell(entry.id, ended - started, error)
-            raise
+            if error is failure:
+                raise
+            raise error from None
         self._tell(entry.id, time.monotonic() - started, None)
         return opened
 

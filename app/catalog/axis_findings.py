@@ -1,0 +1,210 @@
+"""What is wrong with the axes of an opened dataset: their labels, and what they say of themselves.
+
+Attributes follow the CF conventions (version 1.11, chapter 4: coordinate types).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+
+from app.catalog.findings import Finding, Severity
+from app.query.axes import Axis
+from app.query.longitude import TURN
+from app.query.scales import Clock, Texts
+
+_NORTH: Final = ("degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn")
+_EAST: Final = ("degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese")
+_DEGREES: Final = ("degrees", "degree")
+_PRESSURE: Final = ("pa", "hpa", "bar", "mbar", "millibar", "millibars", "decibar", "dbar", "atm")
+
+_TIMES: Final = frozenset({"time", "valid_time", "date", "datetime"})
+_VERTICALS: Final = frozenset(
+    {"level", "lev", "plev", "pressure", "isobaricinhpa", "height", "depth", "altitude", "alt"}
+)
+# A seam that lacks fewer columns than this was probably meant to close.
+_FEW_COLUMNS: Final = 3
+
+
+def axis_findings(dataset: xr.Dataset, axes: Mapping[str, Axis]) -> Iterator[Finding]:
+    """What is wrong with each of the `axes`, which are those of `dataset`."""
+    for name, axis in axes.items():
+        yield from _labels(name, axis, dataset)
+        yield from _description(name, axis)
+        yield from _calendar(name, axis)
+        yield from _longitudes(name, axis)
+
+
+def dimension_findings(dataset: xr.Dataset) -> Iterator[Finding]:
+    """Dimensions without labels, and coordinates that no label can select by."""
+    bounds = _bounds(dataset)
+    covered: set[Any] = set()
+    for name, coord in dataset.coords.items():
+        if name in bounds:
+            continue
+        words = _attribute(coord.attrs, "standard_name"), _attribute(coord.attrs, "units").lower()
+        if coord.ndim > 1 and _place_of(str(name).lower(), *words):
+            covered |= set(coord.dims)
+            dims = ", ".join(map(str, coord.dims))
+            yield Finding(
+                Severity.NOTE,
+                str(name),
+                f"it varies along {dims}, so it is no axis to select by: use isel along {dims}.",
+            )
+    for dim in dataset.sizes:
+        of_data = any(dim in v.dims for n, v in dataset.variables.items() if n not in bounds)
+        if of_data and dim not in dataset.xindexes and dim not in covered:
+            yield Finding(
+                Severity.NOTE,
+                str(dim),
+                "this dimension has no coordinate: it is selected by position.",
+            )
+
+
+def _labels(name: str, axis: Axis, dataset: xr.Dataset) -> Iterator[Finding]:
+    missing = int(dataset.variables[name].isnull().sum())
+    if missing:
+        yield Finding(
+            Severity.WARNING,
+            name,
+            f"{missing} of {axis.size} labels are missing (NaN or NaT), and positions without a "
+            "label are reached by isel alone: give them labels or leave them out.",
+        )
+    if repeated := len(axis.keys) - len(set(axis.keys)):
+        yield Finding(
+            Severity.WARNING,
+            name,
+            f"{repeated} labels repeat an earlier one: such a label answers with all its "
+            "positions, and nearest, pad and backfill are refused. Drop the repeated ones.",
+        )
+    if axis.scale.metric and not _sorted(axis):
+        yield Finding(
+            Severity.WARNING,
+            name,
+            "its labels neither rise nor fall: nearest, pad and backfill are refused, intervals "
+            f"read scattered positions. Sort the store along {name}.",
+        )
+    elif axis.direction == "unsorted" and missing and axis.scale.metric:
+        yield Finding(
+            Severity.NOTE,
+            name,
+            "because of its missing labels, nearest, pad and backfill are refused.",
+        )
+
+
+def _sorted(axis: Axis) -> bool:
+    """Whether the labels that are there rise or fall all the way."""
+    if axis.order is None:
+        return True
+    steps = np.diff(axis.order)
+    return bool((steps > 0).all() or (steps < 0).all())
+
+
+def _description(name: str, axis: Axis) -> Iterator[Finding]:
+    text = _missing_attributes(name.lower(), axis)
+    if text is not None:
+        yield Finding(Severity.WARNING, name, text)
+
+
+def _missing_attributes(name: str, axis: Axis) -> str | None:
+    """What an axis lacks to be known for what its name or another attribute says it is."""
+    attrs = {
+        key: _attribute(axis.attrs, key) for key in ("units", "standard_name", "axis", "positive")
+    }
+    units, standard_name = attrs["units"].lower(), attrs["standard_name"]
+    match _kind(name, attrs):
+        case "time" if not isinstance(axis.scale, Clock):
+            labels = "text" if isinstance(axis.scale, Texts) else "plain numbers"
+            return (
+                f"it looks like time, but its labels are {labels}: store numbers with units such "
+                "as 'hours since 1970-01-01' (and a calendar)."
+            )
+        case "latitude" if not _known_degrees(units, _NORTH, standard_name == "latitude"):
+            return _told("latitude", units, "units='degrees_north', standard_name='latitude'")
+        case "longitude" if not _known_degrees(units, _EAST, standard_name == "longitude"):
+            return _told("longitude", units, "units='degrees_east', standard_name='longitude'")
+        case "height" if not units:
+            return _told("a vertical axis", units, "units, and positive='up' or 'down'")
+        case "height" if units not in _PRESSURE and attrs["positive"] not in ("up", "down"):
+            return "it looks like a vertical axis, and does not say where up is: set positive."
+        case _:
+            return None
+
+
+def _attribute(attrs: Mapping[str, Any], name: str) -> str:
+    """The attribute `name` as stripped text; empty where it is absent or something else."""
+    value = attrs.get(name)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _kind(name: str, attrs: Mapping[str, str]) -> str:
+    """What an axis of this (lower-case) name and these attributes looks like; empty: unknown."""
+    standard_name, units = attrs["standard_name"], attrs["units"].lower()
+    if place := _place_of(name, standard_name, units):
+        return place
+    if name in _TIMES or standard_name == "time" or attrs["axis"] == "T":
+        return "time"
+    return "height" if name in _VERTICALS or attrs["axis"] == "Z" or attrs["positive"] else ""
+
+
+def _place_of(name: str, standard_name: str, units: str) -> str:
+    """``latitude`` or ``longitude`` where a name or attributes say so, else empty."""
+    for place, known in (("latitude", _NORTH), ("longitude", _EAST)):
+        if name in (place, place[:3]) or standard_name == place or units in known:
+            return place
+    return ""
+
+
+def _known_degrees(units: str, known: tuple[str, ...], named: bool) -> bool:
+    return units in known or (units in _DEGREES and named)
+
+
+def _told(what: str, units: str, wanted: str) -> str:
+    state = f"its units are {units!r}" if units else "it has no units"
+    return f"it looks like {what}, but {state}, so programs cannot know: set {wanted}."
+
+
+def _calendar(name: str, axis: Axis) -> Iterator[Finding]:
+    dates = [value for value in axis.values[:100] if hasattr(value, "calendar")]
+    if not isinstance(axis.scale, Clock) or not dates:
+        return
+    yield Finding(
+        Severity.NOTE,
+        name,
+        f"its calendar is {dates[0].calendar}: times are written as dates of that calendar, from "
+        f"{axis.range[0]} to {axis.range[1]}, and answers give them without a Z.",
+    )
+
+
+def _longitudes(name: str, axis: Axis) -> Iterator[Finding]:
+    if not axis.longitude or axis.circular or axis.first_step is None:
+        return
+    low, high = axis.keys[0], axis.keys[-1]
+    gap, step = low + TURN - high, max(axis.first_step, axis.last_step)
+    if gap < _FEW_COLUMNS * step:
+        yield Finding(
+            Severity.WARNING,
+            name,
+            f"from {high:g} on to {low:g} it is {gap:g} degrees, elsewhere at most {step:g}: "
+            "columns are missing there, and nothing wraps. Store all of them.",
+        )
+    else:
+        yield Finding(
+            Severity.NOTE,
+            name,
+            f"it covers {low:g} to {high:g}, a part of the circle: intervals end there, and "
+            "nearest reaches one step beyond.",
+        )
+
+
+def _bounds(dataset: xr.Dataset) -> set[Any]:
+    """The variables that hold the ends or corners of others' cells (CF, section 7.1)."""
+    return {
+        named
+        for variable in dataset.variables.values()
+        for attrs in (variable.attrs, variable.encoding)
+        if (named := attrs.get("bounds")) is not None
+    }

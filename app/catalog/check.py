@@ -1,0 +1,165 @@
+"""``sluice check``: opens every dataset as the server would, and finds what is wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from app.arrays.hierarchy import open_group
+from app.catalog.axis_findings import axis_findings, dimension_findings
+from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.chunk_findings import chunk_findings, lazy_array
+from app.catalog.discretion import discreet_error
+from app.catalog.findings import Finding, Severity
+from app.catalog.opened import Opened
+from app.datasets.plan import plan_isel
+from app.errors import (
+    CorruptChunk,
+    MetadataError,
+    SluiceError,
+    StoreMissing,
+    StoreRefused,
+    StoreTimeout,
+)
+from app.store.fan_out import spread
+from app.store.source import ByteSource
+
+# From so many arrays on, opening a v3 group array by array is felt.
+MANY_ARRAYS: Final = 8
+
+Opener = Callable[[DatasetEntry], Coroutine[Any, Any, Opened]]
+Sources = Callable[[DatasetEntry], Coroutine[Any, Any, ByteSource]]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found about one dataset, the worst first."""
+
+    id: str
+    findings: tuple[Finding, ...]
+
+
+async def check_catalog(
+    catalog: Catalog,
+    opener: Opener,
+    sources: Sources,
+    *,
+    request_chunk_bytes: int,
+    patience_seconds: float,
+    at_once: int,
+) -> tuple[Checked, ...]:
+    """Every dataset of the catalog with its findings, in the catalog's order.
+
+    `opener` opens an entry, `sources` connects to its store alone. At most `at_once` datasets are
+    looked at together, each for at most `patience_seconds`.
+    """
+    found: dict[str, tuple[Finding, ...]] = {}
+
+    async def check(entry: DatasetEntry) -> None:
+        findings: list[Finding] = []
+        try:
+            async with asyncio.timeout(patience_seconds) as patience:
+                await _look(entry, opener, sources, request_chunk_bytes, findings)
+        except Exception as error:
+            late = StoreTimeout(f"It took more than {patience_seconds:g} seconds.")
+            findings.append(_failed("", late if patience.expired() else error, entry))
+        found[entry.id] = _worst_first(findings)
+
+    await spread(catalog.entries.values(), check, workers=at_once)
+    return tuple(Checked(name, found[name]) for name in catalog.entries)
+
+
+async def _look(
+    entry: DatasetEntry,
+    opener: Opener,
+    sources: Sources,
+    request_chunk_bytes: int,
+    findings: list[Finding],
+) -> None:
+    """Add to `findings`, so that what was found before a failure is kept."""
+    opened = await opener(entry)
+    findings += findings_of(opened, request_chunk_bytes=request_chunk_bytes)
+    findings += await _unconsolidated(opened, sources)
+    findings += await _unreadable(opened, request_chunk_bytes)
+
+
+def findings_of(opened: Opened, *, request_chunk_bytes: int) -> list[Finding]:
+    """What the metadata and the axes of an opened dataset show; reads nothing."""
+    return [
+        *axis_findings(opened.dataset, opened.axes),
+        *dimension_findings(opened.dataset),
+        *chunk_findings(opened.dataset, request_chunk_bytes=request_chunk_bytes),
+    ]
+
+
+def _worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    ranks = list(Severity)
+    return tuple(sorted(findings, key=lambda finding: ranks.index(finding.severity)))
+
+
+async def _unconsolidated(opened: Opened, sources: Sources) -> list[Finding]:
+    """What it costs that the store's metadata is not consolidated; an entry may have chosen so."""
+    entry = opened.entry
+    if entry.consolidated is not None:
+        return []
+    source = await sources(entry)
+    ask = partial(open_group, source, group=entry.group, zarr_format=entry.zarr_format)
+    try:
+        await ask(consolidated=True)
+    except MetadataError:
+        documents = await ask(consolidated=False)
+    else:
+        return []
+    arrays = len(documents.arrays)
+    if documents.zarr_format == 3 and arrays < MANY_ARRAYS:
+        return []
+    reads = arrays if documents.zarr_format == 3 else 2 * arrays
+    text = (
+        f"its metadata is not consolidated: opening it lists the group and reads {reads} small "
+        "documents, one wave after the other. Run zarr.consolidate_metadata on it."
+    )
+    return [Finding(Severity.WARNING, "", text)]
+
+
+async def _unreadable(opened: Opened, request_chunk_bytes: int) -> list[Finding]:
+    """What happens when the first chunk of a data variable is read, as a request would."""
+    dataset = opened.dataset
+    for name in dataset.data_vars:
+        variable = dataset.variables[name]
+        array = lazy_array(variable)
+        if array is None or not variable.size or array.meta.chunk_bytes > request_chunk_bytes:
+            continue
+        try:
+            await plan_isel(dataset, dict.fromkeys(variable.dims, 0), keep=[name]).read()
+        except Exception as error:
+            return [_failed(str(name), error, opened.entry)]
+        break
+    return []
+
+
+def _failed(where: str, failure: Exception, entry: DatasetEntry) -> Finding:
+    error = discreet_error(failure, entry)
+    if not isinstance(error, SluiceError):
+        words = str(error).split("\n")[0]
+        return Finding(Severity.ERROR, where, f"{type(error).__name__}: {words}")
+    text = error.detail if error.detail.endswith((".", "'", ")")) else f"{error.detail}."
+    doing = "its first chunk cannot be read" if where else "it cannot be opened"
+    return Finding(Severity.ERROR, where, f"{doing}: {text}{_advice(error)}")
+
+
+def _advice(error: SluiceError) -> str:
+    """What may mend it, where the error's own words do not say."""
+    match error:
+        case StoreRefused() if "s3:" not in error.detail:
+            return " The credentials in storage_options need the right to read it and to list it."
+        case StoreTimeout():
+            return " Look whether its endpoint can be reached from here."
+        case StoreMissing():
+            return " Look at url and group."
+        case CorruptChunk():
+            return " Write this variable again."
+        case _:
+            return ""

@@ -1,0 +1,69 @@
+"""The work of ``sluice check``: from a catalog's path to a printed report and an exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Final, TextIO
+
+from app.catalog.catalog import DatasetEntry, load_catalog
+from app.catalog.check import Checked, check_catalog
+from app.catalog.check_report import Format, failed, report
+from app.catalog.opening import open_entry
+from app.store import ByteSource, Filesystems
+
+AT_ONCE: Final = 8
+# Where nothing says how wide the terminal is: a pipe, a log.
+USUAL_SIZE: Final = (100, 24)
+
+
+def run_check(
+    path: Path,
+    out: TextIO,
+    *,
+    form: Format,
+    strict: bool,
+    patience_seconds: float,
+    request_chunk_bytes: int,
+    store_concurrency: int,
+    inline_decode_bytes: int,
+) -> int:
+    """Check the catalog in `path` and write the report to `out`.
+
+    0, or 1 where there is an error (with `strict`: or a warning). Raises CatalogError where the
+    catalog itself is wrong.
+    """
+    catalog = load_catalog(path)
+    opening = partial(
+        open_entry, store_concurrency=store_concurrency, inline_decode_bytes=inline_decode_bytes
+    )
+
+    async def check() -> tuple[Checked, ...]:
+        async with Filesystems() as filesystems:
+            return await check_catalog(
+                catalog,
+                partial(opening, filesystems=filesystems),
+                partial(_source, filesystems=filesystems, concurrency=store_concurrency),
+                request_chunk_bytes=request_chunk_bytes,
+                patience_seconds=patience_seconds,
+                at_once=AT_ONCE,
+            )
+
+    with warnings.catch_warnings():
+        # What libraries warn of while they open is not in the form of the table.
+        warnings.simplefilter("ignore")
+        checked = asyncio.run(check())
+    out.write(report(checked, form, width=shutil.get_terminal_size(USUAL_SIZE).columns))
+    return int(failed(checked, strict=strict))
+
+
+async def _source(entry: DatasetEntry, *, filesystems: Filesystems, concurrency: int) -> ByteSource:
+    return await filesystems.source(
+        entry.url,
+        storage_options=entry.storage_options,
+        engine=entry.engine,
+        concurrency=concurrency,
+    )
