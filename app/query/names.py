@@ -27,9 +27,13 @@ class Names:
     by: By
 
     def target(self, parameter: str) -> tuple[str, By]:
-        """The name that `parameter` speaks of, and whether by label or by position."""
-        found = None if parameter in self.dims else _BRACKETS.fullmatch(parameter)
-        if found is None:
+        """The name that `parameter` speaks of, and whether by label or by position.
+
+        Brackets around a dimension's name win, so that ``sel[NAME]`` reaches every one of them;
+        a dimension that is itself called ``sel[x]`` answers to that where no ``x`` does.
+        """
+        found = _BRACKETS.fullmatch(parameter)
+        if found is None or (parameter in self.dims and found[2] not in self.dims):
             return parameter, self.by
         return found[2], "label" if found[1] == "sel" else "position"
 
@@ -45,8 +49,7 @@ class Names:
         if name in self.dims and (dims is None or dims == (name,) or by == "position"):
             return name, by == "label" and dims is not None
         if dims is not None:
-            detail = _not_an_index(name, dims)
-            raise SelectionError(detail, parameter=parameter, coordinate_dims=list(dims))
+            raise self._no_index(parameter, name, dims)
         if name != parameter:
             raise SelectionError(
                 f"there is no dimension {excerpt(name)}; there are {', '.join(self.dims)}",
@@ -62,17 +65,31 @@ class Names:
 
     def _written(self, dim: str) -> str:
         """The parameter that asks for `dim` on this path."""
-        if dim not in PARAMETERS:
+        if dim not in PARAMETERS and self.target(dim)[0] == dim:
             return dim
         return f"sel[{dim}]" if self.by == "label" else f"isel[{dim}]"
 
+    def _no_index(self, parameter: str, name: str, dims: tuple[str, ...]) -> SelectionError:
+        """The refusal of a coordinate that nothing can be selected along, with what works."""
+        positions = [f"isel[{dim}]" for dim in dims]
+        labels = [f"sel[{dim}]" for dim in dims if self.coords.get(dim) == (dim,)]
+        return SelectionError(
+            _not_an_index(name, dims, positions, labels),
+            parameter=parameter,
+            coordinate_dims=list(dims),
+            instead=[*positions, *labels],
+        )
 
-def _not_an_index(name: str, dims: tuple[str, ...]) -> str:
+
+def _not_an_index(name: str, dims: tuple[str, ...], positions: list[str], labels: list[str]) -> str:
     match len(dims):
         case 0:
             return f"{name} is a scalar coordinate: there is nothing to select along it"
         case 1:
-            return f"{name} is not an index coordinate; select along its dimension {dims[0]}"
+            along = f"select along its dimension {dims[0]}"
         case _:
-            along = ", ".join(dims)
-            return f"{name} is not an index coordinate (it has {len(dims)} dimensions: {along})"
+            along = f"it has {len(dims)} dimensions ({', '.join(dims)}); select along those"
+    ways = f"by position ({', '.join(f'{word}=...' for word in positions)})"
+    if labels:
+        ways += f" or by label ({', '.join(f'{word}=...' for word in labels)})"
+    return f"{name} is not an index coordinate; {along}, {ways}"

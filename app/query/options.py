@@ -17,7 +17,9 @@ from app.query.selection import (
     PositionSlice,
     Selection,
 )
-from app.query.words import excerpt, read_method, split_words
+from app.query.words import excerpt, in_one, read_method, split_words
+
+_MARKS = ('"', "/", "::")
 
 
 def once(name: str, texts: list[str]) -> str:
@@ -68,7 +70,7 @@ def read_variables(
     if texts is None:
         return None
     wanted: dict[str, None] = {}
-    for text in texts:
+    for text in in_one(texts, _MARKS):
         wanted.update(dict.fromkeys(_list_of("variables", text)))
     if known is not None:
         _check_variables(wanted, [*known, *coords])
@@ -91,7 +93,7 @@ def read_tolerances(texts: list[str] | None, dims: Collection[str]) -> dict[str,
     Raises `QueryError` for another form, `SelectionError` for a name that is no dimension.
     """
     found: dict[str, str] = {}
-    for text in texts or ():
+    for text in in_one(texts or (), _MARKS):
         for word in _list_of("tolerance", text):
             # From the right: a dimension's name may hold a colon, a distance cannot.
             name, colon, distance = word.rpartition(":")
@@ -106,6 +108,11 @@ def read_tolerances(texts: list[str] | None, dims: Collection[str]) -> dict[str,
                 )
             found[name] = distance
     return found
+
+
+def takes_method(selections: Mapping[str, Selection]) -> bool:
+    """Whether any label is left to the default method."""
+    return any(isinstance(s, Label | Labels) and s.method is None for s in selections.values())
 
 
 def check_inexact(options: Collection[str], selections: Mapping[str, Selection], by: By) -> None:
@@ -140,7 +147,7 @@ def read_pointwise(
     """
     if texts is None:
         return ()
-    words = [word for text in texts for word in _list_of("pointwise", text)]
+    words = [word for text in in_one(texts, _MARKS) for word in _list_of("pointwise", text)]
     for name in words:
         if name not in dims:
             raise SelectionError(
@@ -181,4 +188,4 @@ def _list_of(parameter: str, text: str) -> list[str]:
     words = split_words(parameter, text)
     if words.separator == "/":
         raise QueryError(f"{parameter}: names are separated by commas", parameter=parameter)
-    return [word.text for word in words.words]
+    return list(words.texts)

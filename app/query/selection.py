@@ -64,9 +64,10 @@ Selection: TypeAlias = Label | Labels | Interval | Position | Positions | Positi
 class Query:
     """A parsed request: selections by dimension, and what to return in which format.
 
-    `method` is for every `Label` and `Labels` that names none; `tolerances` are the texts of the
-    largest distances, by dimension; `variables` is ``None`` for all. The lists of the dimensions
-    in `pointwise` are read together, point by point. `explain` asks what it would cost instead.
+    `method` is for every `Label` and `Labels` that names none, and ``None`` where all do;
+    `tolerances` are the texts of the largest distances, by dimension; `variables` is ``None`` for
+    all. The lists of the dimensions in `pointwise` are read together, point by point. `explain`
+    asks what it would cost instead.
     """
 
     selections: Mapping[str, Selection]

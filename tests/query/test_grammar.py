@@ -46,6 +46,10 @@ def ask(*pairs: tuple[str, str], by: By = "label") -> Query:
         ("bfill::52.5", Label("52.5", "backfill")),
         ("nearest::10,20", Labels(("10", "20"), "nearest")),
         ("10,20,30", Labels(("10", "20", "30"))),
+        ("10,", Labels(("10",))),
+        ('"a,b",', Labels(("a,b",))),
+        ('10,""', Labels(("10", ""))),
+        ("pad::10,", Labels(("10",), "pad")),
         ("10/20", Interval("10", "20")),
         ("10/..", Interval("10", None)),
         ("../20", Interval(None, "20")),
@@ -72,8 +76,12 @@ def test_labels(value: str, selection: object) -> None:
     [
         "",
         ",",
-        "10,",
+        "10,20,",
+        "10,,",
         ",10",
+        "10/20,",
+        '10,"",20,',
+        '"10",/',
         "10,,20",
         "/",
         "/10",
@@ -112,6 +120,7 @@ def test_malformed_labels(value: str) -> None:
         (":", PositionSlice(None, None)),
         ("3:", PositionSlice(3, None)),
         ("3,5,8", Positions((3, 5, 8))),
+        ("3,", Positions((3,))),
         ("007", Position(7)),
         ("-0", Position(0)),
         ("0" * 5000 + "1", Position(1)),
@@ -131,7 +140,26 @@ def test_positions(name: str, by: By, value: str, selection: object) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", "1.0", "1e3", "+1", "1_0", " 1", "٣", "0/5", "1,", "1:2:0", "1:2:3:4", "-", "--1", "a:b"],
+    [
+        "",
+        "1.0",
+        "1e3",
+        "+1",
+        "1_0",
+        " 1",
+        "٣",
+        "0/5",
+        "1,2,",
+        ",",
+        ",1",
+        "1,,",
+        "0:2,",
+        "1:2:0",
+        "1:2:3:4",
+        "-",
+        "--1",
+        "a:b",
+    ],
 )
 def test_malformed_positions(value: str) -> None:
     """Only plain integers are positions."""
@@ -169,7 +197,8 @@ def test_defaults_and_outputs() -> None:
     query = ask(
         ("method", "ffill"), ("f", "netcdf"), ("variables", 't2m,"a,b/c"'), ("variables", "height")
     )
-    assert query == Query({}, ("t2m", "a,b/c", "height"), "netcdf", "pad")
+    assert query == Query({}, ("t2m", "a,b/c", "height"), "netcdf")
+    assert ask(("method", "ffill"), ("lat", "1")).method == "pad"
     assert ask() == Query({}, None, None, None)
 
 

@@ -1,0 +1,74 @@
+"""`Query` -> request parameters: one text for each query, however it was spelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from app.query.selection import (
+    Interval,
+    Label,
+    Labels,
+    Method,
+    Position,
+    Positions,
+    PositionSlice,
+    Query,
+    Selection,
+)
+from app.query.words import quote
+
+
+def format_query(query: Query) -> tuple[tuple[str, str], ...]:
+    """Decoded pairs that `parse` reads as an equal query, on either path.
+
+    Equal queries give equal pairs and different ones different pairs, whatever was written:
+    selections come first, by name and in brackets, and what is not asked for is left out. Lists
+    are not empty, as those that `parse` makes.
+    """
+    names = sorted(query.selections)
+    pairs = [_selected(name, query.selections[name]) for name in names]
+    tolerances = [f"{name}:{query.tolerances[name]}" for name in sorted(query.tolerances)]
+    options = {
+        "variables": None if query.variables is None else _listed(query.variables),
+        "f": query.format,
+        "method": query.method,
+        "tolerance": _listed(tolerances) or None,
+        "pointwise": _listed(query.pointwise) or None,
+        "explain": "true" if query.explain else None,
+    }
+    pairs += [(name, value) for name, value in options.items() if value is not None]
+    return tuple(pairs)
+
+
+def _selected(name: str, selection: Selection) -> tuple[str, str]:
+    match selection:
+        case Label(text, method):
+            return f"sel[{name}]", _prefix(method) + quote(text)
+        case Labels(texts, method):
+            return f"sel[{name}]", _prefix(method) + _listed(texts) + _lone(texts)
+        case Interval(start, stop, step):
+            ends = "/".join(".." if end is None else quote(end) for end in (start, stop))
+            return f"sel[{name}]", ends if step == 1 else f"{ends}/{step}"
+        case Position(index):
+            return f"isel[{name}]", str(index)
+        case Positions(indexes):
+            return f"isel[{name}]", ",".join(map(str, indexes)) + _lone(indexes)
+        case PositionSlice(start, stop, step):
+            parts = (start, stop) if step is None else (start, stop, step)
+            return f"isel[{name}]", ":".join("" if part is None else str(part) for part in parts)
+        case _:
+            assert_never(selection)
+
+
+def _prefix(method: Method | None) -> str:
+    return "" if method is None else f"{method}::"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return ",".join(map(quote, texts))
+
+
+def _lone(items: Sequence[object]) -> str:
+    """The comma that makes a list of a single item, which keeps the dimension."""
+    return "," if len(items) == 1 else ""
