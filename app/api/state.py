@@ -48,5 +48,6 @@ def service(request: Request) -> Service:
 
 
 def knows(scope: Scope, dataset_id: str) -> bool:
-    """Whether the catalog of the service behind `scope` has a dataset of this id."""
-    return dataset_id in cast(Service, scope["state"]["service"]).catalog.entries
+    """Whether the catalog of the service behind `scope`, if it has started, has this dataset."""
+    serving: Service | None = scope.get("state", {}).get("service")
+    return serving is not None and dataset_id in serving.catalog.entries

@@ -19,7 +19,7 @@ async def test_a_blocked_loop_is_seen():
 
     watcher = asyncio.create_task(watch_loop(emit, every_seconds=0.01))
     await asyncio.sleep(0.005)
-    time.sleep(0.2)
+    time.sleep(0.2)  # noqa: ASYNC251 - blocking is the point
     await asyncio.sleep(0.05)
     watcher.cancel()
     assert max(seen) >= 0.15

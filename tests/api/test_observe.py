@@ -1,0 +1,152 @@
+"""Around every request: its id, its length, its line in the log, its place in the metrics."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.api.observe import ObserveRequests
+from app.api.problems import install_problems
+from app.settings import Settings
+from app.telemetry.events import Event, RequestServed
+from tests.api.conftest import CATALOG, serving
+from tests.api.test_problems import check
+
+POINT = "/datasets/v2/isel?time=0&level=0&latitude=0&longitude=0"
+
+
+@pytest.mark.parametrize("path", [POINT, "/datasets", "/nothing", "/datasets/v2/sel?x=1", "/docs"])
+def test_every_answer_has_an_id(client, path):
+    """Whatever the answer is, an id is on it, and no two are the same."""
+    ids = {client.get(path).headers["x-request-id"] for _ in range(2)}
+    assert len(ids) == 2
+    assert all(re.fullmatch("[0-9a-f]{32}", name) for name in ids)
+
+
+def test_a_clients_own_id_is_kept(client):
+    """An id that a proxy or client gave comes back, so that logs can be joined."""
+    answer = client.get(POINT, headers={"X-Request-ID": "trace-17.a_B"})
+    assert answer.headers["x-request-id"] == "trace-17.a_B"
+
+
+@pytest.mark.parametrize("odd", ["", "a b", "x" * 65, "é".encode().decode("latin-1"), '"', "a,b"])
+def test_an_odd_id_is_replaced(client, odd):
+    """What could break a log line or a header is not repeated."""
+    answer = client.get(POINT, headers={"X-Request-ID": odd.encode("latin-1")})
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
+
+
+def test_the_log_has_a_line_with_the_id(client, caplog):
+    """Method, path, status, time, size and id; a problem's line can be found by it."""
+    with caplog.at_level(logging.INFO, "app.telemetry.request_log"):
+        client.get("/datasets/v2/sel?latitude=52.51", headers={"X-Request-ID": "find-me"})
+    (line,) = [message for message in caplog.messages if "find-me" in message]
+    assert re.fullmatch(r"GET /datasets/v2/sel 422 [0-9.]+ ms [0-9]+ bytes id=find-me", line)
+
+
+def test_a_long_url_is_414_and_says_what_to_do(client):
+    """More than the setting allows is refused before it is parsed, in every route."""
+    for path in ("/datasets/v2/sel?latitude=" + "1," * 10_000, "/" + "x" * 20_000):
+        body = check(client.get(path), 414)
+        assert body["limit"] == 16384
+        assert body["estimate"] > 16384
+        assert "POST" in body["detail"]
+
+
+def test_the_longest_url_that_is_allowed_is_read(stores, write_catalog):
+    """The limit is a setting and counts path and query."""
+    path, query = "/datasets/v2/isel", "level=0&latitude=0&longitude=0&time=0"
+    query += ",0" * ((256 - len(path) - len(query)) // 2)
+    with serving(Settings(catalog=write_catalog(CATALOG), url_bytes=256)) as client:
+        assert len(path) + len(query) in (255, 256)
+        assert client.get(f"{path}?{query}").status_code == 200
+        assert client.get(f"{path}?{query},0").status_code == 414
+
+
+async def test_an_unexpected_error_is_a_500_without_its_text(caplog):
+    """A bug answers as a problem; its text and traceback go to the log, under the answer's id."""
+    events: list[Event] = []
+    broken = FastAPI()
+    install_problems(broken)
+    broken.add_middleware(ObserveRequests, emit=events.append, url_bytes=1000)
+
+    @broken.get("/")
+    async def fail() -> None:
+        raise RuntimeError("the password is hush")
+
+    transport = httpx.ASGITransport(broken)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answer = await client.get("/")
+    check(answer, 500)
+    assert "hush" not in answer.text
+    assert "hush" in caplog.text
+    assert answer.headers["x-request-id"] in caplog.text
+    (event,) = events
+    assert isinstance(event, RequestServed)
+    assert (event.status, event.route) == (500, "/")
+
+
+def samples(client: httpx.Client) -> dict[str, float]:
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    families = text_string_to_metric_families(answer.text)
+    return {
+        f"{sample.name} {' '.join(value for _, value in sorted(sample.labels.items()))}".strip(): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_metrics_count_requests_opens_store_requests_and_lag(write_catalog):
+    """By route, dataset and status; an open and its store requests by dataset and outcome."""
+    with serving(Settings(catalog=write_catalog(CATALOG))) as client:
+        for _ in range(3):
+            client.get(POINT)
+        client.get("/datasets/v2/sel?latitude=52.51")
+        client.get("/datasets/gone/sel")
+        time.sleep(0.3)  # the loop's first appointment is after a quarter of a second
+        found = samples(client)
+        asked = found["sluice_store_request_seconds_count v2 get ok"]
+        client.get(POINT)
+        later = samples(client)
+    route = "/datasets/{dataset_id}"
+    labels = {key: value for key, value in found.items() if "request_seconds_count" in key}
+    assert labels[f"sluice_request_seconds_count v2 {route}/isel 200"] == 3
+    assert labels[f"sluice_request_seconds_count v2 {route}/sel 422"] == 1
+    assert labels[f"sluice_request_seconds_count gone {route}/sel 502"] == 1
+    assert found["sluice_dataset_open_seconds_count v2 ok"] == 1
+    assert found["sluice_dataset_open_seconds_count gone StoreMissing"] == 1
+    # A point of three variables, one chunk each; the coordinate along the level another.
+    assert later["sluice_store_request_seconds_count v2 get ok"] == asked + 4
+    assert found["sluice_loop_lag_seconds_count"] > 0
+
+
+def test_no_client_can_make_up_metrics(write_catalog):
+    """Unknown paths, methods and datasets do not add rows: labels come from the catalog."""
+    with serving(Settings(catalog=write_catalog(CATALOG))) as client:
+        client.get("/nothing")
+        before = len(samples(client))
+        for number in range(20):
+            client.get(f"/datasets/made-up-{number}/sel")
+            client.get(f"/made/up/{number}")
+            client.request(f"MADE{number}", "/datasets")
+        rows = [name for name in samples(client) if "made" in name.lower()]
+        assert rows == []
+        assert len(samples(client)) < before + 80
+
+
+def test_server_timing_names_the_phases(client):
+    """Open, plan, fetch, decode and encode, in milliseconds; a HEAD has no more than a plan."""
+    timing = client.get(POINT).headers["server-timing"]
+    names = [part.split(";")[0] for part in timing.split(", ")]
+    assert sorted(names) == ["decode", "encode", "fetch", "open", "plan"]
+    assert all(re.fullmatch(r"[a-z]+;dur=[0-9]+\.[0-9]{3}", part) for part in timing.split(", "))
+    head = client.head(POINT).headers["server-timing"]
+    assert [part.split(";")[0] for part in head.split(", ")] == ["open", "plan"]
