@@ -25,8 +25,8 @@ _TIMES: Final = frozenset({"time", "valid_time", "date", "datetime"})
 _VERTICALS: Final = frozenset(
     {"level", "lev", "plev", "pressure", "isobaricinhpa", "height", "depth", "altitude", "alt"}
 )
-# A seam that lacks fewer columns than this was probably meant to close.
-_FEW_COLUMNS: Final = 3
+# A seam no wider than so many steps was probably meant to close.
+_NARROW_SEAM: Final = 3
 
 
 def axis_findings(dataset: xr.Dataset, axes: Mapping[str, Axis]) -> Iterator[Finding]:
@@ -65,33 +65,28 @@ def dimension_findings(dataset: xr.Dataset) -> Iterator[Finding]:
 
 
 def _labels(name: str, axis: Axis, dataset: xr.Dataset) -> Iterator[Finding]:
-    missing = int(dataset.variables[name].isnull().sum())
-    if missing:
+    methods = "nearest, pad and backfill are refused"
+    if missing := int(dataset.variables[name].isnull().sum()):
         yield Finding(
             Severity.WARNING,
             name,
-            f"{missing} of {axis.size} labels are missing (NaN or NaT), and positions without a "
-            "label are reached by isel alone: give them labels or leave them out.",
+            f"{missing} of {axis.size} labels are missing (NaN or NaT): isel alone reaches these "
+            f"positions{f', and {methods}' if axis.scale.metric else ''}. Label or remove them.",
         )
     if repeated := len(axis.keys) - len(set(axis.keys)):
+        count = "1 label repeats" if repeated == 1 else f"{repeated} labels repeat"
         yield Finding(
             Severity.WARNING,
             name,
-            f"{repeated} labels repeat an earlier one: such a label answers with all its "
-            "positions, and nearest, pad and backfill are refused. Drop the repeated ones.",
+            f"{count} an earlier one: such a label answers with all its positions, and {methods}. "
+            "Keep one of each.",
         )
     if axis.scale.metric and not _sorted(axis):
         yield Finding(
             Severity.WARNING,
             name,
-            "its labels neither rise nor fall: nearest, pad and backfill are refused, intervals "
-            f"read scattered positions. Sort the store along {name}.",
-        )
-    elif axis.direction == "unsorted" and missing and axis.scale.metric:
-        yield Finding(
-            Severity.NOTE,
-            name,
-            "because of its missing labels, nearest, pad and backfill are refused.",
+            f"its labels neither rise nor fall: {methods}, and intervals read scattered "
+            f"positions. Sort the store along {name}.",
         )
 
 
@@ -184,7 +179,7 @@ def _longitudes(name: str, axis: Axis) -> Iterator[Finding]:
         return
     low, high = axis.keys[0], axis.keys[-1]
     gap, step = low + TURN - high, max(axis.first_step, axis.last_step)
-    if gap < _FEW_COLUMNS * step:
+    if gap <= _NARROW_SEAM * step * 1.001:
         yield Finding(
             Severity.WARNING,
             name,

@@ -211,7 +211,7 @@ async def test_each_real_open_is_told_once(openings):
     async with asyncio.TaskGroup() as group:
         for _ in range(3):
             group.create_task(opened.get("a"))
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
         openings.ready.set()
     await opened.get("a")
     openings.failing = StoreTimeout("too slow")
@@ -219,4 +219,4 @@ async def test_each_real_open_is_told_once(openings):
         with pytest.raises(StoreTimeout):
             await opened.get("b")
     assert [(name, error) for name, _, error in told] == [("a", None), ("b", openings.failing)]
-    assert 0.02 <= told[0][1] < 10
+    assert 0.05 < told[0][1] < 60

@@ -1,0 +1,110 @@
+"""Secrets of catalog entries, and errors that could repeat them."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from functools import partial
+
+import pytest
+
+from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.discretion import discreet, discreet_error, secrets_of
+from app.catalog.opened import OpenedDatasets
+from app.catalog.opening import open_entry
+from app.errors import SluiceError, StoreError, StoreRefused
+from app.store import Filesystems
+
+CANARY = "hush-canary"
+
+
+def entry(url: str = "s3://bucket/x", **options: object) -> DatasetEntry:
+    return DatasetEntry(id="a", url=url, storage_options=options)
+
+
+@pytest.mark.parametrize(
+    ("told", "secrets"),
+    [
+        (entry(key="identity", secret="geheim"), {"identity", "geheim"}),
+        (entry(client_kwargs={"headers": [{"x": "geheim"}]}), {"geheim"}),
+        (entry(secret="a/b c"), {"a/b c", "a/b%20c", "a%2Fb%20c"}),
+        (entry("http://u:geheim@h/x?sig=other&n=1"), {"geheim", "sig=other&n=1", "other"}),
+        (entry("reference://", fo="http://h/r.json?token"), {"token"}),
+        (entry(endpoint_url="http://u:geheim@h", profile="mine", anon=True, n=12345), {"geheim"}),
+        (entry(key="abc"), set()),
+        (entry("reference://", fo={"refs": {"secret": "geheim"}}), set()),
+        (entry("http://[h/x"), {"http://[h/x", "http%3A//%5Bh/x", "http%3A%2F%2F%5Bh%2Fx"}),
+    ],
+)
+def test_values_of_options_are_secrets_unless_they_are_harmless(told, secrets):
+    """Every text among the options but a few, and what URLs carry in secret, also URL-quoted."""
+    found = set(secrets_of(told))
+    assert secrets <= found
+    assert {s for s in found if "%" not in s} == {s for s in secrets if "%" not in s}
+
+
+def test_a_long_secret_is_hidden_before_its_parts():
+    """A secret that contains another one disappears whole."""
+    secrets = secrets_of(entry(key="geheim", secret="geheimnis"))
+    assert discreet("a geheimnis and a geheim", secrets) == "a … and a …"
+
+
+def test_an_error_that_tells_nothing_stays_itself():
+    """Such an error keeps its cause, which helps to find out what happened."""
+    error = StoreError("the store failed", key="zarr.json")
+    assert discreet_error(error, entry(secret="geheim")) is error
+
+
+def test_an_error_keeps_its_kind_without_its_secrets():
+    """Class and facts stay; sentence, facts and the cause's words lose the secret."""
+    try:
+        try:
+            raise ValueError("geheim")
+        except ValueError as cause:
+            raise StoreRefused("refused geheim", key="geheim/zarr.json", count=1) from cause
+    except StoreRefused as error:
+        told = discreet_error(error, entry(secret="geheim"))
+    assert type(told) is StoreRefused
+    assert str(told) == "refused …"
+    assert told.facts == {"key": "…/zarr.json", "count": 1}
+    assert "geheim" not in "".join(traceback.format_exception(told))
+
+
+def test_an_error_of_a_library_becomes_ours():
+    """An unexpected error that tells a secret is a StoreError that names its class."""
+    told = discreet_error(ValueError("bad geheim"), entry(secret="geheim"))
+    assert isinstance(told, StoreError)
+    assert str(told) == "ValueError: bad …"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        entry("reference://", fo=f"http://u:{CANARY}@127.0.0.1:9/refs.json?sig={CANARY}"),
+        entry(config_kwargs={"response_checksum_validation": CANARY}),
+        entry(key=CANARY, secret=CANARY, token=CANARY, endpoint_url="http://127.0.0.1:9"),
+        entry(f"http://u:{CANARY}@127.0.0.1:9/x?sig={CANARY}"),
+        entry("http://127.0.0.1:9/x", headers={"Authorization": f"Bearer {CANARY}"}),
+        entry(nonsense=CANARY),
+    ],
+)
+async def test_no_failed_open_tells_a_secret(told):
+    """What real engines say about wrong options reaches no error, its cause or the hook."""
+    outcomes: list[Exception | None] = []
+    async with Filesystems() as filesystems:
+        opened = OpenedDatasets(
+            Catalog({"a": told}),
+            partial(
+                open_entry, filesystems=filesystems, store_concurrency=8, inline_decode_bytes=0
+            ),
+            capacity=1,
+            failed_open_seconds=60,
+            on_open=lambda _, __, error: outcomes.append(error),
+        )
+        for _ in range(2):
+            async with asyncio.timeout(60):
+                with pytest.raises(SluiceError) as caught:
+                    await opened.get("a")
+    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value.facts)
+    assert CANARY not in shown
+    assert outcomes == [caught.value]
