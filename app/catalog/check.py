@@ -141,13 +141,21 @@ async def _unreadable(opened: Opened, request_chunk_bytes: int) -> list[Finding]
 
 
 def _failed(where: str, failure: Exception, entry: DatasetEntry) -> Finding:
-    error = discreet_error(failure, entry)
+    error = discreet_error(_telling(failure), entry)
     if not isinstance(error, SluiceError):
         words = str(error).split("\n")[0]
         return Finding(Severity.ERROR, where, f"{type(error).__name__}: {words}")
     text = error.detail if error.detail.endswith((".", "'", ")")) else f"{error.detail}."
     doing = "its first chunk cannot be read" if where else "it cannot be opened"
     return Finding(Severity.ERROR, where, f"{doing}: {text}{_advice(error)}")
+
+
+def _telling(error: Exception) -> Exception:
+    """The innermost refusal, which has the store's own words and its advice; else `error`."""
+    link: BaseException | None = error
+    while isinstance(link, StoreRefused):
+        error, link = link, link.__cause__
+    return error
 
 
 def _advice(error: SluiceError) -> str:

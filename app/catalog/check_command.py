@@ -46,7 +46,7 @@ def run_check(
             return await check_catalog(
                 catalog,
                 partial(opening, filesystems=filesystems),
-                partial(_source, filesystems=filesystems, concurrency=store_concurrency),
+                partial(source_of, filesystems=filesystems, concurrency=store_concurrency),
                 request_chunk_bytes=request_chunk_bytes,
                 patience_seconds=patience_seconds,
                 at_once=AT_ONCE,
@@ -60,7 +60,10 @@ def run_check(
     return int(failed(checked, strict=strict))
 
 
-async def _source(entry: DatasetEntry, *, filesystems: Filesystems, concurrency: int) -> ByteSource:
+async def source_of(
+    entry: DatasetEntry, *, filesystems: Filesystems, concurrency: int
+) -> ByteSource:
+    """The store of `entry` alone, connected and not opened."""
     return await filesystems.source(
         entry.url,
         storage_options=entry.storage_options,

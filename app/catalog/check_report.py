@@ -14,7 +14,6 @@ from app.catalog.findings import Severity
 Format: TypeAlias = Literal["text", "json"]
 
 _HEAD: Final = ("DATASET", "WHERE", "SEVERITY", "WHAT IS WRONG, AND HOW TO MEND IT")
-_LONGEST_NAME: Final = 24
 _NARROWEST_TEXT: Final = 30
 
 
@@ -59,7 +58,7 @@ def _table(checked: Sequence[Checked], width: int) -> Iterator[str]:
     if not rows:
         return
     names = [[row[column] for row in (_HEAD, *rows)] for column in range(3)]
-    widths = [min(max(map(len, column)), _LONGEST_NAME) for column in names]
+    widths = [min(max(map(len, column)), max(width // 5, len("SEVERITY"))) for column in names]
     room = max(width - sum(widths) - 2 * len(widths), _NARROWEST_TEXT)
     for row in (_HEAD, *rows):
         yield from _lines(row, [*widths, room])

@@ -51,7 +51,9 @@ def lazy_array(variable: xr.Variable) -> LazyArray | None:
 def in_units(size: int) -> str:
     """A number of bytes for people."""
     power = min(max(size.bit_length() - 1, 0) // 10, 4)
-    return f"{size / 2 ** (10 * power):.3g} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
+    number = size / 2 ** (10 * power)
+    digits = 1 if number < 10 and not number.is_integer() else 0
+    return f"{number:.{digits}f} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
 
 
 def _index_chunks(name: str, variable: xr.Variable) -> Iterator[Finding]:
