@@ -70,46 +70,51 @@ async def list_datasets(request: Request) -> Response:
     return _json({"datasets": [{"id": entry.id, "title": entry.title} for entry in entries]})
 
 
-async def describe_dataset(request: Request, dataset_id: str) -> Response:
+async def describe_dataset(request: Request) -> Response:
     """What one dataset holds: its dimensions, coordinates and variables with their attributes."""
     _take_no_parameters(request)
-    opened = await service(request).opened.get(dataset_id)
-    body = {"id": dataset_id, "title": opened.entry.title, **describe(opened.dataset)}
+    opened = await service(request).opened.get(_dataset_id(request))
+    body = {"id": opened.entry.id, "title": opened.entry.title, **describe(opened.dataset)}
     return _json(body, {"Cache-Control": cache_control(opened)})
 
 
-async def select_by_label(request: Request, dataset_id: str) -> Response:
+async def select_by_label(request: Request) -> Response:
     """A part of the dataset, chosen by coordinate labels."""
-    return await _select_asked(request, dataset_id, "label")
+    return await _select_asked(request, "label")
 
 
-async def select_by_position(request: Request, dataset_id: str) -> Response:
+async def select_by_position(request: Request) -> Response:
     """A part of the dataset, chosen by positions along its dimensions."""
-    return await _select_asked(request, dataset_id, "position")
+    return await _select_asked(request, "position")
 
 
-async def post_by_label(request: Request, dataset_id: str) -> Response:
+async def post_by_label(request: Request) -> Response:
     """A part of the dataset, chosen by coordinate labels too long for a URL."""
-    return await _select_posted(request, dataset_id, "label")
+    return await _select_posted(request, "label")
 
 
-async def post_by_position(request: Request, dataset_id: str) -> Response:
+async def post_by_position(request: Request) -> Response:
     """A part of the dataset, chosen by positions too long for a URL."""
-    return await _select_posted(request, dataset_id, "position")
+    return await _select_posted(request, "position")
 
 
-async def _select_asked(request: Request, dataset_id: str, by: By) -> Response:
+async def _select_asked(request: Request, by: By) -> Response:
     pairs = request.query_params.multi_items()
-    return await select(request, service(request), dataset_id, by, pairs)
+    return await select(request, service(request), _dataset_id(request), by, pairs)
 
 
-async def _select_posted(request: Request, dataset_id: str, by: By) -> Response:
+async def _select_posted(request: Request, by: By) -> Response:
     for name in request.query_params:
         detail = f"{excerpt(name)} stands in the URL; a POST has all its parameters in its body"
         raise QueryError(detail, parameter=name)
     serving = service(request)
     pairs = await posted_pairs(request, serving.limits.body_bytes)
-    return await select(request, serving, dataset_id, by, pairs)
+    return await select(request, serving, _dataset_id(request), by, pairs)
+
+
+def _dataset_id(request: Request) -> str:
+    # Not a parameter of the routes: FastAPI would describe errors that cannot happen.
+    return str(request.path_params["dataset_id"])
 
 
 def _take_no_parameters(request: Request) -> None:

@@ -15,8 +15,8 @@ from app.datasets.lazy import LazyArray
 def describe(ds: xr.Dataset) -> dict[str, Any]:
     """Attributes, dimensions, coordinates and data variables of `ds`; reads nothing.
 
-    ``min``, ``max`` and ``step`` (None where labels are not evenly spaced) are given for index
-    coordinates, in the coordinate's own type; ``nbytes`` is the decoded size.
+    ``min`` and ``max`` are in the coordinate's own type, None without an index or an order of its
+    labels; ``step`` is None where labels are not evenly spaced; ``nbytes`` is the decoded size.
     """
     return {
         "attrs": dict(ds.attrs),
@@ -28,11 +28,19 @@ def describe(ds: xr.Dataset) -> dict[str, Any]:
 
 def _coordinate(ds: xr.Dataset, name: Any) -> dict[str, Any]:
     variable = ds.variables[name]
-    described: dict[str, Any] = {"dims": list(variable.dims), "dtype": _name(variable.dtype)}
+    least = most = step = None
     index = ds._indexes.get(name)
     if isinstance(index, PandasIndex) and len(index.index):
-        described |= _range(index.index) | {"step": _step(variable.values)}
-    return described | {"attrs": dict(variable.attrs)}
+        least, most = _range(index.index)
+        step = _step(variable.values)
+    return {
+        "dims": list(variable.dims),
+        "dtype": _name(variable.dtype),
+        "min": least,
+        "max": most,
+        "step": step,
+        "attrs": dict(variable.attrs),
+    }
 
 
 def _name(dtype: np.dtype[Any]) -> str:
@@ -40,14 +48,15 @@ def _name(dtype: np.dtype[Any]) -> str:
     return "str" if dtype.kind == "T" else str(dtype)
 
 
-def _range(labels: pd.Index[Any]) -> dict[str, Any]:
-    """The smallest and the largest label, missing ones aside; nothing if they have no order."""
+def _range(labels: pd.Index[Any]) -> tuple[Any, Any]:
+    """The smallest and the largest label, missing ones aside; None if they have no order."""
     try:
-        ends = {"min": labels.min(), "max": labels.max()}
+        ends = labels.min(), labels.max()
     except TypeError:
-        return {}
+        return None, None
     times = pd.Timestamp | pd.Timedelta
-    return {k: v.to_numpy() if isinstance(v, times) else v for k, v in ends.items()}
+    least, most = (end.to_numpy() if isinstance(end, times) else end for end in ends)
+    return least, most
 
 
 def _step(values: np.ndarray[Any, Any]) -> Any:

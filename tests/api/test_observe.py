@@ -98,7 +98,7 @@ def samples(client: httpx.Client) -> dict[str, float]:
     assert answer.headers["content-type"].startswith("text/plain")
     families = text_string_to_metric_families(answer.text)
     return {
-        f"{sample.name} {' '.join(value for _, value in sorted(sample.labels.items()))}".strip(): sample.value
+        " ".join([sample.name, *dict(sorted(sample.labels.items())).values()]): sample.value
         for family in families
         for sample in family.samples
     }

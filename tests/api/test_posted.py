@@ -99,7 +99,8 @@ def test_json_by_another_name_is_json(client, kind):
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"{", b"[]", b"7", b"null", b'"x"', b"\xff", b'{"latitude": null}', b'{"latitude": {}}',
+        b"", b"{", b"[]", b"7", b"null", b'"x"', b"\xff", b'{"latitude": null}',
+        b'{"latitude": {}}',
         b'{"latitude": []}', b'{"latitude": [[1]]}', b'{"latitude": NaN}', b'{"latitude": true}',
         b'{"latitude": 1, "latitude": 2}', b'{"f": ["json", "csv"]}', b'{"nope": 1}',
         b'{"latitude": "\\ud800"}', b"[" * 100_000, b'{"latitude": 1' + b"0" * 50_000 + b"}",

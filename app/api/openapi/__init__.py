@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from app.api.openapi.answers import Responses, json_answer, problems, selected
-from app.api.openapi.parameters import posted, selection
+from app.api.openapi.parameters import DATASET_ID, posted, selection
 from app.query.names import By
 
 Described = dict[str, Any]
@@ -32,7 +32,7 @@ def _asked(by: By) -> Described:
         f"Select by {by}",
         selected(tagged=True),
         problems(*_SELECTING),
-        openapi_extra={"parameters": selection(by)},
+        openapi_extra={"parameters": [DATASET_ID, *selection(by)]},
     )
 
 
@@ -42,7 +42,7 @@ def _posted(by: By) -> Described:
         f"Select by {by}, for what is too long for a URL",
         selected(tagged=False),
         problems(*_SELECTING, 415),
-        openapi_extra={"requestBody": posted(by)},
+        openapi_extra={"parameters": [DATASET_ID], "requestBody": posted(by)},
     )
 
 
@@ -126,6 +126,7 @@ DESCRIBE: Final = _described(
     "What one dataset holds",
     json_answer("Dimensions, coordinates and variables.", _DESCRIPTION),
     problems(400, 404, 414, 500, 502, 504),
+    openapi_extra={"parameters": [DATASET_ID]},
 )
 SELECT_BY_LABEL: Final = _asked("label")
 SELECT_BY_POSITION: Final = _asked("position")

@@ -74,6 +74,16 @@ _EXAMPLES: Final[dict[By, dict[str, dict[str, Any]]]] = {
 }
 
 
+DATASET_ID: Final = {
+    "name": "dataset_id",
+    "in": "path",
+    "required": True,
+    "description": "A dataset's id, as `/datasets` lists them.",
+    "schema": {"type": "string"},
+    "example": "sample",
+}
+
+
 def query(name: str, description: str, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
     """One parameter of the query string."""
     return {"name": name, "in": "query", "description": description, "schema": schema, **more}

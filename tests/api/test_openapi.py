@@ -1,0 +1,125 @@
+"""The OpenAPI document: true, complete, and enough to learn the API from."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
+
+from app.encoders.table import ENCODERS
+from app.query.names import PARAMETERS
+
+CASES = 500
+CHECKS = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+
+
+@pytest.fixture(scope="module")
+def document(client) -> dict[str, Any]:
+    return client.get("/openapi.json").json()
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (method, path, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    ]
+
+
+def test_every_operation_is_described(document):
+    """Each has a summary, a text, and for each parameter and answer a sentence."""
+    found = operations(document)
+    assert len(found) == 9
+    for _, _, operation in found:
+        assert operation["summary"]
+        assert operation["description"]
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"], parameter
+        for answer in operation["responses"].values():
+            assert answer["description"].endswith("."), answer
+
+
+def test_every_parameter_of_the_grammar_is_there(document):
+    """What a selection takes besides dimensions is listed, in a URL and in a body."""
+    for path in ("sel", "isel"):
+        item = document["paths"][f"/datasets/{{dataset_id}}/{path}"]
+        names = {parameter["name"] for parameter in item["get"]["parameters"]}
+        assert names == {*PARAMETERS, "selection", "dataset_id"}
+        body = item["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert set(body["properties"]) == set(PARAMETERS)
+
+
+def test_every_format_and_error_is_there(document):
+    """A selection's answers name each media type, and each error is a problem document."""
+    answers = document["paths"]["/datasets/{dataset_id}/sel"]["get"]["responses"]
+    assert set(answers["200"]["content"]) == {encoder.media_type for encoder in ENCODERS.values()}
+    for status, answer in answers.items():
+        if int(status) >= 400:
+            assert list(answer["content"]) == ["application/problem+json"]
+    assert "304" in answers
+
+
+def test_validation_errors_of_the_framework_are_not_promised(document):
+    """FastAPI's own 422 never happens, and the document does not say that it does."""
+    assert "HTTPValidationError" not in json.dumps(document)
+
+
+def examples(client) -> list[str]:
+    """The paths in the first table of the guide."""
+    guide = client.get("/openapi.json").json()["info"]["description"]
+    table = guide.partition("**Values by label**")[0]
+    return re.findall(r"`(/i?sel\?[^`]+)`", table)
+
+
+def test_every_example_of_the_guide_answers(client):
+    """What ``/docs`` says to ask works as it stands, but for the dataset's name and times."""
+    paths = examples(client)
+    assert len(paths) == 7
+    for path in paths:
+        ours = path.replace("2024-01-02", "2020-01-01").replace("2024-01", "2020-01")
+        # The nearest of those, on the coarser axes here.
+        ours = re.sub(r"(latitude|longitude)=(?=[0-9.]+(&|$))", r"\1=nearest::", ours)
+        answer = client.get(f"/datasets/v2{ours}")
+        assert answer.status_code == 200, (ours, answer.text)
+
+
+def test_the_page_needs_no_other_server(client):
+    """``/docs`` is a page whose scripts and styles come from here; the root leads to it."""
+    assert client.get("/").headers["location"] == "/docs"
+    page = client.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(sources) == 3
+    for source in sources:
+        assert source.startswith("/docs/assets/")
+        assert client.get(source).status_code == 200
+
+
+@settings(max_examples=CASES, deadline=None, derandomize=True, database=None,
+          suppress_health_check=list(HealthCheck))  # fmt: skip
+@given(data=st.data())
+def test_any_request_that_the_document_allows_is_answered_as_it_says(client, document, data):
+    """Schemathesis: no 5xx, no status, media type, header or shape that is not in the document."""
+    schema = schemathesis.openapi.from_dict(document)
+    found = [item.ok() for item in schema.get_all_operations()]
+    operation = data.draw(st.sampled_from(found), label="operation")
+    mode = data.draw(st.sampled_from(list(schemathesis.GenerationMode)), label="mode")
+    case = data.draw(operation.as_strategy(generation_mode=mode), label="case")
+    # A random id is unknown nearly always: most requests are to reach a dataset.
+    if "dataset_id" in (case.path_parameters or {}) and data.draw(st.integers(0, 9)):
+        case.path_parameters["dataset_id"] = data.draw(st.sampled_from(["v2", "v3"]))
+    answer = case.call(base_url=str(client.base_url).rstrip("/"))
+    case.validate_response(answer, checks=CHECKS)
