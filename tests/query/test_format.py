@@ -106,7 +106,7 @@ def queries(draw: st.DrawFn, of: Names) -> Query:
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=200)
 def test_what_is_written_is_read_back(data: st.DataObject) -> None:
     """Any query over any names is read back as it was, on either path; so no two share a text."""
     of = data.draw(datasets())

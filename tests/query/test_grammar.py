@@ -379,6 +379,51 @@ def test_unknown_variable() -> None:
     assert caught.value.facts["known"] == ["t2m", "a,b/c", *COORDS]
 
 
+def test_dimensions_called_like_brackets() -> None:
+    """Brackets around a dimension's name win over a dimension that is called so."""
+    dims = {"x": 3, "sel[x]": 4, "a,b": 5, "a:b": 6}
+    coords = {name: (name,) for name in dims}
+
+    def read(*pairs: tuple[str, str]) -> Query:
+        return parse(pairs, dims=dims, coords=coords, by="label", formats=FORMATS)
+
+    assert read(("sel[x]", "1")).selections == {"x": Label("1")}
+    assert read(("sel[sel[x]]", "1")).selections == {"sel[x]": Label("1")}
+    with pytest.raises(QueryError) as caught:
+        read(("foo", "1"))
+    assert caught.value.facts["known"][-4:] == ["x", "sel[sel[x]]", "a,b", "a:b"]
+    query = read(
+        ("a,b", "pad::1"), ("a:b", "pad::2"), ("variables", '"a,b",a:b'),
+        ("pointwise", '"a,b",a:b'), ("tolerance", '"a,b:1",a:b:2'),
+    )  # fmt: skip
+    assert query.variables == query.pointwise == ("a,b", "a:b")
+    assert query.tolerances == {"a,b": "1", "a:b": "2"}
+
+
+def test_coordinates_of_two_dimensions_say_what_works() -> None:
+    """Who asks for a label on a two-dimensional latitude learns what to write instead."""
+    curvilinear = {"dims": {"y": 3, "x": 4, "time": 2}, "formats": FORMATS}
+    lat = {"lat": ("y", "x"), "time": ("time",), "when": ("time",), "y": ("y", "x")}
+    for by in ("label", "position"):
+        for name in ("lat", "sel[lat]", "isel[lat]"):
+            with pytest.raises(SelectionError, match="is not an index coordinate") as caught:
+                parse([(name, "52")], coords=lat, by=by, **curvilinear)
+            assert caught.value.facts == {
+                "parameter": name,
+                "coordinate_dims": ["y", "x"],
+                "instead": ["isel[y]", "isel[x]"],
+            }
+            assert r"by position (isel[y]=..., isel[x]=...)" in caught.value.detail
+    with pytest.raises(SelectionError) as caught:
+        parse([("sel[y]", "52")], coords=lat, by="label", **curvilinear)
+    assert caught.value.facts["instead"] == ["isel[y]", "isel[x]"]
+    with pytest.raises(SelectionError, match=r"by label \(sel\[time\]=...\)") as caught:
+        parse([("when", "52")], coords=lat, by="label", **curvilinear)
+    assert caught.value.facts["instead"] == ["isel[time]", "sel[time]"]
+    for name in caught.value.facts["instead"]:
+        assert parse([(name, "1")], coords=lat, by="label", **curvilinear).selections
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [("station", "dimension time"), ("area", "lat, x"), ("height", "scalar")],

@@ -13,7 +13,7 @@ import xarray as xr
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from app.errors import QueryError, SelectionError
+from app.errors import LimitError, QueryError, SelectionError
 from app.query.axes import Axis
 from app.query.grammar import parse
 from app.query.positions import resolve
@@ -341,6 +341,21 @@ AXES = {
     "s": np.array(["a", "b"], dtype=object),
     "b": np.array([False, True]),
     "h": np.array([0.5, 2], "f2"),
+    "n": np.asarray(xr.date_range("2000-02-27", periods=3, calendar="noleap", use_cftime=True)),
+    "g": np.array([cftime.datetime(1, 1, 1, calendar="standard")]),
+    "j": np.asarray(xr.date_range("1500-02-28", periods=3, calendar="julian", use_cftime=True)),
+    "nat": np.array(["NaT", "2020-01-01"], "M8[s]"),
+    "u": np.array([0, 2**64 - 1], "u8"),
+    "bytes": np.array([b"a", b"\xff"]),
+    "T": np.array(["a", "é"], np.dtypes.StringDType()),
+    "down": np.arange(5.0)[::-1],
+    "twice": np.array([1, 1, 2]),
+    "nan": np.array([np.nan, 2.0, 1.0]),
+    "one": np.array([5.0]),
+    "pairs": np.array([1j, 2]),
+    "mixed": np.array([1, "a"], object),
+    "ps": np.array([1, 2], "M8[ps]"),
+    "months": np.array([1, 2], "m8[M]"),
     "z": np.array([], "f8"),
     "lon": np.arange(0, 360, 45, "u2"),
     "longitude": np.arange(20.0, -20.0, -2.5),
@@ -356,19 +371,64 @@ texts = st.one_of(
 )
 
 
-@given(st.sampled_from(sorted(AXES)), texts, st.sampled_from(["", "nearest::", "pad::"]))
-@settings(deadline=None)
-def test_any_text_is_resolved_or_refused(name: str, text: str, prefix: str) -> None:
-    """Whatever the text, an axis answers with positions or one of two errors."""
-    axis = Axis.of(name, AXES[name], {})
+PREPARED = {name: Axis.of(name, values, {}) for name, values in AXES.items()}
+SIZES = {name: axis.size for name, axis in PREPARED.items()} | {"positions": 3}
+COORDS = {name: (name,) for name in AXES} | {"curved": ("f", "i"), "scalar": ()}
+
+
+def check(pairs: list[tuple[str, str]]) -> None:
+    """Each path answers with what lies on the axes, or with an error whose facts are JSON."""
     for by in ("label", "position"):
         try:
             query = parse(
-                [(name, prefix + text)], dims={name: axis.size}, coords={name: (name,)},
-                by=by, formats=(),
+                pairs, dims=SIZES, coords=COORDS, by=by, formats=("json",), variables=("v",),
+                most_labels=3,
             )  # fmt: skip
-            found = resolve(query, {name: axis}, {name: axis.size}).positions[name]
-        except (QueryError, SelectionError) as error:
+            found = resolve(query, PREPARED, SIZES)
+        except (QueryError, SelectionError, LimitError) as error:
             json.dumps(error.facts, allow_nan=False)
         else:
-            assert np.asarray(np.arange(axis.size)[found]).size > 0
+            for name, positions in found.positions.items():
+                assert np.asarray(np.arange(SIZES[name])[positions]).size > 0
+
+
+syntax = st.lists(
+    st.one_of(
+        st.sampled_from(["nearest::", "pad::", ",", "/", '"', "..", ":", "-", ".", "e9", "T", "Z"]),
+        st.sampled_from(["2000-02-30", "2000-02-28T00:00Z", "0000", "9999-12-31", "PT1S", "-P1D"]),
+        st.sampled_from(["1", "0", "5", "-180", "360", "1e400", "true", "a", "9" * 25]),
+        st.text(max_size=3),
+    ),
+    max_size=8,
+).map("".join)
+
+
+@given(st.sampled_from(sorted(AXES)), st.one_of(texts, syntax), st.sampled_from(["", "pad::"]))
+@settings(deadline=None, max_examples=400)
+def test_any_text_is_resolved_or_refused(name: str, text: str, prefix: str) -> None:
+    """Whatever the text, an axis answers with positions or one of three errors."""
+    check([(name, prefix + text)])
+
+
+raw = st.tuples(
+    st.one_of(
+        st.text(),
+        st.sampled_from(["variables", "f", "method", "tolerance", "pointwise", "explain"]),
+        st.sampled_from(["positions", "curved", "scalar", "sel[curved]", "sel[", "isel[i]"]),
+        st.sampled_from(sorted(AXES)),
+        st.text().map("sel[{}]".format),
+        st.sampled_from(sorted(AXES)).map("sel[{}]".format),
+    ),
+    st.one_of(
+        texts,
+        syntax,
+        st.sampled_from(["nearest", "json", "true", "v", "i,f", "f:1", "t:PT1H", "0", "1,2"]),
+    ),
+)
+
+
+@given(st.lists(raw, max_size=4))
+@settings(deadline=None, max_examples=400)
+def test_any_request_is_resolved_or_refused(pairs: list[tuple[str, str]]) -> None:
+    """No names and values whatsoever raise anything but the errors of the contract."""
+    check(pairs)
