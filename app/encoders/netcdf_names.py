@@ -11,7 +11,7 @@ import orjson
 
 from app.encoders.plain import plain, text
 
-# Attribute names that the HDF5 layer of NetCDF-4 keeps for itself.
+# Attribute names that the HDF5 layer of NetCDF-4 keeps for itself, or hides from its readers.
 _RESERVED = frozenset(
     (
         "CLASS",
@@ -19,12 +19,25 @@ _RESERVED = frozenset(
         "DIMENSION_LIST",
         "NAME",
         "REFERENCE_LIST",
+        "_ARRAY_DIMENSIONS",
+        "_Codecs",
+        "_Format",
+        "_IsNetcdf4",
         "_NCProperties",
         "_Netcdf4Coordinates",
         "_Netcdf4Dimid",
+        "_SuperblockVersion",
         "_nc3_strict",
+        "_nczarr_array",
+        "_nczarr_attr",
+        "_nczarr_group",
+        "_nczarr_superblock",
     )
 )
+# The C library refuses a file in which an attribute that begins so is no number.
+_QUANTIZED = "_Quantize"
+# NetCDF allows 256 bytes; what is left is for what keeps names distinct.
+_NAME_BYTES = 240
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -55,8 +68,9 @@ def _clean(name: str) -> str:
 
 
 def _normal(name: str) -> str:
-    """The form (NFC) in which the C library looks names up."""
-    return unicodedata.normalize("NFC", text(name))
+    """The form (NFC) in which the C library looks names up, cut to a length that it reads."""
+    normal = unicodedata.normalize("NFC", text(name))
+    return normal.encode()[:_NAME_BYTES].decode(errors="ignore")
 
 
 def storable_attributes(
@@ -67,9 +81,12 @@ def storable_attributes(
     stored: dict[str, Any] = {}
     for name, value in attrs.items():
         key = _normal(str(name)).replace("\0", "_") or "_"
+        written = storable_value(value)
+        if key.startswith(_QUANTIZED) and isinstance(written, str | list):
+            key = f"_{key}"
         while key in refused or key in stored:
             key += "_"
-        stored[key] = storable_value(value)
+        stored[key] = written
     return stored
 
 
@@ -77,7 +94,7 @@ def storable_value(value: Any) -> Any:
     """Text, a number or a 1-D list of either as it is; everything else as JSON text."""
     match value:
         case bool() | np.bool_() | None:
-            return _json(value)
+            return json_text(value)
         case int() if value in _INT64:
             return value
         case float() | np.integer() | np.floating():
@@ -88,7 +105,7 @@ def storable_value(value: Any) -> Any:
             return _array(value)
         case _:
             written = plain(value)
-            return storable_text(written) if isinstance(written, str) else _json(written)
+            return storable_text(written) if isinstance(written, str) else json_text(written)
 
 
 def storable_text(value: str) -> str:
@@ -102,7 +119,7 @@ def _list(items: list[Any] | tuple[Any, ...]) -> Any:
         return [storable_text(item) for item in items]
     if kinds <= {int, float} and all(item in _INT64 for item in items if isinstance(item, int)):
         return np.array(items)
-    return _json(items)
+    return json_text(items)
 
 
 def _array(values: np.ndarray[Any, Any]) -> Any:
@@ -117,7 +134,8 @@ def _numbers(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """Any value as JSON text, integers of any size included."""
     try:
         return orjson.dumps(plain(value)).decode()
     except orjson.JSONEncodeError:

@@ -28,9 +28,14 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """How numbers are packed: attributes as NumPy scalars, because a file gives them back so."""
+    """How numbers are packed: attributes as NumPy scalars, because a file gives them back so.
+
+    The bits of `dtype` count as those of `counted`, an integer of another sign if ``_Unsigned``
+    says so.
+    """
 
     dtype: np.dtype[Any]
+    counted: np.dtype[Any]
     linear: dict[str, Any]
     fills: dict[str, Any]
 
@@ -42,7 +47,7 @@ class Packing:
     @property
     def attrs(self) -> dict[str, Any]:
         """The attributes that decode what `pack` gives."""
-        return {**self.linear, **self.fills}
+        return {**self.linear, **self.fills, **_sign(self.dtype, self.counted)}
 
     def pack(self, values: NDArray[Any]) -> NDArray[Any] | None:
         """The packed values; ``None`` if there is a NaN and no fill value."""
@@ -56,7 +61,7 @@ class Packing:
             numbers /= self.linear["scale_factor"]
         if self.dtype.kind != "f":
             numbers = np.where(gone, 0, np.rint(numbers))
-        packed = numbers.astype(self.dtype)
+        packed = numbers.astype(self.counted).view(self.dtype)
         if self.fill is not None:
             packed[gone] = self.fill
         return packed
@@ -67,7 +72,8 @@ def packing_of(dtype: np.dtype[Any], encoding: Mapping[str, Any]) -> Packing | N
     packed = _packed_dtype(dtype, encoding)
     linear = {key: encoding[key] for key in _LINEAR if encoding.get(key) is not None}
     fills = {key: encoding[key] for key in _FILLS if encoding.get(key) is not None}
-    if packed is None or encoding.get("_Unsigned") is not None:
+    counted = None if packed is None else _counted(packed, encoding.get("_Unsigned"))
+    if packed is None or counted is None:
         return None
     if not all(is_number(value) for value in (*linear.values(), *fills.values())):
         return None
@@ -78,7 +84,35 @@ def packing_of(dtype: np.dtype[Any], encoding: Mapping[str, Any]) -> Packing | N
     if None in filled.values() or len({str(fill) for fill in filled.values()}) > 1:
         return None
     scaled = {key: np.asarray(value).reshape(())[()] for key, value in linear.items()}
-    return Packing(packed, scaled, filled)
+    return Packing(packed, counted, scaled, filled)
+
+
+def store_integers(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
+    """Integers as they are, or under the other sign where the store keeps them so."""
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    packed = _packed_dtype(values.dtype, encoding)
+    if packed is None or _counted(packed, encoding.get("_Unsigned")) != values.dtype:
+        return Stored(values)
+    return Stored(values.view(packed), _sign(packed, values.dtype))
+
+
+def _counted(packed: np.dtype[Any], unsigned: Any) -> np.dtype[Any] | None:
+    """What the packed numbers count as; ``None`` where ``_Unsigned`` makes no sense for them."""
+    match unsigned, packed.kind:
+        case (None, _) | ("true", "u") | ("false", "i"):
+            return packed
+        case "true", "i":
+            return np.dtype(f"u{packed.itemsize}")
+        case "false", "u":
+            return np.dtype(f"i{packed.itemsize}")
+        case _:
+            return None
+
+
+def _sign(packed: np.dtype[Any], counted: np.dtype[Any]) -> dict[str, str]:
+    if packed == counted:
+        return {}
+    return {"_Unsigned": "true" if counted.kind == "u" else "false"}
 
 
 def store_floats(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
@@ -100,7 +134,10 @@ def _reads_back(packed: NDArray[Any], attrs: dict[str, Any], values: NDArray[Any
     import xarray as xr
 
     variable = xr.Variable("x", packed, attrs)
-    read = xr.conventions.decode_cf_variable("packed", variable, decode_times=False).values
+    try:
+        read = xr.conventions.decode_cf_variable("packed", variable, decode_times=False).values
+    except (ValueError, OverflowError, TypeError):
+        return False
     return read.dtype == values.dtype and np.array_equal(read, values, equal_nan=True)
 
 
@@ -111,7 +148,11 @@ def float_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def is_number(value: Any) -> bool:
     """Whether `value` is one real number."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        # Nested lists of unequal lengths.
+        return False
     return array.size == 1 and array.dtype.kind in "iuf"
 
 

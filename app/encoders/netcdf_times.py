@@ -59,7 +59,9 @@ def _in_units(
 ) -> Stored | None:
     """Counts in the encoding's own units and dtype, or ``None`` where these are not exact."""
     units, calendar = encoding.get("units"), encoding.get("calendar")
-    if not isinstance(units, str) or not values.size or gone.all():
+    if not isinstance(units, str) or not isinstance(calendar, str | None):
+        return None
+    if not values.size or gone.all():
         return None
     if values.dtype.kind == "M" and calendar not in _CALENDARS:
         return None
@@ -72,7 +74,8 @@ def _in_units(
         stored = _as_packed(np.asarray(numbers, dtype="f8"), gone, encoding)
         if stored is None or not _reads_back(stored.values, gone, values, units, calendar):
             return None
-    except (ValueError, OverflowError, TypeError):
+    except (ValueError, OverflowError, TypeError, KeyError):
+        # KeyError: units of no fixed length, and weeks.
         return None
     return Stored(stored.values, {"units": units, "calendar": calendar, **stored.attrs})
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
-from app.encoders.netcdf_names import storable_text
-from app.encoders.netcdf_packing import Stored, store_floats
+from app.encoders.netcdf_names import json_text, storable_text
+from app.encoders.netcdf_packing import Stored, store_floats, store_integers
 from app.encoders.netcdf_times import store_cftimes, store_datetimes, store_durations
 from app.encoders.plain import is_missing, plain
 from app.errors import NotAcceptable
@@ -26,7 +25,7 @@ def store_values(name: str, values: NDArray[Any], encoding: Mapping[str, Any]) -
         case "b":
             return Stored(values.astype("i1"), {"dtype": "bool"})
         case "i" | "u":
-            return Stored(values.astype(values.dtype.newbyteorder("="), copy=False))
+            return store_integers(values, encoding)
         case "f":
             return store_floats(values, encoding)
         case "M":
@@ -74,4 +73,4 @@ def _text(item: Any) -> str:
     if is_missing(item):
         return ""
     written = plain(item)
-    return storable_text(written if isinstance(written, str) else orjson.dumps(written).decode())
+    return storable_text(written) if isinstance(written, str) else json_text(written)

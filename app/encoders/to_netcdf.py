@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.encoders.netcdf_names import storable_attributes, storable_names
+from app.encoders.netcdf_names import json_text, storable_attributes, storable_names
 from app.encoders.netcdf_packing import Stored, is_number, read_fill
 from app.encoders.netcdf_values import check_storable, store_values
 from app.encoders.outline import Outline
 
 if TYPE_CHECKING:
     import xarray as xr
+
+_PACKING = frozenset(("_FillValue", "_Unsigned", "add_offset", "missing_value", "scale_factor"))
 
 
 def encode_netcdf(dataset: xr.Dataset) -> bytes:
@@ -55,10 +57,11 @@ def _stored_variable(names: dict[Any, str], name: str, variable: xr.Variable) ->
 
     stored = store_values(name, np.asarray(variable.data), variable.encoding)
     attrs = storable_attributes(variable.attrs, taken=_taken(variable.attrs, stored))
-    if isinstance(attrs.get("bounds"), str):
+    if "bounds" in attrs:
         # xarray takes from a bounds variable what it repeats of its parent, unless it is not named
         # as text; as bytes it is the same attribute in the file.
-        attrs["bounds"] = attrs["bounds"].encode()
+        bounds = attrs["bounds"]
+        attrs["bounds"] = (bounds if isinstance(bounds, str) else json_text(bounds)).encode()
     encoding: dict[str, Any] = {}
     match stored.values.dtype.kind:
         case "O":
@@ -74,12 +77,21 @@ def _stored_variable(names: dict[Any, str], name: str, variable: xr.Variable) ->
 
 def _taken(attrs: Mapping[Any, Any], stored: Stored) -> set[str]:
     """Names that mean something to a reader, and that a variable's own attribute cannot have."""
-    taken = {"coordinates", *stored.attrs}
-    fill = attrs.get("_FillValue")
-    if fill is not None and not _can_fill(fill, stored.values.dtype):
-        taken.add("_FillValue")
+    taken = {"coordinates", "_Encoding", *stored.attrs}
+    # A store that was opened undecoded keeps the packing of its numbers among its attributes.
+    raw = not stored.attrs and stored.values.dtype.kind in "iuf"
+    for name in _PACKING.intersection(attrs):
+        if not (raw and _unpacks(name, attrs[name], stored.values.dtype)):
+            taken.add(name)
     return taken
 
 
-def _can_fill(fill: Any, dtype: np.dtype[Any]) -> bool:
-    return dtype.kind in "iuf" and is_number(fill) and read_fill(fill, dtype) is not None
+def _unpacks(name: str, value: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether a reader can decode numbers of `dtype` by a packing attribute of this value."""
+    match name:
+        case "scale_factor" | "add_offset":
+            return is_number(value)
+        case "_FillValue" | "missing_value":
+            return is_number(value) and read_fill(value, dtype) is not None
+        case _:
+            return dtype.kind in "iu" and isinstance(value, str) and value in ("true", "false")
