@@ -67,6 +67,7 @@ class ObserveRequests:
         dataset = scope.get("path_params", {}).get("dataset_id", "")
         return RequestServed(
             id=answer.id,
+            client=(scope.get("client") or ("",))[0],
             method=scope["method"],
             path=scope["path"],
             # Labels come from what we know, never from what a client made up.

@@ -9,9 +9,13 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class RequestServed:
-    """One answer: `route` is the path's template, `dataset` one of the catalog or empty."""
+    """One answer: `client` is an address, `route` the path's template, `dataset` of the catalog.
+
+    `dataset` and `route` are empty where there is none; `status` is 0 for a client that left.
+    """
 
     id: str
+    client: str
     method: str
     path: str
     route: str

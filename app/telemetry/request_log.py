@@ -10,13 +10,14 @@ log = logging.getLogger(__name__)
 
 
 def write_request(event: Event) -> None:
-    """Log an answer: method, path, status, time, size, id; the query is left out, it can be long.
+    """Log an answer: client, method, path, status, time, size and id.
 
-    Other events are counted and not written.
+    The query is left out, which can be long. Other events are counted and not written.
     """
     if isinstance(event, RequestServed) and log.isEnabledFor(logging.INFO):
         log.info(
-            "%s %s %d %.1f ms %d bytes id=%s",
+            "%s %s %s %d %.1f ms %d bytes id=%s",
+            event.client,
             event.method,
             _quoted(event.path),
             event.status,

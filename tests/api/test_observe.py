@@ -47,7 +47,9 @@ def test_the_log_has_a_line_with_the_id(client, caplog):
     with caplog.at_level(logging.INFO, "app.telemetry.request_log"):
         client.get("/datasets/v2/sel?latitude=52.51", headers={"X-Request-ID": "find-me"})
     (line,) = [message for message in caplog.messages if "find-me" in message]
-    assert re.fullmatch(r"GET /datasets/v2/sel 422 [0-9.]+ ms [0-9]+ bytes id=find-me", line)
+    assert re.fullmatch(
+        r"127\.0\.0\.1 GET /datasets/v2/sel 422 [0-9.]+ ms [0-9]+ bytes id=find-me", line
+    )
 
 
 def test_a_long_url_is_414_and_says_what_to_do(client):

@@ -23,7 +23,8 @@ def numbers(metrics: Metrics) -> dict[tuple[str, ...], float]:
 def test_every_event_is_counted_where_it_belongs():
     """Requests, bytes, opens, store requests and lag are told apart by their labels."""
     metrics = Metrics()
-    served = RequestServed("1", "GET", "/datasets/a/sel", "/datasets/{id}/sel", "a", 200, 0.5, 70)
+    path, route = "/datasets/a/sel", "/datasets/{id}/sel"
+    served = RequestServed("1", "192.0.2.1", "GET", path, route, "a", 200, 0.5, 70)
     for event in (
         served,
         served,
@@ -35,7 +36,6 @@ def test_every_event_is_counted_where_it_belongs():
     ):
         metrics.record(event)
     found = numbers(metrics)
-    route = "/datasets/{id}/sel"
     assert found["sluice_request_seconds_count", "a", route, "200"] == 2
     assert found["sluice_request_seconds_sum", "a", route, "200"] == 1.0
     assert found["sluice_sent_bytes_total", "a", route] == 140
