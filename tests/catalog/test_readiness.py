@@ -145,9 +145,11 @@ async def test_a_store_that_hangs_is_timed_out(openings, store):
     """A hanging store costs its patience and no more, and what hangs is let go."""
     async with Web({}, delay=60) as hanging:
         urls = {"slow": f"{hanging.address}/x.zarr", "grid": str(store)}
-        readiness = make(openings, urls, patience_seconds=0.5)
-        async with asyncio.timeout(10):
-            report = await readiness.report()
+        catalog = Catalog({name: DatasetEntry(id=name, url=url) for name, url in urls.items()})
+        opened = OpenedDatasets(catalog, openings, capacity=2, failed_open_seconds=0)
+        await opened.get("grid")
+        async with asyncio.timeout(30):
+            report = await Readiness(catalog, opened, keep_seconds=60, patience_seconds=3).report()
         assert states(report) == {"slow": StoreTimeout, "grid": None}
         assert hanging.requests
         await until(lambda: openings.running == 0)
