@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -25,6 +26,8 @@ datasets:
   weather: {url: weather.zarr, cache_control: "public, max-age=600"}
   nowcast: {url: weather.zarr, cache_control: "public, max-age=1"}
 """
+# What the log's lines of requests for data have, whatever else they say.
+REQUEST = re.compile(r"\b(GET|HEAD|POST) (/datasets\S*) (\d{3})\b")
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,7 @@ class Running:
 
     def _requests(self) -> list[str]:
         """Method, path and status of every request for data that was logged."""
-        lines = self.log.read_text().splitlines()
-        requests = [" ".join(line.split()[3:6]) for line in lines if " id=" in line]
-        return [line for line in requests if " /datasets" in line and "OPTIONS" not in line]
+        return [" ".join(found) for found in REQUEST.findall(self.log.read_text())]
 
 
 @pytest.fixture(scope="session")
