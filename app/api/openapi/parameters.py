@@ -108,8 +108,8 @@ def selection(by: By) -> list[dict[str, Any]]:
 # Description and schema of everything that is no dimension.
 OPTIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "variables": (
-        "Names of the variables to return, comma-separated; all of them without it.",
-        {"type": "string", "examples": ["t,u"]},
+        "Names of the variables to return, as `t,u`; all of them without it.",
+        {"type": "string"},
     ),
     "f": (
         "The answer's format; wins over the `Accept` header.",
@@ -120,14 +120,14 @@ OPTIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         {"type": "string", "enum": _METHODS},
     ),
     "tolerance": (
-        "How far an inexact match may lie, per dimension; for times an ISO 8601 duration."
-        " Without it, at most one step beyond the axis.",
-        {"type": "string", "examples": ["time:PT1H,latitude:0.25"]},
+        "How far an inexact match may lie, per dimension, as `time:PT1H,latitude:0.25`; for times"
+        " an ISO 8601 duration. Without it, at most one step beyond the axis.",
+        {"type": "string"},
     ),
     "pointwise": (
-        "Dimensions whose lists, of equal length, are read together, point by point, along one new"
-        " dimension `points`.",
-        {"type": "string", "examples": ["latitude,longitude"]},
+        "Dimensions, as `latitude,longitude`, whose lists, of equal length, are read together,"
+        " point by point, along one new dimension `points`.",
+        {"type": "string"},
     ),
     "explain": (
         "Read nothing; answer as JSON what the selection would hold and cost.",
