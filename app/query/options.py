@@ -117,7 +117,7 @@ def takes_method(selections: Mapping[str, Selection]) -> bool:
 
 def check_inexact(options: Collection[str], selections: Mapping[str, Selection], by: By) -> None:
     """Raise `QueryError` for a method or tolerance where nothing but positions is asked for."""
-    if by == "label" or any(isinstance(s, Label | Labels) for s in selections.values()):
+    if by == "label" or any(isinstance(s, Label | Labels | Interval) for s in selections.values()):
         return
     for name in ("method", "tolerance"):
         if name in options:

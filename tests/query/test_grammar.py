@@ -286,6 +286,9 @@ def test_labels_on_isel_take_methods() -> None:
     pairs = [("sel[lat]", "1"), ("time", "0"), ("method", "pad"), ("tolerance", "lat:1")]
     query = ask(*pairs, by="position")
     assert (query.method, query.tolerances) == ("pad", {"lat": "1"})
+    # On either path the default method passes over intervals.
+    for by in ("label", "position"):
+        assert ask(("sel[lat]", "1/2"), ("method", "pad"), by=by).method is None
 
 
 def test_tolerances() -> None:

@@ -1,0 +1,141 @@
+"""HTTP = xarray: random requests, held against plain comparisons, in every format."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from app.encoders.table import ENCODERS
+from app.settings import Settings
+from tests.api.conftest import decoded, serving
+from tests.api.oracle import dataset
+from tests.api.oracle_requests import Request, requests
+
+SOUTHWARD, NORTHWARD = np.arange(90.0, -91, -30), np.arange(-90.0, 91, 30)
+EAST, CENTRED = np.arange(0.0, 360, 30), np.arange(-180.0, 180, 30)
+FORMS: dict[str, dict[str, Any]] = {
+    "v2": {"zarr_format": 2},
+    "v3": {"zarr_format": 3},
+    "sharded": {
+        "zarr_format": 3,
+        "encoding": {"t": {"chunks": (2, 2, 3), "shards": (4, 4, 6)}},
+    },
+}
+STORES = {
+    "east-southward-v2": (SOUTHWARD, EAST, "v2"),
+    "east-northward-v3": (NORTHWARD, EAST, "v3"),
+    "centred-southward-sharded": (SOUTHWARD, CENTRED, "sharded"),
+    "centred-westward-v2": (NORTHWARD, CENTRED[::-1], "v2"),
+    "east-westward-sharded": (SOUTHWARD, EAST[::-1], "sharded"),
+    "region-v3": (SOUTHWARD[1:4], np.arange(-20.0, 41, 10), "v3"),
+}
+MEMORY = {name: dataset(lats, lons) for name, (lats, lons, _) in STORES.items()}
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    """A client of a server over all of them."""
+    folder = tmp_path_factory.mktemp("oracle")
+    for name, (_, _, form) in STORES.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            MEMORY[name].to_zarr(folder / f"{name}.zarr", **FORMS[form])
+    rows = "".join(f"  {name}: {{url: {name}.zarr}}\n" for name in STORES)
+    (folder / "catalog.yaml").write_text(f"datasets:\n{rows}")
+    with serving(Settings(catalog=folder / "catalog.yaml")) as client:
+        yield client
+
+
+def check_json(response: httpx.Response, want: xr.Dataset) -> None:
+    got = decoded(response)
+    xr.testing.assert_equal(got, want)
+    assert {n: v.dtype for n, v in got.variables.items()} == {
+        n: v.dtype for n, v in want.variables.items()
+    }
+
+
+def check_netcdf(response: httpx.Response, want: xr.Dataset) -> None:
+    with xr.open_dataset(io.BytesIO(response.content)) as got:
+        xr.testing.assert_equal(got, want)
+
+
+def check_csv(response: httpx.Response, want: xr.Dataset) -> None:
+    """Every column, cell by cell, in the order of the variables' dimensions."""
+    table = pd.read_csv(io.BytesIO(response.content))
+    spanning = list(want.data_vars)[:1] or list(want.variables)
+    dims = tuple(dict.fromkeys(dim for name in spanning for dim in want[name].dims))
+    sizes = {dim: want.sizes[dim] for dim in dims}
+    columns = {str(dim): xr.Variable(dim, np.arange(size)) for dim, size in sizes.items()}
+    columns |= {str(n): v for n, v in want.variables.items() if set(v.dims) <= set(dims)}
+    assert sorted(table.columns) == sorted(columns)
+    for name, variable in columns.items():
+        cells = variable.set_dims(sizes).transpose(*dims).values.ravel()
+        got = table[name]
+        if cells.dtype.kind == "M":
+            assert got.str.endswith("Z").all()
+            got = got.str.removesuffix("Z")
+        np.testing.assert_array_equal(got.to_numpy().astype(cells.dtype), cells, err_msg=name)
+
+
+CHECKS = {"json": check_json, "netcdf": check_netcdf, "csv": check_csv}
+
+
+def status(format: str, want: xr.Dataset | None) -> int:
+    """What must come: rows of a table need variables that share their dimensions."""
+    if want is None:
+        return 422
+    groups = {frozenset(variable.dims) for variable in want.data_vars.values()}
+    return 422 if format == "csv" and len(groups) > 1 else 200
+
+
+def modestly(examples: int) -> settings:
+    slow = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+    return settings(
+        max_examples=examples, deadline=None, derandomize=True, suppress_health_check=slow, phases=[Phase.generate]
+    )
+
+
+def test_every_format_is_read_back() -> None:
+    """No format is served without a reader that holds it against the oracle."""
+    assert set(CHECKS) == set(ENCODERS)
+
+
+@given(st.data())
+@modestly(150)
+def test_http_is_xarray(client: httpx.Client, data: st.DataObject) -> None:
+    """A random request is answered in every format with what the oracle chooses, or refused."""
+    name = data.draw(st.sampled_from(sorted(STORES)))
+    request: Request = data.draw(requests(MEMORY[name]))
+    for format in ENCODERS:
+        url = f"/datasets/{name}/{request.path}"
+        response = client.get(url, params=[*request.pairs, ("f", format)])
+        told = f"{response.request.url}\n{response.text[:400]}"
+        assert response.status_code == status(format, request.answer), told
+        if response.status_code == 200:
+            assert request.answer is not None
+            CHECKS[format](response, request.answer)
+
+
+@given(st.data())
+@modestly(60)
+def test_a_post_and_an_explanation_are_the_same(client: httpx.Client, data: st.DataObject) -> None:
+    """The same request posted answers alike; its explanation has the answer's dimensions."""
+    name = data.draw(st.sampled_from(sorted(STORES)))
+    request: Request = data.draw(requests(MEMORY[name]))
+    url = f"/datasets/{name}/{request.path}"
+    got = client.get(url, params=request.pairs)
+    posted = client.post(url, json=request.document)
+    assert (posted.status_code, posted.content) == (got.status_code, got.content)
+    explained = client.get(url, params=[*request.pairs, ("explain", "true")])
+    assert explained.status_code == got.status_code
+    if request.answer is not None:
+        assert explained.json()["dims"] == dict(request.answer.sizes)
