@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
 import cftime
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 
 from app.encoders.to_json import encode_json
-from tests.encoders.samples import datasets
+from tests.encoders.samples import DTYPES, cells, datasets
 
 
 def strict(text: bytes) -> Any:
@@ -166,3 +170,60 @@ def test_any_dataset_is_valid_json(dataset: xr.Dataset) -> None:
         written = (document["coords"] | document["data_vars"])[name]
         assert np.shape(np.array(written["data"], dtype=object)) == variable.shape
     assert list(dataset.attrs) == list(before.attrs)
+
+
+def decoded(written: Any, dtype: np.dtype[Any], like: Any = None) -> Any:
+    """One JSON value as a client turns it into a value of the dtype, missing ones as NaN or NaT."""
+    match dtype.kind:
+        case "f":
+            return np.nan if written is None else written
+        case "M":
+            return np.datetime64("NaT" if written is None else written.rstrip("Z"), "ns")
+        case "S":
+            encoded = written.encode()
+            return encoded if encoded == like else base64.b64decode(encoded)
+        case _:
+            return written
+
+
+@given(
+    st.sampled_from([dtype for dtype in DTYPES if dtype != "cftime" and dtype[0] != "m"]),
+    npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3),
+    st.data(),
+)
+@settings(deadline=None, max_examples=200, derandomize=True)
+def test_values_come_back(dtype: str, shape: tuple[int, ...], data: st.DataObject) -> None:
+    """Read in its own dtype, an array of any shape equals what was written, to the bit."""
+    values = np.asarray(data.draw(cells(dtype, shape)))
+    variable = xr.Variable([f"d{n}" for n in range(values.ndim)], values)
+    written = strict(encode_json(xr.Dataset({"v": variable})))["data_vars"]["v"]
+    items = np.array(written["data"], dtype=object).reshape(shape).ravel().tolist()
+    wanted = variable.values.ravel()
+    if wanted.dtype.kind == "f":
+        wanted = np.where(np.isinf(wanted), np.nan, wanted).astype(wanted.dtype)
+    found = [decoded(i, wanted.dtype, w) for i, w in zip(items, wanted, strict=True)]
+    np.testing.assert_array_equal(np.array(found, dtype=wanted.dtype), wanted)
+
+
+@given(dtype=st.sampled_from(["c8", "c16"]), drawn=st.data())
+@settings(deadline=None, max_examples=100, derandomize=True)
+def test_complex_numbers_come_back(dtype: str, drawn: st.DataObject) -> None:
+    """Pairs of parts are the numbers; a part that JSON lacks is null."""
+    values = drawn.draw(npst.arrays(dtype, st.integers(0, 4)))
+    pairs = data(values)
+    parts = np.array(pairs, dtype="f8").reshape(-1, 2).T if pairs else np.zeros((2, 0))
+    for found, wanted in zip(parts, (values.real, values.imag), strict=True):
+        finite = np.where(np.isinf(wanted), np.nan, wanted)
+        np.testing.assert_array_equal(found.astype(finite.dtype), finite)
+
+
+@given(st.sampled_from(["m8[s]", "m8[ms]", "m8[us]", "m8[ns]", "m8[h]", "m8[D]"]), st.data())
+@settings(deadline=None, max_examples=100, derandomize=True)
+def test_durations_come_back(dtype: str, data: st.DataObject) -> None:
+    """Durations are ISO 8601 that pandas reads as the same time."""
+    size = {"h": 3600, "D": 86400}.get(dtype[3:-1], 1)
+    counts = data.draw(npst.arrays("i8", 4, elements=st.integers(-(10**9), 10**9)))
+    values = (counts // size).view(dtype)
+    texts = strict(encode_json(xr.Dataset({"v": ("x", values)})))["data_vars"]["v"]["data"]
+    found = [pd.Timedelta(text).to_timedelta64() for text in texts]
+    np.testing.assert_array_equal(np.array(found, "m8[ns]"), values.astype("m8[ns]"))
