@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import warnings
 from functools import partial
@@ -52,8 +53,9 @@ def run_check(
                 at_once=AT_ONCE,
             )
 
+    # What libraries warn of and log while they open is not in the form of the table, which has it.
+    logging.getLogger().addHandler(logging.NullHandler())
     with warnings.catch_warnings():
-        # What libraries warn of while they open is not in the form of the table.
         warnings.simplefilter("ignore")
         checked = asyncio.run(check())
     out.write(report(checked, form, width=shutil.get_terminal_size(USUAL_SIZE).columns))
