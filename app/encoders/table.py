@@ -12,6 +12,7 @@ from app.encoders.outline import Outline
 from app.encoders.to_csv import encode_csv
 from app.encoders.to_json import check_json, encode_json, json_bytes
 from app.encoders.to_netcdf import check_netcdf, encode_netcdf, netcdf_bytes
+from app.encoders.weights import read_weights
 from app.errors import NotAcceptable, QueryError
 
 if TYPE_CHECKING:
@@ -82,25 +83,12 @@ def negotiate(f: str | None, accept: str | None) -> Encoder:
 
 
 def _media_ranges(accept: str) -> dict[str, float]:
-    """Media range -> quality; a range whose quality cannot be read counts as refused."""
+    """Media range -> quality, under the names that we know the ranges by."""
     ranges: dict[str, float] = {}
-    for part in accept.split(","):
-        media_range, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        quality = 1.0
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                quality = _read_quality(parameter[2:])
-        if media_range:
-            media_range = _SYNONYMS.get(media_range, media_range)
-            ranges[media_range] = max(quality, ranges.get(media_range, 0.0))
+    for media_range, quality in read_weights(accept).items():
+        known = _SYNONYMS.get(media_range, media_range)
+        ranges[known] = max(quality, ranges.get(known, 0.0))
     return ranges or {"*/*": 1.0}
-
-
-def _read_quality(text: str) -> float:
-    whole, _, fraction = text.partition(".")
-    if whole not in ("0", "1") or len(fraction) > 3 or (fraction and not fraction.isdecimal()):
-        return 0.0
-    return min(float(f"{whole}.{fraction or '0'}"), 1.0)
 
 
 def _quality(media_type: str, ranges: dict[str, float]) -> float:
