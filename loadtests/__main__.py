@@ -131,7 +131,7 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
 def _number(value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def say(line: str) -> None:

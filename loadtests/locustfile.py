@@ -64,7 +64,7 @@ def figures(entry: StatsEntry) -> dict[str, Any]:
         "name": entry.name,
         "asked": entry.num_requests,
         "failed": entry.num_failures,
-        "per s": round(entry.total_rps, 1),
+        "per s": round(entry.total_rps, 2),
         "p50 ms": entry.get_response_time_percentile(0.5),
         "p95 ms": entry.get_response_time_percentile(0.95),
         "p99 ms": entry.get_response_time_percentile(0.99),
