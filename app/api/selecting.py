@@ -109,7 +109,7 @@ async def _read_and_encode(
     with phases.span("encode"):
         # A hop to a thread costs more than writing a few values as text; a long series stalls the
         # loop. So does any NetCDF file, which takes HDF5 tens of milliseconds.
-        if form.encoder.name != "netcdf" and result.nbytes <= inline_bytes:
+        if form.encoder.name != "netcdf" and planned.result_bytes <= inline_bytes:
             return encode()
         return await asyncio.to_thread(encode)
 
