@@ -121,7 +121,9 @@ def _runs(axis: Axis, west: float, east: float) -> list[_Run]:
     for turns in range(most + 1, least - 2, -1):
         first = axis.find(_key(axis, west + TURN * turns))
         last = axis.find(_key(axis, east + TURN * turns))
-        if whole and first[0] == 0 and last[1] == len(axis.keys):
+        # A column at both ends alike is the west end's, unless the axis has it twice.
+        again = last[0] < last[1] and first[0] == first[1]
+        if whole and first[0] == 0 and last[1] == len(axis.keys) and not again:
             return [_Run(0, len(axis.keys), turns)]
         # All the way round, the east end is the west end again.
         runs.append(_Run(first[0], last[0] if whole else last[1], turns))

@@ -11,7 +11,7 @@ import xarray as xr
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.api.oracle import Asked, By, Chosen, answer, arc, find, inside
+from tests.api.oracle import TURN, Asked, By, Chosen, answer, arc, find, inside
 
 Draw = st.DrawFn
 
@@ -48,6 +48,7 @@ class Request:
 class Kind:
     """How labels of one dimension are drawn and written, and what distances look like."""
 
+    stored: st.SearchStrategy[Any]
     values: st.SearchStrategy[Any]
     write: Callable[[Draw, Any], str]
     tolerances: st.SearchStrategy[tuple[str, Any]]
@@ -81,27 +82,30 @@ def kinds(ds: xr.Dataset) -> dict[str, Kind]:
 
     def near(labels: NDArray[Any], grain: float, reach: float) -> st.SearchStrategy[Any]:
         low, high = (int(end / grain) for end in (labels.min() - reach, labels.max() + reach))
-        some = st.sampled_from(labels.tolist())
-        return st.one_of(some, some, st.integers(low, high).map(lambda n: n * grain))
+        return st.integers(low, high).map(lambda n: n * grain)
+
+    def stored(labels: NDArray[Any]) -> st.SearchStrategy[Any]:
+        return st.sampled_from(labels.tolist())
 
     def upto(most: int) -> st.SearchStrategy[tuple[str, Any]]:
         return st.integers(0, most).map(lambda n: (f"{n / 2:g}", n / 2))
 
     ticks = ds.time.values.astype("i8")
     hours = st.integers(0, 30).map(lambda n: (f"PT{n}H" if n % 24 else f"P{n // 24}D", n * HOUR))
-    lons = st.one_of(
-        near(ds.lon.values, 7.5, 500.0),
-        st.tuples(st.sampled_from(ds.lon.values.tolist()), st.sampled_from([-360, 360, 720])).map(
-            sum
-        ),
-    )
-    return {
-        "time": Kind(near(ticks, HOUR, 30 * HOUR).map(int), _write_instant, hours),
-        "level": Kind(near(ds.level.values, 25.0, 400.0), _write_number, upto(300)),
-        "lat": Kind(near(ds.lat.values, 7.5, 60.0), _write_number, upto(60)),
-        "lon": Kind(lons, _write_number, upto(60), circle=True),
-        "f": Kind(near(ds.f.values, 0.5, 3.0), _write_number, upto(6)),
+    turned = st.tuples(stored(ds.lon.values), st.sampled_from([-360, 0, 0, 360, 720])).map(sum)
+    found = {
+        "time": Kind(stored(ticks), near(ticks, HOUR, 30 * HOUR), _write_instant, hours),
+        "lon": Kind(turned, near(ds.lon.values, 7.5, 500.0), _write_number, upto(60), circle=True),
     }
+    for dim, grain, reach, most in (
+        ("level", 25, 400, 300),
+        ("lat", 7.5, 60, 60),
+        ("f", 0.5, 3, 6),
+    ):
+        labels = ds[dim].values
+        wide = near(labels, grain, reach)
+        found[dim] = Kind(stored(labels), wide, _write_number, upto(most))
+    return found
 
 
 def _labels(ds: xr.Dataset, dim: str) -> NDArray[Any]:
@@ -122,20 +126,25 @@ def _periods() -> st.SearchStrategy[tuple[str, int, int]]:
     return st.sampled_from(["2020", "2019", "2020-01", "2020-02", *days]).map(bounds)
 
 
-def _one(draw: Draw, dim: str, kind: Kind) -> tuple[str, Any, Any]:
+def _one(draw: Draw, dim: str, kind: Kind, *, exact: bool) -> tuple[str, Any, Any]:
     """A label's text with the first and last key that it covers."""
-    if dim == "time" and draw(st.integers(0, 3)) == 0:
+    if dim == "time" and draw(st.integers(0, 7)) == 0:
         return draw(_periods())
-    value = draw(kind.values)
+    value = draw(kind.stored if draw(st.integers(0, 19)) < (19 if exact else 8) else kind.values)
     return kind.write(draw, value), value, value
 
 
 def by_interval(draw: Draw, ds: xr.Dataset, dim: str, kind: Kind) -> Asked:
-    ends = [None if draw(st.integers(0, 4)) == 0 else _one(draw, dim, kind) for _ in range(2)]
+    start, stop = (
+        None if draw(st.integers(0, 4)) == 0 else _one(draw, dim, kind, exact=False)
+        for _ in range(2)
+    )
+    if kind.circle and start is not None and draw(st.integers(0, 4)) == 0:
+        # All the way round, from wherever it begins.
+        stop = (kind.write(draw, start[1] + TURN), start[1] + TURN, None)
     step = draw(st.sampled_from([1, 1, 2, 3]))
-    text = "/".join(".." if end is None else end[0] for end in ends)
+    text = "/".join(".." if end is None else end[0] for end in (start, stop))
     text += f"/{step}" if step > 1 or draw(st.booleans()) else ""
-    start, stop = ends
     labels = _labels(ds, dim)
     if start is not None and stop is not None:
         if kind.circle:
@@ -151,9 +160,9 @@ def by_labels(draw: Draw, ds: xr.Dataset, dim: str, kind: Kind, manner: Manner) 
     labels = _labels(ds, dim)
     listed = draw(st.booleans())
     count = (manner.size or draw(st.integers(1, 4))) if listed else 1
-    items = [_one(draw, dim, kind) for _ in range(count)]
     own = draw(st.sampled_from([None, None, *METHODS]))
     method = METHODS[own] if own else manner.method
+    items = [_one(draw, dim, kind, exact=method is None) for _ in range(count)]
     written, tolerance = None, None
     if method and draw(st.integers(0, 2)) == 0:
         written, tolerance = draw(kind.tolerances)

@@ -118,26 +118,77 @@ def test_every_third_column_from_the_west_end(ask):
     xr.testing.assert_equal(got.v, seam(ds, -20, 20).sel(time="2020-01-02").v[:, ::3])
 
 
-def test_the_nine_rows(ask):
-    """Each request that is easily answered wrongly is answered as the contract says."""
+def test_an_instant_is_that_instant(ask):
+    """Row 1: a time of day in UTC drops the dimension, however the zone is written."""
     get, ds = ask
-    point = answer(get(f"{DAY}&lat=50&lon=nearest::-12"))
-    assert point.v.item() == 1e6 + 140 * 1000 + 350
-    assert point.lon.item() == ds.lon[np.flatnonzero(ds.lon % 360 == 350)].item()
-    assert answer(get("time=2020-01-03/..&lat=0&lon=0")).sizes == {"time": 2, "nv": 2}
-    for lats in ("-10/10", "10/-10"):
-        rows = answer(get(f"{DAY}&lon=0&lat={lats}"))
-        want = ds.lat[np.abs(ds.lat) <= 10]
-        np.testing.assert_array_equal(rows.lat, want)
-    for query in ("lat=nearest::500", "time=nearest::1900-01-01"):
-        refused = get(query)
-        assert refused.status_code == 422
-        assert len(refused.json()["range"]) == 2
+    for text in ("2020-01-03T00:00:00Z", "2020-01-03T02:00:00%2B02:00"):
+        got = answer(get(f"time={text}"))
+        xr.testing.assert_equal(got, ds.sel(time="2020-01-03T00:00:00"))
+        assert got.time.shape == ()
+
+
+def test_an_open_interval_reaches_the_end(ask):
+    """Row 2: from a day on, that day included."""
+    get, ds = ask
+    xr.testing.assert_equal(answer(get("time=2020-01-03/..")), ds.isel(time=slice(2, None)))
+    xr.testing.assert_equal(answer(get("time=../2020-01-03")), ds.isel(time=slice(0, 3)))
+
+
+@pytest.mark.parametrize("asked", ["nearest::-10", "nearest::-12", "nearest::347.5", "-10", "350"])
+def test_a_longitude_has_two_names(ask, asked):
+    """Row 3: -10 and 350 are one column, which comes back under the store's own label."""
+    get, ds = ask
+    got = answer(get(f"{DAY}&lat=50&lon={asked}"))
+    assert got.v.item() == 1e6 + 140 * 1000 + 350
+    assert got.lon.item() == ds.lon[np.flatnonzero(ds.lon % 360 == 350)].item()
+    assert (got.lat.item(), got.time.item()) == (50, ds.time[1].item())
+
+
+@pytest.mark.parametrize("asked", ["-10/10", "10/-10"])
+def test_latitudes_come_in_the_stores_order(ask, asked):
+    """Row 5: the rows in between, whichever end is named first. (Row 4 is the seam, above.)"""
+    get, ds = ask
+    xr.testing.assert_equal(answer(get(f"{DAY}&lat={asked}")), ds.isel(time=1, lat=slice(8, 11)))
+
+
+@pytest.mark.parametrize("asked", ["lat=nearest::500", "time=nearest::1900-01-01"])
+def test_what_lies_far_outside_is_refused(ask, asked):
+    """Row 6: no match from beyond the axis; the answer has the axis' range."""
+    get, _ = ask
+    refused = get(asked)
+    assert refused.status_code == 422, refused.text
+    want = [-90.0, 90.0] if "lat" in asked else ["2020-01-01T00:00:00Z", "2020-01-04T00:00:00Z"]
+    assert refused.json()["range"] == want
+
+
+def test_an_absent_label_names_its_neighbours(ask):
+    """Row 7: exact means exact, and the nearest labels are in the answer."""
+    get, _ = ask
     refused = get("lat=52.51")
     assert (refused.status_code, refused.json()["nearest"]) == (422, [50.0, 60.0])
-    assert get("lon=1/9").status_code == 422
-    assert get("time=2021/2022").status_code == 422
-    assert "lat" in get("foo=1").json()["known"]
+    refused = get("lon=-1")
+    assert refused.status_code == 422
+    assert sorted(label % 360 for label in refused.json()["nearest"]) == [0.0, 350.0]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["lon=1/9", "lon=-9/-1", "lat=51/59", "time=2021/2022", "time=2020-02-01/..", "lat=91/.."],
+)
+def test_an_interval_of_nothing_is_refused(ask, asked):
+    """Row 8: an interval that selects nothing is never an empty 200."""
+    get, _ = ask
+    refused = get(asked)
+    assert refused.status_code == 422, refused.text
+    assert len(refused.json()["range"]) == 2
+
+
+def test_an_unknown_parameter_is_named(ask):
+    """Row 9: the parameter that means nothing, and those that mean something."""
+    get, _ = ask
+    refused = get("lat=0&foo=1")
+    assert (refused.status_code, refused.json()["parameter"]) == (400, "foo")
+    assert {"time", "lat", "lon", "method", "f"} <= set(refused.json()["known"])
 
 
 @pytest.mark.parametrize(("asked", "angle"), [("nearest::359", 0), ("pad::-1", 350), ("-170", 190)])

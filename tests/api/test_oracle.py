@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.encoders.table import ENCODERS
@@ -100,7 +100,7 @@ def status(format: str, want: xr.Dataset | None) -> int:
 def modestly(examples: int) -> settings:
     slow = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
     return settings(
-        max_examples=examples, deadline=None, derandomize=True, suppress_health_check=slow, phases=[Phase.generate]
+        max_examples=examples, deadline=None, derandomize=True, suppress_health_check=slow
     )
 
 
