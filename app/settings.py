@@ -82,7 +82,8 @@ class Settings(BaseSettings):
     request_result_bytes: int = Field(
         default=64 * 2**20,
         ge=1,
-        description="largest result of one request, as its format counts it (CSV: 8 bytes a field); more is a 413",
+        description="largest result of one request, as its format counts it (CSV: 8 bytes a"
+        " field); more is a 413",
     )
     request_chunks: int = Field(
         default=20_000,
