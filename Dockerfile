@@ -15,14 +15,16 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     && python -m pip --python /opt/sluice/bin/python install --no-compile -r requirements.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
-# Left out: the tests that packages carry along, and what botocore knows of Amazon's services other
-# than S3 and those that hand out keys. Compiled once, here: the service's user could not keep what
-# it compiles, so every start of a container would do it again.
+# Left out: the tests that packages carry along, what botocore knows of Amazon's services other than
+# S3 and those that hand out keys, and zstandard's second backend, for which cffi would be needed.
+# Compiled once, here: the service's user could not keep what it compiles, so every start of a
+# container would do it again.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     python -m pip --python /opt/sluice/bin/python install --no-compile --no-deps . \
     && find /opt/sluice/lib -depth -type d -name tests -exec rm -r {} + \
     && find /opt/sluice/lib/*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
-       ! -name s3 ! -name 'sso*' ! -name sts ! -name signin -exec rm -r {} + \
+       ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -r {} + \
+    && rm -f /opt/sluice/lib/*/site-packages/zstandard/_cffi.* \
     && /opt/sluice/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/sluice/lib
 
 FROM python:3.13-slim AS runtime

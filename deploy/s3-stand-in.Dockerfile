@@ -8,7 +8,7 @@ COPY requirements.txt requirements-dev.txt ./
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     grep -v '^-r' requirements-dev.txt > pins.txt \
     && python -m venv /opt/moto \
-    && /opt/moto/bin/pip install -c requirements.txt -c pins.txt 'moto[server,s3]'
+    && /opt/moto/bin/pip install -c requirements.txt -c pins.txt 'moto[s3]' flask flask-cors
 USER 10001:10001
 EXPOSE 7070
 CMD ["/opt/moto/bin/moto_server", "--host", "0.0.0.0", "--port", "7070"]
