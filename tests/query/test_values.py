@@ -122,24 +122,24 @@ def test_hostile_texts_are_cheap(text: str) -> None:
     """A mebibyte of anything, as a value of anything, is answered in a fraction of a second."""
     for name in ("lat", "lon", "time", "name", "lead", "x"):
         for by in ("label", "position"):
-            # Three times what a quiet core takes; anything quadratic takes minutes.
-            assert cost([(name, HOSTILE[text])], by) < 1
+            # Several times what a quiet core takes; anything quadratic takes minutes.
+            assert cost([(name, HOSTILE[text])], by) < 2
     for option in ("variables", "tolerance", "pointwise", "method", "f", "explain"):
-        assert cost([("lat", "nearest::1"), (option, HOSTILE[text])], "label") < 1
+        assert cost([("lat", "nearest::1"), (option, HOSTILE[text])], "label") < 2
 
 
 @pytest.mark.parametrize("value", ["1", "1,", '"a"', "nearest::1", "a/b", "0:1", "lat", "lat:1"])
 def test_hostile_repetition_is_cheap(value: str) -> None:
     """A hundred thousand parameters of one name, or of as many names, are soon refused."""
     for name in ("lat", "name", "x", "variables", "tolerance", "pointwise", "f", "method"):
-        assert cost([(name, value)] * 100_000, "label") < 1
-    assert cost([(f"x{number}", value) for number in range(100_000)], "label") < 1
+        assert cost([(name, value)] * 100_000, "label") < 2
+    assert cost([(f"x{number}", value) for number in range(100_000)], "label") < 2
 
 
 @pytest.mark.parametrize("name", ["[" * SIZE, "sel[" * (SIZE // 4), "sel[" + "]" * SIZE])
 def test_hostile_names_are_cheap(name: str) -> None:
     """A name of a mebibyte is soon refused, in a sentence of ordinary length."""
-    assert cost([(name, "1")], "label") < 1
+    assert cost([(name, "1")], "label") < 2
     with pytest.raises((QueryError, SelectionError)) as caught:
         ask((name, "1"))
     assert len(caught.value.detail) < 500
