@@ -98,7 +98,7 @@ def _check_catalog(path: Path) -> None:
 
 
 def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
-    from app.catalog.check_command import run_check
+    from app.catalog.checking.command import run_check
 
     try:
         return run_check(

@@ -12,9 +12,9 @@ import pytest
 import xarray as xr
 
 from app.catalog.catalog import Catalog, DatasetEntry
-from app.catalog.check import check_catalog
-from app.catalog.check_command import source_of
-from app.catalog.findings import Finding, Severity
+from app.catalog.checking.command import source_of
+from app.catalog.checking.datasets import check_catalog
+from app.catalog.checking.findings import Finding, Severity
 from app.catalog.opening import open_entry
 from app.store import Filesystems
 from tests.catalog.stores import GRID, write_store

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from app.catalog.findings import Finding, Severity
+from app.catalog.checking.findings import Finding, Severity
 from app.query.axes import Axis
 from app.query.longitude import TURN
 from app.query.scales import Clock, Texts

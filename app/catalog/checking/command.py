@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from app.catalog.catalog import DatasetEntry, load_catalog
-from app.catalog.check import Checked, check_catalog
-from app.catalog.check_report import Format, failed, report
+from app.catalog.checking.datasets import Checked, check_catalog
+from app.catalog.checking.report import Format, failed, report
 from app.catalog.opening import open_entry
 from app.store import ByteSource, Filesystems
 

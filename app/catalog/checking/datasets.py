@@ -9,11 +9,11 @@ from functools import partial
 from typing import Any, Final
 
 from app.arrays.hierarchy import open_group
-from app.catalog.axis_findings import axis_findings, dimension_findings
 from app.catalog.catalog import Catalog, DatasetEntry
-from app.catalog.chunk_findings import chunk_findings, lazy_array
+from app.catalog.checking.axes import axis_findings, dimension_findings
+from app.catalog.checking.chunks import chunk_findings, lazy_array
+from app.catalog.checking.findings import Finding, Severity
 from app.catalog.discretion import discreet_error
-from app.catalog.findings import Finding, Severity
 from app.catalog.opened import Opened
 from app.datasets.plan import plan_isel
 from app.errors import (

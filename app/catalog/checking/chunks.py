@@ -8,7 +8,7 @@ from typing import Final
 
 import xarray as xr
 
-from app.catalog.findings import Finding, Severity
+from app.catalog.checking.findings import Finding, Severity
 from app.datasets.describe import describe
 from app.datasets.lazy import LazyArray
 
