@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
 
 from app.api import openapi
 from app.api.answers import cache_control
@@ -18,8 +22,19 @@ from app.query.words import excerpt
 from app.telemetry.metrics import CONTENT_TYPE
 
 
+class _PlainRoute(APIRoute):
+    """A route whose function takes the request and gives the response, and so is its handler.
+
+    FastAPI's own handler looks for parameters to solve first, which costs a tenth of a warm point.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return self.endpoint
+
+
 def add_routes(app: FastAPI) -> None:
     """Register every route."""
+    app.router.route_class = _PlainRoute
     for path, route, described in (
         ("/datasets", list_datasets, openapi.LISTING),
         ("/datasets/{dataset_id}", describe_dataset, openapi.DESCRIBE),
