@@ -27,6 +27,8 @@ def run_server(settings: Settings, workers: int) -> None:
             host=settings.host,
             port=settings.port,
             workers=workers,
+            http="app.protocol:HttpProtocol",
+            ws="none",
             log_config=_logging(settings.log_level.upper()),
             # Our own line for each request has its id, and leaves the query out.
             access_log=False,

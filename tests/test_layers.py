@@ -24,6 +24,7 @@ LEVELS = {
     "datasets": 4,
     "catalog": 5,
     "api": 6,
+    "protocol": 7,
     "server": 7,
     "cli": 8,
     "__main__": 9,
@@ -53,7 +54,7 @@ OWNERS = {
     "fastapi": {"api"},
     "fastapi_swagger": {"api"},
     "starlette": {"api"},
-    "uvicorn": {"server"},
+    "uvicorn": {"server", "protocol"},
 }
 
 MODULES = sorted(APP.rglob("*.py"))

@@ -73,7 +73,7 @@ async def respond(
             "Vary": "Accept, Accept-Encoding",
             "Cache-Control": cache_control(form.opened),
         }
-        if has_already(request.headers.get("if-none-match"), tag):
+        if has_already(request.headers.getlist("if-none-match"), tag):
             return _without_body(304, headers, phases)
         if request.method == "HEAD":
             headers["Content-Type"] = form.encoder.media_type

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from hashlib import blake2b
 
 _TAG = re.compile(r'(?:W/)?("[^"]*+")')
@@ -18,8 +19,6 @@ def entity_tag(*parts: str) -> str:
     return f'"{digest.hexdigest()}"'
 
 
-def has_already(if_none_match: str | None, tag: str) -> bool:
-    """Whether an ``If-None-Match`` header names `tag`, which exists, or any (``*``)."""
-    if if_none_match is None:
-        return False
-    return if_none_match.strip() == "*" or tag in _TAG.findall(if_none_match)
+def has_already(if_none_match: Iterable[str], tag: str) -> bool:
+    """Whether lines of an ``If-None-Match`` header name `tag`, which exists, or any (``*``)."""
+    return any(line.strip() == "*" or tag in _TAG.findall(line) for line in if_none_match)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
-from typing import Final
+from pathlib import Path
+from typing import Final, TypeAlias
 
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import RedirectResponse
-from starlette.staticfiles import StaticFiles
+from fastapi.responses import FileResponse, RedirectResponse
+
+Page: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 _ASSETS: Final = "/docs/assets"
+_FILES: Final = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
 
 
 def add_docs(app: FastAPI) -> None:
@@ -30,7 +34,20 @@ def add_docs(app: FastAPI) -> None:
     async def to_docs(request: Request) -> Response:
         return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
 
-    app.get("/docs", include_in_schema=False)(docs)
-    app.get("/", include_in_schema=False)(to_docs)
-    folder = str(files("fastapi_swagger.resources"))
-    app.mount(_ASSETS, StaticFiles(directory=folder), name="docs")
+    _add_page(app, "/docs", docs)
+    _add_page(app, "/", to_docs)
+    folder = Path(str(files("fastapi_swagger.resources")))
+    for name in _FILES:
+        # No mounted folder: Starlette loses its files where a proxy strips the root path.
+        _add_page(app, f"{_ASSETS}/{name}", _file(folder / name))
+
+
+def _add_page(app: FastAPI, path: str, page: Page) -> None:
+    app.api_route(path, methods=["GET", "HEAD"], include_in_schema=False)(page)
+
+
+def _file(path: Path) -> Page:
+    async def file(request: Request) -> Response:
+        return FileResponse(path, headers={"Cache-Control": "public, max-age=86400"})
+
+    return file

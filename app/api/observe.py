@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import problem, unexpected
@@ -43,6 +44,9 @@ class ObserveRequests:
                 await self._refuse_length(scope, receive, answer)
             else:
                 await self._app(scope, receive, answer)
+        except ClientDisconnect:
+            # Nobody is there to be answered: neither our error nor theirs.
+            pass
         except Exception:
             log.exception("unexpected error id=%s", answer.id)
             if answer.status:

@@ -18,13 +18,22 @@ async def posted_pairs(request: Request, most_bytes: int) -> list[tuple[str, str
     if media_type != "application/json" and not media_type.endswith("+json"):
         detail = "POST takes a JSON object of parameters, as Content-Type: application/json."
         raise NotJson(detail, content_type=media_type, known=["application/json"])
+    coding = request.headers.get("content-encoding", "identity")
+    if coding.lower() != "identity":
+        raise NotJson("The body is taken as it is, without a coding.", content_encoding=coding)
     body = bytearray()
+    announced = request.headers.get("content-length", "")
+    _check_length(int(announced) if announced.isdecimal() else 0, most_bytes)
     async for part in request.stream():
         body += part
-        if len(body) > most_bytes:
-            raise LimitError(
-                f"The body is longer than {most_bytes} bytes, which is all that is read.",
-                limited="body_bytes",
-                limit=most_bytes,
-            )
+        _check_length(len(body), most_bytes)
     return read_posted(bytes(body))
+
+
+def _check_length(length: int, most_bytes: int) -> None:
+    if length > most_bytes:
+        raise LimitError(
+            f"The body is longer than {most_bytes} bytes, which is all that is read.",
+            limited="body_bytes",
+            limit=most_bytes,
+        )

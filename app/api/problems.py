@@ -52,6 +52,11 @@ class ProblemKind:
     title: str
     sentence: str | None = None
 
+    @property
+    def type(self) -> str:
+        """The URI that names this kind for programs."""
+        return type_of(self.name)
+
 
 # An error takes the row of the nearest class in its MRO, so a new subclass needs no row.
 PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
@@ -102,6 +107,11 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
 )
 
 
+def type_of(name: str) -> str:
+    """The URI of a kind of problem, from its short name."""
+    return f"urn:sluice:problem:{name}"
+
+
 def kind_of(error: type[BaseException]) -> ProblemKind:
     """The row of an error's class, or of the nearest one above it."""
     return next(PROBLEMS[cls] for cls in error.__mro__ if cls in PROBLEMS)
@@ -120,7 +130,7 @@ def problem(
     Long texts among the facts are cut: a problem is not the place to send a request back.
     """
     members = {
-        "type": f"urn:sluice:problem:{name}",
+        "type": type_of(name),
         "title": title,
         "status": status,
         "detail": detail,

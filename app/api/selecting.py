@@ -90,7 +90,8 @@ def _plan(request: Request, serving: Service, opened: Opened, by: By, pairs: Pai
 async def _explain(planned: _Planned, serving: Service) -> bytes:
     """What the planned answer would be and cost; reads nothing."""
     explained = explain(planned.plan, planned.found.labels)
-    body = {**explained, "within_limits": planned.excess is None}
+    costs = {"result_bytes": planned.result_bytes, "within_limits": planned.excess is None}
+    body = {**explained, **costs}
     held = sum(v.nbytes for v in planned.plan.variables.values() if isinstance(v, xr.Variable))
     if held <= serving.encoding.inline_bytes:
         return json_bytes(body)

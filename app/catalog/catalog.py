@@ -131,6 +131,8 @@ def _sentence(error: ErrorDetails) -> str:
         case "extra_forbidden":
             known = [name for name in DatasetEntry.model_fields if name != "id"]
             return f"unknown field{_suggest(error['loc'][0], known)}"
+        case "tuple_type":
+            return "expected a list"
         case "missing":
             return "this field is required"
         case "string_pattern_mismatch":

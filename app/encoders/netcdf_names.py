@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -41,19 +41,22 @@ _NAME_BYTES = 240
 _INT64 = range(-(2**63), 2**63)
 
 
-def storable_names(names: Iterable[Any]) -> dict[Any, str]:
-    """A distinct name for each: slashes separate groups, and spaces end a name in `coordinates`."""
+def storable_names(names: Iterable[Any], listed: Container[Any] = ()) -> dict[Any, str]:
+    """A distinct name for each: slashes separate groups, and no name begins or ends with a space.
+
+    Names in `listed` will stand in an attribute ``coordinates``, where a space ends a name.
+    """
     chosen: dict[Any, str] = {}
     taken: set[str] = set()
     for name in names:
         # Names that need no change come first in any clash, because they are someone's reference.
-        if isinstance(name, str) and _clean(name) == name:
+        if isinstance(name, str) and _clean(name, name in listed) == name:
             chosen[name] = str(name)
             taken.add(name)
     for name in names:
         if name in chosen:
             continue
-        clean = _clean(str(name))
+        clean = _clean(str(name), name in listed)
         while clean in taken:
             clean += "_"
         chosen[name] = clean
@@ -61,10 +64,13 @@ def storable_names(names: Iterable[Any]) -> dict[Any, str]:
     return chosen
 
 
-def _clean(name: str) -> str:
-    letters = (letter if letter.isprintable() and letter not in "/ " else "_" for letter in name)
+def _clean(name: str, listed: bool) -> str:
+    refused = "/ " if listed else "/"
+    letters = (letter if letter.isprintable() and letter not in refused else "_" for letter in name)
     cleaned = _normal("".join(letters))
-    return cleaned if cleaned and cleaned[0] not in ".-+" else f"_{cleaned}"
+    if cleaned.endswith(" "):
+        cleaned = f"{cleaned[:-1]}_"
+    return cleaned if cleaned and cleaned[0] not in ".-+ " else f"_{cleaned}"
 
 
 def _normal(name: str) -> str:

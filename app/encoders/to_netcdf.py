@@ -26,7 +26,8 @@ def encode_netcdf(dataset: xr.Dataset) -> bytes:
     """
     import xarray as xr
 
-    names = storable_names([*dataset.variables, *dataset.dims])
+    listed = {name for name in dataset.coords if dataset.variables[name].dims != (name,)}
+    names = storable_names([*dataset.variables, *dataset.dims], listed)
     variables = {
         names[name]: _stored_variable(names, str(name), variable)
         for name, variable in dataset.variables.items()

@@ -74,9 +74,10 @@ def find_interval(axis: Axis, interval: Interval) -> Indexer:
     # Longitudes come here with an open end alone: it lies on the axis, so nothing is turned.
     ends = [axis.read(end) for end in (interval.start, interval.stop) if end is not None]
     if len(ends) == 2:
-        # Either end may be named first; a period counts whole whichever side it is on.
-        first = axis.find(min(end.first for end in ends))[0]
-        after = axis.find(max(end.last for end in ends))[1]
+        # Either end may be named first. A period counts whole where it is an end: 2020/2020-03 are
+        # the three months from the beginning of 2020.
+        low, high = ends if ends[0].first <= ends[1].last else reversed(ends)
+        first, after = axis.find(low.first)[0], axis.find(high.last)[1]
     else:
         first = 0 if interval.start is None else axis.find(ends[0].first)[0]
         after = len(axis.keys) if interval.stop is None else axis.find(ends[-1].last)[1]

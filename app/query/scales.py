@@ -152,8 +152,9 @@ def read_number(text: str) -> int | float:
     found = _NUMBER.fullmatch(text) if len(text) <= _LONGEST_NUMBER else None
     if found is None:
         raise ValueError("it is not a number as JSON writes them")
-    if found[1] is None and found[2] is None and len(text) <= _LONGEST_INTEGER:
-        return int(text)
+    if found[2] is None and len(text) <= _LONGEST_INTEGER and not (found[1] or "").strip(".0"):
+        # Not by way of a float, which has no room for 9007199254740993.0.
+        return int(text.partition(".")[0])
     number = float(text)
     if math.isinf(number):
         raise ValueError("it is too large for a number")

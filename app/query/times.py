@@ -52,7 +52,10 @@ def calendar_of(example: Any) -> Calendar:
     def days(year: int, month: int, day: int) -> int:
         if year == 0 and not example.has_year_zero:
             raise ValueError("this calendar has no year 0")
-        return int(example.replace(year=year, month=month, day=day).toordinal())
+        try:
+            return int(example.replace(year=year, month=month, day=day).toordinal())
+        except ValueError:
+            raise ValueError("this calendar has no such date") from None
 
     return days
 

@@ -17,7 +17,7 @@ def write_request(event: Event) -> None:
     if isinstance(event, RequestServed) and log.isEnabledFor(logging.INFO):
         log.info(
             "%s %s %s %d %.1f ms %d bytes id=%s",
-            event.client,
+            _quoted(event.client),
             event.method,
             _quoted(event.path),
             event.status,
@@ -27,6 +27,6 @@ def write_request(event: Event) -> None:
         )
 
 
-def _quoted(path: str) -> str:
-    """The path without line breaks and other characters that could forge a line."""
-    return path if path.isprintable() and len(path) <= 200 else ascii(path[:200])
+def _quoted(text: str) -> str:
+    """A client's text without line breaks and other characters that could forge a line."""
+    return text if text.isprintable() and len(text) <= 200 else ascii(text[:200])

@@ -85,3 +85,15 @@ def test_it_reads_nothing(tmp_path):
         40,
         [0, 1, 2, 3],
     )
+
+
+def test_an_explanation_counts_as_its_format_does(write_catalog):
+    """What CSV would count for is told, and it is that which the limit is held against."""
+    query = "/datasets/v2/isel?time=0:24&variables=t"
+    with serving(Settings(catalog=write_catalog(CATALOG), request_result_bytes=10**6)) as client:
+        plain = client.get(f"{query}&explain=true").json()
+        csv = client.get(f"{query}&f=csv&explain=true").json()
+        refused = client.get(f"{query}&f=csv")
+    assert plain["result_bytes"] < 10**6 < csv["result_bytes"]
+    assert (plain["within_limits"], csv["within_limits"]) == (True, False)
+    assert refused.json()["estimate"] == csv["result_bytes"]

@@ -89,6 +89,12 @@ def test_a_body_that_is_not_json_is_415(client, kind):
     assert check(answer, 415)["known"] == ["application/json"]
 
 
+def test_a_coded_body_is_415(client):
+    """Bodies are read as they are; a coding would be read as text otherwise."""
+    answer = posted(client, SEL, b"{}", **{"Content-Encoding": "gzip"})
+    assert check(answer, 415)["content_encoding"] == "gzip"
+
+
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/geo+json"])
 def test_json_by_another_name_is_json(client, kind):
     """Parameters of the media type and its relatives are fine."""

@@ -5,8 +5,19 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-from app.api.problems import MEDIA_TYPE
+from app.api.problems import MEDIA_TYPE, kind_of
 from app.encoders.table import ENCODERS
+from app.errors import (
+    LimitError,
+    NotAcceptable,
+    NotJson,
+    QueryError,
+    SelectionError,
+    SluiceError,
+    StoreError,
+    StoreTimeout,
+    UnknownDataset,
+)
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -21,18 +32,48 @@ _PROBLEM: Final = {
         "detail": {"type": "string"},
     },
     "additionalProperties": True,
-    "examples": [
+}
+# What a client could read, by status: the kind of problem, a sentence, and some of the facts.
+_EXAMPLES: Final[dict[int, tuple[type[SluiceError], str, dict[str, Any]]]] = {
+    400: (
+        QueryError,
+        "unknown parameter 'lat'; known are variables, f, method, latitude, longitude",
+        {"parameter": "lat", "known": ["variables", "f", "method", "latitude", "longitude"]},
+    ),
+    404: (
+        UnknownDataset,
+        "The catalog has no dataset of this name; GET /datasets lists them.",
+        {"dataset": "smaple"},
+    ),
+    406: (
+        NotAcceptable,
+        "none of the formats is acceptable; they are application/json, application/netcdf,"
+        " text/csv",
+        {"known": ["application/json", "application/netcdf", "text/csv"]},
+    ),
+    413: (
+        LimitError,
+        "The result would take 90000000 bytes; one request may take 67108864. Nothing was read:"
+        " ask for fewer variables or a smaller part.",
+        {"limited": "result_bytes", "estimate": 90000000, "limit": 67108864},
+    ),
+    415: (
+        NotJson,
+        "POST takes a JSON object of parameters, as Content-Type: application/json.",
+        {"content_type": "text/plain", "known": ["application/json"]},
+    ),
+    422: (
+        SelectionError,
+        "latitude has no label '52.51'; the nearest are 52.5 and 55.0",
         {
-            "type": "urn:sluice:problem:no-selection",
-            "title": "The selection cannot be satisfied",
-            "status": 422,
-            "detail": "latitude has no label '52.51'; the nearest are 52.5 and 55.0",
             "dimension": "latitude",
             "label": "52.51",
             "nearest": [52.5, 55.0],
             "range": [-90.0, 90.0],
-        }
-    ],
+        },
+    ),
+    502: (StoreError, "The dataset's store could not be read.", {"dataset": "sample"}),
+    504: (StoreTimeout, "The dataset's store did not answer.", {"dataset": "sample"}),
 }
 
 _MEANINGS: Final = {
@@ -54,15 +95,23 @@ _MEANINGS: Final = {
 
 def problems(*statuses: int) -> Responses:
     """These statuses, with the body that every error has."""
-    content = {MEDIA_TYPE: {"schema": _PROBLEM}}
     return {
         status: {
             "description": _MEANINGS.get(status, HTTPStatus(status).phrase),
-            "content": content,
+            "content": {MEDIA_TYPE: {"schema": _PROBLEM, **_example(status)}},
             "headers": _headers("X-Request-ID"),
         }
         for status in statuses
     }
+
+
+def _example(status: int) -> dict[str, Any]:
+    if status not in _EXAMPLES:
+        return {}
+    error, detail, facts = _EXAMPLES[status]
+    kind = kind_of(error)
+    members = {"type": kind.type, "title": kind.title, "status": status, "detail": detail}
+    return {"example": members | facts}
 
 
 _HEADERS: Final = {

@@ -47,12 +47,14 @@ _EXAMPLES: Final[dict[By, dict[str, dict[str, Any]]]] = {
             },
         },
         "stations": {
-            "summary": "Several stations (with method=nearest and pointwise=latitude,longitude)",
+            "summary": "Several stations at once",
             "value": {
                 "time": "2024-01-02T12:00Z",
                 "level": "850",
                 "latitude": "52.5,48.1,40.4",
                 "longitude": "13.4,11.6,-3.7",
+                "method": "nearest",
+                "pointwise": "latitude,longitude",
             },
         },
         "latest": {
@@ -60,8 +62,8 @@ _EXAMPLES: Final[dict[By, dict[str, dict[str, Any]]]] = {
             "value": {"isel[time]": "-1", "latitude": "52.5", "longitude": "12.5"},
         },
         "month": {
-            "summary": "One month (with f=netcdf)",
-            "value": {"time": "2024-01", "level": "850"},
+            "summary": "A NetCDF file of one month",
+            "value": {"time": "2024-01", "level": "850", "f": "netcdf"},
         },
     },
     "position": {

@@ -16,7 +16,7 @@ TINY_BYTES: Final = 64 * 2**10
 HUGE_BYTES: Final = 64 * 2**20
 # Below this size a variable is read in few requests, however it is cut.
 MATTERING_BYTES: Final = 16 * 2**20
-# More requests than this for one coordinate are felt by whoever opens the dataset.
+# More requests than this are felt: for a coordinate by whoever opens the dataset.
 MANY_CHUNKS: Final = 100
 
 
@@ -90,8 +90,8 @@ def _sizes(name: str, array: LazyArray, limit: int) -> Iterator[Finding]:
         )
     per_shard = math.prod(meta.shards.per_shard) if meta.shards else 1
     stored = meta.chunk_bytes * per_shard
-    if stored < TINY_BYTES and nbytes >= MATTERING_BYTES:
-        count = math.prod(-(-n // c) for n, c in zip(meta.shape, meta.chunks, strict=True))
+    count = _count(meta.shape, meta.chunks)
+    if stored < TINY_BYTES and (nbytes >= MATTERING_BYTES or count // per_shard > MANY_CHUNKS):
         yield Finding(
             Severity.WARNING,
             name,

@@ -48,7 +48,8 @@ async def found(path: Path, limit: int = 256 * MIB) -> list[Finding]:
         ((8000, 8000), {"chunks": (8000, 8000)}, Severity.WARNING, "decodes to 244 MiB"),
         ((9000, 9000), {"chunks": (9000, 9000)}, Severity.ERROR, "no request can read it"),
         ((10, 10), {"chunks": (9000, 9000)}, Severity.ERROR, "at least 324000000"),
-        ((1000, 1000), {"chunks": (10, 10)}, None, ""),
+        ((1000, 1000), {"chunks": (10, 10)}, Severity.WARNING, "10000 chunks of 400 B each"),
+        ((100, 100), {"chunks": (10, 10)}, None, ""),
         ((8000, 8000), {"chunks": (100, 100), "shards": (4000, 4000)}, None, ""),
         (
             (8000, 8000),
@@ -59,7 +60,7 @@ async def found(path: Path, limit: int = 256 * MIB) -> list[Finding]:
     ],
 )
 async def test_chunks_of_a_wrong_size(tmp_path, shape, cut, severity, says):
-    """Tiny ones matter in large arrays, as stored objects; huge ones always, as decoded."""
+    """Tiny ones matter where they are many, as stored objects; huge ones always, as decoded."""
     create(tmp_path / "x.zarr", "v", shape=shape, **cut)
     findings = await found(tmp_path / "x.zarr")
     if severity is None:

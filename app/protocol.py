@@ -1,0 +1,56 @@
+"""HTTP/1.1 on a connection: uvicorn's own protocol, but nothing is answered outside our forms."""
+
+from __future__ import annotations
+
+import uuid
+from http import HTTPStatus
+from typing import Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.api.problems import problem
+
+# What is read of a request's line and headers; longer URLs than the setting allows fit in.
+HEAD_BYTES: Final = 64 * 2**10
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """Refuses what is not HTTP, or has no end, as a problem document, and hangs up.
+
+    The application never sees such a request. The parser itself bounds neither a header nor their
+    number.
+    """
+
+    _in_head = False
+    _head_bytes = 0
+
+    def on_message_begin(self) -> None:
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._in_head or self.transport.is_closing():
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > HEAD_BYTES:
+            long_url = len(self.url) > HEAD_BYTES // 2
+            what = "URL is" if long_url else "headers are"
+            self._refuse(414 if long_url else 431, f"The {what} longer than {HEAD_BYTES} bytes.")
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, "This is not an HTTP request, or a part of it is malformed.")
+
+    def _refuse(self, status: int, detail: str) -> None:
+        phrase = HTTPStatus(status).phrase
+        name = phrase.lower().replace(" ", "-")
+        headers = {"X-Request-ID": uuid.uuid4().hex, "Connection": "close"}
+        answer = problem(status, name, phrase, detail, {}, headers)
+        lines = [f"HTTP/1.1 {status} {phrase}".encode()]
+        lines += [name + b": " + value for name, value in answer.raw_headers]
+        self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))
+        self.transport.close()

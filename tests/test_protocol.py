@@ -1,0 +1,118 @@
+"""Requests that are not HTTP, or have no end, are refused in our own form."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.test_server import served
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[tuple[httpx.Client, Path]]:
+    with served(tmp_path_factory.mktemp("served")) as found:
+        yield found
+
+
+def said(server: tuple[httpx.Client, Path], *parts: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of the first answer to these bytes, sent one after the other."""
+    url = server[0].base_url
+    with socket.create_connection((url.host, url.port), timeout=30) as connection:
+        for part in parts:
+            try:
+                connection.sendall(part)
+            except OSError:
+                break  # it has hung up already
+        received = b""
+        while b"\r\n\r\n" not in received and (data := connection.recv(65536)):
+            received += data
+        head, _, body = received.partition(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")
+        headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines[1:])}
+        while len(body) < int(headers.get("content-length", 0)):
+            body += connection.recv(65536)
+    return int(lines[0].split()[1]), headers, body
+
+
+def check(answer: tuple[int, dict[str, str], bytes], status: int) -> None:
+    found, headers, body = answer
+    assert found == status, body
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["cache-control"] == "no-store"
+    assert len(headers["x-request-id"]) == 32
+    assert json.loads(body)["status"] == status
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"garbage\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"G\xc3\xa9T / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
+        b"POST /datasets HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /datasets HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n",
+    ],
+)
+def test_what_is_not_http_is_a_400_problem(server, data):
+    """Each is answered in the form of all other errors, and the connection is closed."""
+    check(said(server, data), 400)
+
+
+def test_a_head_without_end_is_refused(server):
+    """Headers and URLs that go on are cut off, whether in one piece or in many."""
+    check(said(server, b"GET / HTTP/1.1\r\n", *[b"X: " + b"x" * 30_000 + b"\r\n"] * 8), 431)
+    check(said(server, b"GET / HTTP/1.1\r\nX: ", *[b"x" * 30_000] * 8), 431)
+    check(said(server, b"GET /", *[b"x" * 30_000] * 8), 414)
+
+
+def test_a_url_that_is_too_long_is_414(server):
+    """One that arrives whole reaches the service, which says what to do instead."""
+    check(said(server, b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"), 414)
+
+
+def test_ordinary_requests_go_on_one_connection(server):
+    """The bound is on one request's head, not on all that a connection ever sends."""
+    padding = {"X-Padding": "x" * 30_000}
+    assert {server[0].get("/healthz", headers=padding).status_code for _ in range(5)} == {200}
+
+
+@pytest.mark.parametrize("target", [b"/datasets", b"http://elsewhere/datasets"])
+def test_both_forms_of_a_target_are_understood(server, target):
+    """Origin form and absolute form (RFC 9112 3.2.2)."""
+    answer = said(server, b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert answer[0] == 200
+
+
+def test_an_upgrade_is_not_taken(server):
+    """Whoever asks for a websocket gets the plain answer."""
+    upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    answer = said(server, b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + upgrade + key + b"\r\n")
+    assert answer[0] == 200
+
+
+def test_a_client_that_leaves_while_it_posts_is_not_our_error(server):
+    """The log has its line, without a status, a traceback or a 500."""
+    client, log = server
+    url = client.base_url
+    with socket.create_connection((url.host, url.port), timeout=30) as connection:
+        connection.sendall(
+            b"POST /datasets/cube/sel HTTP/1.1\r\nHost: x\r\nX-Request-ID: leaver\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
+        )
+    for _ in range(200):
+        client.get("/healthz")
+        if "leaver" in log.read_text():
+            break
+    (line,) = [line for line in log.read_text().splitlines() if "leaver" in line]
+    assert "POST /datasets/cube/sel 0 " in line
+    assert "Traceback" not in log.read_text()
