@@ -1,32 +1,41 @@
 """Plan, fetch, decode, place: the coroutine that turns an `ArrayPlan` into values.
 
-Each touched chunk is fetched, decoded as it arrives and placed into one preallocated output. A
-few workers walk the plan; the source's gate bounds the requests of all readers together.
+Touched chunks that are in memory are placed at once into one preallocated output. Each of the
+others is fetched, decoded as it arrives, kept and placed. A few workers walk them; the source's
+gate bounds the requests of all readers together.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from app.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
 from app.arrays.fallback import read_through_zarr
 from app.arrays.metadata import ArrayMeta, ShardLayout
 from app.arrays.plan import ArrayPlan, ChunkRead
 from app.arrays.shards import ByteRange, ShardIndexes, coalesce, locate
 from app.errors import CorruptChunk
 from app.store.fan_out import spread
+from app.store.single_flight import SingleFlight
 from app.store.source import ByteSource
 from app.telemetry.phases import phase
 
 Array = np.ndarray[Any, Any]
+Place: TypeAlias = Callable[[ChunkRead, Chunk], None]
+# A chunk's place inside its shard, and what is wanted of it.
+ShardRead: TypeAlias = tuple[tuple[int, ...], ChunkRead]
 
-_GAP_BYTES = 64 * 1024
-_MOST_BYTES = 16 * 1024 * 1024
+_GAP_BYTES: Final = 64 * 1024
+_MOST_BYTES: Final = 16 * 1024 * 1024
+# How long chunks from memory are placed in one go: thousands of them would stop the loop.
+_TURN_SECONDS: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,100 +43,145 @@ class StoreReader:
     """What all arrays of one opened store share: where bytes come from and how work is spread.
 
     Chunks that decode to more than `inline_bytes` are decoded in the loop's default executor,
-    smaller ones on the loop; `workers` bounds the chunks that one read has under way.
+    smaller ones on the loop; `workers` bounds the chunks that one read has under way. Other stores
+    may share the `cache`, in which `identity` stands for this store at this version.
     """
 
     source: ByteSource
     indexes: ShardIndexes
     inline_bytes: int
     workers: int
+    cache: ChunkCache
+    identity: Hashable
+    ranges: SingleFlight[tuple[str, int, int], bytes] = field(default_factory=SingleFlight)
+
+    def keeping_nothing(self) -> StoreReader:
+        """This reader for values that their caller keeps: it leaves the shared cache alone."""
+        return replace(self, cache=ChunkCache(0))
 
     async def read(self, meta: ArrayMeta, plan: ArrayPlan) -> Array:
         """The planned values as an array of `plan.shape`, in the array's stored dtype."""
         if meta.decoder is None:
             return plan.finish(await read_through_zarr(meta, plan))
         out = np.empty(plan.buffer_shape, dtype=meta.dtype)
-        if meta.shards is None:
-            await spread(
-                plan.reads(), lambda r: self._chunk(meta, plan, r, out), workers=self.workers
-            )
-        else:
-            layout = meta.shards
-            shards = _by_shard(plan.reads(), layout)
-            await spread(
-                shards.items(),
-                lambda item: self._shard(meta, plan, *item, out),
-                workers=self.workers,
-            )
+
+        def place(read: ChunkRead, chunk: Chunk) -> None:
+            if chunk is ABSENT:
+                out[read.into] = meta.fill
+            elif plan.points is None:
+                out[read.into] = chunk[read.take]
+            else:
+                out[read.into] = chunk.transpose(plan.order)[read.take]
+
+        unknown = await self._place_known(meta, plan, place)
+        if unknown:
+            await self._load(meta, unknown, place)
         return plan.finish(out)
 
-    async def _chunk(self, meta: ArrayMeta, plan: ArrayPlan, read: ChunkRead, out: Array) -> None:
-        key = meta.key(read.coords)
-        data = await self.source.get(key)
-        if data is None:
-            out[read.into] = meta.fill
+    async def _place_known(self, meta: ArrayMeta, plan: ArrayPlan, place: Place) -> list[ChunkRead]:
+        """Place what is in memory, without a task; the rest is returned."""
+        unknown = []
+        turn_ends = perf_counter() + _TURN_SECONDS
+        for read in plan.reads():
+            chunk = self.cache.get((self.identity, meta.path, read.coords))
+            if chunk is None:
+                unknown.append(read)
+            else:
+                place(read, chunk)
+            if perf_counter() > turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = perf_counter() + _TURN_SECONDS
+        return unknown
+
+    async def _load(self, meta: ArrayMeta, unknown: list[ChunkRead], place: Place) -> None:
+        if meta.shards is None:
+            await spread(unknown, lambda read: self._chunk(meta, read, place), workers=self.workers)
         else:
-            await self._place(meta, plan, read, key, data, out)
+            await spread(
+                _by_shard(unknown, meta.shards).items(),
+                lambda item: self._shard(meta, *item, place),
+                workers=self.workers,
+            )
+
+    def _name(self, meta: ArrayMeta, read: ChunkRead) -> ChunkKey:
+        return self.identity, meta.path, read.coords
+
+    async def _chunk(self, meta: ArrayMeta, read: ChunkRead, place: Place) -> None:
+        key = meta.key(read.coords)
+
+        async def load() -> Chunk:
+            data = await self.source.get(key)
+            return ABSENT if data is None else await self._decoded(meta, key, data)
+
+        place(read, await self.cache.load(self._name(meta, read), load))
 
     async def _shard(
-        self,
-        meta: ArrayMeta,
-        plan: ArrayPlan,
-        shard: tuple[int, ...],
-        reads: list[tuple[tuple[int, ...], ChunkRead]],
-        out: Array,
+        self, meta: ArrayMeta, shard: tuple[int, ...], reads: list[ShardRead], place: Place
     ) -> None:
         key = meta.key(shard)
         assert meta.shards is not None
         index = await self.indexes.get(key, meta.shards)
-        if index is None:
-            for _, read in reads:
-                out[read.into] = meta.fill
-            return
         found = []
         places = locate(index, [inner for inner, _ in reads])
-        for number, (place, (_, read)) in enumerate(zip(places, reads, strict=True)):
-            if place is None:
-                out[read.into] = meta.fill
+        for number, (at, (_, read)) in enumerate(zip(places, reads, strict=True)):
+            if at is None:
+                self.cache.keep(self._name(meta, read), ABSENT)
+                place(read, ABSENT)
             else:
-                found.append((number, *place))
-        ranges = coalesce(found, gap_bytes=_GAP_BYTES, most_bytes=_MOST_BYTES)
+                found.append((number, *at))
+        await spread(
+            coalesce(found, gap_bytes=_GAP_BYTES, most_bytes=_MOST_BYTES),
+            lambda part: self._range(meta, key, part, reads, place),
+            workers=self.workers,
+        )
 
-        async def read_range(part: ByteRange) -> None:
-            async for number, data in self._range(key, part):
-                await self._place(meta, plan, reads[number][1], key, data, out)
-
-        await spread(ranges, read_range, workers=self.workers)
-
-    async def _range(self, key: str, part: ByteRange) -> AsyncIterator[tuple[int, bytes]]:
-        data = await self.source.get(key, part.start, part.end)
-        if data is None or len(data) != part.end - part.start:
-            raise CorruptChunk(f"shard {key!r} does not hold what its index says")
-        for number, start, end in part.parts:
-            yield number, data[start - part.start : end - part.start]
-
-    async def _place(
-        self, meta: ArrayMeta, plan: ArrayPlan, read: ChunkRead, key: str, data: bytes, out: Array
+    async def _range(
+        self, meta: ArrayMeta, key: str, part: ByteRange, reads: list[ShardRead], place: Place
     ) -> None:
+        """Place the chunks of one range, which is fetched unless others load all of them."""
+        arrived: bytes | None = None
+
+        async def whole() -> bytes:
+            nonlocal arrived
+            if arrived is None:
+                bounds = (key, part.start, part.end)
+                arrived = await self.ranges.do(bounds, lambda: self._bytes(*bounds))
+            return arrived
+
+        async def chunk(inner: tuple[int, int, int]) -> None:
+            number, start, end = inner
+            read = reads[number][1]
+
+            async def load() -> Chunk:
+                data = (await whole())[start - part.start : end - part.start]
+                return await self._decoded(meta, key, data)
+
+            place(read, await self.cache.load(self._name(meta, read), load))
+
+        await spread(part.parts, chunk, workers=self.workers)
+
+    async def _bytes(self, key: str, start: int, end: int) -> bytes:
+        data = await self.source.get(key, start, end)
+        if data is None or len(data) != end - start:
+            raise CorruptChunk(f"shard {key!r} does not hold what its index says")
+        return data
+
+    async def _decoded(self, meta: ArrayMeta, key: str, data: bytes) -> Array:
         assert meta.decoder is not None
         try:
             with phase("decode"):
                 if meta.chunk_bytes > self.inline_bytes:
-                    chunk = await asyncio.to_thread(meta.decoder, data)
-                else:
-                    chunk = meta.decoder(data)
+                    return await asyncio.to_thread(meta.decoder, data)
+                return meta.decoder(data)
         except CorruptChunk as error:
             raise CorruptChunk(f"{key!r}: {error.detail}") from error
-        if plan.points is not None:
-            chunk = chunk.transpose(plan.order)
-        out[read.into] = chunk[read.take]
 
 
 def _by_shard(
     reads: Iterable[ChunkRead], layout: ShardLayout
-) -> dict[tuple[int, ...], list[tuple[tuple[int, ...], ChunkRead]]]:
+) -> dict[tuple[int, ...], list[ShardRead]]:
     """Reads grouped by the shard that holds them, each with its place inside that shard."""
-    shards: dict[tuple[int, ...], list[tuple[tuple[int, ...], ChunkRead]]] = defaultdict(list)
+    shards: dict[tuple[int, ...], list[ShardRead]] = defaultdict(list)
     for read in reads:
         pairs = [divmod(c, n) for c, n in zip(read.coords, layout.per_shard, strict=True)]
         shards[tuple(shard for shard, _ in pairs)].append((tuple(i for _, i in pairs), read))

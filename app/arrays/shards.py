@@ -75,8 +75,13 @@ class ShardIndexes:
             self._held -= dropped.nbytes
 
 
-def locate(index: Index, inner: Sequence[tuple[int, ...]]) -> list[tuple[int, int] | None]:
-    """Where each of the `inner` chunks lies in its shard, as (start, end); None: not there."""
+def locate(index: Index | None, inner: Sequence[tuple[int, ...]]) -> list[tuple[int, int] | None]:
+    """Where each of the `inner` chunks lies in its shard, as (start, end); None: not there.
+
+    A shard that does not exist has no index.
+    """
+    if index is None:
+        return [None] * len(inner)
     places: list[tuple[int, int] | None] = []
     for coords in inner:
         offset, length = (int(value) for value in index[coords])

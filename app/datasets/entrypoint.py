@@ -7,6 +7,7 @@ from typing import Any
 
 import zarr.abc.store
 
+from app.arrays.chunk_cache import ChunkCache
 from app.arrays.hierarchy import GroupDocuments, open_group
 from app.arrays.reader import StoreReader
 from app.arrays.shards import ShardIndexes
@@ -37,6 +38,8 @@ class AsyncZarrBackendEntrypoint:
         inline_decode_bytes: int = 256 * 1024,
         shard_index_bytes: int = 64 * 1024 * 1024,
         workers: int = 32,
+        chunk_cache: ChunkCache | None = None,
+        store_id: str | None = None,
     ) -> AsyncDataset:
         """The group as a Dataset: index coordinates in memory, the rest lazy.
 
@@ -44,6 +47,11 @@ class AsyncZarrBackendEntrypoint:
         `documents` already hands them over, and none is read again. Chunks that decode to more than
         `inline_decode_bytes` are decoded in the loop's default executor, `shard_index_bytes`
         bounds the shard indexes that are kept, `workers` the chunks that one array reads at once.
+
+        Decoded chunks are kept in `chunk_cache`, which many datasets may share; without one none
+        is kept. Its chunks are found again by those who open the same version of the store under
+        the same `store_id`, whose meaning is the caller's; without one each opening is on its own.
+        What is rewritten in place, under the same metadata, is not noticed while it is kept.
 
         Whoever made `store` closes it. Raises a StoreError if the store cannot be opened (see
         `app.arrays.hierarchy.open_group`), and what xarray raises for values that do not decode.
@@ -53,12 +61,10 @@ class AsyncZarrBackendEntrypoint:
             documents = await open_group(
                 source, group=group, zarr_format=zarr_format, consolidated=consolidated
             )
-        reader = StoreReader(
-            source,
-            ShardIndexes(source, budget_bytes=shard_index_bytes),
-            inline_decode_bytes,
-            workers,
-        )
+        cache = ChunkCache(0) if chunk_cache is None else chunk_cache
+        identity = object() if store_id is None else (store_id, documents.version)
+        indexes = ShardIndexes(source, budget_bytes=shard_index_bytes)
+        reader = StoreReader(source, indexes, inline_decode_bytes, workers, cache, identity)
         options = {
             "mask_and_scale": mask_and_scale,
             "decode_times": decode_times,

@@ -86,15 +86,17 @@ async def open_variables(
     }
     store = KnownStore(documents, metas)
     variables, _ = store.load()
-    await _fetch(reader, store, *_wanted(variables, options))
+    # Read once and then held by the dataset itself: not for the cache of chunks.
+    opener = reader.keeping_nothing()
+    await _fetch(opener, store, *_wanted(variables, options))
     while True:
         try:
             decoded = _with_indexes(StoreBackendEntrypoint().open_dataset(store, **options))
         except NotFetched as look:
             if store.encoded[look.name].edges is not None:
-                await _fetch(reader, store, [look.name], [])
+                await _fetch(opener, store, [look.name], [])
             else:
-                await _fetch(reader, store, [], [look.name])
+                await _fetch(opener, store, [], [look.name])
         else:
             return _lazily(reader, decoded)
 

@@ -52,7 +52,16 @@ class LoopLag:
     seconds: float
 
 
-Event: TypeAlias = RequestServed | DatasetOpened | StoreAsked | LoopLag
+@dataclass(frozen=True, slots=True)
+class ChunksLookedUp:
+    """How often decoded chunks were in memory, since the last of these, and what they hold now."""
+
+    hits: int
+    misses: int
+    held_bytes: int
+
+
+Event: TypeAlias = RequestServed | DatasetOpened | StoreAsked | LoopLag | ChunksLookedUp
 Emit: TypeAlias = Callable[[Event], None]
 
 

@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, assert_never
 
-from app.telemetry.events import DatasetOpened, Event, LoopLag, RequestServed, StoreAsked
+from app.telemetry.events import (
+    ChunksLookedUp,
+    DatasetOpened,
+    Event,
+    LoopLag,
+    RequestServed,
+    StoreAsked,
+)
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry, Counter, Histogram
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 # Where worker processes share their numbers (prometheus_client reads it when it is imported).
@@ -68,6 +75,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self._chunks, self._held = _chunk_cache(self._registry)
 
         self._answers: dict[tuple[str, str, int], tuple[Histogram, Counter]] = {}
 
@@ -87,6 +95,10 @@ class Metrics:
                 self._received.labels(event.dataset).inc(event.received_bytes)
             case LoopLag():
                 self._lag.observe(event.seconds)
+            case ChunksLookedUp():
+                self._chunks.labels("hit").inc(event.hits)
+                self._chunks.labels("miss").inc(event.misses)
+                self._held.set(event.held_bytes)
             case _:
                 assert_never(event)
 
@@ -105,6 +117,24 @@ class Metrics:
         from prometheus_client import generate_latest
 
         return generate_latest(_all_processes() or self._registry)
+
+
+def _chunk_cache(registry: CollectorRegistry) -> tuple[Counter, Gauge]:
+    from prometheus_client import Counter, Gauge
+
+    lookups = Counter(
+        "sluice_chunk_lookups_total",
+        "Decoded chunks that requests needed, by whether they were in memory",
+        ("outcome",),
+        registry=registry,
+    )
+    held = Gauge(
+        "sluice_chunk_cache_bytes",
+        "Memory that kept chunks hold",
+        multiprocess_mode="livesum",
+        registry=registry,
+    )
+    return lookups, held
 
 
 def _all_processes() -> CollectorRegistry | None:

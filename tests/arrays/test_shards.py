@@ -10,6 +10,7 @@ import pytest
 import zarr
 from zarr.storage import MemoryStore
 
+from app.arrays.chunk_cache import ChunkCache
 from app.arrays.metadata import ArrayMeta, parse_array
 from app.arrays.plan import plan_orthogonal
 from app.arrays.reader import StoreReader
@@ -33,7 +34,9 @@ def sharded(**options: Any) -> tuple[ArrayMeta, DictSource]:
 
 
 def reader(source: DictSource) -> StoreReader:
-    return StoreReader(source, ShardIndexes(source, budget_bytes=1000), 10**9, 4)
+    return StoreReader(
+        source, ShardIndexes(source, budget_bytes=1000), 10**9, 4, ChunkCache(0), None
+    )
 
 
 def read(meta: ArrayMeta, source: DictSource, *keys: Any) -> np.ndarray:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.errors import StoreRefused
-from app.telemetry.events import DatasetOpened, LoopLag, RequestServed, StoreAsked
+from app.telemetry.events import (
+    ChunksLookedUp,
+    DatasetOpened,
+    LoopLag,
+    RequestServed,
+    StoreAsked,
+)
 from app.telemetry.metrics import Metrics
 
 
@@ -21,7 +27,7 @@ def numbers(metrics: Metrics) -> dict[tuple[str, ...], float]:
 
 
 def test_every_event_is_counted_where_it_belongs():
-    """Requests, bytes, opens, store requests and lag are told apart by their labels."""
+    """Requests, bytes, opens, store requests, lag and chunks are told apart by their labels."""
     metrics = Metrics()
     path, route = "/datasets/a/sel", "/datasets/{id}/sel"
     served = RequestServed("1", "192.0.2.1", "GET", path, route, "a", 200, 0.5, 70)
@@ -33,6 +39,8 @@ def test_every_event_is_counted_where_it_belongs():
         StoreAsked("a", "get", 0.125, 1000, None),
         StoreAsked("a", "list", 0.125, 0, TimeoutError()),
         LoopLag(0.01),
+        ChunksLookedUp(5, 2, 900),
+        ChunksLookedUp(1, 0, 700),
     ):
         metrics.record(event)
     found = numbers(metrics)
@@ -45,6 +53,9 @@ def test_every_event_is_counted_where_it_belongs():
     assert found["sluice_store_request_seconds_count", "a", "list", "TimeoutError"] == 1
     assert found["sluice_store_received_bytes_total", "a"] == 1000
     assert found["sluice_loop_lag_seconds_count",] == 1
+    assert found["sluice_chunk_lookups_total", "hit"] == 6
+    assert found["sluice_chunk_lookups_total", "miss"] == 2
+    assert found["sluice_chunk_cache_bytes",] == 700
 
 
 def test_two_applications_do_not_mix():

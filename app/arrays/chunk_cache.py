@@ -1,0 +1,188 @@
+"""Decoded chunks in memory, shared by all datasets of a process: hot ones stay, scans pass through.
+
+What goes first is decided by S3-FIFO (Yang et al., "FIFO queues are all you need for cache
+eviction", SOSP 2023). A new chunk enters a small queue, a tenth of the budget, and moves on to the
+main queue only if it was asked for again meanwhile; so a request for more chunks than the budget
+holds flushes the small queue and nothing else. A hit adds to a counter and moves nothing.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Coroutine, Hashable
+from dataclasses import dataclass
+from enum import Enum
+from sys import getsizeof
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from app.store.single_flight import SingleFlight
+from app.telemetry.events import ChunksLookedUp
+
+Array: TypeAlias = np.ndarray[Any, Any]
+
+
+class Absent(Enum):
+    """What stands for a chunk that the store does not have."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
+Chunk: TypeAlias = Array | Absent
+# Which store at which version, the path of the array in it, and the chunk's place in its grid.
+ChunkKey: TypeAlias = tuple[Hashable, str, tuple[int, ...]]
+
+# What an entry costs beside its values: key, counters, an array's own record, places in queues.
+# Absent chunks weigh this much, so that remembering them is bounded too.
+ENTRY_BYTES: Final = 512
+# The paper's: a tenth of the budget for newcomers, two bits to count uses.
+_SMALL_SHARE: Final = 10
+_MOST_USES: Final = 3
+# A chunk larger than this share of the budget would push out too much for itself.
+_LARGEST_SHARE: Final = 8
+
+
+@dataclass(slots=True)
+class _Entry:
+    chunk: Chunk
+    held_bytes: int
+    uses: int = 0
+
+
+class ChunkCache:
+    """At most `budget_bytes` of decoded chunks, each loaded once however many wait for it.
+
+    Arrays that it gives out are read-only and shared: copy what you change. Whether a chunk is
+    there at all is remembered as well; failures are not. With a budget of nothing it keeps
+    nothing, and those who ask at the same time still share a load. It belongs to one event loop.
+    """
+
+    def __init__(self, budget_bytes: int) -> None:
+        self._budget = budget_bytes
+        self._entries: dict[ChunkKey, _Entry] = {}
+        self._small: deque[ChunkKey] = deque()
+        self._main: deque[ChunkKey] = deque()
+        # Keys that left the small queue, oldest first: who comes back from here was no passer-by.
+        self._ghosts: OrderedDict[ChunkKey, None] = OrderedDict()
+        self._held = 0
+        self._held_small = 0
+        self._flight: SingleFlight[ChunkKey, Chunk] = SingleFlight()
+        self._hits = 0
+        self._misses = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """The memory that the kept chunks hold, with `ENTRY_BYTES` for each."""
+        return self._held
+
+    def get(self, key: ChunkKey) -> Chunk | None:
+        """The chunk, `ABSENT` if the store is known not to have it, or None: `load` it."""
+        entry = self._entries.get(key)
+        if entry is None:
+            self._misses += 1
+            return None
+        self._hits += 1
+        if entry.uses < _MOST_USES:
+            entry.uses += 1
+        return entry.chunk
+
+    async def load(self, key: ChunkKey, make: Callable[[], Coroutine[Any, Any, Chunk]]) -> Chunk:
+        """The chunk that ``make()`` brings, or that of whoever loads it already; then kept.
+
+        A caller that is cancelled leaves alone; the last one takes ``make()`` with it. What
+        ``make()`` raises, everyone who waits gets, and the next caller tries anew.
+        """
+        entry = self._entries.get(key)
+        if entry is not None:  # it landed after the caller had looked
+            return entry.chunk
+
+        async def made() -> Chunk:
+            chunk = _own(await make())
+            self.keep(key, chunk)
+            return chunk
+
+        return await self._flight.do(key, made)
+
+    def keep(self, key: ChunkKey, chunk: Chunk) -> None:
+        """Remember `chunk`, unless it is too large; others make room for it."""
+        held = _held_bytes(chunk)
+        if key in self._entries or held > self._budget // _LARGEST_SHARE:
+            return
+        while self._held + held > self._budget:
+            self._step()
+        if key in self._ghosts:
+            del self._ghosts[key]
+            self._main.append(key)
+        else:
+            self._small.append(key)
+            self._held_small += held
+        self._entries[key] = _Entry(chunk, held)
+        self._held += held
+
+    def lookups(self) -> ChunksLookedUp:
+        """Hits and misses since the last call, and the bytes that are held now."""
+        told = ChunksLookedUp(self._hits, self._misses, self._held)
+        self._hits = self._misses = 0
+        return told
+
+    def _step(self) -> None:
+        """Drop one chunk, or bring one a step nearer to being dropped."""
+        if self._small and (self._held_small * _SMALL_SHARE > self._budget or not self._main):
+            self._leave_small()
+        else:
+            self._leave_main()
+
+    def _leave_small(self) -> None:
+        key = self._small.popleft()
+        entry = self._entries[key]
+        self._held_small -= entry.held_bytes
+        if entry.uses > 1:
+            entry.uses = 0
+            self._main.append(key)
+            return
+        self._drop(key)
+        self._ghosts[key] = None
+        while len(self._ghosts) > len(self._entries):
+            self._ghosts.popitem(last=False)
+
+    def _leave_main(self) -> None:
+        key = self._main.popleft()
+        entry = self._entries[key]
+        if entry.uses:
+            entry.uses -= 1
+            self._main.append(key)
+        else:
+            self._drop(key)
+
+    def _drop(self, key: ChunkKey) -> None:
+        self._held -= self._entries.pop(key).held_bytes
+
+
+def _own(chunk: Chunk) -> Chunk:
+    """`chunk` read-only, and alone in the memory that it keeps alive."""
+    if isinstance(chunk, Absent):
+        return chunk
+    owner: Any = chunk
+    while isinstance(owner, np.ndarray) and owner.base is not None:
+        owner = owner.base
+    size = owner.nbytes if isinstance(owner, np.ndarray) else None
+    size = len(owner) if isinstance(owner, bytes) else size
+    if size != chunk.nbytes:
+        # A part of a larger buffer, or of one that we cannot measure.
+        chunk = chunk.copy(order="K")
+    chunk.flags.writeable = False
+    return chunk
+
+
+def _held_bytes(chunk: Chunk) -> int:
+    """What keeping `chunk` costs; text of variable length lies outside the array."""
+    if isinstance(chunk, Absent):
+        return ENTRY_BYTES
+    beside = 0
+    if chunk.dtype.kind == "O":
+        beside = sum(getsizeof(value) for value in chunk.flat)
+    elif chunk.dtype.kind == "T":
+        beside = 4 * int(np.strings.str_len(chunk).sum())  # UTF-8: four bytes at most
+    return ENTRY_BYTES + chunk.nbytes + beside

@@ -1,0 +1,218 @@
+"""The reader over its cache: how often the store is asked, and that nobody can spoil the memory."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from zarr.storage import MemoryStore
+
+from app.arrays.chunk_cache import ENTRY_BYTES, ChunkCache
+from app.arrays.metadata import ArrayMeta, parse_array
+from app.arrays.plan import plan_orthogonal, plan_pointwise
+from app.arrays.reader import StoreReader
+from app.arrays.shards import ShardIndexes
+from app.errors import CorruptChunk, StoreRefused
+from tests.sources import DictSource, stored
+
+VALUES = np.arange(64, dtype="i8").reshape(8, 8)
+BUDGET = 2**20
+
+
+class SlowSource(DictSource):
+    """A DictSource whose answers take a moment; `chunk_asked` once anything but an index was."""
+
+    def __init__(self, values: dict[str, bytes]) -> None:
+        super().__init__(values)
+        self.chunk_asked = asyncio.Event()
+
+    async def get(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
+        data = await super().get(key, start, end)
+        if start is None or start >= 0:
+            self.chunk_asked.set()
+        await asyncio.sleep(0.01)
+        return data
+
+
+async def written(**options: Any) -> tuple[ArrayMeta, SlowSource]:
+    """An 8 x 8 array of 4 x 4 chunks, the last of which is not stored; fill value -1."""
+    store = MemoryStore()
+    array = await zarr.api.asynchronous.create_array(
+        store, name="a", shape=(8, 8), dtype="i8", fill_value=-1,
+        config={"write_empty_chunks": False}, **{"chunks": (4, 4), **options},
+    )  # fmt: skip
+    values = VALUES.copy()
+    values[4:, 4:] = -1
+    await array.setitem(slice(None), values)
+    return parse_array("a", array.metadata.to_dict(), store), SlowSource(await stored(store))
+
+
+SHARDED = {"chunks": (2, 2), "shards": (4, 4)}
+LAYOUTS = [pytest.param({}, id="chunks"), pytest.param(SHARDED, id="shards")]
+
+
+def reader(
+    source: DictSource, cache: ChunkCache | None = None, *, identity: str = "store", inline: int = 0
+) -> StoreReader:
+    cache = ChunkCache(BUDGET) if cache is None else cache
+    return StoreReader(source, ShardIndexes(source, budget_bytes=9999), inline, 4, cache, identity)
+
+
+def everything(meta: ArrayMeta) -> Any:
+    return plan_orthogonal(meta.shape, meta.chunks, (slice(None), slice(None)))
+
+
+def point(meta: ArrayMeta, y: int, x: int) -> Any:
+    return plan_orthogonal(meta.shape, meta.chunks, (y, x))
+
+
+@pytest.mark.parametrize("options", LAYOUTS)
+@pytest.mark.parametrize("inline", [0, 10**9])
+async def test_what_is_in_memory_is_not_asked_for_again(options: dict[str, Any], inline: int):
+    """A second reading of the same chunks, whichever way it selects, asks the store nothing."""
+    meta, source = await written(**options)
+    reads = reader(source, inline=inline)
+    whole = await reads.read(meta, everything(meta))
+    np.testing.assert_array_equal(whole[:4], VALUES[:4])
+    np.testing.assert_array_equal(whole[4:, 4:], -1)
+    source.requests.clear()
+    np.testing.assert_array_equal(await reads.read(meta, everything(meta)), whole)
+    rows, columns = np.array([7, 0, 3]), np.array([1, 7, 7])
+    pointwise = plan_pointwise(meta.shape, meta.chunks, (rows, columns))
+    np.testing.assert_array_equal(await reads.read(meta, pointwise), whole[rows, columns])
+    assert await reads.read(meta, point(meta, 6, 6)) == -1
+    assert source.requests == []
+
+
+@pytest.mark.parametrize("options", LAYOUTS)
+async def test_a_burst_for_a_cold_chunk_asks_once(options: dict[str, Any]):
+    """Two hundred readers of one chunk that come together share one request and one decode."""
+    meta, source = await written(**options)
+    decoded = []
+
+    def decoder(data: bytes, decode: Any = meta.decoder) -> Any:
+        decoded.append(data)
+        return decode(data)
+
+    object.__setattr__(meta, "decoder", decoder)
+    reads = reader(source)
+    answers = await asyncio.gather(
+        *(reads.read(meta, point(meta, i % 2, i % 2)) for i in range(200))
+    )
+    assert [int(a) for a in answers] == [0, 9] * 100
+    # Of a shard the index is asked for, too.
+    assert len(source.requests) == (1 if meta.shards is None else 2)
+    assert len(decoded) == 1
+
+
+async def test_overlapping_readings_of_a_shard_decode_each_chunk_once():
+    """Readings that overlap share the chunks that they have in common."""
+    meta, source = await written(**SHARDED)
+    decoded = []
+
+    def decoder(data: bytes, decode: Any = meta.decoder) -> Any:
+        decoded.append(data)
+        return decode(data)
+
+    object.__setattr__(meta, "decoder", decoder)
+    reads = reader(source)
+    left = plan_orthogonal(meta.shape, meta.chunks, (slice(0, 4), slice(0, 4)))
+    top = plan_orthogonal(meta.shape, meta.chunks, (slice(0, 2), slice(0, 8)))
+    a, b = await asyncio.gather(reads.read(meta, left), reads.read(meta, top))
+    np.testing.assert_array_equal(a, VALUES[:4, :4])
+    np.testing.assert_array_equal(b, VALUES[:2])
+    assert len(decoded) == 6
+
+
+@pytest.mark.parametrize("options", LAYOUTS)
+async def test_a_reader_that_leaves_does_not_fail_another(options: dict[str, Any]):
+    """Of two readings of one chunk, the first may be cancelled: the other has its values."""
+    meta, source = await written(**options)
+    reads = reader(source)
+    first = asyncio.create_task(reads.read(meta, everything(meta)))
+    second = asyncio.create_task(reads.read(meta, everything(meta)))
+    await source.chunk_asked.wait()
+    first.cancel()
+    np.testing.assert_array_equal((await second)[:4], VALUES[:4])
+    assert first.cancelled()
+
+
+@pytest.mark.parametrize("options", LAYOUTS)
+async def test_an_answer_is_nobody_elses_memory(options: dict[str, Any]):
+    """Whoever changes an answer changes that answer alone."""
+    meta, source = await written(**options)
+    reads = reader(source)
+    one_chunk = plan_orthogonal(meta.shape, meta.chunks, tuple(slice(0, n) for n in meta.chunks))
+    for plan in (one_chunk, everything(meta), point(meta, 0, 0)):
+        answer = await reads.read(meta, plan)
+        answer[...] = 99
+        assert not (await reads.read(meta, plan) == 99).any()
+
+
+@pytest.mark.parametrize("options", LAYOUTS)
+async def test_versions_and_stores_do_not_mix(options: dict[str, Any]):
+    """In a shared cache, another version or another store has its own chunks, absent ones too."""
+    meta, source = await written(**options)
+    cache = ChunkCache(BUDGET)
+    assert await reader(source, cache, identity="v1").read(meta, point(meta, 7, 7)) == -1
+    meta, other = await written(**options)
+    other.values.update({key: source.values["a/c/0/0"] for key in source.values if "/c/" in key})
+    other.values["a/c/1/1"] = source.values["a/c/0/0"]
+    assert await reader(other, cache, identity="v1").read(meta, point(meta, 7, 7)) == -1
+    assert await reader(other, cache, identity="v2").read(meta, point(meta, 7, 7)) == VALUES[3, 3]
+
+
+async def test_failures_are_tried_anew():
+    """A chunk that was refused or broken is asked for again, and found once it is mended."""
+    meta, source = await written()
+    reads = reader(source)
+    right = source.values["a/c/0/0"]
+    source.values["a/c/0/0"] = b"nonsense"
+    with pytest.raises(CorruptChunk, match="a/c/0/0"):
+        await reads.read(meta, point(meta, 0, 0))
+    source.refused.add("a/c/0/0")
+    with pytest.raises(StoreRefused):
+        await reads.read(meta, point(meta, 0, 0))
+    source.refused.clear()
+    source.values["a/c/0/0"] = right
+    assert await reads.read(meta, point(meta, 0, 0)) == 0
+
+
+async def test_a_reader_may_leave_the_cache_alone():
+    """What is read to be kept elsewhere takes no room."""
+    meta, source = await written()
+    reads = reader(source)
+    await reads.keeping_nothing().read(meta, everything(meta))
+    assert reads.cache.held_bytes == 0
+    await reads.read(meta, everything(meta))
+    assert reads.cache.held_bytes == 4 * ENTRY_BYTES + 3 * 16 * 8
+
+
+async def test_thousands_of_chunks_from_memory_let_others_run():
+    """A reading that is all in memory gives the loop away every few milliseconds."""
+    store = MemoryStore()
+    array = await zarr.api.asynchronous.create_array(
+        store, name="a", shape=(30_000,), chunks=(1,), dtype="u1"
+    )
+    meta = parse_array("a", array.metadata.to_dict(), store)
+    source = DictSource(await stored(store))
+    reads = reader(source, ChunkCache(2**30))
+    plan = plan_orthogonal(meta.shape, meta.chunks, (slice(None),))
+    await reads.read(meta, plan)
+    source.requests.clear()
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count_turns())
+    await reads.read(meta, plan)
+    counting.cancel()
+    assert source.requests == []
+    assert turns > 2
