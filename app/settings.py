@@ -115,6 +115,11 @@ class Settings(BaseSettings):
         ge=1,
         description="threads for blocking filesystems and for large decoding and encoding",
     )
+    chunk_cache_bytes: int = Field(
+        default=256 * 2**20,
+        ge=0,
+        description="memory for decoded chunks, shared by all datasets",
+    )
     inline_decode_bytes: int = Field(
         default=256 * 2**10,
         ge=0,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -19,6 +20,7 @@ from app.api.openapi import guide
 from app.api.problems import install_problems
 from app.api.routes import add_routes
 from app.api.state import Encoding, Service, State
+from app.arrays.chunk_cache import ChunkCache
 from app.arrays.decode import single_threaded_blosc
 from app.catalog.catalog import load_catalog
 from app.catalog.opened import OpenedDatasets
@@ -30,6 +32,7 @@ from app.telemetry.events import DatasetOpened, Emit, to_all
 from app.telemetry.loop_lag import watch_loop
 from app.telemetry.metrics import Metrics
 from app.telemetry.request_log import write_request
+from app.telemetry.sampling import sample
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -84,12 +87,15 @@ async def _start(
     single_threaded_blosc()
     _own_default_executor(settings.threads, stack)
     filesystems = await stack.enter_async_context(Filesystems())
-    await stack.enter_async_context(_watched_loop(emit))
+    chunk_cache = ChunkCache(settings.chunk_cache_bytes)
+    await stack.enter_async_context(_going_on(watch_loop(emit)))
+    await stack.enter_async_context(_going_on(sample(chunk_cache.lookups, emit)))
     opener = partial(
         open_entry,
         filesystems=filesystems,
         store_concurrency=settings.store_concurrency,
         inline_decode_bytes=settings.inline_decode_bytes,
+        chunk_cache=chunk_cache,
         emit=emit,
     )
     opened = OpenedDatasets(
@@ -127,14 +133,15 @@ def _limits(settings: Settings) -> RequestLimits:
 
 
 @asynccontextmanager
-async def _watched_loop(emit: Emit) -> AsyncIterator[None]:
-    watcher = asyncio.create_task(watch_loop(emit))
+async def _going_on(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """The work that never ends by itself goes on inside the block."""
+    task = asyncio.create_task(work)
     try:
         yield
     finally:
-        watcher.cancel()
+        task.cancel()
         with suppress(asyncio.CancelledError):
-            await watcher
+            await task
 
 
 def _own_default_executor(threads: int, stack: AsyncExitStack) -> None:
