@@ -42,6 +42,8 @@ _SMALL_SHARE: Final = 10
 _MOST_USES: Final = 3
 # A chunk larger than this share of the budget would push out too much for itself.
 _LARGEST_SHARE: Final = 8
+# As many keys of gone chunks are remembered as there are chunks, and at least so many.
+_LEAST_GHOSTS: Final = 256
 
 
 @dataclass(slots=True)
@@ -64,7 +66,8 @@ class ChunkCache:
         self._entries: dict[ChunkKey, _Entry] = {}
         self._small: deque[ChunkKey] = deque()
         self._main: deque[ChunkKey] = deque()
-        # Keys that left the small queue, oldest first: who comes back from here was no passer-by.
+        # Keys that left the small queue, or were not let in, oldest first: who comes back from here
+        # is no passer-by.
         self._ghosts: OrderedDict[ChunkKey, None] = OrderedDict()
         self._held = 0
         self._held_small = 0
@@ -121,6 +124,17 @@ class ChunkCache:
         self._entries[key] = _Entry(chunk, held)
         self._held += held
 
+    def would_keep(self, chunk_bytes: int) -> bool:
+        """Whether an array of so many bytes is small enough to be kept."""
+        return chunk_bytes + ENTRY_BYTES <= self._budget // _LARGEST_SHARE
+
+    def is_news(self, key: ChunkKey) -> bool:
+        """Whether `key` is a stranger; once it was asked about, it is none for a while."""
+        if key in self._ghosts or key in self._entries:
+            return False
+        self._haunt(key)
+        return True
+
     def lookups(self) -> ChunksLookedUp:
         """Hits and misses since the last call, and the bytes that are held now."""
         told = ChunksLookedUp(self._hits, self._misses, self._held)
@@ -143,8 +157,11 @@ class ChunkCache:
             self._main.append(key)
             return
         self._drop(key)
+        self._haunt(key)
+
+    def _haunt(self, key: ChunkKey) -> None:
         self._ghosts[key] = None
-        while len(self._ghosts) > len(self._entries):
+        while len(self._ghosts) > max(len(self._entries), _LEAST_GHOSTS):
             self._ghosts.popitem(last=False)
 
     def _leave_main(self) -> None:

@@ -87,6 +87,14 @@ def v3_decoder(
     return partial(_decode_v3, steps, to_array, inverse)
 
 
+def stored_dtype(dtype: np.dtype[Any], codec: Mapping[str, Any]) -> np.dtype[Any] | None:
+    """The dtype in which the v3 codec `bytes` writes values; None where another codec does."""
+    if codec["name"] != "bytes" or dtype.kind in "OT":
+        return None
+    endian = codec.get("configuration", {}).get("endian") or "little"
+    return dtype.newbyteorder(">" if endian == "big" else "<")
+
+
 def checksum_size(codecs: Sequence[Mapping[str, Any]]) -> int | None:
     """How many bytes the codecs add to an uncompressed array; None if that is not fixed."""
     names = [codec["name"] for codec in codecs]
@@ -142,10 +150,10 @@ def _check_size(size: int, shape: tuple[int, ...]) -> None:
 def _array_step(
     dtype: np.dtype[Any], shape: tuple[int, ...], codec: Mapping[str, Any]
 ) -> Step | None:
+    stored = stored_dtype(dtype, codec)
+    if stored is not None:
+        return partial(_from_bytes, stored, shape)
     match codec["name"]:
-        case "bytes" if dtype.kind not in "OT":
-            endian = codec.get("configuration", {}).get("endian") or "little"
-            return partial(_from_bytes, dtype.newbyteorder(">" if endian == "big" else "<"), shape)
         case "vlen-utf8" | "vlen-bytes" as name if dtype.kind in "OT":
             return partial(_from_vlen, _numcodec({"id": name}), dtype, shape)
         case _:

@@ -9,7 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from app.arrays.decode import Decoder, checksum_size, refuse_pickle, v2_decoder, v3_decoder
+from app.arrays.decode import (
+    Decoder,
+    checksum_size,
+    refuse_pickle,
+    stored_dtype,
+    v2_decoder,
+    v3_decoder,
+)
 from app.errors import MetadataError
 
 
@@ -29,6 +36,7 @@ class ArrayMeta:
 
     `chunks` is the shape of the unit that is decoded (inside a shard: the inner chunk). Without a
     `decoder` the array is read through `zarr`, zarr-python's own array over the same store.
+    `raw` is the dtype in which chunks lie in C order in the store, if nothing else is done to them.
     """
 
     path: str
@@ -39,6 +47,7 @@ class ArrayMeta:
     fill: Any
     decoder: Decoder | None
     shards: ShardLayout | None
+    raw: np.dtype[Any] | None = None
 
     @property
     def chunk_bytes(self) -> int:
@@ -72,7 +81,8 @@ def parse_array(path: str, document: Mapping[str, Any], zarr_store: Any) -> Arra
     chunks, decoder, shards = _reading(array.metadata, dtype)
     if decoder is None:
         chunks = _chunk_bound(array)
-    return ArrayMeta(path, array, tuple(array.shape), dtype, chunks, fill, decoder, shards)
+    raw = None if decoder is None or shards is not None else _raw(array.metadata, dtype)
+    return ArrayMeta(path, array, tuple(array.shape), dtype, chunks, fill, decoder, shards, raw)
 
 
 def _codec_ids(document: Mapping[str, Any]) -> list[str]:
@@ -98,6 +108,15 @@ def _reading(
     if len(codecs) > 1:
         return outer, None, None
     return _sharded(outer, dtype, metadata.codecs[0])
+
+
+def _raw(metadata: Any, dtype: np.dtype[Any]) -> np.dtype[Any] | None:
+    """The dtype as it lies in the store, if chunks are plain values in C order."""
+    if metadata.zarr_format == 2:
+        plain = not metadata.filters and metadata.compressor is None and metadata.order == "C"
+        return dtype if plain else None
+    codecs = [codec.to_dict() for codec in metadata.codecs]
+    return stored_dtype(dtype, codecs[0]) if len(codecs) == 1 else None
 
 
 def _sharded(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Final, TypeAlias
@@ -21,6 +21,7 @@ from app.arrays.fallback import read_through_zarr
 from app.arrays.metadata import ArrayMeta, ShardLayout
 from app.arrays.plan import ArrayPlan, ChunkRead
 from app.arrays.shards import ByteRange, ShardIndexes, coalesce, locate
+from app.arrays.spans import Span, touched_span
 from app.errors import CorruptChunk
 from app.store.fan_out import spread
 from app.store.single_flight import SingleFlight
@@ -34,6 +35,7 @@ ShardRead: TypeAlias = tuple[tuple[int, ...], ChunkRead]
 
 _GAP_BYTES: Final = 64 * 1024
 _MOST_BYTES: Final = 16 * 1024 * 1024
+_SAVED_SHARE: Final = 0.75
 # How long chunks from memory are placed in one go: thousands of them would stop the loop.
 _TURN_SECONDS: Final = 0.005
 
@@ -53,7 +55,7 @@ class StoreReader:
     workers: int
     cache: ChunkCache
     identity: Hashable
-    ranges: SingleFlight[tuple[str, int, int], bytes] = field(default_factory=SingleFlight)
+    ranges: SingleFlight[tuple[str, int, int], bytes | None] = field(default_factory=SingleFlight)
 
     def keeping_nothing(self) -> StoreReader:
         """This reader for values that their caller keeps: it leaves the shared cache alone."""
@@ -75,7 +77,7 @@ class StoreReader:
 
         unknown = await self._place_known(meta, plan, place)
         if unknown:
-            await self._load(meta, unknown, place)
+            await self._load(meta, plan.order, unknown, place)
         return plan.finish(out)
 
     async def _place_known(self, meta: ArrayMeta, plan: ArrayPlan, place: Place) -> list[ChunkRead]:
@@ -93,27 +95,68 @@ class StoreReader:
                 turn_ends = perf_counter() + _TURN_SECONDS
         return unknown
 
-    async def _load(self, meta: ArrayMeta, unknown: list[ChunkRead], place: Place) -> None:
-        if meta.shards is None:
-            await spread(unknown, lambda read: self._chunk(meta, read, place), workers=self.workers)
-        else:
+    async def _load(
+        self, meta: ArrayMeta, order: Sequence[int], unknown: list[ChunkRead], place: Place
+    ) -> None:
+        if meta.shards is not None:
             await spread(
                 _by_shard(unknown, meta.shards).items(),
                 lambda item: self._shard(meta, *item, place),
                 workers=self.workers,
             )
+            return
+
+        async def load(read: ChunkRead) -> None:
+            span = self._worthwhile_span(meta, order, read)
+            chunk = self._chunk(meta, read) if span is None else self._part(meta, read, span)
+            place(read, await chunk)
+
+        await spread(unknown, load, workers=self.workers)
+
+    def _worthwhile_span(
+        self, meta: ArrayMeta, order: Sequence[int], read: ChunkRead
+    ) -> Span | None:
+        """What to read of a chunk instead of all of it; nothing where that saves little.
+
+        A chunk that is asked for again is read whole, to be kept.
+        """
+        if meta.raw is None:
+            return None
+        span = touched_span(meta.chunks, order, read.take)
+        saved = meta.chunk_bytes - span.size * meta.raw.itemsize
+        if saved < max(_GAP_BYTES, _SAVED_SHARE * meta.chunk_bytes):
+            return None
+        if self.cache.would_keep(meta.chunk_bytes) and not self.cache.is_news(
+            self._name(meta, read)
+        ):
+            return None
+        return span
 
     def _name(self, meta: ArrayMeta, read: ChunkRead) -> ChunkKey:
         return self.identity, meta.path, read.coords
 
-    async def _chunk(self, meta: ArrayMeta, read: ChunkRead, place: Place) -> None:
+    async def _chunk(self, meta: ArrayMeta, read: ChunkRead) -> Chunk:
         key = meta.key(read.coords)
 
         async def load() -> Chunk:
             data = await self.source.get(key)
             return ABSENT if data is None else await self._decoded(meta, key, data)
 
-        place(read, await self.cache.load(self._name(meta, read), load))
+        return await self.cache.load(self._name(meta, read), load)
+
+    async def _part(self, meta: ArrayMeta, read: ChunkRead, span: Span) -> Chunk:
+        """A chunk of which only `span` has its values."""
+        assert meta.raw is not None
+        key = meta.key(read.coords)
+        start, end = span.first * meta.raw.itemsize, span.end * meta.raw.itemsize
+        data = await self.ranges.do((key, start, end), lambda: self.source.get(key, start, end))
+        if data is None:
+            self.cache.keep(self._name(meta, read), ABSENT)
+            return ABSENT
+        try:
+            return span.chunk(data, meta.raw, meta.chunks)
+        except CorruptChunk as error:
+            raise CorruptChunk(f"{key!r}: {error.detail}") from error
 
     async def _shard(
         self, meta: ArrayMeta, shard: tuple[int, ...], reads: list[ShardRead], place: Place
@@ -144,8 +187,7 @@ class StoreReader:
         async def whole() -> bytes:
             nonlocal arrived
             if arrived is None:
-                bounds = (key, part.start, part.end)
-                arrived = await self.ranges.do(bounds, lambda: self._bytes(*bounds))
+                arrived = await self._bytes(key, part.start, part.end)
             return arrived
 
         async def chunk(inner: tuple[int, int, int]) -> None:
@@ -161,7 +203,8 @@ class StoreReader:
         await spread(part.parts, chunk, workers=self.workers)
 
     async def _bytes(self, key: str, start: int, end: int) -> bytes:
-        data = await self.source.get(key, start, end)
+        bounds = (key, start, end)
+        data = await self.ranges.do(bounds, lambda: self.source.get(*bounds))
         if data is None or len(data) != end - start:
             raise CorruptChunk(f"shard {key!r} does not hold what its index says")
         return data

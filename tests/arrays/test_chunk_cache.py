@@ -177,6 +177,17 @@ def test_the_budget_is_kept_and_a_giant_is_not():
     assert cache.get(key(1000)) is None
 
 
+def test_a_key_is_news_once_and_the_memory_of_keys_is_bounded():
+    """Asked about again, a key is no news; after very many others it is forgotten."""
+    cache = ChunkCache(ROOMY)
+    cache.keep(key(-1), chunk())
+    asked = [cache.is_news(key(number)) for number in (-1, 1, 1)]
+    assert asked == [False, True, False]
+    for number in range(1000, 2000):
+        cache.is_news(key(number))
+    assert cache.is_news(key(1))
+
+
 def test_lookups_are_told_once():
     """Hits and misses are counted from one telling to the next."""
     cache = ChunkCache(ROOMY)

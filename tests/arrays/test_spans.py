@@ -1,0 +1,160 @@
+"""Parts of uncompressed chunks: the right bytes and few of them, against reading the whole."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given
+from hypothesis import strategies as st
+from zarr.storage import MemoryStore
+
+from app.arrays.chunk_cache import ChunkCache
+from app.arrays.metadata import ArrayMeta, parse_array
+from app.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
+from app.arrays.reader import StoreReader
+from app.arrays.shards import ShardIndexes
+from app.arrays.spans import Span, touched_span
+from app.errors import CorruptChunk
+from tests.sources import DictSource, stored
+
+SHAPE, CHUNKS = (300, 250), (200, 250)
+VALUES = np.arange(300 * 250, dtype="f8").reshape(SHAPE)
+PLAIN: list[dict[str, Any]] = [
+    {"zarr_format": 2, "compressors": None, "dtype": "<f8"},
+    {"zarr_format": 2, "compressors": None, "dtype": ">f8"},
+    {"zarr_format": 3, "compressors": None, "dtype": "f8"},
+    {
+        "zarr_format": 3,
+        "compressors": None,
+        "dtype": "f8",
+        "serializer": zarr.codecs.BytesCodec(endian="big"),
+    },
+]
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> tuple[tuple[int, ...], ArrayPlan]:
+    """A small array's shape, and a selection of it in chunks that may be smaller."""
+    shape = tuple(draw(st.lists(st.integers(1, 7), min_size=1, max_size=3)))
+    chunks = tuple(draw(st.integers(1, size)) for size in shape)
+    count = draw(st.integers(1, 4))
+    pointwise = draw(st.booleans())
+
+    def lists(size: int) -> st.SearchStrategy[Any]:
+        return st.lists(st.integers(0, size - 1), min_size=count, max_size=count).map(np.array)
+
+    def slices(size: int) -> st.SearchStrategy[slice]:
+        return st.slices(size)
+
+    key = [draw(st.one_of(lists(size), slices(size))) for size in shape]
+    if pointwise and any(isinstance(k, np.ndarray) for k in key):
+        return chunks, plan_pointwise(shape, chunks, key)
+    return chunks, plan_orthogonal(shape, chunks, key)
+
+
+@given(plans())
+def test_a_span_holds_exactly_from_the_first_to_the_last_value(drawn: Any):
+    """Every value asked for lies inside; of a mesh the ends are among them: none is wasted."""
+    chunks, plan = drawn
+    whole = np.arange(np.prod(chunks)).reshape(chunks)
+    for read in plan.reads():
+        span = touched_span(chunks, plan.order, read.take)
+        wanted = whole.transpose(plan.order)[read.take]
+        assert span.first <= wanted.min()
+        assert wanted.max() < span.end
+        if plan.points is None:
+            assert (span.first, span.end) == (wanted.min(), wanted.max() + 1)
+        part = whole.reshape(-1)[span.first : span.end]
+        rebuilt = span.chunk(part.tobytes(), part.dtype, chunks)
+        np.testing.assert_array_equal(rebuilt.transpose(plan.order)[read.take], wanted)
+
+
+def test_a_part_of_the_wrong_size_is_an_error():
+    """Bytes that are missing never become values."""
+    with pytest.raises(CorruptChunk):
+        Span(2, 5).chunk(bytes(23), np.dtype("f8"), (4, 4))
+
+
+async def written(**options: Any) -> tuple[ArrayMeta, DictSource]:
+    store = MemoryStore()
+    array = await zarr.api.asynchronous.create_array(
+        store, name="a", shape=SHAPE, chunks=CHUNKS, fill_value=-1, **options
+    )
+    await array.setitem(slice(None), VALUES)
+    document = array.metadata.to_dict()
+    return parse_array("a", document, store), DictSource(await stored(store))
+
+
+def reader(source: DictSource, budget_bytes: int) -> StoreReader:
+    indexes = ShardIndexes(source, budget_bytes=0)
+    return StoreReader(source, indexes, 10**9, 4, ChunkCache(budget_bytes), "store")
+
+
+async def read(reads: StoreReader, meta: ArrayMeta, *key: Any) -> np.ndarray:
+    return await reads.read(meta, plan_orthogonal(meta.shape, meta.chunks, key))
+
+
+@pytest.mark.parametrize("options", PLAIN)
+async def test_a_point_of_an_uncompressed_chunk_reads_its_bytes_alone(options: dict[str, Any]):
+    """First eight bytes; asked again, the chunk is worth keeping; then nothing is asked."""
+    meta, source = await written(**options)
+    reads = reader(source, 10**8)
+    key = meta.key((1, 0))
+    for place in ((201, 3), (202, 4), (203, 5)):
+        assert await read(reads, meta, *place) == VALUES[place]
+    at = (1 * 250 + 3) * 8
+    assert source.requests == [(key, at, at + 8), (key, None, None)]
+
+
+@pytest.mark.parametrize("options", PLAIN)
+async def test_chunks_that_are_not_kept_are_read_in_parts(options: dict[str, Any]):
+    """Without room for the chunk, each reading takes what it needs; a large part is read whole."""
+    meta, source = await written(**options)
+    reads = reader(source, 0)
+    for _ in range(2):
+        rows = await read(reads, meta, slice(10, 30), slice(None))
+        np.testing.assert_array_equal(rows, VALUES[10:30])
+    assert source.requests == [(meta.key((0, 0)), 10 * 250 * 8, 30 * 250 * 8)] * 2
+    source.requests.clear()
+    np.testing.assert_array_equal(await read(reads, meta, slice(0, 200), 7), VALUES[:200, 7])
+    assert source.requests == [(meta.key((0, 0)), None, None)]
+
+
+async def test_a_burst_for_one_point_asks_once():
+    """Those who ask at once for the same bytes share a request."""
+    meta, source = await written(**PLAIN[2])
+    reads = reader(source, 0)
+    answers = await asyncio.gather(*(read(reads, meta, 3, 4) for _ in range(50)))
+    assert {float(answer) for answer in answers} == {VALUES[3, 4]}
+    assert len(source.requests) == 1
+
+
+async def test_a_part_of_an_absent_or_short_chunk():
+    """A chunk that is not there is the fill value; one that ends early is an error."""
+    meta, source = await written(**PLAIN[2])
+    reads = reader(source, 0)
+    source.values["a/c/0/0"] = source.values["a/c/0/0"][:100]
+    with pytest.raises(CorruptChunk, match="a/c/0/0"):
+        await read(reads, meta, 3, 4)
+    del source.values["a/c/0/0"]
+    assert await read(reads, meta, 3, 4) == -1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dtype": "f8", "zarr_format": 2, "compressors": None, "order": "F"},
+        {"dtype": "f8", "zarr_format": 3, "compressors": zarr.codecs.ZstdCodec()},
+        {"dtype": "f8", "compressors": zarr.codecs.Crc32cCodec()},
+        {"dtype": "f8", "compressors": None, "filters": zarr.codecs.TransposeCodec(order=(1, 0))},
+    ],
+)
+async def test_what_is_not_plain_is_read_whole(options: dict[str, Any]):
+    """Compressed, filtered, transposed or checked chunks are never read in parts."""
+    meta, source = await written(**options)
+    assert await read(reader(source, 0), meta, 3, 4) == VALUES[3, 4]
+    assert source.requests == [(meta.key((0, 0)), None, None)]
