@@ -13,12 +13,15 @@ async def test_sums_are_told_again_and_again_and_at_the_end():
     """What was counted after the last telling is told when the sampling ends: nothing is lost."""
     numbers = count()
     seen: list[Event] = []
-    sampling = asyncio.create_task(
-        sample(lambda: LoopLag(next(numbers)), seen.append, every_seconds=0.01)
-    )
-    await asyncio.sleep(0.05)
-    before = len(seen)
+    twice = asyncio.Event()
+
+    def emit(event: Event) -> None:
+        seen.append(event)
+        if len(seen) == 2:
+            twice.set()
+
+    sampling = asyncio.create_task(sample(lambda: LoopLag(next(numbers)), emit, every_seconds=0.01))
+    await twice.wait()
     sampling.cancel()
     await asyncio.wait([sampling])
-    assert before >= 2
-    assert [event.seconds for event in seen] == list(range(before + 1))
+    assert seen == [LoopLag(0), LoopLag(1), LoopLag(2)]
