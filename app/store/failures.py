@@ -57,6 +57,16 @@ S3_LIST_ADVICE = "Listing needs s3:ListBucket on the bucket."
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
 _URL_QUERY = re.compile(r"(\w+://[^\s?'\")<>]+)\?[^\s'\")<>]+")
 
+# S3 answers errors with an XML document: these two parts of it say all (ErrorResponses.html).
+_S3_CODE = re.compile(r"<Code>(\w+)</Code>")
+_S3_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
+
+
+def s3_error(text: str) -> tuple[str | None, str | None]:
+    """Code and message of S3's error document in `text`, where there are any."""
+    code, message = _S3_CODE.search(text), _S3_MESSAGE.search(text)
+    return code and code[1], message and message[1]
+
 
 def redacted(text: str) -> str:
     """`text` without what URLs may carry in secret: user names, passwords and query strings."""

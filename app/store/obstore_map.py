@@ -6,7 +6,7 @@ import asyncio
 import builtins
 import re
 from collections.abc import AsyncIterator, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.errors import StoreError, StoreMissing
 from app.store.failures import (
@@ -17,6 +17,7 @@ from app.store.failures import (
     kind_of,
     reason_of,
     redacted,
+    s3_error,
     store_error,
 )
 from app.store.fan_out import get_all
@@ -30,9 +31,7 @@ if TYPE_CHECKING:
     from app.store.zarr_store import SourceStore
 
 # obstore's errors carry no status: it stands in their text, next to the server's answer.
-_CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
-_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
 
 
 class ObstoreMap:
@@ -176,7 +175,7 @@ def _options(start: int | None, end: int | None) -> GetOptions | None:
 
 def _kind(error: Exception) -> Kind:
     text = str(error)
-    for code in (*_CODE.findall(text), *_STATUS.findall(text)):
+    for code in (s3_error(text)[0], *_STATUS.findall(text)):
         if code in CODES:
             return CODES[code]
     if "StartTooLarge" in text:
@@ -189,8 +188,5 @@ def _kind(error: Exception) -> Kind:
 
 
 def _reason(error: Exception) -> str:
-    text: Any = str(error)
-    code, message = _CODE.search(text), _MESSAGE.search(text)
-    if code:
-        return f"{code[1]}: {message[1] if message else ''}".rstrip(": .")
-    return reason_of(error)
+    code, message = s3_error(str(error))
+    return f"{code}: {message or ''}".rstrip(": .") if code else reason_of(error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import re
 import time
 from collections.abc import Callable
@@ -60,36 +59,10 @@ def reader_for(fs: AsyncFileSystem) -> Reader:
 
         return HttpReader(fs)
     if "s3" in protocols:
+        from app.store.s3_reader import S3Reader
+
         return S3Reader(fs)
     return ObjectReader(fs)
-
-
-class S3Reader:
-    """s3fs, without the HEAD that it sends before a whole-object GET."""
-
-    def __init__(self, fs: AsyncFileSystem) -> None:
-        self._fs = fs
-        # An s3fs that can read a value in several parts asks for its size first, unless told to
-        # read one part; older ones read one part and do not know the word.
-        parts = "max_concurrency" in inspect.signature(fs._cat_file).parameters
-        self._one_part: dict[str, int] = {"max_concurrency": 1} if parts else {}
-
-    async def read(self, path: str, start: int | None, end: int | None) -> bytes:
-        return bytes(await self._fs._cat_file(path, start=start, end=end, **self._one_part))
-
-    async def find(self, root: str, prefix: str) -> list[str]:
-        path = joined(root, prefix)
-        return below(path, await self._fs._find(path))
-
-    async def names(self, root: str, prefix: str) -> list[str]:
-        path = joined(root, prefix)
-        # Refreshed, because a listing that s3fs remembers hides what was written since.
-        entries = await self._fs._ls(path, detail=False, refresh=True)
-        return below(path, [entry.rstrip("/") for entry in entries])
-
-    async def root_is_there(self, root: str) -> bool:
-        # S3 tells NoSuchKey from NoSuchBucket itself.
-        return True
 
 
 class ObjectReader:

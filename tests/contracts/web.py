@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, TypeAlias
 from urllib.parse import quote, unquote
 
 NO_SUCH_KEY = b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code><Message>No.</Message></Error>"
+
+# Status, S3's code and further headers.
+Answer: TypeAlias = tuple[int, str, list[str]]
 
 
 @dataclass
@@ -21,7 +24,9 @@ class Web:
     delay: float = 0.0
     status: int | None = None  # answer everything with it
     truncate: bool = False  # promise the whole body, send half, hang up
+    first: list[Answer] = field(default_factory=list)  # answers for the next requests
     requests: list[str] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
     running: int = 0
     most_running: int = 0
     address: str = ""
@@ -61,6 +66,7 @@ class Web:
         path = unquote(target.partition("?")[0])
         stated = re.search(r"(?im)^range: *bytes=(\d*)-(\d*)", head)
         self.requests.append(f"{method} {path}")
+        self.heads.append(head)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
@@ -75,6 +81,10 @@ class Web:
 
     def _response(self, path: str, stated: re.Match[str] | None) -> tuple[int, list[str], bytes]:
         xml = ["Content-Type: application/xml"]
+        if self.first:
+            status, code, headers = self.first.pop(0)
+            body = f"<Error><Code>{code}</Code><Message>Words.</Message></Error>".encode()
+            return status, [*xml, *headers], body
         if self.status is not None:
             return self.status, xml, b""
         if path in self.values:

@@ -1,0 +1,142 @@
+"""Plain signed GETs over the connections of an aiobotocore client."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from app.store.failures import s3_error
+from app.store.ranges import covered, range_header, sliced
+from app.store.s3_form import GetForm, form_of
+from app.store.sigv4 import Keys, Signer
+
+# botocore tells its listeners of every request that it is about to send.
+GET_EVENT = "before-send.s3.GetObject"
+# What botocore tries again (its standard mode), and what its legacy mode allows in all.
+TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
+TRANSIENT_FAILURES = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
+LEGACY_ATTEMPTS = 5
+LONGEST_PAUSE_SECONDS = 20.0
+
+
+class S3Answer(Exception):
+    """S3 answered with an error; `response` has the shape that botocore gives it."""
+
+    def __init__(self, status: int, reason: str | None, body: bytes) -> None:
+        code, message = s3_error(body.decode(errors="replace"))
+        self.status = status
+        self.code = code or str(status)
+        said = {"Code": self.code, "Message": message or reason or ""}
+        self.response = {"Error": said, "ResponseMetadata": {"HTTPStatusCode": status}}
+        super().__init__(f"{self.code}: {said['Message']}")
+
+
+class Unsettled(Exception):
+    """An answer on which s3fs must have the last word: a redirect, another region, wrong keys."""
+
+
+class BucketGets:
+    """GETs of one bucket in one form; the client and its connections belong to s3fs."""
+
+    def __init__(self, client: Any, form: GetForm, session: aiohttp.ClientSession) -> None:
+        http = client._endpoint.http_session
+        url = f"{form.origin}{form.folder}"
+        self.form = form
+        self.overruled = 0
+        self._client = client
+        self._session = session
+        self._signer = None if form.region is None else Signer(form.region)
+        self._proxy = http._proxy_config.proxy_url_for(url)
+        self._proxy_headers = http._proxy_config.proxy_headers_for(url) or None
+        retries = client.meta.config.retries or {}
+        self._attempts = retries.get("total_max_attempts") or LEGACY_ATTEMPTS
+
+    async def get(self, key: str, start: int | None, end: int | None) -> bytes:
+        """The range of `key`, after as many tries as the client's configuration allows.
+
+        Raises:
+            Unsettled: ask s3fs.
+            S3Answer: no such key or bucket, past the end, denied, or failing at every try.
+            aiohttp.ClientError, TimeoutError: no whole answer at any try.
+            EOFError: an answer that is not what was asked for.
+        """
+        for attempt in range(1, self._attempts):
+            try:
+                return await self._once(key, start, end)
+            except S3Answer as answer:
+                if answer.status not in TRANSIENT_STATUSES:
+                    raise
+            except TRANSIENT_FAILURES:
+                pass
+            # Jittered, as botocore pauses, so that many readers do not come back together.
+            await asyncio.sleep(random.random() * min(2 ** (attempt - 1), LONGEST_PAUSE_SECONDS))
+        return await self._once(key, start, end)
+
+    async def _once(self, key: str, start: int | None, end: int | None) -> bytes:
+        path, byte_range = self.form.path(key), range_header(start, end)
+        keys = None if self._signer is None else await keys_of(self._client)
+        headers = self.form.signed(path, byte_range, self._signer, keys)
+        async with self._session.get(
+            URL(self.form.origin + path, encoded=True),
+            headers=headers,
+            allow_redirects=False,
+            proxy=self._proxy,
+            proxy_headers=self._proxy_headers,
+        ) as response:
+            data = await response.read()
+            match response.status:
+                case 206 if byte_range is not None:
+                    return covered(data, start, end, response.headers.get("Content-Range", ""))
+                case 200:  # for a range, too: a server without ranges, or an empty value
+                    return sliced(data, start, end)
+                case status:
+                    raise _failure(status, response.reason, data)
+
+
+def _failure(status: int, reason: str | None, body: bytes) -> Exception:
+    answer = S3Answer(status, reason, body)
+    final = status in (404, 416) or (status == 403 and answer.code == "AccessDenied")
+    return answer if final or status in TRANSIENT_STATUSES else Unsettled(answer)
+
+
+async def keys_of(client: Any) -> Keys | None:
+    """What `client` signs with just now, refreshed if that is due; None where it has no keys."""
+    credentials = client._get_credentials()
+    if credentials is None:
+        return None
+    frozen = await credentials.get_frozen_credentials()
+    return Keys(frozen.access_key, frozen.secret_key, frozen.token)
+
+
+async def gets_like(client: Any, request: Any, key: str) -> BucketGets | None:
+    """GETs of the form of the `request` for `key` that `client` sent; None: leave them to s3fs."""
+    form = form_of(request.url, request.headers, key, await keys_of(client))
+    http = client._endpoint.http_session
+    session = await http._get_session(http._proxy_config.proxy_url_for(request.url))
+    # aiobotocore can also be told to speak through httpx.
+    if form is None or not isinstance(session, aiohttp.ClientSession):
+        return None
+    return BucketGets(client, form, session)
+
+
+@contextmanager
+def sent_by(client: Any) -> Iterator[list[Any]]:
+    """What `client` sends as GetObject on behalf of this task, as botocore prepared it."""
+    sent: list[Any] = []
+    task = asyncio.current_task()
+
+    def seen(request: Any, **_: Any) -> None:
+        if asyncio.current_task() is task:
+            sent.append(request)
+
+    client.meta.events.register(GET_EVENT, seen)
+    try:
+        yield sent
+    finally:
+        client.meta.events.unregister(GET_EVENT, seen)

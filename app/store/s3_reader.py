@@ -1,0 +1,114 @@
+"""s3fs, whose GETs are made here once it has shown how: without its HEADs, and with little else."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from fsspec.asyn import AsyncFileSystem
+
+from app.store.failures import Kind, kind_of
+from app.store.paths import below, joined
+from app.store.s3_gets import BucketGets, Unsettled, gets_like, sent_by
+
+# So often s3fs may get through, in the same form, where a plain GET did not.
+PATIENCE = 10
+
+
+def must_ask_s3fs(fs: Any) -> bool:
+    """Whether something about `fs` is s3fs's own business, so that it makes every request."""
+    import s3fs
+
+    ours = ("_cat_file", "_call_s3", "get_s3")
+    checksums = fs.config_kwargs.get("response_checksum_validation")
+    return (
+        # a subclass that reads in its own way
+        any(getattr(type(fs), name) is not getattr(s3fs.S3FileSystem, name) for name in ours)
+        # paths may name versions
+        or bool(fs.version_aware)
+        # whoever writes this down wants bodies compared with the checksums that S3 keeps
+        or checksums == "when_supported"
+    )
+
+
+class S3Reader:
+    """Values of an s3fs filesystem, by plain signed GETs where those do.
+
+    The first GET of each bucket is s3fs's own, without the HEAD that it sends before a whole
+    object; those that follow take its form (see `s3_form`) and go over the same connections. Of any
+    answer that is not plain, s3fs has the last word, so errors are its errors.
+    """
+
+    def __init__(self, fs: AsyncFileSystem) -> None:
+        self._fs: Any = fs
+        # An s3fs that can read a value in several parts asks for its size first, unless told to
+        # read one part; older ones read one part and do not know the word.
+        parts = "max_concurrency" in inspect.signature(fs._cat_file).parameters
+        self._one_part: dict[str, int] = {"max_concurrency": 1} if parts else {}
+        self._only_s3fs = must_ask_s3fs(fs)
+        self._client: Any = None
+        self._gets: dict[str, BucketGets | None] = {}
+
+    async def read(self, path: str, start: int | None, end: int | None) -> bytes:
+        bucket, _, key = path.removeprefix("s3://").partition("/")
+        if self._only_s3fs or not key or "?" in key:
+            return await self._ask_s3fs(path, start, end)
+        client = await self._fs.set_session()
+        if client is not self._client:  # the first, or s3fs has connected anew
+            self._client, self._gets = client, {}
+        if bucket not in self._gets:
+            return await self._learn(bucket, key, path, start, end)
+        gets = self._gets[bucket]
+        if gets is None:
+            return await self._ask_s3fs(path, start, end)
+        try:
+            data = await gets.get(key, start, end)
+        except Unsettled:
+            return await self._learn(bucket, key, path, start, end)
+        gets.overruled = 0
+        return data
+
+    async def _ask_s3fs(self, path: str, start: int | None, end: int | None) -> bytes:
+        return bytes(await self._fs._cat_file(path, start=start, end=end, **self._one_part))
+
+    async def _learn(
+        self, bucket: str, key: str, path: str, start: int | None, end: int | None
+    ) -> bytes:
+        """Have s3fs read, and note how it asked if that was answered."""
+        client = await self._fs.get_s3(bucket)
+        with sent_by(client) as sent:
+            try:
+                data = await self._ask_s3fs(path, start, end)
+            except Exception as error:
+                if kind_of(error) in (Kind.MISSING_KEY, Kind.PAST_END):
+                    await self._note(client, bucket, key, path, sent)
+                raise
+        await self._note(client, bucket, key, path, sent)
+        return data
+
+    async def _note(self, client: Any, bucket: str, key: str, path: str, sent: list[Any]) -> None:
+        known = self._gets.get(bucket)
+        try:
+            plain = sent and tuple(self._fs.split_path(path)) == (bucket, key, None)
+            learned = await gets_like(client, sent[-1], key) if plain else None
+        except (AttributeError, LookupError, TypeError, ValueError):
+            # An aiobotocore of another build: s3fs knows how to deal with it.
+            learned = None
+        if known is not None and learned is not None and known.form == learned.form:
+            known.overruled += 1
+            learned = known if known.overruled < PATIENCE else None
+        self._gets[bucket] = learned
+
+    async def find(self, root: str, prefix: str) -> list[str]:
+        path = joined(root, prefix)
+        return below(path, await self._fs._find(path))
+
+    async def names(self, root: str, prefix: str) -> list[str]:
+        path = joined(root, prefix)
+        # Refreshed, because a listing that s3fs remembers hides what was written since.
+        entries = await self._fs._ls(path, detail=False, refresh=True)
+        return below(path, [entry.rstrip("/") for entry in entries])
+
+    async def root_is_there(self, root: str) -> bool:
+        # S3 tells NoSuchKey from NoSuchBucket itself.
+        return True

@@ -1,0 +1,174 @@
+"""The form of GETs, learned from requests that botocore itself prepares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.config import Config
+from botocore.credentials import Credentials
+
+from app.store.s3_form import form_of
+from app.store.sigv4 import Keys, Signer
+
+KEYS = Keys("access", "secret/+", None)
+ODD = "a b/ü+~/%41//(x)*!'=&@:,;$.json"
+
+
+class Body:
+    """A body without bytes."""
+
+    def stream(self, **_: Any) -> list[bytes]:
+        return []
+
+    def read(self, *_: Any) -> bytes:
+        return b""
+
+
+def prepared(
+    key: str = ODD,
+    *,
+    bucket: str = "bucket",
+    config: dict[str, Any] | None = None,
+    token: str | None = None,
+    keys: Keys | None = KEYS,
+    call: dict[str, Any] | None = None,
+    header: str | None = None,
+    **client_words: Any,
+) -> Any:
+    """The GetObject that a client of these words would send, caught before it is sent."""
+    if keys is not None:
+        client_words |= {
+            "aws_access_key_id": keys.access,
+            "aws_secret_access_key": keys.secret,
+            "aws_session_token": token,
+        }
+    client = botocore.session.get_session().create_client(
+        "s3", config=Config(**(config or {})), **client_words
+    )
+    sent: list[Any] = []
+
+    def caught(request: Any, **_: Any) -> AWSResponse:
+        sent.append(request)
+        return AWSResponse(request.url, 200, {"content-length": "0"}, Body())
+
+    client.meta.events.register("before-send.s3.GetObject", caught)
+    if header is not None:
+        client.meta.events.register(
+            "before-sign.s3.GetObject", lambda request, **_: request.headers.add_header(header, "x")
+        )
+    client.get_object(Bucket=bucket, Key=key, **(call or {}))
+    client.close()
+    return sent[-1]
+
+
+LEARNED: dict[str, dict[str, Any]] = {
+    "path style": {"endpoint_url": "http://127.0.0.1:9000", "region_name": "us-east-1"},
+    "a folder before the bucket": {
+        "endpoint_url": "http://127.0.0.1:9000/s3/",
+        "region_name": "here",
+    },
+    "default port": {"endpoint_url": "https://s3.example:443", "region_name": "x-1"},
+    "AWS, virtual hosts": {"region_name": "eu-central-1"},
+    "AWS, path style": {
+        "region_name": "eu-central-1",
+        "config": {"s3": {"addressing_style": "path"}},
+    },
+    "dots in the bucket": {"region_name": "us-west-2", "bucket": "a.b.c"},
+    "dual stack": {"region_name": "us-west-2", "config": {"s3": {"use_dualstack_endpoint": True}}},
+    "accelerated": {
+        "region_name": "us-west-2",
+        "config": {"s3": {"use_accelerate_endpoint": True}},
+    },
+    "a token": {"region_name": "us-west-2", "token": "tok+/="},
+    "requester pays": {"region_name": "us-west-2", "call": {"RequestPayer": "requester"}},
+    "a range": {"region_name": "us-west-2", "call": {"Range": "bytes=0-3"}},
+    "a plain key": {"region_name": "us-west-2", "key": "a/c/0/0"},
+}
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_the_next_get_is_what_botocore_would_send(name: str) -> None:
+    """Learned from one request, the next key goes to botocore's URL, with its signature."""
+    words = {"key": ODD, **LEARNED[name]}
+    keys = Keys(KEYS.access, KEYS.secret, words.get("token"))
+    seen = prepared(**words)
+    form = form_of(seen.url, seen.headers, words["key"], keys)
+    assert form is not None
+    assert form.region == words["region_name"]
+    other = prepared(**{**words, "key": f"other/{ODD}"})
+    path = form.path(f"other/{ODD}")
+    assert form.origin + path == other.url
+    headers = form.signed(path, "bytes=5-", Signer(form.region), keys)
+    # botocore signs the same headers at the same second; Host is its own business.
+    request = AWSRequest("GET", other.url, headers=_without(headers, "authorization", "host"))
+    signer = S3SigV4Auth(Credentials(keys.access, keys.secret, keys.token), "s3", form.region)
+    _sign_at(signer, request, headers["x-amz-date"], headers)
+    assert request.headers["Authorization"] == headers["authorization"]
+    payer = "requester" if name == "requester pays" else None
+    assert headers.get("x-amz-request-payer") == payer
+
+
+def _without(headers: dict[str, str], *names: str) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name not in names}
+
+
+def _sign_at(signer: Any, request: Any, moment: str, headers: dict[str, str]) -> None:
+    request.context["timestamp"] = moment
+    signed = {"host": headers["host"]} | {
+        name: value
+        for name, value in headers.items()
+        if name == "range" or name.startswith("x-amz-")
+    }
+    signer.headers_to_sign = lambda _: _Message(signed)
+    text = signer.string_to_sign(request, signer.canonical_request(request))
+    signer._inject_signature_to_request(request, signer.signature(text, request))
+
+
+class _Message(dict[str, str]):
+    """Headers as botocore's signer reads them."""
+
+    def get_all(self, name: str) -> list[str]:
+        return [self[name]]
+
+
+def test_anonymous_requests_have_a_form_without_region() -> None:
+    """What bears no signature is asked for without one, also by a client that has keys."""
+    seen = prepared(keys=None, config={"signature_version": botocore.UNSIGNED}, region_name="r")
+    for keys in (None, KEYS):
+        form = form_of(seen.url, seen.headers, ODD, keys)
+        assert form is not None
+        assert form.region is None
+        headers = form.signed(form.path("k"), None, None, None)
+        assert headers.keys() == {"accept-encoding", "user-agent"}
+
+
+LEFT: dict[str, dict[str, Any]] = {
+    "a customer's key": {
+        "call": {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32},
+    },
+    "a version": {"call": {"VersionId": "v"}},
+    "a header of somebody's handler": {"header": "X-Amz-Surprise"},
+    "another signature": {"config": {"signature_version": "s3"}},
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_is_not_understood_is_left_to_s3fs(name: str) -> None:
+    """A request that holds more than a plain signed GET has no form."""
+    seen = prepared(region_name="us-east-1", endpoint_url="https://s3.example", **LEFT[name])
+    assert form_of(seen.url, seen.headers, ODD, KEYS) is None
+
+
+def test_a_signature_that_cannot_be_made_is_left_to_s3fs() -> None:
+    """Other keys, no keys, another key or another host than was signed: no form."""
+    seen = prepared(region_name="us-east-1", endpoint_url="https://s3.example")
+    assert form_of(seen.url, seen.headers, ODD, KEYS) is not None
+    assert form_of(seen.url, seen.headers, ODD, Keys("access", "other")) is None
+    assert form_of(seen.url, seen.headers, ODD, None) is None
+    assert form_of(seen.url, seen.headers, "other", KEYS) is None
+    moved = seen.url.replace("s3.example", "s4.example")
+    assert form_of(moved, seen.headers, ODD, KEYS) is None
