@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import time
+from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from fsspec.asyn import AsyncFileSystem
@@ -11,8 +14,21 @@ from app.store.failures import Kind, kind_of
 from app.store.paths import below, joined
 from app.store.s3_gets import BucketGets, Unsettled, gets_like, sent_by
 
-# So often s3fs may get through, in the same form, where a plain GET did not.
+# When s3fs got through so often, in the same form, where a plain GET did not, it reads alone for a
+# while.
 PATIENCE = 10
+REST_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One read, by the path and by what the path means."""
+
+    path: str
+    bucket: str
+    key: str
+    start: int | None
+    end: int | None
 
 
 def must_ask_s3fs(fs: Any) -> bool:
@@ -47,7 +63,8 @@ class S3Reader:
         self._one_part: dict[str, int] = {"max_concurrency": 1} if parts else {}
         self._only_s3fs = must_ask_s3fs(fs)
         self._client: Any = None
-        self._gets: dict[str, BucketGets | None] = {}
+        self._gets: dict[str, BucketGets] = {}
+        self._left: dict[str, float] = {}  # buckets that s3fs reads alone, and until when
 
     async def read(self, path: str, start: int | None, end: int | None) -> bytes:
         bucket, _, key = path.removeprefix("s3://").partition("/")
@@ -55,49 +72,59 @@ class S3Reader:
             return await self._ask_s3fs(path, start, end)
         client = await self._fs.set_session()
         if client is not self._client:  # the first, or s3fs has connected anew
-            self._client, self._gets = client, {}
-        if bucket not in self._gets:
-            return await self._learn(bucket, key, path, start, end)
-        gets = self._gets[bucket]
+            self._client, self._gets, self._left = client, {}, {}
+        gets = self._gets.get(bucket)
         if gets is None:
-            return await self._ask_s3fs(path, start, end)
+            return await self._learn(Asked(path, bucket, key, start, end), None)
         try:
             data = await gets.get(key, start, end)
         except Unsettled:
-            return await self._learn(bucket, key, path, start, end)
+            return await self._learn(Asked(path, bucket, key, start, end), gets)
         gets.overruled = 0
         return data
 
     async def _ask_s3fs(self, path: str, start: int | None, end: int | None) -> bytes:
         return bytes(await self._fs._cat_file(path, start=start, end=end, **self._one_part))
 
-    async def _learn(
-        self, bucket: str, key: str, path: str, start: int | None, end: int | None
-    ) -> bytes:
-        """Have s3fs read, and note how it asked if that was answered."""
-        client = await self._fs.get_s3(bucket)
+    async def _learn(self, asked: Asked, failed: BucketGets | None) -> bytes:
+        """Have s3fs read, as a plain GET has `failed` or none is known, and note how it asked."""
+        if time.monotonic() < self._left.get(asked.bucket, 0.0):
+            return await self._ask_s3fs(asked.path, asked.start, asked.end)
+        client = await self._fs.get_s3(asked.bucket)
         with sent_by(client) as sent:
             try:
-                data = await self._ask_s3fs(path, start, end)
+                data = await self._ask_s3fs(asked.path, asked.start, asked.end)
             except Exception as error:
                 if kind_of(error) in (Kind.MISSING_KEY, Kind.PAST_END):
-                    await self._note(client, bucket, key, path, sent)
+                    await self._note(client, asked, sent, failed)
                 raise
-        await self._note(client, bucket, key, path, sent)
+        await self._note(client, asked, sent, failed)
         return data
 
-    async def _note(self, client: Any, bucket: str, key: str, path: str, sent: list[Any]) -> None:
-        known = self._gets.get(bucket)
+    async def _note(
+        self, client: Any, asked: Asked, sent: list[Any], failed: BucketGets | None
+    ) -> None:
+        meant = (asked.bucket, asked.key, None)
         try:
-            plain = sent and tuple(self._fs.split_path(path)) == (bucket, key, None)
-            learned = await gets_like(client, sent[-1], key) if plain else None
+            plain = sent and tuple(self._fs.split_path(asked.path)) == meant
+            learned = await gets_like(client, sent[-1], asked.key) if plain else None
         except (AttributeError, LookupError, TypeError, ValueError):
             # An aiobotocore of another build: s3fs knows how to deal with it.
             learned = None
-        if known is not None and learned is not None and known.form == learned.form:
-            known.overruled += 1
-            learned = known if known.overruled < PATIENCE else None
-        self._gets[bucket] = learned
+        if learned is None:
+            self._leave(asked.bucket, inf)
+        elif failed is None or failed.form != learned.form:
+            known = self._gets.get(asked.bucket)
+            if known is None or known.form != learned.form:
+                self._gets[asked.bucket] = learned
+        else:
+            failed.overruled += 1
+            if failed.overruled >= PATIENCE:
+                self._leave(asked.bucket, time.monotonic() + REST_SECONDS)
+
+    def _leave(self, bucket: str, until: float) -> None:
+        self._gets.pop(bucket, None)
+        self._left[bucket] = until
 
     async def find(self, root: str, prefix: str) -> list[str]:
         path = joined(root, prefix)

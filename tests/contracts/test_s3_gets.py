@@ -12,7 +12,7 @@ import pytest
 import s3fs
 
 from app.errors import StoreError, StoreMissing, StoreRefused, StoreTimeout
-from app.store import AsyncFSMap, Filesystems
+from app.store import AsyncFSMap, Filesystems, s3_reader
 from app.store.s3_reader import PATIENCE
 from app.store.source import ByteSource
 
@@ -249,16 +249,50 @@ async def test_a_bucket_that_moves_is_followed(web: Web) -> None:
         assert "/eu-west-7/s3/" in str(sent(web, "authorization")[0])
 
 
-async def test_a_server_that_takes_s3fs_alone_gets_it(web: Web) -> None:
-    """Where plain GETs are refused time and again and s3fs's are not, they end."""
+async def test_many_may_be_first(web: Web) -> None:
+    """However many reads come before the first answer, those after it are plain."""
+    async with Filesystems() as filesystems:
+        words = {"endpoint_url": web.address, **KEYS}
+        source = await filesystems.source("s3://bucket/base", storage_options=words)
+        values = await source.getitems(["key", "empty", *map(str, range(3 * PATIENCE))])
+        assert values == {"key": BODY, "empty": b""}
+        web.heads.clear()
+        assert await source.get("key") == BODY
+        assert by_s3fs(web) == [False]
+
+
+async def test_a_bucket_that_moves_under_many_is_followed(web: Web) -> None:
+    """Reads that were all turned away at once all get through, and plain reads go on."""
+    async with learned(web) as source:
+        web.delay = 0.05
+        moved = (301, "PermanentRedirect", ["x-amz-bucket-region: eu-west-7"])
+        web.first = [moved] * 2 * (many := 3 * PATIENCE)
+        async with asyncio.TaskGroup() as group:
+            reads = [group.create_task(source.get("key")) for _ in range(many)]
+        assert [read.result() for read in reads] == [BODY] * many
+        web.first.clear()
+        web.heads.clear()
+        assert await source.get("key") == BODY
+        assert by_s3fs(web) == [False]
+
+
+async def test_a_server_that_takes_s3fs_alone_gets_it(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where plain GETs are refused time and again and s3fs's are not, they rest for a while."""
+    monkeypatch.setattr(s3_reader, "REST_SECONDS", rest := 1.0)
     async with learned(web) as source:
         for _ in range(PATIENCE):
             web.first = [(403, "SignatureDoesNotMatch", [])]
             assert await source.get("key") == BODY
         assert by_s3fs(web) == [False, True] * PATIENCE
         web.heads.clear()
-        assert await source.get("key") == BODY
-        assert by_s3fs(web) == [True]
+        assert [await source.get("key") for _ in range(3)] == [BODY] * 3
+        assert by_s3fs(web) == [True] * 3
+        web.heads.clear()
+        await asyncio.sleep(rest)
+        assert [await source.get("key") for _ in range(3)] == [BODY] * 3
+        assert by_s3fs(web) == [True, False, False]
 
 
 class Counting(s3fs.S3FileSystem):  # type: ignore[misc]

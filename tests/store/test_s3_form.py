@@ -163,6 +163,13 @@ def test_what_is_not_understood_is_left_to_s3fs(name: str) -> None:
     assert form_of(seen.url, seen.headers, ODD, KEYS) is None
 
 
+def test_a_version_is_left_to_s3fs_without_a_signature_too() -> None:
+    """No signature gives away what an anonymous request has in its query."""
+    config = {"signature_version": botocore.UNSIGNED}
+    seen = prepared(keys=None, config=config, region_name="r", call={"VersionId": "v"})
+    assert form_of(seen.url, seen.headers, ODD, None) is None
+
+
 def test_a_signature_that_cannot_be_made_is_left_to_s3fs() -> None:
     """Other keys, no keys, another key or another host than was signed: no form."""
     seen = prepared(region_name="us-east-1", endpoint_url="https://s3.example")
