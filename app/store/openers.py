@@ -38,7 +38,7 @@ async def open_s3(options: Options) -> Opened:
         "retries": {"total_max_attempts": 3, "mode": "standard"},
         **options.get("config_kwargs", {}),
     }
-    # One part per value: more would mean a HEAD before each (see `readers.S3Reader`).
+    # One part per value: more would mean a HEAD before each (see `s3_reader`).
     ours = {**OURS, "max_concurrency": 1, **options, "config_kwargs": config, "asynchronous": True}
     fs = s3fs.S3FileSystem(**ours)
     # botocore tries again; s3fs would multiply that by five tries of its own, nested twice, and
