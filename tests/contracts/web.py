@@ -13,6 +13,8 @@ NO_SUCH_KEY = b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code><Message>No.</
 # Status, S3's code and further headers.
 Answer: TypeAlias = tuple[int, str, list[str]]
 
+REGION = "x-amz-bucket-region"
+
 
 @dataclass
 class Web:
@@ -24,6 +26,7 @@ class Web:
     delay: float = 0.0
     status: int | None = None  # answer everything with it
     truncate: bool = False  # promise the whole body, send half, hang up
+    region: str | None = None  # requests that are signed for another are told to go there
     first: list[Answer] = field(default_factory=list)  # answers for the next requests
     requests: list[str] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
@@ -71,6 +74,8 @@ class Web:
         self.most_running = max(self.most_running, self.running)
         try:
             await asyncio.sleep(self.delay)
+            if self.region and f"/{self.region}/s3/" not in head:
+                self.first.insert(0, (301, "PermanentRedirect", [f"{REGION}: {self.region}"]))
             status, headers, body = self._response(path, stated)
         finally:
             self.running -= 1
