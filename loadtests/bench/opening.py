@@ -1,0 +1,43 @@
+"""Opening a store on a connected client, beside `xarray.open_zarr` on the same engine."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+from loadtests.bench.figures import Claim, Figures, Result
+from loadtests.bench.stage import Stage
+
+LATENCY_MS = 30.0
+FASTER = {"s3fs": 5.0, "obstore": 3.0}
+
+
+def opening(stage: Stage) -> Result:
+    """40 variables, 6 coordinates, 30 ms: two waves and little more."""
+    result = Result("open", "40 variables, 6 coordinates, 30 ms, connected client")
+    with stage.s3() as endpoint:
+        for engine, times in FASTER.items():
+            ours = stage.probe("open_once", engine, endpoint, "sluice", stage.rounds)
+            theirs = stage.probe("open_once", engine, endpoint, "xarray", stage.rounds)
+            result.rows[f"sluice {engine}"] = _row(ours)
+            result.rows[f"open_zarr {engine}"] = _row(theirs)
+            cpu_ms = median(ours["cpu"]) * 1e3
+            allowed = 2.5 * LATENCY_MS + 1.5 * cpu_ms
+            took = median(ours["at_30"]) * 1e3
+            said = f"{engine}: ms, allowed 2.5 x 30 + 1.5 x {cpu_ms:.0f} of CPU"
+            faster = median(theirs["at_30"]) / median(ours["at_30"])
+            result.claims += [
+                Claim(said, took, "<=", allowed),
+                Claim(f"{engine}: open_zarr's time / ours", faster, ">=", times),
+            ]
+    return result
+
+
+def _row(found: dict[str, Any]) -> Figures:
+    return {
+        "per_s": 1 / median(found["at_30"]),
+        "p50_ms": median(found["at_30"]) * 1e3,
+        "max_ms": max(found["at_30"]) * 1e3,
+        "gets": median(found["gets"]),
+        "cpu_us": median(found["cpu"]) * 1e6,
+    }

@@ -1,0 +1,1 @@
+"""Programs that measure themselves in a process of their own and print one line of JSON."""

@@ -1,0 +1,16 @@
+"""xpublish with its OPeNDAP plugin."""
+
+from __future__ import annotations
+
+import os
+
+import xarray as xr
+import xpublish
+from fastapi import FastAPI
+from xpublish_opendap import OpenDapPlugin
+
+
+def create_app() -> FastAPI:
+    """``/datasets/era5/opendap.dods`` over the store in ``BENCH_STORE``."""
+    ds = xr.open_zarr(os.environ["BENCH_STORE"], chunks=None)
+    return xpublish.Rest({"era5": ds}, plugins={"opendap": OpenDapPlugin()}).app

@@ -1,0 +1,127 @@
+"""What every scenario stands on: the data, the environments, how long to measure, servers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadtests.bench.asks import Ask, Truth, differs, sample
+from loadtests.bench.contestants import SLUICE, Contestant, catalog, local_entry
+from loadtests.bench.data import BUCKET, ERA5
+from loadtests.bench.machine import Server, cores, pinned, server, stand_in
+
+CACHE_BYTES = "SLUICE_CHUNK_CACHE_BYTES"
+NO_CACHE = {CACHE_BYTES: "0"}
+VERIFIED = 20
+JSON, NETCDF = "application/json", "application/netcdf"
+
+
+class WrongAnswers(Exception):
+    """A contestant that does not answer what it was asked; it is not measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Folders, the contestants' interpreter (None: not installed), and how much to measure."""
+
+    folder: Path
+    root: Path
+    contestants_python: str | None
+    rounds: int
+    seconds: int
+
+    @property
+    def era5(self) -> str:
+        """The path of the hourly fields."""
+        return str(self.root / BUCKET / ERA5)
+
+    @contextmanager
+    def s3(self) -> Iterator[str]:
+        """The endpoint of the stand-in over the data."""
+        with stand_in(self.root, self.folder / "stand_in.log") as endpoint:
+            yield endpoint
+
+    @contextmanager
+    def sluice(
+        self,
+        entries: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        workers: int = 1,
+        **environment: str,
+    ) -> Iterator[Server]:
+        """Sluice over these catalog entries (None: the hourly fields as files)."""
+        local = {"era5": local_entry(str(self.root / BUCKET))}
+        written = self.folder / "catalog.yaml"
+        written.write_text(catalog(entries or local), encoding="utf-8")
+        command = [sys.executable, "-m", "app", "serve", "--catalog", str(written)]
+        command += ["--workers", str(workers)]
+        core = cores()[0] if workers == 1 else None
+        log = self.folder / "sluice.log"
+        with server("sluice", command, log, environment, ready="/healthz", core=core) as started:
+            yield started
+
+    @contextmanager
+    def started(self, who: Contestant, **environment: str) -> Iterator[Server]:
+        """`who`, over the hourly fields as files."""
+        if who.app is None:
+            with self.sluice(**environment) as found:
+                yield found
+            return
+        python = sys.executable if who.own_venv else self.contestants_python
+        if python is None:
+            raise WrongAnswers("the contestants' environment is not installed")
+        command = [python, "-m", "uvicorn", "--factory", who.app]
+        command += ["--log-level", "warning", "--no-access-log"]
+        log = self.folder / f"{who.name}.log"
+        told = {"BENCH_STORE": self.era5, **environment}
+        with server(who.name, command, log, told, ready=who.ready, core=cores()[0]) as found:
+            yield found
+
+    def probe(self, name: str, *arguments: object) -> dict[str, Any]:
+        """What a program of `probes` says, run alone on the contestants' core."""
+        words = [sys.executable, "-m", f"loadtests.bench.probes.{name}", *map(str, arguments)]
+        run = subprocess.run(
+            [*pinned(cores()[0]), *words], capture_output=True, text=True, check=False
+        )
+        if run.returncode:
+            raise RuntimeError(f"{name} failed: {run.stderr.strip()[-500:]}")
+        found: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+        return found
+
+
+def fetch(started: Server, path: str) -> bytes:
+    """One answer's body; the server is awake while it answers."""
+    with started.awake(), urllib.request.urlopen(started.address + path, timeout=60) as answer:
+        body: bytes = answer.read()
+    return body
+
+
+def verify(started: Server, who: Contestant, kind: str, asked: Sequence[Ask], truth: Truth) -> None:
+    """Raises WrongAnswers unless `who` gives the store's own values for a sample of `asked`."""
+    for ask in sample(asked, VERIFIED):
+        path = who.urls[kind](ask)
+        try:
+            found = who.reads[kind](fetch(started, path))
+        except (OSError, ValueError, KeyError) as error:
+            raise WrongAnswers(f"{path}: {error}") from error
+        if differs(found, truth.of(ask)):
+            raise WrongAnswers(f"{path}: wrong values")
+
+
+def body_of(stage: Stage, started: Server, path: str, name: str, media_type: str) -> dict[str, str]:
+    """Sluice's answer to `path` as the variables that a floor reads."""
+    body = stage.folder / name
+    body.write_bytes(fetch(started, path))
+    return {"BENCH_BODY": str(body), "BENCH_MEDIA_TYPE": media_type}
+
+
+def sluice_path(kind: str, ask: Ask) -> str:
+    """How Sluice is asked."""
+    return SLUICE.urls[kind](ask)
