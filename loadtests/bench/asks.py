@@ -77,6 +77,17 @@ def scattered(count: int) -> list[Ask]:
     return asked[:count]
 
 
+def anywhere(count: int) -> list[Ask]:
+    """Points anywhere in all variables: 648 chunks, four times what a small cache holds."""
+    random = np.random.default_rng(16)
+    names, when = random.choice(VARIABLES, count), random.integers(0, HOURS, count)
+    places = zip(*_places(random, count), strict=True)
+    return [
+        Ask(str(name), (int(hour), int(hour)), (lat,), (lon,))
+        for name, hour, (lat, lon) in zip(names, when, places, strict=True)
+    ]
+
+
 def series(count: int) -> list[Ask]:
     """Whole series of places in the eastern half: 81 chunks in all, 9 each."""
     random = np.random.default_rng(13)

@@ -31,9 +31,9 @@ class Tally:
     failed: int = 0
 
     def driven(self, seconds: float) -> Driven:
-        """The figures; not a number where nobody was answered."""
-        taken = np.array(self.latencies or [np.nan]) * 1e3
-        p50, p99 = np.percentile(taken, [50, 99])
+        """The figures; who was never answered waited for ever."""
+        taken = np.array(self.latencies or [np.inf]) * 1e3
+        p50, p99 = np.percentile(taken, [50, 99], method="higher")
         count = len(self.latencies)
         return Driven(count, seconds, self.failed, float(p50), float(p99), float(taken.max()))
 

@@ -47,7 +47,11 @@ def drive(server: Server, paths: Sequence[str], users: int, seconds: int, folder
     options = ["-t1", f"-c{users}", f"-d{seconds}s", "--timeout", "30s", "-s", str(SCRIPT)]
     command = [*pinned(cores()[1]), "wrk", *options, server.address, "--", str(listed)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return Driven(**json.loads(said.strip().splitlines()[-1]))
+    found = json.loads(said.strip().splitlines()[-1])
+    if not found["requests"]:
+        # wrk calls the times of no answers zero.
+        found.update(dict.fromkeys(("p50_ms", "p99_ms", "max_ms"), math.inf))
+    return Driven(**found)
 
 
 def interleaved(

@@ -45,11 +45,15 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A contestant that runs: where it listens, and its process."""
+    """A contestant that runs: where it listens, and its process.
+
+    One that has a supervisor must not sleep: it would take its workers for dead when it wakes.
+    """
 
     name: str
     address: str
     pid: int
+    sleeps: bool = True
 
     @contextmanager
     def awake(self) -> Iterator[None]:
@@ -62,7 +66,8 @@ class Server:
 
     def sleep(self) -> None:
         """Stop it where it is."""
-        os.killpg(self.pid, signal.SIGSTOP)
+        if self.sleeps:
+            os.killpg(self.pid, signal.SIGSTOP)
 
     def usage(self) -> Usage:
         """What it takes now."""
@@ -78,6 +83,7 @@ def server(
     *,
     ready: str,
     core: int | None,
+    sleeps: bool = True,
 ) -> Iterator[Server]:
     """`command --port N`, pinned to `core` (None: any), asleep once `ready` was answered."""
     port = free_port()
@@ -85,7 +91,7 @@ def server(
     whole = [*pinned(core), *command, "--port", str(port)]
     with running(whole, log, **environment) as process:
         wait_until_it_answers(process, f"{address}{ready}", log)
-        found = Server(name, address, process.pid)
+        found = Server(name, address, process.pid, sleeps)
         found.sleep()
         try:
             yield found

@@ -58,14 +58,26 @@ class Stage:
     ) -> Iterator[Server]:
         """Sluice over these catalog entries (None: the hourly fields as files)."""
         local = {"era5": local_entry(str(self.root / BUCKET))}
-        written = self.folder / "catalog.yaml"
-        written.write_text(catalog(entries or local), encoding="utf-8")
+        written = self.write_catalog(entries or local)
         command = [sys.executable, "-m", "app", "serve", "--catalog", str(written)]
         command += ["--workers", str(workers)]
-        core = cores()[0] if workers == 1 else None
-        log = self.folder / "sluice.log"
-        with server("sluice", command, log, environment, ready="/healthz", core=core) as started:
+        alone = workers == 1
+        with server(
+            "sluice",
+            command,
+            self.folder / "sluice.log",
+            environment,
+            ready="/healthz",
+            core=cores()[0] if alone else None,
+            sleeps=alone,
+        ) as started:
             yield started
+
+    def write_catalog(self, entries: Mapping[str, Mapping[str, Any]]) -> Path:
+        """A catalog file of these entries."""
+        written = self.folder / "catalog.yaml"
+        written.write_text(catalog(entries), encoding="utf-8")
+        return written
 
     @contextmanager
     def started(self, who: Contestant, **environment: str) -> Iterator[Server]:
