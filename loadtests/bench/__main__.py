@@ -52,9 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     server_core, asking_core = cores()
     folder: Path = arguments.out.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    stage = Stage(
-        folder, _prepare(folder), arguments.contestants, arguments.rounds, arguments.seconds
-    )
+    stage = Stage(folder, arguments.contestants, arguments.rounds, arguments.seconds, say)
     say(f"bench: contestants on core {server_core}, {driver()} on core {asking_core}")
     try:
         results = _run_all(arguments.scenarios or list(SCENARIOS), stage)
@@ -95,12 +93,6 @@ def _scenario(name: str) -> Callable[[Stage], Result]:
     module, function = SCENARIOS[name]
     found: Callable[[Stage], Result] = getattr(import_module(f"loadtests.bench.{module}"), function)
     return found
-
-
-def _prepare(folder: Path) -> Path:
-    from loadtests.bench.data import prepare
-
-    return prepare(folder, say)
 
 
 def _write(results: Sequence[Result], stage: Stage) -> None:

@@ -24,7 +24,7 @@ def burst(stage: Stage) -> Result:
     """Each burst wants another chunk, and each of its users another cell of it."""
     result = Result("burst", f"{USERS} users ask at once for one cold chunk, {BURSTS} times")
     gets, decodes, slowest, failed = [], [], [], 0
-    with stage.s3() as endpoint:
+    with stage.s3(ERA5) as endpoint:
         set_delay(endpoint, LATENCY_SECONDS)
         entry = {"era5": s3_entry(endpoint, BUCKET, ERA5, "s3fs")}
         told = {"SLUICE_CATALOG": str(stage.write_catalog(entry))}

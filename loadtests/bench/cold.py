@@ -27,7 +27,7 @@ def cold(stage: Stage) -> Result:
     asked = asks.scattered(2_000)
     keys = stage.folder / "cold.keys"
     keys.write_text("\n".join(f"{ERA5}/{chunk_key(ask)}" for ask in asked), encoding="utf-8")
-    with stage.s3() as endpoint:
+    with stage.s3(ERA5) as endpoint:
         for engine in ENGINES:
             _one_engine(stage, result, endpoint, engine, asked, keys)
     return result

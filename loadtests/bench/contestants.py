@@ -13,7 +13,6 @@ import numpy as np
 import xarray as xr
 
 from loadtests.bench.asks import Ask, Values
-from loadtests.bench.data import ERA5
 
 Url = Callable[[Ask], str]
 Read = Callable[[bytes], Values]
@@ -195,11 +194,6 @@ def titiler(store: str) -> Contestant:
 def catalog(stores: Mapping[str, Mapping[str, Any]]) -> str:
     """A catalog of these entries, in JSON, which is YAML."""
     return json.dumps({"datasets": stores})
-
-
-def local_entry(bucket: str) -> dict[str, Any]:
-    """The hourly fields as files."""
-    return {"url": f"{bucket}/{ERA5}"}
 
 
 def s3_entry(endpoint: str, bucket: str, store: str, engine: str) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -43,19 +44,17 @@ _UNITS: dict[str, str] = {
 }
 
 
-def prepare(folder: Path, say: Callable[[str], None]) -> Path:
-    """The root of the stand-in's buckets below `folder`, with all data in it; made only once."""
-    bucket = folder / "data" / BUCKET
-    bucket.mkdir(parents=True, exist_ok=True)
-    makers = {ERA5: _write_era5, LONG: _write_long, WIDE: _write_wide, SMALL: _write_small}
-    for name, write in makers.items():
-        if not (bucket / name).exists():
-            say(f"bench: writing {name} ...")
-            unfinished = bucket / f"{name}.part"
-            shutil.rmtree(unfinished, ignore_errors=True)
-            write(unfinished)
-            unfinished.rename(bucket / name)
-    return bucket.parent
+def prepare(root: Path, name: str, say: Callable[[str], None]) -> Path:
+    """The store (or folder) `name` in the bucket below `root`; written once."""
+    path = root / BUCKET / name
+    if not path.exists():
+        say(f"bench: writing {name} ...")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f"{name}.part")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        _WRITERS[name](unfinished)
+        unfinished.rename(path)
+    return path
 
 
 def _write_era5(path: Path) -> None:
@@ -150,3 +149,8 @@ def _consolidate(path: Path) -> None:
         # Consolidated metadata is not in the v3 specification yet, and is what stores have.
         warnings.simplefilter("ignore", UserWarning)
         zarr.consolidate_metadata(path)
+
+
+_WRITERS: Mapping[str, Callable[[Path], None]] = MappingProxyType(
+    {ERA5: _write_era5, LONG: _write_long, WIDE: _write_wide, SMALL: _write_small}
+)

@@ -33,7 +33,7 @@ def mixed(stage: Stage) -> Result:
     paths = [sluice_path("point", one) for one in points]
     series = [_series(number) for number in range(500)]
     with ExitStack() as stack:
-        endpoint = stack.enter_context(stage.s3())
+        endpoint = stack.enter_context(stage.s3(ERA5, LONG))
         stores = {"era5": ERA5, "long": LONG}
         entries = {n: s3_entry(endpoint, BUCKET, store, "s3fs") for n, store in stores.items()}
         sluice = stack.enter_context(stage.sluice(entries))

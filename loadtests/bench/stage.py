@@ -6,15 +6,15 @@ import json
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from loadtests.bench.asks import Ask, Truth, differs, sample
-from loadtests.bench.contestants import SLUICE, Contestant, catalog, local_entry
-from loadtests.bench.data import BUCKET, ERA5
+from loadtests.bench.contestants import SLUICE, Contestant, catalog
+from loadtests.bench.data import ERA5, prepare
 from loadtests.bench.machine import Server, cores, pinned, server, stand_in
 
 CACHE_BYTES = "SLUICE_CHUNK_CACHE_BYTES"
@@ -32,19 +32,26 @@ class Stage:
     """Folders, the contestants' interpreter (None: not installed), and how much to measure."""
 
     folder: Path
-    root: Path
     contestants_python: str | None
     rounds: int
     seconds: int
+    say: Callable[[str], None]
+
+    @property
+    def root(self) -> Path:
+        """The folder of the buckets."""
+        return self.folder / "data"
 
     @property
     def era5(self) -> str:
         """The path of the hourly fields."""
-        return str(self.root / BUCKET / ERA5)
+        return str(prepare(self.root, ERA5, self.say))
 
     @contextmanager
-    def s3(self) -> Iterator[str]:
-        """The endpoint of the stand-in over the data."""
+    def s3(self, *names: str) -> Iterator[str]:
+        """The endpoint of the stand-in over these stores."""
+        for name in names:
+            prepare(self.root, name, self.say)
         with stand_in(self.root, self.folder / "stand_in.log") as endpoint:
             yield endpoint
 
@@ -57,8 +64,7 @@ class Stage:
         **environment: str,
     ) -> Iterator[Server]:
         """Sluice over these catalog entries (None: the hourly fields as files)."""
-        local = {"era5": local_entry(str(self.root / BUCKET))}
-        written = self.write_catalog(entries or local)
+        written = self.write_catalog(entries or {"era5": {"url": self.era5}})
         command = [sys.executable, "-m", "app", "serve", "--catalog", str(written)]
         command += ["--workers", str(workers)]
         alone = workers == 1

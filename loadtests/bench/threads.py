@@ -23,7 +23,7 @@ BUDGET = {CACHE_BYTES: str(512 * 2**20)}
 def threads(stage: Stage) -> Result:
     """Warm points beside the floor, then cold ones; threads are counted while they are asked."""
     result = Result("threads", "points over s3fs, warm and cold")
-    with stage.s3() as endpoint:
+    with stage.s3(ERA5) as endpoint:
         entry = {"era5": s3_entry(endpoint, BUCKET, ERA5, "s3fs")}
         for name, environment in (("warm", BUDGET), ("cold", NO_CACHE)):
             set_delay(endpoint, 0 if name == "warm" else 0.03)
