@@ -12,5 +12,6 @@ from xpublish_opendap import OpenDapPlugin
 
 def create_app() -> FastAPI:
     """``/datasets/era5/opendap.dods`` over the store in ``BENCH_STORE``."""
-    ds = xr.open_zarr(os.environ["BENCH_STORE"], chunks=None)
+    # It holds all that it serves in memory, decoded: all four variables took 4.5 GB.
+    ds = xr.open_zarr(os.environ["BENCH_STORE"], chunks=None)[["t2m"]]
     return xpublish.Rest({"era5": ds}, plugins={"opendap": OpenDapPlugin()}).app
