@@ -103,12 +103,24 @@ class Axis:
         On axes of numbers a key that rounding moved away from a stored one is that one.
         """
         low, high = self._search(key)
-        if low != high or not self.scale.rounds:
+        if low != high or not self.scale.rounds or self._is_between(key, low):
             return low, high
         for index in range(max(low - 1, 0), min(low + 1, len(self.keys))):
             if abs(self.keys[index] - key) <= ROUNDING * self._step_at(index):
                 return self._search(self.keys[index])
         return low, high
+
+    def _is_between(self, key: Any, place: int) -> bool:
+        """Whether `key` is no rounding error away from the keys around `place`, nor at an end.
+
+        Their distance from each other is at least as large as the step at either of them.
+        """
+        keys = self.keys
+        if not 0 < place < len(keys):
+            return False
+        below, above = keys[place - 1], keys[place]
+        slack: float = ROUNDING * (above - below)
+        return key - below > slack and above - key > slack
 
     def _search(self, key: Any) -> tuple[int, int]:
         keys = self.keys

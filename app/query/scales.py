@@ -23,6 +23,8 @@ _LONGEST_NUMBER = 400
 _LONGEST_INTEGER = 40
 _TICKS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _MICROSECOND = 10**3
+# The largest float16 and float32 (IEEE 754).
+_LARGEST = {2: 65504.0, 4: (2 - 2**-23) * 2.0**127}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,10 @@ def in_precision(number: float, dtype: np.dtype[Any]) -> float:
     """The float of that dtype nearest to `number`."""
     if dtype.itemsize == 8:
         return number
-    # Beyond float32's range the label becomes infinite: outside every axis, which is right.
+    if abs(number) <= _LARGEST[dtype.itemsize]:
+        return dtype.type(number).item()  # type: ignore[no-any-return]
+    # Beyond its range the label becomes infinite: outside every axis, which is right. NumPy would
+    # warn of it; asking it not to costs more than all else that is done for a label.
     with np.errstate(over="ignore"):
         return float(dtype.type(number))
 
