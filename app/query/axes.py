@@ -120,7 +120,7 @@ class Axis:
             return False
         below, above = keys[place - 1], keys[place]
         slack: float = ROUNDING * (above - below)
-        return key - below > slack and above - key > slack
+        return bool(key - below > slack and above - key > slack)
 
     def _search(self, key: Any) -> tuple[int, int]:
         keys = self.keys
