@@ -80,7 +80,7 @@ def _plan(request: Request, serving: Service, opened: Opened, by: By, pairs: Pai
     encoder = negotiate(query.format, None if query.explain else request.headers.get("accept"))
     found = resolve(query, opened.axes, opened.dims)
     indexers = together(opened.dataset, found.positions, found.pointwise)
-    plan = plan_isel(opened.dataset, indexers, keep=query.variables)
+    plan = plan_isel(opened.layout, indexers, keep=query.variables)
     encoder.check(plan)
     result_bytes = encoder.value_bytes(plan)
     excess = serving.limits.excess(plan, result_bytes)

@@ -11,13 +11,15 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 AxisKey = int | slice | IntArray
 Within = slice | IntArray
+
+_FIRST: Final = slice(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,24 @@ class Projection:
     chunk: int
     take: Within
     into: Within
+
+
+@dataclass(frozen=True, slots=True)
+class PositionAxis:
+    """One position along an axis of chunks of `chunk` elements."""
+
+    position: int
+    chunk: int
+    size: ClassVar = 1
+    touched: ClassVar = 1
+
+    @property
+    def positions(self) -> range:
+        return range(self.position, self.position + 1)
+
+    def projections(self) -> tuple[Projection]:
+        number, offset = divmod(self.position, self.chunk)
+        return (Projection(number, slice(offset, offset + 1), _FIRST),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +118,7 @@ class ListAxis:
             yield Projection(int(chunk), self.positions[into] - chunk * self.chunk, into)
 
 
-Axis = RangeAxis | ListAxis
+Axis = PositionAxis | RangeAxis | ListAxis
 
 
 @dataclass(frozen=True)
@@ -106,7 +126,8 @@ class ArrayPlan:
     """What one array contributes to an answer.
 
     `order` moves the array's axes to the order of the output's (pointwise axes first), `shape` is
-    the answer's shape, `flips` are the axes of the unsqueezed output to reverse at the end.
+    the answer's shape, `flips` are the axes of the unsqueezed output to reverse at the end. The
+    answer's axis of points (where there is one) stands at `points_at`.
     """
 
     axes: tuple[Axis, ...]
@@ -114,25 +135,27 @@ class ArrayPlan:
     order: tuple[int, ...]
     flips: tuple[int, ...]
     shape: tuple[int, ...]
+    points_at: int = 0
 
-    @property
+    @cached_property
     def chunks(self) -> int:
         """How many chunks must be decoded."""
         points = 1 if self.points is None else self.points.touched
-        return points * math.prod(axis.touched for axis in self.axes)
+        return points * math.prod([axis.touched for axis in self.axes])
 
     @property
     def buffer_shape(self) -> tuple[int, ...]:
         """The output's shape while it is filled: points first, scalar axes of length one."""
         points = () if self.points is None else (self.points.size,)
-        return points + tuple(axis.size for axis in self.axes)
+        return points + tuple([axis.size for axis in self.axes])
 
     def reads(self) -> Iterator[ChunkRead]:
         """Every touched chunk once, with the values it gives and where they go."""
         projected = [tuple(axis.projections()) for axis in self.axes]
         if self.points is None:
+            meshed = sum([isinstance(axis, ListAxis) for axis in self.axes]) > 1
             for combination in itertools.product(*projected):
-                yield _orthogonal_read(combination)
+                yield _orthogonal_read(combination, meshed)
             return
         for group in self.points.groups():
             for combination in itertools.product(*projected):
@@ -153,7 +176,10 @@ class ArrayPlan:
         """The filled `buffer` in the shape and direction that was asked for."""
         if self.flips:
             buffer = np.ascontiguousarray(np.flip(buffer, self.flips))
-        return buffer.reshape(self.shape)
+        if not self.points_at:
+            return buffer.reshape(self.shape)
+        rest = self.shape[: self.points_at] + self.shape[self.points_at + 1 :]
+        return np.moveaxis(buffer.reshape(buffer.shape[0], *rest), 0, self.points_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,25 +205,29 @@ class PointAxes:
     @property
     def touched(self) -> int:
         """How many chunks of the grid these axes span hold a point."""
-        return len(self._unique[0])
-
-    @cached_property
-    def _unique(self) -> tuple[IntArray, IntArray]:
-        cells = np.stack(
-            [p // c for p, c in zip(self.positions, self.chunk, strict=True)], axis=1
-        ).reshape(self.size, len(self.chunk))
-        chunks, which = np.unique(cells, axis=0, return_inverse=True)
-        return chunks, which.reshape(-1)
+        return len(self._groups)
 
     def groups(self) -> Iterator[PointGroup]:
-        chunks, which = self._unique
-        groups = _grouped(which, np.arange(len(chunks)))
-        for cell, into in zip(chunks, groups, strict=True):
+        for into in self._groups:
+            first = into[0]
+            chunk = tuple(
+                int(p[first]) // c for p, c in zip(self.positions, self.chunk, strict=True)
+            )
             take = tuple(
                 p[into] - c * size
-                for p, c, size in zip(self.positions, cell, self.chunk, strict=True)
+                for p, c, size in zip(self.positions, chunk, self.chunk, strict=True)
             )
-            yield PointGroup(tuple(int(c) for c in cell), take, into)
+            yield PointGroup(chunk, take, into)
+
+    @cached_property
+    def _groups(self) -> list[IntArray]:
+        """The numbers of the points of each touched chunk, chunks and points in order."""
+        if not self.size:
+            return []
+        cells = [p // c for p, c in zip(self.positions, self.chunk, strict=True)]
+        order = np.lexsort(cells[::-1])
+        moved = [cell[order[1:]] != cell[order[:-1]] for cell in cells]
+        return np.split(order, np.flatnonzero(np.logical_or.reduce(moved)) + 1)
 
 
 def plan_orthogonal(
@@ -222,28 +252,30 @@ def plan_orthogonal(
 
 
 def plan_pointwise(
-    shape: Sequence[int], chunks: Sequence[int], key: Sequence[AxisKey]
+    shape: Sequence[int], chunks: Sequence[int], key: Sequence[AxisKey], *, at: int = 0
 ) -> ArrayPlan:
-    """Arrays in `key` (of shapes that broadcast) are read together, slices on their own.
+    """Arrays in `key` (of shapes that broadcast) are read together, the rest on their own.
 
     As in NumPy's advanced indexing with the arrays first: the answer has the broadcast shape of
-    the arrays, then one axis per slice.
+    the arrays, then one axis per slice. One-dimensional points can stand `at` another axis.
     """
-    pointed = [i for i, k in enumerate(key) if not isinstance(k, slice)]
-    sliced = [i for i, k in enumerate(key) if isinstance(k, slice)]
+    pointed = [i for i, k in enumerate(key) if isinstance(k, np.ndarray)]
+    others = [i for i, k in enumerate(key) if not isinstance(k, np.ndarray)]
     lists = np.broadcast_arrays(*(np.asarray(key[i], dtype=np.int64) for i in pointed))
     points = PointAxes(
-        tuple(_checked(a.reshape(-1), shape[i]) for a, i in zip(lists, pointed, strict=True)),
-        tuple(chunks[i] for i in pointed),
+        tuple([_checked(a.reshape(-1), shape[i]) for a, i in zip(lists, pointed, strict=True)]),
+        tuple([chunks[i] for i in pointed]),
     )
-    axes, flips = [], []
-    for number, i in enumerate(sliced):
+    axes, flips, kept = [], [], []
+    for number, i in enumerate(others):
         axis, flipped = _axis(shape[i], chunks[i], key[i])
         axes.append(axis)
         if flipped:
             flips.append(number + 1)
-    out = (*lists[0].shape, *(axis.size for axis in axes))
-    return ArrayPlan(tuple(axes), points, (*pointed, *sliced), tuple(flips), out)
+        if isinstance(key[i], slice):
+            kept.append(axis.size)
+    out = (*kept[:at], *lists[0].shape, *kept[at:])
+    return ArrayPlan(tuple(axes), points, (*pointed, *others), tuple(flips), out, at)
 
 
 def _axis(size: int, chunk: int, wanted: AxisKey) -> tuple[Axis, bool]:
@@ -259,7 +291,7 @@ def _axis(size: int, chunk: int, wanted: AxisKey) -> tuple[Axis, bool]:
     position = wanted + size if wanted < 0 else wanted
     if not 0 <= position < size:
         raise _out_of_bounds(size)
-    return RangeAxis(range(position, position + 1), chunk), False
+    return PositionAxis(position, chunk), False
 
 
 def _checked(positions: IntArray, size: int) -> IntArray:
@@ -276,11 +308,11 @@ def _out_of_bounds(size: int) -> IndexError:
     return BoundsCheckError(f"positions must lie within -{size} and {size - 1}")
 
 
-def _orthogonal_read(combination: tuple[Projection, ...]) -> ChunkRead:
-    coords = tuple(p.chunk for p in combination)
-    take = tuple(p.take for p in combination)
-    into = tuple(p.into for p in combination)
-    if sum(isinstance(p.take, np.ndarray) for p in combination) > 1:
+def _orthogonal_read(combination: tuple[Projection, ...], meshed: bool) -> ChunkRead:
+    coords = tuple([p.chunk for p in combination])
+    take = tuple([p.take for p in combination])
+    into = tuple([p.into for p in combination])
+    if meshed:
         # NumPy would read several lists element by element; an open mesh keeps them orthogonal.
         return ChunkRead(coords, _mesh(take), _mesh(into))
     return ChunkRead(coords, take, into)

@@ -12,7 +12,7 @@ from app.arrays.chunk_cache import ChunkCache
 from app.arrays.hierarchy import open_group
 from app.catalog.catalog import DatasetEntry
 from app.catalog.opened import Opened
-from app.datasets import AsyncZarrBackendEntrypoint
+from app.datasets import AsyncZarrBackendEntrypoint, Layout
 from app.errors import MetadataError, SluiceError
 from app.query.axes import Axis
 from app.store import Filesystems
@@ -66,6 +66,7 @@ async def open_entry(
     return Opened(
         entry=entry,
         dataset=dataset,
+        layout=Layout.of(dataset),
         version=documents.version,
         axes=MappingProxyType(prepare_axes(dataset)),
         dims=MappingProxyType({str(name): size for name, size in dataset.sizes.items()}),

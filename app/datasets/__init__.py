@@ -4,7 +4,9 @@ from app.datasets.dataset import AsyncDataset
 from app.datasets.describe import describe
 from app.datasets.entrypoint import AsyncZarrBackendEntrypoint
 from app.datasets.explain import explain
-from app.datasets.plan import DatasetPlan, plan_isel
+from app.datasets.layout import Layout
+from app.datasets.pending import DatasetPlan
+from app.datasets.plan import plan_isel
 from app.datasets.pointwise import together
 from app.datasets.relabel import relabel
 
@@ -12,6 +14,7 @@ __all__ = [
     "AsyncDataset",
     "AsyncZarrBackendEntrypoint",
     "DatasetPlan",
+    "Layout",
     "describe",
     "explain",
     "plan_isel",

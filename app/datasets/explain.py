@@ -8,7 +8,7 @@ from typing import Any
 import xarray as xr
 from numpy.typing import NDArray
 
-from app.datasets.plan import DatasetPlan
+from app.datasets.pending import DatasetPlan
 
 
 def explain(plan: DatasetPlan, labels: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

@@ -1,48 +1,80 @@
-"""Positional indexers in plain form: integers, slices and lists of positions within bounds."""
+"""Positional indexers in plain form: integers, slices, lists and points within bounds."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import xarray as xr
 from zarr.errors import BoundsCheckError
 
-Key: TypeAlias = int | slice | np.ndarray[Any, np.dtype[np.int64]]
+IntArray: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+ALL: Final = slice(None)
 
 
-def plain_keys(
-    ds: xr.Dataset, indexers: Mapping[Any, Any]
-) -> tuple[dict[Hashable, Key], dict[Hashable, Any]]:
-    """`indexers` that have a plain form, in it, and the others (labelled arrays, masks, ...).
+@dataclass(frozen=True, slots=True, eq=False)
+class Points:
+    """Positions along one dimension that go together with those of others, along the new `dim`."""
+
+    dim: Hashable
+    positions: IntArray
+
+
+Key: TypeAlias = int | slice | IntArray | Points
+
+
+def plain_keys(ds: xr.Dataset, indexers: Mapping[Any, Any]) -> dict[Hashable, Key | None]:
+    """`indexers` in their plain form; None for those that have none (labelled arrays, masks, ...).
 
     Raises an IndexError for a position outside its dimension. xarray's lazy indexing finds that
     too late or not at all: a negative position of a dimension without an index wraps around twice.
     """
-    plain: dict[Hashable, Key] = {}
-    others: dict[Hashable, Any] = {}
-    for dim, wanted in indexers.items():
-        size = ds._dims.get(dim)
-        key = None if size is None else _plain_key(dim, wanted, size)
-        if key is None:
-            others[dim] = wanted
-        else:
-            plain[dim] = key
-    return plain, others
+    sizes = ds._dims
+    return {
+        dim: _plain_key(dim, wanted, sizes[dim]) if dim in sizes else None
+        for dim, wanted in indexers.items()
+    }
 
 
-def for_xarray(ds: xr.Dataset, keys: Mapping[Hashable, Key]) -> dict[Hashable, Key]:
-    """`keys` as xarray's lazy indexing understands them beside array indexers.
+def go_together(ds: xr.Dataset, keys: Mapping[Hashable, Key | None]) -> dict[Hashable, Key] | None:
+    """The `keys` if all are plain and can be planned in one, else None.
+
+    Points go along one new dimension, and beside no list: lists would be read with them.
+    """
+    plain = {dim: key for dim, key in keys.items() if key is not None}
+    if len(plain) < len(keys):
+        return None
+    dims = {key.dim for key in plain.values() if isinstance(key, Points)}
+    if not dims:
+        return plain
+    taken = len(dims) > 1 or not dims.isdisjoint(ds._dims) or not dims.isdisjoint(ds._variables)
+    return None if taken or any(isinstance(k, np.ndarray) for k in plain.values()) else plain
+
+
+def remaining(dims: tuple[Hashable, ...], keys: Mapping[Hashable, Key]) -> tuple[Hashable, ...]:
+    """The dimensions after a selection; that of points stands where the first of theirs was."""
+    left: dict[Hashable, None] = {}
+    for dim in dims:
+        key = keys.get(dim)
+        if not isinstance(key, int):
+            left[key.dim if isinstance(key, Points) else dim] = None
+    return tuple(left)
+
+
+def for_xarray(ds: xr.Dataset, dim: Hashable, key: Key | None, wanted: Any) -> Any:
+    """The key of `dim` (or what was `wanted`) as xarray's indexing understands it beside arrays.
 
     There a slice that runs backwards is misread, so it is spelled out as positions.
     """
-    return {
-        dim: np.arange(*key.indices(ds._dims[dim]))
-        if isinstance(key, slice) and (key.step or 1) < 0
-        else key
-        for dim, key in keys.items()
-    }
+    match key:
+        case None | Points():
+            return wanted
+        case slice(step=int(step)) if step < 0:
+            return np.arange(*key.indices(ds._dims[dim]))
+        case _:
+            return key
 
 
 def _plain_key(dim: Hashable, wanted: Any, size: int) -> Key | None:
@@ -50,7 +82,8 @@ def _plain_key(dim: Hashable, wanted: Any, size: int) -> Key | None:
         case bool() | np.bool_():
             return None
         case int() | np.integer():
-            _check_bounds(dim, wanted, wanted, size)
+            if not -size <= wanted < size:
+                raise _outside(dim, wanted, size)
             return int(wanted)
         case slice():
             parts = (wanted.start, wanted.stop, wanted.step)
@@ -58,19 +91,22 @@ def _plain_key(dim: Hashable, wanted: Any, size: int) -> Key | None:
             return wanted if plain and wanted.step != 0 else None
         case list() | np.ndarray():
             return _plain_list(dim, np.asarray(wanted), size)
+        case xr.Variable(dims=(along,)) if isinstance(wanted._data, np.ndarray) and along != dim:
+            positions = _plain_list(dim, wanted._data, size)
+            return None if positions is None else Points(along, positions)
         case _:
             return None
 
 
-def _plain_list(dim: Hashable, positions: np.ndarray[Any, Any], size: int) -> Key | None:
+def _plain_list(dim: Hashable, positions: np.ndarray[Any, Any], size: int) -> IntArray | None:
     if positions.ndim != 1 or positions.dtype.kind not in "iu":
         return None
     if positions.size:
-        _check_bounds(dim, positions.min(), positions.max(), size)
+        least, most = positions.min(), positions.max()
+        if least < -size or most >= size:
+            raise _outside(dim, least if least < -size else most, size)
     return positions.astype(np.int64)
 
 
-def _check_bounds(dim: Hashable, least: Any, most: Any, size: int) -> None:
-    if least < -size or most >= size:
-        outside = least if least < -size else most
-        raise BoundsCheckError(f"{dim!r} has {size} positions; {outside} is not one of them")
+def _outside(dim: Hashable, position: Any, size: int) -> BoundsCheckError:
+    return BoundsCheckError(f"{dim!r} has {size} positions; {position} is not one of them")

@@ -10,7 +10,8 @@ import xarray as xr
 from xarray.core.indexes import PandasIndex
 from xarray.core.indexing import map_index_queries
 
-from app.datasets.plan import DatasetPlan, plan_isel, plan_lazy
+from app.datasets.pending import DatasetPlan
+from app.datasets.plan import plan_isel, plan_lazy
 
 # datetime64[ns], the finest that coordinates use, ends in 2262 and begins in 1677.
 _SAFE_YEARS = 290

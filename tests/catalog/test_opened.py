@@ -9,6 +9,7 @@ import xarray as xr
 
 from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.opened import Opened, OpenedDatasets
+from app.datasets import Layout
 from app.errors import StoreTimeout, UnknownDataset
 
 CATALOG = Catalog({name: DatasetEntry(id=name, url=f"memory://{name}") for name in "abc"})
@@ -27,7 +28,8 @@ class Openings:
         await self.ready.wait()
         if self.failing is not None:
             raise self.failing
-        return Opened(entry, xr.Dataset(attrs={"id": entry.id}), "1", {}, {}, {}, ())
+        dataset = xr.Dataset(attrs={"id": entry.id})
+        return Opened(entry, dataset, Layout.of(dataset), "1", {}, {}, {}, ())
 
 
 @pytest.fixture
