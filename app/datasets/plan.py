@@ -69,11 +69,9 @@ def _kept(
     layout: Layout, keys: Mapping[Hashable, Key], keep: Collection[Hashable]
 ) -> Iterable[Hashable]:
     """`keep` and the coordinates along the dimensions left to those, as in ``ds.isel()[keep]``."""
-    variables = layout.dataset._variables
-    left = {dim for name in keep for dim in remaining(variables[name].dims, keys)}
-    along = [
-        name for name in layout.coords if left.issuperset(remaining(variables[name].dims, keys))
-    ]
+    dims = layout.dims
+    left = {dim for name in keep for dim in remaining(dims[name], keys)}
+    along = [name for name in layout.coords if left.issuperset(remaining(dims[name], keys))]
     return dict.fromkeys([*keep, *along])
 
 
