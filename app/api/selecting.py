@@ -105,7 +105,7 @@ async def _read_and_encode(
         result = relabel(await _read(planned.plan), planned.found.labels)
 
     def encode() -> bytes:
-        return form.compress(form.encoder.encode(result))
+        return form.compress(form.encoder.encode(result, form.opened.written))
 
     with phases.span("encode"):
         # A hop to a thread costs more than writing a few values as text; a long series stalls the

@@ -13,6 +13,7 @@ import xarray as xr
 from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.discretion import discreet_error
 from app.datasets import Layout
+from app.encoders.written import Written
 from app.query.axes import Axis
 from app.store.single_flight import SingleFlight
 
@@ -27,6 +28,7 @@ class Opened:
     entry: DatasetEntry
     dataset: xr.Dataset
     layout: Layout
+    written: Written
     version: str
     axes: Mapping[str, Axis]
     dims: Mapping[str, int]

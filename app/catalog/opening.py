@@ -13,6 +13,7 @@ from app.arrays.hierarchy import open_group
 from app.catalog.catalog import DatasetEntry
 from app.catalog.opened import Opened
 from app.datasets import AsyncZarrBackendEntrypoint, Layout
+from app.encoders.written import Written
 from app.errors import MetadataError, SluiceError
 from app.query.axes import Axis
 from app.store import Filesystems
@@ -67,6 +68,7 @@ async def open_entry(
         entry=entry,
         dataset=dataset,
         layout=Layout.of(dataset),
+        written=Written(dataset),
         version=documents.version,
         axes=MappingProxyType(prepare_axes(dataset)),
         dims=MappingProxyType({str(name): size for name, size in dataset.sizes.items()}),

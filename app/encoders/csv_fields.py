@@ -9,8 +9,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from app.encoders.json_values import json_array
 from app.encoders.plain import is_missing, plain, text
-from app.encoders.to_json import json_array
 
 # What makes a field need its quotes (RFC 4180 2.6).
 _SPECIAL = re.compile('[",\r\n]')

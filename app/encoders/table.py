@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from app.encoders.csv_rows import check_csv, csv_bytes
 from app.encoders.outline import Outline
@@ -13,10 +13,17 @@ from app.encoders.to_csv import encode_csv
 from app.encoders.to_json import check_json, encode_json, json_bytes
 from app.encoders.to_netcdf import check_netcdf, encode_netcdf, netcdf_bytes
 from app.encoders.weights import read_weights
+from app.encoders.written import Written
 from app.errors import NotAcceptable, QueryError
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+class Encode(Protocol):
+    """Writes a dataset in memory; it may take from what other answers have `written`."""
+
+    def __call__(self, dataset: xr.Dataset, written: Written | None = None) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,7 @@ class Encoder:
     name: str
     media_type: str
     suffix: str
-    encode: Callable[[xr.Dataset], bytes]
+    encode: Encode
     check: Callable[[Outline], None]
     value_bytes: Callable[[Outline], int]
 
@@ -40,6 +47,15 @@ class Encoder:
         return self.media_type.partition(";")[0]
 
 
+def _anew(encode: Callable[[xr.Dataset], bytes]) -> Encode:
+    """The function of a format that has nothing to keep between answers."""
+
+    def anew(dataset: xr.Dataset, written: Written | None = None) -> bytes:
+        return encode(dataset)
+
+    return anew
+
+
 # In order of preference: the first is what a client gets that does not say.
 ENCODERS = MappingProxyType(
     {
@@ -47,9 +63,16 @@ ENCODERS = MappingProxyType(
         for encoder in (
             Encoder("json", "application/json", ".json", encode_json, check_json, json_bytes),
             Encoder(
-                "netcdf", "application/netcdf", ".nc", encode_netcdf, check_netcdf, netcdf_bytes
+                "netcdf",
+                "application/netcdf",
+                ".nc",
+                _anew(encode_netcdf),
+                check_netcdf,
+                netcdf_bytes,
             ),
-            Encoder("csv", "text/csv; charset=utf-8", ".csv", encode_csv, check_csv, csv_bytes),
+            Encoder(
+                "csv", "text/csv; charset=utf-8", ".csv", _anew(encode_csv), check_csv, csv_bytes
+            ),
         )
     }
 )

@@ -10,6 +10,7 @@ import xarray as xr
 from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.opened import Opened, OpenedDatasets
 from app.datasets import Layout
+from app.encoders.written import Written
 from app.errors import StoreTimeout, UnknownDataset
 
 CATALOG = Catalog({name: DatasetEntry(id=name, url=f"memory://{name}") for name in "abc"})
@@ -29,7 +30,7 @@ class Openings:
         if self.failing is not None:
             raise self.failing
         dataset = xr.Dataset(attrs={"id": entry.id})
-        return Opened(entry, dataset, Layout.of(dataset), "1", {}, {}, {}, ())
+        return Opened(entry, dataset, Layout.of(dataset), Written(), "1", {}, {}, {}, ())
 
 
 @pytest.fixture
