@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import assert_never
 
@@ -17,6 +18,8 @@ from app.query.selection import (
     Selection,
 )
 from app.query.words import quote
+
+_PLAIN_LIST = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]*+(?:,[A-Za-z0-9_+-][A-Za-z0-9_.+-]*+)*+")
 
 
 def format_query(query: Query) -> tuple[tuple[str, str], ...]:
@@ -66,7 +69,10 @@ def _prefix(method: Method | None) -> str:
 
 
 def _listed(texts: Sequence[str]) -> str:
-    return ",".join(map(quote, texts))
+    listed = ",".join(texts)
+    # Most words need no quotes, which is seen sooner in all of them at once.
+    plain = _PLAIN_LIST.fullmatch(listed) and listed.count(",") == len(texts) - 1
+    return listed if plain else ",".join(map(quote, texts))
 
 
 def _lone(items: Sequence[object]) -> str:

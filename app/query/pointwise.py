@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from app.errors import QueryError, SelectionError
 from app.query.axes import Axis
 from app.query.by_label import axis_of, find_listed, inexact_of
+from app.query.by_list import UNKNOWN, find_many
 from app.query.by_position import in_range
 from app.query.methods import Inexact
 from app.query.selection import (
@@ -51,11 +52,13 @@ def _along(
         case Labels(texts, method):
             axis = axis_of(name, axes)
             inexact = inexact_of(axis, method, query)
-            return _numbered(texts, lambda text: _only(axis, text, inexact))
+            known = find_many(axis, texts, inexact)
+            return _numbered(texts, lambda text: _only(axis, text, inexact), known)
         case Position(index):
             return np.array([in_range(name, index, sizes[name])])
         case Positions(indexes):
-            return _numbered(indexes, lambda index: in_range(name, index, sizes[name]))
+            unknown = np.full(len(indexes), UNKNOWN)
+            return _numbered(indexes, lambda index: in_range(name, index, sizes[name]), unknown)
         case Interval() | PositionSlice():
             raise QueryError(f"{name}: an interval has no points", parameter="pointwise")
         case _:
@@ -73,11 +76,14 @@ def _only(axis: Axis, text: str, inexact: Inexact | None) -> int:
     )
 
 
-def _numbered(items: Sequence[T], find: Callable[[T], int]) -> NDArray[np.int64]:
-    found = np.empty(len(items), dtype="i8")
-    for number, item in enumerate(items):
+def _numbered(
+    items: Sequence[T], find: Callable[[T], int], known: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """`known`, with what `find` finds where that is `UNKNOWN`; errors tell the point's number."""
+    found = known.copy()
+    for number in np.flatnonzero(known == UNKNOWN).tolist():
         try:
-            found[number] = find(item)
+            found[number] = find(items[number])
         except (QueryError, SelectionError) as error:
             facts: dict[str, Any] = {**error.facts, "point": number}
             raise type(error)(f"point {number}: {error.detail}", **facts) from None

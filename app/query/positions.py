@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.query.axes import Axis
 from app.query.by_label import axis_of, find_interval, find_label, find_listed, inexact_of
+from app.query.by_list import UNKNOWN, find_many
 from app.query.by_position import in_range, python_slice
 from app.query.circle import Indexer, arc
 from app.query.pointwise import resolve_points
@@ -85,7 +86,8 @@ def _resolve_one(
         case Labels(texts, method):
             axis = axis_of(name, axes)
             inexact = inexact_of(axis, method, query)
-            found = [find_listed(axis, text, inexact) for text in texts]
+            known = zip(texts, find_many(axis, texts, inexact).tolist(), strict=True)
+            found = [find_listed(axis, t, inexact) if i == UNKNOWN else (i,) for t, i in known]
             return np.array(list(chain.from_iterable(found)), dtype="i8")
         case Interval():
             return find_interval(axis_of(name, axes), selection)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from struct import Struct
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,12 +20,14 @@ from app.query.times import DAY, Calendar, calendar_of, civil_days, read_duratio
 
 # JSON's grammar (RFC 8259 section 6); the length is bounded where it is read.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?([eE][+-]?[0-9]++)?")
+# The same without exponents, between commas.
+_NUMBERS = re.compile(r"(?:-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:,(?!\Z)|\Z))*+")
 _LONGEST_NUMBER = 400
 _LONGEST_INTEGER = 40
 _TICKS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _MICROSECOND = 10**3
-# The largest float16 and float32 (IEEE 754).
-_LARGEST = {2: 65504.0, 4: (2 - 2**-23) * 2.0**127}
+# IEEE 754's half and single precision.
+_PACKING = {2: Struct("=e"), 4: Struct("=f")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,16 +166,28 @@ def read_number(text: str) -> int | float:
     return int(number) if number.is_integer() else number
 
 
+def read_numbers(texts: Sequence[str]) -> list[float] | None:
+    """The numbers of many texts, as floats; None where any is none, or none so plain.
+
+    Several times as fast as one by one.
+    """
+    listed = ",".join(texts)
+    if listed.count(",") >= len(texts) or max(map(len, texts), default=0) > _LONGEST_INTEGER:
+        return None
+    return list(map(float, texts)) if _NUMBERS.fullmatch(listed) else None
+
+
 def in_precision(number: float, dtype: np.dtype[Any]) -> float:
     """The float of that dtype nearest to `number`."""
     if dtype.itemsize == 8:
         return number
-    if abs(number) <= _LARGEST[dtype.itemsize]:
-        return dtype.type(number).item()  # type: ignore[no-any-return]
-    # Beyond its range the label becomes infinite: outside every axis, which is right. NumPy would
-    # warn of it; asking it not to costs more than all else that is done for a label.
-    with np.errstate(over="ignore"):
-        return float(dtype.type(number))
+    # NumPy's own casts take several times as long, and its warning switch most of all.
+    packing = _PACKING[dtype.itemsize]
+    try:
+        return packing.unpack(packing.pack(number))[0]  # type: ignore[no-any-return]
+    except OverflowError:
+        # Beyond its range the label becomes infinite: outside every axis, which is right.
+        return math.copysign(math.inf, number)
 
 
 def scale_of(values: NDArray[Any], present: NDArray[np.bool_]) -> tuple[Scale, NDArray[Any]]:
