@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from app.errors import QueryError
 from app.labels import JsonScalar, format_label, spell_label
 from app.query.longitude import TURN, goes_round, is_longitude
-from app.query.scales import Numbers, Scale, Wanted, in_precision, read_number, scale_of
+from app.query.scales import Numbers, Scale, in_precision, read_number, scale_of
+from app.query.times import Wanted
 from app.query.words import excerpt
 
 Direction: TypeAlias = Literal["ascending", "descending", "unsorted"]

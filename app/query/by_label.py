@@ -15,8 +15,8 @@ from app.query.axes import Axis
 from app.query.circle import Indexer, longitude_key, neighbours
 from app.query.methods import Inexact, match_inexactly, read_tolerance
 from app.query.refusals import absent, empty
-from app.query.scales import Wanted
 from app.query.selection import Interval, Method, Query
+from app.query.times import Wanted
 
 
 def axis_of(name: str, axes: Mapping[str, Axis]) -> Axis:

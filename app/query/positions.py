@@ -53,9 +53,9 @@ def resolve(query: Query, axes: Mapping[str, Axis], sizes: Mapping[str, int]) ->
     positions: dict[str, Indexer] = {}
     labels: dict[str, NDArray[Any]] = {}
     for name, selection in query.selections.items():
+        if name in query.pointwise:
+            continue
         match selection:
-            case _ if name in query.pointwise:
-                pass
             case Interval(str(start), str(stop), step) if _is_longitude(name, axes):
                 positions[name], renamed = arc(axes[name], start, stop, step)
                 if renamed is not None:

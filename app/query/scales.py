@@ -16,7 +16,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.query.times import DAY, Calendar, calendar_of, civil_days, read_duration, read_time
+from app.query.times import (
+    DAY,
+    Calendar,
+    Wanted,
+    calendar_of,
+    civil_days,
+    read_duration,
+    read_time,
+)
 
 # JSON's grammar (RFC 8259 section 6); the length is bounded where it is read.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?([eE][+-]?[0-9]++)?")
@@ -28,15 +36,6 @@ _TICKS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _MICROSECOND = 10**3
 # IEEE 754's half and single precision.
 _PACKING = {2: Struct("=e"), 4: Struct("=f")}
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """First and last key that a label covers; equal unless it is a period."""
-
-    first: Any
-    last: Any
-    period: bool = False
 
 
 class Scale(Protocol):
@@ -90,8 +89,7 @@ class Clock:
     rounds: bool = False
 
     def read(self, text: str) -> Wanted:
-        span = read_time(text, self.calendar)
-        return Wanted(span.first, span.last, span.period)
+        return read_time(text, self.calendar)
 
 
 @dataclass(frozen=True, slots=True)

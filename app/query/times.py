@@ -31,12 +31,12 @@ _DURATION = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """First and last nanosecond of what a text names; equal for an instant."""
+class Wanted:
+    """First and last key that a label covers, for times in nanoseconds; equal unless a period."""
 
-    first: int
-    last: int
-    period: bool
+    first: Any
+    last: Any
+    period: bool = False
 
 
 def civil_days(year: int, month: int, day: int) -> int:
@@ -60,7 +60,7 @@ def calendar_of(example: Any) -> Calendar:
     return days
 
 
-def read_time(text: str, calendar: Calendar) -> Span:
+def read_time(text: str, calendar: Calendar) -> Wanted:
     """What `text` names: an instant, or a whole year, month or day.
 
     Raises `ValueError` for another form and for a date or time of day that does not exist. A text
@@ -73,9 +73,9 @@ def read_time(text: str, calendar: Calendar) -> Span:
     if hour is not None:
         start = calendar(int(year), int(month), int(day)) * DAY
         instant = start + _clock(hour, minute, second or "0", fraction or "") - _offset(zone)
-        return Span(instant, instant, period=False)
+        return Wanted(instant, instant)
     first, after = _period(calendar, int(year), month, day)
-    return Span(first * DAY, after * DAY - 1, period=True)
+    return Wanted(first * DAY, after * DAY - 1, period=True)
 
 
 def _period(calendar: Calendar, year: int, month: str | None, day: str | None) -> tuple[int, int]:

@@ -29,7 +29,7 @@ from app.query.words import (
 
 def check_length(parameter: str, texts: Sequence[str], most: int) -> None:
     """Raise `LimitError` for more than `most` labels or positions, before any is looked at."""
-    if sum(text.count(",") + 1 for text in texts) <= most:
+    if sum([text.count(",") + 1 for text in texts]) <= most:
         return
     count = sum(map(count_words, texts))
     if count > most:
@@ -46,6 +46,8 @@ def read_labels(parameter: str, texts: Sequence[str]) -> Selection:
 
     Raises `QueryError` for malformed text and for values that do not go together.
     """
+    if len(texts) == 1:
+        return _read_words(parameter, texts[0])
     parts = [_read_words(parameter, text) for text in in_one(texts, ('"', "/", "::"))]
     return _merge_labels(parameter, parts)
 

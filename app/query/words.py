@@ -29,6 +29,8 @@ _WORD = re.compile(rf"(?:({_QUOTED})|({_BARE}))([,/]|\Z)")
 _METHOD = re.compile(r'([^",/:]*+)::')
 # A word that needs no quotes in any place: it cannot complete a :: beside it either.
 _PLAIN = re.compile(r'[^",/:](?:[^",/]*+(?<!:))?')
+# What makes a value more than one bare word.
+_MARKS = re.compile(r'[",/]|::')
 _INTEGER = re.compile(r"(-?)(?=[0-9])0*+([0-9]*+)", re.ASCII)
 
 # Farther than any axis reaches, and still an integer of 64 bits.
@@ -80,6 +82,8 @@ def split_words(name: str, value: str) -> Words:
     Raises `QueryError` for an empty word, an unclosed quote, both separators in one value, and
     ``::`` outside quotes.
     """
+    if value and not _MARKS.search(value):
+        return Words((value,), "")
     texts, separators, quoted = _split_quoted(name, value) if '"' in value else _split_bare(value)
     if len(separators) > 1:
         raise _unreadable(name, value, "a list (commas) cannot hold an interval (slashes)")

@@ -30,7 +30,7 @@ def dataset() -> xr.Dataset:
     )
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(datasets())
 def test_any_answer_is_the_same_with_it(drawn: xr.Dataset) -> None:
     """The first answer, which writes the labels, and the second, which finds them written."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import SluiceError
@@ -46,6 +46,7 @@ def one_by_one(axis: Axis, text: str, inexact: Inexact | None) -> Any:
 
 
 @pytest.mark.parametrize("name", AXES)
+@settings(deadline=None)
 @given(texts=st.lists(numbers, min_size=9, max_size=20), data=st.data())
 def test_what_is_known_is_what_one_label_finds(name: str, texts: list[str], data: Any) -> None:
     """On axes of every kind, among labels, halfway between them, beyond them, and no labels."""
