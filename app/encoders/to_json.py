@@ -45,7 +45,7 @@ def _document(dataset: xr.Dataset, written: Written) -> dict[str, Any]:
         described = _variable(name, variable, written)
         (coords if name in coord_names else data_vars)[str(name)] = described
     return {
-        "dims": {str(name): size for name, size in dataset.sizes.items()},
+        "dims": {str(name): size for name, size in dataset._dims.items()},
         "attrs": written.attributes(None, dataset.attrs),
         "coords": coords,
         "data_vars": data_vars,
