@@ -35,7 +35,6 @@ Chunk: TypeAlias = Array | Absent
 ChunkKey: TypeAlias = tuple[Hashable, str, tuple[int, ...]]
 
 # What an entry costs beside its values: key, counters, an array's own record, places in queues.
-# Absent chunks weigh this much, so that remembering them is bounded too.
 ENTRY_BYTES: Final = 512
 # The paper's: a tenth of the budget for newcomers, two bits to count uses.
 _SMALL_SHARE: Final = 10
@@ -48,7 +47,7 @@ _LEAST_GHOSTS: Final = 256
 
 @dataclass(slots=True)
 class _Entry:
-    chunk: Chunk
+    chunk: Array
     held_bytes: int
     uses: int = 0
 
@@ -56,9 +55,10 @@ class _Entry:
 class ChunkCache:
     """At most `budget_bytes` of decoded chunks, each loaded once however many wait for it.
 
-    Arrays that it gives out are read-only and shared: copy what you change. Whether a chunk is
-    there at all is remembered as well; failures are not. With a budget of nothing it keeps
-    nothing, and those who ask at the same time still share a load. It belongs to one event loop.
+    Arrays that it gives out are read-only and shared: copy what you change. Neither failures are
+    kept nor that a chunk is absent: a writer that fills a store part by part brings it under the
+    same metadata. With a budget of nothing it keeps nothing, and those who ask at the same time
+    still share a load. It belongs to one event loop.
     """
 
     def __init__(self, budget_bytes: int) -> None:
@@ -80,8 +80,8 @@ class ChunkCache:
         """The memory that the kept chunks hold, with `ENTRY_BYTES` for each."""
         return self._held
 
-    def get(self, key: ChunkKey) -> Chunk | None:
-        """The chunk, `ABSENT` if the store is known not to have it, or None: `load` it."""
+    def get(self, key: ChunkKey) -> Array | None:
+        """The chunk, or None: `load` it."""
         entry = self._entries.get(key)
         if entry is None:
             self._misses += 1
@@ -102,13 +102,16 @@ class ChunkCache:
             return entry.chunk
 
         async def made() -> Chunk:
-            chunk = _own(await make())
+            chunk = await make()
+            if isinstance(chunk, Absent):
+                return chunk
+            chunk = _own(chunk)
             self.keep(key, chunk)
             return chunk
 
         return await self._flight.do(key, made)
 
-    def keep(self, key: ChunkKey, chunk: Chunk) -> None:
+    def keep(self, key: ChunkKey, chunk: Array) -> None:
         """Remember `chunk`, unless it is too large; others make room for it."""
         held = _held_bytes(chunk)
         if key in self._entries or held > self._budget // _LARGEST_SHARE:
@@ -177,10 +180,8 @@ class ChunkCache:
         self._held -= self._entries.pop(key).held_bytes
 
 
-def _own(chunk: Chunk) -> Chunk:
+def _own(chunk: Array) -> Array:
     """`chunk` read-only, and alone in the memory that it keeps alive."""
-    if isinstance(chunk, Absent):
-        return chunk
     owner: Any = chunk
     while isinstance(owner, np.ndarray) and owner.base is not None:
         owner = owner.base
@@ -193,10 +194,8 @@ def _own(chunk: Chunk) -> Chunk:
     return chunk
 
 
-def _held_bytes(chunk: Chunk) -> int:
+def _held_bytes(chunk: Array) -> int:
     """What keeping `chunk` costs; text of variable length lies outside the array."""
-    if isinstance(chunk, Absent):
-        return ENTRY_BYTES
     beside = 0
     if chunk.dtype.kind == "O":
         beside = sum(getsizeof(value) for value in chunk.flat)

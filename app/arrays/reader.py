@@ -151,7 +151,6 @@ class StoreReader:
         start, end = span.first * meta.raw.itemsize, span.end * meta.raw.itemsize
         data = await self.ranges.do((key, start, end), lambda: self.source.get(key, start, end))
         if data is None:
-            self.cache.keep(self._name(meta, read), ABSENT)
             return ABSENT
         try:
             return span.chunk(data, meta.raw, meta.chunks)
@@ -168,7 +167,6 @@ class StoreReader:
         places = locate(index, [inner for inner, _ in reads])
         for number, (at, (_, read)) in enumerate(zip(places, reads, strict=True)):
             if at is None:
-                self.cache.keep(self._name(meta, read), ABSENT)
                 place(read, ABSENT)
             else:
                 found.append((number, *at))

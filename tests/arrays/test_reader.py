@@ -72,7 +72,7 @@ def point(meta: ArrayMeta, y: int, x: int) -> Any:
 @pytest.mark.parametrize("options", LAYOUTS)
 @pytest.mark.parametrize("inline", [0, 10**9])
 async def test_what_is_in_memory_is_not_asked_for_again(options: dict[str, Any], inline: int):
-    """A second reading of the same chunks, whichever way it selects, asks the store nothing."""
+    """A second reading, whichever way it selects, asks for nothing but what was not there."""
     meta, source = await written(**options)
     reads = reader(source, inline=inline)
     whole = await reads.read(meta, everything(meta))
@@ -84,7 +84,7 @@ async def test_what_is_in_memory_is_not_asked_for_again(options: dict[str, Any],
     pointwise = plan_pointwise(meta.shape, meta.chunks, (rows, columns))
     np.testing.assert_array_equal(await reads.read(meta, pointwise), whole[rows, columns])
     assert await reads.read(meta, point(meta, 6, 6)) == -1
-    assert source.requests == []
+    assert {key for key, *_ in source.requests} == {"a/c/1/1"}
 
 
 @pytest.mark.parametrize("options", LAYOUTS)
@@ -154,15 +154,14 @@ async def test_an_answer_is_nobody_elses_memory(options: dict[str, Any]):
 
 @pytest.mark.parametrize("options", LAYOUTS)
 async def test_versions_and_stores_do_not_mix(options: dict[str, Any]):
-    """In a shared cache, another version or another store has its own chunks, absent ones too."""
+    """In a shared cache, another version or another store has its own chunks."""
     meta, source = await written(**options)
     cache = ChunkCache(BUDGET)
-    assert await reader(source, cache, identity="v1").read(meta, point(meta, 7, 7)) == -1
+    assert await reader(source, cache, identity="v1").read(meta, point(meta, 0, 0)) == 0
     meta, other = await written(**options)
-    other.values.update({key: source.values["a/c/0/0"] for key in source.values if "/c/" in key})
-    other.values["a/c/1/1"] = source.values["a/c/0/0"]
-    assert await reader(other, cache, identity="v1").read(meta, point(meta, 7, 7)) == -1
-    assert await reader(other, cache, identity="v2").read(meta, point(meta, 7, 7)) == VALUES[3, 3]
+    other.values["a/c/0/0"] = source.values["a/c/0/1"]
+    assert await reader(other, cache, identity="v1").read(meta, point(meta, 0, 0)) == 0
+    assert await reader(other, cache, identity="v2").read(meta, point(meta, 0, 0)) == VALUES[0, 4]
 
 
 async def test_failures_are_tried_anew():
@@ -188,7 +187,7 @@ async def test_a_reader_may_leave_the_cache_alone():
     await reads.keeping_nothing().read(meta, everything(meta))
     assert reads.cache.held_bytes == 0
     await reads.read(meta, everything(meta))
-    assert reads.cache.held_bytes == 4 * ENTRY_BYTES + 3 * 16 * 8
+    assert reads.cache.held_bytes == 3 * (ENTRY_BYTES + 16 * 8)
 
 
 async def test_thousands_of_chunks_from_memory_let_others_run():
@@ -197,8 +196,10 @@ async def test_thousands_of_chunks_from_memory_let_others_run():
     array = await zarr.api.asynchronous.create_array(
         store, name="a", shape=(30_000,), chunks=(1,), dtype="u1"
     )
+    await array.setitem(slice(0, 1), 1)
     meta = parse_array("a", array.metadata.to_dict(), store)
     source = DictSource(await stored(store))
+    source.values.update({f"a/c/{place}": source.values["a/c/0"] for place in range(30_000)})
     reads = reader(source, ChunkCache(2**30))
     plan = plan_orthogonal(meta.shape, meta.chunks, (slice(None),))
     await reads.read(meta, plan)
