@@ -93,22 +93,22 @@ async def contestants(endpoint: str) -> AsyncIterator[dict[str, Get]]:
         store = S3Store("bucket", endpoint=endpoint, client_options=http, **keys)
 
         async def plain_aiohttp(key: str) -> bytes:
-            async with session.get(f"{endpoint}/bucket/root/{key}") as response:
+            async with session.get(f"{endpoint}/bucket/store/{key}") as response:
                 return await response.read()
 
         async def bare_aiobotocore(key: str) -> bytes:
-            answer = await client.get_object(Bucket="bucket", Key=f"root/{key}")
+            answer = await client.get_object(Bucket="bucket", Key=f"store/{key}")
             async with answer["Body"] as body:
                 return bytes(await body.read())
 
         async def bare_obstore(key: str) -> Any:
-            return await (await obstore.get_async(store, f"root/{key}")).bytes_async()
+            return await (await obstore.get_async(store, f"store/{key}")).bytes_async()
 
         yield {
             "aiohttp, unsigned": plain_aiohttp,
             "sluice s3fs": ours["s3fs"].get,
             "aiobotocore": bare_aiobotocore,
-            "s3fs": lambda key: fs._cat_file(f"bucket/root/{key}"),
+            "s3fs": lambda key: fs._cat_file(f"bucket/store/{key}"),
             "obstore": bare_obstore,
             "sluice obstore": ours["obstore"].get,
         }

@@ -36,8 +36,8 @@ install_plugin() {
   )
   apt-get "${from_trixie[@]}" update
   (cd "$work" && apt-get "${from_trixie[@]}" download docker-compose)
-  dpkg-deb -x "$work"/docker-compose_*.deb "$work/root"
-  install -D -m 755 "$work/root/usr/libexec/docker/cli-plugins/docker-compose" \
+  dpkg-deb -x "$work"/docker-compose_*.deb "$work/tree"
+  install -D -m 755 "$work/tree/usr/libexec/docker/cli-plugins/docker-compose" \
     "$PLUGINS/docker-compose"
   # Also by itself, for machines without the docker command.
   ln -sf "$PLUGINS/docker-compose" /usr/local/bin/docker-compose

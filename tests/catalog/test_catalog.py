@@ -201,7 +201,7 @@ def test_an_unknown_dataset_is_named(write):
         ("{url: b, engine: boto}", "engine", "'s3fs' or 'obstore'"),
         ("{url: b, consolidated: maybe}", "consolidated", "boolean"),
         ("{url: b, storage_options: [1]}", "storage_options", "dictionary"),
-        ("{url: b, drop_variables: x}", "drop_variables", "tuple"),
+        ("{url: b, drop_variables: x}", "drop_variables", "a list"),
         ("{url: b, drop_variables: [x, 5]}", "drop_variables.1", "string"),
         ('{url: b, cache_control: "a\\r\\nb: c"}', "cache_control", "printable ASCII"),
         ('{url: b, cache_control: "caché"}', "cache_control", "printable ASCII"),
