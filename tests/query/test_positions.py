@@ -432,3 +432,26 @@ raw = st.tuples(
 def test_any_request_is_resolved_or_refused(pairs: list[tuple[str, str]]) -> None:
     """No names and values whatsoever raise anything but the errors of the contract."""
     check(pairs)
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("2020/2020-03", "2020-01", "2020-03"),
+        ("2020-03/2020", "2020-03", "2020-12"),
+        ("2020-05/2020-03", "2020-03", "2020-05"),
+        ("2020-04/2020-04", "2020-04", "2020-04"),
+        ("2020-04/..", "2020-04", "2021-12"),
+    ],
+)
+def test_a_period_is_whole_where_it_is_an_end(text: str, first: str, last: str) -> None:
+    """An interval goes from its first period's beginning to its last one's end, as in xarray."""
+    months = np.arange("2019-01", "2022-01", dtype="M8[M]")
+    chosen = months[pick(months.astype("M8[ns]"), text)]
+    assert (str(chosen[0]), str(chosen[-1])) == (first, last)
+
+
+@pytest.mark.parametrize("text", ["9007199254740993", "9007199254740993.0", "9007199254740993.00"])
+def test_whole_numbers_are_exact_however_they_are_written(text: str) -> None:
+    """A label beyond what float64 counts one by one is not taken for its neighbour."""
+    assert pick([9007199254740992, 9007199254740993, 9007199254740994], text) == 1
