@@ -6,7 +6,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import uvicorn
 import xarray as xr
+from fastapi import FastAPI
 
 from app.api import create_app
 from app.settings import Settings
@@ -22,10 +23,15 @@ from app.settings import Settings
 Serve = Callable[..., httpx.Client]
 
 
+def serving(settings: Settings) -> AbstractContextManager[httpx.Client]:
+    """A client of a server with these settings, as `serving_app` gives it."""
+    return serving_app(create_app(settings))
+
+
 @contextmanager
-def serving(settings: Settings) -> Iterator[httpx.Client]:
+def serving_app(app: FastAPI) -> Iterator[httpx.Client]:
     """A client of a server that runs in a thread on a free port until the block ends."""
-    config = uvicorn.Config(create_app(settings), port=0, log_level="warning")
+    config = uvicorn.Config(app, port=0, log_level="warning")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

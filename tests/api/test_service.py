@@ -13,7 +13,7 @@ import pytest
 from app.api import create_app
 from app.errors import CatalogError
 from app.settings import Settings
-from tests.api.conftest import CATALOG, serving, weather
+from tests.api.conftest import CATALOG, serving, serving_app, weather
 
 POINT = "isel?time=0&level=0&latitude=0&longitude=0"
 
@@ -137,3 +137,17 @@ async def test_a_wrong_catalog_stops_the_start(write_catalog):
     with pytest.raises(CatalogError, match="at least one dataset"):
         async with app.router.lifespan_context(app):
             pytest.fail("the lifespan went on")
+
+
+def test_an_application_that_embeds_this_one_can_add_routes(write_catalog):
+    """Routes of its own are FastAPI's ordinary ones, with parameters."""
+    app = create_app(Settings(catalog=write_catalog(CATALOG)))
+
+    @app.get("/doubled")
+    async def doubled(number: int) -> int:
+        return 2 * number
+
+    with serving_app(app) as client:
+        assert client.get("/doubled?number=21").json() == 42
+        assert client.get("/doubled?number=x").status_code == 400
+        assert client.get("/datasets").status_code == 200
