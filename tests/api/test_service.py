@@ -151,3 +151,14 @@ def test_an_application_that_embeds_this_one_can_add_routes(write_catalog):
         assert client.get("/doubled?number=21").json() == 42
         assert client.get("/doubled?number=x").status_code == 400
         assert client.get("/datasets").status_code == 200
+
+
+def test_a_request_over_the_number_of_chunks_is_413(write_catalog):
+    """However small chunks are, each costs a request to the store: their number has a limit."""
+    path = write_catalog(CATALOG)
+    with serving(Settings(catalog=path, request_chunks=3)) as client:
+        url = "/datasets/v2/isel?level=0&variables=u&latitude=0"
+        answer = client.get(f"{url}&time=0:48")
+        assert answer.status_code == 413
+        assert (answer.json()["limited"], answer.json()["limit"]) == ("chunks", 3)
+        assert client.get(f"{url}&time=0").status_code == 200
