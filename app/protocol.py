@@ -8,7 +8,7 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.api.problems import problem
+from app.api.problems import plain_problem
 
 # What is read of a request's line and headers; longer URLs than the setting allows fit in.
 HEAD_BYTES: Final = 64 * 2**10
@@ -46,11 +46,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._refuse(400, "This is not an HTTP request, or a part of it is malformed.")
 
     def _refuse(self, status: int, detail: str) -> None:
-        phrase = HTTPStatus(status).phrase
-        name = phrase.lower().replace(" ", "-")
         headers = {"X-Request-ID": uuid.uuid4().hex, "Connection": "close"}
-        answer = problem(status, name, phrase, detail, {}, headers)
-        lines = [f"HTTP/1.1 {status} {phrase}".encode()]
+        answer = plain_problem(status, detail, {}, headers)
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
         lines += [name + b": " + value for name, value in answer.raw_headers]
         self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))
         self.transport.close()

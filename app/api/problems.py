@@ -142,6 +142,14 @@ def problem(
     return Response(content, status, sent, media_type=MEDIA_TYPE)
 
 
+def plain_problem(
+    status: int, detail: str, facts: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> Response:
+    """A problem that has no kind of its own: it is called like its status."""
+    phrase = HTTPStatus(status).phrase
+    return problem(status, phrase.lower().replace(" ", "-"), phrase, detail, facts, headers)
+
+
 def _shortened(fact: Any) -> Any:
     if isinstance(fact, str) and len(fact) > _LONGEST_FACT:
         return fact[: _LONGEST_FACT - 3] + "..."
@@ -162,8 +170,6 @@ async def answer_sluice_error(request: Request, error: Exception) -> Response:
 async def answer_http_exception(request: Request, error: Exception) -> Response:
     """Starlette's own 404 and 405 in the form of all other problems."""
     assert isinstance(error, HTTPException)
-    phrase = HTTPStatus(error.status_code).phrase
-    name = phrase.lower().replace(" ", "-")
     facts = {"method": request.method, "path": request.url.path}
     headers = dict(error.headers or {})
     match error.status_code:
@@ -174,7 +180,7 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
             detail = f"This path takes {headers['Allow']} only."
         case _:
             detail = str(error.detail)
-    return problem(error.status_code, name, phrase, detail, facts, headers)
+    return plain_problem(error.status_code, detail, facts, headers)
 
 
 def _methods_of(request: Request) -> list[str]:

@@ -61,6 +61,18 @@ def reader(
     return StoreReader(source, ShardIndexes(source, budget_bytes=9999), inline, 4, cache, identity)
 
 
+def decodes_of(meta: ArrayMeta) -> list[bytes]:
+    """What the array's decoder is given from now on."""
+    decoded: list[bytes] = []
+
+    def decoder(data: bytes, decode: Any = meta.decoder) -> Any:
+        decoded.append(data)
+        return decode(data)
+
+    object.__setattr__(meta, "decoder", decoder)
+    return decoded
+
+
 def everything(meta: ArrayMeta) -> Any:
     return plan_orthogonal(meta.shape, meta.chunks, (slice(None), slice(None)))
 
@@ -91,13 +103,7 @@ async def test_what_is_in_memory_is_not_asked_for_again(options: dict[str, Any],
 async def test_a_burst_for_a_cold_chunk_asks_once(options: dict[str, Any]):
     """Two hundred readers of one chunk that come together share one request and one decode."""
     meta, source = await written(**options)
-    decoded = []
-
-    def decoder(data: bytes, decode: Any = meta.decoder) -> Any:
-        decoded.append(data)
-        return decode(data)
-
-    object.__setattr__(meta, "decoder", decoder)
+    decoded = decodes_of(meta)
     reads = reader(source)
     answers = await asyncio.gather(
         *(reads.read(meta, point(meta, i % 2, i % 2)) for i in range(200))
@@ -111,13 +117,7 @@ async def test_a_burst_for_a_cold_chunk_asks_once(options: dict[str, Any]):
 async def test_overlapping_readings_of_a_shard_decode_each_chunk_once():
     """Readings that overlap share the chunks that they have in common."""
     meta, source = await written(**SHARDED)
-    decoded = []
-
-    def decoder(data: bytes, decode: Any = meta.decoder) -> Any:
-        decoded.append(data)
-        return decode(data)
-
-    object.__setattr__(meta, "decoder", decoder)
+    decoded = decodes_of(meta)
     reads = reader(source)
     left = plan_orthogonal(meta.shape, meta.chunks, (slice(0, 4), slice(0, 4)))
     top = plan_orthogonal(meta.shape, meta.chunks, (slice(0, 2), slice(0, 8)))
