@@ -23,6 +23,7 @@ from app.api.state import Encoding, Service, State
 from app.arrays.chunk_cache import ChunkCache
 from app.arrays.decode import single_threaded_blosc
 from app.catalog.catalog import load_catalog
+from app.catalog.keys import Keys, check_holders, load_keys
 from app.catalog.opened import OpenedDatasets
 from app.catalog.opening import open_entry
 from app.catalog.readiness import Readiness
@@ -84,6 +85,8 @@ async def _start(
 ) -> Service:
     """Make everything that lives as long as the server; `stack` closes it in reverse order."""
     catalog = load_catalog(settings.catalog)
+    keys = load_keys(settings.keys_file, settings.keys)
+    check_holders(catalog, keys)
     single_threaded_blosc()
     _own_default_executor(settings.threads, stack)
     filesystems = await stack.enter_async_context(Filesystems())
@@ -113,9 +116,11 @@ async def _start(
     )
     return Service(
         catalog,
+        Keys(keys),
         opened,
         readiness,
         settings.ready_strictly,
+        settings.metrics_access == "public",
         _limits(settings),
         Encoding(settings.inline_encode_bytes, settings.compress_bytes),
         metrics,

@@ -18,6 +18,7 @@ from app.api.bodies import json_bytes
 from app.errors import (
     CatalogError,
     CorruptChunk,
+    Forbidden,
     LimitError,
     MetadataError,
     NotAcceptable,
@@ -29,6 +30,7 @@ from app.errors import (
     StoreMissing,
     StoreRefused,
     StoreTimeout,
+    Unauthorized,
     UnknownDataset,
 )
 
@@ -51,6 +53,7 @@ class ProblemKind:
     name: str
     title: str
     sentence: str | None = None
+    headers: Mapping[str, str] | None = None
 
     @property
     def type(self) -> str:
@@ -62,6 +65,13 @@ class ProblemKind:
 PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
     {
         QueryError: ProblemKind(400, "bad-query", "The request cannot be parsed"),
+        Unauthorized: ProblemKind(
+            401,
+            "unauthorized",
+            "A key is needed",
+            headers={"WWW-Authenticate": 'Bearer realm="Sluice"'},
+        ),
+        Forbidden: ProblemKind(403, "forbidden", "The key has not this right"),
         NotJson: ProblemKind(415, "not-json", "The body is not JSON"),
         UnknownDataset: ProblemKind(404, "unknown-dataset", "There is no such dataset"),
         NotAcceptable: ProblemKind(406, "not-acceptable", "No acceptable format"),
@@ -161,7 +171,7 @@ async def answer_sluice_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, SluiceError)
     kind = kind_of(type(error))
     if kind.sentence is None:
-        return problem(kind.status, kind.name, kind.title, error.detail, error.facts)
+        return problem(kind.status, kind.name, kind.title, error.detail, error.facts, kind.headers)
     dataset = request.path_params.get("dataset_id")
     log.warning("dataset %r: %s: %s", dataset, type(error).__name__, error.detail)
     return problem(kind.status, kind.name, kind.title, kind.sentence, {"dataset": dataset})

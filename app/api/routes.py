@@ -9,7 +9,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 
 from app.api import openapi
-from app.api.answers import cache_control
+from app.api.access import require_right, visible_entries, visible_id
+from app.api.answers import PRIVATE, caching
 from app.api.bodies import json_bytes
 from app.api.posted import posted_pairs
 from app.api.problems import kind_of
@@ -65,14 +66,19 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Whether datasets can be read: 200 when at least one can (all of them, by a setting)."""
+    """Whether datasets can be read: 200 when at least one can (all of them, by a setting).
+
+    The status is of all datasets; those that the caller may see are listed.
+    """
     _take_no_parameters(request)
     serving = service(request)
+    visible = {entry.id for entry in visible_entries(request)}
     report = await serving.readiness.report()
     ready = report.ready(strict=serving.ready_strictly)
     states = {
         state.id: "ready" if state.failure is None else kind_of(state.failure).name
         for state in report.datasets
+        if state.id in visible
     }
     body = {"status": "ready" if ready else "unready", "datasets": states}
     return _json(body, {"Cache-Control": "no-store"}, 200 if ready else 503)
@@ -81,23 +87,27 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Requests, opened datasets, requests to stores and the event loop's lag, for Prometheus."""
     _take_no_parameters(request)
-    content = service(request).metrics.render()
+    serving = service(request)
+    if serving.keys and not serving.metrics_public:
+        require_right(request, "metrics")
+    content = serving.metrics.render()
     return Response(content, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
 
 async def list_datasets(request: Request) -> Response:
-    """The ids and titles of all datasets; opens none."""
+    """The ids and titles of all datasets that the caller may see; opens none."""
     _take_no_parameters(request)
-    entries = service(request).catalog.entries.values()
-    return _json({"datasets": [{"id": entry.id, "title": entry.title} for entry in entries]})
+    entries = visible_entries(request)
+    listed = [{"id": entry.id, "title": entry.title} for entry in entries]
+    return _json({"datasets": listed}, PRIVATE if service(request).keys else None)
 
 
 async def describe_dataset(request: Request) -> Response:
     """What one dataset holds: its dimensions, coordinates and variables with their attributes."""
     _take_no_parameters(request)
-    opened = await service(request).opened.get(_dataset_id(request))
+    opened = await service(request).opened.get(visible_id(request))
     body = {"id": opened.entry.id, "title": opened.entry.title, **describe(opened.dataset)}
-    return _json(body, {"Cache-Control": cache_control(opened)})
+    return _json(body, caching(request, opened.entry))
 
 
 async def select_by_label(request: Request) -> Response:
@@ -121,22 +131,19 @@ async def post_by_position(request: Request) -> Response:
 
 
 async def _select_asked(request: Request, by: By) -> Response:
+    dataset_id = visible_id(request)
     pairs = request.query_params.multi_items()
-    return await select(request, service(request), _dataset_id(request), by, pairs)
+    return await select(request, service(request), dataset_id, by, pairs)
 
 
 async def _select_posted(request: Request, by: By) -> Response:
+    dataset_id = visible_id(request)
     for name in request.query_params:
         detail = f"{excerpt(name)} stands in the URL; a POST has all its parameters in its body"
         raise QueryError(detail, parameter=name)
     serving = service(request)
     pairs = await posted_pairs(request, serving.limits.body_bytes)
-    return await select(request, serving, _dataset_id(request), by, pairs)
-
-
-def _dataset_id(request: Request) -> str:
-    # Not a parameter of the routes: FastAPI would describe errors that cannot happen.
-    return str(request.path_params["dataset_id"])
+    return await select(request, serving, dataset_id, by, pairs)
 
 
 def _take_no_parameters(request: Request) -> None:

@@ -10,6 +10,7 @@ from starlette.types import Scope
 
 from app.api.limits import RequestLimits
 from app.catalog.catalog import Catalog
+from app.catalog.keys import Keys
 from app.catalog.opened import OpenedDatasets
 from app.catalog.readiness import Readiness
 from app.telemetry.metrics import Metrics
@@ -28,9 +29,11 @@ class Service:
     """The parts that routes work with; made by the lifespan, which also closes what they hold."""
 
     catalog: Catalog
+    keys: Keys
     opened: OpenedDatasets
     readiness: Readiness
     ready_strictly: bool
+    metrics_public: bool
     limits: RequestLimits
     encoding: Encoding
     metrics: Metrics
