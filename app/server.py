@@ -13,8 +13,12 @@ from app.settings import PREFIX, Settings
 from app.telemetry.metrics import SHARED_FOLDER
 
 
-def run_server(settings: Settings, workers: int) -> None:
-    """Serve until a signal ends it; `workers` processes share the port."""
+def run_server(settings: Settings, workers: int, fd: int | None) -> None:
+    """Serve until a signal ends it; `workers` processes share the port.
+
+    Or they share the listening socket `fd`, which whoever started this one holds: what connects
+    while one server ends and the next one starts waits there.
+    """
     import uvicorn
 
     # The application is named, not handed over: worker processes import it and read the same
@@ -26,7 +30,11 @@ def run_server(settings: Settings, workers: int) -> None:
             factory=True,
             host=settings.host,
             port=settings.port,
+            fd=fd,
             workers=workers,
+            timeout_graceful_shutdown=settings.grace_seconds,
+            # No browser may take an answer for something else than it says it is.
+            headers=[("X-Content-Type-Options", "nosniff")],
             http="app.protocol:HttpProtocol",
             ws="none",
             log_config=_logging(settings.log_level.upper()),

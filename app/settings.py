@@ -62,6 +62,11 @@ class Settings(BaseSettings):
         le=65535,
         description="port that `serve` listens on (0: any free one)",
     )
+    grace_seconds: int = Field(
+        default=25,
+        ge=1,
+        description="how long requests that are running may go on when `serve` is asked to stop",
+    )
     root_path: str = Field(
         default="",
         pattern=r"^(/[A-Za-z0-9._~-]+)*$",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypedDict, cast
+from typing import NotRequired, Protocol, TypedDict, cast
 
 from fastapi import Request
 from starlette.types import Scope
@@ -39,15 +39,29 @@ class Service:
     metrics: Metrics
 
 
+class Drain(Protocol):
+    """Whether the server that asks us has begun to stop."""
+
+    began: bool
+
+
 class State(TypedDict):
     """What the lifespan yields: Starlette copies it to every request's state."""
 
     service: Service
+    # Only where our own server asks: its protocol adds it.
+    drain: NotRequired[Drain]
 
 
 def service(request: Request) -> Service:
     """The service that this request came to."""
     return cast(Service, request.state.service)
+
+
+def stopping(scope: Scope) -> bool:
+    """Whether the server behind `scope` has begun to stop."""
+    drain: Drain | None = scope.get("state", {}).get("drain")
+    return drain is not None and drain.began
 
 
 def knows(scope: Scope, dataset_id: str) -> bool:
