@@ -25,9 +25,10 @@ LEVELS = {
     "catalog": 5,
     "api": 6,
     "protocol": 7,
-    "server": 7,
-    "cli": 8,
-    "__main__": 9,
+    "workers": 7,
+    "server": 8,
+    "cli": 9,
+    "__main__": 10,
 }
 
 # Third parties that only some rooms may know. What is not listed here anyone may import.
@@ -54,7 +55,7 @@ OWNERS = {
     "fastapi": {"api"},
     "fastapi_swagger": {"api"},
     "starlette": {"api"},
-    "uvicorn": {"server", "protocol"},
+    "uvicorn": {"server", "workers", "protocol"},
 }
 
 MODULES = sorted(APP.rglob("*.py"))

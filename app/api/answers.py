@@ -75,10 +75,11 @@ async def respond(
     A HEAD, and a GET of what the client has already, end before anything is read. What answers a
     POST cannot be asked for again by its URL: no tag, and nothing to keep.
     """
+    headers = {"X-Sluice-Store": "unreachable"} if form.opened.freshness.unreachable else {}
     if request.method == "POST":
-        headers = {"Cache-Control": "no-store"}
+        headers |= {"Cache-Control": "no-store"}
     else:
-        headers = {
+        headers |= {
             "ETag": tag,
             **caching(request, form.opened.entry, "Accept, Accept-Encoding"),
         }

@@ -17,6 +17,7 @@ from starlette.routing import Match, Route
 from app.api.bodies import json_bytes
 from app.errors import (
     CatalogError,
+    CatalogRefused,
     CorruptChunk,
     Forbidden,
     LimitError,
@@ -109,6 +110,9 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             "misconfigured",
             "The dataset is misconfigured",
             "Its catalog entry cannot be used.",
+        ),
+        CatalogRefused: ProblemKind(
+            409, "catalog-refused", "The new catalog is refused, and the old one stays"
         ),
         Exception: ProblemKind(
             500, "unexpected", "Unexpected error", "The server failed; its log says how."

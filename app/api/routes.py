@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 
 from app.api import openapi
-from app.api.access import require_right, visible_entries, visible_id
+from app.api.access import require_admin, require_right, visible_entries, visible_id
 from app.api.answers import PRIVATE, caching
 from app.api.bodies import json_bytes
 from app.api.posted import posted_pairs
 from app.api.problems import kind_of
 from app.api.selecting import select
 from app.api.state import service
+from app.catalog.readiness import DatasetState
 from app.datasets import describe
-from app.errors import QueryError
+from app.errors import CatalogError, CatalogRefused, QueryError
 from app.query.names import By
 from app.query.words import excerpt
 from app.telemetry.metrics import CONTENT_TYPE
@@ -29,10 +31,19 @@ class _PlainRoute(APIRoute):
     """A route whose function takes the request and gives the response, and so is its handler.
 
     FastAPI's own handler looks for parameters to solve first, which costs a tenth of a warm point.
+    What other processes have posted until now is true for whatever the function does.
     """
 
     def get_route_handler(self) -> Route:
-        return self.endpoint
+        route: Route = self.endpoint
+
+        async def handle(request: Request) -> Response:
+            follower = service(request).follower
+            if follower.behind:
+                await follower.catch_up()
+            return await route(request)
+
+        return handle
 
 
 def add_routes(app: FastAPI) -> None:
@@ -51,6 +62,8 @@ def add_routes(app: FastAPI) -> None:
         _add(app, "HEAD", path, route, {"include_in_schema": False})
     _add(app, "POST", "/datasets/{dataset_id}/sel", post_by_label, openapi.POST_BY_LABEL)
     _add(app, "POST", "/datasets/{dataset_id}/isel", post_by_position, openapi.POST_BY_POSITION)
+    _add(app, "POST", "/datasets/{dataset_id}/refresh", refresh_dataset, openapi.REFRESH)
+    _add(app, "POST", "/catalog/reload", reload_catalog, openapi.RELOAD)
 
 
 def _add(app: FastAPI, method: str, path: str, route: Route, described: dict[str, Any]) -> None:
@@ -75,11 +88,7 @@ async def readyz(request: Request) -> Response:
     visible = {entry.id for entry in visible_entries(request)}
     report = await serving.readiness.report()
     ready = report.ready(strict=serving.ready_strictly)
-    states = {
-        state.id: "ready" if state.failure is None else kind_of(state.failure).name
-        for state in report.datasets
-        if state.id in visible
-    }
+    states = {state.id: _word(state) for state in report.datasets if state.id in visible}
     body = {"status": "ready" if ready else "unready", "datasets": states}
     return _json(body, {"Cache-Control": "no-store"}, 200 if ready else 503)
 
@@ -144,6 +153,35 @@ async def _select_posted(request: Request, by: By) -> Response:
     serving = service(request)
     pairs = await posted_pairs(request, serving.limits.body_bytes)
     return await select(request, serving, dataset_id, by, pairs)
+
+
+async def refresh_dataset(request: Request) -> Response:
+    """Open the dataset anew in all processes, without any chunk that was read before."""
+    require_admin(request)
+    _take_no_parameters(request)
+    serving, dataset_id = service(request), visible_id(request)
+    serving.follower.renew(dataset_id)
+    await serving.follower.catch_up()
+    opened = await serving.opened.get(dataset_id)
+    return _json({"id": dataset_id, "version": opened.version}, {"Cache-Control": "no-store"})
+
+
+async def reload_catalog(request: Request) -> Response:
+    """Have all processes serve what the catalog file says now, or nothing of it if it is wrong."""
+    require_admin(request)
+    _take_no_parameters(request)
+    try:
+        found = await service(request).follower.reload()
+    except CatalogError as error:
+        raise CatalogRefused(error.detail, **error.facts) from error
+    return _json(asdict(found), {"Cache-Control": "no-store"})
+
+
+def _word(state: DatasetState) -> str:
+    """What ``/readyz`` says of a dataset: the kind of problem, or that there is none."""
+    if state.failure is not None:
+        return kind_of(state.failure).name
+    return "stale" if state.stale else "ready"
 
 
 def _take_no_parameters(request: Request) -> None:

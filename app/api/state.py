@@ -10,6 +10,7 @@ from starlette.types import Scope
 
 from app.api.limits import RequestLimits
 from app.catalog.catalog import Catalog
+from app.catalog.following import Follower
 from app.catalog.keys import Keys
 from app.catalog.opened import OpenedDatasets
 from app.catalog.readiness import Readiness
@@ -28,15 +29,20 @@ class Encoding:
 class Service:
     """The parts that routes work with; made by the lifespan, which also closes what they hold."""
 
-    catalog: Catalog
     keys: Keys
     opened: OpenedDatasets
+    follower: Follower
     readiness: Readiness
     ready_strictly: bool
     metrics_public: bool
     limits: RequestLimits
     encoding: Encoding
     metrics: Metrics
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog that is served now."""
+        return self.opened.catalog
 
 
 class Drain(Protocol):

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 from pydantic_core import ErrorDetails
 
-from app.catalog.document import read_document
+from app.catalog.document import parse_document, read_text
 from app.catalog.environment import filled
 from app.errors import CatalogError, UnknownDataset
 from app.store.addresses import Engine, check_url
@@ -52,6 +52,9 @@ class DatasetEntry(BaseModel):
     drop_variables: tuple[str, ...] = ()
     title: str | None = None
     cache_control: str | None = Field(default=None, pattern=_HEADER_VALUE)
+    refresh_seconds: float | None = Field(default=60.0, ge=0, allow_inf_nan=False)
+    refresh: Literal["background", "before"] = "background"
+    settle_seconds: float = Field(default=5.0, ge=0, allow_inf_nan=False)
     # Who may read it: anybody, the holders of these keys, or (None) of any key if there are keys.
     access: Access | None = None
 
@@ -79,7 +82,12 @@ def load_catalog(path: Path, environment: Mapping[str, str] = os.environ) -> Cat
 
     Raises CatalogError with one sentence that names the file, the entry and the field.
     """
-    document = read_document(path)
+    return parse_catalog(path, read_text(path), environment)
+
+
+def parse_catalog(path: Path, text: str, environment: Mapping[str, str] = os.environ) -> Catalog:
+    """The catalog in `text`, which is what the file `path` says; raises as `load_catalog`."""
+    document = parse_document(path, text)
     datasets = _datasets(path, document)
     entries = {name: _entry(path, name, fields, environment) for name, fields in datasets.items()}
     return Catalog(MappingProxyType(entries))

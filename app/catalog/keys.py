@@ -114,14 +114,16 @@ def load_keys(file: Path | None, lines: str) -> tuple[Key, ...]:
     may hold a plain key by mistake.
     """
     keys = parse_keys(lines, "SLUICE_KEYS")
-    if file is None:
-        return keys
+    return keys if file is None else parse_keys(read_keys(file), str(file)) + keys
+
+
+def read_keys(file: Path) -> str:
+    """The lines of `file`; raises CatalogError when it cannot be read."""
     try:
-        text = file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise CatalogError(f"{file}: the keys cannot be read: {reason}") from None
-    return parse_keys(text, str(file)) + keys
 
 
 def parse_keys(text: str, place: str) -> tuple[Key, ...]:

@@ -35,6 +35,18 @@ class DatasetOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetLookedAt:
+    """One look at the store of an opened dataset, for another version: what it came to.
+
+    `outcome` is ``unchanged``, ``settling``, ``swapped``, ``failed``, ``unreachable`` or ``gone``.
+    """
+
+    dataset: str
+    outcome: str
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoreAsked:
     """One request to a store: a ``get`` or a ``list``, and what it brought."""
 
@@ -61,7 +73,9 @@ class ChunksLookedUp:
     held_bytes: int
 
 
-Event: TypeAlias = RequestServed | DatasetOpened | StoreAsked | LoopLag | ChunksLookedUp
+Event: TypeAlias = (
+    RequestServed | DatasetOpened | DatasetLookedAt | StoreAsked | LoopLag | ChunksLookedUp
+)
 Emit: TypeAlias = Callable[[Event], None]
 
 

@@ -108,10 +108,21 @@ _READY: Final = {
         "status": {"enum": ["ready", "unready"]},
         "datasets": {
             "type": "object",
-            "description": "By id: `ready`, or the kind of failure.",
+            "description": "By id: `ready`, `stale` (it serves the version that it had: its store"
+            " cannot be looked at, or has another that cannot be opened) or the kind of failure.",
             "additionalProperties": {"type": "string"},
         },
     },
+}
+_REFRESHED: Final = {
+    "type": "object",
+    "required": ["id", "version"],
+    "properties": {"id": {"type": "string"}, "version": {"type": "string"}},
+}
+_RELOADED: Final = {
+    "type": "object",
+    "required": ["added", "changed", "removed"],
+    "properties": {"added": _NAMES, "changed": _NAMES, "removed": _NAMES},
 }
 _HEALTHY: Final = {"type": "object", "properties": {"status": {"const": "ok"}}}
 
@@ -132,6 +143,19 @@ SELECT_BY_LABEL: Final = _asked("label")
 SELECT_BY_POSITION: Final = _asked("position")
 POST_BY_LABEL: Final = _posted("label")
 POST_BY_POSITION: Final = _posted("position")
+REFRESH: Final = _described(
+    "administration",
+    "Open a dataset anew, whose store was rewritten in place",
+    json_answer("It is opened; its version is another one.", _REFRESHED),
+    problems(400, 401, 403, 404, 414, 500, 502, 504),
+    openapi_extra={"parameters": [DATASET_ID]},
+)
+RELOAD: Final = _described(
+    "administration",
+    "Read the catalog and the keys anew",
+    json_answer("They are served; how the catalog differs.", _RELOADED),
+    problems(400, 401, 403, 409, 414, 500),
+)
 HEALTH: Final = _described(
     "process",
     "Does the process answer?",

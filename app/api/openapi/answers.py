@@ -81,6 +81,7 @@ _MEANINGS: Final = {
     " cannot hold.",
     404: "There is no such dataset.",
     406: "None of the formats is acceptable, or the one asked for cannot hold these variables.",
+    409: "The catalog file is wrong; the catalog that was served stays.",
     413: "The result, the chunks that it touches, a list or the body exceed a limit. Nothing was"
     " read.",
     414: "The URL is too long; send the selection as the JSON object of a POST.",
@@ -120,6 +121,7 @@ _HEADERS: Final = {
     "Vary": "The request's headers that chose the form.",
     "Cache-Control": "The dataset's, from the catalog; `no-cache` where it has none.",
     "Content-Disposition": "A file name, for all but JSON.",
+    "X-Sluice-Store": "`unreachable` while the store is: nobody knows whether it has changed.",
     "Server-Timing": "Milliseconds to open, plan, fetch, decode and encode.",
 }
 
@@ -181,6 +183,7 @@ def selected(*, tagged: bool) -> Responses:
     """The part that was selected, in each format; `tagged` answers can be asked for again."""
     content = {encoder.media_type: _SCHEMAS[name] for name, encoder in ENCODERS.items()}
     names = ["X-Request-ID", "Cache-Control", "Content-Disposition", "Server-Timing"]
+    names.append("X-Sluice-Store")
     answers: Responses = {}
     if tagged:
         names += ["ETag", "Vary"]
