@@ -7,6 +7,7 @@ those that run end with the one they began with (stale-while-revalidate, RFC 586
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from app.store.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from app.catalog.opened import Opened
+
+
+log = logging.getLogger(__name__)
 
 
 class Outcome(StrEnum):
@@ -160,6 +164,7 @@ class Refresher:
 
     def _note(self, opened: Opened, outcome: Outcome, error: Exception | None) -> None:
         freshness, entry = opened.freshness, opened.entry
+        _write(entry.id, freshness.trouble, outcome, error)
         freshness.trouble = None if error is None else type(error)
         freshness.unreachable = outcome is Outcome.UNREACHABLE
         pause = inf if entry.refresh_seconds is None else entry.refresh_seconds
@@ -170,3 +175,16 @@ class Refresher:
         freshness.due = self._clock() + pause
         if outcome is Outcome.GONE and error is not None:
             self._shelf.lose(opened, error)
+
+
+def _write(
+    dataset_id: str, before: type[Exception] | None, outcome: Outcome, error: Exception | None
+) -> None:
+    """Log what is new: trouble that was not there at the last look, its end, another version."""
+    if error is not None and before is not type(error):
+        kind = type(error).__name__
+        log.warning("dataset %r: a look at its store: %s: %s: %s", dataset_id, outcome, kind, error)
+    elif outcome is Outcome.SWAPPED:
+        log.info("dataset %r: another version is served", dataset_id)
+    elif error is None and before is not None:
+        log.info("dataset %r: its store can be looked at again", dataset_id)
