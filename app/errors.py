@@ -10,7 +10,7 @@
     ├── Unauthorized               no key, or a wrong one, where one is needed
     ├── Forbidden                  a key that lacks the right to this
     ├── CatalogError               the catalog or its keys are wrong: names the entry and the field
-    │   └── CatalogRefused         they are, and so those that are served stay
+    ├── CatalogRefused             they are wrong now, so what was served before stays
     ├── NotLoaded                  a lazy variable was touched without awaiting it
     └── StoreError                 the store did not do its part
         ├── StoreRefused           credentials or permissions (also a PermissionError)
@@ -83,8 +83,8 @@ class CatalogError(SluiceError):
     """The catalog, or its keys, cannot be used; the sentence names the entry and the field."""
 
 
-class CatalogRefused(CatalogError):
-    """A new catalog cannot be used, so the one that is served stays."""
+class CatalogRefused(SluiceError):
+    """A new catalog, or its keys, cannot be used, so what was served before stays."""
 
 
 class NotLoaded(SluiceError, RuntimeError):

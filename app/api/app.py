@@ -31,7 +31,7 @@ from app.catalog.catalog import Catalog
 from app.catalog.configuration import Files
 from app.catalog.following import Follower
 from app.catalog.keys import Keys
-from app.catalog.opened import OpenedDatasets
+from app.catalog.opened import OpenedDatasets, Opener
 from app.catalog.opening import open_entry
 from app.catalog.readiness import Readiness
 from app.settings import Settings
@@ -97,8 +97,6 @@ async def _start(
     stack: AsyncExitStack,
 ) -> Service:
     """Make everything that lives as long as the server; `stack` closes it in reverse order."""
-    files = Files(settings.catalog, settings.keys_file, settings.keys)
-    bulletin = stack.enter_context(Bulletin(shared or _own_bulletin(files, stack)))
     single_threaded_blosc()
     _own_default_executor(settings.threads, stack)
     filesystems = await stack.enter_async_context(Filesystems())
@@ -113,22 +111,7 @@ async def _start(
         chunk_cache=chunk_cache,
         emit=emit,
     )
-    opened = OpenedDatasets(
-        Catalog({}),
-        opener,
-        capacity=settings.opened_datasets,
-        failed_open_seconds=settings.failed_open_seconds,
-        on_open=lambda dataset, took, error: emit(DatasetOpened(dataset, took, error)),
-        on_look=lambda dataset, outcome, error: emit(DatasetLookedAt(dataset, outcome, error)),
-        on_gone=bulletin.renew,
-    )
-    stack.push_async_callback(opened.aclose)
-    keys = Keys()
-    follower = Follower(bulletin, files, opened, keys)
-    stack.push_async_callback(follower.aclose)
-    await follower.begin()
-    if shared is not None:
-        _reload_on_hangup(follower)
+    opened, follower, keys = await _following(settings, opener, emit, shared, stack)
     readiness = Readiness(
         opened,
         keep_seconds=settings.ready_kept_seconds,
@@ -145,6 +128,31 @@ async def _start(
         Encoding(settings.inline_encode_bytes, settings.compress_bytes),
         metrics,
     )
+
+
+async def _following(
+    settings: Settings, opener: Opener, emit: Emit, shared: Path | None, stack: AsyncExitStack
+) -> tuple[OpenedDatasets, Follower, Keys]:
+    """The datasets and the keys of the operator's files, and what follows their news."""
+    files = Files(settings.catalog, settings.keys_file, settings.keys)
+    bulletin = stack.enter_context(Bulletin(shared or _own_bulletin(files, stack)))
+    opened = OpenedDatasets(
+        Catalog({}),
+        opener,
+        capacity=settings.opened_datasets,
+        failed_open_seconds=settings.failed_open_seconds,
+        on_open=lambda dataset, took, error: emit(DatasetOpened(dataset, took, error)),
+        on_look=lambda dataset, outcome, error: emit(DatasetLookedAt(dataset, outcome, error)),
+        on_gone=bulletin.renew,
+    )
+    stack.push_async_callback(opened.aclose)
+    keys = Keys()
+    follower = Follower(bulletin, files, opened, keys)
+    stack.push_async_callback(follower.aclose)
+    await follower.begin()
+    if shared is not None:
+        _reload_on_hangup(follower)
+    return opened, follower, keys
 
 
 def _own_bulletin(files: Files, stack: AsyncExitStack) -> Path:
