@@ -8,8 +8,7 @@ import re
 import signal
 import socket
 import sys
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,12 @@ from tests.stores import ArraySpec, StoreSpec, documents_of
 USERS = 50
 VALUES = np.arange(240.0).reshape(24, 10)
 STORE = StoreSpec((ArraySpec("t", ("time", "x"), VALUES, chunks=(1, 10)),), consolidated="root")
+
+
+async def happens(it: Callable[[], bool]) -> None:
+    """Return when it is so; it is looked at now and then."""
+    while not it():
+        await asyncio.sleep(0.02)
 
 
 @dataclass
@@ -51,8 +56,7 @@ class Load:
     async def answers(self, more: int) -> None:
         """Return when so many more requests were answered."""
         until = self.answered + more
-        while self.answered < until:
-            await asyncio.sleep(0.01)
+        await happens(lambda: self.answered >= until)
 
 
 @dataclass
@@ -63,9 +67,13 @@ class Server:
     log: Path
 
     async def says(self, words: str, times: int = 1) -> None:
-        while self.log.read_text().count(words) < times:
+        """Return when its log has these words so many times."""
+
+        def said() -> bool:
             assert self.process.returncode is None, self.log.read_text()
-            await asyncio.sleep(0.05)
+            return self.log.read_text().count(words) >= times
+
+        await happens(said)
 
     async def end(self) -> str:
         """Ask it to stop, wait until it has, and return its log."""
@@ -119,7 +127,7 @@ def listener():
 
 @asynccontextmanager
 async def load_on(listener: socket.socket) -> AsyncIterator[Load]:
-    load = Load("http://127.0.0.1:{}".format(listener.getsockname()[1]))
+    load = Load(f"http://127.0.0.1:{listener.getsockname()[1]}")
     async with asyncio.TaskGroup() as users:
         for user in range(USERS):
             users.create_task(load.use(user))
@@ -218,14 +226,13 @@ async def test_what_outlasts_the_grace_time_is_cut(tmp_path, listener):
             started(tmp_path, "log", listener, GRACE_SECONDS="1")
         )
         await server.says("startup complete")
-        address = "http://127.0.0.1:{}".format(listener.getsockname()[1])
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         async with httpx.AsyncClient(base_url=address, timeout=60, trust_env=False) as client:
             assert (await client.get("/datasets/cube")).status_code == 200
             web.delay = 600
             asked = client.get("/datasets/cube/isel?time=0", headers={"X-Request-ID": "late"})
             slow = asyncio.create_task(asked)
-            while not web.running:
-                await asyncio.sleep(0.01)
+            await happens(lambda: web.running > 0)
             log = await server.end()
             answer = await slow
     assert answer.status_code == 503
