@@ -27,7 +27,7 @@ STORE = StoreSpec((ArraySpec("t", ("time", "x"), VALUES, chunks=(1, 10)),), cons
 
 async def happens(it: Callable[[], bool]) -> None:
     """Return when it is so; it is looked at now and then."""
-    while not it():
+    while not it():  # noqa: ASYNC110 - another process cannot set an event
         await asyncio.sleep(0.02)
 
 
