@@ -72,10 +72,9 @@ def _page_headers(page: str) -> dict[str, str]:
     hashes = " ".join(f"'sha256-{b64encode(digest).decode()}'" for digest in scripts)
     return {
         "Content-Security-Policy": f"default-src 'none'; script-src 'self' {hashes};"
-        " style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self';"
+        " style-src 'self'; img-src 'self' data:; connect-src 'self';"
         " base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
     }
 
 
