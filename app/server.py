@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -37,6 +38,8 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
     # The application is named, not handed over: worker processes import it and read the same
     # environment, so one way of starting serves one worker and many.
     os.environ[f"{PREFIX}CATALOG"] = str(settings.catalog.absolute())
+    if fd is not None:
+        _send_at_once(fd)
     config = Config(
         "app.api.app:create_app_from_environment",
         factory=True,
@@ -100,6 +103,16 @@ def _shared_bulletin(files: Files) -> Iterator[Bulletin]:
                 yield bulletin
         finally:
             del os.environ[BULLETIN]
+
+
+def _send_at_once(fd: int) -> None:
+    """Let no part of an answer wait for the one before: connections take this from their listener.
+
+    Event loops see to it for sockets of their own; this one they do not know for TCP.
+    """
+    with socket.socket(fileno=os.dup(fd)) as listener:
+        if listener.family in (socket.AF_INET, socket.AF_INET6):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 @contextmanager

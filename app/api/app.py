@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from app import __version__
 from app.api.cors import allow_origins
-from app.api.docs import add_docs
+from app.api.docs import DocumentedApp, add_docs
 from app.api.limits import RequestLimits
 from app.api.observe import ObserveRequests
 from app.api.openapi import guide
@@ -52,7 +52,7 @@ def create_app(settings: Settings, *, bulletin: Path | None = None) -> FastAPI:
     """
     metrics = Metrics()
     emit = to_all(metrics.record, write_request)
-    app = FastAPI(
+    app = DocumentedApp(
         title="Sluice",
         version=__version__,
         description=guide(),

@@ -98,4 +98,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     link: BaseException | None = error
     while link is not None:
         yield link
+        if isinstance(link, BaseExceptionGroup):
+            for inner in link.exceptions:
+                yield from _chain(inner)
         link = link.__cause__ or link.__context__
