@@ -72,7 +72,7 @@ def test_each_request_has_a_line_in_the_log(tmp_path):
     lines = [line for line in log.read_text().splitlines() if "look-for-me" in line]
     (line,) = lines
     assert re.match(r"time=[0-9T:.-]{23}Z level=info id=look-for-me client=127\.0\.0\.1 ", line)
-        assert " method=GET path=/datasets status=400 " in line
+    assert " method=GET path=/datasets status=400 " in line
     assert "hidden" not in line
     with served(tmp_path, LOG_LEVEL="warning") as (client, log):
         client.get("/datasets")
