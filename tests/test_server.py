@@ -71,11 +71,19 @@ def test_each_request_has_a_line_in_the_log(tmp_path):
         client.get("/datasets?x=hidden", headers={"X-Request-ID": "look-for-me"})
     lines = [line for line in log.read_text().splitlines() if "look-for-me" in line]
     (line,) = lines
-    assert re.match(r"[0-9-]{10} [0-9:,]{12} INFO: +127\.0\.0\.1 GET /datasets 400 ", line)
+    assert re.match(r"time=[0-9T:.-]{23}Z level=info id=look-for-me client=127\.0\.0\.1 ", line)
+    assert " method=GET path=/datasets status=400 " in line
     assert "hidden" not in line
     with served(tmp_path, LOG_LEVEL="warning") as (client, log):
         client.get("/datasets")
     assert "GET" not in log.read_text()
+
+
+def test_no_answer_is_taken_for_something_else(tmp_path):
+    """Each says once that browsers may not guess its type, refusals and pages included."""
+    with served(tmp_path) as (client, _):
+        for path in ("/datasets", "/nothing", "/docs", "/docs/assets/swagger-ui.css"):
+            assert client.get(path).headers["x-content-type-options"] == "nosniff"
 
 
 def test_under_a_root_path_everything_finds_its_way(tmp_path):

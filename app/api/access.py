@@ -15,7 +15,7 @@ from app.errors import Forbidden, QueryError, Unauthorized, UnknownDataset
 # Where the key of a request is kept, once it was looked for.
 _FOUND: Final = "sluice.key"
 
-_HOW: Final = "send a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
+_HOW: Final = "send yours as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
 
 
 def caller(request: Request) -> str:
@@ -79,7 +79,7 @@ def require_right(request: Request, right: str) -> None:
     if key is None:
         raise Unauthorized(f"This needs a key with the right {right!r}; {_HOW}.", right=right)
     if not key.has_right(right):
-        raise Forbidden(f"Your key has not the right {right!r}.", right=right)
+        raise Forbidden(f"Your key lacks the right {right!r}.", right=right)
 
 
 def visible_id(request: Request) -> str:

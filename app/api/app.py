@@ -39,7 +39,7 @@ from app.store import Filesystems
 from app.telemetry.events import DatasetLookedAt, DatasetOpened, Emit, to_all
 from app.telemetry.loop_lag import watch_loop
 from app.telemetry.metrics import Metrics
-from app.telemetry.request_log import write_request
+from app.telemetry.request_log import RequestLog
 from app.telemetry.sampling import sample
 
 
@@ -51,7 +51,8 @@ def create_app(settings: Settings, *, bulletin: Path | None = None) -> FastAPI:
     executor: an application that embeds this one gets its bounded pool.
     """
     metrics = Metrics()
-    emit = to_all(metrics.record, write_request)
+    request_log = RequestLog()
+    emit = to_all(metrics.record, request_log.record)
     app = DocumentedApp(
         title="Sluice",
         version=__version__,
@@ -61,7 +62,7 @@ def create_app(settings: Settings, *, bulletin: Path | None = None) -> FastAPI:
         redoc_url=None,
         # A path with a slash too many is answered in words, like every other wrong path.
         redirect_slashes=False,
-        lifespan=_lifespan(settings, metrics, emit, bulletin),
+        lifespan=_lifespan(settings, metrics, request_log, emit, bulletin),
     )
     install_problems(app)
     add_routes(app)
@@ -79,11 +80,16 @@ def create_app_from_environment() -> FastAPI:
 
 
 def _lifespan(
-    settings: Settings, metrics: Metrics, emit: Emit, bulletin: Path | None
+    settings: Settings,
+    metrics: Metrics,
+    request_log: RequestLog,
+    emit: Emit,
+    bulletin: Path | None,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         async with AsyncExitStack() as stack:
+            stack.callback(request_log.flush)
             yield {"service": await _start(settings, metrics, emit, bulletin, stack)}
 
     return lifespan

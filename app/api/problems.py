@@ -72,7 +72,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             "A key is needed",
             headers={"WWW-Authenticate": 'Bearer realm="Sluice"'},
         ),
-        Forbidden: ProblemKind(403, "forbidden", "The key has not this right"),
+        Forbidden: ProblemKind(403, "forbidden", "The key lacks the right"),
         NotJson: ProblemKind(415, "not-json", "The body is not JSON"),
         UnknownDataset: ProblemKind(404, "unknown-dataset", "There is no such dataset"),
         NotAcceptable: ProblemKind(406, "not-acceptable", "No acceptable format"),

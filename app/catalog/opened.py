@@ -16,6 +16,8 @@ from app.catalog.refreshing import Change, Freshness, Look, OnLook, Refresher
 from app.datasets import Layout
 from app.encoders.written import Written
 from app.query.axes import Axis
+from app.query.grammar import Grammar
+from app.query.names import By
 from app.store.single_flight import SingleFlight
 
 
@@ -29,7 +31,9 @@ class Opened:
     """One opened dataset with what every request needs of it, prepared once.
 
     `version` is that of the store's metadata (see `GroupDocuments.version`) and of its entry's
-    generation. `look` asks the store for another one; `freshness` is what that said.
+    generation, `identity` is all that its answers follow from: the version and how the entry reads
+    it. `grammars` are what requests can ask for, by what bare names mean. `look` asks the store for
+    another version; `freshness` is what that said.
     """
 
     entry: DatasetEntry
@@ -37,10 +41,10 @@ class Opened:
     layout: Layout
     written: Written
     version: str
+    identity: str
     axes: Mapping[str, Axis]
     dims: Mapping[str, int]
-    coords: Mapping[str, tuple[str, ...]]
-    variables: tuple[str, ...]
+    grammars: Mapping[By, Grammar]
     look: Look = _unchanging
     freshness: Freshness = field(default_factory=Freshness)
 

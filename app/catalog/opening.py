@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from types import MappingProxyType
@@ -19,9 +19,11 @@ from app.catalog.catalog import DatasetEntry
 from app.catalog.opened import Opened
 from app.catalog.refreshing import Change
 from app.datasets import AsyncZarrBackendEntrypoint, Layout
+from app.encoders.table import ENCODERS
 from app.encoders.written import Written
 from app.errors import MetadataError, SluiceError
 from app.query.axes import Axis
+from app.query.grammar import Grammar
 from app.store import ByteSource, Filesystems
 from app.store.observed import Observe, ObservedSource
 from app.telemetry.events import Emit, StoreAsked
@@ -85,20 +87,8 @@ class _Store:
             chunk_cache=self.chunk_cache,
             store_id=_store_id(self.entry, self.generation),
         )
-        return Opened(
-            entry=self.entry,
-            dataset=dataset,
-            layout=Layout.of(dataset),
-            written=Written(dataset),
-            version=documents.version + self.generation,
-            axes=MappingProxyType(prepare_axes(dataset)),
-            dims=MappingProxyType({str(name): size for name, size in dataset.sizes.items()}),
-            coords=MappingProxyType(
-                {str(name): tuple(map(str, coord.dims)) for name, coord in dataset.coords.items()}
-            ),
-            variables=tuple(map(str, dataset.data_vars)),
-            look=_Look(self, documents),
-        )
+        opened = prepared(self.entry, dataset, documents.version + self.generation)
+        return replace(opened, look=_Look(self, documents))
 
 
 class _Look:
@@ -134,6 +124,30 @@ def _our_errors() -> Iterator[None]:
         raise
     except Exception as error:  # metadata can be wrong in more ways than xarray foresees
         raise MetadataError(f"xarray cannot decode the store: {error}") from error
+
+
+def prepared(entry: DatasetEntry, dataset: xr.Dataset, version: str) -> Opened:
+    """What every request needs of an opened `dataset`, found out once."""
+    read = (version, entry.id, entry.group, entry.consolidated, entry.drop_variables)
+    dims = MappingProxyType({str(name): size for name, size in dataset.sizes.items()})
+    grammar = partial(
+        Grammar,
+        dims=dims,
+        coords={str(name): tuple(map(str, coord.dims)) for name, coord in dataset.coords.items()},
+        formats=tuple(ENCODERS),
+        variables=tuple(map(str, dataset.data_vars)),
+    )
+    return Opened(
+        entry=entry,
+        dataset=dataset,
+        layout=Layout.of(dataset),
+        written=Written(dataset),
+        version=version,
+        identity=repr(read),
+        axes=MappingProxyType(prepare_axes(dataset)),
+        dims=dims,
+        grammars={"label": grammar(by="label"), "position": grammar(by="position")},
+    )
 
 
 def _store_id(entry: DatasetEntry, generation: str) -> str:

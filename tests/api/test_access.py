@@ -20,7 +20,7 @@ OPEN_TO_ALL = """
 datasets:
   free: {url: "{stores}/v2.zarr", access: public, cache_control: "public, max-age=60"}
   any: {url: "{stores}/v2.zarr"}
-  ours:
+  hidden:
     url: "{stores}/v3.zarr"
     access: [team]
     cache_control: 'public, max-age=60, S-MaxAge=600, no-cache="a, b"'
@@ -60,7 +60,7 @@ def test_each_caller_sees_their_own(guarded):
     """The list and `/readyz` name what this caller may read, and those can be read."""
     seen = {
         "": ["free"],
-        "team": ["free", "any", "ours"],
+        "team": ["free", "any", "hidden"],
         "guest": ["free"],
         "boss": ["free", "any"],
     }
@@ -85,7 +85,7 @@ REQUESTS = [
 def test_what_is_hidden_is_not_there(guarded, headers, method, rest, body):
     """Same status, headers and bytes as for an id that does not exist, but for the id."""
     told = []
-    for dataset in ("ours", "nine"):
+    for dataset in ("hidden", "absent"):
         answer = guarded.request(
             method,
             f"/datasets/{dataset}{rest}",
@@ -118,7 +118,7 @@ def test_without_a_key_401_says_how_to_send_one(guarded, path):
 )
 def test_a_key_comes_by_either_header(guarded, headers):
     """Both keys of one holder are valid at once, so that they can be changed in turn."""
-    assert ids(guarded, headers) == ["free", "any", "ours"]
+    assert ids(guarded, headers) == ["free", "any", "hidden"]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_metrics_need_the_right(guarded):
 
 def test_no_shared_cache_keeps_what_is_protected(guarded):
     """The dataset's own words stay, without those for shared caches; 304 and HEAD say the same."""
-    path = f"/datasets/ours/{POINT}"
+    path = f"/datasets/hidden/{POINT}"
     told = 'private, max-age=60, no-cache="a, b"'
     answer = guarded.get(path, headers=by("team"))
     again = {**by("team"), "If-None-Match": answer.headers["etag"]}
@@ -172,7 +172,7 @@ def test_no_shared_cache_keeps_what_is_protected(guarded):
         answer,
         guarded.get(path, headers=again),
         guarded.head(path, headers=by("team")),
-        guarded.get("/datasets/ours", headers=by("team")),
+        guarded.get("/datasets/hidden", headers=by("team")),
     ):
         assert found.headers["cache-control"] == told
         assert found.headers["vary"].endswith("Authorization, X-API-Key, Origin")
@@ -201,10 +201,10 @@ def test_a_page_may_send_a_key(guarded):
     """A preflight grants both headers, and a refusal can be read."""
     asking = {"Origin": "https://page", "Access-Control-Request-Method": "GET",
               "Access-Control-Request-Headers": "authorization,x-api-key"}  # fmt: skip
-    granted = guarded.options("/datasets/ours", headers=asking)
+    granted = guarded.options("/datasets/hidden", headers=asking)
     assert granted.status_code == 200
     assert granted.headers["access-control-allow-headers"] == "authorization,x-api-key"
-    refused = guarded.get("/datasets/ours", headers={"Origin": "https://page"})
+    refused = guarded.get("/datasets/hidden", headers={"Origin": "https://page"})
     assert refused.status_code == 401
     assert refused.headers["access-control-allow-origin"] == "https://page"
 

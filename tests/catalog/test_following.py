@@ -36,7 +36,7 @@ datasets:
 
 async def open_empty(entry: DatasetEntry, *, generation: str) -> Opened:
     dataset = xr.Dataset()
-    return Opened(entry, dataset, Layout.of(dataset), Written(), generation, {}, {}, {}, ())
+    return Opened(entry, dataset, Layout.of(dataset), Written(), generation, "", {}, {}, {})
 
 
 class Process:

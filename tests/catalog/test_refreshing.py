@@ -38,7 +38,7 @@ class Store:
             raise self.opening
         dataset = xr.Dataset(attrs={"version": self.version})
         version = self.version + generation
-        opened = Opened(entry, dataset, Layout.of(dataset), Written(), version, {}, {}, {}, ())
+        opened = Opened(entry, dataset, Layout.of(dataset), Written(), version, "", {}, {}, {})
         return replace(opened, look=lambda: self.look(opened))
 
     async def look(self, opened: Opened) -> Change | None:

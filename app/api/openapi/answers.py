@@ -44,10 +44,10 @@ _EXAMPLES: Final[dict[int, tuple[type[SluiceError], str, dict[str, Any]]]] = {
     ),
     401: (
         Unauthorized,
-        "This needs a key; send a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
+        "This needs a key; send yours as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
         {},
     ),
-    403: (Forbidden, "Your key has not the right 'metrics'.", {"right": "metrics"}),
+    403: (Forbidden, "Your key lacks the right 'metrics'.", {"right": "metrics"}),
     404: (
         UnknownDataset,
         "The catalog has no dataset of this name; GET /datasets lists them.",
@@ -88,7 +88,7 @@ _MEANINGS: Final = {
     400: "It cannot be parsed: an unknown parameter, method or format, a label that the axis"
     " cannot hold.",
     401: "There is no key, or a wrong one, where one is needed.",
-    403: "The key has not the right to this.",
+    403: "The key lacks the right to this.",
     404: "There is no such dataset, or none that the key may read.",
     406: "None of the formats is acceptable, or the one asked for cannot hold these variables.",
     409: "The catalog file is wrong; the catalog that was served stays.",
