@@ -113,7 +113,18 @@ class Settings(BaseSettings):
     threads: int = Field(
         default=4,
         ge=1,
-        description="threads for blocking filesystems and for large decoding and encoding",
+        description="threads for blocking filesystems and for large encoding",
+    )
+    decode_threads: int = Field(
+        default=0,
+        ge=0,
+        description="threads for decoding, which give way to the event loop (0: one for each core)",
+    )
+    under_way_bytes: int = Field(
+        default=64 * 2**20,
+        ge=1,
+        description="decoded size of the chunks that are fetched and decoded at once; requests"
+        " take turns",
     )
     chunk_cache_bytes: int = Field(
         default=256 * 2**20,

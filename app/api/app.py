@@ -22,6 +22,7 @@ from app.api.routes import add_routes
 from app.api.state import Encoding, Service, State
 from app.arrays.chunk_cache import ChunkCache
 from app.arrays.decode import single_threaded_blosc
+from app.arrays.workshop import Workshop, available_cores, decoding_pool
 from app.catalog.catalog import load_catalog
 from app.catalog.opened import OpenedDatasets
 from app.catalog.opening import open_entry
@@ -88,6 +89,7 @@ async def _start(
     _own_default_executor(settings.threads, stack)
     filesystems = await stack.enter_async_context(Filesystems())
     chunk_cache = ChunkCache(settings.chunk_cache_bytes)
+    workshop = _workshop(settings, stack)
     await stack.enter_async_context(_going_on(watch_loop(emit)))
     await stack.enter_async_context(_going_on(sample(chunk_cache.lookups, emit)))
     opener = partial(
@@ -96,6 +98,7 @@ async def _start(
         store_concurrency=settings.store_concurrency,
         inline_decode_bytes=settings.inline_decode_bytes,
         chunk_cache=chunk_cache,
+        workshop=workshop,
         emit=emit,
     )
     opened = OpenedDatasets(
@@ -142,6 +145,19 @@ async def _going_on(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+def _workshop(settings: Settings, stack: AsyncExitStack) -> Workshop:
+    """Where the chunks of all datasets are decoded."""
+    threads = settings.decode_threads or available_cores()
+    pool = decoding_pool(threads)
+    stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+    return Workshop(
+        inline_bytes=settings.inline_decode_bytes,
+        under_way_bytes=settings.under_way_bytes,
+        threads=threads,
+        pool=pool,
+    )
 
 
 def _own_default_executor(threads: int, stack: AsyncExitStack) -> None:

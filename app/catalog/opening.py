@@ -10,6 +10,7 @@ import xarray as xr
 
 from app.arrays.chunk_cache import ChunkCache
 from app.arrays.hierarchy import open_group
+from app.arrays.workshop import Workshop
 from app.catalog.catalog import DatasetEntry
 from app.catalog.opened import Opened
 from app.datasets import AsyncZarrBackendEntrypoint, Layout
@@ -28,11 +29,12 @@ async def open_entry(
     store_concurrency: int,
     inline_decode_bytes: int,
     chunk_cache: ChunkCache | None = None,
+    workshop: Workshop | None = None,
     emit: Emit | None = None,
 ) -> Opened:
     """Open the store of `entry` and prepare an axis for each of its index coordinates.
 
-    Every request to the store, now and later, is told to `emit`. Its decoded chunks are kept in
+    Every request to the store is told to `emit`. Chunks are decoded in the `workshop` and kept in
     `chunk_cache`, where entries of one store and version find each other's.
 
     Raises StoreError when the store cannot be opened, CatalogError when the options do not fit it.
@@ -58,12 +60,14 @@ async def open_entry(
             drop_variables=entry.drop_variables,
             inline_decode_bytes=inline_decode_bytes,
             chunk_cache=chunk_cache,
+            workshop=workshop,
             store_id=_store_id(entry),
         )
     except SluiceError:
         raise
     except Exception as error:  # metadata can be wrong in more ways than xarray foresees
         raise MetadataError(f"xarray cannot decode the store: {error}") from error
+    coords = dataset.coords
     return Opened(
         entry=entry,
         dataset=dataset,
@@ -72,9 +76,7 @@ async def open_entry(
         version=documents.version,
         axes=MappingProxyType(prepare_axes(dataset)),
         dims=MappingProxyType({str(name): size for name, size in dataset.sizes.items()}),
-        coords=MappingProxyType(
-            {str(name): tuple(map(str, coord.dims)) for name, coord in dataset.coords.items()}
-        ),
+        coords=MappingProxyType({str(n): tuple(map(str, c.dims)) for n, c in coords.items()}),
         variables=tuple(map(str, dataset.data_vars)),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from typing import Any, NoReturn
 
@@ -13,6 +12,7 @@ from xarray.core import indexing
 from app.arrays.metadata import ArrayMeta
 from app.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
 from app.arrays.reader import StoreReader
+from app.arrays.workshop import Shares
 from app.datasets.coding import Step
 from app.errors import NotLoaded
 from app.telemetry.phases import phase
@@ -69,11 +69,12 @@ class LazyArray(BackendArray):
         return math.prod(shape) * self.dtype.itemsize
 
     async def read(self, plan: ArrayPlan) -> Array:
-        """The planned values, decoded; large ones in the loop's default executor."""
+        """The planned values, decoded; large ones beside the loop."""
         values = await self.reader.read(self.meta, plan)
         with phase("decode"):
-            if self.steps and values.nbytes > self.reader.inline_bytes:
-                return await asyncio.to_thread(self._decoded, values)
+            if self.steps:
+                run = self.reader.workshop.run
+                return await run(Shares(), self._decoded, values, values.nbytes)
             return self._decoded(values)
 
     def _decoded(self, values: Any) -> Array:
