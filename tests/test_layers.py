@@ -45,7 +45,7 @@ OWNERS = {
     "h5py": {"encoders"},
     "cftime": {"datasets", "encoders"},
     "orjson": {"encoders"},
-    "zstandard": {"encoders"},
+    "zstandard": {"arrays", "encoders"},
     "prometheus_client": {"telemetry"},
     "yaml": {"catalog"},
     "pydantic": {"settings", "catalog", "api"},
