@@ -83,7 +83,7 @@ def packing_of(dtype: np.dtype[Any], encoding: Mapping[str, Any]) -> Packing | N
     filled = {key: read_fill(value, packed) for key, value in fills.items()}
     if None in filled.values() or len({str(fill) for fill in filled.values()}) > 1:
         return None
-    scaled = {key: np.asarray(value).reshape(())[()] for key, value in linear.items()}
+    scaled = {key: _scalar(value) for key, value in linear.items()}
     return Packing(packed, counted, scaled, filled)
 
 
@@ -154,6 +154,12 @@ def is_number(value: Any) -> bool:
         # Nested lists of unequal lengths.
         return False
     return array.size == 1 and array.dtype.kind in "iuf"
+
+
+def _scalar(value: Any) -> Any:
+    """A number as a NumPy scalar of a type that NetCDF-4 has."""
+    array = np.asarray(value).reshape(())
+    return (array.astype(float_dtype(array.dtype)) if array.dtype.kind == "f" else array)[()]
 
 
 def read_fill(value: Any, dtype: np.dtype[Any]) -> Any:
