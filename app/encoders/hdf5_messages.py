@@ -14,6 +14,8 @@ import numpy as np
 from numcodecs.jenkins import jenkins_lookup3
 
 NOWHERE: Final = 2**64 - 1
+# The value of an attribute, which shares the 64 KiB of a message with its name, type and shape.
+ATTRIBUTE_BYTES: Final = 64_000
 # A shape without any value (IV.A.2.b).
 NO_SPACE: Final = b"\x02\x00\x00\x02"
 # How text of one length ends, and that it is UTF-8 (IV.A.2.d, class 3).
@@ -58,14 +60,16 @@ def datatype(dtype: np.dtype[Any]) -> bytes:
             return integer_type(size, 0x08 | big)
         case "u":
             return integer_type(size, big)
-        case "f":
+        case "f" if size in _FLOATS:
             sign, *places, bias = _FLOATS[size]
             head = pack("<BBBxI", 0x11, 0x20 | big, sign, size)
             return head + pack("<HH4BI", 0, 8 * size, *places, bias)
         case "S":
             return text_type(size, PADDED)
-        case _:
+        case "O":
             return TEXTS
+        case _:
+            raise TypeError(f"HDF5 has no {dtype}")
 
 
 def dataspace(shape: Sequence[int]) -> bytes:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from app import __version__
 from app.encoders.hdf5_file import File, heap
 from app.encoders.hdf5_messages import (
+    ATTRIBUTE_BYTES,
     NO_SPACE,
     NOWHERE,
     PADDED,
@@ -34,9 +35,8 @@ from app.encoders.hdf5_messages import (
     group_header,
     text_type,
 )
+from app.encoders.netcdf_names import NOT_A_DIMENSION
 
-# A message has less than 64 KiB: this, and up to 1 KiB for name, datatype and shape.
-ATTRIBUTE_BYTES: Final = 64_000
 # Letters that fit whatever they are.
 _SHORT_TEXT: Final = ATTRIBUTE_BYTES // 4
 _PLACEHOLDER: Final = "This is a netCDF dimension but not a netCDF variable.%10d"
@@ -103,7 +103,7 @@ class _Writer:
     def _link(self, variable: NetcdfVariable) -> str:
         """The variable's name, unless that leads to the scale of a dimension which it is not."""
         taken = variable.name in self._sizes and not variable.is_scale
-        return f"_nc4_non_coord_{variable.name}" if taken else variable.name
+        return f"{NOT_A_DIMENSION}{variable.name}" if taken else variable.name
 
     def _place_array(self, variable: NetcdfVariable, lists: Iterable[bytes]) -> int:
         if not variable.dims:
@@ -170,8 +170,10 @@ class _Writer:
 
 
 def _text(name: str, value: str, ending: int = PADDED) -> bytes:
+    """Characters, as the C library writes text; none at all have no place rather than no size."""
     data = value.encode()
-    return attribute(name, text_type(len(data) or 1, ending | UTF8), dataspace(()) if data else NO_SPACE, data)
+    space = dataspace(()) if data else NO_SPACE
+    return attribute(name, text_type(len(data) or 1, ending | UTF8), space, data)
 
 
 def _numbers(name: str, value: Any) -> bytes:

@@ -38,9 +38,9 @@ def encode_netcdf(dataset: xr.Dataset) -> bytes:
 
 
 def check_netcdf(outline: Outline) -> None:
-    """Raises `NotAcceptable` for an answer with complex variables."""
+    """Raises `NotAcceptable` for an answer with variables that NetCDF-4 cannot hold."""
     for name, variable in outline.variables.items():
-        check_storable(str(name), variable.dtype)
+        check_storable(str(name), variable.dtype, len(variable.dims))
 
 
 def netcdf_bytes(outline: Outline) -> int:
