@@ -35,7 +35,7 @@ _RESERVED = frozenset(
         "_nczarr_superblock",
     )
 )
-# What readers take away from the name of a variable that is not the dimension of this name.
+# What readers take out of the name of a variable that is not the dimension of this name.
 NOT_A_DIMENSION: Final = "_nc4_non_coord_"
 # The C library refuses a file in which an attribute that begins so is no number.
 _QUANTIZED = "_Quantize"
@@ -70,11 +70,10 @@ def storable_names(names: Iterable[Any], listed: Container[Any] = ()) -> dict[An
 def _clean(name: str, listed: bool) -> str:
     refused = "/ " if listed else "/"
     letters = (letter if letter.isprintable() and letter not in refused else "_" for letter in name)
-    cleaned = _normal("".join(letters))
+    cleaned = _normal("".join(letters)).replace(NOT_A_DIMENSION, "_nc4_noncoord_")
     if cleaned.endswith(" "):
         cleaned = f"{cleaned[:-1]}_"
-    good = cleaned and cleaned[0] not in ".-+ " and not cleaned.startswith(NOT_A_DIMENSION)
-    return cleaned if good else f"_{cleaned}"
+    return cleaned if cleaned and cleaned[0] not in ".-+ " else f"_{cleaned}"
 
 
 def _normal(name: str) -> str:
