@@ -87,6 +87,18 @@ async def test_a_truncated_body_is_an_error(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+async def test_a_part_of_a_range_is_an_error(
+    web: Web, filesystems: Filesystems, engine: str
+) -> None:
+    """Fewer bytes than the Content-Range says never pass for the range, for the first read too."""
+    web.shorten = True
+    source = await source_of(web, filesystems, engine)
+    for limits in [(0, 100), (-100,), (5, 9)]:
+        with pytest.raises(StoreError):
+            await source.get("key", *limits)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     ("status", "kind"),
     [(401, StoreRefused), (403, StoreRefused), (500, StoreError), (503, StoreError)],
