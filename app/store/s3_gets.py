@@ -128,7 +128,7 @@ async def gets_like(client: Any, request: Any, key: str) -> BucketGets | None:
 
 @dataclass(slots=True)
 class Exchange:
-    """What a client sent as GetObject, as botocore prepared it, and the range of the last answer."""
+    """What a client sent as GetObject, as botocore prepared it, and what range came back."""
 
     sent: list[Any] = field(default_factory=list)
     content_range: str = ""
