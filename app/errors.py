@@ -95,7 +95,7 @@ class StoreFaltered(StoreError):
 class StoreUnavailable(StoreError):
     """The store was not asked: it failed so often that it is left alone for a while.
 
-    `facts` tell in how many seconds it is asked again, as ``retry_after_seconds``.
+    The fact `retry_after` tells in how many seconds it is asked again.
     """
 
 

@@ -28,11 +28,14 @@ from app.catalog.opening import open_entry
 from app.catalog.readiness import Readiness
 from app.settings import Settings
 from app.store import Filesystems
-from app.telemetry.events import DatasetOpened, Emit, to_all
+from app.store.guarded import StoreGuards
+from app.store.retries import Patience
+from app.telemetry.events import CircuitChanged, DatasetOpened, Emit, to_all
 from app.telemetry.loop_lag import watch_loop
 from app.telemetry.metrics import Metrics
 from app.telemetry.request_log import write_request
 from app.telemetry.sampling import sample
+from app.telemetry.store_log import write_circuit
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -42,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
     executor: an application that embeds this one gets its bounded pool.
     """
     metrics = Metrics()
-    emit = to_all(metrics.record, write_request)
+    emit = to_all(metrics.record, write_request, write_circuit)
     app = FastAPI(
         title="Sluice",
         version=__version__,
@@ -97,6 +100,7 @@ async def _start(
         inline_decode_bytes=settings.inline_decode_bytes,
         chunk_cache=chunk_cache,
         emit=emit,
+        guards=_guards(settings, emit),
     )
     opened = OpenedDatasets(
         catalog,
@@ -129,6 +133,20 @@ def _limits(settings: Settings) -> RequestLimits:
         result_bytes=settings.request_result_bytes,
         labels=settings.request_labels,
         body_bytes=settings.body_bytes,
+    )
+
+
+def _guards(settings: Settings, emit: Emit) -> StoreGuards:
+    patience = Patience(
+        concurrency=settings.store_concurrency,
+        attempts=settings.store_attempts,
+        attempt_seconds=settings.store_attempt_seconds,
+        read_seconds=settings.store_read_seconds,
+        failures=settings.store_failures,
+        rest_seconds=settings.store_rest_seconds,
+    )
+    return StoreGuards(
+        patience, lambda datasets, state: emit(CircuitChanged(datasets, state.value))
     )
 
 
