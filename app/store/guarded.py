@@ -79,11 +79,14 @@ class StoreGuard:
     ) -> Answer:
         """One request. Its own time begins behind the gate: the wait there is not the store's."""
         clock = asyncio.get_running_loop().time
+        waits = self._gate.locked()
+        ends = clock() + self._patience.attempt_seconds
         try:
-            async with asyncio.timeout_at(deadline) as patience, self._gate:
-                ends = clock() + self._patience.attempt_seconds
-                if ends < deadline:
-                    patience.reschedule(ends)
+            until = deadline if waits else min(ends, deadline)
+            async with asyncio.timeout_at(until) as patience, self._gate:
+                if waits:
+                    ends = clock() + self._patience.attempt_seconds
+                    patience.reschedule(min(ends, deadline))
                 return await self._judged(ask, lambda: ends < deadline and patience.expired())
         except StoreError:
             raise
