@@ -170,7 +170,9 @@ async def answer_sluice_error(request: Request, error: Exception) -> Response:
     if kind.sentence is None:
         return problem(kind.status, kind.name, kind.title, error.detail, error.facts)
     dataset = request.path_params.get("dataset_id")
-    log.warning("dataset %r: %s: %s", dataset, type(error).__name__, error.detail)
+    # Of a store that is left alone the log knows since it is, and it may be asked for a lot.
+    severity = logging.DEBUG if isinstance(error, StoreUnavailable) else logging.WARNING
+    log.log(severity, "dataset %r: %s: %s", dataset, type(error).__name__, error.detail)
     facts, headers = {"dataset": dataset}, _retry_after(error)
     return problem(kind.status, kind.name, kind.title, kind.sentence, facts, headers)
 

@@ -36,11 +36,20 @@ class StoreGuard:
             failures=patience.failures,
             rest_seconds=patience.rest_seconds,
             clock=monotonic,
-            on_change=lambda state: on_change(tuple(self.datasets), state),
+            on_change=self._changed,
         )
+        self._on_change = on_change
+        self._no_trial = asyncio.Event()
         self._patience = patience
         self._gate = asyncio.Semaphore(patience.concurrency)
         self._budget = RetryBudget()
+
+    def _changed(self, state: State) -> None:
+        if state is State.HALF_OPEN:
+            self._no_trial.clear()
+        else:
+            self._no_trial.set()
+        self._on_change(tuple(self.datasets), state)
 
     async def ask(
         self, ask: Callable[[], Awaitable[Answer]], *, doing: str, retried: Callable[[Any], None]
@@ -77,28 +86,39 @@ class StoreGuard:
     async def _try(
         self, ask: Callable[[], Awaitable[Answer]], deadline: float, doing: str
     ) -> Answer:
-        """One request. Its own time begins behind the gate: the wait there is not the store's."""
+        """One request. Its own time begins when it may ask: the wait before is not the store's."""
         clock = asyncio.get_running_loop().time
-        waits = self._gate.locked()
+        waits = self._gate.locked() or self.circuit.state is State.HALF_OPEN
         ends = clock() + self._patience.attempt_seconds
         try:
             until = deadline if waits else min(ends, deadline)
             async with asyncio.timeout_at(until) as patience, self._gate:
+                ticket = await self._admitted()
                 if waits:
                     ends = clock() + self._patience.attempt_seconds
                     patience.reschedule(min(ends, deadline))
-                return await self._judged(ask, lambda: ends < deadline and patience.expired())
+                return await self._judged(
+                    ask, ticket, lambda: ends < deadline and patience.expired()
+                )
         except StoreError:
             raise
         except TimeoutError as error:
             raise StoreTimeout(f"The store did not answer in time, {doing}.") from error
 
+    async def _admitted(self) -> int:
+        """The circuit's ticket; while another caller tries for all, its end is awaited.
+
+        Were those refused who come with it, the request that all belong to would end, and take the
+        trial with it. Behind the gate, so that who waits there learns what has failed meanwhile.
+        """
+        while self.circuit.state is State.HALF_OPEN:
+            await self._no_trial.wait()
+        return self.circuit.admit()
+
     async def _judged(
-        self, ask: Callable[[], Awaitable[Answer]], took_too_long: Callable[[], bool]
+        self, ask: Callable[[], Awaitable[Answer]], ticket: int, took_too_long: Callable[[], bool]
     ) -> Answer:
         """One request, of whose end the circuit hears."""
-        # After the gate, so that those who wait there do not ask a store that has failed meanwhile.
-        ticket = self.circuit.admit()
         try:
             answer = await ask()
         except PASSING:

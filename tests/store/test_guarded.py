@@ -192,6 +192,33 @@ async def test_a_sick_store_is_left_alone() -> None:
     assert {datasets for datasets, _ in ward.states} == {("d",)}
 
 
+async def test_those_who_come_with_the_trial_wait_for_it() -> None:
+    """A request of many values finds out that a store is well, and is answered in whole."""
+    ward = Ward(StoreFaltered("503"), failures=1, rest_seconds=0, attempts=1)
+    with pytest.raises(StoreFaltered):
+        await ward.source.get("a")
+    assert await ward.source.getitems(["a", "b/c", "z"]) == {"a": b"abcdef", "b/c": b"x"}
+    assert ward.store.keys == ["a", "a", "b/c", "z"]
+
+
+async def test_a_trial_that_is_left_is_taken_over() -> None:
+    """Of those who wait for one that was cancelled, the next tries."""
+    ward = Ward(StoreFaltered("503"), failures=1, rest_seconds=0, attempts=1)
+    with pytest.raises(StoreFaltered):
+        await ward.source.get("a")
+    ward.store.hangs = True
+    trial = asyncio.create_task(ward.source.get("a"))
+    await asyncio.sleep(0.01)
+    reads = [asyncio.create_task(ward.source.get("b/c")) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    assert ward.store.running == 1
+    ward.store.hangs = False
+    trial.cancel()
+    await asyncio.wait([trial, *reads])
+    assert [read.result() for read in reads] == [b"x"] * 3
+    assert trial.cancelled()
+
+
 async def test_a_reader_that_leaves_says_nothing() -> None:
     """Cancelled reads pass through as cancelled, and are no failures of the store."""
     ward = Ward(failures=1)
