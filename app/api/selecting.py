@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from time import perf_counter
 
 import xarray as xr
 from fastapi import Request, Response
 
 from app.api.answers import Representation, accepted_coding, respond
 from app.api.bodies import json_bytes
-from app.api.state import Service
+from app.api.state import Service, begin_phases
 from app.catalog.opened import Opened
-from app.datasets import DatasetPlan, explain, plan_isel, relabel, together
+from app.datasets import DatasetPlan, Outline, explain, plan_isel, relabel, together
 from app.encoders.table import ENCODERS, Encoder, negotiate
 from app.errors import LimitError, SluiceError, StoreError
 from app.query.format import format_query
-from app.query.grammar import parse
 from app.query.names import By
 from app.query.positions import Resolved, resolve
 from app.query.selection import Query
@@ -47,12 +46,14 @@ async def select(
     request: Request, serving: Service, dataset_id: str, by: By, pairs: Pairs
 ) -> Response:
     """Understand, refuse early, plan, refuse what costs too much, read, encode."""
-    phases = Phases()
-    with phases.span("open"):
-        opened = await serving.opened.get(dataset_id)
-    with phases.span("plan"):
-        planned = _plan(request, serving, opened, by, pairs)
-    said = [*chain(*format_query(replace(planned.query, format=None)))]
+    phases, began = begin_phases(request.scope), perf_counter()
+    opened = await serving.opened.get(dataset_id)
+    began = phases.since("open", began)
+    planned = _plan(request, serving, opened, by, pairs)
+    phases.since("plan", began)
+    phases.cells = planned.plan.outline.cells
+    # The format is part of the form that is tagged.
+    said = [text for pair in format_query(planned.query) if pair[0] != "f" for text in pair]
     if planned.query.explain:
         form = Representation(opened, ENCODERS["json"], None)
         tag = form.tag(*said, planned.encoder.name, repr(serving.limits))
@@ -67,24 +68,24 @@ async def select(
 
 def _plan(request: Request, serving: Service, opened: Opened, by: By, pairs: Pairs) -> _Planned:
     """Everything that can be refused without reading is refused here, but for a limit's excess."""
-    query = parse(
-        pairs,
-        dims=opened.dims,
-        coords=opened.coords,
-        by=by,
-        formats=ENCODERS,
-        variables=opened.variables,
-        most_labels=serving.limits.labels,
-    )
+    query = opened.grammars[by].parse(pairs, most_labels=serving.limits.labels)
     # An explanation is JSON, whatever format it explains.
     encoder = negotiate(query.format, None if query.explain else request.headers.get("accept"))
     found = resolve(query, opened.axes, opened.dims)
     indexers = together(opened.dataset, found.positions, found.pointwise)
     plan = plan_isel(opened.layout, indexers, keep=query.variables)
-    encoder.check(plan)
-    result_bytes = encoder.value_bytes(plan)
+    result_bytes = _weighed(encoder, plan.outline)
     excess = serving.limits.excess(plan, result_bytes)
     return _Planned(query, found, plan, encoder, result_bytes, excess)
+
+
+def _weighed(encoder: Encoder, outline: Outline) -> int:
+    """What an answer of this form counts for in bytes; raises what its format has against it."""
+    weight: int | None = outline.notes.get(encoder.name)
+    if weight is None:
+        encoder.check(outline)
+        weight = outline.notes[encoder.name] = encoder.value_bytes(outline)
+    return weight
 
 
 async def _explain(planned: _Planned, serving: Service) -> bytes:
@@ -92,7 +93,7 @@ async def _explain(planned: _Planned, serving: Service) -> bytes:
     explained = explain(planned.plan, planned.found.labels)
     costs = {"result_bytes": planned.result_bytes, "within_limits": planned.excess is None}
     body = {**explained, **costs}
-    held = sum(v.nbytes for v in planned.plan.variables.values() if isinstance(v, xr.Variable))
+    held = sum(variable.nbytes for variable in planned.plan.variables.values())
     if held <= serving.encoding.inline_bytes:
         return json_bytes(body)
     return await asyncio.to_thread(json_bytes, body)
@@ -103,16 +104,21 @@ async def _read_and_encode(
 ) -> bytes:
     with phases.recording():
         result = relabel(await _read(planned.plan), planned.found.labels)
+    # Other labels bring other attributes.
+    alike = None if planned.found.labels else planned.plan.outline
 
     def encode() -> bytes:
-        return form.compress(form.encoder.encode(result, form.opened.written))
+        return form.compress(form.encoder.encode(result, form.opened.written, alike))
 
-    with phases.span("encode"):
-        # A hop to a thread costs more than writing a few values as text; a long series stalls the
-        # loop. So does any NetCDF file, which takes HDF5 tens of milliseconds.
-        if form.encoder.name != "netcdf" and planned.result_bytes <= inline_bytes:
-            return encode()
-        return await asyncio.to_thread(encode)
+    began = perf_counter()
+    # A hop to a thread costs more than writing a few values as text; a long series stalls the
+    # loop. So does any NetCDF file, which takes HDF5 tens of milliseconds.
+    if form.encoder.name != "netcdf" and planned.result_bytes <= inline_bytes:
+        content = encode()
+    else:
+        content = await asyncio.to_thread(encode)
+    phases.since("encode", began)
+    return content
 
 
 async def _read(plan: DatasetPlan) -> xr.Dataset:
