@@ -13,6 +13,8 @@
         ├── StoreRefused           credentials or permissions (also a PermissionError)
         ├── StoreMissing           bucket, root or store is not there (also a FileNotFoundError)
         ├── StoreTimeout           no answer in time (also a TimeoutError)
+        ├── StoreFaltered          it hung up, sent too little, or answered that it cannot now
+        ├── StoreUnavailable       it failed so often that it is left alone for a while
         ├── MetadataError          metadata documents absent or broken (also a ValueError)
         └── CorruptChunk           a chunk does not decode to its declared shape
 
@@ -84,6 +86,17 @@ class StoreMissing(StoreError, FileNotFoundError):
 
 class StoreTimeout(StoreError, TimeoutError):
     """The store did not answer in time."""
+
+
+class StoreFaltered(StoreError):
+    """The store, or the way to it, failed in a way that may pass: another try may succeed."""
+
+
+class StoreUnavailable(StoreError):
+    """The store was not asked: it failed so often that it is left alone for a while.
+
+    The fact `retry_after` tells in how many seconds it is asked again.
+    """
 
 
 class MetadataError(StoreError, ValueError):

@@ -108,7 +108,37 @@ class Settings(BaseSettings):
     store_concurrency: int = Field(
         default=64,
         ge=1,
-        description="how many requests run at once against one store",
+        description="how many requests run at once against one store (a bucket or a host)",
+    )
+    store_attempts: int = Field(
+        default=3,
+        ge=1,
+        description="how often a request to a store is made when it fails in a way that may pass",
+    )
+    store_attempt_seconds: float = Field(
+        default=15.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="how long one request to a store may take; then it counts as failed",
+    )
+    store_read_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="how long a read of one value may take, waits, tries and pauses included;"
+        " then it is a 504",
+    )
+    store_failures: int = Field(
+        default=10,
+        ge=1,
+        description="failures in a row after which a store is left alone; meanwhile what is not in"
+        " memory is a 502 at once",
+    )
+    store_rest_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="how long a store is left alone before one request tries it again",
     )
     threads: int = Field(
         default=4,

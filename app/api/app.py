@@ -29,11 +29,14 @@ from app.catalog.opening import open_entry
 from app.catalog.readiness import Readiness
 from app.settings import Settings
 from app.store import Filesystems
-from app.telemetry.events import DatasetOpened, Emit, to_all
+from app.store.guarded import StoreGuards
+from app.store.retries import Patience
+from app.telemetry.events import CircuitChanged, DatasetOpened, Emit, to_all
 from app.telemetry.loop_lag import watch_loop
 from app.telemetry.metrics import Metrics
 from app.telemetry.request_log import RequestLog
 from app.telemetry.sampling import sample
+from app.telemetry.store_log import write_circuit
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -44,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
     """
     metrics = Metrics()
     request_log = RequestLog()
-    emit = to_all(metrics.record, request_log.record)
+    emit = to_all(metrics.record, request_log.record, write_circuit)
     app = FastAPI(
         title="Sluice",
         version=__version__,
@@ -102,6 +105,7 @@ async def _start(
         chunk_cache=chunk_cache,
         workshop=workshop,
         emit=emit,
+        guards=_guards(settings, emit),
     )
     opened = OpenedDatasets(
         catalog,
@@ -134,6 +138,20 @@ def _limits(settings: Settings) -> RequestLimits:
         result_bytes=settings.request_result_bytes,
         labels=settings.request_labels,
         body_bytes=settings.body_bytes,
+    )
+
+
+def _guards(settings: Settings, emit: Emit) -> StoreGuards:
+    patience = Patience(
+        concurrency=settings.store_concurrency,
+        attempts=settings.store_attempts,
+        attempt_seconds=settings.store_attempt_seconds,
+        read_seconds=settings.store_read_seconds,
+        failures=settings.store_failures,
+        rest_seconds=settings.store_rest_seconds,
+    )
+    return StoreGuards(
+        patience, lambda datasets, state: emit(CircuitChanged(datasets, state.value))
     )
 
 

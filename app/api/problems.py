@@ -29,6 +29,7 @@ from app.errors import (
     StoreMissing,
     StoreRefused,
     StoreTimeout,
+    StoreUnavailable,
     UnknownDataset,
 )
 
@@ -93,6 +94,12 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             "store-timeout",
             "The store timed out",
             "The dataset's store did not answer.",
+        ),
+        StoreUnavailable: ProblemKind(
+            502,
+            "store-unavailable",
+            "The store is unavailable",
+            "The dataset's store failed so often that it is left alone for now.",
         ),
         CatalogError: ProblemKind(
             502,
@@ -163,8 +170,17 @@ async def answer_sluice_error(request: Request, error: Exception) -> Response:
     if kind.sentence is None:
         return problem(kind.status, kind.name, kind.title, error.detail, error.facts)
     dataset = request.path_params.get("dataset_id")
-    log.warning("dataset %r: %s: %s", dataset, type(error).__name__, error.detail)
-    return problem(kind.status, kind.name, kind.title, kind.sentence, {"dataset": dataset})
+    # Of a store that is left alone the log knows since it is, and it may be asked for a lot.
+    severity = logging.DEBUG if isinstance(error, StoreUnavailable) else logging.WARNING
+    log.log(severity, "dataset %r: %s: %s", dataset, type(error).__name__, error.detail)
+    facts, headers = {"dataset": dataset}, _retry_after(error)
+    return problem(kind.status, kind.name, kind.title, kind.sentence, facts, headers)
+
+
+def _retry_after(error: SluiceError) -> dict[str, str]:
+    """When to ask again (RFC 9110 10.2.3), where the error knows."""
+    seconds = error.facts.get("retry_after")
+    return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
 async def answer_http_exception(request: Request, error: Exception) -> Response:

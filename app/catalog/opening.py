@@ -17,12 +17,13 @@ from app.catalog.opened import Opened
 from app.datasets import AsyncZarrBackendEntrypoint, Layout
 from app.encoders.table import ENCODERS
 from app.encoders.written import Written
-from app.errors import MetadataError, SluiceError
+from app.errors import MetadataError, SluiceError, StoreError
 from app.query.axes import Axis
 from app.query.grammar import Grammar
-from app.store import Filesystems
+from app.store import ByteSource, Filesystems
+from app.store.guarded import GuardedSource, Retried, StoreGuards
 from app.store.observed import Observe, ObservedSource
-from app.telemetry.events import Emit, StoreAsked
+from app.telemetry.events import Emit, StoreAsked, StoreRetried
 
 
 async def open_entry(
@@ -34,10 +35,12 @@ async def open_entry(
     chunk_cache: ChunkCache | None = None,
     workshop: Workshop | None = None,
     emit: Emit | None = None,
+    guards: StoreGuards | None = None,
 ) -> Opened:
     """Open the store of `entry` and prepare an axis for each of its index coordinates.
 
-    Every request to the store is told to `emit`. Chunks are decoded in the `workshop` and kept in
+    Every request to the store, now and later, is told to `emit`, and passes the store's one of the
+    `guards`; without them it is tried once. Chunks are decoded in the `workshop` and kept in
     `chunk_cache`, where entries of one store and version find each other's.
 
     Raises StoreError when the store cannot be opened, CatalogError when the options do not fit it.
@@ -48,8 +51,7 @@ async def open_entry(
         engine=entry.engine,
         concurrency=store_concurrency,
     )
-    if emit is not None:
-        source = ObservedSource(source, _telling(entry.id, emit))
+    source = _watched(source, entry, emit, guards)
     try:
         documents = await open_group(
             source,
@@ -104,9 +106,29 @@ def _store_id(entry: DatasetEntry) -> str:
     return blake2b(said.encode(), digest_size=16).hexdigest()
 
 
+def _watched(
+    source: ByteSource, entry: DatasetEntry, emit: Emit | None, guards: StoreGuards | None
+) -> ByteSource:
+    """`source` as requests read it: each request is told of, and passes the guard of its store."""
+    if emit is not None:
+        source = ObservedSource(source, _telling(entry.id, emit))
+    if guards is not None:
+        guard = guards.guard(entry.id, entry.url, entry.storage_options)
+        source = GuardedSource(source, guard, _telling_retries(entry.id, emit))
+    return source
+
+
 def _telling(dataset_id: str, emit: Emit) -> Observe:
     def tell(operation: str, seconds: float, received: int, error: BaseException | None) -> None:
         emit(StoreAsked(dataset_id, operation, seconds, received, error))
+
+    return tell
+
+
+def _telling_retries(dataset_id: str, emit: Emit | None) -> Retried:
+    def tell(operation: str, failure: StoreError) -> None:
+        if emit is not None:
+            emit(StoreRetried(dataset_id, operation, failure))
 
     return tell
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from app.telemetry.phases import Phases
 
@@ -51,6 +51,23 @@ class StoreAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreRetried:
+    """A ``get`` or a ``list`` failed with `error` and is tried again."""
+
+    dataset: str
+    operation: str
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitChanged:
+    """The store of these datasets is left alone (``open``), tried (``half-open``) or well again."""
+
+    datasets: tuple[str, ...]
+    state: Literal["closed", "half-open", "open"]
+
+
+@dataclass(frozen=True, slots=True)
 class LoopLag:
     """By how much the event loop was late for an appointment."""
 
@@ -66,7 +83,15 @@ class ChunksLookedUp:
     held_bytes: int
 
 
-Event: TypeAlias = RequestServed | DatasetOpened | StoreAsked | LoopLag | ChunksLookedUp
+Event: TypeAlias = (
+    RequestServed
+    | DatasetOpened
+    | StoreAsked
+    | StoreRetried
+    | CircuitChanged
+    | LoopLag
+    | ChunksLookedUp
+)
 Emit: TypeAlias = Callable[[Event], None]
 
 

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from app.telemetry.events import (
     ChunksLookedUp,
+    CircuitChanged,
     DatasetOpened,
     Event,
     LoopLag,
     RequestServed,
     StoreAsked,
+    StoreRetried,
 )
+from app.telemetry.store_metrics import StoreMetrics
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -75,6 +78,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self._ill_stores = StoreMetrics(self._registry)
         self._chunks, self._held = _chunk_cache(self._registry)
 
         self._answers: dict[tuple[str, str, int], tuple[Histogram, Counter]] = {}
@@ -93,6 +97,8 @@ class Metrics:
                 labels = (event.dataset, event.operation, _outcome(event.error))
                 self._asked.labels(*labels).observe(event.seconds)
                 self._received.labels(event.dataset).inc(event.received_bytes)
+            case StoreRetried() | CircuitChanged():
+                self._ill_stores.record(event)
             case LoopLag():
                 self._lag.observe(event.seconds)
             case ChunksLookedUp():

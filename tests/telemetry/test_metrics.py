@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.errors import StoreRefused
+from app.errors import StoreFaltered, StoreRefused
 from app.telemetry.events import (
     ChunksLookedUp,
+    CircuitChanged,
     DatasetOpened,
     LoopLag,
     RequestServed,
     StoreAsked,
+    StoreRetried,
 )
 from app.telemetry.metrics import Metrics
 
@@ -64,3 +66,22 @@ def test_two_applications_do_not_mix():
     one.record(LoopLag(0.01))
     assert numbers(one)["sluice_loop_lag_seconds_count",] == 1
     assert numbers(other)["sluice_loop_lag_seconds_count",] == 0
+
+
+def test_sick_stores_are_counted_by_dataset():
+    """Retries by what had failed, and the state of the circuit for each dataset behind it."""
+    metrics = Metrics()
+    for event in (
+        StoreRetried("a", "get", StoreFaltered("503")),
+        StoreRetried("a", "get", StoreFaltered("503")),
+        CircuitChanged(("a", "b"), "open"),
+        CircuitChanged(("a", "b"), "half-open"),
+        CircuitChanged(("a", "b"), "closed"),
+        CircuitChanged(("c",), "half-open"),
+        CircuitChanged(("d",), "open"),
+    ):
+        metrics.record(event)
+    found = numbers(metrics)
+    assert found["sluice_store_retries_total", "a", "StoreFaltered", "get"] == 2
+    states = [found["sluice_store_circuit_state", dataset] for dataset in "abcd"]
+    assert states == [0, 0, 1, 2]
