@@ -1,12 +1,16 @@
-"""HTTP/1.1 on a connection: uvicorn's own protocol, but nothing is answered outside our forms."""
+"""HTTP/1.1 on a connection: uvicorn's own protocol, but with our refusals and a softer end."""
 
 from __future__ import annotations
 
+import asyncio
+import select
 import uuid
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from app.api.problems import plain_problem
 
@@ -14,15 +18,56 @@ from app.api.problems import plain_problem
 HEAD_BYTES: Final = 64 * 2**10
 
 
+# How long a connection without a request stays open when the server stops.
+LINGER_SECONDS: Final = 1
+
+
+class _Drain:
+    """Stands among a server's connections, and so learns that the server begins to stop.
+
+    Connections that are made after that are told nothing by uvicorn: they ask here.
+    """
+
+    def __init__(self, connections: set[Any]) -> None:
+        self.began = False
+        self._connections = connections
+        connections.add(self)
+
+    def shutdown(self) -> None:
+        self.began = True
+        self._connections.discard(self)
+
+
 class HttpProtocol(HttpToolsProtocol):
     """Refuses what is not HTTP, or has no end, as a problem document, and hangs up.
 
     The application never sees such a request. The parser itself bounds neither a header nor their
     number.
+
+    When the server stops, a connection is not closed under a client that believes in it: its next
+    answer says that it is the last one (RFC 9112, section 9.6), and only where no request comes
+    within `LINGER_SECONDS` it ends without a word, as it would have for being idle.
     """
 
     _in_head = False
     _head_bytes = 0
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        if "drain" not in app_state:
+            app_state["drain"] = _Drain(server_state.connections)
+        self._drain: _Drain = app_state["drain"]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if self._drain.began:
+            self._linger()
 
     def on_message_begin(self) -> None:
         self._in_head, self._head_bytes = True, 0
@@ -31,6 +76,8 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
+        if self._drain.began:
+            self.cycle.keep_alive = False
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -41,6 +88,34 @@ class HttpProtocol(HttpToolsProtocol):
             long_url = len(self.url) > HEAD_BYTES // 2
             what = "URL is" if long_url else "headers are"
             self._refuse(414 if long_url else 431, f"The {what} longer than {HEAD_BYTES} bytes.")
+
+    def shutdown(self) -> None:
+        """The server stops: the answer that has not begun is the last one."""
+        self._linger()
+        if self.cycle is not None and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+
+    def _linger(self) -> None:
+        """Wait for a request, or for the one after the answer that has begun, but not for long."""
+        self.timeout_keep_alive = LINGER_SECONDS
+        if self.cycle is None or self.cycle.response_complete:
+            self._unset_keepalive_if_required()
+            self._close_unless_used_within(LINGER_SECONDS)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the idle connection, unless there is something that the loop did not read yet."""
+        if self.transport.is_closing():
+            return
+        unread = select.poll()
+        unread.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        if unread.poll(0):
+            self._close_unless_used_within(LINGER_SECONDS)
+        else:
+            self.transport.close()
+
+    def _close_unless_used_within(self, seconds: float) -> None:
+        handler = self.timeout_keep_alive_handler
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, handler)
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "This is not an HTTP request, or a part of it is malformed.")

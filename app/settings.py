@@ -30,11 +30,27 @@ class Settings(BaseSettings):
     Raises pydantic's ``ValidationError`` (a ``ValueError``) that names each wrong setting.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     catalog: Path = Field(
         default=Path("catalog.yaml"),
         description="the YAML file that names the datasets",
+    )
+    keys_file: Path | None = Field(
+        default=None,
+        description="a file of API keys, one line each as `sluice key` prints it",
+    )
+    keys: str = Field(
+        default="",
+        repr=False,
+        description="API keys besides those of the file: the same lines, with `;` between them",
+    )
+    metrics_access: Literal["key", "public"] = Field(
+        default="key",
+        description="who may read `/metrics` where there are keys: those with the right `metrics`,"
+        " or anybody",
     )
     host: str = Field(
         default="127.0.0.1",
@@ -45,6 +61,11 @@ class Settings(BaseSettings):
         ge=0,
         le=65535,
         description="port that `serve` listens on (0: any free one)",
+    )
+    grace_seconds: int = Field(
+        default=25,
+        ge=1,
+        description="how long requests that are running may go on when `serve` is asked to stop",
     )
     root_path: str = Field(
         default="",

@@ -15,6 +15,8 @@ from fastapi import Request, Response
 from app.api.answers import Representation, accepted_coding, respond
 from app.api.bodies import json_bytes
 from app.api.state import Service, begin_phases
+from app.catalog.catalog import DatasetEntry
+from app.catalog.discretion import discreet_error
 from app.catalog.opened import Opened
 from app.datasets import DatasetPlan, Outline, explain, plan_isel, relabel, together
 from app.encoders.table import ENCODERS, Encoder, negotiate
@@ -103,7 +105,7 @@ async def _read_and_encode(
     planned: _Planned, form: Representation, phases: Phases, inline_bytes: int
 ) -> bytes:
     with phases.recording():
-        result = relabel(await _read(planned.plan), planned.found.labels)
+        result = relabel(await _read(planned.plan, form.opened.entry), planned.found.labels)
     # Other labels bring other attributes.
     alike = None if planned.found.labels else planned.plan.outline
 
@@ -121,12 +123,18 @@ async def _read_and_encode(
     return content
 
 
-async def _read(plan: DatasetPlan) -> xr.Dataset:
-    """The planned answer; values that xarray cannot decode are the store's fault, not ours."""
+async def _read(plan: DatasetPlan, entry: DatasetEntry) -> xr.Dataset:
+    """The planned answer; values that xarray cannot decode are the store's fault, not ours.
+
+    What a store says of a failure may repeat the secrets that it was sent.
+    """
     try:
         return await plan.read()
-    except SluiceError:
-        raise
     except Exception as error:
+        told = discreet_error(error, entry)
+        if told is not error:
+            raise told from None
+        if isinstance(error, SluiceError):
+            raise
         log.exception("values that do not decode")
         raise StoreError(f"values do not decode: {error}") from error

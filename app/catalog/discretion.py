@@ -95,7 +95,15 @@ def discreet_error(error: Exception, entry: DatasetEntry) -> Exception:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    link: BaseException | None = error
-    while link is not None:
+    """All exceptions behind `error`, each once: one out of a group has the group as its context."""
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        link = waiting.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
         yield link
-        link = link.__cause__ or link.__context__
+        waiting.append(link.__cause__ or link.__context__)
+        if isinstance(link, BaseExceptionGroup):
+            waiting.extend(link.exceptions)

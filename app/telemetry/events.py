@@ -40,6 +40,18 @@ class DatasetOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetLookedAt:
+    """One look at the store of an opened dataset, for another version: what it came to.
+
+    `outcome` is ``unchanged``, ``settling``, ``swapped``, ``failed``, ``unreachable`` or ``gone``.
+    """
+
+    dataset: str
+    outcome: str
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoreAsked:
     """One request to a store: a ``get`` or a ``list``, and what it brought."""
 
@@ -86,6 +98,7 @@ class ChunksLookedUp:
 Event: TypeAlias = (
     RequestServed
     | DatasetOpened
+    | DatasetLookedAt
     | StoreAsked
     | StoreRetried
     | CircuitChanged

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from app.telemetry.events import (
     ChunksLookedUp,
     CircuitChanged,
+    DatasetLookedAt,
     DatasetOpened,
     Event,
     LoopLag,
@@ -59,6 +60,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self._versions = _Versions(self._registry)
         self._asked = Histogram(
             "sluice_store_request_seconds",
             "Time of one request to a store",
@@ -93,6 +95,9 @@ class Metrics:
             case DatasetOpened():
                 outcome = _outcome(event.error)
                 self._opens.labels(event.dataset, outcome).observe(event.seconds)
+                self._versions.opened(event)
+            case DatasetLookedAt():
+                self._versions.looked_at(event)
             case StoreAsked():
                 labels = (event.dataset, event.operation, _outcome(event.error))
                 self._asked.labels(*labels).observe(event.seconds)
@@ -123,6 +128,36 @@ class Metrics:
         from prometheus_client import generate_latest
 
         return generate_latest(_all_processes() or self._registry)
+
+
+class _Versions:
+    """How often stores were looked at for another version, and since when the served one is."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        from prometheus_client import Counter, Gauge
+
+        self._looks = Counter(
+            "sluice_dataset_refreshes_total",
+            "Looks at a dataset's store for another version, by what they came to",
+            ("dataset", "outcome"),
+            registry=registry,
+        )
+        self._since = Gauge(
+            "sluice_dataset_version_timestamp_seconds",
+            "When the version that a dataset serves was opened, in Unix time",
+            ("dataset",),
+            multiprocess_mode="mostrecent",
+            registry=registry,
+        )
+
+    def opened(self, event: DatasetOpened) -> None:
+        if event.error is None:
+            self._since.labels(event.dataset).set_to_current_time()
+
+    def looked_at(self, event: DatasetLookedAt) -> None:
+        self._looks.labels(event.dataset, event.outcome).inc()
+        if event.outcome == "swapped":
+            self._since.labels(event.dataset).set_to_current_time()
 
 
 def _chunk_cache(registry: CollectorRegistry) -> tuple[Counter, Gauge]:
