@@ -48,6 +48,8 @@ class Axis:
     last_step: Any
     longitude: bool = False
     circular: bool = False
+    narrow: np.dtype[Any] | None = None
+    has_order: bool = False
 
     @classmethod
     def of(cls, name: str, values: NDArray[Any], attrs: Mapping[str, Any]) -> Self:
@@ -66,7 +68,9 @@ class Axis:
         search = _searchable(keys)
         steps = _end_steps(scale, search)
         round_ = _roundness(name, attrs, scale, search, steps)
-        return cls(name, values, attrs, scale, search, order, direction, unique, *steps, *round_)
+        has_order = unique and order is None and scale.metric
+        form = (direction, unique, *steps, *round_, _narrow(scale), has_order)
+        return cls(name, values, attrs, scale, search, order, *form)
 
     @property
     def size(self) -> int:
@@ -103,38 +107,33 @@ class Axis:
 
         On axes of numbers a key that rounding moved away from a stored one is that one.
         """
-        low, high = self._search(key)
-        if low != high or not self.scale.rounds or self._is_between(key, low):
-            return low, high
-        for index in range(max(low - 1, 0), min(low + 1, len(self.keys))):
-            if abs(self.keys[index] - key) <= ROUNDING * self._step_at(index):
-                return self._search(self.keys[index])
-        return low, high
-
-    def _is_between(self, key: Any, place: int) -> bool:
-        """Whether `key` is no rounding error away from the keys around `place`, nor at an end.
-
-        Their distance from each other is at least as large as the step at either of them.
-        """
-        keys = self.keys
-        if not 0 < place < len(keys):
-            return False
-        below, above = keys[place - 1], keys[place]
-        slack: float = ROUNDING * (above - below)
-        return bool(key - below > slack and above - key > slack)
-
-    def _search(self, key: Any) -> tuple[int, int]:
-        keys = self.keys
-        if self.scale.tick != 1:
-            key, between = divmod(key, self.scale.tick)
+        keys, scale = self.keys, self.scale
+        if scale.tick != 1:
+            key, between = divmod(key, scale.tick)
             if between:
                 # Finer than the axis' unit: it lies between two ticks and equals none.
                 place = bisect_right(keys, key)
                 return place, place
         low = bisect_left(keys, key)
-        if low == len(keys) or keys[low] != key:
-            return low, low
-        return low, low + 1 if self.unique else bisect_right(keys, key)
+        if low < len(keys):
+            above = keys[low]
+            if above == key:
+                return low, low + 1 if self.unique else bisect_right(keys, key)
+            if low and scale.rounds:
+                below = keys[low - 1]
+                # Their distance from each other is at least as large as the step at either.
+                slack = ROUNDING * (above - below)
+                if key - below > slack and above - key > slack:
+                    return low, low
+        return self._nearly(key, low) if scale.rounds else (low, low)
+
+    def _nearly(self, key: Any, place: int) -> tuple[int, int]:
+        """The range of the keys that `key`, which would go to `place`, is after rounding."""
+        keys = self.keys
+        for index in range(max(place - 1, 0), min(place + 1, len(keys))):
+            if abs(keys[index] - key) <= ROUNDING * self._step_at(index):
+                return bisect_left(keys, keys[index]), bisect_right(keys, keys[index])
+        return place, place
 
     def _step_at(self, index: int) -> Any:
         """The distance from a number to the nearer of its neighbours; 0 where there is none.
@@ -149,12 +148,8 @@ class Axis:
     def distance(self, key: Any, index: int) -> Any:
         """How far `key` is from the label at `index` of `keys`, in the axis' own precision."""
         distance = abs(self.key(index) - key)
-        match self.scale:
-            case Numbers(dtype) if dtype.kind == "f" and dtype.itemsize < 8:
-                # pandas subtracts in float32 on a float32 index, which decides its ties.
-                return in_precision(distance, dtype)
-            case _:
-                return distance
+        # pandas subtracts in float32 on a float32 index, which decides its ties.
+        return distance if self.narrow is None else in_precision(distance, self.narrow)
 
     def key(self, index: int) -> Any:
         """The key at `index` in the units of `Wanted`."""
@@ -175,6 +170,14 @@ class Axis:
     def range(self) -> list[JsonScalar]:
         """Lowest and highest label as an answer writes them; empty on an axis without labels."""
         return [self.label(0), self.label(len(self.keys) - 1)] if len(self.keys) else []
+
+
+def _narrow(scale: Scale) -> np.dtype[Any] | None:
+    match scale:
+        case Numbers(dtype) if dtype.kind == "f" and dtype.itemsize < 8:
+            return dtype
+        case _:
+            return None
 
 
 def _present(values: NDArray[Any]) -> NDArray[np.bool_]:
