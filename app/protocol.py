@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import select
 import uuid
 from http import HTTPStatus
 from typing import Any, Final
@@ -100,22 +99,10 @@ class HttpProtocol(HttpToolsProtocol):
         self.timeout_keep_alive = LINGER_SECONDS
         if self.cycle is None or self.cycle.response_complete:
             self._unset_keepalive_if_required()
-            self._close_unless_used_within(LINGER_SECONDS)
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Close the idle connection, unless there is something that the loop did not read yet."""
-        if self.transport.is_closing():
-            return
-        unread = select.poll()
-        unread.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        if unread.poll(0):
-            self._close_unless_used_within(LINGER_SECONDS)
-        else:
-            self.transport.close()
-
-    def _close_unless_used_within(self, seconds: float) -> None:
-        handler = self.timeout_keep_alive_handler
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, handler)
+            # Loops read what has arrived before they look at the clock: no request is overlooked.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                LINGER_SECONDS, self.timeout_keep_alive_handler
+            )
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "This is not an HTTP request, or a part of it is malformed.")
