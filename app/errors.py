@@ -8,6 +8,9 @@
     ├── NotJson                    a body that says it is something else than JSON
     ├── UnknownDataset             no dataset of that name in the catalog
     ├── CatalogError               the catalog file is wrong: names the entry and the field
+    ├── TooManyRequests            this client has too many requests running just now
+    ├── Overloaded                 the server has no room for the request just now
+    ├── DeadlineExceeded           it took longer than a request may
     ├── NotLoaded                  a lazy variable was touched without awaiting it
     └── StoreError                 the store did not do its part
         ├── StoreRefused           credentials or permissions (also a PermissionError)
@@ -64,6 +67,18 @@ class UnknownDataset(SluiceError):
 
 class CatalogError(SluiceError):
     """The catalog cannot be used; the sentence names the entry and the field."""
+
+
+class TooManyRequests(SluiceError):
+    """One client has as many requests running as it may; the fact `retry_after` is in seconds."""
+
+
+class Overloaded(SluiceError):
+    """There is no room for the request just now; the fact `retry_after` is in seconds."""
+
+
+class DeadlineExceeded(SluiceError):
+    """The request was not answered in the time that one may take; all that it began was ended."""
 
 
 class NotLoaded(SluiceError, RuntimeError):

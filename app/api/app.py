@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from app import __version__
+from app.admission import Admission, Budget, ClientLimit
 from app.api.cors import allow_origins
 from app.api.docs import add_docs
 from app.api.limits import RequestLimits
@@ -28,7 +29,7 @@ from app.catalog.opening import open_entry
 from app.catalog.readiness import Readiness
 from app.settings import Settings
 from app.store import Filesystems
-from app.telemetry.events import DatasetOpened, Emit, to_all
+from app.telemetry.events import DatasetOpened, Emit, RequestQueued, to_all
 from app.telemetry.loop_lag import watch_loop
 from app.telemetry.metrics import Metrics
 from app.telemetry.request_log import write_request
@@ -90,6 +91,8 @@ async def _start(
     chunk_cache = ChunkCache(settings.chunk_cache_bytes)
     await stack.enter_async_context(_going_on(watch_loop(emit)))
     await stack.enter_async_context(_going_on(sample(chunk_cache.lookups, emit)))
+    admission = _admission(settings, emit)
+    await stack.enter_async_context(_going_on(sample(admission.in_flight, emit)))
     opener = partial(
         open_entry,
         filesystems=filesystems,
@@ -118,6 +121,7 @@ async def _start(
         settings.ready_strictly,
         _limits(settings),
         Encoding(settings.inline_encode_bytes, settings.compress_bytes),
+        admission,
         metrics,
     )
 
@@ -130,6 +134,17 @@ def _limits(settings: Settings) -> RequestLimits:
         labels=settings.request_labels,
         body_bytes=settings.body_bytes,
     )
+
+
+def _admission(settings: Settings, emit: Emit) -> Admission:
+    budget = Budget(
+        settings.inflight_bytes,
+        queue_requests=settings.queue_requests,
+        queue_seconds=settings.queue_seconds,
+        on_wait=lambda seconds: emit(RequestQueued(seconds)),
+    )
+    clients = ClientLimit(settings.client_requests)
+    return Admission(budget, clients, settings.request_seconds, emit)
 
 
 @asynccontextmanager

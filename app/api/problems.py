@@ -18,10 +18,12 @@ from app.api.bodies import json_bytes
 from app.errors import (
     CatalogError,
     CorruptChunk,
+    DeadlineExceeded,
     LimitError,
     MetadataError,
     NotAcceptable,
     NotJson,
+    Overloaded,
     QueryError,
     SelectionError,
     SluiceError,
@@ -29,6 +31,7 @@ from app.errors import (
     StoreMissing,
     StoreRefused,
     StoreTimeout,
+    TooManyRequests,
     UnknownDataset,
 )
 
@@ -67,6 +70,9 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
         NotAcceptable: ProblemKind(406, "not-acceptable", "No acceptable format"),
         LimitError: ProblemKind(413, "over-limit", "The selection is too large"),
         SelectionError: ProblemKind(422, "no-selection", "The selection cannot be satisfied"),
+        TooManyRequests: ProblemKind(429, "too-many-requests", "Too many requests at once"),
+        Overloaded: ProblemKind(503, "overloaded", "The server is busy"),
+        DeadlineExceeded: ProblemKind(504, "deadline", "The request took too long"),
         StoreError: ProblemKind(
             502, "store-failed", "The store failed", "The dataset's store could not be read."
         ),
@@ -161,10 +167,17 @@ async def answer_sluice_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, SluiceError)
     kind = kind_of(type(error))
     if kind.sentence is None:
-        return problem(kind.status, kind.name, kind.title, error.detail, error.facts)
+        headers = _retry_after(error)
+        return problem(kind.status, kind.name, kind.title, error.detail, error.facts, headers)
     dataset = request.path_params.get("dataset_id")
     log.warning("dataset %r: %s: %s", dataset, type(error).__name__, error.detail)
     return problem(kind.status, kind.name, kind.title, kind.sentence, {"dataset": dataset})
+
+
+def _retry_after(error: SluiceError) -> dict[str, str]:
+    """When to ask again (RFC 9110 10.2.3), where the error knows."""
+    seconds = error.facts.get("retry_after")
+    return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
 async def answer_http_exception(request: Request, error: Exception) -> Response:

@@ -10,10 +10,13 @@ from fastapi.routing import APIRoute
 
 from app.api import openapi
 from app.api.answers import cache_control
+from app.api.attending import attended
 from app.api.bodies import json_bytes
+from app.api.caller import caller
+from app.api.paced import paced
 from app.api.posted import posted_pairs
 from app.api.problems import kind_of
-from app.api.selecting import select
+from app.api.selecting import Pairs, select
 from app.api.state import service
 from app.datasets import describe
 from app.errors import QueryError
@@ -95,7 +98,7 @@ async def list_datasets(request: Request) -> Response:
 async def describe_dataset(request: Request) -> Response:
     """What one dataset holds: its dimensions, coordinates and variables with their attributes."""
     _take_no_parameters(request)
-    opened = await service(request).opened.get(_dataset_id(request))
+    opened = await attended(request, service(request).opened.get(_dataset_id(request)))
     body = {"id": opened.entry.id, "title": opened.entry.title, **describe(opened.dataset)}
     return _json(body, {"Cache-Control": cache_control(opened)})
 
@@ -122,16 +125,21 @@ async def post_by_position(request: Request) -> Response:
 
 async def _select_asked(request: Request, by: By) -> Response:
     pairs = request.query_params.multi_items()
-    return await select(request, service(request), _dataset_id(request), by, pairs)
+    return await _select(request, by, pairs)
 
 
 async def _select_posted(request: Request, by: By) -> Response:
     for name in request.query_params:
         detail = f"{excerpt(name)} stands in the URL; a POST has all its parameters in its body"
         raise QueryError(detail, parameter=name)
+    pairs = await posted_pairs(request, service(request).limits.body_bytes)
+    return await _select(request, by, pairs)
+
+
+async def _select(request: Request, by: By, pairs: Pairs) -> Response:
     serving = service(request)
-    pairs = await posted_pairs(request, serving.limits.body_bytes)
-    return await select(request, serving, _dataset_id(request), by, pairs)
+    work = select(request, serving, _dataset_id(request), by, pairs)
+    return paced(await attended(request, work), caller(request), serving.admission)
 
 
 def _dataset_id(request: Request) -> str:

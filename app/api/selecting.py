@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
+from typing import Final
 
 import xarray as xr
 from fastapi import Request, Response
 
 from app.api.answers import Representation, accepted_coding, respond
 from app.api.bodies import json_bytes
+from app.api.caller import caller
+from app.api.limits import memory_bytes
 from app.api.state import Service
 from app.catalog.opened import Opened
 from app.datasets import DatasetPlan, explain, plan_isel, relabel, together
@@ -27,6 +30,9 @@ from app.query.selection import Query
 from app.telemetry.phases import Phases
 
 log = logging.getLogger(__name__)
+
+# So many are quickly looked up.
+_FEW_CHUNKS: Final = 100
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -62,6 +68,13 @@ async def select(
     coding = accepted_coding(request, planned.result_bytes, serving.encoding.compress_bytes)
     form = Representation(opened, planned.encoder, coding)
     make = partial(_read_and_encode, planned, form, phases, serving.encoding.inline_bytes)
+    make = partial(
+        serving.admission.run,
+        caller(request),
+        memory_bytes(planned.plan, planned.result_bytes),
+        make,
+        is_free=partial(_is_free, planned, serving.encoding.inline_bytes),
+    )
     return await respond(request, form, form.tag(*said), phases, make)
 
 
@@ -98,6 +111,21 @@ async def _explain(planned: _Planned, serving: Service) -> bytes:
     return await asyncio.to_thread(json_bytes, body)
 
 
+def _is_small(planned: _Planned, inline_bytes: int) -> bool:
+    """Whether it is written on the loop.
+
+    A hop to a thread costs more than writing a few values as text; a long series stalls the loop.
+    So does any NetCDF file, which takes HDF5 tens of milliseconds.
+    """
+    return planned.encoder.name != "netcdf" and planned.result_bytes <= inline_bytes
+
+
+def _is_free(planned: _Planned, inline_bytes: int) -> bool:
+    """Whether it is answered at once, whoever waits: small, and of what is in memory anyway."""
+    plan = planned.plan
+    return _is_small(planned, inline_bytes) and plan.chunks <= _FEW_CHUNKS and plan.in_memory
+
+
 async def _read_and_encode(
     planned: _Planned, form: Representation, phases: Phases, inline_bytes: int
 ) -> bytes:
@@ -108,9 +136,7 @@ async def _read_and_encode(
         return form.compress(form.encoder.encode(result, form.opened.written))
 
     with phases.span("encode"):
-        # A hop to a thread costs more than writing a few values as text; a long series stalls the
-        # loop. So does any NetCDF file, which takes HDF5 tens of milliseconds.
-        if form.encoder.name != "netcdf" and planned.result_bytes <= inline_bytes:
+        if _is_small(planned, inline_bytes):
             return encode()
         return await asyncio.to_thread(encode)
 

@@ -8,6 +8,7 @@ from typing import TypedDict, cast
 from fastapi import Request
 from starlette.types import Scope
 
+from app.admission import Admission
 from app.api.limits import RequestLimits
 from app.catalog.catalog import Catalog
 from app.catalog.opened import OpenedDatasets
@@ -33,6 +34,7 @@ class Service:
     ready_strictly: bool
     limits: RequestLimits
     encoding: Encoding
+    admission: Admission
     metrics: Metrics
 
 

@@ -61,6 +61,22 @@ class StoreReader:
         """This reader for values that their caller keeps: it leaves the shared cache alone."""
         return replace(self, cache=ChunkCache(0))
 
+    def holds(self, meta: ArrayMeta, plan: ArrayPlan) -> bool:
+        """Whether every chunk that `plan` touches is in memory."""
+        if meta.decoder is None:
+            return False
+        return all(self.cache.holds(self._name(meta, read)) for read in plan.reads())
+
+    def working_bytes(self, meta: ArrayMeta, plan: ArrayPlan) -> int:
+        """The most decoded bytes of chunks that reading `plan` has in memory at once.
+
+        Ranges of a shard may hold any number of its chunks, and so does what zarr-python reads.
+        """
+        chunks = plan.chunks
+        if meta.shards is None and meta.decoder is not None:
+            chunks = min(chunks, self.workers)
+        return chunks * meta.chunk_bytes
+
     async def read(self, meta: ArrayMeta, plan: ArrayPlan) -> Array:
         """The planned values as an array of `plan.shape`, in the array's stored dtype."""
         if meta.decoder is None:

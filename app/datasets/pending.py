@@ -39,6 +39,16 @@ class PendingVariable:
         """Decoded size of the values, in bytes."""
         return self.array.result_bytes(self.plan)
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading it asks no store."""
+        return self.array.reader.holds(self.array.meta, self.plan)
+
+    @property
+    def working_bytes(self) -> int:
+        """The most that reading it holds beside the values themselves."""
+        return self.array.reader.working_bytes(self.array.meta, self.plan)
+
     async def read(self) -> xr.Variable:
         """The variable in memory."""
         values = await self.array.read(self.plan)
@@ -86,6 +96,16 @@ class DatasetPlan:
     def result_bytes(self) -> int:
         """Decoded size of the answer, in bytes."""
         return sum([v.nbytes for v in self.variables.values()])
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading the answer asks no store: each touched chunk is in memory just now."""
+        return all(v.in_memory for v in self.pending.values())
+
+    @cached_property
+    def working_bytes(self) -> int:
+        """The most decoded bytes of chunks that reading has in memory at once."""
+        return sum([v.working_bytes for v in self.pending.values()])
 
     async def read(self) -> xr.Dataset:
         """The answer as a plain Dataset in memory; it shares nothing that can be changed."""

@@ -61,7 +61,38 @@ class ChunksLookedUp:
     held_bytes: int
 
 
-Event: TypeAlias = RequestServed | DatasetOpened | StoreAsked | LoopLag | ChunksLookedUp
+@dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """A request was not answered, by ``client`` limit, ``overload`` or ``deadline``."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestQueued:
+    """A request has waited so long for memory, whether or not it got it."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """The memory that requests hold now, and how many wait for some."""
+
+    held_bytes: int
+    waiting: int
+
+
+Event: TypeAlias = (
+    RequestServed
+    | DatasetOpened
+    | StoreAsked
+    | LoopLag
+    | ChunksLookedUp
+    | RequestRefused
+    | RequestQueued
+    | InFlight
+)
 Emit: TypeAlias = Callable[[Event], None]
 
 
