@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from http import HTTPStatus
-from typing import Final
+from typing import ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -18,11 +19,15 @@ class HttpProtocol(HttpToolsProtocol):
     """Refuses what is not HTTP, or has no end, as a problem document, and hangs up.
 
     The application never sees such a request. The parser itself bounds neither a header nor their
-    number.
+    number. It hangs up too on clients that stop taking their answer, which would keep its memory.
     """
+
+    # How long a client may take for what the connection's buffer holds.
+    STALLED_SECONDS: ClassVar[float] = 60.0
 
     _in_head = False
     _head_bytes = 0
+    _stalled: asyncio.TimerHandle | None = None
 
     def on_message_begin(self) -> None:
         self._in_head, self._head_bytes = True, 0
@@ -41,6 +46,23 @@ class HttpProtocol(HttpToolsProtocol):
             long_url = len(self.url) > HEAD_BYTES // 2
             what = "URL is" if long_url else "headers are"
             self._refuse(414 if long_url else 431, f"The {what} longer than {HEAD_BYTES} bytes.")
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self.STALLED_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._forget_stall()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._forget_stall()
+
+    def _forget_stall(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "This is not an HTTP request, or a part of it is malformed.")

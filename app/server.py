@@ -52,11 +52,18 @@ def _shared_metrics(workers: int) -> Iterator[None]:
 
 
 def _logging(level: str) -> dict[str, Any]:
-    """uvicorn's own configuration with a time in each line, and our loggers beside its own."""
+    """uvicorn's own configuration with a time in each line, and our loggers beside its own.
+
+    The lines of requests are whole already: they are fields, the time among them.
+    """
     from uvicorn.config import LOGGING_CONFIG
 
     config: dict[str, Any] = deepcopy(LOGGING_CONFIG)
     config["formatters"]["default"]["fmt"] = "%(asctime)s %(levelprefix)s %(message)s"
+    config["formatters"]["requests"] = {"format": "%(message)s"}
+    config["handlers"]["requests"] = {**config["handlers"]["default"], "formatter": "requests"}
     config["loggers"]["uvicorn"]["level"] = level
+    requests = {"handlers": ["requests"], "level": level, "propagate": False}
+    config["loggers"]["app.telemetry.request_log"] = requests
     config["loggers"]["app"] = {"handlers": ["default"], "level": level, "propagate": False}
     return config

@@ -71,7 +71,8 @@ def test_each_request_has_a_line_in_the_log(tmp_path):
         client.get("/datasets?x=hidden", headers={"X-Request-ID": "look-for-me"})
     lines = [line for line in log.read_text().splitlines() if "look-for-me" in line]
     (line,) = lines
-    assert re.match(r"[0-9-]{10} [0-9:,]{12} INFO: +127\.0\.0\.1 GET /datasets 400 ", line)
+    assert re.match(r"time=[0-9T:.-]{23}Z level=info id=look-for-me client=127\.0\.0\.1 ", line)
+    assert " method=GET path=/datasets status=400 " in line
     assert "hidden" not in line
     with served(tmp_path, LOG_LEVEL="warning") as (client, log):
         client.get("/datasets")

@@ -37,28 +37,37 @@ class Admission:
         ``is_free()`` is asked only where it would wait or be refused: work that answers True begins
         at once and counts for nothing. Raises TooManyRequests and Overloaded.
         """
-        if not (self.clients.fits(client) and self.budget.fits(cost)) and is_free():
+        if not self._begins(client, cost):
+            if is_free():
+                return await work()
+            await self._wait(client, cost)
+        try:
             return await work()
+        finally:
+            self.clients.leave(client)
+            self.budget.give_back(cost)
+
+    def _begins(self, client: str, cost: int) -> bool:
+        """Whether there was room, which is now taken."""
+        if not (self.clients.fits(client) and self.budget.take_now(cost)):
+            return False
+        self.clients.enter(client)
+        return True
+
+    async def _wait(self, client: str, cost: int) -> None:
+        """Take room as soon as there is some; whoever waits for it counts for its client."""
         try:
             self.clients.enter(client)
         except TooManyRequests:
             self.refuse("client")
             raise
         try:
-            return await self._in_turn(client, cost, work)
-        finally:
+            await self.budget.take(client, cost)
+        except BaseException as error:
             self.clients.leave(client)
-
-    async def _in_turn(self, client: str, cost: int, work: Callable[[], Awaitable[T]]) -> T:
-        try:
-            taken = await self.budget.take(client, cost)
-        except Overloaded:
-            self.refuse("overload")
+            if isinstance(error, Overloaded):
+                self.refuse("overload")
             raise
-        try:
-            return await work()
-        finally:
-            self.budget.give_back(taken)
 
     @contextmanager
     def sending(self, client: str, size: int) -> Iterator[None]:

@@ -45,32 +45,36 @@ class Budget:
         """How many wait for their turn."""
         return len(self._queue)
 
-    def fits(self, cost: int) -> bool:
-        """Whether `cost` bytes could be taken now, without waiting."""
-        return not self._queue and self._held + min(cost, self._capacity) <= self._capacity
+    def take_now(self, cost: int) -> bool:
+        """Take `cost` bytes, if that keeps nobody waiting; whether they were taken."""
+        held = self._held + min(cost, self._capacity)
+        if held > self._capacity or self._queue:
+            return False
+        self._held = held
+        return True
 
-    async def take(self, client: str, cost: int) -> int:
-        """Take `cost` bytes, or all there are where it is more; the number to `give_back`.
+    async def take(self, client: str, cost: int) -> None:
+        """Take `cost` bytes, or all there are where it is more, until they are given back.
 
         Raises Overloaded when too many wait already, or when the turn does not come in time.
         """
-        cost = min(cost, self._capacity)
-        if self.fits(cost):
-            self._held += cost
-            return cost
+        if self.take_now(cost):
+            return
         if len(self._queue) >= self._queue_requests:
             raise self._overloaded("Too many requests wait for memory.")
+        waiter = self._queue.join(client, min(cost, self._capacity))
+        self._serve()  # the light are first as soon as they come
         began = perf_counter()
         try:
-            await self._wait(self._queue.join(client, cost))
+            await self._wait(waiter)
         finally:
             self._on_wait(perf_counter() - began)
-        return cost
 
     def give_back(self, cost: int) -> None:
-        """Return what `take` took; whoever fits now is served."""
-        self._held -= cost
-        self._serve()
+        """Return what was taken for `cost`; whoever fits now is served."""
+        self._held -= min(cost, self._capacity)
+        if self._queue:
+            self._serve()
 
     @contextmanager
     def charged(self, cost: int) -> Iterator[None]:
@@ -82,7 +86,8 @@ class Budget:
         try:
             yield
         finally:
-            self.give_back(cost)
+            self._held -= cost
+            self._serve()
 
     async def _wait(self, waiter: Waiter) -> None:
         try:

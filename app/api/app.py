@@ -32,7 +32,7 @@ from app.store import Filesystems
 from app.telemetry.events import DatasetOpened, Emit, RequestQueued, to_all
 from app.telemetry.loop_lag import watch_loop
 from app.telemetry.metrics import Metrics
-from app.telemetry.request_log import write_request
+from app.telemetry.request_log import RequestLog
 from app.telemetry.sampling import sample
 
 
@@ -43,7 +43,8 @@ def create_app(settings: Settings) -> FastAPI:
     executor: an application that embeds this one gets its bounded pool.
     """
     metrics = Metrics()
-    emit = to_all(metrics.record, write_request)
+    request_log = RequestLog()
+    emit = to_all(metrics.record, request_log.record)
     app = FastAPI(
         title="Sluice",
         version=__version__,
@@ -53,7 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         # A path with a slash too many is answered in words, like every other wrong path.
         redirect_slashes=False,
-        lifespan=_lifespan(settings, metrics, emit),
+        lifespan=_lifespan(settings, metrics, request_log, emit),
     )
     install_problems(app)
     add_routes(app)
@@ -70,11 +71,12 @@ def create_app_from_environment() -> FastAPI:
 
 
 def _lifespan(
-    settings: Settings, metrics: Metrics, emit: Emit
+    settings: Settings, metrics: Metrics, request_log: RequestLog, emit: Emit
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         async with AsyncExitStack() as stack:
+            stack.callback(request_log.flush)
             yield {"service": await _start(settings, metrics, emit, stack)}
 
     return lifespan

@@ -11,12 +11,9 @@ _TAG = re.compile(r'(?:W/)?("[^"]*+")')
 
 def entity_tag(*parts: str) -> str:
     """A strong tag of everything that an answer's bytes follow from; other parts, another tag."""
-    digest = blake2b(digest_size=16)
-    for part in parts:
-        data = part.encode("utf-8", "surrogatepass")
-        # Its length first: ("ab", "c") and ("a", "bc") are not the same.
-        digest.update(len(data).to_bytes(8, "big") + data)
-    return f'"{digest.hexdigest()}"'
+    # Each behind its length: ("ab", "c") and ("a", "bc") are not the same.
+    said = "".join([f"{len(part)}:{part}" for part in parts])
+    return f'"{blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()}"'
 
 
 def has_already(if_none_match: Iterable[str], tag: str) -> bool:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
-import uuid
-from time import perf_counter
+from time import perf_counter, time
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import problem, unexpected
-from app.api.state import knows
+from app.api.state import knows, phases_of
 from app.telemetry.events import Emit, RequestServed
 
 log = logging.getLogger(__name__)
 
-_PLAIN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PLAIN_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 class ObserveRequests:
@@ -70,6 +69,7 @@ class ObserveRequests:
     def _served(self, scope: Scope, answer: _Answer, seconds: float) -> RequestServed:
         dataset = scope.get("path_params", {}).get("dataset_id", "")
         return RequestServed(
+            ended=time(),
             id=answer.id,
             client=(scope.get("client") or ("",))[0],
             method=scope["method"],
@@ -80,6 +80,7 @@ class ObserveRequests:
             status=answer.status,
             seconds=seconds,
             sent_bytes=answer.sent_bytes,
+            phases=phases_of(scope),
         )
 
 
@@ -96,15 +97,18 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)["X-Request-ID"] = self.id
+            message["headers"] = [*message["headers"], (b"x-request-id", self.id.encode())]
         else:
             self.sent_bytes += len(message.get("body", b""))
         await self._send(message)
 
 
 def _request_id(scope: Scope) -> str:
-    given = Headers(scope=scope).get("x-request-id", "")
-    return given if _PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
+    """The client's own id if it is short and plain, else a new one of 32 hexadecimal digits."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _PLAIN_ID.fullmatch(value):
+            return str(value, "ascii")
+    return os.urandom(16).hex()
 
 
 def _url_length(scope: Scope) -> int:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
+from starlette.types import Receive, Scope, Send
 
 from app.api import openapi
 from app.api.answers import cache_control
@@ -21,6 +22,7 @@ from app.api.state import service
 from app.datasets import describe
 from app.errors import QueryError
 from app.query.names import By
+from app.query.pairs import read_pairs
 from app.query.words import excerpt
 from app.telemetry.metrics import CONTENT_TYPE
 
@@ -28,22 +30,29 @@ Route: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class _PlainRoute(APIRoute):
-    """A route whose function takes the request and gives the response, and so is its handler.
+    """A route whose function takes the request and gives the response, and nothing around it.
 
-    FastAPI's own handler looks for parameters to solve first, which costs a tenth of a warm point.
+    FastAPI looks for parameters to solve, and enters stacks of dependencies to close and of
+    handlers that the application asks once more: together they cost a fifth of a warm point.
     """
 
-    def get_route_handler(self) -> Route:
-        return self.endpoint
+    def __init__(self, path: str, endpoint: Route, **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            response = await endpoint(Request(scope, receive, send))
+            await response(scope, receive, send)
+
+        self.app = answer
 
 
 def add_routes(app: FastAPI) -> None:
-    """Register every route."""
+    """Register every route, those first that are asked most: each is looked at in turn."""
     for path, route, described in (
-        ("/datasets", list_datasets, openapi.LISTING),
-        ("/datasets/{dataset_id}", describe_dataset, openapi.DESCRIBE),
         ("/datasets/{dataset_id}/sel", select_by_label, openapi.SELECT_BY_LABEL),
         ("/datasets/{dataset_id}/isel", select_by_position, openapi.SELECT_BY_POSITION),
+        ("/datasets", list_datasets, openapi.LISTING),
+        ("/datasets/{dataset_id}", describe_dataset, openapi.DESCRIBE),
         ("/healthz", healthz, openapi.HEALTH),
         ("/readyz", readyz, openapi.READY),
         ("/metrics", metrics, openapi.METRICS),
@@ -124,7 +133,7 @@ async def post_by_position(request: Request) -> Response:
 
 
 async def _select_asked(request: Request, by: By) -> Response:
-    pairs = request.query_params.multi_items()
+    pairs = read_pairs(request.scope["query_string"])
     return await _select(request, by, pairs)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from time import perf_counter
 from typing import Final
 
 import xarray as xr
@@ -17,13 +17,12 @@ from app.api.answers import Representation, accepted_coding, respond
 from app.api.bodies import json_bytes
 from app.api.caller import caller
 from app.api.limits import memory_bytes
-from app.api.state import Service
+from app.api.state import Service, begin_phases
 from app.catalog.opened import Opened
 from app.datasets import DatasetPlan, explain, plan_isel, relabel, together
 from app.encoders.table import ENCODERS, Encoder, negotiate
 from app.errors import LimitError, SluiceError, StoreError
 from app.query.format import format_query
-from app.query.grammar import parse
 from app.query.names import By
 from app.query.positions import Resolved, resolve
 from app.query.selection import Query
@@ -53,12 +52,14 @@ async def select(
     request: Request, serving: Service, dataset_id: str, by: By, pairs: Pairs
 ) -> Response:
     """Understand, refuse early, plan, refuse what costs too much, read, encode."""
-    phases = Phases()
-    with phases.span("open"):
-        opened = await serving.opened.get(dataset_id)
-    with phases.span("plan"):
-        planned = _plan(request, serving, opened, by, pairs)
-    said = [*chain(*format_query(replace(planned.query, format=None)))]
+    phases, began = begin_phases(request.scope), perf_counter()
+    opened = await serving.opened.get(dataset_id)
+    began = phases.since("open", began)
+    planned = _plan(request, serving, opened, by, pairs)
+    phases.since("plan", began)
+    phases.cells = planned.plan.cells
+    # The format is part of the form that is tagged.
+    said = [text for pair in format_query(planned.query) if pair[0] != "f" for text in pair]
     if planned.query.explain:
         form = Representation(opened, ENCODERS["json"], None)
         tag = form.tag(*said, planned.encoder.name, repr(serving.limits))
@@ -80,15 +81,7 @@ async def select(
 
 def _plan(request: Request, serving: Service, opened: Opened, by: By, pairs: Pairs) -> _Planned:
     """Everything that can be refused without reading is refused here, but for a limit's excess."""
-    query = parse(
-        pairs,
-        dims=opened.dims,
-        coords=opened.coords,
-        by=by,
-        formats=ENCODERS,
-        variables=opened.variables,
-        most_labels=serving.limits.labels,
-    )
+    query = opened.grammars[by].parse(pairs, most_labels=serving.limits.labels)
     # An explanation is JSON, whatever format it explains.
     encoder = negotiate(query.format, None if query.explain else request.headers.get("accept"))
     found = resolve(query, opened.axes, opened.dims)
@@ -135,10 +128,13 @@ async def _read_and_encode(
     def encode() -> bytes:
         return form.compress(form.encoder.encode(result, form.opened.written))
 
-    with phases.span("encode"):
+    began = perf_counter()
+    try:
         if _is_small(planned, inline_bytes):
             return encode()
         return await asyncio.to_thread(encode)
+    finally:
+        phases.since("encode", began)
 
 
 async def _read(plan: DatasetPlan) -> xr.Dataset:

@@ -14,6 +14,10 @@ from app.catalog.catalog import Catalog
 from app.catalog.opened import OpenedDatasets
 from app.catalog.readiness import Readiness
 from app.telemetry.metrics import Metrics
+from app.telemetry.phases import Phases
+
+# Where a selection leaves, in its request's scope, what it cost.
+_PHASES = "sluice.phases"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +57,14 @@ def knows(scope: Scope, dataset_id: str) -> bool:
     """Whether the catalog of the service behind `scope`, if it has started, has this dataset."""
     serving: Service | None = scope.get("state", {}).get("service")
     return serving is not None and dataset_id in serving.catalog.entries
+
+
+def begin_phases(scope: Scope) -> Phases:
+    """The record of what the request behind `scope` costs, for `phases_of` to find."""
+    phases = scope[_PHASES] = Phases()
+    return phases
+
+
+def phases_of(scope: Scope) -> Phases | None:
+    """What the request behind `scope` cost, if it was a selection."""
+    return scope.get(_PHASES)

@@ -15,6 +15,8 @@ from app.catalog.discretion import discreet_error
 from app.datasets import Layout
 from app.encoders.written import Written
 from app.query.axes import Axis
+from app.query.grammar import Grammar
+from app.query.names import By
 from app.store.single_flight import SingleFlight
 
 
@@ -22,7 +24,9 @@ from app.store.single_flight import SingleFlight
 class Opened:
     """One opened dataset with what every request needs of it, prepared once.
 
-    `version` is that of the store's metadata (see `GroupDocuments.version`).
+    `version` is that of the store's metadata (see `GroupDocuments.version`), `identity` is all that
+    its answers follow from: the version and how the entry reads it. `grammars` are what requests
+    can ask for, by what bare names mean.
     """
 
     entry: DatasetEntry
@@ -30,10 +34,10 @@ class Opened:
     layout: Layout
     written: Written
     version: str
+    identity: str
     axes: Mapping[str, Axis]
     dims: Mapping[str, int]
-    coords: Mapping[str, tuple[str, ...]]
-    variables: tuple[str, ...]
+    grammars: Mapping[By, Grammar]
 
 
 # Called once for every real open with the dataset's id, its seconds and its error, if it failed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from hashlib import blake2b
 from types import MappingProxyType
 
@@ -13,9 +14,11 @@ from app.arrays.hierarchy import open_group
 from app.catalog.catalog import DatasetEntry
 from app.catalog.opened import Opened
 from app.datasets import AsyncZarrBackendEntrypoint, Layout
+from app.encoders.table import ENCODERS
 from app.encoders.written import Written
 from app.errors import MetadataError, SluiceError
 from app.query.axes import Axis
+from app.query.grammar import Grammar
 from app.store import Filesystems
 from app.store.observed import Observe, ObservedSource
 from app.telemetry.events import Emit, StoreAsked
@@ -64,18 +67,30 @@ async def open_entry(
         raise
     except Exception as error:  # metadata can be wrong in more ways than xarray foresees
         raise MetadataError(f"xarray cannot decode the store: {error}") from error
+    return prepared(entry, dataset, documents.version)
+
+
+def prepared(entry: DatasetEntry, dataset: xr.Dataset, version: str) -> Opened:
+    """What every request needs of an opened `dataset`, found out once."""
+    read = (version, entry.id, entry.group, entry.consolidated, entry.drop_variables)
+    dims = MappingProxyType({str(name): size for name, size in dataset.sizes.items()})
+    grammar = partial(
+        Grammar,
+        dims=dims,
+        coords={str(name): tuple(map(str, coord.dims)) for name, coord in dataset.coords.items()},
+        formats=tuple(ENCODERS),
+        variables=tuple(map(str, dataset.data_vars)),
+    )
     return Opened(
         entry=entry,
         dataset=dataset,
         layout=Layout.of(dataset),
         written=Written(dataset),
-        version=documents.version,
+        version=version,
+        identity=repr(read),
         axes=MappingProxyType(prepare_axes(dataset)),
-        dims=MappingProxyType({str(name): size for name, size in dataset.sizes.items()}),
-        coords=MappingProxyType(
-            {str(name): tuple(map(str, coord.dims)) for name, coord in dataset.coords.items()}
-        ),
-        variables=tuple(map(str, dataset.data_vars)),
+        dims=dims,
+        grammars={"label": grammar(by="label"), "position": grammar(by="position")},
     )
 
 

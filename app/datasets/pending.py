@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
@@ -81,6 +82,11 @@ class DatasetPlan:
     def pending(self) -> dict[Hashable, PendingVariable]:
         """The variables that must be read."""
         return {n: v for n, v in self.variables.items() if isinstance(v, PendingVariable)}
+
+    @property
+    def cells(self) -> int:
+        """How many values must be read."""
+        return sum([math.prod(v.shape) for v in self.pending.values()])
 
     @cached_property
     def chunks(self) -> int:

@@ -8,79 +8,103 @@ index coordinate.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 
 from app.errors import QueryError, SelectionError
 from app.query.names import PARAMETERS, By, Names
 from app.query.options import (
+    Options,
     check_inexact,
+    check_pointwise,
     check_tolerances,
-    read_default_method,
-    read_format,
-    read_pointwise,
-    read_tolerances,
-    read_truth,
-    read_variables,
+    read_options,
     takes_method,
 )
 from app.query.selection import Query, Selection
 from app.query.values import check_length, names_method, read_labels, read_positions
 
+# Clients ask with a few sets of options and ever new labels, so the former are read once.
+_KEPT_OPTIONS = 64
 
-def parse(
-    pairs: Sequence[tuple[str, str]],
-    *,
-    dims: Mapping[str, int],
-    coords: Mapping[str, tuple[str, ...]],
-    by: By,
-    formats: Collection[str],
-    variables: Collection[str] | None = None,
-    most_labels: int | None = None,
-) -> Query:
-    """The query that decoded `pairs` (a name may repeat) ask of a dataset of these names.
 
-    `coords` gives each coordinate's dimensions; `variables` names what may be returned besides
-    coordinates (``None``: not checked here), `most_labels` bounds the labels or positions of each
-    list. Raises `QueryError` for text that means nothing, `SelectionError` for names that this
-    dataset has, but not as something to select by, and `LimitError` for a list that is too long.
+class Grammar:
+    """What requests can ask of a dataset of these names, prepared for many of them.
+
+    `coords` gives each coordinate's dimensions; `by` is what a bare name means; `variables` names
+    what may be returned besides coordinates (``None``: not checked).
     """
-    names = Names(dims, coords, by)
-    options: dict[str, list[str]] = {}
-    asked: dict[str, list[str]] = {}
-    for name, value in pairs:
-        (options if name in PARAMETERS else asked).setdefault(name, []).append(value)
-    selections = _selections(names, asked, most_labels)
-    wanted = read_variables(options.get("variables"), coords, variables)
-    chosen = read_format(options.get("f"), formats)
-    check_inexact(options, selections, by)
-    method = read_default_method(options.get("method"))
-    tolerances = read_tolerances(options.get("tolerance"), dims)
-    check_tolerances(tolerances, selections, method)
-    pointwise = read_pointwise(options.get("pointwise"), dims, selections)
-    explain = read_truth("explain", options.get("explain"))
-    default = method if takes_method(selections) else None
-    return Query(selections, wanted, chosen, default, tolerances, pointwise, explain)
 
+    def __init__(
+        self,
+        *,
+        dims: Mapping[str, int],
+        coords: Mapping[str, tuple[str, ...]],
+        by: By,
+        formats: Collection[str],
+        variables: Collection[str] | None = None,
+    ) -> None:
+        self._names = Names(dims, coords, by)
+        self._meanings: dict[str, tuple[str, bool]] = {}
 
-def _selections(
-    names: Names, asked: Mapping[str, list[str]], most: int | None
-) -> dict[str, Selection]:
-    """What is asked along each dimension, under whichever of its names."""
-    selections: dict[str, Selection] = {}
-    for parameter, texts in asked.items():
-        name, by_label = names.meaning(parameter)
-        if name in selections:
-            raise QueryError(
-                f"{parameter}: {name} is asked for twice", parameter=parameter, dimension=name
-            )
-        if most is not None:
-            check_length(parameter, texts, most)
-        if by_label:
-            selections[name] = read_labels(parameter, texts)
-        elif any(names_method(text) for text in texts):
-            raise _no_method(names, parameter)
-        else:
-            selections[name] = read_positions(parameter, texts)
-    return selections
+        def options(pairs: tuple[tuple[str, str], ...]) -> Options:
+            return read_options(pairs, dims, coords, variables, formats)
+
+        self._options = lru_cache(_KEPT_OPTIONS)(options)
+
+    def parse(self, pairs: Sequence[tuple[str, str]], *, most_labels: int | None = None) -> Query:
+        """The query that decoded `pairs` (a name may repeat) ask for.
+
+        `most_labels` bounds the labels or positions of each list. Raises `QueryError` for text
+        that means nothing, `SelectionError` for names that this dataset has, but not as something
+        to select by, and `LimitError` for a list that is too long.
+        """
+        given: list[tuple[str, str]] = []
+        asked: dict[str, list[str]] = {}
+        for pair in pairs:
+            if pair[0] in PARAMETERS:
+                given.append(pair)
+            else:
+                asked.setdefault(pair[0], []).append(pair[1])
+        selections = self._selections(asked, most_labels)
+        options = self._options(tuple(given))
+        check_inexact(options, selections, self._names.by)
+        check_tolerances(options.tolerances, selections, options.method)
+        check_pointwise(options.pointwise, selections)
+        return Query(
+            selections,
+            options.variables,
+            options.format,
+            options.method if takes_method(selections) else None,
+            options.tolerances,
+            options.pointwise,
+            options.explain,
+        )
+
+    def _selections(self, asked: Mapping[str, list[str]], most: int | None) -> dict[str, Selection]:
+        """What is asked along each dimension, under whichever of its names."""
+        selections: dict[str, Selection] = {}
+        for parameter, texts in asked.items():
+            name, by_label = self._meaning(parameter)
+            if name in selections:
+                raise QueryError(
+                    f"{parameter}: {name} is asked for twice", parameter=parameter, dimension=name
+                )
+            if most is not None:
+                check_length(parameter, texts, most)
+            if by_label:
+                selections[name] = read_labels(parameter, texts)
+            elif any(names_method(text) for text in texts):
+                raise _no_method(self._names, parameter)
+            else:
+                selections[name] = read_positions(parameter, texts)
+        return selections
+
+    def _meaning(self, parameter: str) -> tuple[str, bool]:
+        known = self._meanings.get(parameter)
+        if known is None:
+            # A dataset's dimensions have few names each: what means nothing is not kept.
+            known = self._meanings[parameter] = self._names.meaning(parameter)
+        return known
 
 
 def _no_method(names: Names, parameter: str) -> QueryError | SelectionError:

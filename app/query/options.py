@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import assert_never
 
 from app.errors import QueryError, SelectionError
@@ -20,6 +21,48 @@ from app.query.selection import (
 from app.query.words import excerpt, in_one, read_method, split_words
 
 _MARKS = ('"', "/", "::")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """All that a request says beside its selections.
+
+    `given` are the names of the parameters; `method` is for labels that name none; `tolerances`
+    are texts by dimension; `pointwise` names dimensions, in the order of the request.
+    """
+
+    given: frozenset[str]
+    variables: tuple[str, ...] | None
+    format: str | None
+    method: Method | None
+    tolerances: Mapping[str, str]
+    pointwise: tuple[str, ...]
+    explain: bool
+
+
+def read_options(
+    pairs: Sequence[tuple[str, str]],
+    dims: Collection[str],
+    coords: Mapping[str, tuple[str, ...]],
+    variables: Collection[str] | None,
+    formats: Collection[str],
+) -> Options:
+    """The options that `pairs` (a name may repeat) give of a dataset of these names.
+
+    Raises `QueryError` for text that means nothing and `SelectionError` for unknown names.
+    """
+    texts: dict[str, list[str]] = {}
+    for name, value in pairs:
+        texts.setdefault(name, []).append(value)
+    return Options(
+        given=frozenset(texts),
+        variables=read_variables(texts.get("variables"), coords, variables),
+        format=read_format(texts.get("f"), formats),
+        method=read_default_method(texts.get("method")),
+        tolerances=read_tolerances(texts.get("tolerance"), dims),
+        pointwise=read_names("pointwise", texts.get("pointwise"), dims),
+        explain=read_truth("explain", texts.get("explain")),
+    )
 
 
 def once(name: str, texts: list[str]) -> str:
@@ -112,15 +155,15 @@ def read_tolerances(texts: list[str] | None, dims: Collection[str]) -> dict[str,
 
 def takes_method(selections: Mapping[str, Selection]) -> bool:
     """Whether any label is left to the default method."""
-    return any(isinstance(s, Label | Labels) and s.method is None for s in selections.values())
+    return any([isinstance(s, Label | Labels) and s.method is None for s in selections.values()])
 
 
-def check_inexact(options: Collection[str], selections: Mapping[str, Selection], by: By) -> None:
+def check_inexact(options: Options, selections: Mapping[str, Selection], by: By) -> None:
     """Raise `QueryError` for a method or tolerance where nothing but positions is asked for."""
     if by == "label" or any(isinstance(s, Label | Labels | Interval) for s in selections.values()):
         return
     for name in ("method", "tolerance"):
-        if name in options:
+        if name in options.given:
             raise QueryError(f"{name}: positions are exact; use sel[...]", parameter=name)
 
 
@@ -137,24 +180,26 @@ def check_tolerances(
                 raise QueryError(detail, parameter="tolerance", dimension=name)
 
 
-def read_pointwise(
-    texts: list[str] | None, dims: Collection[str], selections: Mapping[str, Selection]
-) -> tuple[str, ...]:
-    """The dimensions whose lists are read together; empty where none are.
-
-    Raises `QueryError` for fewer than two, for one twice, and for lists that do not go together;
-    `SelectionError` for a name that is no dimension.
-    """
-    if texts is None:
-        return ()
-    words = [word for text in in_one(texts, _MARKS) for word in _list_of("pointwise", text)]
+def read_names(parameter: str, texts: list[str] | None, dims: Collection[str]) -> tuple[str, ...]:
+    """The dimensions that a parameter lists; `SelectionError` for a name that is none."""
+    words = [word for text in in_one(texts or (), _MARKS) for word in _list_of(parameter, text)]
     for name in words:
         if name not in dims:
             raise SelectionError(
-                f"pointwise: there is no dimension {excerpt(name)}",
-                parameter="pointwise",
+                f"{parameter}: there is no dimension {excerpt(name)}",
+                parameter=parameter,
                 known=list(dims),
             )
+    return tuple(words)
+
+
+def check_pointwise(words: Sequence[str], selections: Mapping[str, Selection]) -> None:
+    """Raise `QueryError` unless the lists of these dimensions go together, point by point.
+
+    It takes two dimensions or more, each once, and lists of one length; none at all is fine.
+    """
+    if not words:
+        return
     if len(words) < 2 or len(set(words)) < len(words):
         detail = "pointwise: name two dimensions or more, each once"
         raise QueryError(detail, parameter="pointwise")
@@ -163,7 +208,6 @@ def read_pointwise(
         counted = ", ".join(f"{count or 1} for {name}" for name, count in lengths.items())
         detail = f"pointwise: the lists differ in length: {counted}"
         raise QueryError(detail, parameter="pointwise", lengths=lengths)
-    return tuple(words)
 
 
 def _count(name: str, selection: Selection | None) -> int | None:

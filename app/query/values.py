@@ -21,6 +21,7 @@ from app.query.words import (
     count_words,
     excerpt,
     in_one,
+    is_word,
     read_integer,
     split_method,
     split_words,
@@ -29,6 +30,8 @@ from app.query.words import (
 
 def check_length(parameter: str, texts: Sequence[str], most: int) -> None:
     """Raise `LimitError` for more than `most` labels or positions, before any is looked at."""
+    if len(texts) == 1 and "," not in texts[0]:
+        return
     if sum([text.count(",") + 1 for text in texts]) <= most:
         return
     count = sum(map(count_words, texts))
@@ -102,7 +105,11 @@ def _merge_positions(name: str, parts: list[Position | Positions | PositionSlice
 
 
 def _read_words(name: str, value: str) -> Label | Labels | Interval:
+    if is_word(value):
+        return Label(value)
     method, rest = split_method(name, value)
+    if is_word(rest):
+        return Label(rest, method)
     words = split_words(name, rest)
     match words.separator:
         case "":

@@ -76,13 +76,18 @@ def read_method(name: str, text: str) -> Method:
     return method
 
 
+def is_word(value: str) -> bool:
+    """Whether a value is one bare word: nothing in it needs to be split or unquoted."""
+    return bool(value) and not _MARKS.search(value)
+
+
 def split_words(name: str, value: str) -> Words:
     """The words between commas or slashes, quotes taken off; a lone word and a comma are a list.
 
     Raises `QueryError` for an empty word, an unclosed quote, both separators in one value, and
     ``::`` outside quotes.
     """
-    if value and not _MARKS.search(value):
+    if is_word(value):
         return Words((value,), "")
     texts, separators, quoted = _split_quoted(name, value) if '"' in value else _split_bare(value)
     if len(separators) > 1:

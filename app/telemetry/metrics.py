@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, assert_never
 
+from app.telemetry.admission_metrics import AdmissionMetrics
 from app.telemetry.events import (
     ChunksLookedUp,
     DatasetOpened,
@@ -79,8 +80,7 @@ class Metrics:
             registry=self._registry,
         )
         self._chunks, self._held = _chunk_cache(self._registry)
-        self._refused, self._queued = _admission(self._registry)
-        self._in_flight, self._waiting = _in_flight(self._registry)
+        self._admission = AdmissionMetrics(self._registry, _SECONDS)
 
         self._answers: dict[tuple[str, str, int], tuple[Histogram, Counter]] = {}
 
@@ -104,13 +104,8 @@ class Metrics:
                 self._chunks.labels("hit").inc(event.hits)
                 self._chunks.labels("miss").inc(event.misses)
                 self._held.set(event.held_bytes)
-            case RequestRefused():
-                self._refused.labels(event.reason).inc()
-            case RequestQueued():
-                self._queued.observe(event.seconds)
-            case InFlight():
-                self._in_flight.set(event.held_bytes)
-                self._waiting.set(event.waiting)
+            case RequestRefused() | RequestQueued() | InFlight():
+                self._admission.record(event)
             case _:
                 assert_never(event)
 
@@ -147,42 +142,6 @@ def _chunk_cache(registry: CollectorRegistry) -> tuple[Counter, Gauge]:
         registry=registry,
     )
     return lookups, held
-
-
-def _admission(registry: CollectorRegistry) -> tuple[Counter, Histogram]:
-    from prometheus_client import Counter, Histogram
-
-    refused = Counter(
-        "sluice_refused_total",
-        "Requests that were not answered, by reason: client, overload, deadline",
-        ("reason",),
-        registry=registry,
-    )
-    queued = Histogram(
-        "sluice_queue_seconds",
-        "How long those requests waited for memory that had to",
-        buckets=_SECONDS,
-        registry=registry,
-    )
-    return refused, queued
-
-
-def _in_flight(registry: CollectorRegistry) -> tuple[Gauge, Gauge]:
-    from prometheus_client import Gauge
-
-    held = Gauge(
-        "sluice_inflight_bytes",
-        "Memory that requests under way may take",
-        multiprocess_mode="livesum",
-        registry=registry,
-    )
-    waiting = Gauge(
-        "sluice_queue_length",
-        "Requests that wait for memory",
-        multiprocess_mode="livesum",
-        registry=registry,
-    )
-    return held, waiting
 
 
 def _all_processes() -> CollectorRegistry | None:

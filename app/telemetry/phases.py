@@ -1,4 +1,7 @@
-"""How long one request spent in each of its phases, for the ``Server-Timing`` header."""
+"""What one request costs: its time in each phase, and the chunks that it needed.
+
+The ``Server-Timing`` header and the request's line in the log tell of it.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,31 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from time import perf_counter
 from types import TracebackType
+from typing import Final
 
 # Fetching and decoding happen in tasks far below the route. A context variable reaches them
 # without a parameter through every plan and reader; where nobody records, spans cost a lookup.
 _recorded: ContextVar[Phases | None] = ContextVar("phases", default=None)
 
+# The phases in which a request waits for others; in the rest it works.
+WAITING: Final = frozenset(("open", "fetch", "queue"))
+
 
 class Phases:
     """Wall-clock seconds per phase; spans of one phase that overlap count once.
 
-    One event loop enters and leaves all spans, so nothing here needs a lock.
+    `cells` is how many values the answer has, `hits` and `misses` are the chunks that were in
+    memory and that were not. One event loop enters and leaves all spans, so nothing here needs a
+    lock.
     """
 
-    __slots__ = ("_going", "_since", "seconds")
+    __slots__ = ("_going", "_since", "cells", "hits", "misses", "seconds")
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self.cells = 0
+        self.hits = 0
+        self.misses = 0
         self._going: dict[str, int] = {}
         self._since: dict[str, float] = {}
 
@@ -40,14 +52,16 @@ class Phases:
             spent = perf_counter() - self._since[name]
             self.seconds[name] = self.seconds.get(name, 0.0) + spent
 
-    @contextmanager
-    def span(self, name: str) -> Iterator[None]:
-        """The block is a span of the phase."""
-        self.enter(name)
-        try:
-            yield
-        finally:
-            self.leave(name)
+    def since(self, name: str, began: float) -> float:
+        """Add a span that ends now, and began at that reading of `perf_counter`; the time now."""
+        now = perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - began
+        return now
+
+    @property
+    def working(self) -> float:
+        """The seconds in which the request did not wait for a store or for other requests."""
+        return sum([spent for name, spent in self.seconds.items() if name not in WAITING])
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -60,7 +74,15 @@ class Phases:
 
     def server_timing(self) -> str:
         """The phases as a ``Server-Timing`` header, in milliseconds (W3C Server Timing, 3.1)."""
-        return ", ".join(f"{name};dur={1000 * spent:.3f}" for name, spent in self.seconds.items())
+        return ", ".join([f"{name};dur={1e3 * spent:.3f}" for name, spent in self.seconds.items()])
+
+
+def count_chunks(hits: int, misses: int) -> None:
+    """Add chunks that were in memory, and that were not, to whichever request is recorded."""
+    recorded = _recorded.get()
+    if recorded is not None:
+        recorded.hits += hits
+        recorded.misses += misses
 
 
 class phase:

@@ -15,6 +15,7 @@ from app.api.observe import ObserveRequests
 from app.api.problems import install_problems
 from app.settings import Settings
 from app.telemetry.events import Event, RequestServed
+from app.telemetry.request_log import GATHER_SECONDS
 from tests.api.conftest import CATALOG, serving
 from tests.api.test_problems import check
 
@@ -43,12 +44,16 @@ def test_an_odd_id_is_replaced(client, odd):
 
 
 def test_the_log_has_a_line_with_the_id(client, caplog):
-    """Method, path, status, time, size and id; a problem's line can be found by it."""
+    """Who, what, status, time and size; a problem's line can be found by its id."""
     with caplog.at_level(logging.INFO, "app.telemetry.request_log"):
         client.get("/datasets/v2/sel?latitude=52.51", headers={"X-Request-ID": "find-me"})
-    (line,) = [message for message in caplog.messages if "find-me" in message]
+        time.sleep(3 * GATHER_SECONDS)
+    (line,) = [line for line in "\n".join(caplog.messages).split("\n") if "find-me" in line]
     assert re.fullmatch(
-        r"127\.0\.0\.1 GET /datasets/v2/sel 422 [0-9.]+ ms [0-9]+ bytes id=find-me", line
+        r"time=[0-9T:.-]+Z level=info id=find-me client=127\.0\.0\.1 method=GET"
+        r" path=/datasets/v2/sel status=422 ms=[0-9.]+ bytes=[0-9]+ dataset=v2"
+        r" cells=0 hits=0 misses=0 store_ms=0\.0 cpu_ms=0\.0",
+        line,
     )
 
 

@@ -30,7 +30,7 @@ class Openings:
         if self.failing is not None:
             raise self.failing
         dataset = xr.Dataset(attrs={"id": entry.id})
-        return Opened(entry, dataset, Layout.of(dataset), Written(), "1", {}, {}, {}, ())
+        return Opened(entry, dataset, Layout.of(dataset), Written(), "1", "1", {}, {}, {})
 
 
 @pytest.fixture

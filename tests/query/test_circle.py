@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.errors import QueryError, SelectionError
 from app.query.axes import Axis
-from app.query.grammar import parse
+from app.query.grammar import Grammar
 from app.query.positions import Resolved, resolve
 
 GLOBE = np.arange(0, 360, 2.5)
@@ -22,7 +22,9 @@ CENTRED = np.arange(-180, 180, 2.5)
 def pick(values: Any, text: str, *, name: str = "lon", **attrs: Any) -> Resolved:
     axis = Axis.of(name, np.asarray(values), attrs)
     pairs = [(name, text)]
-    query = parse(pairs, dims={name: axis.size}, coords={name: (name,)}, by="label", formats=())
+    query = Grammar(dims={name: axis.size}, coords={name: (name,)}, by="label", formats=()).parse(
+        pairs
+    )
     return resolve(query, {name: axis}, {name: axis.size})
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.query.format import format_query
-from app.query.grammar import parse
+from app.query.grammar import Grammar
 from app.query.names import By
 from app.query.options import takes_method
 from app.query.selection import (
@@ -42,14 +42,13 @@ class Names:
     variables: tuple[str, ...]
 
     def read(self, pairs: Any, by: By) -> Query:
-        return parse(
-            pairs,
+        return Grammar(
             dims=dict.fromkeys(self.dims, 5),
             coords={name: (name,) for name in self.dims if name in self.indexed},
             by=by,
             formats=FORMATS,
             variables=self.variables,
-        )
+        ).parse(pairs)
 
 
 names = st.one_of(st.sampled_from(NASTY), st.text(min_size=1))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import QueryError, SelectionError
-from app.query.grammar import By, parse
+from app.query.grammar import By, Grammar
 from app.query.selection import (
     Interval,
     Label,
@@ -32,9 +32,9 @@ FORMATS = ("json", "netcdf")
 
 
 def ask(*pairs: tuple[str, str], by: By = "label") -> Query:
-    return parse(
-        pairs, dims=DIMS, coords=COORDS, by=by, formats=FORMATS, variables=("t2m", "a,b/c")
-    )
+    return Grammar(
+        dims=DIMS, coords=COORDS, by=by, formats=FORMATS, variables=("t2m", "a,b/c")
+    ).parse(pairs)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_brackets_reach_names_that_are_parameters() -> None:
     dims = {"f": 3, "method": 4, "sel[lat]": 5, "a]": 2}
     pairs = [("f", "json"), ("isel[f]", "1"), ("isel[method]", "2"), ("sel[lat]", "3")]
     pairs += [("isel[a]]", "1")]
-    query = parse(pairs, dims=dims, coords={}, by="label", formats=FORMATS)
+    query = Grammar(dims=dims, coords={}, by="label", formats=FORMATS).parse(pairs)
     asked = {"f": Position(1), "method": Position(2), "sel[lat]": Position(3), "a]": Position(1)}
     assert (query.format, query.selections) == ("json", asked)
 
@@ -248,7 +248,7 @@ def test_brackets_reach_names_that_are_parameters() -> None:
 def test_known_parameters_are_each_named_once(by: By, written: str) -> None:
     """A dimension that is named like a parameter is known under the brackets that reach it."""
     with pytest.raises(QueryError) as caught:
-        parse([("foo", "1")], dims={"f": 3, "lat": 2}, coords={}, by=by, formats=FORMATS)
+        Grammar(dims={"f": 3, "lat": 2}, coords={}, by=by, formats=FORMATS).parse([("foo", "1")])
     known = caught.value.facts["known"]
     assert known[-2:] == [written, "lat"]
     assert len(set(known)) == len(known)
@@ -298,7 +298,7 @@ def test_tolerances() -> None:
     assert ask(*pairs, ("tolerance", "time:PT1H,lat:0.25")).tolerances == both
     assert ask(*pairs, ("tolerance", "time:PT1H"), ("tolerance", '"lat:0.25"')).tolerances == both
     odd = [("a:b", "nearest::1"), ("tolerance", "a:b:2")]
-    query = parse(odd, dims={"a:b": 3}, coords={"a:b": ("a:b",)}, by="label", formats=())
+    query = Grammar(dims={"a:b": 3}, coords={"a:b": ("a:b",)}, by="label", formats=()).parse(odd)
     assert query.tolerances == {"a:b": "2"}
 
 
@@ -388,7 +388,7 @@ def test_dimensions_called_like_brackets() -> None:
     coords = {name: (name,) for name in dims}
 
     def read(*pairs: tuple[str, str]) -> Query:
-        return parse(pairs, dims=dims, coords=coords, by="label", formats=FORMATS)
+        return Grammar(dims=dims, coords=coords, by="label", formats=FORMATS).parse(pairs)
 
     assert read(("sel[x]", "1")).selections == {"x": Label("1")}
     assert read(("sel[sel[x]]", "1")).selections == {"sel[x]": Label("1")}
@@ -410,7 +410,7 @@ def test_coordinates_of_two_dimensions_say_what_works() -> None:
     for by in ("label", "position"):
         for name in ("lat", "sel[lat]", "isel[lat]"):
             with pytest.raises(SelectionError, match="is not an index coordinate") as caught:
-                parse([(name, "52")], coords=lat, by=by, **curvilinear)
+                Grammar(coords=lat, by=by, **curvilinear).parse([(name, "52")])
             assert caught.value.facts == {
                 "parameter": name,
                 "coordinate_dims": ["y", "x"],
@@ -418,13 +418,13 @@ def test_coordinates_of_two_dimensions_say_what_works() -> None:
             }
             assert r"by position (isel[y]=..., isel[x]=...)" in caught.value.detail
     with pytest.raises(SelectionError) as caught:
-        parse([("sel[y]", "52")], coords=lat, by="label", **curvilinear)
+        Grammar(coords=lat, by="label", **curvilinear).parse([("sel[y]", "52")])
     assert caught.value.facts["instead"] == ["isel[y]", "isel[x]"]
     with pytest.raises(SelectionError, match=r"by label \(sel\[time\]=...\)") as caught:
-        parse([("when", "52")], coords=lat, by="label", **curvilinear)
+        Grammar(coords=lat, by="label", **curvilinear).parse([("when", "52")])
     assert caught.value.facts["instead"] == ["isel[time]", "sel[time]"]
     for name in caught.value.facts["instead"]:
-        assert parse([(name, "1")], coords=lat, by="label", **curvilinear).selections
+        assert Grammar(coords=lat, by="label", **curvilinear).parse([(name, "1")]).selections
 
 
 @pytest.mark.parametrize(

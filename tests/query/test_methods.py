@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 
 from app.errors import QueryError, SelectionError
 from app.query.axes import Axis
-from app.query.grammar import parse
+from app.query.grammar import Grammar
 from app.query.positions import resolve
 
 
 def pick(values: Any, text: str, tolerance: str, name: str = "x") -> Any:
     axis = Axis.of(name, np.asarray(values), {})
     pairs = [(name, text), ("tolerance", f"{name}:{tolerance}")]
-    query = parse(pairs, dims={name: axis.size}, coords={name: (name,)}, by="label", formats=())
+    query = Grammar(dims={name: axis.size}, coords={name: (name,)}, by="label", formats=()).parse(
+        pairs
+    )
     return resolve(query, {name: axis}, {name: axis.size}).positions[name]
 
 

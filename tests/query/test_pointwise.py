@@ -7,7 +7,7 @@ import pytest
 
 from app.errors import QueryError, SelectionError
 from app.query.axes import Axis
-from app.query.grammar import parse
+from app.query.grammar import Grammar
 from app.query.positions import Resolved, resolve
 
 AXES = {
@@ -22,7 +22,7 @@ SIZES = {name: axis.size for name, axis in AXES.items()} | {"x": 5}
 def points(names: str, **values: str) -> Resolved:
     pairs = [*values.items(), ("pointwise", names)]
     coords = {name: (name,) for name in AXES}
-    query = parse(pairs, dims=SIZES, coords=coords, by="label", formats=())
+    query = Grammar(dims=SIZES, coords=coords, by="label", formats=()).parse(pairs)
     return resolve(query, AXES, SIZES)
 
 

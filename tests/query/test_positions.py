@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from app.errors import LimitError, QueryError, SelectionError
 from app.query.axes import Axis
-from app.query.grammar import parse
+from app.query.grammar import Grammar
 from app.query.positions import resolve
 
 DAYS = np.arange("2020-01-01", "2020-03-01", dtype="M8[D]").astype("M8[ns]")
@@ -25,7 +25,9 @@ def pick(values: Any, text: str, *, method: str | None = None, dtype: str | None
     """Positions that ``x=text`` selects along an axis of these values."""
     axis = Axis.of("x", np.asarray(values, dtype=dtype), {"units": "m"})
     pairs = [("x", text)] + ([("method", method)] if method else [])
-    query = parse(pairs, dims={"x": axis.size}, coords={"x": ("x",)}, by="label", formats=())
+    query = Grammar(dims={"x": axis.size}, coords={"x": ("x",)}, by="label", formats=()).parse(
+        pairs
+    )
     return resolve(query, {"x": axis}, {"x": axis.size}).positions["x"]
 
 
@@ -244,7 +246,7 @@ def test_null_labels_are_never_chosen() -> None:
 
 
 def positions(text: str, size: int = 10) -> Any:
-    query = parse([("x", text)], dims={"x": size}, coords={}, by="position", formats=())
+    query = Grammar(dims={"x": size}, coords={}, by="position", formats=()).parse([("x", text)])
     return resolve(query, {}, {"x": size}).positions["x"]
 
 
@@ -380,10 +382,8 @@ def check(pairs: list[tuple[str, str]]) -> None:
     """Each path answers with what lies on the axes, or with an error whose facts are JSON."""
     for by in ("label", "position"):
         try:
-            query = parse(
-                pairs, dims=SIZES, coords=COORDS, by=by, formats=("json",), variables=("v",),
-                most_labels=3,
-            )  # fmt: skip
+            grammar = Grammar(dims=SIZES, coords=COORDS, by=by, formats=("json",), variables=("v",))
+            query = grammar.parse(pairs, most_labels=3)
             found = resolve(query, PREPARED, SIZES)
         except (QueryError, SelectionError, LimitError) as error:
             json.dumps(error.facts, allow_nan=False)

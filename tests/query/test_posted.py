@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import LimitError, QueryError, SelectionError
-from app.query.grammar import parse
+from app.query.grammar import Grammar
 from app.query.posted import read_posted
 from app.query.selection import Interval, Label, Labels, Position, Positions, Query
 
@@ -22,14 +22,13 @@ DIMS = {"lat": 9, "lon": 9, "x": 9, "variables": 3}
 
 def ask(document: Any) -> Query:
     text = document if isinstance(document, str) else json.dumps(document)
-    return parse(
-        read_posted(text.encode()),
+    return Grammar(
         dims=DIMS,
         coords={"lat": ("lat",), "lon": ("lon",)},
         by="label",
         formats=("json",),
         variables=("t", "a,b"),
-    )
+    ).parse(read_posted(text.encode()))
 
 
 @pytest.mark.parametrize(
@@ -181,7 +180,7 @@ def test_any_body_is_read_or_refused(body: bytes | str) -> None:
     with suppress(QueryError, SelectionError, LimitError):
         pairs = read_posted(body if isinstance(body, bytes) else body.encode())
         assert all(type(part) is str for pair in pairs for part in pair)
-        parse(pairs, dims=DIMS, coords={"lat": ("lat",)}, by="label", formats=("json",))
+        Grammar(dims=DIMS, coords={"lat": ("lat",)}, by="label", formats=("json",)).parse(pairs)
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))

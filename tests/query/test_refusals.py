@@ -9,7 +9,7 @@ import pytest
 
 from app.errors import SluiceError
 from app.query.axes import Axis
-from app.query.grammar import parse
+from app.query.grammar import Grammar
 from app.query.names import By
 from app.query.positions import resolve
 
@@ -18,7 +18,7 @@ def refusal(values: Any, text: str, by: By = "label") -> SluiceError:
     """The error that ``x=text`` raises on an axis of these values."""
     axis = Axis.of("x", np.asarray(values), {})
     sizes = {"x": axis.size}
-    query = parse([("x", text)], dims=sizes, coords={"x": ("x",)}, by=by, formats=())
+    query = Grammar(dims=sizes, coords={"x": ("x",)}, by=by, formats=()).parse([("x", text)])
     with pytest.raises(SluiceError) as caught:
         resolve(query, {"x": axis}, sizes)
     return caught.value
@@ -68,6 +68,8 @@ def test_any_position_beyond_the_axis_is_refused_alike(text: str) -> None:
 def test_a_step_beyond_the_axis_takes_the_first(values: list[int], text: str) -> None:
     """A step may be larger than any axis is long."""
     axis = Axis.of("x", np.asarray(values), {})
-    query = parse([("x", text)], dims={"x": 3}, coords={"x": ("x",)}, by="label", formats=())
+    query = Grammar(dims={"x": 3}, coords={"x": ("x",)}, by="label", formats=()).parse(
+        [("x", text)]
+    )
     found = resolve(query, {"x": axis}, {"x": 3}).positions["x"]
     assert axis.values[found].tolist() == values[:1]

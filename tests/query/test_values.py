@@ -10,7 +10,7 @@ import pytest
 
 from app.errors import LimitError, QueryError, SelectionError
 from app.query.axes import Axis
-from app.query.grammar import parse
+from app.query.grammar import Grammar
 from app.query.names import By
 from app.query.positions import resolve
 from app.query.selection import Labels, Query
@@ -29,15 +29,13 @@ SIZES = {name: axis.size for name, axis in PREPARED.items()} | {"x": 7}
 
 
 def ask(*pairs: tuple[str, str], most: int | None = None, by: By = "label") -> Query:
-    return parse(
-        pairs,
+    return Grammar(
         dims=SIZES,
         coords={name: (name,) for name in AXES},
         by=by,
         formats=("json",),
         variables=("t",),
-        most_labels=most,
-    )
+    ).parse(pairs, most_labels=most)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_every_event_is_counted_where_it_belongs():
     """Requests, bytes, opens, store requests, lag and chunks are told apart by their labels."""
     metrics = Metrics()
     path, route = "/datasets/a/sel", "/datasets/{id}/sel"
-    served = RequestServed("1", "192.0.2.1", "GET", path, route, "a", 200, 0.5, 70)
+    served = RequestServed(0.0, "1", "192.0.2.1", "GET", path, route, "a", 200, 0.5, 70)
     for event in (
         served,
         served,

@@ -6,7 +6,7 @@ import asyncio
 from time import perf_counter
 
 from app.store.fan_out import spread
-from app.telemetry.phases import Phases, phase
+from app.telemetry.phases import Phases, count_chunks, phase
 
 
 async def test_overlapping_spans_of_one_phase_count_once():
@@ -28,8 +28,9 @@ async def test_spans_after_each_other_add_up():
     """A phase that is entered again goes on counting."""
     phases = Phases()
     for _ in range(2):
-        with phases.span("plan"):
-            await asyncio.sleep(0.02)
+        began = perf_counter()
+        await asyncio.sleep(0.02)
+        assert phases.since("plan", began) >= began + 0.02
     assert phases.seconds["plan"] >= 0.04
 
 
@@ -61,8 +62,26 @@ def test_a_failing_span_counts_too():
     """A phase that ends in an error has taken its time."""
     phases = Phases()
     try:
-        with phases.span("fetch"):
+        with phases.recording(), phase("fetch"):
             raise OSError
     except OSError:
         pass
     assert phases.server_timing().startswith("fetch;dur=")
+
+
+async def test_what_waits_is_not_work():
+    """The time in which a request waits for a store or another request is told apart."""
+    phases = Phases()
+    for name in ("open", "plan", "fetch", "encode"):
+        phases.seconds[name] = 1.0
+    assert phases.working == 2.0
+
+
+def test_chunks_are_counted_for_the_request_that_needs_them():
+    """Chunks in memory and others add up for whoever records, and for nobody else."""
+    phases = Phases()
+    with phases.recording():
+        count_chunks(3, 1)
+        count_chunks(0, 2)
+    count_chunks(9, 9)
+    assert (phases.hits, phases.misses) == (3, 3)
