@@ -10,34 +10,34 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive
 
-from app.admission import Admission, watched
+from app.admission import watched
 from app.api.state import service
 from app.errors import DeadlineExceeded
 
 T = TypeVar("T")
 
 
-async def attended(request: Request, work: Coroutine[Any, Any, T]) -> T:
+def attended(request: Request, work: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
     """What `work` brings; it is cancelled when the deadline comes or the client leaves before.
 
     The body of the request must have been read. Raises DeadlineExceeded, and Starlette's
     ClientDisconnect.
     """
-    return await watched(work, partial(_attendance, request.receive, service(request).admission))
+    return watched(work, partial(_attendance, request))
 
 
 @asynccontextmanager
-async def _attendance(receive: Receive, admission: Admission) -> AsyncIterator[None]:
+async def _attendance(request: Request) -> AsyncIterator[None]:
     """The block is cancelled at the deadline, which comes at once when the client leaves."""
+    admission = service(request).admission
     loop = asyncio.get_running_loop()
     scope = asyncio.timeout(admission.seconds)
     left = False
 
     async def watch() -> None:
         nonlocal left
-        while (await receive())["type"] != "http.disconnect":
+        while (await request.receive())["type"] != "http.disconnect":
             pass
         left = True
         scope.reschedule(loop.time())

@@ -10,6 +10,8 @@ from app.errors import LimitError
 # How often an answer is in memory at once, at most: its values, their packed or decoded form, the
 # text or file, and that compressed. Measured with each format; float32 as JSON comes closest.
 _FORMS: Final = 4
+# So many are read at once anyway, and a warm point is not kept waiting for arithmetic.
+_FEW_CHUNKS: Final = 8
 
 
 class Costs(Protocol):
@@ -28,7 +30,8 @@ class Costs(Protocol):
 
 def memory_bytes(costs: Costs, result_bytes: int) -> int:
     """The memory that a planned answer takes while it is made: an estimate from above."""
-    return costs.working_bytes + _FORMS * result_bytes
+    few = costs.chunks <= _FEW_CHUNKS
+    return (costs.chunk_bytes if few else costs.working_bytes) + _FORMS * result_bytes
 
 
 @dataclass(frozen=True, slots=True)

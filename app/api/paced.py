@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import Response
+from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
 from app.admission import Admission
+from app.api.caller import caller
+from app.api.state import service
 
 PIECE_BYTES: Final = 256 * 2**10
 
 
-def paced(response: Response, client: str, admission: Admission) -> Response:
+def paced(request: Request, response: Response) -> Response:
     """`response`, in pieces if it is large."""
     if len(response.body) <= PIECE_BYTES:
         return response
-    return _Pieces(response, client, admission)
+    return _Pieces(response, caller(request), service(request).admission)
 
 
 class _Pieces(Response):

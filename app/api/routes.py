@@ -13,7 +13,6 @@ from app.api import openapi
 from app.api.answers import cache_control
 from app.api.attending import attended
 from app.api.bodies import json_bytes
-from app.api.caller import caller
 from app.api.paced import paced
 from app.api.posted import posted_pairs
 from app.api.problems import kind_of
@@ -146,9 +145,8 @@ async def _select_posted(request: Request, by: By) -> Response:
 
 
 async def _select(request: Request, by: By, pairs: Pairs) -> Response:
-    serving = service(request)
-    work = select(request, serving, _dataset_id(request), by, pairs)
-    return paced(await attended(request, work), caller(request), serving.admission)
+    work = select(request, service(request), _dataset_id(request), by, pairs)
+    return paced(request, await attended(request, work))
 
 
 def _dataset_id(request: Request) -> str:
