@@ -104,4 +104,4 @@ def test_only_trusted_proxies_speak_for_clients(tmp_path, trusted, client_addres
     """A forwarded address counts when it comes from a proxy of the setting, and not otherwise."""
     with served(tmp_path, TRUSTED_PROXIES=trusted) as (client, log):
         client.get("/datasets", headers={"X-Forwarded-For": "203.0.113.9"})
-    assert f"{client_address} GET /datasets 200" in log.read_text()
+    assert f" client={client_address} method=GET path=/datasets status=200 " in log.read_text()

@@ -10,8 +10,6 @@ from app.errors import LimitError
 # How often an answer is in memory at once, at most: its values, their packed or decoded form, the
 # text or file, and that compressed. Measured with each format; float32 as JSON comes closest.
 _FORMS: Final = 4
-# So many are read at once anyway, and a warm point is not kept waiting for arithmetic.
-_FEW_CHUNKS: Final = 8
 
 
 class Costs(Protocol):
@@ -30,8 +28,7 @@ class Costs(Protocol):
 
 def memory_bytes(costs: Costs, result_bytes: int) -> int:
     """The memory that a planned answer takes while it is made: an estimate from above."""
-    few = costs.chunks <= _FEW_CHUNKS
-    return (costs.chunk_bytes if few else costs.working_bytes) + _FORMS * result_bytes
+    return costs.working_bytes + _FORMS * result_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +46,22 @@ class RequestLimits:
 
         `result_bytes` is what its encoder writes, which can be more than the plan's own.
         """
-        decoding = "Decoding the chunks that the selection touches"
-        checks = (
-            ("The result", "bytes", "result_bytes", result_bytes, self.result_bytes),
-            ("The selection", "chunks", "chunks", costs.chunks, self.chunks),
-            (decoding, "bytes", "chunk_bytes", costs.chunk_bytes, self.chunk_bytes),
-        )
-        for what, unit, limited, estimate, limit in checks:
-            if estimate > limit:
-                return LimitError(
-                    f"{what} would take {estimate} {unit}; one request may take {limit}."
-                    " Nothing was read: ask for fewer variables or a smaller part.",
-                    limited=limited,
-                    estimate=estimate,
-                    limit=limit,
-                )
+        chunks, chunk_bytes = costs.chunks, costs.chunk_bytes
+        if result_bytes > self.result_bytes:
+            return _excess("The result", "bytes", "result_bytes", result_bytes, self.result_bytes)
+        if chunks > self.chunks:
+            return _excess("The selection", "chunks", "chunks", chunks, self.chunks)
+        if chunk_bytes > self.chunk_bytes:
+            decoding = "Decoding the chunks that the selection touches"
+            return _excess(decoding, "bytes", "chunk_bytes", chunk_bytes, self.chunk_bytes)
         return None
+
+
+def _excess(what: str, unit: str, limited: str, estimate: int, limit: int) -> LimitError:
+    return LimitError(
+        f"{what} would take {estimate} {unit}; one request may take {limit}."
+        " Nothing was read: ask for fewer variables or a smaller part.",
+        limited=limited,
+        estimate=estimate,
+        limit=limit,
+    )

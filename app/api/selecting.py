@@ -19,7 +19,7 @@ from app.api.caller import caller
 from app.api.limits import memory_bytes
 from app.api.state import Service, begin_phases
 from app.catalog.opened import Opened
-from app.datasets import DatasetPlan, explain, plan_isel, relabel, together
+from app.datasets import DatasetPlan, Outline, explain, plan_isel, relabel, together
 from app.encoders.table import ENCODERS, Encoder, negotiate
 from app.errors import LimitError, SluiceError, StoreError
 from app.query.format import format_query
@@ -57,7 +57,7 @@ async def select(
     began = phases.since("open", began)
     planned = _plan(request, serving, opened, by, pairs)
     phases.since("plan", began)
-    phases.cells = planned.plan.cells
+    phases.cells = planned.plan.outline.cells
     # The format is part of the form that is tagged.
     said = [text for pair in format_query(planned.query) if pair[0] != "f" for text in pair]
     if planned.query.explain:
@@ -87,10 +87,18 @@ def _plan(request: Request, serving: Service, opened: Opened, by: By, pairs: Pai
     found = resolve(query, opened.axes, opened.dims)
     indexers = together(opened.dataset, found.positions, found.pointwise)
     plan = plan_isel(opened.layout, indexers, keep=query.variables)
-    encoder.check(plan)
-    result_bytes = encoder.value_bytes(plan)
+    result_bytes = _weighed(encoder, plan.outline)
     excess = serving.limits.excess(plan, result_bytes)
     return _Planned(query, found, plan, encoder, result_bytes, excess)
+
+
+def _weighed(encoder: Encoder, outline: Outline) -> int:
+    """What an answer of this form counts for in bytes; raises what its format has against it."""
+    weight: int | None = outline.notes.get(encoder.name)
+    if weight is None:
+        encoder.check(outline)
+        weight = outline.notes[encoder.name] = encoder.value_bytes(outline)
+    return weight
 
 
 async def _explain(planned: _Planned, serving: Service) -> bytes:
@@ -98,7 +106,7 @@ async def _explain(planned: _Planned, serving: Service) -> bytes:
     explained = explain(planned.plan, planned.found.labels)
     costs = {"result_bytes": planned.result_bytes, "within_limits": planned.excess is None}
     body = {**explained, **costs}
-    held = sum(v.nbytes for v in planned.plan.variables.values() if isinstance(v, xr.Variable))
+    held = sum(variable.nbytes for variable in planned.plan.variables.values())
     if held <= serving.encoding.inline_bytes:
         return json_bytes(body)
     return await asyncio.to_thread(json_bytes, body)
@@ -124,17 +132,19 @@ async def _read_and_encode(
 ) -> bytes:
     with phases.recording():
         result = relabel(await _read(planned.plan), planned.found.labels)
+    # Other labels bring other attributes.
+    alike = None if planned.found.labels else planned.plan.outline
 
     def encode() -> bytes:
-        return form.compress(form.encoder.encode(result, form.opened.written))
+        return form.compress(form.encoder.encode(result, form.opened.written, alike))
 
     began = perf_counter()
-    try:
-        if _is_small(planned, inline_bytes):
-            return encode()
-        return await asyncio.to_thread(encode)
-    finally:
-        phases.since("encode", began)
+    if _is_small(planned, inline_bytes):
+        content = encode()
+    else:
+        content = await asyncio.to_thread(encode)
+    phases.since("encode", began)
+    return content
 
 
 async def _read(plan: DatasetPlan) -> xr.Dataset:

@@ -19,14 +19,14 @@ import numpy as np
 from app.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
 from app.arrays.fallback import read_through_zarr
 from app.arrays.metadata import ArrayMeta, ShardLayout
-from app.arrays.plan import ArrayPlan, ChunkRead
+from app.arrays.plan import ArrayPlan, ChunkRead, ElementPlan, ReadPlan
 from app.arrays.shards import ByteRange, ShardIndexes, coalesce, locate
 from app.arrays.spans import Span, touched_span
 from app.errors import CorruptChunk
 from app.store.fan_out import spread
 from app.store.single_flight import SingleFlight
 from app.store.source import ByteSource
-from app.telemetry.phases import phase
+from app.telemetry.phases import count_chunks, phase
 
 Array = np.ndarray[Any, Any]
 Place: TypeAlias = Callable[[ChunkRead, Chunk], None]
@@ -61,13 +61,14 @@ class StoreReader:
         """This reader for values that their caller keeps: it leaves the shared cache alone."""
         return replace(self, cache=ChunkCache(0))
 
-    def holds(self, meta: ArrayMeta, plan: ArrayPlan) -> bool:
+    def holds(self, meta: ArrayMeta, plan: ReadPlan) -> bool:
         """Whether every chunk that `plan` touches is in memory."""
         if meta.decoder is None:
             return False
-        return all(self.cache.holds(self._name(meta, read)) for read in plan.reads())
+        reads = (plan,) if isinstance(plan, ElementPlan) else plan.reads()
+        return all(self.cache.holds(self._name(meta, read)) for read in reads)
 
-    def working_bytes(self, meta: ArrayMeta, plan: ArrayPlan) -> int:
+    def working_bytes(self, meta: ArrayMeta, plan: ReadPlan) -> int:
         """The most decoded bytes of chunks that reading `plan` has in memory at once.
 
         Ranges of a shard may hold any number of its chunks, and so does what zarr-python reads.
@@ -77,24 +78,34 @@ class StoreReader:
             chunks = min(chunks, self.workers)
         return chunks * meta.chunk_bytes
 
-    async def read(self, meta: ArrayMeta, plan: ArrayPlan) -> Array:
+    async def read(self, meta: ArrayMeta, plan: ReadPlan) -> Array:
         """The planned values as an array of `plan.shape`, in the array's stored dtype."""
+        if isinstance(plan, ElementPlan):
+            return await self._element(meta, plan)
         if meta.decoder is None:
             return plan.finish(await read_through_zarr(meta, plan))
         out = np.empty(plan.buffer_shape, dtype=meta.dtype)
-
-        def place(read: ChunkRead, chunk: Chunk) -> None:
-            if chunk is ABSENT:
-                out[read.into] = meta.fill
-            elif plan.points is None:
-                out[read.into] = chunk[read.take]
-            else:
-                out[read.into] = chunk.transpose(plan.order)[read.take]
-
+        place = _placing(meta, plan, out)
         unknown = await self._place_known(meta, plan, place)
+        count_chunks(plan.chunks - len(unknown), len(unknown))
         if unknown:
             await self._load(meta, plan.order, unknown, place)
         return plan.finish(out)
+
+    async def _element(self, meta: ArrayMeta, plan: ElementPlan) -> Array:
+        """One element, which needs neither a buffer nor a place in it while its chunk is known."""
+        chunk = self.cache.get((self.identity, meta.path, plan.coords))
+        if chunk is not None:
+            count_chunks(1, 0)
+            return np.array(chunk[plan.place], dtype=meta.dtype)
+        general = plan.array_plan()
+        if meta.decoder is None:
+            return general.finish(await read_through_zarr(meta, general))
+        count_chunks(0, 1)
+        out = np.empty(general.buffer_shape, dtype=meta.dtype)
+        reads = list(general.reads())
+        await self._load(meta, general.order, reads, _placing(meta, general, out))
+        return general.finish(out)
 
     async def _place_known(self, meta: ArrayMeta, plan: ArrayPlan, place: Place) -> list[ChunkRead]:
         """Place what is in memory, without a task; the rest is returned."""
@@ -148,7 +159,7 @@ class StoreReader:
             return None
         return span
 
-    def _name(self, meta: ArrayMeta, read: ChunkRead) -> ChunkKey:
+    def _name(self, meta: ArrayMeta, read: ChunkRead | ElementPlan) -> ChunkKey:
         return self.identity, meta.path, read.coords
 
     async def _chunk(self, meta: ArrayMeta, read: ChunkRead) -> Chunk:
@@ -232,6 +243,20 @@ class StoreReader:
                 return meta.decoder(data)
         except CorruptChunk as error:
             raise CorruptChunk(f"{key!r}: {error.detail}") from error
+
+
+def _placing(meta: ArrayMeta, plan: ArrayPlan, out: Array) -> Place:
+    """What puts each chunk's part into `out`, the buffer of `plan`."""
+
+    def place(read: ChunkRead, chunk: Chunk) -> None:
+        if chunk is ABSENT:
+            out[read.into] = meta.fill
+        elif plan.points is None:
+            out[read.into] = chunk[read.take]
+        else:
+            out[read.into] = chunk.transpose(plan.order)[read.take]
+
+    return place
 
 
 def _by_shard(

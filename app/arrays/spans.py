@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from app.arrays.plan import Within
+from app.arrays.projections import Within
 from app.errors import CorruptChunk
 
 

@@ -5,6 +5,7 @@ from app.datasets.describe import describe
 from app.datasets.entrypoint import AsyncZarrBackendEntrypoint
 from app.datasets.explain import explain
 from app.datasets.layout import Layout
+from app.datasets.outline import Outline
 from app.datasets.pending import DatasetPlan
 from app.datasets.plan import plan_isel
 from app.datasets.pointwise import together
@@ -15,6 +16,7 @@ __all__ = [
     "AsyncZarrBackendEntrypoint",
     "DatasetPlan",
     "Layout",
+    "Outline",
     "describe",
     "explain",
     "plan_isel",

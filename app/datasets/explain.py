@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import xarray as xr
 from numpy.typing import NDArray
 
 from app.datasets.pending import DatasetPlan
@@ -17,17 +16,18 @@ def explain(plan: DatasetPlan, labels: Mapping[str, NDArray[Any]]) -> dict[str, 
     ``result_bytes`` is the answer in memory, ``chunks`` and ``chunk_bytes`` what must be decoded
     for it. A coordinate whose values are still in the store comes without ``data``.
     """
-    coords = {name: plan.variables[name] for name in plan.variables if name in plan.coord_names}
+    outline = plan.outline
     described: dict[Any, dict[str, Any]] = {}
-    for name, variable in coords.items():
-        if isinstance(variable, xr.Variable):
-            data = labels[str(name)] if name in labels else variable.values
-            described[name] = {"dims": variable.dims, "dtype": str(data.dtype), "data": data}
-        else:
-            described[name] = {"dims": variable.dims, "dtype": str(variable.array.dtype)}
+    for name, form in outline.variables.items():
+        if name not in outline.coord_names:
+            continue
+        described[name] = {"dims": form.dims, "dtype": str(form.dtype)}
+        if name in plan.variables:
+            data = labels[str(name)] if name in labels else plan.variables[name].values
+            described[name] |= {"dtype": str(data.dtype), "data": data}
     return {
-        "dims": plan.sizes,
-        "result_bytes": plan.result_bytes,
+        "dims": outline.sizes,
+        "result_bytes": outline.result_bytes,
         "chunks": plan.chunks,
         "chunk_bytes": plan.chunk_bytes,
         "coords": described,

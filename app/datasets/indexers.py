@@ -25,13 +25,14 @@ class Points:
 Key: TypeAlias = int | slice | IntArray | Points
 
 
-def plain_keys(ds: xr.Dataset, indexers: Mapping[Any, Any]) -> dict[Hashable, Key | None]:
+def plain_keys(
+    sizes: Mapping[Hashable, int], indexers: Mapping[Any, Any]
+) -> dict[Hashable, Key | None]:
     """`indexers` in their plain form; None for those that have none (labelled arrays, masks, ...).
 
     Raises an IndexError for a position outside its dimension. xarray's lazy indexing finds that
     too late or not at all: a negative position of a dimension without an index wraps around twice.
     """
-    sizes = ds._dims
     return {
         dim: _plain_key(dim, wanted, sizes[dim]) if dim in sizes else None
         for dim, wanted in indexers.items()
@@ -46,7 +47,7 @@ def go_together(ds: xr.Dataset, keys: Mapping[Hashable, Key | None]) -> dict[Has
     plain = {dim: key for dim, key in keys.items() if key is not None}
     if len(plain) < len(keys):
         return None
-    dims = {key.dim for key in plain.values() if isinstance(key, Points)}
+    dims = {key.dim for key in plain.values() if type(key) is Points}
     if not dims:
         return plain
     taken = len(dims) > 1 or not dims.isdisjoint(ds._dims) or not dims.isdisjoint(ds._variables)
@@ -61,6 +62,19 @@ def remaining(dims: tuple[Hashable, ...], keys: Mapping[Hashable, Key]) -> tuple
         if not isinstance(key, int):
             left[key.dim if isinstance(key, Points) else dim] = None
     return tuple(left)
+
+
+def length_of(key: Key, size: int) -> int | None:
+    """How many elements `key` leaves of a dimension of `size`; None where it drops it."""
+    match key:
+        case int():
+            return None
+        case slice():
+            return len(range(*key.indices(size)))
+        case Points(_, positions):
+            return len(positions)
+        case positions:
+            return len(positions)
 
 
 def for_xarray(ds: xr.Dataset, dim: Hashable, key: Key | None, wanted: Any) -> Any:
@@ -78,6 +92,8 @@ def for_xarray(ds: xr.Dataset, dim: Hashable, key: Key | None, wanted: Any) -> A
 
 
 def _plain_key(dim: Hashable, wanted: Any, size: int) -> Key | None:
+    if type(wanted) is int and 0 <= wanted < size:
+        return wanted
     match wanted:
         case bool() | np.bool_():
             return None

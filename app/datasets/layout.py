@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
-from typing import Any, Self, TypeAlias
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Self, TypeAlias
 
 import numpy as np
 import xarray as xr
 from xarray.core import indexing
 from xarray.core.indexes import PandasIndex
 
-from app.arrays.plan import plan_orthogonal, plan_pointwise
-from app.datasets.indexers import ALL, Key, Points, remaining
+from app.arrays.plan import ReadPlan, plan_element, plan_orthogonal, plan_pointwise
+from app.datasets.indexers import ALL, Key, Points, length_of, remaining
 from app.datasets.lazy import LazyArray
+from app.datasets.outline import Outline, Part
 from app.datasets.pending import PendingVariable
+from app.datasets.variables import variable_of
 
 Keys: TypeAlias = Mapping[Hashable, Key]
+
+# Lengths of slices are anybody's choice, so forms are without number: so many are kept.
+_MOST_OUTLINES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class IndexCoordinate:
     def select(self, keys: Keys) -> tuple[xr.Variable, PandasIndex | None]:
         """Its part of an answer, and its index if it keeps one."""
         match keys.get(self.index.dim, ALL):
-            case int() as position:
+            case int(position):
                 return self._pick((), position), None
             case Points(dim, positions):
                 return self._pick((dim,), positions), None
@@ -57,8 +62,8 @@ class IndexCoordinate:
         if self.values is None:
             picked = variable[xr.Variable(dims, place)] if dims else variable[place]
             return picked.to_base_variable().load()
-        data = np.asarray(self.values[place])  # never a view: the index is everyone's
-        return xr.Variable(dims, data, variable._attrs, variable._encoding, fastpath=True)
+        data = np.array(self.values[place])  # never a view: the index is everyone's
+        return variable_of(dims, data, variable._attrs, variable._encoding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,33 +75,42 @@ class StoredVariable:
     encoding: dict[Any, Any]
     array: LazyArray
 
-    def select(self, keys: Keys) -> tuple[PendingVariable, None]:
-        """Its part of an answer; it has no index."""
-        array, dims = self.array, remaining(self.dims, keys)
+    def select(self, keys: Keys, dims: tuple[Hashable, ...]) -> PendingVariable:
+        """Its part of an answer, in which it has the dimensions `dims`."""
+        array = self.array
         wanted = array.stored_key(tuple([keys.get(dim, ALL) for dim in self.dims]))
+        return PendingVariable(dims, self.attrs, self.encoding, array, self._plan(wanted, dims))
+
+    def _plan(self, wanted: tuple[Any, ...], dims: tuple[Hashable, ...]) -> ReadPlan:
+        shape, chunks = self.array.meta.shape, self.array.meta.chunks
+        if not dims and shape and not self.array.stacked:
+            return plan_element(shape, chunks, wanted)
         points = [key for key in wanted if isinstance(key, Points)]
-        if points:
-            wanted = tuple([k.positions if isinstance(k, Points) else k for k in wanted])
-            at = dims.index(points[0].dim)
-            plan = plan_pointwise(array.meta.shape, array.meta.chunks, wanted, at=at)
-        else:
-            plan = plan_orthogonal(array.meta.shape, array.meta.chunks, wanted)
-        return PendingVariable(dims, self.attrs, self.encoding, array, plan), None
+        if not points:
+            return plan_orthogonal(shape, chunks, wanted)
+        flat = tuple([k.positions if isinstance(k, Points) else k for k in wanted])
+        return plan_pointwise(shape, chunks, flat, at=dims.index(points[0].dim))
 
 
 # None stands for what only xarray's own indexing selects from.
 Prepared: TypeAlias = IndexCoordinate | StoredVariable | None
+# What an outline follows from: the names to keep, whether scalars drop, what each key leaves.
+_Form: TypeAlias = tuple[Hashable, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A Dataset and its variables as selections take them; nothing of it changes."""
+    """A Dataset and its variables as selections take them; nothing of it changes.
+
+    Outlines are kept: clients ask for a few forms of answers again and again.
+    """
 
     dataset: xr.Dataset
     sizes: Mapping[Hashable, int]
     variables: Mapping[Hashable, Prepared]
     dims: Mapping[Hashable, tuple[Hashable, ...]]
     coords: tuple[Hashable, ...]
+    _outlines: dict[_Form, Outline | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, ds: xr.Dataset) -> Self:
@@ -105,6 +119,57 @@ class Layout:
         coords = tuple([name for name in variables if name in ds._coord_names])
         dims = {name: variable.dims for name, variable in ds._variables.items()}
         return cls(ds, ds._dims, variables, dims, coords)
+
+    def outline(self, keys: Keys, keep: Collection[Hashable] | None, drop: bool) -> Outline | None:
+        """The form of the answer to `keys`; None where one of its variables is not prepared.
+
+        With `keep`, these variables and the coordinates along the dimensions that they are left
+        with, as in ``ds.isel(keys)[keep]``. `drop` leaves out coordinates that become scalars.
+        """
+        form: _Form = (
+            None if keep is None else tuple(keep),
+            drop,
+            *[
+                (dim, length_of(key, self.sizes[dim]), key.dim if type(key) is Points else None)
+                for dim, key in keys.items()
+            ],
+        )
+        if form not in self._outlines:
+            if len(self._outlines) >= _MOST_OUTLINES:
+                self._outlines.clear()
+            self._outlines[form] = self._outlined(keys, keep, drop)
+        return self._outlines[form]
+
+    def _outlined(
+        self, keys: Keys, keep: Collection[Hashable] | None, drop: bool
+    ) -> Outline | None:
+        names = self.variables if keep is None else self._kept(keys, keep)
+        lengths = self._lengths(keys)
+        parts: dict[Hashable, Part] = {}
+        for name in names:
+            prepared, dims = self.variables[name], self.dims[name]
+            if prepared is None:
+                return None
+            left = remaining(dims, keys)
+            if not (drop and name in self.coords and dims and not left):
+                dtype = self.dataset._variables[name].dtype
+                parts[name] = Part(left, tuple([lengths[dim] for dim in left]), dtype)
+        unread = [name for name in parts if type(self.variables[name]) is StoredVariable]
+        return Outline.of(parts, [name for name in self.coords if name in parts], unread)
+
+    def _lengths(self, keys: Keys) -> dict[Hashable, int]:
+        """The size of each dimension that an answer to `keys` can have."""
+        lengths = dict(self.sizes)
+        for dim, key in keys.items():
+            length = length_of(key, self.sizes[dim])
+            if length is not None:
+                lengths[key.dim if isinstance(key, Points) else dim] = length
+        return lengths
+
+    def _kept(self, keys: Keys, keep: Collection[Hashable]) -> Iterable[Hashable]:
+        left = {dim for name in keep for dim in remaining(self.dims[name], keys)}
+        along = [n for n in self.coords if left.issuperset(remaining(self.dims[n], keys))]
+        return dict.fromkeys([*keep, *along])
 
 
 def _prepared(ds: xr.Dataset, name: Hashable, variable: xr.Variable) -> Prepared:

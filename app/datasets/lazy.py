@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,7 +10,7 @@ from xarray.backends.common import BackendArray
 from xarray.core import indexing
 
 from app.arrays.metadata import ArrayMeta
-from app.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
+from app.arrays.plan import ReadPlan, plan_orthogonal, plan_pointwise
 from app.arrays.reader import StoreReader
 from app.datasets.coding import Step
 from app.errors import NotLoaded
@@ -53,7 +52,7 @@ class LazyArray(BackendArray):
     async def async_getitem(self, key: indexing.ExplicitIndexer) -> Array:
         return await self.read(self.plan(key))
 
-    def plan(self, key: indexing.ExplicitIndexer) -> ArrayPlan:
+    def plan(self, key: indexing.ExplicitIndexer) -> ReadPlan:
         """What an xarray indexer (basic, outer or vectorized) needs of the store."""
         pointwise = isinstance(key, indexing.VectorizedIndexer)
         make = plan_pointwise if pointwise else plan_orthogonal
@@ -63,12 +62,7 @@ class LazyArray(BackendArray):
         """`key` for the stored array: a stacked string's characters are always read whole."""
         return (*key, slice(None)) if self.stacked else key
 
-    def result_bytes(self, plan: ArrayPlan) -> int:
-        """Size in bytes of the decoded answer to `plan`."""
-        shape = plan.shape[:-1] if self.stacked else plan.shape
-        return math.prod(shape) * self.dtype.itemsize
-
-    async def read(self, plan: ArrayPlan) -> Array:
+    async def read(self, plan: ReadPlan) -> Array:
         """The planned values, decoded; large ones in the loop's default executor."""
         values = await self.reader.read(self.meta, plan)
         with phase("decode"):

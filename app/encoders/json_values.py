@@ -60,7 +60,7 @@ def json_data(values: NDArray[Any]) -> Any:
         case "i" | "u" | "b":
             return values.item() if values.ndim == 0 else _native(values)
         case "M":
-            return format_label(values[()]) if values.ndim == 0 else _instants(values)
+            return _instants(values)
         case "c":
             return _pairs(values)
         case "U":
@@ -77,6 +77,13 @@ def _native(values: NDArray[Any]) -> NDArray[Any]:
 def _instants(values: NDArray[Any]) -> Any:
     """Whole seconds go to orjson as they are: it writes 100,000 in 3 ms, NumPy in 40."""
     ticks = _TICKS.get(values.dtype)
+    if values.ndim == 0:
+        instant = values[()]
+        # NaT is far beyond the safe years.
+        count = None if ticks is None else int(instant.astype("i8"))
+        if ticks is None or count is None or count % ticks or abs(count) // ticks > SAFE_SECONDS:
+            return format_label(instant)
+        return instant
     if ticks is None or not values.size or np.isnat(values).any():
         return format_labels(values)
     counts = values.astype("i8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 
 class Encode(Protocol):
-    """Writes a dataset in memory; it may take from what other answers have `written`."""
+    """Writes a dataset in memory; it may take what is `written` of answers of this `form`."""
 
-    def __call__(self, dataset: xr.Dataset, written: Written | None = None) -> bytes: ...
+    def __call__(
+        self, dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+    ) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,13 @@ class Encoder:
 def _anew(encode: Callable[[xr.Dataset], bytes]) -> Encode:
     """The function of a format that has nothing to keep between answers."""
 
-    def anew(dataset: xr.Dataset, written: Written | None = None) -> bytes:
+    def anew(dataset: xr.Dataset, written: Written | None = None, form: Hashable = None) -> bytes:
         return encode(dataset)
 
     return anew
 
 
-# In order of preference: the first is what a client gets that does not say.
+# In order of preference: the first, JSON, is what a client gets that does not say.
 ENCODERS = MappingProxyType(
     {
         encoder.name: encoder
@@ -95,7 +97,9 @@ def negotiate(f: str | None, accept: str | None) -> Encoder:
                 known=known,
             )
         return ENCODERS[f]
-    ranges = _media_ranges(accept or "*/*")
+    if accept is None or accept == "*/*":
+        return ENCODERS["json"]
+    ranges = _media_ranges(accept)
     best = max(ENCODERS.values(), key=lambda encoder: _quality(encoder.essence, ranges))
     if _quality(best.essence, ranges) > 0:
         return best

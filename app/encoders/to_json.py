@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.encoders.json_values import json_text
 from app.encoders.outline import Outline
@@ -14,13 +14,23 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def encode_json(dataset: xr.Dataset, written: Written | None = None) -> bytes:
+def encode_json(
+    dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+) -> bytes:
     """UTF-8 JSON of ``{"dims", "attrs", "coords", "data_vars"}``; no dtype and no attribute fails.
 
-    What `written` holds already is not written again; the text is the same without it. The dataset
-    is in memory: reading a lazy variable raises what its array raises.
+    What `written` holds already, of answers of this `form` (see there), is not written again; the
+    text is the same without it. The dataset is in memory: reading a lazy variable raises what its
+    array raises.
     """
-    return json_text(_document(dataset, written or Written()))
+    written = written or Written()
+    frame, variables = written.frame(dataset, form), dataset._variables
+    sizes = {str(name): size for name, size in dataset._dims.items()}
+    text = [frame.start, json_text(sizes), frame.middle]
+    for name, before in frame.before:
+        text += (before, written.data(name, variables[name]))
+    text.append(frame.end)
+    return b"".join(text)
 
 
 def check_json(outline: Outline) -> None:
@@ -35,28 +45,3 @@ def json_bytes(outline: Outline) -> int:
     """
     single = [math.prod(v.shape) for v in outline.variables.values() if v.dtype.itemsize == 1]
     return outline.result_bytes + sum(single)
-
-
-def _document(dataset: xr.Dataset, written: Written) -> dict[str, Any]:
-    coords: dict[str, Any] = {}
-    data_vars: dict[str, Any] = {}
-    coord_names = dataset._coord_names
-    for name, variable in dataset._variables.items():
-        described = _variable(name, variable, written)
-        (coords if name in coord_names else data_vars)[str(name)] = described
-    return {
-        "dims": {str(name): size for name, size in dataset._dims.items()},
-        "attrs": written.attributes(None, dataset.attrs),
-        "coords": coords,
-        "data_vars": data_vars,
-    }
-
-
-def _variable(name: Hashable, variable: xr.Variable, written: Written) -> dict[str, Any]:
-    dtype, data = written.values(name, variable)
-    return {
-        "dims": [str(dim) for dim in variable.dims],
-        "attrs": written.attributes(name, variable.attrs),
-        "dtype": dtype,
-        "data": data,
-    }

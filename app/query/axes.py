@@ -48,6 +48,12 @@ class Axis:
     last_step: Any
     longitude: bool = False
     circular: bool = False
+    narrow: np.dtype[Any] | None = None
+
+    @property
+    def has_order(self) -> bool:
+        """Whether labels have neighbours at a distance, so that methods make sense."""
+        return self.unique and self.order is None and self.scale.metric
 
     @classmethod
     def of(cls, name: str, values: NDArray[Any], attrs: Mapping[str, Any]) -> Self:
@@ -66,7 +72,8 @@ class Axis:
         search = _searchable(keys)
         steps = _end_steps(scale, search)
         round_ = _roundness(name, attrs, scale, search, steps)
-        return cls(name, values, attrs, scale, search, order, direction, unique, *steps, *round_)
+        form = (direction, unique, *steps, *round_, _narrow(scale))
+        return cls(name, values, attrs, scale, search, order, *form)
 
     @property
     def size(self) -> int:
@@ -124,9 +131,9 @@ class Axis:
         return bool(key - below > slack and above - key > slack)
 
     def _search(self, key: Any) -> tuple[int, int]:
-        keys = self.keys
-        if self.scale.tick != 1:
-            key, between = divmod(key, self.scale.tick)
+        keys, tick = self.keys, self.scale.tick
+        if tick != 1:
+            key, between = divmod(key, tick)
             if between:
                 # Finer than the axis' unit: it lies between two ticks and equals none.
                 place = bisect_right(keys, key)
@@ -149,12 +156,8 @@ class Axis:
     def distance(self, key: Any, index: int) -> Any:
         """How far `key` is from the label at `index` of `keys`, in the axis' own precision."""
         distance = abs(self.key(index) - key)
-        match self.scale:
-            case Numbers(dtype) if dtype.kind == "f" and dtype.itemsize < 8:
-                # pandas subtracts in float32 on a float32 index, which decides its ties.
-                return in_precision(distance, dtype)
-            case _:
-                return distance
+        # pandas subtracts in float32 on a float32 index, which decides its ties.
+        return distance if self.narrow is None else in_precision(distance, self.narrow)
 
     def key(self, index: int) -> Any:
         """The key at `index` in the units of `Wanted`."""
@@ -175,6 +178,14 @@ class Axis:
     def range(self) -> list[JsonScalar]:
         """Lowest and highest label as an answer writes them; empty on an axis without labels."""
         return [self.label(0), self.label(len(self.keys) - 1)] if len(self.keys) else []
+
+
+def _narrow(scale: Scale) -> np.dtype[Any] | None:
+    match scale:
+        case Numbers(dtype) if dtype.kind == "f" and dtype.itemsize < 8:
+            return dtype
+        case _:
+            return None
 
 
 def _present(values: NDArray[Any]) -> NDArray[np.bool_]:

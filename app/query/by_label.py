@@ -13,7 +13,7 @@ import numpy as np
 from app.errors import SelectionError
 from app.query.axes import Axis
 from app.query.circle import Indexer, longitude_key, neighbours
-from app.query.methods import Inexact, match_inexactly, read_tolerance
+from app.query.methods import UNBOUNDED, Inexact, match_inexactly, read_tolerance
 from app.query.refusals import absent, empty
 from app.query.selection import Interval, Method, Query
 from app.query.times import Wanted
@@ -33,7 +33,7 @@ def inexact_of(axis: Axis, own: Method | None, query: Query) -> Inexact | None:
     if method is None:
         return None
     text = query.tolerances.get(axis.name)
-    return Inexact(method, None if text is None else read_tolerance(axis, text))
+    return UNBOUNDED[method] if text is None else Inexact(method, read_tolerance(axis, text))
 
 
 def _read(axis: Axis, text: str) -> Wanted:

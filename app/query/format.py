@@ -29,18 +29,20 @@ def format_query(query: Query) -> tuple[tuple[str, str], ...]:
     selections come first, by name and in brackets, and what is not asked for is left out. Lists
     are not empty, as those that `parse` makes.
     """
-    names = sorted(query.selections)
-    pairs = [_selected(name, query.selections[name]) for name in names]
-    tolerances = [f"{name}:{query.tolerances[name]}" for name in sorted(query.tolerances)]
-    options = {
-        "variables": None if query.variables is None else _listed(query.variables),
-        "f": query.format,
-        "method": query.method,
-        "tolerance": _listed(tolerances) or None,
-        "pointwise": _listed(query.pointwise) or None,
-        "explain": "true" if query.explain else None,
-    }
-    pairs += [(name, value) for name, value in options.items() if value is not None]
+    pairs = [_selected(name, query.selections[name]) for name in sorted(query.selections)]
+    if query.variables is not None:
+        pairs.append(("variables", _listed(query.variables)))
+    if query.format is not None:
+        pairs.append(("f", query.format))
+    if query.method is not None:
+        pairs.append(("method", query.method))
+    if query.tolerances:
+        distances = [f"{name}:{query.tolerances[name]}" for name in sorted(query.tolerances)]
+        pairs.append(("tolerance", _listed(distances)))
+    if query.pointwise:
+        pairs.append(("pointwise", _listed(query.pointwise)))
+    if query.explain:
+        pairs.append(("explain", "true"))
     return tuple(pairs)
 
 

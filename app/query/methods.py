@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, assert_never
+from types import MappingProxyType
+from typing import Any, Final, assert_never
 
 from app.errors import QueryError, SelectionError
 from app.query.axes import ROUNDING, Axis
@@ -25,6 +27,11 @@ class Inexact:
 
     method: Method
     tolerance: Any = None
+
+
+UNBOUNDED: Final[Mapping[Method, Inexact]] = MappingProxyType(
+    {"nearest": Inexact("nearest"), "pad": Inexact("pad"), "backfill": Inexact("backfill")}
+)
 
 
 def read_tolerance(axis: Axis, text: str) -> Any:
@@ -53,14 +60,16 @@ def match_inexactly(axis: Axis, text: str, key: Any, asked: Inexact) -> int:
     Raises `SelectionError` where the axis has no distances or order, and for a key that is farther
     away than the tolerance or, without one, more than one step beyond the ends.
     """
-    _check_method(axis, asked.method)
+    if not axis.has_order:
+        raise _no_method(axis, asked.method)
     first, after = axis.find(key)
     if first != after:
         return axis.position(first)
-    if asked.tolerance is None:
+    between = 0 < first < len(axis.keys)
+    if asked.tolerance is None and not between and not axis.circular:
         _check_domain(axis, text, key, first)
     chosen = _choose(axis, key, first, asked.method)
-    if not 0 <= chosen < len(axis.keys):
+    if not between and not 0 <= chosen < len(axis.keys):
         raise outside(axis, text, f"no label to {asked.method} {excerpt(text)} from")
     if asked.tolerance is not None and _too_far(axis, key, chosen, asked.tolerance):
         raise outside(axis, text, f"{excerpt(text)} is farther than the tolerance from its match")
@@ -73,24 +82,17 @@ def _too_far(axis: Axis, key: Any, chosen: int, tolerance: Any) -> bool:
     return bool(apart > (tolerance * (1 + ROUNDING) if axis.scale.rounds else tolerance))
 
 
-def _check_method(axis: Axis, method: Method) -> None:
+def _no_method(axis: Axis, method: Method) -> SelectionError:
     if not axis.scale.metric:
-        raise SelectionError(
-            f"{axis.name} has no distances, so no method {method}; name its labels exactly",
-            dimension=axis.name,
-        )
-    if axis.direction == "unsorted" or not axis.unique:
+        detail = f"{axis.name} has no distances, so no method {method}; name its labels exactly"
+    else:
         state = "unsorted" if axis.direction == "unsorted" else "not unique"
-        raise SelectionError(
-            f"the labels of {axis.name} are {state}, so no method {method} applies",
-            dimension=axis.name,
-        )
+        detail = f"the labels of {axis.name} are {state}, so no method {method} applies"
+    return SelectionError(detail, dimension=axis.name)
 
 
 def _check_domain(axis: Axis, text: str, key: Any, place: int) -> None:
-    """Refuse a key more than one step beyond the label at that end; a circle has no ends."""
-    if 0 < place < len(axis.keys) or axis.circular:
-        return
+    """Refuse a key beyond the labels that is more than one step beyond the one at that end."""
     if len(axis.keys):
         end, step = (0, axis.first_step) if place == 0 else (-1, axis.last_step)
         if step is not None and abs(axis.key(end) - key) <= step * (1 + ROUNDING):
@@ -101,6 +103,8 @@ def _check_domain(axis: Axis, text: str, key: Any, place: int) -> None:
 def _choose(axis: Axis, key: Any, place: int, method: Method) -> int:
     """The index into `keys` that pandas would choose for a key between ``place - 1`` and it."""
     below, above = neighbours(axis, place)
+    if method == "nearest":
+        return _nearest(axis, key, below, above)
     # pad takes the label before and backfill the one after in the store's order, as pandas does.
     before, behind = (below, above) if axis.direction == "ascending" else (above, below)
     match method:
@@ -108,8 +112,6 @@ def _choose(axis: Axis, key: Any, place: int, method: Method) -> int:
             return before
         case "backfill":
             return behind
-        case "nearest":
-            return _nearest(axis, key, below, above)
         case _:
             assert_never(method)
 

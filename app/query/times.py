@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 Calendar: TypeAlias = Callable[[int, int, int], int]
 
@@ -30,8 +29,7 @@ _DURATION = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """First and last key that a label covers, for times in nanoseconds; equal unless a period."""
 
     first: Any
@@ -71,8 +69,11 @@ def read_time(text: str, calendar: Calendar) -> Wanted:
         raise ValueError("it is not an RFC 3339 time")
     year, month, day, hour, minute, second, fraction, zone = found.groups()
     if hour is not None:
-        start = calendar(int(year), int(month), int(day)) * DAY
-        instant = start + _clock(hour, minute, second or "0", fraction or "") - _offset(zone)
+        instant = calendar(int(year), int(month), int(day)) * DAY + _clock(hour, minute, second)
+        if fraction is not None:
+            instant += _fraction(fraction)
+        if zone is not None and zone not in "Zz":
+            instant -= _offset(zone)
         return Wanted(instant, instant)
     first, after = _period(calendar, int(year), month, day)
     return Wanted(first * DAY, after * DAY - 1, period=True)
@@ -90,17 +91,15 @@ def _period(calendar: Calendar, year: int, month: str | None, day: str | None) -
     )
 
 
-def _clock(hour: str, minute: str, second: str, fraction: str) -> int:
+def _clock(hour: str, minute: str, second: str | None) -> int:
+    hours, minutes, seconds = int(hour), int(minute), int(second or 0)
     # A leap second (60) has no place on an axis that counts 86,400 seconds a day.
-    if int(hour) > 23 or int(minute) > 59 or int(second) > 59:
+    if hours > 23 or minutes > 59 or seconds > 59:
         raise ValueError("there is no such time of day")
-    seconds = (int(hour) * 60 + int(minute)) * 60 + int(second)
-    return seconds * SECOND + _fraction(fraction)
+    return ((hours * 60 + minutes) * 60 + seconds) * SECOND
 
 
-def _offset(zone: str | None) -> int:
-    if zone is None or zone in "Zz":
-        return 0
+def _offset(zone: str) -> int:
     hours, minutes = int(zone[1:3]), int(zone[4:6])
     if hours > 23 or minutes > 59:
         raise ValueError("there is no such offset")

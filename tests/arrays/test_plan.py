@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
+from app.arrays.plan import ArrayPlan, plan_element, plan_orthogonal, plan_pointwise
 
 
 def execute(plan: ArrayPlan, array: np.ndarray, chunks: list[int]) -> np.ndarray:
@@ -105,3 +105,27 @@ def test_points_of_any_shape_give_their_shape() -> None:
     rows = np.array([[0, 1], [2, 3]])
     plan = plan_pointwise([4, 6], [2, 2], [rows, slice(1, 4)])
     assert plan.shape == (2, 2, 3)
+
+
+@given(grids(), st.data())
+def test_an_element_is_found_as_by_its_axes(
+    grid: tuple[list[int], list[int]], data: st.DataObject
+) -> None:
+    """One chunk, and the value's place in it; negative numbers count from the end."""
+    shape, chunks = [max(size, 1) for size in grid[0]], grid[1]
+    array = np.arange(math.prod(shape)).reshape(shape)
+    key = [data.draw(st.integers(-size, size - 1)) for size in shape]
+    plan = plan_element(shape, chunks, key)
+    chunk = array[
+        tuple(slice(c * n, (c + 1) * n) for c, n in zip(plan.coords, chunks, strict=True))
+    ]
+    assert chunk[plan.place] == array[tuple(key)]
+    assert execute(plan.array_plan(), array, chunks) == array[tuple(key)]
+    assert (plan.chunks, plan.shape) == (1, ())
+
+
+@pytest.mark.parametrize("position", [3, -4])
+def test_no_element_lies_outside(position: int) -> None:
+    """A position beyond either end is an IndexError, never a neighbour."""
+    with pytest.raises(IndexError):
+        plan_element([5, 3], [2, 2], [0, position])

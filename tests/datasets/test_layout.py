@@ -71,6 +71,38 @@ def test_positions_and_points_answer_as_in_xarray(
     assert list(got.variables) == list(expected.variables)
 
 
+@pytest.mark.parametrize("indexers", SELECTIONS, ids=str)
+def test_an_outline_is_the_answers_form(layout: Layout, indexers: dict[str, Any]) -> None:
+    """What is known before anything is read: dimensions, shapes, dtypes, bytes, in their order."""
+    plan = plan_isel(layout, indexers)
+    got, outline = asyncio.run(plan.read()), plan.outline
+    assert {n: (v.dims, v.shape) for n, v in outline.variables.items()} == {
+        n: (v.dims, v.shape) for n, v in got.variables.items()
+    }
+    assert list(outline.variables) == list(got.variables)
+    assert [v.dtype for n, v in outline.variables.items() if n in plan.pending] == [
+        v.dtype for n, v in got.variables.items() if n in plan.pending
+    ]
+    assert (dict(outline.sizes), outline.coord_names) == (dict(got.sizes), set(got.coords))
+    assert outline.cells == sum(got.variables[name].size for name in plan.pending)
+
+
+def test_one_outline_serves_all_selections_of_one_form(layout: Layout) -> None:
+    """Other positions share it; another length, another name or another point has its own."""
+    one = plan_isel(layout, {"time": 1, "lat": slice(0, 2)}).outline
+    assert plan_isel(layout, {"time": 7, "lat": slice(3, 5)}).outline is one
+    for other in ({"time": 1, "lat": slice(0, 3)}, {"time": [1], "lat": slice(0, 2)}, {"lat": 1}):
+        assert plan_isel(layout, other).outline is not one
+    assert plan_isel(layout, {"time": 1, "lat": slice(0, 2)}, keep=["t2m"]).outline is not one
+
+
+def test_forms_without_number_take_bounded_memory(layout: Layout) -> None:
+    """Whoever asks for ever new lengths is answered, and the kept outlines are forgotten."""
+    for stop in range(1, 600):
+        plan_isel(layout, {"lat": np.zeros(stop, int)})
+    assert len(layout._outlines) <= 256
+
+
 def test_points_read_a_series_as_a_slice(layout: Layout) -> None:
     """The axis beside the points stays a range, however many points there are."""
     plan = plan_isel(layout, {"lat": LAT, "lon": LON})

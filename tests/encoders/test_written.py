@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import orjson
 import pytest
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
@@ -33,40 +32,49 @@ def dataset() -> xr.Dataset:
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(datasets())
 def test_any_answer_is_the_same_with_it(drawn: xr.Dataset) -> None:
-    """The first answer, which writes the labels, and the second, which finds them written."""
+    """The first answer of a form, which is written whole, and the second, which is filled in."""
     written = Written(drawn)
     expected = encode_json(drawn)
-    assert [encode_json(drawn, written) for _ in range(2)] == [expected] * 2
+    assert [encode_json(drawn, written, "a form") for _ in range(2)] == [expected] * 2
 
 
-def test_parts_of_a_dataset_are_the_same_with_it(dataset: xr.Dataset) -> None:
-    """Whole axes, parts of them, scalars, and variables that were left out."""
+def test_answers_of_one_form_differ_in_values_and_sizes(dataset: xr.Dataset) -> None:
+    """What is alike is written once; labels, values and sizes are each answer's own."""
+    written = Written(dataset)
+    parts = [dataset.isel(time=slice(n, None)) * 1 for n in range(3)]
+    for part in (*parts, *parts):
+        assert encode_json(part, written, "a form") == encode_json(part)
+
+
+def test_answers_of_other_forms_are_written_anew(dataset: xr.Dataset) -> None:
+    """Whole axes, parts of them, scalars, variables that were left out, forms that nobody knows."""
     written = Written(dataset)
     parts = [dataset, dataset.isel(time=0), dataset.isel(x=[1]), dataset[["time"]], dataset.copy()]
-    for part in [*parts, *parts]:
-        assert encode_json(part, written) == encode_json(part)
-
-
-def test_changed_labels_and_attributes_are_written_anew(dataset: xr.Dataset) -> None:
-    """Another attribute, another label under the same name: nothing old is answered."""
-    written = Written(dataset)
-    encode_json(dataset, written)
     moved = dataset.assign_coords(x=dataset.x + 360).assign_attrs(title="U")
     moved["t"].attrs["units"] = "degC"
-    del moved["time"].attrs["axis"]
-    assert encode_json(moved, written) == encode_json(moved)
+    for _ in range(2):
+        for form, part in enumerate(parts):
+            assert encode_json(part, written, form) == encode_json(part)
+        assert encode_json(moved, written) == encode_json(moved)
     document = json.loads(encode_json(moved, written))
     assert document["attrs"]["title"] == "U"
     assert document["data_vars"]["t"]["attrs"]["units"] == "degC"
 
 
-def test_whole_axes_and_attributes_are_written_once(dataset: xr.Dataset) -> None:
-    """The same text is handed out again, for the same labels and for equal attributes."""
+def test_frames_and_whole_axes_are_written_once(dataset: xr.Dataset) -> None:
+    """The same text is handed out again: for an equal form, and for the same labels."""
     written = Written(dataset)
-    first = written.values("time", dataset.variables["time"])[1]
-    assert isinstance(first, orjson.Fragment)
-    assert written.values("time", dataset.variables["time"].copy(deep=False))[1] is first
-    assert written.values("time", dataset.copy(deep=True).variables["time"])[1] is not first
-    attrs = written.attributes("t", dict(dataset["t"].attrs))
-    assert isinstance(attrs, orjson.Fragment)
-    assert written.attributes("t", dict(dataset["t"].attrs)) is attrs
+    assert written.frame(dataset, 1) is written.frame(dataset, 1)
+    first = written.data("time", dataset.variables["time"])
+    assert written.data("time", dataset.variables["time"].copy(deep=False)) is first
+    again = written.data("time", dataset.copy(deep=True).variables["time"])
+    assert again == first
+    assert again is not first
+
+
+def test_forms_without_number_take_bounded_memory(dataset: xr.Dataset) -> None:
+    """Whoever asks for ever new forms is answered, and the kept ones are forgotten."""
+    written = Written(dataset)
+    for form in range(1000):
+        assert written.frame(dataset, form).end
+    assert len(written._frames) <= 64
