@@ -24,22 +24,12 @@ class Admission:
     seconds: float
     emit: Emit
 
-    async def run(
-        self,
-        client: str,
-        cost: int,
-        work: Callable[[], Awaitable[T]],
-        *,
-        is_free: Callable[[], bool],
-    ) -> T:
+    async def run(self, client: str, cost: int, work: Callable[[], Awaitable[T]]) -> T:
         """What ``work()`` brings, begun when `client` may have `cost` bytes.
 
-        ``is_free()`` is asked only where it would wait or be refused: work that answers True begins
-        at once and counts for nothing. Raises TooManyRequests and Overloaded.
+        Raises TooManyRequests and Overloaded.
         """
         if not self._begins(client, cost):
-            if is_free():
-                return await work()
             await self._wait(client, cost)
         try:
             return await work()

@@ -68,14 +68,11 @@ async def select(
         raise planned.excess
     coding = accepted_coding(request, planned.result_bytes, serving.encoding.compress_bytes)
     form = Representation(opened, planned.encoder, coding)
-    make = partial(_read_and_encode, planned, form, phases, serving.encoding.inline_bytes)
-    make = partial(
-        serving.admission.run,
-        caller(request),
-        memory_bytes(planned.plan, planned.result_bytes),
-        make,
-        is_free=partial(_is_free, planned, serving.encoding.inline_bytes),
-    )
+    inline_bytes = serving.encoding.inline_bytes
+    make = partial(_read_and_encode, planned, form, phases, inline_bytes)
+    if not _is_free(planned, inline_bytes):
+        cost = memory_bytes(planned.plan, planned.result_bytes)
+        make = partial(serving.admission.run, caller(request), cost, make)
     return await respond(request, form, form.tag(*said), phases, make)
 
 
@@ -122,7 +119,10 @@ def _is_small(planned: _Planned, inline_bytes: int) -> bool:
 
 
 def _is_free(planned: _Planned, inline_bytes: int) -> bool:
-    """Whether it is answered at once, whoever waits: small, and of what is in memory anyway."""
+    """Whether it is answered at once, whoever waits: small, and of what is in memory anyway.
+
+    Nothing counts it: it waits for nobody and takes no memory to speak of.
+    """
     plan = planned.plan
     return _is_small(planned, inline_bytes) and plan.chunks <= _FEW_CHUNKS and plan.in_memory
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import threading
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from typing import Any
 
 import httpx
@@ -128,10 +130,16 @@ def test_a_client_that_leaves_ends_what_it_began(serve, asked, caplog):
 
 def test_what_another_waits_for_is_not_ended(serve, asked):
     """Two ask for the same chunks and one leaves: the other gets all, each asked for once."""
-    with serve() as client, meanwhile(client, SERIES) as answer:
-        with begun(client, SERIES):
-            until(asked)
-        assert answer.result().json()["data_vars"]["v"]["data"] == list(range(0, 16 * STEPS, 16))
+    with serve() as client, begun(client, SERIES) as leaver:
+        until(asked)
+        with begun(client, SERIES) as stayer:
+            for _ in range(3):  # by then, the server knows of the second
+                client.get("/healthz")
+            leaver.close()
+            answer = HTTPResponse(stayer)
+            answer.begin()
+            data = json.loads(answer.read())["data_vars"]["v"]["data"]
+        assert data == list(range(0, 16 * STEPS, 16))
         assert asked() == STEPS - 1  # one is in memory
 
 
