@@ -12,7 +12,7 @@ from xarray.core import indexing
 from app.arrays.metadata import ArrayMeta
 from app.arrays.plan import ReadPlan, plan_orthogonal, plan_pointwise
 from app.arrays.reader import StoreReader
-from app.datasets.coding import Step
+from app.datasets.unpacking import Step
 from app.errors import NotLoaded
 from app.telemetry.phases import phase
 
