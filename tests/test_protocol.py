@@ -119,7 +119,7 @@ def test_a_client_that_leaves_while_it_posts_is_not_our_error(server):
         if "leaver" in log.read_text():
             break
     (line,) = [line for line in log.read_text().splitlines() if "leaver" in line]
-    assert "POST /datasets/cube/sel 0 " in line
+    assert "method=POST path=/datasets/cube/sel status=0 " in line
     assert "Traceback" not in log.read_text()
 
 
