@@ -9,6 +9,9 @@
     ├── UnknownDataset             no dataset of that name in the catalog
     ├── Unauthorized               no key, or a wrong one, where one is needed
     ├── Forbidden                  a key that lacks the right to this
+    ├── TooManyRequests            this client has too many requests running just now
+    ├── Overloaded                 the server has no room for the request just now
+    ├── DeadlineExceeded           it took longer than a request may
     ├── CatalogError               the catalog or its keys are wrong: names the entry and the field
     ├── CatalogRefused             they are wrong now, so what was served before stays
     ├── NotLoaded                  a lazy variable was touched without awaiting it
@@ -87,6 +90,18 @@ class CatalogError(SluiceError):
 
 class CatalogRefused(SluiceError):
     """A new catalog, or its keys, cannot be used, so what was served before stays."""
+
+
+class TooManyRequests(SluiceError):
+    """One client has as many requests running as it may; the fact `retry_after` is in seconds."""
+
+
+class Overloaded(SluiceError):
+    """There is no room for the request just now; the fact `retry_after` is in seconds."""
+
+
+class DeadlineExceeded(SluiceError):
+    """The request was not answered in the time that one may take; all that it began was ended."""
 
 
 class NotLoaded(SluiceError, RuntimeError):

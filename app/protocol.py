@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -41,15 +41,19 @@ class HttpProtocol(HttpToolsProtocol):
     """Refuses what is not HTTP, or has no end, as a problem document, and hangs up.
 
     The application never sees such a request. The parser itself bounds neither a header nor their
-    number.
+    number. It hangs up too on clients that stop taking their answer, which would keep its memory.
 
     When the server stops, a connection is not closed under a client that believes in it: its next
     answer says that it is the last one (RFC 9112, section 9.6), and only where no request comes
     within `LINGER_SECONDS` it ends without a word, as it would have for being idle.
     """
 
+    # How long a client may take for what the connection's buffer holds.
+    STALLED_SECONDS: ClassVar[float] = 60.0
+
     _in_head = False
     _head_bytes = 0
+    _stalled: asyncio.TimerHandle | None = None
 
     def __init__(
         self,
@@ -103,6 +107,23 @@ class HttpProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 LINGER_SECONDS, self.timeout_keep_alive_handler
             )
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self.STALLED_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._forget_stall()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._forget_stall()
+
+    def _forget_stall(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "This is not an HTTP request, or a part of it is malformed.")

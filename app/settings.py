@@ -126,6 +126,34 @@ class Settings(BaseSettings):
         ge=2,
         description="largest body of a `POST`; more is a 413",
     )
+    inflight_bytes: int = Field(
+        default=512 * 2**20,
+        ge=1,
+        description="memory that requests under way may take together; more of them wait",
+    )
+    queue_requests: int = Field(
+        default=1000,
+        ge=0,
+        description="most requests that wait for memory; more is a 503",
+    )
+    queue_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="how long a request waits for memory; then it is a 503",
+    )
+    client_requests: int = Field(
+        default=256,
+        ge=0,
+        description="most selections of one client at once, by API key or address (0: any number);"
+        " more is a 429",
+    )
+    request_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="longest time until an answer is made; then it is a 504",
+    )
     store_concurrency: int = Field(
         default=64,
         ge=1,

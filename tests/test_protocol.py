@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -170,3 +171,38 @@ def test_what_arrives_while_the_loop_is_busy_is_answered_before_the_end():
         for connection in (first, second):
             assert b"connection: close" in answered(connection)
     thread.join()
+
+
+class Impatient(HttpProtocol):
+    """The same, with a clock that a test can wait for."""
+
+    STALLED_SECONDS = 0.2
+
+
+def test_a_client_that_takes_nothing_is_hung_up_on():
+    """Its connection ends before the answer does; one that reads gets all of it."""
+    ended = threading.Event()
+
+    async def large(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(100):
+            await send({"type": "http.response.body", "body": bytes(2**20), "more_body": True})
+        await send({"type": "http.response.body"})
+        ended.set()
+
+    config = uvicorn.Config(large, port=0, http=Impatient, lifespan="off", log_level="warning")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        address = server.servers[0].sockets[0].getsockname()
+        with socket.create_connection(address, timeout=30) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert ended.wait(30)
+        with httpx.stream("GET", f"http://127.0.0.1:{address[1]}/", timeout=30) as answer:
+            assert sum(map(len, answer.iter_bytes())) == 100 * 2**20
+    finally:
+        server.should_exit = True
+        thread.join()

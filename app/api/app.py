@@ -16,6 +16,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from app import __version__
+from app.admission import Admission, Budget, ClientLimit
 from app.api.cors import allow_origins
 from app.api.docs import DocumentedApp, add_docs
 from app.api.limits import RequestLimits
@@ -39,7 +40,14 @@ from app.settings import Settings
 from app.store import Filesystems
 from app.store.guarded import StoreGuards
 from app.store.retries import Patience
-from app.telemetry.events import CircuitChanged, DatasetLookedAt, DatasetOpened, Emit, to_all
+from app.telemetry.events import (
+    CircuitChanged,
+    DatasetLookedAt,
+    DatasetOpened,
+    Emit,
+    RequestQueued,
+    to_all,
+)
 from app.telemetry.loop_lag import watch_loop
 from app.telemetry.metrics import Metrics
 from app.telemetry.request_log import RequestLog
@@ -114,6 +122,8 @@ async def _start(
     workshop = _workshop(settings, stack)
     await stack.enter_async_context(_going_on(watch_loop(emit)))
     await stack.enter_async_context(_going_on(sample(chunk_cache.lookups, emit)))
+    admission = _admission(settings, emit)
+    await stack.enter_async_context(_going_on(sample(admission.in_flight, emit)))
     opener = partial(
         open_entry,
         filesystems=filesystems,
@@ -139,6 +149,7 @@ async def _start(
         settings.metrics_access == "public",
         _limits(settings),
         Encoding(settings.inline_encode_bytes, settings.compress_bytes),
+        admission,
         metrics,
     )
 
@@ -204,6 +215,17 @@ def _guards(settings: Settings, emit: Emit) -> StoreGuards:
     return StoreGuards(
         patience, lambda datasets, state: emit(CircuitChanged(datasets, state.value))
     )
+
+
+def _admission(settings: Settings, emit: Emit) -> Admission:
+    budget = Budget(
+        settings.inflight_bytes,
+        queue_requests=settings.queue_requests,
+        queue_seconds=settings.queue_seconds,
+        on_wait=lambda seconds: emit(RequestQueued(seconds)),
+    )
+    clients = ClientLimit(settings.client_requests)
+    return Admission(budget, clients, settings.request_seconds, emit)
 
 
 @asynccontextmanager

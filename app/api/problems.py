@@ -19,11 +19,13 @@ from app.errors import (
     CatalogError,
     CatalogRefused,
     CorruptChunk,
+    DeadlineExceeded,
     Forbidden,
     LimitError,
     MetadataError,
     NotAcceptable,
     NotJson,
+    Overloaded,
     QueryError,
     SelectionError,
     SluiceError,
@@ -32,6 +34,7 @@ from app.errors import (
     StoreRefused,
     StoreTimeout,
     StoreUnavailable,
+    TooManyRequests,
     Unauthorized,
     UnknownDataset,
 )
@@ -79,6 +82,9 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
         NotAcceptable: ProblemKind(406, "not-acceptable", "No acceptable format"),
         LimitError: ProblemKind(413, "over-limit", "The selection is too large"),
         SelectionError: ProblemKind(422, "no-selection", "The selection cannot be satisfied"),
+        TooManyRequests: ProblemKind(429, "too-many-requests", "Too many requests at once"),
+        Overloaded: ProblemKind(503, "overloaded", "The server is busy"),
+        DeadlineExceeded: ProblemKind(504, "deadline", "The request took too long"),
         StoreError: ProblemKind(
             502, "store-failed", "The store failed", "The dataset's store could not be read."
         ),
@@ -182,7 +188,8 @@ async def answer_sluice_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, SluiceError)
     kind = kind_of(type(error))
     if kind.sentence is None:
-        return problem(kind.status, kind.name, kind.title, error.detail, error.facts, kind.headers)
+        headers = {**(kind.headers or {}), **_retry_after(error)}
+        return problem(kind.status, kind.name, kind.title, error.detail, error.facts, headers)
     dataset = request.path_params.get("dataset_id")
     # Of a store that is left alone the log knows since it is, and it may be asked for a lot.
     severity = logging.DEBUG if isinstance(error, StoreUnavailable) else logging.WARNING

@@ -93,6 +93,10 @@ class ChunkCache:
             entry.uses += 1
         return entry.chunk
 
+    def holds(self, key: ChunkKey) -> bool:
+        """Whether the chunk is in memory; asking is no use of it."""
+        return key in self._entries
+
     async def load(self, key: ChunkKey, make: Callable[[], Coroutine[Any, Any, Chunk]]) -> Chunk:
         """The chunk that ``make()`` brings, or that of whoever loads it already; then kept.
 

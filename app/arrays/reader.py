@@ -72,6 +72,23 @@ class StoreReader:
         """This reader for values that their caller keeps: it leaves the shared cache alone."""
         return replace(self, cache=ChunkCache(0))
 
+    def holds(self, meta: ArrayMeta, plan: ReadPlan) -> bool:
+        """Whether every chunk that `plan` touches is in memory."""
+        if meta.decoder is None:
+            return False
+        reads = (plan,) if isinstance(plan, ElementPlan) else plan.reads()
+        return all(self.cache.holds(self._name(meta, read)) for read in reads)
+
+    def working_bytes(self, meta: ArrayMeta, plan: ReadPlan) -> int:
+        """The most decoded bytes of chunks that reading `plan` has in memory at once.
+
+        Ranges of a shard may hold any number of its chunks, and so does what zarr-python reads.
+        """
+        chunks = plan.chunks
+        if meta.shards is None and meta.decoder is not None:
+            chunks = min(chunks, self.workers)
+        return chunks * meta.chunk_bytes
+
     async def read(self, meta: ArrayMeta, plan: ReadPlan) -> Array:
         """The planned values as an array of `plan.shape`, in the array's stored dtype."""
         if isinstance(plan, ElementPlan):
@@ -150,7 +167,7 @@ class StoreReader:
             return None
         return span
 
-    def _name(self, meta: ArrayMeta, read: ChunkRead) -> ChunkKey:
+    def _name(self, meta: ArrayMeta, read: ChunkRead | ElementPlan) -> ChunkKey:
         return self.identity, meta.path, read.coords
 
     async def _chunk(self, reading: _Reading, read: ChunkRead) -> Chunk:

@@ -95,8 +95,33 @@ class ChunksLookedUp:
     held_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """A request was not answered, by ``client`` limit, ``overload`` or ``deadline``."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestQueued:
+    """A request has waited so long for memory, whether or not it got it."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """The memory that requests hold now, and how many wait for some."""
+
+    held_bytes: int
+    waiting: int
+
+
 Event: TypeAlias = (
     RequestServed
+    | RequestRefused
+    | RequestQueued
+    | InFlight
     | DatasetOpened
     | DatasetLookedAt
     | StoreAsked
