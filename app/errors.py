@@ -9,6 +9,9 @@
     ├── UnknownDataset             no dataset of that name in the catalog
     ├── Unauthorized               no key, or a wrong one, where one is needed
     ├── Forbidden                  a key that lacks the right to this
+    ├── TooManyRequests            this client has too many requests running just now
+    ├── Overloaded                 the server has no room for the request just now
+    ├── DeadlineExceeded           it took longer than a request may
     ├── CatalogError               the catalog or its keys are wrong: names the entry and the field
     ├── CatalogRefused             they are wrong now, so what was served before stays
     ├── NotLoaded                  a lazy variable was touched without awaiting it
@@ -16,6 +19,8 @@
         ├── StoreRefused           credentials or permissions (also a PermissionError)
         ├── StoreMissing           bucket, root or store is not there (also a FileNotFoundError)
         ├── StoreTimeout           no answer in time (also a TimeoutError)
+        ├── StoreFaltered          it hung up, sent too little, or answered that it cannot now
+        ├── StoreUnavailable       it failed so often that it is left alone for a while
         ├── MetadataError          metadata documents absent or broken (also a ValueError)
         └── CorruptChunk           a chunk does not decode to its declared shape
 
@@ -87,6 +92,18 @@ class CatalogRefused(SluiceError):
     """A new catalog, or its keys, cannot be used, so what was served before stays."""
 
 
+class TooManyRequests(SluiceError):
+    """One client has as many requests running as it may; the fact `retry_after` is in seconds."""
+
+
+class Overloaded(SluiceError):
+    """There is no room for the request just now; the fact `retry_after` is in seconds."""
+
+
+class DeadlineExceeded(SluiceError):
+    """The request was not answered in the time that one may take; all that it began was ended."""
+
+
 class NotLoaded(SluiceError, RuntimeError):
     """A lazy variable was read synchronously; the sentence says what to await instead."""
 
@@ -105,6 +122,17 @@ class StoreMissing(StoreError, FileNotFoundError):
 
 class StoreTimeout(StoreError, TimeoutError):
     """The store did not answer in time."""
+
+
+class StoreFaltered(StoreError):
+    """The store, or the way to it, failed in a way that may pass: another try may succeed."""
+
+
+class StoreUnavailable(StoreError):
+    """The store was not asked: it failed so often that it is left alone for a while.
+
+    The fact `retry_after` tells in how many seconds it is asked again.
+    """
 
 
 class MetadataError(StoreError, ValueError):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import select
 import uuid
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -42,15 +41,19 @@ class HttpProtocol(HttpToolsProtocol):
     """Refuses what is not HTTP, or has no end, as a problem document, and hangs up.
 
     The application never sees such a request. The parser itself bounds neither a header nor their
-    number.
+    number. It hangs up too on clients that stop taking their answer, which would keep its memory.
 
     When the server stops, a connection is not closed under a client that believes in it: its next
     answer says that it is the last one (RFC 9112, section 9.6), and only where no request comes
     within `LINGER_SECONDS` it ends without a word, as it would have for being idle.
     """
 
+    # How long a client may take for what the connection's buffer holds.
+    STALLED_SECONDS: ClassVar[float] = 60.0
+
     _in_head = False
     _head_bytes = 0
+    _stalled: asyncio.TimerHandle | None = None
 
     def __init__(
         self,
@@ -100,22 +103,27 @@ class HttpProtocol(HttpToolsProtocol):
         self.timeout_keep_alive = LINGER_SECONDS
         if self.cycle is None or self.cycle.response_complete:
             self._unset_keepalive_if_required()
-            self._close_unless_used_within(LINGER_SECONDS)
+            # Loops read what has arrived before they look at the clock: no request is overlooked.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                LINGER_SECONDS, self.timeout_keep_alive_handler
+            )
 
-    def timeout_keep_alive_handler(self) -> None:
-        """Close the idle connection, unless there is something that the loop did not read yet."""
-        if self.transport.is_closing():
-            return
-        unread = select.poll()
-        unread.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        if unread.poll(0):
-            self._close_unless_used_within(LINGER_SECONDS)
-        else:
-            self.transport.close()
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self.STALLED_SECONDS, self.transport.abort)
 
-    def _close_unless_used_within(self, seconds: float) -> None:
-        handler = self.timeout_keep_alive_handler
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, handler)
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._forget_stall()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._forget_stall()
+
+    def _forget_stall(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "This is not an HTTP request, or a part of it is malformed.")

@@ -16,6 +16,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from app import __version__
+from app.admission import Admission, Budget, ClientLimit
 from app.api.cors import allow_origins
 from app.api.docs import DocumentedApp, add_docs
 from app.api.limits import RequestLimits
@@ -26,6 +27,7 @@ from app.api.routes import add_routes
 from app.api.state import Encoding, Service, State
 from app.arrays.chunk_cache import ChunkCache
 from app.arrays.decode import single_threaded_blosc
+from app.arrays.workshop import Workshop, available_cores, decoding_pool
 from app.catalog.bulletin import BULLETIN, Bulletin
 from app.catalog.catalog import Catalog
 from app.catalog.configuration import Files
@@ -36,11 +38,21 @@ from app.catalog.opening import open_entry
 from app.catalog.readiness import Readiness
 from app.settings import Settings
 from app.store import Filesystems
-from app.telemetry.events import DatasetLookedAt, DatasetOpened, Emit, to_all
+from app.store.guarded import StoreGuards
+from app.store.retries import Patience
+from app.telemetry.events import (
+    CircuitChanged,
+    DatasetLookedAt,
+    DatasetOpened,
+    Emit,
+    RequestQueued,
+    to_all,
+)
 from app.telemetry.loop_lag import watch_loop
 from app.telemetry.metrics import Metrics
 from app.telemetry.request_log import RequestLog
 from app.telemetry.sampling import sample
+from app.telemetry.store_log import write_circuit
 
 
 def create_app(settings: Settings, *, bulletin: Path | None = None) -> FastAPI:
@@ -52,7 +64,7 @@ def create_app(settings: Settings, *, bulletin: Path | None = None) -> FastAPI:
     """
     metrics = Metrics()
     request_log = RequestLog()
-    emit = to_all(metrics.record, request_log.record)
+    emit = to_all(metrics.record, request_log.record, write_circuit)
     app = DocumentedApp(
         title="Sluice",
         version=__version__,
@@ -107,15 +119,20 @@ async def _start(
     _own_default_executor(settings.threads, stack)
     filesystems = await stack.enter_async_context(Filesystems())
     chunk_cache = ChunkCache(settings.chunk_cache_bytes)
+    workshop = _workshop(settings, stack)
     await stack.enter_async_context(_going_on(watch_loop(emit)))
     await stack.enter_async_context(_going_on(sample(chunk_cache.lookups, emit)))
+    admission = _admission(settings, emit)
+    await stack.enter_async_context(_going_on(sample(admission.in_flight, emit)))
     opener = partial(
         open_entry,
         filesystems=filesystems,
         store_concurrency=settings.store_concurrency,
         inline_decode_bytes=settings.inline_decode_bytes,
         chunk_cache=chunk_cache,
+        workshop=workshop,
         emit=emit,
+        guards=_guards(settings, emit),
     )
     opened, follower, keys = await _following(settings, opener, emit, shared, stack)
     readiness = Readiness(
@@ -132,6 +149,7 @@ async def _start(
         settings.metrics_access == "public",
         _limits(settings),
         Encoding(settings.inline_encode_bytes, settings.compress_bytes),
+        admission,
         metrics,
     )
 
@@ -185,6 +203,31 @@ def _limits(settings: Settings) -> RequestLimits:
     )
 
 
+def _guards(settings: Settings, emit: Emit) -> StoreGuards:
+    patience = Patience(
+        concurrency=settings.store_concurrency,
+        attempts=settings.store_attempts,
+        attempt_seconds=settings.store_attempt_seconds,
+        read_seconds=settings.store_read_seconds,
+        failures=settings.store_failures,
+        rest_seconds=settings.store_rest_seconds,
+    )
+    return StoreGuards(
+        patience, lambda datasets, state: emit(CircuitChanged(datasets, state.value))
+    )
+
+
+def _admission(settings: Settings, emit: Emit) -> Admission:
+    budget = Budget(
+        settings.inflight_bytes,
+        queue_requests=settings.queue_requests,
+        queue_seconds=settings.queue_seconds,
+        on_wait=lambda seconds: emit(RequestQueued(seconds)),
+    )
+    clients = ClientLimit(settings.client_requests)
+    return Admission(budget, clients, settings.request_seconds, emit)
+
+
 @asynccontextmanager
 async def _going_on(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """The work that never ends by itself goes on inside the block."""
@@ -195,6 +238,19 @@ async def _going_on(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+def _workshop(settings: Settings, stack: AsyncExitStack) -> Workshop:
+    """Where the chunks of all datasets are decoded."""
+    threads = settings.decode_threads or available_cores()
+    pool = decoding_pool(threads)
+    stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+    return Workshop(
+        inline_bytes=settings.inline_decode_bytes,
+        under_way_bytes=settings.under_way_bytes,
+        threads=threads,
+        pool=pool,
+    )
 
 
 def _own_default_executor(threads: int, stack: AsyncExitStack) -> None:

@@ -13,10 +13,12 @@ from starlette.types import Receive, Scope, Send
 from app.api import openapi
 from app.api.access import require_admin, require_right, visible_entries, visible_id
 from app.api.answers import PRIVATE, caching
+from app.api.attending import attended
 from app.api.bodies import json_bytes
+from app.api.paced import paced
 from app.api.posted import posted_pairs
 from app.api.problems import kind_of
-from app.api.selecting import select
+from app.api.selecting import Pairs, select
 from app.api.state import service
 from app.catalog.readiness import DatasetState
 from app.datasets import describe
@@ -119,7 +121,7 @@ async def list_datasets(request: Request) -> Response:
 async def describe_dataset(request: Request) -> Response:
     """What one dataset holds: its dimensions, coordinates and variables with their attributes."""
     _take_no_parameters(request)
-    opened = await service(request).opened.get(visible_id(request))
+    opened = await attended(request, service(request).opened.get(visible_id(request)))
     body = {"id": opened.entry.id, "title": opened.entry.title, **describe(opened.dataset)}
     return _json(body, caching(request, opened.entry))
 
@@ -147,7 +149,7 @@ async def post_by_position(request: Request) -> Response:
 async def _select_asked(request: Request, by: By) -> Response:
     dataset_id = visible_id(request)
     pairs = read_pairs(request.scope["query_string"])
-    return await select(request, service(request), dataset_id, by, pairs)
+    return await _select(request, dataset_id, by, pairs)
 
 
 async def _select_posted(request: Request, by: By) -> Response:
@@ -155,9 +157,13 @@ async def _select_posted(request: Request, by: By) -> Response:
     for name in request.query_params:
         detail = f"{excerpt(name)} stands in the URL; a POST has all its parameters in its body"
         raise QueryError(detail, parameter=name)
-    serving = service(request)
-    pairs = await posted_pairs(request, serving.limits.body_bytes)
-    return await select(request, serving, dataset_id, by, pairs)
+    pairs = await posted_pairs(request, service(request).limits.body_bytes)
+    return await _select(request, dataset_id, by, pairs)
+
+
+async def _select(request: Request, dataset_id: str, by: By, pairs: Pairs) -> Response:
+    work = select(request, service(request), dataset_id, by, pairs)
+    return paced(request, await attended(request, work))
 
 
 async def refresh_dataset(request: Request) -> Response:

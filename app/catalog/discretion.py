@@ -95,15 +95,15 @@ def discreet_error(error: Exception, entry: DatasetEntry) -> Exception:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """All exceptions behind `error`, each once: one out of a group has the group as its context."""
-    waiting: list[BaseException | None] = [error]
+    """`error`, what it was raised from and what it groups, each once: a chain can be a circle."""
+    left: list[BaseException | None] = [error]
     seen: set[int] = set()
-    while waiting:
-        link = waiting.pop()
+    while left:
+        link = left.pop()
         if link is None or id(link) in seen:
             continue
         seen.add(id(link))
         yield link
-        waiting.append(link.__cause__ or link.__context__)
+        left += [link.__cause__, link.__context__]
         if isinstance(link, BaseExceptionGroup):
-            waiting.extend(link.exceptions)
+            left += link.exceptions

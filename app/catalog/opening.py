@@ -15,18 +15,20 @@ import xarray as xr
 
 from app.arrays.chunk_cache import ChunkCache
 from app.arrays.hierarchy import GroupDocuments, group_again, open_group
+from app.arrays.workshop import Workshop
 from app.catalog.catalog import DatasetEntry
 from app.catalog.opened import Opened
 from app.catalog.refreshing import Change
 from app.datasets import AsyncZarrBackendEntrypoint, Layout
 from app.encoders.table import ENCODERS
 from app.encoders.written import Written
-from app.errors import MetadataError, SluiceError
+from app.errors import MetadataError, SluiceError, StoreError
 from app.query.axes import Axis
 from app.query.grammar import Grammar
 from app.store import ByteSource, Filesystems
+from app.store.guarded import GuardedSource, Retried, StoreGuards
 from app.store.observed import Observe, ObservedSource
-from app.telemetry.events import Emit, StoreAsked
+from app.telemetry.events import Emit, StoreAsked, StoreRetried
 
 
 async def open_entry(
@@ -36,12 +38,15 @@ async def open_entry(
     store_concurrency: int,
     inline_decode_bytes: int,
     chunk_cache: ChunkCache | None = None,
+    workshop: Workshop | None = None,
     emit: Emit | None = None,
+    guards: StoreGuards | None = None,
     generation: str = "",
 ) -> Opened:
     """Open the store of `entry` and prepare an axis for each of its index coordinates.
 
-    Every request to the store, now and later, is told to `emit`. Its decoded chunks are kept in
+    Every request to the store, now and later, is told to `emit`, and passes the store's one of the
+    `guards`; without them it is tried once. Chunks are decoded in the `workshop` and kept in
     `chunk_cache`, where entries of one store, version and `generation` find each other's.
 
     Raises StoreError when the store cannot be opened, CatalogError when the options do not fit it.
@@ -52,23 +57,31 @@ async def open_entry(
         engine=entry.engine,
         concurrency=store_concurrency,
     )
-    if emit is not None:
-        source = ObservedSource(source, _telling(entry.id, emit))
-    store = _Store(entry, source, generation, inline_decode_bytes, chunk_cache)
+    source = _watched(source, entry, emit, guards)
+    arrays = _Arrays(inline_decode_bytes, chunk_cache, workshop)
+    store = _Store(entry, source, generation, arrays)
     with _our_errors():
         documents = await open_group(source, **store.reading)
         return await store.opened(documents)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class _Arrays:
+    """How chunks of all stores are decoded and kept."""
+
+    inline_decode_bytes: int
+    chunk_cache: ChunkCache | None
+    workshop: Workshop | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Store:
     """The store behind one opened dataset, from which its later versions are opened too."""
 
     entry: DatasetEntry
     source: ByteSource
     generation: str
-    inline_decode_bytes: int
-    chunk_cache: ChunkCache | None
+    arrays: _Arrays
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -83,8 +96,9 @@ class _Store:
             self.source,
             documents=documents,
             drop_variables=self.entry.drop_variables,
-            inline_decode_bytes=self.inline_decode_bytes,
-            chunk_cache=self.chunk_cache,
+            inline_decode_bytes=self.arrays.inline_decode_bytes,
+            chunk_cache=self.arrays.chunk_cache,
+            workshop=self.arrays.workshop,
             store_id=_store_id(self.entry, self.generation),
         )
         opened = prepared(self.entry, dataset, documents.version + self.generation)
@@ -157,9 +171,29 @@ def _store_id(entry: DatasetEntry, generation: str) -> str:
     return blake2b(said.encode(), digest_size=16).hexdigest()
 
 
+def _watched(
+    source: ByteSource, entry: DatasetEntry, emit: Emit | None, guards: StoreGuards | None
+) -> ByteSource:
+    """`source` as requests read it: each request is told of, and passes the guard of its store."""
+    if emit is not None:
+        source = ObservedSource(source, _telling(entry.id, emit))
+    if guards is not None:
+        guard = guards.guard(entry.id, entry.url, entry.storage_options)
+        source = GuardedSource(source, guard, _telling_retries(entry.id, emit))
+    return source
+
+
 def _telling(dataset_id: str, emit: Emit) -> Observe:
     def tell(operation: str, seconds: float, received: int, error: BaseException | None) -> None:
         emit(StoreAsked(dataset_id, operation, seconds, received, error))
+
+    return tell
+
+
+def _telling_retries(dataset_id: str, emit: Emit | None) -> Retried:
+    def tell(operation: str, failure: StoreError) -> None:
+        if emit is not None:
+            emit(StoreRetried(dataset_id, operation, failure))
 
     return tell
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from app.telemetry.phases import Phases
 
@@ -63,6 +63,23 @@ class StoreAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreRetried:
+    """A ``get`` or a ``list`` failed with `error` and is tried again."""
+
+    dataset: str
+    operation: str
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitChanged:
+    """The store of these datasets is left alone (``open``), tried (``half-open``) or well again."""
+
+    datasets: tuple[str, ...]
+    state: Literal["closed", "half-open", "open"]
+
+
+@dataclass(frozen=True, slots=True)
 class LoopLag:
     """By how much the event loop was late for an appointment."""
 
@@ -78,8 +95,40 @@ class ChunksLookedUp:
     held_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """A request was not answered, by ``client`` limit, ``overload`` or ``deadline``."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestQueued:
+    """A request has waited so long for memory, whether or not it got it."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """The memory that requests hold now, and how many wait for some."""
+
+    held_bytes: int
+    waiting: int
+
+
 Event: TypeAlias = (
-    RequestServed | DatasetOpened | DatasetLookedAt | StoreAsked | LoopLag | ChunksLookedUp
+    RequestServed
+    | RequestRefused
+    | RequestQueued
+    | InFlight
+    | DatasetOpened
+    | DatasetLookedAt
+    | StoreAsked
+    | StoreRetried
+    | CircuitChanged
+    | LoopLag
+    | ChunksLookedUp
 )
 Emit: TypeAlias = Callable[[Event], None]
 

@@ -71,6 +71,18 @@ def test_an_error_keeps_its_kind_without_its_secrets():
     assert "geheim" not in "".join(traceback.format_exception(told))
 
 
+def test_a_secret_is_found_in_a_group_and_in_a_circle():
+    """Errors of tasks come in groups, whose members may point back at their group."""
+    inner = ValueError("geheim")
+    group = ExceptionGroup("several", [inner])
+    inner.__context__ = group
+    error = StoreError("the store failed")
+    error.__cause__ = group
+    told = discreet_error(error, entry(secret="geheim"))
+    assert told is not error
+    assert "geheim" not in "".join(traceback.format_exception(told))
+
+
 def test_an_error_of_a_library_becomes_ours():
     """An unexpected error that tells a secret is a StoreError that names its class."""
     told = discreet_error(ValueError("bad geheim"), entry(secret="geheim"))

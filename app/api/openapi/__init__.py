@@ -11,7 +11,7 @@ from app.query.names import By
 
 Described = dict[str, Any]
 
-_SELECTING: Final = (400, 401, 404, 406, 413, 414, 422, 500, 502, 504)
+_SELECTING: Final = (400, 401, 404, 406, 413, 414, 422, 429, 500, 502, 503, 504)
 
 
 def guide() -> str:

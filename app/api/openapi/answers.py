@@ -12,11 +12,13 @@ from app.errors import (
     LimitError,
     NotAcceptable,
     NotJson,
+    Overloaded,
     QueryError,
     SelectionError,
     SluiceError,
     StoreError,
     StoreTimeout,
+    TooManyRequests,
     Unauthorized,
     UnknownDataset,
 )
@@ -81,6 +83,17 @@ _EXAMPLES: Final[dict[int, tuple[type[SluiceError], str, dict[str, Any]]]] = {
         },
     ),
     502: (StoreError, "The dataset's store could not be read.", {"dataset": "sample"}),
+    429: (
+        TooManyRequests,
+        "256 requests of yours run already, which is the most at once. Ask again when one of them"
+        " is answered.",
+        {"limit": 256, "retry_after": 1},
+    ),
+    503: (
+        Overloaded,
+        "There was no memory for the request in time. Ask again in 30 seconds.",
+        {"retry_after": 30},
+    ),
     504: (StoreTimeout, "The dataset's store did not answer.", {"dataset": "sample"}),
 }
 
@@ -98,9 +111,11 @@ _MEANINGS: Final = {
     415: "The body says that it is something else than JSON.",
     422: "It was parsed, but this dataset cannot satisfy it: an unknown variable, a label or"
     " position that is not there, nothing selected.",
+    429: "This client has too many requests running: ask again when one of them is answered.",
     500: "The service is wrong; its log says how.",
     502: "The dataset's store failed, refused, is gone or does not decode.",
-    504: "The dataset's store did not answer in time.",
+    503: "There is no room for the request just now: ask again after `Retry-After` seconds.",
+    504: "The dataset's store did not answer in time, or the request took longer than one may.",
 }
 
 
@@ -110,7 +125,7 @@ def problems(*statuses: int) -> Responses:
         status: {
             "description": _MEANINGS.get(status, HTTPStatus(status).phrase),
             "content": {MEDIA_TYPE: {"schema": _PROBLEM, **_example(status)}},
-            "headers": _headers("X-Request-ID", *(["WWW-Authenticate"] if status == 401 else [])),
+            "headers": _headers("X-Request-ID", *_TELLING.get(status, ())),
         }
         for status in statuses
     }
@@ -133,7 +148,14 @@ _HEADERS: Final = {
     "Cache-Control": "The dataset's, from the catalog; `no-cache` where it has none.",
     "Content-Disposition": "A file name, for all but JSON.",
     "X-Sluice-Store": "`unreachable` while the store is: nobody knows whether it has changed.",
+    "Retry-After": "After how many seconds to ask again.",
     "Server-Timing": "Milliseconds to open, plan, fetch, decode and encode.",
+}
+# What a problem of such a status says in a header, besides: how to send a key, when to come again.
+_TELLING: Final = {
+    401: ("WWW-Authenticate",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
 }
 
 
