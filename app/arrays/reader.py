@@ -20,7 +20,7 @@ from app.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
 from app.arrays.fallback import read_through_zarr
 from app.arrays.metadata import ArrayMeta, ShardLayout
 from app.arrays.plan import ArrayPlan, ChunkRead, ElementPlan, ReadPlan
-from app.arrays.shards import ByteRange, ShardIndexes, coalesce, locate
+from app.arrays.shards import ByteRange, Index, ShardIndexes, ShardMoved, coalesce, locate, may_grow
 from app.arrays.spans import Span, touched_span
 from app.arrays.workshop import Shares, Workshop
 from app.errors import CorruptChunk
@@ -38,6 +38,8 @@ ShardRead: TypeAlias = tuple[tuple[int, ...], ChunkRead]
 _GAP_BYTES: Final = 64 * 1024
 _MOST_BYTES: Final = 16 * 1024 * 1024
 _SAVED_SHARE: Final = 0.75
+# How often a shard may be written anew while it is read; an append does it once.
+_MOST_MOVES: Final = 4
 # How long chunks from memory are placed in one go: thousands of them would stop the loop.
 _TURN_SECONDS: Final = 0.005
 
@@ -50,6 +52,16 @@ class _Reading:
     order: Sequence[int]
     place: Place
     shares: Shares = field(default_factory=Shares)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shard:
+    """One shard as it is read: where it is, and whether its index has to be confirmed."""
+
+    key: str
+    layout: ShardLayout
+    index: Index | None
+    grows: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +215,22 @@ class StoreReader:
     async def _shard(
         self, reading: _Reading, shard: tuple[int, ...], reads: list[ShardRead]
     ) -> None:
-        key = reading.meta.key(shard)
-        assert reading.meta.shards is not None
-        index = await self.indexes.get(key, reading.meta.shards)
+        """Place chunks of one shard, by the index that it has while they are read."""
+        for move in range(1, _MOST_MOVES + 1):
+            try:
+                await self._by_index(reading, shard, reads)
+                return
+            except ShardMoved:
+                if move == _MOST_MOVES:
+                    raise
+
+    async def _by_index(
+        self, reading: _Reading, place: tuple[int, ...], reads: list[ShardRead]
+    ) -> None:
+        key, layout = reading.meta.key(place), reading.meta.shards
+        assert layout is not None
+        index = await self.indexes.get(key, layout)
+        shard = _Shard(key, layout, index, may_grow(place, layout, reading.meta))
         found = []
         places = locate(index, [inner for inner, _ in reads])
         for number, (at, (_, read)) in enumerate(zip(places, reads, strict=True)):
@@ -215,12 +240,12 @@ class StoreReader:
                 found.append((number, *at))
         await spread(
             coalesce(found, gap_bytes=_GAP_BYTES, most_bytes=_MOST_BYTES),
-            lambda part: self._range(reading, key, part, reads),
+            lambda part: self._range(reading, shard, part, reads),
             workers=self.workers,
         )
 
     async def _range(
-        self, reading: _Reading, key: str, part: ByteRange, reads: list[ShardRead]
+        self, reading: _Reading, shard: _Shard, part: ByteRange, reads: list[ShardRead]
     ) -> None:
         """Place the chunks of one range, which is fetched unless others load all of them."""
         arrived: bytes | None = None
@@ -228,7 +253,7 @@ class StoreReader:
         async def whole() -> bytes:
             nonlocal arrived
             if arrived is None:
-                arrived = await self._bytes(key, part.start, part.end)
+                arrived = await self._bytes(shard, part.start, part.end)
             return arrived
 
         async def chunk(inner: tuple[int, int, int]) -> None:
@@ -238,13 +263,17 @@ class StoreReader:
             async def fetch() -> bytes:
                 return (await whole())[start - part.start : end - part.start]
 
-            reading.place(read, await self._kept(reading, read, key, fetch))
+            reading.place(read, await self._kept(reading, read, shard.key, fetch))
 
         await spread(part.parts, chunk, workers=self.workers)
 
-    async def _bytes(self, key: str, start: int, end: int) -> bytes:
-        bounds = (key, start, end)
-        data = await self.ranges.do(bounds, lambda: self.source.get(*bounds))
+    async def _bytes(self, shard: _Shard, start: int, end: int) -> bytes:
+        key, index = shard.key, shard.index
+        # Shared among those who know the same index, so none was asked for before it was known.
+        bounds = (f"{key} {id(index)}", start, end)
+        data = await self.ranges.do(bounds, lambda: self.source.get(key, start, end))
+        if shard.grows and index is not None:
+            await self.indexes.confirm(key, shard.layout, index)
         if data is None or len(data) != end - start:
             raise CorruptChunk(f"shard {key!r} does not hold what its index says")
         return data

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from app.arrays.metadata import ShardLayout
+from app.arrays.metadata import ArrayMeta, ShardLayout
 from app.errors import CorruptChunk
 from app.store.single_flight import SingleFlight
 from app.store.source import ByteSource
@@ -30,6 +30,17 @@ class ByteRange:
     start: int
     end: int
     parts: tuple[tuple[int, int, int], ...]  # (number of the inner chunk, start, end)
+
+
+class ShardMoved(CorruptChunk):
+    """The shard was written anew, and its chunks lie elsewhere in it now."""
+
+
+def may_grow(shard: tuple[int, ...], layout: ShardLayout, meta: ArrayMeta) -> bool:
+    """Whether the shard reaches beyond its array: an append writes such a one anew."""
+    sizes = [count * length for count, length in zip(layout.per_shard, meta.chunks, strict=True)]
+    ends = [(place + 1) * size for place, size in zip(shard, sizes, strict=True)]
+    return any(end > length for end, length in zip(ends, meta.shape, strict=True))
 
 
 class ShardIndexes:
@@ -54,7 +65,24 @@ class ShardIndexes:
             return index
         return await self._flight.do(key, lambda: self._fetch(key, layout))
 
+    async def confirm(self, key: str, layout: ShardLayout, index: Index) -> None:
+        """Ask for the index once more; raises ShardMoved if it is another one than `index`.
+
+        What was read by `index` before this call did lie where it says.
+        """
+        # A request of its own: one that runs already may have been answered too early.
+        now = await self._read(key, layout)
+        if now is None or not np.array_equal(now, index):
+            self._drop(key)
+            raise ShardMoved(f"shard {key!r} was written anew while it was read")
+
     async def _fetch(self, key: str, layout: ShardLayout) -> Index | None:
+        index = await self._read(key, layout)
+        if index is not None:
+            self._keep(key, index)
+        return index
+
+    async def _read(self, key: str, layout: ShardLayout) -> Index | None:
         if layout.index_at_end:
             data = await self._source.get(key, -layout.index_size)
         else:
@@ -63,11 +91,14 @@ class ShardIndexes:
             return None
         if len(data) != layout.index_size:
             raise CorruptChunk(f"shard {key!r} is shorter than its index")
-        index = layout.decode_index(data).astype(np.uint64)
-        self._keep(key, index)
-        return index
+        return layout.decode_index(data).astype(np.uint64)
+
+    def _drop(self, key: str) -> None:
+        if (dropped := self._indexes.pop(key, None)) is not None:
+            self._held -= dropped.nbytes
 
     def _keep(self, key: str, index: Index) -> None:
+        self._drop(key)
         self._indexes[key] = index
         self._held += index.nbytes
         while self._held > self._budget and len(self._indexes) > 1:
