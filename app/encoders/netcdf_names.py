@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Container, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import orjson
 
+from app.encoders.hdf5_messages import ATTRIBUTE_BYTES
 from app.encoders.plain import plain, text
 
 # Attribute names that the HDF5 layer of NetCDF-4 keeps for itself, or hides from its readers.
@@ -34,6 +35,8 @@ _RESERVED = frozenset(
         "_nczarr_superblock",
     )
 )
+# What readers take out of the name of a variable that is not the dimension of this name.
+NOT_A_DIMENSION: Final = "_nc4_non_coord_"
 # The C library refuses a file in which an attribute that begins so is no number.
 _QUANTIZED = "_Quantize"
 # NetCDF allows 256 bytes; what is left is for what keeps names distinct.
@@ -67,7 +70,7 @@ def storable_names(names: Iterable[Any], listed: Container[Any] = ()) -> dict[An
 def _clean(name: str, listed: bool) -> str:
     refused = "/ " if listed else "/"
     letters = (letter if letter.isprintable() and letter not in refused else "_" for letter in name)
-    cleaned = _normal("".join(letters))
+    cleaned = _normal("".join(letters)).replace(NOT_A_DIMENSION, "_nc4_noncoord_")
     if cleaned.endswith(" "):
         cleaned = f"{cleaned[:-1]}_"
     return cleaned if cleaned and cleaned[0] not in ".-+ " else f"_{cleaned}"
@@ -97,7 +100,7 @@ def storable_attributes(
 
 
 def storable_value(value: Any) -> Any:
-    """Text, a number or a 1-D list of either as it is; everything else as JSON text."""
+    """Text, a number or a 1-D list of either (below 64 KiB) as it is; else JSON text."""
     match value:
         case bool() | np.bool_() | None:
             return json_text(value)
@@ -121,17 +124,18 @@ def storable_text(value: str) -> str:
 
 def _list(items: list[Any] | tuple[Any, ...]) -> Any:
     kinds = {type(item) for item in items}
-    if kinds == {str} and all(items):
+    if kinds == {str} and all(items) and 16 * len(items) <= ATTRIBUTE_BYTES:
         return [storable_text(item) for item in items]
     if kinds <= {int, float} and all(item in _INT64 for item in items if isinstance(item, int)):
-        return np.array(items)
+        return _array(np.array(items))
     return json_text(items)
 
 
 def _array(values: np.ndarray[Any, Any]) -> Any:
-    if values.dtype.kind in "iuf":
-        return _numbers(values)[()]
-    return storable_value(values.tolist())
+    if values.dtype.kind not in "iuf":
+        return storable_value(values.tolist())
+    numbers = _numbers(values)
+    return numbers[()] if numbers.nbytes <= ATTRIBUTE_BYTES else json_text(values)
 
 
 def _numbers(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

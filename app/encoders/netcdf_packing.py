@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 _FILLS = ("_FillValue", "missing_value")
 _LINEAR = ("scale_factor", "add_offset")
+# So many are packed and read back at once that they stay in the processor's cache.
+_BLOCK_VALUES: Final = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Packing:
     def pack(self, values: NDArray[Any]) -> NDArray[Any] | None:
         """The packed values; ``None`` if there is a NaN and no fill value."""
         gone = np.isnan(values)
-        if gone.any() and self.fill is None and self.dtype.kind != "f":
+        some_gone = gone.any()
+        if some_gone and self.fill is None and self.dtype.kind != "f":
             return None
         numbers = values.astype("f8")
         if "add_offset" in self.linear:
@@ -60,9 +63,11 @@ class Packing:
         if "scale_factor" in self.linear:
             numbers /= self.linear["scale_factor"]
         if self.dtype.kind != "f":
-            numbers = np.where(gone, 0, np.rint(numbers))
+            np.rint(numbers, out=numbers)
+            if some_gone:
+                numbers[gone] = 0
         packed = numbers.astype(self.counted).view(self.dtype)
-        if self.fill is not None:
+        if some_gone and self.fill is not None:
             packed[gone] = self.fill
         return packed
 
@@ -83,7 +88,7 @@ def packing_of(dtype: np.dtype[Any], encoding: Mapping[str, Any]) -> Packing | N
     filled = {key: read_fill(value, packed) for key, value in fills.items()}
     if None in filled.values() or len({str(fill) for fill in filled.values()}) > 1:
         return None
-    scaled = {key: np.asarray(value).reshape(())[()] for key, value in linear.items()}
+    scaled = {key: _scalar(value) for key, value in linear.items()}
     return Packing(packed, counted, scaled, filled)
 
 
@@ -119,13 +124,17 @@ def store_floats(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
     """Floats packed as `encoding` says, or decoded in the nearest dtype that NetCDF-4 has."""
     values = values.astype(float_dtype(values.dtype), copy=False)
     packing = packing_of(values.dtype, encoding)
-    if packing is None:
+    if packing is None or not packing.attrs:
         return Stored(values)
     flat = values.ravel()
+    packed = np.empty(flat.shape, packing.dtype)
     with np.errstate(all="ignore"):
-        packed = packing.pack(flat)
-        if packed is None or not _reads_back(packed, packing.attrs, flat):
-            return Stored(values)
+        for start in range(0, max(flat.size, 1), _BLOCK_VALUES):
+            block = flat[start : start + _BLOCK_VALUES]
+            part = packing.pack(block)
+            if part is None or not _reads_back(part, packing.attrs, block):
+                return Stored(values)
+            packed[start : start + _BLOCK_VALUES] = part
     return Stored(packed.reshape(values.shape), packing.attrs)
 
 
@@ -154,6 +163,12 @@ def is_number(value: Any) -> bool:
         # Nested lists of unequal lengths.
         return False
     return array.size == 1 and array.dtype.kind in "iuf"
+
+
+def _scalar(value: Any) -> Any:
+    """A number as a NumPy scalar of a type that NetCDF-4 has."""
+    array = np.asarray(value).reshape(())
+    return (array.astype(float_dtype(array.dtype)) if array.dtype.kind == "f" else array)[()]
 
 
 def read_fill(value: Any, dtype: np.dtype[Any]) -> Any:

@@ -27,6 +27,8 @@ _TICKS = MappingProxyType({"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1})
 # The calendars that datetime64 can follow.
 _CALENDARS = (None, "standard", "gregorian", "proleptic_gregorian")
 _NAT = np.iinfo("i8").min
+# The year 2000 in nanoseconds since 1970.
+_2000 = 946_684_800 * 10**9
 # Whole numbers up to here are exact in float64.
 _EXACT = 2.0**53
 
@@ -65,19 +67,44 @@ def _in_units(
         return None
     if values.dtype.kind == "M" and calendar not in _CALENDARS:
         return None
-    from xarray.coding.times import encode_cf_datetime
-
     try:
-        # Asked for floats, xarray neither warns nor changes the units.
-        with np.errstate(invalid="ignore"):
-            numbers, units, calendar = encode_cf_datetime(values, units, calendar, np.dtype("f8"))
-        stored = _as_packed(np.asarray(numbers, dtype="f8"), gone, encoding)
+        numbers, units, calendar = _count(values, units, calendar)
+        stored = _as_packed(np.where(gone, np.nan, numbers), gone, encoding)
         if stored is None or not _reads_back(stored.values, gone, values, units, calendar):
             return None
     except (ValueError, OverflowError, TypeError, KeyError):
         # KeyError: units of no fixed length, and weeks.
         return None
     return Stored(stored.values, {"units": units, "calendar": calendar, **stored.attrs})
+
+
+def _count(
+    values: NDArray[Any], units: str, calendar: str | None
+) -> tuple[NDArray[np.float64], str, str]:
+    """Instants or dates as counts of units, not always exact, and what they are counted in."""
+    if values.dtype.kind == "M":
+        calendar = calendar or "proleptic_gregorian"
+        return _count_instants(values, units, calendar), units, calendar
+    from xarray.coding.times import encode_cf_datetime
+
+    # Asked for floats, xarray neither warns nor changes the units.
+    numbers, units, calendar = encode_cf_datetime(values, units, calendar, np.dtype("f8"))
+    return np.asarray(numbers, dtype="f8"), units, calendar
+
+
+def _count_instants(values: NDArray[Any], units: str, calendar: str) -> NDArray[np.float64]:
+    """On a straight line through the counts of two days, which cftime knows."""
+    import cftime
+
+    days = [cftime.datetime(2000, 1, day, calendar=calendar) for day in (1, 2)]
+    first, second = cftime.date2num(days, units, calendar)
+    ticks, tick = _ticks(values)
+    since = ticks - _2000 // tick
+    a_day, counts_a_day = _UNITS["days"] // tick, second - first
+    if counts_a_day > a_day:
+        return np.asarray(first + since * (counts_a_day / a_day))
+    # A division, for its result is exact where that is a whole number.
+    return np.asarray(first + since / (a_day / counts_a_day))
 
 
 def _as_packed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,16 @@ from app.encoders.netcdf_times import store_cftimes, store_datetimes, store_dura
 from app.encoders.plain import is_missing, plain
 from app.errors import NotAcceptable
 
+# HDF5 has 32; bytes need one more than they have.
+_MOST_DIMENSIONS: Final = 31
+
 
 def store_values(name: str, values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
     """The values of one variable in the form that the store's `encoding` asks for.
 
-    Raises `NotAcceptable` for complex numbers, which NetCDF-4 has no type for.
+    Raises `NotAcceptable` for what `check_storable` does.
     """
-    check_storable(name, values.dtype)
+    check_storable(name, values.dtype, values.ndim)
     match values.dtype.kind:
         case "b":
             return Stored(values.astype("i1"), {"dtype": "bool"})
@@ -33,26 +36,24 @@ def store_values(name: str, values: NDArray[Any], encoding: Mapping[str, Any]) -
         case "m":
             return store_durations(values, encoding)
         case "S":
-            return _store_bytes(values)
+            return Stored(values if values.dtype.itemsize else values.astype("S1"))
         case _:
             return _store_objects(values, encoding)
 
 
-def check_storable(name: str, dtype: np.dtype[Any]) -> None:
-    """Raises `NotAcceptable` for a variable of a dtype that NetCDF-4 has no type for."""
+def check_storable(name: str, dtype: np.dtype[Any], dimensions: int) -> None:
+    """Raises `NotAcceptable` for a variable that NetCDF-4 has no type or no shape for."""
     if dtype.kind == "c":
-        raise NotAcceptable(
-            f"{name} holds complex numbers, which NetCDF-4 cannot store; ask for json or csv",
-            variable=name,
-            known=["json", "csv"],
-        )
-
-
-def _store_bytes(values: NDArray[Any]) -> Stored:
-    if not values.size:
-        # h5netcdf cannot make an empty dimension out of an array of characters.
-        return Stored(np.empty(values.shape, dtype=object))
-    return Stored(values if values.dtype.itemsize else values.astype("S1"))
+        lacks = "complex numbers"
+    elif dimensions > _MOST_DIMENSIONS:
+        lacks = f"more than {_MOST_DIMENSIONS} dimensions"
+    else:
+        return
+    raise NotAcceptable(
+        f"{name} holds {lacks}, which NetCDF-4 cannot store; ask for json or csv",
+        variable=name,
+        known=["json", "csv"],
+    )
 
 
 def _store_objects(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from app.encoders.netcdf_file import NetcdfVariable, write_netcdf
 from app.encoders.netcdf_names import json_text, storable_attributes, storable_names
 from app.encoders.netcdf_packing import Stored, is_number, read_fill
 from app.encoders.netcdf_values import check_storable, store_values
@@ -24,28 +25,22 @@ def encode_netcdf(dataset: xr.Dataset) -> bytes:
     What NetCDF-4 cannot hold is written as text or decoded (float16 as float32). Raises
     `NotAcceptable` for complex variables.
     """
-    import xarray as xr
-
-    listed = {name for name in dataset.coords if dataset.variables[name].dims != (name,)}
-    names = storable_names([*dataset.variables, *dataset.dims], listed)
-    variables = {
-        names[name]: _stored_variable(names, str(name), variable)
-        for name, variable in dataset.variables.items()
-    }
-    coords = {names[name]: variables.pop(names[name]) for name in dataset.coords}
-    # Without indexes: nothing is looked up in what is only written.
-    stored = xr.Dataset(
-        variables,
-        coords=xr.Coordinates(coords, indexes={}),
-        attrs=storable_attributes(dataset.attrs, taken=("coordinates",)),
-    )
-    return bytes(stored.to_netcdf(engine="h5netcdf", format="NETCDF4"))
+    variables = dataset.variables
+    listed = {name for name in dataset.coords if variables[name].dims != (name,)}
+    names = storable_names([*variables, *dataset.dims], listed)
+    beside = _coordinates(dataset, names)
+    stored = [
+        _stored_variable(names, name, variables[name], beside.get(name, {}))
+        for name in (*dataset.data_vars, *dataset.coords)
+    ]
+    attrs = storable_attributes(dataset.attrs, taken=("coordinates",))
+    return write_netcdf(stored, {**attrs, **beside.get(None, {})})
 
 
 def check_netcdf(outline: Outline) -> None:
-    """Raises `NotAcceptable` for an answer with complex variables."""
+    """Raises `NotAcceptable` for an answer with variables that NetCDF-4 cannot hold."""
     for name, variable in outline.variables.items():
-        check_storable(str(name), variable.dtype)
+        check_storable(str(name), variable.dtype, len(variable.dims))
 
 
 def netcdf_bytes(outline: Outline) -> int:
@@ -53,27 +48,51 @@ def netcdf_bytes(outline: Outline) -> int:
     return outline.result_bytes
 
 
-def _stored_variable(names: dict[Any, str], name: str, variable: xr.Variable) -> xr.Variable:
-    import xarray as xr
+def _coordinates(dataset: xr.Dataset, names: dict[Any, str]) -> dict[Any, dict[str, str]]:
+    """The attribute that names a variable's coordinates other than those of its dimensions (CF 5).
 
-    stored = store_values(name, np.asarray(variable.data), variable.encoding)
+    Under ``None``, for the file, are those that no variable can name: how xarray finds them.
+    """
+    listed = {name: set(dataset.variables[name].dims) for name in dataset.coords}
+    for dim in dataset.dims:
+        listed.pop(dim, None)
+    beside: dict[Any, dict[str, str]] = {}
+    alone = set(listed)
+    for name, variable in dataset.variables.items():
+        if name in listed or name in variable.dims:
+            continue
+        own = {coord for coord, dims in listed.items() if dims.issubset(variable.dims)}
+        alone -= own
+        if own:
+            beside[name] = {"coordinates": " ".join(sorted(names[coord] for coord in own))}
+    if alone:
+        beside[None] = {"coordinates": " ".join(sorted(names[coord] for coord in alone))}
+    return beside
+
+
+def _stored_variable(
+    names: dict[Any, str], name: Any, variable: xr.Variable, beside: dict[str, str]
+) -> NetcdfVariable:
+    stored = store_values(str(name), np.asarray(variable.data), variable.encoding)
     attrs = storable_attributes(variable.attrs, taken=_taken(variable.attrs, stored))
-    if "bounds" in attrs:
-        # xarray takes from a bounds variable what it repeats of its parent, unless it is not named
-        # as text; as bytes it is the same attribute in the file.
-        bounds = attrs["bounds"]
-        attrs["bounds"] = (bounds if isinstance(bounds, str) else json_text(bounds)).encode()
-    encoding: dict[str, Any] = {}
-    match stored.values.dtype.kind:
-        case "O":
-            encoding["dtype"] = str
-        case "S":
-            encoding["char_dim_name"] = f"{names.get(name, name)}_characters"
-        case "f" if "_FillValue" not in (stored.attrs | attrs):
-            # xarray would add NaN, which the store does not have.
-            encoding["_FillValue"] = None
-    dims = [names[dim] for dim in variable.dims]
-    return xr.Variable(dims, stored.values, {**attrs, **stored.attrs}, encoding)
+    if "bounds" in attrs and not isinstance(attrs["bounds"], str):
+        # xarray looks for a variable of this name, which a list cannot be.
+        attrs["bounds"] = json_text(attrs["bounds"])
+    if "_FillValue" in attrs:
+        attrs["_FillValue"] = read_fill(attrs["_FillValue"], stored.values.dtype)
+    dims, values = tuple(names[dim] for dim in variable.dims), stored.values
+    if values.dtype.kind == "S":
+        dims += (_characters(names, name),)
+        values = np.ndarray((*values.shape, values.dtype.itemsize), "S1", values.tobytes())
+    return NetcdfVariable(names[name], dims, values, {**attrs, **stored.attrs, **beside})
+
+
+def _characters(names: dict[Any, str], name: Any) -> str:
+    """A dimension of its own for the bytes of a variable."""
+    dim = f"{names[name]}_characters"
+    while dim in names.values():
+        dim += "_"
+    return dim
 
 
 def _taken(attrs: Mapping[Any, Any], stored: Stored) -> set[str]:

@@ -86,7 +86,8 @@ class BucketGets:
             proxy=self._proxy,
             proxy_headers=self._proxy_headers,
         ) as response:
-            data = await response.read()
+            # Joined once: `response.read` also joins whatever came while nobody was looking.
+            data = b"".join([part async for part, _ in response.content.iter_chunks()])
             match response.status:
                 case 206 if byte_range is not None:
                     return covered(data, start, end, response.headers.get("Content-Range", ""))

@@ -40,6 +40,18 @@ class DatasetOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetLookedAt:
+    """One look at the store of an opened dataset, for another version: what it came to.
+
+    `outcome` is ``unchanged``, ``settling``, ``swapped``, ``failed``, ``unreachable`` or ``gone``.
+    """
+
+    dataset: str
+    outcome: str
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoreAsked:
     """One request to a store: a ``get`` or a ``list``, and what it brought."""
 
@@ -83,9 +95,35 @@ class ChunksLookedUp:
     held_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """A request was not answered, by ``client`` limit, ``overload`` or ``deadline``."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestQueued:
+    """A request has waited so long for memory, whether or not it got it."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """The memory that requests hold now, and how many wait for some."""
+
+    held_bytes: int
+    waiting: int
+
+
 Event: TypeAlias = (
     RequestServed
+    | RequestRefused
+    | RequestQueued
+    | InFlight
     | DatasetOpened
+    | DatasetLookedAt
     | StoreAsked
     | StoreRetried
     | CircuitChanged

@@ -1,10 +1,11 @@
-"""What is counted of stores that misbehave."""
+"""What is counted of stores: requests to them, tries again, and whether they are asked at all."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, assert_never
 
-from app.telemetry.events import CircuitChanged, StoreRetried
+from app.telemetry.events import CircuitChanged, StoreAsked, StoreRetried
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -13,11 +14,24 @@ _STATES: Final = {"closed": 0, "half-open": 1, "open": 2}
 
 
 class StoreMetrics:
-    """Tries again, and whether stores are asked at all; counted in `registry`."""
+    """Requests to stores, counted in `registry`; times fall into `buckets` of seconds."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        from prometheus_client import Counter, Gauge
+    def __init__(self, registry: CollectorRegistry, buckets: Sequence[float]) -> None:
+        from prometheus_client import Counter, Gauge, Histogram
 
+        self._asked = Histogram(
+            "sluice_store_request_seconds",
+            "Time of one request to a store",
+            ("dataset", "operation", "outcome"),
+            buckets=buckets,
+            registry=registry,
+        )
+        self._received = Counter(
+            "sluice_store_received_bytes_total",
+            "Bytes that stores sent",
+            ("dataset",),
+            registry=registry,
+        )
         self._retries = Counter(
             "sluice_store_retries_total",
             "Requests to a store that were tried again, by what had failed",
@@ -33,9 +47,13 @@ class StoreMetrics:
             registry=registry,
         )
 
-    def record(self, event: StoreRetried | CircuitChanged) -> None:
+    def record(self, event: StoreAsked | StoreRetried | CircuitChanged) -> None:
         """Count one event."""
         match event:
+            case StoreAsked():
+                outcome = "ok" if event.error is None else type(event.error).__name__
+                self._asked.labels(event.dataset, event.operation, outcome).observe(event.seconds)
+                self._received.labels(event.dataset).inc(event.received_bytes)
             case StoreRetried():
                 error = type(event.error).__name__
                 self._retries.labels(event.dataset, event.operation, error).inc()

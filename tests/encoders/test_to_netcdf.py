@@ -8,6 +8,7 @@ from typing import Any
 
 import cftime
 import numpy as np
+import orjson
 import pytest
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
@@ -381,3 +382,71 @@ def test_packed_values_come_back_to_the_bit(
     found = reopened(decoded)
     xr.testing.assert_equal(found, decoded)
     assert found.v.dtype == decoded.v.dtype
+
+
+@pytest.mark.parametrize(
+    "units",
+    [
+        "hours since 1900-01-01",
+        "hours since 1900-1-1 06:30 +01:00",
+        "days since 2000-01-01 12:00",
+        "minutes since 2020-01-01T00:00:00Z",
+        "seconds since 1970-01-01",
+        "milliseconds since 1858-11-17",
+    ],
+)
+@pytest.mark.parametrize("calendar", ["standard", "proleptic_gregorian"])
+@pytest.mark.parametrize("resolution", ["s", "ns"])
+def test_times_are_counted_as_the_store_counts(units: str, calendar: str, resolution: str) -> None:
+    """Instants get the numbers that xarray gives them in the store's units, which are kept."""
+    values = np.array(["1950-03-01T06:30", "NaT", "2020-02-29T18:00:30"], f"M8[{resolution}]")
+    encoding = {"units": units, "calendar": calendar, "dtype": np.dtype("f8")}
+    found = reopened(xr.Dataset({"v": xr.Variable("x", values, {}, encoding)}), decode_cf=False)
+    # From seconds xarray makes infinite milliseconds.
+    nanoseconds = values.astype("M8[ns]")
+    numbers, *_ = xr.coding.times.encode_cf_datetime(nanoseconds, units, calendar, np.dtype("f8"))
+    np.testing.assert_array_equal(found.v.values, numbers)
+    assert (found.v.attrs["units"], found.v.attrs["calendar"]) == (units, calendar)
+
+
+def test_what_is_too_large_for_a_header_is_text() -> None:
+    """Long lists become JSON text, lone texts of any length stay what they are."""
+    attrs = {"numbers": list(range(9_000)), "texts": ["a"] * 5_000, "text": "long" * 20_000}
+    found = reopened(xr.Dataset({"v": ("x", [1.0], attrs)})).v.attrs
+    assert {name: orjson.loads(found[name]) for name in ("numbers", "texts")} == {
+        "numbers": attrs["numbers"],
+        "texts": attrs["texts"],
+    }
+    assert found["text"] == attrs["text"]
+
+
+def test_bytes_beside_a_dimension_of_their_name(tmp_path: Path) -> None:
+    """The dimension that bytes need is theirs, whatever the dataset's own are called."""
+    dataset = xr.Dataset({"a": ("x", [b"ab", b"c"]), "b": ("a_characters", [1, 2, 3])})
+    for found in (reopened(dataset), by_netcdf_c(dataset, tmp_path / "bytes.nc")):
+        xr.testing.assert_equal(found, dataset)
+
+
+def test_a_name_that_readers_would_cut(tmp_path: Path) -> None:
+    """What marks a variable that is no dimension is not taken from a name that has it."""
+    dataset = xr.Dataset({"a_nc4_non_coord_x": ("x", [1, 2])}, coords={"x": [3, 4]})
+    for found in (reopened(dataset), by_netcdf_c(dataset, tmp_path / "cut.nc")):
+        assert {name: found[name].values.tolist() for name in found.variables} == {
+            "a_nc4_noncoord_x": [1, 2],
+            "x": [3, 4],
+        }
+
+
+def test_more_dimensions_than_hdf5_has() -> None:
+    """A variable of 32 dimensions is refused before it is read, and when it is written."""
+    dataset = xr.Dataset({"v": ([f"d{n}" for n in range(32)], np.zeros((1,) * 32))})
+    with pytest.raises(NotAcceptable):
+        encode_netcdf(dataset)
+    assert reopened(dataset.isel(d0=0)).v.shape == (1,) * 31
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.longdouble])
+def test_a_scale_of_a_float_that_netcdf_lacks(kind: Any) -> None:
+    """It is written as the nearest float that there is."""
+    dataset = packed([0.5, 1.0], kind="f4", scale_factor=kind(0.5), dtype="i2")
+    xr.testing.assert_equal(reopened(dataset), dataset)

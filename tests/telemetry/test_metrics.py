@@ -9,7 +9,10 @@ from app.telemetry.events import (
     ChunksLookedUp,
     CircuitChanged,
     DatasetOpened,
+    InFlight,
     LoopLag,
+    RequestQueued,
+    RequestRefused,
     RequestServed,
     StoreAsked,
     StoreRetried,
@@ -29,7 +32,7 @@ def numbers(metrics: Metrics) -> dict[tuple[str, ...], float]:
 
 
 def test_every_event_is_counted_where_it_belongs():
-    """Requests, bytes, opens, store requests, lag and chunks are told apart by their labels."""
+    """What happened to requests, stores, chunks and the loop is told apart by labels."""
     metrics = Metrics()
     path, route = "/datasets/a/sel", "/datasets/{id}/sel"
     served = RequestServed(0.0, "1", "192.0.2.1", "GET", path, route, "a", 200, 0.5, 70)
@@ -43,6 +46,10 @@ def test_every_event_is_counted_where_it_belongs():
         LoopLag(0.01),
         ChunksLookedUp(5, 2, 900),
         ChunksLookedUp(1, 0, 700),
+        RequestRefused("client"),
+        RequestQueued(0.5),
+        InFlight(1000, 2),
+        InFlight(600, 1),
     ):
         metrics.record(event)
     found = numbers(metrics)
@@ -58,6 +65,10 @@ def test_every_event_is_counted_where_it_belongs():
     assert found["sluice_chunk_lookups_total", "hit"] == 6
     assert found["sluice_chunk_lookups_total", "miss"] == 2
     assert found["sluice_chunk_cache_bytes",] == 700
+    assert found["sluice_refused_total", "client"] == 1
+    assert found["sluice_queue_seconds_sum",] == 0.5
+    assert found["sluice_inflight_bytes",] == 600
+    assert found["sluice_queue_length",] == 1
 
 
 def test_two_applications_do_not_mix():

@@ -1,0 +1,143 @@
+"""The parts of an HDF5 object header, from the values and addresses that they hold.
+
+Roman numerals are sections of the HDF5 File Format Specification, version 3.0. Addresses and
+lengths have eight bytes. Nothing here decides where anything lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from struct import pack
+from typing import Any, Final
+
+import numpy as np
+from numcodecs.jenkins import jenkins_lookup3
+
+NOWHERE: Final = 2**64 - 1
+# The value of an attribute, which shares the 64 KiB of a message with its name, type and shape.
+ATTRIBUTE_BYTES: Final = 64_000
+# A shape without any value (IV.A.2.b).
+NO_SPACE: Final = b"\x02\x00\x00\x02"
+# How text of one length ends, and that it is UTF-8 (IV.A.2.d, class 3).
+TERMINATED, PADDED, UTF8 = 0x00, 0x01, 0x10
+
+
+def text_type(size: int, bits: int) -> bytes:
+    """The datatype of text of `size` bytes."""
+    return pack("<BB2xI", 0x13, bits, size)
+
+
+def integer_type(size: int, bits: int) -> bytes:
+    """The datatype of integers: bit 0 says that they are big-endian, bit 3 that they are signed."""
+    return pack("<BB2xIHH", 0x10, bits, size, 0, 8 * size)
+
+
+# More datatypes (IV.A.2.d): to an object, a list of those, and UTF-8 text of any length.
+_REFERENCE: Final = pack("<B3xI", 0x17, 8)
+REFERENCES: Final = pack("<B3xI", 0x19, 16) + _REFERENCE
+TEXTS: Final = pack("<BBBxI", 0x19, 1, 1, 16) + integer_type(1, 0)
+# Which array has a scale, and for which of its dimensions.
+REFERRERS: Final = b"".join(
+    (
+        pack("<BHxI", 0x36, 2, 16),
+        *(b"dataset\0", b"\0", _REFERENCE),
+        *(b"dimension\0", b"\x08", integer_type(4, 0)),
+    )
+)
+# Bytes -> where the sign, the exponent (and how long) and the mantissa of a float are; the bias.
+_FLOATS: Final = {4: (31, 23, 8, 0, 23, 127), 8: (63, 52, 11, 0, 52, 1023)}
+
+# Message types (IV.A.2).
+_DATASPACE, _LINKS, _DATATYPE, _FILL, _LINK, _LAYOUT = 0x01, 0x02, 0x03, 0x05, 0x06, 0x08
+_GROUP, _ATTRIBUTE, _ATTRIBUTES = 0x0A, 0x0C, 0x15
+
+
+def datatype(dtype: np.dtype[Any]) -> bytes:
+    """The datatype of integers, IEEE floats of 4 or 8 bytes, byte strings, or (objects) text."""
+    size, big = dtype.itemsize, dtype.str[0] == ">"
+    match dtype.kind:
+        case "i":
+            return integer_type(size, 0x08 | big)
+        case "u":
+            return integer_type(size, big)
+        case "f" if size in _FLOATS:
+            sign, *places, bias = _FLOATS[size]
+            head = pack("<BBBxI", 0x11, 0x20 | big, sign, size)
+            return head + pack("<HH4BI", 0, 8 * size, *places, bias)
+        case "S":
+            return text_type(size, PADDED)
+        case "O":
+            return TEXTS
+        case _:
+            raise TypeError(f"HDF5 has no {dtype}")
+
+
+def dataspace(shape: Sequence[int]) -> bytes:
+    """A shape that cannot grow; ``()`` is a scalar (IV.A.2.b)."""
+    return pack(f"<4B{len(shape)}Q", 2, len(shape), 0, bool(shape), *shape)
+
+
+def attribute(name: str, kind: bytes, space: bytes, data: bytes) -> bytes:
+    """A named value of a datatype and dataspace (IV.A.2.m)."""
+    key = name.encode() + b"\0"
+    head = pack("<BBHHHB", 3, 0, len(key), len(kind), len(space), 1)
+    return b"".join((head, key, kind, space, data))
+
+
+def array_header(
+    kind: bytes,
+    shape: Sequence[int],
+    place: tuple[int, int],
+    fill: bytes,
+    attributes: Sequence[bytes],
+) -> bytes:
+    """The object header of an array that lies in one piece at `place`, an address and a length.
+
+    At `NOWHERE` all its values are the `fill`, or zero where that is empty.
+    """
+    # Room is found when values are written, and filled before if there is a fill (IV.A.2.f).
+    filled = pack("<BBI", 3, 0x2A, len(fill)) + fill if fill else b"\x03\x0a"
+    messages = (
+        (_DATASPACE, dataspace(shape)),
+        (_DATATYPE, kind),
+        (_FILL, filled),
+        (_LAYOUT, pack("<BBQQ", 3, 1, *place)),
+    )
+    return _header(messages, attributes)
+
+
+def group_header(links: Sequence[tuple[str, int]], attributes: Sequence[bytes]) -> bytes:
+    """The object header of a group, which remembers the order of the objects linked in it."""
+    # All names are in the header itself, not in a heap and its trees (IV.A.2.c, IV.A.2.k).
+    messages = [(_LINKS, pack("<BBQ", 0, 3, len(links)) + _no_heap()), (_GROUP, bytes(2))]
+    messages += [(_LINK, _link(order, *link)) for order, link in enumerate(links)]
+    return _header(messages, attributes)
+
+
+def checked(content: bytes) -> bytes:
+    """The content and its checksum, Bob Jenkins' lookup3."""
+    return content + pack("<I", jenkins_lookup3(content, 0))
+
+
+def _link(order: int, name: str, address: int) -> bytes:
+    """A hard link with its place in the order of creation (IV.A.2.g)."""
+    key = name.encode()
+    return pack("<BBQBH", 1, 0x15, order, 1, len(key)) + key + pack("<Q", address)
+
+
+def _header(messages: Iterable[tuple[int, bytes]], attributes: Sequence[bytes]) -> bytes:
+    """An object header, version 2, that remembers the order of its attributes (IV.A.1.b)."""
+    known = pack("<BBH", 0, 3, len(attributes)) + _no_heap()
+    body = [_message(kind, content) for kind, content in (*messages, (_ATTRIBUTES, known))]
+    body += [_message(_ATTRIBUTE, content, order) for order, content in enumerate(attributes)]
+    return checked(pack("<4sBBI", b"OHDR", 2, 0x0E, sum(map(len, body))) + b"".join(body))
+
+
+def _message(kind: int, content: bytes, order: int = 0) -> bytes:
+    constant = kind in (_DATATYPE, _FILL)
+    return pack("<BHBH", kind, len(content), constant, order) + content
+
+
+def _no_heap() -> bytes:
+    """Neither heap nor trees by name and by order."""
+    return pack("<QQQ", NOWHERE, NOWHERE, NOWHERE)

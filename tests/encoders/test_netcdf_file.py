@@ -1,0 +1,228 @@
+"""NetCDF-4 files as HDF5, h5netcdf and the C library see them, and as h5netcdf writes them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import h5netcdf
+import h5py
+import netCDF4
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from app.encoders.netcdf_file import NetcdfVariable, write_netcdf
+
+SIZES = {"x": 3, "y": 2, "z": 1}
+DTYPES = ["i1", "<i2", ">i4", "i8", "u1", ">u2", "u4", "u8", "f4", ">f4", "f8", ">f8", "S1", "O"]
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=9)
+attributes = st.dictionaries(
+    st.from_regex("[a-zæ][a-z_]{0,6}", fullmatch=True),
+    st.one_of(
+        texts,
+        st.integers(-(2**63), 2**63 - 1),
+        st.floats(allow_nan=False),
+        st.lists(texts.filter(bool), min_size=2, max_size=3),
+        npst.arrays(st.sampled_from(["i2", "f4", "u8"]), st.integers(2, 4)),
+    ),
+    max_size=12,
+)
+
+
+@st.composite
+def files(draw: st.DrawFn) -> tuple[list[NetcdfVariable], dict[str, Any]]:
+    """Variables of any dtype along any dimensions, coordinates of one or two among them."""
+    variables = []
+    for name in draw(st.lists(st.sampled_from([*"xyabc"]), unique=True)):
+        dims = tuple(draw(st.lists(st.sampled_from([*SIZES]), unique=True, max_size=3)))
+        if name in SIZES:
+            dims = (name, *(dim for dim in dims if dim != name))[: draw(st.integers(1, 2))]
+        dtype = draw(st.sampled_from(DTYPES))
+        shape = tuple(SIZES[dim] for dim in dims)
+        elements = texts if dtype == "O" else None
+        values = draw(npst.arrays(dtype, shape, elements=elements))
+        variables.append(NetcdfVariable(name, dims, values, draw(attributes)))
+    return variables, draw(attributes)
+
+
+def by_h5netcdf(variables: list[NetcdfVariable], attrs: dict[str, Any]) -> bytes:
+    """The same file by the library that reads and writes NetCDF-4 through h5py."""
+    buffer = io.BytesIO()
+    with h5netcdf.File(buffer, "w") as file:
+        file.attrs.update(attrs)
+        for variable in variables:
+            for dim, size in zip(variable.dims, variable.values.shape, strict=True):
+                if dim not in file.dimensions:
+                    file.dimensions[dim] = size
+        for variable in variables:
+            dtype = variable.values.dtype
+            kind = h5py.string_dtype() if dtype.hasobject else dtype
+            written = file.create_variable(variable.name, variable.dims, kind)
+            written[...] = variable.values
+            written.attrs.update(variable.attrs)
+    return buffer.getvalue()
+
+
+def plain(value: Any) -> Any:
+    """What a reader tells of a value, but for the byte order and the type that it gives text."""
+    match value:
+        case bytes():
+            return value.decode(errors="backslashreplace")
+        case np.ndarray(dtype=np.dtype(kind="O" | "S")) | list():
+            return [plain(item) for item in np.ravel(value).tolist()]
+        case np.ndarray() | np.number():
+            return value.dtype.newbyteorder("=").str, repr(value.tolist())
+        case _:
+            return value
+
+
+def seen_by_h5netcdf(content: bytes) -> Any:
+    """All that h5netcdf tells of a file, in its order but for dimensions."""
+    with h5netcdf.File(io.BytesIO(content)) as file:
+        sizes = {name: len(dim) for name, dim in file.dimensions.items()}
+        variables = [
+            (
+                name,
+                found.dimensions,
+                plain(found[...]),
+                {k: plain(v) for k, v in found.attrs.items()},
+            )
+            for name, found in file.variables.items()
+        ]
+        return sizes, {name: plain(value) for name, value in file.attrs.items()}, variables
+
+
+def seen_in_c(content: bytes) -> Any:
+    """All that the C library tells of a file, in its order but for dimensions."""
+    with netCDF4.Dataset("memory", memory=content) as file:
+        file.set_auto_maskandscale(False)
+        sizes = {name: len(dim) for name, dim in file.dimensions.items()}
+        variables = [
+            (name, found.dimensions, plain(found[...]), attributes_in_c(found))
+            for name, found in file.variables.items()
+        ]
+        return sizes, attributes_in_c(file), variables
+
+
+def attributes_in_c(holder: Any) -> list[tuple[str, Any]]:
+    """Names and values in the order in which they were written."""
+    return [(name, plain(holder.getncattr(name))) for name in holder.ncattrs()]
+
+
+@given(files())
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+def test_any_file_is_read_as_written_by_the_library(
+    file: tuple[list[NetcdfVariable], dict[str, Any]],
+) -> None:
+    """h5netcdf and the C library see the same in our file as in h5netcdf's of the same content."""
+    ours, theirs = write_netcdf(*file), by_h5netcdf(*file)
+    for seen in (seen_by_h5netcdf, seen_in_c):
+        assert seen(ours) == seen(theirs)
+
+
+def variable(name: str, dims: str, values: Any, **attrs: Any) -> NetcdfVariable:
+    """A variable along dimensions of one letter each."""
+    return NetcdfVariable(name, tuple(dims), np.asarray(values), attrs)
+
+
+def test_scales_are_attached() -> None:
+    """HDF5's own functions find the scale of every dimension, also of one without labels."""
+    labels = variable("x", "x", [1.0, 2.0, 3.0])
+    content = write_netcdf([variable("v", "xy", np.zeros((3, 2))), labels], {})
+    with h5py.File(io.BytesIO(content)) as file:
+        assert [[*axis.values()] for axis in file["v"].dims] == [[file["x"]], [file["y"]]]
+        assert [file[name].is_scale for name in file] == [False, True, True]
+        for axis, scale in enumerate((file["x"], file["y"])):
+            assert h5py.h5ds.is_attached(file["v"].id, scale.id, axis)
+            assert [(file[who], n) for who, n in scale.attrs["REFERENCE_LIST"]] == [
+                (file["v"], axis)
+            ]
+
+
+def test_a_variable_called_like_a_dimension_that_it_is_not() -> None:
+    """Such a variable keeps its name beside the dimension, in both readers."""
+    clashing = [variable("x", "yx", [[1, 2, 3]]), variable("y", "", 5), variable("v", "y", [7])]
+    content = write_netcdf(clashing, {})
+    for sizes, _, found in (seen_by_h5netcdf(content), seen_in_c(content)):
+        assert sizes == {"y": 1, "x": 3}
+        assert [(name, dims) for name, dims, *_ in found] == [
+            ("x", ("y", "x")),
+            ("y", ()),
+            ("v", ("y",)),
+        ]
+
+
+def test_an_empty_dimension_in_c() -> None:
+    """A dimension of no size, and what lies along it, is there."""
+    with netCDF4.Dataset("memory", memory=write_netcdf([variable("v", "x", [])], {})) as file:
+        assert len(file.dimensions["x"]) == 0
+        assert file["v"][...].shape == (0,)
+
+
+def test_text_of_any_length() -> None:
+    """Texts that fill many collections of the heap, or more than one holds, and empty ones."""
+    values = [*("å" * (n % 50) for n in range(5_000)), "", "long" * 40_000, "end"]
+    texts = variable("texts", "x", np.array(values, dtype=object), note="long" * 40_000, none="")
+    content = write_netcdf([texts], {"history": "line\n" * 20_000, "list": ["a", "å" * 70_000]})
+    for _, attrs, [(_, _, found, own)] in (seen_by_h5netcdf(content), seen_in_c(content)):
+        assert found == values
+        assert dict(own) == {"note": "long" * 40_000, "none": ""}
+        assert dict(attrs) == {"history": "line\n" * 20_000, "list": ["a", "å" * 70_000]}
+
+
+def test_many_variables_and_attributes() -> None:
+    """More than HDF5 itself keeps in one header, and more users of a dimension than it can list."""
+    many = {f"a{n}": n for n in range(300)}
+    variables = [variable(f"v{n}", "x", [n]) for n in range(4_100)]
+    content = write_netcdf([*variables, variable("x", "x", [0], **many)], many)
+    with netCDF4.Dataset("memory", memory=content) as file:
+        assert {name: file.getncattr(name) for name in file.ncattrs()} == many
+        assert {name: file["x"].getncattr(name) for name in file["x"].ncattrs()} == many
+        assert [*file.variables] == [*(f"v{n}" for n in range(4_100)), "x"]
+        assert (file["v4099"].dimensions, file["v4099"][0]) == (("x",), 4099)
+
+
+def test_the_c_library_can_change_a_file(tmp_path: Path) -> None:
+    """What is renamed, added, grown and deleted in our file is so when it is opened again."""
+    path = tmp_path / "changed.nc"
+    labels = variable("x", "x", [1.0, 2.0], units="m", note="old")
+    texts = np.array(["a", "b"], dtype=object)
+    path.write_bytes(
+        write_netcdf(
+            [variable("v", "xy", [[1], [2]]), variable("t", "x", texts), labels], {"a": "b"}
+        )
+    )
+    with netCDF4.Dataset(path, "r+") as file:
+        file.renameVariable("v", "w")
+        file.renameDimension("y", "z")
+        file["x"].delncattr("note")
+        file["x"].units = "a longer text than before"
+        file["w"][...] = [[3], [4]]
+        file["t"][0] = "longer than before"
+        for n in range(20):
+            file.setncattr(f"n{n}", n)
+            file.createVariable(f"new{n}", "f4", ("x", "z"))[...] = n
+    with netCDF4.Dataset(path) as file:
+        assert (file["w"].dimensions, file["w"][...].tolist()) == (("x", "z"), [[3], [4]])
+        assert {name: file["x"].getncattr(name) for name in file["x"].ncattrs()} == {
+            "units": "a longer text than before"
+        }
+        assert file["t"][...].tolist() == ["longer than before", "b"]
+        assert (file.a, file.n19, file["new19"][...].tolist()) == ("b", 19, [[19], [19]])
+
+
+def test_equal_content_gives_equal_bytes() -> None:
+    """A file depends on nothing but what it holds: no time, no random name."""
+    content = [variable("v", "xy", [[1.5]], units="K"), variable("t", "", np.array("a", object))]
+    assert write_netcdf(content, {"a": 1}) == write_netcdf(content, {"a": 1})
+
+
+@pytest.mark.parametrize("dtype", ["c8", "f2", "M8[s]", "U3"])
+def test_what_has_no_type_is_refused(dtype: str) -> None:
+    """Values of a dtype that the format lacks raise, and are not written as something else."""
+    with pytest.raises(TypeError, match="HDF5"):
+        write_netcdf([variable("v", "x", np.zeros(1, dtype))], {})
