@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = _settings(arguments)
         if arguments.run is _run_serve:
-            _check_catalog(settings.catalog)
+            _check_catalog(settings)
     except (ValueError, CatalogError) as error:
         _say(str(error))
         return WRONG_USAGE
@@ -37,7 +38,7 @@ def _run_serve(settings: Settings, arguments: argparse.Namespace) -> int:
     # Imported here, so that wrong usage and --help answer at once.
     from app.server import run_server
 
-    run_server(settings, arguments.workers)
+    run_server(settings, arguments.workers, arguments.fd)
     return 0
 
 
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
     serve.add_argument("--host", help="address to listen on")
     serve.add_argument("--port", type=_port, help="port to listen on (0: any free one)")
+    serve.add_argument("--fd", type=_descriptor, help="a listening socket instead of the two")
     serve.add_argument("--workers", type=_positive, default=1, help="worker processes (1)")
     serve.set_defaults(run=_run_serve)
     check = commands.add_parser("check", help="open every dataset and say what is wrong with it")
@@ -58,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
         "--patience", type=_positive, default=60, metavar="SECONDS", help="for each dataset (60)"
     )
     check.set_defaults(run=_run_check)
+    key = commands.add_parser("key", help="make an API key, and the line that makes it valid")
+    key.add_argument("name", help="who holds it")
+    key.add_argument("--admin", action="store_true", help="with the right to admin routes")
+    key.add_argument("--metrics", action="store_true", help="with the right to read /metrics")
+    key.add_argument("--datasets", default="", metavar="ID,ID", help="for these only (all)")
+    key.set_defaults(run=_run_key)
     health = commands.add_parser("health", help="ask a running server whether it lives")
     health.add_argument("--url", help="its address (without it: SLUICE_HOST and SLUICE_PORT)")
     health.set_defaults(run=_run_health)
@@ -70,6 +78,19 @@ def _port(text: str) -> int:
 
 def _positive(text: str) -> int:
     return _whole_number(text, 1, None)
+
+
+def _descriptor(text: str) -> int:
+    """The number of an open file descriptor that is a socket which listens."""
+    number = _whole_number(text, 0, None)
+    try:
+        with socket.socket(fileno=os.dup(number)) as listener:
+            listening = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError:
+        listening = 0
+    if not listening:
+        raise argparse.ArgumentTypeError(f"{number} is not a socket that listens")
+    return number
 
 
 def _whole_number(text: str, least: int, most: int | None) -> int:
@@ -90,11 +111,12 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     return read_settings({name: value for name, value in given.items() if value is not None})
 
 
-def _check_catalog(path: Path) -> None:
+def _check_catalog(settings: Settings) -> None:
     # Imported here, like the server below, so that wrong usage and --help answer at once.
     from app.catalog.catalog import load_catalog
+    from app.catalog.keys import check_holders, load_keys
 
-    load_catalog(path)
+    check_holders(load_catalog(settings.catalog), load_keys(settings.keys_file, settings.keys))
 
 
 def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -114,6 +136,22 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
     except CatalogError as error:
         _say(str(error))
         return WRONG_USAGE
+
+
+def _run_key(settings: Settings, arguments: argparse.Namespace) -> int:
+    """The key, this once, on stderr and its line on stdout: ``sluice key NAME >>keys`` adds it."""
+    from app.catalog.keys import RIGHTS, line_of, new_key
+
+    key = new_key()
+    rights = [right for right in RIGHTS if getattr(arguments, right)]
+    try:
+        line = line_of(arguments.name, key, rights, filter(None, arguments.datasets.split(",")))
+    except CatalogError as error:
+        _say(str(error))
+        return WRONG_USAGE
+    sys.stderr.write(f"{key}\n")
+    sys.stdout.write(f"{line}\n")
+    return 0
 
 
 def _run_health(settings: Settings, arguments: argparse.Namespace) -> int:

@@ -7,12 +7,20 @@
     ├── NotAcceptable              no encoder offers what the client accepts
     ├── NotJson                    a body that says it is something else than JSON
     ├── UnknownDataset             no dataset of that name in the catalog
-    ├── CatalogError               the catalog file is wrong: names the entry and the field
+    ├── Unauthorized               no key, or a wrong one, where one is needed
+    ├── Forbidden                  a key that lacks the right to this
+    ├── TooManyRequests            this client has too many requests running just now
+    ├── Overloaded                 the server has no room for the request just now
+    ├── DeadlineExceeded           it took longer than a request may
+    ├── CatalogError               the catalog or its keys are wrong: names the entry and the field
+    ├── CatalogRefused             they are wrong now, so what was served before stays
     ├── NotLoaded                  a lazy variable was touched without awaiting it
     └── StoreError                 the store did not do its part
         ├── StoreRefused           credentials or permissions (also a PermissionError)
         ├── StoreMissing           bucket, root or store is not there (also a FileNotFoundError)
         ├── StoreTimeout           no answer in time (also a TimeoutError)
+        ├── StoreFaltered          it hung up, sent too little, or answered that it cannot now
+        ├── StoreUnavailable       it failed so often that it is left alone for a while
         ├── MetadataError          metadata documents absent or broken (also a ValueError)
         └── CorruptChunk           a chunk does not decode to its declared shape
 
@@ -59,11 +67,41 @@ class NotJson(SluiceError):
 
 
 class UnknownDataset(SluiceError):
-    """The catalog has no dataset of this name."""
+    """The catalog has no dataset of this name, or none that the caller may know of."""
+
+    @classmethod
+    def named(cls, dataset_id: str) -> UnknownDataset:
+        """The error for this id: the same words whether there is nothing or something hidden."""
+        sentence = "The catalog has no dataset of this name; GET /datasets lists them."
+        return cls(sentence, dataset=dataset_id)
+
+
+class Unauthorized(SluiceError):
+    """Who asks is not known: there is no key, or a wrong one, where one is needed."""
+
+
+class Forbidden(SluiceError):
+    """Who asks is known, and has no right to this."""
 
 
 class CatalogError(SluiceError):
-    """The catalog cannot be used; the sentence names the entry and the field."""
+    """The catalog, or its keys, cannot be used; the sentence names the entry and the field."""
+
+
+class CatalogRefused(SluiceError):
+    """A new catalog, or its keys, cannot be used, so what was served before stays."""
+
+
+class TooManyRequests(SluiceError):
+    """One client has as many requests running as it may; the fact `retry_after` is in seconds."""
+
+
+class Overloaded(SluiceError):
+    """There is no room for the request just now; the fact `retry_after` is in seconds."""
+
+
+class DeadlineExceeded(SluiceError):
+    """The request was not answered in the time that one may take; all that it began was ended."""
 
 
 class NotLoaded(SluiceError, RuntimeError):
@@ -84,6 +122,17 @@ class StoreMissing(StoreError, FileNotFoundError):
 
 class StoreTimeout(StoreError, TimeoutError):
     """The store did not answer in time."""
+
+
+class StoreFaltered(StoreError):
+    """The store, or the way to it, failed in a way that may pass: another try may succeed."""
+
+
+class StoreUnavailable(StoreError):
+    """The store was not asked: it failed so often that it is left alone for a while.
+
+    The fact `retry_after` tells in how many seconds it is asked again.
+    """
 
 
 class MetadataError(StoreError, ValueError):

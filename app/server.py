@@ -3,38 +3,116 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from copy import deepcopy
+from functools import partial
+from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from app.catalog.bulletin import BULLETIN, Bulletin
+from app.catalog.configuration import Files
+from app.catalog.following import announce
 from app.settings import PREFIX, Settings
 from app.telemetry.metrics import SHARED_FOLDER
 
+if TYPE_CHECKING:
+    from uvicorn import Config
 
-def run_server(settings: Settings, workers: int) -> None:
-    """Serve until a signal ends it; `workers` processes share the port."""
-    import uvicorn
+# uvicorn's own status for a server that did not come to serve.
+STARTUP_FAILED: Final = 3
+
+
+def run_server(settings: Settings, workers: int, fd: int | None) -> None:
+    """Serve until a signal ends it; `workers` processes share the port.
+
+    Or they share the listening socket `fd`, which whoever started this one holds: what connects
+    while one server ends and the next one starts waits there.
+    """
+    from uvicorn import Config
 
     # The application is named, not handed over: worker processes import it and read the same
     # environment, so one way of starting serves one worker and many.
     os.environ[f"{PREFIX}CATALOG"] = str(settings.catalog.absolute())
-    with _shared_metrics(workers):
-        uvicorn.run(
-            "app.api.app:create_app_from_environment",
-            factory=True,
-            host=settings.host,
-            port=settings.port,
-            workers=workers,
-            http="app.protocol:HttpProtocol",
-            ws="none",
-            log_config=_logging(settings.log_level.upper()),
-            # Our own line for each request has its id, and leaves the query out.
-            access_log=False,
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=",".join(settings.trusted_proxies),
-        )
+    if fd is not None:
+        _send_at_once(fd)
+    config = Config(
+        "app.api.app:create_app_from_environment",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        fd=fd,
+        workers=workers,
+        timeout_graceful_shutdown=settings.grace_seconds,
+        # No browser may take an answer for something else than it says it is.
+        headers=[("X-Content-Type-Options", "nosniff")],
+        http="app.protocol:HttpProtocol",
+        ws="none",
+        log_config=_logging(settings.log_level.upper()),
+        # Our own line for each request has its id, and leaves the query out.
+        access_log=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=",".join(settings.trusted_proxies),
+    )
+    files = Files(settings.catalog, settings.keys_file, settings.keys)
+    with _shared_metrics(workers), _shared_bulletin(files) as bulletin:
+        _run(config, partial(announce, bulletin, files))
+
+
+def _run(config: Config, reload: Callable[[], object]) -> None:
+    """Serve as `config` says; with several workers, `reload` is called on SIGHUP.
+
+    One alone does that itself, once its application has started.
+    """
+    from uvicorn import Server
+
+    from app.workers import Workers
+
+    if config.workers > 1:
+        Workers(config, [config.bind_socket()], reload).run()
+        return
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # uvicorn ends itself by the signal that it was ended by. What is shared has to be cleared away
+    # first, and with several workers the status is 0, too.
+    signal.signal(signal.SIGTERM, _leave)
+    server = Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILED)
+
+
+def _leave(*signalled: object) -> NoReturn:
+    sys.exit(0)
+
+
+@contextmanager
+def _shared_bulletin(files: Files) -> Iterator[Bulletin]:
+    """A bulletin whose path the workers find in their environment."""
+    with TemporaryDirectory(prefix="sluice-") as folder:
+        path = Path(folder) / "bulletin"
+        Bulletin.begin(path, files.read())
+        os.environ[BULLETIN] = str(path)
+        try:
+            with Bulletin(path) as bulletin:
+                yield bulletin
+        finally:
+            del os.environ[BULLETIN]
+
+
+def _send_at_once(fd: int) -> None:
+    """Let no part of an answer wait for the one before: connections take this from their listener.
+
+    Event loops see to it for sockets of their own; this one they do not know for TCP.
+    """
+    with socket.socket(fileno=os.dup(fd)) as listener:
+        if listener.family in (socket.AF_INET, socket.AF_INET6):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 @contextmanager

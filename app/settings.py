@@ -30,11 +30,27 @@ class Settings(BaseSettings):
     Raises pydantic's ``ValidationError`` (a ``ValueError``) that names each wrong setting.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     catalog: Path = Field(
         default=Path("catalog.yaml"),
         description="the YAML file that names the datasets",
+    )
+    keys_file: Path | None = Field(
+        default=None,
+        description="a file of API keys, one line each as `sluice key` prints it",
+    )
+    keys: str = Field(
+        default="",
+        repr=False,
+        description="API keys besides those of the file: the same lines, with `;` between them",
+    )
+    metrics_access: Literal["key", "public"] = Field(
+        default="key",
+        description="who may read `/metrics` where there are keys: those with the right `metrics`,"
+        " or anybody",
     )
     host: str = Field(
         default="127.0.0.1",
@@ -45,6 +61,11 @@ class Settings(BaseSettings):
         ge=0,
         le=65535,
         description="port that `serve` listens on (0: any free one)",
+    )
+    grace_seconds: int = Field(
+        default=25,
+        ge=1,
+        description="how long requests that are running may go on when `serve` is asked to stop",
     )
     root_path: str = Field(
         default="",
@@ -105,15 +126,84 @@ class Settings(BaseSettings):
         ge=2,
         description="largest body of a `POST`; more is a 413",
     )
+    inflight_bytes: int = Field(
+        default=512 * 2**20,
+        ge=1,
+        description="memory that requests under way may take together; more of them wait",
+    )
+    queue_requests: int = Field(
+        default=1000,
+        ge=0,
+        description="most requests that wait for memory; more is a 503",
+    )
+    queue_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="how long a request waits for memory; then it is a 503",
+    )
+    client_requests: int = Field(
+        default=256,
+        ge=0,
+        description="most selections of one client at once, by API key or address (0: any number);"
+        " more is a 429",
+    )
+    request_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="longest time until an answer is made; then it is a 504",
+    )
     store_concurrency: int = Field(
         default=64,
         ge=1,
-        description="how many requests run at once against one store",
+        description="how many requests run at once against one store (a bucket or a host)",
+    )
+    store_attempts: int = Field(
+        default=3,
+        ge=1,
+        description="how often a request to a store is made when it fails in a way that may pass",
+    )
+    store_attempt_seconds: float = Field(
+        default=15.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="how long one request to a store may take; then it counts as failed",
+    )
+    store_read_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="how long a read of one value may take, waits, tries and pauses included;"
+        " then it is a 504",
+    )
+    store_failures: int = Field(
+        default=10,
+        ge=1,
+        description="failures in a row after which a store is left alone; meanwhile what is not in"
+        " memory is a 502 at once",
+    )
+    store_rest_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="how long a store is left alone before one request tries it again",
     )
     threads: int = Field(
         default=4,
         ge=1,
-        description="threads for blocking filesystems and for large decoding and encoding",
+        description="threads for blocking filesystems and for large encoding",
+    )
+    decode_threads: int = Field(
+        default=0,
+        ge=0,
+        description="threads for decoding, which give way to the event loop (0: one for each core)",
+    )
+    under_way_bytes: int = Field(
+        default=64 * 2**20,
+        ge=1,
+        description="decoded size of the chunks that are fetched and decoded at once; requests"
+        " take turns",
     )
     chunk_cache_bytes: int = Field(
         default=256 * 2**20,

@@ -16,6 +16,8 @@ from threading import Thread
 
 import pytest
 
+from app.catalog.keys import Keys, parse_keys
+
 COMMAND = [sys.executable, "-m", "app"]
 
 
@@ -173,6 +175,55 @@ def test_an_unhealthy_answer_is_status_1():
         done = health("--url", f"http://127.0.0.1:{port}")
     assert done.returncode == 1
     assert "503" in done.stderr
+
+
+@pytest.mark.parametrize("given", ["999", "0", "one"])
+def test_a_descriptor_that_does_not_listen_is_refused(given):
+    """Nothing is open there, or something else than a listening socket."""
+    done = subprocess.run(
+        [*COMMAND, "serve", "--fd", given], stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "sluice serve: error: argument --fd: " in done.stderr
+
+
+def test_a_key_is_told_once_beside_the_line_that_makes_it_valid():
+    """The key goes to the terminal, the line to the file: ``sluice key NAME >>keys``."""
+    arguments = ["key", "team", "--metrics", "--datasets", "a,b"]
+    done, again = (
+        subprocess.run([*COMMAND, *arguments], env=environment(), capture_output=True, text=True)
+        for _ in range(2)
+    )
+    assert done.returncode == 0
+    (key,) = Keys(parse_keys(done.stdout, "stdout"))
+    assert (key.name, key.rights, key.datasets) == ("team", {"metrics"}, {"a", "b"})
+    secret = done.stderr.strip()
+    assert Keys([key]).find(secret.encode()) is key
+    assert secret not in done.stdout
+    assert secret != again.stderr.strip()
+
+
+@pytest.mark.parametrize("arguments", [["-team"], ["two words"], ["team", "--datasets", "/etc"]])
+def test_a_key_that_could_not_be_read_back_is_refused(arguments):
+    """One line says why, and there is no key."""
+    done = subprocess.run(
+        [*COMMAND, "key", *arguments], env=environment(), capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ("team geheim", "SLUICE_KEYS: line 1: the second word is not a SHA-256"),
+        (f"team {'0' * 64} datasets=none", "key 'team': there is no dataset 'none'"),
+    ],
+)
+def test_wrong_keys_are_refused_in_one_line(tmp_path, keys, says):
+    """As a wrong catalog is, and before anything is served."""
+    path = tmp_path / "catalog.yaml"
+    path.write_text("datasets: {cube: {url: cube.zarr}}")
+    assert says in refusal("serve", "--catalog", str(path), SLUICE_KEYS=keys)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 
+from app.protocol import LINGER_SECONDS, HttpProtocol
 from tests.test_server import served
 
 
@@ -114,5 +120,89 @@ def test_a_client_that_leaves_while_it_posts_is_not_our_error(server):
         if "leaver" in log.read_text():
             break
     (line,) = [line for line in log.read_text().splitlines() if "leaver" in line]
-    assert "POST /datasets/cube/sel 0 " in line
+    assert "method=POST path=/datasets/cube/sel status=0 " in line
     assert "Traceback" not in log.read_text()
+
+
+def asked(connection: socket.socket, path: str) -> None:
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+
+def answered(connection: socket.socket) -> bytes:
+    received = b""
+    while not received.endswith(b"done") and (data := connection.recv(65536)):
+        received += data
+    return received
+
+
+def test_what_arrives_while_the_loop_is_busy_is_answered_before_the_end():
+    """A connection that was idle for too long is not closed over a request that nobody read yet."""
+    busy = threading.Event()
+
+    async def app(scope, receive, send):
+        if scope["type"] != "http":
+            return
+        if scope["path"] == "/busy":
+            busy.set()
+            # Until after the time at which the other connection is to be closed.
+            time.sleep(LINGER_SECONDS + 0.5)  # noqa: ASYNC251 - the loop has to stand still
+        headers = [(b"content-length", b"4")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"done"})
+
+    config = uvicorn.Config(app, port=0, http=HttpProtocol, lifespan="off", log_level="warning")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    address = server.servers[0].sockets[0].getsockname()
+    connect = partial(socket.create_connection, address, timeout=30)
+    with connect() as first, connect() as second:
+        for connection in (first, second):
+            asked(connection, "/")
+            assert b"connection: close" not in answered(connection)
+        server.should_exit = True
+        while server.servers[0].is_serving():
+            time.sleep(0.01)
+        asked(first, "/busy")
+        assert busy.wait(30)
+        asked(second, "/")
+        for connection in (first, second):
+            assert b"connection: close" in answered(connection)
+    thread.join()
+
+
+class Impatient(HttpProtocol):
+    """The same, with a clock that a test can wait for."""
+
+    STALLED_SECONDS = 0.2
+
+
+def test_a_client_that_takes_nothing_is_hung_up_on():
+    """Its connection ends before the answer does; one that reads gets all of it."""
+    ended = threading.Event()
+
+    async def large(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(100):
+            await send({"type": "http.response.body", "body": bytes(2**20), "more_body": True})
+        await send({"type": "http.response.body"})
+        ended.set()
+
+    config = uvicorn.Config(large, port=0, http=Impatient, lifespan="off", log_level="warning")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        address = server.servers[0].sockets[0].getsockname()
+        with socket.create_connection(address, timeout=30) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert ended.wait(30)
+        with httpx.stream("GET", f"http://127.0.0.1:{address[1]}/", timeout=30) as answer:
+            assert sum(map(len, answer.iter_bytes())) == 100 * 2**20
+    finally:
+        server.should_exit = True
+        thread.join()

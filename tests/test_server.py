@@ -79,6 +79,13 @@ def test_each_request_has_a_line_in_the_log(tmp_path):
     assert "GET" not in log.read_text()
 
 
+def test_no_answer_is_taken_for_something_else(tmp_path):
+    """Each says once that browsers may not guess its type, refusals and pages included."""
+    with served(tmp_path) as (client, _):
+        for path in ("/datasets", "/nothing", "/docs", "/docs/assets/swagger-ui.css"):
+            assert client.get(path).headers["x-content-type-options"] == "nosniff"
+
+
 def test_under_a_root_path_everything_finds_its_way(tmp_path):
     """Behind a proxy that shows it below a path, the page and the document name that path."""
     with served(tmp_path, ROOT_PATH="/sluice") as (client, _):

@@ -30,6 +30,8 @@ def documented() -> dict[str, tuple[str, str]]:
 def written(default: object) -> str:
     """A default as the environment would set it."""
     match default:
+        case None:
+            return ""
         case tuple():
             return ",".join(default)
         case bool():

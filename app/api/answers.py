@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from fastapi import Request, Response
 
 from app import __version__
 from app.api.conditional import entity_tag, has_already
+from app.api.state import service
+from app.catalog.catalog import DatasetEntry
 from app.catalog.opened import Opened
 from app.encoders.codings import CODINGS, negotiate_coding
 from app.encoders.table import Encoder
 from app.telemetry.phases import Phases
+
+# Directives that allow shared caches to keep an answer, or tell them how (`private` is put first).
+_DIRECTIVE: Final = re.compile(r'(?:[^,"]|"[^"]*")+')
+_SHARED: Final = ("private", "public", "s-maxage", "proxy-revalidate")
+# Of answers that depend on who asks, and hold nothing but names.
+PRIVATE: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-Key"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +73,13 @@ async def respond(
     A HEAD, and a GET of what the client has already, end before anything is read. What answers a
     POST cannot be asked for again by its URL: no tag, and nothing to keep.
     """
+    headers = {"X-Sluice-Store": "unreachable"} if form.opened.freshness.unreachable else {}
     if request.method == "POST":
-        headers = {"Cache-Control": "no-store"}
+        headers |= {"Cache-Control": "no-store"}
     else:
-        headers = {
+        headers |= {
             "ETag": tag,
-            "Vary": "Accept, Accept-Encoding",
-            "Cache-Control": cache_control(form.opened),
+            **caching(request, form.opened.entry, "Accept, Accept-Encoding"),
         }
         if has_already(request.headers.getlist("if-none-match"), tag):
             return _without_body(304, headers, phases)
@@ -99,9 +109,24 @@ class _Whole(Response):
         ]
 
 
-def cache_control(opened: Opened) -> str:
-    """The dataset's ``Cache-Control``; without one, caches ask again, which a tag makes cheap."""
-    return opened.entry.cache_control or "no-cache"
+def caching(request: Request, entry: DatasetEntry, vary: str = "") -> dict[str, str]:
+    """Who may keep an answer from this dataset, and which of the request's headers chose it.
+
+    Without a ``Cache-Control`` of its own caches ask again, which a tag makes cheap. What not
+    everybody may read is kept by nobody but who asked (RFC 9111, section 5.2.2.7).
+    """
+    if service(request).keys.public(entry):
+        control = entry.cache_control or "no-cache"
+        return {"Vary": vary, "Cache-Control": control} if vary else {"Cache-Control": control}
+    varied = ", ".join(filter(None, (vary, PRIVATE["Vary"])))
+    return {"Vary": varied, "Cache-Control": _private(entry.cache_control)}
+
+
+def _private(control: str | None) -> str:
+    """A ``Cache-Control`` with nothing in it that is for shared caches."""
+    told = [part.strip() for part in _DIRECTIVE.findall(control or "no-cache")]
+    kept = [part for part in told if part.partition("=")[0].lower() not in _SHARED]
+    return ", ".join(["private", *filter(None, kept)])
 
 
 def _without_body(status: int, headers: dict[str, str], phases: Phases) -> Response:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from fastapi import FastAPI
 
 from app import __version__
+from app.admission import Admission, Budget, ClientLimit
 from app.api.cors import allow_origins
-from app.api.docs import add_docs
+from app.api.docs import DocumentedApp, add_docs
 from app.api.limits import RequestLimits
 from app.api.observe import ObserveRequests
 from app.api.openapi import guide
@@ -22,29 +27,45 @@ from app.api.routes import add_routes
 from app.api.state import Encoding, Service, State
 from app.arrays.chunk_cache import ChunkCache
 from app.arrays.decode import single_threaded_blosc
-from app.catalog.catalog import load_catalog
-from app.catalog.opened import OpenedDatasets
+from app.arrays.workshop import Workshop, available_cores, decoding_pool
+from app.catalog.bulletin import BULLETIN, Bulletin
+from app.catalog.catalog import Catalog
+from app.catalog.configuration import Files
+from app.catalog.following import Follower
+from app.catalog.keys import Keys
+from app.catalog.opened import OpenedDatasets, Opener
 from app.catalog.opening import open_entry
 from app.catalog.readiness import Readiness
 from app.settings import Settings
 from app.store import Filesystems
-from app.telemetry.events import DatasetOpened, Emit, to_all
+from app.store.guarded import StoreGuards
+from app.store.retries import Patience
+from app.telemetry.events import (
+    CircuitChanged,
+    DatasetLookedAt,
+    DatasetOpened,
+    Emit,
+    RequestQueued,
+    to_all,
+)
 from app.telemetry.loop_lag import watch_loop
 from app.telemetry.metrics import Metrics
 from app.telemetry.request_log import RequestLog
 from app.telemetry.sampling import sample
+from app.telemetry.store_log import write_circuit
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, *, bulletin: Path | None = None) -> FastAPI:
     """The application that serves the catalog of `settings`; does nothing before it is started.
 
-    Its lifespan raises CatalogError when the catalog is wrong, and owns the running loop's default
+    Our own server hands over the `bulletin` that its processes share, and leaves SIGHUP to them.
+    The lifespan raises CatalogError when the catalog is wrong, and owns the running loop's default
     executor: an application that embeds this one gets its bounded pool.
     """
     metrics = Metrics()
     request_log = RequestLog()
-    emit = to_all(metrics.record, request_log.record)
-    app = FastAPI(
+    emit = to_all(metrics.record, request_log.record, write_circuit)
+    app = DocumentedApp(
         title="Sluice",
         version=__version__,
         description=guide(),
@@ -53,7 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         # A path with a slash too many is answered in words, like every other wrong path.
         redirect_slashes=False,
-        lifespan=_lifespan(settings, metrics, request_log, emit),
+        lifespan=_lifespan(settings, metrics, request_log, emit, bulletin),
     )
     install_problems(app)
     add_routes(app)
@@ -66,62 +87,110 @@ def create_app(settings: Settings) -> FastAPI:
 
 def create_app_from_environment() -> FastAPI:
     """What worker processes import: the application with the settings of the environment."""
-    return create_app(Settings())
+    shared = os.environ.get(BULLETIN)
+    return create_app(Settings(), bulletin=Path(shared) if shared else None)
 
 
 def _lifespan(
-    settings: Settings, metrics: Metrics, request_log: RequestLog, emit: Emit
+    settings: Settings,
+    metrics: Metrics,
+    request_log: RequestLog,
+    emit: Emit,
+    bulletin: Path | None,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         async with AsyncExitStack() as stack:
             stack.callback(request_log.flush)
-            yield {"service": await _start(settings, metrics, emit, stack)}
+            yield {"service": await _start(settings, metrics, emit, bulletin, stack)}
 
     return lifespan
 
 
 async def _start(
-    settings: Settings, metrics: Metrics, emit: Emit, stack: AsyncExitStack
+    settings: Settings,
+    metrics: Metrics,
+    emit: Emit,
+    shared: Path | None,
+    stack: AsyncExitStack,
 ) -> Service:
     """Make everything that lives as long as the server; `stack` closes it in reverse order."""
-    catalog = load_catalog(settings.catalog)
     single_threaded_blosc()
     _own_default_executor(settings.threads, stack)
     filesystems = await stack.enter_async_context(Filesystems())
     chunk_cache = ChunkCache(settings.chunk_cache_bytes)
+    workshop = _workshop(settings, stack)
     await stack.enter_async_context(_going_on(watch_loop(emit)))
     await stack.enter_async_context(_going_on(sample(chunk_cache.lookups, emit)))
+    admission = _admission(settings, emit)
+    await stack.enter_async_context(_going_on(sample(admission.in_flight, emit)))
     opener = partial(
         open_entry,
         filesystems=filesystems,
         store_concurrency=settings.store_concurrency,
         inline_decode_bytes=settings.inline_decode_bytes,
         chunk_cache=chunk_cache,
+        workshop=workshop,
         emit=emit,
+        guards=_guards(settings, emit),
     )
-    opened = OpenedDatasets(
-        catalog,
-        opener,
-        capacity=settings.opened_datasets,
-        failed_open_seconds=settings.failed_open_seconds,
-        on_open=lambda dataset, took, error: emit(DatasetOpened(dataset, took, error)),
-    )
+    opened, follower, keys = await _following(settings, opener, emit, shared, stack)
     readiness = Readiness(
-        catalog,
         opened,
         keep_seconds=settings.ready_kept_seconds,
         patience_seconds=settings.ready_patience_seconds,
     )
     return Service(
-        catalog,
+        keys,
         opened,
+        follower,
         readiness,
         settings.ready_strictly,
+        settings.metrics_access == "public",
         _limits(settings),
         Encoding(settings.inline_encode_bytes, settings.compress_bytes),
+        admission,
         metrics,
     )
+
+
+async def _following(
+    settings: Settings, opener: Opener, emit: Emit, shared: Path | None, stack: AsyncExitStack
+) -> tuple[OpenedDatasets, Follower, Keys]:
+    """The datasets and the keys of the operator's files, and what follows their news."""
+    files = Files(settings.catalog, settings.keys_file, settings.keys)
+    bulletin = stack.enter_context(Bulletin(shared or _own_bulletin(files, stack)))
+    opened = OpenedDatasets(
+        Catalog({}),
+        opener,
+        capacity=settings.opened_datasets,
+        failed_open_seconds=settings.failed_open_seconds,
+        on_open=lambda dataset, took, error: emit(DatasetOpened(dataset, took, error)),
+        on_look=lambda dataset, outcome, error: emit(DatasetLookedAt(dataset, outcome, error)),
+        on_gone=bulletin.renew,
+    )
+    stack.push_async_callback(opened.aclose)
+    keys = Keys()
+    follower = Follower(bulletin, files, opened, keys)
+    stack.push_async_callback(follower.aclose)
+    await follower.begin()
+    if shared is not None:
+        _reload_on_hangup(follower)
+    return opened, follower, keys
+
+
+def _own_bulletin(files: Files, stack: AsyncExitStack) -> Path:
+    """A bulletin that no other process knows."""
+    path = Path(stack.enter_context(TemporaryDirectory(prefix="sluice-"))) / "bulletin"
+    Bulletin.begin(path, files.read())
+    return path
+
+
+def _reload_on_hangup(follower: Follower) -> None:
+    """Let SIGHUP, where there is one, mean that the operator's files are to be read again."""
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None:
+        asyncio.get_running_loop().add_signal_handler(hangup, follower.reload_soon)
 
 
 def _limits(settings: Settings) -> RequestLimits:
@@ -134,6 +203,31 @@ def _limits(settings: Settings) -> RequestLimits:
     )
 
 
+def _guards(settings: Settings, emit: Emit) -> StoreGuards:
+    patience = Patience(
+        concurrency=settings.store_concurrency,
+        attempts=settings.store_attempts,
+        attempt_seconds=settings.store_attempt_seconds,
+        read_seconds=settings.store_read_seconds,
+        failures=settings.store_failures,
+        rest_seconds=settings.store_rest_seconds,
+    )
+    return StoreGuards(
+        patience, lambda datasets, state: emit(CircuitChanged(datasets, state.value))
+    )
+
+
+def _admission(settings: Settings, emit: Emit) -> Admission:
+    budget = Budget(
+        settings.inflight_bytes,
+        queue_requests=settings.queue_requests,
+        queue_seconds=settings.queue_seconds,
+        on_wait=lambda seconds: emit(RequestQueued(seconds)),
+    )
+    clients = ClientLimit(settings.client_requests)
+    return Admission(budget, clients, settings.request_seconds, emit)
+
+
 @asynccontextmanager
 async def _going_on(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """The work that never ends by itself goes on inside the block."""
@@ -144,6 +238,19 @@ async def _going_on(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+def _workshop(settings: Settings, stack: AsyncExitStack) -> Workshop:
+    """Where the chunks of all datasets are decoded."""
+    threads = settings.decode_threads or available_cores()
+    pool = decoding_pool(threads)
+    stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+    return Workshop(
+        inline_bytes=settings.inline_decode_bytes,
+        under_way_bytes=settings.under_way_bytes,
+        threads=threads,
+        pool=pool,
+    )
 
 
 def _own_default_executor(threads: int, stack: AsyncExitStack) -> None:

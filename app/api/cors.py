@@ -17,6 +17,7 @@ _EXPOSED: Final = (
     "Retry-After",
     "Content-Disposition",
     "Server-Timing",
+    "X-Sluice-Store",
 )
 
 

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from app.errors import LimitError
 
+# How often an answer is in memory at once, at most: its values, their packed or decoded form, the
+# text or file, and that compressed. Measured with each format; float32 as JSON comes closest.
+_FORMS: Final = 4
+
 
 class Costs(Protocol):
-    """What a plan knows of its costs: the touched chunks, and their decoded bytes."""
+    """What a plan knows of its costs: the touched chunks, and their decoded bytes.
+
+    `working_bytes` of these are in memory at once.
+    """
 
     @property
     def chunks(self) -> int: ...
     @property
     def chunk_bytes(self) -> int: ...
+    @property
+    def working_bytes(self) -> int: ...
+
+
+def memory_bytes(costs: Costs, result_bytes: int) -> int:
+    """The memory that a planned answer takes while it is made: an estimate from above."""
+    return costs.working_bytes + _FORMS * result_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
@@ -11,8 +12,8 @@ from typing import Final
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problems import problem, unexpected
-from app.api.state import knows, phases_of
+from app.api.problems import plain_problem, problem, unexpected
+from app.api.state import knows, phases_of, stopping
 from app.telemetry.events import Emit, RequestServed
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ class ObserveRequests:
         except ClientDisconnect:
             # Nobody is there to be answered: neither our error nor theirs.
             pass
+        except asyncio.CancelledError:
+            await _cut_off(scope, receive, answer)
         except Exception:
             log.exception("unexpected error id=%s", answer.id)
             if answer.status:
@@ -101,6 +104,17 @@ class _Answer:
         else:
             self.sent_bytes += len(message.get("body", b""))
         await self._send(message)
+
+
+async def _cut_off(scope: Scope, receive: Receive, answer: _Answer) -> None:
+    """End a request that was cancelled because the grace time is over; raise for any other."""
+    if not stopping(scope):
+        raise
+    log.warning("cut off, since the server stops id=%s", answer.id)
+    if not answer.status:
+        detail = "The server stops and could not finish this; ask again."
+        headers = {"Retry-After": "1", "Connection": "close"}
+        await plain_problem(503, detail, {}, headers)(scope, receive, answer)
 
 
 def _request_id(scope: Scope) -> str:

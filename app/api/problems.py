@@ -17,11 +17,15 @@ from starlette.routing import Match, Route
 from app.api.bodies import json_bytes
 from app.errors import (
     CatalogError,
+    CatalogRefused,
     CorruptChunk,
+    DeadlineExceeded,
+    Forbidden,
     LimitError,
     MetadataError,
     NotAcceptable,
     NotJson,
+    Overloaded,
     QueryError,
     SelectionError,
     SluiceError,
@@ -29,6 +33,9 @@ from app.errors import (
     StoreMissing,
     StoreRefused,
     StoreTimeout,
+    StoreUnavailable,
+    TooManyRequests,
+    Unauthorized,
     UnknownDataset,
 )
 
@@ -51,6 +58,7 @@ class ProblemKind:
     name: str
     title: str
     sentence: str | None = None
+    headers: Mapping[str, str] | None = None
 
     @property
     def type(self) -> str:
@@ -62,11 +70,21 @@ class ProblemKind:
 PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
     {
         QueryError: ProblemKind(400, "bad-query", "The request cannot be parsed"),
+        Unauthorized: ProblemKind(
+            401,
+            "unauthorized",
+            "A key is needed",
+            headers={"WWW-Authenticate": 'Bearer realm="Sluice"'},
+        ),
+        Forbidden: ProblemKind(403, "forbidden", "The key lacks the right"),
         NotJson: ProblemKind(415, "not-json", "The body is not JSON"),
         UnknownDataset: ProblemKind(404, "unknown-dataset", "There is no such dataset"),
         NotAcceptable: ProblemKind(406, "not-acceptable", "No acceptable format"),
         LimitError: ProblemKind(413, "over-limit", "The selection is too large"),
         SelectionError: ProblemKind(422, "no-selection", "The selection cannot be satisfied"),
+        TooManyRequests: ProblemKind(429, "too-many-requests", "Too many requests at once"),
+        Overloaded: ProblemKind(503, "overloaded", "The server is busy"),
+        DeadlineExceeded: ProblemKind(504, "deadline", "The request took too long"),
         StoreError: ProblemKind(
             502, "store-failed", "The store failed", "The dataset's store could not be read."
         ),
@@ -94,11 +112,20 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             "The store timed out",
             "The dataset's store did not answer.",
         ),
+        StoreUnavailable: ProblemKind(
+            502,
+            "store-unavailable",
+            "The store is unavailable",
+            "The dataset's store failed so often that it is left alone for now.",
+        ),
         CatalogError: ProblemKind(
             502,
             "misconfigured",
             "The dataset is misconfigured",
             "Its catalog entry cannot be used.",
+        ),
+        CatalogRefused: ProblemKind(
+            409, "catalog-refused", "The new catalog is refused, and the old one stays"
         ),
         Exception: ProblemKind(
             500, "unexpected", "Unexpected error", "The server failed; its log says how."
@@ -161,10 +188,20 @@ async def answer_sluice_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, SluiceError)
     kind = kind_of(type(error))
     if kind.sentence is None:
-        return problem(kind.status, kind.name, kind.title, error.detail, error.facts)
+        headers = {**(kind.headers or {}), **_retry_after(error)}
+        return problem(kind.status, kind.name, kind.title, error.detail, error.facts, headers)
     dataset = request.path_params.get("dataset_id")
-    log.warning("dataset %r: %s: %s", dataset, type(error).__name__, error.detail)
-    return problem(kind.status, kind.name, kind.title, kind.sentence, {"dataset": dataset})
+    # Of a store that is left alone the log knows since it is, and it may be asked for a lot.
+    severity = logging.DEBUG if isinstance(error, StoreUnavailable) else logging.WARNING
+    log.log(severity, "dataset %r: %s: %s", dataset, type(error).__name__, error.detail)
+    facts, headers = {"dataset": dataset}, {**(kind.headers or {}), **_retry_after(error)}
+    return problem(kind.status, kind.name, kind.title, kind.sentence, facts, headers)
+
+
+def _retry_after(error: SluiceError) -> dict[str, str]:
+    """When to ask again (RFC 9110 10.2.3), where the error knows."""
+    seconds = error.facts.get("retry_after")
+    return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
 async def answer_http_exception(request: Request, error: Exception) -> Response:

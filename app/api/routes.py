@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from fastapi import FastAPI, Request, Response
@@ -10,14 +11,18 @@ from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
 from app.api import openapi
-from app.api.answers import cache_control
+from app.api.access import require_admin, require_right, visible_entries, visible_id
+from app.api.answers import PRIVATE, caching
+from app.api.attending import attended
 from app.api.bodies import json_bytes
+from app.api.paced import paced
 from app.api.posted import posted_pairs
 from app.api.problems import kind_of
-from app.api.selecting import select
+from app.api.selecting import Pairs, select
 from app.api.state import service
+from app.catalog.readiness import DatasetState
 from app.datasets import describe
-from app.errors import QueryError
+from app.errors import CatalogError, CatalogRefused, QueryError
 from app.query.names import By
 from app.query.pairs import read_pairs
 from app.query.words import excerpt
@@ -31,13 +36,18 @@ class _PlainRoute(APIRoute):
 
     FastAPI looks for parameters to solve, and enters stacks of dependencies to close and of
     handlers that the application asks once more: together they cost a fifth of a warm point.
+    What other processes have posted until now is true for whatever the function does.
     """
 
     def __init__(self, path: str, endpoint: Route, **options: Any) -> None:
         super().__init__(path, endpoint, **options)
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            response = await endpoint(Request(scope, receive, send))
+            request = Request(scope, receive, send)
+            follower = service(request).follower
+            if follower.behind:
+                await follower.catch_up()
+            response = await endpoint(request)
             await response(scope, receive, send)
 
         self.app = answer
@@ -59,6 +69,8 @@ def add_routes(app: FastAPI) -> None:
         _add(app, "HEAD", path, route, {"include_in_schema": False})
     _add(app, "POST", "/datasets/{dataset_id}/sel", post_by_label, openapi.POST_BY_LABEL)
     _add(app, "POST", "/datasets/{dataset_id}/isel", post_by_position, openapi.POST_BY_POSITION)
+    _add(app, "POST", "/datasets/{dataset_id}/refresh", refresh_dataset, openapi.REFRESH)
+    _add(app, "POST", "/catalog/reload", reload_catalog, openapi.RELOAD)
 
 
 def _add(app: FastAPI, method: str, path: str, route: Route, described: dict[str, Any]) -> None:
@@ -74,15 +86,16 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Whether datasets can be read: 200 when at least one can (all of them, by a setting)."""
+    """Whether datasets can be read: 200 when at least one can (all of them, by a setting).
+
+    The status is of all datasets; those that the caller may see are listed.
+    """
     _take_no_parameters(request)
     serving = service(request)
+    visible = {entry.id for entry in visible_entries(request)}
     report = await serving.readiness.report()
     ready = report.ready(strict=serving.ready_strictly)
-    states = {
-        state.id: "ready" if state.failure is None else kind_of(state.failure).name
-        for state in report.datasets
-    }
+    states = {state.id: _word(state) for state in report.datasets if state.id in visible}
     body = {"status": "ready" if ready else "unready", "datasets": states}
     return _json(body, {"Cache-Control": "no-store"}, 200 if ready else 503)
 
@@ -90,23 +103,27 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Requests, opened datasets, requests to stores and the event loop's lag, for Prometheus."""
     _take_no_parameters(request)
-    content = service(request).metrics.render()
+    serving = service(request)
+    if serving.keys and not serving.metrics_public:
+        require_right(request, "metrics")
+    content = serving.metrics.render()
     return Response(content, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
 
 async def list_datasets(request: Request) -> Response:
-    """The ids and titles of all datasets; opens none."""
+    """The ids and titles of all datasets that the caller may see; opens none."""
     _take_no_parameters(request)
-    entries = service(request).catalog.entries.values()
-    return _json({"datasets": [{"id": entry.id, "title": entry.title} for entry in entries]})
+    entries = visible_entries(request)
+    listed = [{"id": entry.id, "title": entry.title} for entry in entries]
+    return _json({"datasets": listed}, PRIVATE if service(request).keys else None)
 
 
 async def describe_dataset(request: Request) -> Response:
     """What one dataset holds: its dimensions, coordinates and variables with their attributes."""
     _take_no_parameters(request)
-    opened = await service(request).opened.get(_dataset_id(request))
+    opened = await attended(request, service(request).opened.get(visible_id(request)))
     body = {"id": opened.entry.id, "title": opened.entry.title, **describe(opened.dataset)}
-    return _json(body, {"Cache-Control": cache_control(opened)})
+    return _json(body, caching(request, opened.entry))
 
 
 async def select_by_label(request: Request) -> Response:
@@ -130,22 +147,52 @@ async def post_by_position(request: Request) -> Response:
 
 
 async def _select_asked(request: Request, by: By) -> Response:
+    dataset_id = visible_id(request)
     pairs = read_pairs(request.scope["query_string"])
-    return await select(request, service(request), _dataset_id(request), by, pairs)
+    return await _select(request, dataset_id, by, pairs)
 
 
 async def _select_posted(request: Request, by: By) -> Response:
+    dataset_id = visible_id(request)
     for name in request.query_params:
         detail = f"{excerpt(name)} stands in the URL; a POST has all its parameters in its body"
         raise QueryError(detail, parameter=name)
-    serving = service(request)
-    pairs = await posted_pairs(request, serving.limits.body_bytes)
-    return await select(request, serving, _dataset_id(request), by, pairs)
+    pairs = await posted_pairs(request, service(request).limits.body_bytes)
+    return await _select(request, dataset_id, by, pairs)
 
 
-def _dataset_id(request: Request) -> str:
-    # Not a parameter of the routes: FastAPI would describe errors that cannot happen.
-    return str(request.path_params["dataset_id"])
+async def _select(request: Request, dataset_id: str, by: By, pairs: Pairs) -> Response:
+    work = select(request, service(request), dataset_id, by, pairs)
+    return paced(request, await attended(request, work))
+
+
+async def refresh_dataset(request: Request) -> Response:
+    """Open the dataset anew in all processes, without any chunk that was read before."""
+    require_admin(request)
+    _take_no_parameters(request)
+    serving, dataset_id = service(request), visible_id(request)
+    serving.follower.renew(dataset_id)
+    await serving.follower.catch_up()
+    opened = await serving.opened.get(dataset_id)
+    return _json({"id": dataset_id, "version": opened.version}, {"Cache-Control": "no-store"})
+
+
+async def reload_catalog(request: Request) -> Response:
+    """Have all processes serve what the catalog file says now, or nothing of it if it is wrong."""
+    require_admin(request)
+    _take_no_parameters(request)
+    try:
+        found = await service(request).follower.reload()
+    except CatalogError as error:
+        raise CatalogRefused(error.detail, **error.facts) from error
+    return _json(asdict(found), {"Cache-Control": "no-store"})
+
+
+def _word(state: DatasetState) -> str:
+    """What ``/readyz`` says of a dataset: the kind of problem, or that there is none."""
+    if state.failure is not None:
+        return kind_of(state.failure).name
+    return "stale" if state.stale else "ready"
 
 
 def _take_no_parameters(request: Request) -> None:

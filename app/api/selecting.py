@@ -8,13 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
+from typing import Final
 
 import xarray as xr
 from fastapi import Request, Response
 
+from app.api.access import caller
 from app.api.answers import Representation, accepted_coding, respond
 from app.api.bodies import json_bytes
+from app.api.limits import memory_bytes
 from app.api.state import Service, begin_phases
+from app.catalog.catalog import DatasetEntry
+from app.catalog.discretion import discreet_error
 from app.catalog.opened import Opened
 from app.datasets import DatasetPlan, Outline, explain, plan_isel, relabel, together
 from app.encoders.table import ENCODERS, Encoder, negotiate
@@ -26,6 +31,9 @@ from app.query.selection import Query
 from app.telemetry.phases import Phases
 
 log = logging.getLogger(__name__)
+
+# So many are quickly looked up.
+_FEW_CHUNKS: Final = 100
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -62,7 +70,11 @@ async def select(
         raise planned.excess
     coding = accepted_coding(request, planned.result_bytes, serving.encoding.compress_bytes)
     form = Representation(opened, planned.encoder, coding)
-    make = partial(_read_and_encode, planned, form, phases, serving.encoding.inline_bytes)
+    inline_bytes = serving.encoding.inline_bytes
+    make = partial(_read_and_encode, planned, form, phases, inline_bytes)
+    if not _is_free(planned, inline_bytes):
+        cost = memory_bytes(planned.plan, planned.result_bytes)
+        make = partial(serving.admission.run, caller(request), cost, make)
     return await respond(request, form, form.tag(*said), phases, make)
 
 
@@ -99,11 +111,29 @@ async def _explain(planned: _Planned, serving: Service) -> bytes:
     return await asyncio.to_thread(json_bytes, body)
 
 
+def _is_small(planned: _Planned, inline_bytes: int) -> bool:
+    """Whether it is written on the loop.
+
+    A hop to a thread costs more than writing a few values as text; a long series stalls the loop.
+    So does any NetCDF file, which takes HDF5 tens of milliseconds.
+    """
+    return planned.encoder.name != "netcdf" and planned.result_bytes <= inline_bytes
+
+
+def _is_free(planned: _Planned, inline_bytes: int) -> bool:
+    """Whether it is answered at once, whoever waits: small, and of what is in memory anyway.
+
+    Nothing counts it: it waits for nobody and takes no memory to speak of.
+    """
+    plan = planned.plan
+    return _is_small(planned, inline_bytes) and plan.chunks <= _FEW_CHUNKS and plan.in_memory
+
+
 async def _read_and_encode(
     planned: _Planned, form: Representation, phases: Phases, inline_bytes: int
 ) -> bytes:
     with phases.recording():
-        result = relabel(await _read(planned.plan), planned.found.labels)
+        result = relabel(await _read(planned.plan, form.opened.entry), planned.found.labels)
     # Other labels bring other attributes.
     alike = None if planned.found.labels else planned.plan.outline
 
@@ -111,9 +141,7 @@ async def _read_and_encode(
         return form.compress(form.encoder.encode(result, form.opened.written, alike))
 
     began = perf_counter()
-    # A hop to a thread costs more than writing a few values as text; a long series stalls the
-    # loop. So does any NetCDF file, which takes HDF5 tens of milliseconds.
-    if form.encoder.name != "netcdf" and planned.result_bytes <= inline_bytes:
+    if _is_small(planned, inline_bytes):
         content = encode()
     else:
         content = await asyncio.to_thread(encode)
@@ -121,12 +149,18 @@ async def _read_and_encode(
     return content
 
 
-async def _read(plan: DatasetPlan) -> xr.Dataset:
-    """The planned answer; values that xarray cannot decode are the store's fault, not ours."""
+async def _read(plan: DatasetPlan, entry: DatasetEntry) -> xr.Dataset:
+    """The planned answer; values that xarray cannot decode are the store's fault, not ours.
+
+    What a store says of a failure may repeat the secrets that it was sent.
+    """
     try:
         return await plan.read()
-    except SluiceError:
-        raise
     except Exception as error:
+        told = discreet_error(error, entry)
+        if told is not error:
+            raise told from None
+        if isinstance(error, SluiceError):
+            raise
         log.exception("values that do not decode")
         raise StoreError(f"values do not decode: {error}") from error

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypedDict, cast
+from typing import NotRequired, Protocol, TypedDict, cast
 
 from fastapi import Request
 from starlette.types import Scope
 
+from app.admission import Admission
 from app.api.limits import RequestLimits
 from app.catalog.catalog import Catalog
+from app.catalog.following import Follower
+from app.catalog.keys import Keys
 from app.catalog.opened import OpenedDatasets
 from app.catalog.readiness import Readiness
 from app.telemetry.metrics import Metrics
@@ -31,24 +34,47 @@ class Encoding:
 class Service:
     """The parts that routes work with; made by the lifespan, which also closes what they hold."""
 
-    catalog: Catalog
+    keys: Keys
     opened: OpenedDatasets
+    follower: Follower
     readiness: Readiness
     ready_strictly: bool
+    metrics_public: bool
     limits: RequestLimits
     encoding: Encoding
+    admission: Admission
     metrics: Metrics
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog that is served now."""
+        return self.opened.catalog
+
+
+class Drain(Protocol):
+    """Whether the server that asks us has begun to stop."""
+
+    began: bool
 
 
 class State(TypedDict):
     """What the lifespan yields: Starlette copies it to every request's state."""
 
     service: Service
+    # Only where our own server asks: its protocol adds it.
+    drain: NotRequired[Drain]
 
 
 def service(request: Request) -> Service:
     """The service that this request came to."""
-    return cast(Service, request.state.service)
+    # Past Starlette's object around it, which costs more than what most callers do with it.
+    return cast(Service, request.scope["state"]["service"])
+
+
+def stopping(scope: Scope) -> bool:
+    """Whether the server behind `scope` has begun to stop."""
+    drain: Drain | None = scope.get("state", {}).get("drain")
+    return drain is not None and drain.began
 
 
 def knows(scope: Scope, dataset_id: str) -> bool:

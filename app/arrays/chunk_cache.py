@@ -36,9 +36,11 @@ ChunkKey: TypeAlias = tuple[Hashable, str, tuple[int, ...]]
 
 # What an entry costs beside its values: key, counters, an array's own record, places in queues.
 ENTRY_BYTES: Final = 512
-# The paper's: a tenth of the budget for newcomers, two bits to count uses.
+# The paper's tenth of the budget for newcomers.
 _SMALL_SHARE: Final = 10
-_MOST_USES: Final = 3
+# Four bits to count uses, which go along to the main queue; the paper has two, and starts anew. Few
+# large chunks fill a budget, so all may have been used three times when one must go.
+_MOST_USES: Final = 15
 # A chunk larger than this share of the budget would push out too much for itself.
 _LARGEST_SHARE: Final = 8
 # As many keys of gone chunks are remembered as there are chunks, and at least so many.
@@ -90,6 +92,10 @@ class ChunkCache:
         if entry.uses < _MOST_USES:
             entry.uses += 1
         return entry.chunk
+
+    def holds(self, key: ChunkKey) -> bool:
+        """Whether the chunk is in memory; asking is no use of it."""
+        return key in self._entries
 
     async def load(self, key: ChunkKey, make: Callable[[], Coroutine[Any, Any, Chunk]]) -> Chunk:
         """The chunk that ``make()`` brings, or that of whoever loads it already; then kept.
@@ -156,7 +162,6 @@ class ChunkCache:
         entry = self._entries[key]
         self._held_small -= entry.held_bytes
         if entry.uses > 1:
-            entry.uses = 0
             self._main.append(key)
             return
         self._drop(key)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from app.arrays.inflate import bounded
 from app.errors import CorruptChunk, MetadataError
 
 Array = np.ndarray[Any, Any]
@@ -24,6 +25,11 @@ Decoder = Callable[[bytes], Array]
 _V3_BYTES = {"blosc": "blosc", "zstd": "zstd", "gzip": "gzip"}
 _NUMCODECS_BYTES = {"blosc", "zstd", "gzip", "lz4", "zlib", "bz2", "lzma", "shuffle"}
 _OBJECT_CODECS = {"vlen-utf8", "vlen-bytes"}
+# Text of variable length has no size that metadata could state.
+_MOST_TEXT_BYTES: Final = 256 * 2**20
+# The widest dtype is a complex of two long doubles. What does not compress grows by headers.
+_WIDEST_ITEM: Final = 32
+_CODECS_ADD_BYTES: Final = 64 * 2**10
 
 
 def single_threaded_blosc() -> None:
@@ -58,7 +64,8 @@ def v2_decoder(
         return None
     if dtype.kind in "OT" and not any(codec.codec_id in _OBJECT_CODECS for codec in codecs):
         return None
-    steps = [_step(codec) for codec in codecs]
+    most, count = _most_bytes(dtype, shape, any_dtype=bool(filters)), math.prod(shape)
+    steps = [bounded(codec, most, count) for codec in codecs]
     return partial(_decode_v2, steps, dtype, tuple(shape), order)
 
 
@@ -79,7 +86,8 @@ def v3_decoder(
     for order in transposes:
         stored = tuple(stored[axis] for axis in order)
     to_array = _array_step(dtype, stored, remaining.pop(0))
-    found = [_bytes_step(codec) for codec in reversed(remaining)]
+    most = _most_bytes(dtype, shape, any_dtype=False)
+    found = [_bytes_step(codec, most) for codec in reversed(remaining)]
     steps = [step for step in found if step is not None]
     if to_array is None or len(steps) < len(found):
         return None
@@ -155,7 +163,7 @@ def _array_step(
         return partial(_from_bytes, stored, shape)
     match codec["name"]:
         case "vlen-utf8" | "vlen-bytes" as name if dtype.kind in "OT":
-            return partial(_from_vlen, _numcodec({"id": name}), dtype, shape)
+            return partial(_from_vlen, _numcodec({"id": name}, 0, math.prod(shape)), dtype, shape)
         case _:
             return None
 
@@ -172,39 +180,34 @@ def _from_vlen(decode: Step, dtype: np.dtype[Any], shape: tuple[int, ...], data:
     return array.astype(dtype).reshape(shape)
 
 
-def _bytes_step(codec: Mapping[str, Any]) -> Step | None:
+def _bytes_step(codec: Mapping[str, Any], most_bytes: int) -> Step | None:
     name = codec["name"]
     if name == "crc32c":
         return _strip_crc32c
     if name in _V3_BYTES:
-        return _numcodec({"id": _V3_BYTES[name]})
+        return _numcodec({"id": _V3_BYTES[name]}, most_bytes)
     short = name.removeprefix("numcodecs.")
     if short != name and short in _NUMCODECS_BYTES:
-        return _numcodec({"id": short, **codec.get("configuration", {})})
+        return _numcodec({"id": short, **codec.get("configuration", {})}, most_bytes)
     return None
 
 
-def _numcodec(config: dict[str, Any]) -> Step:
+def _numcodec(config: dict[str, Any], most_bytes: int, count: int = 0) -> Step:
     import numcodecs
 
-    return _step(numcodecs.get_codec(config))
+    return bounded(numcodecs.get_codec(config), most_bytes, count)
 
 
-def _step(codec: Any) -> Step:
-    decode: Step = codec.decode
-    return partial(_whole_blosc, decode) if codec.codec_id == "blosc" else decode
+def _most_bytes(dtype: np.dtype[Any], shape: Sequence[int], *, any_dtype: bool) -> int:
+    """The most that a codec makes of a chunk: its values, and what codecs below add to them.
 
-
-def _whole_blosc(decode: Step, data: Any) -> Any:
-    """`decode`, for a Blosc frame that is all there.
-
-    Blosc 1 believes the sizes in its header and reads past the end of a truncated frame. Bytes 12
-    to 16 of the header are the frame's length (c-blosc, README_CHUNK_FORMAT).
+    Filters may have stored the values in `any_dtype`.
     """
-    frame = memoryview(data).cast("B")
-    if len(frame) < 16 or int.from_bytes(frame[12:16], "little") != len(frame):
-        raise CorruptChunk("a Blosc frame is not as long as its header says")
-    return decode(data)
+    if dtype.kind in "OT":
+        return _MOST_TEXT_BYTES
+    itemsize = max(dtype.itemsize, _WIDEST_ITEM if any_dtype else 0)
+    size = math.prod(shape) * itemsize
+    return size + size // 8 + _CODECS_ADD_BYTES
 
 
 def _strip_crc32c(data: Any) -> bytes:

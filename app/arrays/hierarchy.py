@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from app.errors import MetadataError, StoreError, StoreMissing, StoreRefused
 from app.store.documents import json_object
@@ -19,10 +19,25 @@ from app.store.source import ByteSource
 
 Document = dict[str, Any]
 
-_UNLISTED = (
+_UNLISTED: Final = (
     "the store can be neither listed nor has consolidated metadata: consolidate it "
     "(zarr.consolidate_metadata) or allow listing (on S3: s3:ListBucket)"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The one document that holds all metadata of a consolidated store: its key, and its digest."""
+
+    key: str
+    digest: str
+
+
+class _Asked(NamedTuple):
+    """A document of the root as it came, and a digest of its bytes."""
+
+    document: Document
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +45,27 @@ class GroupDocuments:
     """One group: its attributes and the documents of the arrays directly in it.
 
     A v2 array's document is its ``.zarray`` with the ``.zattrs`` under ``attributes``, as in v3.
+    They were `gathered` in one document, or else read one by one.
     """
 
     path: str
     zarr_format: Literal[2, 3]
     attributes: Document
     arrays: dict[str, Document]
+    gathered: Gathered | None = None
 
     @property
     def version(self) -> str:
         """A digest of all that is here: another one as soon as a document says something else.
 
-        An append changes it, since a shape changes; chunks rewritten in place do not.
+        An append changes it, since a shape changes; chunks rewritten in place do not. Documents
+        that were read one by one may be those of a writer that has not come to its chunks yet, so
+        the same ones, once they are gathered, are another version.
         """
         said = [self.path, self.zarr_format, self.attributes, self.arrays]
-        return blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).hexdigest()
+        if self.gathered is not None:
+            said.append("gathered")
+        return _digest(json.dumps(said, sort_keys=True).encode())
 
 
 async def open_group(
@@ -66,16 +87,53 @@ async def open_group(
             return found
     if consolidated:
         raise MetadataError("the store has no consolidated metadata, which was insisted on")
-    if (document := answers.get(_join(path, "zarr.json"))) is not None:
-        return await _listed_v3(source, path, document)
+    if (asked := answers.get(_join(path, "zarr.json"))) is not None:
+        return await _listed_v3(source, path, asked.document)
     if zarr_format != 3 and (found := await _listed_v2(source, path)) is not None:
         return found
     raise StoreMissing(f"no Zarr group{f' {path!r}' if path else ''} in this store")
 
 
+async def group_again(
+    source: ByteSource,
+    known: GroupDocuments,
+    *,
+    group: str | None,
+    zarr_format: int | None,
+    consolidated: bool | None,
+) -> GroupDocuments:
+    """The documents of `group` as they are now: `known` itself, if its one document is the same.
+
+    So a consolidated group costs one request while nothing changes. It is not read without its
+    consolidated metadata: a writer that appends takes that away first (Zarr v3) and puts it back
+    last, and in between arrays may differ in length.
+
+    Raises StoreMissing if the metadata is gone, MetadataError if it cannot be used or is not
+    consolidated any more, and the StoreError of a store that cannot be asked.
+    """
+    options: dict[str, Any] = {"group": group, "zarr_format": zarr_format}
+    if known.gathered is None:
+        return await open_group(source, **options, consolidated=consolidated)
+    data = await source.get(known.gathered.key)
+    if data is not None and _digest(data) == known.gathered.digest:
+        return known
+    try:
+        return await open_group(source, **options, consolidated=True)
+    except MetadataError as error:
+        if data is None:
+            raise StoreMissing(
+                f"the consolidated metadata {known.gathered.key!r} is gone"
+            ) from error
+        raise
+
+
+def _digest(data: bytes) -> str:
+    return blake2b(data, digest_size=16).hexdigest()
+
+
 async def _probe(
     source: ByteSource, path: str, zarr_format: int | None, consolidated: bool | None
-) -> dict[str, Document]:
+) -> dict[str, _Asked]:
     """The root documents that exist; a refused one does not matter while another answers."""
     names = ["zarr.json"] if zarr_format != 2 else []
     if zarr_format != 3 and consolidated is not False:
@@ -83,7 +141,7 @@ async def _probe(
     folders = dict.fromkeys([path, ""] if consolidated is not False else [path])
     keys = [_join(folder, name) for folder in folders for name in names]
     refused: list[StoreRefused] = []
-    answers: dict[str, Document] = {}
+    answers: dict[str, _Asked] = {}
 
     async def ask(key: str) -> None:
         try:
@@ -92,7 +150,7 @@ async def _probe(
             refused.append(error)
             return
         if data is not None:
-            answers[key] = json_object(data, repr(key))
+            answers[key] = _Asked(json_object(data, repr(key)), _digest(data))
 
     await spread(keys, ask)
     if refused and not answers:
@@ -103,22 +161,19 @@ async def _probe(
     return answers
 
 
-def _consolidated(answers: Mapping[str, Document], path: str) -> GroupDocuments | None:
+def _consolidated(answers: Mapping[str, _Asked], path: str) -> GroupDocuments | None:
     """The group from its own or the root's consolidated metadata; v3 before v2, as zarr does."""
-    for folder in dict.fromkeys([path, ""]):
-        document = answers.get(_join(folder, "zarr.json"))
-        if document is not None:
+    readings = [("zarr.json", _consolidated_v3), (".zmetadata", _consolidated_v2)]
+    for name, read in readings:
+        for folder in dict.fromkeys([path, ""]):
+            key = _join(folder, name)
+            if (asked := answers.get(key)) is None:
+                continue
             inside = path.removeprefix(folder).strip("/")
-            if (found := _consolidated_v3(document, path, inside)) is not None:
-                return found
-    if _join(path, "zarr.json") in answers:
-        return None
-    for folder in dict.fromkeys([path, ""]):
-        document = answers.get(_join(folder, ".zmetadata"))
-        if document is not None:
-            inside = path.removeprefix(folder).strip("/")
-            if (found := _consolidated_v2(document, path, inside)) is not None:
-                return found
+            if (found := read(asked.document, path, inside)) is not None:
+                return replace(found, gathered=Gathered(key, asked.digest))
+        if _join(path, "zarr.json") in answers:
+            return None
     return None
 
 

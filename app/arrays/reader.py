@@ -1,15 +1,15 @@
 """Plan, fetch, decode, place: the coroutine that turns an `ArrayPlan` into values.
 
 Touched chunks that are in memory are placed at once into one preallocated output. Each of the
-others is fetched, decoded as it arrives, kept and placed. A few workers walk them; the source's
-gate bounds the requests of all readers together.
+others is fetched when its turn comes, decoded as it arrives, kept and placed. A few workers walk
+them; the source's gate bounds the requests, and turns bound the bytes, of all readers together.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Final, TypeAlias
@@ -22,6 +22,7 @@ from app.arrays.metadata import ArrayMeta, ShardLayout
 from app.arrays.plan import ArrayPlan, ChunkRead, ElementPlan, ReadPlan
 from app.arrays.shards import ByteRange, ShardIndexes, coalesce, locate
 from app.arrays.spans import Span, touched_span
+from app.arrays.workshop import Shares, Workshop
 from app.errors import CorruptChunk
 from app.store.fan_out import spread
 from app.store.single_flight import SingleFlight
@@ -30,6 +31,7 @@ from app.telemetry.phases import count_chunks, phase
 
 Array = np.ndarray[Any, Any]
 Place: TypeAlias = Callable[[ChunkRead, Chunk], None]
+Fetch: TypeAlias = Callable[[], Awaitable[bytes | None]]
 # A chunk's place inside its shard, and what is wanted of it.
 ShardRead: TypeAlias = tuple[tuple[int, ...], ChunkRead]
 
@@ -41,17 +43,26 @@ _TURN_SECONDS: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)
+class _Reading:
+    """One reading of one array: the order of its output's axes, and where its chunks go."""
+
+    meta: ArrayMeta
+    order: Sequence[int]
+    place: Place
+    shares: Shares = field(default_factory=Shares)
+
+
+@dataclass(frozen=True, slots=True)
 class StoreReader:
     """What all arrays of one opened store share: where bytes come from and how work is spread.
 
-    Chunks that decode to more than `inline_bytes` are decoded in the loop's default executor,
-    smaller ones on the loop; `workers` bounds the chunks that one read has under way. Other stores
-    may share the `cache`, in which `identity` stands for this store at this version.
+    `workers` bounds the chunks that one read asks for at once. Other stores may share the
+    `workshop`, and the `cache`, in which `identity` stands for this store at this version.
     """
 
     source: ByteSource
     indexes: ShardIndexes
-    inline_bytes: int
+    workshop: Workshop
     workers: int
     cache: ChunkCache
     identity: Hashable
@@ -60,6 +71,23 @@ class StoreReader:
     def keeping_nothing(self) -> StoreReader:
         """This reader for values that their caller keeps: it leaves the shared cache alone."""
         return replace(self, cache=ChunkCache(0))
+
+    def holds(self, meta: ArrayMeta, plan: ReadPlan) -> bool:
+        """Whether every chunk that `plan` touches is in memory."""
+        if meta.decoder is None:
+            return False
+        reads = (plan,) if isinstance(plan, ElementPlan) else plan.reads()
+        return all(self.cache.holds(self._name(meta, read)) for read in reads)
+
+    def working_bytes(self, meta: ArrayMeta, plan: ReadPlan) -> int:
+        """The most decoded bytes of chunks that reading `plan` has in memory at once.
+
+        Ranges of a shard may hold any number of its chunks, and so does what zarr-python reads.
+        """
+        chunks = plan.chunks
+        if meta.shards is None and meta.decoder is not None:
+            chunks = min(chunks, self.workers)
+        return chunks * meta.chunk_bytes
 
     async def read(self, meta: ArrayMeta, plan: ReadPlan) -> Array:
         """The planned values as an array of `plan.shape`, in the array's stored dtype."""
@@ -72,7 +100,7 @@ class StoreReader:
         unknown = await self._place_known(meta, plan, place)
         count_chunks(plan.chunks - len(unknown), len(unknown))
         if unknown:
-            await self._load(meta, plan.order, unknown, place)
+            await self._load(_Reading(meta, plan.order, place), unknown)
         return plan.finish(out)
 
     async def _element(self, meta: ArrayMeta, plan: ElementPlan) -> Array:
@@ -86,8 +114,8 @@ class StoreReader:
             return general.finish(await read_through_zarr(meta, general))
         count_chunks(0, 1)
         out = np.empty(general.buffer_shape, dtype=meta.dtype)
-        reads = list(general.reads())
-        await self._load(meta, general.order, reads, _placing(meta, general, out))
+        reading = _Reading(meta, general.order, _placing(meta, general, out))
+        await self._load(reading, list(general.reads()))
         return general.finish(out)
 
     async def _place_known(self, meta: ArrayMeta, plan: ArrayPlan, place: Place) -> list[ChunkRead]:
@@ -95,7 +123,7 @@ class StoreReader:
         unknown = []
         turn_ends = perf_counter() + _TURN_SECONDS
         for read in plan.reads():
-            chunk = self.cache.get((self.identity, meta.path, read.coords))
+            chunk = self.cache.get(self._name(meta, read))
             if chunk is None:
                 unknown.append(read)
             else:
@@ -105,34 +133,31 @@ class StoreReader:
                 turn_ends = perf_counter() + _TURN_SECONDS
         return unknown
 
-    async def _load(
-        self, meta: ArrayMeta, order: Sequence[int], unknown: list[ChunkRead], place: Place
-    ) -> None:
-        if meta.shards is not None:
+    async def _load(self, reading: _Reading, unknown: list[ChunkRead]) -> None:
+        if reading.meta.shards is not None:
             await spread(
-                _by_shard(unknown, meta.shards).items(),
-                lambda item: self._shard(meta, *item, place),
+                _by_shard(unknown, reading.meta.shards).items(),
+                lambda item: self._shard(reading, *item),
                 workers=self.workers,
             )
             return
 
         async def load(read: ChunkRead) -> None:
-            span = self._worthwhile_span(meta, order, read)
-            chunk = self._chunk(meta, read) if span is None else self._part(meta, read, span)
-            place(read, await chunk)
+            span = self._worthwhile_span(reading, read)
+            chunk = self._chunk(reading, read) if span is None else self._part(reading, read, span)
+            reading.place(read, await chunk)
 
         await spread(unknown, load, workers=self.workers)
 
-    def _worthwhile_span(
-        self, meta: ArrayMeta, order: Sequence[int], read: ChunkRead
-    ) -> Span | None:
+    def _worthwhile_span(self, reading: _Reading, read: ChunkRead) -> Span | None:
         """What to read of a chunk instead of all of it; nothing where that saves little.
 
         A chunk that is asked for again is read whole, to be kept.
         """
+        meta = reading.meta
         if meta.raw is None:
             return None
-        span = touched_span(meta.chunks, order, read.take)
+        span = touched_span(meta.chunks, reading.order, read.take)
         saved = meta.chunk_bytes - span.size * meta.raw.itemsize
         if saved < max(_GAP_BYTES, _SAVED_SHARE * meta.chunk_bytes):
             return None
@@ -142,24 +167,32 @@ class StoreReader:
             return None
         return span
 
-    def _name(self, meta: ArrayMeta, read: ChunkRead) -> ChunkKey:
+    def _name(self, meta: ArrayMeta, read: ChunkRead | ElementPlan) -> ChunkKey:
         return self.identity, meta.path, read.coords
 
-    async def _chunk(self, meta: ArrayMeta, read: ChunkRead) -> Chunk:
-        key = meta.key(read.coords)
+    async def _chunk(self, reading: _Reading, read: ChunkRead) -> Chunk:
+        key = reading.meta.key(read.coords)
+        return await self._kept(reading, read, key, lambda: self.source.get(key))
+
+    async def _kept(self, reading: _Reading, read: ChunkRead, key: str, fetch: Fetch) -> Chunk:
+        """The chunk from memory, or of the bytes that `fetch` brings once it has its turn."""
+        meta = reading.meta
 
         async def load() -> Chunk:
-            data = await self.source.get(key)
-            return ABSENT if data is None else await self._decoded(meta, key, data)
+            async with self.workshop.under_way(reading.shares, meta.chunk_bytes):
+                data = await fetch()
+                return ABSENT if data is None else await self._decoded(reading, key, data)
 
         return await self.cache.load(self._name(meta, read), load)
 
-    async def _part(self, meta: ArrayMeta, read: ChunkRead, span: Span) -> Chunk:
+    async def _part(self, reading: _Reading, read: ChunkRead, span: Span) -> Chunk:
         """A chunk of which only `span` has its values."""
+        meta = reading.meta
         assert meta.raw is not None
         key = meta.key(read.coords)
         start, end = span.first * meta.raw.itemsize, span.end * meta.raw.itemsize
-        data = await self.ranges.do((key, start, end), lambda: self.source.get(key, start, end))
+        async with self.workshop.under_way(reading.shares, end - start):
+            data = await self.ranges.do((key, start, end), lambda: self.source.get(key, start, end))
         if data is None:
             return ABSENT
         try:
@@ -168,26 +201,26 @@ class StoreReader:
             raise CorruptChunk(f"{key!r}: {error.detail}") from error
 
     async def _shard(
-        self, meta: ArrayMeta, shard: tuple[int, ...], reads: list[ShardRead], place: Place
+        self, reading: _Reading, shard: tuple[int, ...], reads: list[ShardRead]
     ) -> None:
-        key = meta.key(shard)
-        assert meta.shards is not None
-        index = await self.indexes.get(key, meta.shards)
+        key = reading.meta.key(shard)
+        assert reading.meta.shards is not None
+        index = await self.indexes.get(key, reading.meta.shards)
         found = []
         places = locate(index, [inner for inner, _ in reads])
         for number, (at, (_, read)) in enumerate(zip(places, reads, strict=True)):
             if at is None:
-                place(read, ABSENT)
+                reading.place(read, ABSENT)
             else:
                 found.append((number, *at))
         await spread(
             coalesce(found, gap_bytes=_GAP_BYTES, most_bytes=_MOST_BYTES),
-            lambda part: self._range(meta, key, part, reads, place),
+            lambda part: self._range(reading, key, part, reads),
             workers=self.workers,
         )
 
     async def _range(
-        self, meta: ArrayMeta, key: str, part: ByteRange, reads: list[ShardRead], place: Place
+        self, reading: _Reading, key: str, part: ByteRange, reads: list[ShardRead]
     ) -> None:
         """Place the chunks of one range, which is fetched unless others load all of them."""
         arrived: bytes | None = None
@@ -202,11 +235,10 @@ class StoreReader:
             number, start, end = inner
             read = reads[number][1]
 
-            async def load() -> Chunk:
-                data = (await whole())[start - part.start : end - part.start]
-                return await self._decoded(meta, key, data)
+            async def fetch() -> bytes:
+                return (await whole())[start - part.start : end - part.start]
 
-            place(read, await self.cache.load(self._name(meta, read), load))
+            reading.place(read, await self._kept(reading, read, key, fetch))
 
         await spread(part.parts, chunk, workers=self.workers)
 
@@ -217,13 +249,12 @@ class StoreReader:
             raise CorruptChunk(f"shard {key!r} does not hold what its index says")
         return data
 
-    async def _decoded(self, meta: ArrayMeta, key: str, data: bytes) -> Array:
+    async def _decoded(self, reading: _Reading, key: str, data: bytes) -> Array:
+        meta = reading.meta
         assert meta.decoder is not None
         try:
             with phase("decode"):
-                if meta.chunk_bytes > self.inline_bytes:
-                    return await asyncio.to_thread(meta.decoder, data)
-                return meta.decoder(data)
+                return await self.workshop.run(reading.shares, meta.decoder, data, meta.chunk_bytes)
         except CorruptChunk as error:
             raise CorruptChunk(f"{key!r}: {error.detail}") from error
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 from pydantic_core import ErrorDetails
 
-from app.catalog.document import read_document
+from app.catalog.document import parse_document, read_text
 from app.catalog.environment import filled
 from app.errors import CatalogError, UnknownDataset
 from app.store.addresses import Engine, check_url
@@ -23,6 +23,18 @@ DATASET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 # Printable ASCII with no blank at either end, which a header would lose (RFC 9110, section 5.5).
 _HEADER_VALUE = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"
+
+
+def _public_or_names(value: Any) -> Any:
+    names = isinstance(value, list) and value and all(isinstance(name, str) for name in value)
+    if not (names or value in ("public", None)):
+        raise ValueError("expected 'public' or a list with the names of keys")
+    return value
+
+
+Access: TypeAlias = Annotated[
+    Literal["public"] | tuple[str, ...], BeforeValidator(_public_or_names)
+]
 
 
 class DatasetEntry(BaseModel):
@@ -40,6 +52,11 @@ class DatasetEntry(BaseModel):
     drop_variables: tuple[str, ...] = ()
     title: str | None = None
     cache_control: str | None = Field(default=None, pattern=_HEADER_VALUE)
+    refresh_seconds: float | None = Field(default=60.0, ge=0, allow_inf_nan=False)
+    refresh: Literal["background", "before"] = "background"
+    settle_seconds: float = Field(default=5.0, ge=0, allow_inf_nan=False)
+    # Who may read it: anybody, the holders of these keys, or (None) of any key if there are keys.
+    access: Access | None = None
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         # Neither options nor URLs: they may hold secrets, and reprs end up in logs.
@@ -57,8 +74,7 @@ class Catalog:
         try:
             return self.entries[dataset_id]
         except KeyError:
-            sentence = "The catalog has no dataset of this name; GET /datasets lists them."
-            raise UnknownDataset(sentence, dataset=dataset_id) from None
+            raise UnknownDataset.named(dataset_id) from None
 
 
 def load_catalog(path: Path, environment: Mapping[str, str] = os.environ) -> Catalog:
@@ -66,7 +82,12 @@ def load_catalog(path: Path, environment: Mapping[str, str] = os.environ) -> Cat
 
     Raises CatalogError with one sentence that names the file, the entry and the field.
     """
-    document = read_document(path)
+    return parse_catalog(path, read_text(path), environment)
+
+
+def parse_catalog(path: Path, text: str, environment: Mapping[str, str] = os.environ) -> Catalog:
+    """The catalog in `text`, which is what the file `path` says; raises as `load_catalog`."""
+    document = parse_document(path, text)
     datasets = _datasets(path, document)
     entries = {name: _entry(path, name, fields, environment) for name, fields in datasets.items()}
     return Catalog(MappingProxyType(entries))
@@ -137,6 +158,8 @@ def _sentence(error: ErrorDetails) -> str:
             return "this field is required"
         case "string_pattern_mismatch":
             return "a header's value is printable ASCII without blanks at its ends"
+        case "value_error":
+            return error["msg"].removeprefix("Value error, ")
         case _:
             return error["msg"][:1].lower() + error["msg"][1:]
 

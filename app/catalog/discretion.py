@@ -95,7 +95,15 @@ def discreet_error(error: Exception, entry: DatasetEntry) -> Exception:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    link: BaseException | None = error
-    while link is not None:
+    """`error`, what it was raised from and what it groups, each once: a chain can be a circle."""
+    left: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while left:
+        link = left.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
         yield link
-        link = link.__cause__ or link.__context__
+        left += [link.__cause__, link.__context__]
+        if isinstance(link, BaseExceptionGroup):
+            left += link.exceptions

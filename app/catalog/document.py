@@ -26,19 +26,22 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_document(path: Path) -> Any:
-    """The YAML document in `path` as plain values.
-
-    Raises CatalogError when the file is missing, unreadable or not YAML (then with its line), and
-    when it is nested too deeply.
-    """
+def read_text(path: Path) -> str:
+    """The text in `path`; raises CatalogError when the file is missing or unreadable."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise CatalogError(f"{path}: there is no such catalog file") from error
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise CatalogError(f"{path}: the catalog cannot be read: {reason}") from error
+
+
+def parse_document(path: Path, text: str) -> Any:
+    """The YAML document in `text`, which came from `path`, as plain values.
+
+    Raises CatalogError when it is not YAML (then with its line), and when it is nested too deeply.
+    """
     try:
         # The loader is safe: it subclasses SafeLoader and adds a refusal.
         return yaml.load(text, Loader=_StrictLoader)

@@ -2,12 +2,11 @@
 
 xarray's `decode_cf_variables` wraps an array in lazy adapters, one per convention. Walking those
 adapters once gives the plain functions that they would apply, so an answer is decoded by exactly
-xarray's code without its lazy indexing.
+xarray's code without its lazy indexing. (The commonest pair of them is made one: `unpacking`.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,10 @@ from xarray.coding.common import _ElementwiseFunctionArray
 from xarray.core import indexing
 
 from app.arrays.metadata import ArrayMeta
+from app.datasets.unpacking import Step, Unpacking
 from app.errors import MetadataError
 
 Array = np.ndarray[Any, Any]
-Step = Callable[[Any], Any]
 
 
 class NotFetched(Exception):
@@ -95,7 +94,9 @@ def compile_decoding(data: Any) -> tuple[EncodedArray, tuple[Step, ...], bool]:
             case _:
                 raise MetadataError(f"a variable is coded in an unknown way: {type(data).__name__}")
         data = data.array
-    return data, tuple(reversed(steps)), stacked
+    steps.reverse()
+    unpacking = Unpacking.of(steps)
+    return data, tuple(steps) if unpacking is None else (unpacking,), stacked
 
 
 def _astype(dtype: np.dtype[Any]) -> Step:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import zarr.abc.store
 
@@ -11,10 +11,14 @@ from app.arrays.chunk_cache import ChunkCache
 from app.arrays.hierarchy import GroupDocuments, open_group
 from app.arrays.reader import StoreReader
 from app.arrays.shards import ShardIndexes
+from app.arrays.workshop import Workshop, available_cores
 from app.datasets.dataset import AsyncDataset
 from app.datasets.opening import open_variables
 from app.store.source import ByteSource
 from app.store.zarr_store import SourceStore, ZarrStoreSource
+
+# Of chunks that are fetched and decoded at once, for a dataset that shares no workshop.
+UNDER_WAY_BYTES: Final = 64 * 2**20
 
 
 class AsyncZarrBackendEntrypoint:
@@ -38,15 +42,17 @@ class AsyncZarrBackendEntrypoint:
         inline_decode_bytes: int = 256 * 1024,
         shard_index_bytes: int = 64 * 1024 * 1024,
         workers: int = 32,
+        workshop: Workshop | None = None,
         chunk_cache: ChunkCache | None = None,
         store_id: str | None = None,
     ) -> AsyncDataset:
         """The group as a Dataset: index coordinates in memory, the rest lazy.
 
         The first keywords are xarray's, with xarray's meanings. Whoever has read the group's
-        `documents` already hands them over, and none is read again. Chunks that decode to more than
-        `inline_decode_bytes` are decoded in the loop's default executor, `shard_index_bytes`
-        bounds the shard indexes that are kept, `workers` the chunks that one array reads at once.
+        `documents` already hands them over, and none is read again. `shard_index_bytes` bounds the
+        shard indexes that are kept, `workers` the chunks that one array reads at once. Chunks are
+        decoded in the `workshop`, which many datasets may share; without one, those that decode to
+        more than `inline_decode_bytes` are decoded in the loop's default executor.
 
         Decoded chunks are kept in `chunk_cache`, which many datasets may share; without one none
         is kept. Its chunks are found again by those who open the same version of the store under
@@ -64,7 +70,8 @@ class AsyncZarrBackendEntrypoint:
         cache = ChunkCache(0) if chunk_cache is None else chunk_cache
         identity = object() if store_id is None else (store_id, documents.version)
         indexes = ShardIndexes(source, budget_bytes=shard_index_bytes)
-        reader = StoreReader(source, indexes, inline_decode_bytes, workers, cache, identity)
+        shop = _own_workshop(inline_decode_bytes) if workshop is None else workshop
+        reader = StoreReader(source, indexes, shop, workers, cache, identity)
         options = {
             "mask_and_scale": mask_and_scale,
             "decode_times": decode_times,
@@ -83,6 +90,15 @@ class AsyncZarrBackendEntrypoint:
             opened._indexes,
             opened._encoding,
         )
+
+
+def _own_workshop(inline_bytes: int) -> Workshop:
+    return Workshop(
+        inline_bytes=inline_bytes,
+        under_way_bytes=UNDER_WAY_BYTES,
+        threads=available_cores(),
+        pool=None,
+    )
 
 
 def _source(store: ByteSource | zarr.abc.store.Store) -> ByteSource:

@@ -32,6 +32,7 @@ class IndexCoordinate:
     """
 
     name: Hashable
+    dim: Hashable
     variable: xr.Variable
     index: PandasIndex
     values: np.ndarray[Any, Any] | None
@@ -41,11 +42,11 @@ class IndexCoordinate:
         """The prepared coordinate; `variable` is the one that `index` made."""
         values = index.index.values
         plain = values.dtype == index.coord_dtype and values.dtype.kind in "iufmM"
-        return cls(name, variable, index, values if plain else None)
+        return cls(name, index.dim, variable, index, values if plain else None)
 
     def select(self, keys: Keys) -> tuple[xr.Variable, PandasIndex | None]:
         """Its part of an answer, and its index if it keeps one."""
-        match keys.get(self.index.dim, ALL):
+        match keys.get(self.dim, ALL):
             case int(position):
                 return self._pick((), position), None
             case Points(dim, positions):
@@ -53,7 +54,7 @@ class IndexCoordinate:
             case key if key is ALL:
                 return self.variable.copy(deep=False), self.index
             case key:
-                kept = self.index.isel({self.index.dim: key})
+                kept = self.index.isel({self.dim: key})
                 assert kept is not None
                 return kept.create_variables({self.name: self.variable})[self.name], kept
 
@@ -126,19 +127,16 @@ class Layout:
         With `keep`, these variables and the coordinates along the dimensions that they are left
         with, as in ``ds.isel(keys)[keep]``. `drop` leaves out coordinates that become scalars.
         """
-        form: _Form = (
-            None if keep is None else tuple(keep),
-            drop,
-            *[
-                (dim, length_of(key, self.sizes[dim]), key.dim if type(key) is Points else None)
-                for dim, key in keys.items()
-            ],
-        )
-        if form not in self._outlines:
-            if len(self._outlines) >= _MOST_OUTLINES:
-                self._outlines.clear()
-            self._outlines[form] = self._outlined(keys, keep, drop)
-        return self._outlines[form]
+        lengths = [
+            dim if type(key) is int else (dim, *self._left(dim, key)) for dim, key in keys.items()
+        ]
+        form: _Form = (None if keep is None else tuple(keep), drop, *lengths)
+        outlines = self._outlines
+        if form not in outlines:
+            if len(outlines) >= _MOST_OUTLINES:
+                outlines.clear()
+            outlines[form] = self._outlined(keys, keep, drop)
+        return outlines[form]
 
     def _outlined(
         self, keys: Keys, keep: Collection[Hashable] | None, drop: bool
@@ -157,13 +155,17 @@ class Layout:
         unread = [name for name in parts if type(self.variables[name]) is StoredVariable]
         return Outline.of(parts, [name for name in self.coords if name in parts], unread)
 
+    def _left(self, dim: Hashable, key: Key) -> tuple[Hashable, int | None]:
+        """The dimension that `key` leaves of `dim`, and its length (None: it leaves none)."""
+        return key.dim if isinstance(key, Points) else dim, length_of(key, self.sizes[dim])
+
     def _lengths(self, keys: Keys) -> dict[Hashable, int]:
         """The size of each dimension that an answer to `keys` can have."""
         lengths = dict(self.sizes)
         for dim, key in keys.items():
-            length = length_of(key, self.sizes[dim])
+            left, length = self._left(dim, key)
             if length is not None:
-                lengths[key.dim if isinstance(key, Points) else dim] = length
+                lengths[left] = length
         return lengths
 
     def _kept(self, keys: Keys, keep: Collection[Hashable]) -> Iterable[Hashable]:

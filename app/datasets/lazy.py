@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, NoReturn
 
 import numpy as np
@@ -12,7 +11,8 @@ from xarray.core import indexing
 from app.arrays.metadata import ArrayMeta
 from app.arrays.plan import ReadPlan, plan_orthogonal, plan_pointwise
 from app.arrays.reader import StoreReader
-from app.datasets.coding import Step
+from app.arrays.workshop import Shares
+from app.datasets.unpacking import Step
 from app.errors import NotLoaded
 from app.telemetry.phases import phase
 
@@ -63,11 +63,12 @@ class LazyArray(BackendArray):
         return (*key, slice(None)) if self.stacked else key
 
     async def read(self, plan: ReadPlan) -> Array:
-        """The planned values, decoded; large ones in the loop's default executor."""
+        """The planned values, decoded; large ones beside the loop."""
         values = await self.reader.read(self.meta, plan)
         with phase("decode"):
-            if self.steps and values.nbytes > self.reader.inline_bytes:
-                return await asyncio.to_thread(self._decoded, values)
+            if self.steps:
+                run = self.reader.workshop.run
+                return await run(Shares(), self._decoded, values, values.nbytes)
             return self._decoded(values)
 
     def _decoded(self, values: Any) -> Array:

@@ -35,6 +35,16 @@ class PendingVariable:
         """The dtype of the decoded values."""
         return self.array.dtype
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading it asks no store."""
+        return self.array.reader.holds(self.array.meta, self.plan)
+
+    @property
+    def working_bytes(self) -> int:
+        """The most that reading it holds beside the values themselves."""
+        return self.array.reader.working_bytes(self.array.meta, self.plan)
+
     async def read(self) -> xr.Variable:
         """The variable in memory."""
         values = await self.array.read(self.plan)
@@ -65,6 +75,16 @@ class DatasetPlan:
     def chunk_bytes(self) -> int:
         """Decoded size of the touched chunks, in bytes: what the answer costs."""
         return sum([v.plan.chunks * v.array.meta.chunk_bytes for v in self.pending.values()])
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading the answer asks no store: each touched chunk is in memory just now."""
+        return all(v.in_memory for v in self.pending.values())
+
+    @property
+    def working_bytes(self) -> int:
+        """The most decoded bytes of chunks that reading has in memory at once."""
+        return sum([v.working_bytes for v in self.pending.values()])
 
     async def read(self) -> xr.Dataset:
         """The answer as a plain Dataset in memory; it shares nothing that can be changed."""

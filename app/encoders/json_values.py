@@ -80,8 +80,8 @@ def _instants(values: NDArray[Any]) -> Any:
     if values.ndim == 0:
         instant = values[()]
         # NaT is far beyond the safe years.
-        count = None if ticks is None else int(instant.astype("i8"))
-        if ticks is None or count is None or count % ticks or abs(count) // ticks > SAFE_SECONDS:
+        count = int(values.view("i8"))
+        if ticks is None or count % ticks or abs(count) // ticks > SAFE_SECONDS:
             return format_label(instant)
         return instant
     if ticks is None or not values.size or np.isnat(values).any():

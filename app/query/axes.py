@@ -49,11 +49,7 @@ class Axis:
     longitude: bool = False
     circular: bool = False
     narrow: np.dtype[Any] | None = None
-
-    @property
-    def has_order(self) -> bool:
-        """Whether labels have neighbours at a distance, so that methods make sense."""
-        return self.unique and self.order is None and self.scale.metric
+    has_order: bool = False
 
     @classmethod
     def of(cls, name: str, values: NDArray[Any], attrs: Mapping[str, Any]) -> Self:
@@ -72,7 +68,8 @@ class Axis:
         search = _searchable(keys)
         steps = _end_steps(scale, search)
         round_ = _roundness(name, attrs, scale, search, steps)
-        form = (direction, unique, *steps, *round_, _narrow(scale))
+        has_order = unique and order is None and scale.metric
+        form = (direction, unique, *steps, *round_, _narrow(scale), has_order)
         return cls(name, values, attrs, scale, search, order, *form)
 
     @property
@@ -110,38 +107,33 @@ class Axis:
 
         On axes of numbers a key that rounding moved away from a stored one is that one.
         """
-        low, high = self._search(key)
-        if low != high or not self.scale.rounds or self._is_between(key, low):
-            return low, high
-        for index in range(max(low - 1, 0), min(low + 1, len(self.keys))):
-            if abs(self.keys[index] - key) <= ROUNDING * self._step_at(index):
-                return self._search(self.keys[index])
-        return low, high
-
-    def _is_between(self, key: Any, place: int) -> bool:
-        """Whether `key` is no rounding error away from the keys around `place`, nor at an end.
-
-        Their distance from each other is at least as large as the step at either of them.
-        """
-        keys = self.keys
-        if not 0 < place < len(keys):
-            return False
-        below, above = keys[place - 1], keys[place]
-        slack: float = ROUNDING * (above - below)
-        return bool(key - below > slack and above - key > slack)
-
-    def _search(self, key: Any) -> tuple[int, int]:
-        keys, tick = self.keys, self.scale.tick
-        if tick != 1:
-            key, between = divmod(key, tick)
+        keys, scale = self.keys, self.scale
+        if scale.tick != 1:
+            key, between = divmod(key, scale.tick)
             if between:
                 # Finer than the axis' unit: it lies between two ticks and equals none.
                 place = bisect_right(keys, key)
                 return place, place
         low = bisect_left(keys, key)
-        if low == len(keys) or keys[low] != key:
-            return low, low
-        return low, low + 1 if self.unique else bisect_right(keys, key)
+        if low < len(keys):
+            above = keys[low]
+            if above == key:
+                return low, low + 1 if self.unique else bisect_right(keys, key)
+            if low and scale.rounds:
+                below = keys[low - 1]
+                # Their distance from each other is at least as large as the step at either.
+                slack = ROUNDING * (above - below)
+                if key - below > slack and above - key > slack:
+                    return low, low
+        return self._nearly(key, low) if scale.rounds else (low, low)
+
+    def _nearly(self, key: Any, place: int) -> tuple[int, int]:
+        """The range of the keys that `key`, which would go to `place`, is after rounding."""
+        keys = self.keys
+        for index in range(max(place - 1, 0), min(place + 1, len(keys))):
+            if abs(keys[index] - key) <= ROUNDING * self._step_at(index):
+                return bisect_left(keys, keys[index]), bisect_right(keys, keys[index])
+        return place, place
 
     def _step_at(self, index: int) -> Any:
         """The distance from a number to the nearer of its neighbours; 0 where there is none.

@@ -24,7 +24,6 @@ from app.query.selection import (
     Positions,
     PositionSlice,
     Query,
-    Selection,
 )
 
 
@@ -56,6 +55,9 @@ def resolve(query: Query, axes: Mapping[str, Axis], sizes: Mapping[str, int]) ->
         if name in query.pointwise:
             continue
         match selection:
+            case Label(text, method):
+                axis = axis_of(name, axes)
+                positions[name] = find_label(axis, text, inexact_of(axis, method, query))
             case Interval(str(start), str(stop), step) if _is_longitude(name, axes):
                 positions[name], renamed = arc(axes[name], start, stop, step)
                 if renamed is not None:
@@ -74,15 +76,12 @@ def _is_longitude(name: str, axes: Mapping[str, Axis]) -> bool:
 
 def _resolve_one(
     name: str,
-    selection: Selection,
+    selection: Labels | Interval | Position | Positions | PositionSlice,
     query: Query,
     axes: Mapping[str, Axis],
     sizes: Mapping[str, int],
 ) -> Indexer:
     match selection:
-        case Label(text, method):
-            axis = axis_of(name, axes)
-            return find_label(axis, text, inexact_of(axis, method, query))
         case Labels(texts, method):
             axis = axis_of(name, axes)
             inexact = inexact_of(axis, method, query)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -39,6 +40,17 @@ def split_document(address: str) -> tuple[str, str]:
         return ".", name
     # The slash of a root belongs to it: `/refs.json` is not in the working directory.
     return (f"{folder}/" if not folder or folder.endswith("/") else folder), name
+
+
+def store_of(url: str, storage_options: Mapping[str, Any]) -> str:
+    """One name for all URLs that fail together: those of a bucket or host, asked in one way.
+
+    It holds the options, secrets and all: a key, never to be shown.
+    """
+    protocol, path = split_url(url)
+    place = path if protocol in (*LOCAL, *ROOTLESS) else path.partition("/")[0]
+    options = json.dumps(storage_options, sort_keys=True, default=repr)
+    return f"{protocol}://{place} {options}"
 
 
 def check_url(url: str, storage_options: Mapping[str, Any], engine: Engine) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Any
 
-from app.errors import StoreError, StoreMissing, StoreRefused, StoreTimeout
+from app.errors import StoreError, StoreFaltered, StoreMissing, StoreRefused, StoreTimeout
 
 
 class Kind(Enum):
@@ -18,6 +18,7 @@ class Kind(Enum):
     PAST_END = auto()
     REFUSED = auto()
     TIMEOUT = auto()
+    FALTERED = auto()
     FAILED = auto()
 
 
@@ -34,7 +35,12 @@ CODES = {
     **dict.fromkeys(
         ("ExpiredToken", "InvalidToken", "RequestTimeTooSkewed", "AllAccessDisabled"), Kind.REFUSED
     ),
-    **dict.fromkeys(("RequestTimeout", "408", "504"), Kind.TIMEOUT),
+    **dict.fromkeys(("RequestTimeout", "408", "504", "524"), Kind.TIMEOUT),
+    **dict.fromkeys(
+        ("SlowDown", "InternalError", "ServiceUnavailable", "ServerBusy"), Kind.FALTERED
+    ),
+    # 429 asks for another try later; those above 509 are a proxy's word for an origin that is down.
+    **dict.fromkeys(map(str, (429, 500, 502, 503, 507, 509, *range(520, 524))), Kind.FALTERED),
 }
 
 # Exceptions of libraries that are not imported here for the sake of an `isinstance`.
@@ -48,11 +54,34 @@ REFUSING_CLASSES = frozenset(
     }
 )
 
+# Bases of what aiohttp, botocore, requests and azure raise when connections or answers break off.
+FALTERING_CLASSES = frozenset(
+    {
+        "BadHttpMessage",
+        "ClientConnectionError",
+        "ClientPayloadError",
+        "ConnectionError",
+        "HTTPClientError",
+        "ServiceRequestError",
+        "ServiceResponseError",
+    }
+)
+
 S3_READ_ADVICE = (
     "The credentials need s3:GetObject on the objects, and s3:ListBucket on the bucket: "
     "without it S3 answers 403 for a key that does not exist."
 )
 S3_LIST_ADVICE = "Listing needs s3:ListBucket on the bucket."
+
+# Where it is not a permission that lacks, by code or class.
+CREDENTIALS_ADVICE = {
+    "ExpiredToken": "The credentials have expired: renew them.",
+    "InvalidToken": "The session token is not one of the store's: renew the credentials.",
+    "InvalidAccessKeyId": "The store does not know the access key: look at key.",
+    "SignatureDoesNotMatch": "The secret does not belong to the access key: look at secret.",
+    "RequestTimeTooSkewed": "The clocks here and at the store differ by too much.",
+    "NoCredentialsError": "Give key and secret, or anon: true where everyone may read.",
+}
 
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
 _URL_QUERY = re.compile(r"(\w+://[^\s?'\")<>]+)\?[^\s'\")<>]+")
@@ -110,7 +139,6 @@ def _codes(error: BaseException) -> Iterator[str]:
 
 
 def _kind_of_type(error: BaseException) -> Kind:
-    name = type(error).__name__
     match error:
         case PermissionError():
             return Kind.REFUSED
@@ -118,14 +146,23 @@ def _kind_of_type(error: BaseException) -> Kind:
             return Kind.TIMEOUT
         case FileNotFoundError() | IsADirectoryError() | NotADirectoryError():
             return Kind.MISSING_KEY
-        case _ if name in REFUSING_CLASSES:
-            return Kind.REFUSED
         case OSError() if str(error).startswith("Forbidden"):  # gcsfs keeps no status of a 403
             return Kind.REFUSED
-        case _ if "Timeout" in name:
-            return Kind.TIMEOUT
+        case EOFError():
+            return Kind.FALTERED
         case _:
-            return Kind.FAILED
+            return _kind_of_class(type(error))
+
+
+def _kind_of_class(cls: type[BaseException]) -> Kind:
+    names = {base.__name__ for base in cls.__mro__}
+    if names & REFUSING_CLASSES:
+        return Kind.REFUSED
+    if "Timeout" in cls.__name__:
+        return Kind.TIMEOUT
+    if "SSL" in cls.__name__ or "Certificate" in cls.__name__:
+        return Kind.FAILED  # another try would meet the same certificate
+    return Kind.FALTERED if names & FALTERING_CLASSES else Kind.FAILED
 
 
 def reason_of(error: BaseException) -> str:
@@ -143,17 +180,22 @@ def reason_of(error: BaseException) -> str:
 def store_error(
     kind: Kind, reason: str, *, doing: str, advice: str = "", **facts: Any
 ) -> StoreError:
-    """The `StoreError` for a failure of this `kind` while `doing` (such as "reading x of y")."""
-    advice = f" {advice}" if advice else ""
+    """The `StoreError` for a failure of this `kind` while `doing` (such as "reading x of y").
+
+    `advice` says what to grant if the `reason` does not say that the keys themselves are wrong.
+    """
     match kind:
         case Kind.REFUSED:
-            return StoreRefused(f"The store refused {doing} ({reason}).{advice}", **facts)
+            advice = CREDENTIALS_ADVICE.get(reason.partition(":")[0], advice)
+            return StoreRefused(f"The store refused {doing} ({reason}). {advice}".rstrip(), **facts)
         case Kind.TIMEOUT:
             return StoreTimeout(f"The store did not answer in time, {doing} ({reason}).", **facts)
         case Kind.MISSING_ROOT:
             return StoreMissing(f"The bucket is not there, {doing} ({reason}).", **facts)
         case Kind.MISSING_KEY:
             return StoreMissing(f"Nothing is there, {doing} ({reason}).", **facts)
+        case Kind.FALTERED:
+            return StoreFaltered(f"The store failed for now, {doing} ({reason}).", **facts)
         case Kind.FAILED | Kind.PAST_END:
             return StoreError(f"The store failed, {doing} ({reason}).", **facts)
         case _:

@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 from app.store.fan_out import get_all
 from app.store.source import ByteSource
-from app.telemetry.phases import phase
 
 # Operation, seconds, bytes received, and the error or None.
 Observe: TypeAlias = Callable[[str, float, int, BaseException | None], None]
@@ -18,7 +17,7 @@ Observe: TypeAlias = Callable[[str, float, int, BaseException | None], None]
 class ObservedSource:
     """`source` as it is, with `observe` called after each request, failed ones included.
 
-    The time includes the wait at the source's gate. Requests count as the phase ``fetch``.
+    The time includes the wait at the source's gate.
     """
 
     def __init__(self, source: ByteSource, observe: Observe) -> None:
@@ -32,8 +31,7 @@ class ObservedSource:
         """As the source's own."""
         began = perf_counter()
         try:
-            with phase("fetch"):
-                data = await self._source.get(key, start, end)
+            data = await self._source.get(key, start, end)
         except BaseException as error:
             self._observe("get", perf_counter() - began, 0, error)
             raise
@@ -57,8 +55,7 @@ class ObservedSource:
         """As the source's own."""
         began = perf_counter()
         try:
-            with phase("fetch"):
-                names = await self._source.list_dir(prefix)
+            names = await self._source.list_dir(prefix)
         except BaseException as error:
             self._observe("list", perf_counter() - began, 0, error)
             raise

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # obstore's errors carry no status: it stands in their text, next to the server's answer.
 _STATUS = re.compile(r"status code: (\d{3})")
+# Where obstore looks for keys when nobody gave it any.
+INSTANCE_ROLES = "http://169.254.169.254/"
 
 
 class ObstoreMap:
@@ -175,6 +177,8 @@ def _options(start: int | None, end: int | None) -> GetOptions | None:
 
 def _kind(error: Exception) -> Kind:
     text = str(error)
+    if INSTANCE_ROLES in text:
+        return Kind.REFUSED
     for code in (s3_error(text)[0], *_STATUS.findall(text)):
         if code in CODES:
             return CODES[code]
@@ -184,9 +188,13 @@ def _kind(error: Exception) -> Kind:
         return Kind.MISSING_KEY
     if "timed out" in text or "TimedOut" in text:
         return Kind.TIMEOUT
+    if "HTTP error" in text and "certificate" not in text:
+        return Kind.FALTERED
     return kind_of(error)
 
 
 def _reason(error: Exception) -> str:
+    if INSTANCE_ROLES in str(error):
+        return "NoCredentialsError: there are no keys, and no instance role answered"
     code, message = s3_error(str(error))
     return f"{code}: {message or ''}".rstrip(": .") if code else reason_of(error)

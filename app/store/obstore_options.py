@@ -49,7 +49,7 @@ def s3_store_options(options: Mapping[str, Any]) -> dict[str, Any]:
     ==================================  ==========================================
 
     Without keys and without `anon`, obstore looks for AWS_* variables and instance roles; profiles
-    in ``~/.aws`` are read by s3fs alone.
+    in ``~/.aws`` are read by s3fs alone. Each request is tried once unless the options say more.
 
     Raises:
         CatalogError: an option that obstore has no word for.
@@ -57,7 +57,7 @@ def s3_store_options(options: Mapping[str, Any]) -> dict[str, Any]:
     meanings = _flattened(options)
     arguments: dict[str, Any] = {
         "client_options": {"connect_timeout": _seconds(5), "timeout": _seconds(60)},
-        "retry_config": {"max_retries": 3, "retry_timeout": _seconds(30)},
+        "retry_config": {"max_retries": 0, "retry_timeout": _seconds(30)},
     }
     for name, value in meanings.items():
         if name not in MEANINGS:

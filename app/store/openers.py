@@ -29,20 +29,19 @@ class Opened:
 
 
 async def open_s3(options: Options) -> Opened:
-    """s3fs, connected. Its words, with fewer and shorter tries than botocore's defaults."""
+    """s3fs, connected. Its words; each request is tried once (see `app.store.retries`)."""
     s3fs = await imported("s3fs", extra=None)
     config = {
         "max_pool_connections": 64,
         "connect_timeout": 5,
         "read_timeout": 20,
-        "retries": {"total_max_attempts": 3, "mode": "standard"},
+        "retries": {"total_max_attempts": 1, "mode": "standard"},
         **options.get("config_kwargs", {}),
     }
     # One part per value: more would mean a HEAD before each (see `s3_reader`).
     ours = {**OURS, "max_concurrency": 1, **options, "config_kwargs": config, "asynchronous": True}
     fs = s3fs.S3FileSystem(**ours)
-    # botocore tries again; s3fs would multiply that by five tries of its own, nested twice, and
-    # one stalled read would wait for minutes.
+    # s3fs has five tries of its own, nested twice: each would multiply those above and below.
     fs.retries = 1
     await fs.set_session()
 

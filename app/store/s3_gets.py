@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -16,13 +16,12 @@ from app.store.ranges import covered, range_header, sliced
 from app.store.s3_form import GetForm, form_of
 from app.store.sigv4 import Keys, Signer
 
-# botocore tells its listeners of every request that it is about to send.
+# botocore tells its listeners of every request that it is about to send, and of every answer.
 GET_EVENT = "before-send.s3.GetObject"
-# What botocore tries again (its standard mode), and what its legacy mode allows in all.
+GOT_EVENT = "after-call.s3.GetObject"
+# What botocore tries again (its standard mode), if its configuration lets it.
 TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 TRANSIENT_FAILURES = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
-LEGACY_ATTEMPTS = 5
-LONGEST_PAUSE_SECONDS = 20.0
 
 
 class S3Answer(Exception):
@@ -38,7 +37,10 @@ class S3Answer(Exception):
 
 
 class Unsettled(Exception):
-    """An answer on which s3fs must have the last word: a redirect, another region, wrong keys."""
+    """Something on which s3fs must have the last word: a redirect, another region, wrong keys.
+
+    So is a failure that its configuration tries again.
+    """
 
 
 class BucketGets:
@@ -55,28 +57,23 @@ class BucketGets:
         self._proxy = http._proxy_config.proxy_url_for(url)
         self._proxy_headers = http._proxy_config.proxy_headers_for(url) or None
         retries = client.meta.config.retries or {}
-        self._attempts = retries.get("total_max_attempts") or LEGACY_ATTEMPTS
+        self._one_try = retries.get("total_max_attempts") == 1
 
     async def get(self, key: str, start: int | None, end: int | None) -> bytes:
-        """The range of `key`, after as many tries as the client's configuration allows.
+        """The range of `key`, from one request.
 
         Raises:
             Unsettled: ask s3fs.
-            S3Answer: no such key or bucket, past the end, denied, or failing at every try.
-            aiohttp.ClientError, TimeoutError: no whole answer at any try.
+            S3Answer: no such key or bucket, past the end, denied, or a failure of the server.
+            aiohttp.ClientError, TimeoutError: no whole answer.
             EOFError: an answer that is not what was asked for.
         """
-        for attempt in range(1, self._attempts):
-            try:
-                return await self._once(key, start, end)
-            except S3Answer as answer:
-                if answer.status not in TRANSIENT_STATUSES:
-                    raise
-            except TRANSIENT_FAILURES:
-                pass
-            # Jittered, as botocore pauses, so that many readers do not come back together.
-            await asyncio.sleep(random.random() * min(2 ** (attempt - 1), LONGEST_PAUSE_SECONDS))
-        return await self._once(key, start, end)
+        try:
+            return await self._once(key, start, end)
+        except TRANSIENT_FAILURES as failure:
+            if self._one_try:
+                raise
+            raise Unsettled(failure) from failure
 
     async def _once(self, key: str, start: int | None, end: int | None) -> bytes:
         path, byte_range = self.form.path(key), range_header(start, end)
@@ -89,20 +86,25 @@ class BucketGets:
             proxy=self._proxy,
             proxy_headers=self._proxy_headers,
         ) as response:
-            data = await response.read()
+            # Joined once: `response.read` also joins whatever came while nobody was looking.
+            data = b"".join([part async for part, _ in response.content.iter_chunks()])
             match response.status:
                 case 206 if byte_range is not None:
                     return covered(data, start, end, response.headers.get("Content-Range", ""))
                 case 200:  # for a range, too: a server without ranges, or an empty value
                     return sliced(data, start, end)
                 case status:
-                    raise _failure(status, response.reason, data)
+                    answer = S3Answer(status, response.reason, data)
+                    raise answer if self._is_final(answer) else Unsettled(answer)
 
-
-def _failure(status: int, reason: str | None, body: bytes) -> Exception:
-    answer = S3Answer(status, reason, body)
-    final = status in (404, 416) or (status == 403 and answer.code == "AccessDenied")
-    return answer if final or status in TRANSIENT_STATUSES else Unsettled(answer)
+    def _is_final(self, answer: S3Answer) -> bool:
+        match answer.status:
+            case 404 | 416:
+                return True
+            case 403:
+                return answer.code == "AccessDenied"
+            case status:
+                return self._one_try and status in TRANSIENT_STATUSES
 
 
 async def keys_of(client: Any) -> Keys | None:
@@ -125,18 +127,33 @@ async def gets_like(client: Any, request: Any, key: str) -> BucketGets | None:
     return BucketGets(client, form, session)
 
 
+@dataclass(slots=True)
+class Exchange:
+    """What a client sent as GetObject, as botocore prepared it, and what range came back."""
+
+    sent: list[Any] = field(default_factory=list)
+    content_range: str = ""
+
+
 @contextmanager
-def sent_by(client: Any) -> Iterator[list[Any]]:
-    """What `client` sends as GetObject on behalf of this task, as botocore prepared it."""
-    sent: list[Any] = []
+def exchange_of(client: Any) -> Iterator[Exchange]:
+    """What `client` sends and receives on behalf of this task."""
+    exchange = Exchange()
     task = asyncio.current_task()
 
-    def seen(request: Any, **_: Any) -> None:
+    def sending(request: Any, **_: Any) -> None:
         if asyncio.current_task() is task:
-            sent.append(request)
+            exchange.sent.append(request)
 
-    client.meta.events.register(GET_EVENT, seen)
+    def received(parsed: Any, **_: Any) -> None:
+        if asyncio.current_task() is task:
+            exchange.content_range = parsed.get("ContentRange", "")
+
+    events = client.meta.events
+    events.register(GET_EVENT, sending)
+    events.register(GOT_EVENT, received)
     try:
-        yield sent
+        yield exchange
     finally:
-        client.meta.events.unregister(GET_EVENT, seen)
+        events.unregister(GET_EVENT, sending)
+        events.unregister(GOT_EVENT, received)

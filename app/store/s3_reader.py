@@ -12,7 +12,8 @@ from fsspec.asyn import AsyncFileSystem
 
 from app.store.failures import Kind, kind_of
 from app.store.paths import below, joined
-from app.store.s3_gets import BucketGets, Unsettled, gets_like, sent_by
+from app.store.ranges import covered
+from app.store.s3_gets import BucketGets, Unsettled, exchange_of, gets_like
 
 # When s3fs got through so often, in the same form, where a plain GET did not, it reads alone for a
 # while.
@@ -88,22 +89,23 @@ class S3Reader:
 
     async def _learn(self, asked: Asked, failed: BucketGets | None) -> bytes:
         """Have s3fs read, as a plain GET has `failed` or none is known, and note how it asked."""
-        if time.monotonic() < self._left.get(asked.bucket, 0.0):
-            return await self._ask_s3fs(asked.path, asked.start, asked.end)
         client = await self._fs.get_s3(asked.bucket)
-        with sent_by(client) as sent:
+        with exchange_of(client) as exchange:
             try:
                 data = await self._ask_s3fs(asked.path, asked.start, asked.end)
             except Exception as error:
                 if kind_of(error) in (Kind.MISSING_KEY, Kind.PAST_END):
-                    await self._note(client, asked, sent, failed)
+                    await self._note(client, asked, exchange.sent, failed)
                 raise
-        await self._note(client, asked, sent, failed)
-        return data
+        await self._note(client, asked, exchange.sent, failed)
+        # s3fs takes a part of the range for the range.
+        return covered(data, asked.start, asked.end, exchange.content_range)
 
     async def _note(
         self, client: Any, asked: Asked, sent: list[Any], failed: BucketGets | None
     ) -> None:
+        if time.monotonic() < self._left.get(asked.bucket, 0.0):
+            return
         meant = (asked.bucket, asked.key, None)
         try:
             plain = sent and tuple(self._fs.split_path(asked.path)) == meant

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from app.telemetry.phases import Phases
 
@@ -40,6 +40,18 @@ class DatasetOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetLookedAt:
+    """One look at the store of an opened dataset, for another version: what it came to.
+
+    `outcome` is ``unchanged``, ``settling``, ``swapped``, ``failed``, ``unreachable`` or ``gone``.
+    """
+
+    dataset: str
+    outcome: str
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoreAsked:
     """One request to a store: a ``get`` or a ``list``, and what it brought."""
 
@@ -48,6 +60,23 @@ class StoreAsked:
     seconds: float
     received_bytes: int
     error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRetried:
+    """A ``get`` or a ``list`` failed with `error` and is tried again."""
+
+    dataset: str
+    operation: str
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitChanged:
+    """The store of these datasets is left alone (``open``), tried (``half-open``) or well again."""
+
+    datasets: tuple[str, ...]
+    state: Literal["closed", "half-open", "open"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +95,41 @@ class ChunksLookedUp:
     held_bytes: int
 
 
-Event: TypeAlias = RequestServed | DatasetOpened | StoreAsked | LoopLag | ChunksLookedUp
+@dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """A request was not answered, by ``client`` limit, ``overload`` or ``deadline``."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestQueued:
+    """A request has waited so long for memory, whether or not it got it."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """The memory that requests hold now, and how many wait for some."""
+
+    held_bytes: int
+    waiting: int
+
+
+Event: TypeAlias = (
+    RequestServed
+    | RequestRefused
+    | RequestQueued
+    | InFlight
+    | DatasetOpened
+    | DatasetLookedAt
+    | StoreAsked
+    | StoreRetried
+    | CircuitChanged
+    | LoopLag
+    | ChunksLookedUp
+)
 Emit: TypeAlias = Callable[[Event], None]
 
 

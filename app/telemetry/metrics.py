@@ -5,17 +5,28 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, assert_never
 
+from app.telemetry.admission_metrics import AdmissionMetrics
+from app.telemetry.dataset_metrics import DatasetMetrics
 from app.telemetry.events import (
     ChunksLookedUp,
+    CircuitChanged,
+    DatasetLookedAt,
     DatasetOpened,
     Event,
+    InFlight,
     LoopLag,
+    RequestQueued,
+    RequestRefused,
     RequestServed,
     StoreAsked,
+    StoreRetried,
 )
+from app.telemetry.process_metrics import ProcessMetrics
+from app.telemetry.request_metrics import RequestMetrics
+from app.telemetry.store_metrics import StoreMetrics
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+    from prometheus_client import CollectorRegistry
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 # Where worker processes share their numbers (prometheus_client reads it when it is imported).
@@ -33,108 +44,36 @@ class Metrics:
 
     def __init__(self) -> None:
         # Imported here: nothing below the service needs it.
-        from prometheus_client import CollectorRegistry, Counter, Histogram
+        from prometheus_client import CollectorRegistry
 
         self._registry = CollectorRegistry()
-        self._requests = Histogram(
-            "sluice_request_seconds",
-            "Time from a request to the last byte of its answer",
-            ("route", "dataset", "status"),
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
-        self._sent = Counter(
-            "sluice_sent_bytes_total",
-            "Bytes of answers' bodies",
-            ("route", "dataset"),
-            registry=self._registry,
-        )
-        self._opens = Histogram(
-            "sluice_dataset_open_seconds",
-            "Time to open a dataset",
-            ("dataset", "outcome"),
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
-        self._asked = Histogram(
-            "sluice_store_request_seconds",
-            "Time of one request to a store",
-            ("dataset", "operation", "outcome"),
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
-        self._received = Counter(
-            "sluice_store_received_bytes_total",
-            "Bytes that stores sent",
-            ("dataset",),
-            registry=self._registry,
-        )
-        self._lag = Histogram(
-            "sluice_loop_lag_seconds",
-            "How late the event loop was for an appointment",
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
-        self._chunks, self._held = _chunk_cache(self._registry)
-
-        self._answers: dict[tuple[str, str, int], tuple[Histogram, Counter]] = {}
+        self._requests = RequestMetrics(self._registry, _SECONDS)
+        self._admission = AdmissionMetrics(self._registry, _SECONDS)
+        self._datasets = DatasetMetrics(self._registry, _SECONDS)
+        self._stores = StoreMetrics(self._registry, _SECONDS)
+        self._process = ProcessMetrics(self._registry, _SECONDS)
 
     def record(self, event: Event) -> None:
         """Count one event."""
         match event:
             case RequestServed():
-                seconds, sent = self._like(event)
-                seconds.observe(event.seconds)
-                sent.inc(event.sent_bytes)
-            case DatasetOpened():
-                outcome = _outcome(event.error)
-                self._opens.labels(event.dataset, outcome).observe(event.seconds)
-            case StoreAsked():
-                labels = (event.dataset, event.operation, _outcome(event.error))
-                self._asked.labels(*labels).observe(event.seconds)
-                self._received.labels(event.dataset).inc(event.received_bytes)
-            case LoopLag():
-                self._lag.observe(event.seconds)
-            case ChunksLookedUp():
-                self._chunks.labels("hit").inc(event.hits)
-                self._chunks.labels("miss").inc(event.misses)
-                self._held.set(event.held_bytes)
+                self._requests.record(event)
+            case RequestRefused() | RequestQueued() | InFlight():
+                self._admission.record(event)
+            case DatasetOpened() | DatasetLookedAt():
+                self._datasets.record(event)
+            case StoreAsked() | StoreRetried() | CircuitChanged():
+                self._stores.record(event)
+            case LoopLag() | ChunksLookedUp():
+                self._process.record(event)
             case _:
                 assert_never(event)
-
-    def _like(self, event: RequestServed) -> tuple[Histogram, Counter]:
-        """Where answers like this one are counted; finding it by labels takes longer than that."""
-        kind = (event.route, event.dataset, event.status)
-        found = self._answers.get(kind)
-        if found is None:
-            seconds = self._requests.labels(event.route, event.dataset, str(event.status))
-            found = seconds, self._sent.labels(event.route, event.dataset)
-            self._answers[kind] = found
-        return found
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format, as `CONTENT_TYPE`."""
         from prometheus_client import generate_latest
 
         return generate_latest(_all_processes() or self._registry)
-
-
-def _chunk_cache(registry: CollectorRegistry) -> tuple[Counter, Gauge]:
-    from prometheus_client import Counter, Gauge
-
-    lookups = Counter(
-        "sluice_chunk_lookups_total",
-        "Decoded chunks that requests needed, by whether they were in memory",
-        ("outcome",),
-        registry=registry,
-    )
-    held = Gauge(
-        "sluice_chunk_cache_bytes",
-        "Memory that kept chunks hold",
-        multiprocess_mode="livesum",
-        registry=registry,
-    )
-    return lookups, held
 
 
 def _all_processes() -> CollectorRegistry | None:
@@ -145,7 +84,3 @@ def _all_processes() -> CollectorRegistry | None:
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return registry
-
-
-def _outcome(error: BaseException | None) -> str:
-    return "ok" if error is None else type(error).__name__

@@ -33,6 +33,7 @@ SCENARIOS = MappingProxyType(
         "open": ("opening", "opening"),
         "burst": ("burst", "burst"),
         "mixed": ("mixed", "mixed"),
+        "inline": ("inline", "inline"),
         "memory": ("memory", "memory"),
         "two-workers": ("workers", "two_workers"),
         "threads": ("threads", "threads"),

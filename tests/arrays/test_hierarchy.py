@@ -10,7 +10,7 @@ import pytest
 import zarr
 from zarr.storage import MemoryStore
 
-from app.arrays.hierarchy import GroupDocuments, open_group
+from app.arrays.hierarchy import GroupDocuments, group_again, open_group
 from app.errors import MetadataError, StoreMissing, StoreRefused
 from tests.sources import DictSource, stored
 
@@ -135,3 +135,81 @@ async def test_a_version_changes_with_the_documents_and_with_nothing_else():
     assert await version(dict(reversed(group.items())), array) == first
     assert await version(group, {**array, "shape": [3]}) != first
     assert await version({**group, "attributes": {"a": 1}}, array) != first
+
+
+UNSPECIFIED = "ignore:Consolidated metadata is currently not part"
+READING: dict[str, Any] = {"group": None, "zarr_format": None, "consolidated": None}
+
+
+def known_of(source: DictSource) -> GroupDocuments:
+    """The documents of the source, whose requests until now are forgotten."""
+    known = opened(source)
+    source.requests.clear()
+    return known
+
+
+def again(source: DictSource, known: GroupDocuments) -> GroupDocuments:
+    return asyncio.run(group_again(source, known, **READING))
+
+
+@pytest.mark.filterwarnings(UNSPECIFIED)
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_an_unchanged_consolidated_group_costs_one_request(zarr_format: int) -> None:
+    """To look again is to read its one document; what it says is not even parsed."""
+    source = DictSource(hierarchy(zarr_format, consolidated=True))
+    known = known_of(source)
+    assert again(source, known) is known
+    assert source.keys == ["zarr.json" if zarr_format == 3 else ".zmetadata"]
+
+
+@pytest.mark.parametrize("consolidated", [False, True])
+@pytest.mark.filterwarnings(UNSPECIFIED)
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_another_document_is_another_version(zarr_format: int, consolidated: bool) -> None:
+    """Whether documents are gathered or not, the version follows what they say, not how."""
+    source = DictSource(hierarchy(zarr_format, consolidated=consolidated))
+    known = known_of(source)
+    changed = "zarr.json" if zarr_format == 3 else ".zmetadata" if consolidated else ".zattrs"
+    document = json.loads(source.values.get(changed, b"{}"))
+    source.values[changed] = json.dumps(document, indent=7).encode()
+    assert (again(source, known)).version == known.version
+    parts = document["metadata"].setdefault(".zattrs", {}) if changed == ".zmetadata" else document
+    (parts["attributes"] if changed == "zarr.json" else parts)["title"] = "another"
+    source.values[changed] = json.dumps(document).encode()
+    assert (again(source, known)).version != known.version
+
+
+@pytest.mark.filterwarnings(UNSPECIFIED)
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_group_that_was_consolidated_is_not_read_without(zarr_format: int) -> None:
+    """A writer on its way is waited for: v3 takes the metadata away first, and v2's is gone."""
+    source = DictSource(hierarchy(zarr_format, consolidated=True))
+    known = known_of(source)
+    source.values |= hierarchy(zarr_format, consolidated=False)
+    source.values.pop(".zmetadata", None)
+    with pytest.raises(MetadataError if zarr_format == 3 else StoreMissing):
+        again(source, known)
+
+
+@pytest.mark.parametrize("consolidated", [False, True])
+@pytest.mark.filterwarnings(UNSPECIFIED)
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_metadata_that_is_gone_is_missing(zarr_format: int, consolidated: bool) -> None:
+    """An emptied store is told from one that cannot be used."""
+    source = DictSource(hierarchy(zarr_format, consolidated=consolidated))
+    known = known_of(source)
+    source.values.clear()
+    with pytest.raises(StoreMissing):
+        again(source, known)
+
+
+@pytest.mark.filterwarnings(UNSPECIFIED)
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_documents_are_another_version_once_they_are_gathered(zarr_format: int) -> None:
+    """What was read one by one may be from before the writer's chunks, however alike it looks."""
+    source = DictSource(hierarchy(zarr_format, consolidated=False))
+    known = known_of(source)
+    source.values |= hierarchy(zarr_format, consolidated=True)
+    now = again(source, known)
+    assert (now.attributes, now.arrays) == (known.attributes, known.arrays)
+    assert now.version != known.version

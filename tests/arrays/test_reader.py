@@ -16,6 +16,7 @@ from app.arrays.plan import plan_orthogonal, plan_pointwise
 from app.arrays.reader import StoreReader
 from app.arrays.shards import ShardIndexes
 from app.errors import CorruptChunk, StoreRefused
+from tests.arrays.workshops import workshop
 from tests.sources import DictSource, stored
 
 VALUES = np.arange(64, dtype="i8").reshape(8, 8)
@@ -58,7 +59,9 @@ def reader(
     source: DictSource, cache: ChunkCache | None = None, *, identity: str = "store", inline: int = 0
 ) -> StoreReader:
     cache = ChunkCache(BUDGET) if cache is None else cache
-    return StoreReader(source, ShardIndexes(source, budget_bytes=9999), inline, 4, cache, identity)
+    return StoreReader(
+        source, ShardIndexes(source, budget_bytes=9999), workshop(inline), 4, cache, identity
+    )
 
 
 def decodes_of(meta: ArrayMeta) -> list[bytes]:

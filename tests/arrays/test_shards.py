@@ -16,6 +16,7 @@ from app.arrays.plan import plan_orthogonal
 from app.arrays.reader import StoreReader
 from app.arrays.shards import ByteRange, ShardIndexes, coalesce
 from app.errors import CorruptChunk
+from tests.arrays.workshops import workshop
 from tests.sources import DictSource, stored
 
 VALUES = np.arange(64).reshape(8, 8)
@@ -35,7 +36,7 @@ def sharded(**options: Any) -> tuple[ArrayMeta, DictSource]:
 
 def reader(source: DictSource) -> StoreReader:
     return StoreReader(
-        source, ShardIndexes(source, budget_bytes=1000), 10**9, 4, ChunkCache(0), None
+        source, ShardIndexes(source, budget_bytes=1000), workshop(), 4, ChunkCache(0), None
     )
 
 

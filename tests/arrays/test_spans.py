@@ -19,6 +19,7 @@ from app.arrays.reader import StoreReader
 from app.arrays.shards import ShardIndexes
 from app.arrays.spans import Span, touched_span
 from app.errors import CorruptChunk
+from tests.arrays.workshops import workshop
 from tests.sources import DictSource, stored
 
 SHAPE, CHUNKS = (300, 250), (200, 250)
@@ -91,7 +92,7 @@ async def written(**options: Any) -> tuple[ArrayMeta, DictSource]:
 
 def reader(source: DictSource, budget_bytes: int) -> StoreReader:
     indexes = ShardIndexes(source, budget_bytes=0)
-    return StoreReader(source, indexes, 10**9, 4, ChunkCache(budget_bytes), "store")
+    return StoreReader(source, indexes, workshop(), 4, ChunkCache(budget_bytes), "store")
 
 
 async def read(reads: StoreReader, meta: ArrayMeta, *key: Any) -> np.ndarray:

@@ -14,6 +14,7 @@ from app.catalog.opened import OpenedDatasets
 from app.catalog.opening import open_entry
 from app.errors import SluiceError, StoreError, StoreRefused
 from app.store import Filesystems
+from app.store.fan_out import spread
 
 CANARY = "hush-canary"
 
@@ -70,6 +71,18 @@ def test_an_error_keeps_its_kind_without_its_secrets():
     assert "geheim" not in "".join(traceback.format_exception(told))
 
 
+def test_a_secret_is_found_in_a_group_and_in_a_circle():
+    """Errors of tasks come in groups, whose members may point back at their group."""
+    inner = ValueError("geheim")
+    group = ExceptionGroup("several", [inner])
+    inner.__context__ = group
+    error = StoreError("the store failed")
+    error.__cause__ = group
+    told = discreet_error(error, entry(secret="geheim"))
+    assert told is not error
+    assert "geheim" not in "".join(traceback.format_exception(told))
+
+
 def test_an_error_of_a_library_becomes_ours():
     """An unexpected error that tells a secret is a StoreError that names its class."""
     told = discreet_error(ValueError("bad geheim"), entry(secret="geheim"))
@@ -108,3 +121,15 @@ async def test_no_failed_open_tells_a_secret(told):
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value.facts)
     assert CANARY not in shown
     assert outcomes == [caught.value]
+
+
+async def test_a_failure_out_of_a_group_is_looked_through_once():
+    """What a task group raised has the group as its context, which holds it: a ring of a chain."""
+
+    async def fail(number: int) -> None:
+        raise StoreError(f"{number} told {CANARY}")
+
+    with pytest.raises(StoreError) as caught:
+        await spread([1, 2], fail)
+    assert isinstance(caught.value.__context__, BaseExceptionGroup)
+    assert CANARY not in str(discreet_error(caught.value, entry(secret=CANARY)))

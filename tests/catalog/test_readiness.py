@@ -40,12 +40,12 @@ class Openings:
             open_entry, filesystems=filesystems, store_concurrency=8, inline_decode_bytes=0
         )
 
-    async def __call__(self, entry: DatasetEntry) -> Opened:
+    async def __call__(self, entry: DatasetEntry, *, generation: str) -> Opened:
         self.asked.append(entry.id)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
-            return await self._open(entry)
+            return await self._open(entry, generation=generation)
         finally:
             self.running -= 1
 
@@ -70,7 +70,7 @@ def make(openings: Openings, urls: dict[str, str], *, capacity: int = 8, **optio
     catalog = Catalog({name: DatasetEntry(id=name, url=url) for name, url in urls.items()})
     opened = OpenedDatasets(catalog, openings, capacity=capacity, failed_open_seconds=0)
     settings = {"keep_seconds": 60, "patience_seconds": 20, **options}
-    return Readiness(catalog, opened, **settings)
+    return Readiness(opened, **settings)
 
 
 async def until(comes_true: Callable[[], object]) -> None:
@@ -149,7 +149,7 @@ async def test_a_store_that_hangs_is_timed_out(openings, store):
         opened = OpenedDatasets(catalog, openings, capacity=2, failed_open_seconds=0)
         await opened.get("grid")
         async with asyncio.timeout(30):
-            report = await Readiness(catalog, opened, keep_seconds=60, patience_seconds=3).report()
+            report = await Readiness(opened, keep_seconds=60, patience_seconds=3).report()
         assert states(report) == {"slow": StoreTimeout, "grid": None}
         assert hanging.requests
         await until(lambda: openings.running == 0)
@@ -179,7 +179,7 @@ async def test_what_is_open_is_not_read_again(openings, store):
     """An open dataset is ready without its store being asked, whatever became of the store."""
     catalog = Catalog({"grid": DatasetEntry(id="grid", url=str(store))})
     opened = OpenedDatasets(catalog, openings, capacity=1, failed_open_seconds=0)
-    readiness = Readiness(catalog, opened, keep_seconds=0, patience_seconds=20)
+    readiness = Readiness(opened, keep_seconds=0, patience_seconds=20)
     await opened.get("grid")
     for _ in range(3):
         assert (await readiness.report()).ready(strict=True)
@@ -190,7 +190,7 @@ async def test_a_large_catalog_keeps_its_hot_datasets(openings, store):
     """Probing more datasets than may stay open evicts none that requests have opened."""
     catalog = Catalog({name: DatasetEntry(id=name, url=str(store)) for name in "abcd"})
     opened = OpenedDatasets(catalog, openings, capacity=2, failed_open_seconds=0)
-    readiness = Readiness(catalog, opened, keep_seconds=0, patience_seconds=20)
+    readiness = Readiness(opened, keep_seconds=0, patience_seconds=20)
     hot = [await opened.get(name) for name in "cd"]
     assert (await readiness.report()).ready(strict=True)
     assert [await opened.get(name) for name in "cd"] == hot

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 
 from tests.clients.conftest import Running
@@ -31,6 +32,7 @@ FLAGS = (
     # Nothing but this machine, whatever a browser wants to know from its maker.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--virtual-time-budget=20000",
+    "--enable-logging=stderr",
     "--dump-dom",
 )
 
@@ -38,22 +40,38 @@ FLAGS = (
 @pytest.fixture
 def browse(tmp_path: Path) -> Browse:
     """Opens the page of an origin in a browser of its own and returns what it saw."""
-    chromium = program("chromium")
+    program("chromium")
 
     def open_page(origin: str, *requests: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
-        page = f"{origin}/page.html#{quote(json.dumps(requests))}"
-        done = subprocess.run(
-            [chromium, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", page],
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        done = opened(f"{origin}/page.html#{quote(json.dumps(requests))}", tmp_path / "profile")
         found = re.search(r'<pre id="found">(.+)</pre>', done.stdout)
         assert found, done.stdout + done.stderr
         seen: list[dict[str, Any]] = json.loads(html.unescape(found[1]))
         return seen
 
     return open_page
+
+
+def opened(page: str, profile: Path) -> subprocess.CompletedProcess[str]:
+    """The page's elements when its scripts are done, and what they wrote to the console."""
+    return subprocess.run(
+        [program("chromium"), *FLAGS, f"--user-data-dir={profile}", page],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_page_of_the_api_works_under_its_own_policy(service: Running, tmp_path: Path) -> None:
+    """Its scripts and styles run, none is refused, and no other page may hold it in a frame."""
+    policy = httpx.get(f"{service.address}/docs").headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert "//" not in policy
+    done = opened(f"{service.address}/docs", tmp_path / "profile")
+    assert "select_by_label" in done.stdout
+    assert "Authorize" in done.stdout
+    assert "CONSOLE" not in done.stderr
 
 
 def test_an_allowed_page_reads_answers_and_exposed_headers(

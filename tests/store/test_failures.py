@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import aiohttp
 import pytest
-from botocore.exceptions import ClientError, NoCredentialsError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+    SSLError,
+)
 
-from app.errors import StoreError, StoreMissing, StoreRefused, StoreTimeout
+from app.errors import StoreError, StoreFaltered, StoreMissing, StoreRefused, StoreTimeout
 from app.store.failures import Kind, kind_of, reason_of, redacted, store_error
 
 
@@ -29,13 +37,27 @@ def caused(outer: Exception, cause: Exception) -> Exception:
         (caused(PermissionError(), answered("SignatureDoesNotMatch", 403)), Kind.REFUSED),
         (answered("SomethingNew", 403), Kind.REFUSED),
         (answered("ExpiredToken", 400), Kind.REFUSED),
-        (answered("SlowDown", 503), Kind.FAILED),
+        (answered("SlowDown", 503), Kind.FALTERED),
+        (caused(OSError(16, "x"), answered("503", 503)), Kind.FALTERED),
+        (answered("SomethingNew", 500), Kind.FALTERED),
+        (answered("SomethingNew", 429), Kind.FALTERED),
+        (answered("InvalidRequest", 400), Kind.FAILED),
+        (answered("NotImplemented", 501), Kind.FAILED),
         (NoCredentialsError(), Kind.REFUSED),
         (ReadTimeoutError(endpoint_url="x"), Kind.TIMEOUT),
         (TimeoutError(), Kind.TIMEOUT),
         (IsADirectoryError(), Kind.MISSING_KEY),
         (NotADirectoryError(), Kind.MISSING_KEY),
-        (ConnectionResetError(), Kind.FAILED),
+        (ConnectionResetError(), Kind.FALTERED),
+        (EOFError(), Kind.FALTERED),
+        (EndpointConnectionError(endpoint_url="x"), Kind.FALTERED),
+        (ConnectionClosedError(endpoint_url="x"), Kind.FALTERED),
+        (SSLError(endpoint_url="x", error="x"), Kind.FAILED),
+        (aiohttp.ServerDisconnectedError(), Kind.FALTERED),
+        (aiohttp.ClientPayloadError(), Kind.FALTERED),
+        (aiohttp.ClientOSError(104, "reset"), Kind.FALTERED),
+        (aiohttp.ServerTimeoutError(), Kind.TIMEOUT),
+        (aiohttp.InvalidURL("x"), Kind.FAILED),
         (KeyError("x"), Kind.FAILED),
     ],
 )
@@ -51,6 +73,7 @@ def test_the_most_telling_exception_decides(error: Exception, kind: Kind) -> Non
         (Kind.TIMEOUT, StoreTimeout),
         (Kind.MISSING_ROOT, StoreMissing),
         (Kind.MISSING_KEY, StoreMissing),
+        (Kind.FALTERED, StoreFaltered),
         (Kind.FAILED, StoreError),
         (Kind.PAST_END, StoreError),
     ],
@@ -62,6 +85,19 @@ def test_each_kind_has_its_error(kind: Kind, expected: type[StoreError]) -> None
     assert "reading a of b" in error.detail
     assert "NoLuck: today" in error.detail
     assert error.facts == {"root": "b"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("AccessDenied: No", "grant this"),
+        ("ExpiredToken: Old", "renew them"),
+        ("NoCredentialsError: none", "anon: true"),
+    ],
+)
+def test_advice_goes_with_the_reason(reason: str, advice: str) -> None:
+    """What to grant is said where that would help, and else what is wrong with the keys."""
+    assert advice in store_error(Kind.REFUSED, reason, doing="reading", advice="grant this").detail
 
 
 def test_the_servers_own_words_are_the_reason() -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.errors import StoreRefused
+from app.errors import StoreFaltered, StoreRefused
 from app.telemetry.events import (
     ChunksLookedUp,
+    CircuitChanged,
     DatasetOpened,
+    InFlight,
     LoopLag,
+    RequestQueued,
+    RequestRefused,
     RequestServed,
     StoreAsked,
+    StoreRetried,
 )
 from app.telemetry.metrics import Metrics
 
@@ -27,7 +32,7 @@ def numbers(metrics: Metrics) -> dict[tuple[str, ...], float]:
 
 
 def test_every_event_is_counted_where_it_belongs():
-    """Requests, bytes, opens, store requests, lag and chunks are told apart by their labels."""
+    """What happened to requests, stores, chunks and the loop is told apart by labels."""
     metrics = Metrics()
     path, route = "/datasets/a/sel", "/datasets/{id}/sel"
     served = RequestServed(0.0, "1", "192.0.2.1", "GET", path, route, "a", 200, 0.5, 70)
@@ -41,6 +46,10 @@ def test_every_event_is_counted_where_it_belongs():
         LoopLag(0.01),
         ChunksLookedUp(5, 2, 900),
         ChunksLookedUp(1, 0, 700),
+        RequestRefused("client"),
+        RequestQueued(0.5),
+        InFlight(1000, 2),
+        InFlight(600, 1),
     ):
         metrics.record(event)
     found = numbers(metrics)
@@ -56,6 +65,10 @@ def test_every_event_is_counted_where_it_belongs():
     assert found["sluice_chunk_lookups_total", "hit"] == 6
     assert found["sluice_chunk_lookups_total", "miss"] == 2
     assert found["sluice_chunk_cache_bytes",] == 700
+    assert found["sluice_refused_total", "client"] == 1
+    assert found["sluice_queue_seconds_sum",] == 0.5
+    assert found["sluice_inflight_bytes",] == 600
+    assert found["sluice_queue_length",] == 1
 
 
 def test_two_applications_do_not_mix():
@@ -64,3 +77,22 @@ def test_two_applications_do_not_mix():
     one.record(LoopLag(0.01))
     assert numbers(one)["sluice_loop_lag_seconds_count",] == 1
     assert numbers(other)["sluice_loop_lag_seconds_count",] == 0
+
+
+def test_sick_stores_are_counted_by_dataset():
+    """Retries by what had failed, and the state of the circuit for each dataset behind it."""
+    metrics = Metrics()
+    for event in (
+        StoreRetried("a", "get", StoreFaltered("503")),
+        StoreRetried("a", "get", StoreFaltered("503")),
+        CircuitChanged(("a", "b"), "open"),
+        CircuitChanged(("a", "b"), "half-open"),
+        CircuitChanged(("a", "b"), "closed"),
+        CircuitChanged(("c",), "half-open"),
+        CircuitChanged(("d",), "open"),
+    ):
+        metrics.record(event)
+    found = numbers(metrics)
+    assert found["sluice_store_retries_total", "a", "StoreFaltered", "get"] == 2
+    states = [found["sluice_store_circuit_state", dataset] for dataset in "abcd"]
+    assert states == [0, 0, 1, 2]

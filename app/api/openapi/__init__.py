@@ -11,7 +11,7 @@ from app.query.names import By
 
 Described = dict[str, Any]
 
-_SELECTING: Final = (400, 404, 406, 413, 414, 422, 500, 502, 504)
+_SELECTING: Final = (400, 401, 404, 406, 413, 414, 422, 429, 500, 502, 503, 504)
 
 
 def guide() -> str:
@@ -19,11 +19,22 @@ def guide() -> str:
     return files("app.api.openapi").joinpath("guide.md").read_text(encoding="utf-8")
 
 
-def _described(tag: str, summary: str, *answers: Responses, **more: Any) -> Described:
+# A key may be sent in either header, or in none where all is public.
+SECURITY_SCHEMES: Final = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer KEY`"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The key."},
+}
+_BY_KEY: Final[list[dict[str, list[str]]]] = [{}, {"bearer": []}, {"header": []}]
+
+
+def _described(tag: str, summary: str, *answers: Responses, **extra: Any) -> Described:
+    """Keyword arguments for a route; `extra` is for its operation in the document."""
     responses: Responses = {}
     for answer in answers:
         responses |= answer
-    return {"tags": [tag], "summary": summary, "responses": responses, **more}
+    if 401 in responses:
+        extra["security"] = _BY_KEY
+    return {"tags": [tag], "summary": summary, "responses": responses, "openapi_extra": extra}
 
 
 def _asked(by: By) -> Described:
@@ -32,7 +43,7 @@ def _asked(by: By) -> Described:
         f"Select by {by}",
         selected(tagged=True),
         problems(*_SELECTING),
-        openapi_extra={"parameters": [DATASET_ID, *selection(by)]},
+        parameters=[DATASET_ID, *selection(by)],
     )
 
 
@@ -42,7 +53,8 @@ def _posted(by: By) -> Described:
         f"Select by {by}, for what is too long for a URL",
         selected(tagged=False),
         problems(*_SELECTING, 415),
-        openapi_extra={"parameters": [DATASET_ID], "requestBody": posted(by)},
+        parameters=[DATASET_ID],
+        requestBody=posted(by),
     )
 
 
@@ -108,10 +120,21 @@ _READY: Final = {
         "status": {"enum": ["ready", "unready"]},
         "datasets": {
             "type": "object",
-            "description": "By id: `ready`, or the kind of failure.",
+            "description": "By id: `ready`, `stale` (it serves the version that it had: its store"
+            " cannot be looked at, or has another that cannot be opened) or the kind of failure.",
             "additionalProperties": {"type": "string"},
         },
     },
+}
+_REFRESHED: Final = {
+    "type": "object",
+    "required": ["id", "version"],
+    "properties": {"id": {"type": "string"}, "version": {"type": "string"}},
+}
+_RELOADED: Final = {
+    "type": "object",
+    "required": ["added", "changed", "removed"],
+    "properties": {"added": _NAMES, "changed": _NAMES, "removed": _NAMES},
 }
 _HEALTHY: Final = {"type": "object", "properties": {"status": {"const": "ok"}}}
 
@@ -119,19 +142,32 @@ LISTING: Final = _described(
     "datasets",
     "The datasets",
     json_answer("Ids and titles, in the catalog's order.", _DATASETS),
-    problems(400, 414),
+    problems(400, 401, 414),
 )
 DESCRIBE: Final = _described(
     "datasets",
     "What one dataset holds",
     json_answer("Dimensions, coordinates and variables.", _DESCRIPTION),
-    problems(400, 404, 414, 500, 502, 504),
-    openapi_extra={"parameters": [DATASET_ID]},
+    problems(400, 401, 404, 414, 500, 502, 504),
+    parameters=[DATASET_ID],
 )
 SELECT_BY_LABEL: Final = _asked("label")
 SELECT_BY_POSITION: Final = _asked("position")
 POST_BY_LABEL: Final = _posted("label")
 POST_BY_POSITION: Final = _posted("position")
+REFRESH: Final = _described(
+    "administration",
+    "Open a dataset anew, whose store was rewritten in place",
+    json_answer("It is opened; its version is another one.", _REFRESHED),
+    problems(400, 401, 403, 404, 414, 500, 502, 504),
+    openapi_extra={"parameters": [DATASET_ID]},
+)
+RELOAD: Final = _described(
+    "administration",
+    "Read the catalog and the keys anew",
+    json_answer("They are served; how the catalog differs.", _RELOADED),
+    problems(400, 401, 403, 409, 414, 500),
+)
 HEALTH: Final = _described(
     "process",
     "Does the process answer?",
@@ -143,11 +179,11 @@ READY: Final = _described(
     "Can datasets be read?",
     json_answer("They can.", _READY),
     json_answer("None of them can (or not all, where the settings are strict).", _READY, 503),
-    problems(400, 414),
+    problems(400, 401, 414),
 )
 METRICS: Final = _described(
     "process",
     "Metrics for Prometheus",
     {200: {"description": "Prometheus' text format.", "content": {"text/plain": {}}}},
-    problems(400, 414),
+    problems(400, 401, 403, 414),
 )

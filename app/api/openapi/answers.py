@@ -8,14 +8,18 @@ from typing import Any, Final
 from app.api.problems import MEDIA_TYPE, kind_of
 from app.encoders.table import ENCODERS
 from app.errors import (
+    Forbidden,
     LimitError,
     NotAcceptable,
     NotJson,
+    Overloaded,
     QueryError,
     SelectionError,
     SluiceError,
     StoreError,
     StoreTimeout,
+    TooManyRequests,
+    Unauthorized,
     UnknownDataset,
 )
 
@@ -40,6 +44,12 @@ _EXAMPLES: Final[dict[int, tuple[type[SluiceError], str, dict[str, Any]]]] = {
         "unknown parameter 'lat'; known are variables, f, method, latitude, longitude",
         {"parameter": "lat", "known": ["variables", "f", "method", "latitude", "longitude"]},
     ),
+    401: (
+        Unauthorized,
+        "This needs a key; send yours as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
+        {},
+    ),
+    403: (Forbidden, "Your key lacks the right 'metrics'.", {"right": "metrics"}),
     404: (
         UnknownDataset,
         "The catalog has no dataset of this name; GET /datasets lists them.",
@@ -73,23 +83,39 @@ _EXAMPLES: Final[dict[int, tuple[type[SluiceError], str, dict[str, Any]]]] = {
         },
     ),
     502: (StoreError, "The dataset's store could not be read.", {"dataset": "sample"}),
+    429: (
+        TooManyRequests,
+        "256 requests of yours run already, which is the most at once. Ask again when one of them"
+        " is answered.",
+        {"limit": 256, "retry_after": 1},
+    ),
+    503: (
+        Overloaded,
+        "There was no memory for the request in time. Ask again in 30 seconds.",
+        {"retry_after": 30},
+    ),
     504: (StoreTimeout, "The dataset's store did not answer.", {"dataset": "sample"}),
 }
 
 _MEANINGS: Final = {
     400: "It cannot be parsed: an unknown parameter, method or format, a label that the axis"
     " cannot hold.",
-    404: "There is no such dataset.",
+    401: "There is no key, or a wrong one, where one is needed.",
+    403: "The key lacks the right to this.",
+    404: "There is no such dataset, or none that the key may read.",
     406: "None of the formats is acceptable, or the one asked for cannot hold these variables.",
+    409: "The catalog file is wrong; the catalog that was served stays.",
     413: "The result, the chunks that it touches, a list or the body exceed a limit. Nothing was"
     " read.",
     414: "The URL is too long; send the selection as the JSON object of a POST.",
     415: "The body says that it is something else than JSON.",
     422: "It was parsed, but this dataset cannot satisfy it: an unknown variable, a label or"
     " position that is not there, nothing selected.",
+    429: "This client has too many requests running: ask again when one of them is answered.",
     500: "The service is wrong; its log says how.",
     502: "The dataset's store failed, refused, is gone or does not decode.",
-    504: "The dataset's store did not answer in time.",
+    503: "There is no room for the request just now: ask again after `Retry-After` seconds.",
+    504: "The dataset's store did not answer in time, or the request took longer than one may.",
 }
 
 
@@ -99,7 +125,7 @@ def problems(*statuses: int) -> Responses:
         status: {
             "description": _MEANINGS.get(status, HTTPStatus(status).phrase),
             "content": {MEDIA_TYPE: {"schema": _PROBLEM, **_example(status)}},
-            "headers": _headers("X-Request-ID"),
+            "headers": _headers("X-Request-ID", *_TELLING.get(status, ())),
         }
         for status in statuses
     }
@@ -116,11 +142,20 @@ def _example(status: int) -> dict[str, Any]:
 
 _HEADERS: Final = {
     "X-Request-ID": "The request's id in the log: the client's own, if it is short and plain.",
+    "WWW-Authenticate": "How to send a key.",
     "ETag": "A strong tag of the store's version, the request and the form of the answer.",
     "Vary": "The request's headers that chose the form.",
     "Cache-Control": "The dataset's, from the catalog; `no-cache` where it has none.",
     "Content-Disposition": "A file name, for all but JSON.",
+    "X-Sluice-Store": "`unreachable` while the store is: nobody knows whether it has changed.",
+    "Retry-After": "After how many seconds to ask again.",
     "Server-Timing": "Milliseconds to open, plan, fetch, decode and encode.",
+}
+# What a problem of such a status says in a header, besides: how to send a key, when to come again.
+_TELLING: Final = {
+    401: ("WWW-Authenticate",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
 }
 
 
@@ -181,6 +216,7 @@ def selected(*, tagged: bool) -> Responses:
     """The part that was selected, in each format; `tagged` answers can be asked for again."""
     content = {encoder.media_type: _SCHEMAS[name] for name, encoder in ENCODERS.items()}
     names = ["X-Request-ID", "Cache-Control", "Content-Disposition", "Server-Timing"]
+    names.append("X-Sluice-Store")
     answers: Responses = {}
     if tagged:
         names += ["ETag", "Vary"]

@@ -1,0 +1,57 @@
+"""How many requests of each client run at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.errors import TooManyRequests
+
+RETRY_SECONDS = 1
+
+
+class ClientLimit:
+    """Counts what runs for each client, `most` at once (0: any number); forgets who has nothing."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._running: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        """How many clients have something running."""
+        return len(self._running)
+
+    def fits(self, client: str) -> bool:
+        """Whether one more of this client may run now."""
+        return not self._most or self._running.get(client, 0) < self._most
+
+    def enter(self, client: str) -> None:
+        """One more of this client runs, until it leaves; raises TooManyRequests."""
+        if not self.fits(client):
+            raise TooManyRequests(
+                f"{self._most} requests of yours run already, which is the most at once."
+                " Ask again when one of them is answered.",
+                limit=self._most,
+                retry_after=RETRY_SECONDS,
+            )
+        self._count(client)
+
+    def leave(self, client: str) -> None:
+        """One less of this client runs."""
+        left = self._running[client] - 1
+        if left:
+            self._running[client] = left
+        else:
+            del self._running[client]
+
+    @contextmanager
+    def counted(self, client: str) -> Iterator[None]:
+        """The block counts as one more of this client, which is not refused."""
+        self._count(client)
+        try:
+            yield
+        finally:
+            self.leave(client)
+
+    def _count(self, client: str) -> None:
+        self._running[client] = self._running.get(client, 0) + 1

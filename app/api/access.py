@@ -1,0 +1,110 @@
+"""Who is asking, and what may they see: API keys at the door of the routes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import Request
+from starlette.types import Scope
+
+from app.api.state import Service, service
+from app.catalog.catalog import DatasetEntry
+from app.catalog.keys import Key
+from app.errors import Forbidden, QueryError, Unauthorized, UnknownDataset
+
+# Where the key of a request is kept, once it was looked for.
+_FOUND: Final = "sluice.key"
+
+_HOW: Final = "send yours as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
+
+
+def caller(request: Request) -> str:
+    """Who asks: ``key:NAME`` for the holder of a key, else the client's address.
+
+    Raises as `key_of` does.
+    """
+    key = key_of(request)
+    if key is not None:
+        return f"key:{key.name}"
+    return request.client.host if request.client else ""
+
+
+def key_of(request: Request) -> Key | None:
+    """The key that came with this request; None for none, and where the service has no keys.
+
+    Raises Unauthorized for one that is not ours, whatever was asked for: who sends a key means to
+    be known. Two different ones are a QueryError (RFC 6750, sections 2 and 3.1).
+    """
+    keys = service(request).keys
+    if not keys:
+        return None
+    scope = request.scope
+    if _FOUND not in scope:
+        presented = _presented(scope)
+        found = keys.find(presented) if presented else None
+        if presented is not None and found is None:
+            raise Unauthorized(f"The key is none of this service's; {_HOW}.")
+        scope[_FOUND] = found
+    key: Key | None = scope[_FOUND]
+    return key
+
+
+def _presented(scope: Scope) -> bytes | None:
+    """The one key among the headers, as it is written there."""
+    presented = set()
+    for name, value in scope["headers"]:
+        if name == b"x-api-key":
+            presented.add(value.strip())
+        elif name == b"authorization":
+            scheme, _, token = value.strip().partition(b" ")
+            # Another scheme's credentials are no key, and no key is what they are answered as.
+            presented.add(token.strip() if scheme.lower() == b"bearer" else b"")
+    if len(presented) > 1:
+        raise QueryError(f"There are two different keys; {_HOW}, not both.")
+    return presented.pop() if presented else None
+
+
+def require_admin(request: Request) -> None:
+    """Return if the request comes with a key that has the right to change the service.
+
+    Raises Unauthorized without a key (a service without keys has nobody to let in), Forbidden for
+    one without the right.
+    """
+    require_right(request, "admin")
+
+
+def require_right(request: Request, right: str) -> None:
+    """Return if the request comes with a key that has this right; raises as `require_admin`."""
+    key = key_of(request)
+    if key is None:
+        raise Unauthorized(f"This needs a key with the right {right!r}; {_HOW}.", right=right)
+    if not key.has_right(right):
+        raise Forbidden(f"Your key lacks the right {right!r}.", right=right)
+
+
+def visible_id(request: Request) -> str:
+    """The dataset's id in the path of this request, if its caller may see that dataset.
+
+    Raises Unauthorized where a key could help, so that without one nobody learns which datasets
+    there are, and UnknownDataset, in the same words, for one that is hidden and one that is not.
+    """
+    serving = service(request)
+    dataset_id = str(request.path_params["dataset_id"])
+    key = key_of(request)
+    entry = serving.catalog.entries.get(dataset_id)
+    if entry is not None and may_see(serving, key, entry):
+        return dataset_id
+    if key is None and serving.keys:
+        raise Unauthorized(f"This needs a key; {_HOW}.")
+    raise UnknownDataset.named(dataset_id)
+
+
+def visible_entries(request: Request) -> list[DatasetEntry]:
+    """The datasets that the caller may see, in the catalog's order; raises as `key_of`."""
+    serving, key = service(request), key_of(request)
+    return [entry for entry in serving.catalog.entries.values() if may_see(serving, key, entry)]
+
+
+def may_see(serving: Service, key: Key | None, entry: DatasetEntry) -> bool:
+    """Whether the holder of `key` (None: anybody) may read this dataset, and know that it is."""
+    return serving.keys.public(entry) or (key is not None and key.opens(entry))

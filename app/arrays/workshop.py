@@ -1,0 +1,78 @@
+"""Where chunks are decoded: on the loop or beside it, and how much of them at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from app.arrays.turns import Share, Turns
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+# The loop must not wait for a core that decoding has: where both want it, the loop gets three
+# quarters (sched(7), "The nice value").
+_NICENESS: Final = 5
+
+
+@dataclass(slots=True)
+class Shares:
+    """What one reading has had of a workshop."""
+
+    under_way: Share = field(default_factory=Share)
+    threads: Share = field(default_factory=Share)
+
+
+class Workshop:
+    """What all readings of a process share, so that many of them together stay within bounds.
+
+    Work on up to `inline_bytes` is done on the loop, since the hop to a thread costs more; larger
+    work in the `pool` (None: the loop's default executor), of which it takes at most `threads`.
+    Chunks that are fetched and decoded at once have at most `under_way_bytes`. It belongs to one
+    event loop; whoever made the pool closes it.
+    """
+
+    def __init__(
+        self, *, inline_bytes: int, under_way_bytes: int, threads: int, pool: Executor | None
+    ) -> None:
+        self._inline_bytes = inline_bytes
+        self._under_way = Turns(under_way_bytes)
+        self._threads = Turns(threads)
+        self._pool = pool
+
+    def under_way(self, shares: Shares, chunk_bytes: int) -> AbstractAsyncContextManager[None]:
+        """The block is the turn of a chunk of so many bytes to be fetched and decoded."""
+        return self._under_way.turn(shares.under_way, chunk_bytes)
+
+    async def run(
+        self, shares: Shares, work: Callable[[Given], Made], given: Given, nbytes: int
+    ) -> Made:
+        """What ``work(given)`` makes, which costs about as much as `nbytes` do."""
+        if nbytes <= self._inline_bytes:
+            return work(given)
+        # One thread each: what waits inside the pool could not be overtaken.
+        async with self._threads.turn(shares.threads, 1):
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work, given)
+
+
+def decoding_pool(threads: int) -> ThreadPoolExecutor:
+    """Threads for work that keeps a core busy; they give way to the loop."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="decode", initializer=_give_way)
+
+
+def available_cores() -> int:
+    """The cores that this process may run on."""
+    affinity: Any = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _give_way() -> None:
+    # On Linux it is the thread's own (nice(2), "C library/kernel differences").
+    if sys.platform == "linux":
+        os.nice(_NICENESS)

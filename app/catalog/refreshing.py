@@ -1,0 +1,190 @@
+"""Versions of a store: whether there is another one, asked now and then while requests go on.
+
+A look asks for the metadata alone. What it finds becomes the dataset that the next requests get;
+those that run end with the one they began with (stale-while-revalidate, RFC 5861, section 3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from enum import StrEnum
+from math import inf
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from app.catalog.discretion import discreet_error
+from app.errors import MetadataError, StoreError, StoreMissing
+from app.store.single_flight import SingleFlight
+
+if TYPE_CHECKING:
+    from app.catalog.opened import Opened
+
+
+log = logging.getLogger(__name__)
+
+
+class Outcome(StrEnum):
+    """What a look came to."""
+
+    UNCHANGED = "unchanged"
+    # Another version, whose documents have to stand still for a while before it is believed.
+    SETTLING = "settling"
+    SWAPPED = "swapped"
+    # There is another version, which cannot be opened.
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+    GONE = "gone"
+
+
+@dataclass(slots=True)
+class Freshness:
+    """What the last look at the store of an opened dataset said; the one part of it that changes.
+
+    The next look is `due` at that time of the refresher's clock. `trouble` is the class of what
+    kept the last one from an answer: the dataset serves on as it was, and where the store could
+    not be asked at all it is `unreachable`. `settling` is the version that is being waited for.
+    """
+
+    due: float = inf
+    trouble: type[Exception] | None = None
+    unreachable: bool = False
+    settling: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Another version of a store, and how to open it.
+
+    It is `whole` where one document holds all metadata, which is written last; documents that were
+    read one by one may be of different times.
+    """
+
+    version: str
+    whole: bool
+    open: Callable[[], Coroutine[Any, Any, Opened]]
+
+
+# The store's other version, or None. StoreMissing says that the metadata is gone, MetadataError
+# that it cannot be used, any other StoreError that nobody knows.
+Look: TypeAlias = Callable[[], Coroutine[Any, Any, Change | None]]
+
+# Called after every look with the dataset's id, what it came to and its error, if there was one.
+OnLook: TypeAlias = Callable[[str, Outcome, Exception | None], None]
+
+
+class Shelf(Protocol):
+    """Where opened datasets stand: what becomes of them is its matter."""
+
+    def swap(self, old: Opened, new: Opened) -> None:
+        """Give `new` to all requests that begin from now on, if `old` is what they got so far."""
+        ...
+
+    def lose(self, gone: Opened, error: Exception) -> None:
+        """Answer `error` from now on, if `gone` is what requests got so far."""
+        ...
+
+
+class Refresher:
+    """Looks at stores, each once at a time, and puts new versions on the `shelf`.
+
+    After a look that failed the next one is due in `retry_seconds`, if not sooner. It owns the
+    tasks of looks that nobody waits for, until `aclose`.
+    """
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        *,
+        retry_seconds: float,
+        on_look: OnLook | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._shelf = shelf
+        self._retry_seconds = retry_seconds
+        self._on_look = on_look
+        self._clock = clock
+        self._flight: SingleFlight[int, None] = SingleFlight()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def aclose(self) -> None:
+        """Cancel the looks that go on in the background."""
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def refresh(self, opened: Opened) -> None:
+        """Look now, or wait for the look that is under way; never raises for a store."""
+        await self._flight.do(id(opened), lambda: self._look(opened))
+
+    def start(self, opened: Opened) -> None:
+        """Look now, in the background; until that is done no other look is due."""
+        opened.freshness.due = inf
+        task = asyncio.create_task(self.refresh(opened))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _look(self, opened: Opened) -> None:
+        try:
+            change = await opened.look()
+            outcome, failure = await self._follow(opened, change)
+        except StoreMissing as error:
+            outcome, failure = Outcome.GONE, error
+        except StoreError as error:
+            broken = isinstance(error, MetadataError)
+            outcome, failure = Outcome.FAILED if broken else Outcome.UNREACHABLE, error
+        except Exception as error:
+            outcome, failure = Outcome.FAILED, error
+        told = None if failure is None else discreet_error(failure, opened.entry)
+        self._note(opened, outcome, told)
+        if self._on_look is not None:
+            self._on_look(opened.entry.id, outcome, told)
+
+    async def _follow(
+        self, opened: Opened, change: Change | None
+    ) -> tuple[Outcome, Exception | None]:
+        """Put the new version in the old one's place, once it can be believed and opened."""
+        freshness = opened.freshness
+        if change is None:
+            freshness.settling = None
+            return Outcome.UNCHANGED, None
+        settles = opened.entry.settle_seconds > 0 and not change.whole
+        if settles and freshness.settling != change.version:
+            freshness.settling = change.version
+            return Outcome.SETTLING, None
+        try:
+            new = await change.open()
+        except Exception as error:
+            return Outcome.FAILED, error
+        self._shelf.swap(opened, new)
+        return Outcome.SWAPPED, None
+
+    def _note(self, opened: Opened, outcome: Outcome, error: Exception | None) -> None:
+        freshness, entry = opened.freshness, opened.entry
+        _write(entry.id, freshness.trouble, outcome, error)
+        freshness.trouble = None if error is None else type(error)
+        freshness.unreachable = outcome is Outcome.UNREACHABLE
+        pause = inf if entry.refresh_seconds is None else entry.refresh_seconds
+        if outcome is Outcome.SETTLING:
+            pause = entry.settle_seconds
+        elif error is not None:
+            pause = min(pause, self._retry_seconds)
+        freshness.due = self._clock() + pause
+        if outcome is Outcome.GONE and error is not None:
+            self._shelf.lose(opened, error)
+
+
+def _write(
+    dataset_id: str, before: type[Exception] | None, outcome: Outcome, error: Exception | None
+) -> None:
+    """Log what is new: trouble that was not there at the last look, its end, another version."""
+    if error is not None and before is not type(error):
+        kind = type(error).__name__
+        log.warning("dataset %r: a look at its store: %s: %s: %s", dataset_id, outcome, kind, error)
+    elif outcome is Outcome.SWAPPED:
+        log.info("dataset %r: another version is served", dataset_id)
+    elif error is None and before is not None:
+        log.info("dataset %r: its store can be looked at again", dataset_id)

@@ -1,0 +1,16 @@
+"""The sink that writes of stores: one line when one is left alone, tried, and well again."""
+
+from __future__ import annotations
+
+import logging
+
+from app.telemetry.events import CircuitChanged, Event
+
+log = logging.getLogger(__name__)
+
+
+def write_circuit(event: Event) -> None:
+    """Log that a store's circuit changed, with the datasets behind it."""
+    if isinstance(event, CircuitChanged):
+        severity = logging.WARNING if event.state == "open" else logging.INFO
+        log.log(severity, "store of %s: circuit %s", ", ".join(event.datasets), event.state)

@@ -1,0 +1,259 @@
+"""Budgets, turns, deadlines and clients that leave, seen from outside, over a slow store."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from http.client import HTTPResponse
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import xarray as xr
+
+from app.settings import Settings
+from loadtests.bench.machine import stand_in
+from loadtests.bench.stand_in import asked_since, set_delay
+from tests.api.conftest import serving
+from tests.api.test_chunk_cache import sample_of
+from tests.api.test_problems import check
+
+STEPS = 40
+SERIES = "/datasets/slow/isel?y=0&x=0"
+POINT = f"{SERIES}&time=0"
+FILE = "/datasets/big/isel?f=netcdf"
+# How many the store is asked at once; how late it answers.
+AT_ONCE = 4
+LATE = 0.2
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory) -> Iterator[str]:
+    """A store of forty chunks and one that is large, behind a server that counts what is asked."""
+    folder = tmp_path_factory.mktemp("store")
+    small = np.arange(STEPS * 16, dtype="float32").reshape(STEPS, 4, 4)
+    large = np.random.default_rng(1).normal(size=(8, 1000, 1000)).astype("float32")
+    for name, values in (("slow", small), ("big", large)):
+        ds = xr.Dataset({"v": (("time", "y", "x"), values)})
+        chunks = {"v": {"chunks": (1, *values.shape[1:])}}
+        ds.to_zarr(folder / "bucket" / f"{name}.zarr", zarr_format=2, encoding=chunks)
+    with stand_in(folder, folder / "log") as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def serve(endpoint, tmp_path) -> Callable[..., Any]:
+    """A server over that store, which answers late once its metadata and a point are in memory."""
+
+    @contextmanager
+    def serve(**settings: Any) -> Iterator[httpx.Client]:
+        catalog = tmp_path / "catalog.yaml"
+        entries = [f"  {n}: {{url: '{endpoint}/bucket/{n}.zarr'}}\n" for n in ("slow", "big")]
+        catalog.write_text("datasets:\n" + "".join(entries))
+        set_delay(endpoint, 0)
+        with serving(Settings(catalog=catalog, store_concurrency=AT_ONCE, **settings)) as client:
+            client.get("/datasets/big").raise_for_status()
+            client.get(POINT).raise_for_status()
+            set_delay(endpoint, LATE)
+            asked_since(endpoint)
+            yield client
+
+    return serve
+
+
+class Asked:
+    """How many chunks the store was asked for since the test began."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self._count = 0
+
+    def __call__(self) -> int:
+        self._count += sum(asked_since(self._endpoint).values())
+        return self._count
+
+
+@pytest.fixture
+def asked(endpoint) -> Asked:
+    return Asked(endpoint)
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait for what must become true."""
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def idle(client: httpx.Client) -> None:
+    """Wait until no request holds memory or waits for it."""
+    for name in ("sluice_inflight_bytes", "sluice_queue_length"):
+        until(lambda name=name: sample_of(client, name) == 0)
+
+
+def begun(client: httpx.Client, path: str) -> socket.socket:
+    """A connection on which `path` was asked for, and nothing read."""
+    url = client.base_url
+    connection = socket.create_connection((url.host, url.port), timeout=30)
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nX-Request-ID: leaver\r\n\r\n".encode())
+    return connection
+
+
+@contextmanager
+def meanwhile(client: httpx.Client, path: str) -> Iterator[Future[httpx.Response]]:
+    """The answer to `path`, which another connection asks for."""
+    with ThreadPoolExecutor(1) as threads:
+        yield threads.submit(httpx.get, client.base_url.join(path), timeout=60)
+
+
+def test_a_client_that_leaves_ends_what_it_began(serve, asked, caplog):
+    """The store is asked for a few of forty chunks; the log has a line, and no error."""
+    with serve() as client, caplog.at_level(logging.INFO):
+        with begun(client, SERIES):
+            until(asked)
+        until(lambda: "id=leaver" in caplog.text)
+        idle(client)
+        time.sleep(2 * LATE)  # what the store would be asked next
+        assert asked() <= 3 * AT_ONCE
+    (line,) = [line for line in caplog.text.splitlines() if "id=leaver" in line]
+    assert " status=0 " in line
+    assert [r for r in caplog.records if r.levelno > logging.INFO] == []
+
+
+def test_what_another_waits_for_is_not_ended(serve, asked):
+    """Two ask for the same chunks and one leaves: the other gets all, each asked for once."""
+    with serve() as client, begun(client, SERIES) as leaver:
+        until(asked)
+        with begun(client, SERIES) as stayer:
+            for _ in range(3):  # by then, the server knows of the second
+                client.get("/healthz")
+            leaver.close()
+            answer = HTTPResponse(stayer)
+            answer.begin()
+            data = json.loads(answer.read())["data_vars"]["v"]["data"]
+        assert data == list(range(0, 16 * STEPS, 16))
+        assert asked() == STEPS - 1  # one is in memory
+
+
+def test_a_client_that_leaves_the_queue_is_forgotten(serve, asked):
+    """It takes no memory when its turn would come, and the store is not asked for it."""
+    with serve(inflight_bytes=1) as client, meanwhile(client, SERIES) as answer:
+        until(asked)
+        with begun(client, FILE):
+            until(lambda: sample_of(client, "sluice_queue_length") == 1)
+        assert answer.result().status_code == 200
+        idle(client)
+        assert asked() == STEPS - 1
+
+
+def test_the_deadline_ends_a_request(serve, asked):
+    """504 with the limit, counted; the store is not asked on."""
+    with serve(request_seconds=1.5 * LATE) as client:
+        body = check(client.get(SERIES), 504)
+        assert body["type"].endswith("deadline")
+        assert body["limit_seconds"] == 1.5 * LATE
+        idle(client)
+        time.sleep(2 * LATE)
+        assert 0 < asked() <= 3 * AT_ONCE
+        assert sample_of(client, "sluice_refused_total", reason="deadline") == 1
+        assert client.get(POINT).status_code == 200
+
+
+def test_the_deadline_holds_for_an_open_too(serve, endpoint):
+    """A dataset whose store does not answer keeps nobody longer than that."""
+    with serve(request_seconds=LATE / 4, opened_datasets=1) as client:
+        for path in ("/datasets/big", "/datasets/big/isel?time=0&y=0&x=0"):
+            assert check(client.get(path), 504)["type"].endswith("deadline")
+        set_delay(endpoint, 0)
+        assert client.get("/datasets/big").status_code == 200
+
+
+def test_a_client_with_too_many_requests_is_told_so(serve, asked):
+    """429 and when to ask again; what is small and in memory is answered all the same."""
+    with serve(client_requests=1) as client, meanwhile(client, SERIES) as first:
+        until(asked)
+        refused = client.get(f"{SERIES}&time=1")
+        assert check(refused, 429)["limit"] == 1
+        assert refused.headers["retry-after"] == "1"
+        assert client.get(POINT).status_code == 200
+        assert first.result().status_code == 200
+        assert client.get(f"{SERIES}&time=1").status_code == 200
+        assert sample_of(client, "sluice_refused_total", reason="client") == 1
+
+
+def test_who_does_not_fit_waits_and_is_served(serve, asked):
+    """One after the other where there is memory for one; the wait is counted."""
+    with serve(inflight_bytes=1) as client, ThreadPoolExecutor(4) as threads:
+        url = client.base_url.join(SERIES)
+        answers = list(threads.map(lambda n: httpx.get(url, timeout=60), range(4)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert sample_of(client, "sluice_queue_seconds_count") == 3
+        idle(client)
+        assert asked() == STEPS - 1
+
+
+def test_no_turn_in_time_is_503(serve, asked):
+    """With when to ask again; what is small and in memory does not wait; then all is as before."""
+    with serve(inflight_bytes=1, queue_seconds=LATE) as client, meanwhile(client, SERIES) as first:
+        until(asked)
+        refused = client.get(f"{SERIES}&time=1:3")
+        assert check(refused, 503)["retry_after"] == 1
+        assert refused.headers["retry-after"] == "1"
+        assert client.get(POINT).status_code == 200
+        assert first.result().status_code == 200
+        assert client.get(f"{SERIES}&time=1:3").status_code == 200
+        assert sample_of(client, "sluice_refused_total", reason="overload") == 1
+        idle(client)
+
+
+def test_a_full_queue_is_503(serve, asked):
+    """At once; a HEAD, which reads nothing, does not wait either."""
+    with serve(inflight_bytes=1, queue_requests=0) as client, meanwhile(client, SERIES) as first:
+        until(asked)
+        assert client.head(f"{SERIES}&time=1:3").status_code == 200
+        check(client.get(f"{SERIES}&time=1:3"), 503)
+        assert first.result().status_code == 200
+
+
+def test_an_answer_counts_until_its_client_has_it(serve, endpoint):
+    """A client that does not read holds the memory of its answer, and of no other form of it."""
+    set_delay(endpoint, 0)
+    with serve() as client:
+        set_delay(endpoint, 0)
+        size = int(
+            client.get(FILE, headers={"Accept-Encoding": "identity"}).headers["content-length"]
+        )
+        assert size > 30 * 2**20
+        with begun(client, FILE):
+            until(lambda: sample_of(client, "sluice_inflight_bytes") == size)
+        idle(client)
+
+
+def test_large_answers_are_whole(serve, endpoint):
+    """In pieces or not, many at once: the same bytes, within a budget for one."""
+    with serve(inflight_bytes=2**25) as client:
+        set_delay(endpoint, 0)
+        paths = [f"/datasets/big/isel?time={n}&f=netcdf" for n in range(8)]
+        found: dict[str, xr.Dataset] = {}
+
+        def ask(path: str) -> None:
+            content = httpx.get(client.base_url.join(path), timeout=60).content
+            found[path] = xr.open_dataset(content, engine="h5netcdf").load()
+
+        threads = [threading.Thread(target=ask, args=(path,)) for path in paths]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        values = np.random.default_rng(1).normal(size=(8, 1000, 1000)).astype("float32")
+        for number, path in enumerate(paths):
+            np.testing.assert_array_equal(found[path]["v"], values[number])
+        idle(client)

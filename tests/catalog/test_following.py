@@ -1,0 +1,205 @@
+"""Following: all of what the operator's files say, or nothing of it, in every process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from app.catalog.bulletin import Bulletin, NewTexts
+from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.configuration import Files, Texts
+from app.catalog.following import Difference, Follower
+from app.catalog.keys import Keys, hash_of
+from app.catalog.opened import Opened, OpenedDatasets
+from app.datasets import Layout
+from app.encoders.written import Written
+from app.errors import CatalogError
+
+OLD = """
+datasets:
+  same: {url: "memory://same", storage_options: {a: {b: [1]}}}
+  other: {url: "memory://other"}
+  gone: {url: "memory://gone"}
+"""
+NEW = """
+datasets:
+  new: {url: "memory://new"}
+  same: {url: "memory://same", storage_options: {a: {b: [1]}}}
+  other: {url: "memory://other", title: Another}
+"""
+
+
+async def open_empty(entry: DatasetEntry, *, generation: str) -> Opened:
+    dataset = xr.Dataset()
+    return Opened(entry, dataset, Layout.of(dataset), Written(), generation, "", {}, {}, {})
+
+
+class Process:
+    """What one worker process has of a server."""
+
+    def __init__(self, bulletin: Bulletin, files: Files) -> None:
+        self.bulletin = bulletin
+        self.keys = Keys()
+        self.opened = OpenedDatasets(
+            Catalog({}), open_empty, capacity=9, failed_open_seconds=5, on_gone=bulletin.renew
+        )
+        self.follower = Follower(bulletin, files, self.opened, self.keys)
+
+    @property
+    def ids(self) -> list[str]:
+        return list(self.opened.catalog.entries)
+
+
+@pytest.fixture
+def files(tmp_path) -> Files:
+    files = Files(tmp_path / "catalog.yaml", tmp_path / "keys")
+    files.catalog.write_text(OLD)
+    (tmp_path / "keys").write_text("")
+    return files
+
+
+@pytest.fixture
+def path(files, tmp_path) -> Path:
+    path = tmp_path / "bulletin"
+    Bulletin.begin(path, files.read())
+    return path
+
+
+@pytest.fixture
+def processes(path, files) -> Iterator[list[Process]]:
+    with Bulletin(path) as first, Bulletin(path) as second:
+        yield [Process(first, files), Process(second, files)]
+
+
+async def test_a_reload_reaches_every_process(processes, files):
+    """Who reloads is told the difference; the other has news, and then serves the same."""
+    one, other = processes
+    for process in processes:
+        await process.follower.begin()
+        assert not process.follower.behind
+    opened = {name: await other.opened.get(name) for name in ("same", "other")}
+    files.catalog.write_text(NEW)
+    assert await one.follower.reload() == Difference(("new",), ("other",), ("gone",))
+    assert one.ids == ["new", "same", "other"]
+    assert other.follower.behind
+    await other.follower.catch_up()
+    assert other.ids == one.ids
+    assert await other.opened.get("same") is opened["same"]
+    assert await other.opened.get("other") is not opened["other"]
+    assert str(await one.follower.reload()) == "nothing changed"
+
+
+@pytest.mark.parametrize(
+    ("catalog", "keys"),
+    [
+        ("datasets: {a: {urll: x}}", ""),
+        ("datasets: [", ""),
+        (NEW, "not a key"),
+        (NEW, f"ops {hash_of(b'x').hex()} datasets=gone"),
+        (None, ""),
+    ],
+)
+async def test_a_wrong_file_changes_nothing(processes, files, catalog, keys):
+    """Neither of the two files is taken over where one is wrong, or they do not fit."""
+    one, other = processes
+    await one.follower.begin()
+    await other.follower.begin()
+    files.catalog.unlink() if catalog is None else files.catalog.write_text(catalog)
+    files.keys.write_text(keys)
+    with pytest.raises(CatalogError):
+        await one.follower.reload()
+    assert not other.follower.behind
+    assert one.ids == other.ids == ["same", "other", "gone"]
+    assert not one.keys
+
+
+async def test_keys_are_reloaded_with_the_catalog(processes, files):
+    """A key that was taken out opens nothing any more, a new one does."""
+    one, other = processes
+    await other.follower.begin()
+    for presented in (b"first", b"second"):
+        files.keys.write_text(f"ops {hash_of(presented).hex()} admin")
+        await one.follower.reload()
+        await other.follower.catch_up()
+        found = [other.keys.find(key) is not None for key in (b"first", b"second")]
+        assert found == [presented == b"first", presented == b"second"]
+
+
+async def test_a_late_process_serves_what_the_others_serve(path, processes, files):
+    """A worker that takes a dead one's place reads no file, whatever that says by now."""
+    (one, _), before = processes, "datasets: {wrong"
+    await one.follower.begin()
+    files.catalog.write_text(NEW)
+    await one.follower.reload()
+    one.follower.renew("same")
+    files.catalog.write_text(before)
+    with Bulletin(path) as bulletin:
+        late = Process(bulletin, files)
+        await late.follower.begin()
+        assert late.ids == one.ids
+        await one.follower.catch_up()
+        versions = {(await process.opened.get("same")).version for process in (one, late)}
+    assert len(versions) == 1
+    assert versions != {""}
+
+
+async def test_requests_wait_for_the_news_that_is_acted_on(processes, files):
+    """Of many requests that find news at once, none goes on before it is true."""
+    one, other = processes
+    await one.follower.begin()
+    await other.follower.begin()
+    files.catalog.write_text(NEW)
+    await one.follower.reload()
+
+    async def request() -> list[str]:
+        if other.follower.behind:
+            await other.follower.catch_up()
+        return other.ids
+
+    async with asyncio.TaskGroup() as group:
+        requests = [group.create_task(request()) for _ in range(20)]
+    assert {tuple(task.result()) for task in requests} == {("new", "same", "other")}
+
+
+async def test_news_that_a_process_cannot_use_is_logged(processes, caplog):
+    """A process whose environment differs stays as it was, and goes on reading."""
+    one, other = processes
+    await one.follower.begin()
+    await other.follower.begin()
+    one.bulletin.post(NewTexts(Texts("datasets: {a: {url: '${NOT_SET_HERE}'}}")))
+    with caplog.at_level(logging.ERROR, "app"):
+        await other.follower.catch_up()
+    assert "NOT_SET_HERE" in caplog.text
+    assert other.ids == ["same", "other", "gone"]
+    one.bulletin.post(NewTexts(Texts(NEW)))
+    await other.follower.catch_up()
+    assert other.ids == ["new", "same", "other"]
+
+
+async def test_a_wrong_first_catalog_is_an_error(tmp_path, files):
+    """A process does not start with nothing to serve."""
+    Bulletin.begin(tmp_path / "wrong", Texts("datasets: {}"))
+    with Bulletin(tmp_path / "wrong") as bulletin:
+        process = Process(bulletin, files)
+        with pytest.raises(CatalogError, match="at least one dataset"):
+            await process.follower.begin()
+
+
+async def test_a_reload_nobody_waits_for_logs_its_failure(processes, files, caplog):
+    """A signal has nobody to answer: what is wrong stands in the log."""
+    (one, _) = processes
+    await one.follower.begin()
+    files.catalog.write_text("datasets: {a: {}}")
+    with caplog.at_level(logging.ERROR, "app"):
+        one.follower.reload_soon()
+        for _ in range(1000):
+            if caplog.text:
+                break
+            await asyncio.sleep(0.01)
+    assert "dataset 'a': url: this field is required" in caplog.text
+    await one.follower.aclose()

@@ -1,0 +1,130 @@
+"""API keys: what a line says, what is refused, and what a key opens."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import pytest
+
+from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.keys import RIGHTS, Keys, check_holders, line_of, load_keys, new_key, parse_keys
+from app.errors import CatalogError
+
+DIGEST = sha256(b"geheim").hexdigest()
+
+
+def entry(name: str = "a", access: str | tuple[str, ...] | None = None) -> DatasetEntry:
+    given = [*access] if isinstance(access, tuple) else access
+    return DatasetEntry(id=name, url="x.zarr", access=given)
+
+
+def test_a_line_says_all_of_a_key():
+    """Name, hash, rights and datasets; comments and empty lines say nothing."""
+    text = f"# ours\n\nteam {DIGEST} admin # all of it\nguest {DIGEST.upper()} metrics datasets=a,b"
+    team, guest = parse_keys(text, "keys")
+    assert (team.name, team.digest, team.datasets) == ("team", bytes.fromhex(DIGEST), None)
+    assert [right for right in RIGHTS if team.has_right(right)] == ["admin", "metrics"]
+    assert (guest.name, guest.datasets) == ("guest", {"a", "b"})
+    assert [right for right in RIGHTS if guest.has_right(right)] == ["metrics"]
+
+
+def test_a_semicolon_ends_a_line_too():
+    """An environment variable of one line holds several keys."""
+    keys = parse_keys(f"a {DIGEST}; b {DIGEST} admin;", "SLUICE_KEYS")
+    assert [key.name for key in keys] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("team", "keys: line 1: expected a name and a SHA-256"),
+        (f"\n-team {DIGEST}", "keys: line 2: expected a name and a SHA-256"),
+        ("team geheim-canary", "keys: line 1: the second word is not a SHA-256"),
+        (f"team {DIGEST} canary", "keys: line 1: after the SHA-256 there may be admin, metrics"),
+        (f"team {DIGEST} datasets=", "keys: line 1: datasets= wants ids"),
+        (f"team {DIGEST} datasets=a,/b", "keys: line 1: datasets= wants ids"),
+    ],
+)  # fmt: skip
+def test_a_wrong_line_is_named_and_not_repeated(text, sentence):
+    """It may hold a plain key by mistake."""
+    with pytest.raises(CatalogError) as caught:
+        parse_keys(text, "keys")
+    assert sentence in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+def test_keys_come_from_a_file_and_the_environment(tmp_path):
+    """Both hold; a file that cannot be read is a CatalogError."""
+    path = tmp_path / "keys"
+    path.write_text(f"a {DIGEST}\n")
+    assert [key.name for key in load_keys(path, f"b {DIGEST}")] == ["a", "b"]
+    assert load_keys(None, "") == ()
+    for wrong in (tmp_path / "none", tmp_path):
+        with pytest.raises(CatalogError, match="the keys cannot be read"):
+            load_keys(wrong, "")
+    path.write_bytes(b"\xff")
+    with pytest.raises(CatalogError, match="not UTF-8"):
+        load_keys(path, "")
+
+
+def test_a_new_key_fits_its_line():
+    """Two keys of one name are valid at once; no other text is, and nothing shows a hash."""
+    old, new = new_key(), new_key()
+    assert old != new
+    keys = Keys(
+        parse_keys("\n".join(line_of("team", key, ["admin"], ["a"]) for key in (old, new)), "k")
+    )
+    assert [keys.find(key.encode()).name for key in (old, new)] == ["team", "team"]
+    assert keys.find(b"") is keys.find(old[:-1].encode()) is keys.find(b"\xff") is None
+    assert "digest" not in repr(next(iter(keys)))
+    keys.replace(parse_keys(line_of("team", new, [], []), "k"))
+    assert keys.find(old.encode()) is None
+    assert keys.find(new.encode()).datasets is None
+
+
+@pytest.mark.parametrize(
+    ("line", "opened"),
+    [
+        ("team", {"free", "any", "ours"}),
+        ("other", {"free", "any"}),
+        ("team datasets=any", {"any", "free"}),
+        ("other datasets=ours", {"free"}),
+        ("other admin", {"free", "any"}),
+    ],
+)
+def test_neither_the_key_nor_the_dataset_may_keep_it_out(line, opened):
+    """A right opens no dataset; what is public needs no key."""
+    name, *words = line.split()
+    (key,) = parse_keys(" ".join([name, DIGEST, *words]), "keys")
+    entries = [entry("free", "public"), entry("any"), entry("ours", ("team", "boss"))]
+    keys = Keys([key])
+    assert {e.id for e in entries if keys.public(e) or key.opens(e)} == opened
+
+
+def test_without_keys_all_is_public_but_what_names_keys():
+    """A list of names keeps its word when there is nobody of that name."""
+    assert Keys().public(entry())
+    assert not Keys().public(entry(access=("team",)))
+
+
+def test_misspelt_names_are_refused():
+    """A name on either side that the other does not know is an error at the start."""
+    (key,) = parse_keys(f"team {DIGEST} datasets=a", "keys")
+    check_holders(Catalog({"a": entry(access=("team",))}), [key])
+    with pytest.raises(CatalogError, match="dataset 'a': access: there is no key named 'teem'"):
+        check_holders(Catalog({"a": entry(access=("teem",))}), [key])
+    with pytest.raises(CatalogError, match="key 'team': there is no dataset 'a'"):
+        check_holders(Catalog({"b": entry("b")}), [key])
+
+
+@pytest.mark.parametrize("access", ["private", [], [1], {"team": 1}, True])
+def test_access_is_public_or_a_list_of_names(access, tmp_path):
+    """Anything else is refused in one sentence."""
+    import yaml
+
+    from app.catalog.catalog import load_catalog
+
+    path = tmp_path / "catalog.yaml"
+    path.write_text(yaml.safe_dump({"datasets": {"a": {"url": "x", "access": access}}}))
+    with pytest.raises(CatalogError, match=r"access: expected 'public' or a list with the names"):
+        load_catalog(path)
