@@ -218,7 +218,7 @@ class Settings(BaseSettings):
     inline_encode_bytes: int = Field(
         default=128 * 2**10,
         ge=0,
-        description="results up to this size are encoded as text on the event loop",
+        description="results up to this size are encoded on the event loop",
     )
     compress_bytes: int = Field(
         default=4 * 2**10,

@@ -112,12 +112,8 @@ async def _explain(planned: _Planned, serving: Service) -> bytes:
 
 
 def _is_small(planned: _Planned, inline_bytes: int) -> bool:
-    """Whether it is written on the loop.
-
-    A hop to a thread costs more than writing a few values as text; a long series stalls the loop.
-    So does any NetCDF file, which takes HDF5 tens of milliseconds.
-    """
-    return planned.encoder.name != "netcdf" and planned.result_bytes <= inline_bytes
+    """Whether it is written on the loop: a hop to a thread costs more than a few values do."""
+    return planned.result_bytes <= inline_bytes
 
 
 def _is_free(planned: _Planned, inline_bytes: int) -> bool:

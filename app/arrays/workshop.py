@@ -50,11 +50,15 @@ class Workshop:
         """The block is the turn of a chunk of so many bytes to be fetched and decoded."""
         return self._under_way.turn(shares.under_way, chunk_bytes)
 
+    def is_small(self, nbytes: int) -> bool:
+        """Whether work on so many bytes is done on the loop."""
+        return nbytes <= self._inline_bytes
+
     async def run(
         self, shares: Shares, work: Callable[[Given], Made], given: Given, nbytes: int
     ) -> Made:
         """What ``work(given)`` makes, which costs about as much as `nbytes` do."""
-        if nbytes <= self._inline_bytes:
+        if self.is_small(nbytes):
             return work(given)
         # One thread each: what waits inside the pool could not be overtaken.
         async with self._threads.turn(shares.threads, 1):

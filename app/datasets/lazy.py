@@ -65,11 +65,11 @@ class LazyArray(BackendArray):
     async def read(self, plan: ReadPlan) -> Array:
         """The planned values, decoded; large ones beside the loop."""
         values = await self.reader.read(self.meta, plan)
+        workshop = self.reader.workshop
         with phase("decode"):
-            if self.steps:
-                run = self.reader.workshop.run
-                return await run(Shares(), self._decoded, values, values.nbytes)
-            return self._decoded(values)
+            if not self.steps or workshop.is_small(values.nbytes):
+                return self._decoded(values)
+            return await workshop.run(Shares(), self._decoded, values, values.nbytes)
 
     def _decoded(self, values: Any) -> Array:
         if not self.meta.shape and values.dtype.kind in "SUMm":

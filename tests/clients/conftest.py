@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from app.telemetry.request_log import GATHER_SECONDS
 from loadtests.ground import free_port, running, wait_until_it_answers
 from tests.api.conftest import CHUNKS, PACKED, weather
 
@@ -27,7 +28,7 @@ datasets:
   nowcast: {url: weather.zarr, cache_control: "public, max-age=1"}
 """
 # What the log's lines of requests for data have, whatever else they say.
-REQUEST = re.compile(r"\b(GET|HEAD|POST) (/datasets\S*) (\d{3})\b")
+REQUEST = re.compile(r"\bmethod=(GET|HEAD|POST) path=(/datasets\S*) status=(\d{3})\b")
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,11 @@ class Running:
     @contextmanager
     def logged(self, *lines: str) -> Iterator[None]:
         """The block makes the service log just these requests, such as ``GET /datasets 200``."""
+        # Lines are written a moment after their answers: those of earlier requests are waited for.
+        time.sleep(2 * GATHER_SECONDS)
         before = len(self._requests())
         yield
         give_up = time.monotonic() + 5
-        # An answer may arrive before its line is written.
         while len(self._requests()) < before + len(lines) and time.monotonic() < give_up:
             time.sleep(0.02)
         assert self._requests()[before:] == list(lines)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.errors import StoreMissing, StoreRefused
-from app.store import AsyncFSMap
+from app.errors import StoreFaltered, StoreMissing, StoreRefused
+from app.store import AsyncFSMap, Filesystems
 
 from .web import Web
 
@@ -62,3 +62,20 @@ async def test_a_refusal_is_one(web: Web, fs: Any) -> None:
     web.status = 403
     with pytest.raises(StoreRefused, match="key"):
         await AsyncFSMap("gs://bucket/root", fs).get("key")
+
+
+async def test_a_failure_is_tried_once(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """gcsfs's own tries do not multiply ours, and what may pass is told from what stays."""
+    core = pytest.importorskip("gcsfs.core")
+    # The one that gcsfs offers asks Google itself, by gRPC, what kind of bucket it is.
+    monkeypatch.setattr("gcsfs.GCSFileSystem", core.GCSFileSystem)
+    async with Filesystems() as filesystems:
+        options = {"token": "anon", "endpoint_url": web.address}
+        source = await filesystems.source("gs://bucket/root", storage_options=options)
+        assert await source.get("key") == BODY
+        for status in (500, 502, 503):
+            web.requests.clear()
+            web.status = status
+            with pytest.raises(StoreFaltered):
+                await source.get("key")
+            assert web.requests == [f"GET {OBJECTS}/key"]
