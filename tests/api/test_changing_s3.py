@@ -19,6 +19,9 @@ from tests.api.conftest import serving
 from tests.api.growing import append, hours, write
 from tests.api.test_changing_stores import SERIES, readers, series_length, until
 
+# moto warns of the old value of each key that is written anew, whenever that is collected.
+pytestmark = pytest.mark.filterwarnings("ignore:S3 key was not disposed of in time")
+
 KEYS = {"key": "reader", "secret": "hush-hush"}
 ENGINES = ("s3fs", "obstore")
 
