@@ -33,7 +33,7 @@ from app.catalog.catalog import Catalog
 from app.catalog.configuration import Files
 from app.catalog.following import Follower
 from app.catalog.keys import Keys
-from app.catalog.opened import OpenedDatasets, Opener
+from app.catalog.opened_datasets import OpenedDatasets, Opener
 from app.catalog.opening import open_entry
 from app.catalog.readiness import Readiness
 from app.settings import Settings

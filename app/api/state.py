@@ -13,7 +13,7 @@ from app.api.limits import RequestLimits
 from app.catalog.catalog import Catalog
 from app.catalog.following import Follower
 from app.catalog.keys import Keys
-from app.catalog.opened import OpenedDatasets
+from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.readiness import Readiness
 from app.telemetry.metrics import Metrics
 from app.telemetry.phases import Phases

@@ -11,7 +11,7 @@ from app.catalog.bulletin import Bulletin, NewGeneration, News, NewTexts
 from app.catalog.catalog import Catalog
 from app.catalog.configuration import Configuration, Files
 from app.catalog.keys import Keys
-from app.catalog.opened import OpenedDatasets
+from app.catalog.opened_datasets import OpenedDatasets
 from app.errors import CatalogError
 from app.store.single_flight import SingleFlight
 

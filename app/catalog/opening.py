@@ -17,8 +17,7 @@ from app.arrays.chunk_cache import ChunkCache
 from app.arrays.hierarchy import GroupDocuments, group_again, open_group
 from app.arrays.workshop import Workshop
 from app.catalog.catalog import DatasetEntry
-from app.catalog.opened import Opened
-from app.catalog.refreshing import Change
+from app.catalog.opened import Change, Opened
 from app.datasets import AsyncZarrBackendEntrypoint, Layout
 from app.encoders.table import ENCODERS
 from app.encoders.written import Written

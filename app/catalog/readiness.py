@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.catalog.catalog import Catalog
-from app.catalog.opened import OpenedDatasets
+from app.catalog.opened_datasets import OpenedDatasets
 from app.errors import StoreTimeout
 from app.store.fan_out import spread
 from app.store.single_flight import SingleFlight

@@ -9,19 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable
 from enum import StrEnum
 from math import inf
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from app.catalog.discretion import discreet_error
+from app.catalog.opened import Change, Opened
 from app.errors import MetadataError, StoreError, StoreMissing
 from app.store.single_flight import SingleFlight
-
-if TYPE_CHECKING:
-    from app.catalog.opened import Opened
-
 
 log = logging.getLogger(__name__)
 
@@ -38,38 +34,6 @@ class Outcome(StrEnum):
     UNREACHABLE = "unreachable"
     GONE = "gone"
 
-
-@dataclass(slots=True)
-class Freshness:
-    """What the last look at the store of an opened dataset said; the one part of it that changes.
-
-    The next look is `due` at that time of the refresher's clock. `trouble` is the class of what
-    kept the last one from an answer: the dataset serves on as it was, and where the store could
-    not be asked at all it is `unreachable`. `settling` is the version that is being waited for.
-    """
-
-    due: float = inf
-    trouble: type[Exception] | None = None
-    unreachable: bool = False
-    settling: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Another version of a store, and how to open it.
-
-    It is `whole` where one document holds all metadata, which is written last; documents that were
-    read one by one may be of different times.
-    """
-
-    version: str
-    whole: bool
-    open: Callable[[], Coroutine[Any, Any, Opened]]
-
-
-# The store's other version, or None. StoreMissing says that the metadata is gone, MetadataError
-# that it cannot be used, any other StoreError that nobody knows.
-Look: TypeAlias = Callable[[], Coroutine[Any, Any, Change | None]]
 
 # Called after every look with the dataset's id, what it came to and its error, if there was one.
 OnLook: TypeAlias = Callable[[str, Outcome, Exception | None], None]

@@ -10,7 +10,7 @@ import pytest
 
 from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.discretion import discreet, discreet_error, secrets_of
-from app.catalog.opened import OpenedDatasets
+from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.opening import open_entry
 from app.errors import SluiceError, StoreError, StoreRefused
 from app.store import Filesystems

@@ -15,7 +15,8 @@ from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.configuration import Files, Texts
 from app.catalog.following import Difference, Follower
 from app.catalog.keys import Keys, hash_of
-from app.catalog.opened import Opened, OpenedDatasets
+from app.catalog.opened import Opened
+from app.catalog.opened_datasets import OpenedDatasets
 from app.datasets import Layout
 from app.encoders.written import Written
 from app.errors import CatalogError

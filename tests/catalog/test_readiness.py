@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.catalog.catalog import Catalog, DatasetEntry
-from app.catalog.opened import Opened, OpenedDatasets
+from app.catalog.opened import Opened
+from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.opening import open_entry
 from app.catalog.readiness import DatasetState, Readiness, Report
 from app.errors import CatalogError, StoreMissing, StoreRefused, StoreTimeout

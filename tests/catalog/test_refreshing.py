@@ -11,8 +11,9 @@ import pytest
 import xarray as xr
 
 from app.catalog.catalog import Catalog, DatasetEntry
-from app.catalog.opened import Opened, OpenedDatasets
-from app.catalog.refreshing import Change, Outcome
+from app.catalog.opened import Change, Opened
+from app.catalog.opened_datasets import OpenedDatasets
+from app.catalog.refreshing import Outcome
 from app.datasets import Layout
 from app.encoders.written import Written
 from app.errors import MetadataError, StoreError, StoreMissing, StoreRefused, StoreTimeout

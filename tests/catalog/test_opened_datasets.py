@@ -8,7 +8,8 @@ import pytest
 import xarray as xr
 
 from app.catalog.catalog import Catalog, DatasetEntry
-from app.catalog.opened import Opened, OpenedDatasets
+from app.catalog.opened import Opened
+from app.catalog.opened_datasets import OpenedDatasets
 from app.datasets import Layout
 from app.encoders.written import Written
 from app.errors import StoreTimeout, UnknownDataset
