@@ -135,6 +135,7 @@ async def _start(
         guards=_guards(settings, emit),
     )
     opened, follower, keys = await _following(settings, opener, emit, shared, stack)
+    await stack.enter_async_context(_going_on(sample(opened.count, emit)))
     readiness = Readiness(
         opened,
         keep_seconds=settings.ready_kept_seconds,

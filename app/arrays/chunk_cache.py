@@ -76,6 +76,7 @@ class ChunkCache:
         self._flight: SingleFlight[ChunkKey, Chunk] = SingleFlight()
         self._hits = 0
         self._misses = 0
+        self._evictions = 0
 
     @property
     def held_bytes(self) -> int:
@@ -145,9 +146,9 @@ class ChunkCache:
         return True
 
     def lookups(self) -> ChunksLookedUp:
-        """Hits and misses since the last call, and the bytes that are held now."""
-        told = ChunksLookedUp(self._hits, self._misses, self._held)
-        self._hits = self._misses = 0
+        """Hits, misses and evictions since the last call, and the bytes that are held now."""
+        told = ChunksLookedUp(self._hits, self._misses, self._evictions, self._held)
+        self._hits = self._misses = self._evictions = 0
         return told
 
     def _step(self) -> None:
@@ -183,6 +184,7 @@ class ChunkCache:
 
     def _drop(self, key: ChunkKey) -> None:
         self._held -= self._entries.pop(key).held_bytes
+        self._evictions += 1
 
 
 def _own(chunk: Array) -> Array:

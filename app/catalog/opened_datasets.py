@@ -13,6 +13,7 @@ from app.catalog.discretion import discreet_error
 from app.catalog.opened import Freshness, Opened
 from app.catalog.refreshing import OnLook, Refresher
 from app.store.single_flight import SingleFlight
+from app.telemetry.events import DatasetsCounted
 
 
 class Opener(Protocol):
@@ -70,6 +71,10 @@ class OpenedDatasets:
         self._refresher = Refresher(
             self, retry_seconds=failed_open_seconds, on_look=on_look, clock=clock
         )
+
+    def count(self) -> DatasetsCounted:
+        """How many datasets are open now."""
+        return DatasetsCounted(len(self._opened))
 
     async def aclose(self) -> None:
         """End what goes on in the background."""

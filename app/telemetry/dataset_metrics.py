@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, assert_never
 
-from app.telemetry.events import DatasetLookedAt, DatasetOpened
+from app.telemetry.events import DatasetLookedAt, DatasetOpened, DatasetsCounted
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -38,7 +38,14 @@ class DatasetMetrics:
             registry=registry,
         )
 
-    def record(self, event: DatasetOpened | DatasetLookedAt) -> None:
+        self._open = Gauge(
+            "sluice_open_datasets",
+            "Datasets that are open, each worker's own counted",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+
+    def record(self, event: DatasetOpened | DatasetLookedAt | DatasetsCounted) -> None:
         """Count one event."""
         match event:
             case DatasetOpened(dataset, seconds, error):
@@ -50,5 +57,7 @@ class DatasetMetrics:
                 self._looks.labels(dataset, outcome).inc()
                 if outcome == "swapped":
                     self._since.labels(dataset).set_to_current_time()
+            case DatasetsCounted():
+                self._open.set(event.open)
             case _:
                 assert_never(event)

@@ -88,11 +88,22 @@ class LoopLag:
 
 @dataclass(frozen=True, slots=True)
 class ChunksLookedUp:
-    """How often decoded chunks were in memory, since the last of these, and what they hold now."""
+    """Decoded chunks that were in memory, that were not, and that had to go from there.
+
+    They are counted since the last of these events; `held_bytes` is what they take now.
+    """
 
     hits: int
     misses: int
+    evictions: int
     held_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetsCounted:
+    """How many datasets are open now."""
+
+    open: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +135,7 @@ Event: TypeAlias = (
     | InFlight
     | DatasetOpened
     | DatasetLookedAt
+    | DatasetsCounted
     | StoreAsked
     | StoreRetried
     | CircuitChanged

@@ -12,6 +12,7 @@ from app.telemetry.events import (
     CircuitChanged,
     DatasetLookedAt,
     DatasetOpened,
+    DatasetsCounted,
     Event,
     InFlight,
     LoopLag,
@@ -60,7 +61,7 @@ class Metrics:
                 self._requests.record(event)
             case RequestRefused() | RequestQueued() | InFlight():
                 self._admission.record(event)
-            case DatasetOpened() | DatasetLookedAt():
+            case DatasetOpened() | DatasetLookedAt() | DatasetsCounted():
                 self._datasets.record(event)
             case StoreAsked() | StoreRetried() | CircuitChanged():
                 self._stores.record(event)

@@ -29,6 +29,11 @@ class ProcessMetrics:
             ("outcome",),
             registry=registry,
         )
+        self._evicted = Counter(
+            "sluice_chunk_evictions_total",
+            "Decoded chunks that had to make room for others",
+            registry=registry,
+        )
         self._held = Gauge(
             "sluice_chunk_cache_bytes",
             "Memory that kept chunks hold",
@@ -44,6 +49,7 @@ class ProcessMetrics:
             case ChunksLookedUp():
                 self._chunks.labels("hit").inc(event.hits)
                 self._chunks.labels("miss").inc(event.misses)
+                self._evicted.inc(event.evictions)
                 self._held.set(event.held_bytes)
             case _:
                 assert_never(event)

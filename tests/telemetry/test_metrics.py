@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.errors import StoreFaltered, StoreRefused
@@ -9,6 +12,7 @@ from app.telemetry.events import (
     ChunksLookedUp,
     CircuitChanged,
     DatasetOpened,
+    DatasetsCounted,
     InFlight,
     LoopLag,
     RequestQueued,
@@ -18,6 +22,8 @@ from app.telemetry.events import (
     StoreRetried,
 )
 from app.telemetry.metrics import Metrics
+
+README = Path(__file__).parent.parent.parent / "README.md"
 
 
 def numbers(metrics: Metrics) -> dict[tuple[str, ...], float]:
@@ -44,8 +50,9 @@ def test_every_event_is_counted_where_it_belongs():
         StoreAsked("a", "get", 0.125, 1000, None),
         StoreAsked("a", "list", 0.125, 0, TimeoutError()),
         LoopLag(0.01),
-        ChunksLookedUp(5, 2, 900),
-        ChunksLookedUp(1, 0, 700),
+        ChunksLookedUp(5, 2, 3, 900),
+        ChunksLookedUp(1, 0, 1, 700),
+        DatasetsCounted(3),
         RequestRefused("client"),
         RequestQueued(0.5),
         InFlight(1000, 2),
@@ -65,6 +72,8 @@ def test_every_event_is_counted_where_it_belongs():
     assert found["sluice_chunk_lookups_total", "hit"] == 6
     assert found["sluice_chunk_lookups_total", "miss"] == 2
     assert found["sluice_chunk_cache_bytes",] == 700
+    assert found["sluice_chunk_evictions_total",] == 4
+    assert found["sluice_open_datasets",] == 3
     assert found["sluice_refused_total", "client"] == 1
     assert found["sluice_queue_seconds_sum",] == 0.5
     assert found["sluice_inflight_bytes",] == 600
@@ -96,3 +105,10 @@ def test_sick_stores_are_counted_by_dataset():
     assert found["sluice_store_retries_total", "a", "StoreFaltered", "get"] == 2
     states = [found["sluice_store_circuit_state", dataset] for dataset in "abcd"]
     assert states == [0, 0, 1, 2]
+
+
+def test_every_metric_is_in_the_readme():
+    """The one table there names each of them, and nothing that is none."""
+    helped = re.findall(r"^# HELP (sluice_\w+)", Metrics().render().decode(), re.MULTILINE)
+    documented = re.findall(r"^\| `(sluice_\w+)` \|", README.read_text(), re.MULTILINE)
+    assert sorted(documented) == sorted(n for n in helped if not n.endswith("_created"))
