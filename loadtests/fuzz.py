@@ -7,6 +7,7 @@ schemathesis, as its OpenAPI document allows and as it does not.
 from __future__ import annotations
 
 import argparse
+import gzip
 import random
 import shutil
 import socket
@@ -24,6 +25,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import schemathesis
+import zstandard
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -184,11 +186,20 @@ def send(request: Request, address: tuple[str, int]) -> Answer:
         method = request.method.decode("latin-1")
         answer = HTTPResponse(connection, method=method)
         answer.begin()
-        content = answer.read()
+        content = unpacked(answer.read(), answer.headers.get("Content-Encoding", ""))
         answer.close()
     media_type = answer.headers.get("Content-Type", "")
     seconds = time.perf_counter() - began
     return Answer(method, answer.status, media_type, content, seconds)
+
+
+def unpacked(content: bytes, coding: str) -> bytes:
+    """The content before it was compressed, if it is any; raises where it is not whole."""
+    if content and coding == "gzip":
+        return gzip.decompress(content)
+    if content and coding == "zstd":
+        return zstandard.ZstdDecompressor().decompressobj().decompress(content)
+    return content
 
 
 def check(answer: Answer) -> None:
