@@ -74,10 +74,10 @@ async def soak(seconds: float, seed: int, folder: Path) -> int:
                 await first_answers(client)
                 before = await held(pid, client)
                 await for_a_while(seconds, duties(client, proxy, notes, root / STORE, seed))
-                proxy.chances = {}
-                await asyncio.sleep(SETTLE_SECONDS)
-                await all_is_there(client, notes)
+            proxy.chances = {}
+            await asyncio.sleep(SETTLE_SECONDS)
             async with httpx.AsyncClient(base_url=address, timeout=30) as client:
+                await all_is_there(client, notes)
                 after = await held(pid, client)
     for line in report(notes, proxy, before, after, seconds):
         say(line)
@@ -140,7 +140,10 @@ def duties(
 ) -> list[Coroutine[Any, Any, None]]:
     """What goes on at once, each for ever."""
     users = [ask_all(client, notes, Random(f"{seed} {n}")) for n in range(USERS)]
-    leavers = [leave(client, notes, Random(f"{seed} leaver {n}")) for n in range(LEAVERS)]
+    url = client.base_url
+    leavers = [
+        leave(url.host, url.port or 0, notes, Random(f"{seed} leaver {n}")) for n in range(LEAVERS)
+    ]
     return [*users, *leavers, grow(store, notes), misbehave(proxy, Random(seed))]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
@@ -126,14 +127,20 @@ def _compare(content: bytes, notes: Notes, wanted: Question, seen: int) -> None:
         notes.right[wanted.name] += 1
 
 
-async def leave(client: httpx.AsyncClient, notes: Notes, random: Random) -> None:
-    """Ask for ever, and mostly hang up before the answer has come."""
+async def leave(host: str, port: int, notes: Notes, random: Random) -> None:
+    """Ask for ever, and hang up: before the answer comes, or after its first bytes.
+
+    On connections of its own: a pool's would be lost to those who stay.
+    """
     while True:
+        reader, writer = await asyncio.open_connection(host, port)
         try:
-            async with asyncio.timeout(random.random() * LEAVE_SECONDS):
-                await client.get(f"{DATASET}/{question(random).query}")
-        except TimeoutError:
-            notes.left += 1
-        except httpx.HTTPError as error:
-            notes.wrong[f"before it hung up: {type(error).__name__}"] += 1
+            target = f"{DATASET}/{question(random).query}"
+            writer.write(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(random.random() * LEAVE_SECONDS):
+                    await reader.read(100)
+        finally:
+            writer.transport.abort()
+        notes.left += 1
         await asyncio.sleep(random.random() * PAUSE_SECONDS)
