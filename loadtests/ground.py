@@ -136,12 +136,21 @@ def sluice(endpoint: str, folder: Path, workers: int) -> Iterator[str]:
     catalog, log = folder / "catalog.yaml", folder / "server.log"
     words = {"bucket": BUCKET, "store": STORE_NAME, "key": KEY, "secret": SECRET}
     catalog.write_text(CATALOG_TEXT.format(endpoint=endpoint, **words), encoding="utf-8")
+    with serving(catalog, log, "--workers", str(workers)) as (_, address):
+        yield address
+
+
+@contextmanager
+def serving(
+    catalog: Path, log: Path, *options: str, **environment: str
+) -> Iterator[tuple[int, str]]:
+    """The process id and the address of a server over this catalog, once it answers."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "app", "serve", "--catalog", str(catalog)]
-    with running([*command, "--port", str(port), "--workers", str(workers)], log) as server:
+    with running([*command, "--port", str(port), *options], log, **environment) as server:
         wait_until_it_answers(server, f"{address}/healthz", log)
-        yield address
+        yield server.pid, address
 
 
 @contextmanager

@@ -81,9 +81,10 @@ class CircuitChanged:
 
 @dataclass(frozen=True, slots=True)
 class LoopLag:
-    """By how much the event loop was late for an appointment."""
+    """By how much the event loop was late for an appointment, and how many tasks it has."""
 
     seconds: float
+    tasks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,4 +13,5 @@ async def watch_loop(emit: Emit, *, every_seconds: float = 0.25) -> None:
     while True:
         due = loop.time() + every_seconds
         await asyncio.sleep(every_seconds)
-        emit(LoopLag(max(0.0, loop.time() - due)))
+        lag = max(0.0, loop.time() - due)
+        emit(LoopLag(lag, tasks=len(asyncio.all_tasks())))

@@ -23,6 +23,12 @@ class ProcessMetrics:
             buckets=buckets,
             registry=registry,
         )
+        self._tasks = Gauge(
+            "sluice_tasks",
+            "Tasks of the event loop that have not ended",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
         self._chunks = Counter(
             "sluice_chunk_lookups_total",
             "Decoded chunks that requests needed, by whether they were in memory",
@@ -46,6 +52,7 @@ class ProcessMetrics:
         match event:
             case LoopLag():
                 self._lag.observe(event.seconds)
+                self._tasks.set(event.tasks)
             case ChunksLookedUp():
                 self._chunks.labels("hit").inc(event.hits)
                 self._chunks.labels("miss").inc(event.misses)

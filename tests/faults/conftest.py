@@ -22,8 +22,7 @@ import xarray as xr
 from app.api import create_app
 from app.settings import Settings
 from loadtests.bench.stand_in import Connection, Desk
-
-from .proxy import FaultProxy
+from loadtests.fault_proxy import FaultProxy
 
 ENGINES = ["s3fs", "obstore"]
 KEYS = {"key": "reader", "secret": "hush-hush"}

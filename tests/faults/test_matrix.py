@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from loadtests.fault_proxy import Fault
+
 from .conftest import ENGINES, Ward, field, nothing_left_behind, ward
-from .proxy import Fault
 
 RATES = {"rare": 0.05, "frequent": 0.3, "always": 1.0}
 QUERIES = {

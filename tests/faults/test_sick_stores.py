@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from app.settings import Settings
+from loadtests.fault_proxy import Fault
 from tests.contracts.web import Web
 
 from .conftest import BRIEF, ENGINES, KEYS, served, ward
-from .proxy import Fault
 
 POINT = "isel?time=7&latitude=3&longitude=5"
 

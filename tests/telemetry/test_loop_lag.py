@@ -10,12 +10,17 @@ from app.telemetry.loop_lag import watch_loop
 
 
 async def test_a_blocked_loop_is_seen():
-    """Whoever blocks the loop for a while makes the next appointment late by about as much."""
+    """Whoever blocks the loop for a while makes the next appointment late by about as much.
+
+    Each appointment tells how many tasks there are: here this one and the watcher.
+    """
     seen: list[float] = []
+    tasks: list[int] = []
 
     def emit(event: object) -> None:
         assert isinstance(event, LoopLag)
         seen.append(event.seconds)
+        tasks.append(event.tasks)
 
     watcher = asyncio.create_task(watch_loop(emit, every_seconds=0.01))
     await asyncio.sleep(0.005)
@@ -24,3 +29,4 @@ async def test_a_blocked_loop_is_seen():
     watcher.cancel()
     assert max(seen) >= 0.15
     assert min(seen) >= 0
+    assert set(tasks) == {len(asyncio.all_tasks())}

@@ -1,0 +1,252 @@
+"""Thousands of requests that nobody meant: ``python -m loadtests.fuzz``; exits with 1 on a fault.
+
+A real server with the sample and two odd stores is asked by hypothesis, to the byte, and by
+schemathesis, as its OpenAPI document allows and as it does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import random
+import shutil
+import socket
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from http.client import HTTPResponse
+from json import dumps, loads
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+import schemathesis
+import zstandard
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from loadtests.fuzz_requests import DATASETS, Request, requests
+from loadtests.ground import ROOT, NotReady, serving
+from loadtests.odd_stores import write_odd_stores
+
+FAILED = 1
+DEADLINE_SECONDS = 10
+# Besides what a process that is warm still takes: buffers of the largest answers.
+GROWTH_BYTES = 64 * 2**20
+BY_SCHEMA = 0.25
+# Small limits, so that large selections are refused, and small memory, so that growth is seen.
+ENVIRONMENT = {
+    "SLUICE_REQUEST_SECONDS": str(DEADLINE_SECONDS),
+    "SLUICE_REQUEST_RESULT_BYTES": str(2**20),
+    "SLUICE_CHUNK_CACHE_BYTES": str(8 * 2**20),
+}
+
+
+class Fault(Exception):
+    """An answer that no request may get; the sentence says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came for a request by this method."""
+
+    method: str
+    status: int
+    media_type: str
+    content: bytes
+    seconds: float
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has come so far; `memory` asks for the server's, which is noted after a fifth."""
+
+    count: int
+    memory: Callable[[], int]
+    statuses: Counter[int] = field(default_factory=Counter)
+    slowest: float = 0.0
+    start: int = 0
+
+    def judge(self, answer: Answer) -> None:
+        """Count an answer; raises Fault."""
+        self.statuses[answer.status] += 1
+        self.slowest = max(self.slowest, answer.seconds)
+        if self.statuses.total() == self.count // 5:
+            self.start = self.memory()
+        check(answer)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Ask, judge, print the table; the exit status."""
+    parser = argparse.ArgumentParser("loadtests.fuzz", description="Odd requests, on loopback.")
+    parser.add_argument("count", type=int, nargs="?", default=20_000, help="requests (20000)")
+    parser.add_argument("--seed", type=int, default=None, help="asks the same again")
+    parser.add_argument("--sample", type=Path, default=ROOT / ".sample", help="folder (.sample)")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "fuzz", help="(build/fuzz)")
+    arguments = parser.parse_args(argv)
+    number = random.randrange(2**32) if arguments.seed is None else arguments.seed
+    folder: Path = arguments.out.absolute()
+    try:
+        catalog = begin(arguments.sample.absolute(), folder)
+        log = folder / "server.log"
+        with serving(catalog, log, **ENVIRONMENT) as (pid, address):
+            process = psutil.Process(pid)
+            tally = Tally(arguments.count, lambda: process.memory_info().rss)
+            say(f"fuzz: {arguments.count} requests, seed {number} ...")
+            return FAILED if faulty(address, tally, number) else report(tally, log)
+    except NotReady as error:
+        say(f"fuzz: {error}")
+        return FAILED
+
+
+def begin(sample: Path, folder: Path) -> Path:
+    """The catalog of the sample, written unless it is there, and of the odd stores."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    store = sample / "analyses.zarr"
+    if not store.exists():
+        from demo.sample import write_sample
+
+        sample.mkdir(parents=True, exist_ok=True)
+        write_sample(store)
+    urls = {"sample": store, **write_odd_stores(folder)}
+    catalog = folder / "catalog.yaml"
+    catalog.write_text(dumps({"datasets": {name: {"url": str(url)} for name, url in urls.items()}}))
+    return catalog
+
+
+def faulty(address: str, tally: Tally, number: int) -> bool:
+    """Whether an answer was at fault, which is said with the least request that gets it."""
+    by_schema = int(tally.count * BY_SCHEMA)
+    try:
+        ask_raw(address, tally, tally.count - by_schema, number)
+        ask_by_schema(address, tally, by_schema, number)
+    except Exception as error:
+        say("fuzz: " + "".join(traceback.format_exception_only(error)))
+        return True
+    return False
+
+
+def plan(count: int, number: int) -> Callable[[Any], Any]:
+    """Hypothesis with so many examples, and the least one where there is a fault."""
+    limits = settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        report_multiple_bugs=False,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    return lambda test: limits(seed(number)(test))
+
+
+def ask_raw(address: str, tally: Tally, count: int, number: int) -> None:
+    """Send requests to the byte; raises Fault."""
+    url = urlsplit(address)
+
+    @plan(count, number)
+    @given(requests())
+    def each(request: Request) -> None:
+        tally.judge(send(request, (url.hostname or "", url.port or 0)))
+
+    each()
+
+
+def ask_by_schema(address: str, tally: Tally, count: int, number: int) -> None:
+    """Send what the OpenAPI document allows, and what it does not; raises Fault."""
+    schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
+    operations = [found.ok() for found in schema.get_all_operations()]
+
+    @plan(count, number)
+    @given(st.data())
+    def each(data: st.DataObject) -> None:
+        operation = data.draw(st.sampled_from(operations))
+        mode = data.draw(st.sampled_from(list(schemathesis.GenerationMode)))
+        case = data.draw(operation.as_strategy(generation_mode=mode))
+        # A random id is unknown nearly always: most requests are to reach a dataset.
+        if "dataset_id" in (case.path_parameters or {}) and data.draw(st.integers(0, 9)):
+            case.path_parameters["dataset_id"] = data.draw(st.sampled_from(DATASETS))
+        came = case.call(base_url=address)
+        media_type = (came.headers.get("content-type") or [""])[0]
+        answer = Answer(case.method, came.status_code, media_type, came.content, came.elapsed)
+        tally.judge(answer)
+
+    each()
+
+
+def send(request: Request, address: tuple[str, int]) -> Answer:
+    """The answer to one request on a connection of its own; raises if none comes in time."""
+    began = time.perf_counter()
+    with socket.create_connection(address, timeout=2 * DEADLINE_SECONDS) as connection:
+        connection.sendall(request.encoded())
+        method = request.method.decode("latin-1")
+        answer = HTTPResponse(connection, method=method)
+        answer.begin()
+        content = unpacked(answer.read(), answer.headers.get("Content-Encoding", ""))
+        answer.close()
+    media_type = answer.headers.get("Content-Type", "")
+    seconds = time.perf_counter() - began
+    return Answer(method, answer.status, media_type, content, seconds)
+
+
+def unpacked(content: bytes, coding: str) -> bytes:
+    """The content before it was compressed, if it is any; raises where it is not whole."""
+    if content and coding == "gzip":
+        return gzip.decompress(content)
+    if content and coding == "zstd":
+        return zstandard.ZstdDecompressor().decompressobj().decompress(content)
+    return content
+
+
+def check(answer: Answer) -> None:
+    """Returns if the answer is one that a request may get; otherwise raises Fault."""
+    if answer.status >= 500:
+        raise Fault(f"{answer.status}: {answer.content[:300]!r}")
+    if answer.seconds > DEADLINE_SECONDS:
+        raise Fault(f"{answer.seconds:.1f} s for a {answer.status}")
+    media_type = answer.media_type.partition(";")[0]
+    if answer.status >= 400 and media_type != "application/problem+json":
+        raise Fault(f"a {answer.status} of type {answer.media_type!r}")
+    if answer.method.upper() == "HEAD" or not media_type.endswith("json"):
+        return
+    try:
+        told = loads(answer.content, parse_constant=_refused)
+    except ValueError as error:
+        raise Fault(f"a {answer.status} that is not JSON: {error}") from error
+    if answer.status >= 400 and told.get("status") != answer.status:
+        raise Fault(f"a {answer.status} that calls itself {told.get('status')}")
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def report(tally: Tally, log: Path) -> int:
+    """Print the table; the exit status, which tells of memory and of the log as well."""
+    end = tally.memory()
+    say(f"requests      {tally.statuses.total():>8}")
+    for status, times in sorted(tally.statuses.items()):
+        say(f"status {status}    {times:>8}")
+    say(f"slowest, ms   {1000 * tally.slowest:>8.0f}")
+    say(f"RSS, MiB      {tally.start / 2**20:>8.0f} after a fifth, {end / 2**20:.0f} at the end")
+    if end > tally.start + GROWTH_BYTES:
+        say(f"fuzz: memory grew by more than {GROWTH_BYTES / 2**20:.0f} MiB")
+        return FAILED
+    if "Traceback" in log.read_text(encoding="utf-8", errors="replace"):
+        say(f"fuzz: the server's log has a traceback: {log}")
+        return FAILED
+    return 0
+
+
+def say(line: str) -> None:
+    """Print now, also into a pipe."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""The fuzz: a short one finds nothing, and each kind of bad answer is a fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadtests.fuzz import DEADLINE_SECONDS, Answer, Fault, check, main
+from loadtests.fuzz_requests import Request
+
+PROBLEM = "application/problem+json"
+
+
+def test_no_request_is_answered_badly(
+    sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """500 requests, always the same: no 5xx, no other error than a problem, no growth."""
+    arguments = ["500", "--seed", "1", "--sample", str(sample), "--out", str(tmp_path / "out")]
+    status = main(arguments)
+    said = capsys.readouterr().out
+    assert status == 0, said
+    counts = {line[:-8].strip(): int(line[-8:]) for line in said.splitlines() if "status" in line}
+    assert sum(counts.values()) == 500
+    # Neither are all refused, nor all meant.
+    assert counts["status 200"] > 50
+    assert counts["status 400"] > 50
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Answer("GET", 500, PROBLEM, b'{"status": 500}', 0.1), "500"),
+        (Answer("GET", 400, "text/plain", b"no", 0.1), "of type"),
+        (Answer("GET", 404, PROBLEM, b'{"status": 400}', 0.1), "calls itself 400"),
+        (Answer("GET", 200, "application/json", b'{"a": NaN}', 0.1), "NaN is not JSON"),
+        (Answer("POST", 200, "application/json; charset=utf-8", b"{", 0.1), "not JSON"),
+        (Answer("HEAD", 200, "application/json", b"", DEADLINE_SECONDS + 1), " s for a 200"),
+    ],
+)
+def test_bad_answers_are_faults(answer: Answer, reason: str) -> None:
+    """What the fuzz looks for, it sees."""
+    with pytest.raises(Fault, match=reason):
+        check(answer)
+
+
+def test_requests_are_whole() -> None:
+    """The length of the body is in the head, and nothing follows the body."""
+    request = Request(b"POST", b"/x", ((b"A", b"b"),), b"body")
+    head, _, body = request.encoded().partition(b"\r\n\r\n")
+    assert body == b"body"
+    assert head.splitlines()[0] == b"POST /x HTTP/1.1"
+    assert b"Content-Length: 4" in head.splitlines()
