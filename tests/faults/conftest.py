@@ -38,6 +38,9 @@ BRIEF: dict[str, Any] = {
     "store_rest_seconds": 0.2,
 }
 
+# For stores that answer soon, whatever they answer: a busy machine is no reason for a time-out.
+PATIENT: dict[str, Any] = {"store_attempt_seconds": 10.0, "store_read_seconds": 25.0}
+
 
 def field() -> xr.Dataset:
     """Numbers that do not compress: 12 chunks of some 6 kB."""

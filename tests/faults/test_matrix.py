@@ -19,7 +19,7 @@ import xarray as xr
 
 from loadtests.fault_proxy import Fault
 
-from .conftest import ENGINES, Ward, field, nothing_left_behind, ward
+from .conftest import ENGINES, PATIENT, Ward, field, nothing_left_behind, ward
 
 RATES = {"rare": 0.05, "frequent": 0.3, "always": 1.0}
 QUERIES = {
@@ -31,6 +31,8 @@ ROUNDS = int(os.environ.get("FAULT_ROUNDS", "3"))
 
 # These only slow an answer down.
 HARMLESS = {Fault.LATENCY, Fault.JITTER}
+# These end with the time that an answer may take.
+ENDLESS = {Fault.STALL, Fault.DRIP}
 
 
 async def ask(client: httpx.AsyncClient, dataset: str, query: str) -> httpx.Response:
@@ -89,7 +91,8 @@ async def healed(it: Ward, dataset: str, truth: dict[str, bytes]) -> None:
 @pytest.mark.parametrize("fault", list(Fault))
 async def test_faults_cost_no_truth(fault: Fault, engine: str, store: Path, tmp_path: Path) -> None:
     """One fault in three doses, from the first request of a dataset on."""
-    async with nothing_left_behind(), ward(tmp_path, store, engine, list(RATES)) as it:
+    times = {} if fault in ENDLESS else PATIENT
+    async with nothing_left_behind(), ward(tmp_path, store, engine, list(RATES), **times) as it:
         truth = await truth_of(it.client)
         for dataset, rate in RATES.items():
             it.proxy.chances = {fault: rate}

@@ -16,7 +16,7 @@ from app.settings import Settings
 from loadtests.fault_proxy import Fault
 from tests.contracts.web import Web
 
-from .conftest import BRIEF, ENGINES, KEYS, served, ward
+from .conftest import BRIEF, ENGINES, KEYS, PATIENT, served, ward
 
 POINT = "isel?time=7&latitude=3&longitude=5"
 
@@ -54,7 +54,7 @@ async def test_requests_do_not_pile_up(
     The circuit opens once, which the log and the metrics say.
     """
     caplog.set_level(logging.INFO, "app")
-    few = {"store_rest_seconds": 3600, "store_failures": 5}
+    few = {**PATIENT, "store_rest_seconds": 3600, "store_failures": 5}
     async with ward(tmp_path, store, engine, ["sick"], **few) as it:
         assert (await it.client.get(f"/datasets/sick/{POINT}")).status_code == 200
         it.proxy.asked.clear()
