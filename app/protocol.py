@@ -16,7 +16,6 @@ from app.api.problems import plain_problem
 # What is read of a request's line and headers; longer URLs than the setting allows fit in.
 HEAD_BYTES: Final = 64 * 2**10
 
-
 # How long a connection without a request stays open when the server stops.
 LINGER_SECONDS: Final = 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+import xarray as xr
 import zarr.abc.store
 
 from app.arrays.chunk_cache import ChunkCache
@@ -82,14 +83,19 @@ class AsyncZarrBackendEntrypoint:
             "decode_timedelta": decode_timedelta,
         }
         opened = await open_variables(reader, documents, SourceStore(source), options)
-        return AsyncDataset._construct_direct(
-            opened._variables,
-            opened._coord_names,
-            opened._dims,
-            opened._attrs,
-            opened._indexes,
-            opened._encoding,
-        )
+        return _awaitable(opened)
+
+
+def _awaitable(opened: xr.Dataset) -> AsyncDataset:
+    """The parts of `opened` under the class that has the coroutines."""
+    return AsyncDataset._construct_direct(
+        opened._variables,
+        opened._coord_names,
+        opened._dims,
+        opened._attrs,
+        opened._indexes,
+        opened._encoding,
+    )
 
 
 def _own_workshop(inline_bytes: int) -> Workshop:
