@@ -117,7 +117,7 @@ class StoreReader:
 
     async def _element(self, meta: ArrayMeta, plan: ElementPlan) -> Array:
         """One element, which needs neither a buffer nor a place in it while its chunk is known."""
-        chunk = self.cache.get((self.identity, meta.path, plan.coords))
+        chunk = self.cache.get(self._name(meta, plan))
         if chunk is not None:
             count_chunks(1, 0)
             return np.array(chunk[plan.place], dtype=meta.dtype)
