@@ -17,12 +17,12 @@ from fastapi import FastAPI
 
 from app import __version__
 from app.admission import Admission, Budget, ClientLimit
+from app.api.application import Application
 from app.api.cors import allow_origins
-from app.api.docs import DocumentedApp, add_docs
+from app.api.docs import add_docs
 from app.api.limits import RequestLimits
 from app.api.observe import ObserveRequests
 from app.api.openapi import guide
-from app.api.problems import install_problems
 from app.api.routes import add_routes
 from app.api.state import Encoding, Service, State
 from app.arrays.chunk_cache import ChunkCache
@@ -65,7 +65,7 @@ def create_app(settings: Settings, *, bulletin: Path | None = None) -> FastAPI:
     metrics = Metrics()
     request_log = RequestLog()
     emit = to_all(metrics.record, request_log.record, write_circuit)
-    app = DocumentedApp(
+    app = Application(
         title="Sluice",
         version=__version__,
         description=guide(),
@@ -76,7 +76,6 @@ def create_app(settings: Settings, *, bulletin: Path | None = None) -> FastAPI:
         redirect_slashes=False,
         lifespan=_lifespan(settings, metrics, request_log, emit, bulletin),
     )
-    install_problems(app)
     add_routes(app)
     add_docs(app)
     app.add_middleware(ObserveRequests, emit=emit, url_bytes=settings.url_bytes)

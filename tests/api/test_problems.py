@@ -9,10 +9,12 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import Request, Response
 
 import app.errors
-from app.api.problems import PROBLEMS, install_problems, kind_of
+from app.api.application import Application
+from app.api.observe import ObserveRequests
+from app.api.problems import PROBLEMS, kind_of
 from app.errors import CatalogError, SluiceError, StoreError
 
 POINT = "level=850&latitude=50&longitude=10"
@@ -162,11 +164,10 @@ async def test_facts_of_any_kind_are_valid_json():
 
     from app.errors import QueryError
 
-    odd = FastAPI()
-    install_problems(odd)
+    odd = Application()
+    odd.add_middleware(ObserveRequests, emit=lambda event: None, url_bytes=1000)
 
-    @odd.get("/")
-    async def fail() -> None:
+    async def fail(request: Request) -> Response:
         raise QueryError(
             "odd \ud800",
             status=7,
@@ -177,6 +178,8 @@ async def test_facts_of_any_kind_are_valid_json():
             array=np.array([1.0, np.inf]),
             value=object,
         )
+
+    odd.add_route("/", fail)
 
     transport = httpx.ASGITransport(odd)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
