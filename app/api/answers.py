@@ -11,6 +11,7 @@ from fastapi import Request, Response
 
 from app import __version__
 from app.api.conditional import entity_tag, has_already
+from app.api.headers import header_of, lines_of
 from app.api.state import service
 from app.catalog.catalog import DatasetEntry
 from app.catalog.opened import Opened
@@ -33,8 +34,8 @@ class Representation:
     encoder: Encoder
     coding: str | None
 
-    def tag(self, *said: str) -> str:
-        """The entity tag: of what the dataset is, what was asked of it, and the form."""
+    def tag(self, *said: object) -> str:
+        """The entity tag: of what the dataset is, what `said` chooses of it, and the form."""
         form = (self.encoder.media_type, self.coding or "", __version__)
         return entity_tag(self.opened.identity, *form, *said)
 
@@ -58,17 +59,19 @@ def accepted_coding(request: Request, result_bytes: int, compress_bytes: int) ->
     """The content coding for a result of this size; small ones are sent as they are."""
     if result_bytes < compress_bytes:
         return None
-    return negotiate_coding(request.headers.get("accept-encoding"))
+    return negotiate_coding(header_of(request, b"accept-encoding"))
 
 
 async def respond(
     request: Request,
     form: Representation,
-    tag: str,
+    said: tuple[object, ...],
     phases: Phases,
     make: Callable[[], Awaitable[bytes]],
 ) -> Response:
     """The answer with the body that `make` makes, which it does only if a body is wanted.
+
+    Its tag is of all that was `said` of the answer.
 
     A HEAD, and a GET of what the client has already, end before anything is read. What answers a
     POST cannot be asked for again by its URL: no tag, and nothing to keep.
@@ -77,11 +80,12 @@ async def respond(
     if request.method == "POST":
         headers |= {"Cache-Control": "no-store"}
     else:
+        tag = form.tag(*said)
         headers |= {
             "ETag": tag,
             **caching(request, form.opened.entry, "Accept, Accept-Encoding"),
         }
-        if has_already(request.headers.getlist("if-none-match"), tag):
+        if has_already(lines_of(request, b"if-none-match"), tag):
             return _without_body(304, headers, phases)
         if request.method == "HEAD":
             headers["Content-Type"] = form.encoder.media_type

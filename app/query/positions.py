@@ -40,6 +40,20 @@ class Resolved:
     labels: Mapping[str, NDArray[Any]]
     pointwise: tuple[str, ...] = ()
 
+    @property
+    def places(self) -> tuple[object, ...]:
+        """Plain values that tell this from any other: the same ones however it was asked for."""
+        positions = [(name, _plain(self.positions[name])) for name in sorted(self.positions)]
+        labels = [(name, _plain(self.labels[name])) for name in sorted(self.labels)]
+        return positions, labels, self.pointwise
+
+
+def _plain(values: Indexer | NDArray[Any]) -> object:
+    """What `repr` writes in full; of arrays it leaves out the middle."""
+    if isinstance(values, np.ndarray):
+        return values.dtype.str, values.tobytes()
+    return values
+
 
 def resolve(query: Query, axes: Mapping[str, Axis], sizes: Mapping[str, int]) -> Resolved:
     """Positions along each selected dimension.
