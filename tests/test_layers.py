@@ -14,6 +14,7 @@ APP = Path(__file__).parent.parent / "app"
 LEVELS = {
     "__init__": 0,
     "errors": 0,
+    "record": 0,
     "labels": 1,
     "telemetry": 1,
     "admission": 2,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Final
@@ -28,6 +27,7 @@ from app.errors import LimitError, SluiceError, StoreError
 from app.query.names import By
 from app.query.positions import Resolved, resolve
 from app.query.selection import Query
+from app.record import record
 from app.telemetry.phases import Phases
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ _FEW_CHUNKS: Final = 100
 Pairs = Sequence[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Planned:
     """All that is known of an answer before anything is read."""
 

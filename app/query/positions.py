@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, assert_never
 
@@ -25,9 +24,10 @@ from app.query.selection import (
     PositionSlice,
     Query,
 )
+from app.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Resolved:
     """Where the selections lie, and under which labels the answer shows them.
 
