@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,11 @@ _NEWLINE = "\r\n"
 
 
 def encode_csv(dataset: xr.Dataset) -> bytes:
+    """The text of `csv_pieces` in one piece."""
+    return b"".join(csv_pieces(dataset))
+
+
+def csv_pieces(dataset: xr.Dataset) -> Iterator[bytes]:
     """UTF-8 text: a header row of names, then one row per cell; CRLF after each.
 
     Rows run over the dimensions that the data variables share, the last one fastest. A dimension
@@ -31,20 +35,18 @@ def encode_csv(dataset: xr.Dataset) -> bytes:
     """
     rows = lay_out(dataset.variables, set(dataset.coords), dataset.sizes)
     columns = [_column_texts(column, dataset.variables, rows) for column in rows.columns]
-    file = io.BytesIO()
-    _write(file, [[quoted(column.header)] for column in rows.columns])
+    yield _lines([[quoted(column.header)] for column in rows.columns])
     for start in range(0, rows.count, _BLOCK_ROWS):
         cells = np.arange(start, min(start + _BLOCK_ROWS, rows.count))
-        _write(file, [column.at(cells) for column in columns])
-    return file.getvalue()
+        yield _lines([column.at(cells) for column in columns])
 
 
-def _write(file: io.BytesIO, columns: list[list[str]]) -> None:
+def _lines(columns: list[list[str]]) -> bytes:
     if len(columns) == 1:
         # Readers pass over blank lines: a row of one empty field needs its quotes.
         columns = [[field or '""' for field in columns[0]]]
     lines = map(",".join, zip(*columns, strict=True))
-    file.write((_NEWLINE.join(lines) + _NEWLINE).encode())
+    return (_NEWLINE.join(lines) + _NEWLINE).encode()
 
 
 @dataclass(frozen=True, slots=True)

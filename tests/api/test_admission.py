@@ -99,11 +99,12 @@ def idle(client: httpx.Client) -> None:
         until(lambda name=name: sample_of(client, name) == 0)
 
 
-def begun(client: httpx.Client, path: str) -> socket.socket:
+def begun(client: httpx.Client, path: str, header: str = "X: y") -> socket.socket:
     """A connection on which `path` was asked for, and nothing read."""
     url = client.base_url
     connection = socket.create_connection((url.host, url.port), timeout=30)
-    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nX-Request-ID: leaver\r\n\r\n".encode())
+    lines = [f"GET {path} HTTP/1.1", "Host: x", "X-Request-ID: leaver", header, "", ""]
+    connection.sendall("\r\n".join(lines).encode())
     return connection
 
 
@@ -126,6 +127,32 @@ def test_a_client_that_leaves_ends_what_it_began(serve, asked, caplog):
     (line,) = [line for line in caplog.text.splitlines() if "id=leaver" in line]
     assert " status=0 " in line
     assert [r for r in caplog.records if r.levelno > logging.INFO] == []
+
+
+def encoding_seconds() -> float:
+    """The processor time that was spent on writing long answers until now."""
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith("encode")]
+    clocks = [time.pthread_getcpuclockid(thread.ident) for thread in threads if thread.ident]
+    return sum(time.clock_gettime(clock) for clock in clocks)
+
+
+@pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="threads have no clocks")
+@pytest.mark.parametrize("format", ["csv", "json", "netcdf"])
+def test_nobody_writes_for_a_client_that_left(serve, endpoint, caplog, format):
+    """A long answer is written as long as somebody waits; then its memory is free."""
+    with serve(decode_threads=1) as client, caplog.at_level(logging.INFO):
+        set_delay(endpoint, 0)
+        path = f"/datasets/big/isel?time=0:2&f={format}"
+        headers = {"Accept-Encoding": "gzip"}
+        client.get(path, headers=headers).raise_for_status()
+        whole = encoding_seconds()
+        with begun(client, path, "Accept-Encoding: gzip"):
+            until(lambda: encoding_seconds() > whole)
+        until(lambda: "id=leaver" in caplog.text)
+        spent = encoding_seconds() - whole
+        assert spent < whole / 2
+        idle(client)
+        assert encoding_seconds() - whole == spent
 
 
 def test_what_another_waits_for_is_not_ended(serve, asked):
