@@ -40,7 +40,8 @@ class HttpProtocol(HttpToolsProtocol):
     """Refuses what is not HTTP, or has no end, as a problem document, and hangs up.
 
     The application never sees such a request. The parser itself bounds neither a header nor their
-    number. It hangs up too on clients that stop taking their answer, which would keep its memory.
+    number, and nobody else how long they may take. It hangs up too on clients that stop taking
+    their answer, which would keep its memory.
 
     When the server stops, a connection is not closed under a client that believes in it: its next
     answer says that it is the last one (RFC 9112, section 9.6), and only where no request comes
@@ -49,10 +50,13 @@ class HttpProtocol(HttpToolsProtocol):
 
     # How long a client may take for what the connection's buffer holds.
     STALLED_SECONDS: ClassVar[float] = 60.0
+    # How long it may take for a request's line and headers, from the connection or their beginning.
+    HEAD_SECONDS: ClassVar[float] = 30.0
 
     _in_head = False
     _head_bytes = 0
     _stalled: asyncio.TimerHandle | None = None
+    _late: asyncio.TimerHandle | None = None
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._expect_head()
         if self._drain.began:
             self._linger()
 
@@ -77,14 +82,22 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._forget_head()
         super().on_headers_complete()
         if self._drain.began:
             self.cycle.keep_alive = False
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if not self._in_head or self.transport.is_closing():
+        if self.transport.is_closing():
             return
+        if not self._in_head:
+            if self.cycle is None or self.cycle.response_complete:
+                # Of no request, or the rest of a body that nobody wants: it has ended the wait for
+                # the next head that uvicorn bounds.
+                self._expect_head()
+            return
+        self._expect_head()
         self._head_bytes += len(data)
         if self._head_bytes > HEAD_BYTES:
             long_url = len(self.url) > HEAD_BYTES // 2
@@ -107,6 +120,29 @@ class HttpProtocol(HttpToolsProtocol):
                 LINGER_SECONDS, self.timeout_keep_alive_handler
             )
 
+    def _expect_head(self) -> None:
+        """Wait for the end of a request's head; whoever does so already goes on."""
+        if self._late is None:
+            self._late = self.loop.call_later(self.HEAD_SECONDS, self._end_wait)
+
+    def _forget_head(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _end_wait(self) -> None:
+        """Hang up; with a word where a request has begun, after the answer that is under way."""
+        self._late = None
+        if self.transport.is_closing():
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        elif self._in_head:
+            detail = f"Its headers did not arrive within {self.HEAD_SECONDS:g} seconds."
+            self._refuse(408, detail)
+        else:
+            self.transport.close()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._stalled = self.loop.call_later(self.STALLED_SECONDS, self.transport.abort)
@@ -118,6 +154,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._forget_stall()
+        self._forget_head()
 
     def _forget_stall(self) -> None:
         if self._stalled is not None:

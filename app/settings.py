@@ -152,7 +152,8 @@ class Settings(BaseSettings):
         default=60.0,
         gt=0,
         allow_inf_nan=False,
-        description="longest time until an answer is made; then it is a 504",
+        description="longest time until an answer is made; then it is a 504; the body of a `POST`"
+        " has as long to arrive, else it is a 408",
     )
     store_concurrency: int = Field(
         default=64,

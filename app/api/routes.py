@@ -157,7 +157,8 @@ async def _select_posted(request: Request, by: By) -> Response:
     for name in request.query_params:
         detail = f"{excerpt(name)} stands in the URL; a POST has all its parameters in its body"
         raise QueryError(detail, parameter=name)
-    pairs = await posted_pairs(request, service(request).limits.body_bytes)
+    most_bytes, seconds = service(request).limits.body_bytes, service(request).admission.seconds
+    pairs = await posted_pairs(request, most_bytes=most_bytes, seconds=seconds)
     return await _select(request, dataset_id, by, pairs)
 
 
