@@ -216,6 +216,22 @@ def test_a_client_with_too_many_requests_is_told_so(serve, asked):
         assert sample_of(client, "sluice_refused_total", reason="client") == 1
 
 
+def test_an_ipv6_network_counts_as_one(serve, asked):
+    """Another address of the same 64 bits has no requests of its own; another network has."""
+    with serve(client_requests=1) as client:
+
+        def ask(address: str, step: int) -> httpx.Response:
+            return client.get(f"{SERIES}&time={step}", headers={"X-Forwarded-For": address})
+
+        with ThreadPoolExecutor(1) as threads:
+            url, headers = client.base_url.join(SERIES), {"X-Forwarded-For": "2001:db8:0:1::a"}
+            first = threads.submit(httpx.get, url, headers=headers, timeout=60)
+            until(asked)
+            check(ask("2001:db8:0:1::b", 1), 429)
+            assert ask("2001:db8:0:2::a", 1).status_code == 200
+            assert first.result().status_code == 200
+
+
 def test_who_does_not_fit_waits_and_is_served(serve, asked):
     """One after the other where there is memory for one; the wait is counted."""
     with serve(inflight_bytes=1) as client, ThreadPoolExecutor(4) as threads:
