@@ -243,6 +243,38 @@ def test_who_does_not_fit_waits_and_is_served(serve, asked):
         assert asked() == STEPS - 1
 
 
+def test_a_light_request_passes_a_heavy_backlog(serve, endpoint, asked):
+    """The store is asked for its one chunk before all of theirs; what is in memory never waits."""
+    heavy = [f"{SERIES}&time={start}:{start + 8}" for start in (1, 9, 17, 25)]
+    light = f"{SERIES}&time=39"
+    whose = {light: "192.0.2.2"}
+    # Room for one of the heavy ones, and for nobody beside it.
+    patience = {"store_attempt_seconds": 60, "store_read_seconds": 60}
+    with serve(inflight_bytes=700, **patience) as client, ThreadPoolExecutor(8) as threads:
+        set_delay(endpoint, 50)
+
+        def ask(path: str) -> httpx.Response:
+            address = whose.get(path, "192.0.2.1")
+            headers = {"X-Forwarded-For": address}
+            return httpx.get(client.base_url.join(path), headers=headers, timeout=60)
+
+        with begun(client, heavy[0], "X-Forwarded-For: 192.0.2.1"):
+            until(lambda: asked() == AT_ONCE)
+            answers = []
+            for number, path in enumerate([*heavy[1:], light], 1):
+                answers.append(threads.submit(ask, path))
+                until(lambda most=number: sample_of(client, "sluice_queue_length") == most)
+            for address in ("192.0.2.1", "192.0.2.2"):
+                headers = {"X-Forwarded-For": address}
+                assert client.get(POINT, headers=headers).status_code == 200
+            assert sample_of(client, "sluice_queue_length") == len(answers)
+            set_delay(endpoint, 0)
+        assert {answer.result().status_code for answer in answers} == {200}
+    steps = [int(key.split("/")[-1].split(".")[0]) for key in asked_since(endpoint)]
+    assert steps[0] == 39
+    assert sorted(steps[1:]) == list(range(9, 33))
+
+
 def test_no_turn_in_time_is_503(serve, asked):
     """With when to ask again; what is small and in memory does not wait; then all is as before."""
     with serve(inflight_bytes=1, queue_seconds=LATE) as client, meanwhile(client, SERIES) as first:
