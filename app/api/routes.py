@@ -15,7 +15,6 @@ from app.api.access import require_admin, require_right, visible_entries, visibl
 from app.api.answers import PRIVATE, caching
 from app.api.attending import attended
 from app.api.bodies import json_bytes
-from app.api.paced import paced
 from app.api.posted import posted_pairs
 from app.api.problems import kind_of
 from app.api.selecting import Pairs, select
@@ -164,7 +163,7 @@ async def _select_posted(request: Request, by: By) -> Response:
 
 async def _select(request: Request, dataset_id: str, by: By, pairs: Pairs) -> Response:
     work = select(request, service(request), dataset_id, by, pairs)
-    return paced(request, await attended(request, work))
+    return await attended(request, work)
 
 
 async def refresh_dataset(request: Request) -> Response:

@@ -17,6 +17,7 @@ from app.api.answers import Representation, accepted_coding, respond
 from app.api.bodies import json_bytes
 from app.api.headers import header_of
 from app.api.limits import memory_bytes
+from app.api.paced import LongBody
 from app.api.state import Encoding, Service, begin_phases
 from app.catalog.catalog import DatasetEntry
 from app.catalog.discretion import discreet_error
@@ -125,12 +126,13 @@ def _is_free(planned: _Planned, inline_bytes: int) -> bool:
 
 async def _read_and_encode(
     planned: _Planned, form: Representation, phases: Phases, encoding: Encoding
-) -> bytes:
+) -> bytes | LongBody:
     with phases.recording():
         result = relabel(await _read(planned.plan, form.opened.entry), planned.found.labels)
     # Other labels bring other attributes.
     alike = None if planned.found.labels else planned.plan.outline
     began = perf_counter()
+    content: bytes | LongBody
     if _is_small(planned, encoding.inline_bytes):
         content = form.body(result, alike)
     else:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from io import BytesIO
 from time import perf_counter
 from typing import Final
 
+from app.api.paced import LongBody, Piece
 from app.arrays.threads import Threads
 from app.arrays.turns import Share
 
@@ -23,19 +23,21 @@ class Writing:
     def __init__(self, threads: Threads) -> None:
         self._threads = threads
 
-    async def write(self, pieces: Iterator[bytes | memoryview]) -> bytes:
-        """The pieces as one. Whoever is cancelled has ended the work, at the end of its step."""
-        file, share = BytesIO(), Share()
-        while await self._threads.run(share, _write_some, pieces, file):
+    async def write(self, pieces: Iterator[Piece]) -> LongBody:
+        """All of the pieces. Whoever is cancelled has ended the work, at the end of its step."""
+        written: list[Piece] = []
+        share = Share()
+        while await self._threads.run(share, _write_some, pieces, written):
             pass
-        return file.getvalue()
+        return LongBody(written, sum(map(len, written)))
 
 
-def _write_some(pieces: Iterator[bytes | memoryview], file: BytesIO) -> bool:
+def _write_some(pieces: Iterator[Piece], written: list[Piece]) -> bool:
     """Write on for the time of a step; whether there may be more."""
     enough = perf_counter() + _STEP_SECONDS
     for piece in pieces:
-        file.write(piece)
+        if piece:
+            written.append(piece)
         if perf_counter() > enough:
             return True
     return False

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from app.encoders.json_values import json_data, json_text
 from app.encoders.written import Written
-from app.labels import PER_SECOND
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,36 +37,48 @@ def json_pieces(
 
 
 def array_pieces(values: NDArray[Any]) -> Iterator[bytes]:
-    """The text of an array, in pieces where each value's text is its own."""
-    if _told_alike(values):
-        yield json_text(json_data(values))
-    else:
-        yield from _blocks(values)
+    """The text of an array of any dtype, in pieces."""
+    yield from _blocks(values, finest(values))
 
 
-def _blocks(values: NDArray[Any]) -> Iterator[bytes]:
+def finest(values: NDArray[Any]) -> NDArray[Any]:
+    """One of the instants with the most fraction digits; nothing of other kinds.
+
+    All instants of an array are written with as many digits: beside this one, a part of them too.
+    """
+    found = values.reshape(-1)[:0]
+    if values.dtype.kind != "M":
+        return found
+    present = values[~np.isnat(values)]
+    for unit in ("s", "ms", "us"):
+        finer = present[present.astype(f"M8[{unit}]") != present]
+        if not finer.size:
+            break
+        found = finer[:1]
+    return found
+
+
+def _blocks(values: NDArray[Any], beside: NDArray[Any]) -> Iterator[bytes]:
     if values.size <= _BLOCK_VALUES:
-        yield json_text(json_data(values))
+        yield _text(values, beside)
         return
     between = b"["
     if values[0].size > _BLOCK_VALUES:
         for row in values:
             yield between
-            yield from _blocks(row)
+            yield from _blocks(row, beside)
             between = b","
     else:
         rows = _BLOCK_VALUES // values[0].size
         for start in range(0, len(values), rows):
             yield between
-            yield json_text(json_data(values[start : start + rows]))[1:-1]
+            yield _text(values[start : start + rows], beside)[1:-1]
             between = b","
     yield b"]"
 
 
-def _told_alike(values: NDArray[Any]) -> bool:
-    """Whether these are instants with fractions of seconds, all of which get as many digits."""
-    unit = np.datetime_data(values.dtype)[0] if values.dtype.kind == "M" else "s"
-    if unit not in PER_SECOND or unit == "s":
-        return False
-    whole = values.astype("M8[s]")
-    return bool(((whole != values) & ~np.isnat(values)).any())
+def _text(values: NDArray[Any], beside: NDArray[Any]) -> bytes:
+    if not beside.size or not values.ndim:
+        return json_text(json_data(values))
+    row = np.broadcast_to(beside[0], (1, *values.shape[1:]))
+    return json_text(json_data(np.concatenate([values, row]))[:-1])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.encoders.csv_fields import format_fields, quoted
 from app.encoders.csv_rows import Column, Rows, lay_out
+from app.encoders.json_pieces import finest
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -80,7 +81,7 @@ def _column_texts(column: Column, variables: Mapping[Any, xr.Variable], rows: Ro
     if values.size <= _BLOCK_ROWS:
         fields = np.empty(values.size, dtype=object)
         fields[:] = format_fields(values)
-    return _Texts(values, fields, _finest(values), _steps(column.dims, rows))
+    return _Texts(values, fields, finest(values), _steps(column.dims, rows))
 
 
 def _steps(dims: tuple[Hashable, ...], rows: Rows) -> tuple[tuple[int, int, int], ...]:
@@ -94,17 +95,3 @@ def _steps(dims: tuple[Hashable, ...], rows: Rows) -> tuple[tuple[int, int, int]
 def _cells_after(dim: Hashable, dims: tuple[Hashable, ...], sizes: Mapping[Hashable, int]) -> int:
     """How many cells of an array over `dims` share one position along `dim` in a row."""
     return math.prod(sizes[later] for later in dims[dims.index(dim) + 1 :])
-
-
-def _finest(values: NDArray[Any]) -> NDArray[Any]:
-    """One of the instants with the most fraction digits; nothing of other kinds."""
-    found = values[:0]
-    if values.dtype.kind != "M":
-        return found
-    present = values[~np.isnat(values)]
-    for unit in ("s", "ms", "us"):
-        finer = present[present.astype(f"M8[{unit}]") != present]
-        if not finer.size:
-            break
-        found = finer[:1]
-    return found

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.admission import Admission, Budget, ClientLimit
+from app.api.paced import Piece
 from app.api.writing import Writing
 from app.arrays.threads import Threads, busy_pool
 
@@ -18,6 +19,12 @@ def writing() -> Iterator[Writing]:
     """One thread for all answers."""
     with busy_pool(1, "encode") as pool:
         yield Writing(Threads(1, pool))
+
+
+async def whole(writing: Writing, pieces: list[Piece]) -> bytes:
+    body = await writing.write(iter(pieces))
+    assert len(body) == sum(map(len, pieces))
+    return b"".join(body.pieces)
 
 
 class Endless:
@@ -36,10 +43,10 @@ class Endless:
             yield b"piece"
 
 
-async def test_pieces_become_one(writing):
+async def test_pieces_come_in_their_order(writing):
     """Whatever their kind; nothing among them is no end."""
-    assert await writing.write(iter([b"a", b"", memoryview(b"bcd")[1:], b"e"])) == b"acde"
-    assert await writing.write(iter([])) == b""
+    assert await whole(writing, [b"a", b"", memoryview(b"bcd")[1:], b"e"]) == b"acde"
+    assert await whole(writing, []) == b""
 
 
 async def test_an_error_is_the_callers(writing):
@@ -51,7 +58,7 @@ async def test_an_error_is_the_callers(writing):
 
     with pytest.raises(ValueError, match="no such piece"):
         await writing.write(pieces())
-    assert await writing.write(iter([b"x"])) == b"x"
+    assert await whole(writing, [b"x"]) == b"x"
 
 
 async def test_a_short_answer_is_written_between_the_steps_of_a_long_one(writing):
@@ -61,7 +68,7 @@ async def test_a_short_answer_is_written_between_the_steps_of_a_long_one(writing
     long = asyncio.create_task(writing.write(iter(endless)))
     while not endless.made:  # noqa: ASYNC110 - a thread cannot set the loop's event
         await asyncio.sleep(0)
-    assert await writing.write(iter([b"short"])) == b"short"
+    assert await whole(writing, [b"short"]) == b"short"
     assert not long.done()
     long.cancel()
     await asyncio.wait([long])
@@ -84,5 +91,5 @@ async def test_memory_counts_until_the_thread_has_ended(writing):
     await asyncio.wait([task])
     assert (budget.held_bytes, task.cancelled()) == (0, True)
     made = endless.made
-    assert await writing.write(iter([b"x"])) == b"x"
+    assert await whole(writing, [b"x"]) == b"x"
     assert endless.made == made
