@@ -72,7 +72,7 @@ async def select(
     form = Representation(opened, planned.encoder, coding)
     make = partial(_read_and_encode, planned, form, phases, serving.encoding)
     if not _is_free(planned, serving.encoding.inline_bytes):
-        cost = memory_bytes(planned.plan, planned.result_bytes)
+        cost = memory_bytes(planned.plan, planned.result_bytes, planned.encoder.forms)
         make = partial(serving.admission.run, caller(request), cost, make)
     return await respond(request, form, said, phases, make)
 

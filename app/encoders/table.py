@@ -48,7 +48,7 @@ class Encoder:
     once or in pieces.
 
     `check` raises what `encode` would raise, before anything is read. `value_bytes` is what the
-    limit on results is held against.
+    limit on results is held against, `forms` how often that much is in memory at once, at most.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Encoder:
     pieces: Pieces
     check: Callable[[Outline], None]
     value_bytes: Callable[[Outline], int]
+    forms: int
 
     @property
     def essence(self) -> str:
@@ -87,6 +88,10 @@ ENCODERS = MappingProxyType(
                 pieces=json_pieces,
                 check=check_json,
                 value_bytes=json_bytes,
+                # Measured with 4 million values of each dtype, those included: floats and integers
+                # 3.2 to 3.6 (the text alone is 2.6), whole seconds 3.9, compressed 2.1 to 3.2;
+                # instants with fractions of seconds 6.6.
+                forms=4,
             ),
             Encoder(
                 name="netcdf",
@@ -96,6 +101,9 @@ ENCODERS = MappingProxyType(
                 pieces=_anew(netcdf_pieces),
                 check=check_netcdf,
                 value_bytes=netcdf_bytes,
+                # In the file as in memory 1.0, packed 1.5, compressed 2.4; while they are read, and
+                # their fill values become NaN, 3.2. Instants, of which there are few, are 5.1.
+                forms=3,
             ),
             Encoder(
                 name="csv",
@@ -105,6 +113,8 @@ ENCODERS = MappingProxyType(
                 pieces=_anew(csv_pieces),
                 check=check_csv,
                 value_bytes=csv_bytes,
+                # Numbers 0.5 to 1.2, instants 1.8: a field counts for more than its value takes.
+                forms=2,
             ),
         )
     }
