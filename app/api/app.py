@@ -23,6 +23,7 @@ from app.api.docs import add_docs
 from app.api.limits import RequestLimits
 from app.api.observe import ObserveRequests
 from app.api.openapi import guide
+from app.api.problems import install_problems
 from app.api.routes import add_routes
 from app.api.state import Encoding, Service, State
 from app.arrays.chunk_cache import ChunkCache
@@ -76,6 +77,7 @@ def create_app(settings: Settings, *, bulletin: Path | None = None) -> FastAPI:
         redirect_slashes=False,
         lifespan=_lifespan(settings, metrics, request_log, emit, bulletin),
     )
+    install_problems(app)
     add_routes(app)
     add_docs(app)
     app.add_middleware(ObserveRequests, emit=emit, url_bytes=settings.url_bytes)
