@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from app.api.problems import plain_problem
+from app.transport import JoinedWrites
 
 # What is read of a request's line and headers; longer URLs than the setting allows fit in.
 HEAD_BYTES: Final = 64 * 2**10
@@ -73,7 +74,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._drain: _Drain = app_state["drain"]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(JoinedWrites(transport, self.loop))
         if self._drain.began:
             self._linger()
 

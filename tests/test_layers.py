@@ -14,7 +14,9 @@ APP = Path(__file__).parent.parent / "app"
 LEVELS = {
     "__init__": 0,
     "errors": 0,
+    "record": 0,
     "labels": 1,
+    "transport": 1,
     "telemetry": 1,
     "admission": 2,
     "query": 2,

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from fastapi import Request, Response
 
 from app import __version__
 from app.api.conditional import entity_tag, has_already
+from app.api.headers import RawHeaders, header_of, lines_of, raw_headers
 from app.api.state import service
 from app.catalog.catalog import DatasetEntry
 from app.catalog.opened import Opened
 from app.encoders.codings import CODINGS, negotiate_coding
 from app.encoders.table import Encoder
+from app.record import record
 from app.telemetry.phases import Phases
 
 # Directives that allow shared caches to keep an answer, or tell them how (`private` is put first).
@@ -25,7 +26,7 @@ _SHARED: Final = ("private", "public", "s-maxage", "proxy-revalidate")
 PRIVATE: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-Key"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Representation:
     """The form that an answer will have, known before anything is read."""
 
@@ -33,8 +34,8 @@ class Representation:
     encoder: Encoder
     coding: str | None
 
-    def tag(self, *said: str) -> str:
-        """The entity tag: of what the dataset is, what was asked of it, and the form."""
+    def tag(self, *said: object) -> str:
+        """The entity tag: of what the dataset is, what `said` chooses of it, and the form."""
         form = (self.encoder.media_type, self.coding or "", __version__)
         return entity_tag(self.opened.identity, *form, *said)
 
@@ -43,14 +44,14 @@ class Representation:
         return content if self.coding is None else CODINGS[self.coding](content)
 
     @property
-    def headers(self) -> dict[str, str]:
+    def headers(self) -> RawHeaders:
         """What the answer says of its form, whether or not its body is sent."""
-        headers = {}
+        headers = [(b"content-type", self.encoder.media_type.encode())]
         if self.coding is not None:
-            headers["Content-Encoding"] = self.coding
+            headers.append((b"content-encoding", self.coding.encode()))
         if self.encoder.name != "json":
             file = self.opened.entry.id + self.encoder.suffix
-            headers["Content-Disposition"] = f'attachment; filename="{file}"'
+            headers.append((b"content-disposition", f'attachment; filename="{file}"'.encode()))
         return headers
 
 
@@ -58,55 +59,53 @@ def accepted_coding(request: Request, result_bytes: int, compress_bytes: int) ->
     """The content coding for a result of this size; small ones are sent as they are."""
     if result_bytes < compress_bytes:
         return None
-    return negotiate_coding(request.headers.get("accept-encoding"))
+    return negotiate_coding(header_of(request, b"accept-encoding"))
 
 
 async def respond(
     request: Request,
     form: Representation,
-    tag: str,
+    said: tuple[object, ...],
     phases: Phases,
     make: Callable[[], Awaitable[bytes]],
 ) -> Response:
     """The answer with the body that `make` makes, which it does only if a body is wanted.
 
+    Its tag is of all that was `said` of the answer.
+
     A HEAD, and a GET of what the client has already, end before anything is read. What answers a
     POST cannot be asked for again by its URL: no tag, and nothing to keep.
     """
-    headers = {"X-Sluice-Store": "unreachable"} if form.opened.freshness.unreachable else {}
+    headers: RawHeaders = []
+    if form.opened.freshness.unreachable:
+        headers.append((b"x-sluice-store", b"unreachable"))
     if request.method == "POST":
-        headers |= {"Cache-Control": "no-store"}
+        headers.append((b"cache-control", b"no-store"))
     else:
-        headers |= {
-            "ETag": tag,
-            **caching(request, form.opened.entry, "Accept, Accept-Encoding"),
-        }
-        if has_already(request.headers.getlist("if-none-match"), tag):
-            return _without_body(304, headers, phases)
+        tag = form.tag(*said)
+        headers.append((b"etag", tag.encode()))
+        headers += raw_headers(caching(request, form.opened.entry, "Accept, Accept-Encoding"))
+        if has_already(lines_of(request, b"if-none-match"), tag):
+            return _Exactly(304, [*headers, _timing(phases)])
         if request.method == "HEAD":
-            headers["Content-Type"] = form.encoder.media_type
-            return _without_body(200, headers | form.headers, phases)
+            return _Exactly(200, [*headers, *form.headers, _timing(phases)])
     content = await make()
-    headers |= {
-        **form.headers,
-        "Content-Type": form.encoder.media_type,
-        "Content-Length": str(len(content)),
-        "Server-Timing": phases.server_timing(),
-    }
-    return _Whole(content, headers)
+    length = (b"content-length", str(len(content)).encode())
+    return _Exactly(200, [*headers, *form.headers, length, _timing(phases)], content)
 
 
-class _Whole(Response):
-    """A 200 that says what it is told to say, and nothing that Starlette would find out."""
+class _Exactly(Response):
+    """A response that says what it is told to say, and nothing that Starlette would find out."""
 
-    def __init__(self, content: bytes, headers: Mapping[str, str]) -> None:
+    def __init__(self, status: int, headers: RawHeaders, content: bytes = b"") -> None:
+        self.status_code = status
+        self.raw_headers = headers
         self.body = content
-        self.status_code = 200
         self.background = None
-        self.raw_headers = [
-            (name.lower().encode("latin-1"), value.encode("latin-1"))
-            for name, value in headers.items()
-        ]
+
+
+def _timing(phases: Phases) -> tuple[bytes, bytes]:
+    return b"server-timing", phases.server_timing().encode()
 
 
 def caching(request: Request, entry: DatasetEntry, vary: str = "") -> dict[str, str]:
@@ -127,11 +126,3 @@ def _private(control: str | None) -> str:
     told = [part.strip() for part in _DIRECTIVE.findall(control or "no-cache")]
     kept = [part for part in told if part.partition("=")[0].lower() not in _SHARED]
     return ", ".join(["private", *filter(None, kept)])
-
-
-def _without_body(status: int, headers: dict[str, str], phases: Phases) -> Response:
-    timing = {"Server-Timing": phases.server_timing()}
-    answer = Response(status_code=status, headers=headers | timing)
-    # Starlette would say 0, of a body whose length nobody knows.
-    del answer.headers["content-length"]
-    return answer

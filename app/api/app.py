@@ -17,8 +17,9 @@ from fastapi import FastAPI
 
 from app import __version__
 from app.admission import Admission, Budget, ClientLimit
+from app.api.application import Application
 from app.api.cors import allow_origins
-from app.api.docs import DocumentedApp, add_docs
+from app.api.docs import add_docs
 from app.api.limits import RequestLimits
 from app.api.observe import ObserveRequests
 from app.api.openapi import guide
@@ -65,7 +66,7 @@ def create_app(settings: Settings, *, bulletin: Path | None = None) -> FastAPI:
     metrics = Metrics()
     request_log = RequestLog()
     emit = to_all(metrics.record, request_log.record, write_circuit)
-    app = DocumentedApp(
+    app = Application(
         title="Sluice",
         version=__version__,
         description=guide(),

@@ -9,11 +9,13 @@ from hashlib import blake2b
 _TAG = re.compile(r'(?:W/)?("[^"]*+")')
 
 
-def entity_tag(*parts: str) -> str:
-    """A strong tag of everything that an answer's bytes follow from; other parts, another tag."""
-    # Each behind its length: ("ab", "c") and ("a", "bc") are not the same.
-    said = "".join([f"{len(part)}:{part}" for part in parts])
-    return f'"{blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()}"'
+def entity_tag(*parts: object) -> str:
+    """A strong tag of everything that an answer's bytes follow from; other parts, another tag.
+
+    The parts are texts, numbers, bytes, slices, and tuples and lists of them.
+    """
+    # As Python spells them, no two are the same: ("ab", "c") is not ("a", "bc").
+    return f'"{blake2b(repr(parts).encode(), digest_size=16).hexdigest()}"'
 
 
 def has_already(if_none_match: Iterable[str], tag: str) -> bool:

@@ -8,32 +8,17 @@ from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse, RedirectResponse
-
-from app.api.openapi import SECURITY_SCHEMES
 
 Page: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 _ASSETS: Final = "/docs/assets"
 _INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 _FILES: Final = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
-
-
-class DocumentedApp(FastAPI):
-    """An application whose OpenAPI document says how a key is sent.
-
-    FastAPI would learn it from the parameters of routes, and ours have none.
-    """
-
-    def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document."""
-        document = super().openapi()
-        document.setdefault("components", {})["securitySchemes"] = SECURITY_SCHEMES
-        return document
 
 
 def add_docs(app: FastAPI) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problems import plain_problem, problem, unexpected
+from app.api.problems import expected_problem, plain_problem, problem, unexpected
 from app.api.state import knows, phases_of, stopping
 from app.telemetry.events import Emit, RequestServed
 
@@ -24,8 +24,9 @@ _PLAIN_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 class ObserveRequests:
     """ASGI middleware: gives each answer an ``X-Request-ID`` and emits a `RequestServed` for it.
 
-    A client's own id is taken over if it is short and plain. Errors that nobody expected are
-    logged with the id and answered here, inside CORS, so that a browser can read them.
+    A client's own id is taken over if it is short and plain. Every error that leaves a route is
+    answered here, inside CORS, so that a browser can read it; one that nobody expected is logged
+    with the id.
     """
 
     def __init__(self, app: ASGIApp, emit: Emit, url_bytes: int) -> None:
@@ -49,12 +50,8 @@ class ObserveRequests:
             pass
         except asyncio.CancelledError:
             await _cut_off(scope, receive, answer)
-        except Exception:
-            log.exception("unexpected error id=%s", answer.id)
-            if answer.status:
-                # Half an answer cannot be taken back: the server closes the connection.
-                raise
-            await unexpected()(scope, receive, answer)
+        except Exception as error:
+            await _explain(error, scope, receive, answer)
         finally:
             self._emit(self._served(scope, answer, perf_counter() - began))
 
@@ -104,6 +101,20 @@ class _Answer:
         else:
             self.sent_bytes += len(message.get("body", b""))
         await self._send(message)
+
+
+async def _explain(error: Exception, scope: Scope, receive: Receive, answer: _Answer) -> None:
+    """Answer with the problem that `error` is."""
+    explained = None if answer.status else expected_problem(scope, error)
+    if explained is None:
+        log.exception("unexpected error id=%s", answer.id)
+        if answer.status:
+            # Half an answer cannot be taken back: the server closes the connection.
+            raise error
+        explained = unexpected()
+    await explained(scope, receive, answer)
+    # An error that is kept, and raised again for others, would keep every request's frames.
+    error.__traceback__ = None
 
 
 async def _cut_off(scope: Scope, receive: Receive, answer: _Answer) -> None:

@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from app.api.bodies import json_bytes
 from app.errors import (
@@ -183,18 +184,33 @@ def _shortened(fact: Any) -> Any:
     return fact
 
 
-async def answer_sluice_error(request: Request, error: Exception) -> Response:
-    """The problem document of one of our own errors; what clients must not see goes to the log."""
-    assert isinstance(error, SluiceError)
+def expected_problem(scope: Scope, error: Exception) -> Response | None:
+    """The problem document of an error that left a route, or of a path without one.
+
+    None for an error that nobody expected.
+    """
+    match error:
+        case SluiceError():
+            return _own_problem(scope, error)
+        case HTTPException():
+            return _path_problem(scope, error)
+        case RequestValidationError():
+            return _validation_problem(error)
+        case _:
+            return None
+
+
+def _own_problem(scope: Scope, error: SluiceError) -> Response:
+    """One of our own errors; what clients must not see goes to the log."""
     kind = kind_of(type(error))
+    headers = {**(kind.headers or {}), **_retry_after(error)}
     if kind.sentence is None:
-        headers = {**(kind.headers or {}), **_retry_after(error)}
         return problem(kind.status, kind.name, kind.title, error.detail, error.facts, headers)
-    dataset = request.path_params.get("dataset_id")
+    dataset = scope["path_params"].get("dataset_id")
     # Of a store that is left alone the log knows since it is, and it may be asked for a lot.
     severity = logging.DEBUG if isinstance(error, StoreUnavailable) else logging.WARNING
     log.log(severity, "dataset %r: %s: %s", dataset, type(error).__name__, error.detail)
-    facts, headers = {"dataset": dataset}, {**(kind.headers or {}), **_retry_after(error)}
+    facts = {"dataset": dataset}
     return problem(kind.status, kind.name, kind.title, kind.sentence, facts, headers)
 
 
@@ -204,34 +220,32 @@ def _retry_after(error: SluiceError) -> dict[str, str]:
     return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
-async def answer_http_exception(request: Request, error: Exception) -> Response:
+def _path_problem(scope: Scope, error: HTTPException) -> Response:
     """Starlette's own 404 and 405 in the form of all other problems."""
-    assert isinstance(error, HTTPException)
-    facts = {"method": request.method, "path": request.url.path}
+    facts = {"method": scope["method"], "path": scope["path"]}
     headers = dict(error.headers or {})
     match error.status_code:
         case 404:
             detail = "Nothing is at this path; /datasets lists the datasets, /docs the paths."
         case 405:
-            headers["Allow"] = ", ".join(_methods_of(request))
+            headers["Allow"] = ", ".join(_methods_of(scope))
             detail = f"This path takes {headers['Allow']} only."
         case _:
             detail = str(error.detail)
     return plain_problem(error.status_code, detail, facts, headers)
 
 
-def _methods_of(request: Request) -> list[str]:
+def _methods_of(scope: Scope) -> list[str]:
     """The methods of all routes at this path; Starlette tells those of the first alone."""
     found: set[str] = set()
-    for route in request.app.routes:
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+    for route in scope["app"].routes:
+        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
             found |= route.methods or set()
     return sorted(found)
 
 
-async def answer_validation_error(request: Request, error: Exception) -> Response:
+def _validation_problem(error: RequestValidationError) -> Response:
     """FastAPI's validation errors, which are about the request's text: 400 rather than its 422."""
-    assert isinstance(error, RequestValidationError)
     wrong = [{"where": list(e["loc"]), "what": e["msg"]} for e in error.errors()]
     kind = PROBLEMS[QueryError]
     detail = "The request's parameters have the wrong form."
@@ -245,10 +259,10 @@ def unexpected() -> Response:
 
 
 def install_problems(app: FastAPI) -> None:
-    """Make every error that leaves a route, and every path without one, a problem document.
+    """Make the same problems of errors that leave other routes than our own."""
 
-    Errors that nobody expected are the observing middleware's matter.
-    """
-    app.add_exception_handler(SluiceError, answer_sluice_error)
-    app.add_exception_handler(HTTPException, answer_http_exception)
-    app.add_exception_handler(RequestValidationError, answer_validation_error)
+    async def answer(request: Request, error: Exception) -> Response:
+        return expected_problem(request.scope, error) or unexpected()
+
+    for kind in (SluiceError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, answer)

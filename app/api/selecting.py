@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Final
@@ -16,18 +15,19 @@ from fastapi import Request, Response
 from app.api.access import caller
 from app.api.answers import Representation, accepted_coding, respond
 from app.api.bodies import json_bytes
+from app.api.headers import header_of
 from app.api.limits import memory_bytes
 from app.api.state import Service, begin_phases
 from app.catalog.catalog import DatasetEntry
 from app.catalog.discretion import discreet_error
 from app.catalog.opened import Opened
-from app.datasets import DatasetPlan, Outline, explain, plan_isel, relabel, together
+from app.datasets import DatasetPlan, Outline, explain, plan_isel, plan_positions, relabel, together
 from app.encoders.table import ENCODERS, Encoder, negotiate
 from app.errors import LimitError, SluiceError, StoreError
-from app.query.format import format_query
 from app.query.names import By
 from app.query.positions import Resolved, resolve
 from app.query.selection import Query
+from app.record import record
 from app.telemetry.phases import Phases
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ _FEW_CHUNKS: Final = 100
 Pairs = Sequence[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Planned:
     """All that is known of an answer before anything is read."""
 
@@ -60,12 +60,11 @@ async def select(
     planned = _plan(request, serving, opened, by, pairs)
     phases.since("plan", began)
     phases.cells = planned.plan.outline.cells
-    # The format is part of the form that is tagged.
-    said = [text for pair in format_query(planned.query) if pair[0] != "f" for text in pair]
+    said = (planned.query.variables, *planned.found.places)
     if planned.query.explain:
         form = Representation(opened, ENCODERS["json"], None)
-        tag = form.tag(*said, planned.encoder.name, repr(serving.limits))
-        return await respond(request, form, tag, phases, partial(_explain, planned, serving))
+        said = (*said, planned.encoder.name, repr(serving.limits))
+        return await respond(request, form, said, phases, partial(_explain, planned, serving))
     if planned.excess is not None:
         raise planned.excess
     coding = accepted_coding(request, planned.result_bytes, serving.encoding.compress_bytes)
@@ -75,20 +74,26 @@ async def select(
     if not _is_free(planned, inline_bytes):
         cost = memory_bytes(planned.plan, planned.result_bytes)
         make = partial(serving.admission.run, caller(request), cost, make)
-    return await respond(request, form, form.tag(*said), phases, make)
+    return await respond(request, form, said, phases, make)
 
 
 def _plan(request: Request, serving: Service, opened: Opened, by: By, pairs: Pairs) -> _Planned:
     """Everything that can be refused without reading is refused here, but for a limit's excess."""
     query = opened.grammars[by].parse(pairs, most_labels=serving.limits.labels)
     # An explanation is JSON, whatever format it explains.
-    encoder = negotiate(query.format, None if query.explain else request.headers.get("accept"))
+    encoder = negotiate(query.format, None if query.explain else header_of(request, b"accept"))
     found = resolve(query, opened.axes, opened.dims)
-    indexers = together(opened.dataset, found.positions, found.pointwise)
-    plan = plan_isel(opened.layout, indexers, keep=query.variables)
+    plan = _planned_reads(opened, found, query)
     result_bytes = _weighed(encoder, plan.outline)
     excess = serving.limits.excess(plan, result_bytes)
     return _Planned(query, found, plan, encoder, result_bytes, excess)
+
+
+def _planned_reads(opened: Opened, found: Resolved, query: Query) -> DatasetPlan:
+    if not found.pointwise:
+        return plan_positions(opened.layout, found.positions, query.variables)
+    indexers = together(opened.dataset, found.positions, found.pointwise)
+    return plan_isel(opened.layout, indexers, keep=query.variables)
 
 
 def _weighed(encoder: Encoder, outline: Outline) -> int:
@@ -129,9 +134,11 @@ async def _read_and_encode(
     planned: _Planned, form: Representation, phases: Phases, inline_bytes: int
 ) -> bytes:
     with phases.recording():
-        result = relabel(await _read(planned.plan, form.opened.entry), planned.found.labels)
-    # Other labels bring other attributes.
-    alike = None if planned.found.labels else planned.plan.outline
+        result = await _read(planned.plan, form.opened.entry)
+    alike: Outline | None = planned.plan.outline
+    if planned.found.labels:
+        # Other labels bring other attributes.
+        result, alike = relabel(result, planned.found.labels), None
 
     def encode() -> bytes:
         return form.compress(form.encoder.encode(result, form.opened.written, alike))

@@ -26,6 +26,7 @@ from app.arrays.projections import (
     RangeAxis,
     Within,
 )
+from app.record import record
 
 AxisKey: TypeAlias = int | slice | IntArray
 
@@ -103,7 +104,7 @@ class ArrayPlan:
         return np.moveaxis(buffer.reshape(buffer.shape[0], *rest), 0, self.points_at)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ElementPlan:
     """One element of an array: the chunk that has it, and its `place` in there."""
 

@@ -63,7 +63,8 @@ class IndexCoordinate:
         if self.values is None:
             picked = variable[xr.Variable(dims, place)] if dims else variable[place]
             return picked.to_base_variable().load()
-        data = np.array(self.values[place])  # never a view: the index is everyone's
+        # Never a view: the index is everyone's. (From a scalar NumPy makes arrays more slowly.)
+        data = np.array(self.values[place, ...])
         return variable_of(dims, data, variable._attrs, variable._encoding)
 
 

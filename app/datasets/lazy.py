@@ -66,9 +66,9 @@ class LazyArray(BackendArray):
         """The planned values, decoded; large ones beside the loop."""
         values = await self.reader.read(self.meta, plan)
         workshop = self.reader.workshop
+        if not self.steps or workshop.is_small(values.nbytes):
+            return self._decoded(values)
         with phase("decode"):
-            if not self.steps or workshop.is_small(values.nbytes):
-                return self._decoded(values)
             return await workshop.run(Shares(), self._decoded, values, values.nbytes)
 
     def _decoded(self, values: Any) -> Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,11 @@ from app.arrays.plan import ReadPlan
 from app.datasets.lazy import LazyArray
 from app.datasets.outline import Outline
 from app.datasets.variables import variable_of
+from app.record import record
 from app.store.fan_out import spread
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PendingVariable:
     """A variable of the answer whose values are still to be read."""
 
@@ -51,7 +51,7 @@ class PendingVariable:
         return variable_of(self.dims, values, self.attrs, self.encoding)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record
 class DatasetPlan:
     """The answer to a selection, all but the values that are still in the store.
 

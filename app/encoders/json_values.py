@@ -15,6 +15,7 @@ from app.encoders.plain import nested_values, plain
 from app.labels import PER_SECOND, SAFE_SECONDS, format_label, format_labels
 
 _OPTIONS: Final = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+_INT64 = np.dtype("i8")
 _TICKS = {np.dtype(f"M8[{unit}]"): size for unit, size in PER_SECOND.items()}
 # Attributes of exactly these types need no look inside; orjson writes NaN and infinity as null.
 _JSON_TYPES = frozenset((str, int, float, bool, type(None)))
@@ -78,12 +79,11 @@ def _instants(values: NDArray[Any]) -> Any:
     """Whole seconds go to orjson as they are: it writes 100,000 in 3 ms, NumPy in 40."""
     ticks = _TICKS.get(values.dtype)
     if values.ndim == 0:
-        instant = values[()]
         # NaT is far beyond the safe years.
-        count = int(values.view("i8"))
+        count = values.view(_INT64).item()
         if ticks is None or count % ticks or abs(count) // ticks > SAFE_SECONDS:
-            return format_label(instant)
-        return instant
+            return format_label(values[()])
+        return values[()]
     if ticks is None or not values.size or np.isnat(values).any():
         return format_labels(values)
     counts = values.astype("i8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, assert_never
 
@@ -25,9 +24,10 @@ from app.query.selection import (
     PositionSlice,
     Query,
 )
+from app.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Resolved:
     """Where the selections lie, and under which labels the answer shows them.
 
@@ -39,6 +39,20 @@ class Resolved:
     positions: Mapping[str, Indexer]
     labels: Mapping[str, NDArray[Any]]
     pointwise: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> tuple[object, ...]:
+        """Plain values that tell this from any other: the same ones however it was asked for."""
+        positions = [(name, _plain(self.positions[name])) for name in sorted(self.positions)]
+        labels = [(name, _plain(self.labels[name])) for name in sorted(self.labels)]
+        return positions, labels, self.pointwise
+
+
+def _plain(values: Indexer | NDArray[Any]) -> object:
+    """What `repr` writes in full; of arrays it leaves out the middle."""
+    if isinstance(values, np.ndarray):
+        return values.dtype.str, values.tobytes()
+    return values
 
 
 def resolve(query: Query, axes: Mapping[str, Axis], sizes: Mapping[str, int]) -> Resolved:

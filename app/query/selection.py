@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeAlias
+
+from app.record import record
 
 Method: TypeAlias = Literal["nearest", "pad", "backfill"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Label:
     """One label; an instant or a number drops the dimension, a period keeps it."""
 
@@ -17,7 +19,7 @@ class Label:
     method: Method | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Labels:
     """Labels in the order in which they were asked for; keeps the dimension."""
 
@@ -25,7 +27,7 @@ class Labels:
     method: Method | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Interval:
     """Both ends included and named in either order; ``None`` is an open end."""
 
@@ -34,21 +36,21 @@ class Interval:
     step: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Position:
     """One position, counted from the end when negative; drops the dimension."""
 
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Positions:
     """Positions in the order in which they were asked for; keeps the dimension."""
 
     indexes: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PositionSlice:
     """A Python slice: the end excluded, ends beyond the axis clipped, any step but 0."""
 
@@ -60,7 +62,7 @@ class PositionSlice:
 Selection: TypeAlias = Label | Labels | Interval | Position | Positions | PositionSlice
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Query:
     """A parsed request: selections by dimension, and what to return in which format.
 

@@ -27,8 +27,6 @@ _BARE = r'(?!")[^,/]*+'
 _WORDS = re.compile(rf"(?:(?:{_QUOTED}|{_BARE})[,/])*+(?:{_QUOTED}|{_BARE})")
 _WORD = re.compile(rf"(?:({_QUOTED})|({_BARE}))([,/]|\Z)")
 _METHOD = re.compile(r'([^",/:]*+)::')
-# A word that needs no quotes in any place: it cannot complete a :: beside it either.
-_PLAIN = re.compile(r'[^",/:](?:[^",/]*+(?<!:))?')
 # What makes a value more than one bare word.
 _MARKS = re.compile(r'[",/]|::')
 _INTEGER = re.compile(r"(-?)(?=[0-9])0*+([0-9]*+)", re.ASCII)
@@ -143,13 +141,6 @@ def in_one(texts: Sequence[str], marks: Sequence[str]) -> Sequence[str]:
     joined = ",".join(texts)
     odd = ",," in f",{joined}," or any(mark in joined for mark in marks)
     return texts if odd else [joined]
-
-
-def quote(text: str) -> str:
-    """The word that `split_words` reads as `text` in any place, in quotes where it needs them."""
-    if _PLAIN.fullmatch(text) and "::" not in text and text != "..":
-        return text
-    return '"' + text.replace('"', '""') + '"'
 
 
 def _unreadable(name: str, value: str, reason: str) -> QueryError:

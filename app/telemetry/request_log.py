@@ -71,6 +71,12 @@ def _second(since_1970: int) -> str:
 
 def _field(text: str) -> str:
     """A client's text as one field: quoted where it has blanks or signs of its own, and cut."""
+    return _short_field(text[: _LONGEST + 1])
+
+
+# Most lines say again what others said; finding that out takes longer than remembering it.
+@lru_cache(maxsize=1024)
+def _short_field(text: str) -> str:
     if len(text) <= _LONGEST and _BARE.fullmatch(text):
         return text
     return '"' + ascii(text[:_LONGEST])[1:-1].replace('"', '\\"') + '"'

@@ -8,9 +8,9 @@ import time
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.api.application import Application
 from app.api.observe import ObserveRequests
 from app.api.problems import install_problems
 from app.settings import Settings
@@ -79,7 +79,7 @@ def test_the_longest_url_that_is_allowed_is_read(stores, write_catalog):
 async def test_an_unexpected_error_is_a_500_without_its_text(caplog):
     """A bug answers as a problem; its text and traceback go to the log, under the answer's id."""
     events: list[Event] = []
-    broken = FastAPI()
+    broken = Application()
     install_problems(broken)
     broken.add_middleware(ObserveRequests, emit=events.append, url_bytes=1000)
 

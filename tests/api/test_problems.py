@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
 import app.errors
+from app.api.application import Application
+from app.api.observe import ObserveRequests
 from app.api.problems import PROBLEMS, install_problems, kind_of
 from app.errors import CatalogError, SluiceError, StoreError
 
@@ -162,8 +163,9 @@ async def test_facts_of_any_kind_are_valid_json():
 
     from app.errors import QueryError
 
-    odd = FastAPI()
+    odd = Application()
     install_problems(odd)
+    odd.add_middleware(ObserveRequests, emit=lambda event: None, url_bytes=1000)
 
     @odd.get("/")
     async def fail() -> None:

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.query.format import format_query
 from app.query.grammar import Grammar
 from app.query.names import By
 from app.query.options import takes_method
@@ -24,6 +23,7 @@ from app.query.selection import (
     Query,
     Selection,
 )
+from tests.query.spelling import format_query
 
 FORMATS = ("json", "netcdf")
 NASTY = [

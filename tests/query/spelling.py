@@ -1,4 +1,4 @@
-"""`Query` -> request parameters: one text for each query, however it was spelled."""
+"""`Query` -> request parameters: what the grammar is the inverse of."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from app.query.selection import (
     Query,
     Selection,
 )
-from app.query.words import quote
 
+# A word that needs no quotes in any place: it cannot complete a :: beside it either.
+_PLAIN = re.compile(r'[^",/:](?:[^",/]*+(?<!:))?')
 _PLAIN_LIST = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]*+(?:,[A-Za-z0-9_+-][A-Za-z0-9_.+-]*+)*+")
 
 
@@ -80,3 +81,10 @@ def _listed(texts: Sequence[str]) -> str:
 def _lone(items: Sequence[object]) -> str:
     """The comma that makes a list of a single item, which keeps the dimension."""
     return "," if len(items) == 1 else ""
+
+
+def quote(text: str) -> str:
+    """The word that is read as `text` in any place, in quotes where it needs them."""
+    if _PLAIN.fullmatch(text) and "::" not in text and text != "..":
+        return text
+    return '"' + text.replace('"', '""') + '"'
