@@ -36,7 +36,7 @@ SLOW_SECONDS = 0.02
 CHANCES = (0.05, 0.3, 1.0)
 USERS, LEAVERS = 6, 2
 # Short times, so that what must end soon does.
-REFRESH_SECONDS, ATTEMPT_SECONDS, READ_SECONDS = 1.0, 0.5, 2.0
+REFRESH_SECONDS, ATTEMPT_SECONDS, READ_SECONDS = 1.0, 1.0, 3.0
 REST_SECONDS, FAILED_OPEN_SECONDS = 1.0, 0.5
 # What a look, an open and an answer may take on a machine that is busy with all of this.
 WORK_SECONDS = 2.0
@@ -46,6 +46,8 @@ IN_TIME_SECONDS = REFRESH_SECONDS + WORK_SECONDS
 # store whose circuit that opens, and the time until a look that failed is made again.
 PAUSE_SECONDS = 0.2
 HEAL_SECONDS = ATTEMPT_SECONDS + PAUSE_SECONDS + REST_SECONDS + FAILED_OPEN_SECONDS
+# The store is here, too: when this process stands still for long, the store does.
+STILL_SECONDS = ATTEMPT_SECONDS / 2
 # Little memory, so that the store is asked.
 ENVIRONMENT = {
     "SLUICE_CHUNK_CACHE_BYTES": "262144",
@@ -160,7 +162,12 @@ def duties(
     leavers = [
         leave(url.host, url.port or 0, notes, Random(f"{seed} leaver {n}")) for n in range(LEAVERS)
     ]
-    return [*users, *leavers, grow(store, appends), misbehave(proxy, appends, Random(seed))]
+    others = [
+        grow(store, appends),
+        misbehave(proxy, appends, Random(seed)),
+        look_at_the_clock(notes),
+    ]
+    return [*users, *leavers, *others]
 
 
 async def for_a_while(seconds: float, running: list[Coroutine[Any, Any, None]]) -> None:
@@ -195,6 +202,18 @@ async def misbehave(proxy: FaultProxy, appends: Appends, random: Random) -> None
             await asyncio.sleep(CALM_SECONDS)
 
 
+async def look_at_the_clock(notes: Notes) -> None:
+    """Note when this process stood still, as it does on a machine that others use."""
+    pause = STILL_SECONDS / 10
+    while True:
+        began = time.monotonic()
+        await asyncio.sleep(pause)
+        now = time.monotonic()
+        if now - began - pause > STILL_SECONDS:
+            notes.stills.append(now - began)
+            notes.appends.stood_still(now)
+
+
 async def all_is_there(client: httpx.AsyncClient, notes: Notes) -> None:
     """Once the faults are over, the service answers from all that was written, by itself."""
     ends = time.monotonic() + IN_TIME_SECONDS
@@ -227,6 +246,9 @@ def report(
     lines.append(f"hung up half way: {notes.left}")
     lines += [f"refused {times} x {what}" for what, times in notes.refused.most_common()]
     lines.append("faults: " + ", ".join(f"{n} x {f.value}" for f, n in proxy.hit.most_common()))
+    lines.append(
+        f"stood still: {len(notes.stills)} x, {max(notes.stills, default=0):.1f} s at most"
+    )
     lines += notes.appends.table()
     lines.append(f"{'':18}{'start':>9}{'end':>9}")
     lines += [f"{name:18}{before[name]:9.0f}{after[name]:9.0f}" for name in before]

@@ -47,6 +47,10 @@ class Appends:
         """The store is well again; those who ask it know that a little later."""
         self._calm_since = now + self.heal
 
+    def stood_still(self, now: float) -> None:
+        """The machine did, until now: requests to the store that ran may have been given up."""
+        self._calm_since = max(self._calm_since, now + self.heal)
+
     def calm_since(self, then: float) -> bool:
         """Whether there has been no trouble since `then`."""
         return self._calm_since <= then

@@ -28,10 +28,11 @@ SIDE, LATEST, STATIONS = 8, 12, 5
 
 @dataclass(slots=True)
 class Notes:
-    """What was seen: of the store's `appends`, and of answers."""
+    """What was seen: of the store's `appends`, of answers, and for how long nothing at all."""
 
     appends: Appends
     left: int = 0
+    stills: list[float] = field(default_factory=list)
     right: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)

@@ -32,6 +32,16 @@ def test_faults_begin_the_time_anew() -> None:
     assert appends.least(106) == 18
 
 
+def test_a_machine_that_stands_still_is_trouble() -> None:
+    """The time begins anew, and not before faults that go on are over."""
+    appends = appended(10)
+    appends.stood_still(12)
+    assert [appends.least(now) for now in (16.9, 17)] == [12, 18]
+    appends.faults_begin()
+    appends.stood_still(20)
+    assert not appends.calm_since(1000)
+
+
 def test_what_was_seen_is_never_unseen() -> None:
     """Once one reader saw a version, all have to, however soon that was."""
     appends = appended(10)
