@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from app.encoders.table import ENCODERS, negotiate
 from app.errors import NotAcceptable, QueryError
+from tests.encoders.test_csv_rows import Plan
 
 
 @pytest.mark.parametrize(
@@ -114,3 +116,23 @@ def test_pieces_are_the_whole(values: NDArray[Any]) -> None:
         pieces = list(encoder.pieces(answer))
         assert b"".join(pieces) == encoder.encode(answer)
         assert max(map(len, pieces)) < 4 * 2**20
+
+
+@pytest.mark.parametrize("name", ["json", "netcdf", "csv"])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "?"])
+def test_an_answer_takes_no_more_memory_than_is_planned_for_it(name: str, dtype: str) -> None:
+    """Values and pieces together, at their most, are within `forms` of what the answer counts."""
+    # Of CSV a block of rows is a small part; of JSON a block of values is, where there are more.
+    values = RANDOM.normal(size=(4 if name == "csv" else 20, 250, 250)) * 10 + 280
+    dataset = xr.Dataset({"v": (("a", "b", "c"), values.astype(dtype))})
+    encoder = ENCODERS[name]
+    encoder.encode(dataset.isel(a=0))  # what is made once, such as imports
+    planned = encoder.forms * encoder.value_bytes(Plan(dataset))
+    tracemalloc.start()
+    try:
+        pieces = list(encoder.pieces(dataset))
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sum(map(len, pieces)) > 0
+    assert planned / 8 < taken + dataset.nbytes < planned
