@@ -23,7 +23,7 @@ from app.store.failures import (
 from app.store.fan_out import get_all
 from app.store.paths import joined
 from app.store.ranges import check_range
-from app.store.readers import protocols_of, reader_for
+from app.store.readers import Reader, protocols_of, reader_for
 
 if TYPE_CHECKING:
     from app.store.zarr_store import SourceStore
@@ -32,17 +32,20 @@ if TYPE_CHECKING:
 class AsyncFSMap:
     """A `ByteSource` over `root` of an asynchronous filesystem; at most `concurrency` calls run.
 
-    The filesystem belongs to whoever made it: the map neither connects nor closes it.
+    The filesystem belongs to whoever made it: the map neither connects nor closes it. Maps of one
+    filesystem may share its `reader`, and with it what that has learned of their buckets.
 
     Raises:
         TypeError: `fs` is not asynchronous, or was not made for use on a running loop.
     """
 
-    def __init__(self, root: str, fs: AsyncFileSystem, *, concurrency: int = 64) -> None:
+    def __init__(
+        self, root: str, fs: AsyncFileSystem, *, concurrency: int = 64, reader: Reader | None = None
+    ) -> None:
         _check_asynchronous(fs)
         self.fs = fs
         self.root: str = str(fs._strip_protocol(root)).rstrip("/")
-        self._reader = reader_for(fs)
+        self._reader = reader_for(fs) if reader is None else reader
         self._gate = asyncio.Semaphore(concurrency)
         self._is_s3 = "s3" in protocols_of(fs)
 

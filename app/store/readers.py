@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
+from math import inf
 from typing import Any, NoReturn, Protocol, TypeAlias
 
 from fsspec.asyn import AsyncFileSystem
@@ -70,7 +71,7 @@ class ObjectReader:
 
     def __init__(self, fs: AsyncFileSystem) -> None:
         self._fs = fs
-        self._container_seen = -CONTAINER_SEEN_SECONDS
+        self._seen: dict[str, float] = {}  # containers, and when they were last seen
 
     async def read(self, path: str, start: int | None, end: int | None) -> bytes:
         return bytes(await self._fs._cat_file(path, start=start, end=end))
@@ -87,11 +88,12 @@ class ObjectReader:
     async def root_is_there(self, root: str) -> bool:
         # These raise the same error for an absent object and an absent bucket. Asking costs a
         # request per missing chunk, so a bucket that was seen is believed for a while.
-        if time.monotonic() - self._container_seen < CONTAINER_SEEN_SECONDS:
+        container = root.lstrip("/").split("/")[0]
+        if time.monotonic() - self._seen.get(container, -inf) < CONTAINER_SEEN_SECONDS:
             return True
-        there = bool(await self._fs._exists(root.lstrip("/").split("/")[0]))
+        there = bool(await self._fs._exists(container))
         if there:
-            self._container_seen = time.monotonic()
+            self._seen[container] = time.monotonic()
         return there
 
     def _plain(self, name: str) -> str:

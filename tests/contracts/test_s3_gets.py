@@ -79,6 +79,19 @@ async def test_only_the_first_get_is_s3fss(web: Web) -> None:
         assert None not in sent(web, "authorization")
 
 
+async def test_what_was_learned_serves_all_stores(web: Web) -> None:
+    """Another store of the same bucket and options is read by plain GETs from the first one on."""
+    web.values["/bucket/other/key"] = BODY[::-1]
+    async with Filesystems() as filesystems:
+        words = {"endpoint_url": web.address, **KEYS}
+        source = await filesystems.source("s3://bucket/base", storage_options=words)
+        assert await source.get("key") == BODY
+        for root, value in [("other", BODY[::-1]), ("base", BODY)]:
+            source = await filesystems.source(f"s3://bucket/{root}", storage_options=words)
+            assert await source.get("key") == value
+        assert by_s3fs(web) == [True, False, False]
+
+
 async def test_an_absent_key_also_shows_how(web: Web) -> None:
     """A store that begins with a missing document is learned from all the same."""
     async with Filesystems() as filesystems:
