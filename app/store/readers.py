@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from math import inf
-from typing import Any, NoReturn, Protocol, TypeAlias
+from typing import Any, NoReturn, Protocol, TypeAlias, runtime_checkable
 
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
@@ -17,6 +17,7 @@ from app.errors import StoreError
 from app.store.failures import Kind, causes, kind_of, reason_of, redacted, store_error
 from app.store.paths import below, joined
 from app.store.ranges import resolved, sliced
+from app.store.tags import Tagged
 
 CONTAINER_SEEN_SECONDS = 30.0
 
@@ -40,6 +41,15 @@ class Reader(Protocol):
 
     async def root_is_there(self, root: str) -> bool:
         """Whether an absent key below `root` may be believed."""
+        ...
+
+
+@runtime_checkable
+class TaggingReader(Protocol):
+    """A `Reader` of a filesystem that gives its values tags."""
+
+    async def read_tagged(self, path: str, known: str | None) -> Tagged:
+        """The whole value, unless it is still the one of the tag `known`: then NotModified."""
         ...
 
 

@@ -250,6 +250,16 @@ async def test_s3fs_has_the_last_word(web: Web, status: int, code: str) -> None:
             await source.get("key")
 
 
+@pytest.mark.parametrize("status", [204, 304])
+async def test_answers_without_a_body_end(web: Web, status: int) -> None:
+    """They are no values, and reading them comes to an end, the second time too."""
+    async with learned(web, retries=0) as source:
+        for _ in range(3):
+            web.first = [(status, "", [])]
+            assert await source.get("key") == BODY
+        assert by_s3fs(web) == [False, True] * 3
+
+
 async def test_a_bucket_that_moves_is_followed(web: Web) -> None:
     """Where S3 names another region, s3fs goes there, and the next GET is signed for it."""
     async with learned(web) as source:
