@@ -71,7 +71,7 @@ class Web:
     async def _answer(self, head: str, writer: asyncio.StreamWriter) -> None:
         method, target, _ = head.split(" ", 2)
         path = unquote(target.partition("?")[0])
-        stated = re.search(r"(?im)^range: *bytes=(\d*)-(\d*)", head)
+        stated = re.search(r"(?im)^(?:x-ms-)?range: *bytes=(\d*)-(\d*)", head)
         shown = re.search(r"(?im)^if-none-match: *(.*?)\r$", head)
         self.requests.append(f"{method} {path}")
         self.heads.append(head)
