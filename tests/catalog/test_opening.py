@@ -16,7 +16,7 @@ from zarr.storage import MemoryStore
 from app.catalog.catalog import DatasetEntry
 from app.catalog.opened import Opened
 from app.catalog.opening import open_entry
-from app.errors import StoreMissing
+from app.errors import MetadataError, StoreMissing
 from app.store import Filesystems
 from app.store.guarded import StoreGuards
 from app.store.retries import Patience
@@ -28,6 +28,7 @@ from tests.sources import stored
 PATIENCE = Patience(
     concurrency=8, attempts=1, attempt_seconds=10, read_seconds=10, failures=9, rest_seconds=1
 )
+UNGATHERED = {"consolidated_metadata": None}
 OLD = "Last-Modified: Wed, 01 Jan 2020 00:00:00 GMT"
 
 
@@ -115,3 +116,28 @@ async def test_a_look_at_the_same_in_other_words_learns_their_tag() -> None:
             web.answers.clear()
             assert await first.look() is None
             assert web.answers == [(304, 0)]
+
+
+async def test_a_first_open_amid_an_append_is_replaced_by_the_whole_version() -> None:
+    """xarray takes consolidated metadata away while it appends: what opens then is not believed."""
+    store = MemoryStore()
+    write(store, hours(0, 12), zarr_format=3, consolidated=True)
+    append(store, 12, 15, zarr_format=3, consolidated=True)
+    root, long = "/bucket/a.zarr/zarr.json", "/bucket/a.zarr/v/zarr.json"
+    async with Web({}, dates=[OLD]) as web:
+        await publish(web, store)
+        document = json.loads(web.values[root])
+        whole, web.values[root] = web.values[root], json.dumps({**document, **UNGATHERED}).encode()
+        web.tags = {}
+        async with opened(web, "http", []) as first:
+            web.values[root] = whole
+            change = await first.look()
+            assert change is not None
+            assert change.whole
+            assert (await change.open()).dims == first.dims
+        web.values[root] = json.dumps({**document, **UNGATHERED}).encode()
+        grown = json.loads(web.values[long])
+        web.values[long] = json.dumps({**grown, "shape": [18, 4]}).encode()
+        with pytest.raises(MetadataError):
+            async with opened(web, "http", []):
+                pass
