@@ -7,11 +7,13 @@ import uuid
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
+from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from app.api.problems import plain_problem
+from app.transport import JoinedWrites
 
 # What is read of a request's line and headers; longer URLs than the setting allows fit in.
 HEAD_BYTES: Final = 64 * 2**10
@@ -42,6 +44,9 @@ class HttpProtocol(HttpToolsProtocol):
     The application never sees such a request. The parser itself bounds neither a header nor their
     number. It hangs up too on clients that stop taking their answer, which would keep its memory.
 
+    Nobody upgrades: what follows a request that asks for it is HTTP/1.1 as before (RFC 9110,
+    section 7.8).
+
     When the server stops, a connection is not closed under a client that believes in it: its next
     answer says that it is the last one (RFC 9112, section 9.6), and only where no request comes
     within `LINGER_SECONDS` it ends without a word, as it would have for being idle.
@@ -52,6 +57,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     _in_head = False
     _head_bytes = 0
+    _chunk_bytes = 0
+    _refusal = b""
     _stalled: asyncio.TimerHandle | None = None
 
     def __init__(
@@ -67,22 +74,41 @@ class HttpProtocol(HttpToolsProtocol):
         self._drain: _Drain = app_state["drain"]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(JoinedWrites(transport, self.loop))
         if self._drain.began:
             self._linger()
 
     def on_message_begin(self) -> None:
-        self._in_head, self._head_bytes = True, 0
+        # Where in the chunk it begins is not told: what came with it may be of requests before.
+        self._in_head, self._head_bytes = True, -self._chunk_bytes
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if self.parser.should_upgrade() and self._has_body():
+            # Its body would be parsed as if it were the next request.
+            self._refuse(400, "A request with a body cannot ask for another protocol.")
+            raise HttpParserError
         super().on_headers_complete()
         if self._drain.began:
             self.cycle.keep_alive = False
 
+    def _has_body(self) -> bool:
+        """Whether the head that is being read announces one (RFC 9112, section 6.3)."""
+        headers = dict(self.headers)
+        return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        if self._refusal:
+            return
+        self._unset_keepalive_if_required()
+        self._chunk_bytes = len(data)
+        try:
+            self._parse(memoryview(data))
+        except HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self._refuse(400, "This is not an HTTP request, or a part of it is malformed.")
+            return
         if not self._in_head or self.transport.is_closing():
             return
         self._head_bytes += len(data)
@@ -90,6 +116,16 @@ class HttpProtocol(HttpToolsProtocol):
             long_url = len(self.url) > HEAD_BYTES // 2
             what = "URL is" if long_url else "headers are"
             self._refuse(414 if long_url else 431, f"The {what} longer than {HEAD_BYTES} bytes.")
+
+    def _parse(self, data: memoryview) -> None:
+        """Feed the parser, which stops after every request that asks for another protocol."""
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except HttpParserUpgrade as stop:
+                data = data[stop.args[0] :]
+            else:
+                return
 
     def shutdown(self) -> None:
         """The server stops: the answer that has not begun is the last one."""
@@ -124,13 +160,31 @@ class HttpProtocol(HttpToolsProtocol):
             self._stalled.cancel()
             self._stalled = None
 
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(400, "This is not an HTTP request, or a part of it is malformed.")
-
     def _refuse(self, status: int, detail: str) -> None:
-        headers = {"X-Request-ID": uuid.uuid4().hex, "Connection": "close"}
-        answer = plain_problem(status, detail, {}, headers)
-        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
-        lines += [name + b": " + value for name, value in answer.raw_headers]
-        self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))
+        """Read no more, say why in the order of requests (RFC 9112, section 9.3.2), and hang up."""
+        if self._refusal:
+            return
+        self._refusal = _refusal(status, detail)
+        if self.cycle is None or self.cycle.response_complete:
+            self._hang_up(self._refusal)
+        elif self.cycle.more_body:
+            # This is the request that goes wrong: others, or a part of its answer, may be before.
+            before = self.pipeline or self.cycle.response_started
+            self._hang_up(b"" if before else self._refusal)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._refusal and self.cycle.response_complete and not self.transport.is_closing():
+            self._hang_up(self._refusal)
+
+    def _hang_up(self, last_words: bytes) -> None:
+        self.transport.write(last_words)
         self.transport.close()
+
+
+def _refusal(status: int, detail: str) -> bytes:
+    headers = {"X-Request-ID": uuid.uuid4().hex, "Connection": "close"}
+    answer = plain_problem(status, detail, {}, headers)
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
+    lines += [name + b": " + value for name, value in answer.raw_headers]
+    return b"\r\n".join([*lines, b"", bytes(answer.body)])

@@ -7,34 +7,30 @@ schemathesis, as its OpenAPI document allows and as it does not.
 from __future__ import annotations
 
 import argparse
-import gzip
 import random
 import shutil
-import socket
 import sys
-import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from http.client import HTTPResponse
-from json import dumps, loads
+from json import dumps
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
 import schemathesis
-import zstandard
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from loadtests.fuzz_requests import DATASETS, Request, requests
+from loadtests.fuzz_answers import DEADLINE_SECONDS, Answer, check, check_talk, send
+from loadtests.fuzz_requests import DATASETS
+from loadtests.fuzz_talks import Talk, talks
 from loadtests.ground import ROOT, NotReady, serving
 from loadtests.odd_stores import write_odd_stores
 
 FAILED = 1
-DEADLINE_SECONDS = 10
 # Besides what a process that is warm still takes: buffers of the largest answers.
 GROWTH_BYTES = 64 * 2**20
 BY_SCHEMA = 0.25
@@ -44,21 +40,6 @@ ENVIRONMENT = {
     "SLUICE_REQUEST_RESULT_BYTES": str(2**20),
     "SLUICE_CHUNK_CACHE_BYTES": str(8 * 2**20),
 }
-
-
-class Fault(Exception):
-    """An answer that no request may get; the sentence says what is wrong with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came for a request by this method."""
-
-    method: str
-    status: int
-    media_type: str
-    content: bytes
-    seconds: float
 
 
 @dataclass(slots=True)
@@ -149,9 +130,12 @@ def ask_raw(address: str, tally: Tally, count: int, number: int) -> None:
     url = urlsplit(address)
 
     @plan(count, number)
-    @given(requests())
-    def each(request: Request) -> None:
-        tally.judge(send(request, (url.hostname or "", url.port or 0)))
+    @given(talks())
+    def each(talk: Talk) -> None:
+        answers = send(talk, (url.hostname or "", url.port or 0))
+        for answer in answers:
+            tally.judge(answer)
+        check_talk(talk, answers)
 
     each()
 
@@ -176,53 +160,6 @@ def ask_by_schema(address: str, tally: Tally, count: int, number: int) -> None:
         tally.judge(answer)
 
     each()
-
-
-def send(request: Request, address: tuple[str, int]) -> Answer:
-    """The answer to one request on a connection of its own; raises if none comes in time."""
-    began = time.perf_counter()
-    with socket.create_connection(address, timeout=2 * DEADLINE_SECONDS) as connection:
-        connection.sendall(request.encoded())
-        method = request.method.decode("latin-1")
-        answer = HTTPResponse(connection, method=method)
-        answer.begin()
-        content = unpacked(answer.read(), answer.headers.get("Content-Encoding", ""))
-        answer.close()
-    media_type = answer.headers.get("Content-Type", "")
-    seconds = time.perf_counter() - began
-    return Answer(method, answer.status, media_type, content, seconds)
-
-
-def unpacked(content: bytes, coding: str) -> bytes:
-    """The content before it was compressed, if it is any; raises where it is not whole."""
-    if content and coding == "gzip":
-        return gzip.decompress(content)
-    if content and coding == "zstd":
-        return zstandard.ZstdDecompressor().decompressobj().decompress(content)
-    return content
-
-
-def check(answer: Answer) -> None:
-    """Returns if the answer is one that a request may get; otherwise raises Fault."""
-    if answer.status >= 500:
-        raise Fault(f"{answer.status}: {answer.content[:300]!r}")
-    if answer.seconds > DEADLINE_SECONDS:
-        raise Fault(f"{answer.seconds:.1f} s for a {answer.status}")
-    media_type = answer.media_type.partition(";")[0]
-    if answer.status >= 400 and media_type != "application/problem+json":
-        raise Fault(f"a {answer.status} of type {answer.media_type!r}")
-    if answer.method.upper() == "HEAD" or not media_type.endswith("json"):
-        return
-    try:
-        told = loads(answer.content, parse_constant=_refused)
-    except ValueError as error:
-        raise Fault(f"a {answer.status} that is not JSON: {error}") from error
-    if answer.status >= 400 and told.get("status") != answer.status:
-        raise Fault(f"a {answer.status} that calls itself {told.get('status')}")
-
-
-def _refused(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def report(tally: Tally, log: Path) -> int:

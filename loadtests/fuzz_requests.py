@@ -55,36 +55,67 @@ VALUES = (
     "latitude,longitude", "x,place", "time:PT1H", "latitude:0.25", "..", "", "\ud7ff", "é",
 )  # fmt: skip
 MARKS = (",", "/", "::", ":", "..", "=", "-", " ", "+", "[", "]", '"')
-METHODS = ("GET",) * 12 + ("HEAD", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE")
+METHODS = ("GET",) * 12 + (
+    "HEAD", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "PURGE",
+)  # fmt: skip
+VERSIONS = (b"HTTP/1.1",) * 9 + (b"HTTP/1.0", b"HTTP/1.9", b"HTTP/2.0", b"HTTP/0.9", b"http/1.1")
+HOSTS = (
+    *[(b"a",)] * 6, (), (b"a", b"b"), (b"",), (b"a b",), (b"[::1",), (b"a:99999",), (b"a@b/../c",),
+    (b"\x80",), (b"a" * 2000,),
+)  # fmt: skip
 HEADERS = (
     "Accept", "Accept-Encoding", "If-None-Match", "If-Modified-Since", "Range", "Origin", "Cookie",
     "X-Request-ID", "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "Authorization",
     "X-API-Key", "Access-Control-Request-Method", "Access-Control-Request-Headers", "Upgrade",
+    "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "If-Match", "If-Unmodified-Since",
+    "If-Range", "Expect", "TE", "Via", "Accept-Language", "Content-Encoding", "X-Real-IP",
 )  # fmt: skip
 HEADER_VALUES = (
     "*/*", "application/json", "text/csv;q=0.5, */*;q=0", "application/x-netcdf;q=nan", "gzip",
     "zstd;q=1.0, br", "identity;q=0, *;q=0", '"x"', "*", 'W/"x", "y"', "bytes=0-1", "bytes=9-",
     "http://a.example", "null", "Bearer x", "Bearer", "Basic Og==", "1.2.3.4", "websocket", "GET",
+    "Wed, 21 Oct 2015 07:28:00 GMT", "Xyz, 99 Foo", "bytes=0-0,2-3", "bytes=9-1", "items=0-1",
+    "[::1]:80, , 1.2.3.4:x", 'for="[::1";proto=ht tp', "100-continue", "trailers", ",,,", '"', ";q",
+    "application/json;q=1e9", "*/*;q=-1", "gzip;q=", "ftp", "http://a.example:99999/x", "é",
 )  # fmt: skip
 PATHS = (
     "/", "/datasets", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/docs/assets/x",
     "/datasets/sample", "/datasets/odd/", "/datasets/sample/refresh", "/admin/reload", "*",
     "/datasets/../sample/sel", "/datasets/%2e%2e/sel", "/datasets//sel", "//datasets", "http://a/b",
+    "/datasets/sample%00/sel", "/datasets/sample;x=1/sel", "/%64atasets", "/datasets/%ff%fe/sel",
+    "/datasets/sample/sel?a;b", "/datasets/sample/sel?#x", "/catalog/reload", "http://[::1/datasets",
+    "/" + "a/" * 9000, "/datasets/" + "x" * 70_000, "/datasets/sample/sel?" + "time=0&" * 2000,
+    "/datasets/odd/isel?" + "=&" * 4000, "/datasets/odd/isel?" + "%" * 9000, "\\\\a\\b",
+)  # fmt: skip
+
+
+# No pair of these says where the body ends: that is added, or is a matter of `fuzz_talks`.
+BODY_TYPES = (
+    *[b"application/json"] * 6, b"application/json; charset=utf-7", b"Application/JSON;x=\"", b"",
+    b"text/csv", b"application/x-www-form-urlencoded", b"multipart/form-data; boundary", b"\xff/*",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent, to the byte; the length of the body is added to the headers."""
+    """What is sent, to the byte; the length of the body is added to the headers.
+
+    After the `last` one of a connection the server is to hang up.
+    """
 
     method: bytes
     target: bytes
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes | None = None
+    version: bytes = b"HTTP/1.1"
+    hosts: tuple[bytes, ...] = (b"a",)
+    last: bool = True
 
     def encoded(self) -> bytes:
         """The request as it goes over the wire."""
-        lines = [b"%b %b HTTP/1.1" % (self.method, self.target), b"Host: a", b"Connection: close"]
+        lines = [b"%b %b %b" % (self.method, self.target, self.version)]
+        lines += [b"Host: " + host for host in self.hosts]
+        lines += [b"Connection: close"] * self.last
         lines += [name + b": " + value for name, value in self.headers]
         if self.body is not None:
             lines.append(b"Content-Length: %d" % len(self.body))
@@ -115,19 +146,24 @@ def _selections_of(dataset: str) -> st.SearchStrategy[Request]:
 
 
 def _posts() -> st.SearchStrategy[Request]:
-    kinds = st.sampled_from([b"application/json", b"application/json; charset=utf-7", b"text/csv"])
-    headers = st.tuples(st.tuples(st.just(b"Content-Type"), kinds))
-    return st.builds(Request, st.just(b"POST"), _paths(), headers, _bodies())
+    """Bodies of right and wrong types; a few of other verbs, or elsewhere."""
+    methods = st.sampled_from([b"POST"] * 9 + [b"GET", b"PUT", b"HEAD"])
+    targets = st.one_of(_paths(), _paths(), _paths(), st.sampled_from(PATHS).map(str.encode))
+    types = st.sampled_from(BODY_TYPES).map(lambda kind: ((b"Content-Type", kind),))
+    headers = st.tuples(types, _headers()).map(lambda parts: parts[0] + parts[1])
+    return st.builds(Request, methods, targets, headers, _bodies())
 
 
 def _strays() -> st.SearchStrategy[Request]:
-    """Other paths and methods, and bytes that are no HTTP."""
+    """Other paths, methods, versions and hosts, and bytes that are no HTTP."""
     methods = st.one_of(
         st.sampled_from(METHODS), st.text("GETabz /\0é", min_size=1, max_size=8)
     ).map(str.encode)
     texts = st.text(max_size=40).map(lambda text: "/" + text)
     targets = st.one_of(st.sampled_from(PATHS).map(str.encode), _spelt(texts), _paths())
-    return st.builds(Request, methods, targets, _headers(wild=True))
+    versions, hosts = st.sampled_from(VERSIONS), st.sampled_from(HOSTS)
+    headers = _headers(wild=True)
+    return st.builds(Request, methods, targets, headers, version=versions, hosts=hosts)
 
 
 def _paths() -> st.SearchStrategy[bytes]:

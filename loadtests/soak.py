@@ -1,7 +1,8 @@
 """Minutes of everything at once: ``python -m loadtests.soak``; a wrong answer makes it exit with 1.
 
 A store grows every few seconds, behind a proxy that misbehaves now and then, while users ask for
-points, series, boxes and stations, and some hang up. Every 200 is compared with the truth.
+points, series, boxes and stations, and some hang up. Every 200 is compared with the truth, appends
+have to be seen in time, and where there are no faults nothing may be refused.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import asyncio
 import json
 import sys
+import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -22,22 +24,37 @@ import psutil
 from loadtests.bench.stand_in import Connection, Desk
 from loadtests.fault_proxy import Fault, FaultProxy
 from loadtests.ground import ROOT, NotReady, serving
+from loadtests.soak_appends import Appends
 from loadtests.soak_store import FIRST_HOURS, MORE_HOURS, write
 from loadtests.soak_users import Notes, ask_all, leave
 
 FAILED = 1
 STORE = "soak/growing.zarr"
 SERIES = "/datasets/growing/isel?latitude=0&longitude=0"
-APPEND_SECONDS, FAULT_SECONDS, SETTLE_SECONDS = 4.0, 5.0, 6.0
+APPEND_SECONDS, FAULT_SECONDS, CALM_SECONDS = 4.0, 5.0, 10.0
 SLOW_SECONDS = 0.02
+CHANCES = (0.05, 0.3, 1.0)
 USERS, LEAVERS = 6, 2
-# Short times, so that what must end soon does, and little memory, so that the store is asked.
+# Short times, so that what must end soon does.
+REFRESH_SECONDS, ATTEMPT_SECONDS, READ_SECONDS = 1.0, 1.0, 3.0
+REST_SECONDS, FAILED_OPEN_SECONDS = 1.0, 0.5
+# What a look, an open and an answer may take on a machine that is busy with all of this.
+WORK_SECONDS = 2.0
+# The next look comes this late, and finds the append.
+IN_TIME_SECONDS = REFRESH_SECONDS + WORK_SECONDS
+# What the last fault may cost: the request that meets it, the pause before a retry, the rest of a
+# store whose circuit that opens, and the time until a look that failed is made again.
+PAUSE_SECONDS = 0.2
+HEAL_SECONDS = ATTEMPT_SECONDS + PAUSE_SECONDS + REST_SECONDS + FAILED_OPEN_SECONDS
+# The store is here, too: when this process stands still for long, the store does.
+STILL_SECONDS = ATTEMPT_SECONDS / 2
+# Little memory, so that the store is asked.
 ENVIRONMENT = {
     "SLUICE_CHUNK_CACHE_BYTES": "262144",
-    "SLUICE_STORE_ATTEMPT_SECONDS": "0.5",
-    "SLUICE_STORE_READ_SECONDS": "2",
-    "SLUICE_STORE_REST_SECONDS": "1",
-    "SLUICE_FAILED_OPEN_SECONDS": "0.5",
+    "SLUICE_STORE_ATTEMPT_SECONDS": str(ATTEMPT_SECONDS),
+    "SLUICE_STORE_READ_SECONDS": str(READ_SECONDS),
+    "SLUICE_STORE_REST_SECONDS": str(REST_SECONDS),
+    "SLUICE_FAILED_OPEN_SECONDS": str(FAILED_OPEN_SECONDS),
     "SLUICE_REQUEST_SECONDS": "5",
     "SLUICE_LOG_LEVEL": "warning",
 }
@@ -70,12 +87,12 @@ async def soak(seconds: float, seed: int, folder: Path) -> int:
             serve = serving(catalog(folder, proxy), folder / "server.log", **ENVIRONMENT)
             pid, address = await asyncio.to_thread(stack.enter_context, serve)
             async with httpx.AsyncClient(base_url=address, timeout=30) as client:
-                notes = Notes(written=FIRST_HOURS)
+                notes = Notes(Appends(FIRST_HOURS, in_time=IN_TIME_SECONDS, heal=HEAL_SECONDS))
                 await first_answers(client)
                 before = await held(pid, client)
                 await for_a_while(seconds, duties(client, proxy, notes, root / STORE, seed))
             proxy.chances = {}
-            await asyncio.sleep(SETTLE_SECONDS)
+            await asyncio.sleep(HEAL_SECONDS)
             async with httpx.AsyncClient(base_url=address, timeout=30) as client:
                 await all_is_there(client, notes)
                 after = await held(pid, client)
@@ -105,10 +122,10 @@ async def misbehaving(root: Path, seed: int) -> AsyncIterator[FaultProxy]:
 
 
 def catalog(folder: Path, proxy: FaultProxy) -> Path:
-    """The catalog of the one dataset, which is looked at every second."""
+    """The catalog of the one dataset."""
     options = {"endpoint_url": proxy.address, "key": "soak", "secret": "soak-secret"}
     entry = {"url": f"s3://{STORE}", "zarr_format": 2, "consolidated": True}
-    dataset = {**entry, "refresh_seconds": 1, "storage_options": options}
+    dataset = {**entry, "refresh_seconds": REFRESH_SECONDS, "storage_options": options}
     path = folder / "catalog.yaml"
     path.write_text(json.dumps({"datasets": {"growing": dataset}}), encoding="utf-8")
     return path
@@ -139,12 +156,18 @@ def duties(
     client: httpx.AsyncClient, proxy: FaultProxy, notes: Notes, store: Path, seed: int
 ) -> list[Coroutine[Any, Any, None]]:
     """What goes on at once, each for ever."""
+    appends = notes.appends
     users = [ask_all(client, notes, Random(f"{seed} {n}")) for n in range(USERS)]
     url = client.base_url
     leavers = [
         leave(url.host, url.port or 0, notes, Random(f"{seed} leaver {n}")) for n in range(LEAVERS)
     ]
-    return [*users, *leavers, grow(store, notes), misbehave(proxy, Random(seed))]
+    others = [
+        grow(store, appends),
+        misbehave(proxy, appends, Random(seed)),
+        look_at_the_clock(notes),
+    ]
+    return [*users, *leavers, *others]
 
 
 async def for_a_while(seconds: float, running: list[Coroutine[Any, Any, None]]) -> None:
@@ -157,33 +180,53 @@ async def for_a_while(seconds: float, running: list[Coroutine[Any, Any, None]]) 
         return
 
 
-async def grow(store: Path, notes: Notes) -> None:
+async def grow(store: Path, appends: Appends) -> None:
     """Append some hours every few seconds."""
     while True:
         await asyncio.sleep(APPEND_SECONDS)
-        first, notes.written = notes.written, notes.written + MORE_HOURS
+        first, appends.hours = appends.hours, appends.hours + MORE_HOURS
         # An append that has begun is finished, or the store would be no store.
-        await asyncio.shield(asyncio.to_thread(write, store, first, notes.written))
+        await asyncio.shield(asyncio.to_thread(write, store, first, appends.hours))
+        appends.whole(time.monotonic())
 
 
-async def misbehave(proxy: FaultProxy, random: Random) -> None:
-    """Half of the time nothing, otherwise one kind of fault, rare, frequent or always."""
+async def misbehave(proxy: FaultProxy, appends: Appends, random: Random) -> None:
+    """One kind of fault after the other for a while, rare, frequent or always; then nothing."""
     while True:
-        await asyncio.sleep(FAULT_SECONDS)
-        proxy.chances = {random.choice(list(Fault)): random.choice([0.05, 0.3, 1.0])}
-        await asyncio.sleep(FAULT_SECONDS)
-        proxy.chances = {}
+        for fault in random.sample(list(Fault), len(Fault)):
+            appends.faults_begin()
+            proxy.chances = {fault: random.choice(CHANCES)}
+            await asyncio.sleep(FAULT_SECONDS)
+            proxy.chances = {}
+            appends.faults_end(time.monotonic())
+            await asyncio.sleep(CALM_SECONDS)
+
+
+async def look_at_the_clock(notes: Notes) -> None:
+    """Note when this process stood still, as it does on a machine that others use."""
+    pause = STILL_SECONDS / 10
+    while True:
+        began = time.monotonic()
+        await asyncio.sleep(pause)
+        now = time.monotonic()
+        if now - began - pause > STILL_SECONDS:
+            notes.stills.append(now - began)
+            notes.appends.stood_still(now)
 
 
 async def all_is_there(client: httpx.AsyncClient, notes: Notes) -> None:
     """Once the faults are over, the service answers from all that was written, by itself."""
-    for _ in range(20):
+    ends = time.monotonic() + IN_TIME_SECONDS
+    while True:
         answer = await client.get(SERIES)
         length = answer.json()["dims"]["time"] if answer.status_code == 200 else 0
-        if length == notes.written:
+        notes.appends.saw(length, time.monotonic())
+        if length == notes.appends.hours:
             return
-        await asyncio.sleep(0.5)
-    notes.wrong[f"at the end {length} hours in place of {notes.written}"] += 1
+        if time.monotonic() > ends:
+            notes.wrong[f"at the end {length} hours in place of {notes.appends.hours}"] += 1
+            return
+        await asyncio.sleep(0.1)
 
 
 def report(
@@ -194,7 +237,7 @@ def report(
     seconds: float,
 ) -> list[str]:
     """The table: who asked what, what failed, and what is held."""
-    lines = [f"{seconds / 60:g} min, {(notes.written - FIRST_HOURS) // MORE_HOURS} appends"]
+    lines = [f"{seconds / 60:g} min, {(notes.appends.hours - FIRST_HOURS) // MORE_HOURS} appends"]
     lines.append(f"{'':18}{'asked':>9}{'right':>9}{'p50 ms':>9}{'p99 ms':>9}")
     for name, times in sorted(notes.milliseconds.items()):
         ordered = sorted(times)
@@ -203,6 +246,10 @@ def report(
     lines.append(f"hung up half way: {notes.left}")
     lines += [f"refused {times} x {what}" for what, times in notes.refused.most_common()]
     lines.append("faults: " + ", ".join(f"{n} x {f.value}" for f, n in proxy.hit.most_common()))
+    lines.append(
+        f"stood still: {len(notes.stills)} x, {max(notes.stills, default=0):.1f} s at most"
+    )
+    lines += notes.appends.table()
     lines.append(f"{'':18}{'start':>9}{'end':>9}")
     lines += [f"{name:18}{before[name]:9.0f}{after[name]:9.0f}" for name in before]
     lines.append(f"wrong answers: {notes.wrong.total()}")

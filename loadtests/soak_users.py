@@ -15,6 +15,7 @@ import numpy as np
 
 from loadtests.formats import from_csv, from_json, from_netcdf
 from loadtests.grid import Found, WrongAnswer
+from loadtests.soak_appends import Appends
 from loadtests.soak_store import FIRST_HOURS, LATITUDES, LONGITUDES, Asked, check
 
 DATASET = "/datasets/growing"
@@ -27,11 +28,11 @@ SIDE, LATEST, STATIONS = 8, 12, 5
 
 @dataclass(slots=True)
 class Notes:
-    """What was seen. `written` hours are in the store, or just being appended to it."""
+    """What was seen: of the store's `appends`, of answers, and for how long nothing at all."""
 
-    written: int
-    seen: int = 0
+    appends: Appends
     left: int = 0
+    stills: list[float] = field(default_factory=list)
     right: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)
@@ -96,31 +97,34 @@ async def ask_all(client: httpx.AsyncClient, notes: Notes, random: Random) -> No
 
 
 async def ask(client: httpx.AsyncClient, notes: Notes, wanted: Question) -> None:
-    """Ask once; whatever is neither right nor a foreseen refusal is noted as wrong."""
-    seen, began = notes.seen, time.perf_counter()
+    """Ask once; whatever is neither right nor a refusal that faults explain is noted as wrong."""
+    began = time.monotonic()
+    least = notes.appends.least(began)
     try:
         answer = await client.get(f"{DATASET}/{wanted.query}")
     except httpx.HTTPError as error:
         notes.wrong[f"{wanted.name}: {type(error).__name__}"] += 1
         return
-    notes.milliseconds[wanted.name].append(1000 * (time.perf_counter() - began))
+    notes.milliseconds[wanted.name].append(1000 * (time.monotonic() - began))
     if answer.status_code == 200:
-        _compare(answer.content, notes, wanted, seen)
-    elif answer.status_code in FORESEEN:
+        _compare(answer.content, notes, wanted, least)
+    elif answer.status_code in FORESEEN and not notes.appends.calm_since(began):
         kind = answer.json()["type"].removeprefix(PROBLEM)
         notes.refused[f"{answer.status_code} {kind}"] += 1
     else:
         notes.wrong[f"{wanted.name}: {answer.status_code} {answer.text[:200]}"] += 1
 
 
-def _compare(content: bytes, notes: Notes, wanted: Question, seen: int) -> None:
-    """Check one answer; a version older than one that was `seen` before the request is wrong."""
+def _compare(content: bytes, notes: Notes, wanted: Question, least: int) -> None:
+    """Check one answer; a version of fewer hours than the `least` that it must have is wrong."""
     try:
         hours = check(wanted.read(content), wanted.asked)
         if wanted.to_the_end:
-            if not seen <= hours <= notes.written:
-                raise WrongAnswer(f"{hours} hours, after {seen} and of {notes.written}")
-            notes.seen = max(notes.seen, hours)
+            if not least <= hours <= notes.appends.hours:
+                raise WrongAnswer(
+                    f"{hours} hours, of {least} at least, {notes.appends.hours} at most"
+                )
+            notes.appends.saw(hours, time.monotonic())
     except Exception as error:
         notes.wrong[f"{wanted.name}: {type(error).__name__}: {error}"] += 1
     else:

@@ -16,6 +16,7 @@ LEVELS = {
     "errors": 0,
     "record": 0,
     "labels": 1,
+    "transport": 1,
     "telemetry": 1,
     "admission": 2,
     "query": 2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -104,6 +105,56 @@ def test_an_upgrade_is_not_taken(server):
     key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     answer = said(server, b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + upgrade + key + b"\r\n")
     assert answer[0] == 200
+
+
+def all_said(server: tuple[httpx.Client, Path], sent: bytes) -> bytes:
+    """All that comes for these bytes until the server hangs up."""
+    url = server[0].base_url
+    received = b""
+    with socket.create_connection((url.host, url.port), timeout=30) as connection:
+        connection.sendall(sent)
+        while data := connection.recv(65536):
+            received += data
+    return received
+
+
+UPGRADE = b"Host: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-ID: last\r\n\r\n"
+
+
+def test_what_follows_an_upgrade_is_answered(server):
+    """Nobody upgrades, so it is a request like any other."""
+    received = all_said(server, (b"GET /healthz HTTP/1.1\r\n" + UPGRADE + b"\r\n") * 1200 + LAST)
+    assert received.count(b"HTTP/1.1 200 OK") == 1201
+    assert b"x-request-id: last" in received
+
+
+@pytest.mark.parametrize("head", [b"Content-Length: 0010\r\n", b"Transfer-Encoding: chunked\r\n"])
+def test_the_body_of_an_upgrade_is_no_request(server, head):
+    """The parser would take it for one."""
+    received = all_said(server, b"POST /datasets HTTP/1.1\r\n" + UPGRADE + head + b"\r\n" + LAST)
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert b"x-request-id: last" not in received
+
+
+def test_a_refusal_does_not_come_before_an_answer_that_is_due(server):
+    """First the answers to what was asked come whole, and then it."""
+    request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    received = all_said(server, request * 2 + b"garbage\r\n\r\n")
+    lengths = re.findall(rb"content-length: (\d+)", received)
+    _, *answers = received.split(b"HTTP/1.1 ")
+    assert [answer[:3] for answer in answers] == [b"200", b"200", b"400"]
+    for answer, length in zip(answers, lengths, strict=True):
+        assert len(answer.partition(b"\r\n\r\n")[2]) == int(length)
+
+
+def test_a_body_that_breaks_off_is_refused(server):
+    """While it is waited for, the refusal is its answer."""
+    post = b"POST /datasets/cube/sel HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    received = all_said(server, post + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\nx\r\n" + LAST)
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert received.startswith(b"HTTP/1.1 400 ")
 
 
 def test_a_client_that_leaves_while_it_posts_is_not_our_error(server):

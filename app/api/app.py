@@ -23,6 +23,7 @@ from app.api.docs import add_docs
 from app.api.limits import RequestLimits
 from app.api.observe import ObserveRequests
 from app.api.openapi import guide
+from app.api.problems import install_problems
 from app.api.routes import add_routes
 from app.api.state import Encoding, Service, State
 from app.arrays.chunk_cache import ChunkCache
@@ -48,6 +49,7 @@ from app.telemetry.events import (
     RequestQueued,
     to_all,
 )
+from app.telemetry.lasting import LastingObjects
 from app.telemetry.loop_lag import watch_loop
 from app.telemetry.metrics import Metrics
 from app.telemetry.request_log import RequestLog
@@ -64,7 +66,11 @@ def create_app(settings: Settings, *, bulletin: Path | None = None) -> FastAPI:
     """
     metrics = Metrics()
     request_log = RequestLog()
-    emit = to_all(metrics.record, request_log.record, write_circuit)
+    sinks = [metrics.record, request_log.record, write_circuit]
+    if bulletin is not None:
+        # The process is ours: nobody else in it makes objects.
+        sinks.append(LastingObjects().record)
+    emit = to_all(*sinks)
     app = Application(
         title="Sluice",
         version=__version__,
@@ -76,6 +82,7 @@ def create_app(settings: Settings, *, bulletin: Path | None = None) -> FastAPI:
         redirect_slashes=False,
         lifespan=_lifespan(settings, metrics, request_log, emit, bulletin),
     )
+    install_problems(app)
     add_routes(app)
     add_docs(app)
     app.add_middleware(ObserveRequests, emit=emit, url_bytes=settings.url_bytes)

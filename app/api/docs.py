@@ -64,7 +64,7 @@ def _page_headers(page: str) -> dict[str, str]:
 
 
 def _add_page(app: FastAPI, path: str, page: Page) -> None:
-    app.add_route(path, page, methods=["GET", "HEAD"], include_in_schema=False)
+    app.api_route(path, methods=["GET", "HEAD"], include_in_schema=False)(page)
 
 
 def _file(path: Path) -> Page:

@@ -9,7 +9,8 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final
 
-from fastapi import Response
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import Scope
@@ -193,6 +194,8 @@ def expected_problem(scope: Scope, error: Exception) -> Response | None:
             return _own_problem(scope, error)
         case HTTPException():
             return _path_problem(scope, error)
+        case RequestValidationError():
+            return _validation_problem(error)
         case _:
             return None
 
@@ -203,7 +206,7 @@ def _own_problem(scope: Scope, error: SluiceError) -> Response:
     headers = {**(kind.headers or {}), **_retry_after(error)}
     if kind.sentence is None:
         return problem(kind.status, kind.name, kind.title, error.detail, error.facts, headers)
-    dataset = scope["path_params"].get("dataset_id")
+    dataset = scope.get("path_params", {}).get("dataset_id")
     # Of a store that is left alone the log knows since it is, and it may be asked for a lot.
     severity = logging.DEBUG if isinstance(error, StoreUnavailable) else logging.WARNING
     log.log(severity, "dataset %r: %s: %s", dataset, type(error).__name__, error.detail)
@@ -241,7 +244,25 @@ def _methods_of(scope: Scope) -> list[str]:
     return sorted(found)
 
 
+def _validation_problem(error: RequestValidationError) -> Response:
+    """FastAPI's validation errors, which are about the request's text: 400 rather than its 422."""
+    wrong = [{"where": list(e["loc"]), "what": e["msg"]} for e in error.errors()]
+    kind = PROBLEMS[QueryError]
+    detail = "The request's parameters have the wrong form."
+    return problem(kind.status, kind.name, kind.title, detail, {"errors": wrong})
+
+
 def unexpected() -> Response:
     """A 500 that says nothing of its cause, which is for the log."""
     kind = PROBLEMS[Exception]
     return problem(kind.status, kind.name, kind.title, kind.sentence or "", {})
+
+
+def install_problems(app: FastAPI) -> None:
+    """Make the same problems of errors that leave other routes than our own."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        return expected_problem(request.scope, error) or unexpected()
+
+    for kind in (SluiceError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, answer)

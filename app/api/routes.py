@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from dataclasses import asdict
-from typing import Any, TypeAlias
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.routing import APIRoute
-from starlette.types import Receive, Scope, Send
 
 from app.api import openapi
 from app.api.access import require_admin, require_right, visible_entries, visible_id
 from app.api.answers import PRIVATE, caching
+from app.api.application import PlainRoute, Route
 from app.api.attending import attended
 from app.api.bodies import json_bytes
 from app.api.paced import paced
@@ -27,30 +25,6 @@ from app.query.names import By
 from app.query.pairs import read_pairs
 from app.query.words import excerpt
 from app.telemetry.metrics import CONTENT_TYPE
-
-Route: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
-
-
-class _PlainRoute(APIRoute):
-    """A route whose function takes the request and gives the response, and nothing around it.
-
-    FastAPI looks for parameters to solve, and enters stacks of dependencies to close and of
-    handlers that the application asks once more: together they cost a fifth of a warm point.
-    What other processes have posted until now is true for whatever the function does.
-    """
-
-    def __init__(self, path: str, endpoint: Route, **options: Any) -> None:
-        super().__init__(path, endpoint, **options)
-
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            request = Request(scope, receive, send)
-            follower = service(request).follower
-            if follower.behind:
-                await follower.catch_up()
-            response = await endpoint(request)
-            await response(scope, receive, send)
-
-        self.app = answer
 
 
 def add_routes(app: FastAPI) -> None:
@@ -75,7 +49,7 @@ def add_routes(app: FastAPI) -> None:
 
 def _add(app: FastAPI, method: str, path: str, route: Route, described: dict[str, Any]) -> None:
     app.router.add_api_route(
-        path, route, methods=[method], route_class_override=_PlainRoute, **described
+        path, route, methods=[method], route_class_override=PlainRoute, **described
     )
 
 

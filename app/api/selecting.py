@@ -21,7 +21,7 @@ from app.api.state import Service, begin_phases
 from app.catalog.catalog import DatasetEntry
 from app.catalog.discretion import discreet_error
 from app.catalog.opened import Opened
-from app.datasets import DatasetPlan, Outline, explain, plan_isel, relabel, together
+from app.datasets import DatasetPlan, Outline, explain, plan_isel, plan_positions, relabel, together
 from app.encoders.table import ENCODERS, Encoder, negotiate
 from app.errors import LimitError, SluiceError, StoreError
 from app.query.names import By
@@ -83,11 +83,17 @@ def _plan(request: Request, serving: Service, opened: Opened, by: By, pairs: Pai
     # An explanation is JSON, whatever format it explains.
     encoder = negotiate(query.format, None if query.explain else header_of(request, b"accept"))
     found = resolve(query, opened.axes, opened.dims)
-    indexers = together(opened.dataset, found.positions, found.pointwise)
-    plan = plan_isel(opened.layout, indexers, keep=query.variables)
+    plan = _planned_reads(opened, found, query)
     result_bytes = _weighed(encoder, plan.outline)
     excess = serving.limits.excess(plan, result_bytes)
     return _Planned(query, found, plan, encoder, result_bytes, excess)
+
+
+def _planned_reads(opened: Opened, found: Resolved, query: Query) -> DatasetPlan:
+    if not found.pointwise:
+        return plan_positions(opened.layout, found.positions, query.variables)
+    indexers = together(opened.dataset, found.positions, found.pointwise)
+    return plan_isel(opened.layout, indexers, keep=query.variables)
 
 
 def _weighed(encoder: Encoder, outline: Outline) -> int:
@@ -128,9 +134,11 @@ async def _read_and_encode(
     planned: _Planned, form: Representation, phases: Phases, inline_bytes: int
 ) -> bytes:
     with phases.recording():
-        result = relabel(await _read(planned.plan, form.opened.entry), planned.found.labels)
-    # Other labels bring other attributes.
-    alike = None if planned.found.labels else planned.plan.outline
+        result = await _read(planned.plan, form.opened.entry)
+    alike: Outline | None = planned.plan.outline
+    if planned.found.labels:
+        # Other labels bring other attributes.
+        result, alike = relabel(result, planned.found.labels), None
 
     def encode() -> bytes:
         return form.compress(form.encoder.encode(result, form.opened.written, alike))

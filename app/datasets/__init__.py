@@ -7,7 +7,7 @@ from app.datasets.explain import explain
 from app.datasets.layout import Layout
 from app.datasets.outline import Outline
 from app.datasets.pending import DatasetPlan
-from app.datasets.plan import plan_isel
+from app.datasets.plan import plan_isel, plan_positions
 from app.datasets.pointwise import together
 from app.datasets.relabel import relabel
 
@@ -20,6 +20,7 @@ __all__ = [
     "describe",
     "explain",
     "plan_isel",
+    "plan_positions",
     "relabel",
     "together",
 ]

@@ -1,25 +1,25 @@
 """What a selection of a whole Dataset needs of the store, known before anything is read.
 
-`plan_isel` goes the short way for what is common (integers, slices, lists and points along
-dimensions with plain indexes) and xarray's own lazy `isel` for the rest; both end in the same
-`DatasetPlan`.
+What is common (integers, slices, lists and points along dimensions with plain indexes) goes the
+short way, the rest by xarray's own lazy `isel`; both end in the same `DatasetPlan`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import xarray as xr
 from xarray.core.utils import drop_dims_from_indexers
 
-from app.datasets.indexers import Key, for_xarray, go_together, plain_keys
-from app.datasets.layout import Layout, StoredVariable
+from app.datasets.indexers import IntArray, for_xarray, go_together, plain_keys
+from app.datasets.layout import Keys, Layout, StoredVariable
 from app.datasets.lazy import LazyArray
 from app.datasets.outline import Outline, Outlined
 from app.datasets.pending import DatasetPlan, PendingVariable
 
 MissingDims = Literal["raise", "warn", "ignore"]
+Positions: TypeAlias = Mapping[Any, int | slice | IntArray]
 
 
 def plan_isel(
@@ -46,8 +46,19 @@ def plan_isel(
         if outline is not None:
             return _plan_plainly(layout, outline, plain)
     spelled = {dim: for_xarray(ds, dim, keys[dim], wanted) for dim, wanted in indexers.items()}
-    lazy = ds.isel(spelled, drop=drop)
-    return plan_lazy(lazy if keep is None else lazy[list(keep)])
+    return _plan_by_xarray(ds.isel(spelled, drop=drop), keep)
+
+
+def plan_positions(
+    layout: Layout, positions: Positions, keep: Collection[Hashable] | None
+) -> DatasetPlan:
+    """As `plan_isel`, of positions that are plain and within bounds already, and are no points."""
+    outline = layout.outline(positions, keep, drop=False)
+    if outline is not None:
+        return _plan_plainly(layout, outline, positions)
+    ds = layout.dataset
+    spelled = {dim: for_xarray(ds, dim, key, key) for dim, key in positions.items()}
+    return _plan_by_xarray(ds.isel(spelled), keep)
 
 
 def plan_lazy(lazy: xr.Dataset) -> DatasetPlan:
@@ -70,7 +81,11 @@ def plan_lazy(lazy: xr.Dataset) -> DatasetPlan:
     return DatasetPlan(outline, variables, pending, lazy._indexes, lazy.attrs, lazy.encoding)
 
 
-def _plan_plainly(layout: Layout, outline: Outline, keys: Mapping[Hashable, Key]) -> DatasetPlan:
+def _plan_by_xarray(lazy: xr.Dataset, keep: Collection[Hashable] | None) -> DatasetPlan:
+    return plan_lazy(lazy if keep is None else lazy[list(keep)])
+
+
+def _plan_plainly(layout: Layout, outline: Outline, keys: Keys) -> DatasetPlan:
     """The short way, for the variables of `outline`."""
     variables: dict[Hashable, xr.Variable] = {}
     pending: dict[Hashable, PendingVariable] = {}

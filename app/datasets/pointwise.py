@@ -15,8 +15,6 @@ def together(
 
     The new dimension is ``points``, or ``points_`` where `ds` already has that name.
     """
-    if not pointwise:
-        return dict(positions)
     dim = _free_name(ds)
     return {
         name: xr.Variable((dim,), place) if name in pointwise else place

@@ -14,9 +14,7 @@ from app.errors import QueryError, SelectionError
 from app.query.names import PARAMETERS, By, Names
 from app.query.options import (
     Options,
-    check_inexact,
-    check_pointwise,
-    check_tolerances,
+    check_together,
     read_options,
     takes_method,
 )
@@ -67,14 +65,12 @@ class Grammar:
                 asked.setdefault(pair[0], []).append(pair[1])
         selections = self._selections(asked, most_labels)
         options = self._options(tuple(given))
-        check_inexact(options, selections, self._names.by)
-        check_tolerances(options.tolerances, selections, options.method)
-        check_pointwise(options.pointwise, selections)
+        check_together(options, selections, self._names.by)
         return Query(
             selections,
             options.variables,
             options.format,
-            options.method if takes_method(selections) else None,
+            options.method if options.method and takes_method(selections) else None,
             options.tolerances,
             options.pointwise,
             options.explain,

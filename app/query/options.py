@@ -20,6 +20,9 @@ from app.query.selection import (
 )
 from app.query.words import excerpt, in_one, read_method, split_words
 
+# What says how selections are to be read.
+_ABOUT_SELECTIONS = frozenset(("method", "tolerance", "pointwise"))
+
 _MARKS = ('"', "/", "::")
 
 
@@ -158,7 +161,16 @@ def takes_method(selections: Mapping[str, Selection]) -> bool:
     return any([isinstance(s, Label | Labels) and s.method is None for s in selections.values()])
 
 
-def check_inexact(options: Options, selections: Mapping[str, Selection], by: By) -> None:
+def check_together(options: Options, selections: Mapping[str, Selection], by: By) -> None:
+    """Raise `QueryError` for options that do not go with these selections."""
+    if options.given.isdisjoint(_ABOUT_SELECTIONS):
+        return
+    _check_inexact(options, selections, by)
+    _check_tolerances(options.tolerances, selections, options.method)
+    _check_pointwise(options.pointwise, selections)
+
+
+def _check_inexact(options: Options, selections: Mapping[str, Selection], by: By) -> None:
     """Raise `QueryError` for a method or tolerance where nothing but positions is asked for."""
     if by == "label" or any(isinstance(s, Label | Labels | Interval) for s in selections.values()):
         return
@@ -167,7 +179,7 @@ def check_inexact(options: Options, selections: Mapping[str, Selection], by: By)
             raise QueryError(f"{name}: positions are exact; use sel[...]", parameter=name)
 
 
-def check_tolerances(
+def _check_tolerances(
     tolerances: Collection[str], selections: Mapping[str, Selection], default: Method | None
 ) -> None:
     """Raise `QueryError` for a tolerance along a dimension where nothing is inexact."""
@@ -193,7 +205,7 @@ def read_names(parameter: str, texts: list[str] | None, dims: Collection[str]) -
     return tuple(words)
 
 
-def check_pointwise(words: Sequence[str], selections: Mapping[str, Selection]) -> None:
+def _check_pointwise(words: Sequence[str], selections: Mapping[str, Selection]) -> None:
     """Raise `QueryError` unless the lists of these dimensions go together, point by point.
 
     It takes two dimensions or more, each once, and lists of one length; none at all is fine.

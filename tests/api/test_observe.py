@@ -8,11 +8,11 @@ import time
 
 import httpx
 import pytest
-from fastapi import Request, Response
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.api.application import Application
 from app.api.observe import ObserveRequests
+from app.api.problems import install_problems
 from app.settings import Settings
 from app.telemetry.events import Event, RequestServed
 from app.telemetry.request_log import GATHER_SECONDS
@@ -80,12 +80,12 @@ async def test_an_unexpected_error_is_a_500_without_its_text(caplog):
     """A bug answers as a problem; its text and traceback go to the log, under the answer's id."""
     events: list[Event] = []
     broken = Application()
+    install_problems(broken)
     broken.add_middleware(ObserveRequests, emit=events.append, url_bytes=1000)
 
-    async def fail(request: Request) -> Response:
+    @broken.get("/")
+    async def fail() -> None:
         raise RuntimeError("the password is hush")
-
-    broken.add_route("/", fail)
 
     transport = httpx.ASGITransport(broken)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:

@@ -9,12 +9,11 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from fastapi import Request, Response
 
 import app.errors
 from app.api.application import Application
 from app.api.observe import ObserveRequests
-from app.api.problems import PROBLEMS, kind_of
+from app.api.problems import PROBLEMS, install_problems, kind_of
 from app.errors import CatalogError, SluiceError, StoreError
 
 POINT = "level=850&latitude=50&longitude=10"
@@ -165,9 +164,11 @@ async def test_facts_of_any_kind_are_valid_json():
     from app.errors import QueryError
 
     odd = Application()
+    install_problems(odd)
     odd.add_middleware(ObserveRequests, emit=lambda event: None, url_bytes=1000)
 
-    async def fail(request: Request) -> Response:
+    @odd.get("/")
+    async def fail() -> None:
         raise QueryError(
             "odd \ud800",
             status=7,
@@ -178,8 +179,6 @@ async def test_facts_of_any_kind_are_valid_json():
             array=np.array([1.0, np.inf]),
             value=object,
         )
-
-    odd.add_route("/", fail)
 
     transport = httpx.ASGITransport(odd)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:

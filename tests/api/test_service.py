@@ -6,9 +6,12 @@ import asyncio
 import shutil
 import threading
 import time
+from collections.abc import AsyncIterator
+from typing import Annotated
 
 import httpx
 import pytest
+from fastapi import APIRouter, Depends, Response
 
 from app.api import create_app
 from app.errors import CatalogError
@@ -140,8 +143,20 @@ async def test_a_wrong_catalog_stops_the_start(write_catalog):
 
 
 def test_an_application_that_embeds_this_one_can_add_routes(write_catalog):
-    """Routes of its own are FastAPI's ordinary ones, with parameters."""
+    """Routes of its own are FastAPI's ordinary ones: with parameters, dependencies, handlers."""
     app = create_app(Settings(catalog=write_catalog(CATALOG)))
+    router = APIRouter()
+
+    @router.get("/dependent")
+    async def dependent(word: Annotated[str, Depends(_resource)]) -> str:
+        return word
+
+    @router.get("/failing")
+    async def failing() -> None:
+        raise ZeroDivisionError
+
+    app.include_router(router)
+    app.add_exception_handler(ZeroDivisionError, lambda request, error: Response(status_code=418))
 
     @app.get("/doubled")
     async def doubled(number: int) -> int:
@@ -150,7 +165,13 @@ def test_an_application_that_embeds_this_one_can_add_routes(write_catalog):
     with serving_app(app) as client:
         assert client.get("/doubled?number=21").json() == 42
         assert client.get("/doubled?number=x").status_code == 400
+        assert client.get("/dependent").json() == "there"
+        assert client.get("/failing").status_code == 418
         assert client.get("/datasets").status_code == 200
+
+
+async def _resource() -> AsyncIterator[str]:
+    yield "there"
 
 
 def test_a_request_over_the_number_of_chunks_is_413(write_catalog):

@@ -84,7 +84,7 @@ async def test_a_store_that_is_down_at_the_start_heals(
     engine: str, store: Path, tmp_path: Path
 ) -> None:
     """The service starts, other datasets work, and the sick one is served once it is well."""
-    async with ward(tmp_path, store, engine, ["down"]) as it:
+    async with ward(tmp_path, store, engine, ["down"], **PATIENT) as it:
         it.proxy.chances = {Fault.RESET: 1.0}
         for _ in range(8):
             answer = await it.client.get(f"/datasets/down/{POINT}")
@@ -121,7 +121,7 @@ async def test_refusals_say_what_to_grant(
         options = {**KEYS, "token": "hush-token", "endpoint_url": web.address}
         entry = {"url": "s3://b/r", "engine": engine, "storage_options": options}
         catalog.write_text(json.dumps({"datasets": {"walled": entry}}))
-        async with served(Settings(catalog=catalog, **BRIEF)) as client:
+        async with served(Settings(catalog=catalog, **{**BRIEF, **PATIENT})) as client:
             assert (await client.get(f"/datasets/walled/{POINT}")).status_code == 200
             web.requests.clear()
             # Of wrong keys, s3fs is asked what it makes of them.

@@ -25,11 +25,13 @@ def test_a_short_soak_finds_nothing_wrong(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All kinds are asked and right while the store grows, and all that was written is there."""
-    status = main(["0.15", "--out", str(tmp_path / "out")])
+    status = main(["0.18", "--out", str(tmp_path / "out")])
     said = capsys.readouterr().out
     assert status == 0, said
     assert "2 appends" in said
     assert "wrong answers: 0" in said
+    seen = [line[18:].split()[0] for line in said.splitlines() if "faults  " in line]
+    assert sum(map(int, seen)) == 2
     for kind in ("point, JSON", "series, JSON", "box, NetCDF", "stations, CSV"):
         asked, right = next(
             line[18:].split()[:2] for line in said.splitlines() if line.startswith(kind)
