@@ -58,16 +58,18 @@ class PacedResponse(Response):
 
 
 def even_pieces(pieces: Sequence[Piece]) -> Iterator[bytes]:
-    """The same bytes in pieces of `PIECE_BYTES`, the last one shorter."""
-    gathered = bytearray()
+    """The same bytes in pieces of at most `PIECE_BYTES`: long ones are cut, short ones joined."""
+    short: list[Piece] = []
+    length = 0
     for piece in pieces:
-        start = 0
-        while start < len(piece):
-            end = start + PIECE_BYTES - len(gathered)
-            gathered += piece[start:end]
-            start = end
-            if len(gathered) == PIECE_BYTES:
-                yield bytes(gathered)
-                gathered.clear()
-    if gathered:
-        yield bytes(gathered)
+        if length + len(piece) > PIECE_BYTES:
+            yield b"".join(short)
+            short, length = [], 0
+        cut = len(piece) - len(piece) % PIECE_BYTES
+        for start in range(0, cut, PIECE_BYTES):
+            yield bytes(piece[start : start + PIECE_BYTES])
+        if cut < len(piece):
+            short.append(piece[cut:])
+            length += len(piece) - cut
+    if short:
+        yield b"".join(short)

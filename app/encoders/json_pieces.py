@@ -72,6 +72,7 @@ def _blocks(values: NDArray[Any], beside: NDArray[Any]) -> Iterator[bytes]:
         rows = _BLOCK_VALUES // values[0].size
         for start in range(0, len(values), rows):
             yield between
+            # A copy: orjson's own text lies in a buffer up to twice as long.
             yield _text(values[start : start + rows], beside)[1:-1]
             between = b","
     yield b"]"
