@@ -49,6 +49,7 @@ from app.telemetry.events import (
     RequestQueued,
     to_all,
 )
+from app.telemetry.lasting import LastingObjects
 from app.telemetry.loop_lag import watch_loop
 from app.telemetry.metrics import Metrics
 from app.telemetry.request_log import RequestLog
@@ -65,7 +66,11 @@ def create_app(settings: Settings, *, bulletin: Path | None = None) -> FastAPI:
     """
     metrics = Metrics()
     request_log = RequestLog()
-    emit = to_all(metrics.record, request_log.record, write_circuit)
+    sinks = [metrics.record, request_log.record, write_circuit]
+    if bulletin is not None:
+        # The process is ours: nobody else in it makes objects.
+        sinks.append(LastingObjects().record)
+    emit = to_all(*sinks)
     app = Application(
         title="Sluice",
         version=__version__,

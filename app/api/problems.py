@@ -206,7 +206,7 @@ def _own_problem(scope: Scope, error: SluiceError) -> Response:
     headers = {**(kind.headers or {}), **_retry_after(error)}
     if kind.sentence is None:
         return problem(kind.status, kind.name, kind.title, error.detail, error.facts, headers)
-    dataset = scope["path_params"].get("dataset_id")
+    dataset = scope.get("path_params", {}).get("dataset_id")
     # Of a store that is left alone the log knows since it is, and it may be asked for a lot.
     severity = logging.DEBUG if isinstance(error, StoreUnavailable) else logging.WARNING
     log.log(severity, "dataset %r: %s: %s", dataset, type(error).__name__, error.detail)

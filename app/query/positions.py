@@ -43,16 +43,15 @@ class Resolved:
     @property
     def places(self) -> tuple[object, ...]:
         """Plain values that tell this from any other: the same ones however it was asked for."""
-        positions = [(name, _plain(self.positions[name])) for name in sorted(self.positions)]
-        labels = [(name, _plain(self.labels[name])) for name in sorted(self.labels)]
-        return positions, labels, self.pointwise
+        return _plain(self.positions), self.labels and _plain(self.labels), self.pointwise
 
 
-def _plain(values: Indexer | NDArray[Any]) -> object:
-    """What `repr` writes in full; of arrays it leaves out the middle."""
-    if isinstance(values, np.ndarray):
-        return values.dtype.str, values.tobytes()
-    return values
+def _plain(by_name: Mapping[str, Indexer | NDArray[Any]]) -> list[tuple[str, object]]:
+    """By name, what `repr` writes in full; of arrays it leaves out the middle."""
+    return [
+        (name, (found.dtype.str, found.tobytes()) if isinstance(found, np.ndarray) else found)
+        for name, found in sorted(by_name.items())
+    ]
 
 
 def resolve(query: Query, axes: Mapping[str, Axis], sizes: Mapping[str, int]) -> Resolved:
