@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 
 from app.errors import StoreRefused
+from app.store.tags import Tagged, Unchanged
 
 
 class DictSource:
@@ -63,6 +64,23 @@ class DictSource:
     def keys(self) -> list[str]:
         """The keys that were asked, in order."""
         return [key for key, _, _ in self.requests]
+
+
+class TaggingDict(DictSource):
+    """A `DictSource` that tags each value with `mark` and its length, and records who was shown."""
+
+    def __init__(self, values: dict[str, bytes], mark: str = "") -> None:
+        super().__init__(values)
+        self.mark = mark
+        self.shown: list[str | None] = []
+
+    async def get_tagged(self, key: str, known: str | None = None) -> Tagged | Unchanged | None:
+        self.shown.append(known)
+        data = await self.get(key)
+        tag = None if data is None else f'"{self.mark}{len(data)}"'
+        if data is None:
+            return None
+        return Unchanged() if tag == known else Tagged(data, tag)
 
 
 async def stored(store: object) -> dict[str, bytes]:

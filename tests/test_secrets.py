@@ -169,7 +169,10 @@ def entries(gossip: str) -> dict[str, dict[str, object]]:
         },
         "cloud": {
             "url": "az://container/x",
-            "storage_options": {"account_name": "a", "account_key": f"{MARK}Account"},
+            "storage_options": {
+                "connection_string": f"AccountName=a;AccountKey={MARK}Account;"
+                "BlobEndpoint=http://127.0.0.1:9/a"
+            },
         },
     }
     return found | odd

@@ -16,6 +16,7 @@ from app.errors import MetadataError, StoreError, StoreMissing, StoreRefused
 from app.store.documents import json_object
 from app.store.fan_out import spread
 from app.store.source import ByteSource
+from app.store.tags import Tagged, Unchanged, get_tagged
 
 Document = dict[str, Any]
 
@@ -27,17 +28,22 @@ _UNLISTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The one document that holds all metadata of a consolidated store: its key, and its digest."""
+    """The one document that holds all metadata of a consolidated store.
+
+    Its key, a digest of its bytes, and the tag by which the store knows them, if it gave one.
+    """
 
     key: str
     digest: str
+    tag: str | None
 
 
 class _Asked(NamedTuple):
-    """A document of the root as it came, and a digest of its bytes."""
+    """A document of the root as it came, a digest of its bytes, and their tag."""
 
     document: Document
     digest: str
+    tag: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,8 @@ async def group_again(
 ) -> GroupDocuments:
     """The documents of `group` as they are now: `known` itself, if its one document is the same.
 
-    So a consolidated group costs one request while nothing changes. It is not read without its
+    So a consolidated group costs one request while nothing changes, and where the store gives tags
+    (RFC 9110, 13.1.2) no body comes; elsewhere its bytes are compared. It is not read without its
     consolidated metadata: a writer that appends takes that away first (Zarr v3) and puts it back
     last, and in between arrays may differ in length.
 
@@ -114,16 +121,18 @@ async def group_again(
     options: dict[str, Any] = {"group": group, "zarr_format": zarr_format}
     if known.gathered is None:
         return await open_group(source, **options, consolidated=consolidated)
-    data = await source.get(known.gathered.key)
-    if data is not None and _digest(data) == known.gathered.digest:
-        return known
+    one = known.gathered
+    seen = await get_tagged(source, one.key, one.tag)
+    match seen:
+        case Unchanged():
+            return known
+        case Tagged(data, tag) if _digest(data) == one.digest:
+            return known if tag == one.tag else replace(known, gathered=replace(one, tag=tag))
     try:
         return await open_group(source, **options, consolidated=True)
     except MetadataError as error:
-        if data is None:
-            raise StoreMissing(
-                f"the consolidated metadata {known.gathered.key!r} is gone"
-            ) from error
+        if seen is None:
+            raise StoreMissing(f"the consolidated metadata {one.key!r} is gone") from error
         raise
 
 
@@ -145,12 +154,12 @@ async def _probe(
 
     async def ask(key: str) -> None:
         try:
-            data = await source.get(key)
+            seen = await get_tagged(source, key)
         except StoreRefused as error:
             refused.append(error)
             return
-        if data is not None:
-            answers[key] = _Asked(json_object(data, repr(key)), _digest(data))
+        if isinstance(seen, Tagged):
+            answers[key] = _Asked(json_object(seen.data, repr(key)), _digest(seen.data), seen.tag)
 
     await spread(keys, ask)
     if refused and not answers:
@@ -171,7 +180,7 @@ def _consolidated(answers: Mapping[str, _Asked], path: str) -> GroupDocuments | 
                 continue
             inside = path.removeprefix(folder).strip("/")
             if (found := read(asked.document, path, inside)) is not None:
-                return replace(found, gathered=Gathered(key, asked.digest))
+                return replace(found, gathered=Gathered(key, asked.digest, asked.tag))
         if _join(path, "zarr.json") in answers:
             return None
     return None

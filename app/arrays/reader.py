@@ -238,11 +238,18 @@ class StoreReader:
                 reading.place(read, ABSENT)
             else:
                 found.append((number, *at))
-        await spread(
-            coalesce(found, gap_bytes=_GAP_BYTES, most_bytes=_MOST_BYTES),
-            lambda part: self._range(reading, shard, part, reads),
-            workers=self.workers,
-        )
+        try:
+            await spread(
+                coalesce(found, gap_bytes=_GAP_BYTES, most_bytes=_MOST_BYTES),
+                lambda part: self._range(reading, shard, part, reads),
+                workers=self.workers,
+            )
+        except ShardMoved:
+            raise
+        except CorruptChunk:
+            if index is not None:  # it may be that of a shard that was rewritten in place
+                await self.indexes.confirm(key, layout, index)
+            raise
 
     async def _range(
         self, reading: _Reading, shard: _Shard, part: ByteRange, reads: list[ShardRead]

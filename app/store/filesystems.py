@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,8 +27,17 @@ from app.store.fsmap import AsyncFSMap
 from app.store.obstore_map import ObstoreMap
 from app.store.obstore_options import s3_store_options
 from app.store.openers import OPENERS, Options, imported
+from app.store.readers import Reader, reader_for
 from app.store.single_flight import SingleFlight
 from app.store.source import ByteSource
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A filesystem and its one reader, which keeps what it has learned for all stores on it."""
+
+    fs: AsyncFileSystem
+    reader: Reader
 
 
 class Filesystems:
@@ -38,7 +48,7 @@ class Filesystems:
 
     def __init__(self) -> None:
         self._made: dict[str, Any] = {}
-        self._flight: SingleFlight[str, Any] = SingleFlight()
+        self._flight: SingleFlight[str, Connected] = SingleFlight()
         self._closing = AsyncExitStack()
         self._closed = False
 
@@ -85,22 +95,22 @@ class Filesystems:
             return await self._references(path, storage_options, concurrency)
         if engine == "obstore":
             return await self._obstore_s3(path, storage_options, concurrency)
-        fs = await self._filesystem(protocol, storage_options)
-        return AsyncFSMap(url, fs, concurrency=concurrency)
+        made = await self._connected(protocol, storage_options)
+        return AsyncFSMap(url, made.fs, reader=made.reader, concurrency=concurrency)
 
-    async def _filesystem(self, protocol: str, options: Options) -> AsyncFileSystem:
+    async def _connected(self, protocol: str, options: Options) -> Connected:
         check_protocol(protocol, "url")
         # http and https, or gs and gcs, are one filesystem.
         opener = OPENERS[protocol]
         name = f"{opener.__name__} {_canonical(options)}"
 
-        async def make() -> AsyncFileSystem:
+        async def make() -> Connected:
             opened = await _accepting(protocol, opener(options))
             self._closing.push_async_callback(opened.aclose)
-            self._made[name] = opened.fs
-            return opened.fs
+            self._made[name] = connected = Connected(opened.fs, reader_for(opened.fs))
+            return connected
 
-        made = self._made.get(name)
+        made: Connected | None = self._made.get(name)
         return made if made is not None else await self._flight.do(name, make)
 
     async def _obstore_s3(self, path: str, options: Options, concurrency: int) -> ObstoreMap:
@@ -119,7 +129,7 @@ class Filesystems:
         remote: str | None = options.get("remote_protocol")
         remote_options: Options = options.get("remote_options") or {}
         target_options: Options = options.get("target_options") or {}
-        default = await self._filesystem(remote or "file", remote_options if remote else {})
+        default = (await self._connected(remote or "file", remote_options if remote else {})).fs
         fo = options["fo"]
         if isinstance(fo, str) and not references.is_table(fo):
             fo = await self._document(fo, target_options)
@@ -130,7 +140,7 @@ class Filesystems:
         for protocol in protocols:
             # `remote_options` are meant for the one protocol that they go with.
             meant = remote_options if remote in (None, protocol) else {}
-            fs.fss[protocol] = await self._filesystem(protocol, meant)
+            fs.fss[protocol] = (await self._connected(protocol, meant)).fs
         return AsyncFSMap(path, fs, concurrency=concurrency)
 
     async def _document(self, address: str, options: Options) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from app.store.failures import (
 from app.store.fan_out import get_all
 from app.store.paths import joined
 from app.store.ranges import check_range
-from app.store.readers import protocols_of, reader_for
+from app.store.readers import Reader, TaggingReader, protocols_of, reader_for
+from app.store.tags import NotModified, Tagged, Unchanged, get_untagged
 
 if TYPE_CHECKING:
     from app.store.zarr_store import SourceStore
@@ -32,17 +33,20 @@ if TYPE_CHECKING:
 class AsyncFSMap:
     """A `ByteSource` over `root` of an asynchronous filesystem; at most `concurrency` calls run.
 
-    The filesystem belongs to whoever made it: the map neither connects nor closes it.
+    The filesystem belongs to whoever made it: the map neither connects nor closes it. Maps of one
+    filesystem may share its `reader`, and with it what that has learned of their buckets.
 
     Raises:
         TypeError: `fs` is not asynchronous, or was not made for use on a running loop.
     """
 
-    def __init__(self, root: str, fs: AsyncFileSystem, *, concurrency: int = 64) -> None:
+    def __init__(
+        self, root: str, fs: AsyncFileSystem, *, concurrency: int = 64, reader: Reader | None = None
+    ) -> None:
         _check_asynchronous(fs)
         self.fs = fs
         self.root: str = str(fs._strip_protocol(root)).rstrip("/")
-        self._reader = reader_for(fs)
+        self._reader = reader_for(fs) if reader is None else reader
         self._gate = asyncio.Semaphore(concurrency)
         self._is_s3 = "s3" in protocols_of(fs)
 
@@ -65,6 +69,23 @@ class AsyncFSMap:
                 return await self._reader.read(joined(self.root, key), start, end)
             except Exception as error:
                 return await self._no_value(error, key)
+
+    async def get_tagged(self, key: str, known: str | None = None) -> Tagged | Unchanged | None:
+        """The whole value of `key` with its tag, unless that is still `known`; else as `get`.
+
+        S3 and web servers give tags; of other filesystems there is the value alone.
+        """
+        reader = self._reader
+        if not isinstance(reader, TaggingReader):
+            return await get_untagged(self, key)
+        async with self._gate:
+            try:
+                return await reader.read_tagged(joined(self.root, key), known)
+            except Exception as error:
+                if known is not None and isinstance(error, NotModified):
+                    return Unchanged()
+                empty = await self._no_value(error, key)
+                return None if empty is None else Tagged(empty, None)
 
     async def getitems(self, keys: Iterable[str]) -> dict[str, bytes]:
         """Whole values of those `keys` that exist, read concurrently; missing keys are omitted."""

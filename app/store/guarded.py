@@ -17,6 +17,7 @@ from app.store.circuit import Circuit, State
 from app.store.fan_out import get_all
 from app.store.retries import PASSING, Patience, RetryBudget, pause_seconds
 from app.store.source import ByteSource
+from app.store.tags import Tagged, Unchanged, get_tagged
 from app.telemetry.phases import phase
 
 Answer = TypeVar("Answer")
@@ -169,6 +170,12 @@ class GuardedSource:
     async def get(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
         """As the source's own; see `StoreGuard.ask` for what it raises."""
         return await self._ask("get", f"reading {key}", lambda: self._source.get(key, start, end))
+
+    async def get_tagged(self, key: str, known: str | None = None) -> Tagged | Unchanged | None:
+        """As the source's own; a read like any other."""
+        return await self._ask(
+            "get", f"reading {key}", lambda: get_tagged(self._source, key, known)
+        )
 
     async def getitems(self, keys: Iterable[str]) -> dict[str, bytes]:
         """As the source's own; each key is read by itself."""

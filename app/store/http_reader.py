@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -12,6 +13,7 @@ from app.errors import StoreError
 from app.store.failures import redacted
 from app.store.paths import joined
 from app.store.ranges import covered, range_header, sliced
+from app.store.tags import NotModified, Tagged, tag_of
 
 
 class HttpReader:
@@ -25,18 +27,29 @@ class HttpReader:
         self._fs: Any = fs
 
     async def read(self, path: str, start: int | None, end: int | None) -> bytes:
-        headers = {**self._fs.kwargs.get("headers", {}), "Accept-Encoding": "identity"}
         byte_range = range_header(start, end)
-        if byte_range is not None:
-            headers["Range"] = byte_range
-        options = {**self._fs.kwargs, "headers": headers}
+        asked = {} if byte_range is None else {"Range": byte_range}
+        status, came, data = await self._get(path, asked)
+        if byte_range is not None and status == 206:
+            return covered(data, start, end, came.get("content-range", ""))
+        return sliced(data, start, end)
+
+    async def read_tagged(self, path: str, known: str | None) -> Tagged:
+        asked = {} if known is None else {"If-None-Match": known}
+        _, came, data = await self._get(path, asked)
+        return Tagged(data, tag_of(came))
+
+    async def _get(
+        self, path: str, asked: Mapping[str, str]
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        always = {**self._fs.kwargs.get("headers", {}), "Accept-Encoding": "identity"}
+        options = {**self._fs.kwargs, "headers": {**always, **asked}}
         session = await self._fs.set_session()
         async with session.get(self._fs.encode_url(path), **options) as response:
             response.raise_for_status()
-            data: bytes = await response.read()
-            if byte_range is not None and response.status == 206:
-                return covered(data, start, end, response.headers.get("Content-Range", ""))
-            return sliced(data, start, end)
+            if response.status == 304:
+                raise NotModified
+            return response.status, response.headers, await response.read()
 
     async def find(self, root: str, prefix: str) -> list[str]:
         found: list[str] = []

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from app.store.fan_out import get_all
 from app.store.source import ByteSource
+from app.store.tags import Tagged, Unchanged, get_tagged
 
 # Operation, seconds, bytes received, and the error or None.
 Observe: TypeAlias = Callable[[str, float, int, BaseException | None], None]
@@ -37,6 +38,18 @@ class ObservedSource:
             raise
         self._observe("get", perf_counter() - began, len(data or b""), None)
         return data
+
+    async def get_tagged(self, key: str, known: str | None = None) -> Tagged | Unchanged | None:
+        """As the source's own; an unchanged value is a request that brought nothing."""
+        began = perf_counter()
+        try:
+            answer = await get_tagged(self._source, key, known)
+        except BaseException as error:
+            self._observe("get", perf_counter() - began, 0, error)
+            raise
+        received = len(answer.data) if isinstance(answer, Tagged) else 0
+        self._observe("get", perf_counter() - began, received, None)
+        return answer
 
     async def getitems(self, keys: Iterable[str]) -> dict[str, bytes]:
         """As the source's own; each key is a request."""

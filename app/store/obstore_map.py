@@ -23,9 +23,10 @@ from app.store.failures import (
 from app.store.fan_out import get_all
 from app.store.paths import below, joined
 from app.store.ranges import check_range, sliced
+from app.store.tags import Tagged, Unchanged, settled_tag
 
 if TYPE_CHECKING:
-    from obstore import GetOptions
+    from obstore import GetOptions, ObjectMeta
     from obstore.store import ObjectStore
 
     from app.store.zarr_store import SourceStore
@@ -66,6 +67,22 @@ class ObstoreMap:
                 return await self._read(joined(self.root, key), start, end)
             except Exception as error:
                 return await self._no_value(error, key)
+
+    async def get_tagged(self, key: str, known: str | None = None) -> Tagged | Unchanged | None:
+        """The whole value of `key` with its tag, unless that is still `known`; else as `get`."""
+        import obstore
+
+        unless: GetOptions | None = None if known is None else {"if_none_match": known}
+        async with self._gate:
+            try:
+                data, meta = await _received(self.store, joined(self.root, key), unless)
+            except Exception as error:
+                if known is not None and isinstance(error, obstore.exceptions.NotModifiedError):
+                    return Unchanged()
+                empty = await self._no_value(error, key)
+                return None if empty is None else Tagged(empty, None)
+        # obstore does not tell when the store answered: its clock is taken for ours.
+        return Tagged(data, settled_tag(meta["e_tag"], meta["last_modified"], None))
 
     async def getitems(self, keys: Iterable[str]) -> dict[str, bytes]:
         """Whole values of those `keys` that exist, read concurrently; missing keys are omitted."""
@@ -125,17 +142,13 @@ class ObstoreMap:
         import obstore
 
         try:
-            result = await obstore.get_async(self.store, path, options=_options(start, end))
+            data, _ = await _received(self.store, path, _options(start, end))
         except obstore.exceptions.GenericError as error:
             # A 200 for a range: the server knows no ranges, or the value is empty.
             if "NotPartial" not in str(error):
                 raise
-            result = await obstore.get_async(self.store, path)
-            return sliced(bytes(await result.bytes_async()), start, end)
-        data = bytes(await result.bytes_async())
-        first, last = result.range
-        if len(data) != last - first:
-            raise EOFError(f"{len(data)} bytes came of {last - first}")
+            data, _ = await _received(self.store, path, None)
+            return sliced(data, start, end)
         return data
 
     async def _no_value(self, error: Exception, key: str) -> bytes | None:
@@ -161,6 +174,19 @@ class ObstoreMap:
         advice = (S3_LIST_ADVICE if listing else S3_READ_ADVICE) if self._is_s3 else ""
         reason = _reason(error)
         return store_error(_kind(error), reason, doing=doing, advice=advice, root=self._name)
+
+
+async def _received(
+    store: ObjectStore, path: str, options: GetOptions | None
+) -> tuple[bytes, ObjectMeta]:
+    import obstore
+
+    result = await obstore.get_async(store, path, options=options)
+    data = bytes(await result.bytes_async())
+    first, last = result.range
+    if len(data) != last - first:
+        raise EOFError(f"{len(data)} bytes came of {last - first}")
+    return data, result.meta
 
 
 def _options(start: int | None, end: int | None) -> GetOptions | None:

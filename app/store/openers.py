@@ -101,6 +101,10 @@ async def open_az(options: Options) -> Opened:
     with_loop = {"loop": property(lambda _: get_loop())}
     blobs = type("AzureBlobs", (adlfs.AzureBlobFileSystem,), with_loop)
     fs = blobs(**{**OURS, **options, "asynchronous": True})
+    # The SDK tries three times more, after pauses of 12 s and longer: each would multiply ours.
+    for policy in fs.service_client._pipeline._impl_policies:
+        if hasattr(policy, "total_retries"):
+            policy.total_retries = 0
 
     async def aclose() -> None:
         await fs.service_client.close()

@@ -6,7 +6,8 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn, Protocol, TypeAlias
+from math import inf
+from typing import Any, NoReturn, Protocol, TypeAlias, runtime_checkable
 
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
@@ -16,6 +17,7 @@ from app.errors import StoreError
 from app.store.failures import Kind, causes, kind_of, reason_of, redacted, store_error
 from app.store.paths import below, joined
 from app.store.ranges import resolved, sliced
+from app.store.tags import Tagged
 
 CONTAINER_SEEN_SECONDS = 30.0
 
@@ -42,6 +44,15 @@ class Reader(Protocol):
         ...
 
 
+@runtime_checkable
+class TaggingReader(Protocol):
+    """A `Reader` of a filesystem that gives its values tags."""
+
+    async def read_tagged(self, path: str, known: str | None) -> Tagged:
+        """The whole value, unless it is still the one of the tag `known`: then NotModified."""
+        ...
+
+
 def protocols_of(fs: AsyncFileSystem) -> frozenset[str]:
     """The names of the protocols that `fs` serves."""
     return frozenset([fs.protocol] if isinstance(fs.protocol, str) else fs.protocol)
@@ -62,15 +73,15 @@ def reader_for(fs: AsyncFileSystem) -> Reader:
         from app.store.s3_reader import S3Reader
 
         return S3Reader(fs)
-    return ObjectReader(fs)
+    return AzureReader(fs) if "az" in protocols else ObjectReader(fs)
 
 
 class ObjectReader:
-    """Any other asynchronous filesystem, such as gcsfs and adlfs."""
+    """Any other asynchronous filesystem, such as gcsfs."""
 
     def __init__(self, fs: AsyncFileSystem) -> None:
-        self._fs = fs
-        self._container_seen = -CONTAINER_SEEN_SECONDS
+        self._fs: Any = fs
+        self._seen: dict[str, float] = {}  # containers, and when they were last seen
 
     async def read(self, path: str, start: int | None, end: int | None) -> bytes:
         return bytes(await self._fs._cat_file(path, start=start, end=end))
@@ -87,15 +98,33 @@ class ObjectReader:
     async def root_is_there(self, root: str) -> bool:
         # These raise the same error for an absent object and an absent bucket. Asking costs a
         # request per missing chunk, so a bucket that was seen is believed for a while.
-        if time.monotonic() - self._container_seen < CONTAINER_SEEN_SECONDS:
+        container = root.lstrip("/").split("/")[0]
+        if time.monotonic() - self._seen.get(container, -inf) < CONTAINER_SEEN_SECONDS:
             return True
-        there = bool(await self._fs._exists(root.lstrip("/").split("/")[0]))
+        there = bool(await self._fs._exists(container))
         if there:
-            self._container_seen = time.monotonic()
+            self._seen[container] = time.monotonic()
         return there
 
     def _plain(self, name: str) -> str:
         return str(self._fs._strip_protocol(name))
+
+
+class AzureReader(ObjectReader):
+    """adlfs, whose service knows no suffix ranges: the size is asked for first."""
+
+    async def read(self, path: str, start: int | None, end: int | None) -> bytes:
+        if start is not None and start < 0:
+            start, end = resolved(start, end, await self._size(path))
+            if start == end:
+                return b""
+        return await super().read(path, start, end)
+
+    async def _size(self, path: str) -> int:
+        # Not by adlfs's own question, which lists as well where there is no such blob.
+        container, name, _ = self._fs.split_path(path)
+        async with self._fs.service_client.get_blob_client(container, name) as blob:
+            return int((await blob.get_blob_properties()).size)
 
 
 class WrappedReader:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
 from yarl import URL
@@ -15,6 +15,10 @@ from app.store.failures import s3_error
 from app.store.ranges import covered, range_header, sliced
 from app.store.s3_form import GetForm, form_of
 from app.store.sigv4 import Keys, Signer
+from app.store.tags import NotModified
+
+# A value, or a range of it, and the headers that it came with, by names in lower case.
+Received: TypeAlias = tuple[bytes, Mapping[str, str]]
 
 # botocore tells its listeners of every request that it is about to send, and of every answer.
 GET_EVENT = "before-send.s3.GetObject"
@@ -22,6 +26,8 @@ GOT_EVENT = "after-call.s3.GetObject"
 # What botocore tries again (its standard mode), if its configuration lets it.
 TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 TRANSIENT_FAILURES = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
+# Answers that never have a body: of theirs, aiohttp brings empty chunks without end.
+BODILESS = frozenset({204, 304})
 
 
 class S3Answer(Exception):
@@ -59,26 +65,33 @@ class BucketGets:
         retries = client.meta.config.retries or {}
         self._one_try = retries.get("total_max_attempts") == 1
 
-    async def get(self, key: str, start: int | None, end: int | None) -> bytes:
+    async def get(
+        self, key: str, start: int | None, end: int | None, known: str | None = None
+    ) -> Received:
         """The range of `key`, from one request.
 
         Raises:
             Unsettled: ask s3fs.
+            NotModified: the value is still that of the tag `known`.
             S3Answer: no such key or bucket, past the end, denied, or a failure of the server.
             aiohttp.ClientError, TimeoutError: no whole answer.
             EOFError: an answer that is not what was asked for.
         """
         try:
-            return await self._once(key, start, end)
+            return await self._once(key, start, end, known)
         except TRANSIENT_FAILURES as failure:
             if self._one_try:
                 raise
             raise Unsettled(failure) from failure
 
-    async def _once(self, key: str, start: int | None, end: int | None) -> bytes:
+    async def _once(
+        self, key: str, start: int | None, end: int | None, known: str | None
+    ) -> Received:
         path, byte_range = self.form.path(key), range_header(start, end)
         keys = None if self._signer is None else await keys_of(self._client)
         headers = self.form.signed(path, byte_range, self._signer, keys)
+        if known is not None:
+            headers["if-none-match"] = known  # which need not be signed, as only S3's own must
         async with self._session.get(
             URL(self.form.origin + path, encoded=True),
             headers=headers,
@@ -86,13 +99,15 @@ class BucketGets:
             proxy=self._proxy,
             proxy_headers=self._proxy_headers,
         ) as response:
-            # Joined once: `response.read` also joins whatever came while nobody was looking.
-            data = b"".join([part async for part, _ in response.content.iter_chunks()])
+            data = await _body(response)
+            came = response.headers
             match response.status:
                 case 206 if byte_range is not None:
-                    return covered(data, start, end, response.headers.get("Content-Range", ""))
+                    return covered(data, start, end, came.get("content-range", "")), came
                 case 200:  # for a range, too: a server without ranges, or an empty value
-                    return sliced(data, start, end)
+                    return sliced(data, start, end), came
+                case 304 if known is not None:
+                    raise NotModified
                 case status:
                     answer = S3Answer(status, response.reason, data)
                     raise answer if self._is_final(answer) else Unsettled(answer)
@@ -105,6 +120,13 @@ class BucketGets:
                 return answer.code == "AccessDenied"
             case status:
                 return self._one_try and status in TRANSIENT_STATUSES
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    if response.status in BODILESS:
+        return b""
+    # Joined once: `response.read` also joins whatever came while nobody was looking.
+    return b"".join([part async for part, _ in response.content.iter_chunks()])
 
 
 async def keys_of(client: Any) -> Keys | None:
@@ -129,10 +151,10 @@ async def gets_like(client: Any, request: Any, key: str) -> BucketGets | None:
 
 @dataclass(slots=True)
 class Exchange:
-    """What a client sent as GetObject, as botocore prepared it, and what range came back."""
+    """What a client sent as GetObject, as botocore prepared it, and which headers came back."""
 
     sent: list[Any] = field(default_factory=list)
-    content_range: str = ""
+    came: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -147,7 +169,7 @@ def exchange_of(client: Any) -> Iterator[Exchange]:
 
     def received(parsed: Any, **_: Any) -> None:
         if asyncio.current_task() is task:
-            exchange.content_range = parsed.get("ContentRange", "")
+            exchange.came = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {})
 
     events = client.meta.events
     events.register(GET_EVENT, sending)

@@ -13,7 +13,8 @@ from fsspec.asyn import AsyncFileSystem
 from app.store.failures import Kind, kind_of
 from app.store.paths import below, joined
 from app.store.ranges import covered
-from app.store.s3_gets import BucketGets, Unsettled, exchange_of, gets_like
+from app.store.s3_gets import BucketGets, Received, Unsettled, exchange_of, gets_like
+from app.store.tags import Tagged, tag_of
 
 # When s3fs got through so often, in the same form, where a plain GET did not, it reads alone for a
 # while.
@@ -68,9 +69,19 @@ class S3Reader:
         self._left: dict[str, float] = {}  # buckets that s3fs reads alone, and until when
 
     async def read(self, path: str, start: int | None, end: int | None) -> bytes:
+        data, _ = await self._received(path, start, end, None)
+        return data
+
+    async def read_tagged(self, path: str, known: str | None) -> Tagged:
+        data, came = await self._received(path, None, None, known)
+        return Tagged(data, tag_of(came))
+
+    async def _received(
+        self, path: str, start: int | None, end: int | None, known: str | None
+    ) -> Received:
         bucket, _, key = path.removeprefix("s3://").partition("/")
         if self._only_s3fs or not key or "?" in key:
-            return await self._ask_s3fs(path, start, end)
+            return await self._ask_s3fs(path, start, end), {}
         client = await self._fs.set_session()
         if client is not self._client:  # the first, or s3fs has connected anew
             self._client, self._gets, self._left = client, {}, {}
@@ -78,16 +89,16 @@ class S3Reader:
         if gets is None:
             return await self._learn(Asked(path, bucket, key, start, end), None)
         try:
-            data = await gets.get(key, start, end)
+            received = await gets.get(key, start, end, known)
         except Unsettled:
             return await self._learn(Asked(path, bucket, key, start, end), gets)
         gets.overruled = 0
-        return data
+        return received
 
     async def _ask_s3fs(self, path: str, start: int | None, end: int | None) -> bytes:
         return bytes(await self._fs._cat_file(path, start=start, end=end, **self._one_part))
 
-    async def _learn(self, asked: Asked, failed: BucketGets | None) -> bytes:
+    async def _learn(self, asked: Asked, failed: BucketGets | None) -> Received:
         """Have s3fs read, as a plain GET has `failed` or none is known, and note how it asked."""
         client = await self._fs.get_s3(asked.bucket)
         with exchange_of(client) as exchange:
@@ -99,7 +110,8 @@ class S3Reader:
                 raise
         await self._note(client, asked, exchange.sent, failed)
         # s3fs takes a part of the range for the range.
-        return covered(data, asked.start, asked.end, exchange.content_range)
+        content_range = exchange.came.get("content-range", "")
+        return covered(data, asked.start, asked.end, content_range), exchange.came
 
     async def _note(
         self, client: Any, asked: Asked, sent: list[Any], failed: BucketGets | None

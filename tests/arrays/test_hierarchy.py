@@ -12,7 +12,7 @@ from zarr.storage import MemoryStore
 
 from app.arrays.hierarchy import GroupDocuments, group_again, open_group
 from app.errors import MetadataError, StoreMissing, StoreRefused
-from tests.sources import DictSource, stored
+from tests.sources import DictSource, TaggingDict, stored
 
 
 def hierarchy(zarr_format: int, *, consolidated: bool) -> dict[str, bytes]:
@@ -160,6 +160,34 @@ def test_an_unchanged_consolidated_group_costs_one_request(zarr_format: int) -> 
     known = known_of(source)
     assert again(source, known) is known
     assert source.keys == ["zarr.json" if zarr_format == 3 else ".zmetadata"]
+
+
+@pytest.mark.filterwarnings(UNSPECIFIED)
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_tag_spares_the_document(zarr_format: int) -> None:
+    """What the open read is not sent again; the same bytes under another tag are the same group."""
+    source = TaggingDict(hierarchy(zarr_format, consolidated=True))
+    known = known_of(source)
+    source.shown.clear()
+    assert again(source, known) is known
+    source.mark = "other"
+    now = again(source, known)
+    assert (now.version, now.arrays) == (known.version, known.arrays)
+    assert again(source, now) is now
+    assert source.keys == ["zarr.json" if zarr_format == 3 else ".zmetadata"] * 3
+    assert len({source.shown[0], source.shown[1]}) == 1
+    assert str(source.shown[2]).startswith('"other')
+
+
+@pytest.mark.filterwarnings(UNSPECIFIED)
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_metadata_that_is_gone_is_missing_whatever_tag_is_known(zarr_format: int) -> None:
+    """A tag is a question about a document that is there."""
+    source = TaggingDict(hierarchy(zarr_format, consolidated=True))
+    known = known_of(source)
+    source.values.clear()
+    with pytest.raises(StoreMissing):
+        again(source, known)
 
 
 @pytest.mark.parametrize("consolidated", [False, True])

@@ -6,6 +6,7 @@ import pytest
 
 from app.errors import StoreMissing
 from app.store.source import ByteSource
+from app.store.tags import Tagged, Unchanged, get_tagged
 
 from .conftest import BIG, VALUES, Ground
 
@@ -68,6 +69,20 @@ async def test_a_missing_key_is_none(ground: Ground) -> None:
         assert await ground.source.get(key, 4, 4) is None, key
 
 
+async def test_a_tag_spares_the_value_and_nothing_else(ground: Ground) -> None:
+    """With the tag of a value, where it has one, it may stay away; with another one it comes."""
+    for key, value in VALUES.items():
+        first = await get_tagged(ground.source, key)
+        assert isinstance(first, Tagged)
+        assert first.data == value
+        assert await get_tagged(ground.source, key, '"another"') == first
+        again = await get_tagged(ground.source, key, first.tag)
+        assert again == (first if first.tag is None else Unchanged()), key
+    for key in ("nothing", "a/c"):
+        assert await get_tagged(ground.source, key) is None
+        assert await get_tagged(ground.source, key, '"some"') is None
+
+
 async def test_getitems_omits_what_is_missing(ground: Ground) -> None:
     """Many keys are read at once, repeated ones too; absent ones are left out."""
     keys = [*VALUES, "nothing", "a/c", "zarr.json"]
@@ -109,6 +124,8 @@ async def test_a_missing_root_is_no_missing_key(ground: Ground) -> None:
         await ground.rootless.get("zarr.json")
     with pytest.raises(StoreMissing):
         await ground.rootless.get("zarr.json", -4)
+    with pytest.raises(StoreMissing):
+        await get_tagged(ground.rootless, "zarr.json", '"some"')
     with pytest.raises(StoreMissing):
         await ground.rootless.exists("zarr.json")
     with pytest.raises(StoreMissing):

@@ -79,6 +79,19 @@ async def test_only_the_first_get_is_s3fss(web: Web) -> None:
         assert None not in sent(web, "authorization")
 
 
+async def test_what_was_learned_serves_all_stores(web: Web) -> None:
+    """Another store of the same bucket and options is read by plain GETs from the first one on."""
+    web.values["/bucket/other/key"] = BODY[::-1]
+    async with Filesystems() as filesystems:
+        words = {"endpoint_url": web.address, **KEYS}
+        source = await filesystems.source("s3://bucket/base", storage_options=words)
+        assert await source.get("key") == BODY
+        for root, value in [("other", BODY[::-1]), ("base", BODY)]:
+            source = await filesystems.source(f"s3://bucket/{root}", storage_options=words)
+            assert await source.get("key") == value
+        assert by_s3fs(web) == [True, False, False]
+
+
 async def test_an_absent_key_also_shows_how(web: Web) -> None:
     """A store that begins with a missing document is learned from all the same."""
     async with Filesystems() as filesystems:
@@ -235,6 +248,16 @@ async def test_s3fs_has_the_last_word(web: Web, status: int, code: str) -> None:
         web.first = [(status, code, [])] * 2
         with pytest.raises(StoreError, match=code):
             await source.get("key")
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_answers_without_a_body_end(web: Web, status: int) -> None:
+    """They are no values, and reading them comes to an end, the second time too."""
+    async with learned(web, retries=0) as source:
+        for _ in range(3):
+            web.first = [(status, "", [])]
+            assert await source.get("key") == BODY
+        assert by_s3fs(web) == [False, True] * 3
 
 
 async def test_a_bucket_that_moves_is_followed(web: Web) -> None:

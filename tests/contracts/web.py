@@ -27,10 +27,13 @@ class Web:
     status: int | None = None  # answer everything with it
     truncate: bool = False  # promise the whole body, send half, hang up
     shorten: bool = False  # half of a range, and a length that fits the half
+    tags: dict[str, str] = field(default_factory=dict)  # entity tags of values, by path
+    dates: list[str] = field(default_factory=list)  # headers that go with values and 304s
     region: str | None = None  # requests that are signed for another are told to go there
     first: list[Answer] = field(default_factory=list)  # answers for the next requests
     requests: list[str] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
+    answers: list[tuple[int, int]] = field(default_factory=list)  # statuses and sizes of bodies
     running: int = 0
     most_running: int = 0
     address: str = ""
@@ -68,7 +71,8 @@ class Web:
     async def _answer(self, head: str, writer: asyncio.StreamWriter) -> None:
         method, target, _ = head.split(" ", 2)
         path = unquote(target.partition("?")[0])
-        stated = re.search(r"(?im)^range: *bytes=(\d*)-(\d*)", head)
+        stated = re.search(r"(?im)^(?:x-ms-)?range: *bytes=(\d*)-(\d*)", head)
+        shown = re.search(r"(?im)^if-none-match: *(.*?)\r$", head)
         self.requests.append(f"{method} {path}")
         self.heads.append(head)
         self.running += 1
@@ -77,24 +81,32 @@ class Web:
             await asyncio.sleep(self.delay)
             if self.region and f"/{self.region}/s3/" not in head:
                 self.first.insert(0, (301, "PermanentRedirect", [f"{REGION}: {self.region}"]))
-            status, headers, body = self._response(path, stated)
+            status, headers, body = self._response(path, stated, shown and shown[1])
         finally:
             self.running -= 1
+        self.answers.append((status, len(body)))
         sent = body[: len(body) // 2] if self.truncate else body
         lines = [f"HTTP/1.1 {status} x", f"Content-Length: {len(body)}", *headers]
         writer.write("\r\n".join([*lines, "", ""]).encode() + (b"" if method == "HEAD" else sent))
         await writer.drain()
 
-    def _response(self, path: str, stated: re.Match[str] | None) -> tuple[int, list[str], bytes]:
+    def _response(
+        self, path: str, stated: re.Match[str] | None, shown: str | None
+    ) -> tuple[int, list[str], bytes]:
         xml = ["Content-Type: application/xml"]
         if self.first:
             status, code, headers = self.first.pop(0)
             body = f"<Error><Code>{code}</Code><Message>Words.</Message></Error>".encode()
-            return status, [*xml, *headers], body
+            return status, [*xml, *headers], b"" if status in (204, 304) else body
         if self.status is not None:
             return self.status, xml, b""
         if path in self.values:
-            return self._value(self.values[path], stated)
+            tag = self.tags.get(path)
+            known = [*self.dates, *([f"ETag: {tag}"] if tag else [])]
+            if tag and tag == shown:
+                return 304, known, b""
+            status, headers, body = self._value(self.values[path], stated)
+            return status, [*known, *headers], body
         if self.listing and path.endswith("/"):
             names = {p[len(path) :].partition("/") for p in self.values if p.startswith(path)}
             links = "".join(f'<a href="{quote(a)}{s}">{a}</a>' for a, s, _ in sorted(names))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from app.errors import StoreMissing, StoreRefused
 from app.store.filesystems import Engine, Filesystems
 from app.store.source import ByteSource
+from app.store.tags import Tagged, Unchanged, get_tagged
 
 from .conftest import Keys, Radosgw
 
@@ -51,6 +53,28 @@ async def test_right_keys_read(filesystems: Filesystems, radosgw: Radosgw, engin
     assert await source.getitems(["a/key", "a/none"]) == {"a/key": BODY}
     assert await source.list_dir() == ["a"]
     assert sorted([key async for key in source.list()]) == ["a/empty", "a/key"]
+
+
+async def test_an_unchanged_value_is_not_sent(
+    filesystems: Filesystems, radosgw: Radosgw, engine: Engine
+) -> None:
+    """A tag is believed once its value is at rest, and asks about that value alone."""
+    bucket = radosgw.make_bucket()
+    radosgw.put(bucket, "root/zarr.json", BODY)
+    source = await source_of(filesystems, radosgw, engine, bucket, radosgw.owner)
+    first = await get_tagged(source, "zarr.json")
+    while first == Tagged(BODY, None):  # it was written just now
+        await asyncio.sleep(0.2)
+        first = await get_tagged(source, "zarr.json")
+    assert isinstance(first, Tagged)
+    assert first.tag is not None
+    assert await get_tagged(source, "zarr.json", first.tag) == Unchanged()
+    radosgw.put(bucket, "root/zarr.json", BODY[::-1])
+    second = await get_tagged(source, "zarr.json", first.tag)
+    assert isinstance(second, Tagged)
+    assert second.data == BODY[::-1]
+    radosgw.delete(bucket, "root/zarr.json")
+    assert await get_tagged(source, "zarr.json", first.tag) is None
 
 
 async def test_wrong_keys_are_refused(

@@ -98,18 +98,24 @@ async def test_a_missing_extra_is_named(
             await filesystems.source(url, storage_options={})
 
 
-async def test_extras_are_made_on_the_loop_and_closed() -> None:
-    """gs:// and az:// make asynchronous filesystems, where their packages are installed."""
+async def test_google_is_made_on_the_loop_and_closed() -> None:
+    """gs:// makes one asynchronous filesystem, where its package is installed."""
     pytest.importorskip("gcsfs")
-    pytest.importorskip("adlfs")
-    azure = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:9/a;"
     async with Filesystems() as filesystems:
         google = await filesystem(filesystems, "gs://bucket/root", token="anon")
         assert google.asynchronous
         assert await filesystem(filesystems, "gcs://bucket", token="anon") is google
-        assert (
-            await filesystem(filesystems, "az://box/root", connection_string=azure)
-        ).asynchronous
+    gc.collect()
+
+
+async def test_azure_is_made_on_the_loop_and_closed() -> None:
+    """az:// makes an asynchronous filesystem, where its package is installed."""
+    pytest.importorskip("adlfs")
+    azure = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:9/a;"
+    async with Filesystems() as filesystems:
+        fs = await filesystem(filesystems, "az://box/root", connection_string=azure)
+        assert fs.asynchronous
+        assert await filesystem(filesystems, "abfs://box", connection_string=azure) is fs
     gc.collect()
 
 

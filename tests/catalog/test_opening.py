@@ -1,0 +1,143 @@
+"""Looks at a store that is served by all layers: what they cost on the wire."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+from zarr.storage import MemoryStore
+
+from app.catalog.catalog import DatasetEntry
+from app.catalog.opened import Opened
+from app.catalog.opening import open_entry
+from app.errors import MetadataError, StoreMissing
+from app.store import Filesystems
+from app.store.guarded import StoreGuards
+from app.store.retries import Patience
+from app.telemetry.events import StoreAsked
+from tests.api.growing import append, hours, write
+from tests.contracts.web import Web
+from tests.sources import stored
+
+PATIENCE = Patience(
+    concurrency=8, attempts=1, attempt_seconds=10, read_seconds=10, failures=9, rest_seconds=1
+)
+UNGATHERED = {"consolidated_metadata": None}
+OLD = "Last-Modified: Wed, 01 Jan 2020 00:00:00 GMT"
+
+
+async def publish(web: Web, store: MemoryStore) -> None:
+    """Serve what the store holds, each value under the tag that S3 would give it."""
+    web.values = {f"/bucket/a.zarr/{key}": data for key, data in (await stored(store)).items()}
+    web.tags = {path: f'"{hashlib.md5(data).hexdigest()}"' for path, data in web.values.items()}
+    web.answers.clear()
+
+
+def entry_of(web: Web, kind: str) -> DatasetEntry:
+    if kind == "http":
+        return DatasetEntry(id="a", url=f"{web.address}/bucket/a.zarr")
+    options = {"endpoint_url": web.address, "key": "any", "secret": "any"}
+    engine: Any = "obstore" if kind == "obstore" else "s3fs"
+    return DatasetEntry(id="a", url="s3://bucket/a.zarr", storage_options=options, engine=engine)
+
+
+@asynccontextmanager
+async def opened(web: Web, kind: str, told: list[Any]) -> AsyncIterator[Opened]:
+    """The entry, opened as the service opens it: watched and guarded."""
+    async with Filesystems() as filesystems:
+        opening = partial(open_entry, filesystems=filesystems, store_concurrency=8)
+        yield await opening(
+            entry_of(web, kind),
+            inline_decode_bytes=0,
+            emit=told.append,
+            guards=StoreGuards(PATIENCE, lambda *_: None),
+        )
+    gc.collect()
+
+
+@pytest.mark.parametrize("kind", ["http", "s3fs", "obstore"])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+async def test_a_look_at_an_unchanged_store_brings_no_body(zarr_format: int, kind: str) -> None:
+    """One answer of 304; after an append one body more, and then none again."""
+    store, told = MemoryStore(), []
+    write(store, hours(0, 12), zarr_format=zarr_format, consolidated=True)
+    async with Web({}, dates=[OLD]) as web:
+        await publish(web, store)
+        async with opened(web, kind, told) as first:
+            web.answers.clear()
+            told.clear()
+            assert [await first.look() for _ in range(3)] == [None] * 3
+            assert web.answers == [(304, 0)] * 3
+            assert [(event.received_bytes, event.error) for event in told] == [(0, None)] * 3
+            append(store, 12, 15, zarr_format=zarr_format, consolidated=True)
+            await publish(web, store)
+            change = await first.look()
+            assert change is not None
+            assert [status for status, _ in web.answers].count(304) == 0
+            second = await change.open()
+            assert second.dims["time"] == 15
+            web.answers.clear()
+            assert await second.look() is None
+            assert web.answers == [(304, 0)]
+            assert all(isinstance(event, StoreAsked) for event in told)
+
+
+@pytest.mark.parametrize("kind", ["http", "s3fs", "obstore"])
+async def test_a_look_at_metadata_that_is_gone_finds_it_gone(kind: str) -> None:
+    """Whatever tag is in hand, and however many looks said before that nothing changed."""
+    store = MemoryStore()
+    write(store, hours(0, 12), zarr_format=2, consolidated=True)
+    async with Web({}, dates=[OLD]) as web:
+        await publish(web, store)
+        async with opened(web, kind, []) as first:
+            assert await first.look() is None
+            web.values.pop("/bucket/a.zarr/.zmetadata")
+            with pytest.raises(StoreMissing):
+                await first.look()
+
+
+async def test_a_look_at_the_same_in_other_words_learns_their_tag() -> None:
+    """A document that was written anew and says the same is no other version, and costs once."""
+    store = MemoryStore()
+    write(store, hours(0, 12), zarr_format=3, consolidated=True)
+    async with Web({}, dates=[OLD]) as web:
+        await publish(web, store)
+        async with opened(web, "s3fs", []) as first:
+            path = "/bucket/a.zarr/zarr.json"
+            web.values[path] = json.dumps(json.loads(web.values[path]), indent=9).encode()
+            web.tags[path] = '"another"'
+            assert await first.look() is None
+            web.answers.clear()
+            assert await first.look() is None
+            assert web.answers == [(304, 0)]
+
+
+async def test_a_first_open_amid_an_append_is_replaced_by_the_whole_version() -> None:
+    """xarray takes consolidated metadata away while it appends: what opens then is not believed."""
+    store = MemoryStore()
+    write(store, hours(0, 12), zarr_format=3, consolidated=True)
+    append(store, 12, 15, zarr_format=3, consolidated=True)
+    root, long = "/bucket/a.zarr/zarr.json", "/bucket/a.zarr/v/zarr.json"
+    async with Web({}, dates=[OLD]) as web:
+        await publish(web, store)
+        document = json.loads(web.values[root])
+        whole, web.values[root] = web.values[root], json.dumps({**document, **UNGATHERED}).encode()
+        web.tags = {}
+        async with opened(web, "http", []) as first:
+            web.values[root] = whole
+            change = await first.look()
+            assert change is not None
+            assert change.whole
+            assert (await change.open()).dims == first.dims
+        web.values[root] = json.dumps({**document, **UNGATHERED}).encode()
+        grown = json.loads(web.values[long])
+        web.values[long] = json.dumps({**grown, "shape": [18, 4]}).encode()
+        with pytest.raises(MetadataError):
+            async with opened(web, "http", []):
+                pass
