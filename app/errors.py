@@ -6,6 +6,7 @@
     ├── LimitError                 it would cost more than a limit allows
     ├── NotAcceptable              no encoder offers what the client accepts
     ├── NotJson                    a body that says it is something else than JSON
+    ├── RequestTimeout             a body that did not arrive in time
     ├── UnknownDataset             no dataset of that name in the catalog
     ├── Unauthorized               no key, or a wrong one, where one is needed
     ├── Forbidden                  a key that lacks the right to this
@@ -60,6 +61,10 @@ class LimitError(SluiceError):
 
 class NotAcceptable(SluiceError):
     """None of the known formats is one that the client accepts."""
+
+
+class RequestTimeout(SluiceError):
+    """The rest of the request did not arrive in the time that one may take for it."""
 
 
 class NotJson(SluiceError):

@@ -42,7 +42,8 @@ class HttpProtocol(HttpToolsProtocol):
     """Refuses what is not HTTP, or has no end, as a problem document, and hangs up.
 
     The application never sees such a request. The parser itself bounds neither a header nor their
-    number. It hangs up too on clients that stop taking their answer, which would keep its memory.
+    number, and nobody else how long they may take. It hangs up too on clients that stop taking
+    their answer, which would keep its memory.
 
     Nobody upgrades: what follows a request that asks for it is HTTP/1.1 as before (RFC 9110,
     section 7.8).
@@ -54,12 +55,15 @@ class HttpProtocol(HttpToolsProtocol):
 
     # How long a client may take for what the connection's buffer holds.
     STALLED_SECONDS: ClassVar[float] = 60.0
+    # How long it may take for a request's line and headers, from the connection or their beginning.
+    HEAD_SECONDS: ClassVar[float] = 30.0
 
     _in_head = False
     _head_bytes = 0
     _chunk_bytes = 0
     _refusal = b""
     _stalled: asyncio.TimerHandle | None = None
+    _late: asyncio.TimerHandle | None = None
 
     def __init__(
         self,
@@ -75,6 +79,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(JoinedWrites(transport, self.loop))
+        self._expect_head()
         if self._drain.began:
             self._linger()
 
@@ -85,6 +90,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._forget_head()
         if self.parser.should_upgrade() and self._has_body():
             # Its body would be parsed as if it were the next request.
             self._refuse(400, "A request with a body cannot ask for another protocol.")
@@ -109,8 +115,15 @@ class HttpProtocol(HttpToolsProtocol):
             self.logger.warning("Invalid HTTP request received.")
             self._refuse(400, "This is not an HTTP request, or a part of it is malformed.")
             return
-        if not self._in_head or self.transport.is_closing():
+        if self.transport.is_closing():
             return
+        if not self._in_head:
+            if self.cycle is None or self.cycle.response_complete:
+                # Of no request, or the rest of a body that nobody wants: it has ended the wait for
+                # the next head that uvicorn bounds.
+                self._expect_head()
+            return
+        self._expect_head()
         self._head_bytes += len(data)
         if self._head_bytes > HEAD_BYTES:
             long_url = len(self.url) > HEAD_BYTES // 2
@@ -143,6 +156,25 @@ class HttpProtocol(HttpToolsProtocol):
                 LINGER_SECONDS, self.timeout_keep_alive_handler
             )
 
+    def _expect_head(self) -> None:
+        """Wait for the end of a request's head; whoever does so already goes on."""
+        if self._late is None:
+            self._late = self.loop.call_later(self.HEAD_SECONDS, self._end_wait)
+
+    def _forget_head(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _end_wait(self) -> None:
+        """Hang up, with a word where a request has begun."""
+        self._late = None
+        if self._in_head:
+            seconds = f"{self.HEAD_SECONDS:g} seconds"
+            self._refuse(408, f"The request's headers did not arrive within {seconds}.")
+        else:
+            self.transport.close()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._stalled = self.loop.call_later(self.STALLED_SECONDS, self.transport.abort)
@@ -154,6 +186,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._forget_stall()
+        self._forget_head()
 
     def _forget_stall(self) -> None:
         if self._stalled is not None:

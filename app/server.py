@@ -12,7 +12,7 @@ from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from app.catalog.bulletin import BULLETIN, Bulletin
 from app.catalog.configuration import Files
@@ -22,9 +22,6 @@ from app.telemetry.metrics import SHARED_FOLDER
 
 if TYPE_CHECKING:
     from uvicorn import Config
-
-# uvicorn's own status for a server that did not come to serve.
-STARTUP_FAILED: Final = 3
 
 
 def run_server(settings: Settings, workers: int, fd: int | None) -> None:
@@ -70,25 +67,19 @@ def _run(config: Config, reload: Callable[[], object]) -> None:
     """
     from uvicorn import Server
 
-    from app.workers import Workers
+    from app.workers import STARTUP_FAILED, Workers, end_by_itself
 
     if config.workers > 1:
         Workers(config, [config.bind_socket()], reload).run()
         return
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # uvicorn ends itself by the signal that it was ended by. What is shared has to be cleared away
-    # first, and with several workers the status is 0, too.
-    signal.signal(signal.SIGTERM, _leave)
+    end_by_itself()
     server = Server(config)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
         sys.exit(STARTUP_FAILED)
-
-
-def _leave(*signalled: object) -> NoReturn:
-    sys.exit(0)
 
 
 @contextmanager

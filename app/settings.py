@@ -152,7 +152,8 @@ class Settings(BaseSettings):
         default=60.0,
         gt=0,
         allow_inf_nan=False,
-        description="longest time until an answer is made; then it is a 504",
+        description="longest time until an answer is made; then it is a 504; the body of a `POST`"
+        " has as long to arrive, else it is a 408",
     )
     store_concurrency: int = Field(
         default=64,
@@ -192,12 +193,13 @@ class Settings(BaseSettings):
     threads: int = Field(
         default=4,
         ge=1,
-        description="threads for blocking filesystems and for large encoding",
+        description="threads for blocking filesystems",
     )
     decode_threads: int = Field(
         default=0,
         ge=0,
-        description="threads for decoding, which give way to the event loop (0: one for each core)",
+        description="threads for decoding, and as many for large encoding, which give way to the"
+        " event loop (0: one for each core)",
     )
     under_way_bytes: int = Field(
         default=64 * 2**20,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -225,9 +227,26 @@ def test_what_arrives_while_the_loop_is_busy_is_answered_before_the_end():
 
 
 class Impatient(HttpProtocol):
-    """The same, with a clock that a test can wait for."""
+    """The same, with clocks that a test can wait for."""
 
     STALLED_SECONDS = 0.2
+    HEAD_SECONDS = 0.2
+
+
+@contextmanager
+def impatient(app: Any) -> Iterator[tuple[str, int]]:
+    """The address of a server of `app` that waits for nobody."""
+    config = uvicorn.Config(app, port=0, http=Impatient, lifespan="off", log_level="warning")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        yield server.servers[0].sockets[0].getsockname()
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def test_a_client_that_takes_nothing_is_hung_up_on():
@@ -241,19 +260,69 @@ def test_a_client_that_takes_nothing_is_hung_up_on():
         await send({"type": "http.response.body"})
         ended.set()
 
-    config = uvicorn.Config(large, port=0, http=Impatient, lifespan="off", log_level="warning")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        address = server.servers[0].sockets[0].getsockname()
+    with impatient(large) as address:
         with socket.create_connection(address, timeout=30) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert ended.wait(30)
         with httpx.stream("GET", f"http://127.0.0.1:{address[1]}/", timeout=30) as answer:
             assert sum(map(len, answer.iter_bytes())) == 100 * 2**20
-    finally:
-        server.should_exit = True
-        thread.join()
+
+
+async def done(scope: Any, receive: Any, send: Any) -> None:
+    headers = [(b"content-length", b"4")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"done"})
+
+
+def heard(connection: socket.socket, drip: bytes = b"") -> bytes:
+    """What is said until the server hangs up, to a client that says `drip` now and then."""
+    connection.settimeout(0.05)
+    received = b""
+    for _ in range(600):
+        try:
+            if drip:
+                connection.sendall(drip)
+            data = connection.recv(65536)
+        except TimeoutError:
+            continue
+        except OSError:
+            return received
+        if not data:
+            return received
+        received += data
+    pytest.fail("the server waits for ever")
+
+
+@pytest.mark.parametrize(
+    ("sent", "drip", "answers"),
+    [
+        (b"", b"", []),
+        (b"", b"\r\n", []),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n", b"", [408]),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"x", [408]),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HT", b"", [200, 408]),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", b"x", [200]),
+    ],
+    ids=["nothing", "blank lines", "no end", "drips", "the next one has no end", "unwanted body"],
+)
+def test_a_client_that_does_not_come_to_its_end_is_hung_up_on(sent, drip, answers):
+    """Whoever begins a request without ending it, or says nothing, holds no connection."""
+    with impatient(done) as address, socket.create_connection(address, timeout=30) as connection:
+        connection.sendall(sent)
+        received = heard(connection, drip)
+    assert [int(n) for n in re.findall(rb"HTTP/1.1 (\d+) ", received)] == answers
+    assert (b"urn:sluice:problem:request-timeout" in received) is (408 in answers)
+
+
+def test_who_sends_whole_requests_is_not_hurried():
+    """A connection lives on between requests and during an answer, longer than a head may take."""
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(2 * Impatient.HEAD_SECONDS)
+        await done(scope, receive, send)
+
+    with impatient(slow) as address, socket.create_connection(address, timeout=30) as connection:
+        for _ in range(2):
+            asked(connection, "/")
+            assert answered(connection).endswith(b"done")
+            time.sleep(2 * Impatient.HEAD_SECONDS)

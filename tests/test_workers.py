@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import numcodecs
 import pytest
 import zarr
 
@@ -154,3 +157,34 @@ def test_one_worker_follows_a_hangup(tmp_path, monkeypatch):
         until(logged(log, "1 added (other); 1 removed (cube)"), "reloaded")
         assert client.get("/datasets").json()["datasets"] == [{"id": "other", "title": None}]
     assert list(temporary.iterdir()) == []
+
+
+def test_all_workers_end_by_themselves(tmp_path):
+    """SIGTERM ends them with status 0, and nothing is left that anybody has to warn of.
+
+    Whoever has decoded a Blosc chunk has a semaphore in the system's memory.
+    """
+    encoding = {"v": {"compressors": numcodecs.Blosc()}}
+    hours(0, 12).to_zarr(tmp_path / "a.zarr", zarr_format=2, encoding=encoding)
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text("datasets: {a: {url: a.zarr}}")
+    serve = [sys.executable, "-m", "app", "serve", "--catalog", str(catalog), "--port", "0"]
+    command = [*serve, "--workers", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            said = ""
+            while said.count("startup complete") < 2:
+                said += (line := server.stderr.readline())
+                assert line, said
+            address = re.search(r"running on (http://[0-9.:]+)", said)[1]
+            for _ in range(8):
+                url = f"{address}/datasets/a/{SERIES}"
+                assert httpx.get(url, timeout=60).status_code == 200
+        finally:
+            server.send_signal(signal.SIGTERM)
+            # To its end, which is when the last process that could warn has ended.
+            said += server.stderr.read()
+    assert server.returncode == 0, said
+    assert said.count("Finished server process") == 2
+    for word in ("leaked", "Warning", "WARNING", "Traceback"):
+        assert word not in said, said

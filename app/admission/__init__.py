@@ -2,7 +2,7 @@
 
 from app.admission.admission import Admission
 from app.admission.budget import Budget
-from app.admission.clients import ClientLimit
+from app.admission.clients import ClientLimit, client_at
 from app.admission.first_wait import watched
 
-__all__ = ["Admission", "Budget", "ClientLimit", "watched"]
+__all__ = ["Admission", "Budget", "ClientLimit", "client_at", "watched"]

@@ -1,13 +1,33 @@
-"""How many requests of each client run at once."""
+"""Who counts as one client, and how many requests of each run at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import IPv6Address, IPv6Network
 
 from app.errors import TooManyRequests
 
 RETRY_SECONDS = 1
+# What one subscriber gets at least, and picks addresses from at will (RFC 4291, section 2.5.4;
+# RFC 6177).
+_SUBSCRIBER_BITS = 64
+
+
+def client_at(address: str) -> str:
+    """Who asks from this address: all of an IPv6 subscriber's addresses are one client.
+
+    What is no address, as under some servers, is a client of that name.
+    """
+    if ":" not in address:
+        return address
+    try:
+        found = IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(IPv6Network((found, _SUBSCRIBER_BITS), strict=False))
 
 
 class ClientLimit:

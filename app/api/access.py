@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import Request
 from starlette.types import Scope
 
+from app.admission import client_at
 from app.api.state import Service, service
 from app.catalog.catalog import DatasetEntry
 from app.catalog.keys import Key
@@ -19,14 +20,14 @@ _HOW: Final = "send yours as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
 
 
 def caller(request: Request) -> str:
-    """Who asks: ``key:NAME`` for the holder of a key, else the client's address.
+    """Who asks: ``key:NAME`` for the holder of a key, else whoever is at the client's address.
 
     Raises as `key_of` does.
     """
     key = key_of(request)
     if key is not None:
         return f"key:{key.name}"
-    return request.client.host if request.client else ""
+    return client_at(request.client.host) if request.client else ""
 
 
 def key_of(request: Request) -> Key | None:

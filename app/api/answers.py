@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from typing import Final
 
+import xarray as xr
 from fastapi import Request, Response
 
 from app import __version__
+from app.api.access import caller
 from app.api.conditional import entity_tag, has_already
 from app.api.headers import RawHeaders, header_of, lines_of, raw_headers
+from app.api.paced import PIECE_BYTES, LongBody, PacedResponse, Piece
 from app.api.state import service
 from app.catalog.catalog import DatasetEntry
 from app.catalog.opened import Opened
-from app.encoders.codings import CODINGS, negotiate_coding
+from app.encoders.codings import compress, compressed, negotiate_coding
 from app.encoders.table import Encoder
 from app.record import record
 from app.telemetry.phases import Phases
@@ -39,9 +42,15 @@ class Representation:
         form = (self.encoder.media_type, self.coding or "", __version__)
         return entity_tag(self.opened.identity, *form, *said)
 
-    def compress(self, content: bytes) -> bytes:
-        """The content in this representation's coding."""
-        return content if self.coding is None else CODINGS[self.coding](content)
+    def body(self, dataset: xr.Dataset, form: Hashable) -> bytes:
+        """The answer that `dataset` is, in this representation; for `form` see `Written`."""
+        content = self.encoder.encode(dataset, self.opened.written, form)
+        return content if self.coding is None else compress(self.coding, content)
+
+    def pieces(self, dataset: xr.Dataset, form: Hashable) -> Iterator[Piece]:
+        """The same in pieces, each a few milliseconds of work."""
+        pieces = self.encoder.pieces(dataset, self.opened.written, form)
+        return pieces if self.coding is None else compressed(self.coding, pieces)
 
     @property
     def headers(self) -> RawHeaders:
@@ -67,7 +76,7 @@ async def respond(
     form: Representation,
     said: tuple[object, ...],
     phases: Phases,
-    make: Callable[[], Awaitable[bytes]],
+    make: Callable[[], Awaitable[bytes | LongBody]],
 ) -> Response:
     """The answer with the body that `make` makes, which it does only if a body is wanted.
 
@@ -91,7 +100,12 @@ async def respond(
             return _Exactly(200, [*headers, *form.headers, _timing(phases)])
     content = await make()
     length = (b"content-length", str(len(content)).encode())
-    return _Exactly(200, [*headers, *form.headers, length, _timing(phases)], content)
+    headers += (*form.headers, length, _timing(phases))
+    if isinstance(content, bytes):
+        if len(content) <= PIECE_BYTES:
+            return _Exactly(200, headers, content)
+        content = LongBody([content], len(content))
+    return PacedResponse(200, headers, content, caller(request), service(request).admission)
 
 
 class _Exactly(Response):

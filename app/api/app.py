@@ -26,9 +26,11 @@ from app.api.openapi import guide
 from app.api.problems import install_problems
 from app.api.routes import add_routes
 from app.api.state import Encoding, Service, State
+from app.api.writing import Writing
 from app.arrays.chunk_cache import ChunkCache
 from app.arrays.decode import single_threaded_blosc
-from app.arrays.workshop import Workshop, available_cores, decoding_pool
+from app.arrays.threads import Threads, available_cores, busy_pool
+from app.arrays.workshop import Workshop
 from app.catalog.bulletin import BULLETIN, Bulletin
 from app.catalog.catalog import Catalog
 from app.catalog.configuration import Files
@@ -155,7 +157,7 @@ async def _start(
         settings.ready_strictly,
         settings.metrics_access == "public",
         _limits(settings),
-        Encoding(settings.inline_encode_bytes, settings.compress_bytes),
+        _encoding(settings, stack),
         admission,
         metrics,
     )
@@ -249,15 +251,28 @@ async def _going_on(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 def _workshop(settings: Settings, stack: AsyncExitStack) -> Workshop:
     """Where the chunks of all datasets are decoded."""
-    threads = settings.decode_threads or available_cores()
-    pool = decoding_pool(threads)
-    stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+    threads, pool = _busy_threads(settings, "decode", stack)
     return Workshop(
         inline_bytes=settings.inline_decode_bytes,
         under_way_bytes=settings.under_way_bytes,
         threads=threads,
         pool=pool,
     )
+
+
+def _encoding(settings: Settings, stack: AsyncExitStack) -> Encoding:
+    writing = Writing(Threads(*_busy_threads(settings, "encode", stack)))
+    return Encoding(settings.inline_encode_bytes, settings.compress_bytes, writing)
+
+
+def _busy_threads(
+    settings: Settings, name: str, stack: AsyncExitStack
+) -> tuple[int, ThreadPoolExecutor]:
+    """How many threads may work on large values at once, and they."""
+    threads = settings.decode_threads or available_cores()
+    pool = busy_pool(threads, name)
+    stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+    return threads, pool
 
 
 def _own_default_executor(threads: int, stack: AsyncExitStack) -> None:

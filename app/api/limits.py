@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from app.errors import LimitError
-
-# How often an answer is in memory at once, at most: its values, their packed or decoded form, the
-# text or file, and that compressed. Measured with each format; float32 as JSON comes closest.
-_FORMS: Final = 4
 
 
 class Costs(Protocol):
@@ -26,9 +22,12 @@ class Costs(Protocol):
     def working_bytes(self) -> int: ...
 
 
-def memory_bytes(costs: Costs, result_bytes: int) -> int:
-    """The memory that a planned answer takes while it is made: an estimate from above."""
-    return costs.working_bytes + _FORMS * result_bytes
+def memory_bytes(costs: Costs, result_bytes: int, forms: int) -> int:
+    """The memory that a planned answer takes while it is made: an estimate from above.
+
+    So often is it in memory at once: as values, packed or decoded, as text or a file, compressed.
+    """
+    return costs.working_bytes + forms * result_bytes
 
 
 @dataclass(frozen=True, slots=True)

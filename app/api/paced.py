@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
-from fastapi import Request, Response
+from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from app.admission import Admission
-from app.api.access import caller
-from app.api.state import service
+from app.api.headers import RawHeaders
 
 PIECE_BYTES: Final = 256 * 2**10
 
-
-def paced(request: Request, response: Response) -> Response:
-    """`response`, in pieces if it is large."""
-    if len(response.body) <= PIECE_BYTES:
-        return response
-    return _Pieces(response, caller(request), service(request).admission)
+Piece: TypeAlias = bytes | memoryview
 
 
-class _Pieces(Response):
+@dataclass(frozen=True, slots=True)
+class LongBody:
+    """A body in pieces of any size, `size` bytes in all, that are never put together."""
+
+    pieces: Sequence[Piece]
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+
+class PacedResponse(Response):
     """A response whose body counts as memory in flight until its client has taken it.
 
     Each piece waits until the connection has room: the server's buffer never holds more than one.
     """
 
-    def __init__(self, whole: Response, client: str, admission: Admission) -> None:
-        self.status_code = whole.status_code
-        self.raw_headers = whole.raw_headers
-        self.body = whole.body
+    def __init__(
+        self, status: int, headers: RawHeaders, body: LongBody, client: str, admission: Admission
+    ) -> None:
+        self.status_code = status
+        self.raw_headers = headers
+        self._body = body
         self._client = client
         self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body, size = self.body, len(self.body)
-        with self._admission.sending(self._client, size):
+        with self._admission.sending(self._client, len(self._body)):
             await send(
                 {
                     "type": "http.response.start",
@@ -44,7 +52,22 @@ class _Pieces(Response):
                     "headers": self.raw_headers,
                 }
             )
-            for start in range(0, size, PIECE_BYTES):
-                end = start + PIECE_BYTES
-                piece = {"body": bytes(body[start:end]), "more_body": end < size}
-                await send({"type": "http.response.body", **piece})
+            for piece in even_pieces(self._body.pieces):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def even_pieces(pieces: Sequence[Piece]) -> Iterator[bytes]:
+    """The same bytes in pieces of `PIECE_BYTES`, the last one shorter."""
+    gathered = bytearray()
+    for piece in pieces:
+        start = 0
+        while start < len(piece):
+            end = start + PIECE_BYTES - len(gathered)
+            gathered += piece[start:end]
+            start = end
+            if len(gathered) == PIECE_BYTES:
+                yield bytes(gathered)
+                gathered.clear()
+    if gathered:
+        yield bytes(gathered)

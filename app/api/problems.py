@@ -28,6 +28,7 @@ from app.errors import (
     NotJson,
     Overloaded,
     QueryError,
+    RequestTimeout,
     SelectionError,
     SluiceError,
     StoreError,
@@ -79,6 +80,13 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
         ),
         Forbidden: ProblemKind(403, "forbidden", "The key lacks the right"),
         NotJson: ProblemKind(415, "not-json", "The body is not JSON"),
+        # Who sends no more is not waited for on the same connection (RFC 9110, section 15.5.9).
+        RequestTimeout: ProblemKind(
+            408,
+            "request-timeout",
+            "The request did not arrive in time",
+            headers={"Connection": "close"},
+        ),
         UnknownDataset: ProblemKind(404, "unknown-dataset", "There is no such dataset"),
         NotAcceptable: ProblemKind(406, "not-acceptable", "No acceptable format"),
         LimitError: ProblemKind(413, "over-limit", "The selection is too large"),

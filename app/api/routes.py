@@ -13,7 +13,6 @@ from app.api.answers import PRIVATE, caching
 from app.api.application import PlainRoute, Route
 from app.api.attending import attended
 from app.api.bodies import json_bytes
-from app.api.paced import paced
 from app.api.posted import posted_pairs
 from app.api.problems import kind_of
 from app.api.selecting import Pairs, select
@@ -131,13 +130,14 @@ async def _select_posted(request: Request, by: By) -> Response:
     for name in request.query_params:
         detail = f"{excerpt(name)} stands in the URL; a POST has all its parameters in its body"
         raise QueryError(detail, parameter=name)
-    pairs = await posted_pairs(request, service(request).limits.body_bytes)
+    most_bytes, seconds = service(request).limits.body_bytes, service(request).admission.seconds
+    pairs = await posted_pairs(request, most_bytes=most_bytes, seconds=seconds)
     return await _select(request, dataset_id, by, pairs)
 
 
 async def _select(request: Request, dataset_id: str, by: By, pairs: Pairs) -> Response:
     work = select(request, service(request), dataset_id, by, pairs)
-    return paced(request, await attended(request, work))
+    return await attended(request, work)
 
 
 async def refresh_dataset(request: Request) -> Response:

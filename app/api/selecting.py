@@ -17,7 +17,8 @@ from app.api.answers import Representation, accepted_coding, respond
 from app.api.bodies import json_bytes
 from app.api.headers import header_of
 from app.api.limits import memory_bytes
-from app.api.state import Service, begin_phases
+from app.api.paced import LongBody
+from app.api.state import Encoding, Service, begin_phases
 from app.catalog.catalog import DatasetEntry
 from app.catalog.discretion import discreet_error
 from app.catalog.opened import Opened
@@ -69,10 +70,9 @@ async def select(
         raise planned.excess
     coding = accepted_coding(request, planned.result_bytes, serving.encoding.compress_bytes)
     form = Representation(opened, planned.encoder, coding)
-    inline_bytes = serving.encoding.inline_bytes
-    make = partial(_read_and_encode, planned, form, phases, inline_bytes)
-    if not _is_free(planned, inline_bytes):
-        cost = memory_bytes(planned.plan, planned.result_bytes)
+    make = partial(_read_and_encode, planned, form, phases, serving.encoding)
+    if not _is_free(planned, serving.encoding.inline_bytes):
+        cost = memory_bytes(planned.plan, planned.result_bytes, planned.encoder.forms)
         make = partial(serving.admission.run, caller(request), cost, make)
     return await respond(request, form, said, phases, make)
 
@@ -131,23 +131,20 @@ def _is_free(planned: _Planned, inline_bytes: int) -> bool:
 
 
 async def _read_and_encode(
-    planned: _Planned, form: Representation, phases: Phases, inline_bytes: int
-) -> bytes:
+    planned: _Planned, form: Representation, phases: Phases, encoding: Encoding
+) -> bytes | LongBody:
     with phases.recording():
         result = await _read(planned.plan, form.opened.entry)
     alike: Outline | None = planned.plan.outline
     if planned.found.labels:
         # Other labels bring other attributes.
         result, alike = relabel(result, planned.found.labels), None
-
-    def encode() -> bytes:
-        return form.compress(form.encoder.encode(result, form.opened.written, alike))
-
     began = perf_counter()
-    if _is_small(planned, inline_bytes):
-        content = encode()
+    content: bytes | LongBody
+    if _is_small(planned, encoding.inline_bytes):
+        content = form.body(result, alike)
     else:
-        content = await asyncio.to_thread(encode)
+        content = await encoding.writing.write(form.pieces(result, alike))
     phases.since("encode", began)
     return content
 

@@ -10,6 +10,7 @@ from starlette.types import Scope
 
 from app.admission import Admission
 from app.api.limits import RequestLimits
+from app.api.writing import Writing
 from app.catalog.catalog import Catalog
 from app.catalog.following import Follower
 from app.catalog.keys import Keys
@@ -24,10 +25,14 @@ _PHASES = "sluice.phases"
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """From which result sizes on, in bytes, an answer leaves the loop, and is compressed."""
+    """From which result sizes on, in bytes, an answer leaves the loop, and is compressed.
+
+    It leaves the loop for where long ones are written.
+    """
 
     inline_bytes: int
     compress_bytes: int
+    writing: Writing
 
 
 @dataclass(frozen=True, slots=True)

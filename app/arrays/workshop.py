@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import TypeVar
 
+from app.arrays.threads import Threads
 from app.arrays.turns import Share, Turns
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
-
-# The loop must not wait for a core that decoding has: where both want it, the loop gets three
-# quarters (sched(7), "The nice value").
-_NICENESS: Final = 5
 
 
 @dataclass(slots=True)
@@ -43,8 +37,7 @@ class Workshop:
     ) -> None:
         self._inline_bytes = inline_bytes
         self._under_way = Turns(under_way_bytes)
-        self._threads = Turns(threads)
-        self._pool = pool
+        self._threads = Threads(threads, pool)
 
     def under_way(self, shares: Shares, chunk_bytes: int) -> AbstractAsyncContextManager[None]:
         """The block is the turn of a chunk of so many bytes to be fetched and decoded."""
@@ -60,23 +53,4 @@ class Workshop:
         """What ``work(given)`` makes, which costs about as much as `nbytes` do."""
         if self.is_small(nbytes):
             return work(given)
-        # One thread each: what waits inside the pool could not be overtaken.
-        async with self._threads.turn(shares.threads, 1):
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work, given)
-
-
-def decoding_pool(threads: int) -> ThreadPoolExecutor:
-    """Threads for work that keeps a core busy; they give way to the loop."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="decode", initializer=_give_way)
-
-
-def available_cores() -> int:
-    """The cores that this process may run on."""
-    affinity: Any = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def _give_way() -> None:
-    # On Linux it is the thread's own (nice(2), "C library/kernel differences").
-    if sys.platform == "linux":
-        os.nice(_NICENESS)
+        return await self._threads.run(shares.threads, work, given)

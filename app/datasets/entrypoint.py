@@ -12,7 +12,8 @@ from app.arrays.chunk_cache import ChunkCache
 from app.arrays.hierarchy import GroupDocuments, open_group
 from app.arrays.reader import StoreReader
 from app.arrays.shards import ShardIndexes
-from app.arrays.workshop import Workshop, available_cores
+from app.arrays.threads import available_cores
+from app.arrays.workshop import Workshop
 from app.datasets.dataset import AsyncDataset
 from app.datasets.opening import open_variables
 from app.store.source import ByteSource

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 from app.encoders.weights import read_weights
 
@@ -16,19 +16,42 @@ _ZSTD_LEVEL: Final = 3
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 
 
-def _gzip(content: bytes) -> bytes:
-    compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+class Compressor(Protocol):
+    """Takes a content in pieces; may keep some of it until the end."""
+
+    def compress(self, data: bytes | memoryview, /) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+def _gzip(length: int) -> Compressor:
+    return zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+
+
+def _zstd(length: int) -> Compressor:
+    import zstandard
+
+    return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compressobj(length)
+
+
+# In order of preference, among those that a client likes equally; each for a content of so many
+# bytes, or of a length that is not known yet (-1).
+CODINGS: Mapping[str, Callable[[int], Compressor]] = MappingProxyType(
+    {"zstd": _zstd, "gzip": _gzip}
+)
+
+
+def compress(coding: str, content: bytes) -> bytes:
+    """The content in this coding."""
+    compressor = CODINGS[coding](len(content))
     return compressor.compress(content) + compressor.flush()
 
 
-def _zstd(content: bytes) -> bytes:
-    import zstandard
-
-    return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(content)
-
-
-# In order of preference, among those that a client likes equally.
-CODINGS: Mapping[str, Callable[[bytes], bytes]] = MappingProxyType({"zstd": _zstd, "gzip": _gzip})
+def compressed(coding: str, pieces: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+    """A content that comes in pieces, in this coding; there can be nothing behind a piece."""
+    compressor = CODINGS[coding](-1)
+    for piece in pieces:
+        yield compressor.compress(piece)
+    yield compressor.flush()
 
 
 def negotiate_coding(accept_encoding: str | None) -> str | None:

@@ -25,19 +25,19 @@ class File:
         self._pieces: list[Any] = [b""]
 
     def place(self, piece: Any) -> int:
-        """Adds bytes or a contiguous array, which may change until the end; its address."""
-        address, length = self.end, memoryview(piece).nbytes
+        """Adds bytes, or an array of them, which may change until the end; its address."""
+        address, length = self.end, len(piece)
         self._pieces += (piece, bytes(-length % 8))
         self.end += length + -length % 8
         return address
 
-    def finish(self, root: int) -> bytes:
-        """The file, whose root group has its header at the address `root`."""
+    def finish(self, root: int) -> list[memoryview]:
+        """The pieces of the file, whose root group has its header at the address `root`."""
         # Version 2, offsets and lengths of eight bytes, no extension (II.B).
         signature = b"\x89HDF\r\n\x1a\n"
         superblock = pack("<8s4B4Q", signature, 2, 8, 8, 0, 0, NOWHERE, self.end, root)
         self._pieces[0] = checked(superblock)
-        return b"".join(self._pieces)
+        return [memoryview(piece) for piece in self._pieces]
 
 
 def heap(

@@ -62,8 +62,11 @@ class NetcdfVariable:
         return self.dims[:1] == (self.name,)
 
 
-def write_netcdf(variables: Sequence[NetcdfVariable], attrs: Mapping[str, Any]) -> bytes:
-    """The file with these variables in this order, and these global attributes."""
+def write_netcdf(variables: Sequence[NetcdfVariable], attrs: Mapping[str, Any]) -> list[memoryview]:
+    """The file with these variables in this order, and these global attributes, in its parts.
+
+    The values of the variables are parts of it as they are: they are not copied.
+    """
     return _Writer(variables).write(attrs)
 
 
@@ -81,7 +84,7 @@ class _Writer:
         # Where the objects of the root group are, in the order in which a reader finds them.
         self._places = dict.fromkeys([*map(self._link, variables), *self._sizes], NOWHERE)
 
-    def write(self, attrs: Mapping[str, Any]) -> bytes:
+    def write(self, attrs: Mapping[str, Any]) -> list[memoryview]:
         """Places values before what refers to them, and the root group at last."""
         used = [dim for variable in self._arrays.values() for dim in variable.dims]
         # Arrays say where their lists of scales are, these where scales are, and these where
@@ -139,7 +142,7 @@ class _Writer:
         if variable.values.dtype.kind == "O":
             content: Any = self._place_texts(variable.values.ravel().tolist())
         else:
-            content = np.ascontiguousarray(variable.values)
+            content = np.ascontiguousarray(variable.values).reshape(-1).view("u1")
         length = memoryview(content).nbytes
         place = (self._file.place(content) if length else NOWHERE, length)
         attributes = hidden + [self._attribute(*item) for item in variable.attrs.items()]

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from app.encoders.csv_rows import check_csv, csv_bytes
+from app.encoders.json_pieces import json_pieces
 from app.encoders.outline import Outline
-from app.encoders.to_csv import encode_csv
+from app.encoders.to_csv import csv_pieces, encode_csv
 from app.encoders.to_json import check_json, encode_json, json_bytes
-from app.encoders.to_netcdf import check_netcdf, encode_netcdf, netcdf_bytes
+from app.encoders.to_netcdf import check_netcdf, encode_netcdf, netcdf_bytes, netcdf_pieces
 from app.encoders.weights import read_weights
 from app.encoders.written import Written
 from app.errors import NotAcceptable, QueryError
 
 if TYPE_CHECKING:
     import xarray as xr
+
+T = TypeVar("T")
 
 
 class Encode(Protocol):
@@ -28,20 +31,34 @@ class Encode(Protocol):
     ) -> bytes: ...
 
 
+class Pieces(Protocol):
+    """Writes what `Encode` writes, in pieces: each, nothing among them, a few milliseconds of work.
+
+    Whoever asks for no more of them has ended the work.
+    """
+
+    def __call__(
+        self, dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+    ) -> Iterator[bytes | memoryview]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """One format: its name in ``f=``, its media type, its file suffix, and how it is written.
+    """One format: its name in ``f=``, its media type, its file suffix, and how it is written, at
+    once or in pieces.
 
     `check` raises what `encode` would raise, before anything is read. `value_bytes` is what the
-    limit on results is held against.
+    limit on results is held against, `forms` how often that much is in memory at once, at most.
     """
 
     name: str
     media_type: str
     suffix: str
     encode: Encode
+    pieces: Pieces
     check: Callable[[Outline], None]
     value_bytes: Callable[[Outline], int]
+    forms: int
 
     @property
     def essence(self) -> str:
@@ -49,10 +66,10 @@ class Encoder:
         return self.media_type.partition(";")[0]
 
 
-def _anew(encode: Callable[[xr.Dataset], bytes]) -> Encode:
+def _anew(encode: Callable[[xr.Dataset], T]) -> Callable[..., T]:
     """The function of a format that has nothing to keep between answers."""
 
-    def anew(dataset: xr.Dataset, written: Written | None = None, form: Hashable = None) -> bytes:
+    def anew(dataset: xr.Dataset, written: Written | None = None, form: Hashable = None) -> T:
         return encode(dataset)
 
     return anew
@@ -63,17 +80,41 @@ ENCODERS = MappingProxyType(
     {
         encoder.name: encoder
         for encoder in (
-            Encoder("json", "application/json", ".json", encode_json, check_json, json_bytes),
             Encoder(
-                "netcdf",
-                "application/netcdf",
-                ".nc",
-                _anew(encode_netcdf),
-                check_netcdf,
-                netcdf_bytes,
+                name="json",
+                media_type="application/json",
+                suffix=".json",
+                encode=encode_json,
+                pieces=json_pieces,
+                check=check_json,
+                value_bytes=json_bytes,
+                # Measured with 4 million values of each dtype, those included: floats and integers
+                # 3.2 to 3.6 (the text alone is 2.6), whole seconds 3.9, compressed 2.1 to 3.2;
+                # instants with fractions of seconds 6.6.
+                forms=4,
             ),
             Encoder(
-                "csv", "text/csv; charset=utf-8", ".csv", _anew(encode_csv), check_csv, csv_bytes
+                name="netcdf",
+                media_type="application/netcdf",
+                suffix=".nc",
+                encode=_anew(encode_netcdf),
+                pieces=_anew(netcdf_pieces),
+                check=check_netcdf,
+                value_bytes=netcdf_bytes,
+                # In the file as in memory 1.0, packed 1.5, compressed 2.4; while they are read, and
+                # their fill values become NaN, 3.2. Instants, of which there are few, are 5.1.
+                forms=3,
+            ),
+            Encoder(
+                name="csv",
+                media_type="text/csv; charset=utf-8",
+                suffix=".csv",
+                encode=_anew(encode_csv),
+                pieces=_anew(csv_pieces),
+                check=check_csv,
+                value_bytes=csv_bytes,
+                # Numbers 0.5 to 1.2, instants 1.8: a field counts for more than its value takes.
+                forms=2,
             ),
         )
     }

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.encoders.csv_fields import format_fields, quoted
 from app.encoders.csv_rows import Column, Rows, lay_out
+from app.encoders.json_pieces import finest
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,6 +23,11 @@ _NEWLINE = "\r\n"
 
 
 def encode_csv(dataset: xr.Dataset) -> bytes:
+    """The text of `csv_pieces` in one piece."""
+    return b"".join(csv_pieces(dataset))
+
+
+def csv_pieces(dataset: xr.Dataset) -> Iterator[bytes]:
     """UTF-8 text: a header row of names, then one row per cell; CRLF after each.
 
     Rows run over the dimensions that the data variables share, the last one fastest. A dimension
@@ -31,20 +36,18 @@ def encode_csv(dataset: xr.Dataset) -> bytes:
     """
     rows = lay_out(dataset.variables, set(dataset.coords), dataset.sizes)
     columns = [_column_texts(column, dataset.variables, rows) for column in rows.columns]
-    file = io.BytesIO()
-    _write(file, [[quoted(column.header)] for column in rows.columns])
+    yield _lines([[quoted(column.header)] for column in rows.columns])
     for start in range(0, rows.count, _BLOCK_ROWS):
         cells = np.arange(start, min(start + _BLOCK_ROWS, rows.count))
-        _write(file, [column.at(cells) for column in columns])
-    return file.getvalue()
+        yield _lines([column.at(cells) for column in columns])
 
 
-def _write(file: io.BytesIO, columns: list[list[str]]) -> None:
+def _lines(columns: list[list[str]]) -> bytes:
     if len(columns) == 1:
         # Readers pass over blank lines: a row of one empty field needs its quotes.
         columns = [[field or '""' for field in columns[0]]]
     lines = map(",".join, zip(*columns, strict=True))
-    file.write((_NEWLINE.join(lines) + _NEWLINE).encode())
+    return (_NEWLINE.join(lines) + _NEWLINE).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def _column_texts(column: Column, variables: Mapping[Any, xr.Variable], rows: Ro
     if values.size <= _BLOCK_ROWS:
         fields = np.empty(values.size, dtype=object)
         fields[:] = format_fields(values)
-    return _Texts(values, fields, _finest(values), _steps(column.dims, rows))
+    return _Texts(values, fields, finest(values), _steps(column.dims, rows))
 
 
 def _steps(dims: tuple[Hashable, ...], rows: Rows) -> tuple[tuple[int, int, int], ...]:
@@ -92,17 +95,3 @@ def _steps(dims: tuple[Hashable, ...], rows: Rows) -> tuple[tuple[int, int, int]
 def _cells_after(dim: Hashable, dims: tuple[Hashable, ...], sizes: Mapping[Hashable, int]) -> int:
     """How many cells of an array over `dims` share one position along `dim` in a row."""
     return math.prod(sizes[later] for later in dims[dims.index(dim) + 1 :])
-
-
-def _finest(values: NDArray[Any]) -> NDArray[Any]:
-    """One of the instants with the most fraction digits; nothing of other kinds."""
-    found = values[:0]
-    if values.dtype.kind != "M":
-        return found
-    present = values[~np.isnat(values)]
-    for unit in ("s", "ms", "us"):
-        finer = present[present.astype(f"M8[{unit}]") != present]
-        if not finer.size:
-            break
-        found = finer[:1]
-    return found

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -19,22 +19,34 @@ if TYPE_CHECKING:
 _PACKING = frozenset(("_FillValue", "_Unsigned", "add_offset", "missing_value", "scale_factor"))
 
 
-def encode_netcdf(dataset: xr.Dataset) -> bytes:
-    """The bytes of a NetCDF-4 file, made in memory; the dataset itself is not changed.
+# Copied in a fraction of a millisecond, compressed in a few.
+_PIECE_BYTES: Final = 2**18
 
-    What NetCDF-4 cannot hold is written as text or decoded (float16 as float32). Raises
+
+def encode_netcdf(dataset: xr.Dataset) -> bytes:
+    """The bytes of `netcdf_pieces` in one piece."""
+    return b"".join(netcdf_pieces(dataset))
+
+
+def netcdf_pieces(dataset: xr.Dataset) -> Iterator[memoryview]:
+    """The bytes of a NetCDF-4 file; the dataset itself is not changed.
+
+    Nothing comes after each variable that is packed, and then the file in its pieces. What NetCDF-4
+    cannot hold is written as text or decoded (float16 as float32). Raises
     `NotAcceptable` for complex variables.
     """
     variables = dataset.variables
     listed = {name for name in dataset.coords if variables[name].dims != (name,)}
     names = storable_names([*variables, *dataset.dims], listed)
     beside = _coordinates(dataset, names)
-    stored = [
-        _stored_variable(names, name, variables[name], beside.get(name, {}))
-        for name in (*dataset.data_vars, *dataset.coords)
-    ]
+    stored = []
+    for name in (*dataset.data_vars, *dataset.coords):
+        stored.append(_stored_variable(names, name, variables[name], beside.get(name, {})))
+        yield memoryview(b"")
     attrs = storable_attributes(dataset.attrs, taken=("coordinates",))
-    return write_netcdf(stored, {**attrs, **beside.get(None, {})})
+    for part in write_netcdf(stored, {**attrs, **beside.get(None, {})}):
+        for start in range(0, len(part), _PIECE_BYTES):
+            yield part[start : start + _PIECE_BYTES]
 
 
 def check_netcdf(outline: Outline) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.admission import ClientLimit
+from app.admission import ClientLimit, client_at
 from app.errors import TooManyRequests
 
 
@@ -38,3 +38,22 @@ def test_none_is_any_number():
     for _ in range(100):
         clients.enter("a")
     assert clients.fits("a")
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:0:1::7", "2001:db8:0:1::/64"),
+        ("2001:DB8:0:1:ffff::", "2001:db8:0:1::/64"),
+        ("2001:db8:0:2::7", "2001:db8:0:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("::1", "::/64"),
+        ("unix:socket", "unix:socket"),
+        ("", ""),
+    ],
+)
+def test_an_ipv6_network_is_one_client(address, client):
+    """However it is spelled; an IPv4 address is one by itself, also inside an IPv6 one."""
+    assert client_at(address) == client

@@ -99,11 +99,12 @@ def idle(client: httpx.Client) -> None:
         until(lambda name=name: sample_of(client, name) == 0)
 
 
-def begun(client: httpx.Client, path: str) -> socket.socket:
+def begun(client: httpx.Client, path: str, header: str = "X: y") -> socket.socket:
     """A connection on which `path` was asked for, and nothing read."""
     url = client.base_url
     connection = socket.create_connection((url.host, url.port), timeout=30)
-    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nX-Request-ID: leaver\r\n\r\n".encode())
+    lines = [f"GET {path} HTTP/1.1", "Host: x", "X-Request-ID: leaver", header, "", ""]
+    connection.sendall("\r\n".join(lines).encode())
     return connection
 
 
@@ -126,6 +127,32 @@ def test_a_client_that_leaves_ends_what_it_began(serve, asked, caplog):
     (line,) = [line for line in caplog.text.splitlines() if "id=leaver" in line]
     assert " status=0 " in line
     assert [r for r in caplog.records if r.levelno > logging.INFO] == []
+
+
+def encoding_seconds() -> float:
+    """The processor time that was spent on writing long answers until now."""
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith("encode")]
+    clocks = [time.pthread_getcpuclockid(thread.ident) for thread in threads if thread.ident]
+    return sum(time.clock_gettime(clock) for clock in clocks)
+
+
+@pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="threads have no clocks")
+@pytest.mark.parametrize("format", ["csv", "json", "netcdf"])
+def test_nobody_writes_for_a_client_that_left(serve, endpoint, caplog, format):
+    """A long answer is written as long as somebody waits; then its memory is free."""
+    with serve(decode_threads=1) as client, caplog.at_level(logging.INFO):
+        set_delay(endpoint, 0)
+        path = f"/datasets/big/isel?time=0:2&f={format}"
+        headers = {"Accept-Encoding": "gzip"}
+        client.get(path, headers=headers).raise_for_status()
+        whole = encoding_seconds()
+        with begun(client, path, "Accept-Encoding: gzip"):
+            until(lambda: encoding_seconds() > whole)
+        until(lambda: "id=leaver" in caplog.text)
+        spent = encoding_seconds() - whole
+        assert spent < whole / 2
+        idle(client)
+        assert encoding_seconds() - whole == spent
 
 
 def test_what_another_waits_for_is_not_ended(serve, asked):
@@ -190,6 +217,22 @@ def test_a_client_with_too_many_requests_is_told_so(serve, asked):
         assert sample_of(client, "sluice_refused_total", reason="client") == 1
 
 
+def test_an_ipv6_network_counts_as_one(serve, asked):
+    """Another address of the same 64 bits has no requests of its own; another network has."""
+    with serve(client_requests=1) as client:
+
+        def ask(address: str, step: int) -> httpx.Response:
+            return client.get(f"{SERIES}&time={step}", headers={"X-Forwarded-For": address})
+
+        with ThreadPoolExecutor(1) as threads:
+            url, headers = client.base_url.join(SERIES), {"X-Forwarded-For": "2001:db8:0:1::a"}
+            first = threads.submit(httpx.get, url, headers=headers, timeout=60)
+            until(asked)
+            check(ask("2001:db8:0:1::b", 1), 429)
+            assert ask("2001:db8:0:2::a", 1).status_code == 200
+            assert first.result().status_code == 200
+
+
 def test_who_does_not_fit_waits_and_is_served(serve, asked):
     """One after the other where there is memory for one; the wait is counted."""
     with serve(inflight_bytes=1) as client, ThreadPoolExecutor(4) as threads:
@@ -199,6 +242,38 @@ def test_who_does_not_fit_waits_and_is_served(serve, asked):
         assert sample_of(client, "sluice_queue_seconds_count") == 3
         idle(client)
         assert asked() == STEPS - 1
+
+
+def test_a_light_request_passes_a_heavy_backlog(serve, endpoint, asked):
+    """The store is asked for its one chunk before all of theirs; what is in memory never waits."""
+    heavy = [f"{SERIES}&time={start}:{start + 8}" for start in (1, 9, 17, 25)]
+    light = f"{SERIES}&time=39"
+    whose = {light: "192.0.2.2"}
+    # Room for one of the heavy ones, and for nobody beside it.
+    patience = {"store_attempt_seconds": 60, "store_read_seconds": 60}
+    with serve(inflight_bytes=700, **patience) as client, ThreadPoolExecutor(8) as threads:
+        set_delay(endpoint, 50)
+
+        def ask(path: str) -> httpx.Response:
+            address = whose.get(path, "192.0.2.1")
+            headers = {"X-Forwarded-For": address}
+            return httpx.get(client.base_url.join(path), headers=headers, timeout=60)
+
+        with begun(client, heavy[0], "X-Forwarded-For: 192.0.2.1"):
+            until(lambda: asked() == AT_ONCE)
+            answers = []
+            for number, path in enumerate([*heavy[1:], light], 1):
+                answers.append(threads.submit(ask, path))
+                until(lambda most=number: sample_of(client, "sluice_queue_length") == most)
+            for address in ("192.0.2.1", "192.0.2.2"):
+                headers = {"X-Forwarded-For": address}
+                assert client.get(POINT, headers=headers).status_code == 200
+            assert sample_of(client, "sluice_queue_length") == len(answers)
+            set_delay(endpoint, 0)
+        assert {answer.result().status_code for answer in answers} == {200}
+    steps = [int(key.split("/")[-1].split(".")[0]) for key in asked_since(endpoint)]
+    assert steps[0] == 39
+    assert sorted(steps[1:]) == list(range(9, 33))
 
 
 def test_no_turn_in_time_is_503(serve, asked):

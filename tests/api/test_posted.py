@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from app.settings import Settings
 from tests.api.conftest import CATALOG, decoded, serving
 from tests.api.test_problems import check
+from tests.test_protocol import heard
 
 SEL = "/datasets/v2/sel"
 JSON = {"Content-Type": "application/json"}
@@ -128,6 +130,25 @@ def test_a_body_over_the_limit_is_413(write_catalog):
         parts = (document[start : start + 100] for start in range(0, len(document), 100))
         check(client.post(SEL, content=parts, headers=JSON), 413)
         assert posted(client, SEL, b'{"variables":"mask"}').status_code == 200
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 500", "Transfer-Encoding: chunked"])
+def test_a_body_that_does_not_arrive_is_408(write_catalog, length):
+    """However steadily it drips; the connection ends, and the answer says the limit."""
+    catalog = write_catalog(CATALOG)
+    with serving(Settings(catalog=catalog, request_seconds=0.3)) as client:
+        url = client.base_url
+        with socket.create_connection((url.host, url.port), timeout=30) as connection:
+            lines = [f"POST {SEL} HTTP/1.1", "Host: x", "Content-Type: application/json", length]
+            connection.sendall("\r\n".join([*lines, "", ""]).encode())
+            received = heard(connection, b" " if "500" in length else b"1\r\n \r\n")
+        head, _, body = received.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 408 ")
+        assert b"connection: close" in head.lower()
+        problem = json.loads(body)
+        assert problem["type"].endswith("request-timeout")
+        assert problem["limit_seconds"] == 0.3
+        assert posted(client, SEL, {"variables": "mask"}).status_code == 200
 
 
 def test_a_list_over_the_limit_is_413(write_catalog):

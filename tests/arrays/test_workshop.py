@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import threading
 import time
 
-import pytest
-
-from app.arrays.workshop import Shares, Workshop, available_cores, decoding_pool
+from app.arrays.threads import busy_pool
+from app.arrays.workshop import Shares, Workshop
 
 
 async def test_small_work_stays_on_the_loop_and_large_work_does_not() -> None:
     """Up to the bound in the caller's thread, above it in the pool's."""
-    with decoding_pool(2) as pool:
+    with busy_pool(2, "decode") as pool:
         shop = Workshop(inline_bytes=10, under_way_bytes=100, threads=2, pool=pool)
 
         def where(_: None) -> threading.Thread:
@@ -33,7 +30,7 @@ async def test_nothing_waits_inside_the_pool() -> None:
         begun.append(name)
         time.sleep(0.002)
 
-    with decoding_pool(1) as pool:
+    with busy_pool(1, "decode") as pool:
         shop = Workshop(inline_bytes=0, under_way_bytes=100, threads=1, pool=pool)
         many, one = Shares(), Shares()
         async with asyncio.TaskGroup() as group:
@@ -42,18 +39,3 @@ async def test_nothing_waits_inside_the_pool() -> None:
             await asyncio.sleep(0)
             group.create_task(shop.run(one, work, "one", 1))
     assert begun.index("one") == 1
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have a niceness on Linux alone")
-def test_decoding_gives_way() -> None:
-    """Threads of the pool are nicer than the process, which stays as it was."""
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    with decoding_pool(1) as pool:
-        told = pool.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
-        assert told.result() > before or before == 19
-    assert os.getpriority(os.PRIO_PROCESS, 0) == before
-
-
-def test_there_is_a_core() -> None:
-    """At least one, and on Linux as many as the process may use."""
-    assert available_cores() >= 1

@@ -8,7 +8,7 @@ import time
 import pytest
 import zstandard
 
-from app.encoders.codings import CODINGS, negotiate_coding
+from app.encoders.codings import compress, compressed, negotiate_coding
 
 
 @pytest.mark.parametrize(
@@ -46,9 +46,24 @@ def test_the_client_gets_the_coding_that_it_likes_best(header, coding):
 def test_coded_bytes_decode_to_the_content(name, decompress):
     """What is sent is what was meant, smaller; and the same bytes at another time."""
     content = b"latitude,longitude\r\n" * 1000
-    coded = CODINGS[name](content)
+    coded = compress(name, content)
     assert decompress(coded) == content
     assert len(coded) < len(content) / 10
     # A gzip header can hold a date, in whole seconds.
     time.sleep(1.1 if name == "gzip" else 0)
-    assert CODINGS[name](content) == coded
+    assert compress(name, content) == coded
+
+
+@pytest.mark.parametrize(
+    ("name", "decompress"),
+    [("gzip", gzip.decompress), ("zstd", lambda coded: zstandard.decompress(coded, 10**6))],
+)
+def test_pieces_are_coded_as_they_come(name, decompress):
+    """They decode to what they are together, and one more ends them.
+
+    A streamed zstd frame does not know the size of its content.
+    """
+    pieces = [b"", *[b"latitude,longitude\r\n" * 1000] * 3, memoryview(b"end")]
+    coded = list(compressed(name, pieces))
+    assert decompress(b"".join(coded)) == b"".join(pieces)
+    assert len(coded) == len(pieces) + 1

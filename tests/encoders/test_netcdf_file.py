@@ -113,13 +113,17 @@ def attributes_in_c(holder: Any) -> list[tuple[str, Any]]:
     return [(name, plain(holder.getncattr(name))) for name in holder.ncattrs()]
 
 
+def file_of(variables: list[NetcdfVariable], attrs: dict[str, Any]) -> bytes:
+    return b"".join(write_netcdf(variables, attrs))
+
+
 @given(files())
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 def test_any_file_is_read_as_written_by_the_library(
     file: tuple[list[NetcdfVariable], dict[str, Any]],
 ) -> None:
     """h5netcdf and the C library see the same in our file as in h5netcdf's of the same content."""
-    ours, theirs = write_netcdf(*file), by_h5netcdf(*file)
+    ours, theirs = file_of(*file), by_h5netcdf(*file)
     for seen in (seen_by_h5netcdf, seen_in_c):
         assert seen(ours) == seen(theirs)
 
@@ -132,7 +136,7 @@ def variable(name: str, dims: str, values: Any, **attrs: Any) -> NetcdfVariable:
 def test_scales_are_attached() -> None:
     """HDF5's own functions find the scale of every dimension, also of one without labels."""
     labels = variable("x", "x", [1.0, 2.0, 3.0])
-    content = write_netcdf([variable("v", "xy", np.zeros((3, 2))), labels], {})
+    content = file_of([variable("v", "xy", np.zeros((3, 2))), labels], {})
     with h5py.File(io.BytesIO(content)) as file:
         assert [[*axis.values()] for axis in file["v"].dims] == [[file["x"]], [file["y"]]]
         assert [file[name].is_scale for name in file] == [False, True, True]
@@ -146,7 +150,7 @@ def test_scales_are_attached() -> None:
 def test_a_variable_called_like_a_dimension_that_it_is_not() -> None:
     """Such a variable keeps its name beside the dimension, in both readers."""
     clashing = [variable("x", "yx", [[1, 2, 3]]), variable("y", "", 5), variable("v", "y", [7])]
-    content = write_netcdf(clashing, {})
+    content = file_of(clashing, {})
     for sizes, _, found in (seen_by_h5netcdf(content), seen_in_c(content)):
         assert sizes == {"y": 1, "x": 3}
         assert [(name, dims) for name, dims, *_ in found] == [
@@ -158,7 +162,7 @@ def test_a_variable_called_like_a_dimension_that_it_is_not() -> None:
 
 def test_an_empty_dimension_in_c() -> None:
     """A dimension of no size, and what lies along it, is there."""
-    with netCDF4.Dataset("memory", memory=write_netcdf([variable("v", "x", [])], {})) as file:
+    with netCDF4.Dataset("memory", memory=file_of([variable("v", "x", [])], {})) as file:
         assert len(file.dimensions["x"]) == 0
         assert file["v"][...].shape == (0,)
 
@@ -167,7 +171,7 @@ def test_text_of_any_length() -> None:
     """Texts that fill many collections of the heap, or more than one holds, and empty ones."""
     values = [*("å" * (n % 50) for n in range(5_000)), "", "long" * 40_000, "end"]
     texts = variable("texts", "x", np.array(values, dtype=object), note="long" * 40_000, none="")
-    content = write_netcdf([texts], {"history": "line\n" * 20_000, "list": ["a", "å" * 70_000]})
+    content = file_of([texts], {"history": "line\n" * 20_000, "list": ["a", "å" * 70_000]})
     for _, attrs, [(_, _, found, own)] in (seen_by_h5netcdf(content), seen_in_c(content)):
         assert found == values
         assert dict(own) == {"note": "long" * 40_000, "none": ""}
@@ -178,7 +182,7 @@ def test_many_variables_and_attributes() -> None:
     """More than HDF5 itself keeps in one header, and more users of a dimension than it can list."""
     many = {f"a{n}": n for n in range(300)}
     variables = [variable(f"v{n}", "x", [n]) for n in range(4_100)]
-    content = write_netcdf([*variables, variable("x", "x", [0], **many)], many)
+    content = file_of([*variables, variable("x", "x", [0], **many)], many)
     with netCDF4.Dataset("memory", memory=content) as file:
         assert {name: file.getncattr(name) for name in file.ncattrs()} == many
         assert {name: file["x"].getncattr(name) for name in file["x"].ncattrs()} == many
@@ -192,9 +196,7 @@ def test_the_c_library_can_change_a_file(tmp_path: Path) -> None:
     labels = variable("x", "x", [1.0, 2.0], units="m", note="old")
     texts = np.array(["a", "b"], dtype=object)
     path.write_bytes(
-        write_netcdf(
-            [variable("v", "xy", [[1], [2]]), variable("t", "x", texts), labels], {"a": "b"}
-        )
+        file_of([variable("v", "xy", [[1], [2]]), variable("t", "x", texts), labels], {"a": "b"})
     )
     with netCDF4.Dataset(path, "r+") as file:
         file.renameVariable("v", "w")
@@ -218,11 +220,11 @@ def test_the_c_library_can_change_a_file(tmp_path: Path) -> None:
 def test_equal_content_gives_equal_bytes() -> None:
     """A file depends on nothing but what it holds: no time, no random name."""
     content = [variable("v", "xy", [[1.5]], units="K"), variable("t", "", np.array("a", object))]
-    assert write_netcdf(content, {"a": 1}) == write_netcdf(content, {"a": 1})
+    assert file_of(content, {"a": 1}) == file_of(content, {"a": 1})
 
 
 @pytest.mark.parametrize("dtype", ["c8", "f2", "M8[s]", "U3"])
 def test_what_has_no_type_is_refused(dtype: str) -> None:
     """Values of a dtype that the format lacks raise, and are not written as something else."""
     with pytest.raises(TypeError, match="HDF5"):
-        write_netcdf([variable("v", "x", np.zeros(1, dtype))], {})
+        file_of([variable("v", "x", np.zeros(1, dtype))], {})

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from typing import Any
+
+import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from app.encoders.table import ENCODERS, negotiate
 from app.errors import NotAcceptable, QueryError
+from tests.encoders.test_csv_rows import Plan
 
 
 @pytest.mark.parametrize(
@@ -69,3 +76,63 @@ def test_any_header_is_negotiated_or_refused(accept: str) -> None:
     except NotAcceptable:
         encoder = ENCODERS["json"]
     assert encoder.name in ENCODERS
+
+
+LONG = 70_000
+INSTANTS = np.datetime64("2020-01-01", "ms") + np.arange(LONG)
+RANDOM = np.random.default_rng(5)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        RANDOM.normal(size=LONG).astype("f4"),
+        RANDOM.normal(size=(2, 5, 7000)).astype(">f8"),
+        RANDOM.normal(size=(7000, 2, 5)).astype("f2"),
+        np.where(RANDOM.random((3, LONG)) < 0.5, np.nan, np.inf),
+        RANDOM.integers(-5, 5, (1, LONG), "i8"),
+        RANDOM.random((LONG, 1)) < 0.5,
+        RANDOM.normal(size=(LONG, 2)).astype("c8")[:, ::2],
+        INSTANTS.astype("M8[s]").astype("M8[ns]"),
+        INSTANTS,
+        INSTANTS - INSTANTS[0],
+        np.where(np.arange(LONG) % 7, INSTANTS.astype("M8[h]"), np.datetime64("NaT")),
+        INSTANTS.astype("M8[D]").reshape(2, -1),
+        np.array(["a", "\ud800", "", "b,c"] * (LONG // 4), "O").reshape(-1, 4),
+        np.zeros((0, LONG)),
+        np.array(1.5),
+    ],
+    ids=lambda values: f"{values.dtype}-{values.shape}",
+)
+def test_pieces_are_the_whole(values: NDArray[Any]) -> None:
+    """Whatever the dtype and shape: written in pieces, an answer is byte for byte the same."""
+    dims = tuple("abc"[: values.ndim])
+    dataset = xr.Dataset({"v": (dims, values), "one": ((), 1)}, {"where": ((), "here")}, {"x": 1})
+    for name in ("json", "netcdf", "csv"):
+        encoder = ENCODERS[name]
+        if name == "netcdf" and values.dtype.kind == "c":
+            continue
+        answer = dataset[["v"]] if name == "csv" else dataset
+        pieces = list(encoder.pieces(answer))
+        assert b"".join(pieces) == encoder.encode(answer)
+        assert max(map(len, pieces)) < 4 * 2**20
+
+
+@pytest.mark.parametrize("name", ["json", "netcdf", "csv"])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "?"])
+def test_an_answer_takes_no_more_memory_than_is_planned_for_it(name: str, dtype: str) -> None:
+    """Values and pieces together, at their most, are within `forms` of what the answer counts."""
+    # Of CSV a block of rows is a small part; of JSON a block of values is, where there are more.
+    values = RANDOM.normal(size=(4 if name == "csv" else 20, 250, 250)) * 10 + 280
+    dataset = xr.Dataset({"v": (("a", "b", "c"), values.astype(dtype))})
+    encoder = ENCODERS[name]
+    encoder.encode(dataset.isel(a=0))  # what is made once, such as imports
+    planned = encoder.forms * encoder.value_bytes(Plan(dataset))
+    tracemalloc.start()
+    try:
+        pieces = list(encoder.pieces(dataset))
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sum(map(len, pieces)) > 0
+    assert planned / 8 < taken + dataset.nbytes < planned

@@ -52,7 +52,7 @@ def _posted(by: By) -> Described:
         "selections",
         f"Select by {by}, for what is too long for a URL",
         selected(tagged=False),
-        problems(*_SELECTING, 415),
+        problems(*_SELECTING, 408, 415),
         parameters=[DATASET_ID],
         requestBody=posted(by),
     )

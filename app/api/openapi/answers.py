@@ -14,6 +14,7 @@ from app.errors import (
     NotJson,
     Overloaded,
     QueryError,
+    RequestTimeout,
     SelectionError,
     SluiceError,
     StoreError,
@@ -61,6 +62,11 @@ _EXAMPLES: Final[dict[int, tuple[type[SluiceError], str, dict[str, Any]]]] = {
         " text/csv",
         {"known": ["application/json", "application/netcdf", "text/csv"]},
     ),
+    408: (
+        RequestTimeout,
+        "The body did not arrive within 60 seconds.",
+        {"limit_seconds": 60.0},
+    ),
     413: (
         LimitError,
         "The result would take 90000000 bytes; one request may take 67108864. Nothing was read:"
@@ -104,6 +110,7 @@ _MEANINGS: Final = {
     403: "The key lacks the right to this.",
     404: "There is no such dataset, or none that the key may read.",
     406: "None of the formats is acceptable, or the one asked for cannot hold these variables.",
+    408: "The body did not arrive in time.",
     409: "The catalog file is wrong; the catalog that was served stays.",
     413: "The result, the chunks that it touches, a list or the body exceed a limit. Nothing was"
     " read.",

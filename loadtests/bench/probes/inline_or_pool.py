@@ -15,7 +15,8 @@ from numcodecs.blosc import Blosc
 from numcodecs.zstd import Zstd
 
 from app.arrays.decode import single_threaded_blosc
-from app.arrays.workshop import Shares, Workshop, decoding_pool
+from app.arrays.threads import busy_pool
+from app.arrays.workshop import Shares, Workshop
 from app.store.fan_out import spread
 
 SIZES = tuple(2**power * 1024 for power in (2, 4, 5, 6, 7, 8, 10, 12))
@@ -27,7 +28,7 @@ async def main(rounds: int) -> None:
     """Print, for each codec and size: microseconds a decode and the longest gap, both ways."""
     single_threaded_blosc()
     found = []
-    with decoding_pool(1) as pool:
+    with busy_pool(1, "decode") as pool:
         ways = {
             name: Workshop(inline_bytes=most, under_way_bytes=2**30, threads=1, pool=pool)
             for name, most in (("loop", 2**40), ("pool", 0))

@@ -1,0 +1,87 @@
+"""Threads for busy work: one a turn, and no one is left alone with what it does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+
+import pytest
+
+from app.arrays.threads import Threads, available_cores, busy_pool
+from app.arrays.turns import Share
+
+
+class Slow:
+    """Work that begins when it does, and ends when it may."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.begun, self.may_end, self.ended = (threading.Event() for _ in range(3))
+        self._error = error
+
+    def __call__(self) -> str:
+        self.begun.set()
+        assert self.may_end.wait(30)
+        self.ended.set()
+        if self._error is not None:
+            raise self._error
+        return "made"
+
+
+async def test_what_is_made_or_raised_comes_back() -> None:
+    """As if it were called here."""
+    with busy_pool(1, "busy") as pool:
+        threads = Threads(1, pool)
+        assert await threads.run(Share(), divmod, 7, 2) == (3, 1)
+        with pytest.raises(ZeroDivisionError):
+            await threads.run(Share(), divmod, 7, 0)
+
+
+@pytest.mark.parametrize("error", [None, ValueError("unheard")])
+async def test_who_is_cancelled_leaves_when_the_thread_has_ended(error: Exception | None) -> None:
+    """And not before: what the thread has in its hands is in memory until then."""
+    with busy_pool(1, "busy") as pool:
+        slow = Slow(error)
+        task = asyncio.create_task(Threads(1, pool).run(Share(), slow))
+        while not slow.begun.is_set():  # noqa: ASYNC110 - a thread cannot set the loop's event
+            await asyncio.sleep(0.001)
+        task.cancel()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not task.done()
+        slow.may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert slow.ended.is_set()
+
+
+async def test_who_waits_for_a_turn_leaves_at_once() -> None:
+    """Its work is never begun, and the turn of the next one comes all the same."""
+    with busy_pool(1, "busy") as pool:
+        threads = Threads(1, pool)
+        first, second = Slow(), Slow()
+        tasks = [asyncio.create_task(threads.run(Share(), work)) for work in (first, second)]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        await asyncio.wait(tasks[1:])
+        assert not tasks[0].done()
+        first.may_end.set()
+        assert await tasks[0] == "made"
+        assert await threads.run(Share(), str, 1) == "1"
+        assert not second.begun.is_set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a niceness on Linux alone")
+def test_busy_threads_give_way() -> None:
+    """Threads of the pool are nicer than the process, which stays as it was."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with busy_pool(1, "busy") as pool:
+        told = pool.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        assert told.result() > before or before == 19
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
+
+
+def test_there_is_a_core() -> None:
+    """At least one, and on Linux as many as the process may use."""
+    assert available_cores() >= 1
