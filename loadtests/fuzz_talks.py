@@ -64,6 +64,8 @@ _RARE = (
     _CHUNKED + b"\r\n" + b"".join(b"1\r\n%c\r\n" % byte for byte in _BODY) + b"0\r\n\r\n",
 )
 _UPGRADE = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+# How a client begins that speaks HTTP/2 unasked (RFC 9113, section 3.4).
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +100,10 @@ def _method(request: Request) -> str:
 
 
 def _framed() -> st.SearchStrategy[Talk]:
+    """A body that ends where nobody, or everybody, knows, and a request after it."""
     doubtful = [_POST + lines + b"\r\n" + _CHUNKS for lines in _DOUBTFUL]
     doubtful += [_POST + _CHUNKED + b"\r\n" + chunks for chunks in _DOUBTFUL_CHUNKS]
-    talks = [Talk(sent + _HIDDEN, ("POST", "GET"), doubtful=True) for sent in doubtful]
-    talks += [Talk(_POST + rare + _HIDDEN, ("POST", "GET")) for rare in _RARE]
-    talks.append(Talk(_UPGRADE + _HIDDEN, ("GET", "GET")))
-    talks.append(Talk(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _HIDDEN, ("PRI",), doubtful=True))
-    return st.sampled_from(talks)
+    found = [Talk(sent + _HIDDEN, ("POST", "GET"), doubtful=True) for sent in doubtful]
+    found.append(Talk(_PREFACE + _HIDDEN, ("PRI", "GET"), doubtful=True))
+    found += [Talk(_POST + rare + _HIDDEN, ("POST", "GET")) for rare in _RARE]
+    return st.sampled_from([*found, Talk(_UPGRADE + _HIDDEN, ("GET", "GET"))])
