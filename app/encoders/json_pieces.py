@@ -14,8 +14,9 @@ from app.encoders.written import Written
 if TYPE_CHECKING:
     import xarray as xr
 
-# orjson lets no other thread run while it writes: so many floats are two milliseconds.
-_BLOCK_VALUES: Final = 2**16
+# orjson lets no other thread run while it writes: so many floats are a quarter of a millisecond.
+# The text of many more would be memory that is asked of the system anew each time.
+_BLOCK_VALUES: Final = 2**13
 
 
 def json_pieces(

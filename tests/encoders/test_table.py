@@ -122,7 +122,7 @@ def test_pieces_are_the_whole(values: NDArray[Any]) -> None:
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "?"])
 def test_an_answer_takes_no_more_memory_than_is_planned_for_it(name: str, dtype: str) -> None:
     """Values and pieces together, at their most, are within `forms` of what the answer counts."""
-    # Of CSV a block of rows is a small part; of JSON a block of values is, where there are more.
+    # So many that a block of rows or values is a small part of them.
     values = RANDOM.normal(size=(4 if name == "csv" else 20, 250, 250)) * 10 + 280
     dataset = xr.Dataset({"v": (("a", "b", "c"), values.astype(dtype))})
     encoder = ENCODERS[name]
