@@ -51,7 +51,7 @@ from app.telemetry.events import (
     RequestQueued,
     to_all,
 )
-from app.telemetry.lasting import LastingObjects
+from app.telemetry.lasting import LastingObjects, spare_what_is_there
 from app.telemetry.loop_lag import watch_loop
 from app.telemetry.metrics import Metrics
 from app.telemetry.request_log import RequestLog
@@ -96,7 +96,10 @@ def create_app(settings: Settings, *, bulletin: Path | None = None) -> FastAPI:
 def create_app_from_environment() -> FastAPI:
     """What worker processes import: the application with the settings of the environment."""
     shared = os.environ.get(BULLETIN)
-    return create_app(Settings(), bulletin=Path(shared) if shared else None)
+    app = create_app(Settings(), bulletin=Path(shared) if shared else None)
+    # What was imported lasts, and now nobody waits.
+    spare_what_is_there()
+    return app
 
 
 def _lifespan(

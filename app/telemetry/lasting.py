@@ -23,9 +23,10 @@ class LastingObjects:
         """Spare what the first open of a dataset has brought."""
         if type(event) is DatasetOpened and event.error is None and event.dataset not in self._seen:
             self._seen.add(event.dataset)
-            self.spare()
+            spare_what_is_there()
 
-    def spare(self) -> None:
-        """Spare what is there now; what nothing refers to is collected before."""
-        gc.collect()
-        gc.freeze()
+
+def spare_what_is_there() -> None:
+    """Spare all objects; what nothing refers to is collected before."""
+    gc.collect()
+    gc.freeze()

@@ -8,12 +8,17 @@ from collections.abc import Iterator
 import pytest
 
 from app.telemetry.events import DatasetOpened, LoopLag
-from app.telemetry.lasting import LastingObjects
+from app.telemetry.lasting import LastingObjects, spare_what_is_there
 
 
 @pytest.fixture
-def lasting() -> Iterator[LastingObjects]:
-    yield LastingObjects()
+def lasting() -> LastingObjects:
+    return LastingObjects()
+
+
+@pytest.fixture(autouse=True)
+def back_in_sight() -> Iterator[None]:
+    yield
     gc.unfreeze()
 
 
@@ -33,7 +38,7 @@ def test_what_the_first_open_of_a_dataset_brings_is_spared(lasting):
     assert spared(DatasetOpened("b", 0.1, None))
 
 
-def test_garbage_is_collected_before(lasting):
+def test_garbage_is_collected_before():
     """Rings that nothing refers to are not kept for ever."""
 
     class Ring:
@@ -45,5 +50,5 @@ def test_garbage_is_collected_before(lasting):
     ring = Ring()
     ring.itself = ring  # type: ignore[attr-defined]
     del ring
-    lasting.spare()
+    spare_what_is_there()
     assert Ring.freed
