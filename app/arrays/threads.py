@@ -10,6 +10,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from app.arrays.turns import Share, Turns
+from app.store.ending import ended
 
 Made = TypeVar("Made")
 
@@ -39,9 +40,9 @@ class Threads:
             loop = asyncio.get_running_loop()
             running = loop.run_in_executor(self._pool, work, *given)
             try:
-                await asyncio.wait((running,))
+                await ended(running)
             except asyncio.CancelledError:
-                await asyncio.wait((running,))
+                await ended(running)
                 running.exception()  # nobody is there to be told
                 raise
             return running.result()

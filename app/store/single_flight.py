@@ -7,6 +7,8 @@ from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from app.store.ending import ended
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -43,9 +45,7 @@ class SingleFlight(Generic[K, V]):
             flight = self._start(key, make)
         flight.waiters += 1
         try:
-            # `wait`, not `shield`: a shield whose caller left reports the work's later
-            # exception to the loop's handler although other callers receive it.
-            await asyncio.wait((flight.task,))
+            await ended(flight.task)
         finally:
             flight.waiters -= 1
             if not flight.waiters and not flight.task.done():
