@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.routing import APIRoute
 from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.routing import BaseRoute, Match
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.openapi import SECURITY_SCHEMES
@@ -80,7 +80,7 @@ class Application(FastAPI):
 class _PlainRoutesFirst:
     """ASGI middleware: a request that one of `routes` takes goes there, any other one on."""
 
-    def __init__(self, routes: Sequence[BaseRoute], app: ASGIApp) -> None:
+    def __init__(self, routes: Sequence[PlainRoute], app: ASGIApp) -> None:
         self._routes = routes
         self._app = app
 
@@ -89,6 +89,6 @@ class _PlainRoutesFirst:
             match, child_scope = route.matches(scope)
             if match is Match.FULL:
                 scope.update(child_scope)
-                await route.handle(scope, receive, send)
+                await route.app(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -25,8 +25,6 @@ def json_pieces(
     """The text of `encode_json`, in pieces."""
     written = written or Written()
     frame, variables = written.frame(dataset, form), dataset._variables
-    sizes = {str(name): size for name, size in dataset._dims.items()}
-    yield b"".join((frame.start, json_text(sizes), frame.middle))
     for name, before in frame.before:
         yield before
         variable = variables[name]

@@ -6,7 +6,6 @@ import math
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
-from app.encoders.json_values import json_text
 from app.encoders.outline import Outline
 from app.encoders.written import Written
 
@@ -25,8 +24,7 @@ def encode_json(
     """
     written = written or Written()
     frame, variables = written.frame(dataset, form), dataset._variables
-    sizes = {str(name): size for name, size in dataset._dims.items()}
-    text = [frame.start, json_text(sizes), frame.middle]
+    text: list[bytes] = []
     for name, before in frame.before:
         text += (before, written.data(name, variables[name]))
     text.append(frame.end)

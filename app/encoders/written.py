@@ -21,14 +21,11 @@ _MOST_FRAMES: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The text of an answer around its sizes and its values.
+    """The text of an answer around its values.
 
-    ``dims`` come between `start` and `middle`; each variable's values behind the text beside its
-    name in `before`; `end` closes all.
+    Each variable's values come behind the text beside its name in `before`; `end` closes all.
     """
 
-    start: bytes
-    middle: bytes
     before: tuple[tuple[Hashable, bytes], ...]
     end: bytes
 
@@ -46,8 +43,8 @@ class Written:
     def frame(self, dataset: xr.Dataset, form: Hashable) -> Frame:
         """The text around the values of `dataset`.
 
-        `form` stands for its names, attributes, dimensions and dtypes: answers of one form are
-        alike in all of them. None says that nothing is known of it.
+        `form` stands for its names, attributes, sizes and dtypes: answers of one form are alike in
+        all of them. None says that nothing is known of it.
         """
         known = self._frames.get(form)
         if known is None:
@@ -74,7 +71,10 @@ class Written:
 
 def _frame(dataset: xr.Dataset) -> Frame:
     before: list[tuple[Hashable, bytes]] = []
-    opening, kinds = b"", (b',"coords":{', b'},"data_vars":{')
+    sizes = json_text({str(name): size for name, size in dataset._dims.items()})
+    attrs = json_text(json_attributes(dataset.attrs))
+    opening = b'{"dims":' + sizes + b',"attrs":' + attrs
+    kinds = (b',"coords":{', b'},"data_vars":{')
     for kind, is_coord in zip(kinds, (True, False), strict=True):
         opening += kind
         for name, variable in dataset._variables.items():
@@ -83,8 +83,7 @@ def _frame(dataset: xr.Dataset) -> Frame:
                 opening = b"},"
         # What closes a variable closes the last one too, without the comma.
         opening = b"}" if opening == b"}," else opening
-    attrs = b',"attrs":' + json_text(json_attributes(dataset.attrs))
-    return Frame(b'{"dims":', attrs, tuple(before), opening + b"}}")
+    return Frame(tuple(before), opening + b"}}")
 
 
 def _described(name: Hashable, variable: xr.Variable) -> bytes:
