@@ -73,6 +73,12 @@ class Workers(Multiprocess):
             log.warning("worker [%s] died, and another one takes its place", worker.pid)
             self.processes[index] = self._begin()
 
+    def terminate_all(self) -> None:
+        """Have all of them end; nobody is let in to wait for one while they do."""
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
+
     def handle_hup(self) -> None:
         """Reload; what is wrong with the operator's files goes to the log."""
         try:

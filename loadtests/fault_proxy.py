@@ -131,10 +131,11 @@ class Upstream:
         reader, writer = self._streams
         writer.write(head)
         answer = await reader.readuntil(HEAD_END)
+        if head.startswith(b"HEAD ") or answer.split()[1] in (b"204", b"304"):
+            return answer, b""
         length = _LENGTH.search(answer)
         assert length is not None, answer
-        size = 0 if head.startswith(b"HEAD ") else int(length[1])
-        return answer, await reader.readexactly(size)
+        return answer, await reader.readexactly(int(length[1]))
 
     def close(self) -> None:
         if self._streams is not None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import numcodecs
+import numpy as np
 import pytest
 import zarr
 
@@ -159,6 +162,22 @@ def test_one_worker_follows_a_hangup(tmp_path, monkeypatch):
     assert list(temporary.iterdir()) == []
 
 
+@contextmanager
+def two_workers(catalog: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server that is told to end when the block does, if not before, and its address."""
+    serve = [sys.executable, "-m", "app", "serve", "--catalog", str(catalog), "--port", "0"]
+    command = [*serve, "--workers", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            said = ""
+            while said.count("startup complete") < 2:
+                said += (line := server.stderr.readline())
+                assert line, said
+            yield server, re.search(r"running on (http://[0-9.:]+)", said)[1]
+        finally:
+            server.send_signal(signal.SIGTERM)
+
+
 def test_all_workers_end_by_themselves(tmp_path):
     """SIGTERM ends them with status 0, and nothing is left that anybody has to warn of.
 
@@ -168,23 +187,49 @@ def test_all_workers_end_by_themselves(tmp_path):
     hours(0, 12).to_zarr(tmp_path / "a.zarr", zarr_format=2, encoding=encoding)
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text("datasets: {a: {url: a.zarr}}")
-    serve = [sys.executable, "-m", "app", "serve", "--catalog", str(catalog), "--port", "0"]
-    command = [*serve, "--workers", "2"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        try:
-            said = ""
-            while said.count("startup complete") < 2:
-                said += (line := server.stderr.readline())
-                assert line, said
-            address = re.search(r"running on (http://[0-9.:]+)", said)[1]
-            for _ in range(8):
-                url = f"{address}/datasets/a/{SERIES}"
-                assert httpx.get(url, timeout=60).status_code == 200
-        finally:
-            server.send_signal(signal.SIGTERM)
-            # To its end, which is when the last process that could warn has ended.
-            said += server.stderr.read()
+    with two_workers(catalog) as (server, address):
+        for _ in range(8):
+            url = f"{address}/datasets/a/{SERIES}"
+            assert httpx.get(url, timeout=60).status_code == 200
+        server.send_signal(signal.SIGTERM)
+        # To its end, which is when the last process that could warn has ended.
+        said = server.stderr.read()
+        server.wait(60)
     assert server.returncode == 0, said
     assert said.count("Finished server process") == 2
     for word in ("leaked", "Warning", "WARNING", "Traceback"):
         assert word not in said, said
+
+
+def test_nobody_is_let_in_while_workers_end(tmp_path):
+    """A client that comes while an answer is sent to its end is refused at once, and asks another
+    server: it is not kept waiting for a worker that never takes it."""
+    zarr.save_array(tmp_path / "a.zarr" / "v", np.zeros(4_000_000), dimension_names=("x",))
+    zarr.open_group(tmp_path / "a.zarr", mode="a")
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text("datasets: {a: {url: a.zarr}}")
+    with two_workers(catalog) as (server, address):
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=60) as slow:
+            slow.sendall(b"GET /datasets/a/isel HTTP/1.1\r\nHost: a\r\n\r\n")
+            received = slow.recv(100)
+            assert b" 200 " in received
+            server.send_signal(signal.SIGTERM)
+            said = ""
+            while said.count("Shutting down") < 2:
+                said += (line := server.stderr.readline())
+                assert line, said
+            until(lambda: _is_refused(host, int(port)), "a closed door")
+            while data := slow.recv(2**20):
+                received += data
+        said += server.stderr.read()
+    assert received.endswith(b"]}}}"), received[-100:]
+    assert "Traceback" not in said, said
+
+
+def _is_refused(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    return False

@@ -25,7 +25,7 @@ from app.api.observe import ObserveRequests
 from app.api.openapi import guide
 from app.api.problems import install_problems
 from app.api.routes import add_routes
-from app.api.state import Encoding, Service, State
+from app.api.state import Encoding, Service
 from app.api.writing import Writing
 from app.arrays.chunk_cache import ChunkCache
 from app.arrays.decode import single_threaded_blosc
@@ -108,12 +108,16 @@ def _lifespan(
     request_log: RequestLog,
     emit: Emit,
     bulletin: Path | None,
-) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
+) -> Callable[[Application], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[State]:
+    async def lifespan(app: Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.callback(request_log.flush)
-            yield {"service": await _start(settings, metrics, emit, bulletin, stack)}
+            app.service = await _start(settings, metrics, emit, bulletin, stack)
+            try:
+                yield
+            finally:
+                app.service = None
 
     return lifespan
 

@@ -13,7 +13,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.openapi import SECURITY_SCHEMES
-from app.api.state import service
+from app.api.state import Service, service
 
 Route: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -48,7 +48,11 @@ class Application(FastAPI):
 
     Errors that leave them are the matter of `ObserveRequests`. All other routes, which whoever
     embeds the application may add, are FastAPI's own, with all that these need.
+
+    `service` is there as long as the lifespan goes on.
     """
+
+    service: Service | None = None
 
     def __init__(self, **options: Any) -> None:
         super().__init__(telemetry=_NO_TELEMETRY, **options)

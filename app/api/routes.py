@@ -8,7 +8,14 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from app.api import openapi
-from app.api.access import require_admin, require_right, visible_entries, visible_id
+from app.api.access import (
+    key_of,
+    may_see,
+    require_admin,
+    require_right,
+    visible_entries,
+    visible_id,
+)
 from app.api.answers import PRIVATE, caching
 from app.api.application import PlainRoute, Route
 from app.api.attending import attended
@@ -155,11 +162,17 @@ async def reload_catalog(request: Request) -> Response:
     """Have all processes serve what the catalog file says now, or nothing of it if it is wrong."""
     require_admin(request)
     _take_no_parameters(request)
+    serving, before = service(request), service(request).catalog.entries
     try:
-        found = await service(request).follower.reload()
+        found = await serving.follower.reload()
     except CatalogError as error:
         raise CatalogRefused(error.detail, **error.facts) from error
-    return _json(asdict(found), {"Cache-Control": "no-store"})
+    entries, key = {**before, **serving.catalog.entries}, key_of(request)
+    told = {
+        what: [name for name in names if may_see(serving, key, entries[name])]
+        for what, names in asdict(found).items()
+    }
+    return _json(told, {"Cache-Control": "no-store"})
 
 
 def _word(state: DatasetState) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NotRequired, Protocol, TypedDict, cast
+from typing import Protocol
 
 from fastapi import Request
 from starlette.types import Scope
@@ -62,29 +62,28 @@ class Drain(Protocol):
     began: bool
 
 
-class State(TypedDict):
-    """What the lifespan yields: Starlette copies it to every request's state."""
-
-    service: Service
-    # Only where our own server asks: its protocol adds it.
-    drain: NotRequired[Drain]
-
-
 def service(request: Request) -> Service:
     """The service that this request came to."""
-    # Past Starlette's object around it, which costs more than what most callers do with it.
-    return cast(Service, request.scope["state"]["service"])
+    serving: Service | None = request.scope["app"].service
+    if serving is None:
+        raise RuntimeError(
+            "the application is asked outside of its lifespan; that of a mounted application is"
+            " entered by whoever mounts it: `async with app.router.lifespan_context(app)`"
+        )
+    return serving
 
 
 def stopping(scope: Scope) -> bool:
     """Whether the server behind `scope` has begun to stop."""
+    # Our own server's protocol puts it there.
     drain: Drain | None = scope.get("state", {}).get("drain")
     return drain is not None and drain.began
 
 
 def knows(scope: Scope, dataset_id: str) -> bool:
     """Whether the catalog of the service behind `scope`, if it has started, has this dataset."""
-    serving: Service | None = scope.get("state", {}).get("service")
+    # An application that is mounted in ours leaves its own name behind.
+    serving: Service | None = getattr(scope.get("app"), "service", None)
     return serving is not None and dataset_id in serving.catalog.entries
 
 

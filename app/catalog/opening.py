@@ -141,7 +141,8 @@ def _our_errors() -> Iterator[None]:
 
 def prepared(entry: DatasetEntry, dataset: xr.Dataset, version: str) -> Opened:
     """What every request needs of an opened `dataset`, found out once."""
-    read = (version, entry.id, entry.group, entry.consolidated, entry.drop_variables)
+    place = _store_id(entry, generation="")  # stores elsewhere may have the same metadata
+    read = (version, entry.id, place, entry.group, entry.consolidated, entry.drop_variables)
     dims = MappingProxyType({str(name): size for name, size in dataset.sizes.items()})
     grammar = partial(
         Grammar,

@@ -274,6 +274,31 @@ async def test_an_unreachable_store_is_answered_for_from_memory(tmp_path):
             assert "x-sluice-store" not in after.headers
 
 
+def test_a_dataset_that_is_read_elsewhere_has_other_tags(tmp_path):
+    """Another store with the same metadata is another dataset: nobody is told that he has it."""
+    with rewritten(tmp_path) as (client, store):
+        catalog = tmp_path / "catalog.yaml"
+        before = client.get(f"/datasets/a/{SERIES}", headers=ADMIN)
+        elsewhere = shutil.copytree(store, tmp_path / "elsewhere.zarr")
+        catalog.write_text(f"datasets: {{a: {{url: {elsewhere}}}}}")
+        assert client.post("/catalog/reload", headers=ADMIN).json()["changed"] == ["a"]
+        again = {**ADMIN, "If-None-Match": before.headers["etag"]}
+        after = client.get(f"/datasets/a/{SERIES}", headers=again)
+        assert after.status_code == 200
+        assert after.headers["etag"] != before.headers["etag"]
+
+
+def test_a_reload_names_what_its_asker_may_see(tmp_path):
+    """An admin of some datasets learns nothing of others, not even their names."""
+    some, keys = {"X-API-Key": "some"}, f"{KEYS}; some {hash_of(b'some').hex()} admin datasets=a"
+    with rewritten(tmp_path, keys=keys) as (client, store):
+        catalog = tmp_path / "catalog.yaml"
+        catalog.write_text(f"datasets: {{a: {{url: {store}}}, c: {{url: {store}}}}}")
+        answer = client.post("/catalog/reload", headers=some)
+        assert answer.json() == {"added": [], "changed": ["a"], "removed": []}
+        assert client.get(f"/datasets/c/{SERIES}", headers=ADMIN).status_code == 200
+
+
 def test_a_catalog_is_reloaded_all_or_nothing(tmp_path):
     """Removed entries are 404 at once, new ones answer, and a wrong file is refused in words."""
     with rewritten(tmp_path) as (client, store):

@@ -7,11 +7,12 @@ import shutil
 import threading
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Annotated
 
 import httpx
 import pytest
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, FastAPI, Response
 
 from app.api import create_app
 from app.errors import CatalogError
@@ -168,6 +169,32 @@ def test_an_application_that_embeds_this_one_can_add_routes(write_catalog):
         assert client.get("/dependent").json() == "there"
         assert client.get("/failing").status_code == 418
         assert client.get("/datasets").status_code == 200
+
+
+def test_several_can_be_mounted_in_one_application(write_catalog, tmp_path):
+    """Each serves its own catalog, once its lifespan was entered; before that it says so."""
+    one = create_app(Settings(catalog=write_catalog(CATALOG)))
+    other = tmp_path / "other.yaml"
+    other.write_text("datasets: {other: {url: nowhere}}")
+    two, asleep = (create_app(Settings(catalog=other)) for _ in range(2))
+
+    @asynccontextmanager
+    async def lifespan(outer: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for app in (one, two):
+                await stack.enter_async_context(app.router.lifespan_context(app))
+            yield
+
+    outer = FastAPI(lifespan=lifespan)
+    for path, app in (("/one", one), ("/two", two), ("/asleep", asleep)):
+        outer.mount(path, app)
+    with serving_app(outer) as client:
+        assert client.get(f"/one/datasets/v2/{POINT}").status_code == 200
+        assert [found["id"] for found in client.get("/two/datasets").json()["datasets"]] == [
+            "other"
+        ]
+        assert client.get(f"/two/datasets/v2/{POINT}").status_code == 404
+        assert client.get("/asleep/datasets").status_code == 500
 
 
 async def _resource() -> AsyncIterator[str]:

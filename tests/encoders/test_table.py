@@ -96,7 +96,7 @@ RANDOM = np.random.default_rng(5)
         INSTANTS.astype("M8[s]").astype("M8[ns]"),
         INSTANTS,
         INSTANTS - INSTANTS[0],
-        np.where(np.arange(LONG) % 7, INSTANTS.astype("M8[h]"), np.datetime64("NaT")),
+        np.where(np.arange(LONG) % 7, INSTANTS.astype("M8[h]"), np.datetime64("NaT", "h")),
         INSTANTS.astype("M8[D]").reshape(2, -1),
         np.array(["a", "\ud800", "", "b,c"] * (LONG // 4), "O").reshape(-1, 4),
         np.zeros((0, LONG)),
