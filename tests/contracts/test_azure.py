@@ -15,7 +15,7 @@ from app.store.source import ByteSource
 from .web import Web
 
 BODY = b"0123456789"
-PATH = "/account/box/root/key"
+PATH = "/account/box/cube/key"
 
 pytest.importorskip("adlfs")
 
@@ -37,7 +37,7 @@ async def source_of(web: Web) -> AsyncIterator[ByteSource]:
     }
     options = {"connection_string": ";".join(f"{name}={word}" for name, word in words.items())}
     async with Filesystems() as filesystems:
-        yield await filesystems.source("az://box/root", storage_options=options)
+        yield await filesystems.source("az://box/cube", storage_options=options)
 
 
 async def test_values_and_ranges_are_read(web: Web) -> None:
