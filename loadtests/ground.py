@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,20 +162,40 @@ def running(
     Ctrl-C reaches us alone, so that we end everything in order; what the command started in turn
     ends with it.
     """
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
+    with ExitStack() as stack:
+        with log.open("ab") as output, uninterrupted():
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            stack.callback(end, process)
         yield process
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold back what would end us until the block is over: half started, a process is left behind.
+
+    For the main thread. (Blocked signals would do for any, but what we start would inherit that.)
+    """
+    came: list[int] = []
+    endings = (signal.SIGINT, signal.SIGTERM)
+    before = {
+        ending: signal.signal(ending, lambda number, frame: came.append(number))
+        for ending in endings
+    }
+    try:
+        yield
     finally:
-        end(process)
+        for ending, handler in before.items():
+            signal.signal(ending, handler)
+        for ending in came:
+            signal.raise_signal(ending)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from app.settings import Settings
+from loadtests.ground import uninterrupted
 from tests.api.conftest import serving
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +129,15 @@ def test_an_interrupted_run_leaves_nothing_behind(
     assert "interrupted" in said
     _, alive = psutil.wait_procs(family, timeout=0.1)
     assert alive == []
+
+
+def test_an_interrupt_waits_until_a_process_is_ours_to_end() -> None:
+    """What is being started when Ctrl-C comes is started to its end, then interrupted."""
+    started = False
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        started = True
+    assert started
 
 
 def wait_for_child(process: psutil.Process, word: str) -> list[psutil.Process]:
