@@ -133,10 +133,15 @@ def test_an_interrupted_run_leaves_nothing_behind(
 
 def test_an_interrupt_waits_until_a_process_is_ours_to_end() -> None:
     """What is being started when Ctrl-C comes is started to its end, then interrupted."""
-    started = False
-    with pytest.raises(KeyboardInterrupt), uninterrupted():
-        signal.raise_signal(signal.SIGINT)
-        started = True
+    started = []
+
+    def start() -> None:
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            started.append("a process")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
     assert started
 
 
