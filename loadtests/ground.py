@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -181,8 +182,12 @@ def running(
 def uninterrupted() -> Iterator[None]:
     """Hold back what would end us until the block is over: half started, a process is left behind.
 
-    For the main thread. (Blocked signals would do for any, but what we start would inherit that.)
+    That interrupts the main thread alone. (Were the signals blocked, what we start would inherit
+    that.)
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     came: list[int] = []
     endings = (signal.SIGINT, signal.SIGTERM)
     before = {
