@@ -52,6 +52,7 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
         log_config=_logging(settings.log_level.upper()),
         # Our own line for each request has its id, and leaves the query out.
         access_log=False,
+        server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=",".join(settings.trusted_proxies),
     )

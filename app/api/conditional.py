@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from hashlib import blake2b
+from hashlib import sha256
 
 _TAG = re.compile(r'(?:W/)?("[^"]*+")')
 
@@ -15,7 +15,7 @@ def entity_tag(*parts: object) -> str:
     The parts are texts, numbers, bytes, slices, and tuples and lists of them.
     """
     # As Python spells them, no two are the same: ("ab", "c") is not ("a", "bc").
-    return f'"{blake2b(repr(parts).encode(), digest_size=16).hexdigest()}"'
+    return f'"{sha256(repr(parts).encode()).hexdigest()[:32]}"'
 
 
 def has_already(if_none_match: Iterable[str], tag: str) -> bool:

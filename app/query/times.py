@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 Calendar: TypeAlias = Callable[[int, int, int], int]
@@ -58,6 +59,8 @@ def calendar_of(example: Any) -> Calendar:
     return days
 
 
+# Clients ask for the same few times again and again.
+@lru_cache(maxsize=4096)
 def read_time(text: str, calendar: Calendar) -> Wanted:
     """What `text` names: an instant, or a whole year, month or day.
 
