@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.openapi import SECURITY_SCHEMES
 from app.api.state import Service, service
 
-Route: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
+Answering: TypeAlias = Coroutine[Any, Any, Response]
+Route: TypeAlias = Callable[[Request], Answering]
 
 # Sluice counts and logs by itself; FastAPI would look for somebody to tell at every request.
 _NO_TELEMETRY: Final[Any] = {"tracing": False, "metrics": False, "logs": False}

@@ -17,7 +17,7 @@ from app.api.access import (
     visible_id,
 )
 from app.api.answers import PRIVATE, caching
-from app.api.application import PlainRoute, Route
+from app.api.application import Answering, PlainRoute, Route
 from app.api.attending import attended
 from app.api.bodies import json_bytes
 from app.api.posted import posted_pairs
@@ -55,7 +55,12 @@ def add_routes(app: FastAPI) -> None:
 
 def _add(app: FastAPI, method: str, path: str, route: Route, described: dict[str, Any]) -> None:
     app.router.add_api_route(
-        path, route, methods=[method], route_class_override=PlainRoute, **described
+        path,
+        route,
+        methods=[method],
+        response_model=None,
+        route_class_override=PlainRoute,
+        **described,
     )
 
 
@@ -106,24 +111,24 @@ async def describe_dataset(request: Request) -> Response:
     return _json(body, caching(request, opened.entry))
 
 
-async def select_by_label(request: Request) -> Response:
+def select_by_label(request: Request) -> Answering:
     """A part of the dataset, chosen by coordinate labels."""
-    return await _select_asked(request, "label")
+    return _select_asked(request, "label")
 
 
-async def select_by_position(request: Request) -> Response:
+def select_by_position(request: Request) -> Answering:
     """A part of the dataset, chosen by positions along its dimensions."""
-    return await _select_asked(request, "position")
+    return _select_asked(request, "position")
 
 
-async def post_by_label(request: Request) -> Response:
+def post_by_label(request: Request) -> Answering:
     """A part of the dataset, chosen by coordinate labels too long for a URL."""
-    return await _select_posted(request, "label")
+    return _select_posted(request, "label")
 
 
-async def post_by_position(request: Request) -> Response:
+def post_by_position(request: Request) -> Answering:
     """A part of the dataset, chosen by positions too long for a URL."""
-    return await _select_posted(request, "position")
+    return _select_posted(request, "position")
 
 
 async def _select_asked(request: Request, by: By) -> Response:
@@ -142,9 +147,9 @@ async def _select_posted(request: Request, by: By) -> Response:
     return await _select(request, dataset_id, by, pairs)
 
 
-async def _select(request: Request, dataset_id: str, by: By, pairs: Pairs) -> Response:
+def _select(request: Request, dataset_id: str, by: By, pairs: Pairs) -> Answering:
     work = select(request, service(request), dataset_id, by, pairs)
-    return await attended(request, work)
+    return attended(request, work)
 
 
 async def refresh_dataset(request: Request) -> Response:

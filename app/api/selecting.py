@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 from time import perf_counter
-from typing import Final
+from typing import NoReturn
 
 import xarray as xr
 from fastapi import Request, Response
@@ -32,9 +32,6 @@ from app.record import record
 from app.telemetry.phases import Phases
 
 log = logging.getLogger(__name__)
-
-# So many are quickly looked up.
-_FEW_CHUNKS: Final = 100
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -70,10 +67,7 @@ async def select(
         raise planned.excess
     coding = accepted_coding(request, planned.result_bytes, serving.encoding.compress_bytes)
     form = Representation(opened, planned.encoder, coding)
-    make = partial(_read_and_encode, planned, form, phases, serving.encoding)
-    if not _is_free(planned, serving.encoding.inline_bytes):
-        cost = memory_bytes(planned.plan, planned.result_bytes, planned.encoder.forms)
-        make = partial(serving.admission.run, caller(request), cost, make)
+    make = partial(_make, request, serving, planned, form, phases)
     return await respond(request, form, said, phases, make)
 
 
@@ -121,13 +115,21 @@ def _is_small(planned: _Planned, inline_bytes: int) -> bool:
     return planned.result_bytes <= inline_bytes
 
 
-def _is_free(planned: _Planned, inline_bytes: int) -> bool:
-    """Whether it is answered at once, whoever waits: small, and of what is in memory anyway.
+async def _make(
+    request: Request, serving: Service, planned: _Planned, form: Representation, phases: Phases
+) -> bytes | LongBody:
+    """The body: at once if it is small and of what is in memory, else when there is room for it.
 
-    Nothing counts it: it waits for nobody and takes no memory to speak of.
+    The former is not counted: it waits for nobody and takes no memory to speak of.
     """
-    plan = planned.plan
-    return _is_small(planned, inline_bytes) and plan.chunks <= _FEW_CHUNKS and plan.in_memory
+    if _is_small(planned, serving.encoding.inline_bytes):
+        with phases.recording():
+            result = _known(planned.plan, form.opened.entry)
+        if result is not None:
+            return await _encode(result, planned, form, phases, serving.encoding)
+    cost = memory_bytes(planned.plan, planned.result_bytes, planned.encoder.forms)
+    make = partial(_read_and_encode, planned, form, phases, serving.encoding)
+    return await serving.admission.run(caller(request), cost, make)
 
 
 async def _read_and_encode(
@@ -135,6 +137,16 @@ async def _read_and_encode(
 ) -> bytes | LongBody:
     with phases.recording():
         result = await _read(planned.plan, form.opened.entry)
+    return await _encode(result, planned, form, phases, encoding)
+
+
+async def _encode(
+    result: xr.Dataset,
+    planned: _Planned,
+    form: Representation,
+    phases: Phases,
+    encoding: Encoding,
+) -> bytes | LongBody:
     alike: Outline | None = planned.plan.outline
     if planned.found.labels:
         # Other labels bring other attributes.
@@ -149,18 +161,28 @@ async def _read_and_encode(
     return content
 
 
-async def _read(plan: DatasetPlan, entry: DatasetEntry) -> xr.Dataset:
-    """The planned answer; values that xarray cannot decode are the store's fault, not ours.
+def _known(plan: DatasetPlan, entry: DatasetEntry) -> xr.Dataset | None:
+    """The planned answer, if it can be had without asking the store; raises as `_read`."""
+    try:
+        return plan.at_once()
+    except Exception as error:
+        _tell(error, entry)
 
-    What a store says of a failure may repeat the secrets that it was sent.
-    """
+
+async def _read(plan: DatasetPlan, entry: DatasetEntry) -> xr.Dataset:
+    """The planned answer; values that xarray cannot decode are the store's fault, not ours."""
     try:
         return await plan.read()
     except Exception as error:
-        told = discreet_error(error, entry)
-        if told is not error:
-            raise told from None
-        if isinstance(error, SluiceError):
-            raise
-        log.exception("values that do not decode")
-        raise StoreError(f"values do not decode: {error}") from error
+        _tell(error, entry)
+
+
+def _tell(error: Exception, entry: DatasetEntry) -> NoReturn:
+    """Raise what is told of a failure: the store's own words may repeat secrets it was sent."""
+    told = discreet_error(error, entry)
+    if told is not error:
+        raise told from None
+    if isinstance(error, SluiceError):
+        raise error
+    log.error("values that do not decode", exc_info=error)
+    raise StoreError(f"values do not decode: {error}") from error

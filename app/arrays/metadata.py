@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ class ShardLayout:
     decode_index: Decoder
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ArrayMeta:
     """One array, ready to be read.
 
@@ -49,7 +50,7 @@ class ArrayMeta:
     shards: ShardLayout | None
     raw: np.dtype[Any] | None = None
 
-    @property
+    @cached_property
     def chunk_bytes(self) -> int:
         """Decoded size of one chunk in bytes."""
         return math.prod(self.chunks) * self.dtype.itemsize

@@ -42,6 +42,8 @@ _SAVED_SHARE: Final = 0.75
 _MOST_MOVES: Final = 4
 # How long chunks from memory are placed in one go: thousands of them would stop the loop.
 _TURN_SECONDS: Final = 0.005
+# So many chunks from memory are placed without looking at the clock.
+_FEW_CHUNKS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,28 @@ class StoreReader:
         return replace(self, cache=ChunkCache(0))
 
     def holds(self, meta: ArrayMeta, plan: ReadPlan) -> bool:
-        """Whether every chunk that `plan` touches is in memory."""
-        if meta.decoder is None:
+        """Whether `plan` touches few chunks, and all of them are in memory."""
+        if isinstance(plan, ElementPlan):
+            return self.cache.holds(self._name(meta, plan))
+        if meta.decoder is None or plan.chunks > _FEW_CHUNKS:
             return False
-        reads = (plan,) if isinstance(plan, ElementPlan) else plan.reads()
-        return all(self.cache.holds(self._name(meta, read)) for read in reads)
+        return all(self.cache.holds(self._name(meta, read)) for read in plan.reads())
+
+    def at_once(self, meta: ArrayMeta, plan: ReadPlan) -> Array:
+        """What `read` brings, without waiting: the cache `holds` it."""
+        count_chunks(plan.chunks, 0)
+        if isinstance(plan, ElementPlan):
+            return np.array(self._known(meta, plan)[plan.place], dtype=meta.dtype)
+        out = np.empty(plan.buffer_shape, dtype=meta.dtype)
+        place = _placing(meta, plan, out)
+        for read in plan.reads():
+            place(read, self._known(meta, read))
+        return plan.finish(out)
+
+    def _known(self, meta: ArrayMeta, read: ChunkRead | ElementPlan) -> Array:
+        chunk = self.cache.get(self._name(meta, read))
+        assert chunk is not None, "asked for at once, and not in memory"
+        return chunk
 
     def working_bytes(self, meta: ArrayMeta, plan: ReadPlan) -> int:
         """The most decoded bytes of chunks that reading `plan` has in memory at once.
@@ -104,7 +123,7 @@ class StoreReader:
     async def read(self, meta: ArrayMeta, plan: ReadPlan) -> Array:
         """The planned values as an array of `plan.shape`, in the array's stored dtype."""
         if isinstance(plan, ElementPlan):
-            return await self._element(meta, plan)
+            plan = plan.array_plan()
         if meta.decoder is None:
             return plan.finish(await read_through_zarr(meta, plan))
         out = np.empty(plan.buffer_shape, dtype=meta.dtype)
@@ -114,21 +133,6 @@ class StoreReader:
         if unknown:
             await self._load(_Reading(meta, plan.order, place), unknown)
         return plan.finish(out)
-
-    async def _element(self, meta: ArrayMeta, plan: ElementPlan) -> Array:
-        """One element, which needs neither a buffer nor a place in it while its chunk is known."""
-        chunk = self.cache.get(self._name(meta, plan))
-        if chunk is not None:
-            count_chunks(1, 0)
-            return np.array(chunk[plan.place], dtype=meta.dtype)
-        general = plan.array_plan()
-        if meta.decoder is None:
-            return general.finish(await read_through_zarr(meta, general))
-        count_chunks(0, 1)
-        out = np.empty(general.buffer_shape, dtype=meta.dtype)
-        reading = _Reading(meta, general.order, _placing(meta, general, out))
-        await self._load(reading, list(general.reads()))
-        return general.finish(out)
 
     async def _place_known(self, meta: ArrayMeta, plan: ArrayPlan, place: Place) -> list[ChunkRead]:
         """Place what is in memory, without a task; the rest is returned."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NoReturn
 
 import numpy as np
@@ -61,6 +62,15 @@ class LazyArray(BackendArray):
     def stored_key(self, key: tuple[Any, ...]) -> tuple[Any, ...]:
         """`key` for the stored array: a stacked string's characters are always read whole."""
         return (*key, slice(None)) if self.stacked else key
+
+    def holds(self, plan: ReadPlan) -> bool:
+        """Whether `at_once` gives the planned values: they are few, and in memory."""
+        size = math.prod(plan.shape) * self.meta.dtype.itemsize
+        return self.reader.workshop.is_small(size) and self.reader.holds(self.meta, plan)
+
+    def at_once(self, plan: ReadPlan) -> Array:
+        """The planned values, decoded, of chunks that are in memory."""
+        return self._decoded(self.reader.at_once(self.meta, plan))
 
     async def read(self, plan: ReadPlan) -> Array:
         """The planned values, decoded; large ones beside the loop."""

@@ -36,18 +36,12 @@ class PendingVariable:
         return self.array.dtype
 
     @property
-    def in_memory(self) -> bool:
-        """Whether reading it asks no store."""
-        return self.array.reader.holds(self.array.meta, self.plan)
-
-    @property
     def working_bytes(self) -> int:
         """The most that reading it holds beside the values themselves."""
         return self.array.reader.working_bytes(self.array.meta, self.plan)
 
-    async def read(self) -> xr.Variable:
-        """The variable in memory."""
-        values = await self.array.read(self.plan)
+    def holding(self, values: np.ndarray[Any, Any]) -> xr.Variable:
+        """The variable with its `values`."""
         return variable_of(self.dims, values, self.attrs, self.encoding)
 
 
@@ -77,25 +71,39 @@ class DatasetPlan:
         return sum([v.plan.chunks * v.array.meta.chunk_bytes for v in self.pending.values()])
 
     @property
-    def in_memory(self) -> bool:
-        """Whether reading the answer asks no store: each touched chunk is in memory just now."""
-        return all(v.in_memory for v in self.pending.values())
-
-    @property
     def working_bytes(self) -> int:
         """The most decoded bytes of chunks that reading has in memory at once."""
         return sum([v.working_bytes for v in self.pending.values()])
 
+    def at_once(self) -> xr.Dataset | None:
+        """What `read` brings, if it is small and each touched chunk is in memory just now."""
+        for pending in self.pending.values():
+            if not pending.array.holds(pending.plan):
+                return None
+        return self._holding(
+            {name: v.holding(v.array.at_once(v.plan)) for name, v in self.pending.items()}
+        )
+
     async def read(self) -> xr.Dataset:
         """The answer as a plain Dataset in memory; it shares nothing that can be changed."""
+        known = self.at_once()
+        if known is not None:
+            return known
+        read: dict[Hashable, xr.Variable] = {}
+
+        async def read_one(item: tuple[Hashable, PendingVariable]) -> None:
+            name, pending = item
+            read[name] = pending.holding(await pending.array.read(pending.plan))
+
+        await spread(self.pending.items(), read_one)
+        return self._holding(read)
+
+    def _holding(self, read: Mapping[Hashable, xr.Variable]) -> xr.Dataset:
+        """The answer, of which these variables have been read."""
         # All names first: their order is the answer's.
         variables: dict[Any, Any] = dict.fromkeys(self.outline.variables)
         variables.update(self.variables)
-
-        async def read_one(item: tuple[Hashable, PendingVariable]) -> None:
-            variables[item[0]] = await item[1].read()
-
-        await spread(self.pending.items(), read_one)
+        variables.update(read)
         return xr.Dataset._construct_direct(
             variables,
             set(self.outline.coord_names),
