@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Hashable, Iterator
-from typing import Final
+from functools import lru_cache
+from typing import Final, TypeAlias
 
 import xarray as xr
 from fastapi import Request, Response
@@ -12,7 +13,7 @@ from fastapi import Request, Response
 from app import __version__
 from app.api.access import caller
 from app.api.conditional import entity_tag, has_already
-from app.api.headers import RawHeaders, header_of, lines_of, raw_headers
+from app.api.headers import RawHeader, RawHeaders, header_of, lines_of
 from app.api.paced import PIECE_BYTES, LongBody, PacedResponse, Piece
 from app.api.state import service
 from app.catalog.catalog import DatasetEntry
@@ -28,6 +29,9 @@ _SHARED: Final = ("private", "public", "s-maxage", "proxy-revalidate")
 # Of answers that depend on who asks, and hold nothing but names.
 PRIVATE: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-Key"}
 
+# What a request chooses: what many choose alike, and in a few signs where that leads this one.
+Said: TypeAlias = tuple[Hashable, str]
+
 
 @record
 class Representation:
@@ -37,10 +41,11 @@ class Representation:
     encoder: Encoder
     coding: str | None
 
-    def tag(self, *said: object) -> str:
+    def tag(self, said: Said) -> str:
         """The entity tag: of what the dataset is, what `said` chooses of it, and the form."""
-        form = (self.encoder.media_type, self.coding or "", __version__)
-        return entity_tag(self.opened.identity, *form, *said)
+        names, places = said
+        form = (self.encoder.media_type, self.coding, __version__)
+        return entity_tag((self.opened.identity, form, names), places)
 
     def body(self, dataset: xr.Dataset, form: Hashable) -> bytes:
         """The answer that `dataset` is, in this representation; for `form` see `Written`."""
@@ -74,7 +79,7 @@ def accepted_coding(request: Request, result_bytes: int, compress_bytes: int) ->
 async def respond(
     request: Request,
     form: Representation,
-    said: tuple[object, ...],
+    said: Said,
     phases: Phases,
     make: Callable[[], Awaitable[bytes | LongBody]],
 ) -> Response:
@@ -91,9 +96,9 @@ async def respond(
     if request.method == "POST":
         headers.append((b"cache-control", b"no-store"))
     else:
-        tag = form.tag(*said)
+        tag = form.tag(said)
         headers.append((b"etag", tag.encode()))
-        headers += raw_headers(caching(request, form.opened.entry, "Accept, Accept-Encoding"))
+        headers += caching(request, form.opened.entry, "Accept, Accept-Encoding")
         if has_already(lines_of(request, b"if-none-match"), tag):
             return _Exactly(304, [*headers, _timing(phases)])
         if request.method == "HEAD":
@@ -118,25 +123,31 @@ class _Exactly(Response):
         self.background = None
 
 
-def _timing(phases: Phases) -> tuple[bytes, bytes]:
+def _timing(phases: Phases) -> RawHeader:
     return b"server-timing", phases.server_timing().encode()
 
 
-def caching(request: Request, entry: DatasetEntry, vary: str = "") -> dict[str, str]:
+def caching(request: Request, entry: DatasetEntry, vary: str = "") -> tuple[RawHeader, ...]:
     """Who may keep an answer from this dataset, and which of the request's headers chose it.
 
     Without a ``Cache-Control`` of its own caches ask again, which a tag makes cheap. What not
     everybody may read is kept by nobody but who asked (RFC 9111, section 5.2.2.7).
     """
-    if service(request).keys.public(entry):
-        control = entry.cache_control or "no-cache"
-        return {"Vary": vary, "Cache-Control": control} if vary else {"Cache-Control": control}
-    varied = ", ".join(filter(None, (vary, PRIVATE["Vary"])))
-    return {"Vary": varied, "Cache-Control": _private(entry.cache_control)}
+    return _caching(service(request).keys.public(entry), entry.cache_control or "no-cache", vary)
 
 
-def _private(control: str | None) -> str:
+# The entries of a catalog have few of these.
+@lru_cache(maxsize=256)
+def _caching(public: bool, control: str, vary: str) -> tuple[RawHeader, ...]:
+    if not public:
+        vary = ", ".join(filter(None, (vary, PRIVATE["Vary"])))
+        control = _private(control)
+    varied = ((b"vary", vary.encode("latin-1")),) if vary else ()
+    return *varied, (b"cache-control", control.encode("latin-1"))
+
+
+def _private(control: str) -> str:
     """A ``Cache-Control`` with nothing in it that is for shared caches."""
-    told = [part.strip() for part in _DIRECTIVE.findall(control or "no-cache")]
+    told = [part.strip() for part in _DIRECTIVE.findall(control)]
     kept = [part for part in told if part.partition("=")[0].lower() not in _SHARED]
     return ", ".join(["private", *filter(None, kept)])

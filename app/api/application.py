@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from fastapi import FastAPI, Request, Response
@@ -17,6 +18,8 @@ from app.api.state import Service, service
 
 Answering: TypeAlias = Coroutine[Any, Any, Response]
 Route: TypeAlias = Callable[[Request], Answering]
+
+_KEPT_PATHS: Final = 256
 
 # Sluice counts and logs by itself; FastAPI would look for somebody to tell at every request.
 _NO_TELEMETRY: Final[Any] = {"tracing": False, "metrics": False, "logs": False}
@@ -88,12 +91,26 @@ class _PlainRoutesFirst:
     def __init__(self, routes: Sequence[PlainRoute], app: ASGIApp) -> None:
         self._routes = routes
         self._app = app
+        # A service has few paths that are asked for; looking takes longer than remembering.
+        self._find = lru_cache(_KEPT_PATHS)(self._look)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = None
+        if scope["type"] == "http":
+            found = self._find(scope["method"], scope["path"], scope.get("root_path", ""))
+        if found is None:
+            await self._app(scope, receive, send)
+            return
+        route, child_scope = found
+        params = {**scope.get("path_params", {}), **child_scope["path_params"]}
+        scope.update(child_scope, path_params=params)
+        await route.app(scope, receive, send)
+
+    def _look(self, method: str, path: str, root_path: str) -> tuple[PlainRoute, Scope] | None:
+        """The first route that takes such requests, and what it adds to their scope."""
+        scope = {"type": "http", "method": method, "path": path, "root_path": root_path}
         for route in self._routes:
             match, child_scope = route.matches(scope)
             if match is Match.FULL:
-                scope.update(child_scope)
-                await route.app(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+                return route, child_scope
+        return None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TypeAlias
 
 from fastapi import Request
 
 # Names in small letters, as ASGI has them (specification, "HTTP Connection Scope").
-RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
+RawHeader: TypeAlias = tuple[bytes, bytes]
+RawHeaders: TypeAlias = list[RawHeader]
 
 
 def lines_of(request: Request, name: bytes) -> list[str]:
@@ -20,8 +20,3 @@ def header_of(request: Request, name: bytes) -> str | None:
     """The header of this `name` as if it were one line (RFC 9110, section 5.3); None without."""
     lines = lines_of(request, name)
     return ", ".join(lines) if lines else None
-
-
-def raw_headers(headers: Mapping[str, str]) -> RawHeaders:
-    """The headers as they are sent."""
-    return [(name.lower().encode("latin-1"), v.encode("latin-1")) for name, v in headers.items()]

@@ -108,7 +108,9 @@ async def describe_dataset(request: Request) -> Response:
     _take_no_parameters(request)
     opened = await attended(request, service(request).opened.get(visible_id(request)))
     body = {"id": opened.entry.id, "title": opened.entry.title, **describe(opened.dataset)}
-    return _json(body, caching(request, opened.entry))
+    answer = _json(body)
+    answer.raw_headers += caching(request, opened.entry)
+    return answer
 
 
 def select_by_label(request: Request) -> Answering:

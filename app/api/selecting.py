@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import partial
 from time import perf_counter
 from typing import NoReturn
@@ -58,17 +58,19 @@ async def select(
     planned = _plan(request, serving, opened, by, pairs)
     phases.since("plan", began)
     phases.cells = planned.plan.outline.cells
-    said = (planned.query.variables, *planned.found.places)
+    names, places = planned.found.places
+    said: Hashable = (planned.query.variables, names)
     if planned.query.explain:
         form = Representation(opened, ENCODERS["json"], None)
-        said = (*said, planned.encoder.name, repr(serving.limits))
-        return await respond(request, form, said, phases, partial(_explain, planned, serving))
+        said = (said, planned.encoder.name, repr(serving.limits))
+        make = partial(_explain, planned, serving)
+        return await respond(request, form, (said, places), phases, make)
     if planned.excess is not None:
         raise planned.excess
     coding = accepted_coding(request, planned.result_bytes, serving.encoding.compress_bytes)
     form = Representation(opened, planned.encoder, coding)
-    make = partial(_make, request, serving, planned, form, phases)
-    return await respond(request, form, said, phases, make)
+    read = partial(_make, request, serving, planned, form, phases)
+    return await respond(request, form, (said, places), phases, read)
 
 
 def _plan(request: Request, serving: Service, opened: Opened, by: By, pairs: Pairs) -> _Planned:
@@ -126,7 +128,7 @@ async def _make(
         with phases.recording():
             result = _known(planned.plan, form.opened.entry)
         if result is not None:
-            return await _encode(result, planned, form, phases, serving.encoding)
+            return _encode(result, planned, form, phases)
     cost = memory_bytes(planned.plan, planned.result_bytes, planned.encoder.forms)
     make = partial(_read_and_encode, planned, form, phases, serving.encoding)
     return await serving.admission.run(caller(request), cost, make)
@@ -137,28 +139,27 @@ async def _read_and_encode(
 ) -> bytes | LongBody:
     with phases.recording():
         result = await _read(planned.plan, form.opened.entry)
-    return await _encode(result, planned, form, phases, encoding)
-
-
-async def _encode(
-    result: xr.Dataset,
-    planned: _Planned,
-    form: Representation,
-    phases: Phases,
-    encoding: Encoding,
-) -> bytes | LongBody:
-    alike: Outline | None = planned.plan.outline
-    if planned.found.labels:
-        # Other labels bring other attributes.
-        result, alike = relabel(result, planned.found.labels), None
-    began = perf_counter()
-    content: bytes | LongBody
     if _is_small(planned, encoding.inline_bytes):
-        content = form.body(result, alike)
-    else:
-        content = await encoding.writing.write(form.pieces(result, alike))
+        return _encode(result, planned, form, phases)
+    began = perf_counter()
+    content = await encoding.writing.write(form.pieces(*_labelled(result, planned)))
     phases.since("encode", began)
     return content
+
+
+def _encode(result: xr.Dataset, planned: _Planned, form: Representation, phases: Phases) -> bytes:
+    began = perf_counter()
+    content = form.body(*_labelled(result, planned))
+    phases.since("encode", began)
+    return content
+
+
+def _labelled(result: xr.Dataset, planned: _Planned) -> tuple[xr.Dataset, Outline | None]:
+    """The answer with the labels that it was asked by, and the form that it shares with others."""
+    if not planned.found.labels:
+        return result, planned.plan.outline
+    # Other labels bring other attributes.
+    return relabel(result, planned.found.labels), None
 
 
 def _known(plan: DatasetPlan, entry: DatasetEntry) -> xr.Dataset | None:

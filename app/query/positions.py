@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from hashlib import blake2b
 from itertools import chain
 from typing import Any, assert_never
 
@@ -41,17 +42,27 @@ class Resolved:
     pointwise: tuple[str, ...] = ()
 
     @property
-    def places(self) -> tuple[object, ...]:
-        """Plain values that tell this from any other: the same ones however it was asked for."""
-        return _plain(self.positions), self.labels and _plain(self.labels), self.pointwise
+    def places(self) -> tuple[Hashable, str]:
+        """What tells this from any other, however it was asked for: names, and where they lead.
+
+        The text has the signs that an entity tag may have.
+        """
+        names, renamed = sorted(self.positions), sorted(self.labels)
+        spelled = [_spelled(self.positions[name]) for name in names]
+        spelled += [_spelled(self.labels[name]) for name in renamed]
+        return (tuple(names), tuple(renamed), self.pointwise), ".".join(spelled)
 
 
-def _plain(by_name: Mapping[str, Indexer | NDArray[Any]]) -> list[tuple[str, object]]:
-    """By name, what `repr` writes in full; of arrays it leaves out the middle."""
-    return [
-        (name, (found.dtype.str, found.tobytes()) if isinstance(found, np.ndarray) else found)
-        for name, found in sorted(by_name.items())
-    ]
+def _spelled(found: Indexer | NDArray[Any]) -> str:
+    """Positions or labels in a few signs, none of them a dot."""
+    match found:
+        case int():
+            return str(found)
+        case slice():
+            return f"{found.start}:{found.stop}:{found.step}"
+        case _:
+            kind = found.dtype.str.encode()
+            return blake2b(found.tobytes(), digest_size=16, person=kind).hexdigest()
 
 
 def resolve(query: Query, axes: Mapping[str, Axis], sizes: Mapping[str, int]) -> Resolved:
@@ -68,9 +79,10 @@ def resolve(query: Query, axes: Mapping[str, Axis], sizes: Mapping[str, int]) ->
         if name in query.pointwise:
             continue
         match selection:
-            case Label(text, method):
+            case Label():
                 axis = axis_of(name, axes)
-                positions[name] = find_label(axis, text, inexact_of(axis, method, query))
+                inexact = inexact_of(axis, selection.method, query)
+                positions[name] = find_label(axis, selection.text, inexact)
             case Interval(str(start), str(stop), step) if _is_longitude(name, axes):
                 positions[name], renamed = arc(axes[name], start, stop, step)
                 if renamed is not None:

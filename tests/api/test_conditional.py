@@ -163,8 +163,21 @@ def test_an_append_gives_every_answer_another_tag(stores, write_catalog, tmp_pat
 
 def test_parts_of_a_tag_are_told_apart():
     """Moving text from one part to the next gives another tag; lone surrogates are text too."""
-    assert entity_tag("ab", "c") != entity_tag("a", "bc")
-    assert entity_tag("a\ud800") != entity_tag("a")
+    tags = [
+        entity_tag(said, places)
+        for said, places in [
+            (("ab", "c"), "1.2"),
+            (("a", "bc"), "1.2"),
+            (("a", "b", "c"), "1.2"),
+            ((("a", "b"), "c"), "1.2"),
+            (("ab", None), "1.2"),
+            (("ab", "None"), "1.2"),
+            (("ab\ud800",), "1.2"),
+            (("ab",), "1.2"),
+            (("ab",), "12"),
+        ]
+    ]
+    assert len(set(tags)) == len(tags)
 
 
 @pytest.mark.parametrize(

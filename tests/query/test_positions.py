@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from app.errors import LimitError, QueryError, SelectionError
 from app.query.axes import Axis
 from app.query.grammar import Grammar
-from app.query.positions import resolve
+from app.query.positions import Resolved, resolve
 
 DAYS = np.arange("2020-01-01", "2020-03-01", dtype="M8[D]").astype("M8[ns]")
 
@@ -455,3 +455,37 @@ def test_a_period_is_whole_where_it_is_an_end(text: str, first: str, last: str) 
 def test_whole_numbers_are_exact_however_they_are_written(text: str) -> None:
     """A label beyond what float64 counts one by one is not taken for its neighbour."""
     assert pick([9007199254740992, 9007199254740993, 9007199254740994], text) == 1
+
+
+PLACES: list[Resolved] = [
+    Resolved({}, {}),
+    Resolved({"x": 1, "y": 2}, {}),
+    Resolved({"x": 2, "y": 1}, {}),
+    Resolved({"x": 12}, {}),
+    Resolved({"y": 12}, {}),
+    Resolved({"x": slice(12, 13, 1)}, {}),
+    Resolved({"x": slice(12, None, 1)}, {}),
+    Resolved({"x": slice(12, None, -1)}, {}),
+    Resolved({"x": np.array([12])}, {}),
+    Resolved({"x": np.arange(5000)}, {}),
+    Resolved({"x": np.delete(np.arange(5001), 2500)}, {}),
+    Resolved({"x": np.arange(3), "y": np.arange(3)}, {}),
+    Resolved({"x": np.arange(3), "y": np.arange(3)}, {}, ("x", "y")),
+    Resolved({"x": slice(0, 2, 1)}, {"x": np.array([-1.0, 0.0])}),
+    Resolved({"x": slice(0, 2, 1)}, {"x": np.array([-1.0, 0.0], "f4")}),
+    Resolved({"x": slice(0, 2, 1)}, {"x": np.array([-1, 0])}),
+    Resolved({"x": slice(0, 2, 1)}, {"x": np.array([359.0, 360.0])}),
+]
+
+
+def test_places_tell_all_selections_apart() -> None:
+    """No two of them are told alike, and all in signs that an entity tag may have."""
+    told = [found.places for found in PLACES]
+    assert len(set(told)) == len(told)
+    assert all(text.isascii() and not set(text) & set('" ,') for _, text in told)
+
+
+def test_places_do_not_depend_on_the_order_of_dimensions() -> None:
+    """Nor on where their arrays come from."""
+    asked = Resolved({"x": 1, "y": slice(0, 3, 1), "z": np.arange(3)}, {}).places
+    assert Resolved({"z": np.array([0, 1, 2]), "y": slice(0, 3, 1), "x": 1}, {}).places == asked
