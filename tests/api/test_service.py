@@ -186,10 +186,11 @@ def test_several_can_be_mounted_in_one_application(write_catalog, tmp_path):
             yield
 
     outer = FastAPI(lifespan=lifespan)
-    for path, app in (("/one", one), ("/two", two), ("/asleep", asleep)):
+    for path, app in (("/one", one), ("/of/{whom}", one), ("/two", two), ("/asleep", asleep)):
         outer.mount(path, app)
     with serving_app(outer) as client:
-        assert client.get(f"/one/datasets/v2/{POINT}").status_code == 200
+        for path in ("/one", "/of/me", "/of/you", "/one"):
+            assert client.get(f"{path}/datasets/v2/{POINT}").status_code == 200
         assert [found["id"] for found in client.get("/two/datasets").json()["datasets"]] == [
             "other"
         ]
