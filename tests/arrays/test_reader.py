@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from zarr.storage import MemoryStore
 
 from app.arrays.chunk_cache import ENTRY_BYTES, ChunkCache
 from app.arrays.metadata import ArrayMeta, parse_array
-from app.arrays.plan import plan_orthogonal, plan_pointwise
+from app.arrays.plan import ReadPlan, plan_element, plan_orthogonal, plan_pointwise
 from app.arrays.reader import StoreReader
 from app.arrays.shards import ShardIndexes
 from app.errors import CorruptChunk, StoreRefused
@@ -220,3 +221,43 @@ async def test_thousands_of_chunks_from_memory_let_others_run():
     counting.cancel()
     assert source.requests == []
     assert turns > 2
+
+
+@pytest.mark.parametrize("options", LAYOUTS)
+@pytest.mark.parametrize(
+    ("make", "key"),
+    [
+        (plan_element, (3, -7)),
+        (plan_orthogonal, (slice(3, None, -2), np.array([7, 0, 7]))),
+        (plan_orthogonal, (3, slice(None))),
+        (plan_pointwise, (np.array([0, 5, 5]), np.array([1, 2, 0]))),
+    ],
+    ids=["element", "orthogonal", "row", "points"],
+)
+async def test_what_is_in_memory_can_be_had_at_once(
+    options: dict[str, Any], make: Callable[..., ReadPlan], key: tuple[Any, ...]
+):
+    """The same values as those that were read, and nobody else's memory."""
+    meta, source = await written(**options)
+    plan = make(meta.shape, meta.chunks, key)
+    reads = reader(source)
+    assert not reads.holds(meta, plan)
+    read = await reads.read(meta, plan)
+    source.requests.clear()
+    for _ in range(2):
+        assert reads.holds(meta, plan)
+        at_once = reads.at_once(meta, plan)
+        assert (at_once.dtype, at_once.shape) == (read.dtype, read.shape)
+        np.testing.assert_array_equal(at_once, read)
+        at_once[...] = 99
+    assert source.requests == []
+
+
+async def test_what_is_not_kept_cannot_be_had_at_once():
+    """A chunk that is absent is looked for again: it may have been written meanwhile."""
+    meta, source = await written()
+    reads = reader(source)
+    await reads.read(meta, everything(meta))
+    assert not reads.holds(meta, everything(meta))
+    assert not reads.holds(meta, plan_element(meta.shape, meta.chunks, (7, 7)))
+    assert reads.holds(meta, plan_element(meta.shape, meta.chunks, (7, 3)))
