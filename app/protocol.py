@@ -91,13 +91,24 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._forget_head()
-        if self.parser.should_upgrade() and self._has_body():
-            # Its body would be parsed as if it were the next request.
-            self._refuse(400, "A request with a body cannot ask for another protocol.")
+        flaw = self._flaw()
+        if flaw:
+            self._refuse(400, flaw)
             raise HttpParserError
         super().on_headers_complete()
         if self._drain.began:
             self.cycle.keep_alive = False
+
+    def _flaw(self) -> str:
+        """What is wrong with the head that was read, in words; nothing where it is right."""
+        hosts = [name for name, _ in self.headers].count(b"host")
+        if hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
+            # RFC 9112, section 3.2.
+            return "A request names the host that it is for once, in a Host header."
+        if self.parser.should_upgrade() and self._has_body():
+            # Its body would be parsed as if it were the next request.
+            return "A request with a body cannot ask for another protocol."
+        return ""
 
     def _has_body(self) -> bool:
         """Whether the head that is being read announces one (RFC 9112, section 6.3)."""

@@ -67,6 +67,8 @@ def check(answer: tuple[int, dict[str, str], bytes], status: int) -> None:
         b"G\xc3\xa9T / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
         b"POST /datasets HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
         b"POST /datasets HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n",
     ],
@@ -99,6 +101,11 @@ def test_both_forms_of_a_target_are_understood(server, target):
     """Origin form and absolute form (RFC 9112 3.2.2)."""
     answer = said(server, b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer[0] == 200
+
+
+def test_who_speaks_the_older_protocol_need_not_name_a_host(server):
+    """HTTP/1.0 has no Host header (RFC 9112 appendix A)."""
+    assert said(server, b"GET /healthz HTTP/1.0\r\n\r\n")[0] == 200
 
 
 def test_an_upgrade_is_not_taken(server):
