@@ -217,6 +217,12 @@ class Settings(BaseSettings):
         ge=0,
         description="chunks up to this decoded size are decoded on the event loop",
     )
+    lone_core_decode_bytes: int = Field(
+        default=2 * 2**20,
+        ge=0,
+        description="the same where there is one core alone; the event loop goes round between two"
+        " of the larger ones",
+    )
     inline_encode_bytes: int = Field(
         default=128 * 2**10,
         ge=0,

@@ -261,6 +261,7 @@ def _workshop(settings: Settings, stack: AsyncExitStack) -> Workshop:
     threads, pool = _busy_threads(settings, "decode", stack)
     return Workshop(
         inline_bytes=settings.inline_decode_bytes,
+        between_bytes=settings.lone_core_decode_bytes if available_cores() == 1 else 0,
         under_way_bytes=settings.under_way_bytes,
         threads=threads,
         pool=pool,

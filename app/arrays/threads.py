@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from time import perf_counter
 from typing import Any, Final, TypeVar
 
 from app.arrays.turns import Share, Turns
@@ -17,6 +18,8 @@ Made = TypeVar("Made")
 # The loop must not wait for a core that such work has: where both want it, the loop gets three
 # quarters (sched(7), "The nice value").
 _NICENESS: Final = 5
+# Work on the loop begins within so long of a round of the loop, in which all others had theirs.
+_ROUND_SECONDS: Final = 0.005
 
 
 class Threads:
@@ -29,6 +32,7 @@ class Threads:
     def __init__(self, number: int, pool: Executor | None) -> None:
         self._turns = Turns(number)
         self._pool = pool
+        self._round_ends = 0.0
 
     async def run(self, share: Share, work: Callable[..., Made], *given: Any) -> Made:
         """What ``work(*given)`` makes, in a turn of whoever has `share`.
@@ -46,6 +50,17 @@ class Threads:
                 running.exception()  # nobody is there to be told
                 raise
             return running.result()
+
+    async def between(self, share: Share, work: Callable[..., Made], *given: Any) -> Made:
+        """What ``work(*given)`` makes, on the loop, in the same turns.
+
+        Every few milliseconds the loop goes round, however much of this waits.
+        """
+        async with self._turns.turn(share, 1):
+            if perf_counter() > self._round_ends:
+                await asyncio.sleep(0)
+                self._round_ends = perf_counter() + _ROUND_SECONDS
+            return work(*given)
 
 
 def busy_pool(threads: int, name: str) -> ThreadPoolExecutor:

@@ -28,14 +28,25 @@ class Workshop:
 
     Work on up to `inline_bytes` is done on the loop, since the hop to a thread costs more; larger
     work in the `pool` (None: the loop's default executor), of which it takes at most `threads`.
+    Up to `between_bytes` it is done on the loop too, but a piece between two rounds of it: for
+    where threads have no core of their own. There they do not work beside the loop but in its
+    place, and each time that it wakes them up costs more than the hop.
+
     Chunks that are fetched and decoded at once have at most `under_way_bytes`. It belongs to one
     event loop; whoever made the pool closes it.
     """
 
     def __init__(
-        self, *, inline_bytes: int, under_way_bytes: int, threads: int, pool: Executor | None
+        self,
+        *,
+        inline_bytes: int,
+        between_bytes: int = 0,
+        under_way_bytes: int,
+        threads: int,
+        pool: Executor | None,
     ) -> None:
         self._inline_bytes = inline_bytes
+        self._between_bytes = between_bytes
         self._under_way = Turns(under_way_bytes)
         self._threads = Threads(threads, pool)
 
@@ -53,4 +64,6 @@ class Workshop:
         """What ``work(given)`` makes, which costs about as much as `nbytes` do."""
         if self.is_small(nbytes):
             return work(given)
+        if nbytes <= self._between_bytes:
+            return await self._threads.between(shares.threads, work, given)
         return await self._threads.run(shares.threads, work, given)

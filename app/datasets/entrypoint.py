@@ -21,6 +21,8 @@ from app.store.zarr_store import SourceStore, ZarrStoreSource
 
 # Of chunks that are fetched and decoded at once, for a dataset that shares no workshop.
 UNDER_WAY_BYTES: Final = 64 * 2**20
+# Of chunks that are decoded between rounds of the loop, where there is one core alone.
+BETWEEN_BYTES: Final = 2 * 2**20
 
 
 class AsyncZarrBackendEntrypoint:
@@ -102,6 +104,7 @@ def _awaitable(opened: xr.Dataset) -> AsyncDataset:
 def _own_workshop(inline_bytes: int) -> Workshop:
     return Workshop(
         inline_bytes=inline_bytes,
+        between_bytes=BETWEEN_BYTES if available_cores() == 1 else 0,
         under_way_bytes=UNDER_WAY_BYTES,
         threads=available_cores(),
         pool=None,

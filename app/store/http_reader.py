@@ -10,6 +10,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from fsspec.asyn import AsyncFileSystem
 
 from app.errors import StoreError
+from app.store.bodies import UNPAUSED_BYTES, whole_body
 from app.store.failures import redacted
 from app.store.paths import joined
 from app.store.ranges import covered, range_header, sliced
@@ -43,13 +44,14 @@ class HttpReader:
         self, path: str, asked: Mapping[str, str]
     ) -> tuple[int, Mapping[str, str], bytes]:
         always = {**self._fs.kwargs.get("headers", {}), "Accept-Encoding": "identity"}
-        options = {**self._fs.kwargs, "headers": {**always, **asked}}
+        headers = {**always, **asked}
+        options = {"read_bufsize": UNPAUSED_BYTES, **self._fs.kwargs, "headers": headers}
         session = await self._fs.set_session()
         async with session.get(self._fs.encode_url(path), **options) as response:
             response.raise_for_status()
             if response.status == 304:
                 raise NotModified
-            return response.status, response.headers, await response.read()
+            return response.status, response.headers, await whole_body(response)
 
     async def find(self, root: str, prefix: str) -> list[str]:
         found: list[str] = []

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import aiohttp
 from yarl import URL
 
+from app.store.bodies import UNPAUSED_BYTES, whole_body
 from app.store.failures import s3_error
 from app.store.ranges import covered, range_header, sliced
 from app.store.s3_form import GetForm, form_of
@@ -26,8 +27,6 @@ GOT_EVENT = "after-call.s3.GetObject"
 # What botocore tries again (its standard mode), if its configuration lets it.
 TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 TRANSIENT_FAILURES = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
-# Answers that never have a body: of theirs, aiohttp brings empty chunks without end.
-BODILESS = frozenset({204, 304})
 
 
 class S3Answer(Exception):
@@ -98,8 +97,9 @@ class BucketGets:
             allow_redirects=False,
             proxy=self._proxy,
             proxy_headers=self._proxy_headers,
+            read_bufsize=UNPAUSED_BYTES,
         ) as response:
-            data = await _body(response)
+            data = await whole_body(response)
             came = response.headers
             match response.status:
                 case 206 if byte_range is not None:
@@ -120,13 +120,6 @@ class BucketGets:
                 return answer.code == "AccessDenied"
             case status:
                 return self._one_try and status in TRANSIENT_STATUSES
-
-
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    if response.status in BODILESS:
-        return b""
-    # Joined once: `response.read` also joins whatever came while nobody was looking.
-    return b"".join([part async for part, _ in response.content.iter_chunks()])
 
 
 async def keys_of(client: Any) -> Keys | None:

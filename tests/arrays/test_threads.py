@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import threading
+import time
 
 import pytest
 
@@ -70,6 +71,36 @@ async def test_who_waits_for_a_turn_leaves_at_once() -> None:
         assert await tasks[0] == "made"
         assert await threads.run(Share(), str, 1) == "1"
         assert not second.begun.is_set()
+
+
+async def test_on_the_loop_others_have_their_turn_in_between() -> None:
+    """However much waits, the loop goes round between works that take their time."""
+    threads = Threads(1, None)
+    rounds = 0
+
+    async def count_rounds() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    def work() -> tuple[int, threading.Thread]:
+        time.sleep(0.006)
+        return rounds, threading.current_thread()
+
+    counting = asyncio.create_task(count_rounds())
+    made = await asyncio.gather(*(threads.between(Share(), work) for _ in range(5)))
+    counting.cancel()
+    assert len({seen for seen, _ in made}) == len(made)
+    assert {where for _, where in made} == {threading.current_thread()}
+
+
+async def test_what_fails_on_the_loop_gives_its_turn_back() -> None:
+    """The next one has it."""
+    threads = Threads(1, None)
+    with pytest.raises(ZeroDivisionError):
+        await threads.between(Share(), divmod, 7, 0)
+    assert await threads.between(Share(), divmod, 7, 2) == (3, 1)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have a niceness on Linux alone")

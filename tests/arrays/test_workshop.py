@@ -22,6 +22,20 @@ async def test_small_work_stays_on_the_loop_and_large_work_does_not() -> None:
         assert (await shop.run(Shares(), where, None, 11)).name.startswith("decode")
 
 
+async def test_work_between_rounds_needs_no_thread() -> None:
+    """Where threads have no core of their own, up to a bound of its own."""
+    with busy_pool(1, "decode") as pool:
+        shop = Workshop(
+            inline_bytes=10, between_bytes=20, under_way_bytes=100, threads=1, pool=pool
+        )
+
+        def where(_: None) -> threading.Thread:
+            return threading.current_thread()
+
+        assert await shop.run(Shares(), where, None, 20) is threading.current_thread()
+        assert (await shop.run(Shares(), where, None, 21)).name.startswith("decode")
+
+
 async def test_nothing_waits_inside_the_pool() -> None:
     """Of many works at most as many run as there are threads, and a newcomer's is the next."""
     begun: list[str] = []

@@ -1,4 +1,7 @@
-"""What a decode costs on the loop and in the pool, and how long the loop stands still for forty."""
+"""What a decode costs on the loop and in the pool, and how long the loop stands still for forty.
+
+On the loop in one go, or between its rounds; the process has one core, as under the bench.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +22,25 @@ from app.arrays.threads import busy_pool
 from app.arrays.workshop import Shares, Workshop
 from app.store.fan_out import spread
 
-SIZES = tuple(2**power * 1024 for power in (2, 4, 5, 6, 7, 8, 10, 12))
+SIZES = tuple(2**power * 1024 for power in (2, 4, 5, 6, 7, 8, 10, 11, 12))
 AT_ONCE = 40
 Decode = Callable[[Any], Any]
 
 
 async def main(rounds: int) -> None:
-    """Print, for each codec and size: microseconds a decode and the longest gap, both ways."""
+    """Print, for each codec and size: microseconds a decode and the longest gap, each way."""
     single_threaded_blosc()
     found = []
     with busy_pool(1, "decode") as pool:
         ways = {
-            name: Workshop(inline_bytes=most, under_way_bytes=2**30, threads=1, pool=pool)
-            for name, most in (("loop", 2**40), ("pool", 0))
+            name: Workshop(
+                inline_bytes=inline,
+                between_bytes=between,
+                under_way_bytes=2**30,
+                threads=1,
+                pool=pool,
+            )
+            for name, inline, between in (("loop", 2**40, 0), ("between", 0, 2**40), ("pool", 0, 0))
         }
         for codec, (encode, decode) in _codecs().items():
             for size in SIZES:
