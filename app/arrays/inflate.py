@@ -31,7 +31,10 @@ def bounded(codec: Any, most_bytes: int, count: int) -> Step:
     """
     match codec.codec_id:
         case "zstd":
-            return partial(_zstd, codec.decode, most_bytes)
+            # What the codec itself calls, once it has made an array of the bytes.
+            from numcodecs.zstd import decompress
+
+            return partial(_zstd, decompress, most_bytes)
         case "blosc":
             return partial(_blosc, codec.decode, most_bytes)
         case "lz4":

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from app.store.sigv4 import NO_PAYLOAD, Keys, Signer
@@ -57,7 +58,7 @@ class GetForm:
             headers["range"] = byte_range
         if signer is None or keys is None:
             return headers
-        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        moment = _moment(int(time.time()))
         to_sign = {"host": self.host, "x-amz-date": moment, "x-amz-content-sha256": NO_PAYLOAD}
         if byte_range is not None:
             to_sign["range"] = byte_range
@@ -66,6 +67,11 @@ class GetForm:
         to_sign |= {name: value for name, value in self.headers if name.startswith("x-amz-")}
         authorization = signer.authorization(keys, moment, path, to_sign)
         return headers | to_sign | {"authorization": authorization}
+
+
+@lru_cache(maxsize=2)
+def _moment(since_1970: int) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(since_1970))
 
 
 def form_of(

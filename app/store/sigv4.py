@@ -35,7 +35,7 @@ class Signer:
         self.region = region
         self.service = service
         self._made_of = ("", "")
-        self._key = b""
+        self._empty = hmac.new(b"", digestmod="sha256")
 
     def authorization(
         self, keys: Keys, moment: str, path: str, headers: Mapping[str, str], method: str = "GET"
@@ -53,17 +53,18 @@ class Signer:
         scope = f"{moment[:8]}/{self.region}/{self.service}/aws4_request"
         digest = sha256(request.encode()).hexdigest()
         text = f"{ALGORITHM}\n{moment}\n{scope}\n{digest}"
-        key = self._signing_key(keys.secret, moment[:8])
-        signature = hmac.digest(key, text.encode(), "sha256").hex()
+        signature = self._begun(keys.secret, moment[:8]).copy()
+        signature.update(text.encode())
         return (
             f"{ALGORITHM} Credential={keys.access}/{scope}, "
-            f"SignedHeaders={signed}, Signature={signature}"
+            f"SignedHeaders={signed}, Signature={signature.hexdigest()}"
         )
 
-    def _signing_key(self, secret: str, day: str) -> bytes:
+    def _begun(self, secret: str, day: str) -> hmac.HMAC:
+        """The signature of no text yet, with the signing key in it."""
         if self._made_of != (secret, day):
             key = f"AWS4{secret}".encode()
             for part in (day, self.region, self.service, "aws4_request"):
                 key = hmac.digest(key, part.encode(), "sha256")
-            self._made_of, self._key = (secret, day), key
-        return self._key
+            self._made_of, self._empty = (secret, day), hmac.new(key, digestmod="sha256")
+        return self._empty
