@@ -76,9 +76,10 @@ class HttpProtocol(HttpToolsProtocol):
         if "drain" not in app_state:
             app_state["drain"] = _Drain(server_state.connections)
         self._drain: _Drain = app_state["drain"]
+        self._holding: list[JoinedWrites] = app_state.setdefault("holding", [])
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(JoinedWrites(transport, self.loop))
+        super().connection_made(JoinedWrites(transport, self.loop, self._holding))
         self._expect_head()
         if self._drain.began:
             self._linger()

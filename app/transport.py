@@ -14,12 +14,21 @@ class JoinedWrites(asyncio.Transport):
 
     The server writes the head of an answer and its body one after the other. Each would go to the
     kernel at once, and as a packet of its own: together they cost half as much on both sides.
+
+    `holding` are all connections of the `loop` that hold a write: one call in its next step is for
+    all of them.
     """
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        holding: list[JoinedWrites],
+    ) -> None:
         super().__init__()
         self._transport = transport
         self._loop = loop
+        self._holding = holding
         self._held: bytes | None = None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -28,7 +37,9 @@ class JoinedWrites(asyncio.Transport):
             self._transport.write(b"".join((held, data)))
         elif len(data) <= _SMALL_BYTES:
             self._held = bytes(data)
-            self._loop.call_soon(self._flush)
+            if not self._holding:
+                self._loop.call_soon(_flush_all, self._holding)
+            self._holding.append(self)
         else:
             self._transport.write(data)
 
@@ -59,3 +70,10 @@ class JoinedWrites(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         return self._transport.get_write_buffer_size() + len(self._held or b"")
+
+
+def _flush_all(holding: list[JoinedWrites]) -> None:
+    held = holding.copy()
+    holding.clear()
+    for connection in held:
+        connection._flush()

@@ -30,9 +30,10 @@ class Wire(asyncio.Transport):
         return self.closed
 
 
-def joined() -> tuple[JoinedWrites, Wire]:
+def joined(holding: list[JoinedWrites] | None = None) -> tuple[JoinedWrites, Wire]:
     wire = Wire()
-    return JoinedWrites(wire, asyncio.get_running_loop()), wire
+    holding = [] if holding is None else holding
+    return JoinedWrites(wire, asyncio.get_running_loop(), holding), wire
 
 
 async def test_a_head_goes_out_with_the_body_behind_it():
@@ -52,6 +53,22 @@ async def test_what_nothing_follows_goes_out_by_itself():
     assert wire.written == []
     await asyncio.sleep(0)
     assert wire.written == [b"head"]
+
+
+async def test_one_step_of_the_loop_sends_what_all_connections_hold():
+    """Each its own, step after step, whatever became of the others."""
+    holding: list[JoinedWrites] = []
+    (one, first), (two, second), (three, third) = (joined(holding) for _ in range(3))
+    for step in (b"1", b"2"):
+        one.write(b"one" + step)
+        two.write(b"two" + step)
+        three.write(b"three" + step)
+        three.abort()
+        await asyncio.sleep(0)
+    assert first.written == [b"one1", b"one2"]
+    assert second.written == [b"two1", b"two2"]
+    assert third.written == []
+    assert holding == []
 
 
 async def test_large_parts_are_not_kept_at_all():
@@ -86,7 +103,7 @@ async def echoing() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamW
     class Echo(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             assert isinstance(transport, asyncio.Transport)
-            self.transport = JoinedWrites(transport, asyncio.get_running_loop())
+            self.transport = JoinedWrites(transport, asyncio.get_running_loop(), [])
 
         def data_received(self, data: bytes) -> None:
             self.transport.write(b"%d:" % len(data))

@@ -61,6 +61,15 @@ class Application(FastAPI):
     def __init__(self, **options: Any) -> None:
         super().__init__(telemetry=_NO_TELEMETRY, **options)
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What FastAPI's own and Starlette's do, in one step."""
+        if self.root_path:
+            scope["root_path"] = self.root_path
+        scope["app"] = self
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+        await self.middleware_stack(scope, receive, send)
+
     def build_middleware_stack(self) -> ASGIApp:
         """What `add_middleware` was given, the last one outermost, around the routes.
 

@@ -31,10 +31,11 @@ def bounded(codec: Any, most_bytes: int, count: int) -> Step:
     """
     match codec.codec_id:
         case "zstd":
-            # What the codec itself calls, once it has made an array of the bytes.
-            from numcodecs.zstd import decompress
+            from numcodecs.zstd import Zstd, decompress
 
-            return partial(_zstd, decompress, most_bytes)
+            # What numcodecs' own codec calls, once it has made an array of the bytes.
+            decode = decompress if type(codec) is Zstd else codec.decode
+            return partial(_zstd, decode, most_bytes)
         case "blosc":
             return partial(_blosc, codec.decode, most_bytes)
         case "lz4":
@@ -46,8 +47,8 @@ def bounded(codec: Any, most_bytes: int, count: int) -> Step:
         case "vlen-utf8" | "vlen-bytes" | "vlen-array":
             return partial(_counted, codec.decode, count)
         case _:
-            decode: Step = codec.decode
-            return decode
+            taken: Step = codec.decode
+            return taken
 
 
 def _zstd(decode: Step, most: int, data: Any) -> Any:

@@ -47,10 +47,10 @@ class Resolved:
 
         The text has the signs that an entity tag may have.
         """
-        names, renamed = sorted(self.positions), sorted(self.labels)
+        names, renamed = tuple(sorted(self.positions)), tuple(sorted(self.labels))
         spelled = [_spelled(self.positions[name]) for name in names]
         spelled += [_spelled(self.labels[name]) for name in renamed]
-        return (tuple(names), tuple(renamed), self.pointwise), ".".join(spelled)
+        return (names, renamed, self.pointwise), ".".join(spelled)
 
 
 def _spelled(found: Indexer | NDArray[Any]) -> str:

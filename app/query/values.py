@@ -21,8 +21,8 @@ from app.query.words import (
     count_words,
     excerpt,
     in_one,
-    is_word,
     read_integer,
+    read_lone,
     split_method,
     split_words,
 )
@@ -105,11 +105,10 @@ def _merge_positions(name: str, parts: list[Position | Positions | PositionSlice
 
 
 def _read_words(name: str, value: str) -> Label | Labels | Interval:
-    if is_word(value):
-        return Label(value)
+    lone = read_lone(name, value)
+    if lone is not None:
+        return Label(*lone)
     method, rest = split_method(name, value)
-    if is_word(rest):
-        return Label(rest, method)
     words = split_words(name, rest)
     match words.separator:
         case "":

@@ -27,6 +27,8 @@ _BARE = r'(?!")[^,/]*+'
 _WORDS = re.compile(rf"(?:(?:{_QUOTED}|{_BARE})[,/])*+(?:{_QUOTED}|{_BARE})")
 _WORD = re.compile(rf"(?:({_QUOTED})|({_BARE}))([,/]|\Z)")
 _METHOD = re.compile(r'([^",/:]*+)::')
+# One bare word, behind a method or not: most values are no more.
+_LONE = re.compile(r'(?:([^",/:]*+)::)?+((?:[^",/:]++|:(?!:))++)')
 # What makes a value more than one bare word.
 _MARKS = re.compile(r'[",/]|::')
 _INTEGER = re.compile(r"(-?)(?=[0-9])0*+([0-9]*+)", re.ASCII)
@@ -62,6 +64,15 @@ def split_method(name: str, value: str) -> tuple[Method | None, str]:
     return read_method(name, found[1]), value[found.end() :]
 
 
+def read_lone(name: str, value: str) -> tuple[str, Method | None] | None:
+    """The word of a value that is one bare word, and its method; None for any other value."""
+    found = _LONE.fullmatch(value)
+    if found is None:
+        return None
+    method, word = found.groups()
+    return word, None if method is None else read_method(name, method)
+
+
 def read_method(name: str, text: str) -> Method:
     """The method of that name, its synonyms folded; raises `QueryError` naming the known ones."""
     method = METHODS.get(text)
@@ -74,18 +85,13 @@ def read_method(name: str, text: str) -> Method:
     return method
 
 
-def is_word(value: str) -> bool:
-    """Whether a value is one bare word: nothing in it needs to be split or unquoted."""
-    return bool(value) and not _MARKS.search(value)
-
-
 def split_words(name: str, value: str) -> Words:
     """The words between commas or slashes, quotes taken off; a lone word and a comma are a list.
 
     Raises `QueryError` for an empty word, an unclosed quote, both separators in one value, and
     ``::`` outside quotes.
     """
-    if is_word(value):
+    if value and not _MARKS.search(value):
         return Words((value,), "")
     texts, separators, quoted = _split_quoted(name, value) if '"' in value else _split_bare(value)
     if len(separators) > 1:

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numcodecs
+import numcodecs.zstd
 import numpy as np
 import pytest
 import zstandard
 from zarr.storage import MemoryStore
 
+from app.arrays.inflate import bounded
 from app.arrays.metadata import ArrayMeta, parse_array
 from app.errors import CorruptChunk
 
@@ -157,3 +159,16 @@ def test_texts_are_counted_before_memory_is_taken_for_them() -> None:
     assert list(meta.decoder(bytes(texts))) == ["a", "bc"]
     with pytest.raises(CorruptChunk, match="4294967295 values"):
         meta.decoder(b"\xff\xff\xff\xff" + bytes(texts)[4:])
+
+
+def test_a_codec_that_the_application_brings_is_its_own() -> None:
+    """Whoever registers another class for a name has it asked, under the same bound."""
+
+    class Reversed(numcodecs.zstd.Zstd):
+        def decode(self, buf: Any, out: Any = None) -> Any:
+            return bytes(super().decode(buf))[::-1]
+
+    step = bounded(Reversed(), 1024, 0)
+    assert step(packed("zstd", b"abc")) == b"cba"
+    with pytest.raises(CorruptChunk):
+        step(packed("zstd", bytes(1025)))
