@@ -215,7 +215,8 @@ class Settings(BaseSettings):
     inline_decode_bytes: int = Field(
         default=256 * 2**10,
         ge=0,
-        description="chunks up to this decoded size are decoded on the event loop",
+        description="chunks up to this decoded size are decoded on the event loop (a quarter of it"
+        " behind gzip and zlib, a twentieth behind bz2 and lzma)",
     )
     lone_core_decode_bytes: int = Field(
         default=2 * 2**20,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from app.arrays.decode import (
     v3_decoder,
 )
 from app.errors import MetadataError
+
+# Measured with 2 MiB of int16: 2.4 ms by Zstandard, 8 to 11 by these, 42 and 53 by the last two.
+_EFFORTS: Final = MappingProxyType({"zlib": 4, "gzip": 4, "bz2": 20, "lzma": 20})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class ArrayMeta:
     `chunks` is the shape of the unit that is decoded (inside a shard: the inner chunk). Without a
     `decoder` the array is read through `zarr`, zarr-python's own array over the same store.
     `raw` is the dtype in which chunks lie in C order in the store, if nothing else is done to them.
+    `effort` is how many times as long as Zstandard its codecs take.
     """
 
     path: str
@@ -49,6 +54,7 @@ class ArrayMeta:
     decoder: Decoder | None
     shards: ShardLayout | None
     raw: np.dtype[Any] | None = None
+    effort: int = 1
 
     @cached_property
     def chunk_bytes(self) -> int:
@@ -69,9 +75,10 @@ def parse_array(path: str, document: Mapping[str, Any], zarr_store: Any) -> Arra
     from zarr.core.array import AsyncArray
     from zarr.storage import StorePath
 
-    refuse_pickle(_codec_ids(document))
     metadata: Any = dict(document)
     try:
+        codecs = list(_codec_ids(document))
+        refuse_pickle(codecs)
         array: Any = AsyncArray(metadata, StorePath(zarr_store, path=path))
         dtype = array.metadata.dtype.to_native_dtype()
     except (ValueError, TypeError, KeyError) as error:
@@ -83,12 +90,21 @@ def parse_array(path: str, document: Mapping[str, Any], zarr_store: Any) -> Arra
     if decoder is None:
         chunks = _chunk_bound(array)
     raw = None if decoder is None or shards is not None else _raw(array.metadata, dtype)
-    return ArrayMeta(path, array, tuple(array.shape), dtype, chunks, fill, decoder, shards, raw)
+    effort = max((_EFFORTS.get(codec, 1) for codec in codecs), default=1)
+    return ArrayMeta(
+        path, array, tuple(array.shape), dtype, chunks, fill, decoder, shards, raw, effort
+    )
 
 
-def _codec_ids(document: Mapping[str, Any]) -> list[str]:
-    codecs = [*(document.get("filters") or ()), document.get("compressor") or {}]
-    return [str(codec.get("id")) for codec in codecs if isinstance(codec, Mapping)]
+def _codec_ids(document: Mapping[str, Any]) -> Iterator[str]:
+    """All codecs by numcodecs' names, those inside of shards too."""
+    before = [*(document.get("filters") or ()), document.get("compressor")]
+    for codec in [*before, *(document.get("codecs") or ())]:
+        if isinstance(codec, Mapping):
+            yield str(codec.get("id") or codec.get("name")).removeprefix("numcodecs.")
+            inner = codec.get("configuration")
+            if isinstance(inner, Mapping):
+                yield from _codec_ids(inner)
 
 
 def _reading(

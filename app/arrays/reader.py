@@ -292,9 +292,10 @@ class StoreReader:
     async def _decoded(self, reading: _Reading, key: str, data: bytes) -> Array:
         meta = reading.meta
         assert meta.decoder is not None
+        cost = meta.effort * meta.chunk_bytes
         try:
             with phase("decode"):
-                return await self.workshop.run(reading.shares, meta.decoder, data, meta.chunk_bytes)
+                return await self.workshop.run(reading.shares, meta.decoder, data, cost)
         except CorruptChunk as error:
             raise CorruptChunk(f"{key!r}: {error.detail}") from error
 

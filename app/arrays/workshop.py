@@ -61,7 +61,7 @@ class Workshop:
     async def run(
         self, shares: Shares, work: Callable[[Given], Made], given: Given, nbytes: int
     ) -> Made:
-        """What ``work(given)`` makes, which costs about as much as `nbytes` do."""
+        """What ``work(given)`` makes, which takes about as long as decoding `nbytes` does."""
         if self.is_small(nbytes):
             return work(given)
         if nbytes <= self._between_bytes:

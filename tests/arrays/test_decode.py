@@ -6,6 +6,7 @@ import asyncio
 import warnings
 from typing import Any
 
+import numcodecs
 import numpy as np
 import pytest
 import zarr
@@ -100,6 +101,35 @@ def test_pickle_is_never_decoded() -> None:
         "order": "C", "compressor": None, "filters": [{"id": "pickle", "protocol": 4}],
     }  # fmt: skip
     with pytest.raises(MetadataError, match="pickle"):
+        parse_array("a", document, MemoryStore())
+
+
+@pytest.mark.parametrize(
+    ("options", "effort"),
+    [
+        ({}, 1),
+        ({"compressors": zarr.codecs.ZstdCodec()}, 1),
+        ({"compressors": zarr.codecs.GzipCodec()}, 4),
+        ({"shards": (8, 12), "compressors": zarr.codecs.GzipCodec()}, 4),
+        ({"zarr_format": 2, "compressors": numcodecs.Zstd()}, 1),
+        ({"zarr_format": 2, "compressors": numcodecs.Zlib()}, 4),
+        ({"zarr_format": 2, "compressors": numcodecs.BZ2()}, 20),
+        ({"zarr_format": 2, "compressors": numcodecs.LZMA()}, 20),
+    ],
+)
+def test_slow_codecs_are_known_as_such(options: dict[str, Any], effort: int) -> None:
+    """Inside of shards too: how long a chunk holds the loop follows from its size and these."""
+    meta, _ = written(**options)
+    assert meta.effort == effort
+    assert meta.decoder is not None
+
+
+@pytest.mark.parametrize("odd", [{"filters": 5}, {"codecs": 5}, {"codecs": ["bytes", 5]}])
+def test_codecs_that_are_no_list_are_a_metadata_error(odd: dict[str, Any]) -> None:
+    """Nothing that a document says becomes another kind of error."""
+    meta, _ = written(zarr_format=2 if "filters" in odd else 3)
+    document = {**meta.zarr.metadata.to_dict(), **odd}
+    with pytest.raises(MetadataError):
         parse_array("a", document, MemoryStore())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -261,3 +262,20 @@ async def test_what_is_not_kept_cannot_be_had_at_once():
     assert not reads.holds(meta, everything(meta))
     assert not reads.holds(meta, plan_element(meta.shape, meta.chunks, (7, 7)))
     assert reads.holds(meta, plan_element(meta.shape, meta.chunks, (7, 3)))
+
+
+@pytest.mark.parametrize(
+    ("compressors", "on_loop"), [(zarr.codecs.ZstdCodec(), True), (zarr.codecs.GzipCodec(), False)]
+)
+async def test_chunks_of_slow_codecs_leave_the_loop_sooner(compressors: Any, on_loop: bool):
+    """A chunk of 128 bytes is within the bound; four times that is not."""
+    meta, source = await written(compressors=compressors)
+    threads: set[threading.Thread] = set()
+
+    def decoder(data: bytes, decode: Any = meta.decoder) -> Any:
+        threads.add(threading.current_thread())
+        return decode(data)
+
+    object.__setattr__(meta, "decoder", decoder)
+    await reader(source, inline=4 * 4 * 8).read(meta, everything(meta))
+    assert (threads == {threading.current_thread()}) is on_loop
