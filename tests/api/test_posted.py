@@ -148,7 +148,7 @@ def test_a_body_that_does_not_arrive_is_408(write_catalog, length):
         problem = json.loads(body)
         assert problem["type"].endswith("request-timeout")
         assert problem["limit_seconds"] == 0.3
-        assert posted(client, SEL, {"variables": "mask"}).status_code == 200
+        assert client.get("/healthz").status_code == 200
 
 
 def test_a_list_over_the_limit_is_413(write_catalog):
