@@ -102,8 +102,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _flaw(self) -> str:
         """What is wrong with the head that was read, in words; nothing where it is right."""
+        version = self.parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            return "HTTP/1.1 and HTTP/1.0 are spoken here."
         hosts = [name for name, _ in self.headers].count(b"host")
-        if hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
+        if hosts > 1 or (not hosts and version == "1.1"):
             # RFC 9112, section 3.2.
             return "A request names the host that it is for once, in a Host header."
         if self.parser.should_upgrade() and self._has_body():
@@ -212,14 +215,16 @@ class HttpProtocol(HttpToolsProtocol):
         self._refusal = _refusal(status, detail)
         if self.cycle is None or self.cycle.response_complete:
             self._hang_up(self._refusal)
+        elif self.cycle.more_body and self.pipeline:
+            # This is the request that goes wrong, the newest: it never begins.
+            self.pipeline.popleft()
         elif self.cycle.more_body:
-            # This is the request that goes wrong: others, or a part of its answer, may be before.
-            before = self.pipeline or self.cycle.response_started
-            self._hang_up(b"" if before else self._refusal)
+            self._hang_up(b"" if self.cycle.response_started else self._refusal)
 
     def on_response_complete(self) -> None:
+        last = not self.pipeline
         super().on_response_complete()
-        if self._refusal and self.cycle.response_complete and not self.transport.is_closing():
+        if self._refusal and last and not self.transport.is_closing():
             self._hang_up(self._refusal)
 
     def _hang_up(self, last_words: bytes) -> None:

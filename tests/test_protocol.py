@@ -67,6 +67,7 @@ def check(answer: tuple[int, dict[str, str], bytes], status: int) -> None:
         b"G\xc3\xa9T / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
+        b"GET /healthz HTTP/2.0\r\nHost: x\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
         b"POST /datasets HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
@@ -164,6 +165,16 @@ def test_a_body_that_breaks_off_is_refused(server):
     received = all_said(server, post + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\nx\r\n" + LAST)
     assert received.count(b"HTTP/1.1 ") == 1
     assert received.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("before", [1, 3, 20])
+def test_a_body_that_goes_wrong_takes_no_answer_from_those_before(server, before):
+    """What was asked in the same breath is answered, then the refusal comes."""
+    get = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    post = b"POST /datasets/cube/sel HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    sent = get * before + post + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + LAST
+    _, *answers = all_said(server, sent).split(b"HTTP/1.1 ")
+    assert [answer[:3] for answer in answers] == [b"200"] * before + [b"400"]
 
 
 def test_a_client_that_leaves_while_it_posts_is_not_our_error(server):
