@@ -18,7 +18,7 @@ from app.arrays.plan import ReadPlan, plan_element, plan_orthogonal, plan_pointw
 from app.arrays.reader import StoreReader
 from app.arrays.shards import ShardIndexes
 from app.errors import CorruptChunk, StoreRefused
-from tests.arrays.workshops import workshop
+from tests.arrays.workshops import rounds_counted, workshop
 from tests.sources import DictSource, stored
 
 VALUES = np.arange(64, dtype="i8").reshape(8, 8)
@@ -209,19 +209,10 @@ async def test_thousands_of_chunks_from_memory_let_others_run():
     plan = plan_orthogonal(meta.shape, meta.chunks, (slice(None),))
     await reads.read(meta, plan)
     source.requests.clear()
-    turns = 0
-
-    async def count_turns() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.create_task(count_turns())
-    await reads.read(meta, plan)
-    counting.cancel()
+    async with rounds_counted() as rounds:
+        await reads.read(meta, plan)
+        assert rounds() > 2
     assert source.requests == []
-    assert turns > 2
 
 
 @pytest.mark.parametrize("options", LAYOUTS)

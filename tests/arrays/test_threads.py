@@ -12,6 +12,7 @@ import pytest
 
 from app.arrays.threads import Threads, available_cores, busy_pool
 from app.arrays.turns import Share
+from tests.arrays.workshops import rounds_counted
 
 
 class Slow:
@@ -76,21 +77,13 @@ async def test_who_waits_for_a_turn_leaves_at_once() -> None:
 async def test_on_the_loop_others_have_their_turn_in_between() -> None:
     """However much waits, the loop goes round between works that take their time."""
     threads = Threads(1, None)
-    rounds = 0
+    async with rounds_counted() as rounds:
 
-    async def count_rounds() -> None:
-        nonlocal rounds
-        while True:
-            rounds += 1
-            await asyncio.sleep(0)
+        def work() -> tuple[int, threading.Thread]:
+            time.sleep(0.006)
+            return rounds(), threading.current_thread()
 
-    def work() -> tuple[int, threading.Thread]:
-        time.sleep(0.006)
-        return rounds, threading.current_thread()
-
-    counting = asyncio.create_task(count_rounds())
-    made = await asyncio.gather(*(threads.between(Share(), work) for _ in range(5)))
-    counting.cancel()
+        made = await asyncio.gather(*(threads.between(Share(), work) for _ in range(5)))
     assert len({seen for seen, _ in made}) == len(made)
     assert {where for _, where in made} == {threading.current_thread()}
 

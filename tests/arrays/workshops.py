@@ -1,6 +1,10 @@
-"""A workshop for tests: room for everything, and threads only where they are asked for."""
+"""What tests of arrays need: a workshop with room for everything, and the rounds of the loop."""
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from app.arrays.workshop import Workshop
 
@@ -9,3 +13,21 @@ def workshop(inline_bytes: int = 10**9, *, under_way_bytes: int = 10**9) -> Work
     return Workshop(
         inline_bytes=inline_bytes, under_way_bytes=under_way_bytes, threads=2, pool=None
     )
+
+
+@asynccontextmanager
+async def rounds_counted() -> AsyncIterator[Callable[[], int]]:
+    """Inside the block, how often the loop has gone round."""
+    rounds = 0
+
+    async def count() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    try:
+        yield lambda: rounds
+    finally:
+        counting.cancel()
