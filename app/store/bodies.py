@@ -8,7 +8,8 @@ import aiohttp
 
 # aiohttp asks a connection to pause when twice as much waits to be read, and to go on when some of
 # it was. Who wants the whole body would be woken up for each piece to say so, and read no less.
-UNPAUSED_BYTES: Final = 2**30
+# Its parser takes no larger number: bodies of 4 GiB would pause, and wait until their deadline.
+UNPAUSED_BYTES: Final = 2**31 - 1
 
 
 async def whole_body(response: aiohttp.ClientResponse) -> bytes:

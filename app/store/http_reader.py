@@ -44,8 +44,8 @@ class HttpReader:
         self, path: str, asked: Mapping[str, str]
     ) -> tuple[int, Mapping[str, str], bytes]:
         always = {**self._fs.kwargs.get("headers", {}), "Accept-Encoding": "identity"}
-        headers = {**always, **asked}
-        options = {"read_bufsize": UNPAUSED_BYTES, **self._fs.kwargs, "headers": headers}
+        ours = {"headers": {**always, **asked}, "read_bufsize": UNPAUSED_BYTES}
+        options = {**self._fs.kwargs, **ours}
         session = await self._fs.set_session()
         async with session.get(self._fs.encode_url(path), **options) as response:
             response.raise_for_status()

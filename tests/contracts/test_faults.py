@@ -50,6 +50,20 @@ async def source_of(web: Web, filesystems: Filesystems, engine: str, **more: Any
     )
 
 
+async def test_a_large_body_comes_whole_whatever_is_said_of_buffers(
+    web: Web, filesystems: Filesystems
+) -> None:
+    """Bodies are read in one go: a connection that was told to pause would never go on."""
+    large = web.values["/bucket/base/large"] = BODY * 5000
+    for options in ({}, {"read_bufsize": 1024}):
+        source = await filesystems.source(f"{web.address}/bucket/base", storage_options=options)
+        assert await asyncio.wait_for(source.get("large"), 20) == large
+    for engine in ENGINES:
+        source = await source_of(web, filesystems, engine)
+        for _ in range(2):  # the first may be the engine's own, the second is ours
+            assert await asyncio.wait_for(source.get("large"), 20) == large
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_a_read_is_one_get(web: Web, filesystems: Filesystems, engine: str) -> None:
     """Whole values, ranges, suffixes and questions for existence each cost one GET, no HEAD."""
