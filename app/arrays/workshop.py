@@ -30,7 +30,7 @@ class Workshop:
     work in the `pool` (None: the loop's default executor), of which it takes at most `threads`.
     Up to `between_bytes` it is done on the loop too, but a piece between two rounds of it: for
     where threads have no core of their own. There they do not work beside the loop but in its
-    place, and each time that it wakes them up costs more than the hop.
+    place, and it takes the core back from them at each event.
 
     Chunks that are fetched and decoded at once have at most `under_way_bytes`. It belongs to one
     event loop; whoever made the pool closes it.
