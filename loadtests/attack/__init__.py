@@ -1,0 +1,1 @@
+"""Attacks on a real server from outside: ``python -m loadtests.attack``."""
