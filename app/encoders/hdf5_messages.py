@@ -18,13 +18,13 @@ NOWHERE: Final = 2**64 - 1
 ATTRIBUTE_BYTES: Final = 64_000
 # A shape without any value (IV.A.2.b).
 NO_SPACE: Final = b"\x02\x00\x00\x02"
-# How text of one length ends, and that it is UTF-8 (IV.A.2.d, class 3).
-TERMINATED, PADDED, UTF8 = 0x00, 0x01, 0x10
+# How text of one length ends (IV.A.2.d, class 3).
+TERMINATED, PADDED = 0x00, 0x01
 
 
-def text_type(size: int, bits: int) -> bytes:
-    """The datatype of text of `size` bytes."""
-    return pack("<BB2xI", 0x13, bits, size)
+def text_type(size: int, ending: int) -> bytes:
+    """The datatype of ASCII text of `size` bytes."""
+    return pack("<BB2xI", 0x13, ending, size)
 
 
 def integer_type(size: int, bits: int) -> bytes:

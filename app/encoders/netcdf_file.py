@@ -27,7 +27,6 @@ from app.encoders.hdf5_messages import (
     REFERRERS,
     TERMINATED,
     TEXTS,
-    UTF8,
     array_header,
     attribute,
     dataspace,
@@ -37,8 +36,6 @@ from app.encoders.hdf5_messages import (
 )
 from app.encoders.netcdf_names import NOT_A_DIMENSION
 
-# Letters that fit whatever they are.
-_SHORT_TEXT: Final = ATTRIBUTE_BYTES // 4
 _PLACEHOLDER: Final = "This is a netCDF dimension but not a netCDF variable.%10d"
 _PROPERTIES: Final = f"version=2,sluice={__version__}"
 
@@ -156,7 +153,7 @@ class _Writer:
 
     def _attribute(self, name: str, value: Any) -> bytes:
         match value:
-            case str() if len(value) <= _SHORT_TEXT:
+            case str() if value.isascii() and len(value) <= ATTRIBUTE_BYTES:
                 return _text(name, value)
             case str():
                 return attribute(name, TEXTS, dataspace(()), self._place_texts([value]))
@@ -173,10 +170,14 @@ class _Writer:
 
 
 def _text(name: str, value: str, ending: int = PADDED) -> bytes:
-    """Characters, as the C library writes text; none at all have no place rather than no size."""
+    """Characters, as the C library writes text; none at all have no place rather than no size.
+
+    They are said to be ASCII, which the HDF5 library says of the names of scales in any case: old
+    readers (h5py 2) know no other text of one length.
+    """
     data = value.encode()
     space = dataspace(()) if data else NO_SPACE
-    return attribute(name, text_type(len(data) or 1, ending | UTF8), space, data)
+    return attribute(name, text_type(len(data) or 1, ending), space, data)
 
 
 def _numbers(name: str, value: Any) -> bytes:

@@ -124,7 +124,7 @@ def storable_text(value: str) -> str:
 
 def _list(items: list[Any] | tuple[Any, ...]) -> Any:
     kinds = {type(item) for item in items}
-    if kinds == {str} and all(items) and 16 * len(items) <= ATTRIBUTE_BYTES:
+    if kinds == {str} and 16 * len(items) <= ATTRIBUTE_BYTES:
         return [storable_text(item) for item in items]
     if kinds <= {int, float} and all(item in _INT64 for item in items if isinstance(item, int)):
         return _array(np.array(items))

@@ -22,10 +22,14 @@ _BLOCK_VALUES: Final = 32_768
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An array of a dtype that NetCDF-4 has, and the attributes that a reader decodes it by."""
+    """An array of a dtype that NetCDF-4 has, and the attributes that a reader decodes it by.
+
+    `meaning` is what is said of the values where the variable says nothing of the kind itself.
+    """
 
     values: NDArray[Any]
     attrs: dict[str, Any] = field(default_factory=dict)
+    meaning: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,9 @@ def _stored_variable(
     if values.dtype.kind == "S":
         dims += (_characters(names, name),)
         values = np.ndarray((*values.shape, values.dtype.itemsize), "S1", values.tobytes())
-    return NetcdfVariable(names[name], dims, values, {**attrs, **stored.attrs, **beside})
+    meaning = {} if stored.meaning.keys() & attrs.keys() else stored.meaning
+    decoding = {**stored.attrs, **meaning}
+    return NetcdfVariable(names[name], dims, values, {**attrs, **decoding, **beside})
 
 
 def _characters(names: dict[Any, str], name: Any) -> str:
