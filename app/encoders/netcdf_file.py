@@ -32,6 +32,7 @@ from app.encoders.hdf5_messages import (
     dataspace,
     datatype,
     group_header,
+    growing_header,
     text_type,
 )
 from app.encoders.netcdf_names import NOT_A_DIMENSION
@@ -131,7 +132,7 @@ class _Writer:
         if variable is not None:
             return self._place(variable, hidden)
         kind = datatype(np.dtype(">f4"))
-        return self._file.place(array_header(kind, (size,), (NOWHERE, 4 * size), b"", hidden))
+        return self._file.place(_header(kind, (size,), (NOWHERE, 4 * size), b"", hidden))
 
     def _place(self, variable: NetcdfVariable, hidden: list[bytes]) -> int:
         """The values of a variable and its header; the address of the latter."""
@@ -145,7 +146,7 @@ class _Writer:
         attributes = hidden + [self._attribute(*item) for item in variable.attrs.items()]
         fill = variable.attrs.get("_FillValue")
         filled = b"" if fill is None else fill.tobytes()
-        return self._file.place(array_header(kind, shape, place, filled, attributes))
+        return self._file.place(_header(kind, shape, place, filled, attributes))
 
     def _coordinates(self, dims: Sequence[str]) -> bytes:
         """The numbers of a variable's dimensions: what the C library looks for first."""
@@ -167,6 +168,19 @@ class _Writer:
         content, handles = heap(self._file.end, [text.encode() for text in texts])
         self._file.place(content)
         return b"".join(handles)
+
+
+def _header(
+    kind: bytes,
+    shape: tuple[int, ...],
+    place: tuple[int, int],
+    fill: bytes,
+    attributes: Sequence[bytes],
+) -> bytes:
+    """The header of an array; in NetCDF a dimension of no length is one that can grow."""
+    if 0 in shape:
+        return growing_header(kind, shape, fill, attributes)
+    return array_header(kind, shape, place, fill, attributes)
 
 
 def _text(name: str, value: str, ending: int = PADDED) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.encoders.netcdf_names import json_text, storable_text
+from app.encoders.netcdf_attributes import json_text, storable_text
 from app.encoders.netcdf_packing import Stored, store_floats, store_integers
 from app.encoders.netcdf_times import store_cftimes, store_datetimes, store_durations
 from app.encoders.plain import is_missing, plain
@@ -65,8 +65,8 @@ def _store_objects(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
     if _are(items, bool | np.bool_, "b", encoding):
         return _store_flags(values, items)
     if _are(items, bytes, "S", encoding):
-        texts = np.array([item if isinstance(item, bytes) else b"" for item in items], "S")
-        return Stored((texts if texts.dtype.itemsize else texts.astype("S1")).reshape(values.shape))
+        known = [item if isinstance(item, bytes) else b"" for item in items]
+        return Stored(np.array(known, "S").reshape(values.shape))
     texts = np.empty(values.size, dtype=object)
     texts[:] = [_text(item) for item in items]
     return Stored(texts.reshape(values.shape))
@@ -85,7 +85,7 @@ def _are(items: list[Any], kind: Any, stored_kind: str, encoding: Mapping[str, A
 
 def _stored_kind(encoding: Mapping[str, Any]) -> str:
     try:
-        return np.dtype(encoding.get("dtype", object)).kind
+        return str(np.dtype(encoding.get("dtype", object)).kind)
     except TypeError:
         return "O"
 

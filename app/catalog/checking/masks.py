@@ -25,7 +25,7 @@ def mask_findings(dataset: xr.Dataset) -> Iterator[Finding]:
 def _masked(variable: xr.Variable, fills: dict[str, Any]) -> str | None:
     """The finding, if the variable holds booleans: stored as such, or as numbers (xarray's way)."""
     stored, mend = variable.encoding.get("dtype"), _mend(fills)
-    if variable.dtype.kind == "O" and np.dtype(bool) == stored:
+    if variable.dtype.kind == "O" and isinstance(stored, np.dtype) and stored.kind == "b":
         words = " and every ".join(sorted({str(bool(fill)).lower() for fill in fills.values()}))
         return (
             f"its booleans have a fill value, so every {words} is read as missing, as xarray reads "
@@ -34,8 +34,8 @@ def _masked(variable: xr.Variable, fills: dict[str, Any]) -> str | None:
     if variable.dtype.kind == "b":
         numbers = ", ".join(sorted({str(fill) for fill in fills.values()}))
         return (
-            f"its booleans are stored as numbers with the fill value {numbers}, and what is missing "
-            f"is read as true, as xarray reads it: {mend}."
+            f"its booleans are stored as numbers with the fill value {numbers}, and what is "
+            f"missing is read as true, as xarray reads it: {mend}."
         )
     return None
 
