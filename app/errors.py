@@ -16,6 +16,7 @@
     ├── DeadlineExceeded           it took longer than a request may
     ├── CatalogError               the catalog or its keys are wrong: names the entry and the field
     ├── CatalogRefused             they are wrong now, so what was served before stays
+    ├── NotTold                    there is no room to tell the other worker processes
     ├── NotLoaded                  a lazy variable was touched without awaiting it
     └── StoreError                 the store did not do its part
         ├── StoreRefused           credentials or permissions (also a PermissionError)
@@ -119,6 +120,10 @@ class Overloaded(SluiceError):
 
 class DeadlineExceeded(SluiceError):
     """The request was not answered in the time that one may take; all that it began was ended."""
+
+
+class NotTold(SluiceError):
+    """All worker processes were to be told something, and there is no room for it: none is."""
 
 
 class NotLoaded(SluiceError, RuntimeError):

@@ -27,6 +27,7 @@ from app.errors import (
     MetadataError,
     NotAcceptable,
     NotJson,
+    NotTold,
     Overloaded,
     QueryError,
     RequestTimeout,
@@ -135,6 +136,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             "The dataset is misconfigured",
             "Its catalog entry cannot be used.",
         ),
+        NotTold: ProblemKind(503, "not-told", "The worker processes cannot be told"),
         CatalogRefused: ProblemKind(
             409, "catalog-refused", "The new catalog is refused, and the old one stays"
         ),
