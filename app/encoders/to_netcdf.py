@@ -10,7 +10,7 @@ import numpy as np
 from app.encoders.netcdf_attributes import json_text, storable_attributes
 from app.encoders.netcdf_file import NetcdfVariable, write_netcdf
 from app.encoders.netcdf_names import storable_names
-from app.encoders.netcdf_packing import Stored, is_number, read_fill
+from app.encoders.netcdf_packing import FILLS, Stored, is_number, read_fill
 from app.encoders.netcdf_ranges import RANGES, in_type_of, is_recounted
 from app.encoders.netcdf_values import check_storable, store_values
 from app.encoders.outline import Outline
@@ -45,7 +45,7 @@ def netcdf_pieces(dataset: xr.Dataset) -> Iterator[memoryview]:
     for name in (*dataset.data_vars, *dataset.coords):
         stored.append(_stored_variable(names, name, variables[name], beside.get(name, {})))
         yield memoryview(b"")
-    attrs = storable_attributes(dataset.attrs, taken=("coordinates",))
+    attrs = storable_attributes(dataset.attrs, taken=("coordinates", "_FillValue"))
     for part in write_netcdf(stored, {**attrs, **beside.get(None, {})}):
         for start in range(0, len(part), _PIECE_BYTES):
             yield part[start : start + _PIECE_BYTES]
@@ -92,12 +92,13 @@ def _stored_variable(
     taken = _taken(variable.attrs, stored)
     if is_recounted(stored, variable.encoding):
         taken |= RANGES
+    for fill in FILLS:
+        if fill in variable.attrs and fill not in taken:
+            typed[fill] = read_fill(variable.attrs[fill], stored.values.dtype)
     attrs = storable_attributes({**variable.attrs, **typed}, taken)
     if "bounds" in attrs and not isinstance(attrs["bounds"], str):
         # xarray looks for a variable of this name, which a list cannot be.
         attrs["bounds"] = json_text(attrs["bounds"])
-    if "_FillValue" in attrs:
-        attrs["_FillValue"] = read_fill(attrs["_FillValue"], stored.values.dtype)
     dims, values = tuple(names[dim] for dim in variable.dims), stored.values
     if values.dtype.kind == "S":
         dims += (_characters(names, name),)
