@@ -10,7 +10,8 @@ import numpy as np
 import orjson
 
 from app.encoders.hdf5_messages import ATTRIBUTE_BYTES
-from app.encoders.plain import plain, text
+from app.encoders.plain import plain
+from app.labels import format_text
 
 # Attribute names that the HDF5 layer of NetCDF-4 keeps for itself, or hides from its readers.
 _RESERVED = frozenset(
@@ -78,7 +79,7 @@ def _clean(name: str, listed: bool) -> str:
 
 def _normal(name: str) -> str:
     """The form (NFC) in which the C library looks names up, cut to a length that it reads."""
-    normal = unicodedata.normalize("NFC", text(name))
+    normal = unicodedata.normalize("NFC", format_text(name))
     return normal.encode()[:_NAME_BYTES].decode(errors="ignore")
 
 
@@ -119,7 +120,7 @@ def storable_value(value: Any) -> Any:
 
 def storable_text(value: str) -> str:
     """The text without what a C string cannot hold."""
-    return text(value).replace("\0", "\ufffd")
+    return format_text(value).replace("\0", "\ufffd")
 
 
 def _list(items: list[Any] | tuple[Any, ...]) -> Any:
