@@ -49,7 +49,7 @@ OWNERS = {
     "h5py": set(),
     "cftime": {"datasets", "encoders"},
     "orjson": {"encoders"},
-    "zstandard": {"arrays", "encoders"},
+    "zstandard": {"arrays", "encoders", "store/compressed"},
     "prometheus_client": {"telemetry"},
     "yaml": {"catalog"},
     "pydantic": {"settings", "catalog", "api"},
