@@ -75,6 +75,8 @@ def place_of(address: str, folder: str = "") -> Place:
     protocol = canonical(protocol) if mark else LOCAL
     if "\0" in address:
         raise ValueError("no address has a NUL character in it")
+    if not mark and "::" in address.partition("/")[0]:
+        raise ValueError("chained addresses are not served")
     if protocol == LOCAL:
         return Place(LOCAL, "", os.path.join(folder or os.getcwd(), rest if mark else address))
     if protocol not in KNOWN:
