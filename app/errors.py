@@ -7,6 +7,7 @@
     ├── NotAcceptable              no encoder offers what the client accepts
     ├── NotJson                    a body that says it is something else than JSON
     ├── RequestTimeout             a body that did not arrive in time
+    ├── MalformedRequest           what came on a connection is no request as HTTP/1.1 writes it
     ├── UnknownDataset             no dataset of that name in the catalog
     ├── Unauthorized               no key, or a wrong one, where one is needed
     ├── Forbidden                  a key that lacks the right to this
@@ -66,6 +67,17 @@ class NotAcceptable(SluiceError):
 
 class RequestTimeout(SluiceError):
     """The rest of the request did not arrive in the time that one may take for it."""
+
+
+class MalformedRequest(SluiceError):
+    """What came on a connection is not a request as HTTP/1.1 writes it, or has no end.
+
+    The connection is of no more use. `status` is that of the answer.
+    """
+
+    def __init__(self, detail: str, *, status: int = 400) -> None:
+        super().__init__(detail)
+        self.status = status
 
 
 class NotJson(SluiceError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from app.catalog.bulletin import BULLETIN, Bulletin
 from app.catalog.configuration import Files
 from app.catalog.following import announce
+from app.descriptors import connection_limits, raise_descriptor_limit
 from app.settings import PREFIX, Settings
 from app.telemetry.metrics import SHARED_FOLDER
 
 if TYPE_CHECKING:
-    from uvicorn import Config
+    from app.serving import Config
 
 
 def run_server(settings: Settings, workers: int, fd: int | None) -> None:
@@ -30,15 +30,14 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
     Or they share the listening socket `fd`, which whoever started this one holds: what connects
     while one server ends and the next one starts waits there.
     """
-    from uvicorn import Config
+    from app.serving import Config
 
     # The application is named, not handed over: worker processes import it and read the same
     # environment, so one way of starting serves one worker and many.
     os.environ[f"{PREFIX}CATALOG"] = str(settings.catalog.absolute())
-    if fd is not None:
-        _send_at_once(fd)
     config = Config(
         "app.api.app:create_app_from_environment",
+        limits=connection_limits(settings, raise_descriptor_limit()),
         factory=True,
         host=settings.host,
         port=settings.port,
@@ -47,7 +46,6 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
         timeout_graceful_shutdown=settings.grace_seconds,
         # No browser may take an answer for something else than it says it is.
         headers=[("X-Content-Type-Options", "nosniff")],
-        http="app.protocol:HttpProtocol",
         ws="none",
         log_config=_logging(settings.log_level.upper()),
         # Our own line for each request has its id, and leaves the query out.
@@ -66,19 +64,19 @@ def _run(config: Config, reload: Callable[[], object]) -> None:
 
     One alone does that itself, once its application has started.
     """
-    from uvicorn import Server
-
+    from app.serving import Server
     from app.workers import STARTUP_FAILED, Workers, end_by_itself
 
+    listener = config.listener()
     if config.workers > 1:
-        Workers(config, [config.bind_socket()], reload).run()
+        Workers(config, [listener], reload).run()
         return
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     end_by_itself()
     server = Server(config)
     with suppress(KeyboardInterrupt):
-        server.run()
+        server.run([listener])
     if not server.started:
         sys.exit(STARTUP_FAILED)
 
@@ -95,16 +93,6 @@ def _shared_bulletin(files: Files) -> Iterator[Bulletin]:
                 yield bulletin
         finally:
             del os.environ[BULLETIN]
-
-
-def _send_at_once(fd: int) -> None:
-    """Let no part of an answer wait for the one before: connections take this from their listener.
-
-    Event loops see to it for sockets of their own; this one they do not know for TCP.
-    """
-    with socket.socket(fileno=os.dup(fd)) as listener:
-        if listener.family in (socket.AF_INET, socket.AF_INET6):
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from functools import cached_property
 from socket import socket
 from typing import Any, Final, NoReturn
 
@@ -14,6 +15,7 @@ from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
 from app.errors import CatalogError
+from app.serving import Server
 
 # uvicorn's own status for a server that did not come to serve.
 STARTUP_FAILED: Final = 3
@@ -36,6 +38,11 @@ def _leave(*signalled: object) -> NoReturn:
 
 class Worker(Process):
     """One of the processes; it gives back what it shares with the others when it ends."""
+
+    @cached_property
+    def server(self) -> Server:
+        """What it runs."""
+        return Server(self.config)
 
     def target(self, sockets: list[socket] | None = None) -> None:
         """What the process runs."""

@@ -15,23 +15,28 @@ LEVELS = {
     "__init__": 0,
     "errors": 0,
     "record": 0,
+    "framing": 1,
     "labels": 1,
+    "pace": 1,
     "transport": 1,
     "telemetry": 1,
     "admission": 2,
+    "connections": 2,
     "query": 2,
     "store": 2,
     "encoders": 2,
     "settings": 2,
     "arrays": 3,
+    "descriptors": 3,
     "datasets": 4,
     "catalog": 5,
     "api": 6,
     "protocol": 7,
-    "workers": 7,
-    "server": 8,
-    "cli": 9,
-    "__main__": 10,
+    "serving": 8,
+    "workers": 9,
+    "server": 10,
+    "cli": 11,
+    "__main__": 12,
 }
 
 # Third parties that only some rooms may know. What is not listed here anyone may import.
@@ -58,7 +63,7 @@ OWNERS = {
     "fastapi": {"api"},
     "fastapi_swagger": {"api"},
     "starlette": {"api"},
-    "uvicorn": {"server", "workers", "protocol"},
+    "uvicorn": {"server", "serving", "workers", "protocol"},
 }
 
 MODULES = sorted(APP.rglob("*.py"))

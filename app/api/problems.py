@@ -23,6 +23,7 @@ from app.errors import (
     DeadlineExceeded,
     Forbidden,
     LimitError,
+    MalformedRequest,
     MetadataError,
     NotAcceptable,
     NotJson,
@@ -80,6 +81,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             headers={"WWW-Authenticate": 'Bearer realm="Sluice"'},
         ),
         Forbidden: ProblemKind(403, "forbidden", "The key lacks the right"),
+        MalformedRequest: ProblemKind(400, "bad-request", "Bad Request"),
         NotJson: ProblemKind(415, "not-json", "The body is not JSON"),
         # Who sends no more is not waited for on the same connection (RFC 9110, section 15.5.9).
         RequestTimeout: ProblemKind(

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from app.encoders.netcdf_attributes import json_text, storable_attributes
 from app.encoders.netcdf_file import NetcdfVariable, write_netcdf
-from app.encoders.netcdf_names import json_text, storable_attributes, storable_names
+from app.encoders.netcdf_names import storable_names
 from app.encoders.netcdf_packing import Stored, is_number, read_fill
+from app.encoders.netcdf_ranges import RANGES, in_type_of, is_recounted
 from app.encoders.netcdf_values import check_storable, store_values
 from app.encoders.outline import Outline
 
@@ -86,7 +88,11 @@ def _stored_variable(
     names: dict[Any, str], name: Any, variable: xr.Variable, beside: dict[str, str]
 ) -> NetcdfVariable:
     stored = store_values(str(name), np.asarray(variable.data), variable.encoding)
-    attrs = storable_attributes(variable.attrs, taken=_taken(variable.attrs, stored))
+    typed = in_type_of(stored, variable.attrs, variable.encoding)
+    taken = _taken(variable.attrs, stored)
+    if is_recounted(stored, variable.encoding):
+        taken |= RANGES
+    attrs = storable_attributes({**variable.attrs, **typed}, taken)
     if "bounds" in attrs and not isinstance(attrs["bounds"], str):
         # xarray looks for a variable of this name, which a list cannot be.
         attrs["bounds"] = json_text(attrs["bounds"])
@@ -96,7 +102,9 @@ def _stored_variable(
     if values.dtype.kind == "S":
         dims += (_characters(names, name),)
         values = np.ndarray((*values.shape, values.dtype.itemsize), "S1", values.tobytes())
-    return NetcdfVariable(names[name], dims, values, {**attrs, **stored.attrs, **beside})
+    meaning = {} if stored.meaning.keys() & attrs.keys() else stored.meaning
+    decoding = {**stored.attrs, **meaning}
+    return NetcdfVariable(names[name], dims, values, {**attrs, **decoding, **beside})
 
 
 def _characters(names: dict[Any, str], name: Any) -> str:
