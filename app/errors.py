@@ -23,6 +23,7 @@
         ├── StoreMissing           bucket, root or store is not there (also a FileNotFoundError)
         ├── StoreTimeout           no answer in time (also a TimeoutError)
         ├── StoreFaltered          it hung up, sent too little, or answered that it cannot now
+        ├── ReferenceRefused       a reference leads where the catalog entry does not let it
         ├── StoreUnavailable       it failed so often that it is left alone for a while
         ├── MetadataError          metadata documents absent or broken (also a ValueError)
         └── CorruptChunk           a chunk does not decode to its declared shape
@@ -148,6 +149,13 @@ class StoreTimeout(StoreError, TimeoutError):
 
 class StoreFaltered(StoreError):
     """The store, or the way to it, failed in a way that may pass: another try may succeed."""
+
+
+class ReferenceRefused(StoreError):
+    """A reference of a document leads where its catalog entry does not let it.
+
+    The fact `root` is what would have to be added to the entry's `reference_roots`.
+    """
 
 
 class StoreUnavailable(StoreError):

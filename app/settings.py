@@ -239,6 +239,11 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="how long a store is left alone before one request tries it again",
     )
+    reference_bytes: int = Field(
+        default=268435456,
+        ge=1,
+        description="largest reference document that is opened, as it is once decompressed",
+    )
     threads: int = Field(
         default=4,
         ge=1,

@@ -56,7 +56,7 @@ OWNERS = {
     "h5py": set(),
     "cftime": {"datasets", "encoders"},
     "orjson": {"encoders"},
-    "zstandard": {"arrays", "encoders"},
+    "zstandard": {"arrays", "encoders", "store/compressed"},
     "prometheus_client": set(),
     "yaml": {"catalog"},
     "pydantic": {"settings", "catalog", "api"},

@@ -30,6 +30,7 @@ from app.errors import (
     NotTold,
     Overloaded,
     QueryError,
+    ReferenceRefused,
     RequestTimeout,
     SelectionError,
     SluiceError,
@@ -111,6 +112,12 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             "store-metadata",
             "The store's metadata is broken",
             "The metadata of the dataset's store is absent or broken.",
+        ),
+        ReferenceRefused: ProblemKind(
+            502,
+            "reference-refused",
+            "A reference is refused",
+            "The dataset refers to a place that its catalog entry does not let it read.",
         ),
         CorruptChunk: ProblemKind(
             502,

@@ -16,8 +16,8 @@ def variable_of(
 ) -> xr.Variable:
     """``xr.Variable(dims, data, attrs, encoding)`` of an array, or xarray's lazy form of one.
 
-    It has these `dims`. Without the checks and conversions of its constructor, which takes four times as long; an
-    answer has several variables. `attrs` and `encoding` are copied.
+    It has these `dims`. Without the checks and conversions of its constructor, which takes four
+    times as long; an answer has several variables. `attrs` and `encoding` are copied.
     """
     variable = object.__new__(xr.Variable)
     variable._dims = dims
