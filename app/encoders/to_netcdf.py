@@ -13,7 +13,7 @@ from app.encoders.netcdf_names import storable_names
 from app.encoders.netcdf_packing import FILLS, Stored, is_number, read_fill
 from app.encoders.netcdf_ranges import RANGES, in_type_of, is_recounted
 from app.encoders.netcdf_values import check_storable, store_values
-from app.encoders.outline import Outline
+from app.encoders.outline import Outline, check_distinct_dimensions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _PACKING = frozenset(("_FillValue", "_Unsigned", "add_offset", "missing_value", "scale_factor"))
 
 
+# The data model has dimensions twice; readers of it, xarray among them, lose one of the two.
+_NAME: Final = "NetCDF as it is written here"
 # Copied in a fraction of a millisecond, compressed in a few.
 _PIECE_BYTES: Final = 2**18
 
@@ -35,9 +37,10 @@ def netcdf_pieces(dataset: xr.Dataset) -> Iterator[memoryview]:
 
     Nothing comes after each variable that is packed, and then the file in its pieces. What NetCDF-4
     cannot hold is written as text or decoded (float16 as float32). Raises
-    `NotAcceptable` for complex variables.
+    `NotAcceptable` for complex variables, and for those that have a dimension twice.
     """
     variables = dataset.variables
+    check_distinct_dimensions(variables, _NAME)
     listed = {name for name in dataset.coords if variables[name].dims != (name,)}
     names = storable_names([*variables, *dataset.dims], listed)
     beside = _coordinates(dataset, names)
@@ -52,7 +55,8 @@ def netcdf_pieces(dataset: xr.Dataset) -> Iterator[memoryview]:
 
 
 def check_netcdf(outline: Outline) -> None:
-    """Raises `NotAcceptable` for an answer with variables that NetCDF-4 cannot hold."""
+    """Raises `NotAcceptable` for an answer with variables that the file cannot hold."""
+    check_distinct_dimensions(outline.variables, _NAME)
     for name, variable in outline.variables.items():
         check_storable(str(name), variable.dtype, len(variable.dims))
 

@@ -19,7 +19,7 @@ FOREIGN = Path(__file__).parent / "foreign"
 
 
 def needed(*names: str) -> None:
-    """Skips the test, with a line that says why, unless all are there; CI, as root, installs."""
+    """Skips the test, in so many words, unless all are there; CI, as root, installs them."""
     missing = _missing()
     if missing.intersection(names) and os.environ.get("CI") == "true" and os.geteuid() == 0:
         subprocess.run([SCRIPT, "install"], check=False)
