@@ -36,8 +36,8 @@ _RESERVED = frozenset(
         "_nczarr_superblock",
     )
 )
-# The C library refuses a file in which an attribute that begins so is no number, and reads more than
-# one of them into the room for one.
+# The C library refuses a file in which an attribute that begins so is no number, and reads several
+# numbers into the room of one.
 _QUANTIZED: Final = "_Quantize"
 _INT32: Final = range(-(2**31), 2**31)
 _INT64: Final = range(-(2**63), 2**63)
