@@ -5,7 +5,6 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from app.catalog.bulletin import Bulletin
 from app.catalog.configuration import Files
 from app.catalog.following import announce
+from app.descriptors import connection_limits, raise_descriptor_limit
 from app.errors import NotTold
 from app.liveness import Turns, watch_alone
 from app.settings import PREFIX, Settings
@@ -23,7 +23,7 @@ from app.shared import SHARED, Shared
 from app.telemetry.cells import make_room
 
 if TYPE_CHECKING:
-    from uvicorn import Config
+    from app.serving import Config
 
 
 def run_server(settings: Settings, workers: int, fd: int | None) -> None:
@@ -32,15 +32,14 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
     Or they share the listening socket `fd`, which whoever started this one holds: what connects
     while one server ends and the next one starts waits there.
     """
-    from uvicorn import Config
+    from app.serving import Config
 
     # The application is named, not handed over: worker processes import it and read the same
     # environment, so one way of starting serves one worker and many.
     os.environ[f"{PREFIX}CATALOG"] = str(settings.catalog.absolute())
-    if fd is not None:
-        _send_at_once(fd)
     config = Config(
         "app.api.app:create_app_from_environment",
+        limits=connection_limits(settings, raise_descriptor_limit()),
         factory=True,
         host=settings.host,
         port=settings.port,
@@ -49,7 +48,6 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
         timeout_graceful_shutdown=settings.grace_seconds,
         # No browser may take an answer for something else than it says it is.
         headers=[("X-Content-Type-Options", "nosniff")],
-        http="app.protocol:HttpProtocol",
         ws="none",
         log_config=_logging(settings.log_level.upper()),
         # Our own line for each request has its id, and leaves the query out.
@@ -72,8 +70,9 @@ def _run(
     """
     from app.workers import STARTUP_FAILED, TurningServer, Workers, end_by_itself
 
+    listener = config.listener()
     if config.workers > 1:
-        workers = Workers(config, [config.bind_socket()], reload, shared, still_seconds)
+        workers = Workers(config, [listener], reload, shared, still_seconds)
         workers.run()
         if workers.failed:
             sys.exit(STARTUP_FAILED)
@@ -86,7 +85,7 @@ def _run(
     watch_alone(turns, still_seconds)
     server = TurningServer(config, turns)
     with suppress(KeyboardInterrupt):
-        server.run()
+        server.run([listener])
     if not server.started:
         sys.exit(STARTUP_FAILED)
 
@@ -106,16 +105,6 @@ def _shared(files: Files) -> Iterator[tuple[Shared, Bulletin]]:
             yield shared, bulletin
     finally:
         del os.environ[SHARED]
-
-
-def _send_at_once(fd: int) -> None:
-    """Let no part of an answer wait for the one before: connections take this from their listener.
-
-    Event loops see to it for sockets of their own; this one they do not know for TCP.
-    """
-    with socket.socket(fileno=os.dup(fd)) as listener:
-        if listener.family in (socket.AF_INET, socket.AF_INET6):
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _logging(level: str) -> dict[str, Any]:

@@ -15,12 +15,13 @@ from dataclasses import replace
 from socket import socket
 from typing import Any, Final, NoReturn
 
-from uvicorn import Config, Server
+from uvicorn import Config
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
 from app.errors import CatalogError, NotTold
 from app.liveness import TURN_SECONDS, Standstill, Turns
+from app.serving import Server
 from app.shared import Shared
 from app.telemetry.cells import leave, make_room
 

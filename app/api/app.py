@@ -130,7 +130,9 @@ async def _start(
     """Make everything that lives as long as the server; `stack` closes it in reverse order."""
     single_threaded_blosc()
     _own_default_executor(settings.threads, stack)
-    filesystems = await stack.enter_async_context(Filesystems())
+    filesystems = await stack.enter_async_context(
+        Filesystems(reference_bytes=settings.reference_bytes)
+    )
     chunk_cache = ChunkCache(settings.chunk_cache_bytes)
     workshop = _workshop(settings, stack)
     await stack.enter_async_context(_going_on(watch_loop(emit)))

@@ -56,6 +56,7 @@ async def open_entry(
         storage_options=entry.storage_options,
         engine=entry.engine,
         concurrency=store_concurrency,
+        reference_roots=entry.reference_roots,
     )
     source = _watched(source, entry, emit, guards)
     arrays = _Arrays(inline_decode_bytes, chunk_cache, workshop)
@@ -167,7 +168,8 @@ def prepared(entry: DatasetEntry, dataset: xr.Dataset, version: str) -> Opened:
 
 def _store_id(entry: DatasetEntry, generation: str) -> str:
     """One name for all entries that read a store alike, with the same rights; shows no secret."""
-    read_by = [entry.url, entry.engine, dict(entry.storage_options), generation]
+    options = dict(entry.storage_options)
+    read_by = [entry.url, entry.engine, options, entry.reference_roots, generation]
     said = json.dumps(read_by, sort_keys=True, default=repr)
     return blake2b(said.encode(), digest_size=16).hexdigest()
 

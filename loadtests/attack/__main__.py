@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from loadtests.attack import workers
+from loadtests.attack import references, workers
 from loadtests.attack.stage import Figure, Stage
 from loadtests.ground import ROOT, NotReady
 
@@ -20,6 +20,7 @@ ATTACKS: Final[Mapping[str, Callable[[Stage], Iterable[Figure]]]] = {
     "reloads": workers.reloads,
     "swept": workers.swept,
     "scrapes": workers.scrapes,
+    "references": references.attack,
 }
 
 
