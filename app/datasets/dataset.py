@@ -10,6 +10,7 @@ from xarray.namedarray.utils import either_dict_or_kwargs
 
 from app.datasets.labels import plan_sel
 from app.datasets.plan import MissingDims, plan_isel
+from app.datasets.unusable import Unusable
 
 
 class AsyncDataset(xr.Dataset):
@@ -20,6 +21,15 @@ class AsyncDataset(xr.Dataset):
     """
 
     __slots__ = ()
+
+    @property
+    def unusable(self) -> Mapping[str, Unusable]:
+        """The variables of the store that are left out, by name: the reason, and what to do.
+
+        They stand in ``encoding["unusable"]``, so what xarray derives from the dataset has them.
+        """
+        found: Mapping[str, Unusable] = self.encoding.get("unusable", {})
+        return found
 
     async def _isel(
         self,
