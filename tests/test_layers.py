@@ -16,6 +16,8 @@ LEVELS = {
     "errors": 0,
     "record": 0,
     "labels": 1,
+    "kept": 1,
+    "sizes": 1,
     "transport": 1,
     "telemetry": 1,
     "admission": 2,

@@ -180,6 +180,7 @@ async def _following(
         Catalog({}),
         opener,
         capacity=settings.opened_datasets,
+        capacity_bytes=settings.opened_bytes,
         failed_open_seconds=settings.failed_open_seconds,
         on_open=lambda dataset, took, error: emit(DatasetOpened(dataset, took, error)),
         on_look=lambda dataset, outcome, error: emit(DatasetLookedAt(dataset, outcome, error)),
