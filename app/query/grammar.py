@@ -71,7 +71,7 @@ class Grammar:
             else:
                 asked.setdefault(pair[0], []).append(pair[1])
         selections = self._selections(asked, most_labels)
-        options = self._options_of(tuple(given), selections)
+        options = self._options_of(tuple(given), selections, most_labels)
         return Query(
             selections,
             options.variables,
@@ -82,9 +82,13 @@ class Grammar:
             options.explain,
         )
 
-    def _options_of(self, given: _Given, selections: Mapping[str, Selection]) -> Options:
+    def _options_of(
+        self, given: _Given, selections: Mapping[str, Selection], most: int | None
+    ) -> Options:
         """The options of these parameters; those that are refused are not kept."""
         known = self._options.get(given)
+        if known is None and most is not None:
+            check_length("variables, pointwise and tolerance", [text for _, text in given], most)
         options = self._read_options(given) if known is None else known
         check_together(options, selections, self._names.by)
         if known is None:

@@ -10,8 +10,8 @@ from typing import Final
 
 from loadtests.attack.stage import Figure, Stage, Target
 
-_DATASETS: Final = 4
-_ROUNDS: Final = 12
+_DATASETS: Final = 3
+_ROUNDS: Final = 5
 _BODY_BYTES: Final = 900_000
 _URL_BYTES: Final = 15_000
 
