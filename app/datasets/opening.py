@@ -6,6 +6,7 @@ last chunk of every variable with time units (xarray looks at these values while
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -22,6 +23,8 @@ from app.arrays.plan import plan_orthogonal, plan_pointwise
 from app.arrays.reader import StoreReader
 from app.datasets.coding import EncodedArray, NotFetched, compile_decoding
 from app.datasets.lazy import LazyArray
+from app.datasets.repeated import join, told_apart
+from app.datasets.variables import variable_of
 from app.errors import MetadataError
 from app.store.fan_out import spread
 
@@ -50,18 +53,22 @@ class KnownStore(ZarrStore):
     def load(self) -> tuple[dict[str, xr.Variable], dict[str, Any]]:
         """Copies of the encoded variables (decoding edits attributes), and the group's own."""
         if not self._encoded_variables:
-            self._encoded_variables = {name: self._variable(name) for name in self._arrays}
+            stored = {name: self._variable(name) for name in self._arrays}
+            self._encoded_variables = told_apart(stored)
         variables = {name: v.copy(deep=False) for name, v in self._encoded_variables.items()}
         return variables, ZarrStore.get_attrs(self)
 
     def _variable(self, name: str) -> xr.Variable:
         try:
-            variable = ZarrStore.open_store_variable(self, name)
+            with warnings.catch_warnings():
+                # Of dimensions that it has twice: `told_apart` sees to them.
+                warnings.filterwarnings("ignore", "Duplicate dimension names", UserWarning)
+                variable = ZarrStore.open_store_variable(self, name)
         except (KeyError, ValueError) as error:
             raise MetadataError(f"array {name!r} cannot be a variable: {error}") from error
         self.encoded[name] = EncodedArray(name, self._metas[name], variable.dtype)
         data = indexing.LazilyIndexedArray(self.encoded[name])
-        return xr.Variable(variable.dims, data, variable.attrs, variable.encoding, fastpath=True)
+        return variable_of(variable.dims, data, variable.attrs, variable.encoding)
 
 
 def _group(documents: GroupDocuments) -> Any:
@@ -163,7 +170,5 @@ def _lazily(reader: StoreReader, decoded: xr.Dataset) -> xr.Dataset:
         encoded, steps, stacked = compile_decoding(variable._data)
         lazy = LazyArray(reader, encoded.meta, steps, variable.dtype, stacked=stacked)
         data = indexing.LazilyIndexedArray(lazy)
-        variables[name] = xr.Variable(
-            variable.dims, data, variable.attrs, variable.encoding, fastpath=True
-        )
-    return decoded._replace(variables)
+        variables[name] = variable_of(variable.dims, data, variable.attrs, variable.encoding)
+    return join(decoded._replace(variables))

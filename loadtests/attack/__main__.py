@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from loadtests.attack import references
 from loadtests.attack.kept import kept
 from loadtests.attack.stage import Figure, Stage
 from loadtests.attack.texts import texts
@@ -20,6 +21,7 @@ FAILED: Final = 1
 ATTACKS: Final[Mapping[str, Callable[[Stage], Iterable[Figure]]]] = {
     "kept": kept,
     "texts": texts,
+    "references": references.attack,
 }
 
 

@@ -13,7 +13,7 @@ import xarray as xr
 from tests.blackbox.conftest import Serve, Service
 
 POSTS = 40
-GETS = 300
+GETS = 100
 GROWTH = 16 * 2**20
 
 

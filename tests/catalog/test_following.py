@@ -167,6 +167,39 @@ async def test_requests_wait_for_the_news_that_is_acted_on(processes, files):
     assert {tuple(task.result()) for task in requests} == {("new", "same", "other")}
 
 
+async def test_news_upon_news_never_holds_the_loop(processes, files):
+    """News that is posted while older news is acted on is caught up with, and the loop turns: a
+    request that comes as the first is done with joins nothing that has ended."""
+    one, other = processes
+    await one.follower.begin()
+    await other.follower.begin()
+    follow, turns = other.follower._follow, 0
+
+    async def follow_and_hear_more() -> None:
+        await follow()
+        # The last thing that the run does: there is news again, and a request that finds it.
+        if turns < 3:
+            one.follower.renew("same")
+            late.append(asyncio.create_task(other.follower.catch_up()))
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    late: list[asyncio.Task[None]] = []
+    other.follower._follow = follow_and_hear_more
+    one.follower.renew("same")
+    turning = asyncio.create_task(turn())
+    await other.follower.catch_up()
+    for request in late:
+        await request
+    turning.cancel()
+    assert late
+    assert not other.follower.behind
+
+
 async def test_news_that_a_process_cannot_use_is_logged(processes, caplog):
     """A process whose environment differs stays as it was, and goes on reading."""
     one, other = processes

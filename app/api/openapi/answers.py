@@ -153,7 +153,7 @@ _HEADERS: Final = {
     "ETag": "A strong tag of the store's version, the request and the form of the answer.",
     "Vary": "The request's headers that chose the form.",
     "Cache-Control": "The dataset's, from the catalog; `no-cache` where it has none.",
-    "Content-Disposition": "A file name, for all but JSON.",
+    "Content-Disposition": "A file name, for all but JSON: of the dataset and the part of it.",
     "X-Sluice-Store": "`unreachable` while the store is: nobody knows whether it has changed.",
     "Retry-After": "After how many seconds to ask again.",
     "Server-Timing": "Milliseconds to open, plan, fetch, decode and encode.",

@@ -13,6 +13,7 @@ from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.checking.axes import axis_findings, dimension_findings
 from app.catalog.checking.chunks import chunk_findings, lazy_array
 from app.catalog.checking.findings import Finding, Severity
+from app.catalog.checking.masks import mask_findings
 from app.catalog.discretion import discreet_error
 from app.catalog.opened import Opened
 from app.datasets.plan import plan_isel
@@ -91,6 +92,7 @@ def findings_of(opened: Opened, *, request_chunk_bytes: int) -> list[Finding]:
     return [
         *axis_findings(opened.dataset, opened.axes),
         *dimension_findings(opened.dataset),
+        *mask_findings(opened.dataset),
         *chunk_findings(opened.dataset, request_chunk_bytes=request_chunk_bytes),
     ]
 
