@@ -14,10 +14,10 @@ def variable_of(
     attrs: dict[Any, Any] | None,
     encoding: dict[Any, Any] | None,
 ) -> xr.Variable:
-    """``xr.Variable(dims, data, attrs, encoding)`` of an array, or xarray's lazy form of one.
+    """``xr.Variable(dims, data, attrs, encoding)`` of an array, or of xarray's lazy form of one.
 
-    It has these `dims`. Without the checks and conversions of its constructor, which takes four
-    times as long; an answer has several variables. `attrs` and `encoding` are copied.
+    It has as many axes as `dims`. Without the checks and conversions of the constructor, which
+    takes four times as long; an answer has several variables. `attrs` and `encoding` are copied.
     """
     variable = object.__new__(xr.Variable)
     variable._dims = dims

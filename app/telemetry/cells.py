@@ -12,7 +12,8 @@ import logging
 import mmap
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from math import nan
 from typing import Final, TypeAlias
 
 log = logging.getLogger(__name__)
@@ -30,22 +31,23 @@ _ALIVE, _USED = 0, 1
 class Cells:
     """The region of one process: cells by key, which begin with 0.
 
-    A process that takes another's place goes on with what that one has counted.
+    A process that takes another's place goes on with what that one has counted; the gauges, which
+    are named, are NaN until they are set.
     """
 
-    def __init__(self, region: mmap.mmap | None = None) -> None:
+    def __init__(self, gauges: Container[str] = (), region: mmap.mmap | None = None) -> None:
         region = region or mmap.mmap(-1, REGION_BYTES)
         memory = memoryview(region)
         self._header = memory[: _HEADER.size].cast("Q")
         self._records = memory[_HEADER.size :]
-        self._found = dict(self._taken_over())
+        self._found = dict(self._taken_over(gauges))
         self._full = False
         self._header[_ALIVE] = 1
 
     @classmethod
-    def at(cls, counts: int, place: int) -> Cells:
+    def at(cls, counts: int, place: int, gauges: Container[str] = ()) -> Cells:
         """The region of this place in the file `counts`."""
-        return cls(mmap.mmap(counts, REGION_BYTES, offset=place * REGION_BYTES))
+        return cls(gauges, mmap.mmap(counts, REGION_BYTES, offset=place * REGION_BYTES))
 
     def find(self, key: bytes, size: int) -> Numbers:
         """The cells of this key, so many; where no room is left, some that nobody will read."""
@@ -72,9 +74,17 @@ class Cells:
         self._header[_USED] = end
         return self._records[begin:end].cast("d")
 
-    def _taken_over(self) -> Iterator[tuple[bytes, Numbers]]:
+    def _taken_over(self, gauges: Container[str]) -> Iterator[tuple[bytes, Numbers]]:
         for key, begin, end in _spans(self._records[: self._header[_USED]]):
-            yield key, self._records[begin:end].cast("d")
+            cells = self._records[begin:end].cast("d")
+            if name_of(key) in gauges:
+                cells[0] = nan
+            yield key, cells
+
+
+def name_of(key: bytes) -> str:
+    """The metric that the cells of this key belong to."""
+    return str(key.partition(b"\0")[0], "ascii")
 
 
 def records(data: bytes) -> Iterator[tuple[bytes, tuple[float, ...]]]:

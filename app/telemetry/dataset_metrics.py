@@ -14,7 +14,7 @@ OPENS: Final = Family(
     "Time to open a dataset",
     "summary",
     ("dataset", "outcome"),
-    most=1050,
+    most=1000,
 )
 LOOKS: Final = Family(
     "sluice_dataset_refreshes_total",

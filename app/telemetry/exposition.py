@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
+from math import isnan
 from operator import add
-from typing import Final
+from typing import Final, TypeAlias
 
-from app.telemetry.cells import records
-from app.telemetry.families import SECONDS, Family
+from app.telemetry.cells import name_of, records
+from app.telemetry.families import SECONDS, Family, counted_as, labels_of
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+# The cells of a family's series, by the values of its labels.
+Found: TypeAlias = dict[tuple[str, ...], list[float]]
 
 _BOUNDS: Final = (*map(repr, SECONDS), "+Inf")
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
@@ -19,13 +23,13 @@ _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 def exposition(families: Sequence[Family], regions: Iterable[tuple[bool, bytes]]) -> bytes:
     """The text of all families; of each region is told whether its process lives."""
     named = {family.name: family for family in families}
-    found: dict[str, dict[bytes, list[float]]] = {name: {} for name in named}
+    found: dict[str, Found] = {name: {} for name in named}
     for alive, data in regions:
         for key, cells in records(data):
-            family = named[str(key.partition(b"\0")[0], "ascii")]
-            if family.kind == "gauge" and not alive:
+            family = named[name_of(key)]
+            if family.kind == "gauge" and (not alive or isnan(cells[0])):
                 continue
-            _merge(family, found[family.name], key, cells)
+            _merge(family, found[family.name], labels_of(key), cells)
     lines = [
         line
         for family in families
@@ -34,13 +38,12 @@ def exposition(families: Sequence[Family], regions: Iterable[tuple[bool, bytes]]
     return "\n".join((*lines, "")).encode()
 
 
-def _merge(
-    family: Family, found: dict[bytes, list[float]], key: bytes, cells: tuple[float, ...]
-) -> None:
-    """Add what one process has to what was found of the others."""
-    others = found.get(key)
+def _merge(family: Family, found: Found, labels: tuple[str, ...], cells: tuple[float, ...]) -> None:
+    """Add what one process has to what was found of the others, who may know other series."""
+    labels = counted_as(family, labels, found)
+    others = found.get(labels)
     if others is None:
-        found[key] = list(cells)
+        found[labels] = list(cells)
     else:
         others[:] = map(max if family.worst else add, others, cells)
 
@@ -49,9 +52,8 @@ def _head(family: Family) -> str:
     return f"# HELP {family.name} {family.help}\n# TYPE {family.name} {family.kind}"
 
 
-def _series_lines(family: Family, found: dict[bytes, list[float]]) -> Iterator[str]:
-    for key, cells in sorted(found.items()):
-        values = str(key, "utf-8").split("\0")[1:]
+def _series_lines(family: Family, found: Found) -> Iterator[str]:
+    for values, cells in sorted(found.items()):
         pairs = [
             f'{name}="{value.translate(_ESCAPES)}"'
             for name, value in zip(family.labels, values, strict=True)

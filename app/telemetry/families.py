@@ -1,13 +1,13 @@
 """Metrics as Prometheus has them: families of series, which tell themselves apart by labels.
 
-However much there is to count, a family has so many series and no more: what comes later is counted
-with `OTHER` as its first label.
+However much there is to count, a family has so many series and a few more: what comes later is
+counted with `OTHER` as its first label, and at last as its every label.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -16,6 +16,8 @@ from app.telemetry.cells import Cells, Numbers
 Kind: TypeAlias = Literal["counter", "gauge", "histogram", "summary"]
 
 OTHER: Final = "other"
+# How many series of a family may have it.
+_OTHERS: Final = 5
 SECONDS: Final = (
     0.001,
     0.0025,
@@ -69,17 +71,17 @@ class Series:
         self._known: dict[tuple[str, ...], Numbers] = {}
         if not family.labels:
             # Told from the beginning: nothing has happened yet, which is not nothing known.
-            self.at()
+            told = self.at()
+            if family.kind == "gauge":
+                told[0] = 0.0
 
     def at(self, *labels: str) -> Numbers:
         """The cells of the series with these values of the family's labels."""
         known = self._known.get(labels)
         if known is None:
-            if len(self._known) >= self.family.most:
-                labels = (OTHER, *labels[1:])
+            labels = counted_as(self.family, labels, self._known)
             known = self._cells.find(key_of(self.family, labels), self.family.cells)
-            if len(self._known) < self.family.most:
-                self._known[labels] = known
+            self._known[labels] = known
         return known
 
     def add(self, amount: float, *labels: str) -> None:
@@ -101,7 +103,24 @@ def observe(cells: Numbers, seconds: float) -> None:
     cells[-1] += seconds
 
 
+def counted_as(
+    family: Family, labels: tuple[str, ...], known: Collection[tuple[str, ...]]
+) -> tuple[str, ...]:
+    """The labels of the series that counts for these, beside the `known` ones of the family."""
+    if labels in known or len(known) < family.most:
+        return labels
+    folded = (OTHER, *labels[1:])
+    if folded in known or len(known) < family.most + _OTHERS:
+        return folded
+    return (OTHER,) * len(labels)
+
+
 def key_of(family: Family, labels: Sequence[str]) -> bytes:
     """The key of a series, by which all processes know it."""
     plain = [label.replace("\0", "") for label in labels]
     return "\0".join((family.name, *plain)).encode(errors="replace")
+
+
+def labels_of(key: bytes) -> tuple[str, ...]:
+    """The values of the labels in the key of a series."""
+    return tuple(str(key, "utf-8").split("\0")[1:])

@@ -47,7 +47,8 @@ class Metrics:
 
     def __init__(self, counts: int | None = None, place: int = 0) -> None:
         self._counts = counts
-        self._cells = Cells() if counts is None else Cells.at(counts, place)
+        gauges = {family.name for family in FAMILIES if family.kind == "gauge"}
+        self._cells = Cells() if counts is None else Cells.at(counts, place, gauges)
         self._requests = request_metrics.RequestMetrics(self._cells)
         self._admission = admission_metrics.AdmissionMetrics(self._cells)
         self._datasets = dataset_metrics.DatasetMetrics(self._cells)

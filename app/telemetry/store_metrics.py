@@ -19,7 +19,7 @@ ASKED: Final = Family(
     "Time of one request to a store",
     "histogram",
     ("store", "operation", "outcome"),
-    most=80,
+    most=60,
 )
 RECEIVED: Final = Family(
     "sluice_store_received_bytes_total", "Bytes that stores sent", "counter", ("store",), most=100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,3 +36,19 @@ def until(it: Callable[[], bool], what: str) -> None:
 def says(log: Path, words: str, times: int = 1) -> Callable[[], bool]:
     """Whether the log has these words so many times by now."""
     return lambda: log.read_text(encoding="utf-8", errors="replace").count(words) >= times
+
+
+def status_of(pid: int) -> int:
+    """How the process ends, a child of this one that nobody has waited for: its status or signal.
+
+    The status stays for whoever waits later.
+    """
+    ended = None
+
+    def has_ended() -> bool:
+        nonlocal ended
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        return ended is not None
+
+    until(has_ended, "an end")
+    return ended.si_status
