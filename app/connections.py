@@ -46,10 +46,11 @@ class _Drain:
     def __init__(self, server: set[Any], connections: Connections) -> None:
         self._server = server
         self._connections = connections
+        self.began = False
         server.add(self)
 
     def shutdown(self) -> None:
-        self._connections.draining = True
+        self.began = self._connections.draining = True
         self._server.discard(self)
 
 
@@ -86,7 +87,8 @@ class Connections:
         found = state.get("connections")
         if not isinstance(found, cls):
             found = state["connections"] = cls(limits or ConnectionLimits())
-            _Drain(server, found)
+            # Where the application looks.
+            state["drain"] = _Drain(server, found)
         return found
 
     def __len__(self) -> int:

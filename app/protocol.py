@@ -21,6 +21,8 @@ from app.transport import Outgoing
 
 # How long a connection without a request stays open when the server stops.
 LINGER_SECONDS: Final = 1
+# What is read and dropped of a client that was refused, so that it may see why.
+_MOST_DROPPED_BYTES: Final = 2 * 2**20
 # What operators ask, and programs that watch the service: answered when nothing else is.
 _OPERATORS: Final = frozenset((b"/healthz", b"/readyz", b"/metrics", b"/catalog/reload"))
 _OPERATORS_END: Final = b"/refresh"
@@ -60,6 +62,7 @@ class HttpProtocol(HttpToolsProtocol):
         # What came while a request is answered that it is no part of.
         self._unread = b""
         self._last = False
+        self._dropped_bytes = 0
         self._late: asyncio.TimerHandle | None = None
         self._sending, self._taking = self._paces(self._limits)
 
@@ -95,10 +98,17 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._last or self.transport.is_closing():
+            self._drop(len(data))
             return
         self._unset_keepalive_if_required()
         self._unread = self._unread + data if self._unread else data
         self._read_on()
+
+    def _drop(self, size: int) -> None:
+        """Nobody wants it; who does not stop is not listened to for long."""
+        self._dropped_bytes += size
+        if self._dropped_bytes > _MOST_DROPPED_BYTES:
+            self.transport.release()
 
     def _read_on(self) -> None:
         """Read what has come, up to the next request that has to wait for its turn."""
@@ -304,6 +314,10 @@ class HttpProtocol(HttpToolsProtocol):
         if self._answering and answered:
             self.cycle.keep_alive = False
             return
+        if self._answering:
+            # Nobody is there for another answer.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         self._mates.wait(self)
         if not in_vain:
             self.transport.write(_refusal(status, detail))

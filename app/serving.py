@@ -43,20 +43,17 @@ class Server(uvicorn.Server):
     config: Config
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the application, then let connections in."""
-        await super().startup(sockets=[])
-        if not self.started:
-            return
+        """Start the application while those who connect wait, then let them in."""
         # Imported here: a process that only watches over workers does without.
         from app.protocol import HttpProtocol
 
+        for listener in sockets or []:
+            listener.listen(self.config.backlog)
+        await super().startup(sockets=[])
         mates, state = self.server_state.connections, self.lifespan.state
         self._connections = Connections.among(mates, state, self.config.limits)
         make = partial(HttpProtocol, self.config, self.server_state, state)
-        self._acceptors = []
-        for listener in sockets or []:
-            listener.listen(self.config.backlog)
-            self._acceptors.append(Acceptor(listener, self._connections, make))
+        self._acceptors = [Acceptor(one, self._connections, make) for one in sockets or []]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let nobody in, and end; say what was not taken within the grace time."""

@@ -52,6 +52,8 @@ class Outgoing(asyncio.Transport):
         self.listens = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._ending is not None:
+            return
         held, self._held = self._held, None
         if held is not None:
             self._transport.write(b"".join((held, data)))

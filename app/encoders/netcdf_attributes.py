@@ -10,7 +10,8 @@ import orjson
 
 from app.encoders.hdf5_messages import ATTRIBUTE_BYTES
 from app.encoders.netcdf_names import storable_name
-from app.encoders.plain import plain, text
+from app.encoders.plain import plain
+from app.labels import format_text
 
 # Attribute names that the HDF5 layer of NetCDF-4 keeps for itself, or hides from its readers.
 _RESERVED = frozenset(
@@ -79,7 +80,7 @@ def storable_value(value: Any) -> Any:
 
 def storable_text(value: str) -> str:
     """The text without what a C string cannot hold."""
-    return text(value).replace("\0", "\ufffd")
+    return format_text(value).replace("\0", "\ufffd")
 
 
 def _list(items: list[Any] | tuple[Any, ...]) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-_FILLS = ("_FillValue", "missing_value")
+FILLS: Final = ("_FillValue", "missing_value")
 LINEAR: Final = ("scale_factor", "add_offset")
 # So many are packed and read back at once that they stay in the processor's cache.
 _BLOCK_VALUES: Final = 32_768
@@ -80,7 +80,7 @@ def packing_of(dtype: np.dtype[Any], encoding: Mapping[str, Any]) -> Packing | N
     """The packing that a variable's `encoding` describes for floats of `dtype`, if it is one."""
     packed = _packed_dtype(dtype, encoding)
     linear = {key: encoding[key] for key in LINEAR if encoding.get(key) is not None}
-    fills = {key: encoding[key] for key in _FILLS if encoding.get(key) is not None}
+    fills = {key: encoding[key] for key in FILLS if encoding.get(key) is not None}
     counted = None if packed is None else _counted(packed, encoding.get("_Unsigned"))
     if packed is None or counted is None:
         return None

@@ -1,6 +1,6 @@
 """Attributes that are values of a variable, in the type that it has in the file.
 
-CF conventions 2.5.1 (missing data, valid range) and 3.5 (flags); NetCDF User's Guide, "Attribute
+CF conventions 2.5.1 (valid range) and 3.5 (flags); NetCDF User's Guide, "Attribute
 Conventions", for what they mean beside packing.
 """
 
@@ -16,8 +16,7 @@ from app.encoders.netcdf_packing import LINEAR, Stored, is_number
 
 # Readers blank what lies outside.
 RANGES: Final = frozenset(("valid_min", "valid_max", "valid_range"))
-_FLAGS: Final = frozenset(("flag_values", "flag_masks"))
-_OF_VALUES: Final = (*sorted(RANGES), *sorted(_FLAGS), "missing_value")
+_OF_VALUES: Final = (*sorted(RANGES), "flag_masks", "flag_values")
 
 
 def in_type_of(

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from app.errors import NotAcceptable
+
 
 class OutlinedVariable(Protocol):
     """A variable of the answer: its decoded form, not its values."""
@@ -30,3 +32,23 @@ class Outline(Protocol):
     def sizes(self) -> Mapping[Hashable, int]: ...
     @property
     def result_bytes(self) -> int: ...
+
+
+def check_distinct_dimensions(
+    variables: Mapping[Hashable, OutlinedVariable], format_name: str
+) -> None:
+    """Raises `NotAcceptable` for a variable that has one dimension twice.
+
+    For formats that say where a cell is by one position along each dimension.
+    """
+    for name, variable in variables.items():
+        dims = variable.dims
+        if len(set(dims)) < len(dims):
+            twice = next(dim for dim in dims if dims.count(dim) > 1)
+            raise NotAcceptable(
+                f"{name} has the dimension {twice} more than once, which {format_name} cannot say;"
+                " ask for json, or for other variables with variables=...",
+                variable=str(name),
+                dims=[str(dim) for dim in dims],
+                known=["json"],
+            )

@@ -10,10 +10,10 @@ import numpy as np
 from app.encoders.netcdf_attributes import json_text, storable_attributes
 from app.encoders.netcdf_file import NetcdfVariable, write_netcdf
 from app.encoders.netcdf_names import storable_names
-from app.encoders.netcdf_packing import Stored, is_number, read_fill
+from app.encoders.netcdf_packing import FILLS, Stored, is_number, read_fill
 from app.encoders.netcdf_ranges import RANGES, in_type_of, is_recounted
 from app.encoders.netcdf_values import check_storable, store_values
-from app.encoders.outline import Outline
+from app.encoders.outline import Outline, check_distinct_dimensions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _PACKING = frozenset(("_FillValue", "_Unsigned", "add_offset", "missing_value", "scale_factor"))
 
 
+# The data model has dimensions twice; readers of it, xarray among them, lose one of the two.
+_NAME: Final = "NetCDF as it is written here"
 # Copied in a fraction of a millisecond, compressed in a few.
 _PIECE_BYTES: Final = 2**18
 
@@ -35,9 +37,10 @@ def netcdf_pieces(dataset: xr.Dataset) -> Iterator[memoryview]:
 
     Nothing comes after each variable that is packed, and then the file in its pieces. What NetCDF-4
     cannot hold is written as text or decoded (float16 as float32). Raises
-    `NotAcceptable` for complex variables.
+    `NotAcceptable` for complex variables, and for those that have a dimension twice.
     """
     variables = dataset.variables
+    check_distinct_dimensions(variables, _NAME)
     listed = {name for name in dataset.coords if variables[name].dims != (name,)}
     names = storable_names([*variables, *dataset.dims], listed)
     beside = _coordinates(dataset, names)
@@ -45,14 +48,15 @@ def netcdf_pieces(dataset: xr.Dataset) -> Iterator[memoryview]:
     for name in (*dataset.data_vars, *dataset.coords):
         stored.append(_stored_variable(names, name, variables[name], beside.get(name, {})))
         yield memoryview(b"")
-    attrs = storable_attributes(dataset.attrs, taken=("coordinates",))
+    attrs = storable_attributes(dataset.attrs, taken=("coordinates", "_FillValue"))
     for part in write_netcdf(stored, {**attrs, **beside.get(None, {})}):
         for start in range(0, len(part), _PIECE_BYTES):
             yield part[start : start + _PIECE_BYTES]
 
 
 def check_netcdf(outline: Outline) -> None:
-    """Raises `NotAcceptable` for an answer with variables that NetCDF-4 cannot hold."""
+    """Raises `NotAcceptable` for an answer with variables that the file cannot hold."""
+    check_distinct_dimensions(outline.variables, _NAME)
     for name, variable in outline.variables.items():
         check_storable(str(name), variable.dtype, len(variable.dims))
 
@@ -92,12 +96,13 @@ def _stored_variable(
     taken = _taken(variable.attrs, stored)
     if is_recounted(stored, variable.encoding):
         taken |= RANGES
+    for fill in FILLS:
+        if fill in variable.attrs and fill not in taken:
+            typed[fill] = read_fill(variable.attrs[fill], stored.values.dtype)
     attrs = storable_attributes({**variable.attrs, **typed}, taken)
     if "bounds" in attrs and not isinstance(attrs["bounds"], str):
         # xarray looks for a variable of this name, which a list cannot be.
         attrs["bounds"] = json_text(attrs["bounds"])
-    if "_FillValue" in attrs:
-        attrs["_FillValue"] = read_fill(attrs["_FillValue"], stored.values.dtype)
     dims, values = tuple(names[dim] for dim in variable.dims), stored.values
     if values.dtype.kind == "S":
         dims += (_characters(names, name),)

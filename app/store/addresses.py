@@ -58,6 +58,14 @@ def store_of(url: str, storage_options: Mapping[str, Any]) -> str:
     return f"{protocol}://{place} {options}"
 
 
+def place_of(url: str) -> str:
+    """The bucket or host of `url` as metrics name it, which tells no path and no secret."""
+    protocol, path = split_url(url)
+    if protocol in (*LOCAL, *ROOTLESS):
+        return protocol
+    return f"{protocol}://{path.partition('/')[0].rpartition('@')[2]}"
+
+
 def check_url(url: str, storage_options: Mapping[str, Any], engine: Engine) -> None:
     """Refuse what no store can be found with, whatever the network and the disk hold.
 

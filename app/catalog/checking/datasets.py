@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -19,7 +19,7 @@ from app.catalog.checking.findings import Finding, Severity
 from app.catalog.checking.groups import stores_below, variables_below
 from app.catalog.checking.masks import mask_findings
 from app.catalog.checking.words import in_words
-from app.catalog.discretion import discreet_error
+from app.catalog.discretion import discreet, discreet_error, secrets_of
 from app.catalog.opened import Opened
 from app.datasets.plan import plan_isel
 from app.errors import (
@@ -99,7 +99,7 @@ async def _look(
         return
     findings += findings_of(opened, request_chunk_bytes=request_chunk_bytes)
     source = await sources(entry)
-    if not opened.dataset.variables:
+    if not opened.dataset.variables and not opened.dataset.unusable:
         text = await variables_below(source, entry.group) or "it holds no variables."
         findings.append(Finding(Severity.ERROR, "", text))
     findings += await metadata_findings(entry, source)
@@ -132,11 +132,20 @@ async def what_is_there(entry: DatasetEntry, sources: Sources, *, below: bool) -
 def findings_of(opened: Opened, *, request_chunk_bytes: int) -> list[Finding]:
     """What the metadata and the axes of an opened dataset show; reads nothing."""
     return [
+        *_unusable(opened),
         *axis_findings(opened.dataset, opened.axes),
         *dimension_findings(opened.dataset),
         *mask_findings(opened.dataset),
         *chunk_findings(opened.dataset, request_chunk_bytes=request_chunk_bytes),
     ]
+
+
+def _unusable(opened: Opened) -> Iterator[Finding]:
+    """The variables that are left out, each with the reason and what to do about it."""
+    secrets = secrets_of(opened.entry)
+    for name, one in opened.dataset.unusable.items():
+        text = f"it is left out: {one.reason}. {one.advice}"
+        yield Finding(Severity.ERROR, name, discreet(text, secrets))
 
 
 def _worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
