@@ -47,7 +47,7 @@ def check_distinct_dimensions(
             twice = next(dim for dim in dims if dims.count(dim) > 1)
             raise NotAcceptable(
                 f"{name} has the dimension {twice} more than once, which {format_name} cannot say;"
-                " ask for json, or for other variables with variables=...",
+                f" ask for json, for other variables with variables=..., or for one {twice}",
                 variable=str(name),
                 dims=[str(dim) for dim in dims],
                 known=["json"],
