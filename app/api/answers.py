@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Final, TypeAlias
 
 import xarray as xr
@@ -57,16 +58,24 @@ class Representation:
         pieces = self.encoder.pieces(dataset, self.opened.written, form)
         return pieces if self.coding is None else compressed(self.coding, pieces)
 
-    @property
-    def headers(self) -> RawHeaders:
+    def headers(self, said: Said) -> RawHeaders:
         """What the answer says of its form, whether or not its body is sent."""
         headers = [(b"content-type", self.encoder.media_type.encode())]
         if self.coding is not None:
             headers.append((b"content-encoding", self.coding.encode()))
         if self.encoder.name != "json":
-            file = self.opened.entry.id + self.encoder.suffix
+            file = file_name(self.opened.entry.id, said, self.encoder.suffix)
             headers.append((b"content-disposition", f'attachment; filename="{file}"'.encode()))
         return headers
+
+
+def file_name(dataset_id: str, said: Said, suffix: str) -> str:
+    """A file's name of at most 80 letters: the same for the same part of a dataset, at any time.
+
+    Ids have no letter that a file system minds.
+    """
+    part = blake2b(repr((dataset_id, said)).encode(), digest_size=5).hexdigest()
+    return f"{dataset_id[:60]}-{part}{suffix}"
 
 
 def accepted_coding(request: Request, result_bytes: int, compress_bytes: int) -> str | None:
@@ -102,10 +111,10 @@ async def respond(
         if has_already(lines_of(request, b"if-none-match"), tag):
             return _Exactly(304, [*headers, _timing(phases)])
         if request.method == "HEAD":
-            return _Exactly(200, [*headers, *form.headers, _timing(phases)])
+            return _Exactly(200, [*headers, *form.headers(said), _timing(phases)])
     content = await make()
     length = (b"content-length", str(len(content)).encode())
-    headers += (*form.headers, length, _timing(phases))
+    headers += (*form.headers(said), length, _timing(phases))
     if isinstance(content, bytes):
         if len(content) <= PIECE_BYTES:
             return _Exactly(200, headers, content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from typing import Any
 
@@ -30,7 +31,7 @@ from app.errors import CatalogError, CatalogRefused, QueryError
 from app.query.names import By
 from app.query.pairs import read_pairs
 from app.query.words import excerpt
-from app.telemetry.metrics import CONTENT_TYPE
+from app.telemetry.exposition import CONTENT_TYPE
 
 
 def add_routes(app: FastAPI) -> None:
@@ -91,7 +92,8 @@ async def metrics(request: Request) -> Response:
     serving = service(request)
     if serving.keys and not serving.metrics_public:
         require_right(request, "metrics")
-    content = serving.metrics.render()
+    # Ten thousand lines take a while, in which the loop turns.
+    content = await asyncio.to_thread(serving.metrics.render)
     return Response(content, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
 

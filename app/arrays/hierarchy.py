@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple
 
+from app.arrays.nczarr import with_references
 from app.errors import MetadataError, StoreError, StoreMissing, StoreRefused
 from app.store.documents import json_object
 from app.store.fan_out import spread
@@ -51,7 +52,8 @@ class GroupDocuments:
     """One group: its attributes and the documents of the arrays directly in it.
 
     A v2 array's document is its ``.zarray`` with the ``.zattrs`` under ``attributes``, as in v3.
-    They were `gathered` in one document, or else read one by one.
+    They were `gathered` in one document, or else read one by one. Those whose documents cannot be
+    used at all are `broken`: why, by their names.
     """
 
     path: str
@@ -59,6 +61,7 @@ class GroupDocuments:
     attributes: Document
     arrays: dict[str, Document]
     gathered: Gathered | None = None
+    broken: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -68,7 +71,9 @@ class GroupDocuments:
         that were read one by one may be those of a writer that has not come to its chunks yet, so
         the same ones, once they are gathered, are another version.
         """
-        said = [self.path, self.zarr_format, self.attributes, self.arrays]
+        said: list[Any] = [self.path, self.zarr_format, self.attributes, self.arrays]
+        if self.broken:
+            said.append(sorted(self.broken.items()))
         if self.gathered is not None:
             said.append("gathered")
         return _digest(json.dumps(said, sort_keys=True).encode())
@@ -189,21 +194,20 @@ def _consolidated(answers: Mapping[str, _Asked], path: str) -> GroupDocuments | 
 def _consolidated_v3(document: Document, path: str, inside: str) -> GroupDocuments | None:
     if not inside:
         _expect_group(document, path)
-    members = (document.get("consolidated_metadata") or {}).get("metadata")
+    gathered = document.get("consolidated_metadata")
+    members = gathered.get("metadata") if isinstance(gathered, dict) else None
     if not isinstance(members, dict):
         return None
     group = members.get(inside) if inside else document
     if not isinstance(group, dict) or group.get("node_type") != "group":
         return None
     prefix = f"{inside}/" if inside else ""
-    arrays = {
+    own = {
         name.removeprefix(prefix): member
         for name, member in members.items()
-        if name.startswith(prefix)
-        and "/" not in name.removeprefix(prefix)
-        and member.get("node_type") == "array"
+        if name.startswith(prefix) and "/" not in name.removeprefix(prefix)
     }
-    return GroupDocuments(path, 3, group.get("attributes") or {}, arrays)
+    return _group_v3(path, group, own)
 
 
 def _consolidated_v2(document: Document, path: str, inside: str) -> GroupDocuments | None:
@@ -213,24 +217,24 @@ def _consolidated_v2(document: Document, path: str, inside: str) -> GroupDocumen
     prefix = f"{inside}/" if inside else ""
     if f"{prefix}.zgroup" not in members:
         return None
-    arrays = {}
+    own = {}
     for key, member in members.items():
         name = key.removeprefix(prefix).removesuffix("/.zarray")
         if key == f"{prefix}{name}/.zarray" and "/" not in name:
-            arrays[name] = _array_v2(member, members.get(f"{prefix}{name}/.zattrs"))
-    return GroupDocuments(path, 2, members.get(f"{prefix}.zattrs") or {}, arrays)
+            own[name] = member, members.get(f"{prefix}{name}/.zattrs")
+    return _group_v2(path, members.get(f"{prefix}.zattrs"), own)
 
 
 async def _listed_v3(source: ByteSource, path: str, document: Document) -> GroupDocuments:
     _expect_group(document, path)
     names = await _children(source, path, "zarr.json")
-    documents = await _documents(source, [_join(path, name, "zarr.json") for name in names])
-    arrays = {}
+    found = await source.getitems([_join(path, name, "zarr.json") for name in names])
+    members: dict[str, Any] = {}
     for name in names:
-        member = documents.get(_join(path, name, "zarr.json"))
-        if member is not None and member.get("node_type") == "array":
-            arrays[name] = member
-    return GroupDocuments(path, 3, document.get("attributes") or {}, arrays)
+        key = _join(path, name, "zarr.json")
+        if key in found:
+            members[name] = _member(found[key], key)
+    return _group_v3(path, document, members)
 
 
 async def _listed_v2(source: ByteSource, path: str) -> GroupDocuments | None:
@@ -242,15 +246,61 @@ async def _listed_v2(source: ByteSource, path: str) -> GroupDocuments | None:
         return None
     names = await _children(source, path, ".zgroup")
     keys = [_join(path, name, file) for name in names for file in (".zarray", ".zattrs")]
-    members = await _documents(source, keys)
-    arrays = {
-        name: _array_v2(
-            members[_join(path, name, ".zarray")], members.get(_join(path, name, ".zattrs"))
-        )
-        for name in names
-        if _join(path, name, ".zarray") in members
-    }
-    return GroupDocuments(path, 2, documents.get(own[1]) or {}, arrays)
+    found = await source.getitems(keys)
+    members = {}
+    for name in names:
+        zarray, zattrs = _join(path, name, ".zarray"), _join(path, name, ".zattrs")
+        if zarray in found:
+            attributes = _member(found[zattrs], zattrs) if zattrs in found else None
+            members[name] = _member(found[zarray], zarray), attributes
+    return _group_v2(path, documents.get(own[1]), members)
+
+
+def _member(data: bytes, key: str) -> Document | MetadataError:
+    """The document of one array, or why it is none: the others are not to suffer from that."""
+    try:
+        return json_object(data, repr(key))
+    except MetadataError as error:
+        return error
+
+
+def _group_v3(path: str, group: Document, members: Mapping[str, Any]) -> GroupDocuments:
+    """The group with those of its `members` that are arrays; the broken ones apart."""
+    arrays: dict[str, Document] = {}
+    broken: dict[str, str] = {}
+    for name, member in members.items():
+        match member:
+            case MetadataError():
+                broken[name] = member.detail
+            case dict() if member.get("node_type") == "array":
+                arrays[name] = member
+            case dict() if member.get("node_type") == "group":
+                pass
+            case dict():
+                broken[name] = "its 'zarr.json' says neither that it is an array nor a group"
+            case _:
+                broken[name] = "its metadata is not a JSON object"
+    return GroupDocuments(path, 3, _attributes(group.get("attributes"), path), arrays, None, broken)
+
+
+def _group_v2(path: str, zattrs: Any, members: Mapping[str, tuple[Any, Any]]) -> GroupDocuments:
+    """The group of these ``.zattrs``, with the ``.zarray`` and ``.zattrs`` of each array."""
+    arrays: dict[str, Document] = {}
+    broken: dict[str, str] = {}
+    for name, (zarray, attributes) in members.items():
+        try:
+            arrays[name] = _array_v2(zarray, attributes)
+        except MetadataError as error:
+            broken[name] = error.detail
+    return GroupDocuments(path, 2, _attributes(zattrs, path), arrays, None, broken)
+
+
+def _attributes(attributes: Any, path: str) -> Document:
+    if attributes is None:
+        return {}
+    if not isinstance(attributes, dict):
+        raise MetadataError(f"the attributes of {path or 'the root'!r} are not a JSON object")
+    return attributes
 
 
 async def _children(source: ByteSource, path: str, known: str) -> list[str]:
@@ -272,14 +322,14 @@ async def _documents(source: ByteSource, keys: list[str]) -> dict[str, Document]
 
 def _array_v2(zarray: Any, zattrs: Any) -> Document:
     """A v2 array's document; NCZarr's dimension references become xarray's attribute."""
+    for document in (zarray, zattrs):
+        if isinstance(document, MetadataError):
+            raise document
     if not isinstance(zarray, dict):
-        raise MetadataError("a '.zarray' document is not a JSON object")
-    attributes = dict(zattrs or {})
-    references = zarray.get("_NCZARR_ARRAY") or attributes.get("_nczarr_array") or {}
-    if "_ARRAY_DIMENSIONS" not in attributes and "dimrefs" in references:
-        # Fully qualified names: "/group/time" (NCZarr specification, "_NCZARR_ARRAY").
-        attributes["_ARRAY_DIMENSIONS"] = [r.rsplit("/", 1)[-1] for r in references["dimrefs"]]
-    return {**zarray, "attributes": attributes}
+        raise MetadataError("its '.zarray' is not a JSON object")
+    if not isinstance(zattrs or {}, dict):
+        raise MetadataError("its '.zattrs' is not a JSON object")
+    return with_references({**zarray, "attributes": dict(zattrs or {})})
 
 
 def _expect_group(document: Document, path: str) -> None:

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, TypeAlias
 
-import xarray as xr
-
 from app.catalog.catalog import DatasetEntry
-from app.datasets import Layout
+from app.datasets import AsyncDataset, Layout
 from app.encoders.written import Written
 from app.query.axes import Axis
 from app.query.grammar import Grammar
@@ -66,7 +64,7 @@ class Opened:
     """
 
     entry: DatasetEntry
-    dataset: xr.Dataset
+    dataset: AsyncDataset
     layout: Layout
     written: Written
     version: str

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from app.encoders.netcdf_attributes import json_text, storable_attributes
 from app.encoders.netcdf_file import NetcdfVariable, write_netcdf
-from app.encoders.netcdf_names import json_text, storable_attributes, storable_names
-from app.encoders.netcdf_packing import Stored, is_number, read_fill
+from app.encoders.netcdf_names import storable_names
+from app.encoders.netcdf_packing import FILLS, Stored, is_number, read_fill
+from app.encoders.netcdf_ranges import RANGES, in_type_of, is_recounted
 from app.encoders.netcdf_values import check_storable, store_values
 from app.encoders.outline import Outline, check_distinct_dimensions
 
@@ -46,7 +48,7 @@ def netcdf_pieces(dataset: xr.Dataset) -> Iterator[memoryview]:
     for name in (*dataset.data_vars, *dataset.coords):
         stored.append(_stored_variable(names, name, variables[name], beside.get(name, {})))
         yield memoryview(b"")
-    attrs = storable_attributes(dataset.attrs, taken=("coordinates",))
+    attrs = storable_attributes(dataset.attrs, taken=("coordinates", "_FillValue"))
     for part in write_netcdf(stored, {**attrs, **beside.get(None, {})}):
         for start in range(0, len(part), _PIECE_BYTES):
             yield part[start : start + _PIECE_BYTES]
@@ -90,17 +92,24 @@ def _stored_variable(
     names: dict[Any, str], name: Any, variable: xr.Variable, beside: dict[str, str]
 ) -> NetcdfVariable:
     stored = store_values(str(name), np.asarray(variable.data), variable.encoding)
-    attrs = storable_attributes(variable.attrs, taken=_taken(variable.attrs, stored))
+    typed = in_type_of(stored, variable.attrs, variable.encoding)
+    taken = _taken(variable.attrs, stored)
+    if is_recounted(stored, variable.encoding):
+        taken |= RANGES
+    for fill in FILLS:
+        if fill in variable.attrs and fill not in taken:
+            typed[fill] = read_fill(variable.attrs[fill], stored.values.dtype)
+    attrs = storable_attributes({**variable.attrs, **typed}, taken)
     if "bounds" in attrs and not isinstance(attrs["bounds"], str):
         # xarray looks for a variable of this name, which a list cannot be.
         attrs["bounds"] = json_text(attrs["bounds"])
-    if "_FillValue" in attrs:
-        attrs["_FillValue"] = read_fill(attrs["_FillValue"], stored.values.dtype)
     dims, values = tuple(names[dim] for dim in variable.dims), stored.values
     if values.dtype.kind == "S":
         dims += (_characters(names, name),)
         values = np.ndarray((*values.shape, values.dtype.itemsize), "S1", values.tobytes())
-    return NetcdfVariable(names[name], dims, values, {**attrs, **stored.attrs, **beside})
+    meaning = {} if stored.meaning.keys() & attrs.keys() else stored.meaning
+    decoding = {**stored.attrs, **meaning}
+    return NetcdfVariable(names[name], dims, values, {**attrs, **decoding, **beside})
 
 
 def _characters(names: dict[Any, str], name: Any) -> str:

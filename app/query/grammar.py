@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 
 from app.errors import QueryError, SelectionError
 from app.query.names import PARAMETERS, By, Names
@@ -29,7 +30,8 @@ class Grammar:
     """What requests can ask of a dataset of these names, prepared for many of them.
 
     `coords` gives each coordinate's dimensions; `by` is what a bare name means; `variables` names
-    what may be returned besides coordinates (``None``: not checked).
+    what may be returned besides coordinates (``None``: not checked). Of what is `unusable` in the
+    store, the reasons are given.
     """
 
     def __init__(
@@ -40,12 +42,13 @@ class Grammar:
         by: By,
         formats: Collection[str],
         variables: Collection[str] | None = None,
+        unusable: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self._names = Names(dims, coords, by)
+        self._names = Names(dims, coords, by, unusable)
         self._meanings: dict[str, tuple[str, bool]] = {}
 
         def options(pairs: tuple[tuple[str, str], ...]) -> Options:
-            return read_options(pairs, dims, coords, variables, formats)
+            return read_options(pairs, self._names, variables, formats)
 
         self._options = lru_cache(_KEPT_OPTIONS)(options)
 

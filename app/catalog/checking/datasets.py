@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -13,7 +13,8 @@ from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.checking.axes import axis_findings, dimension_findings
 from app.catalog.checking.chunks import chunk_findings, lazy_array
 from app.catalog.checking.findings import Finding, Severity
-from app.catalog.discretion import discreet_error
+from app.catalog.checking.masks import mask_findings
+from app.catalog.discretion import discreet, discreet_error, secrets_of
 from app.catalog.opened import Opened
 from app.datasets.plan import plan_isel
 from app.errors import (
@@ -89,10 +90,20 @@ async def _look(
 def findings_of(opened: Opened, *, request_chunk_bytes: int) -> list[Finding]:
     """What the metadata and the axes of an opened dataset show; reads nothing."""
     return [
+        *_unusable(opened),
         *axis_findings(opened.dataset, opened.axes),
         *dimension_findings(opened.dataset),
+        *mask_findings(opened.dataset),
         *chunk_findings(opened.dataset, request_chunk_bytes=request_chunk_bytes),
     ]
+
+
+def _unusable(opened: Opened) -> Iterator[Finding]:
+    """The variables that are left out, each with the reason and what to do about it."""
+    secrets = secrets_of(opened.entry)
+    for name, one in opened.dataset.unusable.items():
+        text = f"it is left out: {one.reason}. {one.advice}"
+        yield Finding(Severity.ERROR, name, discreet(text, secrets))
 
 
 def _worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
