@@ -35,7 +35,9 @@ class Outline(Protocol):
 
 
 def check_distinct_dimensions(
-    variables: Mapping[Hashable, OutlinedVariable], format_name: str
+    variables: Mapping[Hashable, OutlinedVariable],
+    coord_names: Container[Hashable],
+    format_name: str,
 ) -> None:
     """Raises `NotAcceptable` for a variable that has one dimension twice.
 
@@ -45,9 +47,11 @@ def check_distinct_dimensions(
         dims = variable.dims
         if len(set(dims)) < len(dims):
             twice = next(dim for dim in dims if dims.count(dim) > 1)
+            # Coordinates come along with whatever shares their dimensions.
+            others = "" if name in coord_names else " for other variables with variables=...,"
             raise NotAcceptable(
                 f"{name} has the dimension {twice} more than once, which {format_name} cannot say;"
-                f" ask for json, for other variables with variables=..., or for one {twice}",
+                f" ask for json,{others} or for one position along {twice}",
                 variable=str(name),
                 dims=[str(dim) for dim in dims],
                 known=["json"],
