@@ -8,6 +8,7 @@
     ├── NotAcceptable              no encoder offers what the client accepts
     ├── NotJson                    a body that says it is something else than JSON
     ├── RequestTimeout             a body that did not arrive in time
+    ├── MalformedRequest           what came on a connection is no request as HTTP/1.1 writes it
     ├── UnknownDataset             no dataset of that name in the catalog
     ├── Unauthorized               no key, or a wrong one, where one is needed
     ├── Forbidden                  a key that lacks the right to this
@@ -16,12 +17,14 @@
     ├── DeadlineExceeded           it took longer than a request may
     ├── CatalogError               the catalog or its keys are wrong: names the entry and the field
     ├── CatalogRefused             they are wrong now, so what was served before stays
+    ├── NotTold                    there is no room to tell the other worker processes
     ├── NotLoaded                  a lazy variable was touched without awaiting it
     └── StoreError                 the store did not do its part
         ├── StoreRefused           credentials or permissions (also a PermissionError)
         ├── StoreMissing           bucket, root or store is not there (also a FileNotFoundError)
         ├── StoreTimeout           no answer in time (also a TimeoutError)
         ├── StoreFaltered          it hung up, sent too little, or answered that it cannot now
+        ├── ReferenceRefused       a reference leads where the catalog entry does not let it
         ├── StoreUnavailable       it failed so often that it is left alone for a while
         ├── MetadataError          metadata documents absent or broken (also a ValueError)
         └── CorruptChunk           a chunk does not decode to its declared shape
@@ -78,6 +81,17 @@ class RequestTimeout(SluiceError):
     """The rest of the request did not arrive in the time that one may take for it."""
 
 
+class MalformedRequest(SluiceError):
+    """What came on a connection is not a request as HTTP/1.1 writes it, or has no end.
+
+    The connection is of no more use. `status` is that of the answer.
+    """
+
+    def __init__(self, detail: str, *, status: int = 400) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
 class NotJson(SluiceError):
     """The body says that it is something else than JSON."""
 
@@ -120,6 +134,10 @@ class DeadlineExceeded(SluiceError):
     """The request was not answered in the time that one may take; all that it began was ended."""
 
 
+class NotTold(SluiceError):
+    """All worker processes were to be told something, and there is no room for it: none is."""
+
+
 class NotLoaded(SluiceError, RuntimeError):
     """A lazy variable was read synchronously; the sentence says what to await instead."""
 
@@ -142,6 +160,13 @@ class StoreTimeout(StoreError, TimeoutError):
 
 class StoreFaltered(StoreError):
     """The store, or the way to it, failed in a way that may pass: another try may succeed."""
+
+
+class ReferenceRefused(StoreError):
+    """A reference of a document leads where its catalog entry does not let it.
+
+    The fact `root` is what would have to be added to the entry's `reference_roots`.
+    """
 
 
 class StoreUnavailable(StoreError):

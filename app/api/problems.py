@@ -23,11 +23,14 @@ from app.errors import (
     DeadlineExceeded,
     Forbidden,
     LimitError,
+    MalformedRequest,
     MetadataError,
     NotAcceptable,
     NotJson,
+    NotTold,
     Overloaded,
     QueryError,
+    ReferenceRefused,
     RequestTimeout,
     SelectionError,
     SluiceError,
@@ -80,6 +83,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             headers={"WWW-Authenticate": 'Bearer realm="Sluice"'},
         ),
         Forbidden: ProblemKind(403, "forbidden", "The key lacks the right"),
+        MalformedRequest: ProblemKind(400, "bad-request", "Bad Request"),
         NotJson: ProblemKind(415, "not-json", "The body is not JSON"),
         # Who sends no more is not waited for on the same connection (RFC 9110, section 15.5.9).
         RequestTimeout: ProblemKind(
@@ -111,6 +115,12 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             "The store's metadata is broken",
             "The metadata of the dataset's store is absent or broken.",
         ),
+        ReferenceRefused: ProblemKind(
+            502,
+            "reference-refused",
+            "A reference is refused",
+            "The dataset refers to a place that its catalog entry does not let it read.",
+        ),
         CorruptChunk: ProblemKind(
             502,
             "store-corrupt",
@@ -135,6 +145,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             "The dataset is misconfigured",
             "Its catalog entry cannot be used.",
         ),
+        NotTold: ProblemKind(503, "not-told", "The worker processes cannot be told"),
         CatalogRefused: ProblemKind(
             409, "catalog-refused", "The new catalog is refused, and the old one stays"
         ),

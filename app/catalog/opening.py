@@ -29,6 +29,7 @@ from app.errors import MetadataError, SluiceError, StoreError
 from app.query.axes import Axis
 from app.query.grammar import Grammar
 from app.store import ByteSource, Filesystems
+from app.store.addresses import place_of
 from app.store.guarded import GuardedSource, Retried, StoreGuards
 from app.store.observed import Observe, ObservedSource
 from app.telemetry.events import Emit, StoreAsked, StoreRetried
@@ -65,6 +66,7 @@ async def open_entry(
         storage_options=entry.storage_options,
         engine=entry.engine,
         concurrency=store_concurrency,
+        reference_roots=entry.reference_roots,
     )
     source = _watched(source, entry, emit, guards)
     arrays = _Arrays(inline_decode_bytes, chunk_cache, workshop)
@@ -246,7 +248,8 @@ def _write_unusable(entry: DatasetEntry, unusable: Mapping[str, Unusable]) -> No
 
 def _store_id(entry: DatasetEntry, generation: str) -> str:
     """One name for all entries that read a store alike, with the same rights; shows no secret."""
-    read_by = [entry.url, entry.engine, dict(entry.storage_options), generation]
+    options = dict(entry.storage_options)
+    read_by = [entry.url, entry.engine, options, entry.reference_roots, generation]
     said = json.dumps(read_by, sort_keys=True, default=repr)
     return blake2b(said.encode(), digest_size=16).hexdigest()
 
@@ -256,24 +259,24 @@ def _watched(
 ) -> ByteSource:
     """`source` as requests read it: each request is told of, and passes the guard of its store."""
     if emit is not None:
-        source = ObservedSource(source, _telling(entry.id, emit))
+        source = ObservedSource(source, _telling(place_of(entry.url), emit))
     if guards is not None:
         guard = guards.guard(entry.id, entry.url, entry.storage_options)
-        source = GuardedSource(source, guard, _telling_retries(entry.id, emit))
+        source = GuardedSource(source, guard, _telling_retries(place_of(entry.url), emit))
     return source
 
 
-def _telling(dataset_id: str, emit: Emit) -> Observe:
+def _telling(store: str, emit: Emit) -> Observe:
     def tell(operation: str, seconds: float, received: int, error: BaseException | None) -> None:
-        emit(StoreAsked(dataset_id, operation, seconds, received, error))
+        emit(StoreAsked(store, operation, seconds, received, error))
 
     return tell
 
 
-def _telling_retries(dataset_id: str, emit: Emit | None) -> Retried:
+def _telling_retries(store: str, emit: Emit | None) -> Retried:
     def tell(operation: str, failure: StoreError) -> None:
         if emit is not None:
-            emit(StoreRetried(dataset_id, operation, failure))
+            emit(StoreRetried(store, operation, failure))
 
     return tell
 

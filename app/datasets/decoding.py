@@ -17,7 +17,9 @@ from app.arrays.reader import StoreReader
 from app.datasets.coding import NotFetched, check_unpacking, compile_decoding
 from app.datasets.known_store import KnownStore
 from app.datasets.lazy import LazyArray
+from app.datasets.repeated import join
 from app.datasets.unusable import conflicting
+from app.datasets.variables import variable_of
 from app.errors import MetadataError
 
 Decoded = tuple[dict[str, xr.Variable], dict[str, Any], set[Any]]
@@ -117,7 +119,7 @@ def _lazily(reader: StoreReader, dataset: xr.Dataset, store: KnownStore) -> xr.D
             continue
         with _blamed(store, name):
             variables[name] = _compiled(reader, variable)
-    return dataset._replace(variables)
+    return join(dataset._replace(variables))
 
 
 def _compiled(reader: StoreReader, variable: xr.Variable) -> xr.Variable:
@@ -125,7 +127,7 @@ def _compiled(reader: StoreReader, variable: xr.Variable) -> xr.Variable:
     check_unpacking(steps, encoded.dtype)
     lazy = LazyArray(reader, encoded.meta, steps, variable.dtype, stacked=stacked)
     data = indexing.LazilyIndexedArray(lazy)
-    return xr.Variable(variable.dims, data, variable.attrs, variable.encoding, fastpath=True)
+    return variable_of(variable.dims, data, variable.attrs, variable.encoding)
 
 
 @contextmanager

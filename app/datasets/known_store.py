@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import warnings
+from collections.abc import Collection, Hashable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,9 @@ from app.arrays.array_documents import check_name, dimension_names, marked_fill_
 from app.arrays.hierarchy import GroupDocuments
 from app.arrays.metadata import parse_array
 from app.datasets.coding import EncodedArray
+from app.datasets.repeated import told_apart
 from app.datasets.unusable import Unusable
+from app.datasets.variables import variable_of
 from app.errors import MetadataError
 
 _FILL: Final = "_FillValue"
@@ -51,6 +54,16 @@ class KnownStore(ZarrStore):
         for name in documents.arrays:
             if name not in self.dropped:
                 self._add(name)
+        taken = {*documents.arrays, *(dim for v in self.variables.values() for dim in v.dims)}
+        for name in list(self.variables):
+            self._tell_apart(name, taken)
+
+    def _tell_apart(self, name: str, taken: Collection[Hashable]) -> None:
+        """Give one variable dimensions that are distinct, once all of their names are known."""
+        try:
+            self.variables[name] = told_apart(name, self.variables[name], taken)
+        except MetadataError as error:
+            self.blame(name, error)
 
     def _add(self, name: str) -> None:
         """Parse one array; on its own, so that it alone is left out where that fails."""
@@ -98,7 +111,10 @@ class KnownStore(ZarrStore):
         meta = parse_array(path, {**document, "attributes": attributes}, self._zarr_store)
         dimension_names({**document, "shape": meta.shape})
         self._arrays[name] = zarr.Array(meta.zarr)
-        variable = ZarrStore.open_store_variable(self, name)
+        with warnings.catch_warnings():
+            # Of dimensions that it has twice: they are told apart afterwards.
+            warnings.filterwarnings("ignore", "Duplicate dimension names", UserWarning)
+            variable = ZarrStore.open_store_variable(self, name)
         if marked is not None:
             variable.attrs[_FILL] = marked_fill_value(_lone(marked), meta.dtype)
         for key in _NUMBERS:
@@ -106,7 +122,7 @@ class KnownStore(ZarrStore):
                 variable.attrs[key] = _lone(variable.attrs[key])
         self.encoded[name] = EncodedArray(name, meta, variable.dtype)
         data = indexing.LazilyIndexedArray(self.encoded[name])
-        return xr.Variable(variable.dims, data, variable.attrs, variable.encoding, fastpath=True)
+        return variable_of(variable.dims, data, variable.attrs, variable.encoding)
 
     def _attributes(self, name: str) -> dict[str, Any]:
         """The stored attributes of an array, whatever else is wrong with it."""
