@@ -55,7 +55,7 @@ def lay_out(
     as in ``ds[name]``. Raises `SelectionError` where the data variables share no dimensions,
     `NotAcceptable` where one of the variables has a dimension twice.
     """
-    check_distinct_dimensions(variables, "CSV")
+    check_distinct_dimensions(variables, coord_names, "CSV")
     data = [name for name in variables if name not in coord_names]
     _check_shared({name: variables[name].dims for name in data})
     spanning = data[:1] or list(variables)
@@ -75,6 +75,17 @@ def csv_bytes(outline: Outline) -> int:
     """What an answer counts for as CSV, in bytes: a coordinate is repeated in every row."""
     rows = lay_out(outline.variables, outline.coord_names, outline.sizes)
     return max(outline.result_bytes, rows.count * sum(c.cell_bytes for c in rows.columns))
+
+
+def csv_text_bytes(outline: Outline, texts: Mapping[Hashable, int]) -> int:
+    """What `texts`, of so many bytes by variable, count for as CSV: those of every row."""
+    rows = lay_out(outline.variables, outline.coord_names, outline.sizes)
+    total = 0
+    for column in rows.columns:
+        if column.variable in texts:
+            values = math.prod(outline.variables[column.variable].shape)
+            total += texts[column.variable] * rows.count // max(1, values)
+    return total
 
 
 def _check_shared(dims: Mapping[Hashable, tuple[Hashable, ...]]) -> None:

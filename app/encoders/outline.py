@@ -22,7 +22,11 @@ class OutlinedVariable(Protocol):
 
 
 class Outline(Protocol):
-    """An answer whose values may still be in the store; `result_bytes` is its size in memory."""
+    """An answer whose values may still be in the store.
+
+    `result_bytes` is the size of its arrays in memory; texts of variable length lie outside of
+    them, and so do attributes, which take `attribute_bytes`.
+    """
 
     @property
     def variables(self) -> Mapping[Hashable, OutlinedVariable]: ...
@@ -32,10 +36,14 @@ class Outline(Protocol):
     def sizes(self) -> Mapping[Hashable, int]: ...
     @property
     def result_bytes(self) -> int: ...
+    @property
+    def attribute_bytes(self) -> int: ...
 
 
 def check_distinct_dimensions(
-    variables: Mapping[Hashable, OutlinedVariable], format_name: str
+    variables: Mapping[Hashable, OutlinedVariable],
+    coord_names: Container[Hashable],
+    format_name: str,
 ) -> None:
     """Raises `NotAcceptable` for a variable that has one dimension twice.
 
@@ -45,9 +53,11 @@ def check_distinct_dimensions(
         dims = variable.dims
         if len(set(dims)) < len(dims):
             twice = next(dim for dim in dims if dims.count(dim) > 1)
+            # Coordinates come along with whatever shares their dimensions.
+            others = "" if name in coord_names else " for other variables with variables=...,"
             raise NotAcceptable(
                 f"{name} has the dimension {twice} more than once, which {format_name} cannot say;"
-                " ask for json, or for other variables with variables=...",
+                f" ask for json,{others} or for one position along {twice}",
                 variable=str(name),
                 dims=[str(dim) for dim in dims],
                 known=["json"],

@@ -80,8 +80,9 @@ class Names:
 
     def _no_index(self, parameter: str, name: str, dims: tuple[str, ...]) -> SelectionError:
         """The refusal of a coordinate that nothing can be selected along, with what works."""
-        positions = [f"isel[{dim}]" for dim in dims]
-        labels = [f"sel[{dim}]" for dim in dims if self.coords.get(dim) == (dim,)]
+        once = tuple(dict.fromkeys(dims))
+        positions = [f"isel[{dim}]" for dim in once]
+        labels = [f"sel[{dim}]" for dim in once if self.coords.get(dim) == (dim,)]
         return SelectionError(
             _not_an_index(name, dims, positions, labels),
             parameter=parameter,
