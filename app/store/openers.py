@@ -60,7 +60,10 @@ async def open_http(options: Options) -> Opened:
     http = await imported("fsspec.implementations.http", extra=None)
     aiohttp = await imported("aiohttp", extra=None)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=30)
-    client = {"timeout": timeout, **options.get("client_kwargs", {})}
+    from app.store.redirects import outward_redirects
+
+    usual = {"timeout": timeout, "trace_configs": [outward_redirects()]}
+    client = {**usual, **options.get("client_kwargs", {})}
     ours = {**OURS, **options, "client_kwargs": client, "asynchronous": True}
     fs = http.HTTPFileSystem(**ours)
     session = await fs.set_session()
