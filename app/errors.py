@@ -3,6 +3,7 @@
     SluiceError                    carries a sentence and the facts behind it
     ├── QueryError                 the request's text cannot be understood
     ├── SelectionError             understood, but this dataset cannot satisfy it
+    │   └── UnusableVariable       it asks for a variable that the store has, and nobody can read
     ├── LimitError                 it would cost more than a limit allows
     ├── NotAcceptable              no encoder offers what the client accepts
     ├── NotJson                    a body that says it is something else than JSON
@@ -56,6 +57,16 @@ class QueryError(SluiceError):
 
 class SelectionError(SluiceError):
     """The request was parsed, but this dataset has nothing that satisfies it."""
+
+
+class UnusableVariable(SelectionError):
+    """The request names a variable that the store has, but that cannot be read or decoded."""
+
+    @classmethod
+    def named(cls, parameter: str, name: str, reason: str, **facts: Any) -> UnusableVariable:
+        """The error for what `parameter` asks of the variable `name`, which fails for `reason`."""
+        detail = f"{name} cannot be used: {reason}"
+        return cls(detail, parameter=parameter, variable=name, reason=reason, **facts)
 
 
 class LimitError(SluiceError):

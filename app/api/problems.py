@@ -42,6 +42,7 @@ from app.errors import (
     TooManyRequests,
     Unauthorized,
     UnknownDataset,
+    UnusableVariable,
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -95,6 +96,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
         NotAcceptable: ProblemKind(406, "not-acceptable", "No acceptable format"),
         LimitError: ProblemKind(413, "over-limit", "The selection is too large"),
         SelectionError: ProblemKind(422, "no-selection", "The selection cannot be satisfied"),
+        UnusableVariable: ProblemKind(422, "unusable-variable", "The variable cannot be used"),
         TooManyRequests: ProblemKind(429, "too-many-requests", "Too many requests at once"),
         Overloaded: ProblemKind(503, "overloaded", "The server is busy"),
         DeadlineExceeded: ProblemKind(504, "deadline", "The request took too long"),

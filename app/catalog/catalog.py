@@ -38,6 +38,16 @@ Access: TypeAlias = Annotated[
 ]
 
 
+def _truth_or_truths(value: Any) -> Any:
+    truths = value.values() if isinstance(value, Mapping) else (value,)
+    if not all(isinstance(truth, bool) for truth in truths):
+        raise ValueError("expected true, false, or a mapping of names to true or false")
+    return value
+
+
+DecodeTimes: TypeAlias = Annotated[bool | Mapping[str, bool], BeforeValidator(_truth_or_truths)]
+
+
 class DatasetEntry(BaseModel):
     """One dataset of the catalog: where its store is and how to open it."""
 
@@ -51,6 +61,8 @@ class DatasetEntry(BaseModel):
     zarr_format: Literal[2, 3] | None = None
     consolidated: StrictBool | None = None
     drop_variables: tuple[str, ...] = ()
+    # Whether numbers with time units become times: of all variables, or by their names.
+    decode_times: DecodeTimes = True
     reference_roots: tuple[str, ...] = ()
     title: str | None = None
     cache_control: str | None = Field(default=None, pattern=_HEADER_VALUE)

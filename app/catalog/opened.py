@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final, TypeAlias
 
-import xarray as xr
-
 from app.catalog.catalog import DatasetEntry
-from app.datasets import Layout
+from app.datasets import AsyncDataset, Layout
 from app.encoders.written import Written
 from app.kept import Kept
 from app.query.axes import Axis
@@ -82,7 +80,7 @@ class Opened:
     """
 
     entry: DatasetEntry
-    dataset: xr.Dataset
+    dataset: AsyncDataset
     layout: Layout
     written: Written
     version: str

@@ -11,6 +11,7 @@ from xarray.namedarray.utils import either_dict_or_kwargs
 from app.datasets.labels import plan_sel
 from app.datasets.plan import MissingDims, plan_isel
 from app.datasets.repeated import isel_along_all
+from app.datasets.unusable import Unusable
 
 
 class AsyncDataset(xr.Dataset):
@@ -32,6 +33,15 @@ class AsyncDataset(xr.Dataset):
         """As in xarray, which loses a dimension that a variable has twice; here it stays."""
         indexers = either_dict_or_kwargs(indexers, indexers_kwargs, "isel")
         return isel_along_all(self, indexers, drop, missing_dims)
+
+    @property
+    def unusable(self) -> Mapping[str, Unusable]:
+        """The variables of the store that are left out, by name: the reason, and what to do.
+
+        They stand in ``encoding["unusable"]``, so what xarray derives from the dataset has them.
+        """
+        found: Mapping[str, Unusable] = self.encoding.get("unusable", {})
+        return found
 
     async def _isel(
         self,

@@ -45,21 +45,17 @@ def distinct(dims: Dims) -> Dims:
     return tuple(found)
 
 
-def told_apart(stored: Mapping[str, xr.Variable]) -> dict[str, xr.Variable]:
-    """The variables of a group with distinct dimensions, as xarray decodes them rightly.
+def told_apart(name: str, variable: xr.Variable, taken: Container[Hashable]) -> xr.Variable:
+    """An encoded variable with distinct dimensions, as xarray decodes it rightly.
 
-    Dimensions that the store does not name are each one of its own, called after the variable.
-    Raises `MetadataError` for a dimension that one variable has in two sizes.
+    Dimensions that the store does not name are each one of its own, called after the variable; its
+    name is none of those `taken`. Raises `MetadataError` for one that it has in two sizes.
     """
-    taken = {*stored, *(dim for variable in stored.values() for dim in variable.dims)}
-    found: dict[str, xr.Variable] = {}
-    for name, variable in stored.items():
-        dims = _named(name, variable.dims, taken)
-        _check_sizes(name, dims, variable.shape)
-        chunks = variable.encoding.get("chunks", ())
-        encoding = {**variable.encoding, "preferred_chunks": dict(zip(dims, chunks, strict=False))}
-        found[name] = variable_of(distinct(dims), variable._data, variable._attrs, encoding)
-    return found
+    dims = _named(name, variable.dims, taken)
+    _check_sizes(dims, variable.shape)
+    chunks = variable.encoding.get("chunks", ())
+    encoding = {**variable.encoding, "preferred_chunks": dict(zip(dims, chunks, strict=False))}
+    return variable_of(distinct(dims), variable._data, variable._attrs, encoding)
 
 
 def _named(name: str, dims: Dims, taken: Container[Hashable]) -> Dims:
@@ -72,13 +68,11 @@ def _named(name: str, dims: Dims, taken: Container[Hashable]) -> Dims:
     return tuple(named)
 
 
-def _check_sizes(name: str, dims: Dims, shape: tuple[int, ...]) -> None:
+def _check_sizes(dims: Dims, shape: tuple[int, ...]) -> None:
     sizes: dict[Hashable, int] = {}
     for dim, size in zip(dims, shape, strict=True):
         if sizes.setdefault(dim, size) != size:
-            raise MetadataError(
-                f"array {name!r} has the dimension {dim!r} twice, of {sizes[dim]} and of {size}"
-            )
+            raise MetadataError(f"its dimension {dim} has the lengths {sizes[dim]} and {size}")
 
 
 def separate(ds: D) -> D:

@@ -55,7 +55,7 @@ def lay_out(
     as in ``ds[name]``. Raises `SelectionError` where the data variables share no dimensions,
     `NotAcceptable` where one of the variables has a dimension twice.
     """
-    check_distinct_dimensions(variables, "CSV")
+    check_distinct_dimensions(variables, coord_names, "CSV")
     data = [name for name in variables if name not in coord_names]
     _check_shared({name: variables[name].dims for name in data})
     spanning = data[:1] or list(variables)

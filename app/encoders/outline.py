@@ -41,7 +41,9 @@ class Outline(Protocol):
 
 
 def check_distinct_dimensions(
-    variables: Mapping[Hashable, OutlinedVariable], format_name: str
+    variables: Mapping[Hashable, OutlinedVariable],
+    coord_names: Container[Hashable],
+    format_name: str,
 ) -> None:
     """Raises `NotAcceptable` for a variable that has one dimension twice.
 
@@ -51,9 +53,11 @@ def check_distinct_dimensions(
         dims = variable.dims
         if len(set(dims)) < len(dims):
             twice = next(dim for dim in dims if dims.count(dim) > 1)
+            # Coordinates come along with whatever shares their dimensions.
+            others = "" if name in coord_names else " for other variables with variables=...,"
             raise NotAcceptable(
                 f"{name} has the dimension {twice} more than once, which {format_name} cannot say;"
-                " ask for json, or for other variables with variables=...",
+                f" ask for json,{others} or for one position along {twice}",
                 variable=str(name),
                 dims=[str(dim) for dim in dims],
                 known=["json"],

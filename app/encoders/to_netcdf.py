@@ -40,7 +40,7 @@ def netcdf_pieces(dataset: xr.Dataset) -> Iterator[memoryview]:
     `NotAcceptable` for complex variables, and for those that have a dimension twice.
     """
     variables = dataset.variables
-    check_distinct_dimensions(variables, _NAME)
+    check_distinct_dimensions(variables, dataset.coords, _NAME)
     listed = {name for name in dataset.coords if variables[name].dims != (name,)}
     names = storable_names([*variables, *dataset.dims], listed)
     beside = _coordinates(dataset, names)
@@ -56,7 +56,7 @@ def netcdf_pieces(dataset: xr.Dataset) -> Iterator[memoryview]:
 
 def check_netcdf(outline: Outline) -> None:
     """Raises `NotAcceptable` for an answer with variables that the file cannot hold."""
-    check_distinct_dimensions(outline.variables, _NAME)
+    check_distinct_dimensions(outline.variables, outline.coord_names, _NAME)
     for name, variable in outline.variables.items():
         check_storable(str(name), variable.dtype, len(variable.dims))
 

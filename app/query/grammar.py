@@ -8,6 +8,7 @@ index coordinate.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from app.errors import QueryError, SelectionError
@@ -35,7 +36,8 @@ class Grammar:
     """What requests can ask of a dataset of these names, prepared for many of them.
 
     `coords` gives each coordinate's dimensions; `by` is what a bare name means; `variables` names
-    what may be returned besides coordinates (``None``: not checked).
+    what may be returned besides coordinates (``None``: not checked). Of what is `unusable` in the
+    store, the reasons are given.
     """
 
     def __init__(
@@ -46,12 +48,13 @@ class Grammar:
         by: By,
         formats: Collection[str],
         variables: Collection[str] | None = None,
+        unusable: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self._names = Names(dims, coords, by)
+        self._names = Names(dims, coords, by, unusable)
         self._meanings: dict[str, tuple[str, bool]] = {}
 
         def options(pairs: _Given) -> Options:
-            return read_options(pairs, dims, coords, variables, formats)
+            return read_options(pairs, self._names, variables, formats)
 
         self._read_options = options
         self._options: Kept[_Given, Options] = Kept(_KEPT_BYTES)

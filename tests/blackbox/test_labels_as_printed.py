@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from zarr.core.dtype import VariableLengthBytes
 
 from tests.blackbox.conftest import Serve, Service
 
@@ -43,6 +44,20 @@ def characters(path: Path, zarr_format: int) -> Path:
     array[...] = letters
     if zarr_format == 2:
         array.attrs["_ARRAY_DIMENSIONS"] = dims
+    zarr.consolidate_metadata(path, zarr_format=zarr_format)  # type: ignore[arg-type]
+    return path
+
+
+def lengthy(path: Path, zarr_format: int) -> Path:
+    """Stations named by bytes of any length, which come as objects."""
+    stations(path, zarr_format, [0, 1, 2, 3])
+    group = zarr.open_group(path, mode="a", zarr_format=zarr_format)  # type: ignore[arg-type]
+    named = {"dimension_names": ["station"]} if zarr_format == 3 else {}
+    del group["station"]
+    array = group.create_array("station", shape=(4,), dtype=VariableLengthBytes(), **named)
+    array[...] = np.array([name.encode() for name in IDS], dtype=object)
+    if zarr_format == 2:
+        array.attrs["_ARRAY_DIMENSIONS"] = ["station"]
     zarr.consolidate_metadata(path, zarr_format=zarr_format)  # type: ignore[arg-type]
     return path
 
@@ -84,11 +99,13 @@ def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
             for kind, ids in kinds.items():
                 stores[f"{kind}{number}"] = stations(folder / f"{kind}{number}.zarr", number, ids)
             stores[f"letters{number}"] = characters(folder / f"letters{number}.zarr", number)
+            stores[f"lengthy{number}"] = lengthy(folder / f"lengthy{number}.zarr", number)
             stores[f"odd{number}"] = odd(folder / f"odd{number}.zarr", number)
     return serve(stores)
 
 
-STORES = [f"{kind}{number}" for kind in ("bytes", "fixed", "text", "letters") for number in FORMATS]
+KINDS = ("bytes", "fixed", "text", "letters", "lengthy")
+STORES = [f"{kind}{number}" for kind in KINDS for number in FORMATS]
 
 
 @pytest.mark.parametrize("store", STORES)

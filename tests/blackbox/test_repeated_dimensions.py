@@ -41,6 +41,18 @@ def covariances(path: Path, zarr_format: int) -> Path:
     return path
 
 
+def coordinates(path: Path) -> Path:
+    """A coordinate that has a dimension twice, and variables of other dtypes that do."""
+    group = zarr.open_group(path, mode="w", zarr_format=3)
+    put(group, "t", ["band"], PLAIN, coordinates="cov")
+    put(group, "cov", ["band", "band"], COV)
+    put(group, "when", ["band", "band"], COV, units="days since 2000-01-01")
+    put(group, "date", ["band", "band"], COV, units="days since 2000-01-01", calendar="noleap")
+    put(group, "packed", ["band", "band"], COV, scale_factor=0.5, _FillValue=3.0)
+    put(group, "cube", ["band", "band", "band"], np.arange(64).reshape(4, 4, 4))
+    return path
+
+
 def unnamed(path: Path) -> Path:
     """Arrays whose dimensions have no names, of one size and of several."""
     group = zarr.open_group(path, mode="w", zarr_format=3)
@@ -68,6 +80,7 @@ def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
         {
             "v2": covariances(folder / "v2.zarr", 2),
             "v3": covariances(folder / "v3.zarr", 3),
+            "coordinates": coordinates(folder / "coordinates.zarr"),
             "unnamed": unnamed(folder / "unnamed.zarr"),
             "large": large(folder / "large.zarr"),
         }
@@ -137,6 +150,36 @@ def test_what_a_format_cannot_say_is_refused_by_name(service: Service, form: str
         assert problem["known"] == ["json"]
     for query in ("variables=plain", "variables=cov&band=1", "variables=plain&band=1:3"):
         assert service.get(f"/datasets/v3/isel?{query}&f={form}").status_code == 200
+
+
+def test_values_of_other_kinds(service: Service) -> None:
+    """Times, dates, packed numbers and cubes, which are read and decoded as any others."""
+    path = "/datasets/coordinates/isel?band=0,2&variables="
+    for name, wanted in (
+        ("when", [["2000-01-02T00:00:00Z", "2000-01-04T00:00:00Z"],
+                  ["2000-01-10T00:00:00Z", "2000-01-12T00:00:00Z"]]),
+        ("date", [["2000-01-02T00:00:00", "2000-01-04T00:00:00"],
+                  ["2000-01-10T00:00:00", "2000-01-12T00:00:00"]]),
+        ("packed", [[0.5, None], [4.5, 5.5]]),
+        ("cube", [[[0.0, 2.0], [8.0, 10.0]], [[32.0, 34.0], [40.0, 42.0]]]),
+    ):  # fmt: skip
+        dims, values, document = variable(service, path + name, name)
+        assert dims == ["band"] * (3 if name == "cube" else 2)
+        assert values == wanted
+        assert document["coords"]["cov"]["data"] == COV[[0, 2]][:, [0, 2]].tolist()
+
+
+def test_a_coordinate_comes_along(service: Service) -> None:
+    """So asking for other variables is no advice; it is no index, which is said once."""
+    answer = service.get("/datasets/coordinates/isel?variables=t&f=csv")
+    assert answer.status_code == 406
+    assert answer.json()["variable"] == "cov"
+    assert "variables=" not in answer.json()["detail"]
+    answer = service.get("/datasets/coordinates/isel?variables=t&f=csv&band=3")
+    assert answer.text.split() == ["cov,t", "16.0,4.0"]
+    answer = service.get("/datasets/coordinates/sel?cov=1")
+    assert answer.status_code == 422
+    assert answer.json()["instead"] == ["isel[band]"]
 
 
 def test_sizes_and_limits(service: Service) -> None:

@@ -103,7 +103,7 @@ _DATA_VARIABLE: Final = {
 }
 _DESCRIPTION: Final = {
     "type": "object",
-    "required": ["id", "title", "attrs", "dims", "coords", "data_vars"],
+    "required": ["id", "title", "attrs", "dims", "coords", "data_vars", "unusable"],
     "properties": {
         "id": {"type": "string"},
         "title": {"type": ["string", "null"]},
@@ -111,6 +111,11 @@ _DESCRIPTION: Final = {
         "dims": {"type": "object", "additionalProperties": {"type": "integer"}},
         "coords": {"type": "object", "additionalProperties": _COORDINATE},
         "data_vars": {"type": "object", "additionalProperties": _DATA_VARIABLE},
+        "unusable": {
+            "type": "object",
+            "description": "Variables of the store that cannot be used, and why.",
+            "additionalProperties": {"type": "string"},
+        },
     },
 }
 _READY: Final = {

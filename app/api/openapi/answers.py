@@ -116,8 +116,8 @@ _MEANINGS: Final = {
     " read.",
     414: "The URL is too long; send the selection as the JSON object of a POST.",
     415: "The body says that it is something else than JSON.",
-    422: "It was parsed, but this dataset cannot satisfy it: an unknown variable, a label or"
-    " position that is not there, nothing selected.",
+    422: "It was parsed, but this dataset cannot satisfy it: an unknown variable or one that"
+    " cannot be used, a label or position that is not there, nothing selected.",
     429: "This client has too many requests running: ask again when one of them is answered.",
     500: "The service is wrong; its log says how.",
     502: "The dataset's store failed, refused, is gone or does not decode.",
