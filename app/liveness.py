@@ -7,6 +7,7 @@ process or one of its threads.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import faulthandler
 import logging
 import os
@@ -104,8 +105,10 @@ def watch_alone(turns: Turns, limit_seconds: float) -> None:
     """
     if limit_seconds:
         watch = threading.Thread(target=_watch, args=(turns, limit_seconds), daemon=True)
-        if hasattr(faulthandler, "register"):
-            # Written without the interpreter; then the signal's default ends the process.
+        if hasattr(signal, "setitimer"):
+            _exit_at(signal.SIGALRM)
+            _exit_at(signal.SIGPROF)
+            # Written before that, without the interpreter.
             faulthandler.register(signal.SIGPROF, chain=True)
         watch.start()
 
@@ -124,7 +127,7 @@ def _watch(turns: Turns, limit_seconds: float) -> None:
 def _end(limit_seconds: float) -> None:
     """Write what all threads do, and end at once: whoever waits for the loop would wait on."""
     if hasattr(signal, "setitimer"):
-        # Its default ends the process: the log may be what everybody waits for.
+        # The log may be what everybody waits for.
         signal.setitimer(signal.ITIMER_REAL, _LAST_WORDS_SECONDS)
     log.critical(
         "the event loop has not turned for %g seconds; the process ends. What its threads do:\n%s",
@@ -141,6 +144,16 @@ def stacks() -> str:
         f"Thread {names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"
         for ident, frame in sys._current_frames().items()
     )
+
+
+def _exit_at(signalled: signal.Signals) -> None:
+    """Let the signal end this process, with its number as the status, whatever Python does.
+
+    The default of most signals is the same, but not for process 1, which a container's is: the
+    system spares that one what it does not handle (Linux, signal(7) and pid_namespaces(7)).
+    """
+    library = ctypes.CDLL(None)
+    library.signal(int(signalled), ctypes.cast(library._exit, ctypes.c_void_p))
 
 
 def _limit_time(seconds: float) -> None:

@@ -97,6 +97,12 @@ class Settings(BaseSettings):
         ge=1,
         description="how many opened datasets are kept; the least recently used one goes first",
     )
+    opened_bytes: int = Field(
+        default=2**30,
+        ge=1,
+        description="memory that opened datasets may take by their labels, attributes and"
+        " variables; the least recently used ones go first, but for one",
+    )
     failed_open_seconds: float = Field(
         default=5.0,
         ge=0,

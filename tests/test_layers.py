@@ -19,6 +19,8 @@ LEVELS = {
     "liveness": 0,
     "framing": 1,
     "labels": 1,
+    "kept": 1,
+    "sizes": 1,
     "pace": 1,
     "transport": 1,
     "telemetry": 1,

@@ -13,7 +13,7 @@ from fastapi import Request, Response
 
 from app import __version__
 from app.api.access import caller
-from app.api.conditional import entity_tag, has_already
+from app.api.conditional import digest, entity_tag, has_already, spelled
 from app.api.headers import RawHeader, RawHeaders, header_of, lines_of
 from app.api.paced import PIECE_BYTES, LongBody, PacedResponse, Piece
 from app.api.state import service
@@ -30,6 +30,10 @@ _SHARED: Final = ("private", "public", "s-maxage", "proxy-revalidate")
 # Of answers that depend on who asks, and hold nothing but names.
 PRIVATE: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-Key"}
 
+# What is kept of the part of a tag that many answers share, besides the signs of its names.
+_TOLD_BYTES: Final = 512
+_SIGN_BYTES: Final = 4
+
 # What a request chooses: what many choose alike, and in a few signs where that leads this one.
 Said: TypeAlias = tuple[Hashable, str]
 
@@ -45,8 +49,13 @@ class Representation:
     def tag(self, said: Said) -> str:
         """The entity tag: of what the dataset is, what `said` chooses of it, and the form."""
         names, places = said
-        form = (self.encoder.media_type, self.coding, __version__)
-        return entity_tag((self.opened.identity, form, names), places)
+        common = (self.encoder.media_type, self.coding, names)
+        told = self.opened.told.get(common)
+        if told is None:
+            text = spelled((self.opened.identity, *common, __version__))
+            told = digest(text)
+            self.opened.told.keep(common, told, _TOLD_BYTES + _SIGN_BYTES * len(text))
+        return entity_tag(told, places)
 
     def body(self, dataset: xr.Dataset, form: Hashable) -> bytes:
         """The answer that `dataset` is, in this representation; for `form` see `Written`."""

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from app import __version__
 from app.admission import Admission, Budget, ClientLimit
 from app.api.application import Application
-from app.api.cors import allow_origins
+from app.api.cors import StrangeOrigins, allow_origins
 from app.api.docs import add_docs
 from app.api.limits import RequestLimits
 from app.api.observe import ObserveRequests
@@ -86,7 +86,10 @@ def create_app(settings: Settings, *, shared: Shared | None = None) -> FastAPI:
     install_problems(app)
     add_routes(app)
     add_docs(app)
-    app.add_middleware(ObserveRequests, emit=emit, url_bytes=settings.url_bytes)
+    strangers = StrangeOrigins(settings.cors_origins)
+    app.add_middleware(
+        ObserveRequests, emit=emit, url_bytes=settings.url_bytes, strangers=strangers
+    )
     # The last one added is the first to see a request: refusals are readable across origins too.
     allow_origins(app, settings.cors_origins)
     return app
@@ -181,6 +184,7 @@ async def _following(
         Catalog({}),
         opener,
         capacity=settings.opened_datasets,
+        capacity_bytes=settings.opened_bytes,
         failed_open_seconds=settings.failed_open_seconds,
         on_open=lambda dataset, took, error: emit(DatasetOpened(dataset, took, error)),
         on_look=lambda dataset, outcome, error: emit(DatasetLookedAt(dataset, outcome, error)),

@@ -17,16 +17,16 @@ from app.api.access import (
     visible_entries,
     visible_id,
 )
-from app.api.answers import PRIVATE, caching
+from app.api.answers import PRIVATE
 from app.api.application import Answering, PlainRoute, Route
 from app.api.attending import attended
 from app.api.bodies import json_bytes
+from app.api.describing import description_of
 from app.api.posted import posted_pairs
 from app.api.problems import kind_of
 from app.api.selecting import Pairs, select
 from app.api.state import service
 from app.catalog.readiness import DatasetState
-from app.datasets import describe
 from app.errors import CatalogError, CatalogRefused, QueryError
 from app.query.names import By
 from app.query.pairs import read_pairs
@@ -108,11 +108,8 @@ async def list_datasets(request: Request) -> Response:
 async def describe_dataset(request: Request) -> Response:
     """What one dataset holds: its dimensions, coordinates and variables with their attributes."""
     _take_no_parameters(request)
-    opened = await attended(request, service(request).opened.get(visible_id(request)))
-    body = {"id": opened.entry.id, "title": opened.entry.title, **describe(opened.dataset)}
-    answer = _json(body)
-    answer.raw_headers += caching(request, opened.entry)
-    return answer
+    work = description_of(request, service(request), visible_id(request))
+    return await attended(request, work)
 
 
 def select_by_label(request: Request) -> Answering:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple
 
-from app.arrays.nczarr import with_references
+from app.arrays.members import Members, members_v2, members_v3
 from app.errors import MetadataError, StoreError, StoreMissing, StoreRefused
 from app.store.documents import json_object
 from app.store.fan_out import spread
@@ -207,7 +207,7 @@ def _consolidated_v3(document: Document, path: str, inside: str) -> GroupDocumen
         for name, member in members.items()
         if name.startswith(prefix) and "/" not in name.removeprefix(prefix)
     }
-    return _group_v3(path, group, own)
+    return _group(path, 3, members_v3(path, group, own))
 
 
 def _consolidated_v2(document: Document, path: str, inside: str) -> GroupDocuments | None:
@@ -222,7 +222,7 @@ def _consolidated_v2(document: Document, path: str, inside: str) -> GroupDocumen
         name = key.removeprefix(prefix).removesuffix("/.zarray")
         if key == f"{prefix}{name}/.zarray" and "/" not in name:
             own[name] = member, members.get(f"{prefix}{name}/.zattrs")
-    return _group_v2(path, members.get(f"{prefix}.zattrs"), own)
+    return _group(path, 2, members_v2(path, members.get(f"{prefix}.zattrs"), own))
 
 
 async def _listed_v3(source: ByteSource, path: str, document: Document) -> GroupDocuments:
@@ -234,7 +234,7 @@ async def _listed_v3(source: ByteSource, path: str, document: Document) -> Group
         key = _join(path, name, "zarr.json")
         if key in found:
             members[name] = _member(found[key], key)
-    return _group_v3(path, document, members)
+    return _group(path, 3, members_v3(path, document, members))
 
 
 async def _listed_v2(source: ByteSource, path: str) -> GroupDocuments | None:
@@ -253,7 +253,7 @@ async def _listed_v2(source: ByteSource, path: str) -> GroupDocuments | None:
         if zarray in found:
             attributes = _member(found[zattrs], zattrs) if zattrs in found else None
             members[name] = _member(found[zarray], zarray), attributes
-    return _group_v2(path, documents.get(own[1]), members)
+    return _group(path, 2, members_v2(path, documents.get(own[1]), members))
 
 
 def _member(data: bytes, key: str) -> Document | MetadataError:
@@ -264,43 +264,10 @@ def _member(data: bytes, key: str) -> Document | MetadataError:
         return error
 
 
-def _group_v3(path: str, group: Document, members: Mapping[str, Any]) -> GroupDocuments:
-    """The group with those of its `members` that are arrays; the broken ones apart."""
-    arrays: dict[str, Document] = {}
-    broken: dict[str, str] = {}
-    for name, member in members.items():
-        match member:
-            case MetadataError():
-                broken[name] = member.detail
-            case dict() if member.get("node_type") == "array":
-                arrays[name] = member
-            case dict() if member.get("node_type") == "group":
-                pass
-            case dict():
-                broken[name] = "its 'zarr.json' says neither that it is an array nor a group"
-            case _:
-                broken[name] = "its metadata is not a JSON object"
-    return GroupDocuments(path, 3, _attributes(group.get("attributes"), path), arrays, None, broken)
-
-
-def _group_v2(path: str, zattrs: Any, members: Mapping[str, tuple[Any, Any]]) -> GroupDocuments:
-    """The group of these ``.zattrs``, with the ``.zarray`` and ``.zattrs`` of each array."""
-    arrays: dict[str, Document] = {}
-    broken: dict[str, str] = {}
-    for name, (zarray, attributes) in members.items():
-        try:
-            arrays[name] = _array_v2(zarray, attributes)
-        except MetadataError as error:
-            broken[name] = error.detail
-    return GroupDocuments(path, 2, _attributes(zattrs, path), arrays, None, broken)
-
-
-def _attributes(attributes: Any, path: str) -> Document:
-    if attributes is None:
-        return {}
-    if not isinstance(attributes, dict):
-        raise MetadataError(f"the attributes of {path or 'the root'!r} are not a JSON object")
-    return attributes
+def _group(path: str, zarr_format: Literal[2, 3], members: Members) -> GroupDocuments:
+    return GroupDocuments(
+        path, zarr_format, members.attributes, members.arrays, None, members.broken
+    )
 
 
 async def _children(source: ByteSource, path: str, known: str) -> list[str]:
@@ -318,18 +285,6 @@ async def _children(source: ByteSource, path: str, known: str) -> list[str]:
 async def _documents(source: ByteSource, keys: list[str]) -> dict[str, Document]:
     found = await source.getitems(keys)
     return {key: json_object(data, repr(key)) for key, data in found.items()}
-
-
-def _array_v2(zarray: Any, zattrs: Any) -> Document:
-    """A v2 array's document; NCZarr's dimension references become xarray's attribute."""
-    for document in (zarray, zattrs):
-        if isinstance(document, MetadataError):
-            raise document
-    if not isinstance(zarray, dict):
-        raise MetadataError("its '.zarray' is not a JSON object")
-    if not isinstance(zattrs or {}, dict):
-        raise MetadataError("its '.zattrs' is not a JSON object")
-    return with_references({**zarray, "attributes": dict(zattrs or {})})
 
 
 def _expect_group(document: Document, path: str) -> None:

@@ -21,7 +21,9 @@ from app.arrays.decode import (
     v2_decoder,
     v3_decoder,
 )
+from app.arrays.texts import TextSize
 from app.errors import MetadataError
+from app.sizes import has_texts
 
 # Measured with 2 MiB of int16: 2.4 ms by Zstandard, 8 to 11 by these, 42 and 53 by the last two.
 _EFFORTS: Final = MappingProxyType({"zlib": 4, "gzip": 4, "bz2": 20, "lzma": 20})
@@ -44,7 +46,8 @@ class ArrayMeta:
     `chunks` is the shape of the unit that is decoded (inside a shard: the inner chunk). Without a
     `decoder` the array is read through `zarr`, zarr-python's own array over the same store.
     `raw` is the dtype in which chunks lie in C order in the store, if nothing else is done to them.
-    `effort` is how many times as long as Zstandard its codecs take.
+    `effort` is how many times as long as Zstandard its codecs take. `texts` is what is known of the
+    length of its texts, where they have none that the dtype states.
     """
 
     path: str
@@ -57,6 +60,7 @@ class ArrayMeta:
     shards: ShardLayout | None
     raw: np.dtype[Any] | None = None
     effort: int = 1
+    texts: TextSize | None = None
 
     @cached_property
     def chunk_bytes(self) -> int:
@@ -91,8 +95,9 @@ def parse_array(path: str, document: Mapping[str, Any], zarr_store: Any) -> Arra
         chunks = _chunk_bound(array)
     raw = None if decoder is None or shards is not None else _raw(array.metadata, dtype)
     effort = max((_EFFORTS.get(name, 1) for name in names), default=1)
+    texts = TextSize() if has_texts(dtype) else None
     return ArrayMeta(
-        path, array, tuple(array.shape), dtype, chunks, fill, decoder, shards, raw, effort
+        path, array, tuple(array.shape), dtype, chunks, fill, decoder, shards, raw, effort, texts
     )
 
 

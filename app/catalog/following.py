@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from app.catalog.bulletin import Bulletin, NewGeneration, News, NewTexts
 from app.catalog.catalog import Catalog
@@ -14,6 +15,9 @@ from app.catalog.keys import Keys
 from app.catalog.opened_datasets import OpenedDatasets
 from app.errors import CatalogError, NotTold
 from app.store.single_flight import SingleFlight
+
+# How often files that go on changing are read for one reload.
+_READINGS: Final = 10
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +59,14 @@ def announce(bulletin: Bulletin, files: Files) -> Catalog:
     Raises CatalogError where that cannot be used, and NotTold where there is no room to tell it;
     then nothing changes for anybody.
     """
-    texts = files.read()
-    catalog = files.parse(texts).catalog
-    if texts != bulletin.latest_texts():
-        bulletin.post(NewTexts(texts))
+    for _ in range(_READINGS):
+        texts = files.read()
+        catalog = files.parse(texts).catalog
+        if texts != bulletin.latest_texts():
+            bulletin.post(NewTexts(texts))
+        # Another process may have read a later state meanwhile, and posted that before this one.
+        if files.read() == texts:
+            break
     return catalog
 
 

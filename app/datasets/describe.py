@@ -34,7 +34,7 @@ def _coordinate(ds: xr.Dataset, name: Any) -> dict[str, Any]:
     index = ds._indexes.get(name)
     if isinstance(index, PandasIndex) and len(index.index):
         least, most = _range(index.index)
-        step = _step(variable.values)
+        step = step_of(variable.values)
     return {
         "dims": list(variable.dims),
         "dtype": _name(variable.dtype),
@@ -61,7 +61,7 @@ def _range(labels: pd.Index[Any]) -> tuple[Any, Any]:
     return least, most
 
 
-def _step(values: np.ndarray[Any, Any]) -> Any:
+def step_of(values: np.ndarray[Any, Any]) -> Any:
     """The one distance between neighbouring labels, or None."""
     if len(values) < 2 or values.dtype.kind not in "iufmM":
         return None

@@ -77,6 +77,17 @@ def csv_bytes(outline: Outline) -> int:
     return max(outline.result_bytes, rows.count * sum(c.cell_bytes for c in rows.columns))
 
 
+def csv_text_bytes(outline: Outline, texts: Mapping[Hashable, int]) -> int:
+    """What `texts`, of so many bytes by variable, count for as CSV: those of every row."""
+    rows = lay_out(outline.variables, outline.coord_names, outline.sizes)
+    total = 0
+    for column in rows.columns:
+        if column.variable in texts:
+            values = math.prod(outline.variables[column.variable].shape)
+            total += texts[column.variable] * rows.count // max(1, values)
+    return total
+
+
 def _check_shared(dims: Mapping[Hashable, tuple[Hashable, ...]]) -> None:
     groups: dict[frozenset[Hashable], list[Hashable]] = {}
     for name, own in dims.items():

@@ -36,7 +36,8 @@ _RESERVED = frozenset(
         "_nczarr_superblock",
     )
 )
-# The C library refuses a file in which an attribute that begins so is no number.
+# The C library refuses a file in which an attribute that begins so is no number, and reads several
+# numbers into the room of one.
 _QUANTIZED: Final = "_Quantize"
 _INT32: Final = range(-(2**31), 2**31)
 _INT64: Final = range(-(2**63), 2**63)
@@ -52,7 +53,7 @@ def storable_attributes(
     for name, value in attrs.items():
         key = storable_name(str(name))
         written = storable_value(value)
-        if key.startswith(_QUANTIZED) and isinstance(written, str | list):
+        if key.startswith(_QUANTIZED) and not isinstance(written, np.number):
             key = f"_{key}"
         while key in refused or key in stored or (key != name and key in kept):
             key += "_"

@@ -22,7 +22,11 @@ class OutlinedVariable(Protocol):
 
 
 class Outline(Protocol):
-    """An answer whose values may still be in the store; `result_bytes` is its size in memory."""
+    """An answer whose values may still be in the store.
+
+    `result_bytes` is the size of its arrays in memory; texts of variable length lie outside of
+    them, and so do attributes, which take `attribute_bytes`.
+    """
 
     @property
     def variables(self) -> Mapping[Hashable, OutlinedVariable]: ...
@@ -32,6 +36,8 @@ class Outline(Protocol):
     def sizes(self) -> Mapping[Hashable, int]: ...
     @property
     def result_bytes(self) -> int: ...
+    @property
+    def attribute_bytes(self) -> int: ...
 
 
 def check_distinct_dimensions(

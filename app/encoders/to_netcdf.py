@@ -62,8 +62,8 @@ def check_netcdf(outline: Outline) -> None:
 
 
 def netcdf_bytes(outline: Outline) -> int:
-    """What an answer counts for as NetCDF, in bytes: its size in memory."""
-    return outline.result_bytes
+    """What an answer counts for as NetCDF, in bytes: its size in memory, with its attributes."""
+    return outline.result_bytes + outline.attribute_bytes
 
 
 def _coordinates(dataset: xr.Dataset, names: dict[Any, str]) -> dict[Any, dict[str, str]]:

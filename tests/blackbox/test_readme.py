@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -204,11 +203,6 @@ def test_the_check_finds_what_is_shown(folder: Path, tmp_path: Path) -> None:
         {"lon": ("lon", lon, {"units": "degrees_east", "standard_name": "longitude"})},
     )
     ocean.to_zarr(tmp_path / "ocean.zarr", zarr_format=2, consolidated=True)
-    sample = {"url": str(folder / "analyses.zarr")}
-    catalog = {"ocean": "ocean.zarr", "gone": "/nowhere.zarr", "sample": sample}
-    (tmp_path / "catalog.yaml").write_text(
-        json.dumps(
-            {"datasets": {k: v if isinstance(v, dict) else {"url": v} for k, v in catalog.items()}}
-        )
-    )
+    stores = {"ocean": "ocean.zarr", "gone": "/nowhere.zarr", "sample": folder / "analyses.zarr"}
+    write_catalog(tmp_path, stores)
     Console(tmp_path, "").check(CHECK)

@@ -14,15 +14,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
 
 from loadtests.attack.stores import line_store
 from loadtests.ground import free_port, running
 from tests.blackbox.conftest import write_catalog
 
-# What both kernels hold of an answer that nobody reads yet.
-VALUES = 60_000
+# Less than one write of an answer: the server has sent it although nobody reads yet.
+VALUES = 15_000
 ASKED = b"GET /datasets/line/isel?f=netcdf HTTP/1.1\r\nHost: x\r\n"
 LAST = b"Connection: close\r\n\r\n"
 KEPT = b"\r\n"
@@ -100,12 +99,10 @@ def test_the_process_stays_until_answers_are_taken(
     """Also of connections that it has closed long ago; then it ends by itself."""
     with serving(tmp_path, workers=workers) as server, ExitStack() as stack:
         clients = [asking(server, stack, end) for _ in range(3)]
-        children = psutil.Process(server.process.pid).children(recursive=True)
         server.stop()
         for client in clients:
             time.sleep(0.5)
             assert server.process.poll() is None
-            assert all(child.is_running() for child in children)
             assert taken(client, 0.01) > 8 * VALUES
         assert server.process.wait(30) in (0, -signal.SIGTERM)
     assert "had not taken" not in server.log.read_text()

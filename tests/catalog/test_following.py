@@ -12,8 +12,8 @@ import xarray as xr
 
 from app.catalog.bulletin import Bulletin, NewTexts
 from app.catalog.catalog import Catalog, DatasetEntry
-from app.catalog.configuration import Files, Texts
-from app.catalog.following import Difference, Follower
+from app.catalog.configuration import Configuration, Files, Texts
+from app.catalog.following import Difference, Follower, announce
 from app.catalog.keys import Keys, hash_of
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
@@ -167,6 +167,21 @@ async def test_requests_wait_for_the_news_that_is_acted_on(processes, files):
     async with asyncio.TaskGroup() as group:
         requests = [group.create_task(request()) for _ in range(20)]
     assert {tuple(task.result()) for task in requests} == {("new", "same", "other")}
+
+
+def test_a_reload_that_another_one_overtakes_is_made_again(processes, files):
+    """Who has read an older state of the files, and posts it last, looks again."""
+    one, other = processes
+
+    class Overtaken(Files):
+        def parse(self, texts: Texts) -> Configuration:
+            if texts.catalog == OLD:
+                files.catalog.write_text(NEW)
+                announce(other.bulletin, files)
+            return super().parse(texts)
+
+    announce(one.bulletin, Overtaken(files.catalog, files.keys))
+    assert one.bulletin.latest_texts() == files.read() == Texts(NEW)
 
 
 async def test_news_upon_news_never_holds_the_loop(processes, files):

@@ -153,7 +153,7 @@ DESCRIBE: Final = _described(
     "datasets",
     "What one dataset holds",
     json_answer("Dimensions, coordinates and variables.", _DESCRIPTION),
-    problems(400, 401, 404, 414, 500, 502, 504),
+    problems(400, 401, 404, 414, 429, 500, 502, 503, 504),
     parameters=[DATASET_ID],
 )
 SELECT_BY_LABEL: Final = _asked("label")

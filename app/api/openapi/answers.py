@@ -190,6 +190,11 @@ _DATASET: Final = {
         "coords": {"type": "object"},
         "data_vars": {"type": "object", "additionalProperties": _ARRAY},
         "result_bytes": {"type": "integer"},
+        "unmeasured": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Variables whose texts count only once they are read.",
+        },
         "chunks": {"type": "integer"},
         "chunk_bytes": {"type": "integer"},
         "within_limits": {"type": "boolean"},
