@@ -132,6 +132,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
             request_chunk_bytes=settings.request_chunk_bytes,
             store_concurrency=settings.store_concurrency,
             inline_decode_bytes=settings.inline_decode_bytes,
+            reference_bytes=settings.reference_bytes,
         )
     except CatalogError as error:
         _say(str(error))

@@ -3,6 +3,7 @@
     SluiceError                    carries a sentence and the facts behind it
     ├── QueryError                 the request's text cannot be understood
     ├── SelectionError             understood, but this dataset cannot satisfy it
+    │   └── UnusableVariable       it asks for a variable that the store has, and nobody can read
     ├── LimitError                 it would cost more than a limit allows
     ├── NotAcceptable              no encoder offers what the client accepts
     ├── NotJson                    a body that says it is something else than JSON
@@ -16,12 +17,14 @@
     ├── DeadlineExceeded           it took longer than a request may
     ├── CatalogError               the catalog or its keys are wrong: names the entry and the field
     ├── CatalogRefused             they are wrong now, so what was served before stays
+    ├── NotTold                    there is no room to tell the other worker processes
     ├── NotLoaded                  a lazy variable was touched without awaiting it
     └── StoreError                 the store did not do its part
         ├── StoreRefused           credentials or permissions (also a PermissionError)
         ├── StoreMissing           bucket, root or store is not there (also a FileNotFoundError)
         ├── StoreTimeout           no answer in time (also a TimeoutError)
         ├── StoreFaltered          it hung up, sent too little, or answered that it cannot now
+        ├── ReferenceRefused       a reference leads where the catalog entry does not let it
         ├── StoreUnavailable       it failed so often that it is left alone for a while
         ├── MetadataError          metadata documents absent or broken (also a ValueError)
         └── CorruptChunk           a chunk does not decode to its declared shape
@@ -54,6 +57,16 @@ class QueryError(SluiceError):
 
 class SelectionError(SluiceError):
     """The request was parsed, but this dataset has nothing that satisfies it."""
+
+
+class UnusableVariable(SelectionError):
+    """The request names a variable that the store has, but that cannot be read or decoded."""
+
+    @classmethod
+    def named(cls, parameter: str, name: str, reason: str, **facts: Any) -> UnusableVariable:
+        """The error for what `parameter` asks of the variable `name`, which fails for `reason`."""
+        detail = f"{name} cannot be used: {reason}"
+        return cls(detail, parameter=parameter, variable=name, reason=reason, **facts)
 
 
 class LimitError(SluiceError):
@@ -121,6 +134,10 @@ class DeadlineExceeded(SluiceError):
     """The request was not answered in the time that one may take; all that it began was ended."""
 
 
+class NotTold(SluiceError):
+    """All worker processes were to be told something, and there is no room for it: none is."""
+
+
 class NotLoaded(SluiceError, RuntimeError):
     """A lazy variable was read synchronously; the sentence says what to await instead."""
 
@@ -143,6 +160,13 @@ class StoreTimeout(StoreError, TimeoutError):
 
 class StoreFaltered(StoreError):
     """The store, or the way to it, failed in a way that may pass: another try may succeed."""
+
+
+class ReferenceRefused(StoreError):
+    """A reference of a document leads where its catalog entry does not let it.
+
+    The fact `root` is what would have to be added to the entry's `reference_roots`.
+    """
 
 
 class StoreUnavailable(StoreError):

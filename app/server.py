@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -9,16 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from app.catalog.bulletin import BULLETIN, Bulletin
+from app.catalog.bulletin import Bulletin
 from app.catalog.configuration import Files
 from app.catalog.following import announce
 from app.descriptors import connection_limits, raise_descriptor_limit
+from app.errors import NotTold
+from app.liveness import Turns, watch_alone
 from app.settings import PREFIX, Settings
-from app.telemetry.metrics import SHARED_FOLDER
+from app.shared import SHARED, Shared
+from app.telemetry.cells import make_room
 
 if TYPE_CHECKING:
     from app.serving import Config
@@ -55,26 +57,33 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
         forwarded_allow_ips=",".join(settings.trusted_proxies),
     )
     files = Files(settings.catalog, settings.keys_file, settings.keys)
-    with _shared_metrics(workers), _shared_bulletin(files) as bulletin:
-        _run(config, partial(announce, bulletin, files))
+    with _shared(files) as (shared, bulletin):
+        _run(config, partial(announce, bulletin, files), shared, settings.loop_still_seconds)
 
 
-def _run(config: Config, reload: Callable[[], object]) -> None:
+def _run(
+    config: Config, reload: Callable[[], object], shared: Shared, still_seconds: float
+) -> None:
     """Serve as `config` says; with several workers, `reload` is called on SIGHUP.
 
     One alone does that itself, once its application has started.
     """
-    from app.serving import Server
-    from app.workers import STARTUP_FAILED, Workers, end_by_itself
+    from app.workers import STARTUP_FAILED, TurningServer, Workers, end_by_itself
 
     listener = config.listener()
     if config.workers > 1:
-        Workers(config, [listener], reload).run()
+        workers = Workers(config, [listener], reload, shared, still_seconds)
+        workers.run()
+        if workers.failed:
+            sys.exit(STARTUP_FAILED)
         return
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     end_by_itself()
-    server = Server(config)
+    faulthandler.enable()
+    turns = Turns(shared.turns, shared.place)
+    watch_alone(turns, still_seconds)
+    server = TurningServer(config, turns)
     with suppress(KeyboardInterrupt):
         server.run([listener])
     if not server.started:
@@ -82,31 +91,20 @@ def _run(config: Config, reload: Callable[[], object]) -> None:
 
 
 @contextmanager
-def _shared_bulletin(files: Files) -> Iterator[Bulletin]:
-    """A bulletin whose path the workers find in their environment."""
-    with TemporaryDirectory(prefix="sluice-") as folder:
-        path = Path(folder) / "bulletin"
-        Bulletin.begin(path, files.read())
-        os.environ[BULLETIN] = str(path)
-        try:
-            with Bulletin(path) as bulletin:
-                yield bulletin
-        finally:
-            del os.environ[BULLETIN]
-
-
-@contextmanager
-def _shared_metrics(workers: int) -> Iterator[None]:
-    """A folder in which several workers add up what they count, unless there is one already."""
-    if workers == 1 or os.environ.get(SHARED_FOLDER):
-        yield
-        return
-    with TemporaryDirectory(prefix="sluice-metrics-") as folder:
-        os.environ[SHARED_FOLDER] = folder
-        try:
-            yield
-        finally:
-            del os.environ[SHARED_FOLDER]
+def _shared(files: Files) -> Iterator[tuple[Shared, Bulletin]]:
+    """What the processes share, which they find in their environment, and its bulletin."""
+    try:
+        shared = Shared.begin()
+        make_room(shared.counts, 1)
+        Bulletin.begin(shared.bulletin, files.read())
+    except (OSError, NotTold) as error:
+        sys.exit(f"sluice: there is no room in memory for what the processes share: {error}")
+    shared.tell()
+    try:
+        with Bulletin(shared.bulletin) as bulletin:
+            yield shared, bulletin
+    finally:
+        del os.environ[SHARED]
 
 
 def _logging(level: str) -> dict[str, Any]:

@@ -67,6 +67,14 @@ class Settings(BaseSettings):
         ge=1,
         description="how long requests that are running may go on when `serve` is asked to stop",
     )
+    loop_still_seconds: float = Field(
+        default=30.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="how long the event loop of a process that runs may stand still; then its"
+        " stacks are logged and it is replaced, or ends with status 4 where it is the only one (0:"
+        " for ever)",
+    )
     root_path: str = Field(
         default="",
         pattern=r"^(/[A-Za-z0-9._~-]+)*$",
@@ -88,6 +96,12 @@ class Settings(BaseSettings):
         default=64,
         ge=1,
         description="how many opened datasets are kept; the least recently used one goes first",
+    )
+    opened_bytes: int = Field(
+        default=2**30,
+        ge=1,
+        description="memory that opened datasets may take by their labels, attributes and"
+        " variables; the least recently used ones go first, but for one",
     )
     failed_open_seconds: float = Field(
         default=5.0,
@@ -231,6 +245,11 @@ class Settings(BaseSettings):
         ge=0,
         allow_inf_nan=False,
         description="how long a store is left alone before one request tries it again",
+    )
+    reference_bytes: int = Field(
+        default=268435456,
+        ge=1,
+        description="largest reference document that is opened, as it is once decompressed",
     )
     threads: int = Field(
         default=4,

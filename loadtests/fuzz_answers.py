@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from http.client import HTTPResponse
 from io import BytesIO
 from json import loads
+from typing import Any
 
 import zstandard
 
@@ -110,6 +111,21 @@ def check(answer: Answer) -> None:
         raise Fault(f"a {answer.status} that is not JSON: {error}") from error
     if answer.status >= 400 and told.get("status") != answer.status:
         raise Fault(f"a {answer.status} that calls itself {told.get('status')}")
+    if answer.status == 200 and "data_vars" in told:
+        check_shapes(told)
+
+
+def check_shapes(document: dict[str, Any]) -> None:
+    """Returns if each variable's data has the sizes of its dimensions; otherwise raises Fault."""
+    for name, variable in {**document["coords"], **document["data_vars"]}.items():
+        data = variable.get("data")
+        for dim in variable["dims"] if "data" in variable else ():
+            size = document["dims"][dim]
+            if not isinstance(data, list) or len(data) != size:
+                raise Fault(f"{name} is not as long along {dim} as that is: {size}")
+            if not size:
+                break
+            data = data[0]
 
 
 def check_talk(talk: Talk, answers: list[Answer]) -> None:

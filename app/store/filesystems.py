@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from fsspec.asyn import AsyncFileSystem
+from fsspec.implementations.reference import ReferenceFileSystem
 
 from app.errors import CatalogError, SluiceError, StoreMissing
 from app.store import references
 from app.store.addresses import (
+    LOCAL,
     REFERENCE,
+    WEB,
     Engine,
     check_protocol,
+    check_target_protocol,
     check_url,
     split_document,
     split_url,
 )
-from app.store.documents import json_object
 from app.store.failures import redacted
 from app.store.fsmap import AsyncFSMap
 from app.store.obstore_map import ObstoreMap
 from app.store.obstore_options import s3_store_options
-from app.store.openers import OPENERS, Options, imported
+from app.store.openers import OPENERS, Opener, Options, imported, open_outer_http
 from app.store.readers import Reader, reader_for
+from app.store.reference_roots import ReferenceRoots, canonical
 from app.store.single_flight import SingleFlight
 from app.store.source import ByteSource
 
@@ -43,10 +48,12 @@ class Connected:
 class Filesystems:
     """Makes sources; the same protocol and options share one filesystem and connection pool.
 
-    It belongs to the loop that it is entered on, and closes there what it opened.
+    It belongs to the loop that it is entered on, and closes there what it opened. Reference
+    documents of more than `reference_bytes`, once decompressed, are refused.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, reference_bytes: int = 2**28) -> None:
+        self._reference_bytes = reference_bytes
         self._made: dict[str, Any] = {}
         self._flight: SingleFlight[str, Connected] = SingleFlight()
         self._closing = AsyncExitStack()
@@ -76,10 +83,12 @@ class Filesystems:
         storage_options: Mapping[str, Any],
         engine: Engine = "s3fs",
         concurrency: int = 64,
+        reference_roots: Iterable[str] = (),
     ) -> ByteSource:
         """The source of `url`, which may be a local path.
 
-        Nothing of the store itself is read, except the document behind ``reference://``.
+        Nothing of the store itself is read, except the document behind ``reference://``, whose
+        references may read below `reference_roots` as well (see `ReferenceRoots`).
 
         Raises:
             CatalogError: `check_url` refuses it, its options are not the engine's, or an extra is
@@ -92,16 +101,18 @@ class Filesystems:
         check_url(url, storage_options, engine)
         protocol, path = split_url(url)
         if protocol == REFERENCE:
-            return await self._references(path, storage_options, concurrency)
+            return await self._references(path, storage_options, reference_roots, concurrency)
         if engine == "obstore":
             return await self._obstore_s3(path, storage_options, concurrency)
         made = await self._connected(protocol, storage_options)
         return AsyncFSMap(url, made.fs, reader=made.reader, concurrency=concurrency)
 
-    async def _connected(self, protocol: str, options: Options) -> Connected:
+    async def _connected(
+        self, protocol: str, options: Options, opener: Opener | None = None
+    ) -> Connected:
         check_protocol(protocol, "url")
         # http and https, or gs and gcs, are one filesystem.
-        opener = OPENERS[protocol]
+        opener = opener or OPENERS[protocol]
         name = f"{opener.__name__} {_canonical(options)}"
 
         async def make() -> Connected:
@@ -125,31 +136,64 @@ class Filesystems:
                 raise _refused_options("s3", error) from error
         return ObstoreMap(self._made[name], root, concurrency=concurrency)
 
-    async def _references(self, path: str, options: Options, concurrency: int) -> AsyncFSMap:
-        remote: str | None = options.get("remote_protocol")
-        remote_options: Options = options.get("remote_options") or {}
-        target_options: Options = options.get("target_options") or {}
-        default = (await self._connected(remote or "file", remote_options if remote else {})).fs
-        fo = options["fo"]
-        if isinstance(fo, str) and not references.is_table(fo):
-            fo = await self._document(fo, target_options)
-        fs = await references.reference_filesystem(fo, default, target_options=target_options)
-        protocols = {remote} if remote else set()
-        if not isinstance(fo, str):
-            protocols |= references.target_protocols(fs)
-        for protocol in protocols:
-            # `remote_options` are meant for the one protocol that they go with.
-            meant = remote_options if remote in (None, protocol) else {}
-            fs.fss[protocol] = (await self._connected(protocol, meant)).fs
-        return AsyncFSMap(path, fs, concurrency=concurrency)
+    async def _references(
+        self, path: str, options: Options, reference_roots: Iterable[str], concurrency: int
+    ) -> AsyncFSMap:
+        from app.store.reference_reader import ReferenceReader, RootedTargets
 
-    async def _document(self, address: str, options: Options) -> dict[str, Any]:
-        folder, name = split_document(address)
-        source = await self.source(folder, storage_options=options)
+        roots = ReferenceRoots.of(options, reference_roots)
+        fo, remote = options["fo"], options.get("remote_protocol")
+        protocols = {remote} if remote else set()
+        if isinstance(fo, str) and references.is_table(fo):
+            fs = await references.table_filesystem(fo, self._opening(options)[0])
+        else:
+            fs = await self._document(fo, options)
+            protocols |= references.protocols_of(fs)
+        connect = partial(self._target_reader, options)
+        for protocol in sorted(protocols):
+            # Now, so that an extra that is not installed, or a wrong option, shows at once.
+            check_target_protocol(protocol)
+            if roots.reaches(protocol):
+                await connect(protocol, True)
+        reader = ReferenceReader(fs, RootedTargets(roots, connect))
+        return AsyncFSMap(path, fs, reader=reader, concurrency=concurrency)
+
+    async def _target_reader(self, options: Options, protocol: str, named: bool) -> Reader:
+        """What reads targets by `protocol`; by the web, inner addresses only where one is named."""
+        remote = options.get("remote_protocol") or ""
+        # `remote_options` are meant for the one protocol that they go with.
+        meant = canonical(remote) == canonical(protocol) or (not remote and protocol not in LOCAL)
+        given: Options = (options.get("remote_options") or {}) if meant else {}
+        if protocol not in WEB:
+            return (await self._connected(protocol, given)).reader
+        from app.store.http_reader import HttpReader
+
+        opener = OPENERS[protocol] if named else open_outer_http
+        return HttpReader((await self._connected(protocol, given, opener)).fs, follows=False)
+
+    async def _document(self, fo: Any, options: Options) -> ReferenceFileSystem:
+        most_bytes = self._reference_bytes
+        if not isinstance(fo, str):
+            name = "the catalog entry"
+            return await references.document_filesystem(
+                fo, name, compression=None, most_bytes=most_bytes
+            )
+        target_options, compression = self._opening(options)
+        folder, name = split_document(fo)
+        source = await self.source(folder, storage_options=target_options)
         document = await source.get(name)
         if document is None:
-            raise StoreMissing(f"There is no reference document at {redacted(address)}.")
-        return json_object(document, f"the reference set {redacted(address)}")
+            raise StoreMissing(f"There is no reference document at {redacted(fo)}.")
+        name = f"the reference set {redacted(fo)}"
+        return await references.document_filesystem(
+            document, name, compression=compression, most_bytes=most_bytes
+        )
+
+    def _opening(self, options: Options) -> tuple[Options, str | None]:
+        """The options of the filesystem of the references, and how they are compressed."""
+        given = dict(options.get("target_options") or {})
+        compression = given.pop("compression", None)
+        return given, compression
 
 
 def _canonical(options: Options) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote, urljoin, urlsplit
 
 from fsspec.asyn import AsyncFileSystem
@@ -14,7 +14,11 @@ from app.store.bodies import UNPAUSED_BYTES, whole_body
 from app.store.failures import redacted
 from app.store.paths import joined
 from app.store.ranges import covered, range_header, sliced
+from app.store.readers import Redirected
 from app.store.tags import NotModified, Tagged, tag_of
+
+# Statuses that send a GET elsewhere (RFC 9110, section 15.4).
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class HttpReader:
@@ -24,8 +28,10 @@ class HttpReader:
     (RFC 9110, 14.2 allows it) would silently give wrong bytes.
     """
 
-    def __init__(self, fs: AsyncFileSystem) -> None:
+    def __init__(self, fs: AsyncFileSystem, *, follows: bool = True) -> None:
         self._fs: Any = fs
+        # Without: where a server sends this reader instead is raised, as Redirected.
+        self._follows = follows
 
     async def read(self, path: str, start: int | None, end: int | None) -> bytes:
         byte_range = range_header(start, end)
@@ -46,9 +52,13 @@ class HttpReader:
         always = {**self._fs.kwargs.get("headers", {}), "Accept-Encoding": "identity"}
         ours = {"headers": {**always, **asked}, "read_bufsize": UNPAUSED_BYTES}
         options = {**self._fs.kwargs, **ours}
+        if not self._follows:
+            options["allow_redirects"] = False
         session = await self._fs.set_session()
         async with session.get(self._fs.encode_url(path), **options) as response:
             response.raise_for_status()
+            if not self._follows and response.status in REDIRECTS:
+                raise Redirected(urljoin(str(response.url), response.headers.get("Location", "")))
             if response.status == 304:
                 raise NotModified
             return response.status, response.headers, await whole_body(response)

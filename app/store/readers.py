@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
 import time
-from collections.abc import Callable
 from math import inf
-from typing import Any, NoReturn, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NoReturn, Protocol, runtime_checkable
 
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.reference import ReferenceFileSystem
 
 from app.errors import StoreError
-from app.store.failures import Kind, causes, kind_of, reason_of, redacted, store_error
+from app.store.failures import redacted
 from app.store.paths import below, joined
-from app.store.ranges import resolved, sliced
+from app.store.ranges import resolved
 from app.store.tags import Tagged
 
 CONTAINER_SEEN_SECONDS = 30.0
-
-_TABLE_KEY = re.compile(r"(^|/)(\.z\w+|\d+(\.\d+)*)$")
-
-Limits: TypeAlias = tuple[int | None, int | None]
 
 
 class Reader(Protocol):
@@ -42,6 +35,14 @@ class Reader(Protocol):
     async def root_is_there(self, root: str) -> bool:
         """Whether an absent key below `root` may be believed."""
         ...
+
+
+class Redirected(Exception):
+    """A web server sends a reader that follows nobody to another `address`."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.address = address
 
 
 @runtime_checkable
@@ -63,7 +64,9 @@ def reader_for(fs: AsyncFileSystem) -> Reader:
     if isinstance(fs, AsyncFileSystemWrapper):
         return WrappedReader(fs)
     if isinstance(fs, ReferenceFileSystem):
-        return ReferenceReader(fs)
+        from app.store.reference_reader import OwnTargets, ReferenceReader
+
+        return ReferenceReader(fs, OwnTargets(fs))
     protocols = protocols_of(fs)
     if protocols & {"http", "https"}:
         from app.store.http_reader import HttpReader
@@ -157,77 +160,3 @@ class WrappedReader:
 
     async def root_is_there(self, root: str) -> bool:
         return bool(await self._fs._isdir(root))
-
-
-class ReferenceReader:
-    """kerchunk references, whose targets are read as their own filesystem is best read."""
-
-    def __init__(self, fs: ReferenceFileSystem) -> None:
-        self._fs = fs
-        self._lazy = not isinstance(fs.references, dict)
-        self._readers = {
-            protocol: reader_for(
-                target
-                if isinstance(target, AsyncFileSystem)
-                else AsyncFileSystemWrapper(target, asynchronous=True)
-            )
-            for protocol, target in fs.fss.items()
-        }
-
-    async def _run(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        # References in Parquet are read from their files when they are looked up.
-        return await asyncio.to_thread(call, *arguments) if self._lazy else call(*arguments)
-
-    async def read(self, path: str, start: int | None, end: int | None) -> bytes:
-        target, first, last = await self._looked_up(path)
-        if isinstance(target, bytes):
-            return sliced(target, start, end)
-        if not isinstance(target, str):  # a hole in a Parquet table
-            raise FileNotFoundError(path)
-        try:
-            return await self._read_target(target, (first, last), (start, end))
-        except Exception as error:
-            kind = kind_of(error)
-            if first is None and kind is Kind.PAST_END:
-                return b""
-            doing = f"reading {redacted(target)}, to which the reference {path} points"
-            raise store_error(kind, reason_of(error), doing=doing, key=path) from error
-
-    async def _looked_up(self, path: str) -> tuple[Any, int | None, int | None]:
-        if self._lazy and not _TABLE_KEY.search(path):
-            raise FileNotFoundError(path)  # a table takes any last part for chunk numbers
-        try:
-            target, first, last = await self._run(self._fs._cat_common, path)
-        except FileNotFoundError as error:
-            # Tables say the same for a part that was never written and for one that is broken.
-            origin = list(causes(error))[-1]
-            if isinstance(origin, (KeyError, FileNotFoundError)):
-                raise
-            raise store_error(Kind.FAILED, reason_of(origin), doing=f"looking up {path}") from error
-        return target, None if first is None else int(first), None if last is None else int(last)
-
-    async def _read_target(self, target: str, part: Limits, wanted: Limits) -> bytes:
-        protocol = target.partition("://")[0] if "://" in target else None
-        if protocol not in self._readers:
-            raise LookupError(f"no filesystem was given for {protocol}://")
-        first, last = part
-        if first is None or last is None:
-            return await self._readers[protocol].read(target, *wanted)
-        begin, stop = resolved(*wanted, last - first)
-        if begin == stop:
-            return b""
-        data = await self._readers[protocol].read(target, first + begin, first + stop)
-        if len(data) != stop - begin:
-            # Not for now: a target that is shorter than the references say stays so.
-            raise ValueError(f"{len(data)} bytes of {stop - begin} at {first + begin}")
-        return data
-
-    async def find(self, root: str, prefix: str) -> list[str]:
-        path = joined(root, prefix)
-        return below(path, await self._run(list, self._fs.references))
-
-    async def names(self, root: str, prefix: str) -> list[str]:
-        return sorted({key.partition("/")[0] for key in await self.find(root, prefix)})
-
-    async def root_is_there(self, root: str) -> bool:
-        return True

@@ -31,6 +31,7 @@ def run_check(
     request_chunk_bytes: int,
     store_concurrency: int,
     inline_decode_bytes: int,
+    reference_bytes: int,
 ) -> int:
     """Check the catalog in `path` and write the report to `out`.
 
@@ -43,7 +44,7 @@ def run_check(
     )
 
     async def check() -> tuple[Checked, ...]:
-        async with Filesystems() as filesystems:
+        async with Filesystems(reference_bytes=reference_bytes) as filesystems:
             return await check_catalog(
                 catalog,
                 partial(opening, filesystems=filesystems),
@@ -71,4 +72,5 @@ async def source_of(
         storage_options=entry.storage_options,
         engine=entry.engine,
         concurrency=concurrency,
+        reference_roots=entry.reference_roots,
     )
