@@ -133,6 +133,17 @@ class StoreFaltered(StoreError):
     """The store, or the way to it, failed in a way that may pass: another try may succeed."""
 
 
+class StoreSlow(StoreFaltered):
+    """The store is well and asks for fewer requests just now.
+
+    The fact `retry_after` is how many seconds it wants to be left, None where it says nothing.
+    """
+
+
+class StoreOversized(StoreError):
+    """A value in the store is larger than its metadata, or a limit, allows; it was not read on."""
+
+
 class StoreUnavailable(StoreError):
     """The store was not asked: it failed so often that it is left alone for a while.
 

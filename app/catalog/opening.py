@@ -19,6 +19,7 @@ from app.arrays.workshop import Workshop
 from app.catalog.catalog import DatasetEntry
 from app.catalog.opened import Change, Opened
 from app.datasets import AsyncZarrBackendEntrypoint, Layout
+from app.datasets.entrypoint import SHARD_INDEX_BYTES
 from app.encoders.table import ENCODERS
 from app.encoders.written import Written
 from app.errors import MetadataError, SluiceError, StoreError
@@ -36,6 +37,7 @@ async def open_entry(
     *,
     store_concurrency: int,
     inline_decode_bytes: int,
+    shard_index_bytes: int = SHARD_INDEX_BYTES,
     chunk_cache: ChunkCache | None = None,
     workshop: Workshop | None = None,
     emit: Emit | None = None,
@@ -57,7 +59,7 @@ async def open_entry(
         concurrency=store_concurrency,
     )
     source = _watched(source, entry, emit, guards)
-    arrays = _Arrays(inline_decode_bytes, chunk_cache, workshop)
+    arrays = _Arrays(inline_decode_bytes, shard_index_bytes, chunk_cache, workshop)
     store = _Store(entry, source, generation, arrays)
     with _our_errors():
         documents = await open_group(source, **store.reading)
@@ -69,6 +71,7 @@ class _Arrays:
     """How chunks of all stores are decoded and kept."""
 
     inline_decode_bytes: int
+    shard_index_bytes: int
     chunk_cache: ChunkCache | None
     workshop: Workshop | None
 
@@ -96,6 +99,7 @@ class _Store:
             documents=documents,
             drop_variables=self.entry.drop_variables,
             inline_decode_bytes=self.arrays.inline_decode_bytes,
+            shard_index_bytes=self.arrays.shard_index_bytes,
             chunk_cache=self.arrays.chunk_cache,
             workshop=self.arrays.workshop,
             store_id=_store_id(self.entry, self.generation),

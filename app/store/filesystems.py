@@ -20,14 +20,16 @@ from app.store.addresses import (
     check_url,
     split_document,
     split_url,
+    store_of,
 )
+from app.store.blocking import BlockingThreads, Calls, LoopCalls
 from app.store.documents import json_object
 from app.store.failures import redacted
 from app.store.fsmap import AsyncFSMap
 from app.store.obstore_map import ObstoreMap
 from app.store.obstore_options import s3_store_options
 from app.store.openers import OPENERS, Options, imported
-from app.store.readers import Reader, reader_for
+from app.store.readers import Reader, WrappedReader, reader_for
 from app.store.single_flight import SingleFlight
 from app.store.source import ByteSource
 
@@ -43,10 +45,21 @@ class Connected:
 class Filesystems:
     """Makes sources; the same protocol and options share one filesystem and connection pool.
 
-    It belongs to the loop that it is entered on, and closes there what it opened.
+    It belongs to the loop that it is entered on, and closes there what it opened. A value of which
+    its reader says nothing, such as a metadata document, has at most `document_bytes`, a document
+    of references `reference_bytes`. Blocking calls are made by `threads`, of each store its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        document_bytes: int | None = None,
+        reference_bytes: int | None = None,
+        threads: BlockingThreads | None = None,
+    ) -> None:
+        self._document_bytes = document_bytes
+        self._reference_bytes = reference_bytes
+        self._threads = threads
         self._made: dict[str, Any] = {}
         self._flight: SingleFlight[str, Connected] = SingleFlight()
         self._closing = AsyncExitStack()
@@ -96,7 +109,18 @@ class Filesystems:
         if engine == "obstore":
             return await self._obstore_s3(path, storage_options, concurrency)
         made = await self._connected(protocol, storage_options)
-        return AsyncFSMap(url, made.fs, reader=made.reader, concurrency=concurrency)
+        reader = made.reader
+        if isinstance(reader, WrappedReader):
+            # Its calls block: each store has threads of its own.
+            reader = reader_for(made.fs, self._calls(store_of(url, storage_options)))
+        return self._map(url, made.fs, concurrency, reader)
+
+    def _calls(self, store: str) -> Calls:
+        return LoopCalls() if self._threads is None else self._threads.of(store)
+
+    def _map(self, url: str, fs: AsyncFileSystem, concurrency: int, reader: Reader) -> AsyncFSMap:
+        most = self._document_bytes
+        return AsyncFSMap(url, fs, reader=reader, concurrency=concurrency, most_bytes=most)
 
     async def _connected(self, protocol: str, options: Options) -> Connected:
         check_protocol(protocol, "url")
@@ -123,7 +147,8 @@ class Filesystems:
                 self._made[name] = obstore_store.S3Store(bucket, **arguments)
             except Exception as error:
                 raise _refused_options("s3", error) from error
-        return ObstoreMap(self._made[name], root, concurrency=concurrency)
+        most = self._document_bytes
+        return ObstoreMap(self._made[name], root, concurrency=concurrency, most_bytes=most)
 
     async def _references(self, path: str, options: Options, concurrency: int) -> AsyncFSMap:
         remote: str | None = options.get("remote_protocol")
@@ -133,7 +158,10 @@ class Filesystems:
         fo = options["fo"]
         if isinstance(fo, str) and not references.is_table(fo):
             fo = await self._document(fo, target_options)
-        fs = await references.reference_filesystem(fo, default, target_options=target_options)
+        calls = self._calls(store_of(f"{REFERENCE}://{path}", options))
+        fs = await references.reference_filesystem(
+            fo, default, target_options=target_options, calls=calls
+        )
         protocols = {remote} if remote else set()
         if not isinstance(fo, str):
             protocols |= references.target_protocols(fs)
@@ -141,12 +169,12 @@ class Filesystems:
             # `remote_options` are meant for the one protocol that they go with.
             meant = remote_options if remote in (None, protocol) else {}
             fs.fss[protocol] = (await self._connected(protocol, meant)).fs
-        return AsyncFSMap(path, fs, concurrency=concurrency)
+        return self._map(path, fs, concurrency, reader_for(fs, calls))
 
     async def _document(self, address: str, options: Options) -> dict[str, Any]:
         folder, name = split_document(address)
         source = await self.source(folder, storage_options=options)
-        document = await source.get(name)
+        document = await source.get(name, most_bytes=self._reference_bytes)
         if document is None:
             raise StoreMissing(f"There is no reference document at {redacted(address)}.")
         return json_object(document, f"the reference set {redacted(address)}")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
+import aiohttp
 from fsspec.asyn import AsyncFileSystem
 
 from app.errors import StoreError
-from app.store.bodies import UNPAUSED_BYTES, whole_body
+from app.store.bodies import UNPAUSED_BYTES, body_part, whole_body
+from app.store.bounds import LISTING_BYTES
 from app.store.failures import redacted
+from app.store.parts import most_of_answer
 from app.store.paths import joined
-from app.store.ranges import covered, range_header, sliced
+from app.store.ranges import covered, range_header
 from app.store.tags import NotModified, Tagged, tag_of
 
 
@@ -27,22 +31,35 @@ class HttpReader:
     def __init__(self, fs: AsyncFileSystem) -> None:
         self._fs: Any = fs
 
-    async def read(self, path: str, start: int | None, end: int | None) -> bytes:
+    async def read(
+        self, path: str, start: int | None, end: int | None, most_bytes: int | None
+    ) -> bytes:
         byte_range = range_header(start, end)
-        asked = {} if byte_range is None else {"Range": byte_range}
-        status, came, data = await self._get(path, asked)
-        if byte_range is not None and status == 206:
-            return covered(data, start, end, came.get("content-range", ""))
-        return sliced(data, start, end)
+        if byte_range is None:
+            data, _ = await self._whole(path, {}, most_bytes)
+            return data
+        async with self._answer(path, {"Range": byte_range}) as response:
+            if response.status != 206:
+                return await body_part(response, start, end, most_bytes)
+            data = await whole_body(response, most_of_answer(start, end, most_bytes))
+            return covered(data, start, end, response.headers.get("content-range", ""))
 
-    async def read_tagged(self, path: str, known: str | None) -> Tagged:
+    async def read_tagged(self, path: str, known: str | None, most_bytes: int | None) -> Tagged:
         asked = {} if known is None else {"If-None-Match": known}
-        _, came, data = await self._get(path, asked)
+        data, came = await self._whole(path, asked, most_bytes)
         return Tagged(data, tag_of(came))
 
-    async def _get(
+    async def _whole(
+        self, path: str, asked: Mapping[str, str], most_bytes: int | None
+    ) -> tuple[bytes, Mapping[str, str]]:
+        async with self._answer(path, asked) as response:
+            return await whole_body(response, most_bytes), response.headers
+
+    @asynccontextmanager
+    async def _answer(
         self, path: str, asked: Mapping[str, str]
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The good answer to a GET, of whose body nothing is read yet."""
         always = {**self._fs.kwargs.get("headers", {}), "Accept-Encoding": "identity"}
         ours = {"headers": {**always, **asked}, "read_bufsize": UNPAUSED_BYTES}
         options = {**self._fs.kwargs, **ours}
@@ -51,7 +68,7 @@ class HttpReader:
             response.raise_for_status()
             if response.status == 304:
                 raise NotModified
-            return response.status, response.headers, await whole_body(response)
+            yield response
 
     async def find(self, root: str, prefix: str) -> list[str]:
         found: list[str] = []
@@ -73,12 +90,14 @@ class HttpReader:
         """Names on the index page of `folder`; those of deeper folders end in a slash."""
         url = joined(root, f"{folder}/" if folder else "")
         session = await self._fs.set_session()
-        async with session.get(self._fs.encode_url(url), **self._fs.kwargs) as response:
+        options = {**self._fs.kwargs, "read_bufsize": UNPAUSED_BYTES}
+        async with session.get(self._fs.encode_url(url), **options) as response:
             absent = response.status in (404, 405, 410)
             if not absent:
                 response.raise_for_status()
                 if "html" in response.content_type:
-                    return names_below(str(response.url), await response.text())
+                    page = await whole_body(response, LISTING_BYTES)
+                    return names_below(str(response.url), _decoded(response, page))
         if absent and folder:
             # An absent folder is nothing special where the root itself can be listed.
             await self._entries(root, "")
@@ -88,6 +107,13 @@ class HttpReader:
             "Consolidated metadata makes listing needless.",
             root=redacted(root),
         )
+
+
+def _decoded(response: aiohttp.ClientResponse, page: bytes) -> str:
+    try:
+        return page.decode(response.charset or "utf-8", errors="replace")
+    except LookupError:  # it names a charset that there is none of
+        return page.decode(errors="replace")
 
 
 class _Links(HTMLParser):

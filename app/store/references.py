@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.reference import ReferenceFileSystem
 
-from app.errors import CatalogError, MetadataError
-from app.store.failures import kind_of, reason_of, redacted, store_error
+from app.errors import CatalogError, MetadataError, StoreError
+from app.store.blocking import Calls
+from app.store.failures import failure_of, redacted
 
 KNOWN_OPTIONS = ("fo", "remote_options", "remote_protocol", "target_options")
 
@@ -54,11 +54,12 @@ async def reference_filesystem(
     default: AsyncFileSystem,
     *,
     target_options: Mapping[str, Any] | None = None,
+    calls: Calls,
 ) -> ReferenceFileSystem:
     """The references over `default`, the filesystem of targets without a protocol.
 
     A mapping is a parsed document; a string is the address of a Parquet table, which fsspec opens
-    itself (blocking, hence in a thread). Other targets' filesystems go into `fss` afterwards.
+    itself (blocking, hence by `calls`). Other targets' filesystems go into `fss` afterwards.
 
     Raises:
         StoreError: the table cannot be read.
@@ -77,14 +78,20 @@ async def reference_filesystem(
         return ReferenceFileSystem(dict(references), simple_templates=simple, **options)
 
     try:
-        return await asyncio.to_thread(make)
+        return await calls.run(_named(references), make)
+    except StoreError:
+        raise
     except OSError as error:
-        doing = f"reading the references {redacted(str(references))}"
-        raise store_error(kind_of(error), reason_of(error), doing=doing) from error
+        doing = f"reading the references {redacted(_named(references))}"
+        raise failure_of(error, doing=doing) from error
     except ImportError as error:
         raise CatalogError(f"These references need a package: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MetadataError(f"The references cannot be understood: {error!r}") from error
+
+
+def _named(references: Mapping[str, Any] | str) -> str:
+    return references if isinstance(references, str) else "references"
 
 
 def target_protocols(fs: ReferenceFileSystem) -> set[str]:
