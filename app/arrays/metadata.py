@@ -33,12 +33,16 @@ _TEXTS_AT_ONCE: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class ShardLayout:
-    """How inner chunks lie in a shard (Zarr v3 codec `sharding_indexed`, binary format)."""
+    """How inner chunks lie in a shard (Zarr v3 codec `sharding_indexed`, binary format).
+
+    A shard has at most `most_bytes`, with all of its chunks and their index.
+    """
 
     per_shard: tuple[int, ...]
     index_at_end: bool
     index_size: int
     decode_index: Decoder
+    most_bytes: int
 
 
 @dataclass(frozen=True)
@@ -72,13 +76,6 @@ class ArrayMeta:
         """The most bytes that one chunk has in the store; more of it is never read."""
         filtered = self.decoder is None or bool(getattr(self.zarr.metadata, "filters", None))
         return most_stored_bytes(self.dtype, math.prod(self.chunks), any_dtype=filtered)
-
-    @cached_property
-    def object_bytes(self) -> int:
-        """The most bytes of one object: of a chunk, or of a shard with all of its chunks."""
-        if self.shards is None:
-            return self.stored_bytes
-        return math.prod(self.shards.per_shard) * self.stored_bytes + self.shards.index_size
 
     @cached_property
     def under_way_bytes(self) -> int:
@@ -180,7 +177,9 @@ def _sharded(
         return inner, None, None
     at_end = "end" in str(codec.index_location).lower()
     size = 8 * math.prod(index_shape) + extra
-    return inner, decoder, ShardLayout(per_shard, at_end, size, decode_index)
+    chunk = most_stored_bytes(dtype, math.prod(inner), any_dtype=False)
+    most = math.prod(per_shard) * chunk + size
+    return inner, decoder, ShardLayout(per_shard, at_end, size, decode_index, most)
 
 
 def _object_bound(metadata: Any, dtype: np.dtype[Any], chunks: tuple[int, ...]) -> int:

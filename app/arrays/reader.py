@@ -279,7 +279,7 @@ class StoreReader:
         async def whole() -> bytes:
             nonlocal arrived
             if arrived is None:
-                arrived = await self._bytes(shard, part.start, part.end, meta.object_bytes)
+                arrived = await self._bytes(shard, part.start, part.end)
             return arrived
 
         async def chunk(inner: tuple[int, int, int]) -> None:
@@ -293,12 +293,12 @@ class StoreReader:
 
         await spread(part.parts, chunk, workers=self.workers)
 
-    async def _bytes(self, shard: _Shard, start: int, end: int, most_bytes: int) -> bytes:
-        key, index = shard.key, shard.index
+    async def _bytes(self, shard: _Shard, start: int, end: int) -> bytes:
+        key, index, most = shard.key, shard.index, shard.layout.most_bytes
         # Shared among those who know the same index, so none was asked for before it was known.
         bounds = (f"{key} {id(index)}", start, end)
         data = await self.ranges.do(
-            bounds, lambda: self.source.get(key, start, end, most_bytes=most_bytes)
+            bounds, lambda: self.source.get(key, start, end, most_bytes=most)
         )
         if shard.grows and index is not None:
             await self.indexes.confirm(key, shard.layout, index)

@@ -106,7 +106,7 @@ class ShardIndexes:
                 " (SLUICE_SHARD_INDEX_BYTES): its shards have too many chunks each"
             )
         limits = (-size, None) if layout.index_at_end else (0, size)
-        data = await self._source.get(key, *limits)
+        data = await self._source.get(key, *limits, most_bytes=layout.most_bytes)
         if data is None:
             return None
         if len(data) != size:

@@ -5,6 +5,7 @@ What a store sends is bounded while it comes: a body may have no end.
 
 from __future__ import annotations
 
+import zlib
 from typing import Final
 
 import aiohttp
@@ -21,7 +22,8 @@ UNPAUSED_BYTES: Final = 2**31 - 1
 async def whole_body(response: aiohttp.ClientResponse, most_bytes: int | None) -> bytes:
     """The body of `response`, joined once; raises aiohttp.ClientError where it breaks off.
 
-    The request was made with a `read_bufsize` of `UNPAUSED_BYTES`.
+    The request was made with a `read_bufsize` of `UNPAUSED_BYTES`, and without `auto_decompress`:
+    then that would inflate without bounds.
 
     Raises:
         OversizedBody: it has more than `most_bytes`.
@@ -56,11 +58,33 @@ async def body_beginning(response: aiohttp.ClientResponse, nbytes: int = ERROR_B
     return await body_part(response, 0, nbytes, None)
 
 
+def uncoded(data: bytes, coding: str, most_bytes: int | None) -> bytes:
+    """The value whose body came in this content coding (RFC 9110, 8.4), though none was asked for.
+
+    Raises:
+        OversizedBody: it inflates to more than `most_bytes`.
+        EOFError: it ends early.
+        ValueError: it is coded in a way that is not known here.
+    """
+    match coding.strip().lower():
+        case "" | "identity":
+            return data
+        case "gzip" | "x-gzip" | "deflate":
+            inflating = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either header
+            made = inflating.decompress(data, 0 if most_bytes is None else most_bytes + 1)
+            if most_bytes is not None and len(made) > most_bytes:
+                raise OversizedBody(most_bytes)
+            if not inflating.eof:
+                raise EOFError(f"a body in {coding} ends early")
+            return made
+        case other:
+            raise ValueError(f"the body is coded as {other!r}, which was not asked for")
+
+
 def _is_said_to_end(response: aiohttp.ClientResponse, most_bytes: int) -> bool:
-    """Whether the head bounds the body, which no coding makes another than it says."""
+    """Whether the head bounds the body."""
     stated = response.content_length
-    coded = response.headers.keys() & {"Content-Encoding", "Transfer-Encoding"}
-    if stated is None or coded:
+    if stated is None or "Transfer-Encoding" in response.headers:
         return False
     if stated > most_bytes:
         raise OversizedBody(most_bytes)

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from html.parser import HTMLParser
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 from urllib.parse import unquote, urljoin, urlsplit
 
 import aiohttp
 from fsspec.asyn import AsyncFileSystem
 
 from app.errors import StoreError
-from app.store.bodies import UNPAUSED_BYTES, body_part, whole_body
+from app.store.bodies import UNPAUSED_BYTES, body_part, uncoded, whole_body
 from app.store.bounds import LISTING_BYTES
 from app.store.failures import redacted
 from app.store.parts import most_of_answer
 from app.store.paths import joined
-from app.store.ranges import covered, range_header
+from app.store.ranges import covered, range_header, sliced
 from app.store.tags import NotModified, Tagged, tag_of
+
+# How requests are made whose bodies `app.store.bodies` reads.
+WHOLE: Final = MappingProxyType({"read_bufsize": UNPAUSED_BYTES, "auto_decompress": False})
 
 
 class HttpReader:
@@ -39,6 +43,8 @@ class HttpReader:
             data, _ = await self._whole(path, {}, most_bytes)
             return data
         async with self._answer(path, {"Range": byte_range}) as response:
+            if _coding(response):  # a part of what is coded is no part of the value
+                return sliced(await _value(response, most_bytes), start, end)
             if response.status != 206:
                 return await body_part(response, start, end, most_bytes)
             data = await whole_body(response, most_of_answer(start, end, most_bytes))
@@ -53,7 +59,7 @@ class HttpReader:
         self, path: str, asked: Mapping[str, str], most_bytes: int | None
     ) -> tuple[bytes, Mapping[str, str]]:
         async with self._answer(path, asked) as response:
-            return await whole_body(response, most_bytes), response.headers
+            return await _value(response, most_bytes), response.headers
 
     @asynccontextmanager
     async def _answer(
@@ -61,8 +67,7 @@ class HttpReader:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The good answer to a GET, of whose body nothing is read yet."""
         always = {**self._fs.kwargs.get("headers", {}), "Accept-Encoding": "identity"}
-        ours = {"headers": {**always, **asked}, "read_bufsize": UNPAUSED_BYTES}
-        options = {**self._fs.kwargs, **ours}
+        options = {**self._fs.kwargs, **WHOLE, "headers": {**always, **asked}}
         session = await self._fs.set_session()
         async with session.get(self._fs.encode_url(path), **options) as response:
             response.raise_for_status()
@@ -90,13 +95,13 @@ class HttpReader:
         """Names on the index page of `folder`; those of deeper folders end in a slash."""
         url = joined(root, f"{folder}/" if folder else "")
         session = await self._fs.set_session()
-        options = {**self._fs.kwargs, "read_bufsize": UNPAUSED_BYTES}
+        options = {**self._fs.kwargs, **WHOLE}
         async with session.get(self._fs.encode_url(url), **options) as response:
             absent = response.status in (404, 405, 410)
             if not absent:
                 response.raise_for_status()
                 if "html" in response.content_type:
-                    page = await whole_body(response, LISTING_BYTES)
+                    page = await _value(response, LISTING_BYTES)
                     return names_below(str(response.url), _decoded(response, page))
         if absent and folder:
             # An absent folder is nothing special where the root itself can be listed.
@@ -107,6 +112,19 @@ class HttpReader:
             "Consolidated metadata makes listing needless.",
             root=redacted(root),
         )
+
+
+async def _value(response: aiohttp.ClientResponse, most_bytes: int | None) -> bytes:
+    """The whole value, which some servers code though nobody asked for that."""
+    body = await whole_body(response, most_bytes)
+    coding = _coding(response)
+    if coding and response.status == 206:
+        raise ValueError(f"a part of a value came coded as {coding!r}")
+    return uncoded(body, coding, most_bytes)
+
+
+def _coding(response: aiohttp.ClientResponse) -> str:
+    return str(response.headers.get("Content-Encoding", "")).replace("identity", "")
 
 
 def _decoded(response: aiohttp.ClientResponse, page: bytes) -> str:
