@@ -13,16 +13,20 @@ import aiohttp
 from fsspec.asyn import AsyncFileSystem
 
 from app.errors import StoreError
-from app.store.bodies import UNPAUSED_BYTES, body_part, uncoded, whole_body
+from app.store.bodies import UNPAUSED_BYTES, body_beginning, body_part, uncoded, whole_body
 from app.store.bounds import LISTING_BYTES
 from app.store.failures import redacted
 from app.store.parts import most_of_answer
 from app.store.paths import joined
 from app.store.ranges import covered, range_header, sliced
+from app.store.s3_answers import S3Answer
 from app.store.tags import NotModified, Tagged, tag_of
 
 # How requests are made whose bodies `app.store.bodies` reads.
 WHOLE: Final = MappingProxyType({"read_bufsize": UNPAUSED_BYTES, "auto_decompress": False})
+
+# What a server answers that is ill, or that asks for patience.
+BUSY_STATUSES: Final = frozenset({429, 500, 503})
 
 
 class HttpReader:
@@ -70,6 +74,8 @@ class HttpReader:
         options = {**self._fs.kwargs, **WHOLE, "headers": {**always, **asked}}
         session = await self._fs.set_session()
         async with session.get(self._fs.encode_url(path), **options) as response:
+            if response.status in BUSY_STATUSES:
+                raise await _busy(response)
             response.raise_for_status()
             if response.status == 304:
                 raise NotModified
@@ -112,6 +118,12 @@ class HttpReader:
             "Consolidated metadata makes listing needless.",
             root=redacted(root),
         )
+
+
+async def _busy(response: aiohttp.ClientResponse) -> Exception:
+    """The failure in the server's own words: buckets are read by HTTP as well."""
+    beginning = await body_beginning(response)
+    return S3Answer(response.status, response.reason, response.headers, beginning)
 
 
 async def _value(response: aiohttp.ClientResponse, most_bytes: int | None) -> bytes:

@@ -36,6 +36,14 @@ if TYPE_CHECKING:
 
 # obstore's errors carry no status: it stands in their text, next to the server's answer.
 _STATUS = re.compile(r"status code: (\d{3})")
+# What else stands in the text alone.
+_WORDS = {
+    "redirect without LOCATION": Kind.ELSEWHERE,  # S3's answer for a bucket of another region
+    "StartTooLarge": Kind.PAST_END,
+    "Not a directory": Kind.MISSING_KEY,  # a key below a local file
+    "timed out": Kind.TIMEOUT,
+    "TimedOut": Kind.TIMEOUT,
+}
 # Bodies come in pieces of this size.
 PIECE_BYTES = 4 * 2**20
 # Where obstore looks for keys when nobody gave it any.
@@ -246,12 +254,9 @@ def _kind(error: Exception) -> Kind:
     for code in (s3_error(text)[0], *_STATUS.findall(text)):
         if code in CODES:
             return CODES[code]
-    if "StartTooLarge" in text:
-        return Kind.PAST_END
-    if "Not a directory" in text:  # a key below a local file
-        return Kind.MISSING_KEY
-    if "timed out" in text or "TimedOut" in text:
-        return Kind.TIMEOUT
+    for words, kind in _WORDS.items():
+        if words in text:
+            return kind
     if "HTTP error" in text and "certificate" not in text:
         return Kind.FALTERED
     return kind_of(error)

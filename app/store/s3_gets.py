@@ -12,9 +12,9 @@ import aiohttp
 from yarl import URL
 
 from app.store.bodies import UNPAUSED_BYTES, body_beginning, body_part, whole_body
-from app.store.failures import s3_error
 from app.store.parts import most_of_answer
 from app.store.ranges import covered, range_header
+from app.store.s3_answers import S3Answer
 from app.store.s3_form import GetForm, form_of
 from app.store.sigv4 import Keys, Signer
 from app.store.tags import NotModified
@@ -26,23 +26,8 @@ Received: TypeAlias = tuple[bytes, Mapping[str, str]]
 GET_EVENT = "before-send.s3.GetObject"
 GOT_EVENT = "after-call.s3.GetObject"
 # What botocore tries again (its standard mode), if its configuration lets it.
-TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
+TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
 TRANSIENT_FAILURES = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
-
-
-class S3Answer(Exception):
-    """S3 answered with an error; `response` has the shape that botocore gives it."""
-
-    def __init__(
-        self, status: int, reason: str | None, headers: Mapping[str, str], body: bytes
-    ) -> None:
-        code, message = s3_error(body.decode(errors="replace"))
-        self.status = status
-        self.code = code or str(status)
-        said = {"Code": self.code, "Message": message or reason or ""}
-        about = {"HTTPStatusCode": status, "HTTPHeaders": dict(headers)}
-        self.response = {"Error": said, "ResponseMetadata": about}
-        super().__init__(f"{self.code}: {said['Message']}")
 
 
 class Unsettled(Exception):

@@ -216,7 +216,10 @@ def test_a_local_chunk_of_three_gigabytes_is_not_read(serve: Serve, tmp_path: Pa
         path.write_text(json.dumps(document))
     with (huge / "packed/c/0").open("r+b") as shard:
         shard.truncate(2 * 2**30)
-    entries = {"plain": tmp_path / "plain.zarr", "huge": {"url": str(huge), "drop_variables": ["x"]}}
+    entries = {
+        "plain": tmp_path / "plain.zarr",
+        "huge": {"url": str(huge), "drop_variables": ["x"]},
+    }
     service = serve(entries)
     for dataset, query in {"plain": "isel?x=3", "huge": "isel?x=3"}.items():
         service.get(f"/datasets/{dataset}")
