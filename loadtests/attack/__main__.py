@@ -9,13 +9,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from loadtests.attack import bodies, hung_reads, slow_down
 from loadtests.attack.stage import Figure, Stage
 from loadtests.ground import ROOT, NotReady
 
 FAILED: Final = 1
 
 # One row an attack: its name, and what makes its figures.
-ATTACKS: Final[Mapping[str, Callable[[Stage], Iterable[Figure]]]] = {}
+ATTACKS: Final[Mapping[str, Callable[[Stage], Iterable[Figure]]]] = {
+    "bodies": bodies.attack,
+    "hung-reads": hung_reads.attack,
+    "slow-down": slow_down.attack,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
