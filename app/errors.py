@@ -3,10 +3,12 @@
     SluiceError                    carries a sentence and the facts behind it
     ├── QueryError                 the request's text cannot be understood
     ├── SelectionError             understood, but this dataset cannot satisfy it
+    │   └── UnusableVariable       it asks for a variable that the store has, and nobody can read
     ├── LimitError                 it would cost more than a limit allows
     ├── NotAcceptable              no encoder offers what the client accepts
     ├── NotJson                    a body that says it is something else than JSON
     ├── RequestTimeout             a body that did not arrive in time
+    ├── MalformedRequest           what came on a connection is no request as HTTP/1.1 writes it
     ├── UnknownDataset             no dataset of that name in the catalog
     ├── Unauthorized               no key, or a wrong one, where one is needed
     ├── Forbidden                  a key that lacks the right to this
@@ -15,12 +17,14 @@
     ├── DeadlineExceeded           it took longer than a request may
     ├── CatalogError               the catalog or its keys are wrong: names the entry and the field
     ├── CatalogRefused             they are wrong now, so what was served before stays
+    ├── NotTold                    there is no room to tell the other worker processes
     ├── NotLoaded                  a lazy variable was touched without awaiting it
     └── StoreError                 the store did not do its part
         ├── StoreRefused           credentials or permissions (also a PermissionError)
         ├── StoreMissing           bucket, root or store is not there (also a FileNotFoundError)
         ├── StoreTimeout           no answer in time (also a TimeoutError)
         ├── StoreFaltered          it hung up, sent too little, or answered that it cannot now
+        ├── ReferenceRefused       a reference leads where the catalog entry does not let it
         ├── StoreUnavailable       it failed so often that it is left alone for a while
         ├── MetadataError          metadata documents absent or broken (also a ValueError)
         └── CorruptChunk           a chunk does not decode to its declared shape
@@ -55,6 +59,16 @@ class SelectionError(SluiceError):
     """The request was parsed, but this dataset has nothing that satisfies it."""
 
 
+class UnusableVariable(SelectionError):
+    """The request names a variable that the store has, but that cannot be read or decoded."""
+
+    @classmethod
+    def named(cls, parameter: str, name: str, reason: str, **facts: Any) -> UnusableVariable:
+        """The error for what `parameter` asks of the variable `name`, which fails for `reason`."""
+        detail = f"{name} cannot be used: {reason}"
+        return cls(detail, parameter=parameter, variable=name, reason=reason, **facts)
+
+
 class LimitError(SluiceError):
     """The request would touch or return more than a limit allows; nothing was read."""
 
@@ -65,6 +79,17 @@ class NotAcceptable(SluiceError):
 
 class RequestTimeout(SluiceError):
     """The rest of the request did not arrive in the time that one may take for it."""
+
+
+class MalformedRequest(SluiceError):
+    """What came on a connection is not a request as HTTP/1.1 writes it, or has no end.
+
+    The connection is of no more use. `status` is that of the answer.
+    """
+
+    def __init__(self, detail: str, *, status: int = 400) -> None:
+        super().__init__(detail)
+        self.status = status
 
 
 class NotJson(SluiceError):
@@ -109,6 +134,10 @@ class DeadlineExceeded(SluiceError):
     """The request was not answered in the time that one may take; all that it began was ended."""
 
 
+class NotTold(SluiceError):
+    """All worker processes were to be told something, and there is no room for it: none is."""
+
+
 class NotLoaded(SluiceError, RuntimeError):
     """A lazy variable was read synchronously; the sentence says what to await instead."""
 
@@ -142,6 +171,13 @@ class StoreSlow(StoreFaltered):
 
 class StoreOversized(StoreError):
     """A value in the store is larger than its metadata, or a limit, allows; it was not read on."""
+
+
+class ReferenceRefused(StoreError):
+    """A reference of a document leads where its catalog entry does not let it.
+
+    The fact `root` is what would have to be added to the entry's `reference_roots`.
+    """
 
 
 class StoreUnavailable(StoreError):

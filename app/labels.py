@@ -2,6 +2,7 @@
 
 Numbers stay numbers (shortest for their dtype, null where JSON has no number), instants are
 RFC 3339 in UTC, cftime dates are ISO 8601 without a zone, timedeltas are ISO 8601 durations.
+Bytes are the UTF-8 text that they are; others `BYTES_MARK` and base64 (RFC 4648 section 5).
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import base64
 import math
 from datetime import date, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 JsonScalar: TypeAlias = str | int | float | bool | None
+
+# No text of bytes begins so but one that is base64: those that do are written as that, too.
+BYTES_MARK: Final = "base64url:"
 
 _UNITS = {
     "W": 7 * 86_400 * 10**9,
@@ -38,7 +42,9 @@ _FRACTIONS = (("s", 10**9), ("ms", 10**6), ("us", 10**3))
 def format_label(value: Any) -> JsonScalar:
     """One label as JSON writes it; NaN, infinities and NaT are ``None``."""
     match value:
-        case None | str() | bool() | int():
+        case str():
+            return format_text(value)
+        case None | bool() | int():
             return value
         case np.datetime64():
             return _format_instant(value)
@@ -77,11 +83,27 @@ def spell_label(label: JsonScalar) -> str:
 
 
 def format_bytes(value: bytes) -> str:
-    """Bytes as the UTF-8 text that they are, else as base64."""
+    """Bytes as the UTF-8 text that they are, others marked and in base64; no two look alike.
+
+    Base64 has the alphabet for URLs: nothing in it means anything in a request.
+    """
     try:
-        return value.decode()
+        text = value.decode()
     except UnicodeDecodeError:
-        return base64.b64encode(value).decode("ascii")
+        pass
+    else:
+        if not text.startswith(BYTES_MARK):
+            return text
+    return BYTES_MARK + base64.urlsafe_b64encode(value).decode("ascii")
+
+
+def format_text(value: str) -> str:
+    """The string itself, or with U+FFFD for each lone surrogate, which UTF-8 cannot hold."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return str(value)
 
 
 def _format_object(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from http import HTTPStatus
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.config import Config
@@ -13,37 +13,27 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from app.api.problems import plain_problem
-from app.transport import JoinedWrites
-
-# What is read of a request's line and headers; longer URLs than the setting allows fit in.
-HEAD_BYTES: Final = 64 * 2**10
+from app.connections import ConnectionLimits, Connections
+from app.errors import MalformedRequest
+from app.framing import Body, Heads, body_of
+from app.pace import SendingPace, TakingPace
+from app.transport import Outgoing
 
 # How long a connection without a request stays open when the server stops.
 LINGER_SECONDS: Final = 1
-
-
-class _Drain:
-    """Stands among a server's connections, and so learns that the server begins to stop.
-
-    Connections that are made after that are told nothing by uvicorn: they ask here.
-    """
-
-    def __init__(self, connections: set[Any]) -> None:
-        self.began = False
-        self._connections = connections
-        connections.add(self)
-
-    def shutdown(self) -> None:
-        self.began = True
-        self._connections.discard(self)
+# What is read and dropped of a client that was refused, so that it may see why.
+_MOST_DROPPED_BYTES: Final = 2 * 2**20
+# What operators ask, and programs that watch the service: answered when nothing else is.
+_OPERATORS: Final = frozenset((b"/healthz", b"/readyz", b"/metrics", b"/catalog/reload"))
+_OPERATORS_END: Final = b"/refresh"
 
 
 class HttpProtocol(HttpToolsProtocol):
     """Refuses what is not HTTP, or has no end, as a problem document, and hangs up.
 
-    The application never sees such a request. The parser itself bounds neither a header nor their
-    number, and nobody else how long they may take. It hangs up too on clients that stop taking
-    their answer, which would keep its memory.
+    The application never sees such a request. Heads and bodies are cut by `app.framing`, and the
+    parser gets one after the other: a request begins when the one before is answered. It hangs up
+    too on clients that stop taking their answer, or sending their body, which would keep memory.
 
     Nobody upgrades: what follows a request that asks for it is HTTP/1.1 as before (RFC 9110,
     section 7.8).
@@ -53,17 +43,7 @@ class HttpProtocol(HttpToolsProtocol):
     within `LINGER_SECONDS` it ends without a word, as it would have for being idle.
     """
 
-    # How long a client may take for what the connection's buffer holds.
-    STALLED_SECONDS: ClassVar[float] = 60.0
-    # How long it may take for a request's line and headers, from the connection or their beginning.
-    HEAD_SECONDS: ClassVar[float] = 30.0
-
-    _in_head = False
-    _head_bytes = 0
-    _chunk_bytes = 0
-    _refusal = b""
-    _stalled: asyncio.TimerHandle | None = None
-    _late: asyncio.TimerHandle | None = None
+    transport: Outgoing
 
     def __init__(
         self,
@@ -71,89 +51,169 @@ class HttpProtocol(HttpToolsProtocol):
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limits: ConnectionLimits | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        if "drain" not in app_state:
-            app_state["drain"] = _Drain(server_state.connections)
-        self._drain: _Drain = app_state["drain"]
-        self._holding: list[JoinedWrites] = app_state.setdefault("holding", [])
+        self._mates = Connections.among(server_state.connections, app_state, limits)
+        self._limits = self._mates.limits
+        self._heads = Heads(self._limits.head_bytes)
+        self._body: Body | None = None
+        # What came while a request is answered that it is no part of.
+        self._unread = b""
+        self._last = False
+        self._dropped_bytes = 0
+        self._late: asyncio.TimerHandle | None = None
+        self._sending, self._taking = self._paces(self._limits)
+
+    def _paces(self, limits: ConnectionLimits) -> tuple[SendingPace, TakingPace]:
+        return SendingPace(
+            limits.body_bytes_per_second,
+            limits.rate_seconds,
+            lambda: self.flow.read_paused,
+            self._refuse_slow_body,
+        ), TakingPace(
+            limits.answer_bytes_per_second,
+            limits.rate_seconds,
+            lambda: self.transport.get_write_buffer_size(),
+            self._leave_slow_client,
+        )
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(JoinedWrites(transport, self.loop, self._holding))
+        limits = self._limits
+        outgoing = Outgoing(
+            transport,
+            self.loop,
+            self._mates.holding,
+            least_rate=limits.answer_bytes_per_second,
+            rate_seconds=limits.rate_seconds,
+        )
+        super().connection_made(outgoing)
+        self._mates.add(self)
         self._expect_head()
-        if self._drain.began:
+        if self._mates.draining:
             self._linger()
 
-    def on_message_begin(self) -> None:
-        # Where in the chunk it begins is not told: what came with it may be of requests before.
-        self._in_head, self._head_bytes = True, -self._chunk_bytes
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._forget_head()
-        flaw = self._flaw()
-        if flaw:
-            self._refuse(400, flaw)
-            raise HttpParserError
-        super().on_headers_complete()
-        if self._drain.began:
-            self.cycle.keep_alive = False
-
-    def _flaw(self) -> str:
-        """What is wrong with the head that was read, in words; nothing where it is right."""
-        version = self.parser.get_http_version()
-        if version not in ("1.1", "1.0"):
-            return "HTTP/1.1 and HTTP/1.0 are spoken here."
-        hosts = [name for name, _ in self.headers].count(b"host")
-        if hosts > 1 or (not hosts and version == "1.1"):
-            # RFC 9112, section 3.2.
-            return "A request names the host that it is for once, in a Host header."
-        if self.parser.should_upgrade() and self._has_body():
-            # Its body would be parsed as if it were the next request.
-            return "A request with a body cannot ask for another protocol."
-        return ""
-
-    def _has_body(self) -> bool:
-        """Whether the head that is being read announces one (RFC 9112, section 6.3)."""
-        headers = dict(self.headers)
-        return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+    # What arrives
 
     def data_received(self, data: bytes) -> None:
-        if self._refusal:
+        if self._last or self.transport.is_closing():
+            self._drop(len(data))
             return
         self._unset_keepalive_if_required()
-        self._chunk_bytes = len(data)
-        try:
-            self._parse(memoryview(data))
-        except HttpParserError:
-            self.logger.warning("Invalid HTTP request received.")
-            self._refuse(400, "This is not an HTTP request, or a part of it is malformed.")
-            return
-        if self.transport.is_closing():
-            return
-        if not self._in_head:
-            if self.cycle is None or self.cycle.response_complete:
-                # Of no request, or the rest of a body that nobody wants: it has ended the wait for
-                # the next head that uvicorn bounds.
-                self._expect_head()
-            return
-        self._expect_head()
-        self._head_bytes += len(data)
-        if self._head_bytes > HEAD_BYTES:
-            long_url = len(self.url) > HEAD_BYTES // 2
-            what = "URL is" if long_url else "headers are"
-            self._refuse(414 if long_url else 431, f"The {what} longer than {HEAD_BYTES} bytes.")
+        self._unread = self._unread + data if self._unread else data
+        self._read_on()
 
-    def _parse(self, data: memoryview) -> None:
+    def _drop(self, size: int) -> None:
+        """Nobody wants it; who does not stop is not listened to for long."""
+        self._dropped_bytes += size
+        if self._dropped_bytes > _MOST_DROPPED_BYTES:
+            self.transport.release()
+
+    def _read_on(self) -> None:
+        """Read what has come, up to the next request that has to wait for its turn."""
+        try:
+            while self._unread and not self._last and not self.transport.is_closing():
+                if self._body is not None:
+                    self._read_body(self._body)
+                elif self._answering:
+                    self.flow.pause_reading()
+                    return
+                else:
+                    head, self._unread = self._heads.cut(self._unread)
+                    if head:
+                        self._read_head(head)
+        except MalformedRequest as error:
+            self.logger.warning("refused what %s:%s sent: %s", *self._client, error.detail)
+            self._refuse(error.status, error.detail)
+        if not (self._answering or self._last):
+            # In a head, or in the rest of a body that nobody wants: it has ended the wait for the
+            # next head that uvicorn bounds.
+            self._expect_head()
+
+    @property
+    def _client(self) -> tuple[str, int]:
+        return self.client or ("", 0)
+
+    @property
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _read_head(self, head: bytes) -> None:
+        try:
+            self._parse(head)
+        except HttpParserError as error:
+            # What was raised in `on_headers_complete` comes as its context.
+            if isinstance(error.__context__, MalformedRequest):
+                raise error.__context__ from None
+            detail = "This is not an HTTP request, or a part of it is malformed."
+            raise MalformedRequest(detail) from None
+        if self._body is not None:
+            self.transport.listens = True
+            self._sending.begin()
+
+    def _read_body(self, body: Body) -> None:
+        plain, self._unread = body.read(self._unread)
+        if plain:
+            self._sending.came(len(plain))
+            self._parse(plain)
+        if body.ended:
+            self._body, self.transport.listens = None, False
+            self._sending.end()
+
+    def _parse(self, data: bytes) -> None:
         """Feed the parser, which stops after every request that asks for another protocol."""
-        while data:
+        rest = memoryview(data)
+        while rest:
             try:
-                self.parser.feed_data(data)
+                self.parser.feed_data(rest)
             except HttpParserUpgrade as stop:
-                data = data[stop.args[0] :]
+                rest = rest[stop.args[0] :]
             else:
                 return
+
+    def on_headers_complete(self) -> None:
+        self._forget_head()
+        self._check_head([name for name, _ in self.headers])
+        self._mates.answer(self)
+        if self._mates.crowded and not self._is_for_operators():
+            detail = "As many requests as there may be are being answered. Ask again in a second."
+            raise MalformedRequest(detail, status=503)
+        super().on_headers_complete()
+        if self._mates.draining:
+            self.cycle.keep_alive = False
+
+    def _check_head(self, names: list[bytes]) -> None:
+        """Learn of the body; raise MalformedRequest where a head means nothing."""
+        version = self.parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise MalformedRequest("HTTP/1.1 and HTTP/1.0 are spoken here.")
+        hosts = names.count(b"host")
+        if hosts > 1 or (not hosts and version == "1.1"):
+            # RFC 9112, section 3.2.
+            detail = "A request names the host that it is for once, in a Host header."
+            raise MalformedRequest(detail)
+        if b"te" in names and any(_names_chunked(*header) for header in self.headers):
+            # RFC 9110, section 10.1.4.
+            raise MalformedRequest("TE names codings of answers, and never chunked.")
+        if b"content-length" in names or b"transfer-encoding" in names:
+            self._body = body_of(self.headers, version, self._limits.head_bytes)
+            if self._body is not None and self.parser.should_upgrade():
+                # Its body would be parsed as if it were the next request.
+                raise MalformedRequest("A request with a body cannot ask for another protocol.")
+
+    def _is_for_operators(self) -> bool:
+        path = self.url.partition(b"?")[0].removeprefix(self.root_path.encode())
+        return path in _OPERATORS or path.endswith(_OPERATORS_END)
+
+    # What is answered
+
+    def on_response_complete(self) -> None:
+        self._mates.wait(self)
+        super().on_response_complete()
+        if self._unread and not self.transport.is_closing():
+            self._unset_keepalive_if_required()
+            self._read_on()
 
     def shutdown(self) -> None:
         """The server stops: the answer that has not begun is the last one."""
@@ -164,17 +224,30 @@ class HttpProtocol(HttpToolsProtocol):
     def _linger(self) -> None:
         """Wait for a request, or for the one after the answer that has begun, but not for long."""
         self.timeout_keep_alive = LINGER_SECONDS
-        if self.cycle is None or self.cycle.response_complete:
+        if not self._answering:
             self._unset_keepalive_if_required()
             # Loops read what has arrived before they look at the clock: no request is overlooked.
             self.timeout_keep_alive_task = self.loop.call_later(
                 LINGER_SECONDS, self.timeout_keep_alive_handler
             )
 
+    def make_room(self) -> None:
+        """Somebody else connects: end, with a word where a request has begun."""
+        if self.transport.is_closing():
+            self.transport.release()
+            return
+        if self._heads.begun:
+            self._last = True
+            detail = "Others wait for this connection, whose request does not end. Ask again."
+            self.transport.write(_refusal(503, detail))
+        self.transport.release()
+
+    # Who is waited for, and for how long
+
     def _expect_head(self) -> None:
         """Wait for the end of a request's head; whoever does so already goes on."""
         if self._late is None:
-            self._late = self.loop.call_later(self.HEAD_SECONDS, self._end_wait)
+            self._late = self.loop.call_later(self._limits.head_seconds, self._end_wait)
 
     def _forget_head(self) -> None:
         if self._late is not None:
@@ -184,56 +257,82 @@ class HttpProtocol(HttpToolsProtocol):
     def _end_wait(self) -> None:
         """Hang up, with a word where a request has begun."""
         self._late = None
-        if self._in_head:
-            seconds = f"{self.HEAD_SECONDS:g} seconds"
+        if self._heads.begun:
+            seconds = f"{self._limits.head_seconds:g} seconds"
             self._refuse(408, f"The request's headers did not arrive within {seconds}.")
         else:
             self.transport.close()
 
+    def _refuse_slow_body(self) -> None:
+        if not self._answering:
+            self.transport.close()
+            return
+        limits = self._limits
+        rate = f"{limits.body_bytes_per_second} bytes a second over {limits.rate_seconds:g} seconds"
+        self._refuse(408, f"The body came more slowly than {rate}.")
+
+    def _leave_slow_client(self, taken: int) -> None:
+        told = (*self._client, taken, self._limits.rate_seconds)
+        self.logger.warning("hung up on %s:%s, which took %d bytes in %g seconds", *told)
+        self.transport.abort()
+
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._stalled = self.loop.call_later(self.STALLED_SECONDS, self.transport.abort)
+        self._taking.wait()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._forget_stall()
+        self._taking.go_on()
+
+    # How it ends
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Whether the connection stays: who has said all may still take its last answer."""
+        if self._answering:
+            return False
+        self.transport.close()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._forget_stall()
+        self._mates.discard(self)
+        self.transport.lost()
+        self._taking.end()
+        self._sending.end()
         self._forget_head()
-
-    def _forget_stall(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
+        super().connection_lost(exc)
 
     def _refuse(self, status: int, detail: str) -> None:
-        """Read no more, say why in the order of requests (RFC 9112, section 9.3.2), and hang up."""
-        if self._refusal:
+        """Read no more, say why where that is an answer, and hang up."""
+        if self._last:
             return
-        self._refusal = _refusal(status, detail)
-        if self.cycle is None or self.cycle.response_complete:
-            self._hang_up(self._refusal)
-        elif self.cycle.more_body and self.pipeline:
-            # This is the request that goes wrong, the newest: it never begins.
-            self.pipeline.popleft()
-        elif self.cycle.more_body:
-            self._hang_up(b"" if self.cycle.response_started else self._refusal)
-
-    def on_response_complete(self) -> None:
-        last = not self.pipeline
-        super().on_response_complete()
-        if self._refusal and last and not self.transport.is_closing():
-            self._hang_up(self._refusal)
-
-    def _hang_up(self, last_words: bytes) -> None:
-        self.transport.write(last_words)
+        answered = self.cycle is not None and self.cycle.response_started
+        in_vain = answered and (self._answering or self._body is not None)
+        self._last, self._unread, self._body = True, b"", None
+        self._sending.end()
+        self._forget_head()
+        self.transport.listens = True
+        if self._answering and answered:
+            self.cycle.keep_alive = False
+            return
+        if self._answering:
+            # Nobody is there for another answer.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self._mates.wait(self)
+        if not in_vain:
+            self.transport.write(_refusal(status, detail))
         self.transport.close()
+
+
+def _names_chunked(name: bytes, value: bytes) -> bool:
+    codings = (coding.partition(b";")[0].strip(b" \t") for coding in value.lower().split(b","))
+    return name == b"te" and b"chunked" in codings
 
 
 def _refusal(status: int, detail: str) -> bytes:
     headers = {"X-Request-ID": uuid.uuid4().hex, "Connection": "close"}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "1"
     answer = plain_problem(status, detail, {}, headers)
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
     lines += [name + b": " + value for name, value in answer.raw_headers]

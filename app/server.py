@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from app.catalog.bulletin import BULLETIN, Bulletin
+from app.catalog.bulletin import Bulletin
 from app.catalog.configuration import Files
 from app.catalog.following import announce
+from app.descriptors import connection_limits, raise_descriptor_limit
+from app.errors import NotTold
+from app.liveness import Turns, watch_alone
 from app.settings import PREFIX, Settings
-from app.telemetry.metrics import SHARED_FOLDER
+from app.shared import SHARED, Shared
+from app.telemetry.cells import make_room
 
 if TYPE_CHECKING:
-    from uvicorn import Config
+    from app.serving import Config
 
 
 def run_server(settings: Settings, workers: int, fd: int | None) -> None:
@@ -30,15 +32,14 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
     Or they share the listening socket `fd`, which whoever started this one holds: what connects
     while one server ends and the next one starts waits there.
     """
-    from uvicorn import Config
+    from app.serving import Config
 
     # The application is named, not handed over: worker processes import it and read the same
     # environment, so one way of starting serves one worker and many.
     os.environ[f"{PREFIX}CATALOG"] = str(settings.catalog.absolute())
-    if fd is not None:
-        _send_at_once(fd)
     config = Config(
         "app.api.app:create_app_from_environment",
+        limits=connection_limits(settings, raise_descriptor_limit()),
         factory=True,
         host=settings.host,
         port=settings.port,
@@ -47,7 +48,6 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
         timeout_graceful_shutdown=settings.grace_seconds,
         # No browser may take an answer for something else than it says it is.
         headers=[("X-Content-Type-Options", "nosniff")],
-        http="app.protocol:HttpProtocol",
         ws="none",
         log_config=_logging(settings.log_level.upper()),
         # Our own line for each request has its id, and leaves the query out.
@@ -57,68 +57,54 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
         forwarded_allow_ips=",".join(settings.trusted_proxies),
     )
     files = Files(settings.catalog, settings.keys_file, settings.keys)
-    with _shared_metrics(workers), _shared_bulletin(files) as bulletin:
-        _run(config, partial(announce, bulletin, files))
+    with _shared(files) as (shared, bulletin):
+        _run(config, partial(announce, bulletin, files), shared, settings.loop_still_seconds)
 
 
-def _run(config: Config, reload: Callable[[], object]) -> None:
+def _run(
+    config: Config, reload: Callable[[], object], shared: Shared, still_seconds: float
+) -> None:
     """Serve as `config` says; with several workers, `reload` is called on SIGHUP.
 
     One alone does that itself, once its application has started.
     """
-    from uvicorn import Server
+    from app.workers import STARTUP_FAILED, TurningServer, Workers, end_by_itself
 
-    from app.workers import STARTUP_FAILED, Workers, end_by_itself
-
+    listener = config.listener()
     if config.workers > 1:
-        Workers(config, [config.bind_socket()], reload).run()
+        workers = Workers(config, [listener], reload, shared, still_seconds)
+        workers.run()
+        if workers.failed:
+            sys.exit(STARTUP_FAILED)
         return
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     end_by_itself()
-    server = Server(config)
+    faulthandler.enable()
+    turns = Turns(shared.turns, shared.place)
+    watch_alone(turns, still_seconds)
+    server = TurningServer(config, turns)
     with suppress(KeyboardInterrupt):
-        server.run()
+        server.run([listener])
     if not server.started:
         sys.exit(STARTUP_FAILED)
 
 
 @contextmanager
-def _shared_bulletin(files: Files) -> Iterator[Bulletin]:
-    """A bulletin whose path the workers find in their environment."""
-    with TemporaryDirectory(prefix="sluice-") as folder:
-        path = Path(folder) / "bulletin"
-        Bulletin.begin(path, files.read())
-        os.environ[BULLETIN] = str(path)
-        try:
-            with Bulletin(path) as bulletin:
-                yield bulletin
-        finally:
-            del os.environ[BULLETIN]
-
-
-def _send_at_once(fd: int) -> None:
-    """Let no part of an answer wait for the one before: connections take this from their listener.
-
-    Event loops see to it for sockets of their own; this one they do not know for TCP.
-    """
-    with socket.socket(fileno=os.dup(fd)) as listener:
-        if listener.family in (socket.AF_INET, socket.AF_INET6):
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-@contextmanager
-def _shared_metrics(workers: int) -> Iterator[None]:
-    """A folder in which several workers add up what they count, unless there is one already."""
-    if workers == 1 or os.environ.get(SHARED_FOLDER):
-        yield
-        return
-    with TemporaryDirectory(prefix="sluice-metrics-") as folder:
-        os.environ[SHARED_FOLDER] = folder
-        try:
-            yield
-        finally:
-            del os.environ[SHARED_FOLDER]
+def _shared(files: Files) -> Iterator[tuple[Shared, Bulletin]]:
+    """What the processes share, which they find in their environment, and its bulletin."""
+    try:
+        shared = Shared.begin()
+        make_room(shared.counts, 1)
+        Bulletin.begin(shared.bulletin, files.read())
+    except (OSError, NotTold) as error:
+        sys.exit(f"sluice: there is no room in memory for what the processes share: {error}")
+    shared.tell()
+    try:
+        with Bulletin(shared.bulletin) as bulletin:
+            yield shared, bulletin
+    finally:
+        del os.environ[SHARED]
 
 
 def _logging(level: str) -> dict[str, Any]:

@@ -67,6 +67,14 @@ class Settings(BaseSettings):
         ge=1,
         description="how long requests that are running may go on when `serve` is asked to stop",
     )
+    loop_still_seconds: float = Field(
+        default=30.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="how long the event loop of a process that runs may stand still; then its"
+        " stacks are logged and it is replaced, or ends with status 4 where it is the only one (0:"
+        " for ever)",
+    )
     root_path: str = Field(
         default="",
         pattern=r"^(/[A-Za-z0-9._~-]+)*$",
@@ -88,6 +96,12 @@ class Settings(BaseSettings):
         default=64,
         ge=1,
         description="how many opened datasets are kept; the least recently used one goes first",
+    )
+    opened_bytes: int = Field(
+        default=2**30,
+        ge=1,
+        description="memory that opened datasets may take by their labels, attributes and"
+        " variables; the least recently used ones go first, but for one",
     )
     failed_open_seconds: float = Field(
         default=5.0,
@@ -125,6 +139,47 @@ class Settings(BaseSettings):
         default=2**20,
         ge=2,
         description="largest body of a `POST`; more is a 413",
+    )
+    connections: int = Field(
+        default=0,
+        ge=0,
+        description="most connections at once; whoever has waited longest makes room for a new one"
+        " (0: three quarters of the descriptors that the process may have, at most 10,000)",
+    )
+    reserved_connections: int = Field(
+        default=16,
+        ge=0,
+        description="how many of them are for `/healthz`, `/readyz`, `/metrics` and the routes of"
+        " admins, while all others are being answered; more of other requests is a 503",
+    )
+    head_bytes: int = Field(
+        default=64 * 2**10,
+        ge=1024,
+        description="longest head of a request (its line and headers), and the most that the sizes,"
+        " extensions and trailers of a body in chunks take beside an eighth of it; more is a 431",
+    )
+    head_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="how long a head may take to arrive; then it is a 408",
+    )
+    body_bytes_per_second: int = Field(
+        default=4 * 2**10,
+        ge=0,
+        description="least rate at which a body is to arrive; a slower one is a 408",
+    )
+    answer_bytes_per_second: int = Field(
+        default=128 * 2**10,
+        ge=0,
+        description="least rate at which a client is to take what does not fit into its connection;"
+        " a slower one is hung up on",
+    )
+    rate_seconds: float = Field(
+        default=20.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="the time over which both rates are measured",
     )
     inflight_bytes: int = Field(
         default=512 * 2**20,
@@ -196,9 +251,9 @@ class Settings(BaseSettings):
         description="largest metadata document of a store; more is a 502",
     )
     reference_bytes: int = Field(
-        default=256 * 2**20,
+        default=268435456,
         ge=1,
-        description="largest document of references (kerchunk); more is a 502",
+        description="largest reference document that is opened, as it is once decompressed",
     )
     shard_index_bytes: int = Field(
         default=64 * 2**20,

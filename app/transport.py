@@ -1,15 +1,23 @@
-"""A connection whose small writes go out together with what follows them."""
+"""A connection's way out: small writes go out together, and its end waits for what was sent."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import struct
 from typing import Any, Final
 
 # The head of an answer is smaller.
 _SMALL_BYTES: Final = 4096
+# How long an end waits for a client that may be sending; and how often it looks.
+_LISTEN_SECONDS: Final = 2.0
+_LOOK_SECONDS: Final = 0.05
+_LONGEST_LOOK_SECONDS: Final = 1.0
+
+log = logging.getLogger(__name__)
 
 
-class JoinedWrites(asyncio.Transport):
+class Outgoing(asyncio.Transport):
     """`transport`, but a small write waits for the next one, or for the end of the loop's step.
 
     The server writes the head of an answer and its body one after the other. Each would go to the
@@ -17,21 +25,35 @@ class JoinedWrites(asyncio.Transport):
 
     `holding` are all connections of the `loop` that hold a write: one call in its next step is for
     all of them.
+
+    `close` says that no more comes (RFC 9112, section 9.6) and keeps the connection until its
+    client has taken everything. Whoever takes less than `least_rate` bytes a second over
+    `rate_seconds` is not waited for. While `listens` is set, clients that may be sending still have
+    a moment to stop: their kernel drops an answer when its bytes are not read.
     """
 
     def __init__(
         self,
         transport: asyncio.Transport,
         loop: asyncio.AbstractEventLoop,
-        holding: list[JoinedWrites],
+        holding: list[Outgoing],
+        *,
+        least_rate: float = 0.0,
+        rate_seconds: float = 60.0,
     ) -> None:
         super().__init__()
         self._transport = transport
         self._loop = loop
         self._holding = holding
         self._held: bytes | None = None
+        self._least_bytes = max(1.0, least_rate * rate_seconds)
+        self._rate_seconds = rate_seconds
+        self._ending: asyncio.TimerHandle | None = None
+        self.listens = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._ending is not None:
+            return
         held, self._held = self._held, None
         if held is not None:
             self._transport.write(b"".join((held, data)))
@@ -49,15 +71,61 @@ class JoinedWrites(asyncio.Transport):
             self._transport.write(held)
 
     def close(self) -> None:
+        if self.is_closing():
+            return
+        self._flush()
+        left = self.left_bytes()
+        if not (left or self.listens) or not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        listen_seconds = _LISTEN_SECONDS if self.listens else 0.0
+        self._look(_LOOK_SECONDS, listen_seconds, self._loop.time(), left)
+
+    def _look(self, pause: float, listen_seconds: float, since: float, left_then: int) -> None:
+        """Wait while the client takes what is left, then for its own end."""
+        left, now = self.left_bytes(), self._loop.time()
+        if not left:
+            if listen_seconds <= 0:
+                self._transport.close()
+                return
+            listen_seconds -= pause
+        elif now - since > self._rate_seconds:
+            if left_then - left < min(left_then, self._least_bytes):
+                client = self._transport.get_extra_info("peername")
+                log.warning(
+                    "hung up on %s, which had %d bytes of its last answer to take", client, left
+                )
+                self._transport.abort()
+                return
+            since, left_then = now, left
+        longer = min(2 * pause, _LONGEST_LOOK_SECONDS)
+        self._ending = self._loop.call_later(
+            pause, self._look, longer, listen_seconds, since, left_then
+        )
+
+    def left_bytes(self) -> int:
+        """What was written and the client's kernel has not taken."""
+        return self.get_write_buffer_size() + _queued_bytes(self._transport)
+
+    def release(self) -> None:
+        """End without waiting: the kernel goes on sending what it has."""
         self._flush()
         self._transport.close()
+
+    def lost(self) -> None:
+        """The connection is over."""
+        self._held = None
+        if self._ending is not None:
+            self._ending.cancel()
 
     def abort(self) -> None:
         self._held = None
         self._transport.abort()
 
     def is_closing(self) -> bool:
-        return self._transport.is_closing()
+        return self._ending is not None or self._transport.is_closing()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self._transport.get_extra_info(name, default)
@@ -72,7 +140,20 @@ class JoinedWrites(asyncio.Transport):
         return self._transport.get_write_buffer_size() + len(self._held or b"")
 
 
-def _flush_all(holding: list[JoinedWrites]) -> None:
+def _queued_bytes(transport: asyncio.Transport) -> int:
+    """What the kernel holds that the other side has not acknowledged (tcp(7), SIOCOUTQ)."""
+    connection = transport.get_extra_info("socket")
+    try:
+        from fcntl import ioctl
+        from termios import TIOCOUTQ
+
+        found = ioctl(connection.fileno(), TIOCOUTQ, bytes(4))
+    except (ImportError, OSError, AttributeError, ValueError):
+        return 0  # the connection is over, or such a system does not tell
+    return int(struct.unpack("i", found)[0])
+
+
+def _flush_all(holding: list[Outgoing]) -> None:
     held = holding.copy()
     holding.clear()
     for connection in held:

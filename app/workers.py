@@ -1,11 +1,17 @@
-"""Several worker processes that one parent keeps alive: uvicorn's own, but for how they end."""
+"""Several worker processes that one parent keeps alive: uvicorn's own, but for how they end.
+
+A process that lives may be one whose loop stands still: the parent asks how often it has turned.
+"""
 
 from __future__ import annotations
 
+import faulthandler
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from socket import socket
 from typing import Any, Final, NoReturn
 
@@ -13,10 +19,17 @@ from uvicorn import Config
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
-from app.errors import CatalogError
+from app.errors import CatalogError, NotTold
+from app.liveness import TURN_SECONDS, Standstill, Turns
+from app.serving import Server
+from app.shared import Shared
+from app.telemetry.cells import leave, make_room
 
 # uvicorn's own status for a server that did not come to serve.
 STARTUP_FAILED: Final = 3
+
+# How long a process that stands still may take to write its stacks.
+_LAST_WORDS_SECONDS: Final = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -34,44 +47,117 @@ def _leave(*signalled: object) -> NoReturn:
     sys.exit(0)
 
 
+class TurningServer(Server):
+    """A server that counts the turns of the loop on which it serves."""
+
+    def __init__(self, config: Config, turns: Turns) -> None:
+        super().__init__(config)
+        self._turns = turns
+
+    async def serve(self, sockets: list[socket] | None = None) -> None:
+        """Serve until a signal ends it."""
+        with self._turns.counted():
+            await super().serve(sockets)
+
+
 class Worker(Process):
     """One of the processes; it gives back what it shares with the others when it ends."""
+
+    def __init__(
+        self, config: Config, sockets: list[socket], shared: Shared, still_seconds: float
+    ) -> None:
+        super().__init__(config, sockets)
+        self.place = shared.place
+        self._shared = shared
+        self._turns = Turns(shared.turns, shared.place)
+        self._still = Standstill(still_seconds)
 
     def target(self, sockets: list[socket] | None = None) -> None:
         """What the process runs."""
         end_by_itself()
-        super().target(sockets)
+        # The parent's last question to a loop that stands still is answered with all stacks.
+        faulthandler.enable()
+        self._shared.tell()
+        turns = Turns(self._shared.turns, self.place)
+        TurningServer(self.config, turns).run(sockets)
+
+    @property
+    def lives(self) -> bool:
+        """Whether the process is there."""
+        return self.process.is_alive()
+
+    def stands_still(self) -> bool:
+        """Whether its loop has not turned for too long; to be asked again and again."""
+        return self._still.lasts(self._turns.count, stopped=self._is_stopped())
+
+    def give_up(self) -> None:
+        """End it at once, with its stacks in the log if it lives."""
+        if self.lives:
+            log.error(
+                "the event loop of worker [%s] has not turned for %g seconds; what it does:",
+                self.pid,
+                self._still.limit_seconds,
+            )
+            self.process.kill() if os.name == "nt" else os.kill(self.pid or 0, signal.SIGABRT)
+            self.process.join(_LAST_WORDS_SECONDS)
+        self.kill()
+        self.process.join()
+
+    def _is_stopped(self) -> bool:
+        """Whether somebody has stopped the process, who may let it go on."""
+        if not hasattr(os, "waitid") or self.pid is None:
+            return False
+        try:
+            look = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+            return os.waitid(os.P_PID, self.pid, look) is not None
+        except ChildProcessError:
+            return False
 
 
 class Workers(Multiprocess):
     """Calls `reload` on SIGHUP, where uvicorn would start all workers anew.
 
     Workers follow the news without that, all or none of them, and keep what they have in memory.
+    A worker whose loop stands still for `still_seconds` is replaced like one that has died.
     """
 
-    def __init__(self, config: Config, sockets: list[socket], reload: Callable[[], Any]) -> None:
+    processes: list[Worker]  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        config: Config,
+        sockets: list[socket],
+        reload: Callable[[], Any],
+        shared: Shared,
+        still_seconds: float,
+    ) -> None:
         super().__init__(config, sockets)
         self._reload = reload
+        self._shared = shared
+        self._still_seconds = still_seconds
+        self.failed = False
 
     def init_processes(self) -> None:
         """Start all of them."""
-        self.processes += [self._begin() for _ in range(self.processes_num)]
+        for place in range(self.processes_num):
+            self.processes.append(self._begin(place))
 
     def keep_subprocess_alive(self) -> None:
-        """Start another for each that has died or does not answer; end with what cannot start."""
+        """Start another for each that has died or stands still; end with what cannot start."""
         for index, worker in enumerate(self.processes):
             if self.should_exit.is_set():
                 return
-            if worker.is_alive(timeout=self.config.timeout_worker_healthcheck):
+            if worker.lives and not worker.stands_still():
                 continue
-            worker.kill()
-            worker.join()
+            worker.give_up()
+            leave(self._shared.counts, worker.place)
             if worker.exitcode == STARTUP_FAILED:
                 log.error("worker [%s] did not come to serve: the others end too", worker.pid)
+                self.failed = True
                 self.should_exit.set()
                 return
             log.warning("worker [%s] died, and another one takes its place", worker.pid)
-            self.processes[index] = self._begin()
+            self.processes[index] = self._begin(worker.place)
 
     def terminate_all(self) -> None:
         """Have all of them end; nobody is let in to wait for one while they do."""
@@ -79,21 +165,41 @@ class Workers(Multiprocess):
             listener.close()
         super().terminate_all()
 
+    def join_all(self) -> None:
+        """Wait until all have ended; one that stands still would never."""
+        left = self.processes
+        while left := [worker for worker in left if worker.lives]:
+            left[0].process.join(TURN_SECONDS)
+            for worker in left:
+                if worker.lives and worker.stands_still():
+                    worker.give_up()
+
     def handle_hup(self) -> None:
         """Reload; what is wrong with the operator's files goes to the log."""
         try:
             self._reload()
-        except CatalogError as error:
+        except (CatalogError, NotTold) as error:
             log.error("the catalog stays as it was: %s", error)
         else:
             log.info("the catalog was reloaded")
 
     def handle_ttin(self) -> None:
         """One worker more."""
+        taken = {worker.place for worker in self.processes}
+        place = next(place for place in range(len(taken) + 1) if place not in taken)
         self.processes_num += 1
-        self.processes.append(self._begin())
+        self.processes.append(self._begin(place))
 
-    def _begin(self) -> Worker:
-        worker = Worker(self.config, self.sockets)
+    def handle_ttou(self) -> None:
+        """One worker less."""
+        last = self.processes[-1]
+        super().handle_ttou()
+        if last not in self.processes:
+            leave(self._shared.counts, last.place)
+
+    def _begin(self, place: int) -> Worker:
+        make_room(self._shared.counts, place + 1)
+        shared = replace(self._shared, place=place)
+        worker = Worker(self.config, self.sockets, shared, self._still_seconds)
         worker.start()
         return worker

@@ -1,6 +1,6 @@
 """Thousands of requests that nobody meant: ``python -m loadtests.fuzz``; exits with 1 on a fault.
 
-A real server with the sample and two odd stores is asked by hypothesis, to the byte, and by
+A real server with the sample and three odd stores is asked by hypothesis, to the byte, and by
 schemathesis, as its OpenAPI document allows and as it does not.
 """
 

@@ -34,6 +34,12 @@ MEANT = {
         "variables": ("a", "s", "c,u", "lat"),
     },
     "scalar": {"variables": ("a", "n", "a,n")},
+    "stations": {
+        "day": ("1950-01-01", "1951/1974", "nearest::1950-02-28T05:00Z", "0:9000", "8999", "5,3"),
+        "site": ("site 7", "site 8,site 1", "site 1/site 9", "0:8193", "-1", "nearest::site 5"),
+        "band": ("nir", "base64url:_w==", "red,nir", "0", "2,1", "::-1"),
+        "variables": ("flow", "river", "code", "cov", "cov,code"),
+    },
 }
 OPTIONS = {
     "f": ("json", "netcdf", "csv"),
@@ -44,7 +50,7 @@ OPTIONS = {
 }
 DATASETS = tuple(MEANT)
 NAMES = (
-    *MEANT["sample"], *MEANT["odd"], *OPTIONS, "lat", "points",
+    *MEANT["sample"], *MEANT["odd"], *MEANT["stations"], *OPTIONS, "lat", "points",
     "sel[time]", "isel[time]", "isel[x]", "sel[f]", "sel[", "isel[]",
 )  # fmt: skip
 VALUES = (

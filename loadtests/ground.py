@@ -143,12 +143,16 @@ def sluice(endpoint: str, folder: Path, workers: int) -> Iterator[str]:
 
 @contextmanager
 def serving(
-    catalog: Path, log: Path, *options: str, **environment: str
+    catalog: Path, log: Path, *options: str, descriptors: str = "", **environment: str
 ) -> Iterator[tuple[int, str]]:
-    """The process id and the address of a server over this catalog, once it answers."""
+    """The process id and the address of a server over this catalog, once it answers.
+
+    It may have no more file `descriptors` than are given.
+    """
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "app", "serve", "--catalog", str(catalog)]
+    command = ["prlimit", f"--nofile={descriptors}:{descriptors}"] if descriptors else []
+    command += [sys.executable, "-m", "app", "serve", "--catalog", str(catalog)]
     with running([*command, "--port", str(port), *options], log, **environment) as server:
         wait_until_it_answers(server, f"{address}/healthz", log)
         yield server.pid, address

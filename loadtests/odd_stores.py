@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+import zarr
 
 
 def odd() -> xr.Dataset:
@@ -36,13 +37,37 @@ def scalar() -> xr.Dataset:
     return xr.Dataset({"a": 5.0, "n": np.nan}, attrs=attrs)
 
 
+def stations() -> xr.Dataset:
+    """Axes of text and of another calendar that are longer than a piece of an answer."""
+    days = xr.date_range("1950-01-01", periods=9000, calendar="noleap", use_cftime=True)
+    sites = [f"site {number}" for number in range(9000)]
+    return xr.Dataset(
+        {
+            "flow": ("day", np.arange(9000, dtype="f4")),
+            "river": ("site", sites[::-1]),
+            "code": ("band", np.array([b"S\xe3o", b"U+Nv", b"B"])),
+        },
+        {"day": days, "site": sites, "band": np.array([b"\xff", b"nir", b"red"])},
+    )
+
+
 def write_odd_stores(folder: Path) -> dict[str, Path]:
-    """Both of them in `folder`, by name."""
+    """All of them in `folder`, by name."""
     made = {}
-    for zarr_format, make in ((2, odd), (3, scalar)):
+    for zarr_format, make in ((2, odd), (3, scalar), (2, stations)):
         made[make.__name__] = folder / f"{make.__name__}.zarr"
         with warnings.catch_warnings():
             # zarr and xarray warn about types that the specifications lack.
             warnings.simplefilter("ignore")
             make().to_zarr(made[make.__name__], mode="w", zarr_format=zarr_format)
+    add_covariances(made["stations"])
     return made
+
+
+def add_covariances(store: Path) -> None:
+    """A variable that has one dimension twice, which xarray does not write."""
+    group = zarr.open_group(store, mode="a")
+    array = group.create_array("cov", shape=(3, 3), chunks=(2, 2), dtype="f8")
+    array[...] = np.arange(9.0).reshape(3, 3)
+    array.attrs["_ARRAY_DIMENSIONS"] = ["band", "band"]
+    zarr.consolidate_metadata(store)

@@ -2,7 +2,8 @@
 
 A store grows every few seconds, behind a proxy that misbehaves now and then, while users ask for
 points, series, boxes and stations, and some hang up. Every 200 is compared with the truth, appends
-have to be seen in time, and where there are no faults nothing may be refused.
+have to be seen in time, and where there are no faults nothing may be refused. Two workers beside it
+are told to reload again and again, lose their temporary folder, and are killed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from loadtests.ground import ROOT, NotReady, serving
 from loadtests.soak_appends import Appends
 from loadtests.soak_store import FIRST_HOURS, MORE_HOURS, write
 from loadtests.soak_users import Notes, ask_all, leave
+from loadtests.soak_workers import shake, workers
 
 FAILED = 1
 STORE = "soak/growing.zarr"
@@ -86,11 +88,15 @@ async def soak(seconds: float, seed: int, folder: Path) -> int:
         with ExitStack() as stack:
             serve = serving(catalog(folder, proxy), folder / "server.log", **ENVIRONMENT)
             pid, address = await asyncio.to_thread(stack.enter_context, serve)
+            beside = workers(folder, ENVIRONMENT)
+            two = await asyncio.to_thread(stack.enter_context, beside)
             async with httpx.AsyncClient(base_url=address, timeout=30) as client:
                 notes = Notes(Appends(FIRST_HOURS, in_time=IN_TIME_SECONDS, heal=HEAL_SECONDS))
                 await first_answers(client)
                 before = await held(pid, client)
-                await for_a_while(seconds, duties(client, proxy, notes, root / STORE, seed))
+                running = duties(client, proxy, notes, root / STORE, seed)
+                running.append(shake(two, notes, Random(f"{seed} workers")))
+                await for_a_while(seconds, running)
             proxy.chances = {}
             await asyncio.sleep(HEAL_SECONDS)
             async with httpx.AsyncClient(base_url=address, timeout=30) as client:
@@ -243,6 +249,7 @@ def report(
         ordered = sorted(times)
         p50, p99 = (ordered[min(len(ordered) - 1, int(len(ordered) * q))] for q in (0.5, 0.99))
         lines.append(f"{name:18}{len(times):9}{notes.right[name]:9}{p50:9.1f}{p99:9.1f}")
+    lines.append(f"right after reloads, two workers: {notes.right['reloads, two workers']}")
     lines.append(f"hung up half way: {notes.left}")
     lines += [f"refused {times} x {what}" for what, times in notes.refused.most_common()]
     lines.append("faults: " + ", ".join(f"{n} x {f.value}" for f, n in proxy.hit.most_common()))

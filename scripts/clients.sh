@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The programs that the tests of clients drive: curl, a browser, a caching proxy.
+# The programs that the tests of clients drive: curl, a browser, reverse proxies.
 #
 #   clients.sh install       Debian packages, as root; nothing to do for what is there
 #   clients.sh missing       names what is not there, one program a line
@@ -7,7 +7,7 @@ set -euo pipefail
 
 missing() {
   local program
-  for program in curl chromium nginx; do
+  for program in curl chromium nginx haproxy; do
     command -v "$program" >/dev/null || echo "$program"
   done
 }

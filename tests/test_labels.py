@@ -30,7 +30,7 @@ from app.labels import format_label, format_labels
         (np.uint64(2**64 - 1), 2**64 - 1),
         (np.bool_(True), True),
         (b"ab", "ab"),
-        (b"\xff", "/w=="),
+        (b"\xff", "base64url:_w=="),
         (np.datetime64("NaT", "s"), None),
         (np.datetime64("2020-01-01"), "2020-01-01T00:00:00Z"),
         (np.datetime64("2020-01-01T00:00:00.120", "ms"), "2020-01-01T00:00:00.120Z"),

@@ -18,6 +18,7 @@ import httpx
 import pytest
 import uvicorn
 
+from app.connections import ConnectionLimits
 from app.protocol import LINGER_SECONDS, HttpProtocol
 from tests.test_server import served
 
@@ -244,17 +245,16 @@ def test_what_arrives_while_the_loop_is_busy_is_answered_before_the_end():
     thread.join()
 
 
-class Impatient(HttpProtocol):
-    """The same, with clocks that a test can wait for."""
-
-    STALLED_SECONDS = 0.2
-    HEAD_SECONDS = 0.2
+# The same, with clocks that a test can wait for.
+HEAD_SECONDS = 0.2
+IMPATIENT = ConnectionLimits(head_seconds=HEAD_SECONDS, rate_seconds=0.2)
 
 
 @contextmanager
 def impatient(app: Any) -> Iterator[tuple[str, int]]:
     """The address of a server of `app` that waits for nobody."""
-    config = uvicorn.Config(app, port=0, http=Impatient, lifespan="off", log_level="warning")
+    protocol = partial(HttpProtocol, limits=IMPATIENT)
+    config = uvicorn.Config(app, port=0, http=protocol, lifespan="off", log_level="warning")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -336,11 +336,11 @@ def test_who_sends_whole_requests_is_not_hurried():
     """A connection lives on between requests and during an answer, longer than a head may take."""
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:
-        await asyncio.sleep(2 * Impatient.HEAD_SECONDS)
+        await asyncio.sleep(2 * HEAD_SECONDS)
         await done(scope, receive, send)
 
     with impatient(slow) as address, socket.create_connection(address, timeout=30) as connection:
         for _ in range(2):
             asked(connection, "/")
             assert answered(connection).endswith(b"done")
-            time.sleep(2 * Impatient.HEAD_SECONDS)
+            time.sleep(2 * HEAD_SECONDS)

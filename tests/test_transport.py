@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.transport import JoinedWrites
+from app.transport import Outgoing
 
 
 class Wire(asyncio.Transport):
@@ -29,11 +29,14 @@ class Wire(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.closed
 
+    def get_write_buffer_size(self) -> int:
+        return 0
 
-def joined(holding: list[JoinedWrites] | None = None) -> tuple[JoinedWrites, Wire]:
+
+def joined(holding: list[Outgoing] | None = None) -> tuple[Outgoing, Wire]:
     wire = Wire()
     holding = [] if holding is None else holding
-    return JoinedWrites(wire, asyncio.get_running_loop(), holding), wire
+    return Outgoing(wire, asyncio.get_running_loop(), holding), wire
 
 
 async def test_a_head_goes_out_with_the_body_behind_it():
@@ -57,7 +60,7 @@ async def test_what_nothing_follows_goes_out_by_itself():
 
 async def test_one_step_of_the_loop_sends_what_all_connections_hold():
     """Each its own, step after step, whatever became of the others."""
-    holding: list[JoinedWrites] = []
+    holding: list[Outgoing] = []
     (one, first), (two, second), (three, third) = (joined(holding) for _ in range(3))
     for step in (b"1", b"2"):
         one.write(b"one" + step)
@@ -103,7 +106,7 @@ async def echoing() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamW
     class Echo(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             assert isinstance(transport, asyncio.Transport)
-            self.transport = JoinedWrites(transport, asyncio.get_running_loop(), [])
+            self.transport = Outgoing(transport, asyncio.get_running_loop(), [])
 
         def data_received(self, data: bytes) -> None:
             self.transport.write(b"%d:" % len(data))

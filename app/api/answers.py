@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Final, TypeAlias
 
 import xarray as xr
@@ -12,7 +13,7 @@ from fastapi import Request, Response
 
 from app import __version__
 from app.api.access import caller
-from app.api.conditional import entity_tag, has_already
+from app.api.conditional import digest, entity_tag, has_already, spelled
 from app.api.headers import RawHeader, RawHeaders, header_of, lines_of
 from app.api.paced import PIECE_BYTES, LongBody, PacedResponse, Piece
 from app.api.state import service
@@ -29,6 +30,10 @@ _SHARED: Final = ("private", "public", "s-maxage", "proxy-revalidate")
 # Of answers that depend on who asks, and hold nothing but names.
 PRIVATE: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-Key"}
 
+# What is kept of the part of a tag that many answers share, besides the signs of its names.
+_TOLD_BYTES: Final = 512
+_SIGN_BYTES: Final = 4
+
 # What a request chooses: what many choose alike, and in a few signs where that leads this one.
 Said: TypeAlias = tuple[Hashable, str]
 
@@ -44,8 +49,13 @@ class Representation:
     def tag(self, said: Said) -> str:
         """The entity tag: of what the dataset is, what `said` chooses of it, and the form."""
         names, places = said
-        form = (self.encoder.media_type, self.coding, __version__)
-        return entity_tag((self.opened.identity, form, names), places)
+        common = (self.encoder.media_type, self.coding, names)
+        told = self.opened.told.get(common)
+        if told is None:
+            text = spelled((self.opened.identity, *common, __version__))
+            told = digest(text)
+            self.opened.told.keep(common, told, _TOLD_BYTES + _SIGN_BYTES * len(text))
+        return entity_tag(told, places)
 
     def body(self, dataset: xr.Dataset, form: Hashable) -> bytes:
         """The answer that `dataset` is, in this representation; for `form` see `Written`."""
@@ -57,16 +67,24 @@ class Representation:
         pieces = self.encoder.pieces(dataset, self.opened.written, form)
         return pieces if self.coding is None else compressed(self.coding, pieces)
 
-    @property
-    def headers(self) -> RawHeaders:
+    def headers(self, said: Said) -> RawHeaders:
         """What the answer says of its form, whether or not its body is sent."""
         headers = [(b"content-type", self.encoder.media_type.encode())]
         if self.coding is not None:
             headers.append((b"content-encoding", self.coding.encode()))
         if self.encoder.name != "json":
-            file = self.opened.entry.id + self.encoder.suffix
+            file = file_name(self.opened.entry.id, said, self.encoder.suffix)
             headers.append((b"content-disposition", f'attachment; filename="{file}"'.encode()))
         return headers
+
+
+def file_name(dataset_id: str, said: Said, suffix: str) -> str:
+    """A file's name of at most 80 letters: the same for the same part of a dataset, at any time.
+
+    Ids have no letter that a file system minds.
+    """
+    part = blake2b(repr((dataset_id, said)).encode(), digest_size=5).hexdigest()
+    return f"{dataset_id[:60]}-{part}{suffix}"
 
 
 def accepted_coding(request: Request, result_bytes: int, compress_bytes: int) -> str | None:
@@ -102,10 +120,10 @@ async def respond(
         if has_already(lines_of(request, b"if-none-match"), tag):
             return _Exactly(304, [*headers, _timing(phases)])
         if request.method == "HEAD":
-            return _Exactly(200, [*headers, *form.headers, _timing(phases)])
+            return _Exactly(200, [*headers, *form.headers(said), _timing(phases)])
     content = await make()
     length = (b"content-length", str(len(content)).encode())
-    headers += (*form.headers, length, _timing(phases))
+    headers += (*form.headers(said), length, _timing(phases))
     if isinstance(content, bytes):
         if len(content) <= PIECE_BYTES:
             return _Exactly(200, headers, content)

@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,7 +16,7 @@ from fastapi import FastAPI
 from app import __version__
 from app.admission import Admission, Budget, ClientLimit
 from app.api.application import Application
-from app.api.cors import allow_origins
+from app.api.cors import StrangeOrigins, allow_origins
 from app.api.docs import add_docs
 from app.api.limits import RequestLimits
 from app.api.observe import ObserveRequests
@@ -31,7 +29,7 @@ from app.arrays.chunk_cache import ChunkCache
 from app.arrays.decode import single_threaded_blosc
 from app.arrays.threads import Threads, available_cores, busy_pool
 from app.arrays.workshop import Workshop
-from app.catalog.bulletin import BULLETIN, Bulletin
+from app.catalog.bulletin import Bulletin
 from app.catalog.catalog import Catalog
 from app.catalog.configuration import Files
 from app.catalog.following import Follower
@@ -40,6 +38,7 @@ from app.catalog.opened_datasets import OpenedDatasets, Opener
 from app.catalog.opening import open_entry
 from app.catalog.readiness import Readiness
 from app.settings import Settings
+from app.shared import Shared, unnamed_file
 from app.store import Filesystems
 from app.store.blocking import BlockingThreads
 from app.store.guarded import StoreGuards
@@ -60,17 +59,17 @@ from app.telemetry.sampling import sample
 from app.telemetry.store_log import write_circuit
 
 
-def create_app(settings: Settings, *, bulletin: Path | None = None) -> FastAPI:
+def create_app(settings: Settings, *, shared: Shared | None = None) -> FastAPI:
     """The application that serves the catalog of `settings`; does nothing before it is started.
 
-    Our own server hands over the `bulletin` that its processes share, and leaves SIGHUP to them.
+    Our own server hands over what its processes have `shared`, and leaves SIGHUP to them.
     The lifespan raises CatalogError when the catalog is wrong, and owns the running loop's default
     executor: an application that embeds this one gets its bounded pool.
     """
-    metrics = Metrics()
+    metrics = Metrics() if shared is None else Metrics(shared.counts, shared.place)
     request_log = RequestLog()
     sinks = [metrics.record, request_log.record, write_circuit]
-    if bulletin is not None:
+    if shared is not None:
         # The process is ours: nobody else in it makes objects.
         sinks.append(LastingObjects().record)
     emit = to_all(*sinks)
@@ -83,12 +82,15 @@ def create_app(settings: Settings, *, bulletin: Path | None = None) -> FastAPI:
         redoc_url=None,
         # A path with a slash too many is answered in words, like every other wrong path.
         redirect_slashes=False,
-        lifespan=_lifespan(settings, metrics, request_log, emit, bulletin),
+        lifespan=_lifespan(settings, metrics, request_log, emit, shared),
     )
     install_problems(app)
     add_routes(app)
     add_docs(app)
-    app.add_middleware(ObserveRequests, emit=emit, url_bytes=settings.url_bytes)
+    strangers = StrangeOrigins(settings.cors_origins)
+    app.add_middleware(
+        ObserveRequests, emit=emit, url_bytes=settings.url_bytes, strangers=strangers
+    )
     # The last one added is the first to see a request: refusals are readable across origins too.
     allow_origins(app, settings.cors_origins)
     return app
@@ -96,8 +98,7 @@ def create_app(settings: Settings, *, bulletin: Path | None = None) -> FastAPI:
 
 def create_app_from_environment() -> FastAPI:
     """What worker processes import: the application with the settings of the environment."""
-    shared = os.environ.get(BULLETIN)
-    app = create_app(Settings(), bulletin=Path(shared) if shared else None)
+    app = create_app(Settings(), shared=Shared.told())
     # What was imported lasts, and now nobody waits.
     spare_what_is_there()
     return app
@@ -108,13 +109,13 @@ def _lifespan(
     metrics: Metrics,
     request_log: RequestLog,
     emit: Emit,
-    bulletin: Path | None,
+    shared: Shared | None,
 ) -> Callable[[Application], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.callback(request_log.flush)
-            app.service = await _start(settings, metrics, emit, bulletin, stack)
+            app.service = await _start(settings, metrics, emit, shared, stack)
             try:
                 yield
             finally:
@@ -127,7 +128,7 @@ async def _start(
     settings: Settings,
     metrics: Metrics,
     emit: Emit,
-    shared: Path | None,
+    shared: Shared | None,
     stack: AsyncExitStack,
 ) -> Service:
     """Make everything that lives as long as the server; `stack` closes it in reverse order."""
@@ -183,19 +184,21 @@ def _filesystems(settings: Settings, stack: AsyncExitStack) -> Filesystems:
 
 
 async def _following(
-    settings: Settings, opener: Opener, emit: Emit, shared: Path | None, stack: AsyncExitStack
+    settings: Settings, opener: Opener, emit: Emit, shared: Shared | None, stack: AsyncExitStack
 ) -> tuple[OpenedDatasets, Follower, Keys]:
     """The datasets and the keys of the operator's files, and what follows their news."""
     files = Files(settings.catalog, settings.keys_file, settings.keys)
-    bulletin = stack.enter_context(Bulletin(shared or _own_bulletin(files, stack)))
+    file = _own_bulletin(files, stack) if shared is None else shared.bulletin
+    bulletin = stack.enter_context(Bulletin(file))
     opened = OpenedDatasets(
         Catalog({}),
         opener,
         capacity=settings.opened_datasets,
+        capacity_bytes=settings.opened_bytes,
         failed_open_seconds=settings.failed_open_seconds,
         on_open=lambda dataset, took, error: emit(DatasetOpened(dataset, took, error)),
         on_look=lambda dataset, outcome, error: emit(DatasetLookedAt(dataset, outcome, error)),
-        on_gone=bulletin.renew,
+        on_gone=lambda dataset: follower.gone(dataset),
     )
     stack.push_async_callback(opened.aclose)
     keys = Keys()
@@ -207,11 +210,12 @@ async def _following(
     return opened, follower, keys
 
 
-def _own_bulletin(files: Files, stack: AsyncExitStack) -> Path:
+def _own_bulletin(files: Files, stack: AsyncExitStack) -> int:
     """A bulletin that no other process knows."""
-    path = Path(stack.enter_context(TemporaryDirectory(prefix="sluice-"))) / "bulletin"
-    Bulletin.begin(path, files.read())
-    return path
+    file = unnamed_file("bulletin")
+    stack.callback(os.close, file)
+    Bulletin.begin(file, files.read())
+    return file
 
 
 def _reload_on_hangup(follower: Follower) -> None:
@@ -241,7 +245,8 @@ def _guards(settings: Settings, emit: Emit) -> StoreGuards:
         rest_seconds=settings.store_rest_seconds,
     )
     return StoreGuards(
-        patience, lambda datasets, state: emit(CircuitChanged(datasets, state.value))
+        patience,
+        lambda store, datasets, state: emit(CircuitChanged(store, datasets, state.value)),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from fastapi import FastAPI, Request, Response
@@ -15,11 +14,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.openapi import SECURITY_SCHEMES
 from app.api.state import Service, service
+from app.kept import Kept
 
 Answering: TypeAlias = Coroutine[Any, Any, Response]
 Route: TypeAlias = Callable[[Request], Answering]
 
-_KEPT_PATHS: Final = 256
+_KEPT_BYTES: Final = 512 * 2**10
+# What is kept of one path besides its signs: its scope, the places in dictionaries.
+_PATH_BYTES: Final = 1024
+_SIGN_BYTES: Final = 8
 
 # Sluice counts and logs by itself; FastAPI would look for somebody to tell at every request.
 _NO_TELEMETRY: Final[Any] = {"tracing": False, "metrics": False, "logs": False}
@@ -94,6 +97,10 @@ class Application(FastAPI):
         return document
 
 
+_Asked: TypeAlias = tuple[str, str, str]
+_Found: TypeAlias = tuple[PlainRoute, Scope]
+
+
 class _PlainRoutesFirst:
     """ASGI middleware: a request that one of `routes` takes goes there, any other one on."""
 
@@ -101,12 +108,13 @@ class _PlainRoutesFirst:
         self._routes = routes
         self._app = app
         # A service has few paths that are asked for; looking takes longer than remembering.
-        self._find = lru_cache(_KEPT_PATHS)(self._look)
+        self._found: Kept[_Asked, _Found] = Kept(_KEPT_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = None
         if scope["type"] == "http":
-            found = self._find(scope["method"], scope["path"], scope.get("root_path", ""))
+            asked = scope["method"], scope["path"], scope.get("root_path", "")
+            found = self._found.get(asked) or self._look(asked)
         if found is None:
             await self._app(scope, receive, send)
             return
@@ -115,11 +123,13 @@ class _PlainRoutesFirst:
         scope.update(child_scope, path_params=params)
         await route.app(scope, receive, send)
 
-    def _look(self, method: str, path: str, root_path: str) -> tuple[PlainRoute, Scope] | None:
-        """The first route that takes such requests, and what it adds to their scope."""
+    def _look(self, asked: _Asked) -> _Found | None:
+        """The first route that takes such requests, and what it adds to their scope; it is kept."""
+        method, path, root_path = asked
         scope = {"type": "http", "method": method, "path": path, "root_path": root_path}
         for route in self._routes:
             match, child_scope = route.matches(scope)
             if match is Match.FULL:
+                self._found.keep(asked, (route, child_scope), _PATH_BYTES + _SIGN_BYTES * len(path))
                 return route, child_scope
         return None

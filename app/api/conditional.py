@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable
-from functools import lru_cache
 from hashlib import blake2b
 
 _TAG = re.compile(r'(?:W/)?("[^"]*+")')
 
 
-def entity_tag(said: Hashable, places: str) -> str:
+def entity_tag(told: str, places: str) -> str:
     """A strong tag of everything that an answer's bytes follow from; other parts, another tag.
 
-    What `said` has, texts, numbers and tuples of them, many answers have in common. `places` is
-    told by each of them, in signs that a tag may have.
+    `told` is the `digest` of what many answers have in common. `places` is told by each of them, in
+    signs that a tag may have.
     """
-    return f'"{_told_by_many(said)}.{places}"'
+    return f'"{told}.{places}"'
 
 
-@lru_cache(maxsize=1024)
-def _told_by_many(said: Hashable) -> str:
-    # As Python spells them, no two are the same: ("ab", "c") is not ("a", "bc").
-    return blake2b(repr(said).encode(), digest_size=16).hexdigest()
+def spelled(said: Hashable) -> bytes:
+    """Texts, numbers and tuples of them as Python spells them: ("ab", "c") is not ("a", "bc")."""
+    return repr(said).encode()
+
+
+def digest(spelled: bytes) -> str:
+    """A few signs in place of a long text; no two texts have the same."""
+    return blake2b(spelled, digest_size=16).hexdigest()
 
 
 def has_already(if_none_match: Iterable[str], tag: str) -> bool:

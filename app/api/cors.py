@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from typing import Final
 
 from fastapi import FastAPI
@@ -10,6 +12,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from app.api.problems import problem
+
+log = logging.getLogger(__name__)
+
+# Anybody can make up origins: so many are told of, each cut to so many letters.
+_MOST_TOLD: Final = 64
+_LONGEST: Final = 200
 
 _EXPOSED: Final = (
     "ETag",
@@ -47,3 +55,35 @@ def allow_origins(app: FastAPI, origins: tuple[str, ...]) -> None:
             allow_headers=["*"],
             expose_headers=_EXPOSED,
         )
+
+
+class StrangeOrigins:
+    """Tells the log of each origin, once, whose pages asked and may not read the answers.
+
+    Their first `fetch` is the moment in which an operator misses the setting; the browser itself
+    tells nobody but the page's author.
+    """
+
+    def __init__(self, origins: Iterable[str]) -> None:
+        self._known = {origin.encode() for origin in origins}
+        self._told: set[bytes] = set()
+
+    def note(self, origin: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """A request with these `headers` came from a page of `origin`."""
+        if origin in self._known or b"*" in self._known:
+            return
+        origin = origin[:_LONGEST]
+        if origin in self._told or len(self._told) >= _MOST_TOLD or _is_own(origin, headers):
+            return
+        self._told.add(origin)
+        log.warning(
+            'a page of origin "%s" asked, and its browser will not let it read the answer:'
+            " SLUICE_CORS_ORIGINS does not name that origin",
+            ascii(origin.decode("latin-1"))[1:-1].replace('"', "%22"),
+        )
+
+
+def _is_own(origin: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether the page came from the address that it asks; a browser names that for a POST."""
+    host = origin.partition(b"://")[2]
+    return any(name in (b"host", b"x-forwarded-host") and value == host for name, value in headers)

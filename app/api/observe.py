@@ -12,6 +12,8 @@ from typing import Final
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.cors import StrangeOrigins
+from app.api.headers import RawHeaders
 from app.api.problems import expected_problem, plain_problem, problem, unexpected
 from app.api.state import knows, phases_of, stopping
 from app.telemetry.events import Emit, RequestServed
@@ -29,17 +31,18 @@ class ObserveRequests:
     with the id.
     """
 
-    def __init__(self, app: ASGIApp, emit: Emit, url_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, emit: Emit, url_bytes: int, strangers: StrangeOrigins) -> None:
         self._app = app
         self._emit = emit
         self._url_bytes = url_bytes
+        self._strangers = strangers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        answer = _Answer(send, _request_id(scope))
+        answer = _Answer(send, self._request_id(scope["headers"]))
         try:
             if _url_length(scope) > self._url_bytes:
                 await self._refuse_length(scope, receive, answer)
@@ -54,6 +57,20 @@ class ObserveRequests:
             await _explain(error, scope, receive, answer)
         finally:
             self._emit(self._served(scope, answer, perf_counter() - began))
+
+    def _request_id(self, headers: RawHeaders) -> str:
+        """The client's own id if it is short and plain, else a new one of 32 hexadecimal digits.
+
+        On the way, an origin that may not read the answer is told of.
+        """
+        found = None
+        for name, value in headers:
+            if name == b"x-request-id" and found is None and _PLAIN_ID.fullmatch(value):
+                found = str(value, "ascii")
+            elif name == b"origin":
+                self._strangers.note(value, headers)
+        # Nobody has to be unable to guess it, and asking the system takes three times as long.
+        return found or f"{getrandbits(128):032x}"
 
     async def _refuse_length(self, scope: Scope, receive: Receive, send: Send) -> None:
         length, limit = _url_length(scope), self._url_bytes
@@ -126,15 +143,6 @@ async def _cut_off(scope: Scope, receive: Receive, answer: _Answer) -> None:
         detail = "The server stops and could not finish this; ask again."
         headers = {"Retry-After": "1", "Connection": "close"}
         await plain_problem(503, detail, {}, headers)(scope, receive, answer)
-
-
-def _request_id(scope: Scope) -> str:
-    """The client's own id if it is short and plain, else a new one of 32 hexadecimal digits."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _PLAIN_ID.fullmatch(value):
-            return str(value, "ascii")
-    # Nobody has to be unable to guess it, and asking the system takes three times as long.
-    return f"{getrandbits(128):032x}"
 
 
 def _url_length(scope: Scope) -> int:

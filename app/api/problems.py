@@ -23,11 +23,14 @@ from app.errors import (
     DeadlineExceeded,
     Forbidden,
     LimitError,
+    MalformedRequest,
     MetadataError,
     NotAcceptable,
     NotJson,
+    NotTold,
     Overloaded,
     QueryError,
+    ReferenceRefused,
     RequestTimeout,
     SelectionError,
     SluiceError,
@@ -41,6 +44,7 @@ from app.errors import (
     TooManyRequests,
     Unauthorized,
     UnknownDataset,
+    UnusableVariable,
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -81,6 +85,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             headers={"WWW-Authenticate": 'Bearer realm="Sluice"'},
         ),
         Forbidden: ProblemKind(403, "forbidden", "The key lacks the right"),
+        MalformedRequest: ProblemKind(400, "bad-request", "Bad Request"),
         NotJson: ProblemKind(415, "not-json", "The body is not JSON"),
         # Who sends no more is not waited for on the same connection (RFC 9110, section 15.5.9).
         RequestTimeout: ProblemKind(
@@ -93,6 +98,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
         NotAcceptable: ProblemKind(406, "not-acceptable", "No acceptable format"),
         LimitError: ProblemKind(413, "over-limit", "The selection is too large"),
         SelectionError: ProblemKind(422, "no-selection", "The selection cannot be satisfied"),
+        UnusableVariable: ProblemKind(422, "unusable-variable", "The variable cannot be used"),
         TooManyRequests: ProblemKind(429, "too-many-requests", "Too many requests at once"),
         Overloaded: ProblemKind(503, "overloaded", "The server is busy"),
         DeadlineExceeded: ProblemKind(504, "deadline", "The request took too long"),
@@ -110,6 +116,12 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             "store-metadata",
             "The store's metadata is broken",
             "The metadata of the dataset's store is absent or broken.",
+        ),
+        ReferenceRefused: ProblemKind(
+            502,
+            "reference-refused",
+            "A reference is refused",
+            "The dataset refers to a place that its catalog entry does not let it read.",
         ),
         CorruptChunk: ProblemKind(
             502,
@@ -147,6 +159,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             "The dataset is misconfigured",
             "Its catalog entry cannot be used.",
         ),
+        NotTold: ProblemKind(503, "not-told", "The worker processes cannot be told"),
         CatalogRefused: ProblemKind(
             409, "catalog-refused", "The new catalog is refused, and the old one stays"
         ),

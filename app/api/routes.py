@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from typing import Any
 
@@ -16,21 +17,21 @@ from app.api.access import (
     visible_entries,
     visible_id,
 )
-from app.api.answers import PRIVATE, caching
+from app.api.answers import PRIVATE
 from app.api.application import Answering, PlainRoute, Route
 from app.api.attending import attended
 from app.api.bodies import json_bytes
+from app.api.describing import description_of
 from app.api.posted import posted_pairs
 from app.api.problems import kind_of
 from app.api.selecting import Pairs, select
 from app.api.state import service
 from app.catalog.readiness import DatasetState
-from app.datasets import describe
 from app.errors import CatalogError, CatalogRefused, QueryError
 from app.query.names import By
 from app.query.pairs import read_pairs
 from app.query.words import excerpt
-from app.telemetry.metrics import CONTENT_TYPE
+from app.telemetry.exposition import CONTENT_TYPE
 
 
 def add_routes(app: FastAPI) -> None:
@@ -91,7 +92,8 @@ async def metrics(request: Request) -> Response:
     serving = service(request)
     if serving.keys and not serving.metrics_public:
         require_right(request, "metrics")
-    content = serving.metrics.render()
+    # Ten thousand lines take a while, in which the loop turns.
+    content = await asyncio.to_thread(serving.metrics.render)
     return Response(content, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
 
@@ -106,11 +108,8 @@ async def list_datasets(request: Request) -> Response:
 async def describe_dataset(request: Request) -> Response:
     """What one dataset holds: its dimensions, coordinates and variables with their attributes."""
     _take_no_parameters(request)
-    opened = await attended(request, service(request).opened.get(visible_id(request)))
-    body = {"id": opened.entry.id, "title": opened.entry.title, **describe(opened.dataset)}
-    answer = _json(body)
-    answer.raw_headers += caching(request, opened.entry)
-    return answer
+    work = description_of(request, service(request), visible_id(request))
+    return await attended(request, work)
 
 
 def select_by_label(request: Request) -> Answering:

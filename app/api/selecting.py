@@ -16,9 +16,11 @@ from app.api.access import caller
 from app.api.answers import Representation, accepted_coding, respond
 from app.api.bodies import json_bytes
 from app.api.headers import header_of
-from app.api.limits import memory_bytes
+from app.api.limits import RequestLimits, memory_bytes
 from app.api.paced import LongBody
-from app.api.state import Encoding, Service, begin_phases
+from app.api.state import Service, begin_phases
+from app.api.weighing import meter_of, text_weight, weighed
+from app.arrays.texts import TextMeter
 from app.catalog.catalog import DatasetEntry
 from app.catalog.discretion import discreet_error
 from app.catalog.opened import Opened
@@ -80,7 +82,7 @@ def _plan(request: Request, serving: Service, opened: Opened, by: By, pairs: Pai
     encoder = negotiate(query.format, None if query.explain else header_of(request, b"accept"))
     found = resolve(query, opened.axes, opened.dims)
     plan = _planned_reads(opened, found, query)
-    result_bytes = _weighed(encoder, plan.outline)
+    result_bytes = weighed(encoder, plan)
     excess = serving.limits.excess(plan, result_bytes)
     return _Planned(query, found, plan, encoder, result_bytes, excess)
 
@@ -92,24 +94,21 @@ def _planned_reads(opened: Opened, found: Resolved, query: Query) -> DatasetPlan
     return plan_isel(opened.layout, indexers, keep=query.variables)
 
 
-def _weighed(encoder: Encoder, outline: Outline) -> int:
-    """What an answer of this form counts for in bytes; raises what its format has against it."""
-    weight: int | None = outline.notes.get(encoder.name)
-    if weight is None:
-        encoder.check(outline)
-        weight = outline.notes[encoder.name] = encoder.value_bytes(outline)
-    return weight
-
-
 async def _explain(planned: _Planned, serving: Service) -> bytes:
     """What the planned answer would be and cost; reads nothing."""
-    explained = explain(planned.plan, planned.found.labels)
-    costs = {"result_bytes": planned.result_bytes, "within_limits": planned.excess is None}
-    body = {**explained, **costs}
     held = sum(variable.nbytes for variable in planned.plan.variables.values())
     if held <= serving.encoding.inline_bytes:
-        return json_bytes(body)
-    return await asyncio.to_thread(json_bytes, body)
+        return _explained(planned)
+    return await asyncio.to_thread(_explained, planned)
+
+
+def _explained(planned: _Planned) -> bytes:
+    told = {
+        "result_bytes": planned.result_bytes,
+        "unmeasured": planned.plan.outline.unmeasured,
+        "within_limits": planned.excess is None,
+    }
+    return json_bytes({**explain(planned.plan, planned.found.labels), **told})
 
 
 def _is_small(planned: _Planned, inline_bytes: int) -> bool:
@@ -128,23 +127,44 @@ async def _make(
         with phases.recording():
             result = _known(planned.plan, form.opened.entry)
         if result is not None:
-            return _encode(result, planned, form, phases)
-    cost = memory_bytes(planned.plan, planned.result_bytes, planned.encoder.forms)
-    make = partial(_read_and_encode, planned, form, phases, serving.encoding)
+            texts = await _counted_texts(result, planned, serving.limits)
+            if texts <= serving.encoding.inline_bytes:
+                return _encode(result, planned, form, phases)
+    # Texts that nobody has read yet may take all that one answer may have.
+    texts = min(planned.plan.text_bytes, serving.limits.result_bytes)
+    forms = planned.encoder.forms
+    cost = memory_bytes(planned.plan, planned.result_bytes + texts, forms)
+    make = partial(_read_and_encode, planned, form, phases, serving, texts)
     return await serving.admission.run(caller(request), cost, make)
 
 
 async def _read_and_encode(
-    planned: _Planned, form: Representation, phases: Phases, encoding: Encoding
+    planned: _Planned, form: Representation, phases: Phases, serving: Service, likely_texts: int
 ) -> bytes | LongBody:
+    """The body; memory was taken for `likely_texts` bytes of texts, and is for what they are."""
+    meter = meter_of(planned.plan, planned.result_bytes, serving.limits)
     with phases.recording():
-        result = await _read(planned.plan, form.opened.entry)
-    if _is_small(planned, encoding.inline_bytes):
+        result = await _read(planned.plan, form.opened.entry, meter)
+    texts = await _counted_texts(result, planned, serving.limits)
+    encoding = serving.encoding
+    if _is_small(planned, encoding.inline_bytes) and texts <= encoding.inline_bytes:
         return _encode(result, planned, form, phases)
     began = perf_counter()
-    content = await encoding.writing.write(form.pieces(*_labelled(result, planned)))
+    more = planned.encoder.forms * max(0, texts - likely_texts)
+    with serving.admission.budget.charged(more):
+        content = await encoding.writing.write(form.pieces(*_labelled(result, planned)))
     phases.since("encode", began)
     return content
+
+
+async def _counted_texts(result: xr.Dataset, planned: _Planned, limits: RequestLimits) -> int:
+    """What the texts of `result` count for; LimitError where that is too much."""
+    meter = meter_of(planned.plan, planned.result_bytes, limits)
+    if meter is None:
+        return 0
+    texts = await text_weight(planned.encoder, planned.plan.outline, result)
+    meter.take(texts)
+    return texts
 
 
 def _encode(result: xr.Dataset, planned: _Planned, form: Representation, phases: Phases) -> bytes:
@@ -170,10 +190,10 @@ def _known(plan: DatasetPlan, entry: DatasetEntry) -> xr.Dataset | None:
         _tell(error, entry)
 
 
-async def _read(plan: DatasetPlan, entry: DatasetEntry) -> xr.Dataset:
+async def _read(plan: DatasetPlan, entry: DatasetEntry, meter: TextMeter | None) -> xr.Dataset:
     """The planned answer; values that xarray cannot decode are the store's fault, not ours."""
     try:
-        return await plan.read()
+        return await plan.read(meter)
     except Exception as error:
         _tell(error, entry)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple
 
+from app.arrays.members import Members, members_v2, members_v3
 from app.errors import MetadataError, StoreError, StoreMissing, StoreRefused
 from app.store.documents import json_object
 from app.store.fan_out import spread
@@ -51,7 +52,8 @@ class GroupDocuments:
     """One group: its attributes and the documents of the arrays directly in it.
 
     A v2 array's document is its ``.zarray`` with the ``.zattrs`` under ``attributes``, as in v3.
-    They were `gathered` in one document, or else read one by one.
+    They were `gathered` in one document, or else read one by one. Those whose documents cannot be
+    used at all are `broken`: why, by their names.
     """
 
     path: str
@@ -59,6 +61,7 @@ class GroupDocuments:
     attributes: Document
     arrays: dict[str, Document]
     gathered: Gathered | None = None
+    broken: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -68,7 +71,9 @@ class GroupDocuments:
         that were read one by one may be those of a writer that has not come to its chunks yet, so
         the same ones, once they are gathered, are another version.
         """
-        said = [self.path, self.zarr_format, self.attributes, self.arrays]
+        said: list[Any] = [self.path, self.zarr_format, self.attributes, self.arrays]
+        if self.broken:
+            said.append(sorted(self.broken.items()))
         if self.gathered is not None:
             said.append("gathered")
         return _digest(json.dumps(said, sort_keys=True).encode())
@@ -189,21 +194,20 @@ def _consolidated(answers: Mapping[str, _Asked], path: str) -> GroupDocuments | 
 def _consolidated_v3(document: Document, path: str, inside: str) -> GroupDocuments | None:
     if not inside:
         _expect_group(document, path)
-    members = (document.get("consolidated_metadata") or {}).get("metadata")
+    gathered = document.get("consolidated_metadata")
+    members = gathered.get("metadata") if isinstance(gathered, dict) else None
     if not isinstance(members, dict):
         return None
     group = members.get(inside) if inside else document
     if not isinstance(group, dict) or group.get("node_type") != "group":
         return None
     prefix = f"{inside}/" if inside else ""
-    arrays = {
+    own = {
         name.removeprefix(prefix): member
         for name, member in members.items()
-        if name.startswith(prefix)
-        and "/" not in name.removeprefix(prefix)
-        and member.get("node_type") == "array"
+        if name.startswith(prefix) and "/" not in name.removeprefix(prefix)
     }
-    return GroupDocuments(path, 3, group.get("attributes") or {}, arrays)
+    return _group(path, 3, members_v3(path, group, own))
 
 
 def _consolidated_v2(document: Document, path: str, inside: str) -> GroupDocuments | None:
@@ -213,24 +217,24 @@ def _consolidated_v2(document: Document, path: str, inside: str) -> GroupDocumen
     prefix = f"{inside}/" if inside else ""
     if f"{prefix}.zgroup" not in members:
         return None
-    arrays = {}
+    own = {}
     for key, member in members.items():
         name = key.removeprefix(prefix).removesuffix("/.zarray")
         if key == f"{prefix}{name}/.zarray" and "/" not in name:
-            arrays[name] = _array_v2(member, members.get(f"{prefix}{name}/.zattrs"))
-    return GroupDocuments(path, 2, members.get(f"{prefix}.zattrs") or {}, arrays)
+            own[name] = member, members.get(f"{prefix}{name}/.zattrs")
+    return _group(path, 2, members_v2(path, members.get(f"{prefix}.zattrs"), own))
 
 
 async def _listed_v3(source: ByteSource, path: str, document: Document) -> GroupDocuments:
     _expect_group(document, path)
     names = await _children(source, path, "zarr.json")
-    documents = await _documents(source, [_join(path, name, "zarr.json") for name in names])
-    arrays = {}
+    found = await source.getitems([_join(path, name, "zarr.json") for name in names])
+    members: dict[str, Any] = {}
     for name in names:
-        member = documents.get(_join(path, name, "zarr.json"))
-        if member is not None and member.get("node_type") == "array":
-            arrays[name] = member
-    return GroupDocuments(path, 3, document.get("attributes") or {}, arrays)
+        key = _join(path, name, "zarr.json")
+        if key in found:
+            members[name] = _member(found[key], key)
+    return _group(path, 3, members_v3(path, document, members))
 
 
 async def _listed_v2(source: ByteSource, path: str) -> GroupDocuments | None:
@@ -242,15 +246,28 @@ async def _listed_v2(source: ByteSource, path: str) -> GroupDocuments | None:
         return None
     names = await _children(source, path, ".zgroup")
     keys = [_join(path, name, file) for name in names for file in (".zarray", ".zattrs")]
-    members = await _documents(source, keys)
-    arrays = {
-        name: _array_v2(
-            members[_join(path, name, ".zarray")], members.get(_join(path, name, ".zattrs"))
-        )
-        for name in names
-        if _join(path, name, ".zarray") in members
-    }
-    return GroupDocuments(path, 2, documents.get(own[1]) or {}, arrays)
+    found = await source.getitems(keys)
+    members = {}
+    for name in names:
+        zarray, zattrs = _join(path, name, ".zarray"), _join(path, name, ".zattrs")
+        if zarray in found:
+            attributes = _member(found[zattrs], zattrs) if zattrs in found else None
+            members[name] = _member(found[zarray], zarray), attributes
+    return _group(path, 2, members_v2(path, documents.get(own[1]), members))
+
+
+def _member(data: bytes, key: str) -> Document | MetadataError:
+    """The document of one array, or why it is none: the others are not to suffer from that."""
+    try:
+        return json_object(data, repr(key))
+    except MetadataError as error:
+        return error
+
+
+def _group(path: str, zarr_format: Literal[2, 3], members: Members) -> GroupDocuments:
+    return GroupDocuments(
+        path, zarr_format, members.attributes, members.arrays, None, members.broken
+    )
 
 
 async def _children(source: ByteSource, path: str, known: str) -> list[str]:
@@ -268,18 +285,6 @@ async def _children(source: ByteSource, path: str, known: str) -> list[str]:
 async def _documents(source: ByteSource, keys: list[str]) -> dict[str, Document]:
     found = await source.getitems(keys)
     return {key: json_object(data, repr(key)) for key, data in found.items()}
-
-
-def _array_v2(zarray: Any, zattrs: Any) -> Document:
-    """A v2 array's document; NCZarr's dimension references become xarray's attribute."""
-    if not isinstance(zarray, dict):
-        raise MetadataError("a '.zarray' document is not a JSON object")
-    attributes = dict(zattrs or {})
-    references = zarray.get("_NCZARR_ARRAY") or attributes.get("_nczarr_array") or {}
-    if "_ARRAY_DIMENSIONS" not in attributes and "dimrefs" in references:
-        # Fully qualified names: "/group/time" (NCZarr specification, "_NCZARR_ARRAY").
-        attributes["_ARRAY_DIMENSIONS"] = [r.rsplit("/", 1)[-1] for r in references["dimrefs"]]
-    return {**zarray, "attributes": attributes}
 
 
 def _expect_group(document: Document, path: str) -> None:

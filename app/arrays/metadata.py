@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -11,7 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from app.arrays.array_documents import Document, excerpt, normal_array
 from app.arrays.bounded_zarr import bounded_array
+from app.arrays.codec_documents import check_codec, codec_documents, codec_id
 from app.arrays.decode import (
     MOST_TEXT_BYTES,
     Decoder,
@@ -22,7 +24,9 @@ from app.arrays.decode import (
     v2_decoder,
     v3_decoder,
 )
+from app.arrays.texts import TextSize
 from app.errors import MetadataError
+from app.sizes import has_texts
 
 # Measured with 2 MiB of int16: 2.4 ms by Zstandard, 8 to 11 by these, 42 and 53 by the last two.
 _EFFORTS: Final = MappingProxyType({"zlib": 4, "gzip": 4, "bz2": 20, "lzma": 20})
@@ -52,7 +56,8 @@ class ArrayMeta:
     `chunks` is the shape of the unit that is decoded (inside a shard: the inner chunk). Without a
     `decoder` the array is read through `zarr`, zarr-python's own array over the same store.
     `raw` is the dtype in which chunks lie in C order in the store, if nothing else is done to them.
-    `effort` is how many times as long as Zstandard its codecs take.
+    `effort` is how many times as long as Zstandard its codecs take. `texts` is what is known of the
+    length of its texts, where they have none that the dtype states.
     """
 
     path: str
@@ -65,6 +70,7 @@ class ArrayMeta:
     shards: ShardLayout | None
     raw: np.dtype[Any] | None = None
     effort: int = 1
+    texts: TextSize | None = None
 
     @cached_property
     def chunk_bytes(self) -> int:
@@ -96,19 +102,17 @@ class ArrayMeta:
 def parse_array(path: str, document: Mapping[str, Any], zarr_store: Any) -> ArrayMeta:
     """The array that `document` describes (v2: ``.zarray`` with its ``attributes`` inside).
 
-    MetadataError if zarr-python cannot make sense of it.
+    MetadataError if it makes no sense or cannot be decoded here; the sentence speaks of the array
+    as "it", the fact `advice` says what to do.
     """
-    from zarr.core.array import AsyncArray
-    from zarr.storage import StorePath
-
-    metadata: Any = dict(document)
-    try:
-        codecs = list(_codec_ids(document))
-        refuse_pickle(codecs)
-        array: Any = AsyncArray(metadata, StorePath(zarr_store, path=path))
-        dtype = array.metadata.dtype.to_native_dtype()
-    except (ValueError, TypeError, KeyError) as error:
-        raise MetadataError(f"the metadata of array {path!r} is not valid: {error}") from error
+    normal = normal_array(document)
+    codecs = list(codec_documents(normal))
+    names = [codec_id(codec) for codec in codecs]
+    refuse_pickle(names)
+    for codec in codecs:
+        check_codec(codec, normal["zarr_format"])
+    array = _parsed(path, normal, zarr_store)
+    dtype = array.metadata.dtype.to_native_dtype()
     fill = array.metadata.fill_value
     if fill is None:
         fill = array.metadata.dtype.default_scalar()
@@ -117,21 +121,44 @@ def parse_array(path: str, document: Mapping[str, Any], zarr_store: Any) -> Arra
         chunks = _chunk_bound(array)
         array = bounded_array(array, _object_bound(array.metadata, dtype, chunks))
     raw = None if decoder is None or shards is not None else _raw(array.metadata, dtype)
-    effort = max((_EFFORTS.get(codec, 1) for codec in codecs), default=1)
+    effort = max((_EFFORTS.get(name, 1) for name in names), default=1)
+    texts = TextSize() if has_texts(dtype) else None
     return ArrayMeta(
-        path, array, tuple(array.shape), dtype, chunks, fill, decoder, shards, raw, effort
+        path, array, tuple(array.shape), dtype, chunks, fill, decoder, shards, raw, effort, texts
     )
 
 
-def _codec_ids(document: Mapping[str, Any]) -> Iterator[str]:
-    """All codecs by numcodecs' names, those inside of shards too."""
-    before = [*(document.get("filters") or ()), document.get("compressor")]
-    for codec in [*before, *(document.get("codecs") or ())]:
-        if isinstance(codec, Mapping):
-            yield str(codec.get("id") or codec.get("name")).removeprefix("numcodecs.")
-            inner = codec.get("configuration")
-            if isinstance(inner, Mapping):
-                yield from _codec_ids(inner)
+def _parsed(path: str, document: Document, zarr_store: Any) -> Any:
+    """zarr-python's own array; what it raises is told in the words of the specification."""
+    from zarr.core.array import AsyncArray
+    from zarr.storage import StorePath
+
+    metadata: Any = document
+    try:
+        return AsyncArray(metadata, StorePath(zarr_store, path=path))
+    except Exception as error:  # a document can be wrong in more ways than zarr foresees
+        raise _not_parsed(document, error) from error
+
+
+def _not_parsed(document: Document, error: Exception) -> MetadataError:
+    """Which member of the document zarr-python stumbled over, as far as that can be told."""
+    dtype = document.get("dtype", document.get("data_type"))
+    fill = document["fill_value"]
+    match str(error):
+        case words if words.startswith(("No Zarr data type", "Invalid data_type")):
+            return MetadataError(
+                f"its data type {excerpt(dtype)} is not known here",
+                advice="Write it in a data type that zarr-python reads, or name it in "
+                "drop_variables.",
+            )
+        case words if isinstance(error, OverflowError) or words.startswith("Invalid type"):
+            return MetadataError(
+                f"its fill_value {excerpt(fill)} is no value of its data type {excerpt(dtype)}",
+            )
+        case words if isinstance(error, ValueError):
+            return MetadataError(f"zarr-python does not read its metadata: {words}")
+        case _:
+            return MetadataError("its metadata is not that of a Zarr array")
 
 
 def _reading(

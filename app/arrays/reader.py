@@ -8,8 +8,8 @@ them; the source's gate bounds the requests, and turns bound the bytes, of all r
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+import math
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Final, TypeAlias
@@ -17,23 +17,34 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from app.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
+from app.arrays.decode import Decoder
 from app.arrays.fallback import read_through_zarr
 from app.arrays.metadata import ArrayMeta, ShardLayout
+from app.arrays.placing import Reading, placing
 from app.arrays.plan import ArrayPlan, ChunkRead, ElementPlan, ReadPlan
-from app.arrays.shards import ByteRange, Index, ShardIndexes, ShardMoved, coalesce, locate, may_grow
+from app.arrays.shards import (
+    ByteRange,
+    Index,
+    ShardIndexes,
+    ShardMoved,
+    ShardRead,
+    by_shard,
+    coalesce,
+    locate,
+    may_grow,
+)
 from app.arrays.spans import Span, touched_span
+from app.arrays.texts import TextMeter
 from app.arrays.workshop import Shares, Workshop
 from app.errors import CorruptChunk
+from app.sizes import text_bytes
 from app.store.fan_out import spread
 from app.store.single_flight import SingleFlight
 from app.store.source import ByteSource
 from app.telemetry.phases import count_chunks, phase
 
 Array = np.ndarray[Any, Any]
-Place: TypeAlias = Callable[[ChunkRead, Chunk], None]
 Fetch: TypeAlias = Callable[[], Awaitable[bytes | None]]
-# A chunk's place inside its shard, and what is wanted of it.
-ShardRead: TypeAlias = tuple[tuple[int, ...], ChunkRead]
 
 _GAP_BYTES: Final = 64 * 1024
 _MOST_BYTES: Final = 16 * 1024 * 1024
@@ -46,16 +57,10 @@ _INDEX_COPIES: Final = 4
 _TURN_SECONDS: Final = 0.005
 # So many chunks from memory are placed without looking at the clock.
 _FEW_CHUNKS: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """One reading of one array: the order of its output's axes, and where its chunks go."""
-
-    meta: ArrayMeta
-    order: Sequence[int]
-    place: Place
-    shares: Shares = field(default_factory=Shares)
+# What counting one text costs, in bytes that Zstandard decodes meanwhile.
+_COUNTING_EFFORT: Final = 64
+# A text before any other of its array was read: too long for the loop.
+_UNKNOWN_BYTES: Final = 2**40
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ class StoreReader:
         if isinstance(plan, ElementPlan):
             return np.array(self._known(meta, plan)[plan.place], dtype=meta.dtype)
         out = np.empty(plan.buffer_shape, dtype=meta.dtype)
-        place = _placing(meta, plan, out)
+        place = placing(meta, plan, out)
         for read in plan.reads():
             place(read, self._known(meta, read))
         return plan.finish(out)
@@ -120,41 +125,54 @@ class StoreReader:
         chunks = plan.chunks
         if meta.shards is None and meta.decoder is not None:
             chunks = min(chunks, self.workers)
-        return chunks * meta.chunk_bytes
+        beside = 0.0
+        if meta.texts is not None and meta.texts.mean_bytes is not None:
+            beside = math.prod(meta.chunks) * meta.texts.mean_bytes
+        return chunks * (meta.chunk_bytes + int(beside))
 
-    async def read(self, meta: ArrayMeta, plan: ReadPlan) -> Array:
-        """The planned values as an array of `plan.shape`, in the array's stored dtype."""
+    async def read(self, meta: ArrayMeta, plan: ReadPlan, meter: TextMeter | None = None) -> Array:
+        """The planned values as an array of `plan.shape`, in the array's stored dtype.
+
+        Texts are counted by the `meter`; LimitError as soon as it has had too many.
+        """
         if isinstance(plan, ElementPlan):
             plan = plan.array_plan()
+        if not meta.texts:
+            meter = None
         if meta.decoder is None:
-            return plan.finish(await read_through_zarr(meta, plan))
+            read = await read_through_zarr(meta, plan)
+            if meter is not None:
+                meter.take(await self._text_bytes(Shares(), read))
+            return plan.finish(read)
         out = np.empty(plan.buffer_shape, dtype=meta.dtype)
-        place = _placing(meta, plan, out)
-        unknown = await self._place_known(meta, plan, place)
+        reading = Reading(meta, plan.order, placing(meta, plan, out), out, meter)
+        unknown = await self._place_known(reading, plan)
         count_chunks(plan.chunks - len(unknown), len(unknown))
         if unknown:
-            await self._load(_Reading(meta, plan.order, place), unknown)
+            await self._load(reading, unknown)
         return plan.finish(out)
 
-    async def _place_known(self, meta: ArrayMeta, plan: ArrayPlan, place: Place) -> list[ChunkRead]:
+    async def _place_known(self, reading: Reading, plan: ArrayPlan) -> list[ChunkRead]:
         """Place what is in memory, without a task; the rest is returned."""
         unknown = []
         turn_ends = perf_counter() + _TURN_SECONDS
         for read in plan.reads():
-            chunk = self.cache.get(self._name(meta, read))
+            chunk = self.cache.get(self._name(reading.meta, read))
             if chunk is None:
                 unknown.append(read)
+            elif reading.meter is None:
+                reading.place(read, chunk)
             else:
-                place(read, chunk)
+                await self._put(reading, read, chunk)
             if perf_counter() > turn_ends:
                 await asyncio.sleep(0)
                 turn_ends = perf_counter() + _TURN_SECONDS
         return unknown
 
-    async def _load(self, reading: _Reading, unknown: list[ChunkRead]) -> None:
+    async def _load(self, reading: Reading, unknown: list[ChunkRead]) -> None:
         if reading.meta.shards is not None:
             await spread(
-                _by_shard(unknown, reading.meta.shards).items(),
+                by_shard(unknown, reading.meta.shards).items(),
                 lambda item: self._shard(reading, *item),
                 workers=self.workers,
             )
@@ -163,11 +181,22 @@ class StoreReader:
         async def load(read: ChunkRead) -> None:
             span = self._worthwhile_span(reading, read)
             chunk = self._chunk(reading, read) if span is None else self._part(reading, read, span)
-            reading.place(read, await chunk)
+            await self._put(reading, read, await chunk)
 
         await spread(unknown, load, workers=self.workers)
 
-    def _worthwhile_span(self, reading: _Reading, read: ChunkRead) -> Span | None:
+    async def _put(self, reading: Reading, read: ChunkRead, chunk: Chunk) -> None:
+        """Place a chunk's part; its texts are counted."""
+        reading.place(read, chunk)
+        if reading.meter is not None:
+            # That of a chunk which is absent, too: a fill value may be a long text.
+            part = np.asarray(reading.out[read.into])
+            reading.meter.take(await self._text_bytes(reading.shares, part))
+
+    async def _text_bytes(self, shares: Shares, values: Array) -> int:
+        return await self.workshop.run(shares, text_bytes, values, _COUNTING_EFFORT * values.size)
+
+    def _worthwhile_span(self, reading: Reading, read: ChunkRead) -> Span | None:
         """What to read of a chunk instead of all of it; nothing where that saves little.
 
         A chunk that is asked for again is read whole, to be kept.
@@ -188,11 +217,11 @@ class StoreReader:
     def _name(self, meta: ArrayMeta, read: ChunkRead | ElementPlan) -> ChunkKey:
         return self.identity, meta.path, read.coords
 
-    async def _chunk(self, reading: _Reading, read: ChunkRead) -> Chunk:
+    async def _chunk(self, reading: Reading, read: ChunkRead) -> Chunk:
         key, most = reading.meta.key(read.coords), reading.meta.stored_bytes
         return await self._kept(reading, read, key, lambda: self.source.get(key, most_bytes=most))
 
-    async def _kept(self, reading: _Reading, read: ChunkRead, key: str, fetch: Fetch) -> Chunk:
+    async def _kept(self, reading: Reading, read: ChunkRead, key: str, fetch: Fetch) -> Chunk:
         """The chunk from memory, or of the bytes that `fetch` brings once it has its turn."""
         meta = reading.meta
 
@@ -203,7 +232,7 @@ class StoreReader:
 
         return await self.cache.load(self._name(meta, read), load)
 
-    async def _part(self, reading: _Reading, read: ChunkRead, span: Span) -> Chunk:
+    async def _part(self, reading: Reading, read: ChunkRead, span: Span) -> Chunk:
         """A chunk of which only `span` has its values."""
         meta = reading.meta
         assert meta.raw is not None
@@ -222,7 +251,7 @@ class StoreReader:
             raise CorruptChunk(f"{key!r}: {error.detail}") from error
 
     async def _shard(
-        self, reading: _Reading, shard: tuple[int, ...], reads: list[ShardRead]
+        self, reading: Reading, shard: tuple[int, ...], reads: list[ShardRead]
     ) -> None:
         """Place chunks of one shard, by the index that it has while they are read."""
         for move in range(1, _MOST_MOVES + 1):
@@ -234,7 +263,7 @@ class StoreReader:
                     raise
 
     async def _by_index(
-        self, reading: _Reading, place: tuple[int, ...], reads: list[ShardRead]
+        self, reading: Reading, place: tuple[int, ...], reads: list[ShardRead]
     ) -> None:
         key, layout = reading.meta.key(place), reading.meta.shards
         assert layout is not None
@@ -248,7 +277,7 @@ class StoreReader:
         places = locate(index, [inner for inner, _ in reads])
         for number, (at, (_, read)) in enumerate(zip(places, reads, strict=True)):
             if at is None:
-                reading.place(read, ABSENT)
+                await self._put(reading, read, ABSENT)
             else:
                 found.append((number, *at))
         try:
@@ -265,7 +294,7 @@ class StoreReader:
             raise
 
     async def _range(
-        self, reading: _Reading, shard: _Shard, part: ByteRange, reads: list[ShardRead]
+        self, reading: Reading, shard: _Shard, part: ByteRange, reads: list[ShardRead]
     ) -> None:
         """Place the chunks of one range, which is fetched unless others load all of them."""
         meta = reading.meta
@@ -289,7 +318,7 @@ class StoreReader:
             async def fetch() -> bytes:
                 return (await whole())[start - part.start : end - part.start]
 
-            reading.place(read, await self._kept(reading, read, shard.key, fetch))
+            await self._put(reading, read, await self._kept(reading, read, shard.key, fetch))
 
         await spread(part.parts, chunk, workers=self.workers)
 
@@ -306,37 +335,32 @@ class StoreReader:
             raise CorruptChunk(f"shard {key!r} does not hold what its index says")
         return data
 
-    async def _decoded(self, reading: _Reading, key: str, data: bytes) -> Array:
+    async def _decoded(self, reading: Reading, key: str, data: bytes) -> Array:
         meta = reading.meta
         assert meta.decoder is not None
-        cost = meta.effort * meta.chunk_bytes
         try:
             with phase("decode"):
+                if meta.texts:
+                    return await self._decoded_texts(reading, meta.decoder, data)
+                cost = meta.effort * meta.chunk_bytes
                 return await self.workshop.run(reading.shares, meta.decoder, data, cost)
         except CorruptChunk as error:
             raise CorruptChunk(f"{key!r}: {error.detail}") from error
 
+    async def _decoded_texts(self, reading: Reading, decoder: Decoder, data: bytes) -> Array:
+        """A chunk of texts, whose size shows only now: on the loop if others were short."""
+        texts = reading.meta.texts
+        assert texts is not None
 
-def _placing(meta: ArrayMeta, plan: ArrayPlan, out: Array) -> Place:
-    """What puts each chunk's part into `out`, the buffer of `plan`."""
+        def decode(data: bytes) -> tuple[Array, int]:
+            chunk = decoder(data)
+            return chunk, text_bytes(chunk)
 
-    def place(read: ChunkRead, chunk: Chunk) -> None:
-        if chunk is ABSENT:
-            out[read.into] = meta.fill
-        elif plan.points is None:
-            out[read.into] = chunk[read.take]
-        else:
-            out[read.into] = chunk.transpose(plan.order)[read.take]
-
-    return place
-
-
-def _by_shard(
-    reads: Iterable[ChunkRead], layout: ShardLayout
-) -> dict[tuple[int, ...], list[ShardRead]]:
-    """Reads grouped by the shard that holds them, each with its place inside that shard."""
-    shards: dict[tuple[int, ...], list[ShardRead]] = defaultdict(list)
-    for read in reads:
-        pairs = [divmod(c, n) for c, n in zip(read.coords, layout.per_shard, strict=True)]
-        shards[tuple(shard for shard, _ in pairs)].append((tuple(i for _, i in pairs), read))
-    return shards
+        values = math.prod(reading.meta.chunks)
+        mean = _UNKNOWN_BYTES if texts.mean_bytes is None else _COUNTING_EFFORT + texts.mean_bytes
+        cost = reading.meta.effort * int(values * mean)
+        chunk, found = await self.workshop.run(reading.shares, decode, data, cost)
+        texts.see(found, values)
+        if reading.meter is not None:
+            reading.meter.decode(found)
+        return chunk

@@ -7,19 +7,23 @@ inner chunks; a pair of 2**64 - 1 marks an inner chunk that does not exist.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from app.arrays.metadata import ArrayMeta, ShardLayout
+from app.arrays.plan import ChunkRead
 from app.errors import CorruptChunk, StoreOversized
 from app.store.single_flight import SingleFlight
 from app.store.source import ByteSource
 
 Index = np.ndarray[Any, np.dtype[np.uint64]]
+
+# A chunk's place inside its shard, and what is wanted of it.
+ShardRead: TypeAlias = tuple[tuple[int, ...], ChunkRead]
 
 _MISSING = 2**64 - 1
 # A larger index is decoded beside the loop.
@@ -165,3 +169,14 @@ def coalesce(
                 continue
         ranges.append(ByteRange(start, end, ((number, start, end),)))
     return ranges
+
+
+def by_shard(
+    reads: Iterable[ChunkRead], layout: ShardLayout
+) -> dict[tuple[int, ...], list[ShardRead]]:
+    """Reads grouped by the shard that holds them, each with its place inside that shard."""
+    shards: dict[tuple[int, ...], list[ShardRead]] = defaultdict(list)
+    for read in reads:
+        pairs = [divmod(c, n) for c, n in zip(read.coords, layout.per_shard, strict=True)]
+        shards[tuple(shard for shard, _ in pairs)].append((tuple(i for _, i in pairs), read))
+    return shards

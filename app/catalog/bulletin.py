@@ -6,18 +6,22 @@ them into memory, so that to ask whether there is news costs no call of the syst
 
 from __future__ import annotations
 
+import fcntl
 import json
+import logging
 import mmap
 import os
 import secrets
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Self, TypeAlias
+from zlib import compress, decompress
 
 from app.catalog.configuration import Texts
+from app.errors import NotTold
 
-# The variable by which a server tells its workers where the file is.
-BULLETIN: Final = "SLUICE_BULLETIN"
+log = logging.getLogger(__name__)
 
 _MARK_BYTES: Final = 8
 
@@ -43,13 +47,16 @@ News: TypeAlias = NewTexts | NewGeneration
 class Bulletin:
     """The news of one server, oldest first; the first is what its operator's files say.
 
-    Any process may post and read. Lines are appended whole (POSIX, ``O_APPEND``), so no lock is
-    needed; the file is meant for a local disk.
+    Any process may post and read. `file` is the descriptor of a file in memory or on a local disk.
+    Lines are appended whole (POSIX, ``O_APPEND``), so no lock is needed. What is left of a line for
+    which there was no room is passed over.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_APPEND)
+    def __init__(self, file: int) -> None:
+        self._file = os.dup(file)
         try:
+            flags = fcntl.fcntl(self._file, fcntl.F_GETFL)
+            fcntl.fcntl(self._file, fcntl.F_SETFL, flags | os.O_APPEND)
             self._mark = mmap.mmap(self._file, _MARK_BYTES)
         except BaseException:
             os.close(self._file)
@@ -65,10 +72,10 @@ class Bulletin:
         os.close(self._file)
 
     @classmethod
-    def begin(cls, path: Path, texts: Texts) -> None:
-        """Make the file, with `texts` as its first news."""
-        path.write_bytes(secrets.token_bytes(_MARK_BYTES))
-        with cls(path) as bulletin:
+    def begin(cls, file: int, texts: Texts) -> None:
+        """Make the empty file a bulletin, with `texts` as its first news."""
+        os.pwrite(file, secrets.token_bytes(_MARK_BYTES), 0)
+        with cls(file) as bulletin:
             bulletin.post(NewTexts(texts))
 
     @property
@@ -77,8 +84,18 @@ class Bulletin:
         return self._mark[:] != self._seen
 
     def post(self, news: News) -> None:
-        """Tell every process, this one too."""
-        os.write(self._file, json.dumps(_written(news)).encode() + b"\n")
+        """Tell every process, this one too.
+
+        Raises NotTold where there is no room for it; then nobody is told.
+        """
+        # The first line feed ends what another writer could not write to its end.
+        line = b"\n" + json.dumps(_written(news)).encode() + b"\n"
+        try:
+            written = os.write(self._file, line)
+        except OSError as error:
+            raise NotTold(f"The worker processes cannot be told: {error.strerror}.") from error
+        if written < len(line):
+            raise NotTold("The worker processes cannot be told: there is no room for all of it.")
         # After the line: who sees the new mark finds the line.
         self._mark[:] = secrets.token_bytes(_MARK_BYTES)
 
@@ -90,15 +107,23 @@ class Bulletin:
     def unread(self) -> tuple[list[News], Reading]:
         """What was posted since the last `take`, and what to `take` once it was acted on."""
         seen = self._mark[:]
-        size = os.fstat(self._file).st_size
-        data = os.pread(self._file, size - self._read, self._read)
-        whole = data[: data.rfind(b"\n") + 1]
-        news = [_news(json.loads(line)) for line in whole.splitlines()]
-        return news, Reading(seen, self._read + len(whole))
+        whole = self._lines(self._read)
+        return list(_readable(whole)), Reading(seen, self._read + len(whole))
 
     def take(self, reading: Reading) -> None:
         """Let what `unread` brought be read."""
         self._seen, self._read = reading.mark, reading.end
+
+    def latest_texts(self) -> Texts | None:
+        """What the operator's files are taken to say now; any thread may ask."""
+        texts = [n.texts for n in _readable(self._lines(_MARK_BYTES)) if isinstance(n, NewTexts)]
+        return texts[-1] if texts else None
+
+    def _lines(self, begin: int) -> bytes:
+        """The whole lines from this position on."""
+        size = os.fstat(self._file).st_size
+        data = os.pread(self._file, size - begin, begin)
+        return data[: data.rfind(b"\n") + 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +137,29 @@ class Reading:
 def _written(news: News) -> list[str]:
     match news:
         case NewTexts(texts):
-            return ["texts", texts.catalog, texts.keys]
+            # Compressed: all that was ever posted stays, for processes that start late.
+            plain = json.dumps([texts.catalog, texts.keys]).encode()
+            return ["texts", b64encode(compress(plain)).decode()]
         case NewGeneration(dataset, generation):
             return ["generation", dataset, generation]
 
 
+def _readable(lines: bytes) -> Iterator[News]:
+    """The news in these lines, without what is left of lines that were not written to their end."""
+    for line in lines.splitlines():
+        try:
+            written = json.loads(line) if line else None
+        except ValueError:
+            log.warning("a piece of news that could not be written to its end is passed over")
+            continue
+        if written is not None:
+            yield _news(written)
+
+
 def _news(written: list[str]) -> News:
     match written:
-        case ["texts", catalog, keys]:
-            return NewTexts(Texts(catalog, keys))
+        case ["texts", packed]:
+            return NewTexts(Texts(*json.loads(decompress(b64decode(packed)))))
         case ["generation", dataset, generation]:
             return NewGeneration(dataset, generation)
         case _:

@@ -17,7 +17,8 @@ from pydantic_core import ErrorDetails
 from app.catalog.document import parse_document, read_text
 from app.catalog.environment import filled
 from app.errors import CatalogError, UnknownDataset
-from app.store.addresses import Engine, check_url
+from app.store.addresses import REFERENCE, Engine, check_url, split_url
+from app.store.reference_roots import check_root
 
 DATASET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -37,6 +38,16 @@ Access: TypeAlias = Annotated[
 ]
 
 
+def _truth_or_truths(value: Any) -> Any:
+    truths = value.values() if isinstance(value, Mapping) else (value,)
+    if not all(isinstance(truth, bool) for truth in truths):
+        raise ValueError("expected true, false, or a mapping of names to true or false")
+    return value
+
+
+DecodeTimes: TypeAlias = Annotated[bool | Mapping[str, bool], BeforeValidator(_truth_or_truths)]
+
+
 class DatasetEntry(BaseModel):
     """One dataset of the catalog: where its store is and how to open it."""
 
@@ -50,6 +61,9 @@ class DatasetEntry(BaseModel):
     zarr_format: Literal[2, 3] | None = None
     consolidated: StrictBool | None = None
     drop_variables: tuple[str, ...] = ()
+    # Whether numbers with time units become times: of all variables, or by their names.
+    decode_times: DecodeTimes = True
+    reference_roots: tuple[str, ...] = ()
     title: str | None = None
     cache_control: str | None = Field(default=None, pattern=_HEADER_VALUE)
     refresh_seconds: float | None = Field(default=60.0, ge=0, allow_inf_nan=False)
@@ -114,6 +128,7 @@ def _entry(path: Path, name: Any, fields: Any, environment: Mapping[str, str]) -
     try:
         entry = _validated({**filled(fields, environment, field=""), "id": name})
         check_url(entry.url, entry.storage_options, entry.engine)
+        _check_roots(entry)
         return _anchored(entry, path.parent)
     except CatalogError as error:
         field = str(error.facts.get("field", "url"))
@@ -170,14 +185,28 @@ def _suggest(given: Any, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else f" (known: {', '.join(names)})"
 
 
+def _check_roots(entry: DatasetEntry) -> None:
+    if entry.reference_roots and split_url(entry.url)[0] != REFERENCE:
+        raise CatalogError("only references have roots", field="reference_roots")
+    for root in entry.reference_roots:
+        check_root(root)
+
+
 def _anchored(entry: DatasetEntry, folder: Path) -> DatasetEntry:
-    """The entry with its relative local paths taken from the catalog's own folder."""
+    """The entry with its relative local paths taken from the catalog's own folder.
+
+    References that stand in the catalog itself read what lies beside it.
+    """
     options = dict(entry.storage_options)
+    roots = [_anchored_path(root, folder, "reference_roots") for root in entry.reference_roots]
     if isinstance(options.get("fo"), str):
         options["fo"] = _anchored_path(options["fo"], folder, "storage_options.fo")
+    elif split_url(entry.url)[0] == REFERENCE:
+        roots.insert(0, str(folder.absolute()))
     changes = {
         "url": _anchored_path(entry.url, folder, "url"),
         "storage_options": MappingProxyType(options),
+        "reference_roots": tuple(roots),
     }
     return entry.model_copy(update=changes)
 

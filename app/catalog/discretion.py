@@ -17,6 +17,7 @@ _HARMLESS: Final = frozenset(
     {
         "account_name",
         "addressing_style",
+        "compression",
         "default_cache_type",
         "endpoint_url",
         "mode",

@@ -6,14 +6,18 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from app.catalog.bulletin import Bulletin, NewGeneration, News, NewTexts
 from app.catalog.catalog import Catalog
 from app.catalog.configuration import Configuration, Files
 from app.catalog.keys import Keys
 from app.catalog.opened_datasets import OpenedDatasets
-from app.errors import CatalogError
+from app.errors import CatalogError, NotTold
 from app.store.single_flight import SingleFlight
+
+# How often files that go on changing are read for one reload.
+_READINGS: Final = 10
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +56,17 @@ def difference(old: Catalog, new: Catalog) -> Difference:
 def announce(bulletin: Bulletin, files: Files) -> Catalog:
     """Have all processes go by what the `files` say now, and answer the catalog among it.
 
-    Raises CatalogError where that cannot be used; then nothing changes for anybody.
+    Raises CatalogError where that cannot be used, and NotTold where there is no room to tell it;
+    then nothing changes for anybody.
     """
-    texts = files.read()
-    catalog = files.parse(texts).catalog
-    bulletin.post(NewTexts(texts))
+    for _ in range(_READINGS):
+        texts = files.read()
+        catalog = files.parse(texts).catalog
+        if texts != bulletin.latest_texts():
+            bulletin.post(NewTexts(texts))
+        # Another process may have read a later state meanwhile, and posted that before this one.
+        if files.read() == texts:
+            break
     return catalog
 
 
@@ -97,6 +107,13 @@ class Follower:
         """Have all processes open this dataset anew, without any chunk that they read before."""
         self._bulletin.renew(dataset_id)
 
+    def gone(self, dataset_id: str) -> None:
+        """The dataset's store is gone: what was read of it is not to be used when it is back."""
+        try:
+            self.renew(dataset_id)
+        except NotTold as error:
+            log.error("dataset %r: its store is gone, and nobody knows: %s", dataset_id, error)
+
     async def reload(self) -> Difference:
         """Have all processes go by what the files say now; raises CatalogError if they cannot.
 
@@ -122,7 +139,7 @@ class Follower:
         async def reload() -> None:
             try:
                 await self.reload()
-            except CatalogError as error:
+            except (CatalogError, NotTold) as error:
                 log.error("the catalog stays as it was: %s", error)
 
         task = asyncio.create_task(reload())

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, TypeAlias
-
-import xarray as xr
+from typing import Any, Final, TypeAlias
 
 from app.catalog.catalog import DatasetEntry
-from app.datasets import Layout
+from app.datasets import AsyncDataset, Layout
 from app.encoders.written import Written
+from app.kept import Kept
 from app.query.axes import Axis
 from app.query.grammar import Grammar
 from app.query.names import By
+
+# Of the parts of tags that answers share.
+_TOLD_BYTES: Final = 256 * 2**10
 
 
 @dataclass(slots=True)
@@ -30,6 +32,13 @@ class Freshness:
     trouble: type[Exception] | None = None
     unreachable: bool = False
     settling: str | None = None
+
+
+@dataclass(slots=True)
+class Description:
+    """The text of what the dataset holds, once somebody has asked for it and it is not long."""
+
+    text: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,10 @@ async def _unchanging() -> Change | None:
     return None
 
 
+def _few() -> Kept[Hashable, str]:
+    return Kept(_TOLD_BYTES)
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """One opened dataset with what every request needs of it, prepared once.
@@ -62,11 +75,12 @@ class Opened:
     `version` is that of the store's metadata (see `GroupDocuments.version`) and of its entry's
     generation, `identity` is all that its answers follow from: the version and how the entry reads
     it. `grammars` are what requests can ask for, by what bare names mean. `look` asks the store for
-    another version; `freshness` is what that said.
+    another version; `freshness` is what that said. `told` keeps, of the tags of answers, the
+    part that many of them share.
     """
 
     entry: DatasetEntry
-    dataset: xr.Dataset
+    dataset: AsyncDataset
     layout: Layout
     written: Written
     version: str
@@ -76,3 +90,5 @@ class Opened:
     grammars: Mapping[By, Grammar]
     look: Look = _unchanging
     freshness: Freshness = field(default_factory=Freshness)
+    description: Description = field(default_factory=Description)
+    told: Kept[Hashable, str] = field(default_factory=_few)

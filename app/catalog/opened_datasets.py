@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -35,6 +36,8 @@ class _Failure:
 class OpenedDatasets:
     """Opens the datasets of a catalog on first use and keeps the `capacity` last used ones.
 
+    Fewer are kept where they would take more than `capacity_bytes` (None: any number), but one.
+
     An evicted dataset stays usable for whoever holds it: stores belong to the filesystems, which
     live until shutdown. A failed open is answered with the same error for `failed_open_seconds`,
     so that a broken store is not asked again by every request, and then tried anew.
@@ -50,6 +53,7 @@ class OpenedDatasets:
         *,
         capacity: int,
         failed_open_seconds: float,
+        capacity_bytes: int | None = None,
         on_open: OnOpen | None = None,
         on_look: OnLook | None = None,
         on_gone: Callable[[str], None] | None = None,
@@ -58,6 +62,7 @@ class OpenedDatasets:
         self.catalog = catalog
         self._opener = opener
         self._capacity = capacity
+        self._capacity_bytes = math.inf if capacity_bytes is None else capacity_bytes
         self._failed_open_seconds = failed_open_seconds
         self._on_open = on_open
         self._on_gone = on_gone
@@ -110,14 +115,11 @@ class OpenedDatasets:
         if opened is None:
             drops = self._drops.get(dataset_id)
             opened = await self._open_once(dataset_id)
-            there_is_room = len(self._opened) < self._capacity
-            if (
-                dataset_id not in self._opened
-                and there_is_room
-                and drops == self._drops.get(dataset_id)
-            ):
+            if dataset_id not in self._opened and drops == self._drops.get(dataset_id):
                 self._opened[dataset_id] = opened
                 self._opened.move_to_end(dataset_id, last=False)
+                if self._is_full():
+                    del self._opened[dataset_id]
         return opened.freshness
 
     def replace_catalog(self, catalog: Catalog) -> None:
@@ -161,9 +163,16 @@ class OpenedDatasets:
         if self._drops.get(dataset_id) == drops:
             self._opened[dataset_id] = opened
             self._opened.move_to_end(dataset_id)
-            while len(self._opened) > self._capacity:
+            while len(self._opened) > 1 and self._is_full():
                 self._opened.popitem(last=False)
         return opened
+
+    def _is_full(self) -> bool:
+        """Whether more is open than may be."""
+        if len(self._opened) > self._capacity:
+            return True
+        held = sum([opened.layout.held_bytes for opened in self._opened.values()])
+        return held > self._capacity_bytes
 
     async def _open_once(self, dataset_id: str) -> Opened:
         """What the one running open of this dataset brings, unless it failed a moment ago."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
+from itertools import islice
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import xarray as xr
 
@@ -17,18 +19,27 @@ from app.arrays.chunk_cache import ChunkCache
 from app.arrays.hierarchy import GroupDocuments, group_again, open_group
 from app.arrays.workshop import Workshop
 from app.catalog.catalog import DatasetEntry
+from app.catalog.discretion import discreet, secrets_of
 from app.catalog.opened import Change, Opened
-from app.datasets import AsyncZarrBackendEntrypoint, Layout
+from app.datasets import AsyncDataset, AsyncZarrBackendEntrypoint, Layout
 from app.datasets.entrypoint import SHARD_INDEX_BYTES
+from app.datasets.unusable import Unusable
 from app.encoders.table import ENCODERS
 from app.encoders.written import Written
 from app.errors import MetadataError, SluiceError, StoreError
 from app.query.axes import Axis
 from app.query.grammar import Grammar
 from app.store import ByteSource, Filesystems
+from app.store.addresses import place_of
 from app.store.guarded import GuardedSource, Retried, StoreGuards
 from app.store.observed import Observe, ObservedSource
 from app.telemetry.events import Emit, StoreAsked, StoreRetried
+
+log = logging.getLogger(__name__)
+
+# So many of the variables that are left out stand in the log.
+_MOST_TOLD: Final = 20
+NOTHING: Final[Mapping[str, Unusable]] = MappingProxyType({})
 
 
 async def open_entry(
@@ -57,6 +68,7 @@ async def open_entry(
         storage_options=entry.storage_options,
         engine=entry.engine,
         concurrency=store_concurrency,
+        reference_roots=entry.reference_roots,
     )
     source = _watched(source, entry, emit, guards)
     arrays = _Arrays(inline_decode_bytes, shard_index_bytes, chunk_cache, workshop)
@@ -92,44 +104,75 @@ class _Store:
         options = ("group", "zarr_format", "consolidated")
         return {name: getattr(entry, name) for name in options}
 
-    async def opened(self, documents: GroupDocuments) -> Opened:
-        """The dataset of these documents, ready for requests."""
+    async def opened(
+        self, documents: GroupDocuments, before: Mapping[str, Unusable] = NOTHING
+    ) -> Opened:
+        """The dataset of these documents, ready for requests.
+
+        `before` are the variables that an earlier opening left out, and that are no news.
+        """
         dataset = await AsyncZarrBackendEntrypoint().open_dataset(
             self.source,
             documents=documents,
             drop_variables=self.entry.drop_variables,
+            decode_times=_decoded_times(self.entry, documents),
+            on_unusable="leave_out",
             inline_decode_bytes=self.arrays.inline_decode_bytes,
             shard_index_bytes=self.arrays.shard_index_bytes,
             chunk_cache=self.arrays.chunk_cache,
             workshop=self.arrays.workshop,
             store_id=_store_id(self.entry, self.generation),
         )
+        if dataset.unusable != before:
+            _write_unusable(self.entry, dataset.unusable)
         opened = prepared(self.entry, dataset, documents.version + self.generation)
-        return replace(opened, look=_Look(self, documents))
+        return replace(opened, look=_Look(self, documents, dataset.unusable))
 
 
 class _Look:
     """Looks whether the store has another version than the one of `known`."""
 
-    def __init__(self, store: _Store, known: GroupDocuments) -> None:
+    def __init__(
+        self, store: _Store, known: GroupDocuments, unusable: Mapping[str, Unusable]
+    ) -> None:
         self._store = store
         self._known = known
+        self._unusable = unusable
 
     async def __call__(self) -> Change | None:
         store, known = self._store, self._known
         with _our_errors():
             now = await group_again(store.source, known, **store.reading)
-        if now is known:
-            return None
-        if now.version == known.version:
-            # The same in other words: the next look compares with these.
+        if now is known or now.version == known.version:
+            # Maybe the same in other words: the next look compares with these.
             self._known = now
-            return None
+            return await self._mended(now)
         return Change(now.version, now.gathered is not None, partial(self._open, now))
 
-    async def _open(self, documents: GroupDocuments) -> Opened:
+    async def _mended(self, documents: GroupDocuments) -> Change | None:
+        """The same version with other variables left out: chunks that were not whole may be now."""
+        if not any(one.passing for one in self._unusable.values()):
+            return None
         with _our_errors():
-            return await self._store.opened(documents)
+            opened = await self._store.opened(documents, self._unusable)
+        if opened.dataset.unusable == self._unusable:
+            return None
+
+        async def mended() -> Opened:
+            return opened
+
+        return Change(documents.version, True, mended)
+
+    async def _open(self, documents: GroupDocuments) -> Opened:
+        """The new version; refused while variables are missing that a writer may yet complete."""
+        with _our_errors():
+            opened = await self._store.opened(documents, self._unusable)
+        found = opened.dataset.unusable
+        lost = {n: one for n, one in found.items() if one.passing and n not in self._unusable}
+        if lost:
+            name, one = next(iter(lost.items()))
+            raise MetadataError(f"the variable {name!r} cannot be used any more: {one.reason}")
+        return opened
 
 
 @contextmanager
@@ -143,10 +186,25 @@ def _our_errors() -> Iterator[None]:
         raise MetadataError(f"xarray cannot decode the store: {error}") from error
 
 
-def prepared(entry: DatasetEntry, dataset: xr.Dataset, version: str) -> Opened:
+def prepared(entry: DatasetEntry, dataset: AsyncDataset, version: str) -> Opened:
     """What every request needs of an opened `dataset`, found out once."""
     place = _store_id(entry, generation="")  # stores elsewhere may have the same metadata
-    read = (version, entry.id, place, entry.group, entry.consolidated, entry.drop_variables)
+    reasons = {name: one.reason for name, one in dataset.unusable.items()}
+    times = (
+        entry.decode_times
+        if isinstance(entry.decode_times, bool)
+        else (sorted(entry.decode_times.items()))
+    )
+    read = (
+        version,
+        entry.id,
+        place,
+        entry.group,
+        entry.consolidated,
+        entry.drop_variables,
+        times,
+        sorted(reasons),
+    )
     dims = MappingProxyType({str(name): size for name, size in dataset.sizes.items()})
     grammar = partial(
         Grammar,
@@ -154,6 +212,7 @@ def prepared(entry: DatasetEntry, dataset: xr.Dataset, version: str) -> Opened:
         coords={str(name): tuple(map(str, coord.dims)) for name, coord in dataset.coords.items()},
         formats=tuple(ENCODERS),
         variables=tuple(map(str, dataset.data_vars)),
+        unusable=MappingProxyType(reasons),
     )
     return Opened(
         entry=entry,
@@ -168,9 +227,33 @@ def prepared(entry: DatasetEntry, dataset: xr.Dataset, version: str) -> Opened:
     )
 
 
+def _decoded_times(entry: DatasetEntry, documents: GroupDocuments) -> bool | dict[str, bool]:
+    """What the entry says of times; the bounds of a coordinate follow it (CF 7.1)."""
+    if isinstance(entry.decode_times, bool):
+        return entry.decode_times
+    told = dict(entry.decode_times)
+    for name, truth in entry.decode_times.items():
+        attributes = documents.arrays.get(name, {}).get("attributes")
+        bounds = attributes.get("bounds") if isinstance(attributes, dict) else None
+        if isinstance(bounds, str):
+            told.setdefault(bounds, truth)
+    return told
+
+
+def _write_unusable(entry: DatasetEntry, unusable: Mapping[str, Unusable]) -> None:
+    """Log which variables are left out, once for each time that the dataset is opened."""
+    if not unusable:
+        return
+    told = [f"{name!r} ({one.reason})" for name, one in islice(unusable.items(), _MOST_TOLD)]
+    more = f" and {len(unusable) - len(told)} more" if len(unusable) > len(told) else ""
+    words = discreet("; ".join(told), secrets_of(entry))
+    log.warning("dataset %r: %d variables are left out: %s%s", entry.id, len(unusable), words, more)
+
+
 def _store_id(entry: DatasetEntry, generation: str) -> str:
     """One name for all entries that read a store alike, with the same rights; shows no secret."""
-    read_by = [entry.url, entry.engine, dict(entry.storage_options), generation]
+    options = dict(entry.storage_options)
+    read_by = [entry.url, entry.engine, options, entry.reference_roots, generation]
     said = json.dumps(read_by, sort_keys=True, default=repr)
     return blake2b(said.encode(), digest_size=16).hexdigest()
 
@@ -180,24 +263,24 @@ def _watched(
 ) -> ByteSource:
     """`source` as requests read it: each request is told of, and passes the guard of its store."""
     if emit is not None:
-        source = ObservedSource(source, _telling(entry.id, emit))
+        source = ObservedSource(source, _telling(place_of(entry.url), emit))
     if guards is not None:
         guard = guards.guard(entry.id, entry.url, entry.storage_options)
-        source = GuardedSource(source, guard, _telling_retries(entry.id, emit))
+        source = GuardedSource(source, guard, _telling_retries(place_of(entry.url), emit))
     return source
 
 
-def _telling(dataset_id: str, emit: Emit) -> Observe:
+def _telling(store: str, emit: Emit) -> Observe:
     def tell(operation: str, seconds: float, received: int, error: BaseException | None) -> None:
-        emit(StoreAsked(dataset_id, operation, seconds, received, error))
+        emit(StoreAsked(store, operation, seconds, received, error))
 
     return tell
 
 
-def _telling_retries(dataset_id: str, emit: Emit | None) -> Retried:
+def _telling_retries(store: str, emit: Emit | None) -> Retried:
     def tell(operation: str, failure: StoreError) -> None:
         if emit is not None:
-            emit(StoreRetried(dataset_id, operation, failure))
+            emit(StoreRetried(store, operation, failure))
 
     return tell
 

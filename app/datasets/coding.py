@@ -7,7 +7,8 @@ xarray's code without its lazy indexing. (The commonest pair of them is made one
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import numpy as np
 from xarray.backends.common import BackendArray
@@ -20,6 +21,8 @@ from app.datasets.unpacking import Step, Unpacking
 from app.errors import MetadataError
 
 Array = np.ndarray[Any, Any]
+
+_UNPACKING: Final = (variables._apply_mask, variables._scale_offset_decoding, Unpacking)
 
 
 class NotFetched(Exception):
@@ -97,6 +100,16 @@ def compile_decoding(data: Any) -> tuple[EncodedArray, tuple[Step, ...], bool]:
     steps.reverse()
     unpacking = Unpacking.of(steps)
     return data, tuple(steps) if unpacking is None else (unpacking,), stacked
+
+
+def check_unpacking(steps: tuple[Step, ...], dtype: np.dtype[Any]) -> None:
+    """Raise what masking and unpacking raise of values of this `dtype`: all will, or none."""
+    values: Any = np.zeros(1, dtype) if dtype.kind in "biufc" else None
+    for step in steps:
+        function = step.func if isinstance(step, partial) else type(step)
+        if values is None or function not in _UNPACKING:
+            return
+        values = step(values)
 
 
 def _astype(dtype: np.dtype[Any]) -> Step:

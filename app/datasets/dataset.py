@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import xarray as xr
 from xarray.namedarray.utils import either_dict_or_kwargs
 
 from app.datasets.labels import plan_sel
 from app.datasets.plan import MissingDims, plan_isel
+from app.datasets.repeated import isel_along_all
+from app.datasets.unusable import Unusable
 
 
 class AsyncDataset(xr.Dataset):
@@ -20,6 +22,26 @@ class AsyncDataset(xr.Dataset):
     """
 
     __slots__ = ()
+
+    def isel(
+        self,
+        indexers: Mapping[Any, Any] | None = None,
+        drop: bool = False,
+        missing_dims: MissingDims = "raise",
+        **indexers_kwargs: Any,
+    ) -> Self:
+        """As in xarray, which loses a dimension that a variable has twice; here it stays."""
+        indexers = either_dict_or_kwargs(indexers, indexers_kwargs, "isel")
+        return isel_along_all(self, indexers, drop, missing_dims)
+
+    @property
+    def unusable(self) -> Mapping[str, Unusable]:
+        """The variables of the store that are left out, by name: the reason, and what to do.
+
+        They stand in ``encoding["unusable"]``, so what xarray derives from the dataset has them.
+        """
+        found: Mapping[str, Unusable] = self.encoding.get("unusable", {})
+        return found
 
     async def _isel(
         self,

@@ -16,13 +16,15 @@ def describe(ds: xr.Dataset) -> dict[str, Any]:
     """Attributes, dimensions, coordinates and data variables of `ds`; reads nothing.
 
     ``min`` and ``max`` are in the coordinate's own type, None without an index or an order of its
-    labels; ``step`` is None where labels are not evenly spaced; ``nbytes`` is the decoded size.
+    labels; ``step`` is None where labels are not evenly spaced; ``nbytes`` is the decoded size;
+    ``unusable`` has the reason for each variable of the store that is left out.
     """
     return {
         "attrs": dict(ds.attrs),
         "dims": dict(ds.sizes),
         "coords": {name: _coordinate(ds, name) for name in ds.coords},
         "data_vars": {name: _data_variable(ds.variables[name]) for name in ds.data_vars},
+        "unusable": {name: one.reason for name, one in ds.encoding.get("unusable", {}).items()},
     }
 
 
@@ -32,7 +34,7 @@ def _coordinate(ds: xr.Dataset, name: Any) -> dict[str, Any]:
     index = ds._indexes.get(name)
     if isinstance(index, PandasIndex) and len(index.index):
         least, most = _range(index.index)
-        step = _step(variable.values)
+        step = step_of(variable.values)
     return {
         "dims": list(variable.dims),
         "dtype": _name(variable.dtype),
@@ -59,7 +61,7 @@ def _range(labels: pd.Index[Any]) -> tuple[Any, Any]:
     return least, most
 
 
-def _step(values: np.ndarray[Any, Any]) -> Any:
+def step_of(values: np.ndarray[Any, Any]) -> Any:
     """The one distance between neighbouring labels, or None."""
     if len(values) < 2 or values.dtype.kind not in "iufmM":
         return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal
 
 import xarray as xr
 import zarr.abc.store
@@ -16,6 +16,8 @@ from app.arrays.threads import available_cores
 from app.arrays.workshop import Workshop
 from app.datasets.dataset import AsyncDataset
 from app.datasets.opening import open_variables
+from app.datasets.unusable import Unusable
+from app.errors import MetadataError
 from app.store.source import ByteSource
 from app.store.zarr_store import SourceStore, ZarrStoreSource
 
@@ -44,6 +46,7 @@ class AsyncZarrBackendEntrypoint:
         drop_variables: str | Iterable[str] | None = None,
         use_cftime: bool | None = None,
         decode_timedelta: Any = None,
+        on_unusable: Literal["raise", "leave_out"] = "raise",
         documents: GroupDocuments | None = None,
         inline_decode_bytes: int = 256 * 1024,
         shard_index_bytes: int = SHARD_INDEX_BYTES,
@@ -66,8 +69,12 @@ class AsyncZarrBackendEntrypoint:
         the same `store_id`, whose meaning is the caller's; without one each opening is on its own.
         What is rewritten in place, under the same metadata, is not noticed while it is kept.
 
+        A variable that cannot be used (no dimensions, an unknown codec, times that do not decode)
+        is an error that names it, as in xarray; with ``on_unusable="leave_out"`` it is left out,
+        and ``ds.unusable`` says why. `drop_variables` are not even parsed.
+
         Whoever made `store` closes it. Raises a StoreError if the store cannot be opened (see
-        `app.arrays.hierarchy.open_group`), and what xarray raises for values that do not decode.
+        `app.arrays.hierarchy.open_group`), a MetadataError for what cannot be decoded.
         """
         source = _source(store)
         if documents is None:
@@ -88,8 +95,19 @@ class AsyncZarrBackendEntrypoint:
             "use_cftime": use_cftime,
             "decode_timedelta": decode_timedelta,
         }
-        opened = await open_variables(reader, documents, SourceStore(source), options)
+        opened, unusable = await open_variables(reader, documents, SourceStore(source), options)
+        if unusable:
+            _refuse_or_note(opened, unusable, on_unusable)
         return _awaitable(opened)
+
+
+def _refuse_or_note(opened: xr.Dataset, unusable: Mapping[str, Unusable], on_unusable: str) -> None:
+    """Raise MetadataError for the variables that are left out of `opened`, or note them there."""
+    if on_unusable == "leave_out":
+        opened.encoding["unusable"] = unusable
+        return
+    told = "; ".join(f"{name!r}: {one.reason}" for name, one in unusable.items())
+    raise MetadataError(f"variables that cannot be used: {told}")
 
 
 def _awaitable(opened: xr.Dataset) -> AsyncDataset:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 
+from app.datasets.describe import step_of
 from app.datasets.pending import DatasetPlan
+
+# More labels than this are told by their ends.
+MOST_LABELS: Final = 1000
 
 
 def explain(plan: DatasetPlan, labels: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """Dimensions, costs and chosen coordinates of `plan`; `labels` as for `relabel`.
 
     ``result_bytes`` is the answer in memory, ``chunks`` and ``chunk_bytes`` what must be decoded
-    for it. A coordinate whose values are still in the store comes without ``data``.
+    for it. A coordinate of more than `MOST_LABELS` labels has ``size``, ``first``, ``last`` and
+    ``step`` in place of ``data``; one whose values are still in the store has neither.
     """
     outline = plan.outline
     described: dict[Any, dict[str, Any]] = {}
@@ -24,7 +30,7 @@ def explain(plan: DatasetPlan, labels: Mapping[str, NDArray[Any]]) -> dict[str, 
         described[name] = {"dims": form.dims, "dtype": str(form.dtype)}
         if name in plan.variables:
             data = labels[str(name)] if name in labels else plan.variables[name].values
-            described[name] |= {"dtype": str(data.dtype), "data": data}
+            described[name] |= {"dtype": str(data.dtype), **_labels(data)}
     return {
         "dims": outline.sizes,
         "result_bytes": outline.result_bytes,
@@ -32,3 +38,9 @@ def explain(plan: DatasetPlan, labels: Mapping[str, NDArray[Any]]) -> dict[str, 
         "chunk_bytes": plan.chunk_bytes,
         "coords": described,
     }
+
+
+def _labels(data: np.ndarray[Any, Any]) -> dict[str, Any]:
+    if data.size <= MOST_LABELS:
+        return {"data": data}
+    return {"size": data.size, "first": data[0], "last": data[-1], "step": step_of(data)}

@@ -55,12 +55,18 @@ def go_together(ds: xr.Dataset, keys: Mapping[Hashable, Key | None]) -> dict[Has
 
 
 def remaining(dims: tuple[Hashable, ...], keys: Mapping[Hashable, Key]) -> tuple[Hashable, ...]:
-    """The dimensions after a selection; that of points stands where the first of theirs was."""
-    left: dict[Hashable, None] = {}
+    """The dimensions after a selection; that of points stands where the first of theirs was.
+
+    A dimension that is there twice is selected from, and left, in both places.
+    """
+    left: list[Hashable] = []
     for dim in dims:
         key = keys.get(dim)
-        if not isinstance(key, int):
-            left[key.dim if isinstance(key, Points) else dim] = None
+        if isinstance(key, Points):
+            if key.dim not in left:
+                left.append(key.dim)
+        elif not isinstance(key, int):
+            left.append(dim)
     return tuple(left)
 
 

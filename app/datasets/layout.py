@@ -12,23 +12,35 @@ from xarray.core import indexing
 from xarray.core.indexes import PandasIndex
 
 from app.arrays.plan import ReadPlan, plan_element, plan_orthogonal, plan_pointwise
-from app.datasets.indexers import ALL, Key, Points, length_of, remaining
+from app.datasets.indexers import ALL, IntArray, Key, Points, length_of, remaining
 from app.datasets.lazy import LazyArray
 from app.datasets.outline import Outline, Part
 from app.datasets.pending import PendingVariable
 from app.datasets.variables import variable_of
+from app.kept import Kept
+from app.sizes import attribute_bytes, text_lengths
 
 Keys: TypeAlias = Mapping[Hashable, Key]
 
-# Lengths of slices are anybody's choice, so forms are without number: so many are kept.
-_MOST_OUTLINES: Final = 256
+# What stands for the whole dataset among the names of its variables.
+_WHOLE: Final = object()
+
+# Lengths of slices are anybody's choice, so forms are without number: so much of them is kept.
+_KEPT_BYTES: Final = 4 * 2**20
+# How often labels are in memory, and what a variable takes besides its attributes.
+_FORMS: Final = 3
+_VARIABLE_BYTES: Final = 16 * 2**10
+# What an outline takes for itself, and for each of its variables.
+_OUTLINE_BYTES: Final = 2048
+_PART_BYTES: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
 class IndexCoordinate:
     """A coordinate with an index of its own, in memory.
 
-    `values` are its labels as NumPy has them, None where xarray must say what a label becomes.
+    `values` are its labels as NumPy has them, None where xarray must say what a label becomes;
+    `lengths` the bytes of each, where labels are texts of variable length.
     """
 
     name: Hashable
@@ -36,13 +48,15 @@ class IndexCoordinate:
     variable: xr.Variable
     index: PandasIndex
     values: np.ndarray[Any, Any] | None
+    lengths: IntArray | None
 
     @classmethod
     def of(cls, name: Hashable, variable: xr.Variable, index: PandasIndex) -> Self:
         """The prepared coordinate; `variable` is the one that `index` made."""
         values = index.index.values
         plain = values.dtype == index.coord_dtype and values.dtype.kind in "iufmM"
-        return cls(name, index.dim, variable, index, values if plain else None)
+        lengths = text_lengths(np.asarray(values)) if values.dtype.kind in "OT" else None
+        return cls(name, index.dim, variable, index, values if plain else None, lengths)
 
     def select(self, keys: Keys) -> tuple[xr.Variable, PandasIndex | None]:
         """Its part of an answer, and its index if it keeps one."""
@@ -58,6 +72,12 @@ class IndexCoordinate:
                 kept = self.index.isel({self.dim: key})
                 assert kept is not None
                 return kept.create_variables({self.name: self.variable})[self.name], kept
+
+    def text_bytes(self, keys: Keys) -> int:
+        """The bytes of the texts of its part of an answer."""
+        key = keys.get(self.dim, ALL)
+        place: Any = key.positions if isinstance(key, Points) else key
+        return 0 if self.lengths is None else int(self.lengths[place].sum())
 
     def _pick(self, dims: tuple[Hashable, ...], place: Any) -> xr.Variable:
         variable = self.variable
@@ -101,11 +121,16 @@ Prepared: TypeAlias = IndexCoordinate | StoredVariable | None
 _Form: TypeAlias = tuple[Hashable, ...]
 
 
+def _few_outlines() -> Kept[_Form, Outline]:
+    return Kept(_KEPT_BYTES)
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """A Dataset and its variables as selections take them; nothing of it changes.
 
-    Outlines are kept: clients ask for a few forms of answers again and again.
+    `attribute_bytes` is what the attributes of each variable and of the whole take. Outlines are
+    kept: clients ask for a few forms of answers again and again.
     """
 
     dataset: xr.Dataset
@@ -113,7 +138,8 @@ class Layout:
     variables: Mapping[Hashable, Prepared]
     dims: Mapping[Hashable, tuple[Hashable, ...]]
     coords: tuple[Hashable, ...]
-    _outlines: dict[_Form, Outline | None] = field(default_factory=dict)
+    attribute_bytes: Mapping[Hashable, int]
+    _outlines: Kept[_Form, Outline] = field(default_factory=_few_outlines)
 
     @classmethod
     def of(cls, ds: xr.Dataset) -> Self:
@@ -121,7 +147,20 @@ class Layout:
         variables = {name: _prepared(ds, name, v) for name, v in ds._variables.items()}
         coords = tuple([name for name in variables if name in ds._coord_names])
         dims = {name: variable.dims for name, variable in ds._variables.items()}
-        return cls(ds, ds._dims, variables, dims, coords)
+        attrs = {name: attribute_bytes(v.attrs) for name, v in ds._variables.items()}
+        attrs[_WHOLE] = attribute_bytes(ds.attrs)
+        return cls(ds, ds._dims, variables, dims, coords, attrs)
+
+    @property
+    def held_bytes(self) -> int:
+        """About what the opened dataset holds: labels, attributes, and so much for each variable.
+
+        Labels are there as an index, as an axis to search in, and once as text.
+        """
+        coordinates = [p for p in self.variables.values() if type(p) is IndexCoordinate]
+        labels = sum([c.variable.nbytes + c.text_bytes({}) for c in coordinates])
+        attrs = sum(self.attribute_bytes.values())
+        return _FORMS * labels + attrs + _VARIABLE_BYTES * len(self.variables)
 
     def outline(self, keys: Keys, keep: Collection[Hashable] | None, drop: bool) -> Outline | None:
         """The form of the answer to `keys`; None where one of its variables is not prepared.
@@ -133,12 +172,13 @@ class Layout:
             dim if type(key) is int else (dim, *self._left(dim, key)) for dim, key in keys.items()
         ]
         form: _Form = (None if keep is None else tuple(keep), drop, *lengths)
-        outlines = self._outlines
-        if form not in outlines:
-            if len(outlines) >= _MOST_OUTLINES:
-                outlines.clear()
-            outlines[form] = self._outlined(keys, keep, drop)
-        return outlines[form]
+        outline = self._outlines.get(form)
+        if outline is None:
+            outline = self._outlined(keys, keep, drop)
+            if outline is not None:
+                parts = len(outline.variables) + len(form)
+                self._outlines.keep(form, outline, _OUTLINE_BYTES + _PART_BYTES * parts)
+        return outline
 
     def _outlined(
         self, keys: Keys, keep: Collection[Hashable] | None, drop: bool
@@ -155,7 +195,9 @@ class Layout:
                 dtype = self.dataset._variables[name].dtype
                 parts[name] = Part(left, tuple([lengths[dim] for dim in left]), dtype)
         unread = [name for name in parts if type(self.variables[name]) is StoredVariable]
-        return Outline.of(parts, [name for name in self.coords if name in parts], unread)
+        attrs = sum([self.attribute_bytes[name] for name in (*parts, _WHOLE)])
+        coords = [name for name in self.coords if name in parts]
+        return Outline.of(parts, coords, unread, attrs)
 
     def _left(self, dim: Hashable, key: Key) -> tuple[Hashable, int | None]:
         """The dimension that `key` leaves of `dim`, and its length (None: it leaves none)."""

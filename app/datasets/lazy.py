@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import numpy as np
 from xarray.backends.common import BackendArray
@@ -12,12 +12,16 @@ from xarray.core import indexing
 from app.arrays.metadata import ArrayMeta
 from app.arrays.plan import ReadPlan, plan_orthogonal, plan_pointwise
 from app.arrays.reader import StoreReader
+from app.arrays.texts import TextMeter
 from app.arrays.workshop import Shares
 from app.datasets.unpacking import Step
 from app.errors import NotLoaded
 from app.telemetry.phases import phase
 
 Array = np.ndarray[Any, Any]
+
+# What texts may take before any of theirs was read.
+_UNKNOWN_BYTES: Final = 2**40
 
 
 class LazyArray(BackendArray):
@@ -65,16 +69,25 @@ class LazyArray(BackendArray):
 
     def holds(self, plan: ReadPlan) -> bool:
         """Whether `at_once` gives the planned values: they are few, and in memory."""
-        size = math.prod(plan.shape) * self.meta.dtype.itemsize
+        size = math.prod(plan.shape) * self.meta.dtype.itemsize + self.text_bytes(plan)
         return self.reader.workshop.is_small(size) and self.reader.holds(self.meta, plan)
+
+    def text_bytes(self, plan: ReadPlan) -> int:
+        """The likely bytes of texts among the planned values; 1 TiB where none was read yet."""
+        texts = self.meta.texts
+        if texts is None:
+            return 0
+        if texts.mean_bytes is None:
+            return _UNKNOWN_BYTES
+        return int(math.prod(plan.shape) * texts.mean_bytes)
 
     def at_once(self, plan: ReadPlan) -> Array:
         """The planned values, decoded, of chunks that are in memory."""
         return self._decoded(self.reader.at_once(self.meta, plan))
 
-    async def read(self, plan: ReadPlan) -> Array:
-        """The planned values, decoded; large ones beside the loop."""
-        values = await self.reader.read(self.meta, plan)
+    async def read(self, plan: ReadPlan, meter: TextMeter | None = None) -> Array:
+        """The planned values, decoded; large ones beside the loop. Texts go by the `meter`."""
+        values = await self.reader.read(self.meta, plan, meter)
         workshop = self.reader.workshop
         if not self.steps or workshop.is_small(values.nbytes):
             return self._decoded(values)

@@ -9,6 +9,8 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from app.sizes import has_texts
+
 
 class Outlined(Protocol):
     """A variable of an answer, in memory or not."""
@@ -34,8 +36,10 @@ class Part:
 class Outline:
     """The variables of an answer in their order, and what they add up to.
 
-    `cells` counts the values that must be read. One outline serves all selections of one form, so
-    whoever finds out more that follows from it keeps that in `notes`.
+    `cells` counts the values that must be read, `attribute_bytes` is what all attributes take.
+    How long the texts of the `unmeasured` variables are is known once they are read. One outline
+    serves all selections of one form, so whoever finds out more that follows from it keeps that in
+    `notes`.
     """
 
     variables: Mapping[Hashable, Outlined]
@@ -43,6 +47,8 @@ class Outline:
     sizes: Mapping[Hashable, int]
     result_bytes: int
     cells: int
+    attribute_bytes: int
+    unmeasured: tuple[Hashable, ...]
     notes: dict[Hashable, Any] = field(default_factory=dict)
 
     @classmethod
@@ -51,11 +57,14 @@ class Outline:
         variables: Mapping[Hashable, Outlined],
         coords: Iterable[Hashable],
         unread: Iterable[Hashable],
+        attribute_bytes: int,
     ) -> Self:
         """The outline of these `variables`, of which `unread` must be read."""
         sizes: dict[Hashable, int] = {}
         for variable in variables.values():
             sizes.update(zip(variable.dims, variable.shape, strict=True))
         nbytes = sum([math.prod(v.shape) * v.dtype.itemsize for v in variables.values()])
+        unread = list(unread)
         cells = sum([math.prod(variables[name].shape) for name in unread])
-        return cls(variables, frozenset(coords), sizes, nbytes, cells)
+        texts = tuple([name for name in unread if has_texts(variables[name].dtype)])
+        return cls(variables, frozenset(coords), sizes, nbytes, cells, attribute_bytes, texts)

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from app.arrays.plan import ReadPlan
+from app.arrays.texts import TextMeter
 from app.datasets.lazy import LazyArray
 from app.datasets.outline import Outline
 from app.datasets.variables import variable_of
@@ -40,6 +41,11 @@ class PendingVariable:
         """The most that reading it holds beside the values themselves."""
         return self.array.reader.working_bytes(self.array.meta, self.plan)
 
+    @property
+    def text_bytes(self) -> int:
+        """The likely bytes of its texts, which lie outside of the array; the most if unknown."""
+        return self.array.text_bytes(self.plan)
+
     def holding(self, values: np.ndarray[Any, Any]) -> xr.Variable:
         """The variable with its `values`."""
         return variable_of(self.dims, values, self.attrs, self.encoding)
@@ -51,6 +57,7 @@ class DatasetPlan:
 
     `variables` are in memory, `pending` must be read; both stand in `outline`, in their order.
     `attrs` and `encoding` belong to the dataset that is selected from; its variables' own do, too.
+    `texts` are the bytes of text, outside of their arrays, of those `variables` that have any.
     """
 
     outline: Outline
@@ -59,6 +66,7 @@ class DatasetPlan:
     indexes: Mapping[Hashable, xr.Index]
     attrs: dict[Any, Any]
     encoding: dict[Any, Any]
+    texts: Mapping[Hashable, int]
 
     @property
     def chunks(self) -> int:
@@ -75,6 +83,11 @@ class DatasetPlan:
         """The most decoded bytes of chunks that reading has in memory at once."""
         return sum([v.working_bytes for v in self.pending.values()])
 
+    @property
+    def text_bytes(self) -> int:
+        """The likely bytes of the texts that are still to be read; the most if unknown."""
+        return sum([v.text_bytes for v in self.pending.values()])
+
     def at_once(self) -> xr.Dataset | None:
         """What `read` brings, if it is small and each touched chunk is in memory just now."""
         for pending in self.pending.values():
@@ -84,8 +97,11 @@ class DatasetPlan:
             {name: v.holding(v.array.at_once(v.plan)) for name, v in self.pending.items()}
         )
 
-    async def read(self) -> xr.Dataset:
-        """The answer as a plain Dataset in memory; it shares nothing that can be changed."""
+    async def read(self, meter: TextMeter | None = None) -> xr.Dataset:
+        """The answer as a plain Dataset in memory; it shares nothing that can be changed.
+
+        Texts are counted by the `meter`; LimitError as soon as it has had too many.
+        """
         known = self.at_once()
         if known is not None:
             return known
@@ -93,7 +109,7 @@ class DatasetPlan:
 
         async def read_one(item: tuple[Hashable, PendingVariable]) -> None:
             name, pending = item
-            read[name] = pending.holding(await pending.array.read(pending.plan))
+            read[name] = pending.holding(await pending.array.read(pending.plan, meter))
 
         await spread(self.pending.items(), read_one)
         return self._holding(read)

@@ -17,6 +17,7 @@ from app.datasets.layout import Keys, Layout, StoredVariable
 from app.datasets.lazy import LazyArray
 from app.datasets.outline import Outline, Outlined
 from app.datasets.pending import DatasetPlan, PendingVariable
+from app.sizes import attribute_bytes, has_texts, text_bytes
 
 MissingDims = Literal["raise", "warn", "ignore"]
 Positions: TypeAlias = Mapping[Any, int | slice | IntArray]
@@ -77,8 +78,10 @@ def plan_lazy(lazy: xr.Dataset) -> DatasetPlan:
             variables[name] = variable.copy(deep=False)
     found = variables | pending
     ordered: dict[Hashable, Outlined] = {name: found[name] for name in lazy._variables}
-    outline = Outline.of(ordered, lazy._coord_names, pending)
-    return DatasetPlan(outline, variables, pending, lazy._indexes, lazy.attrs, lazy.encoding)
+    attrs = sum([attribute_bytes(v.attrs) for v in found.values()]) + attribute_bytes(lazy.attrs)
+    outline = Outline.of(ordered, lazy._coord_names, pending, attrs)
+    texts = {n: text_bytes(v.values) for n, v in variables.items() if has_texts(v.dtype)}
+    return DatasetPlan(outline, variables, pending, lazy._indexes, lazy.attrs, lazy.encoding, texts)
 
 
 def _plan_by_xarray(lazy: xr.Dataset, keep: Collection[Hashable] | None) -> DatasetPlan:
@@ -90,6 +93,7 @@ def _plan_plainly(layout: Layout, outline: Outline, keys: Keys) -> DatasetPlan:
     variables: dict[Hashable, xr.Variable] = {}
     pending: dict[Hashable, PendingVariable] = {}
     indexes: dict[Hashable, xr.Index] = {}
+    texts: dict[Hashable, int] = {}
     for name, part in outline.variables.items():
         prepared = layout.variables[name]
         if isinstance(prepared, StoredVariable):
@@ -99,5 +103,7 @@ def _plan_plainly(layout: Layout, outline: Outline, keys: Keys) -> DatasetPlan:
             variables[name], index = prepared.select(keys)
             if index is not None:
                 indexes[name] = index
+            if prepared.lengths is not None:
+                texts[name] = prepared.text_bytes(keys)
     ds = layout.dataset
-    return DatasetPlan(outline, variables, pending, indexes, ds.attrs, ds.encoding)
+    return DatasetPlan(outline, variables, pending, indexes, ds.attrs, ds.encoding, texts)

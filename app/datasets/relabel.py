@@ -9,6 +9,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from app.datasets.repeated import join, separate
+
 # What described the stored values and would bend the new ones: a uint16 axis writes -90 as 65446.
 _PACKING = (
     "dtype",
@@ -29,6 +31,7 @@ def relabel(ds: xr.Dataset, labels: Mapping[str, NDArray[Any]]) -> xr.Dataset:
     Attributes stay, but for the range of the stored labels; the stored dtype and packing go. The
     coordinate's bounds move with it. Dimensions that `ds` lacks are passed over.
     """
+    ds = separate(ds)
     changed: dict[Any, xr.Variable] = {}
     for name, values in labels.items():
         if name in ds.dims:
@@ -37,7 +40,7 @@ def relabel(ds: xr.Dataset, labels: Mapping[str, NDArray[Any]]) -> xr.Dataset:
             changed |= _moved_bounds(ds, coordinate, values)
     coords = {name: v for name, v in changed.items() if name in ds.coords}
     rest = {name: v for name, v in changed.items() if name not in coords}
-    return ds.assign_coords(coords).assign(rest) if changed else ds
+    return join(ds.assign_coords(coords).assign(rest) if changed else ds)
 
 
 def _rewritten(variable: xr.Variable, values: Any) -> xr.Variable:

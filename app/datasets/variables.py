@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 
 def variable_of(
     dims: tuple[Hashable, ...],
-    data: np.ndarray[Any, Any],
+    data: Any,
     attrs: dict[Any, Any] | None,
     encoding: dict[Any, Any] | None,
 ) -> xr.Variable:
-    """``xr.Variable(dims, data, attrs, encoding)`` of an array with these `dims`.
+    """``xr.Variable(dims, data, attrs, encoding)`` of an array, or of xarray's lazy form of one.
 
-    Without the checks and conversions of its constructor, which takes four times as long; an
-    answer has several variables. `attrs` and `encoding` are copied.
+    It has as many axes as `dims`. Without the checks and conversions of the constructor, which
+    takes four times as long; an answer has several variables. `attrs` and `encoding` are copied.
     """
     variable = object.__new__(xr.Variable)
     variable._dims = dims

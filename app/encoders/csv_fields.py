@@ -10,7 +10,8 @@ import orjson
 from numpy.typing import NDArray
 
 from app.encoders.json_values import json_array
-from app.encoders.plain import is_missing, plain, text
+from app.encoders.plain import is_missing, plain
+from app.labels import format_text
 
 # What makes a field need its quotes (RFC 4180 2.6).
 _SPECIAL = re.compile('[",\r\n]')
@@ -21,7 +22,7 @@ def format_fields(values: NDArray[Any]) -> list[str]:
 
     Missing values are empty, and an empty string is ``""``. Numbers, booleans, instants and
     durations are written as in JSON, infinities ``inf`` and ``-inf``; a complex number
-    ``1.5-2.0i``; bytes as UTF-8, else base64; other objects as JSON text.
+    ``1.5-2.0i``; bytes as `format_bytes`; other objects as JSON text.
     """
     if not values.size:
         return []
@@ -73,7 +74,7 @@ def _complex(real: str, imag: str) -> str:
 
 def _object_text(item: Any) -> str | None:
     if isinstance(item, str):
-        return text(item)
+        return format_text(item)
     if is_missing(item):
         return None
     match item:

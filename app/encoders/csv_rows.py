@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from app.encoders.outline import Outline, OutlinedVariable
-from app.encoders.plain import text
+from app.encoders.outline import Outline, OutlinedVariable, check_distinct_dimensions
 from app.errors import SelectionError
+from app.labels import format_text
 
 # What a number, an instant or a boolean counts for; about half of its text.
 _CELL_BYTES = 8
@@ -52,8 +52,10 @@ def lay_out(
 
     The dimensions are those that the data variables share, in the order of the first; without
     data variables, those of all coordinates. Coordinates along any other dimension are left out,
-    as in ``ds[name]``. Raises `SelectionError` where the data variables share no dimensions.
+    as in ``ds[name]``. Raises `SelectionError` where the data variables share no dimensions,
+    `NotAcceptable` where one of the variables has a dimension twice.
     """
+    check_distinct_dimensions(variables, coord_names, "CSV")
     data = [name for name in variables if name not in coord_names]
     _check_shared({name: variables[name].dims for name in data})
     spanning = data[:1] or list(variables)
@@ -65,7 +67,7 @@ def lay_out(
 
 
 def check_csv(outline: Outline) -> None:
-    """Raises `SelectionError` unless the data variables of an answer share their dimensions."""
+    """Raises what `lay_out` raises for an answer."""
     lay_out(outline.variables, outline.coord_names, outline.sizes)
 
 
@@ -73,6 +75,17 @@ def csv_bytes(outline: Outline) -> int:
     """What an answer counts for as CSV, in bytes: a coordinate is repeated in every row."""
     rows = lay_out(outline.variables, outline.coord_names, outline.sizes)
     return max(outline.result_bytes, rows.count * sum(c.cell_bytes for c in rows.columns))
+
+
+def csv_text_bytes(outline: Outline, texts: Mapping[Hashable, int]) -> int:
+    """What `texts`, of so many bytes by variable, count for as CSV: those of every row."""
+    rows = lay_out(outline.variables, outline.coord_names, outline.sizes)
+    total = 0
+    for column in rows.columns:
+        if column.variable in texts:
+            values = math.prod(outline.variables[column.variable].shape)
+            total += texts[column.variable] * rows.count // max(1, values)
+    return total
 
 
 def _check_shared(dims: Mapping[Hashable, tuple[Hashable, ...]]) -> None:
@@ -102,12 +115,12 @@ def _some(names: list[str]) -> str:
 
 
 def _values(name: Hashable, variable: OutlinedVariable) -> Column:
-    return Column(text(str(name)), name, variable.dims, _cell_bytes(variable.dtype))
+    return Column(format_text(str(name)), name, variable.dims, _cell_bytes(variable.dtype))
 
 
 def _positions(dim: Hashable) -> Column:
     # No variable has this name: xarray calls any that has a dimension's name a coordinate.
-    return Column(text(str(dim)), None, (dim,), _CELL_BYTES)
+    return Column(format_text(str(dim)), None, (dim,), _CELL_BYTES)
 
 
 def _cell_bytes(dtype: np.dtype[Any]) -> int:

@@ -45,16 +45,15 @@ def heap(
 ) -> tuple[bytearray, list[bytes]]:
     """What lies at an address to hold byte strings (III.E), and what stands for each in an array.
 
-    The size and the latter depend on the lengths alone.
+    The size and the latter depend on the lengths alone. An empty string is an object of no length,
+    as the C library writes it: to stand for none at all would make it a NULL for readers in C.
     """
     collections, handles = bytearray(), []
     for batch in _batches(contents):
-        start, index = address + len(collections), 0
-        for content in batch:
-            index += bool(content)
-            length = len(content) // element_bytes
-            handles.append(pack("<IQI", length, start, index) if content else bytes(16))
-        collections += _collection([content for content in batch if content])
+        start = address + len(collections)
+        for index, content in enumerate(batch, 1):
+            handles.append(pack("<IQI", len(content) // element_bytes, start, index))
+        collections += _collection(batch)
     return collections, handles
 
 

@@ -7,24 +7,28 @@ lengths have eight bytes. Nothing here decides where anything lies.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from struct import pack
+from struct import pack, unpack_from
 from typing import Any, Final
 
 import numpy as np
 from numcodecs.jenkins import jenkins_lookup3
 
 NOWHERE: Final = 2**64 - 1
+_UNLIMITED: Final = 2**64 - 1
+# Of arrays that grow along a dimension that has no length yet.
+_CHUNK_BYTES: Final = 2**20
+_LONE_CHUNK: Final = 512
 # The value of an attribute, which shares the 64 KiB of a message with its name, type and shape.
 ATTRIBUTE_BYTES: Final = 64_000
 # A shape without any value (IV.A.2.b).
 NO_SPACE: Final = b"\x02\x00\x00\x02"
-# How text of one length ends, and that it is UTF-8 (IV.A.2.d, class 3).
-TERMINATED, PADDED, UTF8 = 0x00, 0x01, 0x10
+# How text of one length ends (IV.A.2.d, class 3).
+TERMINATED, PADDED = 0x00, 0x01
 
 
-def text_type(size: int, bits: int) -> bytes:
-    """The datatype of text of `size` bytes."""
-    return pack("<BB2xI", 0x13, bits, size)
+def text_type(size: int, ending: int) -> bytes:
+    """The datatype of ASCII text of `size` bytes."""
+    return pack("<BB2xI", 0x13, ending, size)
 
 
 def integer_type(size: int, bits: int) -> bytes:
@@ -72,9 +76,10 @@ def datatype(dtype: np.dtype[Any]) -> bytes:
             raise TypeError(f"HDF5 has no {dtype}")
 
 
-def dataspace(shape: Sequence[int]) -> bytes:
-    """A shape that cannot grow; ``()`` is a scalar (IV.A.2.b)."""
-    return pack(f"<4B{len(shape)}Q", 2, len(shape), 0, bool(shape), *shape)
+def dataspace(shape: Sequence[int], most: Sequence[int] | None = None) -> bytes:
+    """A shape and what it can grow to, itself if that is None; ``()`` is a scalar (IV.A.2.b)."""
+    lengths = (*shape, *(most or ()))
+    return pack(f"<4B{len(lengths)}Q", 2, len(shape), most is not None, bool(shape), *lengths)
 
 
 def attribute(name: str, kind: bytes, space: bytes, data: bytes) -> bytes:
@@ -97,12 +102,40 @@ def array_header(
     """
     # Room is found when values are written, and filled before if there is a fill (IV.A.2.f).
     filled = pack("<BBI", 3, 0x2A, len(fill)) + fill if fill else b"\x03\x0a"
-    messages = (
-        (_DATASPACE, dataspace(shape)),
-        (_DATATYPE, kind),
-        (_FILL, filled),
-        (_LAYOUT, pack("<BBQQ", 3, 1, *place)),
-    )
+    layout = pack("<BBQQ", 3, 1, *place)
+    return _array(dataspace(shape), kind, filled, layout, attributes)
+
+
+def growing_header(
+    kind: bytes, shape: Sequence[int], fill: bytes, attributes: Sequence[bytes]
+) -> bytes:
+    """The object header of an array without a value: where its shape has zeros, it can grow.
+
+    Its chunks have no tree yet (IV.A.2.i, layout class 2); room is found for one by one.
+    """
+    (size,) = unpack_from("<I", kind, 4)
+    filled = pack("<BBI", 3, 0x2B, len(fill)) + fill if fill else b"\x03\x0b"
+    lengths = _chunk_lengths(shape, size)
+    layout = pack(f"<BBBQ{len(shape)}II", 3, 2, len(shape) + 1, NOWHERE, *lengths, size)
+    space = dataspace(shape, [length or _UNLIMITED for length in shape])
+    return _array(space, kind, filled, layout, attributes)
+
+
+def _chunk_lengths(shape: Sequence[int], size: int) -> list[int]:
+    """One along what grows (more if there is nothing else), and what is left in a chunk's bytes."""
+    if len(shape) == 1:
+        return [_LONE_CHUNK]
+    room, lengths = _CHUNK_BYTES // size, []
+    for length in reversed(shape):
+        lengths.append(max(min(length, room), 1))
+        room //= lengths[-1]
+    return lengths[::-1]
+
+
+def _array(
+    space: bytes, kind: bytes, filled: bytes, layout: bytes, attributes: Sequence[bytes]
+) -> bytes:
+    messages = ((_DATASPACE, space), (_DATATYPE, kind), (_FILL, filled), (_LAYOUT, layout))
     return _header(messages, attributes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -62,13 +63,14 @@ def _blocks(values: NDArray[Any], beside: NDArray[Any]) -> Iterator[bytes]:
         yield _text(values, beside)
         return
     between = b"["
-    if values[0].size > _BLOCK_VALUES:
+    row_values = math.prod(values.shape[1:])  # an item of an array of objects has no size
+    if row_values > _BLOCK_VALUES:
         for row in values:
             yield between
             yield from _blocks(row, beside)
             between = b","
     else:
-        rows = _BLOCK_VALUES // values[0].size
+        rows = _BLOCK_VALUES // row_values
         for start in range(0, len(values), rows):
             yield between
             # A copy: orjson's own text lies in a buffer up to twice as long.

@@ -27,18 +27,16 @@ from app.encoders.hdf5_messages import (
     REFERRERS,
     TERMINATED,
     TEXTS,
-    UTF8,
     array_header,
     attribute,
     dataspace,
     datatype,
     group_header,
+    growing_header,
     text_type,
 )
 from app.encoders.netcdf_names import NOT_A_DIMENSION
 
-# Letters that fit whatever they are.
-_SHORT_TEXT: Final = ATTRIBUTE_BYTES // 4
 _PLACEHOLDER: Final = "This is a netCDF dimension but not a netCDF variable.%10d"
 _PROPERTIES: Final = f"version=2,sluice={__version__}"
 
@@ -134,7 +132,7 @@ class _Writer:
         if variable is not None:
             return self._place(variable, hidden)
         kind = datatype(np.dtype(">f4"))
-        return self._file.place(array_header(kind, (size,), (NOWHERE, 4 * size), b"", hidden))
+        return self._file.place(_header(kind, (size,), (NOWHERE, 4 * size), b"", hidden))
 
     def _place(self, variable: NetcdfVariable, hidden: list[bytes]) -> int:
         """The values of a variable and its header; the address of the latter."""
@@ -148,7 +146,7 @@ class _Writer:
         attributes = hidden + [self._attribute(*item) for item in variable.attrs.items()]
         fill = variable.attrs.get("_FillValue")
         filled = b"" if fill is None else fill.tobytes()
-        return self._file.place(array_header(kind, shape, place, filled, attributes))
+        return self._file.place(_header(kind, shape, place, filled, attributes))
 
     def _coordinates(self, dims: Sequence[str]) -> bytes:
         """The numbers of a variable's dimensions: what the C library looks for first."""
@@ -156,7 +154,7 @@ class _Writer:
 
     def _attribute(self, name: str, value: Any) -> bytes:
         match value:
-            case str() if len(value) <= _SHORT_TEXT:
+            case str() if value.isascii() and len(value) <= ATTRIBUTE_BYTES:
                 return _text(name, value)
             case str():
                 return attribute(name, TEXTS, dataspace(()), self._place_texts([value]))
@@ -172,11 +170,28 @@ class _Writer:
         return b"".join(handles)
 
 
+def _header(
+    kind: bytes,
+    shape: tuple[int, ...],
+    place: tuple[int, int],
+    fill: bytes,
+    attributes: Sequence[bytes],
+) -> bytes:
+    """The header of an array; in NetCDF a dimension of no length is one that can grow."""
+    if 0 in shape:
+        return growing_header(kind, shape, fill, attributes)
+    return array_header(kind, shape, place, fill, attributes)
+
+
 def _text(name: str, value: str, ending: int = PADDED) -> bytes:
-    """Characters, as the C library writes text; none at all have no place rather than no size."""
+    """Characters, as the C library writes text; none at all have no place rather than no size.
+
+    They are said to be ASCII, which the HDF5 library says of the names of scales in any case: old
+    readers (h5py 2) know no other text of one length.
+    """
     data = value.encode()
     space = dataspace(()) if data else NO_SPACE
-    return attribute(name, text_type(len(data) or 1, ending | UTF8), space, data)
+    return attribute(name, text_type(len(data) or 1, ending), space, data)
 
 
 def _numbers(name: str, value: Any) -> bytes:

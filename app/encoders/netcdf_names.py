@@ -1,51 +1,25 @@
-"""Names and attributes as NetCDF-4 can hold them; the rest becomes text, never an error."""
+"""Names of variables, dimensions and attributes as NetCDF-4 has them.
+
+NetCDF User's Guide, "NetCDF Names": a letter, digit, underscore or what is no ASCII, then anything
+but control characters and slashes, no blank at the end; at most 256 bytes of UTF-8 in the form NFC.
+"""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable
 from typing import Any, Final
 
-import numpy as np
-import orjson
+from app.labels import format_text
 
-from app.encoders.hdf5_messages import ATTRIBUTE_BYTES
-from app.encoders.plain import plain, text
-
-# Attribute names that the HDF5 layer of NetCDF-4 keeps for itself, or hides from its readers.
-_RESERVED = frozenset(
-    (
-        "CLASS",
-        "DIMENSION_LABELS",
-        "DIMENSION_LIST",
-        "NAME",
-        "REFERENCE_LIST",
-        "_ARRAY_DIMENSIONS",
-        "_Codecs",
-        "_Format",
-        "_IsNetcdf4",
-        "_NCProperties",
-        "_Netcdf4Coordinates",
-        "_Netcdf4Dimid",
-        "_SuperblockVersion",
-        "_nc3_strict",
-        "_nczarr_array",
-        "_nczarr_attr",
-        "_nczarr_group",
-        "_nczarr_superblock",
-    )
-)
 # What readers take out of the name of a variable that is not the dimension of this name.
 NOT_A_DIMENSION: Final = "_nc4_non_coord_"
-# The C library refuses a file in which an attribute that begins so is no number.
-_QUANTIZED = "_Quantize"
 # NetCDF allows 256 bytes; what is left is for what keeps names distinct.
 _NAME_BYTES = 240
-_INT64 = range(-(2**63), 2**63)
 
 
 def storable_names(names: Iterable[Any], listed: Container[Any] = ()) -> dict[Any, str]:
-    """A distinct name for each: slashes separate groups, and no name begins or ends with a space.
+    """A distinct name for each, which is its own where that is a NetCDF name.
 
     Names in `listed` will stand in an attribute ``coordinates``, where a space ends a name.
     """
@@ -67,87 +41,25 @@ def storable_names(names: Iterable[Any], listed: Container[Any] = ()) -> dict[An
     return chosen
 
 
-def _clean(name: str, listed: bool) -> str:
-    refused = "/ " if listed else "/"
-    letters = (letter if letter.isprintable() and letter not in refused else "_" for letter in name)
-    cleaned = _normal("".join(letters)).replace(NOT_A_DIMENSION, "_nc4_noncoord_")
+def storable_name(name: str, refused: str = "/") -> str:
+    """The name with an underscore for each letter that it may not have, or before its first.
+
+    It is cut to a length that leaves room for what keeps names distinct.
+    """
+    normal = unicodedata.normalize("NFC", format_text(name))
+    letters = (
+        letter if letter.isprintable() and letter not in refused else "_" for letter in normal
+    )
+    cleaned = "".join(letters).encode()[:_NAME_BYTES].decode(errors="ignore")
     if cleaned.endswith(" "):
         cleaned = f"{cleaned[:-1]}_"
-    return cleaned if cleaned and cleaned[0] not in ".-+ " else f"_{cleaned}"
+    return cleaned if _may_begin(cleaned[:1]) else f"_{cleaned}"
 
 
-def _normal(name: str) -> str:
-    """The form (NFC) in which the C library looks names up, cut to a length that it reads."""
-    normal = unicodedata.normalize("NFC", text(name))
-    return normal.encode()[:_NAME_BYTES].decode(errors="ignore")
+def _may_begin(letter: str) -> bool:
+    return letter == "_" or letter.isalnum() or not letter.isascii()
 
 
-def storable_attributes(
-    attrs: Mapping[Any, Any], taken: Iterable[str] = ()
-) -> dict[str, str | Any]:
-    """Attributes that any NetCDF reader accepts, renamed where a name in `taken` has a meaning."""
-    refused = _RESERVED.union(taken)
-    stored: dict[str, Any] = {}
-    for name, value in attrs.items():
-        key = _normal(str(name)).replace("\0", "_") or "_"
-        written = storable_value(value)
-        if key.startswith(_QUANTIZED) and isinstance(written, str | list):
-            key = f"_{key}"
-        while key in refused or key in stored:
-            key += "_"
-        stored[key] = written
-    return stored
-
-
-def storable_value(value: Any) -> Any:
-    """Text, a number or a 1-D list of either (below 64 KiB) as it is; else JSON text."""
-    match value:
-        case bool() | np.bool_() | None:
-            return json_text(value)
-        case int() if value in _INT64:
-            return value
-        case float() | np.integer() | np.floating():
-            return _numbers(np.asarray(value))[()]
-        case list() | tuple() if value:
-            return _list(value)
-        case np.ndarray() if value.ndim <= 1 and value.size:
-            return _array(value)
-        case _:
-            written = plain(value)
-            return storable_text(written) if isinstance(written, str) else json_text(written)
-
-
-def storable_text(value: str) -> str:
-    """The text without what a C string cannot hold."""
-    return text(value).replace("\0", "\ufffd")
-
-
-def _list(items: list[Any] | tuple[Any, ...]) -> Any:
-    kinds = {type(item) for item in items}
-    if kinds == {str} and all(items) and 16 * len(items) <= ATTRIBUTE_BYTES:
-        return [storable_text(item) for item in items]
-    if kinds <= {int, float} and all(item in _INT64 for item in items if isinstance(item, int)):
-        return _array(np.array(items))
-    return json_text(items)
-
-
-def _array(values: np.ndarray[Any, Any]) -> Any:
-    if values.dtype.kind not in "iuf":
-        return storable_value(values.tolist())
-    numbers = _numbers(values)
-    return numbers[()] if numbers.nbytes <= ATTRIBUTE_BYTES else json_text(values)
-
-
-def _numbers(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    if values.dtype.kind == "f" and values.dtype.itemsize not in (4, 8):
-        return values.astype("f4" if values.dtype.itemsize == 2 else "f8")
-    return values.astype(values.dtype.newbyteorder("="), copy=False)
-
-
-def json_text(value: Any) -> str:
-    """Any value as JSON text, integers of any size included."""
-    try:
-        return orjson.dumps(plain(value)).decode()
-    except orjson.JSONEncodeError:
-        # An integer beyond 64 bits somewhere inside.
-        return storable_text(str(plain(value)))
+def _clean(name: str, listed: bool) -> str:
+    cleaned = storable_name(name, "/ " if listed else "/")
+    return cleaned.replace(NOT_A_DIMENSION, "_nc4_noncoord_")

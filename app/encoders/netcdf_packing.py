@@ -14,18 +14,22 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-_FILLS = ("_FillValue", "missing_value")
-_LINEAR = ("scale_factor", "add_offset")
+FILLS: Final = ("_FillValue", "missing_value")
+LINEAR: Final = ("scale_factor", "add_offset")
 # So many are packed and read back at once that they stay in the processor's cache.
 _BLOCK_VALUES: Final = 32_768
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An array of a dtype that NetCDF-4 has, and the attributes that a reader decodes it by."""
+    """An array of a dtype that NetCDF-4 has, and the attributes that a reader decodes it by.
+
+    `meaning` is what is said of the values where the variable says nothing of the kind itself.
+    """
 
     values: NDArray[Any]
     attrs: dict[str, Any] = field(default_factory=dict)
+    meaning: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,8 @@ class Packing:
 def packing_of(dtype: np.dtype[Any], encoding: Mapping[str, Any]) -> Packing | None:
     """The packing that a variable's `encoding` describes for floats of `dtype`, if it is one."""
     packed = _packed_dtype(dtype, encoding)
-    linear = {key: encoding[key] for key in _LINEAR if encoding.get(key) is not None}
-    fills = {key: encoding[key] for key in _FILLS if encoding.get(key) is not None}
+    linear = {key: encoding[key] for key in LINEAR if encoding.get(key) is not None}
+    fills = {key: encoding[key] for key in FILLS if encoding.get(key) is not None}
     counted = None if packed is None else _counted(packed, encoding.get("_Unsigned"))
     if packed is None or counted is None:
         return None
@@ -168,7 +172,9 @@ def is_number(value: Any) -> bool:
 def _scalar(value: Any) -> Any:
     """A number as a NumPy scalar of a type that NetCDF-4 has."""
     array = np.asarray(value).reshape(())
-    return (array.astype(float_dtype(array.dtype)) if array.dtype.kind == "f" else array)[()]
+    if array.dtype.kind == "f":
+        return array.astype(float_dtype(array.dtype))[()]
+    return np.int32(value) if type(value) is int and -(2**31) <= value < 2**31 else array[()]
 
 
 def read_fill(value: Any, dtype: np.dtype[Any]) -> Any:
@@ -189,6 +195,6 @@ def _packed_dtype(dtype: np.dtype[Any], encoding: Mapping[str, Any]) -> np.dtype
         return None
     if packed.kind == "f":
         # Without a scale the packed dtype is the one that a reader gets.
-        linear = any(encoding.get(key) is not None for key in _LINEAR)
+        linear = any(encoding.get(key) is not None for key in LINEAR)
         return float_dtype(packed) if linear else dtype
     return packed.newbyteorder("=") if packed.kind in "iu" else None

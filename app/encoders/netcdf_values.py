@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.encoders.netcdf_names import json_text, storable_text
+from app.encoders.netcdf_attributes import json_text, storable_text
 from app.encoders.netcdf_packing import Stored, store_floats, store_integers
 from app.encoders.netcdf_times import store_cftimes, store_datetimes, store_durations
 from app.encoders.plain import is_missing, plain
@@ -16,6 +16,8 @@ from app.errors import NotAcceptable
 
 # HDF5 has 32; bytes need one more than they have.
 _MOST_DIMENSIONS: Final = 31
+# Stands for a boolean that is missing.
+_NO_FLAG: Final = np.int8(-1)
 
 
 def store_values(name: str, values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
@@ -60,11 +62,43 @@ def _store_objects(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
     items = values.ravel().tolist()
     if items and all(hasattr(item, "has_year_zero") for item in items):
         return store_cftimes(values, encoding)
-    if items and all(isinstance(item, bytes) for item in items):
-        return Stored(values.astype("S"))
+    if _are(items, bool | np.bool_, "b", encoding):
+        return _store_flags(values, items)
+    if _are(items, bytes, "S", encoding):
+        known = [item if isinstance(item, bytes) else b"" for item in items]
+        return Stored(np.array(known, "S").reshape(values.shape))
     texts = np.empty(values.size, dtype=object)
     texts[:] = [_text(item) for item in items]
     return Stored(texts.reshape(values.shape))
+
+
+def _are(items: list[Any], kind: Any, stored_kind: str, encoding: Mapping[str, Any]) -> bool:
+    """Whether all that are not missing are of this kind; where all are, the store's dtype says."""
+    some = False
+    for item in items:
+        if isinstance(item, kind):
+            some = True
+        elif isinstance(item, str) or not is_missing(item):
+            return False
+    return some or _stored_kind(encoding) == stored_kind
+
+
+def _stored_kind(encoding: Mapping[str, Any]) -> str:
+    try:
+        return str(np.dtype(encoding.get("dtype", object)).kind)
+    except TypeError:
+        return "O"
+
+
+def _store_flags(values: NDArray[Any], items: list[Any]) -> Stored:
+    """Booleans of which some may be missing, as flags (CF 3.5).
+
+    Not by xarray's attribute ``dtype``, which would make a missing one true.
+    """
+    flags = [_NO_FLAG if is_missing(item) else item for item in items]
+    stored = np.array(flags, dtype="i1").reshape(values.shape)
+    meaning = {"flag_values": np.array([0, 1], "i1"), "flag_meanings": "false true"}
+    return Stored(stored, {"_FillValue": _NO_FLAG}, meaning)
 
 
 def _text(item: Any) -> str:

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from app.errors import NotAcceptable
+
 
 class OutlinedVariable(Protocol):
     """A variable of the answer: its decoded form, not its values."""
@@ -20,7 +22,11 @@ class OutlinedVariable(Protocol):
 
 
 class Outline(Protocol):
-    """An answer whose values may still be in the store; `result_bytes` is its size in memory."""
+    """An answer whose values may still be in the store.
+
+    `result_bytes` is the size of its arrays in memory; texts of variable length lie outside of
+    them, and so do attributes, which take `attribute_bytes`.
+    """
 
     @property
     def variables(self) -> Mapping[Hashable, OutlinedVariable]: ...
@@ -30,3 +36,29 @@ class Outline(Protocol):
     def sizes(self) -> Mapping[Hashable, int]: ...
     @property
     def result_bytes(self) -> int: ...
+    @property
+    def attribute_bytes(self) -> int: ...
+
+
+def check_distinct_dimensions(
+    variables: Mapping[Hashable, OutlinedVariable],
+    coord_names: Container[Hashable],
+    format_name: str,
+) -> None:
+    """Raises `NotAcceptable` for a variable that has one dimension twice.
+
+    For formats that say where a cell is by one position along each dimension.
+    """
+    for name, variable in variables.items():
+        dims = variable.dims
+        if len(set(dims)) < len(dims):
+            twice = next(dim for dim in dims if dims.count(dim) > 1)
+            # Coordinates come along with whatever shares their dimensions.
+            others = "" if name in coord_names else " for other variables with variables=...,"
+            raise NotAcceptable(
+                f"{name} has the dimension {twice} more than once, which {format_name} cannot say;"
+                f" ask for json,{others} or for one position along {twice}",
+                variable=str(name),
+                dims=[str(dim) for dim in dims],
+                known=["json"],
+            )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.labels import format_bytes, format_label, format_labels
+from app.labels import format_bytes, format_label, format_labels, format_text
 
 # Deeper than any metadata document, shallower than orjson's own limit of 254.
 _DEEPEST = 100
@@ -21,9 +21,9 @@ def plain(value: Any, depth: int = 0) -> Any:
         return "..."
     match value:
         case str():
-            return text(value)
+            return format_text(value)
         case Mapping():
-            return {text(str(key)): plain(item, depth + 1) for key, item in value.items()}
+            return {format_text(str(key)): plain(item, depth + 1) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             return [plain(item, depth + 1) for item in value]
         case np.ndarray():
@@ -53,17 +53,7 @@ def is_missing(value: Any) -> bool:
 def _scalar(value: Any) -> Any:
     if is_missing(value):
         return None
-    label = format_bytes(bytes(value)) if isinstance(value, bytearray) else format_label(value)
-    return text(label) if isinstance(label, str) else label
-
-
-def text(value: str) -> str:
-    """The string itself, or with U+FFFD for each lone surrogate, which UTF-8 cannot hold."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return str(value)
+    return format_bytes(bytes(value)) if isinstance(value, bytearray) else format_label(value)
 
 
 def nested_values(values: NDArray[Any]) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from app.encoders.csv_rows import check_csv, csv_bytes
+from app.encoders.csv_rows import check_csv, csv_bytes, csv_text_bytes
 from app.encoders.json_pieces import json_pieces
 from app.encoders.outline import Outline
 from app.encoders.to_csv import csv_pieces, encode_csv
@@ -48,7 +48,8 @@ class Encoder:
     once or in pieces.
 
     `check` raises what `encode` would raise, before anything is read. `value_bytes` is what the
-    limit on results is held against, `forms` how often that much is in memory at once, at most.
+    limit on results is held against, with `text_bytes`, which texts of variable length add once
+    their bytes by variable are known; `forms` is how often so much is in memory at once, at most.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Encoder:
     pieces: Pieces
     check: Callable[[Outline], None]
     value_bytes: Callable[[Outline], int]
+    text_bytes: Callable[[Outline, Mapping[Hashable, int]], int]
     forms: int
 
     @property
@@ -75,6 +77,11 @@ def _anew(encode: Callable[[xr.Dataset], T]) -> Callable[..., T]:
     return anew
 
 
+def _once(outline: Outline, texts: Mapping[Hashable, int]) -> int:
+    """What texts count for in a format that has each of them once."""
+    return sum(texts.values())
+
+
 # In order of preference: the first, JSON, is what a client gets that does not say.
 ENCODERS = MappingProxyType(
     {
@@ -88,6 +95,7 @@ ENCODERS = MappingProxyType(
                 pieces=json_pieces,
                 check=check_json,
                 value_bytes=json_bytes,
+                text_bytes=_once,
                 # Measured with 4 million values of each dtype, those included: floats and integers
                 # 3.2 to 3.6 (the text alone is 2.6), whole seconds 3.9, compressed 2.1 to 3.2;
                 # instants with fractions of seconds 6.6.
@@ -101,6 +109,7 @@ ENCODERS = MappingProxyType(
                 pieces=_anew(netcdf_pieces),
                 check=check_netcdf,
                 value_bytes=netcdf_bytes,
+                text_bytes=_once,
                 # In the file as in memory 1.0, packed 1.5, compressed 2.4; while they are read, and
                 # their fill values become NaN, 3.2. Instants, of which there are few, are 5.1.
                 forms=3,
@@ -113,6 +122,7 @@ ENCODERS = MappingProxyType(
                 pieces=_anew(csv_pieces),
                 check=check_csv,
                 value_bytes=csv_bytes,
+                text_bytes=csv_text_bytes,
                 # Numbers 0.5 to 1.2, instants 1.8: a field counts for more than its value takes.
                 forms=2,
             ),

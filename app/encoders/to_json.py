@@ -39,7 +39,8 @@ def json_bytes(outline: Outline) -> int:
     """What an answer counts for as JSON, in bytes.
 
     A value of one byte counts twice, because "false" and its comma are six: so the text of no
-    number, boolean or instant is longer than six times what it counts for.
+    number, boolean or instant is longer than six times what it counts for. Attributes are in the
+    answer too.
     """
     single = [math.prod(v.shape) for v in outline.variables.values() if v.dtype.itemsize == 1]
-    return outline.result_bytes + sum(single)
+    return outline.result_bytes + outline.attribute_bytes + sum(single)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from app.encoders.netcdf_attributes import json_text, storable_attributes
 from app.encoders.netcdf_file import NetcdfVariable, write_netcdf
-from app.encoders.netcdf_names import json_text, storable_attributes, storable_names
-from app.encoders.netcdf_packing import Stored, is_number, read_fill
+from app.encoders.netcdf_names import storable_names
+from app.encoders.netcdf_packing import FILLS, Stored, is_number, read_fill
+from app.encoders.netcdf_ranges import RANGES, in_type_of, is_recounted
 from app.encoders.netcdf_values import check_storable, store_values
-from app.encoders.outline import Outline
+from app.encoders.outline import Outline, check_distinct_dimensions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 _PACKING = frozenset(("_FillValue", "_Unsigned", "add_offset", "missing_value", "scale_factor"))
 
 
+# The data model has dimensions twice; readers of it, xarray among them, lose one of the two.
+_NAME: Final = "NetCDF as it is written here"
 # Copied in a fraction of a millisecond, compressed in a few.
 _PIECE_BYTES: Final = 2**18
 
@@ -33,9 +37,10 @@ def netcdf_pieces(dataset: xr.Dataset) -> Iterator[memoryview]:
 
     Nothing comes after each variable that is packed, and then the file in its pieces. What NetCDF-4
     cannot hold is written as text or decoded (float16 as float32). Raises
-    `NotAcceptable` for complex variables.
+    `NotAcceptable` for complex variables, and for those that have a dimension twice.
     """
     variables = dataset.variables
+    check_distinct_dimensions(variables, dataset.coords, _NAME)
     listed = {name for name in dataset.coords if variables[name].dims != (name,)}
     names = storable_names([*variables, *dataset.dims], listed)
     beside = _coordinates(dataset, names)
@@ -43,21 +48,22 @@ def netcdf_pieces(dataset: xr.Dataset) -> Iterator[memoryview]:
     for name in (*dataset.data_vars, *dataset.coords):
         stored.append(_stored_variable(names, name, variables[name], beside.get(name, {})))
         yield memoryview(b"")
-    attrs = storable_attributes(dataset.attrs, taken=("coordinates",))
+    attrs = storable_attributes(dataset.attrs, taken=("coordinates", "_FillValue"))
     for part in write_netcdf(stored, {**attrs, **beside.get(None, {})}):
         for start in range(0, len(part), _PIECE_BYTES):
             yield part[start : start + _PIECE_BYTES]
 
 
 def check_netcdf(outline: Outline) -> None:
-    """Raises `NotAcceptable` for an answer with variables that NetCDF-4 cannot hold."""
+    """Raises `NotAcceptable` for an answer with variables that the file cannot hold."""
+    check_distinct_dimensions(outline.variables, outline.coord_names, _NAME)
     for name, variable in outline.variables.items():
         check_storable(str(name), variable.dtype, len(variable.dims))
 
 
 def netcdf_bytes(outline: Outline) -> int:
-    """What an answer counts for as NetCDF, in bytes: its size in memory."""
-    return outline.result_bytes
+    """What an answer counts for as NetCDF, in bytes: its size in memory, with its attributes."""
+    return outline.result_bytes + outline.attribute_bytes
 
 
 def _coordinates(dataset: xr.Dataset, names: dict[Any, str]) -> dict[Any, dict[str, str]]:
@@ -86,17 +92,24 @@ def _stored_variable(
     names: dict[Any, str], name: Any, variable: xr.Variable, beside: dict[str, str]
 ) -> NetcdfVariable:
     stored = store_values(str(name), np.asarray(variable.data), variable.encoding)
-    attrs = storable_attributes(variable.attrs, taken=_taken(variable.attrs, stored))
+    typed = in_type_of(stored, variable.attrs, variable.encoding)
+    taken = _taken(variable.attrs, stored)
+    if is_recounted(stored, variable.encoding):
+        taken |= RANGES
+    for fill in FILLS:
+        if fill in variable.attrs and fill not in taken:
+            typed[fill] = read_fill(variable.attrs[fill], stored.values.dtype)
+    attrs = storable_attributes({**variable.attrs, **typed}, taken)
     if "bounds" in attrs and not isinstance(attrs["bounds"], str):
         # xarray looks for a variable of this name, which a list cannot be.
         attrs["bounds"] = json_text(attrs["bounds"])
-    if "_FillValue" in attrs:
-        attrs["_FillValue"] = read_fill(attrs["_FillValue"], stored.values.dtype)
     dims, values = tuple(names[dim] for dim in variable.dims), stored.values
     if values.dtype.kind == "S":
         dims += (_characters(names, name),)
         values = np.ndarray((*values.shape, values.dtype.itemsize), "S1", values.tobytes())
-    return NetcdfVariable(names[name], dims, values, {**attrs, **stored.attrs, **beside})
+    meaning = {} if stored.meaning.keys() & attrs.keys() else stored.meaning
+    decoding = {**stored.attrs, **meaning}
+    return NetcdfVariable(names[name], dims, values, {**attrs, **decoding, **beside})
 
 
 def _characters(names: dict[Any, str], name: Any) -> str:

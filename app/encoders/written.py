@@ -9,14 +9,20 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from app.encoders.json_values import dtype_name, json_attributes, json_data, json_text
+from app.kept import Kept
 
 if TYPE_CHECKING:
     import xarray as xr
 
 # Longer axes are written anew: their text would be held as long as the dataset is open.
 _MOST_LABELS: Final = 100_000
-# Clients ask for a few forms of answers again and again; whoever asks for more gets them anew.
-_MOST_FRAMES: Final = 64
+# Of the labels of all axes of one dataset, and of the frames of its answers: clients ask for a few
+# forms of answers again and again, and whoever asks for more gets them anew.
+_LABELS_BYTES: Final = 32 * 2**20
+_FRAMES_BYTES: Final = 4 * 2**20
+# What a frame takes beside its text: it keeps the form that it belongs to.
+_FRAME_BYTES: Final = 2048
+_PART_BYTES: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +35,23 @@ class Frame:
     before: tuple[tuple[Hashable, bytes], ...]
     end: bytes
 
+    @property
+    def held_bytes(self) -> int:
+        """What keeping it costs."""
+        parts = sum([_PART_BYTES + len(text) for _, text in self.before])
+        return _FRAME_BYTES + parts + len(self.end)
+
 
 class Written:
     """The frames of a dataset's answers, and the labels of its whole axes once they were asked."""
 
     def __init__(self, dataset: xr.Dataset | None = None) -> None:
-        self._frames: dict[Hashable, Frame] = {}
-        self._labels: dict[Hashable, tuple[Any, bytes | None]] = {}
+        self._frames: Kept[Hashable, Frame] = Kept(_FRAMES_BYTES)
+        self._labels: Kept[Hashable, bytes] = Kept(_LABELS_BYTES)
+        self._axes: dict[Hashable, Any] = {}
         if dataset is not None:
             for name in dataset._indexes:
-                self._labels[name] = (dataset._variables[name]._data, None)
+                self._axes[name] = dataset._variables[name]._data
 
     def frame(self, dataset: xr.Dataset, form: Hashable) -> Frame:
         """The text around the values of `dataset`.
@@ -50,9 +63,7 @@ class Written:
         if known is None:
             known = _frame(dataset)
             if form is not None:
-                if len(self._frames) >= _MOST_FRAMES:
-                    self._frames.clear()
-                self._frames[form] = known
+                self._frames.keep(form, known, known.held_bytes)
         return known
 
     def data(self, name: Hashable, variable: xr.Variable) -> bytes:
@@ -60,12 +71,12 @@ class Written:
         data = variable._data
         if type(data) is np.ndarray:
             return json_text(json_data(data))
-        known, text = self._labels.get(name, (None, None))
-        if data is not known or variable.size > _MOST_LABELS:
+        if data is not self._axes.get(name) or variable.size > _MOST_LABELS:
             return json_text(json_data(np.asarray(variable.data)))
+        text = self._labels.get(name)
         if text is None:
             text = json_text(json_data(np.asarray(variable.data)))
-            self._labels[name] = (data, text)
+            self._labels.keep(name, text, len(text))
         return text
 
 

@@ -190,7 +190,7 @@ def _present(values: NDArray[Any]) -> NDArray[np.bool_]:
         case "M" | "m":
             missing = np.isnat(values)
             return ~missing
-        case "O":
+        case "O" | "T":
             # NaN is the one value that differs from itself.
             labels = (value is not None and bool(value == value) for value in values)
             return np.fromiter(labels, dtype=bool, count=values.size)

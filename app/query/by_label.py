@@ -7,13 +7,14 @@ is not there.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from app.errors import SelectionError
 from app.query.axes import Axis
 from app.query.circle import Indexer, longitude_key, neighbours
-from app.query.methods import UNBOUNDED, Inexact, match_inexactly, read_tolerance
+from app.query.methods import UNBOUNDED, Inexact, match_inexactly, no_method, read_tolerance
 from app.query.refusals import absent, empty
 from app.query.selection import Interval, Method, Query
 from app.query.times import Wanted
@@ -33,7 +34,15 @@ def inexact_of(axis: Axis, own: Method | None, query: Query) -> Inexact | None:
     if method is None:
         return None
     text = query.tolerances.get(axis.name)
-    return UNBOUNDED[method] if text is None else Inexact(method, read_tolerance(axis, text))
+    if text is None:
+        return UNBOUNDED[method]
+    if not axis.scale.metric:
+        raise SelectionError(
+            f"{axis.name} has no distances, so no tolerance; name its labels exactly",
+            parameter="tolerance",
+            dimension=axis.name,
+        )
+    return Inexact(method, read_tolerance(axis, text))
 
 
 def _read(axis: Axis, text: str) -> Wanted:
@@ -46,14 +55,12 @@ def _read(axis: Axis, text: str) -> Wanted:
 def find_label(axis: Axis, text: str, inexact: Inexact | None) -> Indexer:
     """The position of one label; a slice or an array for a period and for a repeated label."""
     wanted = _read(axis, text)
-    if inexact is not None:
+    if inexact is not None and axis.has_order:
         return match_inexactly(axis, text, wanted.first, inexact)
-    if wanted.period:
+    if wanted.period and inexact is None:
         first, after = axis.find(wanted.first)[0], axis.find(wanted.last)[1]
         return _run(axis, first, after, 1, text)
-    first, after = axis.find(wanted.first)
-    if first == after:
-        raise absent(axis, text, neighbours(axis, first))
+    first, after = _find_exactly(axis, text, wanted.first, inexact)
     # A repeated label answers with all its positions and keeps the dimension, as in xarray.
     return axis.position(first) if after - first == 1 else _run(axis, first, after, 1, text)
 
@@ -61,12 +68,19 @@ def find_label(axis: Axis, text: str, inexact: Inexact | None) -> Indexer:
 def find_listed(axis: Axis, text: str, inexact: Inexact | None) -> list[int]:
     """The positions of one label of a list: several where it is repeated on the axis."""
     key = _read(axis, text).first
-    if inexact is not None:
+    if inexact is not None and axis.has_order:
         return [match_inexactly(axis, text, key, inexact)]
+    first, after = _find_exactly(axis, text, key, inexact)
+    return sorted(axis.position(index) for index in range(first, after))
+
+
+def _find_exactly(axis: Axis, text: str, key: Any, inexact: Inexact | None) -> tuple[int, int]:
+    """The range of the keys that equal `key`, as on an axis without order or method they must."""
     first, after = axis.find(key)
     if first == after:
-        raise absent(axis, text, neighbours(axis, first))
-    return sorted(axis.position(index) for index in range(first, after))
+        why = "" if inexact is None else f", and {no_method(axis, inexact.method)}"
+        raise absent(axis, text, neighbours(axis, first), why)
+    return first, after
 
 
 def find_interval(axis: Axis, interval: Interval) -> Indexer:

@@ -8,9 +8,11 @@ index coordinate.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 from app.errors import QueryError, SelectionError
+from app.kept import Kept
 from app.query.names import PARAMETERS, By, Names
 from app.query.options import (
     Options,
@@ -22,14 +24,20 @@ from app.query.selection import Query, Selection
 from app.query.values import check_length, names_method, read_labels, read_positions
 
 # Clients ask with a few sets of options and ever new labels, so the former are read once.
-_KEPT_OPTIONS = 64
+_KEPT_BYTES: Final = 256 * 2**10
+# What is kept of options: their own objects, and a word of a few letters for each few signs.
+_OPTIONS_BYTES: Final = 512
+_SIGN_BYTES: Final = 32
+
+_Given: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Grammar:
     """What requests can ask of a dataset of these names, prepared for many of them.
 
     `coords` gives each coordinate's dimensions; `by` is what a bare name means; `variables` names
-    what may be returned besides coordinates (``None``: not checked).
+    what may be returned besides coordinates (``None``: not checked). Of what is `unusable` in the
+    store, the reasons are given.
     """
 
     def __init__(
@@ -40,14 +48,16 @@ class Grammar:
         by: By,
         formats: Collection[str],
         variables: Collection[str] | None = None,
+        unusable: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self._names = Names(dims, coords, by)
+        self._names = Names(dims, coords, by, unusable)
         self._meanings: dict[str, tuple[str, bool]] = {}
 
-        def options(pairs: tuple[tuple[str, str], ...]) -> Options:
-            return read_options(pairs, dims, coords, variables, formats)
+        def options(pairs: _Given) -> Options:
+            return read_options(pairs, self._names, variables, formats)
 
-        self._options = lru_cache(_KEPT_OPTIONS)(options)
+        self._read_options = options
+        self._options: Kept[_Given, Options] = Kept(_KEPT_BYTES)
 
     def parse(self, pairs: Sequence[tuple[str, str]], *, most_labels: int | None = None) -> Query:
         """The query that decoded `pairs` (a name may repeat) ask for.
@@ -64,8 +74,7 @@ class Grammar:
             else:
                 asked.setdefault(pair[0], []).append(pair[1])
         selections = self._selections(asked, most_labels)
-        options = self._options(tuple(given))
-        check_together(options, selections, self._names.by)
+        options = self._options_of(tuple(given), selections, most_labels)
         return Query(
             selections,
             options.variables,
@@ -75,6 +84,20 @@ class Grammar:
             options.pointwise,
             options.explain,
         )
+
+    def _options_of(
+        self, given: _Given, selections: Mapping[str, Selection], most: int | None
+    ) -> Options:
+        """The options of these parameters; those that are refused are not kept."""
+        known = self._options.get(given)
+        if known is None and most is not None:
+            check_length("variables, pointwise and tolerance", [text for _, text in given], most)
+        options = self._read_options(given) if known is None else known
+        check_together(options, selections, self._names.by)
+        if known is None:
+            signs = sum([len(name) + len(text) for name, text in given])
+            self._options.keep(given, options, _OPTIONS_BYTES + _SIGN_BYTES * signs)
+        return options
 
     def _selections(self, asked: Mapping[str, list[str]], most: int | None) -> dict[str, Selection]:
         """What is asked along each dimension, under whichever of its names."""

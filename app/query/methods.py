@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, assert_never
 
-from app.errors import QueryError, SelectionError
+from app.errors import QueryError
 from app.query.axes import ROUNDING, Axis
 from app.query.circle import distance, neighbours
 from app.query.refusals import outside
@@ -57,11 +57,9 @@ def read_tolerance(axis: Axis, text: str) -> Any:
 def match_inexactly(axis: Axis, text: str, key: Any, asked: Inexact) -> int:
     """The position of the label that the method takes for `key`, which `text` names.
 
-    Raises `SelectionError` where the axis has no distances or order, and for a key that is farther
-    away than the tolerance or, without one, more than one step beyond the ends.
+    The axis has an order. Raises `SelectionError` for a key that is farther away than the
+    tolerance or, without one, more than one step beyond the ends.
     """
-    if not axis.has_order:
-        raise _no_method(axis, asked.method)
     first, after = axis.find(key)
     if first != after:
         return axis.position(first)
@@ -82,13 +80,12 @@ def _too_far(axis: Axis, key: Any, chosen: int, tolerance: Any) -> bool:
     return bool(apart > (tolerance * (1 + ROUNDING) if axis.scale.rounds else tolerance))
 
 
-def _no_method(axis: Axis, method: Method) -> SelectionError:
+def no_method(axis: Axis, method: Method) -> str:
+    """Why an axis without an order takes labels of its own alone."""
     if not axis.scale.metric:
-        detail = f"{axis.name} has no distances, so no method {method}; name its labels exactly"
-    else:
-        state = "unsorted" if axis.direction == "unsorted" else "not unique"
-        detail = f"the labels of {axis.name} are {state}, so no method {method} applies"
-    return SelectionError(detail, dimension=axis.name)
+        return f"without distances no method {method} applies: name its labels exactly"
+    state = "unsorted" if axis.direction == "unsorted" else "not unique"
+    return f"since its labels are {state}, no method {method} applies: name them exactly"
 
 
 def _check_domain(axis: Axis, text: str, key: Any, place: int) -> None:

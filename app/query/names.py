@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from app.errors import QueryError, SelectionError
+from app.errors import QueryError, SelectionError, UnusableVariable
 from app.query.words import excerpt
 
 By: TypeAlias = Literal["label", "position"]
@@ -25,6 +25,13 @@ class Names:
     dims: Mapping[str, int]
     coords: Mapping[str, tuple[str, ...]]
     by: By
+    unusable: Mapping[str, str] = field(default_factory=dict)
+
+    def check_usable(self, parameter: str, name: str) -> None:
+        """Raise `UnusableVariable` if `parameter` names what the store has and nobody can read."""
+        reason = self.unusable.get(name)
+        if reason is not None:
+            raise UnusableVariable.named(parameter, name, reason)
 
     def target(self, parameter: str) -> tuple[str, By]:
         """The name that `parameter` speaks of, and whether by label or by position.
@@ -41,10 +48,12 @@ class Names:
         """The dimension that `parameter` asks for, and whether its values are labels.
 
         A dimension without a coordinate has positions alone. Raises `QueryError` for a name that
-        means nothing, `SelectionError` for one that is known, or in brackets, but no dimension to
-        select along.
+        means nothing, `UnusableVariable` for labels that cannot be read, `SelectionError` for one
+        that is known, or in brackets, but no dimension to select along.
         """
         name, by = self.target(parameter)
+        if by == "label" or name not in self.dims:
+            self.check_usable(parameter, name)
         dims = self.coords.get(name)
         if name in self.dims and (dims is None or dims == (name,) or by == "position"):
             return name, by == "label" and dims is not None
@@ -71,8 +80,9 @@ class Names:
 
     def _no_index(self, parameter: str, name: str, dims: tuple[str, ...]) -> SelectionError:
         """The refusal of a coordinate that nothing can be selected along, with what works."""
-        positions = [f"isel[{dim}]" for dim in dims]
-        labels = [f"sel[{dim}]" for dim in dims if self.coords.get(dim) == (dim,)]
+        once = tuple(dict.fromkeys(dims))
+        positions = [f"isel[{dim}]" for dim in once]
+        labels = [f"sel[{dim}]" for dim in once if self.coords.get(dim) == (dim,)]
         return SelectionError(
             _not_an_index(name, dims, positions, labels),
             parameter=parameter,

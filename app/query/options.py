@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from app.errors import QueryError, SelectionError
-from app.query.names import By
+from app.query.names import By, Names
 from app.query.selection import (
     Interval,
     Label,
@@ -45,12 +45,11 @@ class Options:
 
 def read_options(
     pairs: Sequence[tuple[str, str]],
-    dims: Collection[str],
-    coords: Mapping[str, tuple[str, ...]],
+    names: Names,
     variables: Collection[str] | None,
     formats: Collection[str],
 ) -> Options:
-    """The options that `pairs` (a name may repeat) give of a dataset of these names.
+    """The options that `pairs` (a name may repeat) give of a dataset of these `names`.
 
     Raises `QueryError` for text that means nothing and `SelectionError` for unknown names.
     """
@@ -59,11 +58,11 @@ def read_options(
         texts.setdefault(name, []).append(value)
     return Options(
         given=frozenset(texts),
-        variables=read_variables(texts.get("variables"), coords, variables),
+        variables=read_variables(texts.get("variables"), names, variables),
         format=read_format(texts.get("f"), formats),
         method=read_default_method(texts.get("method")),
-        tolerances=read_tolerances(texts.get("tolerance"), dims),
-        pointwise=read_names("pointwise", texts.get("pointwise"), dims),
+        tolerances=read_tolerances(texts.get("tolerance"), names),
+        pointwise=read_names("pointwise", texts.get("pointwise"), names),
         explain=read_truth("explain", texts.get("explain")),
     )
 
@@ -106,7 +105,7 @@ def read_truth(name: str, texts: list[str] | None) -> bool:
 
 def read_variables(
     texts: list[str] | None,
-    coords: Mapping[str, tuple[str, ...]],
+    names: Names,
     known: Collection[str] | None,
 ) -> tuple[str, ...] | None:
     """The names to return, each once; ``None`` for all.
@@ -119,13 +118,14 @@ def read_variables(
     for text in in_one(texts, _MARKS):
         wanted.update(dict.fromkeys(_list_of("variables", text)))
     if known is not None:
-        _check_variables(wanted, [*known, *coords])
+        _check_variables(wanted, names, [*known, *names.coords])
     return tuple(wanted)
 
 
-def _check_variables(wanted: Collection[str], known: list[str]) -> None:
+def _check_variables(wanted: Collection[str], names: Names, known: list[str]) -> None:
     for name in wanted:
         if name not in known:
+            names.check_usable("variables", name)
             raise SelectionError(
                 f"there is no variable {excerpt(name)}; the variables are {', '.join(known)}",
                 parameter="variables",
@@ -133,7 +133,7 @@ def _check_variables(wanted: Collection[str], known: list[str]) -> None:
             )
 
 
-def read_tolerances(texts: list[str] | None, dims: Collection[str]) -> dict[str, str]:
+def read_tolerances(texts: list[str] | None, names: Names) -> dict[str, str]:
     """Distances as text by dimension, from ``lat:0.25,time:PT1H``.
 
     Raises `QueryError` for another form, `SelectionError` for a name that is no dimension.
@@ -146,11 +146,12 @@ def read_tolerances(texts: list[str] | None, dims: Collection[str]) -> dict[str,
             if not (colon and name and distance) or name in found:
                 detail = f"tolerance={excerpt(text)}: write each dimension once, as lat:0.25"
                 raise QueryError(detail, parameter="tolerance")
-            if name not in dims:
+            names.check_usable("tolerance", name)
+            if name not in names.dims:
                 raise SelectionError(
                     f"tolerance: there is no dimension {excerpt(name)}",
                     parameter="tolerance",
-                    known=list(dims),
+                    known=list(names.dims),
                 )
             found[name] = distance
     return found
@@ -192,15 +193,16 @@ def _check_tolerances(
                 raise QueryError(detail, parameter="tolerance", dimension=name)
 
 
-def read_names(parameter: str, texts: list[str] | None, dims: Collection[str]) -> tuple[str, ...]:
+def read_names(parameter: str, texts: list[str] | None, names: Names) -> tuple[str, ...]:
     """The dimensions that a parameter lists; `SelectionError` for a name that is none."""
     words = [word for text in in_one(texts or (), _MARKS) for word in _list_of(parameter, text)]
     for name in words:
-        if name not in dims:
+        if name not in names.dims:
+            names.check_usable(parameter, name)
             raise SelectionError(
                 f"{parameter}: there is no dimension {excerpt(name)}",
                 parameter=parameter,
-                known=list(dims),
+                known=list(names.dims),
             )
     return tuple(words)
 

@@ -28,13 +28,16 @@ def outside(axis: Axis, text: str, reason: str) -> SelectionError:
     )
 
 
-def absent(axis: Axis, text: str, around: tuple[int, int]) -> SelectionError:
-    """The refusal of a label that is not on the axis; the keys at `around` are its neighbours."""
+def absent(axis: Axis, text: str, around: tuple[int, int], why: str = "") -> SelectionError:
+    """The refusal of a label that is not on the axis; the keys at `around` are its neighbours.
+
+    `why` says more of it, as the rest of a sentence.
+    """
     nearest = [axis.label(index) for index in around if 0 <= index < len(axis.keys)]
     verb = "is" if len(nearest) == 1 else "are"
     hint = f"; the nearest {verb} {' and '.join(map(spell_label, nearest))}" if nearest else ""
     return SelectionError(
-        f"{axis.name} has no label {excerpt(text)}{hint}",
+        f"{axis.name} has no label {excerpt(text)}{why}{hint}",
         dimension=axis.name,
         label=text,
         nearest=nearest,

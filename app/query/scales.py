@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from app.labels import format_label
 from app.query.times import (
     DAY,
     Calendar,
@@ -108,7 +109,7 @@ class Durations:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Strings, ordered by code point."""
+    """Strings as answers write them, ordered by code point."""
 
     expects: str = "text"
     tick: int = 1
@@ -204,10 +205,8 @@ def scale_of(values: NDArray[Any], present: NDArray[np.bool_]) -> tuple[Scale, N
             return Truths(), values
         case "M" | "m":
             return _time_scale(values)
-        case "U" | "T":
-            return Texts(), values
-        case "S":
-            return Texts(), np.char.decode(values, "utf-8", "replace")
+        case "U" | "T" | "S":
+            return Texts(), _written(values, present)
         case "O":
             return _object_scale(values, present)
         case _:
@@ -227,13 +226,20 @@ def _time_scale(values: NDArray[Any]) -> tuple[Scale, NDArray[Any]]:
 
 def _object_scale(values: NDArray[Any], present: NDArray[np.bool_]) -> tuple[Scale, NDArray[Any]]:
     labels = values[present]
-    if labels.size and all(isinstance(label, str) for label in labels):
-        return Texts(), values
+    if labels.size and all(isinstance(label, str | bytes) for label in labels):
+        return Texts(), _written(values, present)
     if labels.size and all(hasattr(label, "has_year_zero") for label in labels):
         keys = np.zeros(values.size, dtype="i8")
         keys[present] = _each(_microseconds, labels)
         return Clock(_MICROSECOND, calendar_of(labels[0])), keys
     return Unwritable(), np.empty(0, dtype="i8")
+
+
+def _written(values: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[Any]:
+    """Texts and bytes as an answer writes them, which is how a request names them."""
+    keys = np.full(values.shape, "", dtype=object)
+    keys[present] = [format_label(label) for label in values[present].tolist()]
+    return keys
 
 
 def _each(function: Callable[[Any], int], labels: NDArray[Any]) -> NDArray[np.int64]:

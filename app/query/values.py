@@ -37,7 +37,7 @@ def check_length(parameter: str, texts: Sequence[str], most: int) -> None:
     count = sum(map(count_words, texts))
     if count > most:
         raise LimitError(
-            f"{parameter} lists {count} labels or positions; at most {most} are allowed",
+            f"{parameter} lists {count} labels, positions or names; at most {most} are allowed",
             parameter=parameter,
             count=count,
             limit=most,

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from app.errors import CatalogError
 from app.store.obstore_options import s3_store_options
@@ -35,9 +35,14 @@ def split_url(url: str) -> tuple[str, str]:
 
 def split_document(address: str) -> tuple[str, str]:
     """URL of the folder of the document at `address`, and the document's name in it."""
-    folder, slash, name = address.rpartition("/")
+    # The query of a web address goes with each name, and names are quoted when they are asked for.
+    web = split_url(address)[0] in WEB
+    path, mark, query = address.partition("?") if web else (address, "", "")
+    folder, slash, name = path.rpartition("/")
     if not slash:
         return ".", name
+    if web:
+        return f"{folder}{mark}{query}", unquote(name)
     # The slash of a root belongs to it: `/refs.json` is not in the working directory.
     return (f"{folder}/" if not folder or folder.endswith("/") else folder), name
 
@@ -51,6 +56,14 @@ def store_of(url: str, storage_options: Mapping[str, Any]) -> str:
     place = path if protocol in (*LOCAL, *ROOTLESS) else path.partition("/")[0]
     options = json.dumps(storage_options, sort_keys=True, default=repr)
     return f"{protocol}://{place} {options}"
+
+
+def place_of(url: str) -> str:
+    """The bucket or host of `url` as metrics name it, which tells no path and no secret."""
+    protocol, path = split_url(url)
+    if protocol in (*LOCAL, *ROOTLESS):
+        return protocol
+    return f"{protocol}://{path.partition('/')[0].rpartition('@')[2]}"
 
 
 def check_url(url: str, storage_options: Mapping[str, Any], engine: Engine) -> None:
@@ -91,6 +104,20 @@ def check_protocol(protocol: str, field: str) -> None:
         known = ", ".join(f"{name}://" for name in sorted([*OPENERS, REFERENCE]))
         shown = protocol if protocol.isprintable() else ascii(protocol)[1:-1]
         raise CatalogError(f"{shown}:// is unknown; known are {known}", field=field)
+
+
+def check_target_protocol(protocol: str) -> None:
+    """Refuse a protocol by which no reference can be read.
+
+    Raises:
+        CatalogError: lists the known ones.
+    """
+    if "::" in protocol:
+        shown = protocol if protocol.isprintable() else ascii(protocol)[1:-1]
+        raise CatalogError(f"the references use chained addresses ({shown}://), which are not read")
+    if protocol == REFERENCE:
+        raise CatalogError("references cannot be read through references")
+    check_protocol(protocol, "storage_options.fo")
 
 
 def _checked_address(url: str, field: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from enum import Enum, auto
@@ -94,14 +95,14 @@ S3_READ_ADVICE = (
 )
 S3_LIST_ADVICE = "Listing needs s3:ListBucket on the bucket."
 
-# Where it is not a permission that lacks, by code or class.
+# Where it is not a permission that lacks, by code or by botocore's words.
 CREDENTIALS_ADVICE = {
     "ExpiredToken": "The credentials have expired: renew them.",
     "InvalidToken": "The session token is not one of the store's: renew the credentials.",
     "InvalidAccessKeyId": "The store does not know the access key: look at key.",
     "SignatureDoesNotMatch": "The secret does not belong to the access key: look at secret.",
     "RequestTimeTooSkewed": "The clocks here and at the store differ by too much.",
-    "NoCredentialsError": "Give key and secret, or anon: true where everyone may read.",
+    "Unable to locate credentials": "Give key and secret, or anon: true where everyone may read.",
 }
 
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
@@ -110,6 +111,13 @@ _URL_QUERY = re.compile(r"(\w+://[^\s?'\")<>]+)\?[^\s'\")<>]+")
 # S3 answers errors with an XML document: these two parts of it say all (ErrorResponses.html).
 _S3_CODE = re.compile(r"<Code>(\w+)</Code>")
 _S3_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
+
+
+# What libraries put around what a system or another library told them.
+_SURROUNDINGS = re.compile(
+    r"^Generic \w+ error: (Error performing \w+ \S+ in \S+ - )?"
+    r"|^\[SSL: \w+\] | \(_ssl\.c:\d+\)$|^\w+Error: "
+)
 
 
 def s3_error(text: str) -> tuple[str | None, str | None]:
@@ -189,15 +197,45 @@ def _kind_of_class(cls: type[BaseException]) -> Kind:
 
 
 def reason_of(error: BaseException) -> str:
-    """The shortest honest account of `error`: the server's own words where it gave some."""
+    """The shortest honest account of `error`: the server's own words where it gave some.
+
+    No word of ours or of a library's code is in it: an operator reads it.
+    """
     for link in causes(error):
         response: Any = getattr(link, "response", None)
         if isinstance(response, dict) and response.get("Error"):
             answer = response["Error"]
-            return f"{answer.get('Code')}: {answer.get('Message', '')}".rstrip(": .")
-    innermost = list(causes(error))[-1]
-    words = redacted(str(innermost)).strip().split("\n")[0][:300].rstrip(". ")
-    return f"{type(innermost).__name__}: {words}" if words else type(innermost).__name__
+            code = in_words(str(answer.get("Code")))
+            return f"{code}: {answer.get('Message', '')}".rstrip(": .")
+    return _account(list(causes(error))[-1])
+
+
+def _account(error: BaseException) -> str:
+    """What one exception says, without the name of its class."""
+    status, message = getattr(error, "status", None), getattr(error, "message", None)
+    names = {base.__name__ for base in type(error).__mro__}
+    if names & {"PayloadEncodingError", "ClientPayloadError"}:
+        return "its answer breaks off"
+    if names & {"BadHttpMessage"}:
+        return "its answer is not HTTP"
+    if isinstance(status, int) and isinstance(message, str):
+        return f"status {status} {message}".strip()
+    if "SSLError" in names:
+        words = f"TLS: {_SURROUNDINGS.sub('', str(error))}"
+    elif isinstance(error, OSError) and error.strerror:
+        words = error.strerror if (error.errno or 0) <= 0 else os.strerror(error.errno or 0)
+    elif isinstance(error, RecursionError):
+        words = "its answers lead in a circle"
+    else:
+        words = redacted(str(error)).strip().split("\n")[0][:300]
+    words = _SURROUNDINGS.sub("", words).strip().rstrip(". ")
+    return words or in_words(type(error).__name__)
+
+
+def in_words(name: str) -> str:
+    """A name of several words as these, where it is that of an error: ``ServerTimeoutError``."""
+    name, ending = re.subn(r"(Error|Exception)$", " error", name)
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).strip().lower() if ending else name
 
 
 def failure_of(error: BaseException, *, doing: str, advice: str = "", **facts: Any) -> StoreError:

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from fsspec.asyn import AsyncFileSystem
+from fsspec.implementations.reference import ReferenceFileSystem
 
 from app.errors import CatalogError, SluiceError, StoreMissing
 from app.store import references
 from app.store.addresses import (
+    LOCAL,
     REFERENCE,
+    WEB,
     Engine,
     check_protocol,
+    check_target_protocol,
     check_url,
     split_document,
     split_url,
     store_of,
 )
 from app.store.blocking import BlockingThreads, Calls, LoopCalls
-from app.store.documents import json_object
 from app.store.failures import redacted
 from app.store.fsmap import AsyncFSMap
 from app.store.obstore_map import ObstoreMap
 from app.store.obstore_options import s3_store_options
-from app.store.openers import OPENERS, Options, imported
+from app.store.openers import OPENERS, Opener, Options, imported, open_outer_http
 from app.store.readers import Reader, WrappedReader, reader_for
+from app.store.reference_roots import ReferenceRoots, canonical
 from app.store.single_flight import SingleFlight
 from app.store.source import ByteSource
 
@@ -47,14 +52,15 @@ class Filesystems:
 
     It belongs to the loop that it is entered on, and closes there what it opened. A value of which
     its reader says nothing, such as a metadata document, has at most `document_bytes`, a document
-    of references `reference_bytes`. Blocking calls are made by `threads`, of each store its own.
+    of references, once decompressed, `reference_bytes`. Blocking calls are made by `threads`, of
+    each store its own.
     """
 
     def __init__(
         self,
         *,
         document_bytes: int | None = None,
-        reference_bytes: int | None = None,
+        reference_bytes: int = 2**28,
         threads: BlockingThreads | None = None,
     ) -> None:
         self._document_bytes = document_bytes
@@ -89,10 +95,12 @@ class Filesystems:
         storage_options: Mapping[str, Any],
         engine: Engine = "s3fs",
         concurrency: int = 64,
+        reference_roots: Iterable[str] = (),
     ) -> ByteSource:
         """The source of `url`, which may be a local path.
 
-        Nothing of the store itself is read, except the document behind ``reference://``.
+        Nothing of the store itself is read, except the document behind ``reference://``, whose
+        references may read below `reference_roots` as well (see `ReferenceRoots`).
 
         Raises:
             CatalogError: `check_url` refuses it, its options are not the engine's, or an extra is
@@ -105,14 +113,11 @@ class Filesystems:
         check_url(url, storage_options, engine)
         protocol, path = split_url(url)
         if protocol == REFERENCE:
-            return await self._references(path, storage_options, concurrency)
+            return await self._references(path, storage_options, reference_roots, concurrency)
         if engine == "obstore":
             return await self._obstore_s3(path, storage_options, concurrency)
         made = await self._connected(protocol, storage_options)
-        reader = made.reader
-        if isinstance(reader, WrappedReader):
-            # Its calls block: each store has threads of its own.
-            reader = reader_for(made.fs, self._calls(store_of(url, storage_options)))
+        reader = _read_by(made, self._calls(store_of(url, storage_options)))
         return self._map(url, made.fs, concurrency, reader)
 
     def _calls(self, store: str) -> Calls:
@@ -122,10 +127,12 @@ class Filesystems:
         most = self._document_bytes
         return AsyncFSMap(url, fs, reader=reader, concurrency=concurrency, most_bytes=most)
 
-    async def _connected(self, protocol: str, options: Options) -> Connected:
+    async def _connected(
+        self, protocol: str, options: Options, opener: Opener | None = None
+    ) -> Connected:
         check_protocol(protocol, "url")
         # http and https, or gs and gcs, are one filesystem.
-        opener = OPENERS[protocol]
+        opener = opener or OPENERS[protocol]
         name = f"{opener.__name__} {_canonical(options)}"
 
         async def make() -> Connected:
@@ -150,34 +157,72 @@ class Filesystems:
         most = self._document_bytes
         return ObstoreMap(self._made[name], root, concurrency=concurrency, most_bytes=most)
 
-    async def _references(self, path: str, options: Options, concurrency: int) -> AsyncFSMap:
-        remote: str | None = options.get("remote_protocol")
-        remote_options: Options = options.get("remote_options") or {}
-        target_options: Options = options.get("target_options") or {}
-        default = (await self._connected(remote or "file", remote_options if remote else {})).fs
-        fo = options["fo"]
-        if isinstance(fo, str) and not references.is_table(fo):
-            fo = await self._document(fo, target_options)
-        calls = self._calls(store_of(f"{REFERENCE}://{path}", options))
-        fs = await references.reference_filesystem(
-            fo, default, target_options=target_options, calls=calls
-        )
-        protocols = {remote} if remote else set()
-        if not isinstance(fo, str):
-            protocols |= references.target_protocols(fs)
-        for protocol in protocols:
-            # `remote_options` are meant for the one protocol that they go with.
-            meant = remote_options if remote in (None, protocol) else {}
-            fs.fss[protocol] = (await self._connected(protocol, meant)).fs
-        return self._map(path, fs, concurrency, reader_for(fs, calls))
+    async def _references(
+        self, path: str, options: Options, reference_roots: Iterable[str], concurrency: int
+    ) -> AsyncFSMap:
+        from app.store.reference_reader import ReferenceReader, RootedTargets
 
-    async def _document(self, address: str, options: Options) -> dict[str, Any]:
-        folder, name = split_document(address)
-        source = await self.source(folder, storage_options=options)
-        document = await source.get(name, most_bytes=self._reference_bytes)
+        calls = self._calls(store_of(f"{REFERENCE}://{path}", options))
+        roots = ReferenceRoots.of(options, reference_roots)
+        fo, remote = options["fo"], options.get("remote_protocol")
+        protocols = {remote} if remote else set()
+        if isinstance(fo, str) and references.is_table(fo):
+            fs = await references.table_filesystem(fo, self._opening(options)[0], calls)
+        else:
+            fs = await self._document(fo, options)
+            protocols |= references.protocols_of(fs)
+        connect = partial(self._target_reader, options, calls)
+        for protocol in sorted(protocols):
+            # Now, so that an extra that is not installed, or a wrong option, shows at once.
+            check_target_protocol(protocol)
+            if roots.reaches(protocol):
+                await connect(protocol, True)
+        reader = ReferenceReader(fs, RootedTargets(roots, connect, calls), calls)
+        return self._map(path, fs, concurrency, reader)
+
+    async def _target_reader(
+        self, options: Options, calls: Calls, protocol: str, named: bool
+    ) -> Reader:
+        """What reads targets by `protocol`; by the web, inner addresses only where one is named."""
+        remote = options.get("remote_protocol") or ""
+        # `remote_options` are meant for the one protocol that they go with.
+        meant = canonical(remote) == canonical(protocol) or (not remote and protocol not in LOCAL)
+        given: Options = (options.get("remote_options") or {}) if meant else {}
+        if protocol not in WEB:
+            return _read_by(await self._connected(protocol, given), calls)
+        from app.store.http_reader import HttpReader
+
+        opener = OPENERS[protocol] if named else open_outer_http
+        return HttpReader((await self._connected(protocol, given, opener)).fs, follows=False)
+
+    async def _document(self, fo: Any, options: Options) -> ReferenceFileSystem:
+        most_bytes = self._reference_bytes
+        if not isinstance(fo, str):
+            name = "the catalog entry"
+            return await references.document_filesystem(
+                fo, name, compression=None, most_bytes=most_bytes
+            )
+        target_options, compression = self._opening(options)
+        folder, name = split_document(fo)
+        source = await self.source(folder, storage_options=target_options)
+        document = await source.get(name, most_bytes=most_bytes)
         if document is None:
-            raise StoreMissing(f"There is no reference document at {redacted(address)}.")
-        return json_object(document, f"the reference set {redacted(address)}")
+            raise StoreMissing(f"There is no reference document at {redacted(fo)}.")
+        name = f"the reference set {redacted(fo)}"
+        return await references.document_filesystem(
+            document, name, compression=compression, most_bytes=most_bytes
+        )
+
+    def _opening(self, options: Options) -> tuple[Options, str | None]:
+        """The options of the filesystem of the references, and how they are compressed."""
+        given = dict(options.get("target_options") or {})
+        compression = given.pop("compression", None)
+        return given, compression
+
+
+def _read_by(made: Connected, calls: Calls) -> Reader:
+    """The reader of `made`; where its calls block, one that makes them by those of its store."""
+    return reader_for(made.fs, calls) if isinstance(made.reader, WrappedReader) else made.reader
 
 
 def _canonical(options: Options) -> str:

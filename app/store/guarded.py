@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
 from app.errors import StoreError, StoreSlow, StoreTimeout
-from app.store.addresses import store_of
+from app.store.addresses import place_of, store_of
 from app.store.circuit import Circuit, State
 from app.store.fan_out import get_all
 from app.store.retries import (
@@ -31,14 +31,15 @@ Answer = TypeVar("Answer")
 
 # Operation and failure of each request that is tried again.
 Retried: TypeAlias = Callable[[str, StoreError], None]
-# The datasets of a store, and the new state of its circuit.
-OnChange: TypeAlias = Callable[[tuple[str, ...], State], None]
+# The place of a store, its datasets, and the new state of its circuit.
+OnChange: TypeAlias = Callable[[str, tuple[str, ...], State], None]
 
 
 class StoreGuard:
     """What the readers of one store share: its gate, its circuit and its budget of retries."""
 
-    def __init__(self, patience: Patience, on_change: OnChange) -> None:
+    def __init__(self, place: str, patience: Patience, on_change: OnChange) -> None:
+        self._place = place
         self.datasets: dict[str, None] = {}
         self.circuit = Circuit(
             failures=patience.failures,
@@ -57,7 +58,7 @@ class StoreGuard:
             self._no_trial.clear()
         else:
             self._no_trial.set()
-        self._on_change(tuple(self.datasets), state)
+        self._on_change(self._place, tuple(self.datasets), state)
 
     async def ask(
         self, ask: Callable[[], Awaitable[Answer]], *, doing: str, retried: Callable[[Any], None]
@@ -178,7 +179,7 @@ class StoreGuards:
         """The guard of the store behind `url`, which `dataset` now reads."""
         name = store_of(url, storage_options)
         if name not in self._guards:
-            self._guards[name] = StoreGuard(self._patience, self._on_change)
+            self._guards[name] = StoreGuard(place_of(url), self._patience, self._on_change)
         guard = self._guards[name]
         guard.datasets[dataset] = None
         return guard

@@ -19,14 +19,16 @@ from app.store.failures import redacted
 from app.store.parts import most_of_answer
 from app.store.paths import joined
 from app.store.ranges import covered, range_header, sliced
+from app.store.readers import Redirected
 from app.store.s3_answers import S3Answer
 from app.store.tags import NotModified, Tagged, tag_of
 
 # How requests are made whose bodies `app.store.bodies` reads.
 WHOLE: Final = MappingProxyType({"read_bufsize": UNPAUSED_BYTES, "auto_decompress": False})
-
 # What a server answers that is ill, or that asks for patience.
 BUSY_STATUSES: Final = frozenset({429, 500, 503})
+# Statuses that send a GET elsewhere (RFC 9110, section 15.4).
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class HttpReader:
@@ -36,8 +38,10 @@ class HttpReader:
     (RFC 9110, 14.2 allows it) would silently give wrong bytes.
     """
 
-    def __init__(self, fs: AsyncFileSystem) -> None:
+    def __init__(self, fs: AsyncFileSystem, *, follows: bool = True) -> None:
         self._fs: Any = fs
+        # Without: where a server sends this reader instead is raised, as Redirected.
+        self._follows = follows
 
     async def read(
         self, path: str, start: int | None, end: int | None, most_bytes: int | None
@@ -72,11 +76,15 @@ class HttpReader:
         """The good answer to a GET, of whose body nothing is read yet."""
         always = {**self._fs.kwargs.get("headers", {}), "Accept-Encoding": "identity"}
         options = {**self._fs.kwargs, **WHOLE, "headers": {**always, **asked}}
+        if not self._follows:
+            options["allow_redirects"] = False
         session = await self._fs.set_session()
         async with session.get(self._fs.encode_url(path), **options) as response:
             if response.status in BUSY_STATUSES:
                 raise await _busy(response)
             response.raise_for_status()
+            if not self._follows and response.status in REDIRECTS:
+                raise Redirected(urljoin(str(response.url), response.headers.get("Location", "")))
             if response.status == 304:
                 raise NotModified
             yield response

@@ -14,6 +14,7 @@ from app.store.failures import (
     S3_LIST_ADVICE,
     S3_READ_ADVICE,
     Kind,
+    in_words,
     kind_of,
     reason_of,
     redacted,
@@ -169,7 +170,9 @@ class ObstoreMap:
 
     @property
     def _name(self) -> str:
-        return f"{redacted(repr(self.store))}/{self.root}".rstrip("/")
+        bucket = getattr(self.store, "config", {}).get("bucket") if self._is_s3 else None
+        where = f"s3://{bucket}" if bucket else redacted(repr(self.store))
+        return f"{where}/{self.root}".rstrip("/")
 
     async def _read(
         self, path: str, start: int | None, end: int | None, most_bytes: int | None
@@ -264,6 +267,6 @@ def _kind(error: Exception) -> Kind:
 
 def _reason(error: Exception) -> str:
     if INSTANCE_ROLES in str(error):
-        return "NoCredentialsError: there are no keys, and no instance role answered"
+        return "Unable to locate credentials: there are no keys, and no instance role answered"
     code, message = s3_error(str(error))
-    return f"{code}: {message or ''}".rstrip(": .") if code else reason_of(error)
+    return f"{in_words(code)}: {message or ''}".rstrip(": .") if code else reason_of(error)

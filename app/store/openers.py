@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from types import MethodType
 from typing import Any
@@ -14,6 +14,7 @@ from fsspec.asyn import AsyncFileSystem, get_loop
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
 from app.errors import CatalogError
+from app.store.inner_addresses import outer_socket
 
 Options = Mapping[str, Any]
 
@@ -69,6 +70,18 @@ async def open_http(options: Options) -> Opened:
     fs = http.HTTPFileSystem(**ours)
     session = await fs.set_session()
     return Opened(fs, session.close)
+
+
+async def open_outer_http(options: Options) -> Opened:
+    """As `open_http`, without connections to inner addresses (see `inner_addresses`).
+
+    Behind a proxy that the options name it is the proxy that connects, and knows where names lead.
+    """
+    client = dict(options.get("client_kwargs", {}))
+    if not (options.get("proxy") or client.get("proxy") or client.get("trust_env")):
+        aiohttp = await imported("aiohttp", extra=None)
+        client["connector"] = aiohttp.TCPConnector(socket_factory=outer_socket)
+    return await open_http({**options, "client_kwargs": client})
 
 
 async def open_local(options: Options) -> Opened:
@@ -145,7 +158,9 @@ async def imported(module: str, *, extra: str | None) -> Any:
         ) from error
 
 
-OPENERS: Mapping[str, Callable[[Options], Awaitable[Opened]]] = {
+Opener = Callable[[Options], Coroutine[Any, Any, Opened]]
+
+OPENERS: Mapping[str, Opener] = {
     "s3": open_s3,
     "s3a": open_s3,
     "http": open_http,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable
 from math import inf
 from os import SEEK_END
 from typing import Any, NoReturn, Protocol, TypeAlias, runtime_checkable
@@ -17,23 +15,13 @@ from fsspec.implementations.reference import ReferenceFileSystem
 from app.errors import StoreError
 from app.store.blocking import Calls, LoopCalls
 from app.store.bounds import ERROR_BYTES, bounded_answers
-from app.store.failures import (
-    Kind,
-    causes,
-    failure_of,
-    kind_of,
-    reason_of,
-    redacted,
-    store_error,
-)
+from app.store.failures import redacted
 from app.store.parts import OversizedBody, checked, most_of_answer
 from app.store.paths import below, joined
-from app.store.ranges import resolved, sliced
+from app.store.ranges import resolved
 from app.store.tags import Tagged
 
 CONTAINER_SEEN_SECONDS = 30.0
-
-_TABLE_KEY = re.compile(r"(^|/)(\.z\w+|\d+(\.\d+)*)$")
 
 Limits: TypeAlias = tuple[int | None, int | None]
 
@@ -63,6 +51,14 @@ class Reader(Protocol):
         ...
 
 
+class Redirected(Exception):
+    """A web server sends a reader that follows nobody to another `address`."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.address = address
+
+
 @runtime_checkable
 class TaggingReader(Protocol):
     """A `Reader` of a filesystem that gives its values tags."""
@@ -86,7 +82,9 @@ def reader_for(fs: AsyncFileSystem, calls: Calls | None = None) -> Reader:
     if isinstance(fs, AsyncFileSystemWrapper):
         return WrappedReader(fs, calls)
     if isinstance(fs, ReferenceFileSystem):
-        return ReferenceReader(fs, calls)
+        from app.store.reference_reader import OwnTargets, ReferenceReader
+
+        return ReferenceReader(fs, OwnTargets(fs, calls), calls)
     protocols = protocols_of(fs)
     if protocols & {"http", "https"}:
         from app.store.http_reader import HttpReader
@@ -212,87 +210,3 @@ def _find(fs: Any, path: str) -> list[str]:
 
 def _names(fs: Any, path: str) -> list[str]:
     return list(fs.ls(path, detail=False))
-
-
-class ReferenceReader:
-    """kerchunk references, whose targets are read as their own filesystem is best read."""
-
-    def __init__(self, fs: ReferenceFileSystem, calls: Calls) -> None:
-        self._fs = fs
-        self._calls = calls
-        self._lazy = not isinstance(fs.references, dict)
-        self._readers = {
-            protocol: reader_for(
-                target
-                if isinstance(target, AsyncFileSystem)
-                else AsyncFileSystemWrapper(target, asynchronous=True),
-                calls,
-            )
-            for protocol, target in fs.fss.items()
-        }
-
-    async def _run(self, path: str, call: Callable[..., Any], *arguments: Any) -> Any:
-        # References in Parquet are read from their files when they are looked up.
-        return await self._calls.run(path, call, *arguments) if self._lazy else call(*arguments)
-
-    async def read(
-        self, path: str, start: int | None, end: int | None, most_bytes: int | None
-    ) -> bytes:
-        target, first, last = await self._looked_up(path)
-        if isinstance(target, bytes):
-            return sliced(target, start, end)
-        if not isinstance(target, str):  # a hole in a Parquet table
-            raise FileNotFoundError(path)
-        try:
-            return await self._read_target(target, (first, last), (start, end), most_bytes)
-        except StoreError:
-            raise
-        except Exception as error:
-            if first is None and kind_of(error) is Kind.PAST_END:
-                return b""
-            doing = f"reading {redacted(target)}, to which the reference {path} points"
-            raise failure_of(error, doing=doing, key=path) from error
-
-    async def _looked_up(self, path: str) -> tuple[Any, int | None, int | None]:
-        if self._lazy and not _TABLE_KEY.search(path):
-            raise FileNotFoundError(path)  # a table takes any last part for chunk numbers
-        try:
-            target, first, last = await self._run(path, self._fs._cat_common, path)
-        except FileNotFoundError as error:
-            # Tables say the same for a part that was never written and for one that is broken.
-            origin = list(causes(error))[-1]
-            if isinstance(origin, (KeyError, FileNotFoundError)):
-                raise
-            raise store_error(Kind.FAILED, reason_of(origin), doing=f"looking up {path}") from error
-        return target, None if first is None else int(first), None if last is None else int(last)
-
-    async def _read_target(
-        self, target: str, part: Limits, wanted: Limits, most_bytes: int | None
-    ) -> bytes:
-        protocol = target.partition("://")[0] if "://" in target else None
-        if protocol not in self._readers:
-            raise LookupError(f"no filesystem was given for {protocol}://")
-        first, last = part
-        if first is None or last is None:
-            return await self._readers[protocol].read(target, *wanted, most_bytes)
-        begin, stop = resolved(*wanted, last - first)
-        if begin == stop:
-            return b""
-        if most_bytes is not None and stop - begin > most_bytes:
-            raise OversizedBody(most_bytes)
-        # Of the file around the value no metadata says how large it is.
-        data = await self._readers[protocol].read(target, first + begin, first + stop, None)
-        if len(data) != stop - begin:
-            # Not for now: a target that is shorter than the references say stays so.
-            raise ValueError(f"{len(data)} bytes of {stop - begin} at {first + begin}")
-        return data
-
-    async def find(self, root: str, prefix: str) -> list[str]:
-        path = joined(root, prefix)
-        return below(path, await self._run(path, list, self._fs.references))
-
-    async def names(self, root: str, prefix: str) -> list[str]:
-        return sorted({key.partition("/")[0] for key in await self.find(root, prefix)})
-
-    async def root_is_there(self, root: str) -> bool:
-        return True

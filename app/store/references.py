@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final, TypeAlias
 
-from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.reference import ReferenceFileSystem
 
 from app.errors import CatalogError, MetadataError, StoreError
 from app.store.blocking import Calls
+from app.store.compressed import check_compression, decompressed
+from app.store.documents import json_object
 from app.store.failures import failure_of, redacted
 
 KNOWN_OPTIONS = ("fo", "remote_options", "remote_protocol", "target_options")
+
+# Inline text, or a target's address with or without an offset and a size.
+Reference: TypeAlias = str | list[Any]
+
+_TEMPLATE: Final = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
 
 
 def checked_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -39,6 +48,8 @@ def checked_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
             "References in Parquet need storage_options.remote_protocol",
             field="storage_options.remote_protocol",
         )
+    if isinstance(target := options.get("target_options"), Mapping):
+        check_compression(target.get("compression"))
     return options
 
 
@@ -49,52 +60,132 @@ def is_table(fo: Any) -> bool:
     )
 
 
-async def reference_filesystem(
-    references: Mapping[str, Any] | str,
-    default: AsyncFileSystem,
-    *,
-    target_options: Mapping[str, Any] | None = None,
-    calls: Calls,
+async def table_filesystem(
+    address: str, options: Mapping[str, Any], calls: Calls
 ) -> ReferenceFileSystem:
-    """The references over `default`, the filesystem of targets without a protocol.
-
-    A mapping is a parsed document; a string is the address of a Parquet table, which fsspec opens
-    itself (blocking, hence by `calls`). Other targets' filesystems go into `fss` afterwards.
+    """The references in the Parquet table at `address`, which fsspec opens with `options`.
 
     Raises:
         StoreError: the table cannot be read.
-        CatalogError: a package that this kind of reference set needs is not installed.
-        MetadataError: the document does not follow kerchunk's specification.
+        CatalogError: a package that it needs is not installed.
+        MetadataError: it is no such table.
     """
 
     def make() -> ReferenceFileSystem:
-        options: dict[str, Any] = {"fs": {None: default}, "asynchronous": True}
-        if isinstance(references, str):
-            fs = ReferenceFileSystem(references, target_options=target_options, **options)
-            fs.references.setup()  # else an absent table would read as one without keys
-            return fs
-        # Generated references are left out, silently, unless templates are rendered in full.
-        simple = not references.get("gen")
-        return ReferenceFileSystem(dict(references), simple_templates=simple, **options)
+        fs = ReferenceFileSystem(
+            address, target_options=dict(options), fs={None: None}, asynchronous=True
+        )
+        fs.references.setup()  # else an absent table would read as one without keys
+        return fs
 
     try:
-        return await calls.run(_named(references), make)
+        return await calls.run(address, make)
     except StoreError:
         raise
     except OSError as error:
-        doing = f"reading the references {redacted(_named(references))}"
-        raise failure_of(error, doing=doing) from error
+        raise failure_of(error, doing=f"reading the references {redacted(address)}") from error
     except ImportError as error:
-        raise CatalogError(f"These references need a package: {error}") from error
+        raise CatalogError(
+            "References in Parquet need a package that reads it: pip install fastparquet pandas"
+        ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise MetadataError(f"The references cannot be understood: {error!r}") from error
+        raise MetadataError(
+            f"{redacted(address)} is no table of references in Parquet, as kerchunk writes it."
+        ) from error
 
 
-def _named(references: Mapping[str, Any] | str) -> str:
-    return references if isinstance(references, str) else "references"
+async def document_filesystem(
+    document: Mapping[str, Any] | bytes, name: str, *, compression: str | None, most_bytes: int
+) -> ReferenceFileSystem:
+    """The references of a JSON document, parsed or as it was read; work of a thread.
+
+    The filesystem holds them alone: it is given nothing to read targets with.
+
+    Raises:
+        MetadataError: the document is no JSON, too large, or does not follow kerchunk's
+            specification; names `name`.
+    """
+
+    def make() -> ReferenceFileSystem:
+        parsed: Mapping[str, Any]
+        if isinstance(document, bytes):
+            text = decompressed(document, name, compression=compression, most_bytes=most_bytes)
+            parsed = json_object(text, name)
+        else:
+            parsed = document
+        return ReferenceFileSystem(expanded(parsed), fs={None: None}, asynchronous=True)
+
+    return await asyncio.to_thread(make)
 
 
-def target_protocols(fs: ReferenceFileSystem) -> set[str]:
+def expanded(document: Mapping[str, Any]) -> dict[str, Reference]:
+    """The references of a document by key, with its templates filled in.
+
+    A template is a name that stands for a text; nothing in a document is ever evaluated.
+    (https://fsspec.github.io/kerchunk/spec.html, versions 0 and 1; ``gen`` and templates with
+    expressions are refused.)
+
+    Raises:
+        MetadataError: it does not follow the specification, or would have to be evaluated.
+    """
+    version = document.get("version")
+    if version not in (None, 1):
+        raise MetadataError(f"the references are of version {version!r}; 1 is known")
+    if document.get("gen"):
+        raise MetadataError(
+            "the references have rules that generate others (gen), and expressions in documents "
+            "are never run: write each reference out, as save_json of fsspec's references does"
+        )
+    refs = document.get("refs", {}) if version == 1 or "refs" in document else document
+    if not isinstance(refs, Mapping):
+        raise MetadataError("'refs' in the references is not a JSON object")
+    templates = _templates(document.get("templates") or {}) if refs is not document else {}
+    return {str(key): _reference(str(key), value, templates) for key, value in refs.items()}
+
+
+def _templates(given: Any) -> Mapping[str, str]:
+    if not isinstance(given, Mapping):
+        raise MetadataError("'templates' in the references is not a JSON object")
+    for name, text in given.items():
+        if not isinstance(text, str) or "{{" in text:
+            raise MetadataError(
+                f"the template {name!r} of the references is an expression, and those in documents "
+                "are never run: write the addresses out"
+            )
+    return given
+
+
+def _reference(key: str, value: Any, templates: Mapping[str, str]) -> Reference:
+    match value:
+        case str():
+            return value
+        case Mapping():
+            return json.dumps(value)
+        case [None | str() as address]:
+            return [_filled(address, templates)]
+        case [None | str() as address, int() as offset, int() as size] if min(offset, size) >= 0:
+            return [_filled(address, templates), offset, size]
+        case _:
+            raise MetadataError(
+                f"the reference {key!r} is neither text nor an address, which offset and size may "
+                "follow"
+            )
+
+
+def _filled(address: str | None, templates: Mapping[str, str]) -> str | None:
+    """`address` with texts for the names of `templates`; there are none: it means what it says."""
+    if address is None or not templates or "{{" not in address:
+        return address
+    filled = _TEMPLATE.sub(lambda mark: templates.get(mark[1], mark[0]), address)
+    if "{{" in filled:
+        raise MetadataError(
+            f"the address {redacted(address)[:200]!r} has more than names of templates in it, and "
+            "expressions in documents are never run: write it out"
+        )
+    return filled
+
+
+def protocols_of(fs: ReferenceFileSystem) -> set[str]:
     """The protocols of all targets of a parsed document."""
     targets = (part[0] for part in fs.references.values() if isinstance(part, list) and part[0])
     return {target.partition("://")[0] for target in targets if "://" in target}

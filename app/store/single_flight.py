@@ -22,8 +22,10 @@ class _Flight(Generic[V]):
 class SingleFlight(Generic[K, V]):
     """Callers that ask for the same key at the same time share one run of the work.
 
-    Nothing is remembered after a run: the next caller starts a new one. Keeping results is a
-    cache's job. An instance belongs to one event loop.
+    Nothing is remembered after a run: the next caller starts a new one, also in the moment in
+    which the run has ended and its callbacks have not been called. (Who joined it then would get
+    the old result without ever giving way to the loop.) Keeping results is a cache's job. An
+    instance belongs to one event loop.
     """
 
     __slots__ = ("_flights",)
@@ -41,7 +43,7 @@ class SingleFlight(Generic[K, V]):
         A caller that is cancelled leaves alone; the work is cancelled when its last caller leaves.
         """
         flight = self._flights.get(key)
-        if flight is None:
+        if flight is None or flight.task.done():
             flight = self._start(key, make)
         flight.waiters += 1
         try:

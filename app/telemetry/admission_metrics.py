@@ -2,51 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, assert_never
+from typing import Final, assert_never
 
+from app.telemetry.cells import Cells
 from app.telemetry.events import InFlight, RequestQueued, RequestRefused
+from app.telemetry.families import Family, Series
 
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
+REFUSED: Final = Family(
+    "sluice_refused_total",
+    "Requests that were not answered, by reason: client, overload, deadline",
+    "counter",
+    ("reason",),
+    most=20,
+)
+QUEUED: Final = Family(
+    "sluice_queue_seconds",
+    "How long those requests waited for memory that had to",
+    "histogram",
+)
+HELD: Final = Family("sluice_inflight_bytes", "Memory that requests under way may take", "gauge")
+WAITING: Final = Family("sluice_queue_length", "Requests that wait for memory", "gauge")
+FAMILIES: Final = (REFUSED, QUEUED, HELD, WAITING)
 
 
 class AdmissionMetrics:
-    """Counts the events of admission in `registry`; waits fall into `buckets` of seconds."""
+    """Counts the events of admission in `cells`."""
 
-    def __init__(self, registry: CollectorRegistry, buckets: Sequence[float]) -> None:
-        from prometheus_client import Counter, Gauge, Histogram
-
-        self._refused = Counter(
-            "sluice_refused_total",
-            "Requests that were not answered, by reason: client, overload, deadline",
-            ("reason",),
-            registry=registry,
-        )
-        self._queued = Histogram(
-            "sluice_queue_seconds",
-            "How long those requests waited for memory that had to",
-            buckets=buckets,
-            registry=registry,
-        )
-        self._held = Gauge(
-            "sluice_inflight_bytes",
-            "Memory that requests under way may take",
-            multiprocess_mode="livesum",
-            registry=registry,
-        )
-        self._waiting = Gauge(
-            "sluice_queue_length",
-            "Requests that wait for memory",
-            multiprocess_mode="livesum",
-            registry=registry,
+    def __init__(self, cells: Cells) -> None:
+        self._refused, self._queued, self._held, self._waiting = (
+            Series(family, cells) for family in FAMILIES
         )
 
     def record(self, event: RequestRefused | RequestQueued | InFlight) -> None:
         """Count one event."""
         match event:
             case RequestRefused():
-                self._refused.labels(event.reason).inc()
+                self._refused.add(1, event.reason)
             case RequestQueued():
                 self._queued.observe(event.seconds)
             case InFlight():

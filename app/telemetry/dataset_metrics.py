@@ -2,62 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, assert_never
+from time import time
+from typing import Final, assert_never
 
+from app.telemetry.cells import Cells
 from app.telemetry.events import DatasetLookedAt, DatasetOpened, DatasetsCounted
+from app.telemetry.families import Family, Series
 
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
+OPENS: Final = Family(
+    "sluice_dataset_open_seconds",
+    "Time to open a dataset",
+    "summary",
+    ("dataset", "outcome"),
+    most=1000,
+)
+LOOKS: Final = Family(
+    "sluice_dataset_refreshes_total",
+    "Looks at a dataset's store for another version, by what they came to",
+    "counter",
+    ("dataset", "outcome"),
+    most=1100,
+)
+# Of several workers the one that opened it last.
+SINCE: Final = Family(
+    "sluice_dataset_version_timestamp_seconds",
+    "When the version that a dataset serves was opened, in Unix time",
+    "gauge",
+    ("dataset",),
+    most=1000,
+    worst=True,
+)
+OPEN: Final = Family(
+    "sluice_open_datasets", "Datasets that are open, each worker's own counted", "gauge"
+)
+FAMILIES: Final = (OPENS, LOOKS, SINCE, OPEN)
 
 
 class DatasetMetrics:
-    """Opens and looks at stores, counted in `registry`; times fall into `buckets` of seconds."""
+    """Opens and looks at stores, counted in `cells`."""
 
-    def __init__(self, registry: CollectorRegistry, buckets: Sequence[float]) -> None:
-        from prometheus_client import Counter, Gauge, Histogram
-
-        self._opens = Histogram(
-            "sluice_dataset_open_seconds",
-            "Time to open a dataset",
-            ("dataset", "outcome"),
-            buckets=buckets,
-            registry=registry,
-        )
-        self._looks = Counter(
-            "sluice_dataset_refreshes_total",
-            "Looks at a dataset's store for another version, by what they came to",
-            ("dataset", "outcome"),
-            registry=registry,
-        )
-        self._since = Gauge(
-            "sluice_dataset_version_timestamp_seconds",
-            "When the version that a dataset serves was opened, in Unix time",
-            ("dataset",),
-            multiprocess_mode="mostrecent",
-            registry=registry,
-        )
-
-        self._open = Gauge(
-            "sluice_open_datasets",
-            "Datasets that are open, each worker's own counted",
-            multiprocess_mode="livesum",
-            registry=registry,
+    def __init__(self, cells: Cells) -> None:
+        self._opens, self._looks, self._since, self._open = (
+            Series(family, cells) for family in FAMILIES
         )
 
     def record(self, event: DatasetOpened | DatasetLookedAt | DatasetsCounted) -> None:
         """Count one event."""
         match event:
             case DatasetOpened(dataset, seconds, error):
-                outcome = "ok" if error is None else type(error).__name__
-                self._opens.labels(dataset, outcome).observe(seconds)
+                self._opens.observe(seconds, dataset, outcome_of(error))
                 if error is None:
-                    self._since.labels(dataset).set_to_current_time()
+                    self._since.set(time(), dataset)
             case DatasetLookedAt(dataset, outcome):
-                self._looks.labels(dataset, outcome).inc()
+                self._looks.add(1, dataset, outcome)
                 if outcome == "swapped":
-                    self._since.labels(dataset).set_to_current_time()
+                    self._since.set(time(), dataset)
             case DatasetsCounted():
                 self._open.set(event.open)
             case _:
                 assert_never(event)
+
+
+def outcome_of(error: BaseException | None) -> str:
+    """How something ended: well, or with an error of this class."""
+    return "ok" if error is None else type(error).__name__

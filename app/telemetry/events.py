@@ -53,9 +53,12 @@ class DatasetLookedAt:
 
 @dataclass(frozen=True, slots=True)
 class StoreAsked:
-    """One request to a store: a ``get`` or a ``list``, and what it brought."""
+    """One request to a store: a ``get`` or a ``list``, and what it brought.
 
-    dataset: str
+    The `store` is a bucket or a host.
+    """
+
+    store: str
     operation: str
     seconds: float
     received_bytes: int
@@ -66,7 +69,7 @@ class StoreAsked:
 class StoreRetried:
     """A ``get`` or a ``list`` failed with `error` and is tried again."""
 
-    dataset: str
+    store: str
     operation: str
     error: BaseException
 
@@ -75,6 +78,7 @@ class StoreRetried:
 class CircuitChanged:
     """The store of these datasets is left alone (``open``), tried (``half-open``) or well again."""
 
+    store: str
     datasets: tuple[str, ...]
     state: Literal["closed", "half-open", "open"]
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import Final, assert_never
 
-from app.telemetry.admission_metrics import AdmissionMetrics
-from app.telemetry.dataset_metrics import DatasetMetrics
+from app.telemetry import (
+    admission_metrics,
+    dataset_metrics,
+    process_metrics,
+    request_metrics,
+    store_metrics,
+)
+from app.telemetry.cells import Cells, read_all
 from app.telemetry.events import (
     ChunksLookedUp,
     CircuitChanged,
@@ -22,37 +27,33 @@ from app.telemetry.events import (
     StoreAsked,
     StoreRetried,
 )
-from app.telemetry.process_metrics import ProcessMetrics
-from app.telemetry.request_metrics import RequestMetrics
-from app.telemetry.store_metrics import StoreMetrics
+from app.telemetry.exposition import exposition
 
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-# Where worker processes share their numbers (prometheus_client reads it when it is imported).
-SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
-
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+FAMILIES: Final = (
+    *request_metrics.FAMILIES,
+    *admission_metrics.FAMILIES,
+    *dataset_metrics.FAMILIES,
+    *store_metrics.FAMILIES,
+    *process_metrics.FAMILIES,
+)
 
 
 class Metrics:
-    """Counts events in a registry of its own, so that two applications do not mix.
+    """Counts events in memory of its own, so that two applications do not mix.
 
-    Where `SHARED_FOLDER` is set, numbers are kept in files there and `render` adds up those of all
-    processes; each would otherwise tell of itself alone, whichever answers.
+    With a file `counts` that several processes share, each counts in its own `place` there, and
+    `render` adds up those of all; each would otherwise tell of itself alone, whichever answers.
     """
 
-    def __init__(self) -> None:
-        # Imported here: nothing below the service needs it.
-        from prometheus_client import CollectorRegistry
-
-        self._registry = CollectorRegistry()
-        self._requests = RequestMetrics(self._registry, _SECONDS)
-        self._admission = AdmissionMetrics(self._registry, _SECONDS)
-        self._datasets = DatasetMetrics(self._registry, _SECONDS)
-        self._stores = StoreMetrics(self._registry, _SECONDS)
-        self._process = ProcessMetrics(self._registry, _SECONDS)
+    def __init__(self, counts: int | None = None, place: int = 0) -> None:
+        self._counts = counts
+        gauges = {family.name for family in FAMILIES if family.kind == "gauge"}
+        self._cells = Cells() if counts is None else Cells.at(counts, place, gauges)
+        self._requests = request_metrics.RequestMetrics(self._cells)
+        self._admission = admission_metrics.AdmissionMetrics(self._cells)
+        self._datasets = dataset_metrics.DatasetMetrics(self._cells)
+        self._stores = store_metrics.StoreMetrics(self._cells)
+        self._process = process_metrics.ProcessMetrics(self._cells)
 
     def record(self, event: Event) -> None:
         """Count one event."""
@@ -71,17 +72,7 @@ class Metrics:
                 assert_never(event)
 
     def render(self) -> bytes:
-        """All metrics in Prometheus' text format, as `CONTENT_TYPE`."""
-        from prometheus_client import generate_latest
-
-        return generate_latest(_all_processes() or self._registry)
-
-
-def _all_processes() -> CollectorRegistry | None:
-    if not os.environ.get(SHARED_FOLDER):
-        return None
-    from prometheus_client import CollectorRegistry, multiprocess
-
-    registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return registry
+        """All metrics as `exposition.CONTENT_TYPE`; any thread may ask."""
+        if self._counts is None:
+            return exposition(FAMILIES, [(True, self._cells.read())])
+        return exposition(FAMILIES, read_all(self._counts))

@@ -2,48 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Final
 
+from app.telemetry.cells import Cells, Numbers
 from app.telemetry.events import RequestServed
+from app.telemetry.families import Family, Series, observe
 
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry, Counter, Histogram
+TIMES: Final = Family(
+    "sluice_request_seconds",
+    "Time from a request to the last byte of its answer",
+    "histogram",
+    ("route", "status"),
+    most=50,
+)
+OF_DATASETS: Final = Family(
+    "sluice_dataset_request_seconds",
+    "The same of one dataset, whatever the answer",
+    "summary",
+    ("dataset",),
+    most=1000,
+)
+FAILED: Final = Family(
+    "sluice_dataset_failures_total",
+    "Answers of one dataset with a status of 500 or more",
+    "counter",
+    ("dataset", "status"),
+    most=200,
+)
+SENT: Final = Family(
+    "sluice_sent_bytes_total", "Bytes of answers' bodies", "counter", ("dataset",), most=1000
+)
+FAMILIES: Final = (TIMES, OF_DATASETS, FAILED, SENT)
 
 
 class RequestMetrics:
-    """Times and sizes of answers, counted in `registry`; times fall into `buckets` of seconds."""
+    """Times and sizes of answers, counted in `cells`."""
 
-    def __init__(self, registry: CollectorRegistry, buckets: Sequence[float]) -> None:
-        from prometheus_client import Counter, Histogram
-
-        self._requests = Histogram(
-            "sluice_request_seconds",
-            "Time from a request to the last byte of its answer",
-            ("route", "dataset", "status"),
-            buckets=buckets,
-            registry=registry,
+    def __init__(self, cells: Cells) -> None:
+        self._times, self._of_datasets, self._failed, self._sent = (
+            Series(family, cells) for family in FAMILIES
         )
-        self._sent = Counter(
-            "sluice_sent_bytes_total",
-            "Bytes of answers' bodies",
-            ("route", "dataset"),
-            registry=registry,
-        )
-        self._alike: dict[tuple[str, str, int], tuple[Histogram, Counter]] = {}
+        # By the number, which is at hand: to write it for each answer would take longer.
+        self._alike: dict[tuple[str, int], Numbers] = {}
 
     def record(self, event: RequestServed) -> None:
         """Count one answer."""
-        seconds, sent = self._like(event)
-        seconds.observe(event.seconds)
-        sent.inc(event.sent_bytes)
-
-    def _like(self, event: RequestServed) -> tuple[Histogram, Counter]:
-        """Where answers like this one are counted; finding it by labels takes longer than that."""
-        kind = (event.route, event.dataset, event.status)
-        found = self._alike.get(kind)
-        if found is None:
-            seconds = self._requests.labels(event.route, event.dataset, str(event.status))
-            found = seconds, self._sent.labels(event.route, event.dataset)
-            self._alike[kind] = found
-        return found
+        kind = (event.route, event.status)
+        times = self._alike.get(kind)
+        if times is None:
+            times = self._alike[kind] = self._times.at(event.route, str(event.status))
+        observe(times, event.seconds)
+        self._sent.at(event.dataset)[0] += event.sent_bytes
+        if event.dataset:
+            observe(self._of_datasets.at(event.dataset), event.seconds)
+            if event.status >= 500:
+                self._failed.add(1, event.dataset, str(event.status))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -110,7 +111,8 @@ def test_netcdf_read_back_equals_xarray(client, dataset, path, query, indexers):
     answer = client.get(f"/datasets/{name}/{path}?{query}&f=netcdf")
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/netcdf"
-    assert f'filename="{name}.nc"' in answer.headers["content-disposition"]
+    named = rf'attachment; filename="{name}-[0-9a-f]{{10}}\.nc"'
+    assert re.fullmatch(named, answer.headers["content-disposition"])
     with xr.open_dataset(io.BytesIO(answer.content)) as got:
         xr.testing.assert_equal(got, expected(ds, path, indexers))
         assert got.t.encoding["dtype"] == np.dtype("int16")

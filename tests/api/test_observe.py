@@ -112,7 +112,7 @@ def samples(client: httpx.Client) -> dict[str, float]:
 
 
 def test_metrics_count_requests_opens_store_requests_and_lag(write_catalog):
-    """By route, dataset and status; an open and its store requests by dataset and outcome."""
+    """By route and status, and by dataset; opens by dataset, and store requests by store."""
     with serving(Settings(catalog=write_catalog(CATALOG))) as client:
         for _ in range(3):
             client.get(POINT)
@@ -120,18 +120,20 @@ def test_metrics_count_requests_opens_store_requests_and_lag(write_catalog):
         client.get("/datasets/gone/sel")
         time.sleep(0.3)  # the loop's first appointment is after a quarter of a second
         found = samples(client)
-        asked = found["sluice_store_request_seconds_count v2 get ok"]
+        asked = found["sluice_store_request_seconds_count get ok file"]
         client.get(POINT.replace("time=0", "time=30"))
         later = samples(client)
     route = "/datasets/{dataset_id}"
     labels = {key: value for key, value in found.items() if "request_seconds_count" in key}
-    assert labels[f"sluice_request_seconds_count v2 {route}/isel 200"] == 3
-    assert labels[f"sluice_request_seconds_count v2 {route}/sel 422"] == 1
-    assert labels[f"sluice_request_seconds_count gone {route}/sel 502"] == 1
+    assert labels[f"sluice_request_seconds_count {route}/isel 200"] == 3
+    assert labels[f"sluice_request_seconds_count {route}/sel 422"] == 1
+    assert labels[f"sluice_request_seconds_count {route}/sel 502"] == 1
+    assert found["sluice_dataset_request_seconds_count v2"] == 4
+    assert found["sluice_dataset_failures_total gone 502"] == 1
     assert found["sluice_dataset_open_seconds_count v2 ok"] == 1
     assert found["sluice_dataset_open_seconds_count gone StoreMissing"] == 1
     # Two variables have another chunk at that time; the rest is in memory.
-    assert later["sluice_store_request_seconds_count v2 get ok"] == asked + 2
+    assert later["sluice_store_request_seconds_count get ok file"] == asked + 2
     assert found["sluice_loop_lag_seconds_count"] > 0
 
 

@@ -134,6 +134,6 @@ def test_codecs_that_are_no_list_are_a_metadata_error(odd: dict[str, Any]) -> No
 
 
 def test_metadata_that_makes_no_sense_is_a_metadata_error() -> None:
-    """Whatever zarr-python cannot parse is one kind of error that names the array."""
-    with pytest.raises(MetadataError, match="'a'"):
+    """What a document lacks is one kind of error, which names the member."""
+    with pytest.raises(MetadataError, match="'data_type'"):
         parse_array("a", {"zarr_format": 3, "node_type": "array"}, MemoryStore())

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from app.catalog.bulletin import Bulletin, NewGeneration, News, NewTexts
 from app.catalog.configuration import Texts
+from app.shared import unnamed_file
 
 TEXTS = Texts("datasets: {}\n# two lines, and ü\n", "ops aa")
 
 POSTING = """
 import sys
-from pathlib import Path
 from app.catalog.bulletin import Bulletin, NewGeneration
-with Bulletin(Path(sys.argv[1])) as bulletin:
+with Bulletin(int(sys.argv[1])) as bulletin:
     for number in range(200):
         bulletin.post(NewGeneration(sys.argv[2], str(number)))
 """
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
-    path = tmp_path / "bulletin"
-    Bulletin.begin(path, TEXTS)
-    return path
+def file() -> Iterator[int]:
+    file = unnamed_file("bulletin")
+    Bulletin.begin(file, TEXTS)
+    yield file
+    os.close(file)
 
 
 @pytest.fixture
-def bulletin(path) -> Iterator[Bulletin]:
-    with Bulletin(path) as bulletin:
+def bulletin(file) -> Iterator[Bulletin]:
+    with Bulletin(file) as bulletin:
         yield bulletin
 
 
@@ -43,10 +44,10 @@ def taken(bulletin: Bulletin) -> list[News]:
     return news
 
 
-def test_whoever_comes_reads_from_the_beginning(path, bulletin):
+def test_whoever_comes_reads_from_the_beginning(file, bulletin):
     """A process that starts late knows what all others know."""
     bulletin.post(NewGeneration("a", "x"))
-    with Bulletin(path) as late:
+    with Bulletin(file) as late:
         assert late.has_news
         assert taken(late) == [NewTexts(TEXTS), NewGeneration("a", "x")]
         assert not late.has_news
@@ -64,21 +65,21 @@ def test_news_is_news_until_it_is_taken(bulletin):
     assert taken(bulletin) == [NewGeneration("a", "x")]
 
 
-def test_what_comes_between_reading_and_taking_is_not_lost(path, bulletin):
+def test_what_comes_between_reading_and_taking_is_not_lost(file, bulletin):
     """News that is posted while a process acts on older news stays unread."""
     _, reading = bulletin.unread()
-    with Bulletin(path) as other:
+    with Bulletin(file) as other:
         other.post(NewGeneration("a", "x"))
     bulletin.take(reading)
     assert bulletin.has_news
     assert taken(bulletin) == [NewGeneration("a", "x")]
 
 
-def test_processes_that_post_at_once_lose_nothing(path, bulletin):
+def test_processes_that_post_at_once_lose_nothing(file, bulletin):
     """Every line of every process arrives whole, each process' own in order."""
     taken(bulletin)
-    command = [sys.executable, "-c", POSTING, str(path)]
-    posting = [subprocess.Popen([*command, name]) for name in "abc"]
+    command = [sys.executable, "-c", POSTING, str(file)]
+    posting = [subprocess.Popen([*command, name], pass_fds=[file]) for name in "abc"]
     read: list[News] = []
     while any(process.poll() is None for process in posting) or bulletin.has_news:
         if bulletin.has_news:
@@ -95,3 +96,40 @@ def test_each_generation_is_another(bulletin):
     for _ in range(100):
         bulletin.renew("a")
     assert len({item.generation for item in taken(bulletin)}) == 100
+
+
+# Writes on until there is no more room in its files, which ends in the middle of a line.
+FILLING = """
+import resource
+import sys
+from app.catalog.bulletin import Bulletin, NewGeneration
+from app.errors import NotTold
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
+refused = 0
+with Bulletin(int(sys.argv[1])) as bulletin:
+    while refused < 3:
+        try:
+            bulletin.post(NewGeneration("a", "x"))
+        except NotTold as error:
+            refused += 1
+            print(error)
+"""
+
+
+def test_what_cannot_be_written_whole_is_told_to_nobody(file, bulletin):
+    """Its writer hears of it, half a line is passed over, and later news is read."""
+    taken(bulletin)
+    command = [sys.executable, "-c", FILLING, str(file)]
+    done = subprocess.run(command, pass_fds=[file], capture_output=True, text=True, check=True)
+    first, *others = done.stdout.splitlines()
+    assert "there is no room for all of it" in first
+    assert all("File too large" in line for line in others)
+    news = taken(bulletin)
+    assert len(news) > 100
+    assert set(news) == {NewGeneration("a", "x")}
+    assert not bulletin.has_news
+    bulletin.post(NewGeneration("b", "y"))
+    assert taken(bulletin) == [NewGeneration("b", "y")]
+    with Bulletin(file) as late:
+        assert taken(late)[-1] == NewGeneration("b", "y")
+    assert bulletin.latest_texts() == TEXTS

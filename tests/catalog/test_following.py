@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import xarray as xr
 
 from app.catalog.bulletin import Bulletin, NewTexts
 from app.catalog.catalog import Catalog, DatasetEntry
-from app.catalog.configuration import Files, Texts
-from app.catalog.following import Difference, Follower
+from app.catalog.configuration import Configuration, Files, Texts
+from app.catalog.following import Difference, Follower, announce
 from app.catalog.keys import Keys, hash_of
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.datasets import Layout
 from app.encoders.written import Written
 from app.errors import CatalogError
+from app.shared import unnamed_file
 
 OLD = """
 datasets:
@@ -65,15 +66,16 @@ def files(tmp_path) -> Files:
 
 
 @pytest.fixture
-def path(files, tmp_path) -> Path:
-    path = tmp_path / "bulletin"
-    Bulletin.begin(path, files.read())
-    return path
+def file(files) -> Iterator[int]:
+    file = unnamed_file("bulletin")
+    Bulletin.begin(file, files.read())
+    yield file
+    os.close(file)
 
 
 @pytest.fixture
-def processes(path, files) -> Iterator[list[Process]]:
-    with Bulletin(path) as first, Bulletin(path) as second:
+def processes(file, files) -> Iterator[list[Process]]:
+    with Bulletin(file) as first, Bulletin(file) as second:
         yield [Process(first, files), Process(second, files)]
 
 
@@ -131,7 +133,7 @@ async def test_keys_are_reloaded_with_the_catalog(processes, files):
         assert found == [presented == b"first", presented == b"second"]
 
 
-async def test_a_late_process_serves_what_the_others_serve(path, processes, files):
+async def test_a_late_process_serves_what_the_others_serve(file, processes, files):
     """A worker that takes a dead one's place reads no file, whatever that says by now."""
     (one, _), before = processes, "datasets: {wrong"
     await one.follower.begin()
@@ -139,7 +141,7 @@ async def test_a_late_process_serves_what_the_others_serve(path, processes, file
     await one.follower.reload()
     one.follower.renew("same")
     files.catalog.write_text(before)
-    with Bulletin(path) as bulletin:
+    with Bulletin(file) as bulletin:
         late = Process(bulletin, files)
         await late.follower.begin()
         assert late.ids == one.ids
@@ -167,6 +169,54 @@ async def test_requests_wait_for_the_news_that_is_acted_on(processes, files):
     assert {tuple(task.result()) for task in requests} == {("new", "same", "other")}
 
 
+def test_a_reload_that_another_one_overtakes_is_made_again(processes, files):
+    """Who has read an older state of the files, and posts it last, looks again."""
+    one, other = processes
+
+    class Overtaken(Files):
+        def parse(self, texts: Texts) -> Configuration:
+            if texts.catalog == OLD:
+                files.catalog.write_text(NEW)
+                announce(other.bulletin, files)
+            return super().parse(texts)
+
+    announce(one.bulletin, Overtaken(files.catalog, files.keys))
+    assert one.bulletin.latest_texts() == files.read() == Texts(NEW)
+
+
+async def test_news_upon_news_never_holds_the_loop(processes, files):
+    """News that is posted while older news is acted on is caught up with, and the loop turns: a
+    request that comes as the first is done with joins nothing that has ended."""
+    one, other = processes
+    await one.follower.begin()
+    await other.follower.begin()
+    follow, turns = other.follower._follow, 0
+
+    async def follow_and_hear_more() -> None:
+        await follow()
+        # The last thing that the run does: there is news again, and a request that finds it.
+        if turns < 3:
+            one.follower.renew("same")
+            late.append(asyncio.create_task(other.follower.catch_up()))
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    late: list[asyncio.Task[None]] = []
+    other.follower._follow = follow_and_hear_more
+    one.follower.renew("same")
+    turning = asyncio.create_task(turn())
+    await other.follower.catch_up()
+    for request in late:
+        await request
+    turning.cancel()
+    assert late
+    assert not other.follower.behind
+
+
 async def test_news_that_a_process_cannot_use_is_logged(processes, caplog):
     """A process whose environment differs stays as it was, and goes on reading."""
     one, other = processes
@@ -182,13 +232,32 @@ async def test_news_that_a_process_cannot_use_is_logged(processes, caplog):
     assert other.ids == ["new", "same", "other"]
 
 
-async def test_a_wrong_first_catalog_is_an_error(tmp_path, files):
+async def test_a_wrong_first_catalog_is_an_error(files):
     """A process does not start with nothing to serve."""
-    Bulletin.begin(tmp_path / "wrong", Texts("datasets: {}"))
-    with Bulletin(tmp_path / "wrong") as bulletin:
+    file = unnamed_file("bulletin")
+    Bulletin.begin(file, Texts("datasets: {}"))
+    with Bulletin(file) as bulletin:
         process = Process(bulletin, files)
         with pytest.raises(CatalogError, match="at least one dataset"):
             await process.follower.begin()
+    os.close(file)
+
+
+async def test_a_reload_of_the_same_files_is_no_news(processes, files):
+    """However often it is asked for, nothing is posted, which would stay for ever."""
+    one, other = processes
+    await one.follower.begin()
+    await other.follower.begin()
+    for _ in range(3):
+        assert str(await one.follower.reload()) == "nothing changed"
+    assert not other.follower.behind
+    files.catalog.write_text(NEW)
+    await one.follower.reload()
+    await other.follower.catch_up()
+    files.catalog.write_text(OLD)
+    assert (await other.follower.reload()).added == ("gone",)
+    await one.follower.catch_up()
+    assert one.ids == other.ids == ["same", "other", "gone"]
 
 
 async def test_a_reload_nobody_waits_for_logs_its_failure(processes, files, caplog):

@@ -138,6 +138,25 @@ async def test_a_first_open_amid_an_append_is_replaced_by_the_whole_version() ->
         web.values[root] = json.dumps({**document, **UNGATHERED}).encode()
         grown = json.loads(web.values[long])
         web.values[long] = json.dumps({**grown, "shape": [18, 4]}).encode()
-        with pytest.raises(MetadataError):
-            async with opened(web, "http", []):
-                pass
+        async with opened(web, "http", []) as first:
+            assert list(first.dataset.unusable) == ["v"]
+            web.values[long] = json.dumps(grown).encode()
+            change = await first.look()
+            assert change is not None
+            assert not (await change.open()).dataset.unusable
+
+
+async def test_a_new_version_that_loses_a_variable_to_an_append_is_refused() -> None:
+    """Arrays of two lengths are a writer amid its work: what was open stays until it is done."""
+    store = MemoryStore()
+    write(store, hours(0, 12), zarr_format=3, consolidated=False)
+    long = "/bucket/a.zarr/v/zarr.json"
+    async with Web({}, dates=[OLD]) as web:
+        await publish(web, store)
+        async with opened(web, "http", []) as first:
+            grown = json.loads(web.values[long])
+            web.values[long] = json.dumps({**grown, "shape": [18, 4]}).encode()
+            change = await first.look()
+            assert change is not None
+            with pytest.raises(MetadataError, match="'v' cannot be used any more"):
+                await change.open()

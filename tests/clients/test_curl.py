@@ -61,13 +61,14 @@ def test_head(service: Running, tmp_path: Path) -> None:
 
 
 def test_remote_name(service: Running, tmp_path: Path) -> None:
-    """-O -J saves a NetCDF file and a table under the names of their dataset."""
+    """-O -J saves a NetCDF file and a table under names of their dataset and part."""
     curl(tmp_path, "-O", "-J", service.url(FILE))
     curl(tmp_path, "-O", "-J", service.url(f"{FIELD}&variables=t&f=csv"))
-    with xr.open_dataset(tmp_path / "weather.nc") as ds, service.dataset as stored:
+    (file,), (table,) = tmp_path.glob("weather-*.nc"), tmp_path.glob("weather-*.csv")
+    with xr.open_dataset(file) as ds, service.dataset as stored:
         wanted = stored.sel(time="2020-01-02T12:00", level=850)
         xr.testing.assert_equal(ds, wanted.load())
-    assert (tmp_path / "weather.csv").read_text().count("\n") == 1 + 19 * 36
+    assert table.read_text().count("\n") == 1 + 19 * 36
 
 
 def test_saved_tag(service: Running, tmp_path: Path) -> None:

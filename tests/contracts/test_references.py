@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from fsspec.implementations.reference import LazyReferenceMapper
 
-from app.errors import CatalogError, MetadataError, StoreError, StoreMissing, StoreRefused
+from app.errors import (
+    CatalogError,
+    MetadataError,
+    ReferenceRefused,
+    StoreError,
+    StoreMissing,
+    StoreRefused,
+)
 from app.store import Filesystems
 from app.store.source import ByteSource
 
@@ -26,9 +33,11 @@ async def filesystems() -> AsyncIterator[Filesystems]:
         yield filesystems
 
 
-async def source_of(filesystems: Filesystems, refs: dict[str, Any], **options: Any) -> ByteSource:
+async def source_of(
+    filesystems: Filesystems, refs: dict[str, Any], *roots: str, **options: Any
+) -> ByteSource:
     options["fo"] = {"version": 1, "refs": refs}
-    return await filesystems.source("reference://", storage_options=options)
+    return await filesystems.source("reference://", storage_options=options, reference_roots=roots)
 
 
 @pytest.mark.parametrize("ranges", [True, False])
@@ -36,7 +45,7 @@ async def test_web_targets_are_read_by_range(filesystems: Filesystems, ranges: b
     """A part of a part is exact, whatever the target's server makes of ranges."""
     async with Web({"/file": BODY}, ranges=ranges) as web:
         refs = {"part": [f"{web.address}/file", 100, 50], "whole": [f"{web.address}/file"]}
-        source = await source_of(filesystems, refs)
+        source = await source_of(filesystems, refs, web.address)
         assert await source.get("part") == BODY[100:150]
         assert await source.get("part", 10, 20) == BODY[110:120]
         assert await source.get("part", -10) == BODY[140:150]
@@ -75,7 +84,7 @@ async def test_a_missing_reference_is_none_and_a_missing_target_an_error(
             "elsewhere": ["ftp+unknown-thing", 0, 10],
             "refused": [f"{web.address}/file"],
         }
-        source = await source_of(filesystems, refs)
+        source = await source_of(filesystems, refs, web.address)
         assert await source.get("no reference") is None
         for key in ("gone", "gone part"):
             with pytest.raises(StoreMissing, match=key):
@@ -99,33 +108,27 @@ async def test_unknown_target_protocols_are_named(filesystems: Filesystems) -> N
 async def test_the_document_is_fetched_from_s3(
     filesystems: Filesystems, s3: S3, tmp_path: Path
 ) -> None:
-    """A JSON document is read by the same engine as stores, templates and all."""
+    """A JSON document is read by the same engine as stores; names stand for texts in it."""
     (tmp_path / "file").write_bytes(BODY)
     document = {
         "version": 1,
         "templates": {"t": str(tmp_path)},
-        "gen": [
-            {
-                "key": "gen{{i}}",
-                "url": "{{t}}/file",
-                "offset": "{{i * 10}}",
-                "length": "10",
-                "dimensions": {"i": {"stop": 3}},
-            }
-        ],
         "refs": {"a/part": ["{{t}}/file", 100, 50], "text": "hello", "json": {"a": 1}},
     }
     bucket = s3.bucket({"refs.json": json.dumps(document).encode(), "list.json": b"[]"}, root="r")
 
-    async def over(name: str, **more: Any) -> ByteSource:
-        options = {"fo": f"s3://{bucket}/r/{name}", "target_options": s3.options(), **more}
-        return await filesystems.source("reference://", storage_options=options)
+    async def over(name: str, *roots: str) -> ByteSource:
+        options = {"fo": f"s3://{bucket}/r/{name}", "target_options": s3.options()}
+        return await filesystems.source(
+            "reference://", storage_options=options, reference_roots=roots
+        )
 
-    source = await over("refs.json")
+    source = await over("refs.json", str(tmp_path))
     assert await source.get("a/part") == BODY[100:150]
     assert await source.get("text") == b"hello"
     assert json.loads(await source.get("json") or b"") == {"a": 1}
-    assert await source.get("gen2") == BODY[20:30]
+    with pytest.raises(ReferenceRefused, match="reference_roots"):
+        await (await over("refs.json")).get("a/part")
     with pytest.raises(StoreMissing, match=r"nothing\.json"):
         await over("nothing.json")
     with pytest.raises(MetadataError, match=r"list\.json"):

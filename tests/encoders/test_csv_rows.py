@@ -37,6 +37,10 @@ class Plan:
     def result_bytes(self) -> int:
         return self.dataset.nbytes
 
+    @property
+    def attribute_bytes(self) -> int:
+        return 0
+
 
 def headers(dataset: xr.Dataset) -> list[str]:
     """The names of the columns."""

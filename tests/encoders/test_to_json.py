@@ -76,7 +76,7 @@ def test_strings_of_any_width_have_a_dtype_that_reads_back() -> None:
         (True, "?", True),
         ([1 + 2j, complex(np.nan, np.inf)], "c16", [[1.0, 2.0], [None, None]]),
         (0.1j, "c8", [0.0, 0.1]),
-        ([b"ab", b"\xff\xfe"], "S2", ["ab", "//4="]),
+        ([b"ab", b"\xff\xfe"], "S2", ["ab", "base64url:__4="]),
         (["é", "☃"], "U1", ["é", "☃"]),
         ("a", "U1", "a"),
         (["a", None, 3, {"k": np.float32(0.1)}], "O", ["a", None, 3, {"k": 0.1}]),
@@ -172,7 +172,7 @@ def test_any_dataset_is_valid_json(dataset: xr.Dataset) -> None:
     assert list(dataset.attrs) == list(before.attrs)
 
 
-def decoded(written: Any, dtype: np.dtype[Any], like: Any = None) -> Any:
+def decoded(written: Any, dtype: np.dtype[Any]) -> Any:
     """One JSON value as a client turns it into a value of the dtype, missing ones as NaN or NaT."""
     match dtype.kind:
         case "f":
@@ -180,8 +180,8 @@ def decoded(written: Any, dtype: np.dtype[Any], like: Any = None) -> Any:
         case "M":
             return np.datetime64("NaT" if written is None else written.rstrip("Z"), "ns")
         case "S":
-            encoded = written.encode()
-            return encoded if encoded == like else base64.b64decode(encoded)
+            coded = written.removeprefix("base64url:")
+            return written.encode() if coded == written else base64.urlsafe_b64decode(coded)
         case _:
             return written
 
@@ -201,7 +201,7 @@ def test_values_come_back(dtype: str, shape: tuple[int, ...], data: st.DataObjec
     wanted = variable.values.ravel()
     if wanted.dtype.kind == "f":
         wanted = np.where(np.isinf(wanted), np.nan, wanted).astype(wanted.dtype)
-    found = [decoded(i, wanted.dtype, w) for i, w in zip(items, wanted, strict=True)]
+    found = [decoded(item, wanted.dtype) for item in items]
     np.testing.assert_array_equal(np.array(found, dtype=wanted.dtype), wanted)
 
 

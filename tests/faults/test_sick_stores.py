@@ -74,8 +74,10 @@ async def test_requests_do_not_pile_up(
             answer.json()["type"] == UNAVAILABLE for answer in first
         )
         told = (await it.client.get("/metrics")).text
-        assert metric(told, "sluice_store_circuit_state", dataset="sick") == 2
-        retries = metric(told, "sluice_store_retries_total", dataset="sick", error="StoreFaltered")
+        assert metric(told, "sluice_store_circuit_state", store="s3://sick") == 2
+        retries = metric(
+            told, "sluice_store_retries_total", store="s3://sick", error="StoreFaltered"
+        )
         assert retries < 5 + 12
 
 

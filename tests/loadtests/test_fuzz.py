@@ -38,6 +38,17 @@ def test_no_request_is_answered_badly(
         (Answer("GET", 404, PROBLEM, b'{"status": 400}', 0.1), "calls itself 400"),
         (Answer("GET", 200, "application/json", b'{"a": NaN}', 0.1), "NaN is not JSON"),
         (Answer("POST", 200, "application/json; charset=utf-8", b"{", 0.1), "not JSON"),
+        (
+            Answer(
+                "GET",
+                200,
+                "application/json",
+                b"""{"dims": {"x": 2}, "coords": {},
+                "data_vars": {"v": {"dims": ["x", "x"], "data": [[1, 2, 3], [4, 5, 6]]}}}""",
+                0.1,
+            ),
+            "v is not as long along x",
+        ),
         (Answer("HEAD", 200, "application/json", b"", DEADLINE_SECONDS + 1), " s for a 200"),
     ],
 )

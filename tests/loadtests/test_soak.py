@@ -30,6 +30,8 @@ def test_a_short_soak_finds_nothing_wrong(
     assert status == 0, said
     assert "2 appends" in said
     assert "wrong answers: 0" in said
+    (reloads,) = (line for line in said.splitlines() if line.startswith("right after reloads"))
+    assert int(reloads.rsplit(" ", 1)[1]) > 0
     seen = [line[18:].split()[0] for line in said.splitlines() if "faults  " in line]
     assert sum(map(int, seen)) == 2
     for kind in ("point, JSON", "series, JSON", "box, NetCDF", "stations, CSV"):

@@ -122,12 +122,26 @@ def test_one_step_beyond_is_near() -> None:
     assert taken([5], "nearest::5") == [5]
 
 
+def test_a_label_that_is_there_is_taken_under_any_method() -> None:
+    """On axes without distances or order too, of one method or the default; all that equal it."""
+    for values in ([1, 3, 2], [1, 1, 2], ["b", "a"], [True, False]):
+        label = values[0]
+        text = {str: "b", bool: "true"}.get(type(label), "1")
+        count = values.count(label)
+        assert taken(values, text, method="nearest") == [label] * count
+        assert taken(values, f"pad::{text}") == [label] * count
+        assert taken(values, f"nearest::{text},{text}") == [label] * count * 2
+
+
 def test_methods_need_sorted_unique_axes() -> None:
-    """On unsorted, repeated, string and boolean labels a method is refused, default or not."""
-    for values in ([1, 3, 2], [1, 1, 2], ["a", "b"], [False, True]):
-        text = {"U": "a", "b": "true"}.get(np.asarray(values).dtype.kind, "1")
-        assert facts(values, text, method="nearest") == {"dimension": "x"}
-        assert facts(values, f"pad::{text}") == {"dimension": "x"}
+    """Unsorted, repeated, string and boolean labels have none near one that is not there."""
+    absent = ((["a", "c"], "b"), ([2, 4, 3], "1"), ([2, 2, 3], "1"), ([False, False], "true"))
+    for values, text in absent:
+        for options in ({"method": "nearest"}, {"method": "pad"}):
+            found = facts(values, text, **options)
+            assert (found["dimension"], found["label"]) == ("x", text)
+            assert found["nearest"]
+        assert facts(values, f"bfill::{text},{text}")["label"] == text
 
 
 def test_default_method_spares_intervals() -> None:

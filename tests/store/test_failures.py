@@ -103,7 +103,7 @@ def test_each_kind_has_its_error(kind: Kind, expected: type[StoreError]) -> None
     [
         ("AccessDenied: No", "grant this"),
         ("ExpiredToken: Old", "renew them"),
-        ("NoCredentialsError: none", "anon: true"),
+        ("Unable to locate credentials", "anon: true"),
     ],
 )
 def test_advice_goes_with_the_reason(reason: str, advice: str) -> None:
@@ -112,9 +112,18 @@ def test_advice_goes_with_the_reason(reason: str, advice: str) -> None:
 
 
 def test_the_servers_own_words_are_the_reason() -> None:
-    """Its code and message are quoted; without them, the innermost exception speaks."""
+    """Its code and message are quoted; without them, the innermost exception speaks, in words."""
     assert reason_of(caused(OSError("x"), answered("NoSuchKey", 404))) == "NoSuchKey: Because"
-    assert reason_of(caused(OSError("x"), ValueError("why\nmore"))) == "ValueError: why"
+    assert reason_of(caused(OSError("x"), ValueError("why\nmore"))) == "why"
+    assert reason_of(answered("InternalError", 500)) == "internal error: Because"
+    assert reason_of(FileNotFoundError(2, "No such file or directory", "x")) == (
+        "No such file or directory"
+    )
+    assert reason_of(ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 9)")) == (
+        "Connection refused"
+    )
+    assert reason_of(TimeoutError()) == "timeout error"
+    assert reason_of(RecursionError("maximum")) == "its answers lead in a circle"
 
 
 @pytest.mark.parametrize(

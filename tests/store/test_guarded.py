@@ -94,7 +94,8 @@ class Ward:
             self.store, self.guard, lambda name, error: self.retried.append((name, type(error)))
         )
 
-    def _changed(self, datasets: tuple[str, ...], state: State) -> None:
+    def _changed(self, place: str, datasets: tuple[str, ...], state: State) -> None:
+        assert place == "s3://bucket"
         self.states.append((datasets, state))
 
 

@@ -57,6 +57,49 @@ async def test_nothing_is_kept() -> None:
     assert await flight.do("k", work) == 2
 
 
+async def test_a_run_that_has_ended_is_not_joined() -> None:
+    """Who comes before its callbacks were called starts another run."""
+    flight, runs = SingleFlight[str, int](), 0
+
+    async def work() -> int:
+        nonlocal runs
+        runs += 1
+        return runs
+
+    first = asyncio.create_task(flight.do("k", work))
+    await asyncio.sleep(0)  # the first caller starts the run, and waits
+    late = asyncio.create_task(flight.do("k", work))  # behind the run, before its callbacks
+    assert await first == 1
+    assert await late == 2
+    assert runs == 2
+
+
+async def test_asking_again_and_again_gives_way_to_the_loop() -> None:
+    """Nobody who asks until a run has done what it wants keeps the loop from turning."""
+    flight, done = SingleFlight[str, None](), False
+
+    async def work() -> None:
+        return None
+
+    def is_done() -> None:
+        nonlocal done
+        done = True
+
+    async def ask() -> int:
+        asks = 0
+        while not done and asks < 1000:
+            await flight.do("k", work)
+            asks += 1
+        return asks
+
+    first = asyncio.create_task(flight.do("k", work))
+    await asyncio.sleep(0)
+    late = asyncio.create_task(ask())
+    asyncio.get_running_loop().call_later(0, is_done)
+    await first
+    assert await late < 1000
+
+
 async def test_a_cancelled_caller_leaves_alone() -> None:
     """The others still get the result of the same run, also when the first caller leaves."""
     flight, work = SingleFlight[str, int](), Work()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.errors import StoreFaltered, StoreRefused
+from app.shared import unnamed_file
+from app.telemetry.cells import leave, make_room
 from app.telemetry.events import (
     ChunksLookedUp,
     CircuitChanged,
+    DatasetLookedAt,
     DatasetOpened,
     DatasetsCounted,
     InFlight,
@@ -47,8 +53,8 @@ def test_every_event_is_counted_where_it_belongs():
         served,
         DatasetOpened("a", 0.25, None),
         DatasetOpened("b", 0.5, StoreRefused("no")),
-        StoreAsked("a", "get", 0.125, 1000, None),
-        StoreAsked("a", "list", 0.125, 0, TimeoutError()),
+        StoreAsked("s3://a", "get", 0.125, 1000, None),
+        StoreAsked("s3://a", "list", 0.125, 0, TimeoutError()),
         LoopLag(0.01),
         ChunksLookedUp(5, 2, 3, 900),
         ChunksLookedUp(1, 0, 1, 700),
@@ -60,14 +66,16 @@ def test_every_event_is_counted_where_it_belongs():
     ):
         metrics.record(event)
     found = numbers(metrics)
-    assert found["sluice_request_seconds_count", "a", route, "200"] == 2
-    assert found["sluice_request_seconds_sum", "a", route, "200"] == 1.0
-    assert found["sluice_sent_bytes_total", "a", route] == 140
+    assert found["sluice_request_seconds_count", route, "200"] == 2
+    assert found["sluice_request_seconds_sum", route, "200"] == 1.0
+    assert found["sluice_dataset_request_seconds_count", "a"] == 2
+    assert found["sluice_dataset_request_seconds_sum", "a"] == 1.0
+    assert found["sluice_sent_bytes_total", "a"] == 140
     assert found["sluice_dataset_open_seconds_count", "a", "ok"] == 1
     assert found["sluice_dataset_open_seconds_count", "b", "StoreRefused"] == 1
-    assert found["sluice_store_request_seconds_count", "a", "get", "ok"] == 1
-    assert found["sluice_store_request_seconds_count", "a", "list", "TimeoutError"] == 1
-    assert found["sluice_store_received_bytes_total", "a"] == 1000
+    assert found["sluice_store_request_seconds_count", "get", "ok", "s3://a"] == 1
+    assert found["sluice_store_request_seconds_count", "list", "TimeoutError", "s3://a"] == 1
+    assert found["sluice_store_received_bytes_total", "s3://a"] == 1000
     assert found["sluice_loop_lag_seconds_count",] == 1
     assert found["sluice_chunk_lookups_total", "hit"] == 6
     assert found["sluice_chunk_lookups_total", "miss"] == 2
@@ -88,23 +96,112 @@ def test_two_applications_do_not_mix():
     assert numbers(other)["sluice_loop_lag_seconds_count",] == 0
 
 
-def test_sick_stores_are_counted_by_dataset():
-    """Retries by what had failed, and the state of the circuit for each dataset behind it."""
+def test_sick_stores_are_counted_by_store():
+    """Retries by what had failed, and the worst of the circuits of each."""
     metrics = Metrics()
     for event in (
-        StoreRetried("a", "get", StoreFaltered("503")),
-        StoreRetried("a", "get", StoreFaltered("503")),
-        CircuitChanged(("a", "b"), "open"),
-        CircuitChanged(("a", "b"), "half-open"),
-        CircuitChanged(("a", "b"), "closed"),
-        CircuitChanged(("c",), "half-open"),
-        CircuitChanged(("d",), "open"),
+        StoreRetried("s3://a", "get", StoreFaltered("503")),
+        StoreRetried("s3://a", "get", StoreFaltered("503")),
+        CircuitChanged("s3://a", ("a",), "open"),
+        CircuitChanged("s3://a", ("a", "b"), "half-open"),
+        CircuitChanged("s3://a", ("a", "b"), "closed"),
+        CircuitChanged("s3://c", ("c",), "half-open"),
+        CircuitChanged("file", ("d",), "open"),
+        CircuitChanged("file", ("e",), "open"),
+        CircuitChanged("file", ("e",), "closed"),
     ):
         metrics.record(event)
     found = numbers(metrics)
-    assert found["sluice_store_retries_total", "a", "StoreFaltered", "get"] == 2
-    states = [found["sluice_store_circuit_state", dataset] for dataset in "abcd"]
-    assert states == [0, 0, 1, 2]
+    assert found["sluice_store_retries_total", "StoreFaltered", "get", "s3://a"] == 2
+    states = [found["sluice_store_circuit_state", store] for store in ("s3://a", "s3://c", "file")]
+    assert states == [0, 1, 2]
+
+
+@pytest.fixture
+def counts() -> Iterator[int]:
+    file = unnamed_file("counts")
+    make_room(file, 2)
+    yield file
+    os.close(file)
+
+
+def test_processes_add_up_what_they_count(counts: int) -> None:
+    """Counters, buckets and gauges of all who live; of circuits and versions the largest."""
+    processes = [Metrics(counts, place) for place in (0, 1)]
+    for number, metrics in enumerate(processes):
+        metrics.record(LoopLag(0.003, tasks=5 + number))
+        metrics.record(CircuitChanged("file", ("a",), ("half-open", "open")[number]))
+        metrics.record(RequestRefused("client"))
+    for metrics in processes:
+        found = numbers(metrics)
+        assert found["sluice_loop_lag_seconds_count",] == 2
+        assert found["sluice_loop_lag_seconds_sum",] == 0.006
+        assert found["sluice_tasks",] == 11
+        assert found["sluice_store_circuit_state", "file"] == 2
+        assert found["sluice_refused_total", "client"] == 2
+    bucket = r'sluice_loop_lag_seconds_bucket\{le="(.+)"\} (.+)'
+    buckets = dict(re.findall(bucket, processes[0].render().decode()))
+    assert (buckets["0.0025"], buckets["0.005"], buckets["+Inf"]) == ("0.0", "2.0", "2.0")
+
+
+def test_a_dead_process_leaves_its_gauges_and_not_its_counters(counts: int) -> None:
+    """Who takes its place goes on counting where it ended."""
+    alive, dead = Metrics(counts, 0), Metrics(counts, 1)
+    for metrics in (alive, dead):
+        metrics.record(InFlight(600, 1))
+        metrics.record(RequestRefused("client"))
+        metrics.record(CircuitChanged("file", ("a",), "open" if metrics is dead else "half-open"))
+    leave(counts, 1)
+    found = numbers(alive)
+    assert found["sluice_inflight_bytes",] == 600
+    assert found["sluice_refused_total", "client"] == 2
+    assert found["sluice_store_circuit_state", "file"] == 1
+    another = Metrics(counts, 1)
+    another.record(RequestRefused("client"))
+    found = numbers(alive)
+    assert found["sluice_inflight_bytes",] == 600
+    assert found["sluice_store_circuit_state", "file"] == 1
+    assert found["sluice_refused_total", "client"] == 3
+    leave(counts, 0)
+    found = numbers(another)
+    assert ("sluice_store_circuit_state", "file") not in found
+    assert found["sluice_inflight_bytes",] == 0
+
+
+def test_metrics_have_an_end(counts: int) -> None:
+    """However many datasets, stores, routes and kinds of answers there are, others in each."""
+    processes = [Metrics(counts, place) for place in (0, 1)]
+    for n in range(3000):
+        metrics = processes[n % 2]
+        dataset, error = f"{'long-name-' * 6}{n}", type(f"Error{n}", (Exception,), {})()
+        store = f"s3://bucket-{n}"
+        for status in (200, 500 + n % 99):
+            metrics.record(
+                RequestServed(0.0, "1", "", "GET", "/", f"/{n}", dataset, status, 0.5, 70)
+            )
+        metrics.record(DatasetOpened(dataset, 0.5, None))
+        metrics.record(DatasetOpened(dataset, 0.5, error))
+        metrics.record(DatasetLookedAt(dataset, "unchanged", None))
+        metrics.record(StoreAsked(store, "get", 0.5, 10, error))
+        metrics.record(StoreRetried(store, "get", error))
+        metrics.record(CircuitChanged(store, (dataset,), "open"))
+        metrics.record(RequestRefused(f"reason-{n}"))
+    text = processes[0].render().decode()
+    assert text.count("\n") <= 10_000
+    found = numbers(processes[1])
+    sums = {
+        name: sum(value for (sample, *_), value in found.items() if sample == name)
+        for name in ("sluice_dataset_request_seconds_count", "sluice_store_received_bytes_total")
+    }
+    assert list(sums.values()) == [6000, 30_000]
+    assert found["sluice_dataset_request_seconds_count", "other"] == 4000
+
+
+def test_labels_are_escaped() -> None:
+    """Whatever stands in a name, the line is one, and is read as it was."""
+    metrics = Metrics()
+    metrics.record(RequestRefused('a "reason"\\ of\ntwo lines, ü'))
+    assert numbers(metrics)["sluice_refused_total", 'a "reason"\\ of\ntwo lines, ü'] == 1
 
 
 def test_every_metric_is_in_the_readme():

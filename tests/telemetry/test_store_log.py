@@ -11,8 +11,8 @@ from app.telemetry.store_log import write_circuit
 def test_a_change_is_one_line(caplog):
     """It names the datasets; that a store is left alone is a warning."""
     with caplog.at_level(logging.INFO, "app.telemetry.store_log"):
-        write_circuit(CircuitChanged(("a", "b"), "open"))
-        write_circuit(CircuitChanged(("a", "b"), "closed"))
+        write_circuit(CircuitChanged("s3://a", ("a", "b"), "open"))
+        write_circuit(CircuitChanged("s3://a", ("a", "b"), "closed"))
         write_circuit(LoopLag(1.0))
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("WARNING", "store of a, b: circuit open"),

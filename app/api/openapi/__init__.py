@@ -103,7 +103,7 @@ _DATA_VARIABLE: Final = {
 }
 _DESCRIPTION: Final = {
     "type": "object",
-    "required": ["id", "title", "attrs", "dims", "coords", "data_vars"],
+    "required": ["id", "title", "attrs", "dims", "coords", "data_vars", "unusable"],
     "properties": {
         "id": {"type": "string"},
         "title": {"type": ["string", "null"]},
@@ -111,6 +111,11 @@ _DESCRIPTION: Final = {
         "dims": {"type": "object", "additionalProperties": {"type": "integer"}},
         "coords": {"type": "object", "additionalProperties": _COORDINATE},
         "data_vars": {"type": "object", "additionalProperties": _DATA_VARIABLE},
+        "unusable": {
+            "type": "object",
+            "description": "Variables of the store that cannot be used, and why.",
+            "additionalProperties": {"type": "string"},
+        },
     },
 }
 _READY: Final = {
@@ -148,7 +153,7 @@ DESCRIBE: Final = _described(
     "datasets",
     "What one dataset holds",
     json_answer("Dimensions, coordinates and variables.", _DESCRIPTION),
-    problems(400, 401, 404, 414, 500, 502, 504),
+    problems(400, 401, 404, 414, 429, 500, 502, 503, 504),
     parameters=[DATASET_ID],
 )
 SELECT_BY_LABEL: Final = _asked("label")

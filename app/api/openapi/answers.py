@@ -116,8 +116,8 @@ _MEANINGS: Final = {
     " read.",
     414: "The URL is too long; send the selection as the JSON object of a POST.",
     415: "The body says that it is something else than JSON.",
-    422: "It was parsed, but this dataset cannot satisfy it: an unknown variable, a label or"
-    " position that is not there, nothing selected.",
+    422: "It was parsed, but this dataset cannot satisfy it: an unknown variable or one that"
+    " cannot be used, a label or position that is not there, nothing selected.",
     429: "This client has too many requests running: ask again when one of them is answered.",
     500: "The service is wrong; its log says how.",
     502: "The dataset's store failed, refused, is gone or does not decode.",
@@ -153,7 +153,7 @@ _HEADERS: Final = {
     "ETag": "A strong tag of the store's version, the request and the form of the answer.",
     "Vary": "The request's headers that chose the form.",
     "Cache-Control": "The dataset's, from the catalog; `no-cache` where it has none.",
-    "Content-Disposition": "A file name, for all but JSON.",
+    "Content-Disposition": "A file name, for all but JSON: of the dataset and the part of it.",
     "X-Sluice-Store": "`unreachable` while the store is: nobody knows whether it has changed.",
     "Retry-After": "After how many seconds to ask again.",
     "Server-Timing": "Milliseconds to open, plan, fetch, decode and encode.",
@@ -190,6 +190,11 @@ _DATASET: Final = {
         "coords": {"type": "object"},
         "data_vars": {"type": "object", "additionalProperties": _ARRAY},
         "result_bytes": {"type": "integer"},
+        "unmeasured": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Variables whose texts count only once they are read.",
+        },
         "chunks": {"type": "integer"},
         "chunk_bytes": {"type": "integer"},
         "within_limits": {"type": "boolean"},

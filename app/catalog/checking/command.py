@@ -77,4 +77,5 @@ async def source_of(
         storage_options=entry.storage_options,
         engine=entry.engine,
         concurrency=concurrency,
+        reference_roots=entry.reference_roots,
     )

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
-from app.arrays.hierarchy import open_group
+from app.arrays.hierarchy import GroupDocuments, open_group
 from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.checking.axes import axis_findings, dimension_findings
+from app.catalog.checking.chunk_keys import chunk_key_findings
 from app.catalog.checking.chunks import chunk_findings, lazy_array
+from app.catalog.checking.consolidated import stale_findings
+from app.catalog.checking.files import file_at
 from app.catalog.checking.findings import Finding, Severity
-from app.catalog.discretion import discreet_error
+from app.catalog.checking.groups import stores_below, variables_below
+from app.catalog.checking.masks import mask_findings
+from app.catalog.checking.words import in_words
+from app.catalog.discretion import discreet, discreet_error, secrets_of
 from app.catalog.opened import Opened
 from app.datasets.plan import plan_isel
 from app.errors import (
     CorruptChunk,
     MetadataError,
     SluiceError,
+    StoreError,
     StoreMissing,
     StoreRefused,
     StoreTimeout,
 )
+from app.store.failures import reason_of
 from app.store.fan_out import spread
 from app.store.source import ByteSource
 
 # From so many arrays on, opening a v3 group array by array is felt.
 MANY_ARRAYS: Final = 8
+VARIABLES_AT_ONCE: Final = 8
 
 Opener = Callable[[DatasetEntry], Coroutine[Any, Any, Opened]]
 Sources = Callable[[DatasetEntry], Coroutine[Any, Any, ByteSource]]
@@ -80,39 +89,90 @@ async def _look(
     findings: list[Finding],
 ) -> None:
     """Add to `findings`, so that what was found before a failure is kept."""
-    opened = await opener(entry)
+    try:
+        opened = await opener(entry)
+    except (StoreMissing, MetadataError, StoreRefused) as error:
+        text = await what_is_there(entry, sources, below=isinstance(error, StoreMissing))
+        if text is None:
+            raise
+        findings.append(Finding(Severity.ERROR, "", text))
+        return
     findings += findings_of(opened, request_chunk_bytes=request_chunk_bytes)
-    findings += await _unconsolidated(opened, sources)
-    findings += await _unreadable(opened, request_chunk_bytes)
+    source = await sources(entry)
+    if not opened.dataset.variables and not opened.dataset.unusable:
+        text = await variables_below(source, entry.group) or "it holds no variables."
+        findings.append(Finding(Severity.ERROR, "", text))
+    findings += await metadata_findings(entry, source)
+    await _look_at_chunks(opened, source, request_chunk_bytes, findings)
+
+
+async def what_is_there(entry: DatasetEntry, sources: Sources, *, below: bool) -> str | None:
+    """The sentence for what lies at an address that is no store, if anything is known of it.
+
+    With `below`, it also tells of the groups and stores that lie deeper.
+    """
+
+    async def beside(url: str) -> ByteSource:
+        return await sources(entry.model_copy(update={"url": url}))
+
+    if (text := await file_at(entry.url, beside)) is not None:
+        return text
+    if not below:
+        return None
+    try:
+        source = await sources(entry)
+    except SluiceError:
+        return None
+    if entry.group:
+        found = await variables_below(source, None)
+        return found and f"there is no group {entry.group!r}: {found}"
+    return await stores_below(source) or await variables_below(source, None)
 
 
 def findings_of(opened: Opened, *, request_chunk_bytes: int) -> list[Finding]:
     """What the metadata and the axes of an opened dataset show; reads nothing."""
     return [
+        *_unusable(opened),
         *axis_findings(opened.dataset, opened.axes),
         *dimension_findings(opened.dataset),
+        *mask_findings(opened.dataset),
         *chunk_findings(opened.dataset, request_chunk_bytes=request_chunk_bytes),
     ]
 
 
+def _unusable(opened: Opened) -> Iterator[Finding]:
+    """The variables that are left out, each with the reason and what to do about it."""
+    secrets = secrets_of(opened.entry)
+    for name, one in opened.dataset.unusable.items():
+        text = f"it is left out: {one.reason}. {one.advice}"
+        yield Finding(Severity.ERROR, name, discreet(text, secrets))
+
+
 def _worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     ranks = list(Severity)
-    return tuple(sorted(findings, key=lambda finding: ranks.index(finding.severity)))
+    told = [replace(finding, text=in_words(finding.text)) for finding in findings]
+    return tuple(sorted(told, key=lambda finding: ranks.index(finding.severity)))
 
 
-async def _unconsolidated(opened: Opened, sources: Sources) -> list[Finding]:
-    """What it costs that the store's metadata is not consolidated; an entry may have chosen so."""
-    entry = opened.entry
+async def metadata_findings(entry: DatasetEntry, source: ByteSource) -> list[Finding]:
+    """What is wrong with how the store's metadata is kept; an entry may have chosen so.
+
+    Consolidated metadata that is stale, or what it costs that there is none.
+    """
     if entry.consolidated is not None:
         return []
-    source = await sources(entry)
     ask = partial(open_group, source, group=entry.group, zarr_format=entry.zarr_format)
     try:
-        await ask(consolidated=True)
+        gathered = await ask(consolidated=True)
     except MetadataError:
-        documents = await ask(consolidated=False)
-    else:
-        return []
+        return _unconsolidated(await ask(consolidated=False))
+    try:
+        return stale_findings(gathered, await ask(consolidated=False))
+    except SluiceError:
+        return []  # not listed, or without documents of their own: there is nothing beside it
+
+
+def _unconsolidated(documents: GroupDocuments) -> list[Finding]:
     arrays = len(documents.arrays)
     if documents.zarr_format == 3 and arrays < MANY_ARRAYS:
         return []
@@ -124,27 +184,32 @@ async def _unconsolidated(opened: Opened, sources: Sources) -> list[Finding]:
     return [Finding(Severity.WARNING, "", text)]
 
 
-async def _unreadable(opened: Opened, request_chunk_bytes: int) -> list[Finding]:
-    """What happens when the first chunk of a data variable is read, as a request would."""
+async def _look_at_chunks(
+    opened: Opened, source: ByteSource, request_chunk_bytes: int, findings: list[Finding]
+) -> None:
+    """Whether chunks of each variable are there, and the first is read as a request would."""
     dataset = opened.dataset
-    for name in dataset.data_vars:
+
+    async def look(name: Any) -> None:
         variable = dataset.variables[name]
         array = lazy_array(variable)
         if array is None or not variable.size or array.meta.chunk_bytes > request_chunk_bytes:
-            continue
+            return
         try:
-            await plan_isel(dataset, dict.fromkeys(variable.dims, 0), keep=[name]).read()
+            found = await chunk_key_findings(source, str(name), array.meta)
+            findings.extend(found)
+            if not found:
+                await plan_isel(dataset, dict.fromkeys(variable.dims, 0), keep=[name]).read()
         except Exception as error:
-            return [_failed(str(name), error, opened.entry)]
-        break
-    return []
+            findings.append(_failed(str(name), error, opened.entry))
+
+    await spread(list(dataset.variables), look, workers=VARIABLES_AT_ONCE)
 
 
 def _failed(where: str, failure: Exception, entry: DatasetEntry) -> Finding:
     error = discreet_error(_telling(failure), entry)
     if not isinstance(error, SluiceError):
-        words = str(error).split("\n")[0]
-        return Finding(Severity.ERROR, where, f"{type(error).__name__}: {words}")
+        error = StoreError(reason_of(error))
     text = error.detail if error.detail.endswith((".", "'", ")")) else f"{error.detail}."
     doing = "its first chunk cannot be read" if where else "it cannot be opened"
     return Finding(Severity.ERROR, where, f"{doing}: {text}{_advice(error)}")

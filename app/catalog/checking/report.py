@@ -23,7 +23,9 @@ def report(checked: Sequence[Checked], form: Format, *, width: int) -> str:
         case "text":
             return "\n".join([*_table(checked, width), summary(checked), ""])
         case "json":
-            return json.dumps(_document(checked), indent=2, ensure_ascii=False) + "\n"
+            text = json.dumps(_document(checked), indent=2, ensure_ascii=False) + "\n"
+            # Halves of surrogate pairs, which UTF-8 does not have, become JSON's escapes.
+            return text.encode("utf-8", "backslashreplace").decode("utf-8")
         case _:
             raise AssertionError(form)
 
@@ -51,7 +53,7 @@ def _counts(checked: Sequence[Checked]) -> Counter[Severity]:
 
 def _table(checked: Sequence[Checked], width: int) -> Iterator[str]:
     rows = [
-        (one.id, found.where, found.severity.value, found.text)
+        (one.id, _printable(found.where), found.severity.value, _printable(found.text))
         for one in checked
         for found in one.findings
     ]
@@ -63,6 +65,11 @@ def _table(checked: Sequence[Checked], width: int) -> Iterator[str]:
     for row in (_HEAD, *rows):
         yield from _lines(row, [*widths, room])
     yield ""
+
+
+def _printable(text: str) -> str:
+    """`text` without what would move a terminal's cursor, or that UTF-8 does not have."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _lines(row: tuple[str, ...], widths: list[int]) -> Iterator[str]:

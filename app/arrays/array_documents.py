@@ -1,0 +1,267 @@
+"""Metadata documents of arrays as others write them, brought to what zarr-python reads.
+
+Writers deviate from the specifications in ways that have one meaning: those are read. Everything
+else is refused in words that name the member which is wrong. (Zarr v2 specification, "Arrays";
+Zarr v3 core specification, "Array metadata"; netCDF-C's NCZarr for what it adds to both.)
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import struct
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from app.arrays.codec_documents import codec_documents, normal_codec, normal_codecs
+from app.errors import MetadataError
+
+Document = dict[str, Any]
+
+# Where xarray keeps the names of a v2 array's dimensions (its "Zarr encoding specification").
+DIMENSIONS: Final = "_ARRAY_DIMENSIONS"
+
+# What NumPy counts positions with.
+_LONGEST: Final = 2**63 - 1
+_NEEDED_V2: Final = ("shape", "chunks", "dtype")
+_NEEDED_V3: Final = (
+    "shape",
+    "data_type",
+    "chunk_grid",
+    "chunk_key_encoding",
+    "fill_value",
+    "codecs",
+)
+
+# One byte has no order, whatever mark is before its type.
+_ONE_BYTE: Final = re.compile(r"[<>=]([biu]1|[SV]\d+)")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+# Names that NumPy knows and the specification does not; old writers used them.
+_DIGITS: Final = re.compile(r"[+-]?\d{1,20}")
+_NAMED: Final = re.compile(r"bool|(?:u?int|float|complex)\d+|[iufc]\d+|b1")
+
+
+def normal_array(document: Mapping[str, Any]) -> Document:
+    """The `document` of one array (v2: with its ``attributes`` inside) as zarr-python reads it.
+
+    Raises MetadataError for what no reading makes sense of; its fact `advice` says what to do,
+    where that is something else than to write the array again.
+    """
+    match document.get("zarr_format"):
+        case 2:
+            return _normal_v2(document)
+        case 3:
+            return _normal_v3(document)
+        case other:
+            raise MetadataError(f"its zarr_format is {excerpt(other)}, which is neither 2 nor 3")
+
+
+def _normal_v2(document: Mapping[str, Any]) -> Document:
+    _expect(document, _NEEDED_V2)
+    shape = _lengths("shape", document["shape"])
+    normal = {
+        "fill_value": None,
+        "order": "C",
+        **document,
+        "shape": shape,
+        "chunks": _chunks("chunks", document["chunks"], shape),
+        "dtype": _normal_dtype(document["dtype"]),
+    }
+    if normal["order"] not in ("C", "F"):
+        raise MetadataError(
+            f"its order is {excerpt(normal['order'])}, which is neither 'C' nor 'F'"
+        )
+    if not shape:  # which need no names
+        normal["attributes"] = {DIMENSIONS: [], **(document.get("attributes") or {})}
+    if normal.get("compressor") is not None:
+        normal["compressor"] = normal_codec(normal["compressor"])
+    if normal.get("filters") is not None:
+        normal["filters"] = normal_codecs("filters", normal["filters"])
+    return normal
+
+
+def _normal_v3(document: Mapping[str, Any]) -> Document:
+    _expect(document, _NEEDED_V3)
+    shape = _lengths("shape", document["shape"])
+    normal = {**document, "shape": shape}
+    grid = document["chunk_grid"]
+    if isinstance(grid, Mapping) and grid.get("name") == "regular":
+        configuration = grid.get("configuration")
+        if not isinstance(configuration, Mapping) or "chunk_shape" not in configuration:
+            raise MetadataError("its chunk_grid has no chunk_shape")
+        chunks = _chunks("chunk_shape", configuration["chunk_shape"], shape)
+        normal["chunk_grid"] = {
+            **grid,
+            "configuration": {**configuration, "chunk_shape": chunks},
+        }
+    elif not isinstance(grid, Mapping) or not isinstance(grid.get("name"), str):
+        raise MetadataError(f"its chunk_grid is {excerpt(grid)}")
+    normal["codecs"] = normal_codecs("codecs", document["codecs"])
+    if not normal["codecs"]:
+        raise MetadataError("its codecs are an empty list: none makes bytes of an array")
+    for codec in codec_documents(normal):
+        inner = codec.get("configuration", {}).get("chunk_shape")
+        if codec["name"] == "sharding_indexed" and not all(_lengths("chunk_shape", inner)):
+            raise MetadataError(f"the chunk_shape inside its shards is {excerpt(inner)}")
+    return normal
+
+
+def _expect(document: Mapping[str, Any], needed: tuple[str, ...]) -> None:
+    """Raise MetadataError where a member is missing."""
+    lacking = [name for name in needed if name not in document]
+    if lacking:
+        raise MetadataError(f"its metadata lacks {', '.join(map(repr, lacking))}")
+    if not isinstance(document.get("attributes") or {}, Mapping):
+        raise MetadataError("its attributes are not a JSON object")
+
+
+def _lengths(name: str, value: Any) -> list[int]:
+    """A list of lengths, one per dimension; a lone one is that of one dimension."""
+    listed = value if isinstance(value, list | tuple) else [value]
+    lengths = [_whole(length) for length in listed]
+    if any(length is None or not 0 <= length <= _LONGEST for length in lengths):
+        raise MetadataError(f"its {name} is {excerpt(value)}, which is no list of lengths")
+    return [length for length in lengths if length is not None]
+
+
+def _chunks(name: str, value: Any, shape: list[int]) -> list[int]:
+    """The lengths of a chunk; along what is empty, where some write 0, they do not matter."""
+    chunks = _lengths(name, value)
+    if len(chunks) != len(shape):
+        raise MetadataError(
+            f"its {name} {excerpt(value)} has {len(chunks)} dimensions, its shape {shape} has "
+            f"{len(shape)}"
+        )
+    if any(not chunk and size for chunk, size in zip(chunks, shape, strict=True)):
+        raise MetadataError(f"its {name} is {excerpt(value)}: chunks of the length 0 hold nothing")
+    return [chunk or 1 for chunk in chunks]
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number, however JSON spells it."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) else None
+
+
+def _normal_dtype(dtype: Any) -> Any:
+    """A v2 data type without the byte order of single bytes (netCDF-C writes ``<u1``, ``>S1``)."""
+    match dtype:
+        case str() if found := _ONE_BYTE.fullmatch(dtype):
+            return f"|{found[1]}"
+        case str() if _NAMED.fullmatch(dtype):
+            try:
+                return np.dtype(dtype).str
+            except TypeError:
+                return dtype
+        case list():
+            return [_normal_field(field) for field in dtype]
+        case _:
+            return dtype
+
+
+def _normal_field(field: Any) -> Any:
+    if isinstance(field, list) and len(field) >= 2:
+        return [field[0], _normal_dtype(field[1]), *field[2:]]
+    return field
+
+
+def check_name(name: str) -> None:
+    """Raise MetadataError for a name under which no store keeps anything, or no format writes it.
+
+    Python can hold halves of surrogate pairs, which UTF-8 cannot.
+    """
+    if not name:
+        raise MetadataError("it has no name")
+    if "\0" in name or _SURROGATE.search(name):
+        raise MetadataError("its name has a character that no text may have")
+
+
+def dimension_names(document: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """The names of an array's dimensions, one per length of its (normal) shape.
+
+    A v3 array may leave some without a name. MetadataError where they are missing or wrong.
+    """
+    rank = len(document["shape"])
+    if document["zarr_format"] == 3:
+        member, names = "dimension_names", document.get("dimension_names")
+    else:
+        member = DIMENSIONS
+        names = (document.get("attributes") or {}).get(member)
+    if names is None:
+        if not rank:
+            return ()
+        raise MetadataError(
+            f"its metadata does not name its dimensions ({member})",
+            advice=f"Add {member} to its metadata, one name for each of its {rank} dimensions, or "
+            "name it in drop_variables.",
+        )
+    if not isinstance(names, list | tuple) or not all(
+        isinstance(name, str) or (name is None and member == "dimension_names") for name in names
+    ):
+        raise MetadataError(f"its {member} is {excerpt(names)}, which is no list of names")
+    if len(names) != rank:
+        raise MetadataError(f"its {member} has {len(names)} names, its shape {rank} dimensions")
+    if any(name is not None and ("\0" in name or _SURROGATE.search(name)) for name in names):
+        raise MetadataError(f"its {member} has a character that no text may have")
+    return tuple(names)
+
+
+def marked_fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
+    """What the attribute ``_FillValue`` of a v3 array says, in the array's stored `dtype`.
+
+    xarray writes floating-point numbers as base64 of a little-endian double; others write the
+    number, or its name (``"NaN"``). MetadataError for what is no value of the dtype.
+    """
+    try:
+        match dtype.kind:
+            case "f":
+                return _double(value)
+            case "c" if isinstance(value, list) and len(value) == 2:
+                return complex(_double(value[0]), _double(value[1]))
+            case "c":
+                return complex(_double(value))
+            case "b":
+                return bool(value)
+            case "i" | "u":
+                return _integer(value)
+            case "S":
+                return base64.b64decode(value, validate=True)
+            case _:
+                return value
+    except (ValueError, TypeError, OverflowError):
+        raise MetadataError(
+            f"its attribute _FillValue is {excerpt(value)}, which is no value of its data type "
+            f"{dtype}"
+        ) from None
+
+
+def _double(value: Any) -> float:
+    if not isinstance(value, str):
+        return float(value)
+    try:
+        number: float = struct.unpack("<d", base64.b64decode(value, validate=True))[0]
+    except (ValueError, struct.error):
+        return float(value)
+    return number
+
+
+def _integer(value: Any) -> int:
+    number = float(value) if isinstance(value, str) and not _DIGITS.fullmatch(value) else value
+    whole = int(number)
+    if whole != number and not isinstance(number, str):
+        raise ValueError(value)
+    return whole
+
+
+def excerpt(value: Any) -> str:
+    """A member of a document as it stands in a sentence."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):
+        return "not readable"
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,47 @@
+"""Where the chunks of one reading go: into one preallocated output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from app.arrays.chunk_cache import ABSENT, Chunk
+from app.arrays.metadata import ArrayMeta
+from app.arrays.plan import ArrayPlan, ChunkRead
+from app.arrays.texts import TextMeter
+from app.arrays.workshop import Shares
+
+Array = np.ndarray[Any, Any]
+Place: TypeAlias = Callable[[ChunkRead, Chunk], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One reading of one array: the order of its output's axes, and where its chunks go.
+
+    The `meter` counts the texts, where the array has texts and somebody wants them counted.
+    """
+
+    meta: ArrayMeta
+    order: Sequence[int]
+    place: Place
+    out: Array
+    meter: TextMeter | None
+    shares: Shares = field(default_factory=Shares)
+
+
+def placing(meta: ArrayMeta, plan: ArrayPlan, out: Array) -> Place:
+    """What puts each chunk's part into `out`, the buffer of `plan`."""
+
+    def place(read: ChunkRead, chunk: Chunk) -> None:
+        if chunk is ABSENT:
+            out[read.into] = meta.fill
+        elif plan.points is None:
+            out[read.into] = chunk[read.take]
+        else:
+            out[read.into] = chunk.transpose(plan.order)[read.take]
+
+    return place

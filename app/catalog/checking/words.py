@@ -1,0 +1,86 @@
+"""The words of findings: what libraries say of a broken store, without the words of their code.
+
+A finding is read by an operator, who knows the store and not Python. What is known to be said is
+said here in the store's own terms; of what is left over only its place is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+# What JSON calls the types and values that Python's words name.
+_KINDS: Final = {
+    "dict": "an object",
+    "list": "a list",
+    "tuple": "a list",
+    "str": "text",
+    "bytes": "text",
+    "int": "a number",
+    "float": "a number",
+    "complex": "a number",
+    "bool": "true or false",
+    "NoneType": "null",
+}
+_VALUES: Final = {"None": "null", "True": "true", "False": "false", "nan": "NaN"}
+
+_PACKAGE: Final = r"the codec '\1' is not known, or its package is not installed"
+_OPTION: Final = r"the option \1 is unknown"
+
+# From words of zarr-python, numcodecs, numpy and xarray to what they mean, in this order.
+_MEANT: Final[Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]] = (
+    (
+        r"No Zarr data type found that matches (?:\{'name': )?('[^']*'|[^,{}]+)[^.]*",
+        r"the data type \1 is not known",
+    ),
+    (r"Invalid data_type: ([^.]*)", r"the data type \1 is not known"),
+    (r"codec not available: '+([^']*)'+", _PACKAGE),
+    (r"Unknown codec: '+([^']*)'+", _PACKAGE),
+    (r"(?:\w+\.__init__\(\) )?got an unexpected keyword argument ('[^']*')", _OPTION),
+    (r"(?:\w+\.)?\w+\(\) missing \d+ required [\w-]+ arguments?: (.*)", r"it lacks \1"),
+    (r"zip\(\) argument \d is (?:longer|shorter).*", "two lists in it differ in length"),
+    (r"integer (?:division or )?modulo by zero|division by zero", "a length in it is 0"),
+    (r"ufunc '\w+' did not contain.*", "an attribute is text where a number belongs"),
+    (r"Invalid compressor\..*", "its compressor is no object with an id"),
+    (r"Array metadata contains storage transformers: .*", "storage transformers are not read"),
+    (r"Named configuration does not have a '(\w+)' key\. Got (.*)", r"\2 lacks '\1'"),
+    (r"'?Zarr object is missing the .(\w+). .*", r"it does not name its dimensions (\1)"),
+    (r"Expecting value: line (\d+) column (\d+).*", r"at line \1, column \2"),
+    (r"(?: starting at)?: line (\d+) column (\d+) \(char \d+\)", r" at line \1, column \2"),
+    (r"Expected either None or an iterable of str.*", "they are no list of texts"),
+    (r"\bcan only convert an array of size 1.*", "an attribute is a list and no number"),
+    (r"<class '(?:\w+\.)*(\w+)'>", lambda found: _KINDS.get(found[1], "something else")),
+    (r"(?<=Expected )(dict|list|tuple|str|int|float|bool)\b", lambda found: _KINDS[found[1]]),
+    (r"\ban iterable of integers\b", "a list of whole numbers"),
+    (r"\ban iterable of (?:str|strings)\b", "a list of texts"),
+    (r"is not valid: ('\w+')$", r"is not valid: it lacks \1"),
+    (r"unable to decode time units ('.*?') with .*", r"the time units \1 are not understood"),
+    (r"maximum recursion depth exceeded.*", "it is nested too deeply"),
+    (r"\b(None|True|False|nan)\b", lambda found: _VALUES[found[1]]),
+    (r"`(\w+)`", r"\1"),
+)  # fmt: skip
+
+# What no operator should read: classes, calls, places in memory, and Python's complaints.
+_CODE: Final = re.compile(
+    r"\b\w*[a-z](?:Error|Exception|Warning)\b|Traceback|\bErrno\b|\bNone(?:Type)?\b|__\w+__|\w\(\)"
+    r"|0x[0-9a-f]{6}|<class|<function|<\w+(?:\.\w+)* object|\bargument\b"
+    r"|has no attribute|is not (?:callable|iterable|subscriptable)"
+    r"|'\w+' object (?:is|has|cannot|does|of)|unhashable|to unpack|isinstance"
+    r"|\b(?:list|tuple|string) ind(?:ex|ices)\b"
+    r"|dtype\(|invalid literal|could not convert|\bself\b|\bnumpy\.|\bufunc\b|must be \w+, not"
+    r"|unsupported operand|\biterable\b|not supported between|can only concatenate|out of range"
+)
+
+_UNTOLD: Final = "a value in it is not of the kind that belongs there"
+
+
+def in_words(text: str) -> str:
+    """`text` in words that an operator knows; what has none is said to be of the wrong kind."""
+    for pattern, meaning in _MEANT:
+        text = re.sub(pattern, meaning, text)
+    if _CODE.search(text) is None:
+        return text
+    clauses = text.split(": ")
+    sound = next(n for n, _ in enumerate(clauses) if _CODE.search(": ".join(clauses[: n + 1])))
+    return f"{': '.join([*clauses[:sound], _UNTOLD])}."

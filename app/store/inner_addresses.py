@@ -1,0 +1,62 @@
+"""Addresses of this machine and of the networks around it, where references do not lead unasked."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any, Final
+
+# A part of the error that libraries keep when they put several into one.
+INSIDE: Final = "lies inside this network"
+
+# Networks whose addresses carry an IPv4 address in their last 32 bits: NAT64 (RFC 6052, 2.1).
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+# What `inet_aton` takes for an address beside four decimal numbers: 127.1, 0x7f.1, 2130706433.
+_NUMBERS: Final = re.compile(r"(0x[0-9a-f]*|\d+)(\.(0x[0-9a-f]*|\d+))*", re.IGNORECASE)
+
+
+def is_inner(address: str) -> bool:
+    """Whether an IP address is loopback, link-local, private, or else no public host's.
+
+    By the registries of special-purpose addresses (RFC 6890), an IPv4 address inside an IPv6 one
+    by itself. Anything that is no address in its usual form counts as inner.
+    """
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return True
+    if isinstance(ip, IPv6Address):
+        within = _within(ip)
+        if within is None:
+            return not ip.is_global or ip.is_multicast or ip.is_reserved or ip.is_site_local
+        ip = within
+    return not ip.is_global or ip.is_multicast
+
+
+def _within(ip: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that `ip` stands for."""
+    if ip in _NAT64:
+        return IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+
+
+def names_inside(host: str) -> bool:
+    """Whether the text of a host says that it is inner; of other names the resolver knows."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761, 6.3
+        return True
+    return bool(":" in name or _NUMBERS.fullmatch(name)) and is_inner(name)
+
+
+def outer_socket(address: tuple[Any, ...]) -> socket.socket:
+    """A socket for an entry of `getaddrinfo`; raises OSError for an inner address.
+
+    aiohttp asks for one for each address that it is about to connect to, whatever name or redirect
+    led there: what is refused here gets no connection.
+    """
+    family, kind, protocol, _, where = address
+    if is_inner(str(where[0])):
+        raise OSError(errno.EACCES, f"{where[0]} {INSIDE}")
+    return socket.socket(family, kind, protocol)

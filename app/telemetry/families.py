@@ -1,0 +1,126 @@
+"""Metrics as Prometheus has them: families of series, which tell themselves apart by labels.
+
+However much there is to count, a family has so many series and a few more: what comes later is
+counted with `OTHER` as its first label, and at last as its every label.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from app.telemetry.cells import Cells, Numbers
+
+Kind: TypeAlias = Literal["counter", "gauge", "histogram", "summary"]
+
+OTHER: Final = "other"
+# How many series of a family may have it.
+_OTHERS: Final = 5
+SECONDS: Final = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What is known of a metric before anything is counted; `most` is of its series.
+
+    A histogram has the `SECONDS` as its buckets, a summary only its sum and its count. The gauges
+    of several processes are added up, or of each the largest (`worst`) is told.
+    """
+
+    name: str
+    help: str
+    kind: Kind
+    labels: tuple[str, ...] = ()
+    most: int = 1
+    worst: bool = False
+
+    @property
+    def cells(self) -> int:
+        """How many cells a series has: a histogram one for each bucket, and its sum."""
+        return {"histogram": len(SECONDS) + 2, "summary": 2}.get(self.kind, 1)
+
+    @property
+    def lines(self) -> int:
+        """How many lines a series has."""
+        return self.cells + (self.kind == "histogram")
+
+
+class Series:
+    """The series of one family, in the cells of one process."""
+
+    def __init__(self, family: Family, cells: Cells) -> None:
+        self.family = family
+        self._cells = cells
+        self._known: dict[tuple[str, ...], Numbers] = {}
+        if not family.labels:
+            # Told from the beginning: nothing has happened yet, which is not nothing known.
+            told = self.at()
+            if family.kind == "gauge":
+                told[0] = 0.0
+
+    def at(self, *labels: str) -> Numbers:
+        """The cells of the series with these values of the family's labels."""
+        known = self._known.get(labels)
+        if known is None:
+            labels = counted_as(self.family, labels, self._known)
+            known = self._cells.find(key_of(self.family, labels), self.family.cells)
+            self._known[labels] = known
+        return known
+
+    def add(self, amount: float, *labels: str) -> None:
+        """Count so much more."""
+        self.at(*labels)[0] += amount
+
+    def set(self, value: float, *labels: str) -> None:
+        """The gauge is at this value."""
+        self.at(*labels)[0] = value
+
+    def observe(self, seconds: float, *labels: str) -> None:
+        """Something took so long."""
+        observe(self.at(*labels), seconds)
+
+
+def observe(cells: Numbers, seconds: float) -> None:
+    """Something took so long, of the histogram or summary with these cells."""
+    cells[bisect_left(SECONDS, seconds) if len(cells) > 2 else 0] += 1
+    cells[-1] += seconds
+
+
+def counted_as(
+    family: Family, labels: tuple[str, ...], known: Collection[tuple[str, ...]]
+) -> tuple[str, ...]:
+    """The labels of the series that counts for these, beside the `known` ones of the family."""
+    if labels in known or len(known) < family.most:
+        return labels
+    folded = (OTHER, *labels[1:])
+    if folded in known or len(known) < family.most + _OTHERS:
+        return folded
+    return (OTHER,) * len(labels)
+
+
+def key_of(family: Family, labels: Sequence[str]) -> bytes:
+    """The key of a series, by which all processes know it."""
+    plain = [label.replace("\0", "") for label in labels]
+    return "\0".join((family.name, *plain)).encode(errors="replace")
+
+
+def labels_of(key: bytes) -> tuple[str, ...]:
+    """The values of the labels in the key of a series."""
+    return tuple(str(key, "utf-8").split("\0")[1:])

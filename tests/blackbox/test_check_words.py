@@ -1,0 +1,119 @@
+"""What `check` says of broken stores, in words: no line has a word of the code below it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from . import broken_stores as broken
+from .conftest import check
+
+# Names of exceptions, Python's own words and values, and how its objects look.
+CODE = re.compile(
+    r"""
+    \b\w*[a-z](Error|Exception|Warning)\b | Traceback | \bErrno\b | \bNone(Type)?\b
+    | \b(True|False|self|lambda|kwargs|args|ndarray|numpy|np)\b | __\w+__ | \w\(\) | 0x[0-9a-f]{6}
+    | (positional|keyword)[ ]argument | unexpected[ ]keyword | has[ ]no[ ]attribute | <class
+    | [ ]object[ ]at[ ] | is[ ]not[ ](callable|iterable|subscriptable) | unhashable | to[ ]unpack
+    | \b(dict|list|tuple|str|int|float|bytes|set|bool)\b[ ](object|indices) | isinstance
+    | not[ ]'?(dict|list|tuple|str|int|float|bytes|set|bool)\b | dtype\( | literal[ ]for
+    | index[ ]out[ ]of[ ]range | could[ ]not[ ]convert | \bmappingproxy\b | ssl:default
+    """,
+    re.VERBOSE,
+)
+
+
+class Faulty(BaseHTTPRequestHandler):
+    """A web server, and an S3, that refuses, fails and talks nonsense, by the path's first part."""
+
+    S3 = {  # noqa: RUF012
+        "denied": (403, "AccessDenied"),
+        "absent": (404, "NoSuchBucket"),
+        "broken": (500, "InternalError"),
+        "keyless": (403, "InvalidAccessKeyId"),
+        "redirected": (301, "PermanentRedirect"),
+    }
+
+    def do_GET(self) -> None:
+        kind, _, rest = self.path.strip("/").partition("?")[0].partition("/")
+        if kind in self.S3:
+            status, code = self.S3[kind]
+            self.answer(
+                status, f"<Error><Code>{code}</Code><Message>No.</Message></Error>".encode()
+            )
+        elif kind.startswith("status-"):
+            self.answer(int(kind[7:]), b"no")
+        elif kind == "html":
+            self.answer(200, b"<html>Welcome</html>")
+        elif kind == "cut":
+            self.answer(200, b"{", length=1000)
+        elif kind == "garbage":
+            self.wfile.write(b"I am no web server\r\n\r\n")
+        elif kind == "file" and rest == "x.nc":
+            self.answer(200, broken.FILES["four.nc"])
+        else:
+            self.answer(404, b"")
+
+    do_HEAD = do_GET
+
+    def answer(self, status: int, body: bytes, length: int | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def faulty() -> Iterator[str]:
+    """The address of a `Faulty` server until the block ends."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Faulty)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[str, str]]]:
+    """Severities and texts of the findings, by dataset, of all broken stores that we know."""
+    folder = tmp_path_factory.mktemp("broken")
+    stores: dict[str, broken.Entry] = {}
+    for make in (
+        broken.broken_v2,
+        broken.broken_v3,
+        broken.broken_documents,
+        broken.broken_chunks,
+        broken.odd_addresses,
+    ):
+        stores |= {name: {"url": str(path)} for name, path in make(folder)}
+    stores |= dict(broken.broken_references(folder))
+    stores |= dict(broken.wrong_entries(folder))
+    with faulty() as web:
+        stores |= dict(broken.behind_servers(web))
+        found = check(folder, stores)
+    told: dict[str, list[tuple[str, str]]] = {name: [] for name in stores}
+    for one in found:
+        told[one["dataset"]].append((one["severity"], one["text"]))
+    return told
+
+
+def test_no_line_has_a_word_of_code(lines: dict[str, list[tuple[str, str]]]) -> None:
+    """Whatever is broken: no class of an exception, no Python value, no trace."""
+    wrong = [
+        (name, text) for name, found in lines.items() for _, text in found if CODE.search(text)
+    ]
+    assert wrong == []
