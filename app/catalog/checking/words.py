@@ -54,7 +54,10 @@ _MEANT: Final[Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]] = (
     (r"integer (?:division or )?modulo by zero|division by zero", "a length in it is 0"),
     (r"ufunc '\w+' did not contain[^.]*", "an attribute is text where a number belongs"),
     (r"Invalid compressor\..*", "its compressor is no object with an id"),
-    (r"Array metadata contains storage transformers: .*?at this time", "storage transformers are not read"),
+    (
+        r"Array metadata contains storage transformers: .*?at this time",
+        "storage transformers are not read",
+    ),
     (r"Named configuration does not have a '(\w+)' key\. Got (\{[^}]*\})", r"\2 lacks '\1'"),
     (r"'?Zarr object is missing the .(\w+). [^.]*", r"it does not name its dimensions (\1)"),
     (r"Expecting value: line (\d+) column (\d+)(?: \(char \d+\))?", r"at line \1, column \2"),
