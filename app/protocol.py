@@ -75,7 +75,7 @@ class HttpProtocol(HttpToolsProtocol):
         ), TakingPace(
             limits.answer_bytes_per_second,
             limits.rate_seconds,
-            lambda: self.transport.get_write_buffer_size(),
+            lambda: self.transport.left_bytes(),
             self._leave_slow_client,
         )
 
