@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import shutil
 import socket
@@ -161,6 +162,9 @@ def test_who_takes_an_answer_slowly_is_hung_up_on(impatient: Service) -> None:
                 time.sleep(0.02)
     assert taken < 30 * MIB
     assert "hung up on 127.0.0.1" in impatient.log.read_text()
+    time.sleep(0.5)  # its line is written a moment later
+    (told,) = re.findall(r"status=200 ms=\S+ bytes=(\d+) dataset=large", impatient.log.read_text())
+    assert int(told) < 30 * MIB, "the log tells of bytes that went nowhere"
     assert len(impatient.get("/datasets/large/isel?f=netcdf").content) > 32 * MIB
 
 
