@@ -133,8 +133,8 @@ def test_half_open_heads_leave_room_for_health(
     if shutil.which("prlimit") is None:
         pytest.skip("program: prlimit is not installed (Debian's util-linux)")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    clients = min(3000, hard - 500)
-    assert clients > 1500, "this machine allows too few descriptors"
+    clients = min(2000, hard - 500)
+    assert clients > 1600, "this machine allows too few descriptors"
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
