@@ -246,15 +246,33 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="how long a store is left alone before one request tries it again",
     )
+    document_bytes: int = Field(
+        default=64 * 2**20,
+        ge=1,
+        description="largest metadata document of a store; more is a 502",
+    )
     reference_bytes: int = Field(
         default=268435456,
         ge=1,
         description="largest reference document that is opened, as it is once decompressed",
     )
+    shard_index_bytes: int = Field(
+        default=64 * 2**20,
+        ge=1,
+        description="largest index of a shard, and memory for the kept ones of each opened"
+        " dataset; more is a 502",
+    )
     threads: int = Field(
         default=4,
         ge=1,
-        description="threads for blocking filesystems",
+        description="threads for the calls of one store of local files at once, and others for"
+        " imports and parsing",
+    )
+    blocking_threads: int = Field(
+        default=64,
+        ge=1,
+        description="the same for all stores of local files together; as many more may hang in"
+        " calls that nobody waits for any more",
     )
     decode_threads: int = Field(
         default=0,

@@ -51,6 +51,8 @@ _MOST_BYTES: Final = 16 * 1024 * 1024
 _SAVED_SHARE: Final = 0.75
 # How often a shard may be written anew while it is read; an append does it once.
 _MOST_MOVES: Final = 4
+# As it came, without its checksum, in its byte order, and as it is kept.
+_INDEX_COPIES: Final = 4
 # How long chunks from memory are placed in one go: thousands of them would stop the loop.
 _TURN_SECONDS: Final = 0.005
 # So many chunks from memory are placed without looking at the clock.
@@ -216,15 +218,15 @@ class StoreReader:
         return self.identity, meta.path, read.coords
 
     async def _chunk(self, reading: Reading, read: ChunkRead) -> Chunk:
-        key = reading.meta.key(read.coords)
-        return await self._kept(reading, read, key, lambda: self.source.get(key))
+        key, most = reading.meta.key(read.coords), reading.meta.stored_bytes
+        return await self._kept(reading, read, key, lambda: self.source.get(key, most_bytes=most))
 
     async def _kept(self, reading: Reading, read: ChunkRead, key: str, fetch: Fetch) -> Chunk:
         """The chunk from memory, or of the bytes that `fetch` brings once it has its turn."""
         meta = reading.meta
 
         async def load() -> Chunk:
-            async with self.workshop.under_way(reading.shares, meta.chunk_bytes):
+            async with self.workshop.under_way(reading.shares, meta.under_way_bytes):
                 data = await fetch()
                 return ABSENT if data is None else await self._decoded(reading, key, data)
 
@@ -237,7 +239,10 @@ class StoreReader:
         key = meta.key(read.coords)
         start, end = span.first * meta.raw.itemsize, span.end * meta.raw.itemsize
         async with self.workshop.under_way(reading.shares, end - start):
-            data = await self.ranges.do((key, start, end), lambda: self.source.get(key, start, end))
+            data = await self.ranges.do(
+                (key, start, end),
+                lambda: self.source.get(key, start, end, most_bytes=meta.stored_bytes),
+            )
         if data is None:
             return ABSENT
         try:
@@ -262,7 +267,11 @@ class StoreReader:
     ) -> None:
         key, layout = reading.meta.key(place), reading.meta.shards
         assert layout is not None
-        index = await self.indexes.get(key, layout)
+        index = self.indexes.known(key)
+        if index is None:
+            cost = _INDEX_COPIES * layout.index_size
+            async with self.workshop.under_way(reading.shares, cost):
+                index = await self.indexes.get(key, layout)
         shard = _Shard(key, layout, index, may_grow(place, layout, reading.meta))
         found = []
         places = locate(index, [inner for inner, _ in reads])
@@ -288,6 +297,12 @@ class StoreReader:
         self, reading: Reading, shard: _Shard, part: ByteRange, reads: list[ShardRead]
     ) -> None:
         """Place the chunks of one range, which is fetched unless others load all of them."""
+        meta = reading.meta
+        if any(end - start > meta.stored_bytes for _, start, end in part.parts):
+            raise CorruptChunk(
+                f"shard {shard.key!r} says that it has a chunk of more than the"
+                f" {meta.stored_bytes} bytes that one may have"
+            )
         arrived: bytes | None = None
 
         async def whole() -> bytes:
@@ -308,10 +323,12 @@ class StoreReader:
         await spread(part.parts, chunk, workers=self.workers)
 
     async def _bytes(self, shard: _Shard, start: int, end: int) -> bytes:
-        key, index = shard.key, shard.index
+        key, index, most = shard.key, shard.index, shard.layout.most_bytes
         # Shared among those who know the same index, so none was asked for before it was known.
         bounds = (f"{key} {id(index)}", start, end)
-        data = await self.ranges.do(bounds, lambda: self.source.get(key, start, end))
+        data = await self.ranges.do(
+            bounds, lambda: self.source.get(key, start, end, most_bytes=most)
+        )
         if shard.grows and index is not None:
             await self.indexes.confirm(key, shard.layout, index)
         if data is None or len(data) != end - start:

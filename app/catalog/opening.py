@@ -22,6 +22,7 @@ from app.catalog.catalog import DatasetEntry
 from app.catalog.discretion import discreet, secrets_of
 from app.catalog.opened import Change, Opened
 from app.datasets import AsyncDataset, AsyncZarrBackendEntrypoint, Layout
+from app.datasets.entrypoint import SHARD_INDEX_BYTES
 from app.datasets.unusable import Unusable
 from app.encoders.table import ENCODERS
 from app.encoders.written import Written
@@ -47,6 +48,7 @@ async def open_entry(
     *,
     store_concurrency: int,
     inline_decode_bytes: int,
+    shard_index_bytes: int = SHARD_INDEX_BYTES,
     chunk_cache: ChunkCache | None = None,
     workshop: Workshop | None = None,
     emit: Emit | None = None,
@@ -69,7 +71,7 @@ async def open_entry(
         reference_roots=entry.reference_roots,
     )
     source = _watched(source, entry, emit, guards)
-    arrays = _Arrays(inline_decode_bytes, chunk_cache, workshop)
+    arrays = _Arrays(inline_decode_bytes, shard_index_bytes, chunk_cache, workshop)
     store = _Store(entry, source, generation, arrays)
     with _our_errors():
         documents = await open_group(source, **store.reading)
@@ -81,6 +83,7 @@ class _Arrays:
     """How chunks of all stores are decoded and kept."""
 
     inline_decode_bytes: int
+    shard_index_bytes: int
     chunk_cache: ChunkCache | None
     workshop: Workshop | None
 
@@ -115,6 +118,7 @@ class _Store:
             decode_times=_decoded_times(self.entry, documents),
             on_unusable="leave_out",
             inline_decode_bytes=self.arrays.inline_decode_bytes,
+            shard_index_bytes=self.arrays.shard_index_bytes,
             chunk_cache=self.arrays.chunk_cache,
             workshop=self.arrays.workshop,
             store_id=_store_id(self.entry, self.generation),

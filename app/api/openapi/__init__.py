@@ -165,7 +165,7 @@ REFRESH: Final = _described(
     "Open a dataset anew, whose store was rewritten in place",
     json_answer("It is opened; its version is another one.", _REFRESHED),
     problems(400, 401, 403, 404, 414, 500, 502, 504),
-    openapi_extra={"parameters": [DATASET_ID]},
+    parameters=[DATASET_ID],
 )
 RELOAD: Final = _described(
     "administration",
