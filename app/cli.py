@@ -120,6 +120,7 @@ def _check_catalog(settings: Settings) -> None:
 
 
 def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
+    from app.arrays.opening_limits import OpeningLimits
     from app.catalog.checking.command import run_check
 
     try:
@@ -133,6 +134,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
             store_concurrency=settings.store_concurrency,
             inline_decode_bytes=settings.inline_decode_bytes,
             reference_bytes=settings.reference_bytes,
+            limits=OpeningLimits(**settings.store_limits),
         )
     except CatalogError as error:
         _say(str(error))

@@ -11,6 +11,7 @@ from typing import Final
 
 from loadtests.attack import half_open, references, slow_readers, trailers, workers
 from loadtests.attack.kept import kept
+from loadtests.attack.openings import openings
 from loadtests.attack.stage import Figure, Stage
 from loadtests.attack.texts import texts
 from loadtests.ground import ROOT, NotReady
@@ -20,6 +21,7 @@ FAILED: Final = 1
 # One row an attack: its name, and what makes its figures.
 ATTACKS: Final[Mapping[str, Callable[[Stage], Iterable[Figure]]]] = {
     "kept": kept,
+    "openings": openings,
     "texts": texts,
     "reloads": workers.reloads,
     "swept": workers.swept,

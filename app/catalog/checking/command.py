@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TextIO
 
+from app.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from app.catalog.catalog import DatasetEntry, load_catalog
 from app.catalog.checking.datasets import Checked, check_catalog
 from app.catalog.checking.report import Format, failed, report
@@ -32,6 +33,7 @@ def run_check(
     store_concurrency: int,
     inline_decode_bytes: int,
     reference_bytes: int,
+    limits: OpeningLimits = DEFAULT_LIMITS,
 ) -> int:
     """Check the catalog in `path` and write the report to `out`.
 
@@ -40,7 +42,10 @@ def run_check(
     """
     catalog = load_catalog(path)
     opening = partial(
-        open_entry, store_concurrency=store_concurrency, inline_decode_bytes=inline_decode_bytes
+        open_entry,
+        store_concurrency=store_concurrency,
+        inline_decode_bytes=inline_decode_bytes,
+        limits=limits,
     )
 
     async def check() -> tuple[Checked, ...]:
