@@ -78,6 +78,11 @@ class KnownStore(ZarrStore):
         self.unusable[name] = Unusable.of(name, error, self._attributes(name))
 
     @property
+    def fetched_bytes(self) -> int:
+        """The bytes of all values that were read to decode by."""
+        return sum([e.values.nbytes for e in self.encoded.values() if e.values is not None])
+
+    @property
     def left_out(self) -> set[str]:
         """The names that have no part in the dataset."""
         return {*self.dropped, *self.unusable}
