@@ -83,13 +83,12 @@ class AsyncZarrBackendEntrypoint:
         """
         source = _source(store)
         if documents is None:
-            documents = await open_group(
-                source,
-                group=group,
-                zarr_format=zarr_format,
-                consolidated=consolidated,
-                limits=limits,
-            )
+            asked: dict[str, Any] = {
+                "group": group,
+                "zarr_format": zarr_format,
+                "consolidated": consolidated,
+            }
+            documents = await open_group(source, **asked, limits=limits)
         cache = ChunkCache(0) if chunk_cache is None else chunk_cache
         identity = object() if store_id is None else (store_id, documents.version)
         indexes = ShardIndexes(source, budget_bytes=shard_index_bytes, most_bytes=shard_index_bytes)
