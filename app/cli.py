@@ -121,6 +121,7 @@ def _check_catalog(settings: Settings) -> None:
 
 
 def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
+    from app.arrays.opening_limits import OpeningLimits
     from app.catalog.checking.command import run_check
     from app.store import Filesystems
     from app.store.blocking import BlockingThreads
@@ -144,6 +145,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
                     per_store=settings.threads, total=settings.blocking_threads
                 ),
             ),
+            limits=OpeningLimits(**settings.store_limits),
         )
     except CatalogError as error:
         _say(str(error))

@@ -27,6 +27,7 @@
         ├── ReferenceRefused       a reference leads where the catalog entry does not let it
         ├── StoreUnavailable       it failed so often that it is left alone for a while
         ├── MetadataError          metadata documents absent or broken (also a ValueError)
+        ├── StoreTooLarge          its metadata asks for more than an opening may take
         └── CorruptChunk           a chunk does not decode to its declared shape
 
 Nothing here knows HTTP; `app.api.problems` owns the one table from these classes to statuses.
@@ -70,7 +71,7 @@ class UnusableVariable(SelectionError):
 
 
 class LimitError(SluiceError):
-    """The request would touch or return more than a limit allows; nothing was read."""
+    """The request would touch or return more than a limit allows; at most texts were read."""
 
 
 class NotAcceptable(SluiceError):
@@ -189,6 +190,10 @@ class StoreUnavailable(StoreError):
 
 class MetadataError(StoreError, ValueError):
     """The store's metadata documents are absent, unreadable or contradict each other."""
+
+
+class StoreTooLarge(StoreError):
+    """The store has more metadata, attributes or variables than opening one may take."""
 
 
 class CorruptChunk(StoreError):

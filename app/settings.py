@@ -103,6 +103,34 @@ class Settings(BaseSettings):
         description="memory that opened datasets may take by their labels, attributes and"
         " variables; the least recently used ones go first, but for one",
     )
+    store_metadata_bytes: int = Field(
+        default=32 * 2**20,
+        ge=1,
+        description="most bytes of metadata documents that opening a dataset reads; a store with"
+        " more is a 502",
+    )
+    store_attribute_bytes: int = Field(
+        default=16 * 2**20,
+        ge=1,
+        description="most bytes of attributes of one dataset; a store with more is a 502",
+    )
+    store_variables: int = Field(
+        default=10_000,
+        ge=1,
+        description="most variables of one dataset; a store with more is a 502",
+    )
+    store_coordinate_bytes: int = Field(
+        default=128 * 2**20,
+        ge=1,
+        description="most bytes of the coordinates that opening a dataset reads; those beyond it"
+        " are left out, and their dimensions selected by position",
+    )
+    store_coordinate_chunks: int = Field(
+        default=100_000,
+        ge=1,
+        description="most chunks of the coordinates that opening a dataset reads; those beyond it"
+        " are left out",
+    )
     failed_open_seconds: float = Field(
         default=5.0,
         ge=0,
@@ -329,6 +357,13 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="how long `/readyz` answers from memory",
     )
+
+    @property
+    def store_limits(self) -> dict[str, int]:
+        """What a store may make its opening take, by the names without their `store_`."""
+        names = ("metadata_bytes", "attribute_bytes", "variables")
+        coordinates = ("coordinate_bytes", "coordinate_chunks")
+        return {name: getattr(self, f"store_{name}") for name in (*names, *coordinates)}
 
 
 def read_settings(given: Mapping[str, Any]) -> Settings:

@@ -27,6 +27,7 @@ from app.api.state import Encoding, Service
 from app.api.writing import Writing
 from app.arrays.chunk_cache import ChunkCache
 from app.arrays.decode import single_threaded_blosc
+from app.arrays.opening_limits import OpeningLimits
 from app.arrays.threads import Threads, available_cores, busy_pool
 from app.arrays.workshop import Workshop
 from app.catalog.bulletin import Bulletin
@@ -151,6 +152,7 @@ async def _start(
         workshop=workshop,
         emit=emit,
         guards=_guards(settings, emit),
+        limits=OpeningLimits(**settings.store_limits),
     )
     opened, follower, keys = await _following(settings, opener, emit, shared, stack)
     await stack.enter_async_context(_going_on(sample(opened.count, emit)))

@@ -40,6 +40,7 @@ from app.errors import (
     StoreRefused,
     StoreSlow,
     StoreTimeout,
+    StoreTooLarge,
     StoreUnavailable,
     TooManyRequests,
     Unauthorized,
@@ -116,6 +117,12 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             "store-metadata",
             "The store's metadata is broken",
             "The metadata of the dataset's store is absent or broken.",
+        ),
+        StoreTooLarge: ProblemKind(
+            502,
+            "store-too-large",
+            "The store is too large to be opened",
+            "The metadata of the dataset's store asks for more than opening it may take.",
         ),
         ReferenceRefused: ProblemKind(
             502,

@@ -10,6 +10,7 @@ import zarr.abc.store
 
 from app.arrays.chunk_cache import ChunkCache
 from app.arrays.hierarchy import GroupDocuments, open_group
+from app.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from app.arrays.reader import StoreReader
 from app.arrays.shards import ShardIndexes
 from app.arrays.threads import available_cores
@@ -54,6 +55,7 @@ class AsyncZarrBackendEntrypoint:
         workshop: Workshop | None = None,
         chunk_cache: ChunkCache | None = None,
         store_id: str | None = None,
+        limits: OpeningLimits = DEFAULT_LIMITS,
     ) -> AsyncDataset:
         """The group as a Dataset: index coordinates in memory, the rest lazy.
 
@@ -73,13 +75,20 @@ class AsyncZarrBackendEntrypoint:
         is an error that names it, as in xarray; with ``on_unusable="leave_out"`` it is left out,
         and ``ds.unusable`` says why. `drop_variables` are not even parsed.
 
+        Coordinates that would take more than the `limits` are variables that cannot be used; a
+        store with more metadata, attributes or variables is an error.
+
         Whoever made `store` closes it. Raises a StoreError if the store cannot be opened (see
         `app.arrays.hierarchy.open_group`), a MetadataError for what cannot be decoded.
         """
         source = _source(store)
         if documents is None:
             documents = await open_group(
-                source, group=group, zarr_format=zarr_format, consolidated=consolidated
+                source,
+                group=group,
+                zarr_format=zarr_format,
+                consolidated=consolidated,
+                limits=limits,
             )
         cache = ChunkCache(0) if chunk_cache is None else chunk_cache
         identity = object() if store_id is None else (store_id, documents.version)
@@ -95,7 +104,8 @@ class AsyncZarrBackendEntrypoint:
             "use_cftime": use_cftime,
             "decode_timedelta": decode_timedelta,
         }
-        opened, unusable = await open_variables(reader, documents, SourceStore(source), options)
+        arrays = SourceStore(source)
+        opened, unusable = await open_variables(reader, documents, arrays, options, limits)
         if unusable:
             _refuse_or_note(opened, unusable, on_unusable)
         return _awaitable(opened)

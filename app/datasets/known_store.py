@@ -16,7 +16,7 @@ from app.arrays.array_documents import check_name, dimension_names, marked_fill_
 from app.arrays.hierarchy import GroupDocuments
 from app.arrays.metadata import parse_array
 from app.datasets.coding import EncodedArray
-from app.datasets.repeated import told_apart
+from app.datasets.repeated import distinct, told_apart
 from app.datasets.unusable import Unusable
 from app.datasets.variables import variable_of
 from app.errors import MetadataError
@@ -76,6 +76,11 @@ class KnownStore(ZarrStore):
     def blame(self, name: str, error: Exception) -> None:
         """Leave the variable `name` out, because of `error`."""
         self.unusable[name] = Unusable.of(name, error, self._attributes(name))
+
+    @property
+    def fetched_bytes(self) -> int:
+        """The bytes of all values that were read to decode by."""
+        return sum([e.values.nbytes for e in self.encoded.values() if e.values is not None])
 
     @property
     def left_out(self) -> set[str]:
@@ -140,7 +145,8 @@ class KnownStore(ZarrStore):
         characters = document.get("dtype") == "|S1" if known is None else known.dtype == "S1"
         dtype = "S1" if characters else "f8"
         told = {k: v for k, v in self._attributes(name).items() if k in _TOLD and type(v) is str}
-        return xr.Variable(dims, np.broadcast_to(np.zeros((), dtype), (1,) * len(dims)), told)
+        values = np.broadcast_to(np.zeros((), dtype), (1,) * len(dims))
+        return xr.Variable(distinct(dims), values, told)
 
 
 def _lone(value: Any) -> Any:

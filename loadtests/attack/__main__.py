@@ -20,6 +20,7 @@ from loadtests.attack import (
     workers,
 )
 from loadtests.attack.kept import kept
+from loadtests.attack.openings import openings
 from loadtests.attack.stage import Figure, Stage
 from loadtests.attack.texts import texts
 from loadtests.ground import ROOT, NotReady
@@ -29,6 +30,7 @@ FAILED: Final = 1
 # One row an attack: its name, and what makes its figures.
 ATTACKS: Final[Mapping[str, Callable[[Stage], Iterable[Figure]]]] = {
     "kept": kept,
+    "openings": openings,
     "texts": texts,
     "bodies": bodies.attack,
     "reloads": workers.reloads,

@@ -22,8 +22,8 @@ CODE = re.compile(
     | [ ]object[ ]at[ ] | is[ ]not[ ](callable|iterable|subscriptable) | unhashable | to[ ]unpack
     | \b(dict|list|tuple|str|int|float|bytes|set|bool)\b[ ](object|indices) | isinstance
     | not[ ]'?(dict|list|tuple|str|int|float|bytes|set|bool)\b | dtype\( | literal[ ]for
-    | index[ ]out[ ]of[ ]range | could[ ]not[ ]convert
-    | \bmappingproxy\b | ssl:default | \{' | sequence[ ]element
+    | index[ ]out[ ]of[ ]range | could[ ]not[ ]convert | \bmappingproxy\b | ssl:default
+    | \{' | sequence[ ]element
     """,
     re.VERBOSE,
 )

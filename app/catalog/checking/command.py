@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TextIO
 
+from app.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from app.catalog.catalog import DatasetEntry, load_catalog
 from app.catalog.checking.datasets import Checked, check_catalog
 from app.catalog.checking.report import Format, failed, report
@@ -34,6 +35,7 @@ def run_check(
     inline_decode_bytes: int,
     shard_index_bytes: int,
     connect: Callable[[], Filesystems],
+    limits: OpeningLimits = DEFAULT_LIMITS,
 ) -> int:
     """Check the catalog in `path` and write the report to `out`.
 
@@ -46,6 +48,7 @@ def run_check(
         store_concurrency=store_concurrency,
         inline_decode_bytes=inline_decode_bytes,
         shard_index_bytes=shard_index_bytes,
+        limits=limits,
     )
 
     async def check() -> tuple[Checked, ...]:
