@@ -246,9 +246,7 @@ class Settings(BaseSettings):
         description="how long a store is left alone before one request tries it again",
     )
     document_bytes: int = Field(
-        default=64 * 2**20,
-        ge=1,
-        description="largest metadata document of a store; more is a 502",
+        default=64 * 2**20, ge=1, description="largest metadata document of a store; more is a 502"
     )
     reference_bytes: int = Field(
         default=268435456,
@@ -256,10 +254,7 @@ class Settings(BaseSettings):
         description="largest reference document that is opened, as it is once decompressed",
     )
     shard_index_bytes: int = Field(
-        default=64 * 2**20,
-        ge=1,
-        description="largest index of a shard, and memory for the kept ones of each opened"
-        " dataset; more is a 502",
+        default=64 * 2**20, ge=1, description="largest index of a shard, and memory for a dataset's"
     )
     threads: int = Field(
         default=4,

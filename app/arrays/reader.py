@@ -19,12 +19,12 @@ import numpy as np
 from app.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
 from app.arrays.decode import Decoder
 from app.arrays.fallback import read_through_zarr
-from app.arrays.metadata import ArrayMeta, ShardLayout
+from app.arrays.metadata import ArrayMeta
 from app.arrays.placing import Reading, placing
 from app.arrays.plan import ArrayPlan, ChunkRead, ElementPlan, ReadPlan
 from app.arrays.shards import (
     ByteRange,
-    Index,
+    Shard,
     ShardIndexes,
     ShardMoved,
     ShardRead,
@@ -61,16 +61,6 @@ _FEW_CHUNKS: Final = 100
 _COUNTING_EFFORT: Final = 64
 # A text before any other of its array was read: too long for the loop.
 _UNKNOWN_BYTES: Final = 2**40
-
-
-@dataclass(frozen=True, slots=True)
-class _Shard:
-    """One shard as it is read: where it is, and whether its index has to be confirmed."""
-
-    key: str
-    layout: ShardLayout
-    index: Index | None
-    grows: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +262,7 @@ class StoreReader:
             cost = _INDEX_COPIES * layout.index_size
             async with self.workshop.under_way(reading.shares, cost):
                 index = await self.indexes.get(key, layout)
-        shard = _Shard(key, layout, index, may_grow(place, layout, reading.meta))
+        shard = Shard(key, layout, index, may_grow(place, layout, reading.meta))
         found = []
         places = locate(index, [inner for inner, _ in reads])
         for number, (at, (_, read)) in enumerate(zip(places, reads, strict=True)):
@@ -294,15 +284,10 @@ class StoreReader:
             raise
 
     async def _range(
-        self, reading: Reading, shard: _Shard, part: ByteRange, reads: list[ShardRead]
+        self, reading: Reading, shard: Shard, part: ByteRange, reads: list[ShardRead]
     ) -> None:
         """Place the chunks of one range, which is fetched unless others load all of them."""
-        meta = reading.meta
-        if any(end - start > meta.stored_bytes for _, start, end in part.parts):
-            raise CorruptChunk(
-                f"shard {shard.key!r} says that it has a chunk of more than the"
-                f" {meta.stored_bytes} bytes that one may have"
-            )
+        shard.check(part, reading.meta.stored_bytes)
         arrived: bytes | None = None
 
         async def whole() -> bytes:
@@ -322,7 +307,7 @@ class StoreReader:
 
         await spread(part.parts, chunk, workers=self.workers)
 
-    async def _bytes(self, shard: _Shard, start: int, end: int) -> bytes:
+    async def _bytes(self, shard: Shard, start: int, end: int) -> bytes:
         key, index, most = shard.key, shard.index, shard.layout.most_bytes
         # Shared among those who know the same index, so none was asked for before it was known.
         bounds = (f"{key} {id(index)}", start, end)
