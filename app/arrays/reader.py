@@ -51,8 +51,6 @@ _MOST_BYTES: Final = 16 * 1024 * 1024
 _SAVED_SHARE: Final = 0.75
 # How often a shard may be written anew while it is read; an append does it once.
 _MOST_MOVES: Final = 4
-# As it came, without its checksum, in its byte order, and as it is kept.
-_INDEX_COPIES: Final = 4
 # How long chunks from memory are placed in one go: thousands of them would stop the loop.
 _TURN_SECONDS: Final = 0.005
 # So many chunks from memory are placed without looking at the clock.
@@ -259,8 +257,7 @@ class StoreReader:
         assert layout is not None
         index = self.indexes.known(key)
         if index is None:
-            cost = _INDEX_COPIES * layout.index_size
-            async with self.workshop.under_way(reading.shares, cost):
+            async with self.workshop.under_way(reading.shares, layout.index_working_bytes):
                 index = await self.indexes.get(key, layout)
         shard = Shard(key, layout, index, may_grow(place, layout, reading.meta))
         found = []
