@@ -156,7 +156,8 @@ class Settings(BaseSettings):
         default=64 * 2**10,
         ge=1024,
         description="longest head of a request (its line and headers), and the most that the sizes,"
-        " extensions and trailers of a body in chunks take beside an eighth of it; more is a 431",
+        " extensions and trailers of a body in chunks take beside an eighth of its data (each as 16"
+        " bytes at least); more is a 431",
     )
     head_seconds: float = Field(
         default=30.0,

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from app.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
-from app.arrays.decode import Decoder
+from app.arrays.decoding import count_texts, decode_chunk
 from app.arrays.fallback import read_through_zarr
 from app.arrays.metadata import ArrayMeta
 from app.arrays.placing import Reading, placing
@@ -37,11 +37,10 @@ from app.arrays.spans import Span, touched_span
 from app.arrays.texts import TextMeter
 from app.arrays.workshop import Shares, Workshop
 from app.errors import CorruptChunk
-from app.sizes import text_bytes
 from app.store.fan_out import spread
 from app.store.single_flight import SingleFlight
 from app.store.source import ByteSource
-from app.telemetry.phases import count_chunks, phase
+from app.telemetry.phases import count_chunks
 
 Array = np.ndarray[Any, Any]
 Fetch: TypeAlias = Callable[[], Awaitable[bytes | None]]
@@ -55,10 +54,6 @@ _MOST_MOVES: Final = 4
 _TURN_SECONDS: Final = 0.005
 # So many chunks from memory are placed without looking at the clock.
 _FEW_CHUNKS: Final = 100
-# What counting one text costs, in bytes that Zstandard decodes meanwhile.
-_COUNTING_EFFORT: Final = 64
-# A text before any other of its array was read: too long for the loop.
-_UNKNOWN_BYTES: Final = 2**40
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +125,7 @@ class StoreReader:
         if meta.decoder is None:
             read = await read_through_zarr(meta, plan)
             if meter is not None:
-                meter.take(await self._text_bytes(Shares(), read))
+                meter.take(await count_texts(self.workshop, Shares(), read))
             return plan.finish(read)
         out = np.empty(plan.buffer_shape, dtype=meta.dtype)
         reading = Reading(meta, plan.order, placing(meta, plan, out), out, meter)
@@ -179,10 +174,7 @@ class StoreReader:
         if reading.meter is not None:
             # That of a chunk which is absent, too: a fill value may be a long text.
             part = np.asarray(reading.out[read.into])
-            reading.meter.take(await self._text_bytes(reading.shares, part))
-
-    async def _text_bytes(self, shares: Shares, values: Array) -> int:
-        return await self.workshop.run(shares, text_bytes, values, _COUNTING_EFFORT * values.size)
+            reading.meter.take(await count_texts(self.workshop, reading.shares, part))
 
     def _worthwhile_span(self, reading: Reading, read: ChunkRead) -> Span | None:
         """What to read of a chunk instead of all of it; nothing where that saves little.
@@ -216,7 +208,11 @@ class StoreReader:
         async def load() -> Chunk:
             async with self.workshop.under_way(reading.shares, meta.under_way_bytes):
                 data = await fetch()
-                return ABSENT if data is None else await self._decoded(reading, key, data)
+                return (
+                    ABSENT
+                    if data is None
+                    else await decode_chunk(self.workshop, reading, key, data)
+                )
 
         return await self.cache.load(self._name(meta, read), load)
 
@@ -316,33 +312,3 @@ class StoreReader:
         if data is None or len(data) != end - start:
             raise CorruptChunk(f"shard {key!r} does not hold what its index says")
         return data
-
-    async def _decoded(self, reading: Reading, key: str, data: bytes) -> Array:
-        meta = reading.meta
-        assert meta.decoder is not None
-        try:
-            with phase("decode"):
-                if meta.texts:
-                    return await self._decoded_texts(reading, meta.decoder, data)
-                cost = meta.effort * meta.chunk_bytes
-                return await self.workshop.run(reading.shares, meta.decoder, data, cost)
-        except CorruptChunk as error:
-            raise CorruptChunk(f"{key!r}: {error.detail}") from error
-
-    async def _decoded_texts(self, reading: Reading, decoder: Decoder, data: bytes) -> Array:
-        """A chunk of texts, whose size shows only now: on the loop if others were short."""
-        texts = reading.meta.texts
-        assert texts is not None
-
-        def decode(data: bytes) -> tuple[Array, int]:
-            chunk = decoder(data)
-            return chunk, text_bytes(chunk)
-
-        values = math.prod(reading.meta.chunks)
-        mean = _UNKNOWN_BYTES if texts.mean_bytes is None else _COUNTING_EFFORT + texts.mean_bytes
-        cost = reading.meta.effort * int(values * mean)
-        chunk, found = await self.workshop.run(reading.shares, decode, data, cost)
-        texts.see(found, values)
-        if reading.meter is not None:
-            reading.meter.decode(found)
-        return chunk

@@ -64,8 +64,13 @@ async def open_http(options: Options) -> Opened:
     aiohttp = await imported("aiohttp", extra=None)
     bounded = await imported("app.store.bounded_answers", extra=None)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=30)
-    defaults = {"timeout": timeout, "response_class": bounded.BoundedAnswer}
-    client = {**defaults, **options.get("client_kwargs", {})}
+    redirects = await imported("app.store.redirects", extra=None)
+    usual = {
+        "timeout": timeout,
+        "response_class": bounded.BoundedAnswer,
+        "trace_configs": [redirects.outward_redirects()],
+    }
+    client = {**usual, **options.get("client_kwargs", {})}
     ours = {**OURS, **options, "client_kwargs": client, "asynchronous": True}
     fs = http.HTTPFileSystem(**ours)
     session = await fs.set_session()
