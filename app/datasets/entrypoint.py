@@ -105,18 +105,17 @@ class AsyncZarrBackendEntrypoint:
         }
         arrays = SourceStore(source)
         opened, unusable = await open_variables(reader, documents, arrays, options, limits)
-        if unusable:
-            _refuse_or_note(opened, unusable, on_unusable)
-        return _awaitable(opened)
+        return _awaitable(_judged(opened, unusable, on_unusable))
 
 
-def _refuse_or_note(opened: xr.Dataset, unusable: Mapping[str, Unusable], on_unusable: str) -> None:
-    """Raise MetadataError for the variables that are left out of `opened`, or note them there."""
-    if on_unusable == "leave_out":
+def _judged(opened: xr.Dataset, unusable: Mapping[str, Unusable], on_unusable: str) -> xr.Dataset:
+    """`opened` with the variables that are left out of it noted; MetadataError for them if asked."""
+    if unusable and on_unusable == "raise":
+        told = "; ".join(f"{name!r}: {one.reason}" for name, one in unusable.items())
+        raise MetadataError(f"variables that cannot be used: {told}")
+    if unusable:
         opened.encoding["unusable"] = unusable
-        return
-    told = "; ".join(f"{name!r}: {one.reason}" for name, one in unusable.items())
-    raise MetadataError(f"variables that cannot be used: {told}")
+    return opened
 
 
 def _awaitable(opened: xr.Dataset) -> AsyncDataset:
