@@ -105,17 +105,19 @@ class AsyncZarrBackendEntrypoint:
         }
         arrays = SourceStore(source)
         opened, unusable = await open_variables(reader, documents, arrays, options, limits)
-        return _awaitable(_judged(opened, unusable, on_unusable))
+        _refuse_or_note(opened, unusable, on_unusable)
+        return _awaitable(opened)
 
 
-def _judged(opened: xr.Dataset, unusable: Mapping[str, Unusable], on_unusable: str) -> xr.Dataset:
-    """`opened` with the variables that are left out of it noted; MetadataError for them if asked."""
-    if unusable and on_unusable == "raise":
-        told = "; ".join(f"{name!r}: {one.reason}" for name, one in unusable.items())
-        raise MetadataError(f"variables that cannot be used: {told}")
-    if unusable:
+def _refuse_or_note(opened: xr.Dataset, unusable: Mapping[str, Unusable], on_unusable: str) -> None:
+    """Raise MetadataError for the variables that are left out of `opened`, or note them there."""
+    if not unusable:
+        return
+    if on_unusable == "leave_out":
         opened.encoding["unusable"] = unusable
-    return opened
+        return
+    told = "; ".join(f"{name!r}: {one.reason}" for name, one in unusable.items())
+    raise MetadataError(f"variables that cannot be used: {told}")
 
 
 def _awaitable(opened: xr.Dataset) -> AsyncDataset:
