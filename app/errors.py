@@ -27,6 +27,7 @@
         ├── ReferenceRefused       a reference leads where the catalog entry does not let it
         ├── StoreUnavailable       it failed so often that it is left alone for a while
         ├── MetadataError          metadata documents absent or broken (also a ValueError)
+        ├── StoreTooLarge          its metadata asks for more than an opening may take
         └── CorruptChunk           a chunk does not decode to its declared shape
 
 Nothing here knows HTTP; `app.api.problems` owns the one table from these classes to statuses.
@@ -70,7 +71,7 @@ class UnusableVariable(SelectionError):
 
 
 class LimitError(SluiceError):
-    """The request would touch or return more than a limit allows; nothing was read."""
+    """The request would touch or return more than a limit allows; at most texts were read."""
 
 
 class NotAcceptable(SluiceError):
@@ -162,6 +163,17 @@ class StoreFaltered(StoreError):
     """The store, or the way to it, failed in a way that may pass: another try may succeed."""
 
 
+class StoreSlow(StoreFaltered):
+    """The store is well and asks for fewer requests just now.
+
+    The fact `retry_after` is how many seconds it wants to be left, None where it says nothing.
+    """
+
+
+class StoreOversized(StoreError):
+    """A value in the store is larger than its metadata, or a limit, allows; it was not read on."""
+
+
 class ReferenceRefused(StoreError):
     """A reference of a document leads where its catalog entry does not let it.
 
@@ -178,6 +190,10 @@ class StoreUnavailable(StoreError):
 
 class MetadataError(StoreError, ValueError):
     """The store's metadata documents are absent, unreadable or contradict each other."""
+
+
+class StoreTooLarge(StoreError):
+    """The store has more metadata, attributes or variables than opening one may take."""
 
 
 class CorruptChunk(StoreError):

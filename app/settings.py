@@ -103,6 +103,34 @@ class Settings(BaseSettings):
         description="memory that opened datasets may take by their labels, attributes and"
         " variables; the least recently used ones go first, but for one",
     )
+    store_metadata_bytes: int = Field(
+        default=32 * 2**20,
+        ge=1,
+        description="most bytes of metadata documents that opening a dataset reads; a store with"
+        " more is a 502",
+    )
+    store_attribute_bytes: int = Field(
+        default=16 * 2**20,
+        ge=1,
+        description="most bytes of attributes of one dataset; a store with more is a 502",
+    )
+    store_variables: int = Field(
+        default=10_000,
+        ge=1,
+        description="most variables of one dataset; a store with more is a 502",
+    )
+    store_coordinate_bytes: int = Field(
+        default=128 * 2**20,
+        ge=1,
+        description="most bytes of the coordinates that opening a dataset reads; those beyond it"
+        " are left out, and their dimensions selected by position",
+    )
+    store_coordinate_chunks: int = Field(
+        default=100_000,
+        ge=1,
+        description="most chunks of the coordinates that opening a dataset reads; those beyond it"
+        " are left out",
+    )
     failed_open_seconds: float = Field(
         default=5.0,
         ge=0,
@@ -156,7 +184,8 @@ class Settings(BaseSettings):
         default=64 * 2**10,
         ge=1024,
         description="longest head of a request (its line and headers), and the most that the sizes,"
-        " extensions and trailers of a body in chunks take beside an eighth of it; more is a 431",
+        " extensions and trailers of a body in chunks take beside an eighth of its data (each as 16"
+        " bytes at least); more is a 431",
     )
     head_seconds: float = Field(
         default=30.0,
@@ -245,15 +274,33 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="how long a store is left alone before one request tries it again",
     )
+    document_bytes: int = Field(
+        default=64 * 2**20,
+        ge=1,
+        description="largest metadata document of a store; more is a 502",
+    )
     reference_bytes: int = Field(
         default=268435456,
         ge=1,
         description="largest reference document that is opened, as it is once decompressed",
     )
+    shard_index_bytes: int = Field(
+        default=64 * 2**20,
+        ge=1,
+        description="largest index of a shard, and memory for the kept ones of each opened"
+        " dataset; more is a 502",
+    )
     threads: int = Field(
         default=4,
         ge=1,
-        description="threads for blocking filesystems",
+        description="threads for the calls of one store of local files at once, and others for"
+        " imports and parsing",
+    )
+    blocking_threads: int = Field(
+        default=64,
+        ge=1,
+        description="the same for all stores of local files together; as many more may hang in"
+        " calls that nobody waits for any more",
     )
     decode_threads: int = Field(
         default=0,
@@ -310,6 +357,13 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="how long `/readyz` answers from memory",
     )
+
+    @property
+    def store_limits(self) -> dict[str, int]:
+        """What a store may make its opening take, by the names without their `store_`."""
+        names = ("metadata_bytes", "attribute_bytes", "variables")
+        coordinates = ("coordinate_bytes", "coordinate_chunks")
+        return {name: getattr(self, f"store_{name}") for name in (*names, *coordinates)}
 
 
 def read_settings(given: Mapping[str, Any]) -> Settings:

@@ -36,8 +36,11 @@ from app.errors import (
     SluiceError,
     StoreError,
     StoreMissing,
+    StoreOversized,
     StoreRefused,
+    StoreSlow,
     StoreTimeout,
+    StoreTooLarge,
     StoreUnavailable,
     TooManyRequests,
     Unauthorized,
@@ -115,6 +118,12 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             "The store's metadata is broken",
             "The metadata of the dataset's store is absent or broken.",
         ),
+        StoreTooLarge: ProblemKind(
+            502,
+            "store-too-large",
+            "The store is too large to be opened",
+            "The metadata of the dataset's store asks for more than opening it may take.",
+        ),
         ReferenceRefused: ProblemKind(
             502,
             "reference-refused",
@@ -126,6 +135,18 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             "store-corrupt",
             "The store's data is broken",
             "A part of the dataset's store does not decode.",
+        ),
+        StoreOversized: ProblemKind(
+            502,
+            "store-oversized",
+            "The store has too much",
+            "A value in the dataset's store is larger than its metadata, or a limit, allows.",
+        ),
+        StoreSlow: ProblemKind(
+            502,
+            "store-slow",
+            "The store asks for patience",
+            "The dataset's store answers that it gets too many requests just now.",
         ),
         StoreTimeout: ProblemKind(
             504,

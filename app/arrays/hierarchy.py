@@ -6,13 +6,16 @@ group. Without consolidated metadata the group is listed and its arrays' documen
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple
 
 from app.arrays.members import Members, members_v2, members_v3
+from app.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from app.errors import MetadataError, StoreError, StoreMissing, StoreRefused
 from app.store.documents import json_object
 from app.store.fan_out import spread
@@ -20,6 +23,9 @@ from app.store.source import ByteSource
 from app.store.tags import Tagged, Unchanged, get_tagged
 
 Document = dict[str, Any]
+
+# What must be found out about the documents of so many arrays takes no time to speak of.
+_FEW_ARRAYS: Final = 64
 
 _UNLISTED: Final = (
     "the store can be neither listed nor has consolidated metadata: consolidate it "
@@ -47,7 +53,7 @@ class _Asked(NamedTuple):
     tag: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class GroupDocuments:
     """One group: its attributes and the documents of the arrays directly in it.
 
@@ -63,7 +69,7 @@ class GroupDocuments:
     gathered: Gathered | None = None
     broken: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def version(self) -> str:
         """A digest of all that is here: another one as soon as a document says something else.
 
@@ -80,7 +86,12 @@ class GroupDocuments:
 
 
 async def open_group(
-    source: ByteSource, *, group: str | None, zarr_format: int | None, consolidated: bool | None
+    source: ByteSource,
+    *,
+    group: str | None,
+    zarr_format: int | None,
+    consolidated: bool | None,
+    limits: OpeningLimits = DEFAULT_LIMITS,
 ) -> GroupDocuments:
     """The documents of `group` (the root when None).
 
@@ -88,10 +99,32 @@ async def open_group(
     metadata, False ignores it, None takes it where it is there.
 
     Raises StoreMissing if there is no group, MetadataError if its documents cannot be used or it
-    cannot be listed, StoreRefused if nothing may be read.
+    cannot be listed, StoreRefused if nothing may be read, StoreTooLarge beyond `limits`.
     """
     path = (group or "").strip("/")
-    answers = await _probe(source, path, zarr_format, consolidated)
+    found = await _opened(source, path, zarr_format, consolidated, limits)
+    limits.check_variables(len(found.arrays) + len(found.broken))
+    if len(found.arrays) <= _FEW_ARRAYS:
+        _settle(found, limits)
+    else:
+        await asyncio.to_thread(_settle, found, limits)
+    return found
+
+
+def _settle(found: GroupDocuments, limits: OpeningLimits) -> str:
+    """Find out once what takes long with many arrays: their attributes' size, and the version."""
+    limits.check_attributes(found.attributes, found.arrays)
+    return found.version
+
+
+async def _opened(
+    source: ByteSource,
+    path: str,
+    zarr_format: int | None,
+    consolidated: bool | None,
+    limits: OpeningLimits,
+) -> GroupDocuments:
+    answers = await _probe(source, path, zarr_format, consolidated, limits)
     if consolidated is not False:
         found = _consolidated(answers, path)
         if found is not None:
@@ -99,9 +132,9 @@ async def open_group(
     if consolidated:
         raise MetadataError("the store has no consolidated metadata, which was insisted on")
     if (asked := answers.get(_join(path, "zarr.json"))) is not None:
-        return await _listed_v3(source, path, asked.document)
-    if zarr_format != 3 and (found := await _listed_v2(source, path)) is not None:
-        return found
+        return await _listed_v3(source, path, asked.document, limits)
+    if zarr_format != 3 and (listed := await _listed_v2(source, path, limits)) is not None:
+        return listed
     raise StoreMissing(f"no Zarr group{f' {path!r}' if path else ''} in this store")
 
 
@@ -112,6 +145,7 @@ async def group_again(
     group: str | None,
     zarr_format: int | None,
     consolidated: bool | None,
+    limits: OpeningLimits = DEFAULT_LIMITS,
 ) -> GroupDocuments:
     """The documents of `group` as they are now: `known` itself, if its one document is the same.
 
@@ -123,7 +157,7 @@ async def group_again(
     Raises StoreMissing if the metadata is gone, MetadataError if it cannot be used or is not
     consolidated any more, and the StoreError of a store that cannot be asked.
     """
-    options: dict[str, Any] = {"group": group, "zarr_format": zarr_format}
+    options: dict[str, Any] = {"group": group, "zarr_format": zarr_format, "limits": limits}
     if known.gathered is None:
         return await open_group(source, **options, consolidated=consolidated)
     one = known.gathered
@@ -146,7 +180,11 @@ def _digest(data: bytes) -> str:
 
 
 async def _probe(
-    source: ByteSource, path: str, zarr_format: int | None, consolidated: bool | None
+    source: ByteSource,
+    path: str,
+    zarr_format: int | None,
+    consolidated: bool | None,
+    limits: OpeningLimits,
 ) -> dict[str, _Asked]:
     """The root documents that exist; a refused one does not matter while another answers."""
     names = ["zarr.json"] if zarr_format != 2 else []
@@ -164,6 +202,7 @@ async def _probe(
             refused.append(error)
             return
         if isinstance(seen, Tagged):
+            limits.check_metadata(len(seen.data))
             answers[key] = _Asked(json_object(seen.data, repr(key)), _digest(seen.data), seen.tag)
 
     await spread(keys, ask)
@@ -225,10 +264,13 @@ def _consolidated_v2(document: Document, path: str, inside: str) -> GroupDocumen
     return _group(path, 2, members_v2(path, members.get(f"{prefix}.zattrs"), own))
 
 
-async def _listed_v3(source: ByteSource, path: str, document: Document) -> GroupDocuments:
+async def _listed_v3(
+    source: ByteSource, path: str, document: Document, limits: OpeningLimits
+) -> GroupDocuments:
     _expect_group(document, path)
-    names = await _children(source, path, "zarr.json")
+    names = await _children(source, path, "zarr.json", limits)
     found = await source.getitems([_join(path, name, "zarr.json") for name in names])
+    limits.check_metadata(sum(map(len, found.values())))
     members: dict[str, Any] = {}
     for name in names:
         key = _join(path, name, "zarr.json")
@@ -237,16 +279,17 @@ async def _listed_v3(source: ByteSource, path: str, document: Document) -> Group
     return _group(path, 3, members_v3(path, document, members))
 
 
-async def _listed_v2(source: ByteSource, path: str) -> GroupDocuments | None:
+async def _listed_v2(source: ByteSource, path: str, limits: OpeningLimits) -> GroupDocuments | None:
     own = [_join(path, name) for name in (".zgroup", ".zattrs", ".zarray")]
     documents = await _documents(source, own)
     if own[0] not in documents:
         if own[2] in documents:
             raise MetadataError(f"{path or 'the root'!r} is a Zarr array, not a group")
         return None
-    names = await _children(source, path, ".zgroup")
+    names = await _children(source, path, ".zgroup", limits)
     keys = [_join(path, name, file) for name in names for file in (".zarray", ".zattrs")]
     found = await source.getitems(keys)
+    limits.check_metadata(sum(map(len, found.values())))
     members = {}
     for name in names:
         zarray, zattrs = _join(path, name, ".zarray"), _join(path, name, ".zattrs")
@@ -270,7 +313,7 @@ def _group(path: str, zarr_format: Literal[2, 3], members: Members) -> GroupDocu
     )
 
 
-async def _children(source: ByteSource, path: str, known: str) -> list[str]:
+async def _children(source: ByteSource, path: str, known: str, limits: OpeningLimits) -> list[str]:
     """Names in the group that may be arrays; `known` is a key that a true listing must show."""
     try:
         names = await source.list_dir(path)
@@ -279,7 +322,9 @@ async def _children(source: ByteSource, path: str, known: str) -> list[str]:
         raise kind(_UNLISTED) from error
     if known not in names:
         raise MetadataError(_UNLISTED)
-    return [name for name in names if not name.startswith((".z", "zarr.json"))]
+    children = [name for name in names if not name.startswith((".z", "zarr.json"))]
+    limits.check_variables(len(children))
+    return children
 
 
 async def _documents(source: ByteSource, keys: list[str]) -> dict[str, Document]:

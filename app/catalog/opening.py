@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator, Mapping
@@ -17,11 +18,13 @@ import xarray as xr
 
 from app.arrays.chunk_cache import ChunkCache
 from app.arrays.hierarchy import GroupDocuments, group_again, open_group
+from app.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from app.arrays.workshop import Workshop
 from app.catalog.catalog import DatasetEntry
 from app.catalog.discretion import discreet, secrets_of
 from app.catalog.opened import Change, Opened
 from app.datasets import AsyncDataset, AsyncZarrBackendEntrypoint, Layout
+from app.datasets.entrypoint import SHARD_INDEX_BYTES
 from app.datasets.unusable import Unusable
 from app.encoders.table import ENCODERS
 from app.encoders.written import Written
@@ -41,17 +44,24 @@ _MOST_TOLD: Final = 20
 NOTHING: Final[Mapping[str, Unusable]] = MappingProxyType({})
 
 
+# With so few variables and labels a dataset is prepared for requests in a few milliseconds.
+_FEW_VARIABLES: Final = 64
+_FEW_LABELS: Final = 20_000
+
+
 async def open_entry(
     entry: DatasetEntry,
     filesystems: Filesystems,
     *,
     store_concurrency: int,
     inline_decode_bytes: int,
+    shard_index_bytes: int = SHARD_INDEX_BYTES,
     chunk_cache: ChunkCache | None = None,
     workshop: Workshop | None = None,
     emit: Emit | None = None,
     guards: StoreGuards | None = None,
     generation: str = "",
+    limits: OpeningLimits = DEFAULT_LIMITS,
 ) -> Opened:
     """Open the store of `entry` and prepare an axis for each of its index coordinates.
 
@@ -69,7 +79,7 @@ async def open_entry(
         reference_roots=entry.reference_roots,
     )
     source = _watched(source, entry, emit, guards)
-    arrays = _Arrays(inline_decode_bytes, chunk_cache, workshop)
+    arrays = _Arrays(inline_decode_bytes, shard_index_bytes, chunk_cache, workshop, limits)
     store = _Store(entry, source, generation, arrays)
     with _our_errors():
         documents = await open_group(source, **store.reading)
@@ -81,8 +91,10 @@ class _Arrays:
     """How chunks of all stores are decoded and kept."""
 
     inline_decode_bytes: int
+    shard_index_bytes: int
     chunk_cache: ChunkCache | None
     workshop: Workshop | None
+    limits: OpeningLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +111,8 @@ class _Store:
         """How the entry wants metadata to be read."""
         entry = self.entry
         options = ("group", "zarr_format", "consolidated")
-        return {name: getattr(entry, name) for name in options}
+        given = {name: getattr(entry, name) for name in options}
+        return {**given, "limits": self.arrays.limits}
 
     async def opened(
         self, documents: GroupDocuments, before: Mapping[str, Unusable] = NOTHING
@@ -115,13 +128,19 @@ class _Store:
             decode_times=_decoded_times(self.entry, documents),
             on_unusable="leave_out",
             inline_decode_bytes=self.arrays.inline_decode_bytes,
+            shard_index_bytes=self.arrays.shard_index_bytes,
             chunk_cache=self.arrays.chunk_cache,
             workshop=self.arrays.workshop,
             store_id=_store_id(self.entry, self.generation),
+            limits=self.arrays.limits,
         )
         if dataset.unusable != before:
             _write_unusable(self.entry, dataset.unusable)
-        opened = prepared(self.entry, dataset, documents.version + self.generation)
+        version = documents.version + self.generation
+        if len(dataset.variables) > _FEW_VARIABLES or _labels(dataset) > _FEW_LABELS:
+            opened = await asyncio.to_thread(prepared, self.entry, dataset, version)
+        else:
+            opened = prepared(self.entry, dataset, version)
         return replace(opened, look=_Look(self, documents, dataset.unusable))
 
 
@@ -180,6 +199,11 @@ def _our_errors() -> Iterator[None]:
         raise
     except Exception as error:  # metadata can be wrong in more ways than xarray foresees
         raise MetadataError(f"xarray cannot decode the store: {error}") from error
+
+
+def _labels(dataset: xr.Dataset) -> int:
+    """How many labels all index coordinates have."""
+    return sum([dataset.variables[name].size for name in dataset.xindexes])
 
 
 def prepared(entry: DatasetEntry, dataset: AsyncDataset, version: str) -> Opened:

@@ -10,6 +10,7 @@ import zarr.abc.store
 
 from app.arrays.chunk_cache import ChunkCache
 from app.arrays.hierarchy import GroupDocuments, open_group
+from app.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from app.arrays.reader import StoreReader
 from app.arrays.shards import ShardIndexes
 from app.arrays.threads import available_cores
@@ -23,6 +24,8 @@ from app.store.zarr_store import SourceStore, ZarrStoreSource
 
 # Of chunks that are fetched and decoded at once, for a dataset that shares no workshop.
 UNDER_WAY_BYTES: Final = 64 * 2**20
+# Of the indexes of shards that are kept, and of each of them.
+SHARD_INDEX_BYTES: Final = 64 * 2**20
 # Of chunks that are decoded between rounds of the loop, where there is one core alone.
 BETWEEN_BYTES: Final = 2 * 2**20
 
@@ -47,19 +50,21 @@ class AsyncZarrBackendEntrypoint:
         on_unusable: Literal["raise", "leave_out"] = "raise",
         documents: GroupDocuments | None = None,
         inline_decode_bytes: int = 256 * 1024,
-        shard_index_bytes: int = 64 * 1024 * 1024,
+        shard_index_bytes: int = SHARD_INDEX_BYTES,
         workers: int = 32,
         workshop: Workshop | None = None,
         chunk_cache: ChunkCache | None = None,
         store_id: str | None = None,
+        limits: OpeningLimits = DEFAULT_LIMITS,
     ) -> AsyncDataset:
         """The group as a Dataset: index coordinates in memory, the rest lazy.
 
         The first keywords are xarray's, with xarray's meanings. Whoever has read the group's
         `documents` already hands them over, and none is read again. `shard_index_bytes` bounds the
-        shard indexes that are kept, `workers` the chunks that one array reads at once. Chunks are
-        decoded in the `workshop`, which many datasets may share; without one, those that decode to
-        more than `inline_decode_bytes` are decoded in the loop's default executor.
+        shard indexes that are kept, and each of them, `workers` the chunks that one array reads at
+        once. Chunks are decoded in the `workshop`, which many datasets may share; without one,
+        those that decode to more than `inline_decode_bytes` are decoded in the loop's default
+        executor.
 
         Decoded chunks are kept in `chunk_cache`, which many datasets may share; without one none
         is kept. Its chunks are found again by those who open the same version of the store under
@@ -70,17 +75,24 @@ class AsyncZarrBackendEntrypoint:
         is an error that names it, as in xarray; with ``on_unusable="leave_out"`` it is left out,
         and ``ds.unusable`` says why. `drop_variables` are not even parsed.
 
+        Coordinates that would take more than the `limits` are variables that cannot be used; a
+        store with more metadata, attributes or variables is an error.
+
         Whoever made `store` closes it. Raises a StoreError if the store cannot be opened (see
         `app.arrays.hierarchy.open_group`), a MetadataError for what cannot be decoded.
         """
         source = _source(store)
         if documents is None:
             documents = await open_group(
-                source, group=group, zarr_format=zarr_format, consolidated=consolidated
+                source,
+                group=group,
+                zarr_format=zarr_format,
+                consolidated=consolidated,
+                limits=limits,
             )
         cache = ChunkCache(0) if chunk_cache is None else chunk_cache
         identity = object() if store_id is None else (store_id, documents.version)
-        indexes = ShardIndexes(source, budget_bytes=shard_index_bytes)
+        indexes = ShardIndexes(source, budget_bytes=shard_index_bytes, most_bytes=shard_index_bytes)
         shop = _own_workshop(inline_decode_bytes) if workshop is None else workshop
         reader = StoreReader(source, indexes, shop, workers, cache, identity)
         options = {
@@ -92,7 +104,8 @@ class AsyncZarrBackendEntrypoint:
             "use_cftime": use_cftime,
             "decode_timedelta": decode_timedelta,
         }
-        opened, unusable = await open_variables(reader, documents, SourceStore(source), options)
+        arrays = SourceStore(source)
+        opened, unusable = await open_variables(reader, documents, arrays, options, limits)
         if unusable:
             _refuse_or_note(opened, unusable, on_unusable)
         return _awaitable(opened)

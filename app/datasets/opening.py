@@ -7,45 +7,67 @@ variable that cannot be used is left out, with its reason (`app.datasets.unusabl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import asyncio
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, ParamSpec, TypeVar
 
 import numpy as np
 import xarray as xr
 
 from app.arrays.hierarchy import GroupDocuments
-from app.arrays.plan import plan_orthogonal, plan_pointwise
+from app.arrays.opening_limits import CoordinateRoom, OpeningLimits, too_large
+from app.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
 from app.arrays.reader import StoreReader
 from app.datasets.coding import EncodedArray, NotFetched
 from app.datasets.decoding import decode
 from app.datasets.known_store import KnownStore
 from app.datasets.unusable import Unusable, with_needs
-from app.errors import CorruptChunk
+from app.errors import CorruptChunk, LimitError, MetadataError
 from app.store.fan_out import spread
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# So many variables are parsed, and coordinates of so many bytes decoded, in a few milliseconds.
+_FEW_VARIABLES: Final = 16
+_FEW_BYTES: Final = 2**18
 
 
 async def open_variables(
-    reader: StoreReader, documents: GroupDocuments, zarr_store: Any, options: Mapping[str, Any]
+    reader: StoreReader,
+    documents: GroupDocuments,
+    zarr_store: Any,
+    options: Mapping[str, Any],
+    limits: OpeningLimits,
 ) -> tuple[xr.Dataset, dict[str, Unusable]]:
     """The group as a Dataset whose index coordinates are in memory and whose rest is lazy.
 
     With it, the variables that are left out of it, in the order of their names. `options` are
     xarray's decoding keywords. MetadataError where the documents contradict themselves as a whole.
     """
-    store = KnownStore(documents, zarr_store, _names(options["drop_variables"]))
+    many = len(documents.arrays) > _FEW_VARIABLES
+    dropped = _names(options["drop_variables"])
+    store = await _beside(many, KnownStore, documents, zarr_store, dropped)
     # Read once and then held by the dataset itself: not for the cache of chunks.
-    opener = reader.keeping_nothing()
-    await _fetch(opener, store, *_wanted(store, options))
+    opener, room = reader.keeping_nothing(), CoordinateRoom(limits)
+    await _fetch(opener, store, room, *_wanted(store, options))
     while True:
+        heavy = many or store.fetched_bytes > _FEW_BYTES
         try:
-            dataset = decode(store, reader, options)
+            dataset = await _beside(heavy, decode, store, reader, options)
         except NotFetched as look:
             if store.encoded[look.name].edges is not None:
-                await _fetch(opener, store, [look.name], [])
+                await _fetch(opener, store, room, [look.name], [])
             else:
-                await _fetch(opener, store, [], [look.name])
+                await _fetch(opener, store, room, [], [look.name])
         else:
             return dataset, with_needs(store.unusable, dataset.variables)
+
+
+async def _beside(far: bool, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+    """What ``work(*given)`` returns; done in a thread where it takes long."""
+    return await asyncio.to_thread(work, *given, **named) if far else work(*given, **named)
 
 
 def _wanted(store: KnownStore, options: Mapping[str, Any]) -> tuple[list[str], list[str]]:
@@ -65,25 +87,53 @@ def _names(names: str | Iterable[str] | None) -> set[str]:
 
 
 async def _fetch(
-    reader: StoreReader, store: KnownStore, whole: list[str], edges: list[str]
+    reader: StoreReader, store: KnownStore, room: CoordinateRoom, whole: list[str], edges: list[str]
 ) -> None:
     """Put the values that the decoding will look at into the store's arrays, in one wave.
 
-    A variable whose values do not decode is left out; a store that fails is an error of its own.
+    A variable whose values do not decode, or for which there is no room, is left out; a store that
+    fails is an error of its own.
     """
-    jobs = [store.encoded[name] for name in dict.fromkeys([*whole, *edges])]
-
-    async def fetch(encoded: EncodedArray) -> None:
-        shape, chunks = encoded.meta.shape, encoded.meta.chunks
+    jobs: list[tuple[EncodedArray, ArrayPlan]] = []
+    named = [store.encoded[name] for name in dict.fromkeys([*whole, *edges])]
+    # The small ones first: a large one is not to take their place.
+    for encoded in sorted(named, key=lambda one: math.prod(one.meta.shape)):
         try:
-            if encoded.name in whole or not shape or 0 in shape:
-                everything = plan_orthogonal(shape, chunks, [slice(None)] * len(shape))
-                encoded.values = await reader.read(encoded.meta, everything)
-            else:
-                ends = plan_pointwise(shape, chunks, [np.array([0, size - 1]) for size in shape])
-                first, last = await reader.read(encoded.meta, ends)
-                encoded.edges = (np.asarray(first), np.asarray(last))
-        except CorruptChunk as error:
+            jobs.append((encoded, _planned(encoded, room, whole=encoded.name in whole)))
+        except MetadataError as error:
             store.blame(encoded.name, error)
 
+    async def fetch(job: tuple[EncodedArray, ArrayPlan]) -> None:
+        encoded, plan = job
+        meter = room.meter()
+        before = meter.result_bytes
+        try:
+            values = await reader.read(encoded.meta, plan, meter)
+        except CorruptChunk as error:
+            store.blame(encoded.name, error)
+            return
+        except LimitError as error:
+            found, most = error.facts["estimate"], error.facts["limit"]
+            store.blame(encoded.name, too_large("coordinate_bytes", "bytes", found, most))
+            return
+        room.take(meter.result_bytes - before)
+        if plan.points is None:
+            encoded.values = values
+        else:
+            encoded.edges = (np.asarray(values[0]), np.asarray(values[1]))
+
     await spread(jobs, fetch)
+
+
+def _planned(encoded: EncodedArray, room: CoordinateRoom, *, whole: bool) -> ArrayPlan:
+    """What to read of an array: all of it, or its first and its last value.
+
+    MetadataError where there is no room for that.
+    """
+    shape, chunks = encoded.meta.shape, encoded.meta.chunks
+    if whole or not shape or 0 in shape:
+        each = [-(-size // chunk) for size, chunk in zip(shape, chunks, strict=True) if chunk]
+        room.enter(encoded.meta, math.prod(shape), math.prod(each))
+        return plan_orthogonal(shape, chunks, [slice(None)] * len(shape))
+    room.enter(encoded.meta, 2, 2)
+    return plan_pointwise(shape, chunks, [np.array([0, size - 1]) for size in shape])

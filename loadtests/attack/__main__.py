@@ -9,8 +9,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from loadtests.attack import half_open, references, slow_readers, trailers, workers
+from loadtests.attack import (
+    bodies,
+    half_open,
+    hung_reads,
+    references,
+    slow_down,
+    slow_readers,
+    trailers,
+    workers,
+)
 from loadtests.attack.kept import kept
+from loadtests.attack.openings import openings
 from loadtests.attack.stage import Figure, Stage
 from loadtests.attack.texts import texts
 from loadtests.ground import ROOT, NotReady
@@ -20,14 +30,18 @@ FAILED: Final = 1
 # One row an attack: its name, and what makes its figures.
 ATTACKS: Final[Mapping[str, Callable[[Stage], Iterable[Figure]]]] = {
     "kept": kept,
+    "openings": openings,
     "texts": texts,
+    "bodies": bodies.attack,
     "reloads": workers.reloads,
     "swept": workers.swept,
     "scrapes": workers.scrapes,
     "references": references.attack,
+    "hung-reads": hung_reads.attack,
     "trailers": trailers.attack,
     "half-open": half_open.attack,
     "slow-clients": slow_readers.attack,
+    "slow-down": slow_down.attack,
 }
 
 

@@ -97,7 +97,11 @@ def selection(by: By) -> list[dict[str, Any]]:
         query(
             "selection",
             (_BY_LABEL if by == "label" else _BY_POSITION) + _EITHER_WAY,
-            {"type": "object", "additionalProperties": {"type": "string"}},
+            {
+                "type": "object",
+                "propertyNames": {"minLength": 1},
+                "additionalProperties": {"type": "string", "minLength": 1},
+            },
             # OpenAPI's form for "any further name": an exploded object.
             style="form",
             explode=True,
@@ -111,25 +115,26 @@ def selection(by: By) -> list[dict[str, Any]]:
 OPTIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "variables": (
         "Names of the variables to return, as `t,u`; all of them without it.",
-        {"type": "string"},
+        {"type": "string", "minLength": 1},
     ),
     "f": (
         "The answer's format; wins over the `Accept` header.",
         {"type": "string", "enum": list(ENCODERS)},
     ),
     "method": (
-        "How labels that name no method of their own may match inexactly.",
+        "How labels that name no method of their own may match inexactly. A label that is on its"
+        " axis is taken under any method; axes of text and of truths take no other.",
         {"type": "string", "enum": _METHODS},
     ),
     "tolerance": (
         "How far an inexact match may lie, per dimension, as `time:PT1H,latitude:0.25`; for times"
         " an ISO 8601 duration. Without it, at most one step beyond the axis.",
-        {"type": "string"},
+        {"type": "string", "pattern": r"^[^,]+:[^,:]+(,[^,]+:[^,:]+)*$"},
     ),
     "pointwise": (
         "Dimensions, as `latitude,longitude`, whose lists, of equal length, are read together,"
         " point by point, along one new dimension `points`.",
-        {"type": "string"},
+        {"type": "string", "pattern": "^[^,]+(,[^,]+)+$"},
     ),
     "explain": (
         "Read nothing; answer as JSON what the selection would hold and cost.",
@@ -148,7 +153,7 @@ def posted(by: By) -> dict[str, Any]:
         ]
     }
     properties = {
-        name: value if name in ("variables", "tolerance", "pointwise") else schema
+        name: _one_or_several(name, schema) if name in _SEVERAL else schema
         for name, (_, schema) in OPTIONS.items()
     }
     said = _BY_LABEL if by == "label" else _BY_POSITION
@@ -156,12 +161,26 @@ def posted(by: By) -> dict[str, Any]:
         "type": "object",
         "description": f"{said} Numbers, texts in the same grammar, or arrays of them.",
         "properties": properties,
+        "propertyNames": {"minLength": 1},
         "additionalProperties": value,
     }
     return {
         "required": True,
         "content": {"application/json": {"schema": schema, "examples": _POSTED[by]}},
     }
+
+
+# Options that may be an array of what a URL has commas between, and how many it takes at least.
+_SEVERAL: Final = {"variables": 1, "tolerance": 1, "pointwise": 2}
+
+
+def _one_or_several(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    several = {
+        "type": "array",
+        "minItems": _SEVERAL[name],
+        "items": {"type": "string", "minLength": 1},
+    }
+    return {"oneOf": [schema, several]}
 
 
 _POSTED: Final[dict[By, dict[str, dict[str, Any]]]] = {

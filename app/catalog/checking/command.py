@@ -6,10 +6,12 @@ import asyncio
 import logging
 import shutil
 import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final, TextIO
 
+from app.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from app.catalog.catalog import DatasetEntry, load_catalog
 from app.catalog.checking.datasets import Checked, check_catalog
 from app.catalog.checking.report import Format, failed, report
@@ -31,7 +33,9 @@ def run_check(
     request_chunk_bytes: int,
     store_concurrency: int,
     inline_decode_bytes: int,
-    reference_bytes: int,
+    shard_index_bytes: int,
+    connect: Callable[[], Filesystems],
+    limits: OpeningLimits = DEFAULT_LIMITS,
 ) -> int:
     """Check the catalog in `path` and write the report to `out`.
 
@@ -40,11 +44,15 @@ def run_check(
     """
     catalog = load_catalog(path)
     opening = partial(
-        open_entry, store_concurrency=store_concurrency, inline_decode_bytes=inline_decode_bytes
+        open_entry,
+        store_concurrency=store_concurrency,
+        inline_decode_bytes=inline_decode_bytes,
+        shard_index_bytes=shard_index_bytes,
+        limits=limits,
     )
 
     async def check() -> tuple[Checked, ...]:
-        async with Filesystems(reference_bytes=reference_bytes) as filesystems:
+        async with connect() as filesystems:
             return await check_catalog(
                 catalog,
                 partial(opening, filesystems=filesystems),
