@@ -11,6 +11,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 from typing import Any, Final, TypeAlias
 
@@ -20,7 +21,7 @@ from app.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
 from app.arrays.decode import Decoder
 from app.arrays.fallback import read_through_zarr
 from app.arrays.metadata import ArrayMeta, ShardLayout
-from app.arrays.placing import Reading, placing
+from app.arrays.placing import Reading, part_bytes, placing
 from app.arrays.plan import ArrayPlan, ChunkRead, ElementPlan, ReadPlan
 from app.arrays.shards import (
     ByteRange,
@@ -143,7 +144,8 @@ class StoreReader:
                 meter.take(await self._text_bytes(Shares(), read))
             return plan.finish(read)
         out = np.empty(plan.buffer_shape, dtype=meta.dtype)
-        reading = Reading(meta, plan.order, placing(meta, plan, out), out, meter)
+        place, points = placing(meta, plan, out), plan.points is not None
+        reading = Reading(meta, plan.order, place, out, points, meter)
         unknown = await self._place_known(reading, plan)
         count_chunks(plan.chunks - len(unknown), len(unknown))
         if unknown:
@@ -184,12 +186,13 @@ class StoreReader:
         await spread(unknown, load, workers=self.workers)
 
     async def _put(self, reading: Reading, read: ChunkRead, chunk: Chunk) -> None:
-        """Place a chunk's part; its texts are counted."""
-        reading.place(read, chunk)
+        """Place a chunk's part; its texts are counted before they are copied."""
         if reading.meter is not None:
-            # That of a chunk which is absent, too: a fill value may be a long text.
-            part = np.asarray(reading.out[read.into])
-            reading.meter.take(await self._text_bytes(reading.shares, part))
+            values = 1 if chunk is ABSENT else chunk.size
+            count = partial(part_bytes, reading, read)
+            cost = _COUNTING_EFFORT * values
+            reading.meter.take(await self.workshop.run(reading.shares, count, chunk, cost))
+        reading.place(read, chunk)
 
     async def _text_bytes(self, shares: Shares, values: Array) -> int:
         return await self.workshop.run(shares, text_bytes, values, _COUNTING_EFFORT * values.size)
