@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from app.errors import CatalogError
@@ -122,6 +123,8 @@ def _check_catalog(settings: Settings) -> None:
 def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
     from app.arrays.opening_limits import OpeningLimits
     from app.catalog.checking.command import run_check
+    from app.store import Filesystems
+    from app.store.blocking import BlockingThreads
 
     try:
         return run_check(
@@ -133,7 +136,15 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
             request_chunk_bytes=settings.request_chunk_bytes,
             store_concurrency=settings.store_concurrency,
             inline_decode_bytes=settings.inline_decode_bytes,
-            reference_bytes=settings.reference_bytes,
+            shard_index_bytes=settings.shard_index_bytes,
+            connect=partial(
+                Filesystems,
+                document_bytes=settings.document_bytes,
+                reference_bytes=settings.reference_bytes,
+                threads=BlockingThreads(
+                    per_store=settings.threads, total=settings.blocking_threads
+                ),
+            ),
             limits=OpeningLimits(**settings.store_limits),
         )
     except CatalogError as error:

@@ -163,6 +163,17 @@ class StoreFaltered(StoreError):
     """The store, or the way to it, failed in a way that may pass: another try may succeed."""
 
 
+class StoreSlow(StoreFaltered):
+    """The store is well and asks for fewer requests just now.
+
+    The fact `retry_after` is how many seconds it wants to be left, None where it says nothing.
+    """
+
+
+class StoreOversized(StoreError):
+    """A value in the store is larger than its metadata, or a limit, allows; it was not read on."""
+
+
 class ReferenceRefused(StoreError):
     """A reference of a document leads where its catalog entry does not let it.
 

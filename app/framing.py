@@ -36,6 +36,8 @@ _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 
 # What frames a body may take its own bound, and this part of the body's bytes.
 _FRAMED_PART: Final = 8
+# What each line of it counts as at least.
+_LEAST_LINE_BYTES: Final = 16
 
 
 class Heads:
@@ -177,7 +179,7 @@ class ChunkedBody:
     """A body in chunks (RFC 9112, section 7.1), made plain: extensions and trailers are dropped.
 
     What is not data (sizes, extensions, line ends, trailers) takes at most `most_framing_bytes`
-    and an eighth of the data.
+    and an eighth of the data. Many small chunks are work too: none counts as nothing.
     """
 
     def __init__(self, most_framing_bytes: int) -> None:
@@ -194,14 +196,14 @@ class ChunkedBody:
         return self._expected is _Expected.NOTHING
 
     def read(self, data: bytes) -> tuple[bytes, bytes]:
-        """The same chunks for the parser, and what follows the body."""
+        """The data of what has come as one chunk for the parser, and what follows the body."""
         data, self._held = self._held + data, b""
-        plain: list[bytes] = []
+        parts: list[bytes] = []
         at = 0
-        while not self.ended and at < len(data):
+        while at < len(data) and not self.ended:
             if self._left:
                 part = data[at : at + self._left]
-                plain.append(part)
+                parts.append(part)
                 at += len(part)
                 self._left -= len(part)
                 self._data_bytes += len(part)
@@ -209,57 +211,51 @@ class ChunkedBody:
             end = data.find(b"\r\n", at)
             if end < 0:
                 self._hold(data[at:])
-                return b"".join(plain), b""
-            self._count(end + 2 - at)
-            plain.append(self._line(data[at:end]))
+                at = len(data)
+                break
+            self._read_line(data[at:end])
             at = end + 2
-        return b"".join(plain), data[at:]
+        plain = b"".join(parts)
+        if plain:
+            plain = b"%x\r\n%b\r\n" % (len(plain), plain)
+        return (plain + b"0\r\n\r\n" if self.ended else plain), data[at:]
 
     def _hold(self, part: bytes) -> None:
         """Keep the beginning of a line."""
         if _STRAY.search(part) or (self._expected is _Expected.END_OF_CHUNK and part != b"\r"):
             raise MalformedRequest(_NO_CHUNK)
-        if self._framing_bytes + len(part) > self._allowed:
-            self._count(len(part))
+        self._check(len(part))
         self._held = part
 
-    def _count(self, framing_bytes: int) -> None:
-        self._framing_bytes += framing_bytes
-        if self._framing_bytes > self._allowed:
+    def _read_line(self, line: bytes) -> None:
+        """Learn what a line that is not data says."""
+        if self._expected is _Expected.END_OF_CHUNK:
+            if line:
+                raise MalformedRequest(_NO_CHUNK)
+            self._expected = _Expected.SIZE
+            return
+        self._framing_bytes += max(len(line) + 2, _LEAST_LINE_BYTES)
+        self._check(0)
+        if self._expected is _Expected.SIZE:
+            found = _CHUNK_LINE.fullmatch(line)
+            if found is None:
+                raise MalformedRequest(_NO_CHUNK)
+            self._left = int(found[1], 16)
+            self._expected = _Expected.END_OF_CHUNK if self._left else _Expected.TRAILER
+        elif not line:
+            self._expected = _Expected.NOTHING
+        elif not _FIELD.fullmatch(line):
+            raise MalformedRequest(_NO_CHUNK)
+
+    def _check(self, held_bytes: int) -> None:
+        most = self._most_framing_bytes + self._data_bytes // _FRAMED_PART
+        if self._framing_bytes + held_bytes > most:
             what = "trailers" if self._expected is _Expected.TRAILER else "sizes and extensions"
             detail = (
-                f"The chunks' {what} take more than {self._most_framing_bytes} bytes beside an"
-                f" {_FRAMED_PART}th of the body."
+                f"The {what} of the body's chunks take more than {self._most_framing_bytes} bytes"
+                f" and an {_FRAMED_PART}th of its data."
             )
             raise MalformedRequest(detail, status=431)
-
-    @property
-    def _allowed(self) -> int:
-        return self._most_framing_bytes + self._data_bytes // _FRAMED_PART
-
-    def _line(self, line: bytes) -> bytes:
-        """What the parser gets for a line that is not data."""
-        match self._expected:
-            case _Expected.SIZE:
-                return self._size(line)
-            case _Expected.END_OF_CHUNK if not line:
-                self._expected = _Expected.SIZE
-                return b"\r\n"
-            case _Expected.TRAILER if not line:
-                self._expected = _Expected.NOTHING
-                return b"0\r\n\r\n"
-            case _Expected.TRAILER if _FIELD.fullmatch(line):
-                return b""
-            case _:
-                raise MalformedRequest(_NO_CHUNK)
-
-    def _size(self, line: bytes) -> bytes:
-        found = _CHUNK_LINE.fullmatch(line)
-        if found is None:
-            raise MalformedRequest(_NO_CHUNK)
-        self._left = int(found[1], 16)
-        self._expected = _Expected.END_OF_CHUNK if self._left else _Expected.TRAILER
-        return b"%x\r\n" % self._left if self._left else b""
 
 
 _NO_CHUNK: Final = "A chunk of the body, or a trailer, is not written as RFC 9112 has it."

@@ -53,7 +53,7 @@ class SendingPace:
 class TakingPace:
     """Watches how fast a client takes what was written to it, while it is waited for.
 
-    `buffered` tells what is not taken yet. Once `seconds` were waited, in one piece or in many,
+    `left_bytes` tells what is not taken yet. Once `seconds` were waited, in one piece or in many,
     `on_slow` is called with the bytes that were taken if they are less than `least_rate` a second.
     """
 
@@ -61,15 +61,15 @@ class TakingPace:
         self,
         least_rate: float,
         seconds: float,
-        buffered: Callable[[], int],
+        left_bytes: Callable[[], int],
         on_slow: Callable[[int], object],
     ) -> None:
         self._least_bytes = least_rate * seconds
         self._seconds = seconds
-        self._buffered = buffered
+        self._bytes_left = left_bytes
         self._on_slow = on_slow
         self._since = 0.0
-        self._left_bytes = 0
+        self._left_before = 0
         self._waited_seconds = 0.0
         self._taken_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -77,7 +77,7 @@ class TakingPace:
     def wait(self) -> None:
         """The client is waited for from now on."""
         loop = asyncio.get_running_loop()
-        self._since, self._left_bytes = loop.time(), self._buffered()
+        self._since, self._left_before = loop.time(), self._bytes_left()
         left_seconds = max(0.0, self._seconds - self._waited_seconds)
         self._timer = loop.call_later(left_seconds, self._judge)
 
@@ -95,7 +95,7 @@ class TakingPace:
 
     def _count(self) -> None:
         self._waited_seconds += asyncio.get_running_loop().time() - self._since
-        self._taken_bytes += self._left_bytes - self._buffered()
+        self._taken_bytes += self._left_before - self._bytes_left()
 
     def _judge(self) -> None:
         self._count()

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from app.api.problems import plain_problem
+from app.api.state import LOST
 from app.connections import ConnectionLimits, Connections
 from app.errors import MalformedRequest
 from app.framing import Body, Heads, body_of
@@ -75,7 +76,7 @@ class HttpProtocol(HttpToolsProtocol):
         ), TakingPace(
             limits.answer_bytes_per_second,
             limits.rate_seconds,
-            lambda: self.transport.get_write_buffer_size(),
+            lambda: self.transport.left_bytes(),
             self._leave_slow_client,
         )
 
@@ -294,6 +295,8 @@ class HttpProtocol(HttpToolsProtocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._answering:
+            self.cycle.scope["state"][LOST] = True
         self._mates.discard(self)
         self.transport.lost()
         self._taking.end()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 # The head of an answer is smaller.
@@ -13,6 +16,9 @@ _SMALL_BYTES: Final = 4096
 _LISTEN_SECONDS: Final = 2.0
 _LOOK_SECONDS: Final = 0.05
 _LONGEST_LOOK_SECONDS: Final = 1.0
+# No state of tcp(7), but of the kernel's list of them.
+_TCP_CLOSE: Final = 7
+_RESET: Final = struct.pack("ii", 1, 0)
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +103,7 @@ class Outgoing(asyncio.Transport):
                 log.warning(
                     "hung up on %s, which had %d bytes of its last answer to take", client, left
                 )
-                self._transport.abort()
+                self.abort()
                 return
             since, left_then = now, left
         longer = min(2 * pause, _LONGEST_LOOK_SECONDS)
@@ -122,6 +128,10 @@ class Outgoing(asyncio.Transport):
 
     def abort(self) -> None:
         self._held = None
+        with _socket_of(self._transport) as connection:
+            if connection is not None:
+                # Else the kernel would go on sending what it has, for as long as that takes.
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.abort()
 
     def is_closing(self) -> bool:
@@ -142,15 +152,40 @@ class Outgoing(asyncio.Transport):
 
 def _queued_bytes(transport: asyncio.Transport) -> int:
     """What the kernel holds that the other side has not acknowledged (tcp(7), SIOCOUTQ)."""
-    connection = transport.get_extra_info("socket")
-    try:
-        from fcntl import ioctl
-        from termios import TIOCOUTQ
+    with _socket_of(transport) as connection:
+        if connection is None or _is_over(connection):
+            return 0
+        try:
+            from fcntl import ioctl
+            from termios import TIOCOUTQ
+        except ImportError:  # such a system does not tell
+            return 0
+        with suppress(OSError):
+            return int(struct.unpack("i", ioctl(connection.fileno(), TIOCOUTQ, bytes(4)))[0])
+    return 0
 
-        found = ioctl(connection.fileno(), TIOCOUTQ, bytes(4))
-    except (ImportError, OSError, AttributeError, ValueError):
-        return 0  # the connection is over, or such a system does not tell
-    return int(struct.unpack("i", found)[0])
+
+def _is_over(connection: socket.socket) -> bool:
+    """Whether the other side has reset the connection, which takes nothing any more."""
+    if not hasattr(socket, "TCP_INFO") or connection.family == socket.AF_UNIX:
+        return False
+    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_CLOSE
+
+
+@contextmanager
+def _socket_of(transport: asyncio.Transport) -> Iterator[socket.socket | None]:
+    """The socket below `transport`, whose it stays; None when it is closed."""
+    shown = transport.get_extra_info("socket")
+    descriptor = -1 if shown is None or transport.is_closing() else shown.fileno()
+    if descriptor < 0:
+        yield None
+        return
+    # What event loops show of a socket may have none of its methods.
+    connection = socket.socket(fileno=descriptor)
+    try:
+        yield connection
+    finally:
+        connection.detach()
 
 
 def _flush_all(holding: list[Outgoing]) -> None:

@@ -48,16 +48,28 @@ def _leave(*signalled: object) -> NoReturn:
 
 
 class TurningServer(Server):
-    """A server that counts the turns of the loop on which it serves."""
+    """A server that counts the turns of the loop on which it serves.
 
-    def __init__(self, config: Config, turns: Turns) -> None:
+    It ends when its parent has gone, if it has a `parent` that watches over it: it would hold the
+    address of the server that is started next.
+    """
+
+    def __init__(self, config: Config, turns: Turns, parent: int | None = None) -> None:
         super().__init__(config)
         self._turns = turns
+        self._parent = parent
 
     async def serve(self, sockets: list[socket] | None = None) -> None:
         """Serve until a signal ends it."""
         with self._turns.counted():
             await super().serve(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to end now; asked ten times a second."""
+        if self._parent is not None and os.getppid() != self._parent:
+            log.error("the process that watched over this one has gone: this one ends, too")
+            return True
+        return await super().on_tick(counter)
 
 
 class Worker(Process):
@@ -71,6 +83,7 @@ class Worker(Process):
         self._shared = shared
         self._turns = Turns(shared.turns, shared.place)
         self._still = Standstill(still_seconds)
+        self._parent = os.getpid()
 
     def target(self, sockets: list[socket] | None = None) -> None:
         """What the process runs."""
@@ -79,7 +92,7 @@ class Worker(Process):
         faulthandler.enable()
         self._shared.tell()
         turns = Turns(self._shared.turns, self.place)
-        TurningServer(self.config, turns).run(sockets)
+        TurningServer(self.config, turns, self._parent).run(sockets)
 
     @property
     def lives(self) -> bool:

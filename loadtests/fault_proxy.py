@@ -14,7 +14,8 @@ from random import Random
 from typing import Self
 
 HEAD_END = b"\r\n\r\n"
-UNAVAILABLE = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n"
+UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+ILL = b"<Error><Code>ServiceUnavailable</Code><Message>Try again.</Message></Error>"
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your rate.</Message></Error>"
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 
@@ -24,7 +25,8 @@ class Fault(StrEnum):
 
     LATENCY = "latency"  # it begins late
     JITTER = "jitter"  # it begins more or less late
-    UNAVAILABLE = "unavailable"  # 503 SlowDown
+    UNAVAILABLE = "unavailable"  # 503 ServiceUnavailable
+    SLOW_DOWN = "slow down"  # 503 SlowDown
     RESET = "reset"  # the connection is reset in its place
     TRUNCATION = "truncation"  # half of what its head promises, then the end of the connection
     STALL = "stall"  # it never begins
@@ -173,6 +175,8 @@ class _Client(asyncio.Protocol):
 def _changed(head: bytes, body: bytes, fault: Fault | None) -> tuple[bytes, bytes]:
     match fault:
         case Fault.UNAVAILABLE:
+            return _with_length(UNAVAILABLE, len(ILL)), ILL
+        case Fault.SLOW_DOWN:
             return _with_length(UNAVAILABLE, len(SLOW_DOWN)), SLOW_DOWN
         case Fault.TRUNCATION:
             return head, body[: len(body) // 2]

@@ -40,6 +40,12 @@ MEANT = {
         "band": ("nir", "base64url:_w==", "red,nir", "0", "2,1", "::-1"),
         "variables": ("flow", "river", "code", "cov", "cov,code"),
     },
+    "unusable": {
+        "step": ("0", "2000-02", "1:3", "nearest::2"),
+        "none": ("0:1", ":"),
+        "scale": ("0.5", "0"),
+        "variables": ("good", "codec", "type,good", "step", "nothing", "longer", "unnamed"),
+    },
 }
 OPTIONS = {
     "f": ("json", "netcdf", "csv"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -61,7 +62,44 @@ def write_odd_stores(folder: Path) -> dict[str, Path]:
             warnings.simplefilter("ignore")
             make().to_zarr(made[make.__name__], mode="w", zarr_format=zarr_format)
     add_covariances(made["stations"])
+    made["unusable"] = folder / "unusable.zarr"
+    write_unusable(made["unusable"])
     return made
+
+
+def write_unusable(store: Path) -> None:
+    """One good variable among odd ones, and a coordinate that the good one lacks."""
+    array = {
+        "zarr_format": 2,
+        "shape": [4],
+        "chunks": [4],
+        "dtype": "<f4",
+        "compressor": None,
+        "filters": None,
+        "fill_value": None,
+        "order": "C",
+    }
+    odd: dict[str, tuple[dict[str, object], dict[str, object]]] = {
+        "good": ({}, {"coordinates": "step", "deep": "@deep"}),
+        "step": ({}, {"units": "months since 2000-01-01", "_ARRAY_DIMENSIONS": ["step"]}),
+        "unnamed": ({}, {"_ARRAY_DIMENSIONS": 5}),
+        "codec": ({"compressor": {"id": "imagecodecs_lzw"}}, {}),
+        "type": ({"dtype": "bfloat16"}, {}),
+        "scale": ({"dtype": "<i2"}, {"scale_factor": "0.5"}),
+        "longer": ({"shape": [5]}, {}),
+        "line\nbreak\0": ({}, {}),
+        "nothing": ({"shape": [0], "chunks": [0]}, {"_ARRAY_DIMENSIONS": ["none"]}),
+    }
+    metadata: dict[str, object] = {".zgroup": {"zarr_format": 2}, ".zattrs": {"deep": "@deep"}}
+    for name, (members, attributes) in odd.items():
+        metadata[f"{name}/.zarray"] = array | members
+        metadata[f"{name}/.zattrs"] = {"_ARRAY_DIMENSIONS": ["step"]} | attributes
+    text = json.dumps({"zarr_consolidated_format": 1, "metadata": metadata})
+    store.mkdir(parents=True)
+    # As a text: Python's own writer does not go so deep.
+    (store / ".zmetadata").write_text(text.replace('"@deep"', "[" * 800 + "]" * 800))
+    (store / "good").mkdir()
+    (store / "good" / "0").write_bytes(np.arange(4, dtype="<f4").tobytes())
 
 
 def add_covariances(store: Path) -> None:

@@ -26,7 +26,14 @@ class DictSource:
         self.listable = listable
         self.requests: list[tuple[str, int | None, int | None]] = []
 
-    async def get(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
+    async def get(
+        self,
+        key: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        most_bytes: int | None = None,
+    ) -> bytes | None:
         self.requests.append((key, start, end))
         if key in self.refused:
             raise StoreRefused(f"{key!r} is forbidden")

@@ -41,6 +41,7 @@ from app.catalog.readiness import Readiness
 from app.settings import Settings
 from app.shared import Shared, unnamed_file
 from app.store import Filesystems
+from app.store.blocking import BlockingThreads
 from app.store.guarded import StoreGuards
 from app.store.retries import Patience
 from app.telemetry.events import (
@@ -134,9 +135,7 @@ async def _start(
     """Make everything that lives as long as the server; `stack` closes it in reverse order."""
     single_threaded_blosc()
     _own_default_executor(settings.threads, stack)
-    filesystems = await stack.enter_async_context(
-        Filesystems(reference_bytes=settings.reference_bytes)
-    )
+    filesystems = await stack.enter_async_context(_filesystems(settings, stack))
     chunk_cache = ChunkCache(settings.chunk_cache_bytes)
     workshop = _workshop(settings, stack)
     await stack.enter_async_context(_going_on(watch_loop(emit)))
@@ -147,6 +146,7 @@ async def _start(
         open_entry,
         filesystems=filesystems,
         store_concurrency=settings.store_concurrency,
+        shard_index_bytes=settings.shard_index_bytes,
         inline_decode_bytes=settings.inline_decode_bytes,
         chunk_cache=chunk_cache,
         workshop=workshop,
@@ -172,6 +172,16 @@ async def _start(
         _encoding(settings, stack),
         admission,
         metrics,
+    )
+
+
+def _filesystems(settings: Settings, stack: AsyncExitStack) -> Filesystems:
+    threads = BlockingThreads(per_store=settings.threads, total=settings.blocking_threads)
+    stack.callback(threads.close)
+    return Filesystems(
+        document_bytes=settings.document_bytes,
+        reference_bytes=settings.reference_bytes,
+        threads=threads,
     )
 
 
@@ -293,7 +303,7 @@ def _busy_threads(
 
 
 def _own_default_executor(threads: int, stack: AsyncExitStack) -> None:
-    """Bound the pool behind every `asyncio.to_thread` of this loop."""
+    """Bound the pool behind every `asyncio.to_thread` of this loop; no store's calls are there."""
     pool = ThreadPoolExecutor(threads, thread_name_prefix="sluice")
     asyncio.get_running_loop().set_default_executor(pool)
     # Not waiting: by now no request runs, and waiting here would block the loop.

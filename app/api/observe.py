@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Mapping
 from random import getrandbits
 from time import perf_counter, time
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.cors import StrangeOrigins
 from app.api.headers import RawHeaders
 from app.api.problems import expected_problem, plain_problem, problem, unexpected
-from app.api.state import knows, phases_of, stopping
+from app.api.state import LOST, knows, phases_of, stopping
 from app.telemetry.events import Emit, RequestServed
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,8 @@ class ObserveRequests:
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        answer = _Answer(send, self._request_id(scope["headers"]))
+        state = scope.get("state", {})
+        answer = _Answer(send, self._request_id(scope["headers"]), state)
         try:
             if _url_length(scope) > self._url_bytes:
                 await self._refuse_length(scope, receive, answer)
@@ -104,8 +106,9 @@ class ObserveRequests:
 class _Answer:
     """The way out: adds the id to the headers, and keeps what was sent in mind."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, state: Mapping[str, Any]) -> None:
         self._send = send
+        self._state = state
         self.id = request_id
         # 0 until the answer starts, and for ever when its client left before.
         self.status = 0
@@ -115,7 +118,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [*message["headers"], (b"x-request-id", self.id.encode())]
-        else:
+        elif LOST not in self._state:
             self.sent_bytes += len(message.get("body", b""))
         await self._send(message)
 

@@ -36,7 +36,9 @@ from app.errors import (
     SluiceError,
     StoreError,
     StoreMissing,
+    StoreOversized,
     StoreRefused,
+    StoreSlow,
     StoreTimeout,
     StoreTooLarge,
     StoreUnavailable,
@@ -133,6 +135,18 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             "store-corrupt",
             "The store's data is broken",
             "A part of the dataset's store does not decode.",
+        ),
+        StoreOversized: ProblemKind(
+            502,
+            "store-oversized",
+            "The store has too much",
+            "A value in the dataset's store is larger than its metadata, or a limit, allows.",
+        ),
+        StoreSlow: ProblemKind(
+            502,
+            "store-slow",
+            "The store asks for patience",
+            "The dataset's store answers that it gets too many requests just now.",
         ),
         StoreTimeout: ProblemKind(
             504,

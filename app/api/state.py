@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from fastapi import Request
 from starlette.types import Scope
@@ -21,6 +21,9 @@ from app.telemetry.phases import Phases
 
 # Where a selection leaves, in its request's scope, what it cost.
 _PHASES = "sluice.phases"
+# Our own server's protocol puts it into a scope's state when the connection is lost: what is sent
+# after that goes nowhere.
+LOST: Final = "lost"
 
 
 @dataclass(frozen=True, slots=True)

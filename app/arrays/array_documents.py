@@ -34,6 +34,12 @@ _NEEDED_V3: Final = (
     "fill_value",
     "codecs",
 )
+_KNOWN_V3: Final = frozenset(
+    {
+        *_NEEDED_V3,
+        *("zarr_format", "node_type", "attributes", "dimension_names", "storage_transformers"),
+    }
+)
 
 # One byte has no order, whatever mark is before its type.
 _ONE_BYTE: Final = re.compile(r"[<>=]([biu]1|[SV]\d+)")
@@ -69,6 +75,9 @@ def _normal_v2(document: Mapping[str, Any]) -> Document:
         "chunks": _chunks("chunks", document["chunks"], shape),
         "dtype": _normal_dtype(document["dtype"]),
     }
+    separator = normal.get("dimension_separator", ".")
+    if separator not in (".", "/", None):
+        raise MetadataError(f"its dimension_separator is {excerpt(separator)}, not '.' or '/'")
     if normal["order"] not in ("C", "F"):
         raise MetadataError(
             f"its order is {excerpt(normal['order'])}, which is neither 'C' nor 'F'"
@@ -84,6 +93,7 @@ def _normal_v2(document: Mapping[str, Any]) -> Document:
 
 def _normal_v3(document: Mapping[str, Any]) -> Document:
     _expect(document, _NEEDED_V3)
+    _expect_understood(document)
     shape = _lengths("shape", document["shape"])
     normal = {**document, "shape": shape}
     grid = document["chunk_grid"]
@@ -115,6 +125,20 @@ def _expect(document: Mapping[str, Any], needed: tuple[str, ...]) -> None:
         raise MetadataError(f"its metadata lacks {', '.join(map(repr, lacking))}")
     if not isinstance(document.get("attributes") or {}, Mapping):
         raise MetadataError("its attributes are not a JSON object")
+
+
+def _expect_understood(document: Mapping[str, Any]) -> None:
+    """Raise MetadataError for extensions of v3 that must be understood and are not known here."""
+    if document.get("storage_transformers"):
+        raise MetadataError("it has storage transformers, which are not known here")
+    unknown = [
+        name
+        for name, member in document.items()
+        if name not in _KNOWN_V3
+        and not (isinstance(member, Mapping) and member.get("must_understand") is False)
+    ]
+    if unknown:
+        raise MetadataError(f"its metadata has {', '.join(map(repr, unknown))}, not known here")
 
 
 def _lengths(name: str, value: Any) -> list[int]:

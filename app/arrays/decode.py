@@ -26,7 +26,7 @@ _V3_BYTES = {"blosc": "blosc", "zstd": "zstd", "gzip": "gzip"}
 _NUMCODECS_BYTES = {"blosc", "zstd", "gzip", "lz4", "zlib", "bz2", "lzma", "shuffle"}
 _OBJECT_CODECS = {"vlen-utf8", "vlen-bytes"}
 # Text of variable length has no size that metadata could state.
-_MOST_TEXT_BYTES: Final = 256 * 2**20
+MOST_TEXT_BYTES: Final = 128 * 2**20
 # The widest dtype is a complex of two long doubles. What does not compress grows by headers.
 _WIDEST_ITEM: Final = 32
 _CODECS_ADD_BYTES: Final = 64 * 2**10
@@ -204,10 +204,21 @@ def _most_bytes(dtype: np.dtype[Any], shape: Sequence[int], *, any_dtype: bool) 
     Filters may have stored the values in `any_dtype`.
     """
     if dtype.kind in "OT":
-        return _MOST_TEXT_BYTES
+        return MOST_TEXT_BYTES
     itemsize = max(dtype.itemsize, _WIDEST_ITEM if any_dtype else 0)
     size = math.prod(shape) * itemsize
     return size + size // 8 + _CODECS_ADD_BYTES
+
+
+def most_stored_bytes(dtype: np.dtype[Any], count: int, *, any_dtype: bool) -> int:
+    """The most bytes that `count` values take in the store, whatever their codecs make of them.
+
+    No codec doubles what it is given, but for a header; filters may store values in `any_dtype`.
+    """
+    if dtype.kind in "OT":
+        return MOST_TEXT_BYTES
+    itemsize = max(dtype.itemsize, _WIDEST_ITEM if any_dtype else 0)
+    return 2 * count * itemsize + _CODECS_ADD_BYTES
 
 
 def _strip_crc32c(data: Any) -> bytes:

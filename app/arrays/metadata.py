@@ -12,10 +12,13 @@ from typing import Any, Final
 import numpy as np
 
 from app.arrays.array_documents import Document, excerpt, normal_array
+from app.arrays.bounded_zarr import bounded_array
 from app.arrays.codec_documents import check_codec, codec_documents, codec_id
 from app.arrays.decode import (
+    MOST_TEXT_BYTES,
     Decoder,
     checksum_size,
+    most_stored_bytes,
     refuse_pickle,
     stored_dtype,
     v2_decoder,
@@ -28,15 +31,22 @@ from app.sizes import has_texts
 # Measured with 2 MiB of int16: 2.4 ms by Zstandard, 8 to 11 by these, 42 and 53 by the last two.
 _EFFORTS: Final = MappingProxyType({"zlib": 4, "gzip": 4, "bz2": 20, "lzma": 20})
 
+# So many chunks of text at their longest are about what a process can hold.
+_TEXTS_AT_ONCE: Final = 8
+
 
 @dataclass(frozen=True, slots=True)
 class ShardLayout:
-    """How inner chunks lie in a shard (Zarr v3 codec `sharding_indexed`, binary format)."""
+    """How inner chunks lie in a shard (Zarr v3 codec `sharding_indexed`, binary format).
+
+    A shard has at most `most_bytes`, with all of its chunks and their index.
+    """
 
     per_shard: tuple[int, ...]
     index_at_end: bool
     index_size: int
     decode_index: Decoder
+    most_bytes: int
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,22 @@ class ArrayMeta:
         """Decoded size of one chunk in bytes."""
         return math.prod(self.chunks) * self.dtype.itemsize
 
+    @cached_property
+    def stored_bytes(self) -> int:
+        """The most bytes that one chunk has in the store; more of it is never read."""
+        filtered = self.decoder is None or bool(getattr(self.zarr.metadata, "filters", None))
+        return most_stored_bytes(self.dtype, math.prod(self.chunks), any_dtype=filtered)
+
+    @cached_property
+    def under_way_bytes(self) -> int:
+        """What a chunk is taken for while it is fetched and decoded.
+
+        Nothing says how long texts are: few such chunks are under way at once.
+        """
+        if self.dtype.kind in "OT":
+            return max(self.chunk_bytes, MOST_TEXT_BYTES // _TEXTS_AT_ONCE)
+        return self.chunk_bytes
+
     def key(self, coords: tuple[int, ...]) -> str:
         """The store key of the object (chunk or shard) at `coords` in the grid of objects."""
         name: str = self.zarr.metadata.encode_chunk_key(coords)
@@ -93,6 +119,7 @@ def parse_array(path: str, document: Mapping[str, Any], zarr_store: Any) -> Arra
     chunks, decoder, shards = _reading(array.metadata, dtype)
     if decoder is None:
         chunks = _chunk_bound(array)
+        array = bounded_array(array, _object_bound(array.metadata, dtype, chunks))
     raw = None if decoder is None or shards is not None else _raw(array.metadata, dtype)
     effort = max((_EFFORTS.get(name, 1) for name in names), default=1)
     texts = TextSize() if has_texts(dtype) else None
@@ -177,7 +204,20 @@ def _sharded(
         return inner, None, None
     at_end = "end" in str(codec.index_location).lower()
     size = 8 * math.prod(index_shape) + extra
-    return inner, decoder, ShardLayout(per_shard, at_end, size, decode_index)
+    chunk = most_stored_bytes(dtype, math.prod(inner), any_dtype=False)
+    most = math.prod(per_shard) * chunk + size
+    return inner, decoder, ShardLayout(per_shard, at_end, size, decode_index, most)
+
+
+def _object_bound(metadata: Any, dtype: np.dtype[Any], chunks: tuple[int, ...]) -> int:
+    """The most bytes of an object that zarr-python reads: a chunk, or a shard of any codecs."""
+    shape = getattr(getattr(metadata, "chunk_grid", None), "chunk_shape", chunks)
+    values = max(math.prod(shape), math.prod(chunks))
+    # Each chunk of a shard may have a header of its own, and has its place in the index.
+    inner = values // max(1, math.prod(chunks))
+    return most_stored_bytes(dtype, values, any_dtype=True) + inner * most_stored_bytes(
+        np.dtype(np.uint64), 2, any_dtype=False
+    )
 
 
 def _chunk_bound(array: Any) -> tuple[int, ...]:

@@ -12,6 +12,8 @@ from typing import Any, Final
 from app.arrays.array_documents import DIMENSIONS, Document
 
 _KEYS: Final = ("_NCZARR_ARRAY", "_nczarr_array")
+# How netCDF-C 4.9.0 calls its characters, which are of one byte each.
+_CHARACTERS: Final = ("<U1", ">U1")
 _REFERENCES: Final = ("dimension_references", "dimrefs")
 
 
@@ -23,6 +25,8 @@ def with_references(document: Document) -> Document:
     said = _said(document)
     if said is None:
         return document
+    if document.get("dtype") in _CHARACTERS:
+        document = {**document, "dtype": "|S1"}
     references: Any = next((said[key] for key in _REFERENCES if key in said), None)
     if _is_scalar(said, references, document.get("shape")):
         return _scalar(document)

@@ -57,9 +57,8 @@ def part_bytes(reading: Reading, read: ChunkRead, chunk: Chunk) -> int:
     if chunk is ABSENT:
         fill = np.asarray(reading.meta.fill, dtype=reading.meta.dtype)
         return text_bytes(fill) * reading.out[read.into].size
-    if all(isinstance(key, slice) for key in read.take):
-        return text_bytes(chunk[read.take])
-    lengths = text_lengths(chunk).reshape(chunk.shape)
-    if reading.points:
-        lengths = lengths.transpose(reading.order)
+    ordered = chunk.transpose(reading.order) if reading.points else chunk
+    if chunk.dtype.kind == "O" or all(isinstance(key, slice) for key in read.take):
+        return text_bytes(np.asarray(ordered[read.take]))
+    lengths = text_lengths(ordered).reshape(ordered.shape)
     return int(lengths[read.take].sum())

@@ -11,17 +11,16 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from time import perf_counter
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from app.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
-from app.arrays.decode import Decoder
+from app.arrays.decoding import count_part, count_texts, decode_chunk
 from app.arrays.fallback import read_through_zarr
 from app.arrays.metadata import ArrayMeta, ShardLayout
-from app.arrays.placing import Reading, part_bytes, placing
+from app.arrays.placing import Reading, placing
 from app.arrays.plan import ArrayPlan, ChunkRead, ElementPlan, ReadPlan
 from app.arrays.shards import (
     ByteRange,
@@ -38,11 +37,10 @@ from app.arrays.spans import Span, touched_span
 from app.arrays.texts import TextMeter
 from app.arrays.workshop import Shares, Workshop
 from app.errors import CorruptChunk
-from app.sizes import text_bytes
 from app.store.fan_out import spread
 from app.store.single_flight import SingleFlight
 from app.store.source import ByteSource
-from app.telemetry.phases import count_chunks, phase
+from app.telemetry.phases import count_chunks
 
 Array = np.ndarray[Any, Any]
 Fetch: TypeAlias = Callable[[], Awaitable[bytes | None]]
@@ -52,14 +50,12 @@ _MOST_BYTES: Final = 16 * 1024 * 1024
 _SAVED_SHARE: Final = 0.75
 # How often a shard may be written anew while it is read; an append does it once.
 _MOST_MOVES: Final = 4
+# As it came, without its checksum, in its byte order, and as it is kept.
+_INDEX_COPIES: Final = 4
 # How long chunks from memory are placed in one go: thousands of them would stop the loop.
 _TURN_SECONDS: Final = 0.005
 # So many chunks from memory are placed without looking at the clock.
 _FEW_CHUNKS: Final = 100
-# What counting one text costs, in bytes that Zstandard decodes meanwhile.
-_COUNTING_EFFORT: Final = 64
-# A text before any other of its array was read: too long for the loop.
-_UNKNOWN_BYTES: Final = 2**40
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +137,7 @@ class StoreReader:
         if meta.decoder is None:
             read = await read_through_zarr(meta, plan)
             if meter is not None:
-                meter.take(await self._text_bytes(Shares(), read))
+                meter.take(await count_texts(self.workshop, Shares(), read))
             return plan.finish(read)
         out = np.empty(plan.buffer_shape, dtype=meta.dtype)
         place, points = placing(meta, plan, out), plan.points is not None
@@ -188,14 +184,9 @@ class StoreReader:
     async def _put(self, reading: Reading, read: ChunkRead, chunk: Chunk) -> None:
         """Place a chunk's part; its texts are counted before they are copied."""
         if reading.meter is not None:
-            values = 1 if chunk is ABSENT else chunk.size
-            count = partial(part_bytes, reading, read)
-            cost = _COUNTING_EFFORT * values
-            reading.meter.take(await self.workshop.run(reading.shares, count, chunk, cost))
+            count = count_part(self.workshop, reading, read, chunk)
+            reading.meter.take(await count)
         reading.place(read, chunk)
-
-    async def _text_bytes(self, shares: Shares, values: Array) -> int:
-        return await self.workshop.run(shares, text_bytes, values, _COUNTING_EFFORT * values.size)
 
     def _worthwhile_span(self, reading: Reading, read: ChunkRead) -> Span | None:
         """What to read of a chunk instead of all of it; nothing where that saves little.
@@ -219,17 +210,21 @@ class StoreReader:
         return self.identity, meta.path, read.coords
 
     async def _chunk(self, reading: Reading, read: ChunkRead) -> Chunk:
-        key = reading.meta.key(read.coords)
-        return await self._kept(reading, read, key, lambda: self.source.get(key))
+        key, most = reading.meta.key(read.coords), reading.meta.stored_bytes
+        return await self._kept(reading, read, key, lambda: self.source.get(key, most_bytes=most))
 
     async def _kept(self, reading: Reading, read: ChunkRead, key: str, fetch: Fetch) -> Chunk:
         """The chunk from memory, or of the bytes that `fetch` brings once it has its turn."""
         meta = reading.meta
 
         async def load() -> Chunk:
-            async with self.workshop.under_way(reading.shares, meta.chunk_bytes):
+            async with self.workshop.under_way(reading.shares, meta.under_way_bytes):
                 data = await fetch()
-                return ABSENT if data is None else await self._decoded(reading, key, data)
+                return (
+                    ABSENT
+                    if data is None
+                    else await decode_chunk(self.workshop, reading, key, data)
+                )
 
         return await self.cache.load(self._name(meta, read), load)
 
@@ -240,7 +235,10 @@ class StoreReader:
         key = meta.key(read.coords)
         start, end = span.first * meta.raw.itemsize, span.end * meta.raw.itemsize
         async with self.workshop.under_way(reading.shares, end - start):
-            data = await self.ranges.do((key, start, end), lambda: self.source.get(key, start, end))
+            data = await self.ranges.do(
+                (key, start, end),
+                lambda: self.source.get(key, start, end, most_bytes=meta.stored_bytes),
+            )
         if data is None:
             return ABSENT
         try:
@@ -265,7 +263,11 @@ class StoreReader:
     ) -> None:
         key, layout = reading.meta.key(place), reading.meta.shards
         assert layout is not None
-        index = await self.indexes.get(key, layout)
+        index = self.indexes.known(key)
+        if index is None:
+            cost = _INDEX_COPIES * layout.index_size
+            async with self.workshop.under_way(reading.shares, cost):
+                index = await self.indexes.get(key, layout)
         shard = _Shard(key, layout, index, may_grow(place, layout, reading.meta))
         found = []
         places = locate(index, [inner for inner, _ in reads])
@@ -291,6 +293,12 @@ class StoreReader:
         self, reading: Reading, shard: _Shard, part: ByteRange, reads: list[ShardRead]
     ) -> None:
         """Place the chunks of one range, which is fetched unless others load all of them."""
+        meta = reading.meta
+        if any(end - start > meta.stored_bytes for _, start, end in part.parts):
+            raise CorruptChunk(
+                f"shard {shard.key!r} says that it has a chunk of more than the"
+                f" {meta.stored_bytes} bytes that one may have"
+            )
         arrived: bytes | None = None
 
         async def whole() -> bytes:
@@ -311,42 +319,14 @@ class StoreReader:
         await spread(part.parts, chunk, workers=self.workers)
 
     async def _bytes(self, shard: _Shard, start: int, end: int) -> bytes:
-        key, index = shard.key, shard.index
+        key, index, most = shard.key, shard.index, shard.layout.most_bytes
         # Shared among those who know the same index, so none was asked for before it was known.
         bounds = (f"{key} {id(index)}", start, end)
-        data = await self.ranges.do(bounds, lambda: self.source.get(key, start, end))
+        data = await self.ranges.do(
+            bounds, lambda: self.source.get(key, start, end, most_bytes=most)
+        )
         if shard.grows and index is not None:
             await self.indexes.confirm(key, shard.layout, index)
         if data is None or len(data) != end - start:
             raise CorruptChunk(f"shard {key!r} does not hold what its index says")
         return data
-
-    async def _decoded(self, reading: Reading, key: str, data: bytes) -> Array:
-        meta = reading.meta
-        assert meta.decoder is not None
-        try:
-            with phase("decode"):
-                if meta.texts:
-                    return await self._decoded_texts(reading, meta.decoder, data)
-                cost = meta.effort * meta.chunk_bytes
-                return await self.workshop.run(reading.shares, meta.decoder, data, cost)
-        except CorruptChunk as error:
-            raise CorruptChunk(f"{key!r}: {error.detail}") from error
-
-    async def _decoded_texts(self, reading: Reading, decoder: Decoder, data: bytes) -> Array:
-        """A chunk of texts, whose size shows only now: on the loop if others were short."""
-        texts = reading.meta.texts
-        assert texts is not None
-
-        def decode(data: bytes) -> tuple[Array, int]:
-            chunk = decoder(data)
-            return chunk, text_bytes(chunk)
-
-        values = math.prod(reading.meta.chunks)
-        mean = _UNKNOWN_BYTES if texts.mean_bytes is None else _COUNTING_EFFORT + texts.mean_bytes
-        cost = reading.meta.effort * int(values * mean)
-        chunk, found = await self.workshop.run(reading.shares, decode, data, cost)
-        texts.see(found, values)
-        if reading.meter is not None:
-            reading.meter.decode(found)
-        return chunk

@@ -6,16 +6,17 @@ inner chunks; a pair of 2**64 - 1 marks an inner chunk that does not exist.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from app.arrays.metadata import ArrayMeta, ShardLayout
 from app.arrays.plan import ChunkRead
-from app.errors import CorruptChunk
+from app.errors import CorruptChunk, StoreOversized
 from app.store.single_flight import SingleFlight
 from app.store.source import ByteSource
 
@@ -25,6 +26,8 @@ Index = np.ndarray[Any, np.dtype[np.uint64]]
 ShardRead: TypeAlias = tuple[tuple[int, ...], ChunkRead]
 
 _MISSING = 2**64 - 1
+# A larger index is decoded beside the loop.
+_INLINE_BYTES: Final = 256 * 2**10
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +53,35 @@ def may_grow(shard: tuple[int, ...], layout: ShardLayout, meta: ArrayMeta) -> bo
 class ShardIndexes:
     """The indexes of recently read shards, each fetched once however many requests need it.
 
-    Holds at most `budget_bytes` of indexes; the least recently used go first. A shard that does
-    not exist is not remembered: it may be written any moment.
+    Holds at most `budget_bytes` of indexes, of which none has more than `most_bytes`; the least
+    recently used go first. A shard that does not exist is not remembered: it may be written any
+    moment.
     """
 
-    def __init__(self, source: ByteSource, *, budget_bytes: int) -> None:
+    def __init__(
+        self, source: ByteSource, *, budget_bytes: int, most_bytes: int | None = None
+    ) -> None:
         self._source = source
         self._budget = budget_bytes
+        self._most_bytes = most_bytes
         self._held = 0
         self._indexes: OrderedDict[str, Index] = OrderedDict()
         self._flight: SingleFlight[str, Index | None] = SingleFlight()
 
-    async def get(self, key: str, layout: ShardLayout) -> Index | None:
-        """The index of the shard at `key`, of shape (\\*chunks per shard, 2); None: no shard."""
+    def known(self, key: str) -> Index | None:
+        """The index of the shard at `key`, if it is here."""
         index = self._indexes.get(key)
         if index is not None:
             self._indexes.move_to_end(key)
+        return index
+
+    async def get(self, key: str, layout: ShardLayout) -> Index | None:
+        """The index of the shard at `key`, of shape (\\*chunks per shard, 2); None: no shard.
+
+        Raises StoreOversized where it has more than `most_bytes`.
+        """
+        index = self.known(key)
+        if index is not None:
             return index
         return await self._flight.do(key, lambda: self._fetch(key, layout))
 
@@ -87,15 +103,21 @@ class ShardIndexes:
         return index
 
     async def _read(self, key: str, layout: ShardLayout) -> Index | None:
-        if layout.index_at_end:
-            data = await self._source.get(key, -layout.index_size)
-        else:
-            data = await self._source.get(key, 0, layout.index_size)
+        size = layout.index_size
+        if self._most_bytes is not None and size > self._most_bytes:
+            raise StoreOversized(
+                f"the index of shard {key!r} has {size} bytes, of at most {self._most_bytes}"
+                " (SLUICE_SHARD_INDEX_BYTES): its shards have too many chunks each"
+            )
+        limits = (-size, None) if layout.index_at_end else (0, size)
+        data = await self._source.get(key, *limits, most_bytes=layout.most_bytes)
         if data is None:
             return None
-        if len(data) != layout.index_size:
+        if len(data) != size:
             raise CorruptChunk(f"shard {key!r} is shorter than its index")
-        return layout.decode_index(data).astype(np.uint64)
+        if size > _INLINE_BYTES:
+            return await asyncio.to_thread(_decoded, layout, data)
+        return _decoded(layout, data)
 
     def _drop(self, key: str) -> None:
         if (dropped := self._indexes.pop(key, None)) is not None:
@@ -108,6 +130,10 @@ class ShardIndexes:
         while self._held > self._budget and len(self._indexes) > 1:
             _, dropped = self._indexes.popitem(last=False)
             self._held -= dropped.nbytes
+
+
+def _decoded(layout: ShardLayout, data: bytes) -> Index:
+    return layout.decode_index(data).astype(np.uint64)
 
 
 def locate(index: Index | None, inner: Sequence[tuple[int, ...]]) -> list[tuple[int, int] | None]:

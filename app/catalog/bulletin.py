@@ -24,6 +24,8 @@ from app.errors import NotTold
 log = logging.getLogger(__name__)
 
 _MARK_BYTES: Final = 8
+# When to try again what there was no room for.
+_FULL_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +95,9 @@ class Bulletin:
         try:
             written = os.write(self._file, line)
         except OSError as error:
-            raise NotTold(f"The worker processes cannot be told: {error.strerror}.") from error
+            raise _not_told(error.strerror or "it cannot be written") from error
         if written < len(line):
-            raise NotTold("The worker processes cannot be told: there is no room for all of it.")
+            raise _not_told("there is no room for all of it")
         # After the line: who sees the new mark finds the line.
         self._mark[:] = secrets.token_bytes(_MARK_BYTES)
 
@@ -124,6 +126,13 @@ class Bulletin:
         size = os.fstat(self._file).st_size
         data = os.pread(self._file, size - begin, begin)
         return data[: data.rfind(b"\n") + 1]
+
+
+def _not_told(reason: str) -> NotTold:
+    return NotTold(
+        f"The worker processes cannot be told, and everything stays as it was: {reason}.",
+        retry_after=_FULL_SECONDS,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from app.catalog.catalog import DatasetEntry
 from app.catalog.discretion import discreet, secrets_of
 from app.catalog.opened import Change, Opened
 from app.datasets import AsyncDataset, AsyncZarrBackendEntrypoint, Layout
+from app.datasets.entrypoint import SHARD_INDEX_BYTES
 from app.datasets.unusable import Unusable
 from app.encoders.table import ENCODERS
 from app.encoders.written import Written
@@ -54,6 +55,7 @@ async def open_entry(
     *,
     store_concurrency: int,
     inline_decode_bytes: int,
+    shard_index_bytes: int = SHARD_INDEX_BYTES,
     chunk_cache: ChunkCache | None = None,
     workshop: Workshop | None = None,
     emit: Emit | None = None,
@@ -77,7 +79,7 @@ async def open_entry(
         reference_roots=entry.reference_roots,
     )
     source = _watched(source, entry, emit, guards)
-    arrays = _Arrays(inline_decode_bytes, chunk_cache, workshop, limits)
+    arrays = _Arrays(inline_decode_bytes, shard_index_bytes, chunk_cache, workshop, limits)
     store = _Store(entry, source, generation, arrays)
     with _our_errors():
         documents = await open_group(source, **store.reading)
@@ -89,6 +91,7 @@ class _Arrays:
     """How chunks of all stores are decoded and kept."""
 
     inline_decode_bytes: int
+    shard_index_bytes: int
     chunk_cache: ChunkCache | None
     workshop: Workshop | None
     limits: OpeningLimits
@@ -125,6 +128,7 @@ class _Store:
             decode_times=_decoded_times(self.entry, documents),
             on_unusable="leave_out",
             inline_decode_bytes=self.arrays.inline_decode_bytes,
+            shard_index_bytes=self.arrays.shard_index_bytes,
             chunk_cache=self.arrays.chunk_cache,
             workshop=self.arrays.workshop,
             store_id=_store_id(self.entry, self.generation),

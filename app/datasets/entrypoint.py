@@ -24,6 +24,8 @@ from app.store.zarr_store import SourceStore, ZarrStoreSource
 
 # Of chunks that are fetched and decoded at once, for a dataset that shares no workshop.
 UNDER_WAY_BYTES: Final = 64 * 2**20
+# Of the indexes of shards that are kept, and of each of them.
+SHARD_INDEX_BYTES: Final = 64 * 2**20
 # Of chunks that are decoded between rounds of the loop, where there is one core alone.
 BETWEEN_BYTES: Final = 2 * 2**20
 
@@ -48,7 +50,7 @@ class AsyncZarrBackendEntrypoint:
         on_unusable: Literal["raise", "leave_out"] = "raise",
         documents: GroupDocuments | None = None,
         inline_decode_bytes: int = 256 * 1024,
-        shard_index_bytes: int = 64 * 1024 * 1024,
+        shard_index_bytes: int = SHARD_INDEX_BYTES,
         workers: int = 32,
         workshop: Workshop | None = None,
         chunk_cache: ChunkCache | None = None,
@@ -59,9 +61,10 @@ class AsyncZarrBackendEntrypoint:
 
         The first keywords are xarray's, with xarray's meanings. Whoever has read the group's
         `documents` already hands them over, and none is read again. `shard_index_bytes` bounds the
-        shard indexes that are kept, `workers` the chunks that one array reads at once. Chunks are
-        decoded in the `workshop`, which many datasets may share; without one, those that decode to
-        more than `inline_decode_bytes` are decoded in the loop's default executor.
+        shard indexes that are kept, and each of them, `workers` the chunks that one array reads at
+        once. Chunks are decoded in the `workshop`, which many datasets may share; without one,
+        those that decode to more than `inline_decode_bytes` are decoded in the loop's default
+        executor.
 
         Decoded chunks are kept in `chunk_cache`, which many datasets may share; without one none
         is kept. Its chunks are found again by those who open the same version of the store under
@@ -80,16 +83,15 @@ class AsyncZarrBackendEntrypoint:
         """
         source = _source(store)
         if documents is None:
-            documents = await open_group(
-                source,
-                group=group,
-                zarr_format=zarr_format,
-                consolidated=consolidated,
-                limits=limits,
-            )
+            asked: dict[str, Any] = {
+                "group": group,
+                "zarr_format": zarr_format,
+                "consolidated": consolidated,
+            }
+            documents = await open_group(source, **asked, limits=limits)
         cache = ChunkCache(0) if chunk_cache is None else chunk_cache
         identity = object() if store_id is None else (store_id, documents.version)
-        indexes = ShardIndexes(source, budget_bytes=shard_index_bytes)
+        indexes = ShardIndexes(source, budget_bytes=shard_index_bytes, most_bytes=shard_index_bytes)
         shop = _own_workshop(inline_decode_bytes) if workshop is None else workshop
         reader = StoreReader(source, indexes, shop, workers, cache, identity)
         options = {

@@ -16,12 +16,13 @@ from app.arrays.array_documents import check_name, dimension_names, marked_fill_
 from app.arrays.hierarchy import GroupDocuments
 from app.arrays.metadata import parse_array
 from app.datasets.coding import EncodedArray
-from app.datasets.repeated import told_apart
+from app.datasets.repeated import distinct, told_apart
 from app.datasets.unusable import Unusable
 from app.datasets.variables import variable_of
 from app.errors import MetadataError
 
 _FILL: Final = "_FillValue"
+_NUMBERS: Final = ("scale_factor", "add_offset")
 # The attributes of one variable that xarray reads for the sake of another one.
 _TOLD: Final = ("units", "calendar", "bounds")
 
@@ -120,7 +121,10 @@ class KnownStore(ZarrStore):
             warnings.filterwarnings("ignore", "Duplicate dimension names", UserWarning)
             variable = ZarrStore.open_store_variable(self, name)
         if marked is not None:
-            variable.attrs[_FILL] = marked_fill_value(marked, meta.dtype)
+            variable.attrs[_FILL] = marked_fill_value(_lone(marked), meta.dtype)
+        for key in _NUMBERS:
+            if key in variable.attrs:
+                variable.attrs[key] = _lone(variable.attrs[key])
         self.encoded[name] = EncodedArray(name, meta, variable.dtype)
         data = indexing.LazilyIndexedArray(self.encoded[name])
         return variable_of(variable.dims, data, variable.attrs, variable.encoding)
@@ -141,7 +145,13 @@ class KnownStore(ZarrStore):
         characters = document.get("dtype") == "|S1" if known is None else known.dtype == "S1"
         dtype = "S1" if characters else "f8"
         told = {k: v for k, v in self._attributes(name).items() if k in _TOLD and type(v) is str}
-        return xr.Variable(dims, np.broadcast_to(np.zeros((), dtype), (1,) * len(dims)), told)
+        values = np.broadcast_to(np.zeros((), dtype), (1,) * len(dims))
+        return xr.Variable(distinct(dims), values, told)
+
+
+def _lone(value: Any) -> Any:
+    """The value of a list of one, as which netCDF has attributes; any other as it is."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _dims_of(document: Mapping[str, Any]) -> tuple[str | None, ...]:

@@ -237,9 +237,15 @@ def _object_scale(values: NDArray[Any], present: NDArray[np.bool_]) -> tuple[Sca
 
 def _written(values: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[Any]:
     """Texts and bytes as an answer writes them, which is how a request names them."""
-    keys = np.full(values.shape, "", dtype=object)
-    keys[present] = [format_label(label) for label in values[present].tolist()]
-    return keys
+    labels = values[present].tolist()
+    try:
+        # Millions of strings are looked at in one go: nearly all are written as they are.
+        "".join(labels).encode()
+    except (TypeError, UnicodeEncodeError):
+        keys = np.full(values.shape, "", dtype=object)
+        keys[present] = [format_label(label) for label in labels]
+        return keys
+    return values
 
 
 def _each(function: Callable[[Any], int], labels: NDArray[Any]) -> NDArray[np.int64]:

@@ -80,6 +80,16 @@ class Circuit:
         if self._state is State.HALF_OPEN or self._failures >= self._most_failures:
             self._open(self._rest_seconds)
 
+    def slowed(self, ticket: int) -> None:
+        """The store answered that it is only slow: it is well, and no better than before."""
+        if ticket == self._era and self._state is State.HALF_OPEN:
+            self._change(State.CLOSED)
+
+    def given_up(self) -> None:
+        """A read ended without a value, whatever its tries had met."""
+        if self._state is State.CLOSED:
+            self.failed(self._era)
+
     def abandoned(self, ticket: int) -> None:
         """The caller left before an answer, which says nothing; a trial is the next one's."""
         if ticket == self._era and self._state is State.HALF_OPEN:

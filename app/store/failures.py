@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum, auto
+from types import MappingProxyType
 from typing import Any
 
-from app.errors import StoreError, StoreFaltered, StoreMissing, StoreRefused, StoreTimeout
+from app.errors import (
+    StoreError,
+    StoreFaltered,
+    StoreMissing,
+    StoreOversized,
+    StoreRefused,
+    StoreSlow,
+    StoreTimeout,
+)
+from app.store.parts import OversizedBody
+from app.store.signposts import asked_pause, named_region
 
 
 class Kind(Enum):
@@ -20,6 +31,9 @@ class Kind(Enum):
     REFUSED = auto()
     TIMEOUT = auto()
     FALTERED = auto()
+    SLOWED = auto()
+    ELSEWHERE = auto()
+    OVERSIZED = auto()
     FAILED = auto()
 
 
@@ -36,12 +50,19 @@ CODES = {
     **dict.fromkeys(
         ("ExpiredToken", "InvalidToken", "RequestTimeTooSkewed", "AllAccessDisabled"), Kind.REFUSED
     ),
+    # The bucket is another region's, and nobody followed.
+    **dict.fromkeys(("PermanentRedirect", "TemporaryRedirect", "Redirect"), Kind.ELSEWHERE),
+    **dict.fromkeys(("AuthorizationHeaderMalformed", "301", "307", "308"), Kind.ELSEWHERE),
     **dict.fromkeys(("RequestTimeout", "408", "504", "524"), Kind.TIMEOUT),
+    # What the store says of its load, and not of its health (S3's and Azure's words for it).
     **dict.fromkeys(
-        ("SlowDown", "InternalError", "ServiceUnavailable", "ServerBusy"), Kind.FALTERED
+        ("SlowDown", "ServerBusy", "TooManyRequests", "Throttling", "ThrottlingException"),
+        Kind.SLOWED,
     ),
-    # 429 asks for another try later; those above 509 are a proxy's word for an origin that is down.
-    **dict.fromkeys(map(str, (429, 500, 502, 503, 507, 509, *range(520, 524))), Kind.FALTERED),
+    **dict.fromkeys(("RequestLimitExceeded", "BandwidthLimitExceeded", "429"), Kind.SLOWED),
+    **dict.fromkeys(("InternalError", "ServiceUnavailable"), Kind.FALTERED),
+    # Those above 509 are a proxy's word for an origin that is down.
+    **dict.fromkeys(map(str, (500, 502, 503, 507, 509, *range(520, 524))), Kind.FALTERED),
 }
 
 # Exceptions of libraries that are not imported here for the sake of an `isinstance`.
@@ -125,6 +146,8 @@ def kind_of(error: BaseException) -> Kind:
     missing key and a missing bucket, s3fs raises the same FileNotFoundError.
     """
     links = list(causes(error))
+    if any(isinstance(link, OversizedBody) for link in links):
+        return Kind.OVERSIZED
     for link in links:
         for code in _codes(link):
             if code in CODES:
@@ -215,26 +238,63 @@ def in_words(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).strip().lower() if ending else name
 
 
+def failure_of(error: BaseException, *, doing: str, advice: str = "", **facts: Any) -> StoreError:
+    """The `StoreError` for what a library raised while `doing`; see `store_error`.
+
+    With what the answer said besides: when to come back, or the region to go to.
+    """
+    kind = kind_of(error)
+    pause = next(filter(_is_known, map(asked_pause, causes(error))), None)
+    if kind is Kind.SLOWED or (kind is Kind.FALTERED and pause is not None):
+        return store_error(Kind.SLOWED, reason_of(error), doing=doing, retry_after=pause, **facts)
+    if kind is Kind.ELSEWHERE:
+        region = next(filter(_is_known, map(named_region, causes(error))), None)
+        advice = region_advice(region)
+    return store_error(kind, reason_of(error), doing=doing, advice=advice, **facts)
+
+
+def _is_known(found: object) -> bool:
+    return found is not None
+
+
+def region_advice(region: str | None) -> str:
+    """What to write into an entry whose bucket lies in this region (None: in some other one)."""
+    where = f"the region {region}" if region else "another region"
+    name = region or "..."
+    return (
+        f"The bucket lies in {where}: write client_kwargs: {{region_name: {name}}} into "
+        "storage_options, and an endpoint_url, if there is one, of that region."
+    )
+
+
+# What is raised for each kind, and its words before what was being done.
+_RAISED: Mapping[Kind, tuple[type[StoreError], str]] = MappingProxyType(
+    {
+        Kind.REFUSED: (StoreRefused, "The store refused"),
+        Kind.TIMEOUT: (StoreTimeout, "The store did not answer in time,"),
+        Kind.MISSING_ROOT: (StoreMissing, "The bucket is not there,"),
+        Kind.MISSING_KEY: (StoreMissing, "Nothing is there,"),
+        Kind.SLOWED: (StoreSlow, "The store asks for patience,"),
+        Kind.OVERSIZED: (StoreOversized, "The store has more than it may,"),
+        Kind.ELSEWHERE: (StoreError, "The store is elsewhere,"),
+        Kind.FALTERED: (StoreFaltered, "The store failed for now,"),
+        Kind.FAILED: (StoreError, "The store failed,"),
+        Kind.PAST_END: (StoreError, "The store failed,"),
+    }
+)
+
+
 def store_error(
     kind: Kind, reason: str, *, doing: str, advice: str = "", **facts: Any
 ) -> StoreError:
     """The `StoreError` for a failure of this `kind` while `doing` (such as "reading x of y").
 
-    `advice` says what to grant if the `reason` does not say that the keys themselves are wrong.
+    `advice` says what to grant if the `reason` does not say that the keys themselves are wrong, or
+    where to go.
     """
-    match kind:
-        case Kind.REFUSED:
-            advice = CREDENTIALS_ADVICE.get(reason.partition(":")[0], advice)
-            return StoreRefused(f"The store refused {doing} ({reason}). {advice}".rstrip(), **facts)
-        case Kind.TIMEOUT:
-            return StoreTimeout(f"The store did not answer in time, {doing} ({reason}).", **facts)
-        case Kind.MISSING_ROOT:
-            return StoreMissing(f"The bucket is not there, {doing} ({reason}).", **facts)
-        case Kind.MISSING_KEY:
-            return StoreMissing(f"Nothing is there, {doing} ({reason}).", **facts)
-        case Kind.FALTERED:
-            return StoreFaltered(f"The store failed for now, {doing} ({reason}).", **facts)
-        case Kind.FAILED | Kind.PAST_END:
-            return StoreError(f"The store failed, {doing} ({reason}).", **facts)
-        case _:
-            raise AssertionError(kind)
+    raised, words = _RAISED[kind]
+    if kind is Kind.REFUSED:
+        advice = CREDENTIALS_ADVICE.get(reason.partition(":")[0], advice)
+    elif kind is not Kind.ELSEWHERE:
+        advice = ""
+    return raised(f"{words} {doing} ({reason}). {advice}".rstrip(), **facts)

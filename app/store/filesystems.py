@@ -25,13 +25,15 @@ from app.store.addresses import (
     check_url,
     split_document,
     split_url,
+    store_of,
 )
+from app.store.blocking import BlockingThreads, Calls, LoopCalls
 from app.store.failures import redacted
 from app.store.fsmap import AsyncFSMap
 from app.store.obstore_map import ObstoreMap
 from app.store.obstore_options import s3_store_options
 from app.store.openers import OPENERS, Opener, Options, imported, open_outer_http
-from app.store.readers import Reader, reader_for
+from app.store.readers import Reader, WrappedReader, reader_for
 from app.store.reference_roots import ReferenceRoots, canonical
 from app.store.single_flight import SingleFlight
 from app.store.source import ByteSource
@@ -48,12 +50,22 @@ class Connected:
 class Filesystems:
     """Makes sources; the same protocol and options share one filesystem and connection pool.
 
-    It belongs to the loop that it is entered on, and closes there what it opened. Reference
-    documents of more than `reference_bytes`, once decompressed, are refused.
+    It belongs to the loop that it is entered on, and closes there what it opened. A value of which
+    its reader says nothing, such as a metadata document, has at most `document_bytes`, a document
+    of references, once decompressed, `reference_bytes`. Blocking calls are made by `threads`, of
+    each store its own.
     """
 
-    def __init__(self, *, reference_bytes: int = 2**28) -> None:
+    def __init__(
+        self,
+        *,
+        document_bytes: int | None = None,
+        reference_bytes: int = 2**28,
+        threads: BlockingThreads | None = None,
+    ) -> None:
+        self._document_bytes = document_bytes
         self._reference_bytes = reference_bytes
+        self._threads = threads
         self._made: dict[str, Any] = {}
         self._flight: SingleFlight[str, Connected] = SingleFlight()
         self._closing = AsyncExitStack()
@@ -105,7 +117,15 @@ class Filesystems:
         if engine == "obstore":
             return await self._obstore_s3(path, storage_options, concurrency)
         made = await self._connected(protocol, storage_options)
-        return AsyncFSMap(url, made.fs, reader=made.reader, concurrency=concurrency)
+        reader = _read_by(made, self._calls(store_of(url, storage_options)))
+        return self._map(url, made.fs, concurrency, reader)
+
+    def _calls(self, store: str) -> Calls:
+        return LoopCalls() if self._threads is None else self._threads.of(store)
+
+    def _map(self, url: str, fs: AsyncFileSystem, concurrency: int, reader: Reader) -> AsyncFSMap:
+        most = self._document_bytes
+        return AsyncFSMap(url, fs, reader=reader, concurrency=concurrency, most_bytes=most)
 
     async def _connected(
         self, protocol: str, options: Options, opener: Opener | None = None
@@ -134,38 +154,42 @@ class Filesystems:
                 self._made[name] = obstore_store.S3Store(bucket, **arguments)
             except Exception as error:
                 raise _refused_options("s3", error) from error
-        return ObstoreMap(self._made[name], root, concurrency=concurrency)
+        most = self._document_bytes
+        return ObstoreMap(self._made[name], root, concurrency=concurrency, most_bytes=most)
 
     async def _references(
         self, path: str, options: Options, reference_roots: Iterable[str], concurrency: int
     ) -> AsyncFSMap:
         from app.store.reference_reader import ReferenceReader, RootedTargets
 
+        calls = self._calls(store_of(f"{REFERENCE}://{path}", options))
         roots = ReferenceRoots.of(options, reference_roots)
         fo, remote = options["fo"], options.get("remote_protocol")
         protocols = {remote} if remote else set()
         if isinstance(fo, str) and references.is_table(fo):
-            fs = await references.table_filesystem(fo, self._opening(options)[0])
+            fs = await references.table_filesystem(fo, self._opening(options)[0], calls)
         else:
             fs = await self._document(fo, options)
             protocols |= references.protocols_of(fs)
-        connect = partial(self._target_reader, options)
+        connect = partial(self._target_reader, options, calls)
         for protocol in sorted(protocols):
             # Now, so that an extra that is not installed, or a wrong option, shows at once.
             check_target_protocol(protocol)
             if roots.reaches(protocol):
                 await connect(protocol, True)
-        reader = ReferenceReader(fs, RootedTargets(roots, connect))
-        return AsyncFSMap(path, fs, reader=reader, concurrency=concurrency)
+        reader = ReferenceReader(fs, RootedTargets(roots, connect, calls), calls)
+        return self._map(path, fs, concurrency, reader)
 
-    async def _target_reader(self, options: Options, protocol: str, named: bool) -> Reader:
+    async def _target_reader(
+        self, options: Options, calls: Calls, protocol: str, named: bool
+    ) -> Reader:
         """What reads targets by `protocol`; by the web, inner addresses only where one is named."""
         remote = options.get("remote_protocol") or ""
         # `remote_options` are meant for the one protocol that they go with.
         meant = canonical(remote) == canonical(protocol) or (not remote and protocol not in LOCAL)
         given: Options = (options.get("remote_options") or {}) if meant else {}
         if protocol not in WEB:
-            return (await self._connected(protocol, given)).reader
+            return _read_by(await self._connected(protocol, given), calls)
         from app.store.http_reader import HttpReader
 
         opener = OPENERS[protocol] if named else open_outer_http
@@ -181,7 +205,7 @@ class Filesystems:
         target_options, compression = self._opening(options)
         folder, name = split_document(fo)
         source = await self.source(folder, storage_options=target_options)
-        document = await source.get(name)
+        document = await source.get(name, most_bytes=most_bytes)
         if document is None:
             raise StoreMissing(f"There is no reference document at {redacted(fo)}.")
         name = f"the reference set {redacted(fo)}"
@@ -194,6 +218,11 @@ class Filesystems:
         given = dict(options.get("target_options") or {})
         compression = given.pop("compression", None)
         return given, compression
+
+
+def _read_by(made: Connected, calls: Calls) -> Reader:
+    """The reader of `made`; where its calls block, one that makes them by those of its store."""
+    return reader_for(made.fs, calls) if isinstance(made.reader, WrappedReader) else made.reader
 
 
 def _canonical(options: Options) -> str:

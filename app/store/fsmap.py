@@ -11,14 +11,14 @@ from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
 from app.errors import StoreError, StoreMissing
+from app.store.bounds import LISTING_BYTES, bounded_answers
 from app.store.failures import (
     S3_LIST_ADVICE,
     S3_READ_ADVICE,
     Kind,
+    failure_of,
     kind_of,
-    reason_of,
     redacted,
-    store_error,
 )
 from app.store.fan_out import get_all
 from app.store.paths import joined
@@ -35,38 +35,55 @@ class AsyncFSMap:
 
     The filesystem belongs to whoever made it: the map neither connects nor closes it. Maps of one
     filesystem may share its `reader`, and with it what that has learned of their buckets.
+    `most_bytes` bounds the values of which the reader of a key says nothing.
 
     Raises:
         TypeError: `fs` is not asynchronous, or was not made for use on a running loop.
     """
 
     def __init__(
-        self, root: str, fs: AsyncFileSystem, *, concurrency: int = 64, reader: Reader | None = None
+        self,
+        root: str,
+        fs: AsyncFileSystem,
+        *,
+        concurrency: int = 64,
+        reader: Reader | None = None,
+        most_bytes: int | None = None,
     ) -> None:
         _check_asynchronous(fs)
         self.fs = fs
         self.root: str = str(fs._strip_protocol(root)).rstrip("/")
         self._reader = reader_for(fs) if reader is None else reader
+        self._most_bytes = most_bytes
         self._gate = asyncio.Semaphore(concurrency)
         self._is_s3 = "s3" in protocols_of(fs)
 
     def __repr__(self) -> str:
         return f"AsyncFSMap({self._name!r})"
 
-    async def get(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
+    async def get(
+        self,
+        key: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        most_bytes: int | None = None,
+    ) -> bytes | None:
         """Bytes ``start`` to ``end`` (exclusive) of `key`, clipped; None when there is no such key.
 
         Raises:
             ValueError: not a range (see `app.store.ranges`).
+            StoreOversized: the value has more than `most_bytes`, found out before all came.
             StoreRefused, StoreMissing, StoreTimeout, StoreError: the store did not do its part.
         """
         check_range(start, end)
         if start is not None and start == end:
             # An empty range cannot be written in a Range header.
             return b"" if await self.exists(key) else None
+        most_bytes = self._most_bytes if most_bytes is None else most_bytes
         async with self._gate:
             try:
-                return await self._reader.read(joined(self.root, key), start, end)
+                return await self._reader.read(joined(self.root, key), start, end, most_bytes)
             except Exception as error:
                 return await self._no_value(error, key)
 
@@ -80,7 +97,8 @@ class AsyncFSMap:
             return await get_untagged(self, key)
         async with self._gate:
             try:
-                return await reader.read_tagged(joined(self.root, key), known)
+                path = joined(self.root, key)
+                return await reader.read_tagged(path, known, self._most_bytes)
             except Exception as error:
                 if known is not None and isinstance(error, NotModified):
                     return Unchanged()
@@ -127,7 +145,8 @@ class AsyncFSMap:
         look = self._reader.find if recursive else self._reader.names
         async with self._gate:
             try:
-                names = await look(self.root, prefix)
+                with bounded_answers(LISTING_BYTES):
+                    names = await look(self.root, prefix)
                 if not names:
                     await self._confirm_root()
                 return names
@@ -162,8 +181,7 @@ class AsyncFSMap:
             raise StoreMissing(f"There is no store at {self._name}.", root=self._name)
 
     def _failure(self, error: Exception, doing: str, advice: str) -> StoreError:
-        reason = reason_of(error)
-        return store_error(kind_of(error), reason, doing=doing, advice=advice, root=self._name)
+        return failure_of(error, doing=doing, advice=advice, root=self._name)
 
 
 def _check_asynchronous(fs: object) -> None:

@@ -8,14 +8,21 @@ from __future__ import annotations
 import asyncio
 import builtins
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from math import ceil
 from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
-from app.errors import StoreError, StoreTimeout
+from app.errors import StoreError, StoreSlow, StoreTimeout
 from app.store.addresses import place_of, store_of
 from app.store.circuit import Circuit, State
 from app.store.fan_out import get_all
-from app.store.retries import PASSING, Patience, RetryBudget, pause_seconds
+from app.store.retries import (
+    PASSING,
+    Patience,
+    RetryBudget,
+    pause_seconds,
+    slow_pause_seconds,
+)
 from app.store.source import ByteSource
 from app.store.tags import Tagged, Unchanged, get_tagged
 from app.telemetry.phases import phase
@@ -58,7 +65,9 @@ class StoreGuard:
     ) -> Answer:
         """What ``ask()`` brings, after as many tries as time, number and budget allow.
 
-        All waiting counts against the deadline: for the gate, for answers, between tries.
+        All waiting counts against the deadline: for the gate, for answers, between tries. A store
+        that says that it is only slow is asked for as long as there is time, after the pauses that
+        it wants.
 
         Raises:
             StoreTimeout: no answer in time.
@@ -66,12 +75,18 @@ class StoreGuard:
             StoreError: what the last try, or one that no other would mend, raised.
         """
         deadline = asyncio.get_running_loop().time() + self._patience.read_seconds
-        tries = 0
+        tries = slowed = 0
         while True:
-            tries += 1
             try:
                 answer = await self._try(ask, deadline, doing)
+            except StoreSlow as failure:
+                slowed += 1
+                pause = slow_pause_seconds(slowed, failure.facts.get("retry_after"))
+                if not self._in_time(deadline - pause):
+                    raise self._given_up(failure, pause) from failure
+                retried(failure)
             except PASSING as failure:
+                tries += 1
                 pause = pause_seconds(tries)
                 if not self._may_retry(tries, deadline - pause):
                     raise
@@ -82,8 +97,17 @@ class StoreGuard:
             await asyncio.sleep(pause)
 
     def _may_retry(self, tries: int, latest: float) -> bool:
-        in_time = asyncio.get_running_loop().time() < latest
+        in_time = self._in_time(latest)
         return tries < self._patience.attempts and in_time and self._budget.spend()
+
+    def _in_time(self, latest: float) -> bool:
+        return asyncio.get_running_loop().time() < latest
+
+    def _given_up(self, failure: StoreSlow, pause: float) -> StoreSlow:
+        """What a read is told that no pause helps any more: the circuit hears of it, once."""
+        self.circuit.given_up()
+        facts = {**failure.facts, "retry_after": max(1, ceil(pause))}
+        return StoreSlow(failure.detail, **facts)
 
     async def _try(
         self, ask: Callable[[], Awaitable[Answer]], deadline: float, doing: str
@@ -123,6 +147,10 @@ class StoreGuard:
         """One request, of whose end the circuit hears."""
         try:
             answer = await ask()
+        except StoreSlow:
+            # An answer of a store that lives; whether it is good for anything, shows in the end.
+            self.circuit.slowed(ticket)
+            raise
         except PASSING:
             self.circuit.failed(ticket)
             raise
@@ -168,9 +196,20 @@ class GuardedSource:
     def __repr__(self) -> str:
         return f"GuardedSource({self._source!r})"
 
-    async def get(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
+    async def get(
+        self,
+        key: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        most_bytes: int | None = None,
+    ) -> bytes | None:
         """As the source's own; see `StoreGuard.ask` for what it raises."""
-        return await self._ask("get", f"reading {key}", lambda: self._source.get(key, start, end))
+        return await self._ask(
+            "get",
+            f"reading {key}",
+            lambda: self._source.get(key, start, end, most_bytes=most_bytes),
+        )
 
     async def get_tagged(self, key: str, known: str | None = None) -> Tagged | Unchanged | None:
         """As the source's own; a read like any other."""

@@ -28,11 +28,18 @@ class ObservedSource:
     def __repr__(self) -> str:
         return f"ObservedSource({self._source!r})"
 
-    async def get(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
+    async def get(
+        self,
+        key: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        most_bytes: int | None = None,
+    ) -> bytes | None:
         """As the source's own."""
         began = perf_counter()
         try:
-            data = await self._source.get(key, start, end)
+            data = await self._source.get(key, start, end, most_bytes=most_bytes)
         except BaseException as error:
             self._observe("get", perf_counter() - began, 0, error)
             raise

@@ -18,22 +18,35 @@ from app.store.failures import (
     kind_of,
     reason_of,
     redacted,
+    region_advice,
     s3_error,
     store_error,
 )
 from app.store.fan_out import get_all
+from app.store.parts import OversizedBody, PartTaken, most_of_answer
 from app.store.paths import below, joined
-from app.store.ranges import check_range, sliced
+from app.store.ranges import check_range
+from app.store.signposts import named_region
 from app.store.tags import Tagged, Unchanged, settled_tag
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, ObjectMeta
+    from obstore import GetOptions, GetResult
     from obstore.store import ObjectStore
 
     from app.store.zarr_store import SourceStore
 
 # obstore's errors carry no status: it stands in their text, next to the server's answer.
 _STATUS = re.compile(r"status code: (\d{3})")
+# What else stands in the text alone.
+_WORDS = {
+    "redirect without LOCATION": Kind.ELSEWHERE,  # S3's answer for a bucket of another region
+    "StartTooLarge": Kind.PAST_END,
+    "Not a directory": Kind.MISSING_KEY,  # a key below a local file
+    "timed out": Kind.TIMEOUT,
+    "TimedOut": Kind.TIMEOUT,
+}
+# Bodies come in pieces of this size.
+PIECE_BYTES = 4 * 2**20
 # Where obstore looks for keys when nobody gave it any.
 INSTANCE_ROLES = "http://169.254.169.254/"
 
@@ -42,10 +55,20 @@ class ObstoreMap:
     """A `ByteSource` over the prefix `root` of an obstore store.
 
     obstore's fsspec adapter is not used: it has no suffix ranges. The store has nothing to close.
+    `most_bytes` bounds the values of which the reader of a key says nothing. (What obstore reads
+    for itself, such as the documents of errors, ends with the time that a request may take.)
     """
 
-    def __init__(self, store: ObjectStore, root: str = "", *, concurrency: int = 64) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        root: str = "",
+        *,
+        concurrency: int = 64,
+        most_bytes: int | None = None,
+    ) -> None:
         self.store = store
+        self._most_bytes = most_bytes
         self.root = root.strip("/")
         self._gate = asyncio.Semaphore(concurrency)
         self._is_s3 = type(store).__name__ == "S3Store"
@@ -53,19 +76,28 @@ class ObstoreMap:
     def __repr__(self) -> str:
         return f"ObstoreMap({self._name})"
 
-    async def get(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
+    async def get(
+        self,
+        key: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        most_bytes: int | None = None,
+    ) -> bytes | None:
         """Bytes ``start`` to ``end`` (exclusive) of `key`, clipped; None when there is no such key.
 
         Raises:
             ValueError: not a range (see `app.store.ranges`).
+            StoreOversized: the value has more than `most_bytes`.
             StoreRefused, StoreMissing, StoreTimeout, StoreError: the store did not do its part.
         """
         check_range(start, end)
         if end is not None and (start or 0) >= end:
             return b"" if await self.exists(key) else None
+        most_bytes = self._most_bytes if most_bytes is None else most_bytes
         async with self._gate:
             try:
-                return await self._read(joined(self.root, key), start, end)
+                return await self._read(joined(self.root, key), start, end, most_bytes)
             except Exception as error:
                 return await self._no_value(error, key)
 
@@ -76,7 +108,8 @@ class ObstoreMap:
         unless: GetOptions | None = None if known is None else {"if_none_match": known}
         async with self._gate:
             try:
-                data, meta = await _received(self.store, joined(self.root, key), unless)
+                result = await obstore.get_async(self.store, joined(self.root, key), options=unless)
+                data, meta = await _body(result, None, None, self._most_bytes), result.meta
             except Exception as error:
                 if known is not None and isinstance(error, obstore.exceptions.NotModifiedError):
                     return Unchanged()
@@ -141,18 +174,20 @@ class ObstoreMap:
         where = f"s3://{bucket}" if bucket else redacted(repr(self.store))
         return f"{where}/{self.root}".rstrip("/")
 
-    async def _read(self, path: str, start: int | None, end: int | None) -> bytes:
+    async def _read(
+        self, path: str, start: int | None, end: int | None, most_bytes: int | None
+    ) -> bytes:
         import obstore
 
         try:
-            data, _ = await _received(self.store, path, _options(start, end))
+            result = await obstore.get_async(self.store, path, options=_options(start, end))
         except obstore.exceptions.GenericError as error:
             # A 200 for a range: the server knows no ranges, or the value is empty.
             if "NotPartial" not in str(error):
                 raise
-            data, _ = await _received(self.store, path, None)
-            return sliced(data, start, end)
-        return data
+        else:
+            return await _body(result, None, None, most_of_answer(start, end, most_bytes))
+        return await _body(await obstore.get_async(self.store, path), start, end, most_bytes)
 
     async def _no_value(self, error: Exception, key: str) -> bytes | None:
         match _kind(error):
@@ -175,21 +210,32 @@ class ObstoreMap:
 
     def _failure(self, error: Exception, doing: str, *, listing: bool = False) -> StoreError:
         advice = (S3_LIST_ADVICE if listing else S3_READ_ADVICE) if self._is_s3 else ""
-        reason = _reason(error)
-        return store_error(_kind(error), reason, doing=doing, advice=advice, root=self._name)
+        kind = _kind(error)
+        if kind is Kind.ELSEWHERE:
+            advice = region_advice(named_region(error))
+        return store_error(kind, _reason(error), doing=doing, advice=advice, root=self._name)
 
 
-async def _received(
-    store: ObjectStore, path: str, options: GetOptions | None
-) -> tuple[bytes, ObjectMeta]:
-    import obstore
-
-    result = await obstore.get_async(store, path, options=options)
-    data = bytes(await result.bytes_async())
+async def _body(
+    result: GetResult, start: int | None, end: int | None, most_bytes: int | None
+) -> bytes:
+    """The range of the body of `result`, whose head says how long it is."""
     first, last = result.range
-    if len(data) != last - first:
-        raise EOFError(f"{len(data)} bytes came of {last - first}")
-    return data, result.meta
+    size = last - first
+    if most_bytes is not None and size > most_bytes and end is None:
+        raise OversizedBody(most_bytes)
+    taken = PartTaken(start, end, most_bytes)
+    seen, pieces = 0, aiter(result.stream(PIECE_BYTES))
+    # No piece is asked for beyond the last: that would cost another turn of obstore's threads.
+    while seen < size and (piece := await anext(pieces, None)) is not None:
+        seen += len(piece)
+        if taken.add(memoryview(piece)):
+            return taken.data
+    if seen > size:
+        raise OversizedBody(size)
+    if seen < size:
+        raise EOFError(f"{seen} bytes came of {size}")
+    return taken.data
 
 
 def _options(start: int | None, end: int | None) -> GetOptions | None:
@@ -211,12 +257,9 @@ def _kind(error: Exception) -> Kind:
     for code in (s3_error(text)[0], *_STATUS.findall(text)):
         if code in CODES:
             return CODES[code]
-    if "StartTooLarge" in text:
-        return Kind.PAST_END
-    if "Not a directory" in text:  # a key below a local file
-        return Kind.MISSING_KEY
-    if "timed out" in text or "TimedOut" in text:
-        return Kind.TIMEOUT
+    for words, kind in _WORDS.items():
+        if words in text:
+            return kind
     if "HTTP error" in text and "certificate" not in text:
         return Kind.FALTERED
     return kind_of(error)

@@ -34,7 +34,10 @@ class Opened:
 async def open_s3(options: Options) -> Opened:
     """s3fs, connected. Its words; each request is tried once (see `app.store.retries`)."""
     s3fs = await imported("s3fs", extra=None)
+    aiobotocore = await imported("aiobotocore.httpsession", extra=None)
+    bounded = await imported("app.store.bounded_answers", extra=None)
     config = {
+        "http_session_cls": bounded.session_class(aiobotocore.AIOHTTPSession),
         "max_pool_connections": 64,
         "connect_timeout": 5,
         "read_timeout": 20,
@@ -59,8 +62,15 @@ async def open_http(options: Options) -> Opened:
     """fsspec's HTTP filesystem over one aiohttp session."""
     http = await imported("fsspec.implementations.http", extra=None)
     aiohttp = await imported("aiohttp", extra=None)
+    bounded = await imported("app.store.bounded_answers", extra=None)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=30)
-    client = {"timeout": timeout, **options.get("client_kwargs", {})}
+    redirects = await imported("app.store.redirects", extra=None)
+    usual = {
+        "timeout": timeout,
+        "response_class": bounded.BoundedAnswer,
+        "trace_configs": [redirects.outward_redirects()],
+    }
+    client = {**usual, **options.get("client_kwargs", {})}
     ours = {**OURS, **options, "client_kwargs": client, "asynchronous": True}
     fs = http.HTTPFileSystem(**ours)
     session = await fs.set_session()
@@ -80,7 +90,7 @@ async def open_outer_http(options: Options) -> Opened:
 
 
 async def open_local(options: Options) -> Opened:
-    """Local files, whose blocking calls run in the loop's executor."""
+    """Local files, whose calls block (see `app.store.blocking`)."""
     local = await imported("fsspec.implementations.local", extra=None)
     return _wrapped(local.LocalFileSystem(**{**OURS, **options}))
 
@@ -94,16 +104,19 @@ async def open_memory(options: Options) -> Opened:
 async def open_gs(options: Options) -> Opened:
     """gcsfs, connected."""
     gcsfs = await imported("gcsfs", extra="gs")
+    bounded = await imported("app.store.bounded_answers", extra=None)
+    session = {"response_class": bounded.BoundedAnswer, **options.get("session_kwargs", {})}
 
     def make() -> Any:
         # In a thread: it may ask the metadata server for credentials with blocking calls.
-        return gcsfs.GCSFileSystem(**{**OURS, **options, "asynchronous": True})
+        ours = {**OURS, **options, "session_kwargs": session, "asynchronous": True}
+        return gcsfs.GCSFileSystem(**ours)
 
     fs = await asyncio.to_thread(make)
     # gcsfs wraps it in six tries of its own.
     fs._request = MethodType(inspect.unwrap(type(fs)._request), fs)
-    session = await fs._set_session()
-    return Opened(fs, session.close)
+    connected = await fs._set_session()
+    return Opened(fs, connected.close)
 
 
 async def open_az(options: Options) -> Opened:

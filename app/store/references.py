@@ -10,10 +10,11 @@ from typing import Any, Final, TypeAlias
 
 from fsspec.implementations.reference import ReferenceFileSystem
 
-from app.errors import CatalogError, MetadataError
+from app.errors import CatalogError, MetadataError, StoreError
+from app.store.blocking import Calls
 from app.store.compressed import check_compression, decompressed
 from app.store.documents import json_object
-from app.store.failures import kind_of, reason_of, redacted, store_error
+from app.store.failures import failure_of, redacted
 
 KNOWN_OPTIONS = ("fo", "remote_options", "remote_protocol", "target_options")
 
@@ -59,7 +60,9 @@ def is_table(fo: Any) -> bool:
     )
 
 
-async def table_filesystem(address: str, options: Mapping[str, Any]) -> ReferenceFileSystem:
+async def table_filesystem(
+    address: str, options: Mapping[str, Any], calls: Calls
+) -> ReferenceFileSystem:
     """The references in the Parquet table at `address`, which fsspec opens with `options`.
 
     Raises:
@@ -76,10 +79,11 @@ async def table_filesystem(address: str, options: Mapping[str, Any]) -> Referenc
         return fs
 
     try:
-        return await asyncio.to_thread(make)
+        return await calls.run(address, make)
+    except StoreError:
+        raise
     except OSError as error:
-        doing = f"reading the references {redacted(address)}"
-        raise store_error(kind_of(error), reason_of(error), doing=doing) from error
+        raise failure_of(error, doing=f"reading the references {redacted(address)}") from error
     except ImportError as error:
         raise CatalogError(
             "References in Parquet need a package that reads it: pip install fastparquet pandas"

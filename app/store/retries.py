@@ -46,6 +46,18 @@ def pause_seconds(tries: int, draw: Callable[[], float] = random) -> float:
     return draw() * min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** (tries - 1))
 
 
+def slow_pause_seconds(
+    times: int, wanted: float | None, draw: Callable[[], float] = random
+) -> float:
+    """How long to wait after a store has said so many times that it is slow.
+
+    At least as long as it `wanted`, and never the same for all: who were sent away together do not
+    come back together.
+    """
+    most = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(times, 10))
+    return most * draw() if wanted is None else wanted + FIRST_PAUSE_SECONDS * draw()
+
+
 class RetryBudget:
     """Retries that a store has left: a share of its answers, so that few answers mean few retries.
 

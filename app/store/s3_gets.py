@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import aiohttp
 from yarl import URL
 
-from app.store.bodies import UNPAUSED_BYTES, whole_body
-from app.store.failures import s3_error
-from app.store.ranges import covered, range_header, sliced
+from app.store.bodies import UNPAUSED_BYTES, body_beginning, body_part, whole_body
+from app.store.parts import most_of_answer
+from app.store.ranges import covered, range_header
+from app.store.s3_answers import S3Answer
 from app.store.s3_form import GetForm, form_of
 from app.store.sigv4 import Keys, Signer
 from app.store.tags import NotModified
@@ -25,20 +26,8 @@ Received: TypeAlias = tuple[bytes, Mapping[str, str]]
 GET_EVENT = "before-send.s3.GetObject"
 GOT_EVENT = "after-call.s3.GetObject"
 # What botocore tries again (its standard mode), if its configuration lets it.
-TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
+TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
 TRANSIENT_FAILURES = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
-
-
-class S3Answer(Exception):
-    """S3 answered with an error; `response` has the shape that botocore gives it."""
-
-    def __init__(self, status: int, reason: str | None, body: bytes) -> None:
-        code, message = s3_error(body.decode(errors="replace"))
-        self.status = status
-        self.code = code or str(status)
-        said = {"Code": self.code, "Message": message or reason or ""}
-        self.response = {"Error": said, "ResponseMetadata": {"HTTPStatusCode": status}}
-        super().__init__(f"{self.code}: {said['Message']}")
 
 
 class Unsettled(Exception):
@@ -65,28 +54,38 @@ class BucketGets:
         self._one_try = retries.get("total_max_attempts") == 1
 
     async def get(
-        self, key: str, start: int | None, end: int | None, known: str | None = None
+        self,
+        key: str,
+        start: int | None,
+        end: int | None,
+        *,
+        most_bytes: int | None,
+        known: str | None = None,
     ) -> Received:
         """The range of `key`, from one request.
 
         Raises:
             Unsettled: ask s3fs.
             NotModified: the value is still that of the tag `known`.
+            OversizedBody: it has more than `most_bytes`, or than the range.
             S3Answer: no such key or bucket, past the end, denied, or a failure of the server.
             aiohttp.ClientError, TimeoutError: no whole answer.
             EOFError: an answer that is not what was asked for.
         """
         try:
-            return await self._once(key, start, end, known)
+            async with self._answer(key, range_header(start, end), known) as response:
+                return await self._received(response, start, end, most_bytes, known)
         except TRANSIENT_FAILURES as failure:
             if self._one_try:
                 raise
             raise Unsettled(failure) from failure
 
-    async def _once(
-        self, key: str, start: int | None, end: int | None, known: str | None
-    ) -> Received:
-        path, byte_range = self.form.path(key), range_header(start, end)
+    @asynccontextmanager
+    async def _answer(
+        self, key: str, byte_range: str | None, known: str | None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to a GET, of whose body nothing is read yet."""
+        path = self.form.path(key)
         keys = None if self._signer is None else await keys_of(self._client)
         headers = self.form.signed(path, byte_range, self._signer, keys)
         if known is not None:
@@ -99,18 +98,31 @@ class BucketGets:
             proxy_headers=self._proxy_headers,
             read_bufsize=UNPAUSED_BYTES,
         ) as response:
-            data = await whole_body(response)
-            came = response.headers
-            match response.status:
-                case 206 if byte_range is not None:
-                    return covered(data, start, end, came.get("content-range", "")), came
-                case 200:  # for a range, too: a server without ranges, or an empty value
-                    return sliced(data, start, end), came
-                case 304 if known is not None:
-                    raise NotModified
-                case status:
-                    answer = S3Answer(status, response.reason, data)
-                    raise answer if self._is_final(answer) else Unsettled(answer)
+            yield response
+
+    async def _received(
+        self,
+        response: aiohttp.ClientResponse,
+        start: int | None,
+        end: int | None,
+        most_bytes: int | None,
+        known: str | None,
+    ) -> Received:
+        came = response.headers
+        is_range = start is not None or end is not None
+        match response.status:
+            case 206 if is_range:
+                data = await whole_body(response, most_of_answer(start, end, most_bytes))
+                return covered(data, start, end, came.get("content-range", "")), came
+            case 200 if is_range:  # a server without ranges, or an empty value
+                return await body_part(response, start, end, most_bytes), came
+            case 200:
+                return await whole_body(response, most_bytes), came
+            case 304 if known is not None:
+                raise NotModified
+            case status:
+                answer = S3Answer(status, response.reason, came, await body_beginning(response))
+                raise answer if self._is_final(answer) else Unsettled(answer)
 
     def _is_final(self, answer: S3Answer) -> bool:
         match answer.status:

@@ -10,7 +10,9 @@ from typing import Any
 
 from fsspec.asyn import AsyncFileSystem
 
+from app.store.bounds import ERROR_BYTES, bounded_answers
 from app.store.failures import Kind, kind_of
+from app.store.parts import checked, most_of_answer
 from app.store.paths import below, joined
 from app.store.ranges import covered
 from app.store.s3_gets import BucketGets, Received, Unsettled, exchange_of, gets_like
@@ -31,6 +33,7 @@ class Asked:
     key: str
     start: int | None
     end: int | None
+    most_bytes: int | None
 
 
 def must_ask_s3fs(fs: Any) -> bool:
@@ -68,42 +71,55 @@ class S3Reader:
         self._gets: dict[str, BucketGets] = {}
         self._left: dict[str, float] = {}  # buckets that s3fs reads alone, and until when
 
-    async def read(self, path: str, start: int | None, end: int | None) -> bytes:
-        data, _ = await self._received(path, start, end, None)
+    async def read(
+        self, path: str, start: int | None, end: int | None, most_bytes: int | None
+    ) -> bytes:
+        data, _ = await self._received(path, start, end, most_bytes, None)
         return data
 
-    async def read_tagged(self, path: str, known: str | None) -> Tagged:
-        data, came = await self._received(path, None, None, known)
+    async def read_tagged(self, path: str, known: str | None, most_bytes: int | None) -> Tagged:
+        data, came = await self._received(path, None, None, most_bytes, known)
         return Tagged(data, tag_of(came))
 
     async def _received(
-        self, path: str, start: int | None, end: int | None, known: str | None
+        self,
+        path: str,
+        start: int | None,
+        end: int | None,
+        most_bytes: int | None,
+        known: str | None,
     ) -> Received:
         bucket, _, key = path.removeprefix("s3://").partition("/")
+        asked = Asked(path, bucket, key, start, end, most_bytes)
         if self._only_s3fs or not key or "?" in key:
-            return await self._ask_s3fs(path, start, end), {}
+            return await self._ask_s3fs(asked), {}
         client = await self._fs.set_session()
         if client is not self._client:  # the first, or s3fs has connected anew
             self._client, self._gets, self._left = client, {}, {}
         gets = self._gets.get(bucket)
         if gets is None:
-            return await self._learn(Asked(path, bucket, key, start, end), None)
+            return await self._learn(asked, None)
         try:
-            received = await gets.get(key, start, end, known)
+            received = await gets.get(key, start, end, most_bytes=most_bytes, known=known)
         except Unsettled:
-            return await self._learn(Asked(path, bucket, key, start, end), gets)
+            return await self._learn(asked, gets)
         gets.overruled = 0
         return received
 
-    async def _ask_s3fs(self, path: str, start: int | None, end: int | None) -> bytes:
-        return bytes(await self._fs._cat_file(path, start=start, end=end, **self._one_part))
+    async def _ask_s3fs(self, asked: Asked) -> bytes:
+        most = most_of_answer(asked.start, asked.end, asked.most_bytes)
+        with bounded_answers(None if most is None else max(most, ERROR_BYTES)):
+            data = await self._fs._cat_file(
+                asked.path, start=asked.start, end=asked.end, **self._one_part
+            )
+        return checked(bytes(data), asked.start, asked.end, asked.most_bytes)
 
     async def _learn(self, asked: Asked, failed: BucketGets | None) -> Received:
         """Have s3fs read, as a plain GET has `failed` or none is known, and note how it asked."""
         client = await self._fs.get_s3(asked.bucket)
         with exchange_of(client) as exchange:
             try:
-                data = await self._ask_s3fs(asked.path, asked.start, asked.end)
+                data = await self._ask_s3fs(asked)
             except Exception as error:
                 if kind_of(error) in (Kind.MISSING_KEY, Kind.PAST_END):
                     await self._note(client, asked, exchange.sent, failed)

@@ -15,10 +15,19 @@ class ByteSource(Protocol):
     The source owns the gate that bounds how many requests run at once.
     """
 
-    async def get(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
+    async def get(
+        self,
+        key: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        most_bytes: int | None = None,
+    ) -> bytes | None:
         """Bytes ``start`` to ``end`` (exclusive) of `key`, clipped to its size.
 
-        A negative `start` (without `end`) is a suffix: the last ``-start`` bytes.
+        A negative `start` (without `end`) is a suffix: the last ``-start`` bytes. A whole value
+        that has more than `most_bytes` is a StoreOversized as soon as that shows; of a range no
+        more is held than was asked for.
         """
         ...
 

@@ -61,7 +61,7 @@ async def get_untagged(source: ByteSource, key: str) -> Tagged | None:
 
 def tag_of(headers: Mapping[str, str]) -> str | None:
     """The tag among the headers of an answer, their names in lower case, if it can be relied on."""
-    modified, answered = (_moment(headers.get(name)) for name in ("last-modified", "date"))
+    modified, answered = (moment_of(headers.get(name)) for name in ("last-modified", "date"))
     return settled_tag(headers.get("etag"), modified, answered)
 
 
@@ -76,7 +76,8 @@ def settled_tag(
     return tag if (answered or datetime.now(UTC)) - modified >= SETTLED else None
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment_of(text: str | None) -> datetime | None:
+    """The moment that a header names (RFC 9110, 5.6.7), if it names one."""
     try:
         moment = parsedate_to_datetime(text) if text else None
     except ValueError:

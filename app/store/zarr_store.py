@@ -15,28 +15,35 @@ from zarr.abc.store import (
     SuffixByteRequest,
 )
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+from zarr.storage import LocalStore, MemoryStore, ZipStore
 
 from app.errors import StoreError, StoreMissing
-from app.store.failures import Kind, kind_of, reason_of, store_error
+from app.store.failures import Kind, failure_of, kind_of
 from app.store.fan_out import get_all, spread
+from app.store.parts import checked
 from app.store.ranges import check_range
 from app.store.source import ByteSource
+
+# Those that answer a range beyond the value's end with what there is.
+CLIPPING = (LocalStore, MemoryStore, ZipStore)
 
 
 class SourceStore(Store):
     """A read-only zarr-python store over any `ByteSource`.
 
     Failures are `StoreError` and never `StoreMissing`, which is a FileNotFoundError too: zarr's
-    sharding takes any FileNotFoundError for a missing shard and answers with fill values.
+    sharding takes any FileNotFoundError for a missing shard and answers with fill values. A value
+    of more than `most_bytes` is a failure.
     """
 
     supports_writes = False
     supports_deletes = False
     supports_listing = True
 
-    def __init__(self, source: ByteSource) -> None:
+    def __init__(self, source: ByteSource, *, most_bytes: int | None = None) -> None:
         super().__init__(read_only=True)
         self.source = source
+        self._most_bytes = most_bytes
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SourceStore) and self.source is other.source
@@ -55,14 +62,19 @@ class SourceStore(Store):
         """
         if not read_only:
             raise ValueError("A SourceStore cannot be written to")
-        return SourceStore(self.source)
+        return self
+
+    def bounded(self, most_bytes: int) -> SourceStore:
+        """The same store, for the chunks of an array that have at most so many bytes."""
+        return SourceStore(self.source, most_bytes=most_bytes)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         """The value of `key`, or the part of it that `byte_range` names; None when missing."""
         with _never_a_missing_key():
-            data = await self.source.get(key, *_limits(byte_range))
+            limits, most = _limits(byte_range), self._most_bytes
+            data = await self.source.get(key, *limits, most_bytes=most)
         return None if data is None else prototype.buffer.from_bytes(data)
 
     async def get_partial_values(
@@ -132,28 +144,40 @@ class ZarrStoreSource:
     def __repr__(self) -> str:
         return f"ZarrStoreSource({self.store!r})"
 
-    async def get(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
+    async def get(
+        self,
+        key: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        most_bytes: int | None = None,
+    ) -> bytes | None:
         """Bytes ``start`` to ``end`` (exclusive) of `key`, clipped; None when there is no such key.
 
         Raises:
             ValueError: not a range (see `app.store.ranges`).
+            StoreOversized: the value has more than `most_bytes`. Stores of files and of memory
+                are asked for no more than that; what others bring is looked at once it is here.
             StoreError: the store failed.
         """
         check_range(start, end)
         if start is not None and start == end:
             return b"" if await self.exists(key) else None
+        wanted = _byte_request(start, end)
+        if wanted is None and most_bytes is not None and isinstance(self.store, CLIPPING):
+            wanted = RangeByteRequest(0, most_bytes + 1)
         async with self._gate:
             try:
-                value = await self.store.get(
-                    key, default_buffer_prototype(), _byte_request(start, end)
-                )
+                value = await self.store.get(key, default_buffer_prototype(), wanted)
+                if value is not None:
+                    return checked(value.to_bytes(), start, end, most_bytes)
             except StoreError:
                 raise
             except Exception as error:
                 if kind_of(error) is Kind.PAST_END:
                     return b""
                 raise _failure(error, f"reading {key} of {self.store}") from error
-        return None if value is None else value.to_bytes()
+        return None
 
     async def getitems(self, keys: Iterable[str]) -> dict[str, bytes]:
         """Whole values of those `keys` that exist, read concurrently; missing keys are omitted."""
@@ -205,7 +229,7 @@ def _never_a_missing_key() -> Iterator[None]:
 
 
 def _failure(error: Exception, doing: str) -> StoreError:
-    return store_error(kind_of(error), reason_of(error), doing=doing)
+    return failure_of(error, doing=doing)
 
 
 def _limits(byte_range: ByteRequest | None) -> tuple[int | None, int | None]:

@@ -9,7 +9,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from loadtests.attack import half_open, references, slow_readers, trailers, workers
+from loadtests.attack import (
+    bodies,
+    half_open,
+    hung_reads,
+    references,
+    slow_down,
+    slow_readers,
+    trailers,
+    workers,
+)
 from loadtests.attack.kept import kept
 from loadtests.attack.openings import openings
 from loadtests.attack.stage import Figure, Stage
@@ -23,13 +32,16 @@ ATTACKS: Final[Mapping[str, Callable[[Stage], Iterable[Figure]]]] = {
     "kept": kept,
     "openings": openings,
     "texts": texts,
+    "bodies": bodies.attack,
     "reloads": workers.reloads,
     "swept": workers.swept,
     "scrapes": workers.scrapes,
     "references": references.attack,
+    "hung-reads": hung_reads.attack,
     "trailers": trailers.attack,
     "half-open": half_open.attack,
     "slow-clients": slow_readers.attack,
+    "slow-down": slow_down.attack,
 }
 
 

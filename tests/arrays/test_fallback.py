@@ -41,7 +41,14 @@ class Sick(DictSource):
     failing = 0
     hangs = False
 
-    async def get(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
+    async def get(
+        self,
+        key: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        most_bytes: int | None = None,
+    ) -> bytes | None:
         data = await super().get(key, start, end)
         if self.hangs:
             await asyncio.Event().wait()

@@ -32,7 +32,14 @@ class SlowSource(DictSource):
         super().__init__(values)
         self.chunk_asked = asyncio.Event()
 
-    async def get(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
+    async def get(
+        self,
+        key: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        most_bytes: int | None = None,
+    ) -> bytes | None:
         data = await super().get(key, start, end)
         if start is None or start >= 0:
             self.chunk_asked.set()

@@ -52,3 +52,11 @@ def status_of(pid: int) -> int:
 
     until(has_ended, "an end")
     return ended.si_status
+
+
+def is_there(process: psutil.Process) -> bool:
+    """Whether the process has not ended yet."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

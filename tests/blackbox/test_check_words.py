@@ -23,6 +23,7 @@ CODE = re.compile(
     | \b(dict|list|tuple|str|int|float|bytes|set|bool)\b[ ](object|indices) | isinstance
     | not[ ]'?(dict|list|tuple|str|int|float|bytes|set|bool)\b | dtype\( | literal[ ]for
     | index[ ]out[ ]of[ ]range | could[ ]not[ ]convert | \bmappingproxy\b | ssl:default
+    | \{' | sequence[ ]element
     """,
     re.VERBOSE,
 )

@@ -55,6 +55,7 @@ VALUES: dict[str, Any] = {
     "many": ["x"] * 5_000,
     "accents": "°" * 40_000,
 }
+LONG = ("long", "many", "accents")
 TYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 TYPES += ["float16", "float32", "float64"]
 PARTS = {f"names{n}": AROUND[start : start + 40] for n, start in enumerate(range(0, 200, 40))}
@@ -85,13 +86,14 @@ def stores_of(folder: Path) -> Iterator[tuple[str, Path, int]]:
         yield f"{key}c", write_store(folder / f"{key}c", arrays), len(arrays)
     for key, value in VALUES.items():
         own, attributes = (dict.fromkeys(n, value) for n in (MEANINGFUL, [*MEANINGFUL, *DECODING]))
-        for rank in (0, 1):
-            arrays = {
-                kind: array(kind, [2] * rank, ["x"] * rank, kind == "bool" or 1, own)
-                for kind in TYPES
-            }
-            name = f"{key}{rank}"
-            yield name, write_store(folder / name, arrays, attributes), len(arrays)
+        # Long ones are not for every type.
+        kinds = TYPES if key not in LONG else TYPES[::6]
+        arrays = {
+            f"{kind}_{rank}": array(kind, [2] * rank, ["x"] * rank, kind == "bool" or 1, own)
+            for kind in kinds
+            for rank in (0, 1)
+        }
+        yield key, write_store(folder / key, arrays, attributes), len(arrays)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +119,7 @@ def is_netcdf_name(name: str) -> bool:
 
 
 KEYS = [f"{key}{form}" for key in PARTS for form in ("", "d", "c")]
-KEYS += [f"{key}{rank}" for key in VALUES for rank in (0, 1)]
+KEYS += [*VALUES]
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -130,7 +132,10 @@ def test_every_file_is_copied(
     path = tmp_path / "answer.nc"
     path.write_bytes(answer.content)
     dims, variables, attrs = seen(path)
-    assert len(variables) == stores[key][1]
+    # Dimensions whose names no format can hold take their variable out of the dataset.
+    unusable = service.get(f"/datasets/{key}").json().get("unusable", {})
+    assert len(variables) + len(unusable) == stores[key][1]
+    assert len(unusable) <= (3 if key.endswith("d") else 0)
     names = [
         *dims,
         *variables,
@@ -142,6 +147,7 @@ def test_every_file_is_copied(
         with netCDF4.Dataset(path) as file:
             file.set_auto_maskandscale(False)
             values = sorted(int(v[...].ravel()[0]) for v in file.variables.values())
-        assert values == [*range(len(variables))]
+        assert {*range(stores[key][1])}.issuperset(values)
+        assert len({*values}) == len(values) == len(variables)
     for copy in copies(path):
         assert seen(copy) == (dims, variables, attrs)

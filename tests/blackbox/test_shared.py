@@ -17,7 +17,7 @@ import pytest
 import xarray as xr
 
 from tests.blackbox.conftest import Serve, Service, command
-from tests.blackbox.processes import says, status_of, until, workers_of
+from tests.blackbox.processes import is_there, says, status_of, until, workers_of
 
 # A new worker ends as one does whose application cannot start.
 BROKEN_START = """
@@ -178,3 +178,12 @@ def test_a_server_that_gives_up_says_so(serve: Serve, store: Path, tmp_path: Pat
     os.kill(workers_of(service.pid)[0].pid, signal.SIGKILL)
     until(says(service.log, "did not come to serve"), "its end")
     assert status_of(service.pid) == 3
+
+
+def test_workers_do_not_outlive_their_parent(serve: Serve, store: Path) -> None:
+    """They would hold the address, and nobody would replace or end them."""
+    service = serve({"a": store}, "--workers", "2")
+    until(says(service.log, "startup complete", 2), "two workers that serve")
+    left = workers_of(service.pid)
+    os.kill(service.pid, signal.SIGKILL)
+    until(lambda: not any(map(is_there, left)), "their end")

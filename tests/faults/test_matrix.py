@@ -32,7 +32,9 @@ ROUNDS = int(os.environ.get("FAULT_ROUNDS", "3"))
 # These only slow an answer down.
 HARMLESS = {Fault.LATENCY, Fault.JITTER}
 # These end with the time that an answer may take.
-ENDLESS = {Fault.STALL, Fault.DRIP}
+ENDLESS = {Fault.STALL, Fault.DRIP, Fault.SLOW_DOWN}
+# What may be told once more while a store heals, from memory.
+ENDINGS = ("store-unavailable", "store-timeout", "store-slow")
 
 
 async def ask(client: httpx.AsyncClient, dataset: str, query: str) -> httpx.Response:
@@ -82,7 +84,7 @@ async def healed(it: Ward, dataset: str, truth: dict[str, bytes]) -> None:
             answer = await ask(it.client, dataset, query)
             if answer.status_code == 200:
                 break
-            assert answer.json()["type"].endswith(("store-unavailable", "store-timeout")), answer
+            assert answer.json()["type"].endswith(ENDINGS), answer
             await asyncio.sleep(0.05)
         assert answer.content == truth[name]
 

@@ -171,3 +171,23 @@ def test_rounding_is_measured_by_the_nearer_neighbour(values: np.ndarray, asked:
 def test_rounding_does_not_lose_a_label(values: np.ndarray, asked: float, index: int) -> None:
     """A number within 1e-6 of a step of a stored label is that label."""
     assert Axis.of("x", values, {}).find(asked) == (index, index + 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "written"),
+    [
+        (np.array([b"b", b"\xff", b"a"]), ["a", "b", "base64url:_w=="]),
+        (np.array([b"b", None, "a", b"\xff"], dtype=object), ["a", "b", "base64url:_w=="]),
+        (np.array(["\ud800", "a"]), ["a", "\ufffd"]),
+        (np.array(["b", None, "a"], dtype=object), ["a", "b"]),
+        (np.array(["b", "a"], dtype=np.dtypes.StringDType()), ["a", "b"]),
+    ],
+)
+def test_labels_are_found_as_they_are_written(values: np.ndarray, written: list[str]) -> None:
+    """Text and bytes of any dtype; what is missing is no label."""
+    prepared = Axis.of("x", values, {})
+    assert list(prepared.keys) == written
+    for index, label in enumerate(written):
+        assert prepared.read(label).first == label
+        assert prepared.find(label) == (index, index + 1)
+        assert prepared.label(index) == label

@@ -13,7 +13,15 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from app.errors import StoreError, StoreFaltered, StoreMissing, StoreRefused, StoreTimeout
+from app.errors import (
+    StoreError,
+    StoreFaltered,
+    StoreMissing,
+    StoreOversized,
+    StoreRefused,
+    StoreSlow,
+    StoreTimeout,
+)
 from app.store.failures import Kind, kind_of, reason_of, redacted, store_error
 
 
@@ -37,10 +45,10 @@ def caused(outer: Exception, cause: Exception) -> Exception:
         (caused(PermissionError(), answered("SignatureDoesNotMatch", 403)), Kind.REFUSED),
         (answered("SomethingNew", 403), Kind.REFUSED),
         (answered("ExpiredToken", 400), Kind.REFUSED),
-        (answered("SlowDown", 503), Kind.FALTERED),
+        (answered("SlowDown", 503), Kind.SLOWED),
         (caused(OSError(16, "x"), answered("503", 503)), Kind.FALTERED),
         (answered("SomethingNew", 500), Kind.FALTERED),
-        (answered("SomethingNew", 429), Kind.FALTERED),
+        (answered("SomethingNew", 429), Kind.SLOWED),
         (answered("InvalidRequest", 400), Kind.FAILED),
         (answered("NotImplemented", 501), Kind.FAILED),
         (NoCredentialsError(), Kind.REFUSED),
@@ -74,6 +82,9 @@ def test_the_most_telling_exception_decides(error: Exception, kind: Kind) -> Non
         (Kind.MISSING_ROOT, StoreMissing),
         (Kind.MISSING_KEY, StoreMissing),
         (Kind.FALTERED, StoreFaltered),
+        (Kind.SLOWED, StoreSlow),
+        (Kind.OVERSIZED, StoreOversized),
+        (Kind.ELSEWHERE, StoreError),
         (Kind.FAILED, StoreError),
         (Kind.PAST_END, StoreError),
     ],

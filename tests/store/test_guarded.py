@@ -35,7 +35,14 @@ class Moody(DictSource):
         self.hangs = False
         self.running = self.most_running = 0
 
-    async def get(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
+    async def get(
+        self,
+        key: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        most_bytes: int | None = None,
+    ) -> bytes | None:
         await self._asked(key)
         return await super().get(key, start, end)
 

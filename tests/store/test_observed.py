@@ -40,7 +40,14 @@ async def test_a_failure_is_told_and_passed_on():
     """A read that fails raises what it raised, after it was told."""
 
     class Failing(DictSource):
-        async def get(self, key: str, start: int | None = None, end: int | None = None) -> None:
+        async def get(
+            self,
+            key: str,
+            start: int | None = None,
+            end: int | None = None,
+            *,
+            most_bytes: int | None = None,
+        ) -> None:
             raise StoreTimeout("no answer")
 
         async def list_dir(self, prefix: str = "") -> list[str]:

@@ -164,14 +164,14 @@ REFRESH: Final = _described(
     "administration",
     "Open a dataset anew, whose store was rewritten in place",
     json_answer("It is opened; its version is another one.", _REFRESHED),
-    problems(400, 401, 403, 404, 414, 500, 502, 504),
+    problems(400, 401, 403, 404, 414, 500, 502, 503, 504),
     parameters=[DATASET_ID],
 )
 RELOAD: Final = _described(
     "administration",
     "Read the catalog and the keys anew",
     json_answer("They are served; how the catalog differs.", _RELOADED),
-    problems(400, 401, 403, 409, 414, 500),
+    problems(400, 401, 403, 409, 414, 500, 503),
 )
 HEALTH: Final = _described(
     "process",

@@ -122,7 +122,8 @@ OPTIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         {"type": "string", "enum": list(ENCODERS)},
     ),
     "method": (
-        "How labels that name no method of their own may match inexactly.",
+        "How labels that name no method of their own may match inexactly. A label that is on its"
+        " axis is taken under any method; axes of text and of truths take no other.",
         {"type": "string", "enum": _METHODS},
     ),
     "tolerance": (

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import shutil
 import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final, TextIO
@@ -32,7 +33,8 @@ def run_check(
     request_chunk_bytes: int,
     store_concurrency: int,
     inline_decode_bytes: int,
-    reference_bytes: int,
+    shard_index_bytes: int,
+    connect: Callable[[], Filesystems],
     limits: OpeningLimits = DEFAULT_LIMITS,
 ) -> int:
     """Check the catalog in `path` and write the report to `out`.
@@ -45,11 +47,12 @@ def run_check(
         open_entry,
         store_concurrency=store_concurrency,
         inline_decode_bytes=inline_decode_bytes,
+        shard_index_bytes=shard_index_bytes,
         limits=limits,
     )
 
     async def check() -> tuple[Checked, ...]:
-        async with Filesystems(reference_bytes=reference_bytes) as filesystems:
+        async with connect() as filesystems:
             return await check_catalog(
                 catalog,
                 partial(opening, filesystems=filesystems),

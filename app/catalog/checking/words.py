@@ -6,6 +6,8 @@ said here in the store's own terms; of what is left over only its place is kept.
 
 from __future__ import annotations
 
+import ast
+import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -25,6 +27,15 @@ _KINDS: Final = {
 }
 _VALUES: Final = {"None": "null", "True": "true", "False": "false", "nan": "NaN"}
 
+
+def _as_json(text: str) -> str:
+    """Python's form of an object in JSON's; the text itself where it is none."""
+    try:
+        return json.dumps(ast.literal_eval(text))
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return text
+
+
 _PACKAGE: Final = r"the codec '\1' is not known, or its package is not installed"
 _OPTION: Final = r"the option \1 is unknown"
 
@@ -38,25 +49,29 @@ _MEANT: Final[Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]] = (
     (r"codec not available: '+([^']*)'+", _PACKAGE),
     (r"Unknown codec: '+([^']*)'+", _PACKAGE),
     (r"(?:\w+\.__init__\(\) )?got an unexpected keyword argument ('[^']*')", _OPTION),
-    (r"(?:\w+\.)?\w+\(\) missing \d+ required [\w-]+ arguments?: (.*)", r"it lacks \1"),
-    (r"zip\(\) argument \d is (?:longer|shorter).*", "two lists in it differ in length"),
+    (r"(?:\w+\.)?\w+\(\) missing \d+ required [\w-]+ arguments?: ([^.]*)", r"it lacks \1"),
+    (r"zip\(\) argument \d is (?:longer|shorter)[^.]*", "two lists in it differ in length"),
     (r"integer (?:division or )?modulo by zero|division by zero", "a length in it is 0"),
-    (r"ufunc '\w+' did not contain.*", "an attribute is text where a number belongs"),
+    (r"ufunc '\w+' did not contain[^.]*", "an attribute is text where a number belongs"),
     (r"Invalid compressor\..*", "its compressor is no object with an id"),
-    (r"Array metadata contains storage transformers: .*", "storage transformers are not read"),
-    (r"Named configuration does not have a '(\w+)' key\. Got (.*)", r"\2 lacks '\1'"),
-    (r"'?Zarr object is missing the .(\w+). .*", r"it does not name its dimensions (\1)"),
-    (r"Expecting value: line (\d+) column (\d+).*", r"at line \1, column \2"),
+    (
+        r"Array metadata contains storage transformers: .*?at this time",
+        "storage transformers are not read",
+    ),
+    (r"Named configuration does not have a '(\w+)' key\. Got (\{[^}]*\})", r"\2 lacks '\1'"),
+    (r"'?Zarr object is missing the .(\w+). [^.]*", r"it does not name its dimensions (\1)"),
+    (r"Expecting value: line (\d+) column (\d+)(?: \(char \d+\))?", r"at line \1, column \2"),
     (r"(?: starting at)?: line (\d+) column (\d+) \(char \d+\)", r" at line \1, column \2"),
-    (r"Expected either None or an iterable of str.*", "they are no list of texts"),
-    (r"\bcan only convert an array of size 1.*", "an attribute is a list and no number"),
+    (r"Expected either None or an iterable of str[^.]*", "they are no list of texts"),
+    (r"\bcan only convert an array of size 1[^.]*", "an attribute is a list and no number"),
     (r"<class '(?:\w+\.)*(\w+)'>", lambda found: _KINDS.get(found[1], "something else")),
     (r"(?<=Expected )(dict|list|tuple|str|int|float|bool)\b", lambda found: _KINDS[found[1]]),
     (r"\ban iterable of integers\b", "a list of whole numbers"),
     (r"\ban iterable of (?:str|strings)\b", "a list of texts"),
     (r"is not valid: ('\w+')$", r"is not valid: it lacks \1"),
-    (r"unable to decode time units ('.*?') with .*", r"the time units \1 are not understood"),
-    (r"maximum recursion depth exceeded.*", "it is nested too deeply"),
+    (r"unable to decode time units ('.*?') with [^.]*", r"the time units \1 are not understood"),
+    (r"maximum recursion depth exceeded[^.]*", "it is nested too deeply"),
+    (r"\{'[^{}]*(?:\{[^{}]*\}[^{}]*)*\}", lambda found: _as_json(found[0])),
     (r"\b(None|True|False|nan)\b", lambda found: _VALUES[found[1]]),
     (r"`(\w+)`", r"\1"),
 )  # fmt: skip
@@ -70,6 +85,7 @@ _CODE: Final = re.compile(
     r"|\b(?:list|tuple|string) ind(?:ex|ices)\b"
     r"|dtype\(|invalid literal|could not convert|\bself\b|\bnumpy\.|\bufunc\b|must be \w+, not"
     r"|unsupported operand|\biterable\b|not supported between|can only concatenate|out of range"
+    r"|sequence element"
 )
 
 _UNTOLD: Final = "a value in it is not of the kind that belongs there"

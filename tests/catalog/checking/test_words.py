@@ -14,6 +14,10 @@ from app.catalog.checking.words import in_words
         ("array 't': codec not available: ''x''", "array 't': the codec 'x' is not known"),
         ("Z.__init__() got an unexpected keyword argument 'a'", "the option 'a' is unknown"),
         ("Expected dict, got <class 'int'>.", "Expected an object, got a number."),
+        (
+            "{'name': 'int4', 'a': {}} is odd. Mend it.",
+            '{"name": "int4", "a": {}} is odd. Mend it.',
+        ),
         ("the store: 'int' object is not iterable.", "the store: a value in it is not of the kind"),
         ("f() takes 1 positional argument", "a value in it is not of the kind that belongs there."),
         ("'.zmetadata' has no 'metadata' object", "'.zmetadata' has no 'metadata' object"),

@@ -1,0 +1,138 @@
+"""Everything that an operator can tune, in one frozen value with the unit in each name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from app.settings.opening import OpeningSettings
+from app.settings.requests import RequestSettings
+from app.settings.stores import StoreSettings, WorkSettings
+
+PREFIX = "SLUICE_"
+
+
+def _split(value: object) -> object:
+    """Text with commas as a tuple of its parts; pydantic-settings would expect JSON."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(WorkSettings, StoreSettings, RequestSettings, OpeningSettings):
+    """Read once from `SLUICE_*` variables (or keyword arguments) and never changed after.
+
+    Every number is per worker process. Rooms below `api` get single values, never this object.
+    Raises pydantic's ``ValidationError`` (a ``ValueError``) that names each wrong setting.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    catalog: Path = Field(
+        default=Path("catalog.yaml"),
+        description="the YAML file that names the datasets",
+    )
+    keys_file: Path | None = Field(
+        default=None,
+        description="a file of API keys, one line each as `sluice key` prints it",
+    )
+    keys: str = Field(
+        default="",
+        repr=False,
+        description="API keys besides those of the file: the same lines, with `;` between them",
+    )
+    metrics_access: Literal["key", "public"] = Field(
+        default="key",
+        description="who may read `/metrics` where there are keys: those with the right `metrics`,"
+        " or anybody",
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        description="address that `serve` listens on",
+    )
+    port: int = Field(
+        default=8000,
+        ge=0,
+        le=65535,
+        description="port that `serve` listens on (0: any free one)",
+    )
+    grace_seconds: int = Field(
+        default=25,
+        ge=1,
+        description="how long requests that are running may go on when `serve` is asked to stop",
+    )
+    loop_still_seconds: float = Field(
+        default=30.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="how long the event loop of a process that runs may stand still; then its"
+        " stacks are logged and it is replaced, or ends with status 4 where it is the only one (0:"
+        " for ever)",
+    )
+    root_path: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="path under which a proxy shows the service, such as `/sluice`",
+    )
+    trusted_proxies: Names = Field(
+        default=("127.0.0.1",),
+        description="addresses or networks whose `X-Forwarded-*` headers are believed (`*`: all)",
+    )
+    cors_origins: Names = Field(
+        default=(),
+        description="origins whose pages may ask from a browser (`*`: all)",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info",
+        description="least severity that is logged; `info` has a line for each request",
+    )
+    ready_strictly: bool = Field(
+        default=False,
+        description="whether `/readyz` wants every dataset to be reachable, not just one",
+    )
+    ready_patience_seconds: float = Field(
+        default=5.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="how long `/readyz` waits for a dataset that is not open yet",
+    )
+    ready_kept_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="how long `/readyz` answers from memory",
+    )
+
+
+def read_settings(given: Mapping[str, Any]) -> Settings:
+    """The environment's settings with those of `given` in their place.
+
+    Raises ValueError with one line that names every wrong setting.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        wrong = (f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        raise ValueError("; ".join(wrong)) from None
+
+
+def misspelt_variables(names: Iterable[str]) -> dict[str, str | None]:
+    """Those of the environment's `names` that carry our prefix but set nothing, with a likely fix.
+
+    pydantic-settings ignores them, so that a mistyped limit would silently not limit.
+    """
+    known = list(Settings.model_fields)
+    ours = {name: name.lower()[len(PREFIX) :] for name in names if name.upper().startswith(PREFIX)}
+    stray = {name: setting for name, setting in ours.items() if setting not in known}
+    close = {name: get_close_matches(setting, known, 1) for name, setting in stray.items()}
+    return {name: PREFIX + found[0].upper() if found else None for name, found in close.items()}

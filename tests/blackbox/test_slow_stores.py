@@ -1,0 +1,207 @@
+"""A store that says that it is slow is waited for, and one that is elsewhere is found or named."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import xarray as xr
+
+from loadtests.attack.odd_web import Manner, OddWeb, Visit, odd_web
+
+from .conftest import Serve, Service
+
+ENGINES = ("http", "s3fs", "obstore")
+REGION = "eu-west-3"
+SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your rate.</Message></Error>"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The service, and the web server from which it reads."""
+
+    service: Service
+    web: OddWeb
+
+    def ask(self, dataset: str, position: int) -> httpx.Response:
+        """One value, of a chunk of its own."""
+        return self.service.get(f"/datasets/{dataset}/isel?x={position}&variables=a")
+
+
+def entry(web: OddWeb, engine: str, bucket: str = "bucket") -> dict[str, Any]:
+    """The one store, as this engine reads it."""
+    if engine == "http":
+        return {"url": f"{web.address}/{bucket}/store.zarr", "zarr_format": 2}
+    options = {"endpoint_url": web.address, "key": "any", "secret": "any"}
+    options["client_kwargs"] = {"region_name": "us-east-1"}
+    where = {"url": f"s3://{bucket}/store.zarr", "zarr_format": 2}
+    return {**where, "engine": engine, "storage_options": options}
+
+
+@pytest.fixture(scope="module")
+def ground(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """A store of 64 chunks in two buckets, in ways of which one only answers other regions."""
+    root = tmp_path_factory.mktemp("web")
+    data = xr.Dataset({"a": ("x", np.arange(64.0))}, {"x": np.arange(64)})
+    for bucket in ("bucket", *(f"far{status}" for status in REDIRECTS)):
+        (root / bucket).mkdir()
+        data.to_zarr(root / bucket / "store.zarr", zarr_format=2, encoding={"a": {"chunks": (1,)}})
+    with odd_web(root) as web:
+        entries = {engine: entry(web, engine) for engine in ENGINES}
+        for status in REDIRECTS:
+            for engine in ("s3fs", "obstore"):
+                entries[f"{engine}-{status}"] = entry(web, engine, f"far{status}")
+            web.manners[f"/far{status}/"] = elsewhere(status)
+        settings = {"SLUICE_STORE_FAILURES": "3", "SLUICE_STORE_READ_SECONDS": "20"}
+        service = serve(entries, SLUICE_CHUNK_CACHE_BYTES="0", **settings)
+        yield Ground(service, web)
+
+
+def slow(share: float, seed: int = 3) -> Manner:
+    """A `SlowDown` to this share of the requests."""
+    drawn = random.Random(seed)
+
+    def answer(visit: Visit) -> None:
+        if drawn.random() < share:
+            visit.whole(503, SLOW_DOWN)
+        else:
+            visit.file()
+
+    return answer
+
+
+def later(*headers: tuple[str, str], times: int = 1, status: int = 503) -> Manner:
+    """The same to the first `times` requests, with these headers."""
+    left = [times]
+
+    def answer(visit: Visit) -> None:
+        if left[0] > 0:
+            left[0] -= 1
+            visit.whole(status, b"", *headers)
+        else:
+            visit.file()
+
+    return answer
+
+
+# What S3 answers where a bucket is another region's, by status.
+REDIRECTS: dict[int, tuple[str, bool]] = {
+    301: ("PermanentRedirect", True),
+    307: ("TemporaryRedirect", True),
+    400: ("AuthorizationHeaderMalformed", False),
+}
+
+
+def elsewhere(status: int) -> Manner:
+    """A server of another region: who signs for a wrong one is told so."""
+    code, in_header = REDIRECTS[status]
+    region = "" if in_header else f"<Region>{REGION}</Region>"
+    body = f"<Error><Code>{code}</Code><Message>Elsewhere.</Message>{region}</Error>".encode()
+    headers = [("x-amz-bucket-region", REGION)] if in_header else []
+
+    def answer(visit: Visit) -> None:
+        if f"/{REGION}/s3/" in visit.headers.get("Authorization", ""):
+            visit.file()
+        else:
+            visit.whole(status, body, ("Content-Type", "application/xml"), *headers)
+
+    return answer
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_half_of_the_answers_may_be_slow_down(engine: str, ground: Ground) -> None:
+    """Every request is answered all the same, the first opening included, and no circuit opens."""
+    ground.web.manners["/bucket/"] = slow(0.5)
+    answers = [ground.ask(engine, position) for position in range(12)]
+    answers.append(ground.service.get(f"/datasets/{engine}/isel?x=20:40&variables=a"))
+    del ground.web.manners["/bucket/"]
+    assert [answer.status_code for answer in answers] == [200] * 13
+    assert answers[-1].json()["data_vars"]["a"]["data"] == list(range(20, 40))
+    assert "circuit open" not in ground.service.log.read_text()
+
+
+# With the least seconds until the next try.
+PAUSES: dict[str, tuple[list[tuple[str, str]], float]] = {
+    "seconds": ([("Retry-After", "2")], 2.0),
+    "a date": ([("Retry-After", formatdate(1000, usegmt=True))], 0.0),
+    "nonsense": ([("Retry-After", "soon")], 0.0),
+}
+
+
+@pytest.mark.parametrize("engine", ["http", "s3fs"])
+@pytest.mark.parametrize("said", list(PAUSES))
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_obeyed(status: int, said: str, engine: str, ground: Ground) -> None:
+    """No other try comes before the time that the store wants."""
+    headers, least = PAUSES[said]
+    key = "/bucket/store.zarr/a/50"
+    ground.ask(engine, 51)
+    ground.web.manners[key] = later(*headers, status=status)
+    ground.web.moments.pop(key, None)
+    answer = ground.ask(engine, 50)
+    del ground.web.manners[key]
+    assert (answer.status_code, answer.json()["data_vars"]["a"]["data"]) == (200, 50.0)
+    first, second = ground.web.moments[key]
+    assert second - first >= least
+
+
+@pytest.mark.parametrize("engine", ["http", "s3fs"])
+def test_a_date_to_come_is_obeyed_too(engine: str, ground: Ground) -> None:
+    """As HTTP writes it: in whole seconds, by the server's clock."""
+    key = "/bucket/store.zarr/a/52"
+    ground.ask(engine, 51)
+    ground.web.manners[key] = later(("Retry-After", formatdate(time.time() + 3, usegmt=True)))
+    ground.web.moments.pop(key, None)
+    assert ground.ask(engine, 52).status_code == 200
+    del ground.web.manners[key]
+    first, second = ground.web.moments[key]
+    assert second - first > 1
+
+
+@pytest.mark.parametrize("engine", ["http", "s3fs"])
+def test_what_is_too_late_is_told_at_once(engine: str, ground: Ground) -> None:
+    """An hour is beyond the deadline: a 502 that says when to come back, and no second try."""
+    key = "/bucket/store.zarr/a/53"
+    ground.ask(engine, 51)
+    ground.web.manners[key] = later(("Retry-After", "3600"), times=5)
+    ground.web.asked.pop(key, None)
+    answer = ground.ask(engine, 53)
+    del ground.web.manners[key]
+    assert answer.status_code == 502
+    assert answer.json()["type"] == "urn:sluice:problem:store-slow"
+    assert int(answer.headers["retry-after"]) >= 3600
+    assert ground.web.asked[key] == 1
+
+
+@pytest.mark.parametrize("status", list(REDIRECTS))
+def test_s3fs_follows_a_bucket_to_its_region(status: int, ground: Ground) -> None:
+    """Whatever the entry says; the metadata and the chunks."""
+    answer = ground.ask(f"s3fs-{status}", 7)
+    assert answer.status_code == 200, ground.service.log.read_text()[-2000:]
+    assert answer.json()["data_vars"]["a"]["data"] == 7.0
+
+
+@pytest.mark.parametrize("status", list(REDIRECTS))
+def test_obstore_says_what_to_write_into_the_entry(status: int, ground: Ground) -> None:
+    """With the region where its words have it."""
+    assert ground.ask(f"obstore-{status}", 7).status_code == 502
+    lines = ground.service.log.read_text().splitlines()
+    told = [line for line in lines if f"obstore-{status}" in line and "region_name" in line]
+    assert told, lines[-3:]
+    if status == 400:
+        assert REGION in told[-1]
+
+
+def test_the_store_is_where_it_was(ground: Ground, tmp_path: Path) -> None:
+    """Nothing of all that stays: the same questions are answered by all engines."""
+    ground.web.manners = {key: m for key, m in ground.web.manners.items() if "far" in key}
+    for engine in ENGINES:
+        assert ground.ask(engine, 53).json()["data_vars"]["a"]["data"] == 53.0
