@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
+from app.arrays.chunk_cache import ABSENT, Chunk
 from app.arrays.decode import Decoder
-from app.arrays.placing import Reading
+from app.arrays.placing import Reading, part_bytes
+from app.arrays.plan import ChunkRead
 from app.arrays.workshop import Shares, Workshop
 from app.errors import CorruptChunk
 from app.sizes import text_bytes
@@ -25,6 +28,12 @@ _UNKNOWN_BYTES: Final = 2**40
 async def count_texts(workshop: Workshop, shares: Shares, values: Array) -> int:
     """The bytes of the texts in `values`."""
     return await workshop.run(shares, text_bytes, values, _COUNTING_EFFORT * values.size)
+
+
+async def count_part(workshop: Workshop, reading: Reading, read: ChunkRead, chunk: Chunk) -> int:
+    """The bytes of the texts that `read` takes of its chunk."""
+    cost = 0 if chunk is ABSENT else _COUNTING_EFFORT * chunk.size
+    return await workshop.run(reading.shares, partial(part_bytes, reading, read), chunk, cost)
 
 
 async def decode_chunk(workshop: Workshop, reading: Reading, key: str, data: bytes) -> Array:

@@ -13,6 +13,7 @@ from app.arrays.metadata import ArrayMeta
 from app.arrays.plan import ArrayPlan, ChunkRead
 from app.arrays.texts import TextMeter
 from app.arrays.workshop import Shares
+from app.sizes import text_bytes, text_lengths
 
 Array = np.ndarray[Any, Any]
 Place: TypeAlias = Callable[[ChunkRead, Chunk], None]
@@ -29,6 +30,7 @@ class Reading:
     order: Sequence[int]
     place: Place
     out: Array
+    points: bool
     meter: TextMeter | None
     shares: Shares = field(default_factory=Shares)
 
@@ -45,3 +47,18 @@ def placing(meta: ArrayMeta, plan: ArrayPlan, out: Array) -> Place:
             out[read.into] = chunk.transpose(plan.order)[read.take]
 
     return place
+
+
+def part_bytes(reading: Reading, read: ChunkRead, chunk: Chunk) -> int:
+    """The bytes of the texts that `read` takes of its chunk.
+
+    They are not copied: positions, and a fill value, may be asked for again and again.
+    """
+    if chunk is ABSENT:
+        fill = np.asarray(reading.meta.fill, dtype=reading.meta.dtype)
+        return text_bytes(fill) * reading.out[read.into].size
+    ordered = chunk.transpose(reading.order) if reading.points else chunk
+    if chunk.dtype.kind == "O" or all(isinstance(key, slice) for key in read.take):
+        return text_bytes(np.asarray(ordered[read.take]))
+    lengths = text_lengths(ordered).reshape(ordered.shape)
+    return int(lengths[read.take].sum())

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from app.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
-from app.arrays.decoding import count_texts, decode_chunk
+from app.arrays.decoding import count_part, count_texts, decode_chunk
 from app.arrays.fallback import read_through_zarr
 from app.arrays.metadata import ArrayMeta
 from app.arrays.placing import Reading, placing
@@ -128,7 +128,8 @@ class StoreReader:
                 meter.take(await count_texts(self.workshop, Shares(), read))
             return plan.finish(read)
         out = np.empty(plan.buffer_shape, dtype=meta.dtype)
-        reading = Reading(meta, plan.order, placing(meta, plan, out), out, meter)
+        place, points = placing(meta, plan, out), plan.points is not None
+        reading = Reading(meta, plan.order, place, out, points, meter)
         unknown = await self._place_known(reading, plan)
         count_chunks(plan.chunks - len(unknown), len(unknown))
         if unknown:
@@ -169,12 +170,11 @@ class StoreReader:
         await spread(unknown, load, workers=self.workers)
 
     async def _put(self, reading: Reading, read: ChunkRead, chunk: Chunk) -> None:
-        """Place a chunk's part; its texts are counted."""
-        reading.place(read, chunk)
+        """Place a chunk's part; its texts are counted before they are copied."""
         if reading.meter is not None:
-            # That of a chunk which is absent, too: a fill value may be a long text.
-            part = np.asarray(reading.out[read.into])
-            reading.meter.take(await count_texts(self.workshop, reading.shares, part))
+            count = count_part(self.workshop, reading, read, chunk)
+            reading.meter.take(await count)
+        reading.place(read, chunk)
 
     def _worthwhile_span(self, reading: Reading, read: ChunkRead) -> Span | None:
         """What to read of a chunk instead of all of it; nothing where that saves little.
