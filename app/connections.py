@@ -32,7 +32,7 @@ class ConnectionLimits:
     reserved_connections: int = 16
     head_bytes: int = 64 * 2**10
     head_seconds: float = 30.0
-    answer_bytes_per_second: int = 128 * 2**10
+    answer_bytes_per_second: int = 80 * 2**10
     body_bytes_per_second: int = 4 * 2**10
     rate_seconds: float = 20.0
 

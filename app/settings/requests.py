@@ -71,7 +71,7 @@ class RequestSettings(BaseSettings):
         description="least rate at which a body is to arrive; a slower one is a 408",
     )
     answer_bytes_per_second: int = Field(
-        default=128 * 2**10,
+        default=80 * 2**10,
         ge=0,
         description="least rate at which a client is to take what does not fit into its connection;"
         " a slower one is hung up on",
