@@ -48,6 +48,11 @@ class ShardLayout:
     decode_index: Decoder
     most_bytes: int
 
+    @property
+    def index_working_bytes(self) -> int:
+        """What reading the index takes: as it came, without checksum, decoded, and as kept."""
+        return 4 * self.index_size
+
 
 @dataclass(frozen=True)
 class ArrayMeta:

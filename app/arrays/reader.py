@@ -19,12 +19,12 @@ import numpy as np
 from app.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
 from app.arrays.decoding import count_part, count_texts, decode_chunk
 from app.arrays.fallback import read_through_zarr
-from app.arrays.metadata import ArrayMeta, ShardLayout
+from app.arrays.metadata import ArrayMeta
 from app.arrays.placing import Reading, placing
 from app.arrays.plan import ArrayPlan, ChunkRead, ElementPlan, ReadPlan
 from app.arrays.shards import (
     ByteRange,
-    Index,
+    Shard,
     ShardIndexes,
     ShardMoved,
     ShardRead,
@@ -50,22 +50,10 @@ _MOST_BYTES: Final = 16 * 1024 * 1024
 _SAVED_SHARE: Final = 0.75
 # How often a shard may be written anew while it is read; an append does it once.
 _MOST_MOVES: Final = 4
-# As it came, without its checksum, in its byte order, and as it is kept.
-_INDEX_COPIES: Final = 4
 # How long chunks from memory are placed in one go: thousands of them would stop the loop.
 _TURN_SECONDS: Final = 0.005
 # So many chunks from memory are placed without looking at the clock.
 _FEW_CHUNKS: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class _Shard:
-    """One shard as it is read: where it is, and whether its index has to be confirmed."""
-
-    key: str
-    layout: ShardLayout
-    index: Index | None
-    grows: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,10 +253,9 @@ class StoreReader:
         assert layout is not None
         index = self.indexes.known(key)
         if index is None:
-            cost = _INDEX_COPIES * layout.index_size
-            async with self.workshop.under_way(reading.shares, cost):
+            async with self.workshop.under_way(reading.shares, layout.index_working_bytes):
                 index = await self.indexes.get(key, layout)
-        shard = _Shard(key, layout, index, may_grow(place, layout, reading.meta))
+        shard = Shard(key, layout, index, may_grow(place, layout, reading.meta))
         found = []
         places = locate(index, [inner for inner, _ in reads])
         for number, (at, (_, read)) in enumerate(zip(places, reads, strict=True)):
@@ -290,15 +277,10 @@ class StoreReader:
             raise
 
     async def _range(
-        self, reading: Reading, shard: _Shard, part: ByteRange, reads: list[ShardRead]
+        self, reading: Reading, shard: Shard, part: ByteRange, reads: list[ShardRead]
     ) -> None:
         """Place the chunks of one range, which is fetched unless others load all of them."""
-        meta = reading.meta
-        if any(end - start > meta.stored_bytes for _, start, end in part.parts):
-            raise CorruptChunk(
-                f"shard {shard.key!r} says that it has a chunk of more than the"
-                f" {meta.stored_bytes} bytes that one may have"
-            )
+        shard.check(part, reading.meta.stored_bytes)
         arrived: bytes | None = None
 
         async def whole() -> bytes:
@@ -318,7 +300,7 @@ class StoreReader:
 
         await spread(part.parts, chunk, workers=self.workers)
 
-    async def _bytes(self, shard: _Shard, start: int, end: int) -> bytes:
+    async def _bytes(self, shard: Shard, start: int, end: int) -> bytes:
         key, index, most = shard.key, shard.index, shard.layout.most_bytes
         # Shared among those who know the same index, so none was asked for before it was known.
         bounds = (f"{key} {id(index)}", start, end)

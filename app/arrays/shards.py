@@ -39,6 +39,24 @@ class ByteRange:
     parts: tuple[tuple[int, int, int], ...]  # (number of the inner chunk, start, end)
 
 
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One shard as it is read: where it is, and whether its index has to be confirmed."""
+
+    key: str
+    layout: ShardLayout
+    index: Index | None
+    grows: bool
+
+    def check(self, part: ByteRange, most_bytes: int) -> None:
+        """CorruptChunk where the index has a chunk of more bytes than one may have."""
+        if any(end - start > most_bytes for _, start, end in part.parts):
+            raise CorruptChunk(
+                f"shard {self.key!r} says that it has a chunk of more than the {most_bytes} bytes"
+                " that one may have"
+            )
+
+
 class ShardMoved(CorruptChunk):
     """The shard was written anew, and its chunks lie elsewhere in it now."""
 

@@ -102,13 +102,14 @@ class AsyncZarrBackendEntrypoint:
         }
         arrays = SourceStore(source)
         opened, unusable = await open_variables(reader, documents, arrays, options, limits)
-        if unusable:
-            _refuse_or_note(opened, unusable, on_unusable)
+        _refuse_or_note(opened, unusable, on_unusable)
         return _awaitable(opened)
 
 
 def _refuse_or_note(opened: xr.Dataset, unusable: Mapping[str, Unusable], on_unusable: str) -> None:
     """Raise MetadataError for the variables that are left out of `opened`, or note them there."""
+    if not unusable:
+        return
     if on_unusable == "leave_out":
         opened.encoding["unusable"] = unusable
         return

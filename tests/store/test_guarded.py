@@ -188,13 +188,13 @@ async def test_waiting_at_the_gate_is_not_the_stores_fault() -> None:
 
 async def test_a_sick_store_is_left_alone() -> None:
     """After failures in a row nobody asks, nor those who wait; one finds out that it is well."""
-    ward = Ward(*[StoreFaltered("503")] * 6, failures=6, rest_seconds=0.05, concurrency=1)
+    ward = Ward(*[StoreFaltered("503")] * 6, failures=6, rest_seconds=1.0, concurrency=1)
     reads = [asyncio.create_task(ward.source.get("a")) for _ in range(500)]
     await asyncio.wait(reads)
     assert len(ward.store.requests) == 6
     assert {type(read.exception()) for read in reads} <= {StoreFaltered, StoreUnavailable}
     assert ward.guard.circuit.state is State.OPEN
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(1.1)
     assert await ward.source.get("a") == b"abcdef"
     assert [state for _, state in ward.states] == ["open", "half-open", "closed"]
     assert {datasets for datasets, _ in ward.states} == {("d",)}
