@@ -80,11 +80,8 @@ class AsyncZarrBackendEntrypoint:
         """
         source = _source(store)
         if documents is None:
-            asked: dict[str, Any] = {
-                "group": group,
-                "zarr_format": zarr_format,
-                "consolidated": consolidated,
-            }
+            asked: dict[str, Any] = {"group": group, "zarr_format": zarr_format}
+            asked["consolidated"] = consolidated
             documents = await open_group(source, **asked, limits=limits)
         cache = ChunkCache(0) if chunk_cache is None else chunk_cache
         identity = object() if store_id is None else (store_id, documents.version)
