@@ -63,8 +63,7 @@ class AsyncZarrBackendEntrypoint:
         `documents` already hands them over, and none is read again. `shard_index_bytes` bounds the
         shard indexes that are kept, and each of them, `workers` the chunks that one array reads at
         once. Chunks are decoded in the `workshop`, which many datasets may share; without one,
-        those that decode to more than `inline_decode_bytes` are decoded in the loop's default
-        executor.
+        those of more than `inline_decode_bytes` are decoded in the loop's default executor.
 
         Decoded chunks are kept in `chunk_cache`, which many datasets may share; without one none
         is kept. Its chunks are found again by those who open the same version of the store under
@@ -73,21 +72,16 @@ class AsyncZarrBackendEntrypoint:
 
         A variable that cannot be used (no dimensions, an unknown codec, times that do not decode)
         is an error that names it, as in xarray; with ``on_unusable="leave_out"`` it is left out,
-        and ``ds.unusable`` says why. `drop_variables` are not even parsed.
-
-        Coordinates that would take more than the `limits` are variables that cannot be used; a
-        store with more metadata, attributes or variables is an error.
+        and ``ds.unusable`` says why. `drop_variables` are not even parsed. Coordinates beyond the
+        `limits` cannot be used; whatever else is beyond them is a StoreTooLarge.
 
         Whoever made `store` closes it. Raises a StoreError if the store cannot be opened (see
         `app.arrays.hierarchy.open_group`), a MetadataError for what cannot be decoded.
         """
         source = _source(store)
         if documents is None:
-            asked: dict[str, Any] = {
-                "group": group,
-                "zarr_format": zarr_format,
-                "consolidated": consolidated,
-            }
+            asked: dict[str, Any] = {"group": group, "zarr_format": zarr_format}
+            asked["consolidated"] = consolidated
             documents = await open_group(source, **asked, limits=limits)
         cache = ChunkCache(0) if chunk_cache is None else chunk_cache
         identity = object() if store_id is None else (store_id, documents.version)

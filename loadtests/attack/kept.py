@@ -24,7 +24,7 @@ def kept(stage: Stage) -> Iterable[Figure]:
         with target.watched() as watch:
             for number in range(1, _ROUNDS + 1):
                 _send(target, stores, number)
-    yield from watch.figures("kept", longest_ms=250, grown_mib=64)
+    yield from watch.figures("kept", longest_ms=500, grown_mib=64)
 
 
 def _send(target: Target, stores: Iterable[str], number: int) -> None:

@@ -16,10 +16,10 @@ from loadtests.attack.stage import Figure, Stage
 _VALUES: Final = 45_000
 _CHUNK: Final = 500
 _LETTERS: Final = 10_000
-_ATTRIBUTE_BYTES: Final = 20_000_000
+_ATTRIBUTE_BYTES: Final = 15_000_000
 _AT_ONCE: Final = 8
 _ROUNDS: Final = 3
-_RESULT_BYTES: Final = 16 * 2**20
+_RESULT_BYTES: Final = 8 * 2**20
 _FORMATS: Final = {"texts": ("json", "netcdf", "csv"), "attributes": ("json", "netcdf")}
 _PATHS: Final = tuple(
     f"/datasets/{dataset}/isel?f={f}" for dataset, formats in _FORMATS.items() for f in formats
@@ -40,7 +40,7 @@ def texts(stage: Stage) -> Iterable[Figure]:
             asked = [path for path in _PATHS for _ in range(_AT_ONCE * _ROUNDS)]
             statuses = Counter(clients.map(lambda path: http.get(path).status_code, asked))
     yield Figure("texts: answers that are no 413", len(asked) - statuses[413], 0)
-    yield from watch.figures("texts", longest_ms=250, grown_mib=700)
+    yield from watch.figures("texts", longest_ms=500, grown_mib=500)
 
 
 def _write_texts(folder: Path) -> Path:

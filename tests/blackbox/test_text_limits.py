@@ -109,6 +109,8 @@ def test_points_and_scattered_positions_count_what_they_take(service: Service, s
     path = f"/datasets/{store}/isel?variables=remark&station="
     assert service.get(path + ",".join(map(str, range(0, 57, 3)))).status_code == 200
     assert_too_large(service, path + ",".join(map(str, range(0, 60, 2))))
+    assert_too_large(service, path + ",".join(["7"] * 2000))
+    assert service.get(path + ",".join(["7"] * 15)).status_code == 200
 
 
 @STORES
