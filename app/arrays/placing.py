@@ -56,9 +56,10 @@ def part_bytes(reading: Reading, read: ChunkRead, chunk: Chunk) -> int:
     """
     if chunk is ABSENT:
         fill = np.asarray(reading.meta.fill, dtype=reading.meta.dtype)
-        return text_bytes(fill) * reading.out[read.into].size
+        # One value, of an array without dimensions, comes as itself.
+        return text_bytes(fill) * np.size(reading.out[read.into])
     ordered = chunk.transpose(reading.order) if reading.points else chunk
     if chunk.dtype.kind == "O" or all(isinstance(key, slice) for key in read.take):
-        return text_bytes(np.asarray(ordered[read.take]))
+        return text_bytes(np.asarray(ordered[read.take], dtype=chunk.dtype))
     lengths = text_lengths(ordered).reshape(ordered.shape)
     return int(lengths[read.take].sum())

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.api.application import Application
+from app.api.cors import StrangeOrigins
 from app.api.observe import ObserveRequests
 from app.api.problems import install_problems
 from app.settings import Settings
@@ -81,7 +82,9 @@ async def test_an_unexpected_error_is_a_500_without_its_text(caplog):
     events: list[Event] = []
     broken = Application()
     install_problems(broken)
-    broken.add_middleware(ObserveRequests, emit=events.append, url_bytes=1000)
+    broken.add_middleware(
+        ObserveRequests, emit=events.append, url_bytes=1000, strangers=StrangeOrigins(())
+    )
 
     @broken.get("/")
     async def fail() -> None:

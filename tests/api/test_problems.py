@@ -12,6 +12,7 @@ import pytest
 
 import app.errors
 from app.api.application import Application
+from app.api.cors import StrangeOrigins
 from app.api.observe import ObserveRequests
 from app.api.problems import PROBLEMS, install_problems, kind_of
 from app.errors import CatalogError, SluiceError, StoreError
@@ -165,7 +166,9 @@ async def test_facts_of_any_kind_are_valid_json():
 
     odd = Application()
     install_problems(odd)
-    odd.add_middleware(ObserveRequests, emit=lambda event: None, url_bytes=1000)
+    odd.add_middleware(
+        ObserveRequests, emit=lambda event: None, url_bytes=1000, strangers=StrangeOrigins(())
+    )
 
     @odd.get("/")
     async def fail() -> None:
