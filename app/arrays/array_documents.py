@@ -8,6 +8,7 @@ Zarr v3 core specification, "Array metadata"; netCDF-C's NCZarr for what it adds
 from __future__ import annotations
 
 import base64
+import json
 import re
 import struct
 from collections.abc import Mapping
@@ -283,9 +284,9 @@ def _integer(value: Any) -> int:
 
 
 def excerpt(value: Any) -> str:
-    """A member of a document as it stands in a sentence."""
+    """A member of a document as it stands in a sentence: text in quotes, all else as JSON."""
     try:
-        text = repr(value)
-    except (RecursionError, ValueError):
+        text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except (RecursionError, ValueError, TypeError):
         return "not readable"
     return text if len(text) <= 80 else text[:77] + "..."

@@ -16,6 +16,7 @@ import numpy as np
 
 from app.arrays.inflate import bounded
 from app.errors import CorruptChunk, MetadataError
+from app.wording import plain_words
 
 Array = np.ndarray[Any, Any]
 Step = Callable[[Any], Any]
@@ -121,7 +122,7 @@ def _decode_v2(
             chunk = step(chunk)
         flat = _as_flat(chunk, dtype)
     except Exception as error:
-        raise CorruptChunk(f"a chunk cannot be decoded: {error}") from error
+        raise CorruptChunk(f"a chunk cannot be decoded: {plain_words(str(error))}") from error
     _check_size(flat.size, shape)
     return flat.reshape(shape, order="F" if order == "F" else "C")
 
@@ -137,7 +138,7 @@ def _decode_v3(
     except CorruptChunk:
         raise
     except Exception as error:
-        raise CorruptChunk(f"a chunk cannot be decoded: {error}") from error
+        raise CorruptChunk(f"a chunk cannot be decoded: {plain_words(str(error))}") from error
     for order in transposes:
         array = array.transpose(order)
     return array

@@ -9,6 +9,7 @@ import numpy as np
 from app.arrays.metadata import ArrayMeta
 from app.arrays.plan import ArrayPlan
 from app.errors import CorruptChunk, SluiceError
+from app.wording import plain_words
 
 Array = np.ndarray[Any, Any]
 
@@ -24,7 +25,9 @@ async def read_through_zarr(meta: ArrayMeta, plan: ArrayPlan) -> Array:
     except SluiceError:
         raise
     except (ValueError, RuntimeError, TypeError, OSError, KeyError) as error:
-        raise CorruptChunk(f"array {meta.path!r} cannot be read: {error}") from error
+        raise CorruptChunk(
+            f"array {meta.path!r} cannot be read: {plain_words(str(error))}"
+        ) from error
 
 
 async def _read(array: Any, plan: ArrayPlan) -> Array:

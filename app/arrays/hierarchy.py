@@ -14,6 +14,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple
 
+from app.arrays.array_documents import excerpt
 from app.arrays.members import Members, members_v2, members_v3
 from app.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from app.errors import MetadataError, StoreError, StoreMissing, StoreRefused
@@ -335,7 +336,7 @@ async def _documents(source: ByteSource, keys: list[str]) -> dict[str, Document]
 def _expect_group(document: Document, path: str) -> None:
     node = document.get("node_type")
     if node != "group":
-        kind = "a Zarr array" if node == "array" else f"of node_type {node!r}"
+        kind = "a Zarr array" if node == "array" else f"of node_type {excerpt(node)}"
         raise MetadataError(f"{path or 'the root'!r} is {kind}, not a group")
 
 

@@ -62,7 +62,7 @@ class Unusable:
 
     @classmethod
     def _undecoded_times(cls, name: str, units: str, calendar: object) -> Self:
-        of = f" of the calendar {calendar!r}" if calendar is not None else ""
+        of = f" of the calendar {excerpt(calendar)}" if calendar is not None else ""
         return cls(
             _short(f"its units {units!r} and values cannot be decoded as times{of}"),
             "Write CF units such as 'days since 1970-01-01', or serve its numbers as they are "
