@@ -91,8 +91,11 @@ def _odd_attribute(attrs: Mapping[Any, Any]) -> str:
         if name in _DECODING and not isinstance(value, known):
             kind = "number" if name in _NUMERIC else "text"
             return f"its attribute {name} is {excerpt(value)}, which is no {kind}"
-    given = [n for n in attrs if n in _DECODING or n in ("_FillValue", "missing_value")]
-    return f"its values cannot be decoded by its attributes {', '.join(given) or '(none)'}"
+    given = [
+        n for n in attrs if n in _DECODING or n in ("_FillValue", "missing_value", "_Encoding")
+    ]
+    by = f" by its attributes {', '.join(given)}" if given else ""
+    return f"its values cannot be decoded{by}"
 
 
 def _inside(detail: str) -> str:

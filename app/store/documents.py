@@ -17,6 +17,8 @@ def json_object(data: bytes, name: str) -> dict[str, Any]:
     """
     try:
         document = json.loads(data)
+    except UnicodeDecodeError as error:
+        raise MetadataError(f"{name} is not JSON: it is not UTF-8 at byte {error.start}") from error
     except (ValueError, RecursionError) as error:
         raise MetadataError(f"{name} is not JSON: {plain_words(str(error))}") from error
     if not isinstance(document, dict):

@@ -37,6 +37,7 @@ from app.store.readers import Reader, WrappedReader, reader_for
 from app.store.reference_roots import ReferenceRoots, canonical
 from app.store.single_flight import SingleFlight
 from app.store.source import ByteSource
+from app.wording import plain_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +240,8 @@ async def _accepting(protocol: str, opening: Any) -> Any:
 
 
 def _refused_options(protocol: str, error: Exception) -> CatalogError:
-    words = redacted(str(error)).split("\n")[0]
+    words = plain_words(redacted(str(error)).split("\n")[0])
     return CatalogError(
-        f"storage_options do not suit {protocol}://: {words or type(error).__name__}",
+        f"storage_options do not suit {protocol}://: {words or 'they are of a wrong kind'}",
         field="storage_options",
     )

@@ -121,6 +121,28 @@ def test_no_line_has_a_word_of_code(lines: dict[str, list[tuple[str, str]]]) -> 
     assert wrong == []
 
 
+# What zarr, numcodecs, numpy and Python say of what is broken.
+LIBRARIES = re.compile(
+    r"codec can't decode|larger dtype|Exceeds the limit|Error -?\d|corrupt buffer|data stream"
+    r"|in registered|slice encountered|\(none\)|'the root'|decompress(ing|ion)|Not a gzipped"
+)
+
+
+def test_no_line_repeats_what_a_library_says(lines: dict[str, list[tuple[str, str]]]) -> None:
+    """What is damaged is said in the store's terms."""
+    told = {name: " ".join(text for _, text in found) for name, found in lines.items()}
+    assert {name: text for name, text in told.items() if LIBRARIES.search(text)} == {}
+    assert "is not JSON: it is not UTF-8 at byte" in told["zattrs-latin-1"]
+    assert "is not JSON: it is not UTF-8 at byte" in told["refs-latin"]
+    assert "more than 4300 digits" in told["zattrs-digits"]
+    assert "it is cut off" in told["refs-cut"]
+    assert "a chunk decodes to 7 bytes" in told["chunk-None-odd"]
+    assert "its bytes are damaged" in told["chunk-zlib-noise"]
+    assert "its chunk_key_encoding 'roman' is not known here" in told["v3-keys-unknown"]
+    assert "its url leads to a Zarr array" in told["array-only-2"]
+    assert "its group leads to a Zarr array" in told["group-array"]
+
+
 NAMES = ("self", "None", "argument", "out of range.zarr", "must be dict, not", "True", "ufunc")
 
 
