@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.reference import ReferenceFileSystem
 
-from app.errors import CatalogError, SluiceError, StoreMissing
+from app.errors import CatalogError, SluiceError, StoreMissing, StoreOversized
 from app.store import references
 from app.store.addresses import (
     LOCAL,
@@ -39,6 +40,9 @@ from app.store.single_flight import SingleFlight
 from app.store.source import ByteSource
 from app.wording import plain_words
 
+# Reference documents up to this size are read at any time; of longer ones one at a time.
+_SMALL_DOCUMENT_BYTES: Final = 8 * 2**20
+
 
 @dataclass(frozen=True, slots=True)
 class Connected:
@@ -53,7 +57,8 @@ class Filesystems:
 
     It belongs to the loop that it is entered on, and closes there what it opened. A value of which
     its reader says nothing, such as a metadata document, has at most `document_bytes`, a document
-    of references, once decompressed, `reference_bytes`. Blocking calls are made by `threads`, of
+    of references, once decompressed, `reference_bytes`; of those that are long one at a time is
+    read and parsed. Blocking calls are made by `threads`, of
     each store its own.
     """
 
@@ -70,6 +75,8 @@ class Filesystems:
         self._made: dict[str, Any] = {}
         self._flight: SingleFlight[str, Connected] = SingleFlight()
         self._closing = AsyncExitStack()
+        self._large_document = asyncio.Lock()
+        self._parsing = asyncio.Lock()
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -206,13 +213,31 @@ class Filesystems:
         target_options, compression = self._opening(options)
         folder, name = split_document(fo)
         source = await self.source(folder, storage_options=target_options)
-        document = await source.get(name, most_bytes=most_bytes)
+        opened = partial(self._opened_document, source, (name, redacted(fo)), compression)
+        if most_bytes <= _SMALL_DOCUMENT_BYTES:
+            return await opened(most_bytes)
+        try:
+            return await opened(_SMALL_DOCUMENT_BYTES)
+        except StoreOversized:
+            # Once more: nobody knew how long it is, and many at once would fill the memory.
+            async with self._large_document:
+                return await opened(most_bytes)
+
+    async def _opened_document(
+        self, source: ByteSource, names: tuple[str, str], compression: str | None, stored_bytes: int
+    ) -> ReferenceFileSystem:
+        """The document, of at most `stored_bytes` in the store; one is parsed at a time."""
+        name, shown = names
+        document = await source.get(name, most_bytes=stored_bytes)
         if document is None:
-            raise StoreMissing(f"There is no reference document at {redacted(fo)}.")
-        name = f"the reference set {redacted(fo)}"
-        return await references.document_filesystem(
-            document, name, compression=compression, most_bytes=most_bytes
-        )
+            raise StoreMissing(f"There is no reference document at {shown}.")
+        async with self._parsing:
+            return await references.document_filesystem(
+                document,
+                f"the reference set {shown}",
+                compression=compression,
+                most_bytes=self._reference_bytes,
+            )
 
     def _opening(self, options: Options) -> tuple[Options, str | None]:
         """The options of the filesystem of the references, and how they are compressed."""
