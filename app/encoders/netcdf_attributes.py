@@ -88,14 +88,21 @@ def _list(items: list[Any] | tuple[Any, ...]) -> Any:
     kinds = {type(item) for item in items}
     if kinds == {str} and 16 * len(items) <= ATTRIBUTE_BYTES:
         return [storable_text(item) for item in items]
-    if kinds <= {int, float} and all(item in _INT64 for item in items if isinstance(item, int)):
+    if kinds <= {int, float} and _fit_int64(items):
         return _array(_whole(np.array(items)))
     return json_text(items)
 
 
+def _fit_int64(items: list[Any] | tuple[Any, ...]) -> bool:
+    whole = [item for item in items if isinstance(item, int)]
+    return not whole or (min(whole) in _INT64 and max(whole) in _INT64)
+
+
 def _whole(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Whole numbers that came without a type, in 32 bits if they fit: all readers know these."""
-    fit = values.dtype.kind == "i" and all(item in _INT32 for item in values.ravel().tolist())
+    # As Python's own integers: a range is searched item by item for those of NumPy.
+    ends = (int(values.min()), int(values.max())) if values.dtype.kind == "i" else ()
+    fit = bool(ends) and all(end in _INT32 for end in ends)
     return values.astype("i4") if fit else values
 
 

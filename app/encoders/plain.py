@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from app.labels import format_bytes, format_label, format_labels, format_text
 
 # Deeper than any metadata document, shallower than orjson's own limit of 254.
 _DEEPEST = 100
+_NUMBERS = frozenset((int, float, bool, type(None)))
 _PANDAS_MISSING = frozenset(("NAType", "NaTType"))
 
 
@@ -25,15 +27,25 @@ def plain(value: Any, depth: int = 0) -> Any:
         case Mapping():
             return {format_text(str(key)): plain(item, depth + 1) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
-            return [plain(item, depth + 1) for item in value]
+            return _items(value, depth + 1)
         case np.ndarray():
-            return plain(nested_values(value), depth + 1)
+            numbers = value.dtype.kind in "iub" or value.dtype == np.float64
+            return plain(value.tolist() if numbers else nested_values(value), depth + 1)
         case complex() | np.complexfloating():
             return [format_label(value.real), format_label(value.imag)]
         case np.void():
             return plain(value.item(), depth + 1)
         case _:
             return _scalar(value)
+
+
+def _items(values: Collection[Any], depth: int) -> list[Any]:
+    """Lists of numbers can be long: nothing is called for each of them."""
+    if not _NUMBERS.issuperset(map(type, values)):
+        return [plain(item, depth) for item in values]
+    if all(isfinite(item) for item in values if type(item) is float):
+        return list(values)
+    return [None if type(item) is float and not isfinite(item) else item for item in values]
 
 
 def is_missing(value: Any) -> bool:

@@ -227,3 +227,11 @@ def test_durations_come_back(dtype: str, data: st.DataObject) -> None:
     texts = strict(encode_json(xr.Dataset({"v": ("x", values)})))["data_vars"]["v"]["data"]
     found = [pd.Timedelta(text).to_timedelta64() for text in texts]
     np.testing.assert_array_equal(np.array(found, "m8[ns]"), values.astype("m8[ns]"))
+
+
+def test_lists_of_numbers_in_attributes_keep_each_of_them() -> None:
+    """Whole numbers of any size stay exact, what is not finite is null, truths stay truths."""
+    numbers = [1, 2.5, True, None, 2**70, 10**400, float("inf"), float("nan")]
+    found = json.loads(encode_json(xr.Dataset(attrs={"a": numbers, "b": [numbers]})))["attrs"]
+    expected = [1, 2.5, True, None, 2**70, 10**400, None, None]
+    assert found == {"a": expected, "b": [expected]}
