@@ -141,6 +141,8 @@ def _format_instant(value: np.datetime64) -> str | None:
 
 def _format_instants(values: NDArray[Any]) -> list[Any]:
     """RFC 3339 texts with the fewest fraction digits (0, 3, 6, 9) that hold the whole array."""
+    # NumPy formats the bytes of another byte order as they lie.
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     missing = np.isnat(values)
     texts = np.datetime_as_string(values, unit=_finest_unit(values, missing), timezone="UTC")
     written = texts.astype(object)
