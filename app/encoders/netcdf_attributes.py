@@ -10,7 +10,7 @@ import orjson
 
 from app.encoders.hdf5_messages import ATTRIBUTE_BYTES
 from app.encoders.netcdf_names import storable_name
-from app.encoders.plain import plain
+from app.encoders.plain import is_missing, plain
 from app.labels import format_text
 
 # Attribute names that the HDF5 layer of NetCDF-4 keeps for itself, or hides from its readers.
@@ -68,6 +68,8 @@ def storable_value(value: Any) -> Any:
             return json_text(value)
         case int() if value in _INT64:
             return _whole(np.asarray(value))[()]
+        case np.timedelta64():  # which is one of NumPy's integers
+            return storable_text(str(plain(value))) if not is_missing(value) else json_text(None)
         case float() | np.integer() | np.floating():
             return _numbers(np.asarray(value))[()]
         case list() | tuple() if value:
