@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from app.arrays.code_points import check_code_points
 from app.arrays.inflate import bounded
 from app.errors import CorruptChunk, MetadataError
 
@@ -120,6 +121,8 @@ def _decode_v2(
         for step in steps:
             chunk = step(chunk)
         flat = _as_flat(chunk, dtype)
+    except CorruptChunk:
+        raise
     except Exception as error:
         raise CorruptChunk(f"a chunk cannot be decoded: {error}") from error
     _check_size(flat.size, shape)
@@ -147,7 +150,7 @@ def _as_flat(chunk: Any, dtype: np.dtype[Any]) -> Array:
     """What the last v2 codec returned, as a flat array of `dtype`."""
     array = chunk if isinstance(chunk, np.ndarray) else np.frombuffer(chunk, dtype=np.uint8)
     array = array.reshape(-1, order="A")
-    return array.astype(dtype) if dtype.kind in "OT" else array.view(dtype)
+    return array.astype(dtype) if dtype.kind in "OT" else check_code_points(array.view(dtype))
 
 
 def _check_size(size: int, shape: tuple[int, ...]) -> None:
@@ -171,7 +174,7 @@ def _array_step(
 def _from_bytes(dtype: np.dtype[Any], shape: tuple[int, ...], data: Any) -> Array:
     array: Array = np.frombuffer(data, dtype=np.uint8).view(dtype)
     _check_size(array.size, shape)
-    return array.reshape(shape)
+    return check_code_points(array).reshape(shape)
 
 
 def _from_vlen(decode: Step, dtype: np.dtype[Any], shape: tuple[int, ...], data: Any) -> Array:
