@@ -60,7 +60,7 @@ def check_storable(name: str, dtype: np.dtype[Any], dimensions: int) -> None:
 
 def _store_objects(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
     items = values.ravel().tolist()
-    if items and all(hasattr(item, "has_year_zero") for item in items):
+    if _are_dates(items, encoding):
         return store_cftimes(values, encoding)
     if _are(items, bool | np.bool_, "b", encoding):
         return _store_flags(values, items)
@@ -70,6 +70,17 @@ def _store_objects(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
     texts = np.empty(values.size, dtype=object)
     texts[:] = [_text(item) for item in items]
     return Stored(texts.reshape(values.shape))
+
+
+def _are_dates(items: list[Any], encoding: Mapping[str, Any]) -> bool:
+    """Whether all but the missing ones are cftime's; where none is left, what `encoding` says."""
+    some = False
+    for item in items:
+        if hasattr(item, "has_year_zero"):
+            some = True
+        elif item is not None:
+            return False
+    return some or (bool(items) and "since" in str(encoding.get("units", "")))
 
 
 def _are(items: list[Any], kind: Any, stored_kind: str, encoding: Mapping[str, Any]) -> bool:
