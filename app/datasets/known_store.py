@@ -16,6 +16,7 @@ from app.arrays.array_documents import check_name, dimension_names, marked_fill_
 from app.arrays.hierarchy import GroupDocuments
 from app.arrays.metadata import parse_array
 from app.datasets.coding import EncodedArray
+from app.datasets.encoded_text import check_encoding
 from app.datasets.repeated import distinct, told_apart
 from app.datasets.unusable import Unusable
 from app.datasets.variables import variable_of
@@ -125,6 +126,7 @@ class KnownStore(ZarrStore):
         for key in _NUMBERS:
             if key in variable.attrs:
                 variable.attrs[key] = _lone(variable.attrs[key])
+        check_encoding(variable)
         self.encoded[name] = EncodedArray(name, meta, variable.dtype)
         data = indexing.LazilyIndexedArray(self.encoded[name])
         return variable_of(variable.dims, data, variable.attrs, variable.encoding)
