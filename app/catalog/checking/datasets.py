@@ -12,7 +12,7 @@ from app.arrays.hierarchy import GroupDocuments, open_group
 from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.checking.axes import axis_findings, dimension_findings
 from app.catalog.checking.chunk_keys import chunk_key_findings
-from app.catalog.checking.chunks import chunk_findings, lazy_array
+from app.catalog.checking.chunks import chunk_findings, first_part, lazy_array
 from app.catalog.checking.consolidated import stale_findings
 from app.catalog.checking.files import file_at
 from app.catalog.checking.findings import Finding, Severity
@@ -22,6 +22,7 @@ from app.catalog.checking.words import in_words
 from app.catalog.discretion import discreet, discreet_error, secrets_of
 from app.catalog.opened import Opened
 from app.datasets.plan import plan_isel
+from app.encoders.json_pieces import json_pieces
 from app.errors import (
     CorruptChunk,
     MetadataError,
@@ -38,6 +39,7 @@ from app.store.source import ByteSource
 # From so many arrays on, opening a v3 group array by array is felt.
 MANY_ARRAYS: Final = 8
 VARIABLES_AT_ONCE: Final = 8
+_DECODING: Final = " Correct the attributes that it is decoded by, or name it in drop_variables."
 
 Opener = Callable[[DatasetEntry], Coroutine[Any, Any, Opened]]
 Sources = Callable[[DatasetEntry], Coroutine[Any, Any, ByteSource]]
@@ -187,7 +189,7 @@ def _unconsolidated(documents: GroupDocuments) -> list[Finding]:
 async def _look_at_chunks(
     opened: Opened, source: ByteSource, request_chunk_bytes: int, findings: list[Finding]
 ) -> None:
-    """Whether chunks of each variable are there, and the first is read as a request would."""
+    """Whether chunks of each variable are there, and the first is answered as JSON."""
     dataset = opened.dataset
 
     async def look(name: Any) -> None:
@@ -199,7 +201,9 @@ async def _look_at_chunks(
             found = await chunk_key_findings(source, str(name), array.meta)
             findings.extend(found)
             if not found:
-                await plan_isel(dataset, dict.fromkeys(variable.dims, 0), keep=[name]).read()
+                part = await plan_isel(dataset, first_part(variable), keep=[name]).read()
+                for _ in json_pieces(part):
+                    pass
         except Exception as error:
             findings.append(_failed(str(name), error, opened.entry))
 
@@ -211,8 +215,12 @@ def _failed(where: str, failure: Exception, entry: DatasetEntry) -> Finding:
     if not isinstance(error, SluiceError):
         error = StoreError(reason_of(error))
     text = error.detail if error.detail.endswith((".", "'", ")")) else f"{error.detail}."
-    doing = "its first chunk cannot be read" if where else "it cannot be opened"
-    return Finding(Severity.ERROR, where, f"{doing}: {text}{_advice(error)}")
+    doing, advice = "it cannot be opened", _advice(error)
+    if where and isinstance(failure, SluiceError):
+        doing = "its first chunk cannot be read"
+    elif where:
+        doing, advice = "values of its first chunk cannot be decoded", _DECODING
+    return Finding(Severity.ERROR, where, f"{doing}: {text}{advice}")
 
 
 def _telling(error: Exception) -> Exception:
