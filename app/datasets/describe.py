@@ -10,14 +10,16 @@ import xarray as xr
 from xarray.core.indexes import PandasIndex
 
 from app.datasets.lazy import LazyArray
+from app.labels import format_text
 
 
 def describe(ds: xr.Dataset) -> dict[str, Any]:
     """Attributes, dimensions, coordinates and data variables of `ds`; reads nothing.
 
-    ``min`` and ``max`` are in the coordinate's own type, None without an index or an order of its
-    labels; ``step`` is None where labels are not evenly spaced; ``nbytes`` is the decoded size;
-    ``unusable`` has the reason for each variable of the store that is left out.
+    ``min`` and ``max`` are in the coordinate's own type (text as answers write it), None without
+    an index or an order of its labels; ``step`` is None where labels are not evenly spaced;
+    ``nbytes`` is the decoded size; ``unusable`` has the reason for each variable of the store that
+    is left out.
     """
     return {
         "attrs": dict(ds.attrs),
@@ -56,9 +58,18 @@ def _range(labels: pd.Index[Any]) -> tuple[Any, Any]:
         ends = labels.min(), labels.max()
     except TypeError:
         return None, None
-    times = pd.Timestamp | pd.Timedelta
-    least, most = (end.to_numpy() if isinstance(end, times) else end for end in ends)
+    least, most = map(_end, ends)
     return least, most
+
+
+def _end(label: Any) -> Any:
+    match label:
+        case str():
+            return format_text(label)
+        case pd.Timestamp() | pd.Timedelta():
+            return label.to_numpy()
+        case _:
+            return label
 
 
 def step_of(values: np.ndarray[Any, Any]) -> Any:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from app.datasets.describe import step_of
 from app.datasets.pending import DatasetPlan
+from app.labels import format_label
 
 # More labels than this are told by their ends.
 MOST_LABELS: Final = 1000
@@ -43,4 +44,5 @@ def explain(plan: DatasetPlan, labels: Mapping[str, NDArray[Any]]) -> dict[str, 
 def _labels(data: np.ndarray[Any, Any]) -> dict[str, Any]:
     if data.size <= MOST_LABELS:
         return {"data": data}
-    return {"size": data.size, "first": data[0], "last": data[-1], "step": step_of(data)}
+    first, last = format_label(data[0]), format_label(data[-1])
+    return {"size": data.size, "first": first, "last": last, "step": step_of(data)}
