@@ -83,6 +83,12 @@ def spell_label(label: JsonScalar) -> str:
             return str(label)
 
 
+def spell_name(name: object) -> str:
+    """A dimension's or variable's name as a sentence spells it: quoted where it would get lost."""
+    text = str(name)
+    return text if text.isprintable() and " " not in text and text else repr(text)
+
+
 def format_bytes(value: bytes) -> str:
     """Bytes as the UTF-8 text that they are, others marked and in base64; no two look alike.
 

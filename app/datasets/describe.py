@@ -39,7 +39,7 @@ def _coordinate(ds: xr.Dataset, name: Any) -> dict[str, Any]:
         step = step_of(variable.values)
     return {
         "dims": list(variable.dims),
-        "dtype": _name(variable.dtype),
+        "dtype": dtype_name(variable.dtype),
         "min": least,
         "max": most,
         "step": step,
@@ -47,7 +47,7 @@ def _coordinate(ds: xr.Dataset, name: Any) -> dict[str, Any]:
     }
 
 
-def _name(dtype: np.dtype[Any]) -> str:
+def dtype_name(dtype: np.dtype[Any]) -> str:
     """The dtype's name as the answers have it: NumPy's variable-width text is ``str``."""
     return "str" if dtype.kind == "T" else str(dtype)
 
@@ -89,7 +89,7 @@ def _data_variable(variable: xr.Variable) -> dict[str, Any]:
     encoding = variable.encoding
     described = {
         "dims": list(variable.dims),
-        "dtype": _name(variable.dtype),
+        "dtype": dtype_name(variable.dtype),
         "chunks": encoding.get("chunks"),
         "shards": encoding.get("shards"),
         "codecs": _codecs(variable),

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.datasets.describe import step_of
+from app.datasets.describe import dtype_name, step_of
 from app.datasets.pending import DatasetPlan
 from app.labels import format_label
 
@@ -28,10 +28,10 @@ def explain(plan: DatasetPlan, labels: Mapping[str, NDArray[Any]]) -> dict[str, 
     for name, form in outline.variables.items():
         if name not in outline.coord_names:
             continue
-        described[name] = {"dims": form.dims, "dtype": str(form.dtype)}
+        described[name] = {"dims": form.dims, "dtype": dtype_name(form.dtype)}
         if name in plan.variables:
             data = labels[str(name)] if name in labels else plan.variables[name].values
-            described[name] |= {"dtype": str(data.dtype), **_labels(data)}
+            described[name] |= {"dtype": dtype_name(data.dtype), **_labels(data)}
     return {
         "dims": outline.sizes,
         "result_bytes": outline.result_bytes,

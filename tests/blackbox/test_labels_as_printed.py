@@ -103,6 +103,14 @@ def axes(path: Path) -> Path:
     return path
 
 
+def gaps(path: Path) -> Path:
+    """Axes of which labels are missing: rising, and out of order."""
+    coords = {"lat": [10.0, np.nan, 30.0, np.nan], "depth": [5.0, np.nan, 1.0, 3.0]}
+    ds = xr.Dataset({"t": (("lat", "depth"), np.zeros((4, 4)))}, coords=coords)
+    ds.to_zarr(path, zarr_format=3, consolidated=True)
+    return path
+
+
 @pytest.fixture(scope="module")
 def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
     """A server over all of them, each in both formats."""
@@ -115,7 +123,7 @@ def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
     with warnings.catch_warnings():
         # zarr and xarray warn about types that the specifications lack.
         warnings.simplefilter("ignore")
-        stores = {"axes": axes(folder / "axes.zarr")}
+        stores = {"axes": axes(folder / "axes.zarr"), "gaps": gaps(folder / "gaps.zarr")}
         for number in FORMATS:
             for kind, ids in kinds.items():
                 stores[f"{kind}{number}"] = stations(folder / f"{kind}{number}.zarr", number, ids)
@@ -239,6 +247,8 @@ def test_no_two_texts_look_alike(service: Service, tmp_path: Path, kind: str, nu
             assert answer.json()["data_vars"]["b"]["data"] == label
     explained = service.get(f"{path}/isel?explain=true").json()["coords"]["id"]
     assert explained["data"] == printed
+    assert explained["dtype"] == document["coords"]["id"]["dtype"]
+    assert explained["dtype"] == service.get(path).json()["coords"]["id"]["dtype"]
     described = service.get(path).json()["coords"]["id"]
     assert {described["min"], described["max"]} <= {*printed}
     refused = service.get(f"{path}/sel", params={"id": "base64url:U-Nw"}).json()
@@ -267,3 +277,15 @@ def test_other_axes_without_distances(service: Service) -> None:
     answer = service.get(f"{path}&time=2001-02-28T05:00Z")
     assert answer.status_code == 422
     assert "unsorted" in json.dumps(answer.json())
+
+
+def test_why_an_axis_has_no_method(service: Service) -> None:
+    """Missing labels are named as such; an axis that is out of order is."""
+    path = "/datasets/gaps/sel?method=nearest"
+    for query, why in (
+        ("lat=11", "since 2 of its 4 labels are missing, no method nearest applies"),
+        ("depth=4", "since its labels are unsorted, no method nearest applies"),
+    ):
+        answer = service.get(f"{path}&{query}")
+        assert answer.status_code == 422
+        assert why in answer.json()["detail"]
