@@ -8,6 +8,7 @@ Zarr v3 core specification, "Array metadata"; netCDF-C's NCZarr for what it adds
 from __future__ import annotations
 
 import base64
+import json
 import re
 import struct
 from collections.abc import Mapping
@@ -43,6 +44,8 @@ _KNOWN_V3: Final = frozenset(
 
 # One byte has no order, whatever mark is before its type.
 _ONE_BYTE: Final = re.compile(r"[<>=]([biu]1|[SV]\d+)")
+# NumPy's times without a unit.
+_NO_UNIT: Final = re.compile(r"[<>=|]?[mM]8(\[generic\])?")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # Names that NumPy knows and the specification does not; old writers used them.
 _DIGITS: Final = re.compile(r"[+-]?\d{1,20}")
@@ -55,6 +58,7 @@ def normal_array(document: Mapping[str, Any]) -> Document:
     Raises MetadataError for what no reading makes sense of; its fact `advice` says what to do,
     where that is something else than to write the array again.
     """
+    _expect_unit_of_time(document)
     match document.get("zarr_format"):
         case 2:
             return _normal_v2(document)
@@ -139,6 +143,25 @@ def _expect_understood(document: Mapping[str, Any]) -> None:
     ]
     if unknown:
         raise MetadataError(f"its metadata has {', '.join(map(repr, unknown))}, not known here")
+
+
+def _expect_unit_of_time(document: Mapping[str, Any]) -> None:
+    """Raise MetadataError for times that are counted in no unit: nothing says what they mean."""
+    dtype = document.get("dtype", document.get("data_type"))
+    match dtype:
+        case str() if _NO_UNIT.fullmatch(dtype):
+            written = f" {excerpt(dtype)}"
+        case {
+            "name": "numpy.datetime64" | "numpy.timedelta64",
+            "configuration": {"unit": "generic"},
+        }:
+            written = ""
+        case _:
+            return
+    raise MetadataError(
+        f"its data type{written} names no unit of time",
+        advice="Write it in a unit, such as nanoseconds (ns), or name it in drop_variables.",
+    )
 
 
 def _lengths(name: str, value: Any) -> list[int]:
@@ -283,9 +306,9 @@ def _integer(value: Any) -> int:
 
 
 def excerpt(value: Any) -> str:
-    """A member of a document as it stands in a sentence."""
+    """A member of a document as it stands in a sentence: lists, objects and null are JSON."""
     try:
-        text = repr(value)
+        text = repr(value) if isinstance(value, str) else json.dumps(value, default=repr)
     except (RecursionError, ValueError):
         return "not readable"
     return text if len(text) <= 80 else text[:77] + "..."

@@ -121,6 +121,9 @@ class KnownStore(ZarrStore):
             # Of dimensions that it has twice: they are told apart afterwards.
             warnings.filterwarnings("ignore", "Duplicate dimension names", UserWarning)
             variable = ZarrStore.open_store_variable(self, name)
+        if meta.dtype.kind == "V":
+            # No record is a missing one, and xarray cannot compare them.
+            variable.attrs.pop(_FILL, None)
         if marked is not None:
             variable.attrs[_FILL] = marked_fill_value(_lone(marked), meta.dtype)
         for key in _NUMBERS:

@@ -15,6 +15,7 @@ import xarray as xr
 
 from app.arrays.array_documents import excerpt
 from app.errors import CorruptChunk, SluiceError
+from app.labels import spell_name
 
 # So many names stand in one reason.
 _MOST_NAMED: Final = 5
@@ -56,9 +57,9 @@ class Unusable:
             case _ if isinstance(units := attrs.get("units"), str) and "since" in units:
                 return cls._undecoded_times(name, units, attrs.get("calendar"))
             case _:
-                return cls(
-                    _odd_attribute(attrs), "Correct the attribute, or name it in drop_variables."
-                )
+                reason = _odd_attribute(attrs)
+                advice = "Correct the attribute, or name it in drop_variables."
+                return cls(reason, advice if "attribute" in reason else _LEAVE_OUT)
 
     @classmethod
     def _undecoded_times(cls, name: str, units: str, calendar: object) -> Self:
@@ -78,7 +79,9 @@ class Unusable:
         listed = ", ".join(named[:_MOST_NAMED])
         more = len(named) - _MOST_NAMED
         listed += f" and {more} more" if more > 0 else ""
-        without = f": without it {dim} is selected by position" if dim is not None else ""
+        without = (
+            f": without it {spell_name(dim)} is selected by position" if dim is not None else ""
+        )
         return replace(
             self, reason=f"{self.reason}; this coordinate is needed by {listed}{without}"
         )
@@ -92,7 +95,8 @@ def _odd_attribute(attrs: Mapping[Any, Any]) -> str:
             kind = "number" if name in _NUMERIC else "text"
             return f"its attribute {name} is {excerpt(value)}, which is no {kind}"
     given = [n for n in attrs if n in _DECODING or n in ("_FillValue", "missing_value")]
-    return f"its values cannot be decoded by its attributes {', '.join(given) or '(none)'}"
+    by = f"its attributes {', '.join(given)}" if given else "its data type and fill value"
+    return f"its values cannot be decoded by {by}"
 
 
 def _inside(detail: str) -> str:
@@ -117,7 +121,8 @@ def conflicting(variables: Mapping[str, xr.Variable]) -> dict[str, Unusable]:
         for dim, size in zip(variables[name].dims, variables[name].shape, strict=True):
             if found[dim].setdefault(name, size) != size:
                 odd[name] = Unusable(
-                    f"its dimension {dim} has the lengths {found[dim][name]} and {size} at once"
+                    f"its dimension {spell_name(dim)} has the lengths {found[dim][name]} and "
+                    f"{size} at once"
                 )
     for dim, lengths in found.items():
         usable = {name: size for name, size in lengths.items() if name not in odd}
@@ -132,9 +137,10 @@ def _odd_along(dim: Hashable, lengths: Mapping[str, int]) -> dict[str, Unusable]
     most = max(counts, key=lambda size: (counts[size], size == own))
     return {
         name: Unusable(
-            f"its dimension {dim} has the length {size}, in other variables it has {most}",
-            f"Write all variables along {dim} with one length (an append may not be finished), or "
-            "name it in drop_variables.",
+            f"its dimension {spell_name(dim)} has the length {size}, in other variables it has "
+            f"{most}",
+            f"Write all variables along {spell_name(dim)} with one length (an append may not be "
+            "finished), or name it in drop_variables.",
             passing=True,
         )
         for name, size in lengths.items()

@@ -11,7 +11,7 @@ import orjson
 from app.encoders.hdf5_messages import ATTRIBUTE_BYTES
 from app.encoders.netcdf_names import storable_name
 from app.encoders.plain import is_missing, plain
-from app.labels import format_text
+from app.labels import without_surrogates
 
 # Attribute names that the HDF5 layer of NetCDF-4 keeps for itself, or hides from its readers.
 _RESERVED = frozenset(
@@ -83,7 +83,7 @@ def storable_value(value: Any) -> Any:
 
 def storable_text(value: str) -> str:
     """The text without what a C string cannot hold."""
-    return format_text(value).replace("\0", "\ufffd")
+    return without_surrogates(value).replace("\0", "\ufffd")
 
 
 def _list(items: list[Any] | tuple[Any, ...]) -> Any:

@@ -13,6 +13,7 @@ from app.encoders.netcdf_packing import Stored, store_floats, store_integers
 from app.encoders.netcdf_times import store_cftimes, store_datetimes, store_durations
 from app.encoders.plain import is_missing, plain
 from app.errors import NotAcceptable
+from app.labels import format_text, without_surrogates
 
 # HDF5 has 32; bytes need one more than they have.
 _MOST_DIMENSIONS: Final = 31
@@ -113,9 +114,12 @@ def _store_flags(values: NDArray[Any], items: list[Any]) -> Stored:
 
 
 def _text(item: Any) -> str:
-    """A string as it is, a missing one empty, anything else as JSON."""
+    """A string as it is, a missing one empty, anything else as JSON.
+
+    Only text that is no UTF-8 is marked, as in JSON: what is text and what bytes, the types say.
+    """
     if isinstance(item, str):
-        return storable_text(item)
+        return storable_text(item if without_surrogates(item) == item else format_text(item))
     if is_missing(item):
         return ""
     written = plain(item)

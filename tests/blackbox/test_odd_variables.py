@@ -19,6 +19,12 @@ def sharded(chunk: list[int]) -> list[Any]:
     return [{"name": "sharding_indexed", "configuration": {**SHARDS, "chunk_shape": chunk}}]
 
 
+def generic(kind: str) -> dict[str, Any]:
+    """NumPy's times without a unit, as zarr-python writes them."""
+    configuration = {"unit": "generic", "scale_factor": 1}
+    return {"name": f"numpy.{kind}", "configuration": configuration}
+
+
 # Each array by its name, with a word that its reason has to have.
 ODD_V2: dict[str, tuple[dict[str, Any], str]] = {
     "nameless_dims": (v2(dims=None), "_ARRAY_DIMENSIONS"),
@@ -60,12 +66,19 @@ ODD_V2: dict[str, tuple[dict[str, Any], str]] = {
     "attributes": (v2([1]), "JSON object"),
     "document": ({".zarray": 5, ".zattrs": {}}, "JSON object"),
     "nul\0": (v2(), "name"),
+    "null_names": (v2({"_ARRAY_DIMENSIONS": [None]}), "_ARRAY_DIMENSIONS is [null], which is no"),
+    "times": (v2(dtype="<M8", fill_value=-(2**63)), "'<M8' names no unit of time"),
+    "durations": (v2(dtype="<m8", fill_value=-(2**63)), "'<m8' names no unit of time"),
+    "generic": (v2(dtype="<m8[generic]", fill_value=0), "names no unit of time"),
+    "lengths_of_one": (v2(dims=("", ""), shape=[1, 4], chunks=[1, 4]), "its dimension '' has the"),
 }
 ODD_V3: dict[str, tuple[dict[str, Any], str]] = {
     "nameless_dims": (v3(dims=None), "dimension_names"),
     "months": (v3({"units": "months since 2000-01-01"}), "months since"),
     "scale": (v3({"scale_factor": "0.5"}, data_type="int16"), "scale_factor"),
     "fill": (v3({"_FillValue": "none"}), "_FillValue"),
+    "times": (v3(data_type=generic("datetime64"), fill_value=0), "names no unit of time"),
+    "durations": (v3(data_type=generic("timedelta64"), fill_value=0), "names no unit of time"),
     "bfloat16": (v3(data_type="bfloat16"), "bfloat16"),
     "float8": (v3(data_type="float8_e4m3"), "float8_e4m3"),
     "int4": (v3(data_type="int4"), "int4"),
