@@ -8,6 +8,7 @@ Zarr v3 core specification, "Array metadata"; netCDF-C's NCZarr for what it adds
 from __future__ import annotations
 
 import base64
+import math
 import re
 import struct
 from collections.abc import Mapping
@@ -239,12 +240,13 @@ def marked_fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
     """What the attribute ``_FillValue`` of a v3 array says, in the array's stored `dtype`.
 
     xarray writes floating-point numbers as base64 of a little-endian double; others write the
-    number, or its name (``"NaN"``). MetadataError for what is no value of the dtype.
+    number, or its name (``"NaN"``). It becomes the nearest number of the dtype, as which it stands
+    among the values (CF conventions, 2.5.1). MetadataError for what is no value of the dtype.
     """
     try:
         match dtype.kind:
             case "f":
-                return _double(value)
+                return _nearest(_double(value), dtype)
             case "c" if isinstance(value, list) and len(value) == 2:
                 return complex(_double(value[0]), _double(value[1]))
             case "c":
@@ -272,6 +274,13 @@ def _double(value: Any) -> float:
     except (ValueError, struct.error):
         return float(value)
     return number
+
+
+def _nearest(number: float, dtype: np.dtype[Any]) -> Any:
+    """`number` as the dtype has it; itself where it is beyond all of its finite numbers."""
+    with np.errstate(over="ignore"):
+        nearest = dtype.type(number)
+    return number if math.isinf(nearest) and not math.isinf(number) else nearest
 
 
 def _integer(value: Any) -> int:
