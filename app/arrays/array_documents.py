@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from app.arrays.codec_documents import codec_documents, normal_codec, normal_codecs
+from app.arrays.excerpts import excerpt
 from app.errors import MetadataError
 
 Document = dict[str, Any]
@@ -289,12 +290,3 @@ def _integer(value: Any) -> int:
     if whole != number and not isinstance(number, str):
         raise ValueError(value)
     return whole
-
-
-def excerpt(value: Any) -> str:
-    """A member of a document as it stands in a sentence."""
-    try:
-        text = repr(value)
-    except (RecursionError, ValueError):
-        return "not readable"
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -65,6 +65,16 @@ MEANT: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
             v2(filters=[{"id": "shuffle", "elementsize": "4"}], chunk=SHUFFLED),
             [0.0, 1.0, 2.0, 3.0],
         ),
+        "shuffle_blanks": (
+            v2(filters=[{"id": "shuffle", "elementsize": " 4"}], chunk=SHUFFLED),
+            [0.0, 1.0, 2.0, 3.0],
+        ),
+        "shuffle_float": (
+            v2(filters=[{"id": "shuffle", "elementsize": 4.0}], chunk=SHUFFLED),
+            [0.0, 1.0, 2.0, 3.0],
+        ),
+        "encoding": (v2({"_Encoding": "latin9"}), [0.0, 1.0, 2.0, 3.0]),
+        "encoding_5": (v2({"_Encoding": 5}, dtype="<i2"), [0, 1, 2, 3]),
         "zlib": (
             v2(
                 compressor={"id": "zlib", "level": "1"},
@@ -110,6 +120,7 @@ MEANT: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
         "int_text": (v3({"_FillValue": "2"}, data_type="int16"), [0.0, 1.0, None, 3.0]),
         "int_float": (v3({"_FillValue": 2.0}, data_type="int16"), [0.0, 1.0, None, 3.0]),
         **{f"rounded_{i}": rounded(*case) for i, case in enumerate(ROUNDED)},
+        "encoding": (v3({"_Encoding": "utf-8"}, data_type="bool"), [False, True, True, True]),
         "gzip": (
             v3(
                 codecs=[LITTLE, {"name": "gzip", "configuration": {"level": "5"}}],
