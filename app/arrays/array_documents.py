@@ -48,6 +48,9 @@ _ONE_BYTE: Final = re.compile(r"[<>=]([biu]1|[SV]\d+)")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # Names that NumPy knows and the specification does not; old writers used them.
 _DIGITS: Final = re.compile(r"[+-]?\d{1,20}")
+# NumPy's times without a unit, in either format: numbers of which nobody knows what they count.
+_UNITLESS: Final = re.compile(r"[<>=|]?(?:[mM]8|datetime64|timedelta64)(?:\[(?:\d*generic)?\])?")
+_TIMES: Final = ("numpy.datetime64", "numpy.timedelta64")
 _NAMED: Final = re.compile(r"bool|(?:u?int|float|complex)\d+|[iufc]\d+|b1")
 
 
@@ -68,6 +71,7 @@ def normal_array(document: Mapping[str, Any]) -> Document:
 
 def _normal_v2(document: Mapping[str, Any]) -> Document:
     _expect(document, _NEEDED_V2)
+    _expect_units(document["dtype"])
     shape = _lengths("shape", document["shape"])
     normal = {
         "fill_value": None,
@@ -96,6 +100,7 @@ def _normal_v2(document: Mapping[str, Any]) -> Document:
 def _normal_v3(document: Mapping[str, Any]) -> Document:
     _expect(document, _NEEDED_V3)
     _expect_understood(document)
+    _expect_units(document["data_type"])
     shape = _lengths("shape", document["shape"])
     normal = {**document, "shape": shape}
     grid = document["chunk_grid"]
@@ -141,6 +146,28 @@ def _expect_understood(document: Mapping[str, Any]) -> None:
     ]
     if unknown:
         raise MetadataError(f"its metadata has {', '.join(map(repr, unknown))}, not known here")
+
+
+def _expect_units(dtype: Any) -> None:
+    """Raise MetadataError for times that are counted in no unit."""
+    match dtype:
+        case str() if _UNITLESS.fullmatch(dtype):
+            pass
+        case {"name": str() as name, "configuration": {"unit": "generic"}} if name in _TIMES:
+            pass
+        case list():
+            for field in dtype:
+                if isinstance(field, list) and len(field) >= 2:
+                    _expect_units(field[1])
+            return
+        case _:
+            return
+    told = dtype if isinstance(dtype, str) else dtype["name"]
+    raise MetadataError(
+        f"its data type {excerpt(told)} has no unit, so its values are no times",
+        advice="Write it with a unit, such as nanoseconds (datetime64[ns]), or name it in "
+        "drop_variables.",
+    )
 
 
 def _lengths(name: str, value: Any) -> list[int]:

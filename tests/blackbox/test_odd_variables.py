@@ -7,12 +7,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.blackbox.conftest import Serve, Service, check, command
 from tests.blackbox.odd_stores import LITTLE, v2, v3, write
 
 SHARDS: dict[str, Any] = {"index_codecs": [LITTLE, {"name": "crc32c"}], "codecs": [LITTLE]}
+
+
+COUNTS = np.arange(4, dtype="<i8").tobytes()
+GENERIC: dict[str, Any] = {"configuration": {"unit": "generic", "scale_factor": 1}}
 
 
 def sharded(chunk: list[int]) -> list[Any]:
@@ -53,6 +58,9 @@ ODD_V2: dict[str, tuple[dict[str, Any], str]] = {
     "bfloat16": (v2(dtype="bfloat16"), "bfloat16"),
     "int4": (v2(dtype="int4"), "int4"),
     "no_dtype": (v2(dtype=None), "data type"),
+    "instants": (v2(dtype="<M8", chunk=COUNTS), "'<M8' has no unit"),
+    "generic": (v2(dtype=">M8[generic]", chunk=COUNTS, fill_value="NaT"), "no unit"),
+    "periods": (v2(dtype="<m8", chunk=COUNTS), "no unit"),
     "chunk_0": (v2(chunks=[0]), "chunks"),
     "chunk_minus": (v2(chunks=[-1]), "chunks"),
     "chunk_rank": (v2(chunks=[2, 2]), "dimensions"),
@@ -84,6 +92,14 @@ ODD_V3: dict[str, tuple[dict[str, Any], str]] = {
         v3(codecs=[LITTLE, {"name": "numcodecs.shuffle", "configuration": {"elementsize": {}}}]),
         "option elementsize",
     ),
+    **{
+        f"{kind}_{fill}": (
+            v3(data_type={"name": f"numpy.{kind}", **GENERIC}, fill_value=fill, chunk=COUNTS),
+            "no unit",
+        )
+        for kind in ("datetime64", "timedelta64")
+        for fill in ("NaT", 0)
+    },
     "no_codecs": (v3(codecs=[]), "codecs"),
     "grid": (v3(chunk_grid={"name": "hexagons", "configuration": {}}), "hexagons"),
     "grid_5": (v3(chunk_grid=5), "chunk_grid"),
