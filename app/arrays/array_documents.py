@@ -162,7 +162,7 @@ def _expect_units(dtype: Any) -> None:
             return
         case _:
             return
-    told = dtype if isinstance(dtype, str) else dtype["name"]
+    told = dtype if isinstance(dtype, str) else dtype["name"].removeprefix("numpy.")
     raise MetadataError(
         f"its data type {excerpt(told)} has no unit, so its values are no times",
         advice="Write it with a unit, such as nanoseconds (datetime64[ns]), or name it in "
