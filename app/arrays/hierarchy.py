@@ -103,7 +103,7 @@ async def open_group(
     """
     path = (group or "").strip("/")
     found = await _opened(source, path, zarr_format, consolidated, limits)
-    limits.check_variables(len(found.arrays) + len(found.broken))
+    limits.check_variables([*found.arrays, *found.broken])
     if len(found.arrays) <= _FEW_ARRAYS:
         _settle(found, limits)
     else:
@@ -323,7 +323,7 @@ async def _children(source: ByteSource, path: str, known: str, limits: OpeningLi
     if known not in names:
         raise MetadataError(_UNLISTED)
     children = [name for name in names if not name.startswith((".z", "zarr.json"))]
-    limits.check_variables(len(children))
+    limits.check_variables(children)
     return children
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from app.arrays.array_documents import Document, excerpt, normal_array
+from app.arrays.array_documents import Document, normal_array
 from app.arrays.bounded_zarr import bounded_array
 from app.arrays.codec_documents import check_codec, codec_documents, codec_id
 from app.arrays.decode import (
@@ -24,6 +24,7 @@ from app.arrays.decode import (
     v2_decoder,
     v3_decoder,
 )
+from app.arrays.excerpts import excerpt
 from app.arrays.texts import TextSize
 from app.errors import MetadataError
 from app.sizes import has_texts

@@ -112,7 +112,8 @@ class _Store:
         entry = self.entry
         options = ("group", "zarr_format", "consolidated")
         given = {name: getattr(entry, name) for name in options}
-        return {**given, "limits": self.arrays.limits}
+        dropped = frozenset(entry.drop_variables)
+        return {**given, "limits": replace(self.arrays.limits, dropped=dropped)}
 
     async def opened(
         self, documents: GroupDocuments, before: Mapping[str, Unusable] = NOTHING

@@ -14,7 +14,7 @@ import xarray as xr
 from xarray.coding import strings
 from xarray.coding.common import _ElementwiseFunctionArray
 
-from app.arrays.array_documents import excerpt
+from app.arrays.excerpts import excerpt
 from app.errors import MetadataError
 
 Array = np.ndarray[Any, Any]

@@ -23,6 +23,7 @@ from app.datasets.variables import variable_of
 from app.errors import MetadataError
 
 _FILL: Final = "_FillValue"
+_ENCODING: Final = "_Encoding"
 _NUMBERS: Final = ("scale_factor", "add_offset")
 # The attributes of one variable that xarray reads for the sake of another one.
 _TOLD: Final = ("units", "calendar", "bounds")
@@ -126,6 +127,9 @@ class KnownStore(ZarrStore):
             variable.attrs.pop(_FILL, None)
         if marked is not None:
             variable.attrs[_FILL] = marked_fill_value(_lone(marked), meta.dtype)
+        if meta.dtype.kind not in "SO":
+            # It says how bytes are read as text, and there are none.
+            variable.attrs.pop(_ENCODING, None)
         for key in _NUMBERS:
             if key in variable.attrs:
                 variable.attrs[key] = _lone(variable.attrs[key])

@@ -47,7 +47,7 @@ async def open_variables(
     xarray's decoding keywords. MetadataError where the documents contradict themselves as a whole.
     """
     many = len(documents.arrays) > _FEW_VARIABLES
-    dropped = _names(options["drop_variables"])
+    dropped = names_of(options["drop_variables"])
     store = await _beside(many, KnownStore, documents, zarr_store, dropped)
     # Read once and then held by the dataset itself: not for the cache of chunks.
     opener, room = reader.keeping_nothing(), CoordinateRoom(limits)
@@ -82,7 +82,8 @@ def _wanted(store: KnownStore, options: Mapping[str, Any]) -> tuple[list[str], l
     return whole, sorted(edges & variables.keys() - set(whole))
 
 
-def _names(names: str | Iterable[str] | None) -> set[str]:
+def names_of(names: str | Iterable[str] | None) -> set[str]:
+    """The names under xarray's keyword `drop_variables`: one, or several, or none."""
     return {names} if isinstance(names, str) else set(names or ())
 
 

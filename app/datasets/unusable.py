@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 import xarray as xr
 
-from app.arrays.array_documents import excerpt
+from app.arrays.excerpts import excerpt
 from app.errors import CorruptChunk, SluiceError
 from app.labels import spell_name
 

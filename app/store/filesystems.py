@@ -165,7 +165,10 @@ class Filesystems:
         calls = self._calls(store_of(f"{REFERENCE}://{path}", options))
         roots = ReferenceRoots.of(options, reference_roots)
         fo, remote = options["fo"], options.get("remote_protocol")
-        protocols = {remote} if remote else set()
+        protocols: set[str] = set()
+        if remote:
+            check_target_protocol(remote)
+            protocols.add(remote)
         if isinstance(fo, str) and references.is_table(fo):
             fs = await references.table_filesystem(fo, self._opening(options)[0], calls)
         else:
@@ -173,8 +176,8 @@ class Filesystems:
             protocols |= references.protocols_of(fs)
         connect = partial(self._target_reader, options, calls)
         for protocol in sorted(protocols):
-            # Now, so that an extra that is not installed, or a wrong option, shows at once.
-            check_target_protocol(protocol)
+            # Now, so that an extra that is not installed, or a wrong option, shows at once. By what
+            # is no protocol of targets only those references fail that have it.
             if roots.reaches(protocol):
                 await connect(protocol, True)
         reader = ReferenceReader(fs, RootedTargets(roots, connect, calls), calls)

@@ -7,12 +7,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.blackbox.conftest import Serve, Service, check, command
 from tests.blackbox.odd_stores import LITTLE, v2, v3, write
 
 SHARDS: dict[str, Any] = {"index_codecs": [LITTLE, {"name": "crc32c"}], "codecs": [LITTLE]}
+
+
+COUNTS = np.arange(4, dtype="<i8").tobytes()
+GENERIC: dict[str, Any] = {"configuration": {"unit": "generic", "scale_factor": 1}}
 
 
 def sharded(chunk: list[int]) -> list[Any]:
@@ -47,10 +52,21 @@ ODD_V2: dict[str, tuple[dict[str, Any], str]] = {
     "codec_5": (v2(compressor=5), "codecs"),
     "codecs_5": (v2(filters=5), "filters"),
     "options": (v2(compressor={"id": "zlib", "odd": 1}), "options"),
+    "shuffle": (v2(filters=[{"id": "shuffle", "elementsize": "four"}]), "elementsize 'four'"),
+    "shuffle_half": (v2(filters=[{"id": "shuffle", "elementsize": 4.5}]), "whole number"),
+    "shuffle_null": (v2(compressor={"id": "shuffle", "elementsize": None}), "elementsize None"),
+    "lzma": (v2(compressor={"id": "lzma", "format": [1]}), "option format"),
+    "packed": (
+        v2(filters=[{"id": "fixedscaleoffset", "offset": "a", "scale": 1, "dtype": "<f4"}]),
+        "offset 'a'",
+    ),
     "pickle": (v2(filters=[{"id": "pickle"}]), "pickle"),
     "bfloat16": (v2(dtype="bfloat16"), "bfloat16"),
     "int4": (v2(dtype="int4"), "int4"),
     "no_dtype": (v2(dtype=None), "data type"),
+    "instants": (v2(dtype="<M8", chunk=COUNTS), "'<M8' names no unit"),
+    "generic": (v2(dtype=">M8[generic]", chunk=COUNTS, fill_value="NaT"), "no unit"),
+    "periods": (v2(dtype="<m8", chunk=COUNTS), "no unit"),
     "chunk_0": (v2(chunks=[0]), "chunks"),
     "chunk_minus": (v2(chunks=[-1]), "chunks"),
     "chunk_rank": (v2(chunks=[2, 2]), "dimensions"),
@@ -69,7 +85,7 @@ ODD_V2: dict[str, tuple[dict[str, Any], str]] = {
     "null_names": (v2({"_ARRAY_DIMENSIONS": [None]}), "_ARRAY_DIMENSIONS is [null], which is no"),
     "times": (v2(dtype="<M8", fill_value=-(2**63)), "'<M8' names no unit of time"),
     "durations": (v2(dtype="<m8", fill_value=-(2**63)), "'<m8' names no unit of time"),
-    "generic": (v2(dtype="<m8[generic]", fill_value=0), "names no unit of time"),
+    "generic_durations": (v2(dtype="<m8[generic]", fill_value=0), "names no unit of time"),
     "lengths_of_one": (v2(dims=("", ""), shape=[1, 4], chunks=[1, 4]), "its dimension '' has the"),
 }
 ODD_V3: dict[str, tuple[dict[str, Any], str]] = {
@@ -85,6 +101,18 @@ ODD_V3: dict[str, tuple[dict[str, Any], str]] = {
     "extension": (v3(data_type={"name": "geometry", "configuration": {}}), "geometry"),
     "zfpy": (v3(codecs=[{"name": "numcodecs.zfpy", "configuration": {}}]), "package zfpy"),
     "nobody_s_codec": (v3(codecs=[LITTLE, {"name": "nobody"}]), "codec 'nobody'"),
+    "shuffle": (
+        v3(codecs=[LITTLE, {"name": "numcodecs.shuffle", "configuration": {"elementsize": {}}}]),
+        "option elementsize",
+    ),
+    **{
+        f"{kind}_{fill}": (
+            v3(data_type={"name": f"numpy.{kind}", **GENERIC}, fill_value=fill, chunk=COUNTS),
+            "no unit",
+        )
+        for kind in ("datetime64", "timedelta64")
+        for fill in ("NaT", 0)
+    },
     "no_codecs": (v3(codecs=[]), "codecs"),
     "grid": (v3(chunk_grid={"name": "hexagons", "configuration": {}}), "hexagons"),
     "grid_5": (v3(chunk_grid=5), "chunk_grid"),

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 from app.arrays.hierarchy import GroupDocuments, open_group
+from app.arrays.opening_limits import OpeningLimits
 from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.checking.axes import axis_findings, dimension_findings
 from app.catalog.checking.chunk_keys import chunk_key_findings
@@ -163,7 +164,10 @@ async def metadata_findings(entry: DatasetEntry, source: ByteSource) -> list[Fin
     """
     if entry.consolidated is not None:
         return []
-    ask = partial(open_group, source, group=entry.group, zarr_format=entry.zarr_format)
+    limits = OpeningLimits(dropped=frozenset(entry.drop_variables))
+    ask = partial(
+        open_group, source, group=entry.group, zarr_format=entry.zarr_format, limits=limits
+    )
     try:
         gathered = await ask(consolidated=True)
     except MetadataError:
