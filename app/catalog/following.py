@@ -33,9 +33,7 @@ class Difference:
     added: tuple[str, ...]
     changed: tuple[str, ...]
     removed: tuple[str, ...]
-    entries: Mapping[str, DatasetEntry] = field(
-        default_factory=dict, compare=False, repr=False
-    )
+    entries: Mapping[str, DatasetEntry] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def by_kind(self) -> dict[str, tuple[str, ...]]:

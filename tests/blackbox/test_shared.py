@@ -169,9 +169,7 @@ def test_nothing_is_written_where_nothing_can_be(serve: Serve, store: Path, tmp_
     assert "sluice_tasks" in ask(service, "/metrics").text
 
 
-def test_reloads_at_once_of_a_file_that_changes(
-    serve: Serve, store: Path, tmp_path: Path
-) -> None:
+def test_reloads_at_once_of_a_file_that_changes(serve: Serve, store: Path, tmp_path: Path) -> None:
     """Each tells the difference that it found, whatever another one does to it meanwhile."""
     service = serve({"a": store}, "--workers", "2", SLUICE_KEYS=admin()[1])
     until(says(service.log, "startup complete", 2), "two workers that serve")
