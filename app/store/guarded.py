@@ -185,6 +185,32 @@ class StoreGuards:
         return guard
 
 
+class Watch:
+    """How one dataset asks stores beside its own, such as that of its references: as it asks its.
+
+    `retried` hears of each further try.
+    """
+
+    def __init__(self, guards: StoreGuards, dataset: str, retried: Retried) -> None:
+        self._guards = guards
+        self._dataset = dataset
+        self._retried = retried
+
+    async def ask(
+        self,
+        url: str,
+        storage_options: Mapping[str, Any],
+        ask: Callable[[], Awaitable[Answer]],
+        *,
+        doing: str,
+    ) -> Answer:
+        """What ``ask()`` brings of the store behind `url`; see `StoreGuard.ask`."""
+        guard = self._guards.guard(self._dataset, url, storage_options)
+        return await guard.ask(
+            ask, doing=doing, retried=lambda failure: self._retried("get", failure)
+        )
+
+
 class GuardedSource:
     """`source` behind the `guard` of its store; `retried` hears of each further try."""
 
