@@ -31,6 +31,7 @@ from app.errors import (
     StoreError,
     StoreMissing,
     StoreRefused,
+    StoreSlow,
     StoreTimeout,
 )
 from app.store.failures import reason_of
@@ -219,6 +220,9 @@ def _failed(where: str, failure: Exception, entry: DatasetEntry) -> Finding:
     if not isinstance(error, SluiceError):
         error = StoreError(reason_of(error))
     text = error.detail if error.detail.endswith((".", "'", ")")) else f"{error.detail}."
+    if isinstance(error, StoreSlow):
+        doing = "its first chunk was not read in time" if where else "it was not opened in time"
+        return Finding(Severity.WARNING, where, f"{doing}: {text}{_advice(error)}")
     doing, advice = "it cannot be opened", _advice(error)
     if where and isinstance(failure, SluiceError):
         doing = "its first chunk cannot be read"
@@ -242,6 +246,8 @@ def _advice(error: SluiceError) -> str:
             return " The credentials in storage_options need the right to read it and to list it."
         case StoreTimeout():
             return " Look whether its endpoint can be reached from here."
+        case StoreSlow():
+            return " It is there and slow just now: check again, with more --patience."
         case StoreMissing():
             return " Look at url and group."
         case CorruptChunk():
