@@ -10,6 +10,7 @@ from app.arrays.code_points import check_code_points
 from app.arrays.metadata import ArrayMeta
 from app.arrays.plan import ArrayPlan
 from app.errors import CorruptChunk, SluiceError
+from app.wording import plain_words
 
 Array = np.ndarray[Any, Any]
 
@@ -25,7 +26,9 @@ async def read_through_zarr(meta: ArrayMeta, plan: ArrayPlan) -> Array:
     except SluiceError:
         raise
     except (ValueError, RuntimeError, SystemError, TypeError, OSError, KeyError) as error:
-        raise CorruptChunk(f"array {meta.path!r} cannot be read: {error}") from error
+        raise CorruptChunk(
+            f"array {meta.path!r} cannot be read: {plain_words(str(error))}"
+        ) from error
 
 
 async def _read(array: Any, plan: ArrayPlan) -> Array:

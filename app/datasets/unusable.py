@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 import xarray as xr
 
 from app.arrays.excerpts import excerpt
-from app.errors import CorruptChunk, SluiceError
+from app.errors import SluiceError
 from app.labels import spell_name
 
 # So many names stand in one reason.
@@ -46,12 +46,6 @@ class Unusable:
     def of(cls, name: str, error: Exception, attrs: Mapping[Any, Any]) -> Self:
         """What `error` says, which was raised for the variable with these stored attributes."""
         match error:
-            case CorruptChunk():
-                return cls(
-                    f"its values are read when the dataset is opened, and {_inside(error.detail)}",
-                    "Write its chunks again, or name it in drop_variables.",
-                    passing=True,
-                )
             case SluiceError():
                 return cls(_short(error.detail), str(error.facts.get("advice") or _LEAVE_OUT))
             case _ if isinstance(units := attrs.get("units"), str) and "since" in units:
@@ -63,7 +57,7 @@ class Unusable:
 
     @classmethod
     def _undecoded_times(cls, name: str, units: str, calendar: object) -> Self:
-        of = f" of the calendar {calendar!r}" if calendar is not None else ""
+        of = f" of the calendar {excerpt(calendar)}" if calendar is not None else ""
         return cls(
             _short(f"its units {units!r} and values cannot be decoded as times{of}"),
             "Write CF units such as 'days since 1970-01-01', or serve its numbers as they are "
@@ -94,14 +88,11 @@ def _odd_attribute(attrs: Mapping[Any, Any]) -> str:
         if name in _DECODING and not isinstance(value, known):
             kind = "number" if name in _NUMERIC else "text"
             return f"its attribute {name} is {excerpt(value)}, which is no {kind}"
-    given = [n for n in attrs if n in _DECODING or n in ("_FillValue", "missing_value")]
+    given = [
+        n for n in attrs if n in _DECODING or n in ("_FillValue", "missing_value", "_Encoding")
+    ]
     by = f"its attributes {', '.join(given)}" if given else "its data type and fill value"
     return f"its values cannot be decoded by {by}"
-
-
-def _inside(detail: str) -> str:
-    """A sentence in the middle of another one."""
-    return _short(detail[:1].lower() + detail[1:].rstrip("."))
 
 
 def _short(text: str) -> str:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.reference import ReferenceFileSystem
 
-from app.errors import CatalogError, SluiceError, StoreMissing
+from app.errors import CatalogError, SluiceError, StoreMissing, StoreOversized
 from app.store import references
 from app.store.addresses import (
     LOCAL,
@@ -38,6 +39,10 @@ from app.store.readers import Reader, WrappedReader, reader_for
 from app.store.reference_roots import ReferenceRoots, canonical
 from app.store.single_flight import SingleFlight
 from app.store.source import ByteSource
+from app.wording import plain_words
+
+# Reference documents up to this size are read at any time; of longer ones one at a time.
+_SMALL_DOCUMENT_BYTES: Final = 8 * 2**20
 
 Answer = TypeVar("Answer")
 
@@ -55,7 +60,8 @@ class Filesystems:
 
     It belongs to the loop that it is entered on, and closes there what it opened. A value of which
     its reader says nothing, such as a metadata document, has at most `document_bytes`, a document
-    of references, once decompressed, `reference_bytes`. Blocking calls are made by `threads`, of
+    of references, once decompressed, `reference_bytes`; of those that are long one at a time is
+    read and parsed. Blocking calls are made by `threads`, of
     each store its own.
     """
 
@@ -72,6 +78,8 @@ class Filesystems:
         self._made: dict[str, Any] = {}
         self._flight: SingleFlight[str, Connected] = SingleFlight()
         self._closing = AsyncExitStack()
+        self._large_document = asyncio.Lock()
+        self._parsing = asyncio.Lock()
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -225,14 +233,39 @@ class Filesystems:
         # What hangs takes from this document alone, and not from others in its folder.
         reader = _read_by(made, self._calls(store_of(fo, target_options)))
         source = self._map(folder, made.fs, 1, reader)
-        read = partial(source.get, name, most_bytes=most_bytes)
-        document = await _watched(watch, fo, target_options, read)
+
+        async def read(stored_bytes: int) -> bytes | None:
+            get = partial(source.get, name, most_bytes=stored_bytes)
+            return await _watched(watch, fo, target_options, get)
+
+        opened = partial(self._opened_document, read, redacted(fo), compression)
+        if most_bytes <= _SMALL_DOCUMENT_BYTES:
+            return await opened(most_bytes)
+        try:
+            return await opened(_SMALL_DOCUMENT_BYTES)
+        except StoreOversized:
+            # Once more: nobody knew how long it is, and many at once would fill the memory.
+            async with self._large_document:
+                return await opened(most_bytes)
+
+    async def _opened_document(
+        self,
+        read: Callable[[int], Awaitable[bytes | None]],
+        shown: str,
+        compression: str | None,
+        stored_bytes: int,
+    ) -> ReferenceFileSystem:
+        """The document, of at most `stored_bytes` in the store; one is parsed at a time."""
+        document = await read(stored_bytes)
         if document is None:
-            raise StoreMissing(f"There is no reference document at {redacted(fo)}.")
-        name = f"the reference set {redacted(fo)}"
-        return await references.document_filesystem(
-            document, name, compression=compression, most_bytes=most_bytes
-        )
+            raise StoreMissing(f"There is no reference document at {shown}.")
+        async with self._parsing:
+            return await references.document_filesystem(
+                document,
+                f"the reference set {shown}",
+                compression=compression,
+                most_bytes=self._reference_bytes,
+            )
 
     def _opening(self, options: Options) -> tuple[Options, str | None]:
         """The options of the filesystem of the references, and how they are compressed."""
@@ -269,8 +302,8 @@ async def _accepting(protocol: str, opening: Any) -> Any:
 
 
 def _refused_options(protocol: str, error: Exception) -> CatalogError:
-    words = redacted(str(error)).split("\n")[0]
+    words = plain_words(redacted(str(error)).split("\n")[0])
     return CatalogError(
-        f"storage_options do not suit {protocol}://: {words or type(error).__name__}",
+        f"storage_options do not suit {protocol}://: {words or 'they are of a wrong kind'}",
         field="storage_options",
     )

@@ -165,6 +165,7 @@ def service(serve: Serve, folder: dict[str, Path]) -> Service:
         {
             **folder,
             "dropped": {"url": str(folder["v2"]), "drop_variables": list(ODD_V2)},
+            "without": {"url": str(folder["broken"]), "drop_variables": ["x"]},
             "raw": {"url": time, "decode_times": False},
             "raw_time": {"url": time, "decode_times": {"time": False}},
             "gone": {"url": "http://127.0.0.1:9/a.zarr"},
@@ -234,10 +235,11 @@ def test_a_coordinate_that_others_need_is_named_as_such(service: Service) -> Non
     assert "needed by good" in described(service, "v2")["unusable"]["months"]
 
 
-def test_a_coordinate_whose_chunk_is_broken_is_left_out(service: Service) -> None:
-    """What is read when a dataset is opened can be damaged, too."""
-    assert "zlib" not in described(service, "broken")["unusable"]["x"]
-    answer = service.get("/datasets/broken/sel", params={"variables": "good", "isel[x]": "2"})
+def test_a_coordinate_whose_chunk_is_broken_is_an_error(service: Service) -> None:
+    """Its answers would lack labels that the store has; dropping it by name is the operator's."""
+    answer = service.get("/datasets/broken")
+    assert (answer.status_code, answer.json()["variable"]) == (502, "x")
+    answer = service.get("/datasets/without/sel", params={"variables": "good", "x": "2"})
     assert answer.json()["data_vars"]["good"]["data"] == 2.0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -19,7 +19,6 @@ from app.catalog.checking.files import file_at
 from app.catalog.checking.findings import Finding, Severity
 from app.catalog.checking.groups import stores_below, variables_below
 from app.catalog.checking.masks import mask_findings
-from app.catalog.checking.words import in_words
 from app.catalog.discretion import discreet, discreet_error, secrets_of
 from app.catalog.opened import Opened
 from app.datasets.plan import plan_isel
@@ -154,8 +153,7 @@ def _unusable(opened: Opened) -> Iterator[Finding]:
 
 def _worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     ranks = list(Severity)
-    told = [replace(finding, text=in_words(finding.text)) for finding in findings]
-    return tuple(sorted(told, key=lambda finding: ranks.index(finding.severity)))
+    return tuple(sorted(findings, key=lambda finding: ranks.index(finding.severity)))
 
 
 async def metadata_findings(entry: DatasetEntry, source: ByteSource) -> list[Finding]:
