@@ -24,6 +24,8 @@ Document = dict[str, Any]
 
 # Where xarray keeps the names of a v2 array's dimensions (its "Zarr encoding specification").
 DIMENSIONS: Final = "_ARRAY_DIMENSIONS"
+# Marks a v3 scalar that is stored as the one value along a dimension.
+SCALAR: Final = "sluice_scalar"
 
 # What NumPy counts positions with.
 _LONGEST: Final = 2**63 - 1
@@ -102,9 +104,12 @@ def _normal_v3(document: Mapping[str, Any]) -> Document:
     _expect_understood(document)
     _expect_units(document["data_type"])
     shape = _lengths("shape", document["shape"])
-    normal = {**document, "shape": shape}
+    normal = {key: member for key, member in document.items() if key != SCALAR}
+    normal["shape"] = shape
     grid = document["chunk_grid"]
-    if isinstance(grid, Mapping) and grid.get("name") == "regular":
+    if SCALAR in document:
+        normal["chunk_grid"] = {"name": "regular", "configuration": {"chunk_shape": []}}
+    elif isinstance(grid, Mapping) and grid.get("name") == "regular":
         configuration = grid.get("configuration")
         if not isinstance(configuration, Mapping) or "chunk_shape" not in configuration:
             raise MetadataError("its chunk_grid has no chunk_shape")
