@@ -269,12 +269,14 @@ def dimension_names(document: Mapping[str, Any]) -> tuple[str | None, ...]:
     return tuple(names)
 
 
-def marked_fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
+def marked_fill_value(value: Any, dtype: np.dtype[Any], unsigned: object = None) -> Any:
     """What the attribute ``_FillValue`` of a v3 array says, in the array's stored `dtype`.
 
     xarray writes floating-point numbers as base64 of a little-endian double; others write the
     number, or its name (``"NaN"``). It becomes the nearest number of the dtype, as which it stands
-    among the values (CF conventions, 2.5.1). MetadataError for what is no value of the dtype.
+    among the values (CF conventions, 2.5.1). Where the attribute `_Unsigned` is ``"true"`` and the
+    integers are signed, the number may be told as it is meant: 255 is stored as -1 in one byte.
+    MetadataError for what is no value of the dtype.
     """
     try:
         match dtype.kind:
@@ -287,7 +289,8 @@ def marked_fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
             case "b":
                 return bool(value)
             case "i" | "u":
-                return _integer(value)
+                whole = _integer(value)
+                return _wrapped(whole, dtype) if unsigned == "true" else whole
             case "S":
                 return base64.b64decode(value, validate=True)
             case _:
@@ -314,6 +317,13 @@ def _nearest(number: float, dtype: np.dtype[Any]) -> Any:
     with np.errstate(over="ignore"):
         nearest = dtype.type(number)
     return number if math.isinf(nearest) and not math.isinf(number) else nearest
+
+
+def _wrapped(number: int, dtype: np.dtype[Any]) -> int:
+    """An unsigned `number` as signed integers of the same length have it; any other as it is."""
+    bits = 8 * dtype.itemsize
+    beyond = dtype.kind == "i" and 2 ** (bits - 1) <= number < 2**bits
+    return number - 2**bits if beyond else number
 
 
 def _integer(value: Any) -> int:

@@ -122,7 +122,9 @@ class KnownStore(ZarrStore):
             warnings.filterwarnings("ignore", "Duplicate dimension names", UserWarning)
             variable = ZarrStore.open_store_variable(self, name)
         if marked is not None:
-            variable.attrs[_FILL] = marked_fill_value(_lone(marked), meta.dtype)
+            variable.attrs[_FILL] = marked_fill_value(
+                _lone(marked), meta.dtype, variable.attrs.get("_Unsigned")
+            )
         if meta.dtype.kind not in "SO":
             # It says how bytes are read as text, and there are none.
             variable.attrs.pop(_ENCODING, None)

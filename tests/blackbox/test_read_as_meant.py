@@ -132,6 +132,17 @@ MEANT: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
         "minus": (v3({"_FillValue": "-Infinity"}), [0.0, 1.0, 2.0, 3.0]),
         "text": (v3({"_FillValue": "2"}), [0.0, 1.0, None, 3.0]),
         "list": (v3({"_FillValue": [2.0]}), [0.0, 1.0, None, 3.0]),
+        **{
+            f"unsigned_{fill}": (
+                v3(
+                    {"_FillValue": fill, "_Unsigned": "true"},
+                    data_type="int8",
+                    chunk=bytes([0, 1, 255, 200]),
+                ),
+                [0.0, 1.0, None, 200.0],
+            )
+            for fill in (255, -1, "255", 255.0)
+        },
         "ints": (v3({"_FillValue": 2}, data_type="int16"), [0.0, 1.0, None, 3.0]),
         "int_text": (v3({"_FillValue": "2"}, data_type="int16"), [0.0, 1.0, None, 3.0]),
         "int_float": (v3({"_FillValue": 2.0}, data_type="int16"), [0.0, 1.0, None, 3.0]),
