@@ -47,6 +47,7 @@ _KNOWN_V3: Final = frozenset(
 
 # One byte has no order, whatever mark is before its type.
 _ONE_BYTE: Final = re.compile(r"[<>=]([biu]1|[SV]\d+)")
+# NumPy's times without a unit.
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # Names that NumPy knows and the specification does not; old writers used them.
 _DIGITS: Final = re.compile(r"[+-]?\d{1,20}")
@@ -169,7 +170,7 @@ def _expect_units(dtype: Any) -> None:
             return
     told = dtype if isinstance(dtype, str) else dtype["name"].removeprefix("numpy.")
     raise MetadataError(
-        f"its data type {excerpt(told)} has no unit, so its values are no times",
+        f"its data type {excerpt(told)} names no unit of time",
         advice="Write it with a unit, such as nanoseconds (datetime64[ns]), or name it in "
         "drop_variables.",
     )

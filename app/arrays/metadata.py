@@ -28,6 +28,7 @@ from app.arrays.excerpts import excerpt
 from app.arrays.texts import TextSize
 from app.errors import MetadataError
 from app.sizes import has_texts
+from app.wording import plain_words
 
 # Measured with 2 MiB of int16: 2.4 ms by Zstandard, 8 to 11 by these, 42 and 53 by the last two.
 _EFFORTS: Final = MappingProxyType({"zlib": 4, "gzip": 4, "bz2": 20, "lzma": 20})
@@ -166,7 +167,7 @@ def _not_parsed(document: Document, error: Exception) -> MetadataError:
                 f"its fill_value {excerpt(fill)} is no value of its data type {excerpt(dtype)}",
             )
         case words if isinstance(error, ValueError):
-            return MetadataError(f"zarr-python does not read its metadata: {words}")
+            return MetadataError(f"zarr-python does not read its metadata: {plain_words(words)}")
         case _:
             return MetadataError("its metadata is not that of a Zarr array")
 

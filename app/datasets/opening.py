@@ -92,8 +92,8 @@ async def _fetch(
 ) -> None:
     """Put the values that the decoding will look at into the store's arrays, in one wave.
 
-    A variable whose values do not decode, or for which there is no room, is left out; a store that
-    fails is an error of its own.
+    A variable for which there is no room is left out. A store that fails, or whose chunk is not
+    whole, is an error of its own.
     """
     jobs: list[tuple[EncodedArray, ArrayPlan]] = []
     named = [store.encoded[name] for name in dict.fromkeys([*whole, *edges])]
@@ -111,8 +111,8 @@ async def _fetch(
         try:
             values = await reader.read(encoded.meta, plan, meter)
         except CorruptChunk as error:
-            store.blame(encoded.name, error)
-            return
+            # The store may be at fault for a moment: who asked is not to miss a coordinate for it.
+            raise CorruptChunk(error.detail, variable=encoded.name) from error
         except LimitError as error:
             found, most = error.facts["estimate"], error.facts["limit"]
             store.blame(encoded.name, too_large("coordinate_bytes", "bytes", found, most))

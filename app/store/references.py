@@ -141,7 +141,7 @@ def expanded(document: Mapping[str, Any]) -> dict[str, Reference]:
     """
     version = document.get("version")
     if version not in (None, 1):
-        raise MetadataError(f"the references are of version {version!r}; 1 is known")
+        raise MetadataError(f"the references are of version {json.dumps(version)}; 1 is known")
     if document.get("gen"):
         raise MetadataError(
             "the references have rules that generate others (gen), and expressions in documents "

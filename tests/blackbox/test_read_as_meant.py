@@ -116,6 +116,19 @@ MEANT: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
             v2({"scale_factor": [0.5], "add_offset": [1.0], "_FillValue": [3]}, dtype="<i2"),
             [1.0, 1.5, 2.0, None],
         ),
+        # What is no number is never a missing one, whatever the fill value.
+        "raw": (
+            v2(dtype="|V2", fill_value="AAA=", chunk=b"abcd\0\0ef"),
+            ["ab", "cd", "\0\0", "ef"],
+        ),
+        "record": (
+            v2(
+                dtype=[["a", "<i2"], ["b", "<f4"]],
+                fill_value="AAAAAAAA",
+                chunk=struct.pack("<hfhfhfhf", 1, 2, 0, 0, 3, 4.5, 5, 6),
+            ),
+            [[1, 2.0], [0, 0.0], [3, 4.5], [5, 6.0]],
+        ),
         "whole_floats": (v2(shape=[4.0], chunks=[4.0]), [0.0, 1.0, 2.0, 3.0]),
     },
     "v3": {
