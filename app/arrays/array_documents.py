@@ -24,6 +24,8 @@ Document = dict[str, Any]
 
 # Where xarray keeps the names of a v2 array's dimensions (its "Zarr encoding specification").
 DIMENSIONS: Final = "_ARRAY_DIMENSIONS"
+# Marks a v3 scalar that is stored as the one value along a dimension.
+SCALAR: Final = "sluice_scalar"
 
 # What NumPy counts positions with.
 _LONGEST: Final = 2**63 - 1
@@ -103,9 +105,12 @@ def _normal_v3(document: Mapping[str, Any]) -> Document:
     _expect_understood(document)
     _expect_units(document["data_type"])
     shape = _lengths("shape", document["shape"])
-    normal = {**document, "shape": shape}
+    normal = {key: member for key, member in document.items() if key != SCALAR}
+    normal["shape"] = shape
     grid = document["chunk_grid"]
-    if isinstance(grid, Mapping) and grid.get("name") == "regular":
+    if SCALAR in document:
+        normal["chunk_grid"] = {"name": "regular", "configuration": {"chunk_shape": []}}
+    elif isinstance(grid, Mapping) and grid.get("name") == "regular":
         configuration = grid.get("configuration")
         if not isinstance(configuration, Mapping) or "chunk_shape" not in configuration:
             raise MetadataError("its chunk_grid has no chunk_shape")
@@ -265,12 +270,14 @@ def dimension_names(document: Mapping[str, Any]) -> tuple[str | None, ...]:
     return tuple(names)
 
 
-def marked_fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
+def marked_fill_value(value: Any, dtype: np.dtype[Any], unsigned: object = None) -> Any:
     """What the attribute ``_FillValue`` of a v3 array says, in the array's stored `dtype`.
 
     xarray writes floating-point numbers as base64 of a little-endian double; others write the
     number, or its name (``"NaN"``). It becomes the nearest number of the dtype, as which it stands
-    among the values (CF conventions, 2.5.1). MetadataError for what is no value of the dtype.
+    among the values (CF conventions, 2.5.1). Where the attribute `_Unsigned` is ``"true"`` and the
+    integers are signed, the number may be told as it is meant: 255 is stored as -1 in one byte.
+    MetadataError for what is no value of the dtype.
     """
     try:
         match dtype.kind:
@@ -283,7 +290,8 @@ def marked_fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
             case "b":
                 return bool(value)
             case "i" | "u":
-                return _integer(value)
+                whole = _integer(value)
+                return _wrapped(whole, dtype) if unsigned == "true" else whole
             case "S":
                 return base64.b64decode(value, validate=True)
             case _:
@@ -310,6 +318,13 @@ def _nearest(number: float, dtype: np.dtype[Any]) -> Any:
     with np.errstate(over="ignore"):
         nearest = dtype.type(number)
     return number if math.isinf(nearest) and not math.isinf(number) else nearest
+
+
+def _wrapped(number: int, dtype: np.dtype[Any]) -> int:
+    """An unsigned `number` as signed integers of the same length have it; any other as it is."""
+    bits = 8 * dtype.itemsize
+    beyond = dtype.kind == "i" and 2 ** (bits - 1) <= number < 2**bits
+    return number - 2**bits if beyond else number
 
 
 def _integer(value: Any) -> int:

@@ -126,7 +126,9 @@ class KnownStore(ZarrStore):
             # No record is a missing one, and xarray cannot compare them.
             variable.attrs.pop(_FILL, None)
         if marked is not None:
-            variable.attrs[_FILL] = marked_fill_value(_lone(marked), meta.dtype)
+            variable.attrs[_FILL] = marked_fill_value(
+                _lone(marked), meta.dtype, variable.attrs.get("_Unsigned")
+            )
         if meta.dtype.kind not in "SO":
             # It says how bytes are read as text, and there are none.
             variable.attrs.pop(_ENCODING, None)

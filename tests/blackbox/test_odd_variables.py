@@ -54,7 +54,7 @@ ODD_V2: dict[str, tuple[dict[str, Any], str]] = {
     "options": (v2(compressor={"id": "zlib", "odd": 1}), "options"),
     "shuffle": (v2(filters=[{"id": "shuffle", "elementsize": "four"}]), "elementsize 'four'"),
     "shuffle_half": (v2(filters=[{"id": "shuffle", "elementsize": 4.5}]), "whole number"),
-    "shuffle_null": (v2(compressor={"id": "shuffle", "elementsize": None}), "elementsize None"),
+    "shuffle_null": (v2(compressor={"id": "shuffle", "elementsize": None}), "elementsize null"),
     "lzma": (v2(compressor={"id": "lzma", "format": [1]}), "option format"),
     "packed": (
         v2(filters=[{"id": "fixedscaleoffset", "offset": "a", "scale": 1, "dtype": "<f4"}]),

@@ -37,6 +37,15 @@ def sharded() -> bytes:
     return inner + np.array([0, len(inner)], "<u8").tobytes()
 
 
+FOUR = [0.0, 1.0, 2.0, 3.0]
+GRID_1 = {"name": "regular", "configuration": {"chunk_shape": [1]}}
+# Names and attributes of v3 arrays that are scalars.
+SCALARS: list[tuple[Any, Any]] = [
+    (None, {"_nczarr_array": {"dimension_references": [], "storage": "scalar"}}),
+    (None, {"_nczarr_array": NCZARR}),
+    ([], {}),
+    (["_scalar_"], {"_nczarr_array": {"dimension_references": ["/_scalar_"], "storage": "scalar"}}),
+]
 # Numbers that are no numbers of the type: as written, and as they stand among the values.
 ROUNDED: list[tuple[str, Any, float]] = [
     ("float32", 1e20, 1e20),
@@ -98,6 +107,7 @@ MEANT: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
             7.0,
         ),
         "scalar_unnamed": (v2(dims=None, chunk=ONE, shape=[], chunks=[]), 7.0),
+        "scalar_pure_zarr": (v2(dims=(), chunk=ONE, **SCALAR), 7.0),
         "references": (
             v2({"_NCZARR_ARRAY": {"dimension_references": ["/group/x"]}}, dims=None),
             [0.0, 1.0, 2.0, 3.0],
@@ -122,6 +132,12 @@ MEANT: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
         "whole_floats": (v2(shape=[4.0], chunks=[4.0]), [0.0, 1.0, 2.0, 3.0]),
     },
     "v3": {
+        **{
+            f"scalar_{i}": (v3(attrs, dims=dims, chunk=ONE, shape=[1], chunk_grid=GRID_1), 7.0)
+            for i, (dims, attrs) in enumerate(SCALARS)
+        },
+        "references": (v3({"_nczarr_array": {"dimension_references": ["/x"]}}, dims=None), FOUR),
+        "attribute": (v3({"_ARRAY_DIMENSIONS": ["x"]}, dims=None), FOUR),
         "number": (v3({"_FillValue": 2.0}), [0.0, 1.0, None, 3.0]),
         "whole": (v3({"_FillValue": 2}), [0.0, 1.0, None, 3.0]),
         "base64": (v3({"_FillValue": BASE64}), [0.0, 1.0, None, 3.0]),
@@ -129,6 +145,17 @@ MEANT: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
         "minus": (v3({"_FillValue": "-Infinity"}), [0.0, 1.0, 2.0, 3.0]),
         "text": (v3({"_FillValue": "2"}), [0.0, 1.0, None, 3.0]),
         "list": (v3({"_FillValue": [2.0]}), [0.0, 1.0, None, 3.0]),
+        **{
+            f"unsigned_{fill}": (
+                v3(
+                    {"_FillValue": fill, "_Unsigned": "true"},
+                    data_type="int8",
+                    chunk=bytes([0, 1, 255, 200]),
+                ),
+                [0.0, 1.0, None, 200.0],
+            )
+            for fill in (255, -1, "255", 255.0)
+        },
         "ints": (v3({"_FillValue": 2}, data_type="int16"), [0.0, 1.0, None, 3.0]),
         "int_text": (v3({"_FillValue": "2"}, data_type="int16"), [0.0, 1.0, None, 3.0]),
         "int_float": (v3({"_FillValue": 2.0}, data_type="int16"), [0.0, 1.0, None, 3.0]),
