@@ -8,6 +8,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+# What JSON writes in six bytes, and in two (RFC 8259, 7).
+_IN_SIX: Final = bytes(set(range(32)) - set(b"\b\t\n\f\r"))
+_IN_TWO: Final = b'\b\t\n\f\r"\\'
+# Looking at each character of longer ones takes longer than a copy.
+_SHORT: Final = 256
+
 # What a number, a boolean or nothing counts for.
 _SCALAR_BYTES: Final = 8
 
@@ -18,7 +24,11 @@ def has_texts(dtype: np.dtype[Any]) -> bool:
 
 
 def text_bytes(values: NDArray[Any]) -> int:
-    """The bytes of all texts (as UTF-8) and bytes among `values`, beside the array itself."""
+    """The bytes of all texts and bytes among `values`, beside the array itself.
+
+    They count as UTF-8 in a JSON text, where a control character is six bytes: so no format
+    makes more of them than they count for.
+    """
     match values.dtype.kind:
         case "O" | "T":
             return sum(map(_length, values.flat))
@@ -55,10 +65,26 @@ def attribute_bytes(attrs: Mapping[Any, Any]) -> int:
 def _length(value: Any) -> int:
     match value:
         case str():
-            return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+            if _is_plain(value):
+                return len(value)
+            return _escaped(value.encode("utf-8", "surrogatepass"))
         case bytes() | bytearray():
-            return len(value)
+            return _escaped(value)
         case list() | tuple() | np.ndarray():
             return _SCALAR_BYTES * len(value) if np.ndim(value) else 0
         case _:
             return 0
+
+
+def _is_plain(text: str) -> bool:
+    """Whether each character is one byte in JSON; what is long is not looked at."""
+    short = len(text) <= _SHORT and text.isascii() and text.isprintable()
+    return short and '"' not in text and "\\" not in text
+
+
+def _escaped(text: bytes | bytearray) -> int:
+    """How long the text is in JSON, without its quotation marks."""
+    size = len(text)
+    long = size - len(text.translate(None, _IN_SIX))
+    short = size - len(text.translate(None, _IN_TWO))
+    return size + 5 * long + short

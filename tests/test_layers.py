@@ -23,6 +23,7 @@ LEVELS = {
     "sizes": 1,
     "pace": 1,
     "transport": 1,
+    "wording": 1,
     "telemetry": 1,
     "admission": 2,
     "connections": 2,

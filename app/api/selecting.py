@@ -32,6 +32,7 @@ from app.query.positions import Resolved, resolve
 from app.query.selection import Query
 from app.record import record
 from app.telemetry.phases import Phases
+from app.wording import plain_words
 
 log = logging.getLogger(__name__)
 
@@ -206,4 +207,4 @@ def _tell(error: Exception, entry: DatasetEntry) -> NoReturn:
     if isinstance(error, SluiceError):
         raise error
     log.error("values that do not decode", exc_info=error)
-    raise StoreError(f"values do not decode: {error}") from error
+    raise StoreError(f"values do not decode: {plain_words(str(error))}") from error

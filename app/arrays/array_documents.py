@@ -8,6 +8,7 @@ Zarr v3 core specification, "Array metadata"; netCDF-C's NCZarr for what it adds
 from __future__ import annotations
 
 import base64
+import math
 import re
 import struct
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from app.arrays.codec_documents import codec_documents, normal_codec, normal_codecs
+from app.arrays.excerpts import excerpt
 from app.errors import MetadataError
 
 Document = dict[str, Any]
@@ -43,9 +45,13 @@ _KNOWN_V3: Final = frozenset(
 
 # One byte has no order, whatever mark is before its type.
 _ONE_BYTE: Final = re.compile(r"[<>=]([biu]1|[SV]\d+)")
+# NumPy's times without a unit.
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # Names that NumPy knows and the specification does not; old writers used them.
 _DIGITS: Final = re.compile(r"[+-]?\d{1,20}")
+# NumPy's times without a unit, in either format: numbers of which nobody knows what they count.
+_UNITLESS: Final = re.compile(r"[<>=|]?(?:[mM]8|datetime64|timedelta64)(?:\[(?:\d*generic)?\])?")
+_TIMES: Final = ("numpy.datetime64", "numpy.timedelta64")
 _NAMED: Final = re.compile(r"bool|(?:u?int|float|complex)\d+|[iufc]\d+|b1")
 
 
@@ -66,6 +72,7 @@ def normal_array(document: Mapping[str, Any]) -> Document:
 
 def _normal_v2(document: Mapping[str, Any]) -> Document:
     _expect(document, _NEEDED_V2)
+    _expect_units(document["dtype"])
     shape = _lengths("shape", document["shape"])
     normal = {
         "fill_value": None,
@@ -94,6 +101,7 @@ def _normal_v2(document: Mapping[str, Any]) -> Document:
 def _normal_v3(document: Mapping[str, Any]) -> Document:
     _expect(document, _NEEDED_V3)
     _expect_understood(document)
+    _expect_units(document["data_type"])
     shape = _lengths("shape", document["shape"])
     normal = {**document, "shape": shape}
     grid = document["chunk_grid"]
@@ -139,6 +147,28 @@ def _expect_understood(document: Mapping[str, Any]) -> None:
     ]
     if unknown:
         raise MetadataError(f"its metadata has {', '.join(map(repr, unknown))}, not known here")
+
+
+def _expect_units(dtype: Any) -> None:
+    """Raise MetadataError for times that are counted in no unit."""
+    match dtype:
+        case str() if _UNITLESS.fullmatch(dtype):
+            pass
+        case {"name": str() as name, "configuration": {"unit": "generic"}} if name in _TIMES:
+            pass
+        case list():
+            for field in dtype:
+                if isinstance(field, list) and len(field) >= 2:
+                    _expect_units(field[1])
+            return
+        case _:
+            return
+    told = dtype if isinstance(dtype, str) else dtype["name"].removeprefix("numpy.")
+    raise MetadataError(
+        f"its data type {excerpt(told)} names no unit of time",
+        advice="Write it with a unit, such as nanoseconds (datetime64[ns]), or name it in "
+        "drop_variables.",
+    )
 
 
 def _lengths(name: str, value: Any) -> list[int]:
@@ -239,12 +269,13 @@ def marked_fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
     """What the attribute ``_FillValue`` of a v3 array says, in the array's stored `dtype`.
 
     xarray writes floating-point numbers as base64 of a little-endian double; others write the
-    number, or its name (``"NaN"``). MetadataError for what is no value of the dtype.
+    number, or its name (``"NaN"``). It becomes the nearest number of the dtype, as which it stands
+    among the values (CF conventions, 2.5.1). MetadataError for what is no value of the dtype.
     """
     try:
         match dtype.kind:
             case "f":
-                return _double(value)
+                return _nearest(_double(value), dtype)
             case "c" if isinstance(value, list) and len(value) == 2:
                 return complex(_double(value[0]), _double(value[1]))
             case "c":
@@ -274,18 +305,16 @@ def _double(value: Any) -> float:
     return number
 
 
+def _nearest(number: float, dtype: np.dtype[Any]) -> Any:
+    """`number` as the dtype has it; itself where it is beyond all of its finite numbers."""
+    with np.errstate(over="ignore"):
+        nearest = dtype.type(number)
+    return number if math.isinf(nearest) and not math.isinf(number) else nearest
+
+
 def _integer(value: Any) -> int:
     number = float(value) if isinstance(value, str) and not _DIGITS.fullmatch(value) else value
     whole = int(number)
     if whole != number and not isinstance(number, str):
         raise ValueError(value)
     return whole
-
-
-def excerpt(value: Any) -> str:
-    """A member of a document as it stands in a sentence."""
-    try:
-        text = repr(value)
-    except (RecursionError, ValueError):
-        return "not readable"
-    return text if len(text) <= 80 else text[:77] + "..."

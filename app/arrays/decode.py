@@ -14,12 +14,19 @@ from typing import Any, Final
 
 import numpy as np
 
+from app.arrays.code_points import check_code_points
 from app.arrays.inflate import bounded
 from app.errors import CorruptChunk, MetadataError
 
 Array = np.ndarray[Any, Any]
 Step = Callable[[Any], Any]
 Decoder = Callable[[bytes], Array]
+
+# What libraries say of bytes that are not theirs differs, and tells an operator no more.
+_UNDECODED: Final = (
+    "a chunk cannot be decoded: its bytes are damaged, or other codecs wrote them than its metadata"
+    " names"
+)
 
 # Codecs from bytes to bytes under their v3 names; `numcodecs.*` names carry their configuration.
 _V3_BYTES = {"blosc": "blosc", "zstd": "zstd", "gzip": "gzip"}
@@ -120,8 +127,10 @@ def _decode_v2(
         for step in steps:
             chunk = step(chunk)
         flat = _as_flat(chunk, dtype)
+    except CorruptChunk:
+        raise
     except Exception as error:
-        raise CorruptChunk(f"a chunk cannot be decoded: {error}") from error
+        raise CorruptChunk(_UNDECODED) from error
     _check_size(flat.size, shape)
     return flat.reshape(shape, order="F" if order == "F" else "C")
 
@@ -137,7 +146,7 @@ def _decode_v3(
     except CorruptChunk:
         raise
     except Exception as error:
-        raise CorruptChunk(f"a chunk cannot be decoded: {error}") from error
+        raise CorruptChunk(_UNDECODED) from error
     for order in transposes:
         array = array.transpose(order)
     return array
@@ -147,7 +156,16 @@ def _as_flat(chunk: Any, dtype: np.dtype[Any]) -> Array:
     """What the last v2 codec returned, as a flat array of `dtype`."""
     array = chunk if isinstance(chunk, np.ndarray) else np.frombuffer(chunk, dtype=np.uint8)
     array = array.reshape(-1, order="A")
-    return array.astype(dtype) if dtype.kind in "OT" else array.view(dtype)
+    return array.astype(dtype) if dtype.kind in "OT" else check_code_points(_viewed(array, dtype))
+
+
+def _viewed(array: Array, dtype: np.dtype[Any]) -> Array:
+    if dtype.itemsize and array.nbytes % dtype.itemsize:
+        raise CorruptChunk(
+            f"a chunk decodes to {array.nbytes} bytes, its data type has {dtype.itemsize} for each"
+            " value"
+        )
+    return array.view(dtype)
 
 
 def _check_size(size: int, shape: tuple[int, ...]) -> None:
@@ -169,9 +187,9 @@ def _array_step(
 
 
 def _from_bytes(dtype: np.dtype[Any], shape: tuple[int, ...], data: Any) -> Array:
-    array: Array = np.frombuffer(data, dtype=np.uint8).view(dtype)
+    array: Array = _viewed(np.frombuffer(data, dtype=np.uint8), dtype)
     _check_size(array.size, shape)
-    return array.reshape(shape)
+    return check_code_points(array).reshape(shape)
 
 
 def _from_vlen(decode: Step, dtype: np.dtype[Any], shape: tuple[int, ...], data: Any) -> Array:

@@ -14,6 +14,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple
 
+from app.arrays.excerpts import excerpt
 from app.arrays.members import Members, members_v2, members_v3
 from app.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from app.errors import MetadataError, StoreError, StoreMissing, StoreRefused
@@ -103,7 +104,7 @@ async def open_group(
     """
     path = (group or "").strip("/")
     found = await _opened(source, path, zarr_format, consolidated, limits)
-    limits.check_variables(len(found.arrays) + len(found.broken))
+    limits.check_variables([*found.arrays, *found.broken])
     if len(found.arrays) <= _FEW_ARRAYS:
         _settle(found, limits)
     else:
@@ -284,7 +285,7 @@ async def _listed_v2(source: ByteSource, path: str, limits: OpeningLimits) -> Gr
     documents = await _documents(source, own)
     if own[0] not in documents:
         if own[2] in documents:
-            raise MetadataError(f"{path or 'the root'!r} is a Zarr array, not a group")
+            raise _not_a_group(path, "a Zarr array")
         return None
     names = await _children(source, path, ".zgroup", limits)
     keys = [_join(path, name, file) for name in names for file in (".zarray", ".zattrs")]
@@ -323,7 +324,7 @@ async def _children(source: ByteSource, path: str, known: str, limits: OpeningLi
     if known not in names:
         raise MetadataError(_UNLISTED)
     children = [name for name in names if not name.startswith((".z", "zarr.json"))]
-    limits.check_variables(len(children))
+    limits.check_variables(children)
     return children
 
 
@@ -335,8 +336,14 @@ async def _documents(source: ByteSource, keys: list[str]) -> dict[str, Document]
 def _expect_group(document: Document, path: str) -> None:
     node = document.get("node_type")
     if node != "group":
-        kind = "a Zarr array" if node == "array" else f"of node_type {node!r}"
-        raise MetadataError(f"{path or 'the root'!r} is {kind}, not a group")
+        kind = "a Zarr array" if node == "array" else f"of node_type {excerpt(node)}"
+        raise _not_a_group(path, kind)
+
+
+def _not_a_group(path: str, kind: str) -> MetadataError:
+    way = "name the group that it lies in" if path else "name the folder of the group that it is in"
+    option = "group" if path else "url"
+    return MetadataError(f"its {option} leads to {kind}, not to a group: {way} as {option}")
 
 
 def _join(*parts: str) -> str:

@@ -72,7 +72,9 @@ def _attributes(attributes: Any, path: str) -> Document:
     if attributes is None:
         return {}
     if not isinstance(attributes, dict):
-        raise MetadataError(f"the attributes of {path or 'the root'!r} are not a JSON object")
+        raise MetadataError(
+            f"the attributes of {repr(path) if path else 'the root'} are not a JSON object"
+        )
     return shallow(attributes)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from app.arrays.array_documents import Document, excerpt, normal_array
+from app.arrays.array_documents import Document, normal_array
 from app.arrays.bounded_zarr import bounded_array
 from app.arrays.codec_documents import check_codec, codec_documents, codec_id
 from app.arrays.decode import (
@@ -24,9 +24,11 @@ from app.arrays.decode import (
     v2_decoder,
     v3_decoder,
 )
+from app.arrays.excerpts import excerpt
 from app.arrays.texts import TextSize
 from app.errors import MetadataError
 from app.sizes import has_texts
+from app.wording import plain_words
 
 # Measured with 2 MiB of int16: 2.4 ms by Zstandard, 8 to 11 by these, 42 and 53 by the last two.
 _EFFORTS: Final = MappingProxyType({"zlib": 4, "gzip": 4, "bz2": 20, "lzma": 20})
@@ -161,7 +163,7 @@ def _not_parsed(document: Document, error: Exception) -> MetadataError:
                 f"its fill_value {excerpt(fill)} is no value of its data type {excerpt(dtype)}",
             )
         case words if isinstance(error, ValueError):
-            return MetadataError(f"zarr-python does not read its metadata: {words}")
+            return MetadataError(f"zarr-python does not read its metadata: {plain_words(words)}")
         case _:
             return MetadataError("its metadata is not that of a Zarr array")
 

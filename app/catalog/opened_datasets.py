@@ -6,6 +6,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -13,6 +14,7 @@ from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.discretion import discreet_error
 from app.catalog.opened import Freshness, Opened
 from app.catalog.refreshing import OnLook, Refresher
+from app.errors import SluiceError
 from app.store.single_flight import SingleFlight
 from app.telemetry.events import DatasetsCounted
 
@@ -147,7 +149,9 @@ class OpenedDatasets:
         if self._opened.get(dataset_id) is not gone:
             return
         self._drop(dataset_id)
-        self._failures[dataset_id] = _Failure(error, self._clock() + self._failed_open_seconds)
+        self._failures[dataset_id] = _Failure(
+            _bare(error), self._clock() + self._failed_open_seconds
+        )
         if self._on_gone is not None:
             self._on_gone(dataset_id)
 
@@ -199,7 +203,7 @@ class OpenedDatasets:
             error = discreet_error(failure, entry)
             ended = self._clock()
             if self._drops.get(entry.id, 0) == drops:
-                self._failures[entry.id] = _Failure(error, ended + self._failed_open_seconds)
+                self._failures[entry.id] = _Failure(_bare(error), ended + self._failed_open_seconds)
             self._tell(entry.id, ended - started, error)
             if error is failure:
                 raise
@@ -216,3 +220,8 @@ class OpenedDatasets:
     def _tell(self, dataset_id: str, seconds: float, error: Exception | None) -> None:
         if self._on_open is not None:
             self._on_open(dataset_id, seconds, error)
+
+
+def _bare(error: Exception) -> Exception:
+    """The error to keep: its causes and the frames that raised it hold all that was read."""
+    return copy(error) if isinstance(error, SluiceError) else error.with_traceback(None)

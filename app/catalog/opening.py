@@ -36,6 +36,7 @@ from app.store.addresses import place_of
 from app.store.guarded import GuardedSource, Retried, StoreGuards, Watch
 from app.store.observed import Observe, ObservedSource
 from app.telemetry.events import Emit, StoreAsked, StoreRetried
+from app.wording import plain_words
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,8 @@ class _Store:
         entry = self.entry
         options = ("group", "zarr_format", "consolidated")
         given = {name: getattr(entry, name) for name in options}
-        return {**given, "limits": self.arrays.limits}
+        dropped = frozenset(entry.drop_variables)
+        return {**given, "limits": replace(self.arrays.limits, dropped=dropped)}
 
     async def opened(
         self, documents: GroupDocuments, before: Mapping[str, Unusable] = NOTHING
@@ -199,7 +201,7 @@ def _our_errors() -> Iterator[None]:
     except SluiceError:
         raise
     except Exception as error:  # metadata can be wrong in more ways than xarray foresees
-        raise MetadataError(f"xarray cannot decode the store: {error}") from error
+        raise MetadataError(f"xarray cannot decode the store: {plain_words(str(error))}") from error
 
 
 def _labels(dataset: xr.Dataset) -> int:

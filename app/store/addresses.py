@@ -12,6 +12,7 @@ from app.errors import CatalogError
 from app.store.obstore_options import s3_store_options
 from app.store.openers import OPENERS
 from app.store.references import checked_options, is_table
+from app.wording import plain_words
 
 Engine = Literal["s3fs", "obstore"]
 
@@ -217,5 +218,6 @@ def _check_obstore_options(options: Mapping[str, Any]) -> None:
         s3_store_options(options)
     except (TypeError, ValueError, OverflowError) as error:
         raise CatalogError(
-            f"an option has a value that obstore cannot have: {error}", field="storage_options"
+            f"an option has a value that obstore cannot have: {plain_words(str(error))}",
+            field="storage_options",
         ) from error

@@ -103,6 +103,8 @@ def _kind_of(data: bytes, name: str) -> str | None:
 def _opened(
     opener: Callable[[BytesIO], Any], data: bytes, name: str, kind: str, most_bytes: int
 ) -> bytes:
+    if kind == "zstd" and not _is_whole_zstd(data):
+        raise MetadataError(f"{name} cannot be decompressed as zstd: it is cut off.")
     try:
         with opener(BytesIO(data)) as stream:
             return bytes(stream.read(most_bytes + 1))
@@ -110,5 +112,35 @@ def _opened(
         raise CatalogError(
             f"{name} is compressed with {kind}: pip install {kind}, which is not installed"
         ) from error
+    except EOFError as error:
+        raise MetadataError(f"{name} cannot be decompressed as {kind}: it is cut off.") from error
     except Exception as error:  # each library has its own for data that is not its own
         raise MetadataError(f"{name} cannot be decompressed as {kind}.") from error
+
+
+def _is_whole_zstd(data: bytes) -> bool:
+    """Whether no frame of Zstandard ends early, of which the library says nothing (RFC 8878, 3.1).
+
+    What is no frame is left to the library.
+    """
+    import zstandard
+
+    at = 0
+    while at < len(data):
+        if data[at + 1 : at + 4] == b"\x2a\x4d\x18" and data[at] >> 4 == 5:  # skippable
+            at += 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+            continue
+        try:
+            parameters = zstandard.get_frame_parameters(data[at : at + 18])
+            at += zstandard.frame_header_size(data[at : at + 18])
+        except zstandard.ZstdError:
+            return data[at : at + 4] != _MAGIC[0][0]
+        last = False
+        while not last:
+            header = int.from_bytes(data[at : at + 3], "little")
+            if at + 3 > len(data):
+                return False
+            last, kind, size = bool(header & 1), header >> 1 & 3, header >> 3
+            at += 3 + (1 if kind == 1 else size)
+        at += 4 if parameters.has_checksum else 0
+    return at == len(data)

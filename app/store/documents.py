@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from app.errors import MetadataError
+from app.wording import plain_words
 
 
 def json_object(data: bytes, name: str) -> dict[str, Any]:
@@ -16,8 +17,10 @@ def json_object(data: bytes, name: str) -> dict[str, Any]:
     """
     try:
         document = json.loads(data)
+    except UnicodeDecodeError as error:
+        raise MetadataError(f"{name} is not JSON: it is not UTF-8 at byte {error.start}") from error
     except (ValueError, RecursionError) as error:
-        raise MetadataError(f"{name} is not JSON: {error}") from error
+        raise MetadataError(f"{name} is not JSON: {plain_words(str(error))}") from error
     if not isinstance(document, dict):
         raise MetadataError(f"{name} is not a JSON object")
     return document

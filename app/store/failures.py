@@ -20,6 +20,7 @@ from app.errors import (
 )
 from app.store.parts import OversizedBody
 from app.store.signposts import asked_pause, named_region
+from app.wording import plain_words
 
 
 class Kind(Enum):
@@ -246,6 +247,7 @@ def _account(error: BaseException) -> str:
         words = "its answer is nested too deeply"
     else:
         words = redacted(str(error)).strip().split("\n")[0][:300]
+        words = plain_words(_SURROUNDINGS.sub("", words))
     words = _SURROUNDINGS.sub("", words).strip().rstrip(". ")
     return words or in_words(type(error).__name__)
 

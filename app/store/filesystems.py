@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.reference import ReferenceFileSystem
 
-from app.errors import CatalogError, SluiceError, StoreMissing
+from app.errors import CatalogError, SluiceError, StoreMissing, StoreOversized
 from app.store import references
 from app.store.addresses import (
     LOCAL,
@@ -38,6 +39,10 @@ from app.store.readers import Reader, WrappedReader, reader_for
 from app.store.reference_roots import ReferenceRoots, canonical
 from app.store.single_flight import SingleFlight
 from app.store.source import ByteSource
+from app.wording import plain_words
+
+# Reference documents up to this size are read at any time; of longer ones one at a time.
+_SMALL_DOCUMENT_BYTES: Final = 8 * 2**20
 
 Answer = TypeVar("Answer")
 
@@ -55,7 +60,8 @@ class Filesystems:
 
     It belongs to the loop that it is entered on, and closes there what it opened. A value of which
     its reader says nothing, such as a metadata document, has at most `document_bytes`, a document
-    of references, once decompressed, `reference_bytes`. Blocking calls are made by `threads`, of
+    of references, once decompressed, `reference_bytes`; of those that are long one at a time is
+    read and parsed. Blocking calls are made by `threads`, of
     each store its own.
     """
 
@@ -72,6 +78,8 @@ class Filesystems:
         self._made: dict[str, Any] = {}
         self._flight: SingleFlight[str, Connected] = SingleFlight()
         self._closing = AsyncExitStack()
+        self._large_document = asyncio.Lock()
+        self._parsing = asyncio.Lock()
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -175,7 +183,10 @@ class Filesystems:
 
         calls = self._calls(store_of(f"{REFERENCE}://{path}", options))
         fo, remote = options["fo"], options.get("remote_protocol")
-        protocols = {remote} if remote else set()
+        protocols: set[str] = set()
+        if remote:
+            check_target_protocol(remote)
+            protocols.add(remote)
         if isinstance(fo, str) and references.is_table(fo):
             target, _ = self._opening(options)
             table = partial(references.table_filesystem, fo, target, calls)
@@ -185,8 +196,8 @@ class Filesystems:
             protocols |= references.protocols_of(fs)
         connect = partial(self._target_reader, options, calls)
         for protocol in sorted(protocols):
-            # Now, so that an extra that is not installed, or a wrong option, shows at once.
-            check_target_protocol(protocol)
+            # Now, so that an extra that is not installed, or a wrong option, shows at once. By what
+            # is no protocol of targets only those references fail that have it.
             if roots.reaches(protocol):
                 await connect(protocol, True)
         reader = ReferenceReader(fs, RootedTargets(roots, connect, calls), calls)
@@ -222,14 +233,39 @@ class Filesystems:
         # What hangs takes from this document alone, and not from others in its folder.
         reader = _read_by(made, self._calls(store_of(fo, target_options)))
         source = self._map(folder, made.fs, 1, reader)
-        read = partial(source.get, name, most_bytes=most_bytes)
-        document = await _watched(watch, fo, target_options, read)
+
+        async def read(stored_bytes: int) -> bytes | None:
+            get = partial(source.get, name, most_bytes=stored_bytes)
+            return await _watched(watch, fo, target_options, get)
+
+        opened = partial(self._opened_document, read, redacted(fo), compression)
+        if most_bytes <= _SMALL_DOCUMENT_BYTES:
+            return await opened(most_bytes)
+        try:
+            return await opened(_SMALL_DOCUMENT_BYTES)
+        except StoreOversized:
+            # Once more: nobody knew how long it is, and many at once would fill the memory.
+            async with self._large_document:
+                return await opened(most_bytes)
+
+    async def _opened_document(
+        self,
+        read: Callable[[int], Awaitable[bytes | None]],
+        shown: str,
+        compression: str | None,
+        stored_bytes: int,
+    ) -> ReferenceFileSystem:
+        """The document, of at most `stored_bytes` in the store; one is parsed at a time."""
+        document = await read(stored_bytes)
         if document is None:
-            raise StoreMissing(f"There is no reference document at {redacted(fo)}.")
-        name = f"the reference set {redacted(fo)}"
-        return await references.document_filesystem(
-            document, name, compression=compression, most_bytes=most_bytes
-        )
+            raise StoreMissing(f"There is no reference document at {shown}.")
+        async with self._parsing:
+            return await references.document_filesystem(
+                document,
+                f"the reference set {shown}",
+                compression=compression,
+                most_bytes=self._reference_bytes,
+            )
 
     def _opening(self, options: Options) -> tuple[Options, str | None]:
         """The options of the filesystem of the references, and how they are compressed."""
@@ -266,8 +302,8 @@ async def _accepting(protocol: str, opening: Any) -> Any:
 
 
 def _refused_options(protocol: str, error: Exception) -> CatalogError:
-    words = redacted(str(error)).split("\n")[0]
+    words = plain_words(redacted(str(error)).split("\n")[0])
     return CatalogError(
-        f"storage_options do not suit {protocol}://: {words or type(error).__name__}",
+        f"storage_options do not suit {protocol}://: {words or 'they are of a wrong kind'}",
         field="storage_options",
     )

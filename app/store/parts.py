@@ -61,5 +61,6 @@ class PartTaken:
         if self._end is not None and self._seen >= self._end:
             return True
         if self._most_bytes is not None and self._seen > self._most_bytes:
+            self._kept.clear()  # an error keeps whatever raised it
             raise OversizedBody(self._most_bytes)
         return False

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import zarr
+import zstandard
 
 Json = dict[str, Any]
 Entry = Mapping[str, Any]
@@ -158,6 +159,13 @@ def broken_documents(folder: Path) -> Iterator[tuple[str, Path]]:
         path = written(folder / f"zarray-{name}", 2, consolidated=False)
         (path / "t" / ".zarray").write_bytes(text)
         yield f"zarray-{name}", path
+    for name, text in {
+        "latin-1": b'{"_ARRAY_DIMENSIONS": ["time", "lat", "lon"], "a": "\xe9"}',
+        "digits": b'{"_ARRAY_DIMENSIONS": ["time", "lat", "lon"], "a": ' + b"9" * 5000 + b"}",
+    }.items():
+        path = written(folder / f"zattrs-{name}", 2, consolidated=False)
+        (path / "t" / ".zattrs").write_bytes(text)
+        yield f"zattrs-{name}", path
     wrong: dict[str, Callable[[Json], Any]] = {
         "members-list": lambda d: d.update(consolidated_metadata={"metadata": [1]}),
         "members-number": lambda d: d.update(consolidated_metadata={"metadata": {"t": 3}}),
@@ -175,6 +183,7 @@ def broken_chunks(folder: Path) -> Iterator[tuple[str, Path]]:
         for name, data in {
             "torn": b"\x28\xb5\x2f\xfd",
             "noise": b"noise" * 9,
+            "odd": b"7 bytes",
             "empty": b"",
         }.items():
             path = written(folder / f"chunk-{version}-{name}", version)
@@ -184,6 +193,13 @@ def broken_chunks(folder: Path) -> Iterator[tuple[str, Path]]:
         (path / chunk).unlink()
         (path / chunk).mkdir()
         yield f"chunks-folder-{version}", path
+    for codec in ("zlib", "gzip", "lzma", "bz2", "lz4", None):
+        for name, data in {"noise": b"noise" * 9, "odd": b"7 bytes"}.items():
+            path = written(folder / f"chunk-{codec}-{name}", 2, consolidated=False)
+            compressor = {"id": codec} if codec else None
+            edited(path / "t" / ".zarray", lambda d, it=compressor: d.update(compressor=it))
+            (path / "t" / "0.0.0").write_bytes(data)
+            yield f"chunk-{codec}-{name}", path
     path = written(folder / "coordinate-torn", 2)
     (path / "lat" / "0").write_bytes(b"x")
     yield "coordinate-torn", path
@@ -257,8 +273,11 @@ def broken_references(folder: Path) -> Iterator[tuple[str, Entry]]:
         path.write_text(json.dumps(document))
         yield f"refs-{name}", {"url": "reference://", "storage_options": {"fo": str(path)}}
     (folder / "refs-torn.json").write_text('{"version": 1, "re')
-    for name in ("torn", "nowhere"):
-        fo = str(folder / f"refs-{name}.json")
+    whole = zstandard.compress(b'{"version": 1, "refs": {}}' * 100)
+    (folder / "refs-cut.json.zst").write_bytes(whole[:-5])
+    (folder / "refs-latin.json").write_bytes(b'{"version": 1, "refs": {"a": "\xe9"}}')
+    for name in ("torn", "nowhere", "latin", "cut"):
+        fo = str(folder / f"refs-{name}.json{'.zst' if name == 'cut' else ''}")
         yield f"refs-{name}", {"url": "reference://", "storage_options": {"fo": fo}}
     good = zarr_references(folder)
     for name, target in {

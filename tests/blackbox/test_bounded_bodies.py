@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ from .conftest import Serve, Service
 ENGINES = ("http", "s3fs", "obstore")
 # What sockets and libraries have in their hands beside the bytes that are asked for.
 SLACK = 24 * 2**20
+# Reference documents without an end, and the most that is read of one.
+DOCUMENTS = 8
+REFERENCE_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,19 @@ def ground(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
             for engine in ENGINES
             for store in stores
         }
-        service = serve(entries, SLUICE_CHUNK_CACHE_BYTES="0", SLUICE_FAILED_OPEN_SECONDS="0")
+        documents = {
+            f"references-{n}": {
+                "url": "reference://",
+                "storage_options": {"fo": f"{web.address}/bucket/references-{n}.json"},
+            }
+            for n in range(DOCUMENTS)
+        }
+        service = serve(
+            {**entries, **documents},
+            SLUICE_CHUNK_CACHE_BYTES="0",
+            SLUICE_FAILED_OPEN_SECONDS="0",
+            SLUICE_REFERENCE_BYTES=str(REFERENCE_BYTES),
+        )
         ground = Ground(service, web)
         for dataset in entries:
             assert service.get(f"/datasets/{dataset}").status_code == 200, dataset
@@ -236,3 +252,20 @@ def _consolidated(document: dict[str, Any]) -> list[dict[str, Any]]:
         "metadata", {}
     )
     return list(members.values())
+
+
+def test_long_reference_documents_are_read_one_at_a_time(ground: Ground) -> None:
+    """Many at once, none of which ends, take the memory of one and a little for each other."""
+    names = [f"references-{n}" for n in range(DOCUMENTS)]
+    ground.web.manners |= {f"{name}.json": endless() for name in names}
+    before = most = ground.memory()
+    try:
+        with ThreadPoolExecutor(DOCUMENTS) as pool:
+            asked = [pool.submit(ground.service.get, f"/datasets/{name}") for name in names]
+            while wait(asked, timeout=0.01).not_done:
+                most = max(most, ground.memory())
+    finally:
+        for name in names:
+            del ground.web.manners[f"{name}.json"]
+    assert {one.result().status_code for one in asked} == {502}
+    assert most - before < 2 * REFERENCE_BYTES + DOCUMENTS * 12 * 2**20

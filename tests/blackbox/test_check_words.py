@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -118,3 +119,69 @@ def test_no_line_has_a_word_of_code(lines: dict[str, list[tuple[str, str]]]) -> 
         (name, text) for name, found in lines.items() for _, text in found if CODE.search(text)
     ]
     assert wrong == []
+
+
+# What zarr, numcodecs, numpy and Python say of what is broken.
+LIBRARIES = re.compile(
+    r"codec can't decode|larger dtype|Exceeds the limit|Error -?\d|corrupt buffer|data stream"
+    r"|in registered|slice encountered|\(none\)|'the root'|decompress(ing|ion)|Not a gzipped"
+)
+
+
+def test_no_line_repeats_what_a_library_says(lines: dict[str, list[tuple[str, str]]]) -> None:
+    """What is damaged is said in the store's terms."""
+    told = {name: " ".join(text for _, text in found) for name, found in lines.items()}
+    assert {name: text for name, text in told.items() if LIBRARIES.search(text)} == {}
+    assert "is not JSON: it is not UTF-8 at byte" in told["zattrs-latin-1"]
+    assert "is not JSON: it is not UTF-8 at byte" in told["refs-latin"]
+    assert "more than 4300 digits" in told["zattrs-digits"]
+    assert "it is cut off" in told["refs-cut"]
+    assert "a chunk decodes to 7 bytes" in told["chunk-None-odd"]
+    assert "its bytes are damaged" in told["chunk-zlib-noise"]
+    assert "its chunk_key_encoding 'roman' is not known here" in told["v3-keys-unknown"]
+    assert "its url leads to a Zarr array" in told["array-only-2"]
+    assert "its group leads to a Zarr array" in told["group-array"]
+
+
+NAMES = ("self", "None", "argument", "out of range.zarr", "must be dict, not", "True", "ufunc")
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """All lines of datasets whose addresses, groups, variables and values are words of code."""
+    folder = tmp_path_factory.mktemp("named")
+    good = broken.written(folder / "good.zarr", 2, consolidated=False)
+    stores: dict[str, broken.Entry] = {}
+    for n, name in enumerate(NAMES):
+        stores[f"address-{n}"] = {"url": f"{folder}/{name}/x.zarr"}
+        stores[f"group-{n}"] = {"url": str(good), "group": name}
+        odd = broken.written(folder / f"odd-{n}.zarr", 2, consolidated=False)
+        (odd / "t").rename(odd / name)
+        broken.edited(odd / name / ".zattrs", lambda d, text=name: d.update(scale_factor=text))
+        broken.edited(odd / "u" / ".zarray", lambda d, text=name: d.update(fill_value=text))
+        stores[f"values-{n}"] = {"url": str(odd)}
+        refs = {**broken.zarr_references(folder / f"refs-{n}"), "t/0.0.0": [f"/{name}/x", 0, 48]}
+        document = folder / f"refs-{n}.json"
+        document.write_text(json.dumps(refs))
+        stores[f"reference-{n}"] = {
+            "url": "reference://",
+            "storage_options": {"fo": str(document)},
+        }
+    told = dict.fromkeys(stores, "")
+    for one in check(folder, stores):
+        told[one["dataset"]] += f"{one['where']}: {one['text']}\n"
+    return told
+
+
+@pytest.mark.parametrize("n", range(len(NAMES)))
+def test_an_operators_own_words_stay_as_they_are(named: dict[str, str], n: int) -> None:
+    """Addresses, groups, variables, values and references, whatever they are called."""
+    name = NAMES[n]
+    assert f"/{name}/x.zarr" in named[f"address-{n}"]
+    assert f" group '{name}' in this store" in named[f"group-{n}"]
+    assert f"its attribute scale_factor is '{name}', which is no number" in named[f"values-{n}"]
+    assert f"its fill_value '{name}' is no value" in named[f"values-{n}"]
+    assert f"/{name}/x is refused" in named[f"reference-{n}"]
+    assert "of the kind that belongs there" not in "".join(
+        text for key, text in named.items() if key.endswith(f"-{n}")
+    )

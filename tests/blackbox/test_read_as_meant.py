@@ -37,6 +37,23 @@ def sharded() -> bytes:
     return inner + np.array([0, len(inner)], "<u8").tobytes()
 
 
+# Numbers that are no numbers of the type: as written, and as they stand among the values.
+ROUNDED: list[tuple[str, Any, float]] = [
+    ("float32", 1e20, 1e20),
+    ("float32", "1e20", 1e20),
+    ("float32", 0.1, 0.1),
+    ("float32", [0.1], 0.1),
+    ("float32", -9.969209968386869e36, -9.969209968386869e36),
+    ("float16", 0.1, 0.1),
+    ("float64", 0.1, 0.1),
+]
+
+
+def rounded(kind: str, fill: Any, number: float) -> tuple[dict[str, Any], Any]:
+    chunk = np.array([0, 1, number, 3], kind).tobytes()
+    return v3({"_FillValue": fill}, data_type=kind, chunk=chunk), [0.0, 1.0, None, 3.0]
+
+
 MEANT: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
     "v2": {
         "u1": (v2(dtype="<u1"), [0, 1, 2, 3]),
@@ -48,6 +65,16 @@ MEANT: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
             v2(filters=[{"id": "shuffle", "elementsize": "4"}], chunk=SHUFFLED),
             [0.0, 1.0, 2.0, 3.0],
         ),
+        "shuffle_blanks": (
+            v2(filters=[{"id": "shuffle", "elementsize": " 4"}], chunk=SHUFFLED),
+            [0.0, 1.0, 2.0, 3.0],
+        ),
+        "shuffle_float": (
+            v2(filters=[{"id": "shuffle", "elementsize": 4.0}], chunk=SHUFFLED),
+            [0.0, 1.0, 2.0, 3.0],
+        ),
+        "encoding": (v2({"_Encoding": "latin9"}), [0.0, 1.0, 2.0, 3.0]),
+        "encoding_5": (v2({"_Encoding": 5}, dtype="<i2"), [0, 1, 2, 3]),
         "zlib": (
             v2(
                 compressor={"id": "zlib", "level": "1"},
@@ -79,6 +106,19 @@ MEANT: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
             v2({"scale_factor": [0.5], "add_offset": [1.0], "_FillValue": [3]}, dtype="<i2"),
             [1.0, 1.5, 2.0, None],
         ),
+        # What is no number is never a missing one, whatever the fill value.
+        "raw": (
+            v2(dtype="|V2", fill_value="AAA=", chunk=b"abcd\0\0ef"),
+            ["ab", "cd", "\0\0", "ef"],
+        ),
+        "record": (
+            v2(
+                dtype=[["a", "<i2"], ["b", "<f4"]],
+                fill_value="AAAAAAAA",
+                chunk=struct.pack("<hfhfhfhf", 1, 2, 0, 0, 3, 4.5, 5, 6),
+            ),
+            [[1, 2.0], [0, 0.0], [3, 4.5], [5, 6.0]],
+        ),
         "whole_floats": (v2(shape=[4.0], chunks=[4.0]), [0.0, 1.0, 2.0, 3.0]),
     },
     "v3": {
@@ -92,6 +132,8 @@ MEANT: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
         "ints": (v3({"_FillValue": 2}, data_type="int16"), [0.0, 1.0, None, 3.0]),
         "int_text": (v3({"_FillValue": "2"}, data_type="int16"), [0.0, 1.0, None, 3.0]),
         "int_float": (v3({"_FillValue": 2.0}, data_type="int16"), [0.0, 1.0, None, 3.0]),
+        **{f"rounded_{i}": rounded(*case) for i, case in enumerate(ROUNDED)},
+        "encoding": (v3({"_Encoding": "utf-8"}, data_type="bool"), [False, True, True, True]),
         "gzip": (
             v3(
                 codecs=[LITTLE, {"name": "gzip", "configuration": {"level": "5"}}],

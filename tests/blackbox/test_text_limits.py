@@ -23,6 +23,9 @@ def write_texts(folder: Path, zarr_format: int) -> Path:
         ("remark", [chr(97 + i % 26) * 10_000 for i in range(60)]),
         ("umlaut", ["ä" * 3_000 for _ in range(60)]),
         ("station", [f"S{i:02}" for i in range(60)]),
+        # 120,000 bytes of text, and as JSON 720,000 or 240,000.
+        ("control", ["\x01" * 2_000 for _ in range(60)]),
+        ("quoted", ['"\n' * 1_000 for _ in range(60)]),
     ):
         _write(root, name, texts, zarr_format, ("station",), 20)
     _write(root, "label", ["x" * 10_000 for _ in range(60)], zarr_format, ("label",), 60)
@@ -161,3 +164,14 @@ def test_what_is_refused_by_a_post_is_the_same(service: Service) -> None:
     answer = service.client.post("/datasets/v3/isel", json={"variables": "remark", "f": "json"})
     assert answer.status_code == 413
     assert json.loads(answer.text)["limited"] == "result_bytes"
+
+
+@STORES
+@pytest.mark.parametrize("name", ["control", "quoted"])
+def test_texts_count_as_long_as_json_writes_them(service: Service, store: str, name: str) -> None:
+    """Control characters, quotes and line breaks are longer in JSON than in the store."""
+    path = f"/datasets/{store}/isel?variables={name}"
+    assert_too_large(service, path)
+    answer = service.get(f"{path}&station=0:15")
+    assert answer.status_code == 200
+    assert len(answer.content) < LIMIT

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from app.arrays.hierarchy import GroupDocuments, open_group
+from app.arrays.opening_limits import OpeningLimits
 from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.checking.axes import axis_findings, dimension_findings
 from app.catalog.checking.chunk_keys import chunk_key_findings
-from app.catalog.checking.chunks import chunk_findings, lazy_array
+from app.catalog.checking.chunks import chunk_findings, first_part, lazy_array
 from app.catalog.checking.consolidated import stale_findings
 from app.catalog.checking.files import file_at
 from app.catalog.checking.findings import Finding, Severity
 from app.catalog.checking.groups import stores_below, variables_below
 from app.catalog.checking.masks import mask_findings
-from app.catalog.checking.words import in_words
 from app.catalog.discretion import discreet, discreet_error, secrets_of
 from app.catalog.opened import Opened
 from app.datasets.plan import plan_isel
+from app.encoders.json_pieces import json_pieces
 from app.errors import (
     CorruptChunk,
     MetadataError,
@@ -39,6 +40,7 @@ from app.store.source import ByteSource
 # From so many arrays on, opening a v3 group array by array is felt.
 MANY_ARRAYS: Final = 8
 VARIABLES_AT_ONCE: Final = 8
+_DECODING: Final = " Correct the attributes that it is decoded by, or name it in drop_variables."
 
 Opener = Callable[[DatasetEntry], Coroutine[Any, Any, Opened]]
 Sources = Callable[[DatasetEntry], Coroutine[Any, Any, ByteSource]]
@@ -151,8 +153,7 @@ def _unusable(opened: Opened) -> Iterator[Finding]:
 
 def _worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     ranks = list(Severity)
-    told = [replace(finding, text=in_words(finding.text)) for finding in findings]
-    return tuple(sorted(told, key=lambda finding: ranks.index(finding.severity)))
+    return tuple(sorted(findings, key=lambda finding: ranks.index(finding.severity)))
 
 
 async def metadata_findings(entry: DatasetEntry, source: ByteSource) -> list[Finding]:
@@ -162,7 +163,10 @@ async def metadata_findings(entry: DatasetEntry, source: ByteSource) -> list[Fin
     """
     if entry.consolidated is not None:
         return []
-    ask = partial(open_group, source, group=entry.group, zarr_format=entry.zarr_format)
+    limits = OpeningLimits(dropped=frozenset(entry.drop_variables))
+    ask = partial(
+        open_group, source, group=entry.group, zarr_format=entry.zarr_format, limits=limits
+    )
     try:
         gathered = await ask(consolidated=True)
     except MetadataError:
@@ -188,7 +192,7 @@ def _unconsolidated(documents: GroupDocuments) -> list[Finding]:
 async def _look_at_chunks(
     opened: Opened, source: ByteSource, request_chunk_bytes: int, findings: list[Finding]
 ) -> None:
-    """Whether chunks of each variable are there, and the first is read as a request would."""
+    """Whether chunks of each variable are there, and the first is answered as JSON."""
     dataset = opened.dataset
 
     async def look(name: Any) -> None:
@@ -200,7 +204,9 @@ async def _look_at_chunks(
             found = await chunk_key_findings(source, str(name), array.meta)
             findings.extend(found)
             if not found:
-                await plan_isel(dataset, dict.fromkeys(variable.dims, 0), keep=[name]).read()
+                part = await plan_isel(dataset, first_part(variable), keep=[name]).read()
+                for _ in json_pieces(part):
+                    pass
         except Exception as error:
             findings.append(_failed(str(name), error, opened.entry))
 
@@ -215,8 +221,12 @@ def _failed(where: str, failure: Exception, entry: DatasetEntry) -> Finding:
     if isinstance(error, StoreSlow):
         doing = "its first chunk was not read in time" if where else "it was not opened in time"
         return Finding(Severity.WARNING, where, f"{doing}: {text}{_advice(error)}")
-    doing = "its first chunk cannot be read" if where else "it cannot be opened"
-    return Finding(Severity.ERROR, where, f"{doing}: {text}{_advice(error)}")
+    doing, advice = "it cannot be opened", _advice(error)
+    if where and isinstance(failure, SluiceError):
+        doing = "its first chunk cannot be read"
+    elif where:
+        doing, advice = "values of its first chunk cannot be decoded", _DECODING
+    return Finding(Severity.ERROR, where, f"{doing}: {text}{advice}")
 
 
 def _telling(error: Exception) -> Exception:

@@ -1,7 +1,10 @@
-"""The words of findings: what libraries say of a broken store, without the words of their code.
+"""What libraries say of a broken store, without the words of their code.
 
-A finding is read by an operator, who knows the store and not Python. What is known to be said is
-said here in the store's own terms; of what is left over only its place is kept.
+It is read by an operator, who knows the store and not Python. What is known to be said is said here
+in the store's own terms; of what is left over only its place is kept.
+
+Only a library's own text passes here, before names and values of the store are put beside it: a
+path may be called None, or self. Those in the text itself are in quotes, or have a slash.
 """
 
 from __future__ import annotations
@@ -62,6 +65,15 @@ _MEANT: Final[Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]] = (
     (r"'?Zarr object is missing the .(\w+). [^.]*", r"it does not name its dimensions (\1)"),
     (r"Expecting value: line (\d+) column (\d+)(?: \(char \d+\))?", r"at line \1, column \2"),
     (r"(?: starting at)?: line (\d+) column (\d+) \(char \d+\)", r" at line \1, column \2"),
+    (
+        r"When changing to a (?:larger|smaller) dtype[^.]*",
+        "it has another number of bytes than its data type and chunk shape need",
+    ),
+    (r"Exceeds the limit \((\d+) digits\).*", r"a number in it has more than \1 digits"),
+    (r"'([\w-]+)' codec can't decode .*", r"it is no text in \1"),
+    (r"Unknown chunk key encoding: .*?('[^']*').*", r"its chunk_key_encoding \1 is not known here"),
+    (r"Unknown chunk grid\. Got (\w+)\.?", r"its chunk_grid '\1' is not known here"),
+    (r"All-NaN slice encountered", "all its values are missing"),
     (r"Expected either None or an iterable of str[^.]*", "they are no list of texts"),
     (r"\bcan only convert an array of size 1[^.]*", "an attribute is a list and no number"),
     (r"<class '(?:\w+\.)*(\w+)'>", lambda found: _KINDS.get(found[1], "something else")),
@@ -70,10 +82,10 @@ _MEANT: Final[Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]] = (
     (r"\ban iterable of (?:str|strings)\b", "a list of texts"),
     (r"is not valid: ('\w+')$", r"is not valid: it lacks \1"),
     (r"unable to decode time units ('.*?') with [^.]*", r"the time units \1 are not understood"),
+    (r"time values outside range[^.]*", "a time among them is beyond what any calendar holds"),
     (r"maximum recursion depth exceeded[^.]*", "it is nested too deeply"),
     (r"\{'[^{}]*(?:\{[^{}]*\}[^{}]*)*\}", lambda found: _as_json(found[0])),
-    (r"\b(None|True|False|nan)\b", lambda found: _VALUES[found[1]]),
-    (r"`(\w+)`", r"\1"),
+    (r"(?<![\w`])`(\w+)`(?![\w`])", r"\1"),
 )  # fmt: skip
 
 # What no operator should read: classes, calls, places in memory, and Python's complaints.
@@ -81,22 +93,38 @@ _CODE: Final = re.compile(
     r"\b\w*[a-z](?:Error|Exception|Warning)\b|Traceback|\bErrno\b|\bNone(?:Type)?\b|__\w+__|\w\(\)"
     r"|0x[0-9a-f]{6}|<class|<function|<\w+(?:\.\w+)* object|\bargument\b"
     r"|has no attribute|is not (?:callable|iterable|subscriptable)"
-    r"|'\w+' object (?:is|has|cannot|does|of)|unhashable|to unpack|isinstance"
+    r"|unhashable|to unpack|isinstance"
     r"|\b(?:list|tuple|string) ind(?:ex|ices)\b"
     r"|dtype\(|invalid literal|could not convert|\bself\b|\bnumpy\.|\bufunc\b|must be \w+, not"
     r"|unsupported operand|\biterable\b|not supported between|can only concatenate|out of range"
     r"|sequence element"
 )
 
+_QUOTED_CODE: Final = re.compile(r"'\w+' object (?:is|has|cannot|does|of)|'NoneType'")
+
+# What comes from the store inside of a library's sentence.
+_GIVEN: Final = r"(?<!\w)'[^'\n]*'(?!\w)|(?<!\w)\"[^\"\n]*\"(?!\w)|\S*/\S*"
+_GIVEN_OR_VALUE: Final = re.compile(rf"{_GIVEN}|\b(None|True|False|nan)\b")
+
 _UNTOLD: Final = "a value in it is not of the kind that belongs there"
 
 
-def in_words(text: str) -> str:
-    """`text` in words that an operator knows; what has none is said to be of the wrong kind."""
+def plain_words(text: str) -> str:
+    """A library's `text` in words that an operator knows.
+
+    What has none is said to be of the wrong kind.
+    """
     for pattern, meaning in _MEANT:
         text = re.sub(pattern, meaning, text)
-    if _CODE.search(text) is None:
+    text = _GIVEN_OR_VALUE.sub(lambda found: _VALUES.get(found[1], found[0]), text)
+    if not _is_code(text):
         return text
     clauses = text.split(": ")
-    sound = next(n for n, _ in enumerate(clauses) if _CODE.search(": ".join(clauses[: n + 1])))
-    return f"{': '.join([*clauses[:sound], _UNTOLD])}."
+    sound = next(n for n, _ in enumerate(clauses) if _is_code(": ".join(clauses[: n + 1])))
+    return ": ".join([*clauses[:sound], _UNTOLD])
+
+
+def _is_code(text: str) -> bool:
+    if _QUOTED_CODE.search(text) is not None:
+        return True
+    return _CODE.search(re.sub(_GIVEN, "''", text)) is not None
