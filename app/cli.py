@@ -15,6 +15,7 @@ from app.settings import Settings, misspelt_variables, read_settings
 
 WRONG_USAGE = 2
 HEALTH_SECONDS = 5.0
+_NEVER = 2**62
 # Addresses that stand for every interface, and where such a server is met from its own machine.
 LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -125,6 +126,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
     from app.catalog.checking.command import run_check
     from app.store import Filesystems
     from app.store.blocking import BlockingThreads
+    from app.store.retries import Patience
 
     try:
         return run_check(
@@ -144,6 +146,15 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
                 threads=BlockingThreads(
                     per_store=settings.threads, total=settings.blocking_threads
                 ),
+            ),
+            # A catalog may have many datasets of one store that fails: each says what it met.
+            patience=Patience(
+                concurrency=settings.store_concurrency,
+                attempts=settings.store_attempts,
+                attempt_seconds=settings.store_attempt_seconds,
+                read_seconds=arguments.patience / 2,  # to hear of it before a dataset's time ends
+                failures=_NEVER,
+                rest_seconds=settings.store_rest_seconds,
             ),
             limits=OpeningLimits(**settings.store_limits),
         )

@@ -197,4 +197,7 @@ class StoreTooLarge(StoreError):
 
 
 class CorruptChunk(StoreError):
-    """A stored chunk does not decode to the shape that its metadata declares."""
+    """A stored chunk does not decode to the shape that its metadata declares.
+
+    The fact `variable` names what was read, where that is known.
+    """

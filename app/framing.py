@@ -259,3 +259,9 @@ class ChunkedBody:
 
 
 _NO_CHUNK: Final = "A chunk of the body, or a trailer, is not written as RFC 9112 has it."
+
+
+def names_chunked(name: bytes, value: bytes) -> bool:
+    """Whether this header is a TE that names ``chunked``, as none may (RFC 9110, 10.1.4)."""
+    codings = (coding.partition(b";")[0].strip(b" \t") for coding in value.lower().split(b","))
+    return name == b"te" and b"chunked" in codings

@@ -2,7 +2,8 @@
 
 Numbers stay numbers (shortest for their dtype, null where JSON has no number), instants are
 RFC 3339 in UTC, cftime dates are ISO 8601 without a zone, timedeltas are ISO 8601 durations.
-Bytes are the UTF-8 text that they are; others `BYTES_MARK` and base64 (RFC 4648 section 5).
+Text is itself and bytes the UTF-8 text that they are; what is no UTF-8 is `BYTES_MARK` and its
+base64 (RFC 4648 section 5), and so is what begins with the mark.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 JsonScalar: TypeAlias = str | int | float | bool | None
 
-# No text of bytes begins so but one that is base64: those that do are written as that, too.
+# Nothing is written so that begins like this but base64: texts that do are written as that, too.
 BYTES_MARK: Final = "base64url:"
 
 _UNITS = {
@@ -82,6 +83,12 @@ def spell_label(label: JsonScalar) -> str:
             return str(label)
 
 
+def spell_name(name: object) -> str:
+    """A dimension's or variable's name as a sentence spells it: quoted where it would get lost."""
+    text = str(name)
+    return text if text.isprintable() and " " not in text and text else repr(text)
+
+
 def format_bytes(value: bytes) -> str:
     """Bytes as the UTF-8 text that they are, others marked and in base64; no two look alike.
 
@@ -94,11 +101,41 @@ def format_bytes(value: bytes) -> str:
     else:
         if not text.startswith(BYTES_MARK):
             return text
-    return BYTES_MARK + base64.urlsafe_b64encode(value).decode("ascii")
+    return _marked(value)
 
 
 def format_text(value: str) -> str:
-    """The string itself, or with U+FFFD for each lone surrogate, which UTF-8 cannot hold."""
+    """A string that is a value or a label: itself, or marked and in base64; no two look alike.
+
+    Marked are those that begin with the mark, as their UTF-8, and those with lone surrogates, which
+    UTF-8 does not have, each in the three bytes that it would be.
+    """
+    try:
+        encoded = value.encode()
+    except UnicodeEncodeError:
+        return _marked(value.encode(errors="surrogatepass"))
+    return _marked(encoded) if value.startswith(BYTES_MARK) else str(value)
+
+
+def format_texts(values: list[str]) -> list[str]:
+    """Each as `format_text` writes it; nearly all are themselves, which is seen in one go.
+
+    Raises `TypeError` where one is no string.
+    """
+    together = "".join(values)
+    try:
+        together.encode()
+    except UnicodeEncodeError:
+        return [format_text(value) for value in values]
+    return [format_text(value) for value in values] if BYTES_MARK in together else values
+
+
+def _marked(encoded: bytes) -> str:
+    return BYTES_MARK + base64.urlsafe_b64encode(encoded).decode("ascii")
+
+
+def without_surrogates(value: str) -> str:
+    """A name or an attribute, with U+FFFD for each lone surrogate, which UTF-8 cannot hold."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -141,6 +178,8 @@ def _format_instant(value: np.datetime64) -> str | None:
 
 def _format_instants(values: NDArray[Any]) -> list[Any]:
     """RFC 3339 texts with the fewest fraction digits (0, 3, 6, 9) that hold the whole array."""
+    # NumPy formats the bytes of another byte order as they lie.
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     missing = np.isnat(values)
     texts = np.datetime_as_string(values, unit=_finest_unit(values, missing), timezone="UTC")
     written = texts.astype(object)

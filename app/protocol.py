@@ -16,8 +16,9 @@ from app.api.problems import plain_problem
 from app.api.state import LOST
 from app.connections import ConnectionLimits, Connections
 from app.errors import MalformedRequest
-from app.framing import Body, Heads, body_of
+from app.framing import Body, Heads, body_of, names_chunked
 from app.pace import SendingPace, TakingPace
+from app.presence import Presence
 from app.transport import Outgoing
 
 # How long a connection without a request stays open when the server stops.
@@ -65,6 +66,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._last = False
         self._dropped_bytes = 0
         self._late: asyncio.TimerHandle | None = None
+        self._presence: Presence | None = None  # once the client sends no more
         self._sending, self._taking = self._paces(self._limits)
 
     def _paces(self, limits: ConnectionLimits) -> tuple[SendingPace, TakingPace]:
@@ -194,7 +196,7 @@ class HttpProtocol(HttpToolsProtocol):
             # RFC 9112, section 3.2.
             detail = "A request names the host that it is for once, in a Host header."
             raise MalformedRequest(detail)
-        if b"te" in names and any(_names_chunked(*header) for header in self.headers):
+        if b"te" in names and any(names_chunked(*header) for header in self.headers):
             # RFC 9110, section 10.1.4.
             raise MalformedRequest("TE names codings of answers, and never chunked.")
         if b"content-length" in names or b"transfer-encoding" in names:
@@ -215,6 +217,8 @@ class HttpProtocol(HttpToolsProtocol):
         if self._unread and not self.transport.is_closing():
             self._unset_keepalive_if_required()
             self._read_on()
+        if self._presence is not None and not self._answering:
+            self.transport.close()
 
     def shutdown(self) -> None:
         """The server stops: the answer that has not begun is the last one."""
@@ -288,17 +292,26 @@ class HttpProtocol(HttpToolsProtocol):
     # How it ends
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Whether the connection stays: who has said all may still take its last answer."""
-        if self._answering:
-            return False
-        self.transport.close()
+        """Whether the connection stays: who has said all may still take the answers to it."""
+        if self._body is not None and self._answering:
+            return False  # the rest of its request will not come
+        if not self._answering:
+            self.transport.close()
+        elif self._presence is None:
+            self._presence = Presence(self.transport, self._may_ask, self.transport.abort)
         return True
+
+    def _may_ask(self) -> bool:
+        old = self.scope["http_version"] == "1.0"  # it knows of no answers but the last
+        return self._answering and not self.cycle.response_started and not old
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._answering:
             self.cycle.scope["state"][LOST] = True
         self._mates.discard(self)
         self.transport.lost()
+        if self._presence is not None:
+            self._presence.end()
         self._taking.end()
         self._sending.end()
         self._forget_head()
@@ -325,11 +338,6 @@ class HttpProtocol(HttpToolsProtocol):
         if not in_vain:
             self.transport.write(_refusal(status, detail))
         self.transport.close()
-
-
-def _names_chunked(name: bytes, value: bytes) -> bool:
-    codings = (coding.partition(b";")[0].strip(b" \t") for coding in value.lower().split(b","))
-    return name == b"te" and b"chunked" in codings
 
 
 def _refusal(status: int, detail: str) -> bytes:

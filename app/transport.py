@@ -115,6 +115,11 @@ class Outgoing(asyncio.Transport):
         """What was written and the client's kernel has not taken."""
         return self.get_write_buffer_size() + _queued_bytes(self._transport)
 
+    def is_over(self) -> bool:
+        """Whether the other side has reset the connection; maybe nobody has read of it yet."""
+        with _socket_of(self._transport) as connection:
+            return connection is not None and _is_over(connection)
+
     def release(self) -> None:
         """End without waiting: the kernel goes on sending what it has."""
         self._flush()

@@ -82,6 +82,7 @@ _MEANT: Final[Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]] = (
     (r"\ban iterable of (?:str|strings)\b", "a list of texts"),
     (r"is not valid: ('\w+')$", r"is not valid: it lacks \1"),
     (r"unable to decode time units ('.*?') with [^.]*", r"the time units \1 are not understood"),
+    (r"time values outside range[^.]*", "a time among them is beyond what any calendar holds"),
     (r"maximum recursion depth exceeded[^.]*", "it is nested too deeply"),
     (r"\{'[^{}]*(?:\{[^{}]*\}[^{}]*)*\}", lambda found: _as_json(found[0])),
     (r"(?<![\w`])`(\w+)`(?![\w`])", r"\1"),

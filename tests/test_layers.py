@@ -27,6 +27,7 @@ LEVELS = {
     "telemetry": 1,
     "admission": 2,
     "connections": 2,
+    "presence": 2,
     "query": 2,
     "store": 2,
     "encoders": 2,

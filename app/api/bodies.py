@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from app.labels import format_label, format_labels
+from app.labels import format_label, format_labels, without_surrogates
 
 
 def json_bytes(value: Any) -> bytes:
@@ -20,6 +20,9 @@ def json_bytes(value: Any) -> bytes:
 
 def _plain(value: Any) -> Any:
     match value:
+        case str():
+            # Names, sentences, what a client wrote; labels among them are formatted already.
+            return without_surrogates(value)
         case Mapping():
             return {str(key): _plain(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():

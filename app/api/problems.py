@@ -252,8 +252,10 @@ def _own_problem(scope: Scope, error: SluiceError) -> Response:
     # Of a store that is left alone the log knows since it is, and it may be asked for a lot.
     severity = logging.DEBUG if isinstance(error, StoreUnavailable) else logging.WARNING
     log.log(severity, "dataset %r: %s: %s", dataset, type(error).__name__, error.detail)
-    facts = {"dataset": dataset}
-    return problem(kind.status, kind.name, kind.title, kind.sentence, facts, headers)
+    facts, sentence = {"dataset": dataset}, kind.sentence
+    if isinstance(error, CorruptChunk) and (variable := error.facts.get("variable")) is not None:
+        facts, sentence = {**facts, "variable": variable}, f"{sentence} It is of {variable}."
+    return problem(kind.status, kind.name, kind.title, sentence, facts, headers)
 
 
 def _retry_after(error: SluiceError) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -168,15 +167,15 @@ async def reload_catalog(request: Request) -> Response:
     """Have all processes serve what the catalog file says now, or nothing of it if it is wrong."""
     require_admin(request)
     _take_no_parameters(request)
-    serving, before = service(request), service(request).catalog.entries
+    serving = service(request)
     try:
         found = await serving.follower.reload()
     except CatalogError as error:
         raise CatalogRefused(error.detail, **error.facts) from error
-    entries, key = {**before, **serving.catalog.entries}, key_of(request)
+    key = key_of(request)
     told = {
-        what: [name for name in names if may_see(serving, key, entries[name])]
-        for what, names in asdict(found).items()
+        what: [name for name in names if may_see(serving, key, found.entries[name])]
+        for what, names in found.by_kind.items()
     }
     return _json(told, {"Cache-Control": "no-store"})
 

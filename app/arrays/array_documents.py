@@ -8,7 +8,7 @@ Zarr v3 core specification, "Array metadata"; netCDF-C's NCZarr for what it adds
 from __future__ import annotations
 
 import base64
-import json
+import math
 import re
 import struct
 from collections.abc import Mapping
@@ -17,12 +17,15 @@ from typing import Any, Final
 import numpy as np
 
 from app.arrays.codec_documents import codec_documents, normal_codec, normal_codecs
+from app.arrays.excerpts import excerpt
 from app.errors import MetadataError
 
 Document = dict[str, Any]
 
 # Where xarray keeps the names of a v2 array's dimensions (its "Zarr encoding specification").
 DIMENSIONS: Final = "_ARRAY_DIMENSIONS"
+# Marks a v3 scalar that is stored as the one value along a dimension.
+SCALAR: Final = "sluice_scalar"
 
 # What NumPy counts positions with.
 _LONGEST: Final = 2**63 - 1
@@ -44,9 +47,13 @@ _KNOWN_V3: Final = frozenset(
 
 # One byte has no order, whatever mark is before its type.
 _ONE_BYTE: Final = re.compile(r"[<>=]([biu]1|[SV]\d+)")
+# NumPy's times without a unit.
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # Names that NumPy knows and the specification does not; old writers used them.
 _DIGITS: Final = re.compile(r"[+-]?\d{1,20}")
+# NumPy's times without a unit, in either format: numbers of which nobody knows what they count.
+_UNITLESS: Final = re.compile(r"[<>=|]?(?:[mM]8|datetime64|timedelta64)(?:\[(?:\d*generic)?\])?")
+_TIMES: Final = ("numpy.datetime64", "numpy.timedelta64")
 _NAMED: Final = re.compile(r"bool|(?:u?int|float|complex)\d+|[iufc]\d+|b1")
 
 
@@ -67,6 +74,7 @@ def normal_array(document: Mapping[str, Any]) -> Document:
 
 def _normal_v2(document: Mapping[str, Any]) -> Document:
     _expect(document, _NEEDED_V2)
+    _expect_units(document["dtype"])
     shape = _lengths("shape", document["shape"])
     normal = {
         "fill_value": None,
@@ -95,10 +103,14 @@ def _normal_v2(document: Mapping[str, Any]) -> Document:
 def _normal_v3(document: Mapping[str, Any]) -> Document:
     _expect(document, _NEEDED_V3)
     _expect_understood(document)
+    _expect_units(document["data_type"])
     shape = _lengths("shape", document["shape"])
-    normal = {**document, "shape": shape}
+    normal = {key: member for key, member in document.items() if key != SCALAR}
+    normal["shape"] = shape
     grid = document["chunk_grid"]
-    if isinstance(grid, Mapping) and grid.get("name") == "regular":
+    if SCALAR in document:
+        normal["chunk_grid"] = {"name": "regular", "configuration": {"chunk_shape": []}}
+    elif isinstance(grid, Mapping) and grid.get("name") == "regular":
         configuration = grid.get("configuration")
         if not isinstance(configuration, Mapping) or "chunk_shape" not in configuration:
             raise MetadataError("its chunk_grid has no chunk_shape")
@@ -140,6 +152,28 @@ def _expect_understood(document: Mapping[str, Any]) -> None:
     ]
     if unknown:
         raise MetadataError(f"its metadata has {', '.join(map(repr, unknown))}, not known here")
+
+
+def _expect_units(dtype: Any) -> None:
+    """Raise MetadataError for times that are counted in no unit."""
+    match dtype:
+        case str() if _UNITLESS.fullmatch(dtype):
+            pass
+        case {"name": str() as name, "configuration": {"unit": "generic"}} if name in _TIMES:
+            pass
+        case list():
+            for field in dtype:
+                if isinstance(field, list) and len(field) >= 2:
+                    _expect_units(field[1])
+            return
+        case _:
+            return
+    told = dtype if isinstance(dtype, str) else dtype["name"].removeprefix("numpy.")
+    raise MetadataError(
+        f"its data type {excerpt(told)} names no unit of time",
+        advice="Write it with a unit, such as nanoseconds (datetime64[ns]), or name it in "
+        "drop_variables.",
+    )
 
 
 def _lengths(name: str, value: Any) -> list[int]:
@@ -236,16 +270,19 @@ def dimension_names(document: Mapping[str, Any]) -> tuple[str | None, ...]:
     return tuple(names)
 
 
-def marked_fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
+def marked_fill_value(value: Any, dtype: np.dtype[Any], unsigned: object = None) -> Any:
     """What the attribute ``_FillValue`` of a v3 array says, in the array's stored `dtype`.
 
     xarray writes floating-point numbers as base64 of a little-endian double; others write the
-    number, or its name (``"NaN"``). MetadataError for what is no value of the dtype.
+    number, or its name (``"NaN"``). It becomes the nearest number of the dtype, as which it stands
+    among the values (CF conventions, 2.5.1). Where the attribute `_Unsigned` is ``"true"`` and the
+    integers are signed, the number may be told as it is meant: 255 is stored as -1 in one byte.
+    MetadataError for what is no value of the dtype.
     """
     try:
         match dtype.kind:
             case "f":
-                return _double(value)
+                return _nearest(_double(value), dtype)
             case "c" if isinstance(value, list) and len(value) == 2:
                 return complex(_double(value[0]), _double(value[1]))
             case "c":
@@ -253,7 +290,8 @@ def marked_fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
             case "b":
                 return bool(value)
             case "i" | "u":
-                return _integer(value)
+                whole = _integer(value)
+                return _wrapped(whole, dtype) if unsigned == "true" else whole
             case "S":
                 return base64.b64decode(value, validate=True)
             case _:
@@ -275,18 +313,23 @@ def _double(value: Any) -> float:
     return number
 
 
+def _nearest(number: float, dtype: np.dtype[Any]) -> Any:
+    """`number` as the dtype has it; itself where it is beyond all of its finite numbers."""
+    with np.errstate(over="ignore"):
+        nearest = dtype.type(number)
+    return number if math.isinf(nearest) and not math.isinf(number) else nearest
+
+
+def _wrapped(number: int, dtype: np.dtype[Any]) -> int:
+    """An unsigned `number` as signed integers of the same length have it; any other as it is."""
+    bits = 8 * dtype.itemsize
+    beyond = dtype.kind == "i" and 2 ** (bits - 1) <= number < 2**bits
+    return number - 2**bits if beyond else number
+
+
 def _integer(value: Any) -> int:
     number = float(value) if isinstance(value, str) and not _DIGITS.fullmatch(value) else value
     whole = int(number)
     if whole != number and not isinstance(number, str):
         raise ValueError(value)
     return whole
-
-
-def excerpt(value: Any) -> str:
-    """A member of a document as it stands in a sentence: text in quotes, all else as JSON."""
-    try:
-        text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    except (RecursionError, ValueError, TypeError):
-        return "not readable"
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from app.arrays.excerpts import excerpt
 from app.errors import MetadataError
 
 Codec = dict[str, Any]
@@ -18,6 +19,15 @@ Codec = dict[str, Any]
 _INTEGER: Final = re.compile(r"-?\d{1,18}")
 _DECIMAL: Final = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?(?:[eE][+-]?\d{1,3})?")
 _DEEPEST: Final = 16
+# Options that are counts: numcodecs takes them as they are, and fails on another kind of number
+# only when it decodes.
+_COUNTS: Final = frozenset(
+    {"elementsize", "level", "clevel", "blocksize", "typesize", "acceleration", "format"}
+)
+# Options by which a chunk is decoded, so that nothing can be read where they are no numbers.
+_NEEDED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"shuffle": ("elementsize",), "fixedscaleoffset": ("offset", "scale"), "lzma": ("format",)}
+)
 
 # Packages from the Python Package Index that bring codecs of these names, or that begin so.
 _PACKAGES: Final = MappingProxyType(
@@ -58,7 +68,7 @@ def normal_codec(codec: Any, depth: int = 0) -> Codec:
         raise MetadataError("one of its codecs has no name")
     if depth > _DEEPEST:
         raise MetadataError("its codecs are nested too deeply")
-    normal = {key: _number(option) for key, option in codec.items()}
+    normal = {key: _option(key, option) for key, option in codec.items()}
     configuration = normal.get("configuration")
     if configuration is None:
         normal.pop("configuration", None)
@@ -68,7 +78,7 @@ def normal_codec(codec: Any, depth: int = 0) -> Codec:
         normal["configuration"] = {
             key: [normal_codec(inner, depth + 1) for inner in option]
             if key in ("codecs", "index_codecs") and isinstance(option, list)
-            else _number(option)
+            else _option(key, option)
             for key, option in configuration.items()
         }
     return normal
@@ -78,14 +88,33 @@ def _name_of(codec: Mapping[str, Any]) -> Any:
     return codec.get("name") if "name" in codec else codec.get("id")
 
 
+def _option(key: str, option: Any) -> Any:
+    """The option under `key`: a number where it is one, however it is written."""
+    number = _number(option)
+    if key in _COUNTS and isinstance(number, float) and number.is_integer():
+        return int(number)
+    return number
+
+
 def _number(option: Any) -> Any:
     match option:
-        case str() if _INTEGER.fullmatch(option):
-            return int(option)
-        case str() if _DECIMAL.fullmatch(option):
-            return float(option)
+        case str() if _INTEGER.fullmatch(text := option.strip()):
+            return int(text)
+        case str() if _DECIMAL.fullmatch(text := option.strip()):
+            return float(text)
         case _:
             return option
+
+
+def _check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Raise MetadataError for options that are no numbers, without which nothing is decoded."""
+    for key in options.keys() & _NEEDED.get(name, ()):
+        kind, kinds = ("whole number", int) if key in _COUNTS else ("number", (int, float))
+        option = options[key]
+        if isinstance(option, bool) or not isinstance(option, kinds):
+            raise MetadataError(
+                f"its codec {name!r} has the option {key} {excerpt(option)}, which is no {kind}"
+            )
 
 
 def codec_documents(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -114,6 +143,7 @@ def check_codec(codec: Mapping[str, Any], zarr_format: int) -> None:
 
     name = codec_id(codec)
     options = codec if zarr_format == 2 else {**codec.get("configuration", {}), "id": name}
+    _check_options(name, options)
     try:
         if zarr_format == 2 or str(codec["name"]).startswith("numcodecs."):
             numcodecs.get_codec(dict(options))

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from app.arrays.code_points import check_code_points
 from app.arrays.inflate import bounded
 from app.errors import CorruptChunk, MetadataError
 
@@ -155,7 +156,7 @@ def _as_flat(chunk: Any, dtype: np.dtype[Any]) -> Array:
     """What the last v2 codec returned, as a flat array of `dtype`."""
     array = chunk if isinstance(chunk, np.ndarray) else np.frombuffer(chunk, dtype=np.uint8)
     array = array.reshape(-1, order="A")
-    return array.astype(dtype) if dtype.kind in "OT" else _viewed(array, dtype)
+    return array.astype(dtype) if dtype.kind in "OT" else check_code_points(_viewed(array, dtype))
 
 
 def _viewed(array: Array, dtype: np.dtype[Any]) -> Array:
@@ -188,7 +189,7 @@ def _array_step(
 def _from_bytes(dtype: np.dtype[Any], shape: tuple[int, ...], data: Any) -> Array:
     array: Array = _viewed(np.frombuffer(data, dtype=np.uint8), dtype)
     _check_size(array.size, shape)
-    return array.reshape(shape)
+    return check_code_points(array).reshape(shape)
 
 
 def _from_vlen(decode: Step, dtype: np.dtype[Any], shape: tuple[int, ...], data: Any) -> Array:

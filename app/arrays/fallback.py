@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from app.arrays.code_points import check_code_points
 from app.arrays.metadata import ArrayMeta
 from app.arrays.plan import ArrayPlan
 from app.errors import CorruptChunk, SluiceError
@@ -21,10 +22,10 @@ async def read_through_zarr(meta: ArrayMeta, plan: ArrayPlan) -> Array:
     chunks; errors of the store pass through as they are.
     """
     try:
-        return await _read(meta.zarr, plan)
+        return check_code_points(await _read(meta.zarr, plan))
     except SluiceError:
         raise
-    except (ValueError, RuntimeError, TypeError, OSError, KeyError) as error:
+    except (ValueError, RuntimeError, SystemError, TypeError, OSError, KeyError) as error:
         raise CorruptChunk(
             f"array {meta.path!r} cannot be read: {plain_words(str(error))}"
         ) from error

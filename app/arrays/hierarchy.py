@@ -14,7 +14,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple
 
-from app.arrays.array_documents import excerpt
+from app.arrays.excerpts import excerpt
 from app.arrays.members import Members, members_v2, members_v3
 from app.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from app.errors import MetadataError, StoreError, StoreMissing, StoreRefused
@@ -104,7 +104,7 @@ async def open_group(
     """
     path = (group or "").strip("/")
     found = await _opened(source, path, zarr_format, consolidated, limits)
-    limits.check_variables(len(found.arrays) + len(found.broken))
+    limits.check_variables([*found.arrays, *found.broken])
     if len(found.arrays) <= _FEW_ARRAYS:
         _settle(found, limits)
     else:
@@ -324,7 +324,7 @@ async def _children(source: ByteSource, path: str, known: str, limits: OpeningLi
     if known not in names:
         raise MetadataError(_UNLISTED)
     children = [name for name in names if not name.startswith((".z", "zarr.json"))]
-    limits.check_variables(len(children))
+    limits.check_variables(children)
     return children
 
 

@@ -31,7 +31,7 @@ def members_v3(path: str, group: Document, members: Mapping[str, Any]) -> Member
             case MetadataError():
                 broken[name] = member.detail
             case dict() if member.get("node_type") == "array":
-                _add(arrays, broken, name, member)
+                _add(arrays, broken, name, with_references(member))
             case dict() if member.get("node_type") == "group":
                 pass
             case dict():

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from app.arrays.array_documents import Document, excerpt, normal_array
+from app.arrays.array_documents import SCALAR, Document, normal_array
 from app.arrays.bounded_zarr import bounded_array
 from app.arrays.codec_documents import check_codec, codec_documents, codec_id
 from app.arrays.decode import (
@@ -24,6 +24,7 @@ from app.arrays.decode import (
     v2_decoder,
     v3_decoder,
 )
+from app.arrays.excerpts import excerpt
 from app.arrays.texts import TextSize
 from app.errors import MetadataError
 from app.sizes import has_texts
@@ -63,7 +64,8 @@ class ArrayMeta:
     `decoder` the array is read through `zarr`, zarr-python's own array over the same store.
     `raw` is the dtype in which chunks lie in C order in the store, if nothing else is done to them.
     `effort` is how many times as long as Zstandard its codecs take. `texts` is what is known of the
-    length of its texts, where they have none that the dtype states.
+    length of its texts, where they have none that the dtype states. A scalar may lie at
+    `scalar_at`, as an array of one value does.
     """
 
     path: str
@@ -77,6 +79,7 @@ class ArrayMeta:
     raw: np.dtype[Any] | None = None
     effort: int = 1
     texts: TextSize | None = None
+    scalar_at: tuple[int, ...] = ()
 
     @cached_property
     def chunk_bytes(self) -> int:
@@ -101,7 +104,7 @@ class ArrayMeta:
 
     def key(self, coords: tuple[int, ...]) -> str:
         """The store key of the object (chunk or shard) at `coords` in the grid of objects."""
-        name: str = self.zarr.metadata.encode_chunk_key(coords)
+        name: str = self.zarr.metadata.encode_chunk_key(coords or self.scalar_at)
         return f"{self.path}/{name}" if self.path else name
 
 
@@ -129,8 +132,10 @@ def parse_array(path: str, document: Mapping[str, Any], zarr_store: Any) -> Arra
     raw = None if decoder is None or shards is not None else _raw(array.metadata, dtype)
     effort = max((_EFFORTS.get(name, 1) for name in names), default=1)
     texts = TextSize() if has_texts(dtype) else None
+    at = (0,) if SCALAR in document else ()
+    shape = tuple(array.shape)
     return ArrayMeta(
-        path, array, tuple(array.shape), dtype, chunks, fill, decoder, shards, raw, effort, texts
+        path, array, shape, dtype, chunks, fill, decoder, shards, raw, effort, texts, at
     )
 
 

@@ -7,7 +7,7 @@ which an operator allows more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,7 +24,8 @@ class OpeningLimits:
     """The most that one group may have.
 
     The defaults leave room for what archives have: thousands of variables, a million labels of an
-    hourly series, one chunk for each step of some years.
+    hourly series, one chunk for each step of some years. Variables that are `dropped` count for
+    none of them but the metadata, which is read before anything of it is known.
     """
 
     metadata_bytes: int = 32 * 2**20
@@ -32,20 +33,22 @@ class OpeningLimits:
     variables: int = 10_000
     coordinate_bytes: int = 128 * 2**20
     coordinate_chunks: int = 100_000
+    dropped: frozenset[str] = frozenset()
 
     def check_metadata(self, nbytes: int) -> None:
         """Raise StoreTooLarge for more bytes of metadata documents."""
         self._check("metadata_bytes", "bytes of metadata", nbytes)
 
-    def check_variables(self, count: int) -> None:
+    def check_variables(self, names: Collection[str]) -> None:
         """Raise StoreTooLarge for more arrays in one group."""
-        self._check("variables", "variables", count)
+        self._check("variables", "variables", len(set(names) - self.dropped))
 
     def check_attributes(
         self, attributes: Mapping[str, Any], arrays: Mapping[str, Mapping[str, Any]]
     ) -> None:
         """Raise StoreTooLarge for more bytes of attributes, of the group and of its arrays."""
-        each = [attributes, *(array.get("attributes") for array in arrays.values())]
+        kept = [array for name, array in arrays.items() if name not in self.dropped]
+        each = [attributes, *(array.get("attributes") for array in kept)]
         nbytes = sum([attribute_bytes(one) for one in each if isinstance(one, Mapping)])
         self._check("attribute_bytes", "bytes of attributes", nbytes)
 

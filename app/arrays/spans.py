@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from app.arrays.code_points import check_code_points
 from app.arrays.projections import Within
 from app.errors import CorruptChunk
 
@@ -33,13 +34,14 @@ class Span:
     ) -> np.ndarray[Any, Any]:
         """A chunk of `shape` that has the values of `data` in this span, and anything elsewhere.
 
-        Raises CorruptChunk if `data` has not the span's size.
+        Raises CorruptChunk if `data` has not the span's size, or is no text where `dtype` is.
         """
         if len(data) != self.size * dtype.itemsize:
             raise CorruptChunk(f"a chunk of {math.prod(shape)} values ends early")
         # Memory that is never written is never really taken, however large the chunk is.
         chunk = np.empty(shape, dtype)
-        chunk.reshape(-1)[self.first : self.end] = np.frombuffer(data, np.uint8).view(dtype)
+        values = np.frombuffer(data, np.uint8).view(dtype)
+        chunk.reshape(-1)[self.first : self.end] = check_code_points(values)
         return chunk
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from app.catalog.bulletin import Bulletin, NewGeneration, News, NewTexts
-from app.catalog.catalog import Catalog
+from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.configuration import Configuration, Files
 from app.catalog.keys import Keys
 from app.catalog.opened_datasets import OpenedDatasets
@@ -24,20 +25,25 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Which entries one catalog has, has otherwise and has no more, compared to another."""
+    """Which entries one catalog has, has otherwise and has no more, compared to another.
+
+    `entries` are those of both, a changed one as it is now: the catalog in use may be a later one.
+    """
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
     removed: tuple[str, ...]
+    entries: Mapping[str, DatasetEntry] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def by_kind(self) -> dict[str, tuple[str, ...]]:
+        """The ids, by what became of the entries."""
+        return {"added": self.added, "changed": self.changed, "removed": self.removed}
 
     def __str__(self) -> str:
         parts = [
             f"{len(names)} {word} ({', '.join(names)})"
-            for word, names in (
-                ("added", self.added),
-                ("changed", self.changed),
-                ("removed", self.removed),
-            )
+            for word, names in self.by_kind.items()
             if names
         ]
         return "; ".join(parts) or "nothing changed"
@@ -50,6 +56,7 @@ def difference(old: Catalog, new: Catalog) -> Difference:
         tuple(name for name in after if name not in before),
         tuple(name for name in after if name in before and after[name] != before[name]),
         tuple(name for name in before if name not in after),
+        MappingProxyType({**before, **after}),
     )
 
 

@@ -33,7 +33,7 @@ from app.query.axes import Axis
 from app.query.grammar import Grammar
 from app.store import ByteSource, Filesystems
 from app.store.addresses import place_of
-from app.store.guarded import GuardedSource, Retried, StoreGuards
+from app.store.guarded import GuardedSource, Retried, StoreGuards, Watch
 from app.store.observed import Observe, ObservedSource
 from app.telemetry.events import Emit, StoreAsked, StoreRetried
 from app.wording import plain_words
@@ -78,8 +78,9 @@ async def open_entry(
         engine=entry.engine,
         concurrency=store_concurrency,
         reference_roots=entry.reference_roots,
+        watch=watch_of(entry, emit, guards),
     )
-    source = _watched(source, entry, emit, guards)
+    source = watched(source, entry, emit, guards)
     arrays = _Arrays(inline_decode_bytes, shard_index_bytes, chunk_cache, workshop, limits)
     store = _Store(entry, source, generation, arrays)
     with _our_errors():
@@ -113,7 +114,8 @@ class _Store:
         entry = self.entry
         options = ("group", "zarr_format", "consolidated")
         given = {name: getattr(entry, name) for name in options}
-        return {**given, "limits": self.arrays.limits}
+        dropped = frozenset(entry.drop_variables)
+        return {**given, "limits": replace(self.arrays.limits, dropped=dropped)}
 
     async def opened(
         self, documents: GroupDocuments, before: Mapping[str, Unusable] = NOTHING
@@ -279,7 +281,16 @@ def _store_id(entry: DatasetEntry, generation: str) -> str:
     return blake2b(said.encode(), digest_size=16).hexdigest()
 
 
-def _watched(
+def watch_of(entry: DatasetEntry, emit: Emit | None, guards: StoreGuards | None) -> Watch | None:
+    """How stores beside that of `entry` are asked for it."""
+    if guards is None:
+        return None
+    where = entry.storage_options.get("fo")
+    place = place_of(where if isinstance(where, str) else entry.url)
+    return Watch(guards, entry.id, _telling_retries(place, emit))
+
+
+def watched(
     source: ByteSource, entry: DatasetEntry, emit: Emit | None, guards: StoreGuards | None
 ) -> ByteSource:
     """`source` as requests read it: each request is told of, and passes the guard of its store."""

@@ -15,6 +15,8 @@ from xarray.core import indexing
 
 from app.arrays.reader import StoreReader
 from app.datasets.coding import NotFetched, check_unpacking, compile_decoding
+from app.datasets.dates import with_date_coders
+from app.datasets.encoded_text import keep_bytes
 from app.datasets.known_store import KnownStore
 from app.datasets.lazy import LazyArray
 from app.datasets.repeated import join
@@ -63,10 +65,11 @@ def _decode(
     options: Mapping[str, Any],
     left_out: Iterable[str],
 ) -> Decoded:
-    decoded: Any = conventions.decode_cf_variables(
-        dict(variables), dict(attributes), **{**options, "drop_variables": list(left_out)}
-    )
+    spelled = {**with_date_coders(options, variables), "drop_variables": list(left_out)}
+    decoded: Any = conventions.decode_cf_variables(dict(variables), dict(attributes), **spelled)
     found: Decoded = decoded
+    for variable in found[0].values():
+        keep_bytes(variable)
     return found
 
 

@@ -10,14 +10,16 @@ import xarray as xr
 from xarray.core.indexes import PandasIndex
 
 from app.datasets.lazy import LazyArray
+from app.labels import format_text
 
 
 def describe(ds: xr.Dataset) -> dict[str, Any]:
     """Attributes, dimensions, coordinates and data variables of `ds`; reads nothing.
 
-    ``min`` and ``max`` are in the coordinate's own type, None without an index or an order of its
-    labels; ``step`` is None where labels are not evenly spaced; ``nbytes`` is the decoded size;
-    ``unusable`` has the reason for each variable of the store that is left out.
+    ``min`` and ``max`` are in the coordinate's own type (text as answers write it), None without
+    an index or an order of its labels; ``step`` is None where labels are not evenly spaced;
+    ``nbytes`` is the decoded size; ``unusable`` has the reason for each variable of the store that
+    is left out.
     """
     return {
         "attrs": dict(ds.attrs),
@@ -37,7 +39,7 @@ def _coordinate(ds: xr.Dataset, name: Any) -> dict[str, Any]:
         step = step_of(variable.values)
     return {
         "dims": list(variable.dims),
-        "dtype": _name(variable.dtype),
+        "dtype": dtype_name(variable.dtype),
         "min": least,
         "max": most,
         "step": step,
@@ -45,7 +47,7 @@ def _coordinate(ds: xr.Dataset, name: Any) -> dict[str, Any]:
     }
 
 
-def _name(dtype: np.dtype[Any]) -> str:
+def dtype_name(dtype: np.dtype[Any]) -> str:
     """The dtype's name as the answers have it: NumPy's variable-width text is ``str``."""
     return "str" if dtype.kind == "T" else str(dtype)
 
@@ -56,9 +58,18 @@ def _range(labels: pd.Index[Any]) -> tuple[Any, Any]:
         ends = labels.min(), labels.max()
     except TypeError:
         return None, None
-    times = pd.Timestamp | pd.Timedelta
-    least, most = (end.to_numpy() if isinstance(end, times) else end for end in ends)
+    least, most = map(_end, ends)
     return least, most
+
+
+def _end(label: Any) -> Any:
+    match label:
+        case str():
+            return format_text(label)
+        case pd.Timestamp() | pd.Timedelta():
+            return label.to_numpy()
+        case _:
+            return label
 
 
 def step_of(values: np.ndarray[Any, Any]) -> Any:
@@ -78,7 +89,7 @@ def _data_variable(variable: xr.Variable) -> dict[str, Any]:
     encoding = variable.encoding
     described = {
         "dims": list(variable.dims),
-        "dtype": _name(variable.dtype),
+        "dtype": dtype_name(variable.dtype),
         "chunks": encoding.get("chunks"),
         "shards": encoding.get("shards"),
         "codecs": _codecs(variable),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 import xarray as xr
@@ -16,7 +17,7 @@ from app.arrays.shards import ShardIndexes
 from app.arrays.threads import available_cores
 from app.arrays.workshop import Workshop
 from app.datasets.dataset import AsyncDataset
-from app.datasets.opening import open_variables
+from app.datasets.opening import names_of, open_variables
 from app.datasets.unusable import Unusable
 from app.errors import MetadataError
 from app.store.source import ByteSource
@@ -82,7 +83,8 @@ class AsyncZarrBackendEntrypoint:
         if documents is None:
             asked: dict[str, Any] = {"group": group, "zarr_format": zarr_format}
             asked["consolidated"] = consolidated
-            documents = await open_group(source, **asked, limits=limits)
+            asked["limits"] = replace(limits, dropped=frozenset(names_of(drop_variables)))
+            documents = await open_group(source, **asked)
         cache = ChunkCache(0) if chunk_cache is None else chunk_cache
         identity = object() if store_id is None else (store_id, documents.version)
         indexes = ShardIndexes(source, budget_bytes=shard_index_bytes, most_bytes=shard_index_bytes)

@@ -16,12 +16,14 @@ from app.arrays.array_documents import check_name, dimension_names, marked_fill_
 from app.arrays.hierarchy import GroupDocuments
 from app.arrays.metadata import parse_array
 from app.datasets.coding import EncodedArray
+from app.datasets.encoded_text import check_encoding
 from app.datasets.repeated import distinct, told_apart
 from app.datasets.unusable import Unusable
 from app.datasets.variables import variable_of
 from app.errors import MetadataError
 
 _FILL: Final = "_FillValue"
+_ENCODING: Final = "_Encoding"
 _NUMBERS: Final = ("scale_factor", "add_offset")
 # The attributes of one variable that xarray reads for the sake of another one.
 _TOLD: Final = ("units", "calendar", "bounds")
@@ -120,11 +122,20 @@ class KnownStore(ZarrStore):
             # Of dimensions that it has twice: they are told apart afterwards.
             warnings.filterwarnings("ignore", "Duplicate dimension names", UserWarning)
             variable = ZarrStore.open_store_variable(self, name)
+        if meta.dtype.kind == "V":
+            # No record is a missing one, and xarray cannot compare them.
+            variable.attrs.pop(_FILL, None)
         if marked is not None:
-            variable.attrs[_FILL] = marked_fill_value(_lone(marked), meta.dtype)
+            variable.attrs[_FILL] = marked_fill_value(
+                _lone(marked), meta.dtype, variable.attrs.get("_Unsigned")
+            )
+        if meta.dtype.kind not in "SO":
+            # It says how bytes are read as text, and there are none.
+            variable.attrs.pop(_ENCODING, None)
         for key in _NUMBERS:
             if key in variable.attrs:
                 variable.attrs[key] = _lone(variable.attrs[key])
+        check_encoding(variable)
         self.encoded[name] = EncodedArray(name, meta, variable.dtype)
         data = indexing.LazilyIndexedArray(self.encoded[name])
         return variable_of(variable.dims, data, variable.attrs, variable.encoding)

@@ -47,7 +47,7 @@ async def open_variables(
     xarray's decoding keywords. MetadataError where the documents contradict themselves as a whole.
     """
     many = len(documents.arrays) > _FEW_VARIABLES
-    dropped = _names(options["drop_variables"])
+    dropped = names_of(options["drop_variables"])
     store = await _beside(many, KnownStore, documents, zarr_store, dropped)
     # Read once and then held by the dataset itself: not for the cache of chunks.
     opener, room = reader.keeping_nothing(), CoordinateRoom(limits)
@@ -82,7 +82,8 @@ def _wanted(store: KnownStore, options: Mapping[str, Any]) -> tuple[list[str], l
     return whole, sorted(edges & variables.keys() - set(whole))
 
 
-def _names(names: str | Iterable[str] | None) -> set[str]:
+def names_of(names: str | Iterable[str] | None) -> set[str]:
+    """The names under xarray's keyword `drop_variables`: one, or several, or none."""
     return {names} if isinstance(names, str) else set(names or ())
 
 
@@ -91,8 +92,8 @@ async def _fetch(
 ) -> None:
     """Put the values that the decoding will look at into the store's arrays, in one wave.
 
-    A variable whose values do not decode, or for which there is no room, is left out; a store that
-    fails is an error of its own.
+    A variable for which there is no room is left out. A store that fails, or whose chunk is not
+    whole, is an error of its own.
     """
     jobs: list[tuple[EncodedArray, ArrayPlan]] = []
     named = [store.encoded[name] for name in dict.fromkeys([*whole, *edges])]
@@ -110,8 +111,8 @@ async def _fetch(
         try:
             values = await reader.read(encoded.meta, plan, meter)
         except CorruptChunk as error:
-            store.blame(encoded.name, error)
-            return
+            # The store may be at fault for a moment: who asked is not to miss a coordinate for it.
+            raise CorruptChunk(error.detail, variable=encoded.name) from error
         except LimitError as error:
             found, most = error.facts["estimate"], error.facts["limit"]
             store.blame(encoded.name, too_large("coordinate_bytes", "bytes", found, most))

@@ -13,6 +13,7 @@ from app.arrays.texts import TextMeter
 from app.datasets.lazy import LazyArray
 from app.datasets.outline import Outline
 from app.datasets.variables import variable_of
+from app.errors import CorruptChunk
 from app.record import record
 from app.store.fan_out import spread
 
@@ -100,7 +101,8 @@ class DatasetPlan:
     async def read(self, meter: TextMeter | None = None) -> xr.Dataset:
         """The answer as a plain Dataset in memory; it shares nothing that can be changed.
 
-        Texts are counted by the `meter`; LimitError as soon as it has had too many.
+        Texts are counted by the `meter`; LimitError as soon as it has had too many. CorruptChunk
+        has the fact `variable`.
         """
         known = self.at_once()
         if known is not None:
@@ -109,7 +111,11 @@ class DatasetPlan:
 
         async def read_one(item: tuple[Hashable, PendingVariable]) -> None:
             name, pending = item
-            read[name] = pending.holding(await pending.array.read(pending.plan, meter))
+            try:
+                values = await pending.array.read(pending.plan, meter)
+            except CorruptChunk as error:
+                raise CorruptChunk(error.detail, variable=str(name)) from error
+            read[name] = pending.holding(values)
 
         await spread(self.pending.items(), read_one)
         return self._holding(read)

@@ -17,6 +17,7 @@ from xarray.core.utils import drop_dims_from_indexers
 
 from app.datasets.variables import variable_of
 from app.errors import MetadataError
+from app.labels import spell_name
 
 Dims = tuple[Hashable, ...]
 D = TypeVar("D", bound=xr.Dataset)
@@ -72,7 +73,9 @@ def _check_sizes(dims: Dims, shape: tuple[int, ...]) -> None:
     sizes: dict[Hashable, int] = {}
     for dim, size in zip(dims, shape, strict=True):
         if sizes.setdefault(dim, size) != size:
-            raise MetadataError(f"its dimension {dim} has the lengths {sizes[dim]} and {size}")
+            raise MetadataError(
+                f"its dimension {spell_name(dim)} has the lengths {sizes[dim]} and {size}"
+            )
 
 
 def separate(ds: D) -> D:

@@ -44,8 +44,9 @@ class Unpacking:
         fills = mask["encoded_fill_values"]
         numbers = [n for n in (scale, offset, *fills) if n is not None]
         plain = all(isinstance(n, int | float | np.integer | np.floating) for n in numbers)
-        masked = np.isnan(mask["decoded_fill_value"]) and np.dtype(mask["dtype"]) == dtype
-        if dtype.kind != "f" or not plain or not masked:
+        if dtype.kind != "f" or not plain or np.dtype(mask["dtype"]) != dtype:
+            return None
+        if not np.isnan(mask["decoded_fill_value"]):
             return None
         return cls(dtype, tuple(fills), scale, offset)
 

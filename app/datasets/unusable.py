@@ -13,8 +13,9 @@ from typing import Any, Final, Self
 
 import xarray as xr
 
-from app.arrays.array_documents import excerpt
-from app.errors import CorruptChunk, SluiceError
+from app.arrays.excerpts import excerpt
+from app.errors import SluiceError
+from app.labels import spell_name
 
 # So many names stand in one reason.
 _MOST_NAMED: Final = 5
@@ -45,20 +46,14 @@ class Unusable:
     def of(cls, name: str, error: Exception, attrs: Mapping[Any, Any]) -> Self:
         """What `error` says, which was raised for the variable with these stored attributes."""
         match error:
-            case CorruptChunk():
-                return cls(
-                    f"its values are read when the dataset is opened, and {_inside(error.detail)}",
-                    "Write its chunks again, or name it in drop_variables.",
-                    passing=True,
-                )
             case SluiceError():
                 return cls(_short(error.detail), str(error.facts.get("advice") or _LEAVE_OUT))
             case _ if isinstance(units := attrs.get("units"), str) and "since" in units:
                 return cls._undecoded_times(name, units, attrs.get("calendar"))
             case _:
-                return cls(
-                    _odd_attribute(attrs), "Correct the attribute, or name it in drop_variables."
-                )
+                reason = _odd_attribute(attrs)
+                advice = "Correct the attribute, or name it in drop_variables."
+                return cls(reason, advice if "attribute" in reason else _LEAVE_OUT)
 
     @classmethod
     def _undecoded_times(cls, name: str, units: str, calendar: object) -> Self:
@@ -78,7 +73,9 @@ class Unusable:
         listed = ", ".join(named[:_MOST_NAMED])
         more = len(named) - _MOST_NAMED
         listed += f" and {more} more" if more > 0 else ""
-        without = f": without it {dim} is selected by position" if dim is not None else ""
+        without = (
+            f": without it {spell_name(dim)} is selected by position" if dim is not None else ""
+        )
         return replace(
             self, reason=f"{self.reason}; this coordinate is needed by {listed}{without}"
         )
@@ -94,13 +91,8 @@ def _odd_attribute(attrs: Mapping[Any, Any]) -> str:
     given = [
         n for n in attrs if n in _DECODING or n in ("_FillValue", "missing_value", "_Encoding")
     ]
-    by = f" by its attributes {', '.join(given)}" if given else ""
-    return f"its values cannot be decoded{by}"
-
-
-def _inside(detail: str) -> str:
-    """A sentence in the middle of another one."""
-    return _short(detail[:1].lower() + detail[1:].rstrip("."))
+    by = f"its attributes {', '.join(given)}" if given else "its data type and fill value"
+    return f"its values cannot be decoded by {by}"
 
 
 def _short(text: str) -> str:
@@ -120,7 +112,8 @@ def conflicting(variables: Mapping[str, xr.Variable]) -> dict[str, Unusable]:
         for dim, size in zip(variables[name].dims, variables[name].shape, strict=True):
             if found[dim].setdefault(name, size) != size:
                 odd[name] = Unusable(
-                    f"its dimension {dim} has the lengths {found[dim][name]} and {size} at once"
+                    f"its dimension {spell_name(dim)} has the lengths {found[dim][name]} and "
+                    f"{size} at once"
                 )
     for dim, lengths in found.items():
         usable = {name: size for name, size in lengths.items() if name not in odd}
@@ -135,9 +128,10 @@ def _odd_along(dim: Hashable, lengths: Mapping[str, int]) -> dict[str, Unusable]
     most = max(counts, key=lambda size: (counts[size], size == own))
     return {
         name: Unusable(
-            f"its dimension {dim} has the length {size}, in other variables it has {most}",
-            f"Write all variables along {dim} with one length (an append may not be finished), or "
-            "name it in drop_variables.",
+            f"its dimension {spell_name(dim)} has the length {size}, in other variables it has "
+            f"{most}",
+            f"Write all variables along {spell_name(dim)} with one length (an append may not be "
+            "finished), or name it in drop_variables.",
             passing=True,
         )
         for name, size in lengths.items()

@@ -11,7 +11,7 @@ import numpy as np
 
 from app.encoders.outline import Outline, OutlinedVariable, check_distinct_dimensions
 from app.errors import SelectionError
-from app.labels import format_text
+from app.labels import without_surrogates
 
 # What a number, an instant or a boolean counts for; about half of its text.
 _CELL_BYTES = 8
@@ -115,12 +115,12 @@ def _some(names: list[str]) -> str:
 
 
 def _values(name: Hashable, variable: OutlinedVariable) -> Column:
-    return Column(format_text(str(name)), name, variable.dims, _cell_bytes(variable.dtype))
+    return Column(without_surrogates(str(name)), name, variable.dims, _cell_bytes(variable.dtype))
 
 
 def _positions(dim: Hashable) -> Column:
     # No variable has this name: xarray calls any that has a dimension's name a coordinate.
-    return Column(format_text(str(dim)), None, (dim,), _CELL_BYTES)
+    return Column(without_surrogates(str(dim)), None, (dim,), _CELL_BYTES)
 
 
 def _cell_bytes(dtype: np.dtype[Any]) -> int:

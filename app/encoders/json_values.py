@@ -12,7 +12,14 @@ import orjson
 from numpy.typing import NDArray
 
 from app.encoders.plain import nested_values, plain
-from app.labels import PER_SECOND, SAFE_SECONDS, JsonScalar, format_label, format_labels
+from app.labels import (
+    PER_SECOND,
+    SAFE_SECONDS,
+    JsonScalar,
+    format_label,
+    format_labels,
+    without_surrogates,
+)
 
 _OPTIONS: Final = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 _INT64 = np.dtype("i8")
@@ -64,8 +71,6 @@ def json_data(values: NDArray[Any]) -> Any:
             return _instants(values)
         case "c":
             return _pairs(values)
-        case "U":
-            return values.tolist()
         case _:
             return nested_values(values)
 
@@ -77,6 +82,8 @@ def _native(values: NDArray[Any]) -> NDArray[Any]:
 
 def _instants(values: NDArray[Any]) -> Any:
     """Whole seconds go to orjson as they are: it writes 100,000 in 3 ms, NumPy in 40."""
+    if not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
     if values.ndim == 0:
         return _instant(values.view(_INT64).item(), values.dtype)
     ticks = _TICKS.get(values.dtype)
@@ -112,7 +119,7 @@ def _acceptable(value: Any) -> Any:
     """A document that orjson refused, without what it refuses; integers stay exact."""
     match value:
         case dict():
-            return {plain(key): _acceptable(item) for key, item in value.items()}
+            return {without_surrogates(key): _acceptable(item) for key, item in value.items()}
         case list():
             return [_acceptable(item) for item in value]
         case bool():
@@ -120,6 +127,6 @@ def _acceptable(value: Any) -> Any:
         case int() if not -(2**63) <= value < 2**64:
             return orjson.Fragment(str(value)) if value.bit_length() < 4096 else math.inf
         case str():
-            return plain(value)
+            return without_surrogates(value)
         case _:
             return value

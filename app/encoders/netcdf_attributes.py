@@ -10,8 +10,8 @@ import orjson
 
 from app.encoders.hdf5_messages import ATTRIBUTE_BYTES
 from app.encoders.netcdf_names import storable_name
-from app.encoders.plain import plain
-from app.labels import format_text
+from app.encoders.plain import is_missing, plain
+from app.labels import without_surrogates
 
 # Attribute names that the HDF5 layer of NetCDF-4 keeps for itself, or hides from its readers.
 _RESERVED = frozenset(
@@ -68,6 +68,8 @@ def storable_value(value: Any) -> Any:
             return json_text(value)
         case int() if value in _INT64:
             return _whole(np.asarray(value))[()]
+        case np.timedelta64():  # which is one of NumPy's integers
+            return storable_text(str(plain(value))) if not is_missing(value) else json_text(None)
         case float() | np.integer() | np.floating():
             return _numbers(np.asarray(value))[()]
         case list() | tuple() if value:
@@ -81,7 +83,7 @@ def storable_value(value: Any) -> Any:
 
 def storable_text(value: str) -> str:
     """The text without what a C string cannot hold."""
-    return format_text(value).replace("\0", "\ufffd")
+    return without_surrogates(value).replace("\0", "\ufffd")
 
 
 def _list(items: list[Any] | tuple[Any, ...]) -> Any:

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Container, Iterable
 from typing import Any, Final
 
-from app.labels import format_text
+from app.labels import without_surrogates
 
 # What readers take out of the name of a variable that is not the dimension of this name.
 NOT_A_DIMENSION: Final = "_nc4_non_coord_"
@@ -46,7 +46,7 @@ def storable_name(name: str, refused: str = "/") -> str:
 
     It is cut to a length that leaves room for what keeps names distinct.
     """
-    normal = unicodedata.normalize("NFC", format_text(name))
+    normal = unicodedata.normalize("NFC", without_surrogates(name))
     letters = (
         letter if letter.isprintable() and letter not in refused else "_" for letter in normal
     )

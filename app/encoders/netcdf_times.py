@@ -46,14 +46,28 @@ def store_datetimes(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored
 
 
 def store_cftimes(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
-    """cftime dates in the encoding's units, else in those that xarray infers."""
-    stored = _in_units(values, np.zeros(values.shape, dtype=bool), encoding)
+    """cftime dates in the encoding's units, else in those that xarray infers; some may be None."""
+    gone = np.array([date is None for date in values.ravel()], bool).reshape(values.shape)
+    if gone.all() and gone.size:
+        told = {key: encoding[key] for key in ("units", "calendar") if encoding.get(key)}
+        return Stored(np.full(values.shape, _NAT), {**told, "_FillValue": np.int64(_NAT)})
+    if gone.any():
+        # Any date of the same calendar stands in for those that are missing.
+        values = np.where(gone, values[~gone][0], values)
+    stored = _in_units(values, gone, encoding)
     if stored is not None:
         return stored
     from xarray.coding.times import encode_cf_datetime
 
     numbers, units, calendar = encode_cf_datetime(values)
-    return Stored(np.asarray(numbers), {"units": units, "calendar": calendar})
+    attrs = {"units": units, "calendar": calendar}
+    counts = np.asarray(numbers)
+    if not gone.any():
+        return Stored(counts, attrs)
+    if counts.dtype.kind == "f":
+        return Stored(np.where(gone, np.nan, counts), {**attrs, "_FillValue": np.float64("nan")})
+    marked = np.where(gone, _NAT, counts).astype("i8")
+    return Stored(marked, {**attrs, "_FillValue": np.int64(_NAT)})
 
 
 def _in_units(

@@ -13,6 +13,7 @@ from app.encoders.netcdf_packing import Stored, store_floats, store_integers
 from app.encoders.netcdf_times import store_cftimes, store_datetimes, store_durations
 from app.encoders.plain import is_missing, plain
 from app.errors import NotAcceptable
+from app.labels import format_text, without_surrogates
 
 # HDF5 has 32; bytes need one more than they have.
 _MOST_DIMENSIONS: Final = 31
@@ -60,7 +61,7 @@ def check_storable(name: str, dtype: np.dtype[Any], dimensions: int) -> None:
 
 def _store_objects(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
     items = values.ravel().tolist()
-    if items and all(hasattr(item, "has_year_zero") for item in items):
+    if _are_dates(items, encoding):
         return store_cftimes(values, encoding)
     if _are(items, bool | np.bool_, "b", encoding):
         return _store_flags(values, items)
@@ -70,6 +71,17 @@ def _store_objects(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
     texts = np.empty(values.size, dtype=object)
     texts[:] = [_text(item) for item in items]
     return Stored(texts.reshape(values.shape))
+
+
+def _are_dates(items: list[Any], encoding: Mapping[str, Any]) -> bool:
+    """Whether all but the missing ones are cftime's; where none is left, what `encoding` says."""
+    some = False
+    for item in items:
+        if hasattr(item, "has_year_zero"):
+            some = True
+        elif item is not None:
+            return False
+    return some or (bool(items) and "since" in str(encoding.get("units", "")))
 
 
 def _are(items: list[Any], kind: Any, stored_kind: str, encoding: Mapping[str, Any]) -> bool:
@@ -102,9 +114,12 @@ def _store_flags(values: NDArray[Any], items: list[Any]) -> Stored:
 
 
 def _text(item: Any) -> str:
-    """A string as it is, a missing one empty, anything else as JSON."""
+    """A string as it is, a missing one empty, anything else as JSON.
+
+    Only text that is no UTF-8 is marked, as in JSON: what is text and what bytes, the types say.
+    """
     if isinstance(item, str):
-        return storable_text(item)
+        return storable_text(item if without_surrogates(item) == item else format_text(item))
     if is_missing(item):
         return ""
     written = plain(item)

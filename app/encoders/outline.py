@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from app.errors import NotAcceptable
+from app.labels import spell_name
 
 
 class OutlinedVariable(Protocol):
@@ -52,12 +53,12 @@ def check_distinct_dimensions(
     for name, variable in variables.items():
         dims = variable.dims
         if len(set(dims)) < len(dims):
-            twice = next(dim for dim in dims if dims.count(dim) > 1)
+            twice = spell_name(next(dim for dim in dims if dims.count(dim) > 1))
             # Coordinates come along with whatever shares their dimensions.
             others = "" if name in coord_names else " for other variables with variables=...,"
             raise NotAcceptable(
-                f"{name} has the dimension {twice} more than once, which {format_name} cannot say;"
-                f" ask for json,{others} or for one position along {twice}",
+                f"{spell_name(name)} has the dimension {twice} more than once, which {format_name} "
+                f"cannot say; ask for json,{others} or for one position along {twice}",
                 variable=str(name),
                 dims=[str(dim) for dim in dims],
                 known=["json"],

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.labels import format_bytes, format_label, format_labels, format_text
+from app.labels import (
+    format_bytes,
+    format_label,
+    format_labels,
+    format_text,
+    format_texts,
+    without_surrogates,
+)
 
 # Deeper than any metadata document, shallower than orjson's own limit of 254.
 _DEEPEST = 100
@@ -18,14 +25,19 @@ _PANDAS_MISSING = frozenset(("NAType", "NaTType"))
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """`value` of strings, numbers, booleans, ``None``, lists and string-keyed dicts alone."""
+    """`value` of strings, numbers, booleans, ``None``, lists and string-keyed dicts alone.
+
+    Strings are those of attributes here, and stay themselves; `nested_values` has those of arrays.
+    """
     if depth > _DEEPEST:
         return "..."
     match value:
         case str():
-            return format_text(value)
+            return without_surrogates(value)
         case Mapping():
-            return {format_text(str(key)): plain(item, depth + 1) for key, item in value.items()}
+            return {
+                without_surrogates(str(key)): plain(item, depth + 1) for key, item in value.items()
+            }
         case list() | tuple() | set() | frozenset():
             return _items(value, depth + 1)
         case np.ndarray():
@@ -71,8 +83,13 @@ def _scalar(value: Any) -> Any:
 def nested_values(values: NDArray[Any]) -> Any:
     """An array of any dtype as nested lists (a 0-d one as its value) of what JSON can hold."""
     match values.dtype.kind:
-        case "O" | "V" | "S" | "U" | "T" | "c":
-            flat: Any = [plain(item) for item in values.ravel().tolist()]
+        case "U" | "T" | "O":
+            items = values.ravel().tolist()
+            flat: Any = _texts(items)
+            if flat is items and values.ndim > 1:
+                return values.tolist()
+        case "V" | "S" | "c":
+            flat = [plain(item) for item in values.ravel().tolist()]
         case _:
             flat = format_labels(values.ravel())
     if values.ndim == 0:
@@ -83,3 +100,11 @@ def nested_values(values: NDArray[Any]) -> Any:
     for index, item in enumerate(flat):
         nested[index] = item
     return nested.reshape(values.shape).tolist()
+
+
+def _texts(items: list[Any]) -> list[Any]:
+    try:
+        return format_texts(items)
+    except TypeError:
+        # Some are missing, or no text at all.
+        return [format_text(item) if isinstance(item, str) else plain(item) for item in items]

@@ -99,7 +99,9 @@ def _stored_variable(
     for fill in FILLS:
         if fill in variable.attrs and fill not in taken:
             typed[fill] = read_fill(variable.attrs[fill], stored.values.dtype)
-    attrs = storable_attributes({**variable.attrs, **typed}, taken)
+    # That no time is missing needs no word: a file says NaT by a number, where it has one.
+    told = {n: v for n, v in variable.attrs.items() if not (n in FILLS and _is_nat(v))}
+    attrs = storable_attributes({**told, **typed}, taken)
     if "bounds" in attrs and not isinstance(attrs["bounds"], str):
         # xarray looks for a variable of this name, which a list cannot be.
         attrs["bounds"] = json_text(attrs["bounds"])
@@ -110,6 +112,10 @@ def _stored_variable(
     meaning = {} if stored.meaning.keys() & attrs.keys() else stored.meaning
     decoding = {**stored.attrs, **meaning}
     return NetcdfVariable(names[name], dims, values, {**attrs, **decoding, **beside})
+
+
+def _is_nat(value: Any) -> bool:
+    return isinstance(value, np.datetime64 | np.timedelta64) and bool(np.isnat(value))
 
 
 def _characters(names: dict[Any, str], name: Any) -> str:

@@ -77,6 +77,14 @@ class Axis:
         """How many positions the axis has, null labels included."""
         return int(self.values.shape[0])
 
+    @property
+    def is_sorted(self) -> bool:
+        """Whether the labels that are there rise or fall all the way; some may be missing."""
+        if self.order is None:
+            return True
+        steps = np.diff(self.order)
+        return bool((steps > 0).all() or (steps < 0).all())
+
     def read(self, text: str) -> Wanted:
         """What a label's text covers on this axis.
 

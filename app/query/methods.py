@@ -84,8 +84,12 @@ def no_method(axis: Axis, method: Method) -> str:
     """Why an axis without an order takes labels of its own alone."""
     if not axis.scale.metric:
         return f"without distances no method {method} applies: name its labels exactly"
-    state = "unsorted" if axis.direction == "unsorted" else "not unique"
-    return f"since its labels are {state}, no method {method} applies: name them exactly"
+    missing = axis.size - len(axis.keys)
+    if missing and axis.is_sorted:
+        state = f"{missing} of its {axis.size} labels {'is' if missing == 1 else 'are'} missing"
+    else:
+        state = f"its labels are {'unsorted' if axis.direction == 'unsorted' else 'not unique'}"
+    return f"since {state}, no method {method} applies: name them exactly"
 
 
 def _check_domain(axis: Axis, text: str, key: Any, place: int) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from app.errors import QueryError, SelectionError, UnusableVariable
+from app.labels import spell_name
 from app.query.words import excerpt
 
 By: TypeAlias = Literal["label", "position"]
@@ -60,8 +61,9 @@ class Names:
         if dims is not None:
             raise self._no_index(parameter, name, dims)
         if name != parameter:
+            there = ", ".join(map(spell_name, self.dims))
             raise SelectionError(
-                f"there is no dimension {excerpt(name)}; there are {', '.join(self.dims)}",
+                f"there is no dimension {excerpt(name)}; there are {there}",
                 parameter=parameter,
                 known=list(self.dims),
             )
@@ -96,9 +98,10 @@ def _not_an_index(name: str, dims: tuple[str, ...], positions: list[str], labels
         case 0:
             return f"{name} is a scalar coordinate: there is nothing to select along it"
         case 1:
-            along = f"select along its dimension {dims[0]}"
+            along = f"select along its dimension {spell_name(dims[0])}"
         case _:
-            along = f"it has {len(dims)} dimensions ({', '.join(dims)}); select along those"
+            named = ", ".join(map(spell_name, dims))
+            along = f"it has {len(dims)} dimensions ({named}); select along those"
     ways = f"by position ({', '.join(f'{word}=...' for word in positions)})"
     if labels:
         ways += f" or by label ({', '.join(f'{word}=...' for word in labels)})"

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.labels import format_label
+from app.labels import format_label, format_texts
 from app.query.times import (
     DAY,
     Calendar,
@@ -239,13 +239,14 @@ def _written(values: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[Any]:
     """Texts and bytes as an answer writes them, which is how a request names them."""
     labels = values[present].tolist()
     try:
-        # Millions of strings are looked at in one go: nearly all are written as they are.
-        "".join(labels).encode()
-    except (TypeError, UnicodeEncodeError):
-        keys = np.full(values.shape, "", dtype=object)
-        keys[present] = [format_label(label) for label in labels]
-        return keys
-    return values
+        written = format_texts(labels)
+    except TypeError:
+        written = [str(format_label(label)) for label in labels]
+    if written is labels:
+        return values
+    keys = np.full(values.shape, "", dtype=object)
+    keys[present] = written
+    return keys
 
 
 def _each(function: Callable[[Any], int], labels: NDArray[Any]) -> NDArray[np.int64]:

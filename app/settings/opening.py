@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
@@ -56,7 +58,7 @@ class OpeningSettings(BaseSettings):
     )
 
     @property
-    def store_limits(self) -> dict[str, int]:
+    def store_limits(self) -> dict[str, Any]:
         """What a store may make its opening take, by the names without their `store_`."""
         names = ("metadata_bytes", "attribute_bytes", "variables")
         coordinates = ("coordinate_bytes", "coordinate_chunks")

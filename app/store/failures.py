@@ -90,6 +90,11 @@ FALTERING_CLASSES = frozenset(
     }
 )
 
+# What aiohttp raises of redirects without an end, or to what is no address: other tries meet the
+# same.
+LOST_CLASSES = frozenset({"TooManyRedirects", "InvalidURL"})
+LEADS_NOWHERE = "its redirects lead nowhere"
+
 S3_READ_ADVICE = (
     "The credentials need s3:GetObject on the objects, and s3:ListBucket on the bucket: "
     "without it S3 answers 403 for a key that does not exist."
@@ -133,11 +138,15 @@ def redacted(text: str) -> str:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """`error` and what it was raised from, outermost first."""
+    """`error` and what it was raised from, outermost first.
+
+    Where botocore wraps an error of its HTTP library, that is only the context.
+    """
     link: BaseException | None = error
     while link is not None:
         yield link
-        link = link.__cause__
+        wraps = type(link).__name__ == "HTTPClientError"
+        link = link.__cause__ or (link.__context__ if wraps else None)
 
 
 def kind_of(error: BaseException) -> Kind:
@@ -149,12 +158,18 @@ def kind_of(error: BaseException) -> Kind:
     links = list(causes(error))
     if any(isinstance(link, OversizedBody) for link in links):
         return Kind.OVERSIZED
+    if any(_leads_nowhere(link) for link in links):
+        return Kind.FAILED
     for link in links:
         for code in _codes(link):
             if code in CODES:
                 return CODES[code]
     kinds = [_kind_of_type(link) for link in links]
     return next((kind for kind in kinds if kind is not Kind.FAILED), Kind.FAILED)
+
+
+def _leads_nowhere(error: BaseException) -> bool:
+    return any(base.__name__ in LOST_CLASSES for base in type(error).__mro__)
 
 
 def _codes(error: BaseException) -> Iterator[str]:
@@ -208,7 +223,8 @@ def reason_of(error: BaseException) -> str:
             answer = response["Error"]
             code = in_words(str(answer.get("Code")))
             return f"{code}: {answer.get('Message', '')}".rstrip(": .")
-    return _account(list(causes(error))[-1])
+    links = list(causes(error))
+    return _account(next(filter(_leads_nowhere, links), links[-1]))
 
 
 def _account(error: BaseException) -> str:
@@ -219,6 +235,8 @@ def _account(error: BaseException) -> str:
         return "its answer breaks off"
     if names & {"BadHttpMessage"}:
         return "its answer is not HTTP"
+    if names & LOST_CLASSES:
+        return LEADS_NOWHERE
     if isinstance(status, int) and isinstance(message, str):
         return f"status {status} {message}".strip()
     if "SSLError" in names:
@@ -226,7 +244,7 @@ def _account(error: BaseException) -> str:
     elif isinstance(error, OSError) and error.strerror:
         words = error.strerror if (error.errno or 0) <= 0 else os.strerror(error.errno or 0)
     elif isinstance(error, RecursionError):
-        words = "its answers lead in a circle"
+        words = "its answer is nested too deeply"
     else:
         words = redacted(str(error)).strip().split("\n")[0][:300]
         words = plain_words(_SURROUNDINGS.sub("", words))

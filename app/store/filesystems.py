@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.reference import ReferenceFileSystem
@@ -31,6 +31,7 @@ from app.store.addresses import (
 from app.store.blocking import BlockingThreads, Calls, LoopCalls
 from app.store.failures import redacted
 from app.store.fsmap import AsyncFSMap
+from app.store.guarded import Watch
 from app.store.obstore_map import ObstoreMap
 from app.store.obstore_options import s3_store_options
 from app.store.openers import OPENERS, Opener, Options, imported, open_outer_http
@@ -42,6 +43,8 @@ from app.wording import plain_words
 
 # Reference documents up to this size are read at any time; of longer ones one at a time.
 _SMALL_DOCUMENT_BYTES: Final = 8 * 2**20
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +107,13 @@ class Filesystems:
         engine: Engine = "s3fs",
         concurrency: int = 64,
         reference_roots: Iterable[str] = (),
+        watch: Watch | None = None,
     ) -> ByteSource:
         """The source of `url`, which may be a local path.
 
         Nothing of the store itself is read, except the document behind ``reference://``, whose
-        references may read below `reference_roots` as well (see `ReferenceRoots`).
+        references may read below `reference_roots` as well (see `ReferenceRoots`). It is read
+        through `watch`, without one it is tried once.
 
         Raises:
             CatalogError: `check_url` refuses it, its options are not the engine's, or an extra is
@@ -121,7 +126,8 @@ class Filesystems:
         check_url(url, storage_options, engine)
         protocol, path = split_url(url)
         if protocol == REFERENCE:
-            return await self._references(path, storage_options, reference_roots, concurrency)
+            roots = ReferenceRoots.of(storage_options, reference_roots)
+            return await self._references(path, storage_options, roots, concurrency, watch)
         if engine == "obstore":
             return await self._obstore_s3(path, storage_options, concurrency)
         made = await self._connected(protocol, storage_options)
@@ -166,23 +172,32 @@ class Filesystems:
         return ObstoreMap(self._made[name], root, concurrency=concurrency, most_bytes=most)
 
     async def _references(
-        self, path: str, options: Options, reference_roots: Iterable[str], concurrency: int
+        self,
+        path: str,
+        options: Options,
+        roots: ReferenceRoots,
+        concurrency: int,
+        watch: Watch | None,
     ) -> AsyncFSMap:
         from app.store.reference_reader import ReferenceReader, RootedTargets
 
         calls = self._calls(store_of(f"{REFERENCE}://{path}", options))
-        roots = ReferenceRoots.of(options, reference_roots)
         fo, remote = options["fo"], options.get("remote_protocol")
-        protocols = {remote} if remote else set()
+        protocols: set[str] = set()
+        if remote:
+            check_target_protocol(remote)
+            protocols.add(remote)
         if isinstance(fo, str) and references.is_table(fo):
-            fs = await references.table_filesystem(fo, self._opening(options)[0], calls)
+            target, _ = self._opening(options)
+            table = partial(references.table_filesystem, fo, target, calls)
+            fs = await _watched(watch, fo, target, table)
         else:
-            fs = await self._document(fo, options)
+            fs = await self._document(fo, options, watch)
             protocols |= references.protocols_of(fs)
         connect = partial(self._target_reader, options, calls)
         for protocol in sorted(protocols):
-            # Now, so that an extra that is not installed, or a wrong option, shows at once.
-            check_target_protocol(protocol)
+            # Now, so that an extra that is not installed, or a wrong option, shows at once. By what
+            # is no protocol of targets only those references fail that have it.
             if roots.reaches(protocol):
                 await connect(protocol, True)
         reader = ReferenceReader(fs, RootedTargets(roots, connect, calls), calls)
@@ -203,7 +218,9 @@ class Filesystems:
         opener = OPENERS[protocol] if named else open_outer_http
         return HttpReader((await self._connected(protocol, given, opener)).fs, follows=False)
 
-    async def _document(self, fo: Any, options: Options) -> ReferenceFileSystem:
+    async def _document(
+        self, fo: Any, options: Options, watch: Watch | None
+    ) -> ReferenceFileSystem:
         most_bytes = self._reference_bytes
         if not isinstance(fo, str):
             name = "the catalog entry"
@@ -212,8 +229,16 @@ class Filesystems:
             )
         target_options, compression = self._opening(options)
         folder, name = split_document(fo)
-        source = await self.source(folder, storage_options=target_options)
-        opened = partial(self._opened_document, source, (name, redacted(fo)), compression)
+        made = await self._connected(split_url(folder)[0], target_options)
+        # What hangs takes from this document alone, and not from others in its folder.
+        reader = _read_by(made, self._calls(store_of(fo, target_options)))
+        source = self._map(folder, made.fs, 1, reader)
+
+        async def read(stored_bytes: int) -> bytes | None:
+            get = partial(source.get, name, most_bytes=stored_bytes)
+            return await _watched(watch, fo, target_options, get)
+
+        opened = partial(self._opened_document, read, redacted(fo), compression)
         if most_bytes <= _SMALL_DOCUMENT_BYTES:
             return await opened(most_bytes)
         try:
@@ -224,11 +249,14 @@ class Filesystems:
                 return await opened(most_bytes)
 
     async def _opened_document(
-        self, source: ByteSource, names: tuple[str, str], compression: str | None, stored_bytes: int
+        self,
+        read: Callable[[int], Awaitable[bytes | None]],
+        shown: str,
+        compression: str | None,
+        stored_bytes: int,
     ) -> ReferenceFileSystem:
         """The document, of at most `stored_bytes` in the store; one is parsed at a time."""
-        name, shown = names
-        document = await source.get(name, most_bytes=stored_bytes)
+        document = await read(stored_bytes)
         if document is None:
             raise StoreMissing(f"There is no reference document at {shown}.")
         async with self._parsing:
@@ -244,6 +272,15 @@ class Filesystems:
         given = dict(options.get("target_options") or {})
         compression = given.pop("compression", None)
         return given, compression
+
+
+async def _watched(
+    watch: Watch | None, fo: str, options: Options, ask: Callable[[], Awaitable[Answer]]
+) -> Answer:
+    """What is read of the references at `fo`, with the patience that its store gets."""
+    if watch is None:
+        return await ask()
+    return await watch.ask(fo, options, ask, doing=f"reading the references {redacted(fo)}")
 
 
 def _read_by(made: Connected, calls: Calls) -> Reader:

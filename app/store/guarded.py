@@ -76,10 +76,12 @@ class StoreGuard:
         """
         deadline = asyncio.get_running_loop().time() + self._patience.read_seconds
         tries = slowed = 0
+        slow: StoreSlow | None = None
         while True:
             try:
                 answer = await self._try(ask, deadline, doing)
             except StoreSlow as failure:
+                slow = failure
                 slowed += 1
                 pause = slow_pause_seconds(slowed, failure.facts.get("retry_after"))
                 if not self._in_time(deadline - pause):
@@ -88,6 +90,9 @@ class StoreGuard:
             except PASSING as failure:
                 tries += 1
                 pause = pause_seconds(tries)
+                if slow is not None and not self._in_time(deadline):
+                    # Patience ended within a try; what it ended with is still that it is slow.
+                    raise self._given_up(slow, pause) from failure
                 if not self._may_retry(tries, deadline - pause):
                     raise
                 retried(failure)
@@ -183,6 +188,32 @@ class StoreGuards:
         guard = self._guards[name]
         guard.datasets[dataset] = None
         return guard
+
+
+class Watch:
+    """How one dataset asks stores beside its own, such as that of its references: as it asks its.
+
+    `retried` hears of each further try.
+    """
+
+    def __init__(self, guards: StoreGuards, dataset: str, retried: Retried) -> None:
+        self._guards = guards
+        self._dataset = dataset
+        self._retried = retried
+
+    async def ask(
+        self,
+        url: str,
+        storage_options: Mapping[str, Any],
+        ask: Callable[[], Awaitable[Answer]],
+        *,
+        doing: str,
+    ) -> Answer:
+        """What ``ask()`` brings of the store behind `url`; see `StoreGuard.ask`."""
+        guard = self._guards.guard(self._dataset, url, storage_options)
+        return await guard.ask(
+            ask, doing=doing, retried=lambda failure: self._retried("get", failure)
+        )
 
 
 class GuardedSource:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from app.errors import StoreError, StoreMissing
 from app.store.failures import (
     CODES,
+    LEADS_NOWHERE,
     S3_LIST_ADVICE,
     S3_READ_ADVICE,
     Kind,
@@ -37,8 +38,14 @@ if TYPE_CHECKING:
 
 # obstore's errors carry no status: it stands in their text, next to the server's answer.
 _STATUS = re.compile(r"status code: (\d{3})")
+# By its code or its status, since the header that would tell (Retry-After) is not in the text: an
+# answer that the store has no room just now is always taken for one of a store that is well.
+_BUSY = frozenset({"ServiceUnavailable", "503"})
+# What it says of redirects without an end, which other tries would meet again.
+_LOST = "error following redirect"
 # What else stands in the text alone.
 _WORDS = {
+    _LOST: Kind.FAILED,
     "redirect without LOCATION": Kind.ELSEWHERE,  # S3's answer for a bucket of another region
     "StartTooLarge": Kind.PAST_END,
     "Not a directory": Kind.MISSING_KEY,  # a key below a local file
@@ -255,6 +262,8 @@ def _kind(error: Exception) -> Kind:
     if INSTANCE_ROLES in text:
         return Kind.REFUSED
     for code in (s3_error(text)[0], *_STATUS.findall(text)):
+        if code in _BUSY:
+            return Kind.SLOWED
         if code in CODES:
             return CODES[code]
     for words, kind in _WORDS.items():
@@ -268,5 +277,7 @@ def _kind(error: Exception) -> Kind:
 def _reason(error: Exception) -> str:
     if INSTANCE_ROLES in str(error):
         return "Unable to locate credentials: there are no keys, and no instance role answered"
+    if _LOST in str(error):
+        return LEADS_NOWHERE
     code, message = s3_error(str(error))
     return f"{in_words(code)}: {message or ''}".rstrip(": .") if code else reason_of(error)

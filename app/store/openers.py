@@ -15,6 +15,7 @@ from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
 from app.errors import CatalogError
 from app.store.inner_addresses import outer_socket
+from app.store.signposts import REGION_HEADER
 
 Options = Mapping[str, Any]
 
@@ -49,6 +50,11 @@ async def open_s3(options: Options) -> Opened:
     fs = s3fs.S3FileSystem(**ours)
     # s3fs has five tries of its own, nested twice: each would multiply those above and below.
     fs.retries = 1
+    if fs.session is None:
+        session = await imported("aiobotocore.session", extra=None)
+        fs.session = session.AioSession(**fs.kwargs)
+    # First of all handlers, those of clients come after it.
+    fs.session.register("needs-retry.s3.HeadBucket", _end_of_redirects)
     await fs.set_session()
 
     async def aclose() -> None:
@@ -56,6 +62,18 @@ async def open_s3(options: Options) -> Opened:
         await fs._s3creator.__aexit__(None, None, None)
 
     return Opened(fs, aclose)
+
+
+def _end_of_redirects(request_dict: Any, response: Any, **_: Any) -> None:
+    """Of a bucket's HEAD that is redirected without a region, no other HEAD learns it.
+
+    botocore would ask that again, and again for the answer of each, until the stack is full.
+    """
+    answered = None if response is None else response[0]
+    if answered is None or answered.status_code not in (301, 302, 307, 308):
+        return
+    if REGION_HEADER not in answered.headers:
+        request_dict["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
 async def open_http(options: Options) -> Opened:

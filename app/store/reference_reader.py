@@ -11,7 +11,7 @@ from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.reference import ReferenceFileSystem
 
-from app.errors import ReferenceRefused, StoreError, StoreTimeout
+from app.errors import MetadataError, ReferenceRefused, StoreError, StoreTimeout
 from app.store.blocking import Calls
 from app.store.failures import Kind, causes, failure_of, kind_of, reason_of, store_error
 from app.store.inner_addresses import INSIDE
@@ -20,6 +20,7 @@ from app.store.paths import below, joined
 from app.store.ranges import resolved, sliced
 from app.store.readers import Reader, Redirected, reader_for
 from app.store.reference_roots import LOCAL, Admitted, ReferenceRoots, place_of, refusal, shown
+from app.store.references import Malformed
 
 MOST_REDIRECTS: Final = 10
 
@@ -81,7 +82,7 @@ class RootedTargets:
                 return await self._read(admitted, start, end, most_bytes)
             except Redirected as elsewhere:
                 target = elsewhere.address
-                if not target.startswith(("http://", "https://")):
+                if not target.lower().startswith(("http://", "https://")):
                     raise ReferenceRefused(
                         f"{shown(admitted.address)} redirects to {shown(target)}, which is no "
                         "address of the web."
@@ -124,6 +125,10 @@ class ReferenceReader:
         target, first, last = await self._looked_up(path)
         if isinstance(target, bytes):
             return sliced(target, start, end)
+        if isinstance(target, Malformed):
+            raise MetadataError(
+                f"The reference {path} is {target.why}. Whoever made the document must mend it."
+            )
         if not isinstance(target, str):  # a hole in a Parquet table
             raise FileNotFoundError(path)
         try:

@@ -61,8 +61,9 @@ class Place:
 
 
 def canonical(protocol: str) -> str:
-    """The one name of a protocol that has several."""
-    return _SAME.get(protocol, protocol)
+    """The one name of a protocol, which has several: in letters of any case (RFC 3986, 3.1)."""
+    name = protocol.lower()
+    return _SAME.get(name, name)
 
 
 def place_of(address: str, folder: str = "") -> Place:
@@ -167,9 +168,7 @@ class ReferenceRoots:
         Raises:
             ReferenceRefused: the entry does not let the document read it; names the root to add.
         """
-        address = target
-        if "://" not in target and canonical(self.default) != LOCAL:
-            address = f"{self.default}://{target}"
+        address = self._addressed(target)
         try:
             place = place_of(address, self.folder)
         except ValueError as error:
@@ -187,6 +186,13 @@ class ReferenceRoots:
         if place.is_inner:
             raise refusal(target, place, f"{place.holder} {INSIDE}")
         return Admitted(place.protocol, address, named=False)
+
+    def _addressed(self, target: str) -> str:
+        """`target` with its protocol in small letters, or else with the default one."""
+        protocol, mark, rest = target.partition("://")
+        if mark:
+            return f"{protocol.lower()}://{rest}"
+        return target if canonical(self.default) == LOCAL else f"{self.default}://{target}"
 
     def real_path(self, path: str) -> str:
         """The file behind `path`, links followed; blocking.

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from fsspec.implementations.reference import ReferenceFileSystem
@@ -20,6 +21,14 @@ KNOWN_OPTIONS = ("fo", "remote_options", "remote_protocol", "target_options")
 
 # Inline text, or a target's address with or without an offset and a size.
 Reference: TypeAlias = str | list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """What stands in the place of a target where a reference is none, and `why` it is none."""
+
+    why: str
+
 
 _TEMPLATE: Final = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
 
@@ -99,7 +108,8 @@ async def document_filesystem(
 ) -> ReferenceFileSystem:
     """The references of a JSON document, parsed or as it was read; work of a thread.
 
-    The filesystem holds them alone: it is given nothing to read targets with.
+    The filesystem holds them alone: it is given nothing to read targets with. A reference that is
+    none fails when it is read (`Malformed`), as one does whose target is gone: others are read.
 
     Raises:
         MetadataError: the document is no JSON, too large, or does not follow kerchunk's
@@ -126,7 +136,8 @@ def expanded(document: Mapping[str, Any]) -> dict[str, Reference]:
     expressions are refused.)
 
     Raises:
-        MetadataError: it does not follow the specification, or would have to be evaluated.
+        MetadataError: it does not follow the specification as a whole, or would have to be
+            evaluated.
     """
     version = document.get("version")
     if version not in (None, 1):
@@ -140,7 +151,7 @@ def expanded(document: Mapping[str, Any]) -> dict[str, Reference]:
     if not isinstance(refs, Mapping):
         raise MetadataError("'refs' in the references is not a JSON object")
     templates = _templates(document.get("templates") or {}) if refs is not document else {}
-    return {str(key): _reference(str(key), value, templates) for key, value in refs.items()}
+    return {str(key): _reference(value, templates) for key, value in refs.items()}
 
 
 def _templates(given: Any) -> Mapping[str, str]:
@@ -155,37 +166,49 @@ def _templates(given: Any) -> Mapping[str, str]:
     return given
 
 
-def _reference(key: str, value: Any, templates: Mapping[str, str]) -> Reference:
+def _reference(value: Any, templates: Mapping[str, str]) -> Reference:
     match value:
         case str():
             return value
         case Mapping():
             return json.dumps(value)
-        case [None | str() as address]:
+        case [None | str() as address] | [None | str() as address, None, None]:
             return [_filled(address, templates)]
-        case [None | str() as address, int() as offset, int() as size] if min(offset, size) >= 0:
-            return [_filled(address, templates), offset, size]
+        case [None | str() as address, first, length]:
+            offset, size = _count(first), _count(length)
+            if offset is not None and size is not None:
+                return [_filled(address, templates), offset, size]
+    return [Malformed("neither text nor an address, which offset and size may follow")]
+
+
+def _count(number: Any) -> int | None:
+    """A count of bytes, however JSON spells it; None for what is none."""
+    match number:
+        case bool():
+            return None
+        case float() if number.is_integer() and number >= 0:
+            return int(number)
+        case int() if number >= 0:
+            return number
         case _:
-            raise MetadataError(
-                f"the reference {key!r} is neither text nor an address, which offset and size may "
-                "follow"
-            )
+            return None
 
 
-def _filled(address: str | None, templates: Mapping[str, str]) -> str | None:
+def _filled(address: str | None, templates: Mapping[str, str]) -> str | Malformed | None:
     """`address` with texts for the names of `templates`; there are none: it means what it says."""
     if address is None or not templates or "{{" not in address:
         return address
     filled = _TEMPLATE.sub(lambda mark: templates.get(mark[1], mark[0]), address)
     if "{{" in filled:
-        raise MetadataError(
-            f"the address {redacted(address)[:200]!r} has more than names of templates in it, and "
-            "expressions in documents are never run: write it out"
+        return Malformed(
+            f"the address {redacted(address)[:200]!r}, which has more than names of templates in "
+            "it, and expressions in documents are never run: write it out"
         )
     return filled
 
 
 def protocols_of(fs: ReferenceFileSystem) -> set[str]:
-    """The protocols of all targets of a parsed document."""
-    targets = (part[0] for part in fs.references.values() if isinstance(part, list) and part[0])
-    return {target.partition("://")[0] for target in targets if "://" in target}
+    """The protocols of all targets of a parsed document, in small letters (RFC 3986, 3.1)."""
+    targets = (part[0] for part in fs.references.values() if isinstance(part, list))
+    named = (target for target in targets if isinstance(target, str) and "://" in target)
+    return {target.partition("://")[0].lower() for target in named}

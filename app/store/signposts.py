@@ -14,6 +14,9 @@ REGION_HEADER = "x-amz-bucket-region"
 _SECONDS = re.compile(r"\s*(\d{1,9})(?:\.\d*)?\s*")
 # What S3 says of a region: in a document of its own, or in its words, which some libraries keep.
 _REGION = re.compile(r"<Region>([\w-]+)</Region>|expecting '([\w-]+)'")
+# Amazon's endpoints have it in their names
+# (https://docs.aws.amazon.com/general/latest/gr/s3.html).
+_ENDPOINT = re.compile(r"(?:^|\.)s3(?:\.dualstack)?[.-]([a-z]{2}(?:-[a-z]+)+-\d+)\.amazonaws\.com")
 
 
 def headers_of(error: BaseException) -> Mapping[str, str]:
@@ -55,7 +58,11 @@ def named_region(error: BaseException) -> str | None:
     if region := headers_of(error).get(REGION_HEADER):
         return region
     response: Any = getattr(error, "response", None)
-    if isinstance(response, Mapping) and (region := response.get("Error", {}).get("Region")):
-        return str(region)
+    if isinstance(response, Mapping):
+        said = response.get("Error", {})
+        if region := said.get("Region"):
+            return str(region)
+        if endpoint := _ENDPOINT.search(str(said.get("Endpoint", ""))):
+            return endpoint[1]
     found = _REGION.search(str(error))
     return None if found is None else found[1] or found[2]

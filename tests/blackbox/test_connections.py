@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import resource
 import shutil
@@ -12,10 +14,13 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+import xarray as xr
 
 from loadtests.attack.stores import line_store
 from tests.blackbox.conftest import Serve, Service
+from tests.blackbox.processes import until
 
 CONNECTIONS, RESERVED = 12, 4
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -25,14 +30,22 @@ POST = (
     b"Content-Length: 100000\r\n\r\n"
 )
 MIB = 2**20
+# What a client that waits for long may be told meanwhile, and passes over.
+ASIDE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A few values, and 32 MiB of them."""
+    """A few values, 32 MiB of them, and some that wait until they are written to a pipe."""
     folder = tmp_path_factory.mktemp("stores")
     large = line_store(folder / "large.zarr", 4 * MIB)
-    return {"line": line_store(folder / "line.zarr"), "large": large}
+    slow = folder / "slow.zarr"
+    values = ("x", np.arange(4.0))
+    xr.Dataset({"t": values, "u": values}).to_zarr(slow, zarr_format=2)
+    for name in ("t", "u"):
+        (slow / name / "0").unlink()
+        os.mkfifo(slow / name / "0")
+    return {"line": line_store(folder / "line.zarr"), "large": large, "slow": slow}
 
 
 @pytest.fixture(scope="module")
@@ -194,3 +207,56 @@ def test_an_answer_that_nobody_takes_is_not_kept(impatient: Service, stack: Exit
     with suppress(ConnectionError):
         while connection.recv(65536):
             pass
+
+
+def half_closed(service: Service, stack: ExitStack, sent: bytes) -> socket.socket:
+    """A connection whose client has said all that it will."""
+    connection = connect(service, stack, sent)
+    connection.shutdown(socket.SHUT_WR)
+    return connection
+
+
+def rest(connection: socket.socket) -> bytes:
+    """All that comes until the other side hangs up."""
+    received = bytearray()
+    while piece := connection.recv(MIB):
+        received += piece
+    return bytes(received)
+
+
+def last(came: bytes) -> bytes:
+    """What came, without the word that finds out whether its client is still there."""
+    return came.removeprefix(ASIDE)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_who_has_said_all_is_answered(crowded: Service, stack: ExitStack, times: int) -> None:
+    """As many answers as were asked for, and then an end."""
+    came = rest(half_closed(crowded, stack, SELECT * times))
+    assert came.count(b"HTTP/1.1 200 OK") == times
+    large = SELECT.replace(b"line", b"large").replace(b"?x=0", b"?f=csv")
+    head, _, body = last(rest(half_closed(crowded, stack, large))).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK")
+    assert len(body) > 32 * MIB
+    assert rest(half_closed(crowded, stack, HEALTH[:20])) == b""
+    assert rest(half_closed(crowded, stack, POST)) == b""
+
+
+def test_who_has_said_all_may_wait(
+    crowded: Service, stores: dict[str, Path], stack: ExitStack
+) -> None:
+    """For a chunk that comes late; of a client that has gone instead, the service hears."""
+    pipe = stores["slow"] / "t" / "0"
+    select = SELECT.replace(b"line", b"slow")
+    waits = half_closed(crowded, stack, select.replace(b"x=0", b"x=0&variables=t"))
+    gone = connect(crowded, stack, select.replace(b"x=0", b"x=0&variables=u"))
+    gone.close()
+    left = re.compile(r"path=/datasets/slow/isel\S* status=0")
+    until(lambda: left.search(crowded.log.read_text()) is not None, "the end of what is not wanted")
+    with pipe.open("wb") as writer:
+        writer.write(np.arange(4.0).tobytes())
+    came = rest(waits)
+    assert came.startswith(ASIDE)
+    # A pipe is no chunk, whose end could be sought: what counts is that an answer comes.
+    answered = json.loads(last(came).rpartition(b"\r\n\r\n")[2])
+    assert answered["dataset"] == "slow"

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -16,6 +17,14 @@ import xarray as xr
 from .conftest import Serve, Service
 
 HUNG = 6
+GOOD = ("good0", "good1", "good2")
+HUNG_DOCUMENTS = tuple(f"hung{number}" for number in range(10))
+
+
+def references_to(store: Path) -> dict[str, Any]:
+    """What a document of references to the files of this store says."""
+    found = [path for path in store.rglob("*") if path.is_file()]
+    return {str(path.relative_to(store)): [str(path)] for path in found}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +38,15 @@ def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
     for pipe in pipes:
         pipe.unlink()
         os.mkfifo(pipe)
-    entries = {name: folder / f"{name}.zarr" for name in ("sick", "well", "late")}
+    entries: dict[str, Any] = {name: folder / f"{name}.zarr" for name in ("sick", "well", "late")}
+    whole = {"version": 1, "refs": references_to(folder / "well.zarr")}
+    for name in GOOD:
+        (folder / f"{name}.json").write_text(json.dumps(whole))
+    for name in HUNG_DOCUMENTS:
+        os.mkfifo(folder / f"{name}.json")
+    for name in (*GOOD, *HUNG_DOCUMENTS):
+        options = {"fo": str(folder / f"{name}.json")}
+        entries[name] = {"url": "reference://", "storage_options": options}
     return serve(
         entries,
         SLUICE_STORE_ATTEMPT_SECONDS="6",
@@ -91,6 +108,25 @@ def test_what_hangs_is_refused_soon(service: Service) -> None:
     threads = len(os.listdir(f"/proc/{service.pid}/task"))
     assert threads < 40
     assert ask(service, "/datasets/well/isel?x=6").status_code == 200
+
+
+def test_hung_references_harm_themselves_alone(service: Service) -> None:
+    """Their reads end when the store's time is over; other documents of the folder are opened."""
+    ended: list[httpx.Response] = []
+    asking = [
+        threading.Thread(target=lambda name=name: ended.append(ask(service, f"/datasets/{name}")))
+        for name in HUNG_DOCUMENTS
+    ]
+    for thread in asking:
+        thread.start()
+    time.sleep(1)
+    assert ask(service, f"/datasets/{GOOD[0]}/isel?x=3").status_code == 200
+    assert not ended
+    for thread in asking:
+        thread.join()
+    assert {answer.json()["type"].rpartition(":")[2] for answer in ended} == {"store-timeout"}
+    for name in GOOD[1:]:
+        assert ask(service, f"/datasets/{name}/isel?x=3").status_code == 200
 
 
 def test_it_heals_when_its_reads_end(service: Service) -> None:

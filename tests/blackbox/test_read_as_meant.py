@@ -37,6 +37,32 @@ def sharded() -> bytes:
     return inner + np.array([0, len(inner)], "<u8").tobytes()
 
 
+FOUR = [0.0, 1.0, 2.0, 3.0]
+GRID_1 = {"name": "regular", "configuration": {"chunk_shape": [1]}}
+# Names and attributes of v3 arrays that are scalars.
+SCALARS: list[tuple[Any, Any]] = [
+    (None, {"_nczarr_array": {"dimension_references": [], "storage": "scalar"}}),
+    (None, {"_nczarr_array": NCZARR}),
+    ([], {}),
+    (["_scalar_"], {"_nczarr_array": {"dimension_references": ["/_scalar_"], "storage": "scalar"}}),
+]
+# Numbers that are no numbers of the type: as written, and as they stand among the values.
+ROUNDED: list[tuple[str, Any, float]] = [
+    ("float32", 1e20, 1e20),
+    ("float32", "1e20", 1e20),
+    ("float32", 0.1, 0.1),
+    ("float32", [0.1], 0.1),
+    ("float32", -9.969209968386869e36, -9.969209968386869e36),
+    ("float16", 0.1, 0.1),
+    ("float64", 0.1, 0.1),
+]
+
+
+def rounded(kind: str, fill: Any, number: float) -> tuple[dict[str, Any], Any]:
+    chunk = np.array([0, 1, number, 3], kind).tobytes()
+    return v3({"_FillValue": fill}, data_type=kind, chunk=chunk), [0.0, 1.0, None, 3.0]
+
+
 MEANT: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
     "v2": {
         "u1": (v2(dtype="<u1"), [0, 1, 2, 3]),
@@ -48,6 +74,16 @@ MEANT: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
             v2(filters=[{"id": "shuffle", "elementsize": "4"}], chunk=SHUFFLED),
             [0.0, 1.0, 2.0, 3.0],
         ),
+        "shuffle_blanks": (
+            v2(filters=[{"id": "shuffle", "elementsize": " 4"}], chunk=SHUFFLED),
+            [0.0, 1.0, 2.0, 3.0],
+        ),
+        "shuffle_float": (
+            v2(filters=[{"id": "shuffle", "elementsize": 4.0}], chunk=SHUFFLED),
+            [0.0, 1.0, 2.0, 3.0],
+        ),
+        "encoding": (v2({"_Encoding": "latin9"}), [0.0, 1.0, 2.0, 3.0]),
+        "encoding_5": (v2({"_Encoding": 5}, dtype="<i2"), [0, 1, 2, 3]),
         "zlib": (
             v2(
                 compressor={"id": "zlib", "level": "1"},
@@ -71,6 +107,7 @@ MEANT: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
             7.0,
         ),
         "scalar_unnamed": (v2(dims=None, chunk=ONE, shape=[], chunks=[]), 7.0),
+        "scalar_pure_zarr": (v2(dims=(), chunk=ONE, **SCALAR), 7.0),
         "references": (
             v2({"_NCZARR_ARRAY": {"dimension_references": ["/group/x"]}}, dims=None),
             [0.0, 1.0, 2.0, 3.0],
@@ -79,9 +116,28 @@ MEANT: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
             v2({"scale_factor": [0.5], "add_offset": [1.0], "_FillValue": [3]}, dtype="<i2"),
             [1.0, 1.5, 2.0, None],
         ),
+        # What is no number is never a missing one, whatever the fill value.
+        "raw": (
+            v2(dtype="|V2", fill_value="AAA=", chunk=b"abcd\0\0ef"),
+            ["ab", "cd", "\0\0", "ef"],
+        ),
+        "record": (
+            v2(
+                dtype=[["a", "<i2"], ["b", "<f4"]],
+                fill_value="AAAAAAAA",
+                chunk=struct.pack("<hfhfhfhf", 1, 2, 0, 0, 3, 4.5, 5, 6),
+            ),
+            [[1, 2.0], [0, 0.0], [3, 4.5], [5, 6.0]],
+        ),
         "whole_floats": (v2(shape=[4.0], chunks=[4.0]), [0.0, 1.0, 2.0, 3.0]),
     },
     "v3": {
+        **{
+            f"scalar_{i}": (v3(attrs, dims=dims, chunk=ONE, shape=[1], chunk_grid=GRID_1), 7.0)
+            for i, (dims, attrs) in enumerate(SCALARS)
+        },
+        "references": (v3({"_nczarr_array": {"dimension_references": ["/x"]}}, dims=None), FOUR),
+        "attribute": (v3({"_ARRAY_DIMENSIONS": ["x"]}, dims=None), FOUR),
         "number": (v3({"_FillValue": 2.0}), [0.0, 1.0, None, 3.0]),
         "whole": (v3({"_FillValue": 2}), [0.0, 1.0, None, 3.0]),
         "base64": (v3({"_FillValue": BASE64}), [0.0, 1.0, None, 3.0]),
@@ -89,9 +145,22 @@ MEANT: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
         "minus": (v3({"_FillValue": "-Infinity"}), [0.0, 1.0, 2.0, 3.0]),
         "text": (v3({"_FillValue": "2"}), [0.0, 1.0, None, 3.0]),
         "list": (v3({"_FillValue": [2.0]}), [0.0, 1.0, None, 3.0]),
+        **{
+            f"unsigned_{fill}": (
+                v3(
+                    {"_FillValue": fill, "_Unsigned": "true"},
+                    data_type="int8",
+                    chunk=bytes([0, 1, 255, 200]),
+                ),
+                [0.0, 1.0, None, 200.0],
+            )
+            for fill in (255, -1, "255", 255.0)
+        },
         "ints": (v3({"_FillValue": 2}, data_type="int16"), [0.0, 1.0, None, 3.0]),
         "int_text": (v3({"_FillValue": "2"}, data_type="int16"), [0.0, 1.0, None, 3.0]),
         "int_float": (v3({"_FillValue": 2.0}, data_type="int16"), [0.0, 1.0, None, 3.0]),
+        **{f"rounded_{i}": rounded(*case) for i, case in enumerate(ROUNDED)},
+        "encoding": (v3({"_Encoding": "utf-8"}, data_type="bool"), [False, True, True, True]),
         "gzip": (
             v3(
                 codecs=[LITTLE, {"name": "gzip", "configuration": {"level": "5"}}],

@@ -16,6 +16,29 @@ from loadtests.attack.references import LENGTH, SECRET, Web, document, entries, 
 
 from .conftest import Serve, Service, check
 
+# References that are none, beside a sound one.
+MALFORMED: dict[str, Any] = {
+    "null": None,
+    "number": 5,
+    "short": ["data", 0],
+    "half": ["data", 0.5, LENGTH],
+    "one-null": ["data", 0, None],
+    "negative": ["data", -1, LENGTH],
+    "truth": ["data", False, LENGTH],
+    "no-address": [5, 0, LENGTH],
+    "empty": [],
+    "ftp": ["ftp://example.org/data", 0, LENGTH],
+    "chained": ["zip://data::s3://bucket/x.zip", 0, LENGTH],
+    "through": ["reference://data", 0, LENGTH],
+}
+# Those that have one reading.
+WHOLE: dict[str, Any] = {
+    "floats": ["data", 0.0, float(LENGTH)],
+    "nulls": ["data", None, None],
+    "capitals": ["FILE://{docs}/data", 0, LENGTH],
+    "capitals-web": ["HTTP://{web}/docs/deep/data", 0, LENGTH],
+}
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -80,12 +103,28 @@ def sound(folder: Path, owner: Web, inner: Web) -> dict[str, Mapping[str, Any]]:
     return found
 
 
+def odd(docs: Path, owner: Web) -> dict[str, Mapping[str, Any]]:
+    """Entries whose documents have a reference for `w` that is none, or oddly written."""
+    host = owner.address.partition("://")[2]
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, reference in {**MALFORMED, **WHOLE}.items():
+        made = document("data")
+        if name.startswith("capitals"):
+            reference = [reference[0].format(docs=docs, web=host), *reference[1:]]
+        refs = made["refs"]
+        refs |= {"w/.zarray": refs["v/.zarray"], "w/.zattrs": refs["v/.zattrs"], "w/0": reference}
+        (docs / f"odd-{name}.json").write_text(json.dumps(made))
+        roots = [owner.address] if name == "capitals-web" else []
+        found[f"odd-{name}"] = entry(str(docs / f"odd-{name}.json"), *roots)
+    return found
+
+
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> Iterator[Ground]:
     folder = tmp_path_factory.mktemp("references")
     with web() as owner, web() as inner:
         evil = entries(folder, owner, inner)
-        good = sound(folder, owner, inner)
+        good = sound(folder, owner, inner) | odd(folder / "docs", owner)
         service = serve({**evil, **good}, SLUICE_STORE_ATTEMPTS="1")
         yield Ground(service, owner, inner, tuple(evil), folder)
 
@@ -122,6 +161,36 @@ def test_documents_read_what_is_theirs(ground: Ground, name: str) -> None:
     answer = ground.service.get(f"/datasets/{name}/isel?f=json")
     assert answer.status_code == 200, answer.text
     assert bytes(answer.json()["data_vars"]["v"]["data"]) == SECRET
+
+
+@pytest.mark.parametrize("name", [*WHOLE, *MALFORMED])
+def test_a_malformed_reference_fails_alone(ground: Ground, name: str) -> None:
+    """Its own chunk cannot be read, or can where one reading is right; all others are served."""
+    path = f"/datasets/odd-{name}/isel"
+    answer = ground.service.get(path, params={"variables": "v"})
+    assert answer.status_code == 200, answer.text
+    assert bytes(answer.json()["data_vars"]["v"]["data"]) == SECRET
+    odd = ground.service.get(path, params={"variables": "w"})
+    if name in WHOLE:
+        assert odd.status_code == 200, odd.text
+        assert bytes(odd.json()["data_vars"]["w"]["data"]) == SECRET
+    else:
+        assert odd.status_code == 502, odd.text
+        kind = odd.json()["type"].rpartition(":")[2]
+        assert kind in ("store-metadata", "reference-refused"), odd.text
+        assert "w/0" in ground.service.log.read_text()
+
+
+def test_the_check_names_malformed_references(ground: Ground, tmp_path: Path) -> None:
+    """With the key, and that the document is to be mended; nothing is said of the sound one."""
+    found = check(
+        tmp_path,
+        {name: entry(str(ground.folder / "docs" / f"odd-{name}.json")) for name in MALFORMED},
+    )
+    for name in MALFORMED:
+        errors = [one for one in found if one["dataset"] == name and one["severity"] == "error"]
+        assert errors, name
+        assert all("w" in str(one["where"]) or "w/0" in one["text"] for one in errors), errors
 
 
 def test_the_check_names_the_root_to_add(ground: Ground, tmp_path: Path) -> None:

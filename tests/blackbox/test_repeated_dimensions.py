@@ -63,6 +63,13 @@ def unnamed(path: Path) -> Path:
     return path
 
 
+def nameless(path: Path) -> Path:
+    """A dimension whose name is the empty text, twice."""
+    group = zarr.open_group(path, mode="w", zarr_format=3)
+    put(group, "cov", ["", ""], COV)
+    return path
+
+
 def large(path: Path) -> Path:
     """A square of 200 MB of which nothing is stored."""
     group = zarr.open_group(path, mode="w", zarr_format=3)
@@ -83,6 +90,7 @@ def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
             "coordinates": coordinates(folder / "coordinates.zarr"),
             "unnamed": unnamed(folder / "unnamed.zarr"),
             "large": large(folder / "large.zarr"),
+            "nameless": nameless(folder / "nameless.zarr"),
         }
     )
 
@@ -199,6 +207,17 @@ def test_sizes_and_limits(service: Service) -> None:
     assert (explained["result_bytes"], explained["chunks"]) == (8_000_000, 4)
     explained = service.get("/datasets/large/isel?n=7&explain=true").json()
     assert (explained["result_bytes"], explained["chunks"]) == (8, 1)
+
+
+def test_an_empty_name_is_seen_in_a_sentence(service: Service, tmp_path: Path) -> None:
+    """In quotation marks, in refusals and findings."""
+    for form in ("csv", "netcdf"):
+        answer = service.get(f"/datasets/nameless/isel?f={form}")
+        assert answer.status_code == 406
+        assert "cov has the dimension '' more than once" in answer.json()["detail"]
+        assert "one position along ''" in answer.json()["detail"]
+    found = check(tmp_path, {"nameless": nameless(tmp_path / "nameless.zarr")})
+    assert all(one["where"] for one in found if "dimension" in one["text"])
 
 
 def test_unnamed_dimensions_are_each_one_of_its_own(service: Service) -> None:

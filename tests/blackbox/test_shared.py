@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -166,6 +167,30 @@ def test_nothing_is_written_where_nothing_can_be(serve: Serve, store: Path, tmp_
     rewrite(service, store, "a", "b")
     assert ask(service, "/catalog/reload", "POST").json()["added"] == ["b"]
     assert "sluice_tasks" in ask(service, "/metrics").text
+
+
+def test_reloads_at_once_of_a_file_that_changes(serve: Serve, store: Path, tmp_path: Path) -> None:
+    """Each tells the difference that it found, whatever another one does to it meanwhile."""
+    service = serve({"a": store}, "--workers", "2", SLUICE_KEYS=admin()[1])
+    until(says(service.log, "startup complete", 2), "two workers that serve")
+    statuses: list[int] = []
+
+    def reload() -> None:
+        for _ in range(25):
+            statuses.append(ask(service, "/catalog/reload", "POST").status_code)
+
+    threads = [threading.Thread(target=reload) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    number = 0
+    while any(thread.is_alive() for thread in threads):
+        number += 1
+        aside = tmp_path / "catalog"
+        names = ("a", f"x{number % 3}")
+        aside.write_text(json.dumps({"datasets": {name: {"url": str(store)} for name in names}}))
+        aside.replace(service.catalog)
+        time.sleep(0.01)
+    assert statuses == [200] * 100
 
 
 def test_a_server_that_gives_up_says_so(serve: Serve, store: Path, tmp_path: Path) -> None:

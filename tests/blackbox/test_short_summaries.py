@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,22 @@ def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
     ds = xr.Dataset({**data, "three": (("y",), np.zeros(1001, "i1"))}, coords)
     ds.one.attrs["history"] = "h" * 2_000_000
     ds.to_zarr(store, zarr_format=3, consolidated=False)
-    return serve({"hourly": store})
+    texts = tmp_path_factory.mktemp("texts") / "texts.zarr"
+    named(texts)
+    return serve({"hourly": store, "texts": texts})
+
+
+def named(store: Path) -> None:
+    """Few labels, which are long; and as many that are short."""
+    long = np.array([f"{n:04}{'x' * 8000}" for n in range(1000)], dtype=np.dtypes.StringDType())
+    wide = np.array([f"{n:04}" for n in range(999)] + ["y" * 8000])
+    one = np.array(["z" * 100_000], dtype=np.dtypes.StringDType())
+    coords = {"long": long, "wide": wide, "one": one}
+    data = {f"of_{n}": ((n,), np.zeros(v.size, "i1")) for n, v in coords.items()}
+    with warnings.catch_warnings():
+        # zarr warns of texts of a fixed width, which the specification lacks.
+        warnings.simplefilter("ignore")
+        xr.Dataset(data, coords).to_zarr(store, zarr_format=3, consolidated=False)
 
 
 def test_an_explanation_tells_a_long_axis_by_its_ends(service: Service) -> None:
@@ -47,6 +63,24 @@ def test_the_bound_is_a_thousand_labels(service: Service) -> None:
     assert y == {
         "dims": ["y"], "dtype": "int64", "size": 1001, "first": 1_000_000, "last": 0, "step": None,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "size"), [("long", 1000), ("one", 1)])
+def test_long_labels_are_told_by_their_ends(service: Service, name: str, size: int) -> None:
+    """However few they are, and themselves not in whole."""
+    answer = service.get(f"/datasets/texts/isel?variables=of_{name}&explain=true")
+    assert len(answer.content) < LONGEST
+    told = answer.json()["coords"][name]
+    assert told["size"] == size
+    assert told["step"] is None
+    data = service.get(f"/datasets/texts/isel?variables=of_{name}").json()["coords"][name]["data"]
+    assert (told["first"], told["last"]) == (f"{data[0][:1000]}...", f"{data[-1][:1000]}...")
+
+
+def test_short_labels_beside_a_long_one_are_all_told(service: Service) -> None:
+    """A fixed width is not what they take in an answer."""
+    answer = service.get("/datasets/texts/isel?variables=of_wide&explain=true").json()
+    assert answer["coords"]["wide"]["data"][998:] == ["0998", "y" * 8000]
 
 
 def test_points_by_the_thousand_are_short_too(service: Service) -> None:

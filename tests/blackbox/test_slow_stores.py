@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import xarray as xr
 
 from loadtests.attack.odd_web import Manner, OddWeb, Visit, odd_web
 
-from .conftest import Serve, Service
+from .conftest import Serve, Service, check, command, write_catalog
 
 ENGINES = ("http", "s3fs", "obstore")
 REGION = "eu-west-3"
@@ -60,6 +61,9 @@ def ground(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
             for engine in ("s3fs", "obstore"):
                 entries[f"{engine}-{status}"] = entry(web, engine, f"far{status}")
             web.manners[f"/far{status}/"] = elsewhere(status)
+        for way in NOWHERE:
+            for engine in ("s3fs", "obstore"):
+                entries[f"{engine}-nowhere-{way}"] = entry(web, engine, f"nowhere-{way}")
         settings = {"SLUICE_STORE_FAILURES": "3", "SLUICE_STORE_READ_SECONDS": "20"}
         service = serve(entries, SLUICE_CHUNK_CACHE_BYTES="0", **settings)
         yield Ground(service, web)
@@ -78,14 +82,16 @@ def slow(share: float, seed: int = 3) -> Manner:
     return answer
 
 
-def later(*headers: tuple[str, str], times: int = 1, status: int = 503) -> Manner:
+def later(
+    *headers: tuple[str, str], times: int = 1, status: int = 503, body: bytes = b""
+) -> Manner:
     """The same to the first `times` requests, with these headers."""
     left = [times]
 
     def answer(visit: Visit) -> None:
         if left[0] > 0:
             left[0] -= 1
-            visit.whole(status, b"", *headers)
+            visit.whole(status, body, *headers)
         else:
             visit.file()
 
@@ -116,6 +122,29 @@ def elsewhere(status: int) -> Manner:
     return answer
 
 
+def redirecting(status: int, body: bytes, location: bool) -> Manner:
+    """A redirect that names no region in its head, maybe to where it comes from."""
+
+    def answer(visit: Visit) -> None:
+        where = [("Location", f"http://{visit.headers['Host']}{visit.path}")] if location else []
+        visit.whole(status, body, ("Content-Type", "application/xml"), *where)
+
+    return answer
+
+
+MOVED = (
+    b"<Error><Code>PermanentRedirect</Code><Message>Elsewhere.</Message>"
+    b"<Endpoint>bucket.s3.eu-west-3.amazonaws.com</Endpoint></Error>"
+)
+# With words of what the log says where s3fs reads.
+NOWHERE: dict[str, tuple[Manner, str]] = {
+    "unnamed": (redirecting(301, b"", False), "another region"),
+    "endpoint": (redirecting(301, MOVED, False), f"the region {REGION}"),
+    "itself": (redirecting(307, b"", True), "its redirects lead nowhere"),
+    "itself-moved": (redirecting(301, MOVED, True), "its redirects lead nowhere"),
+}
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_half_of_the_answers_may_be_slow_down(engine: str, ground: Ground) -> None:
     """Every request is answered all the same, the first opening included, and no circuit opens."""
@@ -126,6 +155,44 @@ def test_half_of_the_answers_may_be_slow_down(engine: str, ground: Ground) -> No
     assert [answer.status_code for answer in answers] == [200] * 13
     assert answers[-1].json()["data_vars"]["a"]["data"] == list(range(20, 40))
     assert "circuit open" not in ground.service.log.read_text()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_slow_store_is_not_broken(engine: str, ground: Ground, tmp_path: Path) -> None:
+    """Neither where half of its answers are `SlowDown`, nor where all are: `check` is patient."""
+    ground.web.manners["/bucket/"] = slow(0.5)
+    found = check(tmp_path, {"it": entry(ground.web, engine)})
+    assert "error" not in {finding["severity"] for finding in found}, found
+    assert "slow" not in json.dumps(found)
+    ground.web.manners["/bucket/"] = slow(1.0)
+    catalog = write_catalog(tmp_path, {"it": entry(ground.web, engine)})
+    done = command("check", "--format", "json", "--patience", "10", "--catalog", catalog)
+    del ground.web.manners["/bucket/"]
+    severities = [finding["severity"] for finding in json.loads(done.stdout)["findings"]]
+    assert (done.returncode, severities) == (0, ["warning"]), done.stdout
+    assert "slow just now" in done.stdout
+
+
+BUSY = {
+    "503": (503, b""),
+    "503 of a proxy": (503, b"<html>busy</html>"),
+    "503 of S3": (503, SLOW_DOWN.replace(b"SlowDown", b"ServiceUnavailable")),
+    "429": (429, b""),
+}
+
+
+@pytest.mark.parametrize("said", list(BUSY))
+@pytest.mark.parametrize("engine", ENGINES)
+def test_busy_is_slow(engine: str, said: str, ground: Ground) -> None:
+    """Eight times in a row, with the header that tells of a pause, which obstore does not show."""
+    status, body = BUSY[said]
+    key = "/bucket/store.zarr/a/49"
+    ground.ask(engine, 51)
+    pause = ("Retry-After", "0")
+    ground.web.manners[key] = later(pause, times=8, status=status, body=body)
+    answer = ground.ask(engine, 49)
+    del ground.web.manners[key]
+    assert (answer.status_code, answer.json()["data_vars"]["a"]["data"]) == (200, 49.0)
 
 
 # With the least seconds until the next try.
@@ -198,6 +265,26 @@ def test_obstore_says_what_to_write_into_the_entry(status: int, ground: Ground) 
     assert told, lines[-3:]
     if status == 400:
         assert REGION in told[-1]
+
+
+@pytest.mark.parametrize("engine", ["s3fs", "obstore"])
+@pytest.mark.parametrize("way", list(NOWHERE))
+def test_a_redirect_that_leads_nowhere_is_told(way: str, engine: str, ground: Ground) -> None:
+    """After a few requests, in the words of an operator, and with the region where it is named."""
+    manner, words = NOWHERE[way]
+    bucket = f"nowhere-{way}"
+    ground.web.manners[f"/{bucket}"] = manner
+    before = ground.web.asked.total()
+    assert ground.ask(f"{engine}-{bucket}", 7).status_code == 502
+    asked = ground.web.asked.total() - before
+    lines = ground.service.log.read_text().splitlines()
+    told = [line for line in lines if f"{engine}-{bucket}" in line and "(" in line][-1]
+    told = told.partition("reading")[2]
+    assert asked <= 25, told
+    for strange in ("Exception", "exception", "Error:", "message=", "circle", "recursion"):
+        assert strange not in told
+    if engine == "s3fs" or way.startswith("itself"):
+        assert words in told
 
 
 def test_the_store_is_where_it_was(ground: Ground, tmp_path: Path) -> None:

@@ -97,6 +97,16 @@ async def test_a_reload_reaches_every_process(processes, files):
     assert str(await one.follower.reload()) == "nothing changed"
 
 
+async def test_a_reload_knows_the_entries_that_it_tells_of(processes, files):
+    """Those of both catalogs, be there a later one in use by then."""
+    one, _ = processes
+    await one.follower.begin()
+    files.catalog.write_text(NEW)
+    found = await one.follower.reload()
+    assert sorted(found.entries) == ["gone", "new", "other", "same"]
+    assert found.entries["other"].title == "Another"
+
+
 @pytest.mark.parametrize(
     ("catalog", "keys"),
     [

@@ -145,7 +145,10 @@ async def references(s3: S3, folder: Path) -> AsyncIterator[Ground]:
     parts["ab/c"] = "base64:bm90IGJlbG93IGE="
     async with Filesystems() as filesystems:
         options = {"fo": {"version": 1, "refs": parts}}
-        yield Ground(await filesystems.source("reference://", storage_options=options))
+        source = await filesystems.source(
+            "reference://", storage_options=options, reference_roots=[str(folder)]
+        )
+        yield Ground(source)
 
 
 @asynccontextmanager

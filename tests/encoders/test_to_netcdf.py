@@ -218,7 +218,7 @@ def test_text_bytes_and_objects() -> None:
     found = reopened(dataset)
     assert found.text.values.tolist() == ["a", "", "åø", "d"]
     assert found.raw.values.tolist() == [b"a", b"bc", b"\xff", b""]
-    assert found.objects.values.tolist() == ["å", "", '{"k":[1,null]}', "nul\ufffd\ufffd"]
+    assert found.objects.values.tolist() == ["å", "", '{"k":[1,null]}', "base64url:bnVsAO2ggA=="]
     assert found.letters.values.tolist() == [b"a", b"", b"c", b"d"]
     assert (found.scalar.item(), found.scalar_bytes.item()) == ("s", b"sb")
 

@@ -178,7 +178,7 @@ def test_rounding_does_not_lose_a_label(values: np.ndarray, asked: float, index:
     [
         (np.array([b"b", b"\xff", b"a"]), ["a", "b", "base64url:_w=="]),
         (np.array([b"b", None, "a", b"\xff"], dtype=object), ["a", "b", "base64url:_w=="]),
-        (np.array(["\ud800", "a"]), ["a", "\ufffd"]),
+        (np.array(["\ud800", "a"]), ["a", "base64url:7aCA"]),
         (np.array(["b", None, "a"], dtype=object), ["a", "b"]),
         (np.array(["b", "a"], dtype=np.dtypes.StringDType()), ["a", "b"]),
     ],

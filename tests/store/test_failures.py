@@ -123,7 +123,7 @@ def test_the_servers_own_words_are_the_reason() -> None:
         "Connection refused"
     )
     assert reason_of(TimeoutError()) == "timeout error"
-    assert reason_of(RecursionError("maximum")) == "its answers lead in a circle"
+    assert reason_of(RecursionError("maximum")) == "its answer is nested too deeply"
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_what_is_read_by_default(fo: str, target: str) -> None:
         ("/data/refs.json", "zip://a::s3://b/k.zip"),
         ("/data/refs.json", "reference://x"),
         ("/data/refs.json", "ftp://example.org/x"),
-        ("/data/refs.json", "HTTP://example.org/x"),
+        ("/data/refs.json", "HTTP://127.0.0.1/x"),
         ("https://example.org/a/refs.json", "https://example.org/b/x"),
         ("https://example.org/a/refs.json", "https://example.org/ab/x"),
         ("https://example.org/a/refs.json", "https://example.org:8443/a/x"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import numpy as np
 import xarray as xr
 
 from app.catalog.checking.findings import Finding, Severity
@@ -59,7 +58,7 @@ def dimension_findings(dataset: xr.Dataset) -> Iterator[Finding]:
         if of_data and dim not in dataset.xindexes and dim not in covered:
             yield Finding(
                 Severity.NOTE,
-                str(dim),
+                str(dim) or "''",
                 "this dimension has no coordinate: it is selected by position.",
             )
 
@@ -81,21 +80,13 @@ def _labels(name: str, axis: Axis, dataset: xr.Dataset) -> Iterator[Finding]:
             f"{count} an earlier one: such a label answers with all its positions, and {methods}. "
             "Keep one of each.",
         )
-    if axis.scale.metric and not _sorted(axis):
+    if axis.scale.metric and not axis.is_sorted:
         yield Finding(
             Severity.WARNING,
             name,
             f"its labels neither rise nor fall: {methods}, and intervals read scattered "
             f"positions. Sort the store along {name}.",
         )
-
-
-def _sorted(axis: Axis) -> bool:
-    """Whether the labels that are there rise or fall all the way."""
-    if axis.order is None:
-        return True
-    steps = np.diff(axis.order)
-    return bool((steps > 0).all() or (steps < 0).all())
 
 
 def _description(name: str, axis: Axis) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import xarray as xr
 
@@ -18,6 +18,8 @@ HUGE_BYTES: Final = 64 * 2**20
 MATTERING_BYTES: Final = 16 * 2**20
 # More requests than this are felt: for a coordinate by whoever opens the dataset.
 MANY_CHUNKS: Final = 100
+# So many values of a chunk are decoded and written in a fraction of a second.
+MOST_DECODED: Final = 2**16
 
 
 def chunk_findings(dataset: xr.Dataset, *, request_chunk_bytes: int) -> Iterator[Finding]:
@@ -46,6 +48,22 @@ def lazy_array(variable: xr.Variable) -> LazyArray | None:
     """The stored array behind a variable that is not in memory."""
     array = getattr(variable._data, "array", None)
     return array if isinstance(array, LazyArray) else None
+
+
+def first_part(variable: xr.Variable) -> dict[Any, slice]:
+    """Where the first chunk of a stored variable lies; a part of it where it has very many values.
+
+    Of a dimension that is there twice, the shorter of the two.
+    """
+    array = lazy_array(variable)
+    assert array is not None
+    lengths: dict[Any, int] = {}
+    left = MOST_DECODED
+    # From the last dimension, along which values lie side by side.
+    for dim, chunk in reversed(list(zip(variable.dims, array.meta.chunks, strict=False))):
+        lengths[dim] = max(1, min(chunk, lengths.get(dim, chunk), left))
+        left //= lengths[dim]
+    return {dim: slice(0, length) for dim, length in lengths.items()}
 
 
 def in_units(size: int) -> str:

@@ -15,8 +15,11 @@ from app.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from app.catalog.catalog import DatasetEntry, load_catalog
 from app.catalog.checking.datasets import Checked, check_catalog
 from app.catalog.checking.report import Format, failed, report
-from app.catalog.opening import open_entry
+from app.catalog.opening import open_entry, watch_of, watched
 from app.store import ByteSource, Filesystems
+from app.store.circuit import State
+from app.store.guarded import StoreGuards
+from app.store.retries import Patience
 
 AT_ONCE: Final = 8
 # Where nothing says how wide the terminal is: a pipe, a log.
@@ -35,16 +38,19 @@ def run_check(
     inline_decode_bytes: int,
     shard_index_bytes: int,
     connect: Callable[[], Filesystems],
+    patience: Patience,
     limits: OpeningLimits = DEFAULT_LIMITS,
 ) -> int:
     """Check the catalog in `path` and write the report to `out`.
 
-    0, or 1 where there is an error (with `strict`: or a warning). Raises CatalogError where the
-    catalog itself is wrong.
+    Stores are asked with `patience`, as a server asks them. 0, or 1 where there is an error (with
+    `strict`: or a warning). Raises CatalogError where the catalog itself is wrong.
     """
     catalog = load_catalog(path)
+    guards = StoreGuards(patience, _nobody_is_told)
     opening = partial(
         open_entry,
+        guards=guards,
         store_concurrency=store_concurrency,
         inline_decode_bytes=inline_decode_bytes,
         shard_index_bytes=shard_index_bytes,
@@ -56,7 +62,12 @@ def run_check(
             return await check_catalog(
                 catalog,
                 partial(opening, filesystems=filesystems),
-                partial(source_of, filesystems=filesystems, concurrency=store_concurrency),
+                partial(
+                    source_of,
+                    filesystems=filesystems,
+                    concurrency=store_concurrency,
+                    guards=guards,
+                ),
                 request_chunk_bytes=request_chunk_bytes,
                 patience_seconds=patience_seconds,
                 at_once=AT_ONCE,
@@ -72,13 +83,19 @@ def run_check(
 
 
 async def source_of(
-    entry: DatasetEntry, *, filesystems: Filesystems, concurrency: int
+    entry: DatasetEntry, *, filesystems: Filesystems, concurrency: int, guards: StoreGuards
 ) -> ByteSource:
-    """The store of `entry` alone, connected and not opened."""
-    return await filesystems.source(
+    """The store of `entry` alone, connected and not opened, behind its one of the `guards`."""
+    source = await filesystems.source(
         entry.url,
         storage_options=entry.storage_options,
         engine=entry.engine,
         concurrency=concurrency,
         reference_roots=entry.reference_roots,
+        watch=watch_of(entry, None, guards),
     )
+    return watched(source, entry, None, guards)
+
+
+def _nobody_is_told(store: str, datasets: tuple[str, ...], state: State) -> None:
+    """What becomes of a circuit shows in the findings."""

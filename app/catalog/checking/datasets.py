@@ -9,10 +9,11 @@ from functools import partial
 from typing import Any, Final
 
 from app.arrays.hierarchy import GroupDocuments, open_group
+from app.arrays.opening_limits import OpeningLimits
 from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.checking.axes import axis_findings, dimension_findings
 from app.catalog.checking.chunk_keys import chunk_key_findings
-from app.catalog.checking.chunks import chunk_findings, lazy_array
+from app.catalog.checking.chunks import chunk_findings, first_part, lazy_array
 from app.catalog.checking.consolidated import stale_findings
 from app.catalog.checking.files import file_at
 from app.catalog.checking.findings import Finding, Severity
@@ -21,6 +22,7 @@ from app.catalog.checking.masks import mask_findings
 from app.catalog.discretion import discreet, discreet_error, secrets_of
 from app.catalog.opened import Opened
 from app.datasets.plan import plan_isel
+from app.encoders.json_pieces import json_pieces
 from app.errors import (
     CorruptChunk,
     MetadataError,
@@ -28,6 +30,7 @@ from app.errors import (
     StoreError,
     StoreMissing,
     StoreRefused,
+    StoreSlow,
     StoreTimeout,
 )
 from app.store.failures import reason_of
@@ -37,6 +40,7 @@ from app.store.source import ByteSource
 # From so many arrays on, opening a v3 group array by array is felt.
 MANY_ARRAYS: Final = 8
 VARIABLES_AT_ONCE: Final = 8
+_DECODING: Final = " Correct the attributes that it is decoded by, or name it in drop_variables."
 
 Opener = Callable[[DatasetEntry], Coroutine[Any, Any, Opened]]
 Sources = Callable[[DatasetEntry], Coroutine[Any, Any, ByteSource]]
@@ -159,7 +163,10 @@ async def metadata_findings(entry: DatasetEntry, source: ByteSource) -> list[Fin
     """
     if entry.consolidated is not None:
         return []
-    ask = partial(open_group, source, group=entry.group, zarr_format=entry.zarr_format)
+    limits = OpeningLimits(dropped=frozenset(entry.drop_variables))
+    ask = partial(
+        open_group, source, group=entry.group, zarr_format=entry.zarr_format, limits=limits
+    )
     try:
         gathered = await ask(consolidated=True)
     except MetadataError:
@@ -185,7 +192,7 @@ def _unconsolidated(documents: GroupDocuments) -> list[Finding]:
 async def _look_at_chunks(
     opened: Opened, source: ByteSource, request_chunk_bytes: int, findings: list[Finding]
 ) -> None:
-    """Whether chunks of each variable are there, and the first is read as a request would."""
+    """Whether chunks of each variable are there, and the first is answered as JSON."""
     dataset = opened.dataset
 
     async def look(name: Any) -> None:
@@ -197,7 +204,9 @@ async def _look_at_chunks(
             found = await chunk_key_findings(source, str(name), array.meta)
             findings.extend(found)
             if not found:
-                await plan_isel(dataset, dict.fromkeys(variable.dims, 0), keep=[name]).read()
+                part = await plan_isel(dataset, first_part(variable), keep=[name]).read()
+                for _ in json_pieces(part):
+                    pass
         except Exception as error:
             findings.append(_failed(str(name), error, opened.entry))
 
@@ -209,8 +218,15 @@ def _failed(where: str, failure: Exception, entry: DatasetEntry) -> Finding:
     if not isinstance(error, SluiceError):
         error = StoreError(reason_of(error))
     text = error.detail if error.detail.endswith((".", "'", ")")) else f"{error.detail}."
-    doing = "its first chunk cannot be read" if where else "it cannot be opened"
-    return Finding(Severity.ERROR, where, f"{doing}: {text}{_advice(error)}")
+    if isinstance(error, StoreSlow):
+        doing = "its first chunk was not read in time" if where else "it was not opened in time"
+        return Finding(Severity.WARNING, where, f"{doing}: {text}{_advice(error)}")
+    doing, advice = "it cannot be opened", _advice(error)
+    if where and isinstance(failure, SluiceError):
+        doing = "its first chunk cannot be read"
+    elif where:
+        doing, advice = "values of its first chunk cannot be decoded", _DECODING
+    return Finding(Severity.ERROR, where, f"{doing}: {text}{advice}")
 
 
 def _telling(error: Exception) -> Exception:
@@ -228,6 +244,8 @@ def _advice(error: SluiceError) -> str:
             return " The credentials in storage_options need the right to read it and to list it."
         case StoreTimeout():
             return " Look whether its endpoint can be reached from here."
+        case StoreSlow():
+            return " It is there and slow just now: check again, with more --patience."
         case StoreMissing():
             return " Look at url and group."
         case CorruptChunk():

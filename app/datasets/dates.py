@@ -1,0 +1,112 @@
+"""Numbers to times by xarray's own decoding, but for those that are missing (CF 2.5.1 and 4.4).
+
+xarray marks what is missing before it decodes: NaN among floats, the least int64 among integers.
+datetime64 has NaT for both. cftime has nothing: it refuses the one, and makes the reference date of
+the other. Here they stay missing, as None among the dates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+from xarray.coders import CFDatetimeCoder
+from xarray.coding.common import lazy_elemwise_func, pop_to, unpack_for_decoding
+from xarray.coding.times import decode_cf_datetime
+from xarray.core import indexing
+
+Array = np.ndarray[Any, Any]
+
+_MARK: Final = np.iinfo("i8").min
+
+
+class DateCoder(CFDatetimeCoder):
+    """xarray's coder of times, by `decode_dates`."""
+
+    def decode(self, variable: xr.Variable, name: Any = None) -> xr.Variable:
+        """`variable` as times, which are decoded when they are read; itself if it has none."""
+        units = variable.attrs.get("units")
+        if not (isinstance(units, str) and "since" in units):
+            return variable
+        dims, data, attrs, encoding = unpack_for_decoding(variable)
+        transform = partial(
+            decode_dates,
+            units=pop_to(attrs, encoding, "units"),
+            calendar=pop_to(attrs, encoding, "calendar"),
+            use_cftime=self.use_cftime,
+            time_unit=self.time_unit,
+        )
+        decoded = lazy_elemwise_func(data, transform, transform(_ends(data)).dtype)
+        return xr.Variable(dims, decoded, attrs, encoding, fastpath=True)
+
+
+def decode_dates(
+    values: Any, units: str, calendar: str | None, use_cftime: bool | None, time_unit: Any
+) -> Array:
+    """Counts of CF `units` as datetime64 or, where that has no such dates, as cftime's objects.
+
+    What is missing among them is NaT or None. Raises what xarray raises of units and counts.
+    """
+    counts = np.asarray(values)
+    decode = partial(
+        decode_cf_datetime,
+        units=units,
+        calendar=calendar,
+        use_cftime=use_cftime,
+        time_unit=time_unit,
+    )
+    missing = _missing(counts)
+    if not missing.any():
+        return np.asarray(decode(counts))
+    # Where nothing is left, the reference date shows of which kind dates would be.
+    some = np.zeros(1, counts.dtype) if missing.all() else counts[~missing]
+    known = np.asarray(decode(some))
+    nothing = np.datetime64("NaT") if known.dtype.kind == "M" else None
+    dates = np.full(counts.shape, nothing, known.dtype)
+    if not missing.all():
+        dates[~missing] = known
+    return dates
+
+
+def with_date_coders(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """xarray's decoding `options`, with a `DateCoder` for those variables whose times it decodes.
+
+    Whoever sets the deprecated ``use_cftime`` gets xarray's own coder.
+    """
+    asked = options["decode_times"]
+    if asked is False or options.get("use_cftime") is not None:
+        return dict(options)
+    each = {name: asked.get(name, True) if isinstance(asked, Mapping) else asked for name in names}
+    return {**options, "decode_times": {name: _coder(one) for name, one in each.items()}}
+
+
+def _coder(asked: Any) -> Any:
+    match asked:
+        case True | None:
+            return DateCoder()
+        case CFDatetimeCoder() if type(asked) is CFDatetimeCoder:
+            return DateCoder(asked.use_cftime, asked.time_unit)
+        case _:
+            return asked
+
+
+def _ends(data: Any) -> Array:
+    """The first and the last value, which xarray too looks at to know the kind of the others."""
+    values = indexing.ImplicitToExplicitIndexingAdapter(indexing.as_indexable(data))
+    if not all(values.shape):
+        return np.empty(0, values.dtype)
+    ends = [tuple([place] * len(values.shape)) for place in (slice(0, 1), slice(-1, None))]
+    return np.concatenate([np.ravel(np.asarray(values[end])) for end in ends])
+
+
+def _missing(counts: Array) -> Any:
+    match counts.dtype.kind:
+        case "f":
+            return np.isnan(counts)
+        case "i" if counts.dtype.itemsize == np.dtype("i8").itemsize:
+            return counts == _MARK
+        case _:
+            return np.zeros(counts.shape, bool)
