@@ -273,16 +273,18 @@ def dimension_names(document: Mapping[str, Any]) -> tuple[str | None, ...]:
 def marked_fill_value(value: Any, dtype: np.dtype[Any], unsigned: object = None) -> Any:
     """What the attribute ``_FillValue`` of a v3 array says, in the array's stored `dtype`.
 
-    xarray writes floating-point numbers as base64 of a little-endian double; others write the
-    number, or its name (``"NaN"``). It becomes the nearest number of the dtype, as which it stands
+    xarray writes floating-point numbers as base64 of a little-endian double, and reads that alone;
+    others write the number, or its name (``"NaN"``). Theirs becomes the nearest number of the dtype, as which it stands
     among the values (CF conventions, 2.5.1). Where the attribute `_Unsigned` is ``"true"`` and the
     integers are signed, the number may be told as it is meant: 255 is stored as -1 in one byte.
     MetadataError for what is no value of the dtype.
     """
     try:
         match dtype.kind:
+            case "f" if isinstance(value, str) and _is_double(value):
+                return _double(value)
             case "f":
-                return _nearest(_double(value), dtype)
+                return float(_nearest(_double(value), dtype))
             case "c" if isinstance(value, list) and len(value) == 2:
                 return complex(_double(value[0]), _double(value[1]))
             case "c":
@@ -304,13 +306,17 @@ def marked_fill_value(value: Any, dtype: np.dtype[Any], unsigned: object = None)
 
 
 def _double(value: Any) -> float:
-    if not isinstance(value, str):
-        return float(value)
+    if isinstance(value, str) and _is_double(value):
+        return float(struct.unpack("<d", base64.b64decode(value))[0])
+    return float(value)
+
+
+def _is_double(text: str) -> bool:
+    """Whether this is the base64 of a double."""
     try:
-        number: float = struct.unpack("<d", base64.b64decode(value, validate=True))[0]
-    except (ValueError, struct.error):
-        return float(value)
-    return number
+        return len(base64.b64decode(text, validate=True)) == struct.calcsize("<d")
+    except ValueError:
+        return False
 
 
 def _nearest(number: float, dtype: np.dtype[Any]) -> Any:

@@ -72,6 +72,9 @@ def assert_same_failure(ours: Outcome, theirs: Outcome, *, opening: bool = False
             raise ours.error
         return False
     event(f"raises {type(theirs.error).__name__}")
+    if opening and ours.error is None and "unable to decode time units" in str(theirs.error):
+        # A missing date of another calendar: xarray refuses it, here it is missing.
+        return True
     assert ours.error is not None, f"xarray raises {theirs.error!r}; we answer {ours.value!r}"
     expected = acceptable_types(theirs.error) if opening else (type(theirs.error),)
     if not isinstance(ours.error, expected):

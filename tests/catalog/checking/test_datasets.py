@@ -17,9 +17,19 @@ from app.catalog.checking.datasets import check_catalog
 from app.catalog.checking.findings import Finding, Severity
 from app.catalog.opening import open_entry
 from app.store import Filesystems
+from app.store.guarded import Patience, StoreGuards
 from tests.catalog.stores import GRID, write_store
 from tests.contracts.web import Web
 
+# One try for each request.
+PATIENCE = Patience(
+    concurrency=8,
+    attempts=1,
+    attempt_seconds=30,
+    read_seconds=30,
+    failures=1000,
+    rest_seconds=1,
+)
 # Text that is no number's chunk, nor any codec's.
 NONSENSE = b"this is no chunk"
 
@@ -27,6 +37,7 @@ NONSENSE = b"this is no chunk"
 async def check(
     *entries: DatasetEntry, patience: float = 60, limit: int = 2**28, at_once: int = 8
 ) -> dict[str, tuple[Finding, ...]]:
+    guards = StoreGuards(PATIENCE, lambda datasets, state: None)
     async with Filesystems() as filesystems:
         opener = partial(
             open_entry, filesystems=filesystems, store_concurrency=8, inline_decode_bytes=2**18
@@ -34,7 +45,7 @@ async def check(
         checked = await check_catalog(
             Catalog({entry.id: entry for entry in entries}),
             opener,
-            partial(source_of, filesystems=filesystems, concurrency=8),
+            partial(source_of, filesystems=filesystems, concurrency=8, guards=guards),
             request_chunk_bytes=limit,
             patience_seconds=patience,
             at_once=at_once,
