@@ -274,9 +274,10 @@ def marked_fill_value(value: Any, dtype: np.dtype[Any], unsigned: object = None)
     """What the attribute ``_FillValue`` of a v3 array says, in the array's stored `dtype`.
 
     xarray writes floating-point numbers as base64 of a little-endian double, and reads that alone;
-    others write the number, or its name (``"NaN"``). Theirs becomes the nearest number of the dtype, as which it stands
-    among the values (CF conventions, 2.5.1). Where the attribute `_Unsigned` is ``"true"`` and the
-    integers are signed, the number may be told as it is meant: 255 is stored as -1 in one byte.
+    others write the number, or its name (``"NaN"``). Theirs becomes the nearest number of the
+    dtype, as which it stands among the values (CF conventions, 2.5.1). Where the attribute
+    `_Unsigned` is ``"true"`` and the integers are signed, the number may be told as it is meant:
+    255 is stored as -1 in one byte.
     MetadataError for what is no value of the dtype.
     """
     try:

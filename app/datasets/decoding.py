@@ -121,13 +121,14 @@ def _lazily(reader: StoreReader, dataset: xr.Dataset, store: KnownStore) -> xr.D
             variables[name] = variable
             continue
         with _blamed(store, name):
-            variables[name] = _compiled(reader, variable)
+            variables[name] = _compiled(reader, variable, tries=store.tries_unpacking)
     return join(dataset._replace(variables))
 
 
-def _compiled(reader: StoreReader, variable: xr.Variable) -> xr.Variable:
+def _compiled(reader: StoreReader, variable: xr.Variable, *, tries: bool) -> xr.Variable:
     encoded, steps, stacked = compile_decoding(variable._data)
-    check_unpacking(steps, encoded.dtype)
+    if tries:
+        check_unpacking(steps, encoded.dtype)
     lazy = LazyArray(reader, encoded.meta, steps, variable.dtype, stacked=stacked)
     data = indexing.LazilyIndexedArray(lazy)
     return variable_of(variable.dims, data, variable.attrs, variable.encoding)

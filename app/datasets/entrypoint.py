@@ -100,7 +100,8 @@ class AsyncZarrBackendEntrypoint:
             "decode_timedelta": decode_timedelta,
         }
         arrays = SourceStore(source)
-        opened, unusable = await open_variables(reader, documents, arrays, options, limits)
+        tries = {"tries_unpacking": on_unusable == "leave_out"}
+        opened, unusable = await open_variables(reader, documents, arrays, options, limits, **tries)
         _refuse_or_note(opened, unusable, on_unusable)
         return _awaitable(opened)
 
