@@ -282,10 +282,8 @@ def marked_fill_value(value: Any, dtype: np.dtype[Any], unsigned: object = None)
     """
     try:
         match dtype.kind:
-            case "f" if isinstance(value, str) and _is_double(value):
-                return _double(value)
             case "f":
-                return float(_nearest(_double(value), dtype))
+                return _nearest(value, dtype)
             case "c" if isinstance(value, list) and len(value) == 2:
                 return complex(_double(value[0]), _double(value[1]))
             case "c":
@@ -320,10 +318,13 @@ def _is_double(text: str) -> bool:
         return False
 
 
-def _nearest(number: float, dtype: np.dtype[Any]) -> Any:
-    """`number` as the dtype has it; itself where it is beyond all of its finite numbers."""
+def _nearest(value: Any, dtype: np.dtype[Any]) -> float:
+    """The number as the dtype has it; as it is where xarray wrote it, or beyond all of its own."""
+    number = _double(value)
+    if isinstance(value, str) and _is_double(value):
+        return number
     with np.errstate(over="ignore"):
-        nearest = dtype.type(number)
+        nearest = float(dtype.type(number))
     return number if math.isinf(nearest) and not math.isinf(number) else nearest
 
 
