@@ -305,24 +305,26 @@ def marked_fill_value(value: Any, dtype: np.dtype[Any], unsigned: object = None)
 
 
 def _double(value: Any) -> float:
-    if isinstance(value, str) and _is_double(value):
-        return float(struct.unpack("<d", base64.b64decode(value))[0])
-    return float(value)
+    written = _written_double(value)
+    return float(value) if written is None else written
 
 
-def _is_double(text: str) -> bool:
-    """Whether this is the base64 of a double."""
+def _written_double(value: Any) -> float | None:
+    """The number whose double stands here as base64, as xarray writes it; None for others."""
+    if not isinstance(value, str):
+        return None
     try:
-        return len(base64.b64decode(text, validate=True)) == struct.calcsize("<d")
-    except ValueError:
-        return False
+        return float(struct.unpack("<d", base64.b64decode(value, validate=True))[0])
+    except (ValueError, struct.error):
+        return None
 
 
 def _nearest(value: Any, dtype: np.dtype[Any]) -> float:
     """The number as the dtype has it; as it is where xarray wrote it, or beyond all of its own."""
-    number = _double(value)
-    if isinstance(value, str) and _is_double(value):
-        return number
+    written = _written_double(value)
+    if written is not None:
+        return written
+    number = float(value)
     with np.errstate(over="ignore"):
         nearest = float(dtype.type(number))
     return number if math.isinf(nearest) and not math.isinf(number) else nearest
