@@ -32,6 +32,8 @@ def decode(store: KnownStore, reader: StoreReader, options: Mapping[str, Any]) -
 
     Index coordinates are in memory, the rest is lazy. `options` are xarray's decoding keywords.
     """
+    if store.lenient:
+        options = with_date_coders(options, store.variables)
     while True:
         known = len(store.unusable)
         decoded = _decoded(store, options)
@@ -65,7 +67,7 @@ def _decode(
     options: Mapping[str, Any],
     left_out: Iterable[str],
 ) -> Decoded:
-    spelled = {**with_date_coders(options, variables), "drop_variables": list(left_out)}
+    spelled = {**options, "drop_variables": list(left_out)}
     decoded: Any = conventions.decode_cf_variables(dict(variables), dict(attributes), **spelled)
     found: Decoded = decoded
     for variable in found[0].values():
@@ -121,7 +123,7 @@ def _lazily(reader: StoreReader, dataset: xr.Dataset, store: KnownStore) -> xr.D
             variables[name] = variable
             continue
         with _blamed(store, name):
-            variables[name] = _compiled(reader, variable, tries=store.tries_unpacking)
+            variables[name] = _compiled(reader, variable, tries=store.lenient)
     return join(dataset._replace(variables))
 
 

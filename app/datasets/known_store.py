@@ -42,8 +42,9 @@ class KnownStore(ZarrStore):
         # Not ZarrStore's own: it asks the store for the group's members, synchronously.
         self.documents = documents
         self.dropped = frozenset(dropped)
-        # Whether variables are left out of which reading alone would show that they do not unpack.
-        self.tries_unpacking = False
+        # Whether variables are left out of which reading alone would show that they do not unpack,
+        # and dates may be missing in every calendar.
+        self.lenient = False
         self.unusable: dict[str, Unusable] = {}
         self.encoded: dict[str, EncodedArray] = {}
         self.variables: dict[str, xr.Variable] = {}

@@ -41,19 +41,19 @@ async def open_variables(
     options: Mapping[str, Any],
     limits: OpeningLimits,
     *,
-    tries_unpacking: bool,
+    lenient: bool,
 ) -> tuple[xr.Dataset, dict[str, Unusable]]:
     """The group as a Dataset whose index coordinates are in memory and whose rest is lazy.
 
     With it, the variables that are left out of it, in the order of their names. `options` are
-    xarray's decoding keywords. With `tries_unpacking`, variables are left out as well of which
-    xarray would learn only as they are read that masking and unpacking fail. MetadataError where
-    the documents contradict themselves as a whole.
+    xarray's decoding keywords. With `lenient`, variables are left out as well of which
+    xarray would learn only as they are read that masking and unpacking fail, and dates may be
+    missing in every calendar. MetadataError where the documents contradict themselves as a whole.
     """
     many = len(documents.arrays) > _FEW_VARIABLES
     dropped = names_of(options["drop_variables"])
     store = await _beside(many, KnownStore, documents, zarr_store, dropped)
-    store.tries_unpacking = tries_unpacking
+    store.lenient = lenient
     # Read once and then held by the dataset itself: not for the cache of chunks.
     opener, room = reader.keeping_nothing(), CoordinateRoom(limits)
     await _fetch(opener, store, room, *_wanted(store, options))

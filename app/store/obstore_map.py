@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 # obstore's errors carry no status: it stands in their text, next to the server's answer.
 _STATUS = re.compile(r"status code: (\d{3})")
-# By its code or its status, since the header that would tell (Retry-After) is not in the text: an
-# answer that the store has no room just now is always taken for one of a store that is well.
-_BUSY = frozenset({"ServiceUnavailable", "503"})
 # What it says of redirects without an end, which other tries would meet again.
 _LOST = "error following redirect"
 # What else stands in the text alone.
@@ -262,8 +259,6 @@ def _kind(error: Exception) -> Kind:
     if INSTANCE_ROLES in text:
         return Kind.REFUSED
     for code in (s3_error(text)[0], *_STATUS.findall(text)):
-        if code in _BUSY:
-            return Kind.SLOWED
         if code in CODES:
             return CODES[code]
     for words, kind in _WORDS.items():

@@ -86,8 +86,8 @@ def stores_of(folder: Path) -> Iterator[tuple[str, Path, int]]:
         yield f"{key}c", write_store(folder / f"{key}c", arrays), len(arrays)
     for key, value in VALUES.items():
         own, attributes = (dict.fromkeys(n, value) for n in (MEANINGFUL, [*MEANINGFUL, *DECODING]))
-        # Long ones are not for every type.
-        kinds = TYPES if key not in LONG else TYPES[::6]
+        # Long ones are not for every type, and JSON makes six bytes of each accent.
+        kinds = TYPES[::12] if key == "accents" else TYPES[::6] if key in LONG else TYPES
         arrays = {
             f"{kind}_{rank}": array(kind, [2] * rank, ["x"] * rank, kind == "bool" or 1, own)
             for kind in kinds

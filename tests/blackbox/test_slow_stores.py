@@ -181,10 +181,14 @@ BUSY = {
 }
 
 
-@pytest.mark.parametrize("said", list(BUSY))
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [(engine, said) for engine in ("http", "s3fs") for said in BUSY]
+    # obstore does not show the header: there a 503 without S3's word for slow is one of many.
+    + [("obstore", "429")],
+)
 def test_busy_is_slow(engine: str, said: str, ground: Ground) -> None:
-    """Eight times in a row, with the header that tells of a pause, which obstore does not show."""
+    """Eight times in a row, with the header that tells of a pause."""
     status, body = BUSY[said]
     key = "/bucket/store.zarr/a/49"
     ground.ask(engine, 51)
