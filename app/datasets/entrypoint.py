@@ -74,13 +74,15 @@ class AsyncZarrBackendEntrypoint:
         A variable that cannot be used (no dimensions, an unknown codec, times that do not decode)
         is an error that names it, as in xarray; with ``on_unusable="leave_out"`` it is left out,
         and ``ds.unusable`` says why (and dates that are missing in another calendar are None, which
-        xarray refuses or takes for the reference date). `drop_variables` are not even parsed. Coordinates beyond the
-        `limits` cannot be used; whatever else is beyond them is a StoreTooLarge.
+        xarray refuses or takes for the reference date). `drop_variables` are not even parsed.
+        Coordinates beyond the `limits` cannot be used; whatever else is beyond them is a
+        StoreTooLarge.
 
         Whoever made `store` closes it. Raises a StoreError if the store cannot be opened (see
         `app.arrays.hierarchy.open_group`), a MetadataError for what cannot be decoded.
         """
         source = _source(store)
+        lenient = on_unusable == "leave_out"
         if documents is None:
             asked: dict[str, Any] = {"group": group, "zarr_format": zarr_format}
             asked["consolidated"] = consolidated
@@ -100,10 +102,8 @@ class AsyncZarrBackendEntrypoint:
             "use_cftime": use_cftime,
             "decode_timedelta": decode_timedelta,
         }
-        arrays = SourceStore(source)
-        lenient = on_unusable == "leave_out"
         opened, unusable = await open_variables(
-            reader, documents, arrays, options, limits, lenient=lenient
+            reader, documents, SourceStore(source), options, limits, lenient=lenient
         )
         _refuse_or_note(opened, unusable, on_unusable)
         return _awaitable(opened)
