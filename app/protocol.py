@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from http import HTTPStatus
 from typing import Any, Final
 
 from httptools import HttpParserError, HttpParserUpgrade
@@ -12,7 +10,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from app.api.problems import plain_problem
+from app.api.refusal import refusal
 from app.api.state import LOST
 from app.connections import ConnectionLimits, Connections
 from app.errors import MalformedRequest
@@ -119,7 +117,8 @@ class HttpProtocol(HttpToolsProtocol):
             while self._unread and not self._last and not self.transport.is_closing():
                 if self._body is not None:
                     self._read_body(self._body)
-                elif self._answering:
+                elif self._answering or self.flow.write_paused:
+                    # The next request begins when the last answer was taken.
                     self.flow.pause_reading()
                     return
                 else:
@@ -214,10 +213,15 @@ class HttpProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self._mates.wait(self)
         super().on_response_complete()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin the next request that has come, or end where none can follow."""
         if self._unread and not self.transport.is_closing():
             self._unset_keepalive_if_required()
             self._read_on()
-        if self._presence is not None and not self._answering:
+        waits = self._unread and self.flow.write_paused
+        if self._presence is not None and not self._answering and not waits:
             self.transport.close()
 
     def shutdown(self) -> None:
@@ -244,7 +248,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._heads.begun:
             self._last = True
             detail = "Others wait for this connection, whose request does not end. Ask again."
-            self.transport.write(_refusal(503, detail))
+            self.transport.write(refusal(503, detail))
         self.transport.release()
 
     # Who is waited for, and for how long
@@ -288,6 +292,9 @@ class HttpProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._taking.go_on()
+        if not self._answering:
+            self.flow.resume_reading()
+            self._go_on()
 
     # How it ends
 
@@ -336,15 +343,5 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.message_event.set()
         self._mates.wait(self)
         if not in_vain:
-            self.transport.write(_refusal(status, detail))
+            self.transport.write(refusal(status, detail))
         self.transport.close()
-
-
-def _refusal(status: int, detail: str) -> bytes:
-    headers = {"X-Request-ID": uuid.uuid4().hex, "Connection": "close"}
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = "1"
-    answer = plain_problem(status, detail, {}, headers)
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
-    lines += [name + b": " + value for name, value in answer.raw_headers]
-    return b"\r\n".join([*lines, b"", bytes(answer.body)])

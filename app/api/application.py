@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -23,6 +24,8 @@ _KEPT_BYTES: Final = 512 * 2**10
 # What is kept of one path besides its signs: its scope, the places in dictionaries.
 _PATH_BYTES: Final = 1024
 _SIGN_BYTES: Final = 8
+# Of OpenAPI documents, one for each path below which a proxy shows the service.
+_DOCUMENTS_BYTES: Final = 2 * 2**20
 
 # Sluice counts and logs by itself; FastAPI would look for somebody to tell at every request.
 _NO_TELEMETRY: Final[Any] = {"tracing": False, "metrics": False, "logs": False}
@@ -63,6 +66,22 @@ class Application(FastAPI):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(telemetry=_NO_TELEMETRY, **options)
+
+    def setup(self) -> None:
+        """Serve the OpenAPI document, whose text FastAPI would write anew for every request."""
+        written: Kept[str, bytes] = Kept(_DOCUMENTS_BYTES)
+
+        async def document(request: Request) -> Response:
+            root = request.scope.get("root_path", "").rstrip("/")
+            text = written.get(root)
+            if text is None:
+                servers = {"servers": [{"url": root}]} if root else {}
+                text = json.dumps({**self.openapi(), **servers}, ensure_ascii=False).encode()
+                written.keep(root, text, len(text) + len(root))
+            return Response(text, media_type="application/json")
+
+        if self.openapi_url:
+            self.add_route(self.openapi_url, document, include_in_schema=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What FastAPI's own and Starlette's do, in one step."""

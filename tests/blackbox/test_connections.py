@@ -209,6 +209,22 @@ def test_an_answer_that_nobody_takes_is_not_kept(impatient: Service, stack: Exit
             pass
 
 
+def test_the_next_request_begins_when_the_last_answer_is_taken(
+    crowded: Service, stack: ExitStack
+) -> None:
+    """Who asks ahead and reads nothing has few answers made; who reads then gets them all."""
+    asked = SELECT.replace(b"line/isel?x=0", b"large/isel?x=0:40000")
+    many = 100
+    connection = connect(crowded, stack, asked * many)
+    written = "path=/datasets/large/isel status=200"
+    before = crowded.log.read_text().count(written)
+    until(lambda: crowded.log.read_text().count(written) > before, "the first answer")
+    time.sleep(1)
+    assert crowded.log.read_text().count(written) - before < many // 2
+    connection.shutdown(socket.SHUT_WR)
+    assert last(rest(connection)).count(b"HTTP/1.1 200 OK") == many
+
+
 def half_closed(service: Service, stack: ExitStack, sent: bytes) -> socket.socket:
     """A connection whose client has said all that it will."""
     connection = connect(service, stack, sent)
