@@ -10,8 +10,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from app.errors import CatalogError
-from app.settings import Settings, misspelt_variables, read_settings
+from sluice.errors import CatalogError
+
+from .settings import (
+    Settings,
+    misspelt_variables,
+    read_settings,
+)
 
 WRONG_USAGE = 2
 HEALTH_SECONDS = 5.0
@@ -38,7 +43,7 @@ def _run_serve(settings: Settings, arguments: argparse.Namespace) -> int:
     for name, likely in misspelt_variables(os.environ).items():
         _say(f"{name} sets nothing" + (f"; did you mean {likely}?" if likely else ""))
     # Imported here, so that wrong usage and --help answer at once.
-    from app.server import run_server
+    from .server import run_server
 
     run_server(settings, arguments.workers, arguments.fd)
     return 0
@@ -115,18 +120,22 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 def _check_catalog(settings: Settings) -> None:
     # Imported here, like the server below, so that wrong usage and --help answer at once.
-    from app.catalog.catalog import load_catalog
-    from app.catalog.keys import check_holders, load_keys
+    from .catalog.catalog import load_catalog
+    from .catalog.keys import (
+        check_holders,
+        load_keys,
+    )
 
     check_holders(load_catalog(settings.catalog), load_keys(settings.keys_file, settings.keys))
 
 
 def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
-    from app.arrays.opening_limits import OpeningLimits
-    from app.catalog.checking.command import run_check
-    from app.store import Filesystems
-    from app.store.blocking import BlockingThreads
-    from app.store.retries import Patience
+    from sluice.arrays.opening_limits import OpeningLimits
+    from sluice.store import Filesystems
+    from sluice.store.blocking import BlockingThreads
+    from sluice.store.retries import Patience
+
+    from .catalog.checking.command import run_check
 
     try:
         return run_check(
@@ -165,7 +174,11 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _run_key(settings: Settings, arguments: argparse.Namespace) -> int:
     """The key, this once, on stderr and its line on stdout: ``sluice key NAME >>keys`` adds it."""
-    from app.catalog.keys import RIGHTS, line_of, new_key
+    from .catalog.keys import (
+        RIGHTS,
+        line_of,
+        new_key,
+    )
 
     key = new_key()
     rights = [right for right in RIGHTS if getattr(arguments, right)]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from app.transport import Outgoing
+from .transport import Outgoing
 
 # Accepted in one step of the loop: descriptors of connections that make room are free in the next.
 _AT_ONCE: Final = 16

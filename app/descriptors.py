@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Final
 
-from app.connections import ConnectionLimits
-from app.settings import Settings
+from .connections import ConnectionLimits
+from .settings import Settings
 
 # More of them help nobody, and some systems name no bound at all.
 _MOST_DESCRIPTORS: Final = 2**16

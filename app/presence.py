@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from app.transport import Outgoing
+from .transport import Outgoing
 
 LOOK_SECONDS: Final = 0.5
 # Clients pass over it (RFC 9110, section 15.2); the kernel of one that has gone refuses it.

@@ -10,14 +10,25 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from app.api.refusal import refusal
-from app.api.state import LOST
-from app.connections import ConnectionLimits, Connections
-from app.errors import MalformedRequest
-from app.framing import Body, Heads, body_of, names_chunked
-from app.pace import SendingPace, TakingPace
-from app.presence import Presence
-from app.transport import Outgoing
+from .api.refusal import refusal
+from .api.state import LOST
+from .connections import (
+    ConnectionLimits,
+    Connections,
+)
+from .errors import MalformedRequest
+from .framing import (
+    Body,
+    Heads,
+    body_of,
+    names_chunked,
+)
+from .pace import (
+    SendingPace,
+    TakingPace,
+)
+from .presence import Presence
+from .transport import Outgoing
 
 # How long a connection without a request stays open when the server stops.
 LINGER_SECONDS: Final = 1

@@ -12,18 +12,30 @@ from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from app.catalog.bulletin import Bulletin
-from app.catalog.configuration import Files
-from app.catalog.following import announce
-from app.descriptors import connection_limits, raise_descriptor_limit
-from app.errors import NotTold
-from app.liveness import Turns, watch_alone
-from app.settings import PREFIX, Settings
-from app.shared import SHARED, Shared
-from app.telemetry.cells import make_room
+from .catalog.bulletin import Bulletin
+from .catalog.configuration import Files
+from .catalog.following import announce
+from .descriptors import (
+    connection_limits,
+    raise_descriptor_limit,
+)
+from .errors import NotTold
+from .liveness import (
+    Turns,
+    watch_alone,
+)
+from .settings import (
+    PREFIX,
+    Settings,
+)
+from .shared import (
+    SHARED,
+    Shared,
+)
+from .telemetry.cells import make_room
 
 if TYPE_CHECKING:
-    from app.serving import Config
+    from .serving import Config
 
 
 def run_server(settings: Settings, workers: int, fd: int | None) -> None:
@@ -32,13 +44,13 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
     Or they share the listening socket `fd`, which whoever started this one holds: what connects
     while one server ends and the next one starts waits there.
     """
-    from app.serving import Config
+    from .serving import Config
 
     # The application is named, not handed over: worker processes import it and read the same
     # environment, so one way of starting serves one worker and many.
     os.environ[f"{PREFIX}CATALOG"] = str(settings.catalog.absolute())
     config = Config(
-        "app.api.app:create_app_from_environment",
+        f"{__package__}.api.app:create_app_from_environment",
         limits=connection_limits(settings, raise_descriptor_limit()),
         factory=True,
         host=settings.host,
@@ -68,7 +80,12 @@ def _run(
 
     One alone does that itself, once its application has started.
     """
-    from app.workers import STARTUP_FAILED, TurningServer, Workers, end_by_itself
+    from .workers import (
+        STARTUP_FAILED,
+        TurningServer,
+        Workers,
+        end_by_itself,
+    )
 
     listener = config.listener()
     if config.workers > 1:
@@ -120,6 +137,6 @@ def _logging(level: str) -> dict[str, Any]:
     config["handlers"]["requests"] = {**config["handlers"]["default"], "formatter": "requests"}
     config["loggers"]["uvicorn"]["level"] = level
     requests = {"handlers": ["requests"], "level": level, "propagate": False}
-    config["loggers"]["app.telemetry.request_log"] = requests
-    config["loggers"]["app"] = {"handlers": ["default"], "level": level, "propagate": False}
+    config["loggers"][f"{__package__}.telemetry.request_log"] = requests
+    config["loggers"][__package__] = {"handlers": ["default"], "level": level, "propagate": False}
     return config

@@ -9,7 +9,11 @@ from typing import Any, Final
 
 import uvicorn
 
-from app.connections import Acceptor, ConnectionLimits, Connections
+from .connections import (
+    Acceptor,
+    ConnectionLimits,
+    Connections,
+)
 
 # How many connections that are cut short have a place in the line that tells of them.
 _TOLD: Final = 5
@@ -45,7 +49,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application while those who connect wait, then let them in."""
         # Imported here: a process that only watches over workers does without.
-        from app.protocol import HttpProtocol
+        from .protocol import HttpProtocol
 
         for listener in sockets or []:
             listener.listen(self.config.backlog)

@@ -19,11 +19,20 @@ from uvicorn import Config
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
-from app.errors import CatalogError, NotTold
-from app.liveness import TURN_SECONDS, Standstill, Turns
-from app.serving import Server
-from app.shared import Shared
-from app.telemetry.cells import leave, make_room
+from sluice.errors import CatalogError
+
+from .errors import NotTold
+from .liveness import (
+    TURN_SECONDS,
+    Standstill,
+    Turns,
+)
+from .serving import Server
+from .shared import Shared
+from .telemetry.cells import (
+    leave,
+    make_room,
+)
 
 # uvicorn's own status for a server that did not come to serve.
 STARTUP_FAILED: Final = 3

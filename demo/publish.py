@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from app.catalog.catalog import load_catalog
-from app.errors import SluiceError
 from app.settings import read_settings
+from sluice.errors import SluiceError
 
 DATASET = "sample"
 ROOT_DOCUMENT = "zarr.json"

@@ -22,7 +22,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
-from app.store import Filesystems
+from sluice.store import Filesystems
 
 SIZE = 64 * 1024
 AT_ONCE = 16

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 
-from app.errors import StoreRefused
-from app.store.tags import Tagged, Unchanged
+from sluice.errors import StoreRefused
+from sluice.store.tags import (
+    Tagged,
+    Unchanged,
+)
 
 
 class DictSource:

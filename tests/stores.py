@@ -18,7 +18,7 @@ from fsspec.asyn import AsyncFileSystem
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.storage import MemoryStore
 
-from app.store import AsyncFSMap
+from sluice.store import AsyncFSMap
 
 ROOT = "bucket/store.zarr"
 METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"})

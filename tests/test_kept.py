@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.kept import Kept
+from sluice.kept import Kept
 
 
 def test_the_oldest_goes_first() -> None:

@@ -12,7 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.labels import format_label, format_labels
+from sluice.labels import (
+    format_label,
+    format_labels,
+)
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_no_module_breaks_the_house_rule(faults):
 @pytest.mark.parametrize(
     ("faults", "room", "text"),
     [
-        (layer_faults, "query", "from app.store import Filesystems"),
+        (layer_faults, "query", "from sluice.store import Filesystems"),
         (layer_faults, "arrays", "from app import datasets"),
         (layer_faults, "store", "def f():\n    import app.api.problems"),
         (owner_faults, "arrays", "import fsspec.asyn"),
@@ -206,6 +206,8 @@ def test_the_rules_allow_a_room_its_own(tmp_path, monkeypatch):
     monkeypatch.setitem(globals(), "APP", tmp_path)
     module = tmp_path / "store" / "right.py"
     module.parent.mkdir()
-    module.write_text("import fsspec\nfrom app.errors import StoreError\nfrom app.store import x\n")
+    module.write_text(
+        "import fsspec\nfrom app.errors import StoreError\nfrom sluice.store import x\n"
+    )
     rules = (layer_faults, owner_faults, gather_faults, size_faults)
     assert [fault for rule in rules for fault in rule(module)] == []

@@ -19,7 +19,10 @@ import pytest
 import uvicorn
 
 from app.connections import ConnectionLimits
-from app.protocol import LINGER_SECONDS, HttpProtocol
+from app.protocol import (
+    LINGER_SECONDS,
+    HttpProtocol,
+)
 from tests.test_server import served
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.record import record
+from sluice.record import record
 
 
 @record

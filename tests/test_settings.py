@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import PREFIX, Settings, misspelt_variables, read_settings
+from app.settings import (
+    PREFIX,
+    Settings,
+    misspelt_variables,
+    read_settings,
+)
 
 README = Path(__file__).parent.parent / "README.md"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.wording import plain_words
+from sluice.wording import plain_words
 
 
 @pytest.mark.parametrize(

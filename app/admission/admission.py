@@ -7,10 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from app.admission.budget import Budget
-from app.admission.clients import ClientLimit
-from app.errors import Overloaded, TooManyRequests
-from app.telemetry.events import Emit, InFlight, RequestRefused
+from ..errors import (
+    Overloaded,
+    TooManyRequests,
+)
+from ..telemetry.events import (
+    Emit,
+    InFlight,
+    RequestRefused,
+)
+from .budget import Budget
+from .clients import ClientLimit
 
 T = TypeVar("T")
 

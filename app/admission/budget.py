@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
-from app.admission.fair_queue import FairQueue, Waiter
-from app.errors import Overloaded
+from ..errors import Overloaded
+from .fair_queue import (
+    FairQueue,
+    Waiter,
+)
 
 
 class Budget:

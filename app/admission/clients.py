@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import IPv6Address, IPv6Network
 
-from app.errors import TooManyRequests
+from ..errors import TooManyRequests
 
 RETRY_SECONDS = 1
 # What one subscriber gets at least, and picks addresses from at will (RFC 4291, section 2.5.4;

@@ -1,5 +1,5 @@
 """HTTP: the application, its routes and the table from errors to statuses."""
 
-from app.api.app import create_app
+from .app import create_app
 
 __all__ = ["create_app"]

@@ -7,11 +7,20 @@ from typing import Final
 from fastapi import Request
 from starlette.types import Scope
 
-from app.admission import client_at
-from app.api.state import Service, service
-from app.catalog.catalog import DatasetEntry
-from app.catalog.keys import Key
-from app.errors import Forbidden, QueryError, Unauthorized, UnknownDataset
+from sluice.errors import QueryError
+
+from ..admission import client_at
+from ..catalog.catalog import DatasetEntry
+from ..catalog.keys import Key
+from ..errors import (
+    Forbidden,
+    Unauthorized,
+    UnknownDataset,
+)
+from .state import (
+    Service,
+    service,
+)
 
 # Where the key of a request is kept, once it was looked for.
 _FOUND: Final = "sluice.key"

@@ -11,18 +11,38 @@ from typing import Final, TypeAlias
 import xarray as xr
 from fastapi import Request, Response
 
-from app import __version__
-from app.api.access import caller
-from app.api.conditional import digest, entity_tag, has_already, spelled
-from app.api.headers import RawHeader, RawHeaders, header_of, lines_of
-from app.api.paced import PIECE_BYTES, LongBody, PacedResponse, Piece
-from app.api.state import service
-from app.catalog.catalog import DatasetEntry
-from app.catalog.opened import Opened
-from app.encoders.codings import compress, compressed, negotiate_coding
-from app.encoders.table import Encoder
-from app.record import record
-from app.telemetry.phases import Phases
+from sluice import __version__
+from sluice.encoders.codings import (
+    compress,
+    compressed,
+    negotiate_coding,
+)
+from sluice.encoders.table import Encoder
+from sluice.phases import Phases
+from sluice.record import record
+
+from ..catalog.catalog import DatasetEntry
+from ..catalog.opened import Opened
+from .access import caller
+from .conditional import (
+    digest,
+    entity_tag,
+    has_already,
+    spelled,
+)
+from .headers import (
+    RawHeader,
+    RawHeaders,
+    header_of,
+    lines_of,
+)
+from .paced import (
+    PIECE_BYTES,
+    LongBody,
+    PacedResponse,
+    Piece,
+)
+from .state import service
 
 # Directives that allow shared caches to keep an answer, or tell them how (`private` is put first).
 _DIRECTIVE: Final = re.compile(r'(?:[^,"]|"[^"]*")+')

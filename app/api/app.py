@@ -13,51 +13,75 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app import __version__
-from app.admission import Admission, Budget, ClientLimit
-from app.api.application import Application
-from app.api.cors import StrangeOrigins, allow_origins
-from app.api.docs import add_docs
-from app.api.limits import RequestLimits
-from app.api.observe import ObserveRequests
-from app.api.openapi import guide
-from app.api.problems import install_problems
-from app.api.routes import add_routes
-from app.api.state import Encoding, Service
-from app.api.writing import Writing
-from app.arrays.chunk_cache import ChunkCache
-from app.arrays.decode import single_threaded_blosc
-from app.arrays.opening_limits import OpeningLimits
-from app.arrays.threads import Threads, available_cores, busy_pool
-from app.arrays.workshop import Workshop
-from app.catalog.bulletin import Bulletin
-from app.catalog.catalog import Catalog
-from app.catalog.configuration import Files
-from app.catalog.following import Follower
-from app.catalog.keys import Keys
-from app.catalog.opened_datasets import OpenedDatasets, Opener
-from app.catalog.opening import open_entry
-from app.catalog.readiness import Readiness
-from app.settings import Settings
-from app.shared import Shared, unnamed_file
-from app.store import Filesystems
-from app.store.blocking import BlockingThreads
-from app.store.guarded import StoreGuards
-from app.store.retries import Patience
-from app.telemetry.events import (
-    CircuitChanged,
+from sluice import __version__
+from sluice.arrays.chunk_cache import ChunkCache
+from sluice.arrays.decode import single_threaded_blosc
+from sluice.arrays.opening_limits import OpeningLimits
+from sluice.arrays.threads import (
+    Threads,
+    available_cores,
+    busy_pool,
+)
+from sluice.arrays.workshop import Workshop
+from sluice.events import CircuitChanged
+from sluice.store import Filesystems
+from sluice.store.blocking import BlockingThreads
+from sluice.store.guarded import StoreGuards
+from sluice.store.retries import Patience
+
+from ..admission import (
+    Admission,
+    Budget,
+    ClientLimit,
+)
+from ..catalog.bulletin import Bulletin
+from ..catalog.catalog import Catalog
+from ..catalog.configuration import Files
+from ..catalog.following import Follower
+from ..catalog.keys import Keys
+from ..catalog.opened_datasets import (
+    OpenedDatasets,
+    Opener,
+)
+from ..catalog.opening import open_entry
+from ..catalog.readiness import Readiness
+from ..settings import Settings
+from ..shared import (
+    Shared,
+    unnamed_file,
+)
+from ..telemetry.events import (
     DatasetLookedAt,
     DatasetOpened,
     Emit,
     RequestQueued,
     to_all,
 )
-from app.telemetry.lasting import LastingObjects, spare_what_is_there
-from app.telemetry.loop_lag import watch_loop
-from app.telemetry.metrics import Metrics
-from app.telemetry.request_log import RequestLog
-from app.telemetry.sampling import sample
-from app.telemetry.store_log import write_circuit
+from ..telemetry.lasting import (
+    LastingObjects,
+    spare_what_is_there,
+)
+from ..telemetry.loop_lag import watch_loop
+from ..telemetry.metrics import Metrics
+from ..telemetry.request_log import RequestLog
+from ..telemetry.sampling import sample
+from ..telemetry.store_log import write_circuit
+from .application import Application
+from .cors import (
+    StrangeOrigins,
+    allow_origins,
+)
+from .docs import add_docs
+from .limits import RequestLimits
+from .observe import ObserveRequests
+from .openapi import guide
+from .problems import install_problems
+from .routes import add_routes
+from .state import (
+    Encoding,
+    Service,
+)
+from .writing import Writing
 
 
 def create_app(settings: Settings, *, shared: Shared | None = None) -> FastAPI:

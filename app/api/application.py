@@ -13,9 +13,13 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.openapi import SECURITY_SCHEMES
-from app.api.state import Service, service
-from app.kept import Kept
+from sluice.kept import Kept
+
+from .openapi import SECURITY_SCHEMES
+from .state import (
+    Service,
+    service,
+)
 
 Answering: TypeAlias = Coroutine[Any, Any, Response]
 Route: TypeAlias = Callable[[Request], Answering]

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from app.admission import watched
-from app.api.state import service
-from app.errors import DeadlineExceeded
+from ..admission import watched
+from ..errors import DeadlineExceeded
+from .state import service
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from app.api.problems import problem
+from .problems import problem
 
 log = logging.getLogger(__name__)
 

@@ -8,14 +8,19 @@ from typing import Final
 
 from fastapi import Request, Response
 
-from app.api.access import caller
-from app.api.answers import caching
-from app.api.bodies import json_bytes
-from app.api.headers import RawHeaders
-from app.api.paced import PIECE_BYTES, LongBody, PacedResponse
-from app.api.state import Service
-from app.catalog.opened import Opened
-from app.datasets import describe
+from sluice.datasets import describe
+
+from ..catalog.opened import Opened
+from .access import caller
+from .answers import caching
+from .bodies import json_bytes
+from .headers import RawHeaders
+from .paced import (
+    PIECE_BYTES,
+    LongBody,
+    PacedResponse,
+)
+from .state import Service
 
 # Longer ones are written anew: attributes may be as long as metadata may.
 _MOST_KEPT_BYTES: Final = 2**20

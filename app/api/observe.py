@@ -13,11 +13,24 @@ from typing import Any, Final
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.cors import StrangeOrigins
-from app.api.headers import RawHeaders
-from app.api.problems import expected_problem, plain_problem, problem, unexpected
-from app.api.state import LOST, knows, phases_of, stopping
-from app.telemetry.events import Emit, RequestServed
+from ..telemetry.events import (
+    Emit,
+    RequestServed,
+)
+from .cors import StrangeOrigins
+from .headers import RawHeaders
+from .problems import (
+    expected_problem,
+    plain_problem,
+    problem,
+    unexpected,
+)
+from .state import (
+    LOST,
+    knows,
+    phases_of,
+    stopping,
+)
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import Final, TypeAlias
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
-from app.admission import Admission
-from app.api.headers import RawHeaders
+from ..admission import Admission
+from .headers import RawHeaders
 
 PIECE_BYTES: Final = 256 * 2**10
 

@@ -6,8 +6,13 @@ import asyncio
 
 from fastapi import Request
 
-from app.errors import LimitError, NotJson, RequestTimeout
-from app.query.posted import read_posted
+from sluice.errors import LimitError
+
+from ..errors import (
+    NotJson,
+    RequestTimeout,
+)
+from ..query.posted import read_posted
 
 
 async def posted_pairs(

@@ -15,23 +15,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from app.api.bodies import json_bytes
-from app.errors import (
+from sluice.errors import (
     CatalogError,
-    CatalogRefused,
     CorruptChunk,
-    DeadlineExceeded,
-    Forbidden,
     LimitError,
-    MalformedRequest,
     MetadataError,
     NotAcceptable,
-    NotJson,
-    NotTold,
-    Overloaded,
     QueryError,
     ReferenceRefused,
-    RequestTimeout,
     SelectionError,
     SluiceError,
     StoreError,
@@ -42,11 +33,23 @@ from app.errors import (
     StoreTimeout,
     StoreTooLarge,
     StoreUnavailable,
+)
+
+from ..errors import (
+    CatalogRefused,
+    DeadlineExceeded,
+    Forbidden,
+    MalformedRequest,
+    NotJson,
+    NotTold,
+    Overloaded,
+    RequestTimeout,
     TooManyRequests,
     Unauthorized,
     UnknownDataset,
     UnusableVariable,
 )
+from .bodies import json_bytes
 
 MEDIA_TYPE: Final = "application/problem+json"
 

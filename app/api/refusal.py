@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from http import HTTPStatus
 
-from app.api.problems import plain_problem
+from .problems import plain_problem
 
 
 def refusal(status: int, detail: str) -> bytes:

@@ -7,8 +7,19 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-from app.api import openapi
-from app.api.access import (
+from sluice.errors import (
+    CatalogError,
+    QueryError,
+)
+
+from ..catalog.readiness import DatasetState
+from ..errors import CatalogRefused
+from ..query.names import By
+from ..query.pairs import read_pairs
+from ..query.words import excerpt
+from ..telemetry.exposition import CONTENT_TYPE
+from . import openapi
+from .access import (
     key_of,
     may_see,
     require_admin,
@@ -16,21 +27,22 @@ from app.api.access import (
     visible_entries,
     visible_id,
 )
-from app.api.answers import PRIVATE
-from app.api.application import Answering, PlainRoute, Route
-from app.api.attending import attended
-from app.api.bodies import json_bytes
-from app.api.describing import description_of
-from app.api.posted import posted_pairs
-from app.api.problems import kind_of
-from app.api.selecting import Pairs, select
-from app.api.state import service
-from app.catalog.readiness import DatasetState
-from app.errors import CatalogError, CatalogRefused, QueryError
-from app.query.names import By
-from app.query.pairs import read_pairs
-from app.query.words import excerpt
-from app.telemetry.exposition import CONTENT_TYPE
+from .answers import PRIVATE
+from .application import (
+    Answering,
+    PlainRoute,
+    Route,
+)
+from .attending import attended
+from .bodies import json_bytes
+from .describing import description_of
+from .posted import posted_pairs
+from .problems import kind_of
+from .selecting import (
+    Pairs,
+    select,
+)
+from .state import service
 
 
 def add_routes(app: FastAPI) -> None:

@@ -12,27 +12,61 @@ from typing import NoReturn
 import xarray as xr
 from fastapi import Request, Response
 
-from app.api.access import caller
-from app.api.answers import Representation, accepted_coding, respond
-from app.api.bodies import json_bytes
-from app.api.headers import header_of
-from app.api.limits import RequestLimits, memory_bytes
-from app.api.paced import LongBody
-from app.api.state import Service, begin_phases
-from app.api.weighing import meter_of, text_weight, weighed
-from app.arrays.texts import TextMeter
-from app.catalog.catalog import DatasetEntry
-from app.catalog.discretion import discreet_error
-from app.catalog.opened import Opened
-from app.datasets import DatasetPlan, Outline, explain, plan_isel, plan_positions, relabel, together
-from app.encoders.table import ENCODERS, Encoder, negotiate
-from app.errors import LimitError, SluiceError, StoreError
-from app.query.names import By
-from app.query.positions import Resolved, resolve
-from app.query.selection import Query
-from app.record import record
-from app.telemetry.phases import Phases
-from app.wording import plain_words
+from sluice.arrays.texts import TextMeter
+from sluice.datasets import (
+    DatasetPlan,
+    Outline,
+    explain,
+    plan_isel,
+    plan_positions,
+    relabel,
+    together,
+)
+from sluice.encoders.table import (
+    ENCODERS,
+    Encoder,
+    negotiate,
+)
+from sluice.errors import (
+    LimitError,
+    SluiceError,
+    StoreError,
+)
+from sluice.phases import Phases
+from sluice.record import record
+from sluice.wording import plain_words
+
+from ..catalog.catalog import DatasetEntry
+from ..catalog.discretion import discreet_error
+from ..catalog.opened import Opened
+from ..query.names import By
+from ..query.positions import (
+    Resolved,
+    resolve,
+)
+from ..query.selection import Query
+from .access import caller
+from .answers import (
+    Representation,
+    accepted_coding,
+    respond,
+)
+from .bodies import json_bytes
+from .headers import header_of
+from .limits import (
+    RequestLimits,
+    memory_bytes,
+)
+from .paced import LongBody
+from .state import (
+    Service,
+    begin_phases,
+)
+from .weighing import (
+    meter_of,
+    text_weight,
+    weighed,
+)
 
 log = logging.getLogger(__name__)
 

@@ -8,16 +8,17 @@ from typing import Final, Protocol
 from fastapi import Request
 from starlette.types import Scope
 
-from app.admission import Admission
-from app.api.limits import RequestLimits
-from app.api.writing import Writing
-from app.catalog.catalog import Catalog
-from app.catalog.following import Follower
-from app.catalog.keys import Keys
-from app.catalog.opened_datasets import OpenedDatasets
-from app.catalog.readiness import Readiness
-from app.telemetry.metrics import Metrics
-from app.telemetry.phases import Phases
+from sluice.phases import Phases
+
+from ..admission import Admission
+from ..catalog.catalog import Catalog
+from ..catalog.following import Follower
+from ..catalog.keys import Keys
+from ..catalog.opened_datasets import OpenedDatasets
+from ..catalog.readiness import Readiness
+from ..telemetry.metrics import Metrics
+from .limits import RequestLimits
+from .writing import Writing
 
 # Where a selection leaves, in its request's scope, what it cost.
 _PHASES = "sluice.phases"

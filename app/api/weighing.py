@@ -8,11 +8,15 @@ from typing import Final
 
 import xarray as xr
 
-from app.api.limits import RequestLimits
-from app.arrays.texts import TextMeter
-from app.datasets import DatasetPlan, Outline
-from app.encoders.table import Encoder
-from app.sizes import text_bytes
+from sluice.arrays.texts import TextMeter
+from sluice.datasets import (
+    DatasetPlan,
+    Outline,
+)
+from sluice.encoders.table import Encoder
+from sluice.sizes import text_bytes
+
+from .limits import RequestLimits
 
 # So many texts are counted in half a millisecond.
 _FEW_TEXTS: Final = 4096

@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from time import perf_counter
 from typing import Final
 
-from app.api.paced import LongBody, Piece
-from app.arrays.threads import Threads
-from app.arrays.turns import Share
+from sluice.arrays.threads import Threads
+from sluice.arrays.turns import Share
+
+from .paced import (
+    LongBody,
+    Piece,
+)
 
 # Long beside the hop to a thread and back, short beside what a client or another answer waits for.
 _STEP_SECONDS: Final = 0.01

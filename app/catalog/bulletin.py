@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Final, Self, TypeAlias
 from zlib import compress, decompress
 
-from app.catalog.configuration import Texts
-from app.errors import NotTold
+from ..errors import NotTold
+from .configuration import Texts
 
 log = logging.getLogger(__name__)
 

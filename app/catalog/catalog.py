@@ -14,11 +14,21 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 from pydantic_core import ErrorDetails
 
-from app.catalog.document import parse_document, read_text
-from app.catalog.environment import filled
-from app.errors import CatalogError, UnknownDataset
-from app.store.addresses import REFERENCE, Engine, check_url, split_url
-from app.store.reference_roots import check_root
+from sluice.errors import CatalogError
+from sluice.store.addresses import (
+    REFERENCE,
+    Engine,
+    check_url,
+    split_url,
+)
+from sluice.store.reference_roots import check_root
+
+from ..errors import UnknownDataset
+from .document import (
+    parse_document,
+    read_text,
+)
+from .environment import filled
 
 DATASET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.catalog.catalog import Catalog, parse_catalog
-from app.catalog.document import read_text
-from app.catalog.keys import Key, check_holders, parse_keys, read_keys
+from .catalog import (
+    Catalog,
+    parse_catalog,
+)
+from .document import read_text
+from .keys import (
+    Key,
+    check_holders,
+    parse_keys,
+    read_keys,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from app.catalog.catalog import DatasetEntry
-from app.errors import SluiceError, StoreError
+from sluice.errors import (
+    SluiceError,
+    StoreError,
+)
+
+from .catalog import DatasetEntry
 
 # Options whose values help to find a mistake and open no door; all others are taken for secrets.
 _HARMLESS: Final = frozenset(

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from app.errors import CatalogError
+from sluice.errors import CatalogError
 
 
 class _StrictLoader(yaml.SafeLoader):

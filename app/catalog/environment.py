@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from app.errors import CatalogError
+from sluice.errors import CatalogError
 
 # In this order: the escape, a reference, and a reference that was begun but names no variable.
 _MARKS = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")

@@ -9,13 +9,26 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from app.catalog.bulletin import Bulletin, NewGeneration, News, NewTexts
-from app.catalog.catalog import Catalog, DatasetEntry
-from app.catalog.configuration import Configuration, Files
-from app.catalog.keys import Keys
-from app.catalog.opened_datasets import OpenedDatasets
-from app.errors import CatalogError, NotTold
-from app.store.single_flight import SingleFlight
+from sluice.errors import CatalogError
+from sluice.store.single_flight import SingleFlight
+
+from ..errors import NotTold
+from .bulletin import (
+    Bulletin,
+    NewGeneration,
+    News,
+    NewTexts,
+)
+from .catalog import (
+    Catalog,
+    DatasetEntry,
+)
+from .configuration import (
+    Configuration,
+    Files,
+)
+from .keys import Keys
+from .opened_datasets import OpenedDatasets
 
 # How often files that go on changing are read for one reload.
 _READINGS: Final = 10

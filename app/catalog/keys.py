@@ -19,8 +19,13 @@ from hmac import compare_digest
 from pathlib import Path
 from typing import Final
 
-from app.catalog.catalog import DATASET_ID, Catalog, DatasetEntry
-from app.errors import CatalogError
+from sluice.errors import CatalogError
+
+from .catalog import (
+    DATASET_ID,
+    Catalog,
+    DatasetEntry,
+)
 
 RIGHTS: Final = ("admin", "metrics")
 # Short, and a mark by which scanners of repositories can find keys that leaked.

@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final, TypeAlias
 
-from app.catalog.catalog import DatasetEntry
-from app.datasets import AsyncDataset, Layout
-from app.encoders.written import Written
-from app.kept import Kept
-from app.query.axes import Axis
-from app.query.grammar import Grammar
-from app.query.names import By
+from sluice.datasets import (
+    AsyncDataset,
+    Layout,
+)
+from sluice.encoders.written import Written
+from sluice.kept import Kept
+
+from ..query.axes import Axis
+from ..query.grammar import Grammar
+from ..query.names import By
+from .catalog import DatasetEntry
 
 # Of the parts of tags that answers share.
 _TOLD_BYTES: Final = 256 * 2**10

@@ -10,13 +10,23 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from app.catalog.catalog import Catalog, DatasetEntry
-from app.catalog.discretion import discreet_error
-from app.catalog.opened import Freshness, Opened
-from app.catalog.refreshing import OnLook, Refresher
-from app.errors import SluiceError
-from app.store.single_flight import SingleFlight
-from app.telemetry.events import DatasetsCounted
+from sluice.errors import SluiceError
+from sluice.store.single_flight import SingleFlight
+
+from ..telemetry.events import DatasetsCounted
+from .catalog import (
+    Catalog,
+    DatasetEntry,
+)
+from .discretion import discreet_error
+from .opened import (
+    Freshness,
+    Opened,
+)
+from .refreshing import (
+    OnLook,
+    Refresher,
+)
 
 
 class Opener(Protocol):

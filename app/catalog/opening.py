@@ -16,27 +16,64 @@ from typing import Any, Final
 
 import xarray as xr
 
-from app.arrays.chunk_cache import ChunkCache
-from app.arrays.hierarchy import GroupDocuments, group_again, open_group
-from app.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
-from app.arrays.workshop import Workshop
-from app.catalog.catalog import DatasetEntry
-from app.catalog.discretion import discreet, secrets_of
-from app.catalog.opened import Change, Opened
-from app.datasets import AsyncDataset, AsyncZarrBackendEntrypoint, Layout
-from app.datasets.entrypoint import SHARD_INDEX_BYTES
-from app.datasets.unusable import Unusable
-from app.encoders.table import ENCODERS
-from app.encoders.written import Written
-from app.errors import MetadataError, SluiceError, StoreError
-from app.query.axes import Axis
-from app.query.grammar import Grammar
-from app.store import ByteSource, Filesystems
-from app.store.addresses import place_of
-from app.store.guarded import GuardedSource, Retried, StoreGuards, Watch
-from app.store.observed import Observe, ObservedSource
-from app.telemetry.events import Emit, StoreAsked, StoreRetried
-from app.wording import plain_words
+from sluice.arrays.chunk_cache import ChunkCache
+from sluice.arrays.hierarchy import (
+    GroupDocuments,
+    group_again,
+    open_group,
+)
+from sluice.arrays.opening_limits import (
+    DEFAULT_LIMITS,
+    OpeningLimits,
+)
+from sluice.arrays.workshop import Workshop
+from sluice.datasets import (
+    AsyncDataset,
+    AsyncZarrBackendEntrypoint,
+    Layout,
+)
+from sluice.datasets.entrypoint import SHARD_INDEX_BYTES
+from sluice.datasets.unusable import Unusable
+from sluice.encoders.table import ENCODERS
+from sluice.encoders.written import Written
+from sluice.errors import (
+    MetadataError,
+    SluiceError,
+    StoreError,
+)
+from sluice.events import (
+    StoreAsked,
+    StoreRetried,
+)
+from sluice.store import (
+    ByteSource,
+    Filesystems,
+)
+from sluice.store.addresses import place_of
+from sluice.store.guarded import (
+    GuardedSource,
+    Retried,
+    StoreGuards,
+    Watch,
+)
+from sluice.store.observed import (
+    Observe,
+    ObservedSource,
+)
+from sluice.wording import plain_words
+
+from ..query.axes import Axis
+from ..query.grammar import Grammar
+from ..telemetry.events import Emit
+from .catalog import DatasetEntry
+from .discretion import (
+    discreet,
+    secrets_of,
+)
+from .opened import (
+    Change,
+    Opened,
+)
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.catalog.catalog import Catalog
-from app.catalog.opened_datasets import OpenedDatasets
-from app.errors import StoreTimeout
-from app.store.fan_out import spread
-from app.store.single_flight import SingleFlight
+from sluice.errors import StoreTimeout
+from sluice.store.fan_out import spread
+from sluice.store.single_flight import SingleFlight
+
+from .catalog import Catalog
+from .opened_datasets import OpenedDatasets
 
 
 @dataclass(frozen=True, slots=True)

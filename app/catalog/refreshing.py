@@ -14,10 +14,18 @@ from enum import StrEnum
 from math import inf
 from typing import Protocol, TypeAlias
 
-from app.catalog.discretion import discreet_error
-from app.catalog.opened import Change, Opened
-from app.errors import MetadataError, StoreError, StoreMissing
-from app.store.single_flight import SingleFlight
+from sluice.errors import (
+    MetadataError,
+    StoreError,
+    StoreMissing,
+)
+from sluice.store.single_flight import SingleFlight
+
+from .discretion import discreet_error
+from .opened import (
+    Change,
+    Opened,
+)
 
 log = logging.getLogger(__name__)
 

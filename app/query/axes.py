@@ -11,12 +11,27 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import QueryError
-from app.labels import JsonScalar, format_label, spell_label
-from app.query.longitude import TURN, goes_round, is_longitude
-from app.query.scales import Numbers, Scale, in_precision, read_number, scale_of
-from app.query.times import Wanted
-from app.query.words import excerpt
+from sluice.errors import QueryError
+from sluice.labels import (
+    JsonScalar,
+    format_label,
+    spell_label,
+)
+
+from .longitude import (
+    TURN,
+    goes_round,
+    is_longitude,
+)
+from .scales import (
+    Numbers,
+    Scale,
+    in_precision,
+    read_number,
+    scale_of,
+)
+from .times import Wanted
+from .words import excerpt
 
 Direction: TypeAlias = Literal["ascending", "descending", "unsorted"]
 

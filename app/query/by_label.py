@@ -11,13 +11,31 @@ from typing import Any
 
 import numpy as np
 
-from app.errors import SelectionError
-from app.query.axes import Axis
-from app.query.circle import Indexer, longitude_key, neighbours
-from app.query.methods import UNBOUNDED, Inexact, match_inexactly, no_method, read_tolerance
-from app.query.refusals import absent, empty
-from app.query.selection import Interval, Method, Query
-from app.query.times import Wanted
+from sluice.errors import SelectionError
+
+from .axes import Axis
+from .circle import (
+    Indexer,
+    longitude_key,
+    neighbours,
+)
+from .methods import (
+    UNBOUNDED,
+    Inexact,
+    match_inexactly,
+    no_method,
+    read_tolerance,
+)
+from .refusals import (
+    absent,
+    empty,
+)
+from .selection import (
+    Interval,
+    Method,
+    Query,
+)
+from .times import Wanted
 
 
 def axis_of(name: str, axes: Mapping[str, Axis]) -> Axis:

@@ -8,10 +8,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from app.query.axes import Axis
-from app.query.longitude import TURN
-from app.query.methods import Inexact
-from app.query.scales import Numbers, read_numbers
+from .axes import Axis
+from .longitude import TURN
+from .methods import Inexact
+from .scales import (
+    Numbers,
+    read_numbers,
+)
 
 UNKNOWN: Final = -1
 # So few labels are found sooner one by one.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from app.errors import QueryError, SelectionError
-from app.query.selection import PositionSlice
-from app.query.words import FARTHEST
+from sluice.errors import (
+    QueryError,
+    SelectionError,
+)
+
+from .selection import PositionSlice
+from .words import FARTHEST
 
 
 def in_range(name: str, index: int, size: int) -> int:

@@ -13,12 +13,19 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import QueryError
-from app.query.axes import ROUNDING, Axis
-from app.query.longitude import TURN
-from app.query.refusals import empty
-from app.query.scales import Numbers, in_precision
-from app.query.words import excerpt
+from sluice.errors import QueryError
+
+from .axes import (
+    ROUNDING,
+    Axis,
+)
+from .longitude import TURN
+from .refusals import empty
+from .scales import (
+    Numbers,
+    in_precision,
+)
+from .words import excerpt
 
 Indexer: TypeAlias = int | slice | NDArray[np.int64]
 

@@ -11,17 +11,33 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from app.errors import QueryError, SelectionError
-from app.kept import Kept
-from app.query.names import PARAMETERS, By, Names
-from app.query.options import (
+from sluice.errors import (
+    QueryError,
+    SelectionError,
+)
+from sluice.kept import Kept
+
+from .names import (
+    PARAMETERS,
+    By,
+    Names,
+)
+from .options import (
     Options,
     check_together,
     read_options,
     takes_method,
 )
-from app.query.selection import Query, Selection
-from app.query.values import check_length, names_method, read_labels, read_positions
+from .selection import (
+    Query,
+    Selection,
+)
+from .values import (
+    check_length,
+    names_method,
+    read_labels,
+    read_positions,
+)
 
 # Clients ask with a few sets of options and ever new labels, so the former are read once.
 _KEPT_BYTES: Final = 256 * 2**10

@@ -7,14 +7,25 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, assert_never
 
-from app.errors import QueryError
-from app.query.axes import ROUNDING, Axis
-from app.query.circle import distance, neighbours
-from app.query.refusals import outside
-from app.query.scales import Clock, Durations, read_number
-from app.query.selection import Method
-from app.query.times import read_duration
-from app.query.words import excerpt
+from sluice.errors import QueryError
+
+from .axes import (
+    ROUNDING,
+    Axis,
+)
+from .circle import (
+    distance,
+    neighbours,
+)
+from .refusals import outside
+from .scales import (
+    Clock,
+    Durations,
+    read_number,
+)
+from .selection import Method
+from .times import read_duration
+from .words import excerpt
 
 
 @dataclass(frozen=True, slots=True)

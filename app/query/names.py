@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from app.errors import QueryError, SelectionError, UnusableVariable
-from app.labels import spell_name
-from app.query.words import excerpt
+from sluice.errors import (
+    QueryError,
+    SelectionError,
+)
+from sluice.labels import spell_name
+
+from ..errors import UnusableVariable
+from .words import excerpt
 
 By: TypeAlias = Literal["label", "position"]
 

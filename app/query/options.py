@@ -6,9 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from app.errors import QueryError, SelectionError
-from app.query.names import By, Names
-from app.query.selection import (
+from sluice.errors import (
+    QueryError,
+    SelectionError,
+)
+
+from .names import (
+    By,
+    Names,
+)
+from .selection import (
     Interval,
     Label,
     Labels,
@@ -18,7 +25,12 @@ from app.query.selection import (
     PositionSlice,
     Selection,
 )
-from app.query.words import excerpt, in_one, read_method, split_words
+from .words import (
+    excerpt,
+    in_one,
+    read_method,
+    split_words,
+)
 
 # What says how selections are to be read.
 _ABOUT_SELECTIONS = frozenset(("method", "tolerance", "pointwise"))

@@ -8,13 +8,24 @@ from typing import Any, TypeVar, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import QueryError, SelectionError
-from app.query.axes import Axis
-from app.query.by_label import axis_of, find_listed, inexact_of
-from app.query.by_list import UNKNOWN, find_many
-from app.query.by_position import in_range
-from app.query.methods import Inexact
-from app.query.selection import (
+from sluice.errors import (
+    QueryError,
+    SelectionError,
+)
+
+from .axes import Axis
+from .by_label import (
+    axis_of,
+    find_listed,
+    inexact_of,
+)
+from .by_list import (
+    UNKNOWN,
+    find_many,
+)
+from .by_position import in_range
+from .methods import Inexact
+from .selection import (
     Interval,
     Label,
     Labels,
@@ -23,7 +34,7 @@ from app.query.selection import (
     PositionSlice,
     Query,
 )
-from app.query.words import excerpt
+from .words import excerpt
 
 T = TypeVar("T")
 

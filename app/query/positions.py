@@ -10,13 +10,30 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from app.query.axes import Axis
-from app.query.by_label import axis_of, find_interval, find_label, find_listed, inexact_of
-from app.query.by_list import UNKNOWN, find_many
-from app.query.by_position import in_range, python_slice
-from app.query.circle import Indexer, arc
-from app.query.pointwise import resolve_points
-from app.query.selection import (
+from sluice.record import record
+
+from .axes import Axis
+from .by_label import (
+    axis_of,
+    find_interval,
+    find_label,
+    find_listed,
+    inexact_of,
+)
+from .by_list import (
+    UNKNOWN,
+    find_many,
+)
+from .by_position import (
+    in_range,
+    python_slice,
+)
+from .circle import (
+    Indexer,
+    arc,
+)
+from .pointwise import resolve_points
+from .selection import (
     Interval,
     Label,
     Labels,
@@ -25,7 +42,6 @@ from app.query.selection import (
     PositionSlice,
     Query,
 )
-from app.record import record
 
 
 @record

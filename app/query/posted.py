@@ -9,9 +9,14 @@ import json
 from collections import Counter
 from typing import Any, NoReturn, TypeAlias
 
-from app.errors import QueryError
-from app.query.names import PARAMETERS
-from app.query.words import excerpt, split_method, split_words
+from sluice.errors import QueryError
+
+from .names import PARAMETERS
+from .words import (
+    excerpt,
+    split_method,
+    split_words,
+)
 
 Pairs: TypeAlias = list[tuple[str, str]]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from app.errors import SelectionError
-from app.labels import spell_label
-from app.query.axes import Axis
-from app.query.words import excerpt
+from sluice.errors import SelectionError
+from sluice.labels import spell_label
+
+from .axes import Axis
+from .words import excerpt
 
 
 def empty(axis: Axis, text: str) -> SelectionError:

@@ -16,8 +16,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.labels import format_label, format_texts
-from app.query.times import (
+from sluice.labels import (
+    format_label,
+    format_texts,
+)
+
+from .times import (
     DAY,
     Calendar,
     Wanted,

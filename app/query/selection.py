@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal, TypeAlias
 
-from app.record import record
+from sluice.record import record
 
 Method: TypeAlias = Literal["nearest", "pad", "backfill"]
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.errors import LimitError, QueryError
-from app.query.selection import (
+from sluice.errors import (
+    LimitError,
+    QueryError,
+)
+
+from .selection import (
     Interval,
     Label,
     Labels,
@@ -15,7 +19,7 @@ from app.query.selection import (
     PositionSlice,
     Selection,
 )
-from app.query.words import (
+from .words import (
     METHODS,
     Words,
     count_words,

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-from app.errors import QueryError
-from app.query.selection import Method
+from sluice.errors import QueryError
+
+from .selection import Method
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {

@@ -10,9 +10,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from app.settings.opening import OpeningSettings
-from app.settings.requests import RequestSettings
-from app.settings.stores import StoreSettings, WorkSettings
+from .opening import OpeningSettings
+from .requests import RequestSettings
+from .stores import (
+    StoreSettings,
+    WorkSettings,
+)
 
 PREFIX = "SLUICE_"
 

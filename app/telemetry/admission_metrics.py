@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Final, assert_never
 
-from app.telemetry.cells import Cells
-from app.telemetry.events import InFlight, RequestQueued, RequestRefused
-from app.telemetry.families import Family, Series
+from .cells import Cells
+from .events import (
+    InFlight,
+    RequestQueued,
+    RequestRefused,
+)
+from .families import (
+    Family,
+    Series,
+)
 
 REFUSED: Final = Family(
     "sluice_refused_total",

@@ -5,9 +5,16 @@ from __future__ import annotations
 from time import time
 from typing import Final, assert_never
 
-from app.telemetry.cells import Cells
-from app.telemetry.events import DatasetLookedAt, DatasetOpened, DatasetsCounted
-from app.telemetry.families import Family, Series
+from .cells import Cells
+from .events import (
+    DatasetLookedAt,
+    DatasetOpened,
+    DatasetsCounted,
+)
+from .families import (
+    Family,
+    Series,
+)
 
 OPENS: Final = Family(
     "sluice_dataset_open_seconds",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from app.telemetry.phases import Phases
+from sluice import events
+from sluice.phases import Phases
 
 
 class RequestServed(NamedTuple):
@@ -52,56 +53,11 @@ class DatasetLookedAt:
 
 
 @dataclass(frozen=True, slots=True)
-class StoreAsked:
-    """One request to a store: a ``get`` or a ``list``, and what it brought.
-
-    The `store` is a bucket or a host.
-    """
-
-    store: str
-    operation: str
-    seconds: float
-    received_bytes: int
-    error: BaseException | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoreRetried:
-    """A ``get`` or a ``list`` failed with `error` and is tried again."""
-
-    store: str
-    operation: str
-    error: BaseException
-
-
-@dataclass(frozen=True, slots=True)
-class CircuitChanged:
-    """The store of these datasets is left alone (``open``), tried (``half-open``) or well again."""
-
-    store: str
-    datasets: tuple[str, ...]
-    state: Literal["closed", "half-open", "open"]
-
-
-@dataclass(frozen=True, slots=True)
 class LoopLag:
     """By how much the event loop was late for an appointment, and how many tasks it has."""
 
     seconds: float
     tasks: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ChunksLookedUp:
-    """Decoded chunks that were in memory, that were not, and that had to go from there.
-
-    They are counted since the last of these events; `held_bytes` is what they take now.
-    """
-
-    hits: int
-    misses: int
-    evictions: int
-    held_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +97,8 @@ Event: TypeAlias = (
     | DatasetOpened
     | DatasetLookedAt
     | DatasetsCounted
-    | StoreAsked
-    | StoreRetried
-    | CircuitChanged
+    | events.Event
     | LoopLag
-    | ChunksLookedUp
 )
 Emit: TypeAlias = Callable[[Event], None]
 

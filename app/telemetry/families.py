@@ -11,7 +11,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from app.telemetry.cells import Cells, Numbers
+from .cells import (
+    Cells,
+    Numbers,
+)
 
 Kind: TypeAlias = Literal["counter", "gauge", "histogram", "summary"]
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 
-from app.telemetry.events import DatasetOpened, Event
+from .events import (
+    DatasetOpened,
+    Event,
+)
 
 
 class LastingObjects:

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from typing import Final, assert_never
 
-from app.telemetry import (
+from sluice.events import (
+    ChunksLookedUp,
+    CircuitChanged,
+    StoreAsked,
+    StoreRetried,
+)
+
+from . import (
     admission_metrics,
     dataset_metrics,
     process_metrics,
     request_metrics,
     store_metrics,
 )
-from app.telemetry.cells import Cells, read_all
-from app.telemetry.events import (
-    ChunksLookedUp,
-    CircuitChanged,
+from .cells import (
+    Cells,
+    read_all,
+)
+from .events import (
     DatasetLookedAt,
     DatasetOpened,
     DatasetsCounted,
@@ -24,10 +32,8 @@ from app.telemetry.events import (
     RequestQueued,
     RequestRefused,
     RequestServed,
-    StoreAsked,
-    StoreRetried,
 )
-from app.telemetry.exposition import exposition
+from .exposition import exposition
 
 FAMILIES: Final = (
     *request_metrics.FAMILIES,

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Final, assert_never
 
-from app.telemetry.cells import Cells
-from app.telemetry.events import ChunksLookedUp, LoopLag
-from app.telemetry.families import Family, Series
+from sluice.events import ChunksLookedUp
+
+from .cells import Cells
+from .events import LoopLag
+from .families import (
+    Family,
+    Series,
+)
 
 LAG: Final = Family(
     "sluice_loop_lag_seconds", "How late the event loop was for an appointment", "histogram"

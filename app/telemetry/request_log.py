@@ -9,7 +9,10 @@ import time
 from functools import lru_cache
 from typing import Final
 
-from app.telemetry.events import Event, RequestServed
+from .events import (
+    Event,
+    RequestServed,
+)
 
 log = logging.getLogger(__name__)
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.telemetry.cells import Cells, Numbers
-from app.telemetry.events import RequestServed
-from app.telemetry.families import Family, Series, observe
+from .cells import (
+    Cells,
+    Numbers,
+)
+from .events import RequestServed
+from .families import (
+    Family,
+    Series,
+    observe,
+)
 
 TIMES: Final = Family(
     "sluice_request_seconds",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from app.telemetry.events import CircuitChanged, Event
+from sluice.events import CircuitChanged
+
+from .events import Event
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,19 @@ from __future__ import annotations
 
 from typing import Final, assert_never
 
-from app.telemetry.cells import Cells
-from app.telemetry.dataset_metrics import outcome_of
-from app.telemetry.events import CircuitChanged, StoreAsked, StoreRetried
-from app.telemetry.families import Family, Series, observe
+from sluice.events import (
+    CircuitChanged,
+    StoreAsked,
+    StoreRetried,
+)
+
+from .cells import Cells
+from .dataset_metrics import outcome_of
+from .families import (
+    Family,
+    Series,
+    observe,
+)
 
 _STATES: Final = {"closed": 0, "half-open": 1, "open": 2}
 

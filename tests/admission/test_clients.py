@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from app.admission import ClientLimit, client_at
+from app.admission import (
+    ClientLimit,
+    client_at,
+)
 from app.errors import TooManyRequests
 
 

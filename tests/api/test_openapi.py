@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.encoders.table import ENCODERS
 from app.query.names import PARAMETERS
 from loadtests import by_schema
 from loadtests.by_schema import draw_case
+from sluice.encoders.table import ENCODERS
 
 CASES = 300
 

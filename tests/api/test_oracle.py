@@ -14,8 +14,8 @@ import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.encoders.table import ENCODERS
 from app.settings import Settings
+from sluice.encoders.table import ENCODERS
 from tests.api.conftest import decoded, serving
 from tests.api.oracle import dataset
 from tests.api.oracle_requests import Request, requests

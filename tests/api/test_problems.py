@@ -14,8 +14,16 @@ import app.errors
 from app.api.application import Application
 from app.api.cors import StrangeOrigins
 from app.api.observe import ObserveRequests
-from app.api.problems import PROBLEMS, install_problems, kind_of
-from app.errors import CatalogError, SluiceError, StoreError
+from app.api.problems import (
+    PROBLEMS,
+    install_problems,
+    kind_of,
+)
+from sluice.errors import (
+    CatalogError,
+    SluiceError,
+    StoreError,
+)
 
 POINT = "level=850&latitude=50&longitude=10"
 
@@ -162,7 +170,7 @@ async def test_facts_of_any_kind_are_valid_json():
     """Facts cannot break the document: NaN, huge integers, bytes and surrogates included."""
     import numpy as np
 
-    from app.errors import QueryError
+    from sluice.errors import QueryError
 
     odd = Application()
     install_problems(odd)

@@ -15,8 +15,8 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, Response
 
 from app.api import create_app
-from app.errors import CatalogError
 from app.settings import Settings
+from sluice.errors import CatalogError
 from tests.api.conftest import CATALOG, serving, serving_app, weather
 
 POINT = "isel?time=0&level=0&latitude=0&longitude=0"

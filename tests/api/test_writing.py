@@ -8,10 +8,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.admission import Admission, Budget, ClientLimit
+from app.admission import (
+    Admission,
+    Budget,
+    ClientLimit,
+)
 from app.api.paced import Piece
 from app.api.writing import Writing
-from app.arrays.threads import Threads, busy_pool
+from sluice.arrays.threads import (
+    Threads,
+    busy_pool,
+)
 
 
 @pytest.fixture

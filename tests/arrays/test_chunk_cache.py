@@ -10,8 +10,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from app.arrays.chunk_cache import ABSENT, ENTRY_BYTES, Chunk, ChunkCache, ChunkKey
-from app.errors import StoreTimeout
+from sluice.arrays.chunk_cache import (
+    ABSENT,
+    ENTRY_BYTES,
+    Chunk,
+    ChunkCache,
+    ChunkKey,
+)
+from sluice.errors import StoreTimeout
 
 VALUES = 1000
 HELD = VALUES + ENTRY_BYTES

@@ -10,14 +10,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.arrays.fallback import read_through_zarr
-from app.arrays.metadata import ArrayMeta, parse_array
-from app.arrays.plan import plan_orthogonal
-from app.errors import StoreError, StoreFaltered, StoreTimeout, StoreUnavailable
-from app.store import retries
-from app.store.guarded import GuardedSource, StoreGuards
-from app.store.retries import Patience
-from app.store.zarr_store import SourceStore
+from sluice.arrays.fallback import read_through_zarr
+from sluice.arrays.metadata import (
+    ArrayMeta,
+    parse_array,
+)
+from sluice.arrays.plan import plan_orthogonal
+from sluice.errors import (
+    StoreError,
+    StoreFaltered,
+    StoreTimeout,
+    StoreUnavailable,
+)
+from sluice.store import retries
+from sluice.store.guarded import (
+    GuardedSource,
+    StoreGuards,
+)
+from sluice.store.retries import Patience
+from sluice.store.zarr_store import SourceStore
 from tests.sources import DictSource
 
 DELTA = {"name": "numcodecs.delta", "configuration": {"dtype": "<i4"}}

@@ -14,9 +14,12 @@ import pytest
 import zstandard
 from zarr.storage import MemoryStore
 
-from app.arrays.inflate import bounded
-from app.arrays.metadata import ArrayMeta, parse_array
-from app.errors import CorruptChunk
+from sluice.arrays.inflate import bounded
+from sluice.arrays.metadata import (
+    ArrayMeta,
+    parse_array,
+)
+from sluice.errors import CorruptChunk
 
 MIB = 2**20
 VALUES = np.arange(256, dtype="<i4")

@@ -10,12 +10,19 @@ import pytest
 import zarr
 from zarr.storage import MemoryStore
 
-from app.arrays.chunk_cache import ChunkCache
-from app.arrays.metadata import ArrayMeta, parse_array
-from app.arrays.plan import plan_orthogonal
-from app.arrays.reader import StoreReader
-from app.arrays.shards import ByteRange, ShardIndexes, coalesce
-from app.errors import CorruptChunk
+from sluice.arrays.chunk_cache import ChunkCache
+from sluice.arrays.metadata import (
+    ArrayMeta,
+    parse_array,
+)
+from sluice.arrays.plan import plan_orthogonal
+from sluice.arrays.reader import StoreReader
+from sluice.arrays.shards import (
+    ByteRange,
+    ShardIndexes,
+    coalesce,
+)
+from sluice.errors import CorruptChunk
 from tests.arrays.workshops import workshop
 from tests.sources import DictSource, stored
 

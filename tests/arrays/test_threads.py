@@ -10,8 +10,12 @@ import time
 
 import pytest
 
-from app.arrays.threads import Threads, available_cores, busy_pool
-from app.arrays.turns import Share
+from sluice.arrays.threads import (
+    Threads,
+    available_cores,
+    busy_pool,
+)
+from sluice.arrays.turns import Share
 from tests.arrays.workshops import rounds_counted
 
 

@@ -6,7 +6,10 @@ import asyncio
 
 import pytest
 
-from app.arrays.turns import Share, Turns
+from sluice.arrays.turns import (
+    Share,
+    Turns,
+)
 
 
 class Hall:

@@ -6,8 +6,11 @@ import asyncio
 import threading
 import time
 
-from app.arrays.threads import busy_pool
-from app.arrays.workshop import Shares, Workshop
+from sluice.arrays.threads import busy_pool
+from sluice.arrays.workshop import (
+    Shares,
+    Workshop,
+)
 
 
 async def test_small_work_stays_on_the_loop_and_large_work_does_not() -> None:

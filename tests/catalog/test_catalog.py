@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from app.catalog.catalog import Catalog, DatasetEntry, load_catalog
-from app.errors import CatalogError, UnknownDataset
+from app.catalog.catalog import (
+    Catalog,
+    DatasetEntry,
+    load_catalog,
+)
+from app.errors import UnknownDataset
+from sluice.errors import CatalogError
 
 CANARY = "hush-canary"
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.catalog.environment import filled
-from app.errors import CatalogError
+from sluice.errors import CatalogError
 
 ENVIRONMENT = {"NAME": "value", "_n1": "other", "EMPTY": "", "NESTED": "${NAME}"}
 

@@ -10,17 +10,34 @@ from collections.abc import Iterator
 import pytest
 import xarray as xr
 
-from app.catalog.bulletin import Bulletin, NewTexts
-from app.catalog.catalog import Catalog, DatasetEntry
-from app.catalog.configuration import Configuration, Files, Texts
-from app.catalog.following import Difference, Follower, announce
-from app.catalog.keys import Keys, hash_of
+from app.catalog.bulletin import (
+    Bulletin,
+    NewTexts,
+)
+from app.catalog.catalog import (
+    Catalog,
+    DatasetEntry,
+)
+from app.catalog.configuration import (
+    Configuration,
+    Files,
+    Texts,
+)
+from app.catalog.following import (
+    Difference,
+    Follower,
+    announce,
+)
+from app.catalog.keys import (
+    Keys,
+    hash_of,
+)
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
-from app.datasets import Layout
-from app.encoders.written import Written
-from app.errors import CatalogError
 from app.shared import unnamed_file
+from sluice.datasets import Layout
+from sluice.encoders.written import Written
+from sluice.errors import CatalogError
 
 OLD = """
 datasets:

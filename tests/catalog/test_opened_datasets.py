@@ -7,12 +7,16 @@ import asyncio
 import pytest
 import xarray as xr
 
-from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.catalog import (
+    Catalog,
+    DatasetEntry,
+)
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
-from app.datasets import Layout
-from app.encoders.written import Written
-from app.errors import StoreTimeout, UnknownDataset
+from app.errors import UnknownDataset
+from sluice.datasets import Layout
+from sluice.encoders.written import Written
+from sluice.errors import StoreTimeout
 
 CATALOG = Catalog({name: DatasetEntry(id=name, url=f"memory://{name}") for name in "abc"})
 

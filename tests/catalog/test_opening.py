@@ -16,11 +16,14 @@ from zarr.storage import MemoryStore
 from app.catalog.catalog import DatasetEntry
 from app.catalog.opened import Opened
 from app.catalog.opening import open_entry
-from app.errors import MetadataError, StoreMissing
-from app.store import Filesystems
-from app.store.guarded import StoreGuards
-from app.store.retries import Patience
-from app.telemetry.events import StoreAsked
+from sluice.errors import (
+    MetadataError,
+    StoreMissing,
+)
+from sluice.events import StoreAsked
+from sluice.store import Filesystems
+from sluice.store.guarded import StoreGuards
+from sluice.store.retries import Patience
 from tests.api.growing import append, hours, write
 from tests.contracts.web import Web
 from tests.sources import stored

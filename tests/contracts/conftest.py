@@ -19,9 +19,15 @@ from obstore.store import MemoryStore as ObstoreMemory
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
-from app.store import ObstoreMap, ZarrStoreSource
-from app.store.filesystems import Engine, Filesystems
-from app.store.source import ByteSource
+from sluice.store import (
+    ObstoreMap,
+    ZarrStoreSource,
+)
+from sluice.store.filesystems import (
+    Engine,
+    Filesystems,
+)
+from sluice.store.source import ByteSource
 
 from .web import Web
 

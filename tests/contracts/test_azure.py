@@ -8,9 +8,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.errors import StoreError, StoreFaltered, StoreRefused, StoreTimeout
-from app.store import Filesystems
-from app.store.source import ByteSource
+from sluice.errors import (
+    StoreError,
+    StoreFaltered,
+    StoreRefused,
+    StoreTimeout,
+)
+from sluice.store import Filesystems
+from sluice.store.source import ByteSource
 
 from .web import Web
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from app.errors import StoreMissing
-from app.store.source import ByteSource
-from app.store.tags import Tagged, Unchanged, get_tagged
+from sluice.errors import StoreMissing
+from sluice.store.source import ByteSource
+from sluice.store.tags import (
+    Tagged,
+    Unchanged,
+    get_tagged,
+)
 
 from .conftest import BIG, VALUES, Ground
 

@@ -15,7 +15,7 @@ import s3fs
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.memory import MemoryFileSystem
 
-from app.errors import (
+from sluice.errors import (
     StoreError,
     StoreFaltered,
     StoreMissing,
@@ -23,8 +23,11 @@ from app.errors import (
     StoreSlow,
     StoreTimeout,
 )
-from app.store import AsyncFSMap, Filesystems
-from app.store.source import ByteSource
+from sluice.store import (
+    AsyncFSMap,
+    Filesystems,
+)
+from sluice.store.source import ByteSource
 
 from .conftest import S3
 from .web import Web

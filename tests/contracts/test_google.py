@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
-from app.errors import StoreFaltered, StoreMissing, StoreRefused
-from app.store import AsyncFSMap, Filesystems
+from sluice.errors import (
+    StoreFaltered,
+    StoreMissing,
+    StoreRefused,
+)
+from sluice.store import (
+    AsyncFSMap,
+    Filesystems,
+)
 
 from .web import Web
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fsspec.implementations.reference import LazyReferenceMapper
 
-from app.errors import (
+from sluice.errors import (
     CatalogError,
     MetadataError,
     ReferenceRefused,
@@ -18,8 +18,8 @@ from app.errors import (
     StoreMissing,
     StoreRefused,
 )
-from app.store import Filesystems
-from app.store.source import ByteSource
+from sluice.store import Filesystems
+from sluice.store.source import ByteSource
 
 from .conftest import S3
 from .web import Web

@@ -11,10 +11,19 @@ from typing import Any
 import pytest
 import s3fs
 
-from app.errors import StoreError, StoreMissing, StoreRefused, StoreTimeout
-from app.store import AsyncFSMap, Filesystems, s3_reader
-from app.store.s3_reader import PATIENCE
-from app.store.source import ByteSource
+from sluice.errors import (
+    StoreError,
+    StoreMissing,
+    StoreRefused,
+    StoreTimeout,
+)
+from sluice.store import (
+    AsyncFSMap,
+    Filesystems,
+    s3_reader,
+)
+from sluice.store.s3_reader import PATIENCE
+from sluice.store.source import ByteSource
 
 from .web import Web
 

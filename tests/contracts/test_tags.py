@@ -8,9 +8,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.errors import StoreError, StoreRefused
-from app.store import Filesystems
-from app.store.tags import Tagged, TaggingSource, Unchanged
+from sluice.errors import (
+    StoreError,
+    StoreRefused,
+)
+from sluice.store import Filesystems
+from sluice.store.tags import (
+    Tagged,
+    TaggingSource,
+    Unchanged,
+)
 
 from .web import Web
 

@@ -10,9 +10,16 @@ import pytest
 import xarray as xr
 from zarr.storage import MemoryStore
 
-from app.arrays.chunk_cache import ChunkCache
-from app.datasets import AsyncDataset, AsyncZarrBackendEntrypoint, plan_isel
-from app.errors import MetadataError, NotLoaded
+from sluice.arrays.chunk_cache import ChunkCache
+from sluice.datasets import (
+    AsyncDataset,
+    AsyncZarrBackendEntrypoint,
+    plan_isel,
+)
+from sluice.errors import (
+    MetadataError,
+    NotLoaded,
+)
 from tests.sources import DictSource, stored
 
 

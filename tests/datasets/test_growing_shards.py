@@ -12,9 +12,9 @@ import pytest
 import xarray as xr
 import zarr
 
-from app.arrays.chunk_cache import ChunkCache
-from app.datasets import AsyncZarrBackendEntrypoint
-from app.store import Filesystems
+from sluice.arrays.chunk_cache import ChunkCache
+from sluice.datasets import AsyncZarrBackendEntrypoint
+from sluice.store import Filesystems
 
 
 def hours(first: int, end: int) -> xr.Dataset:

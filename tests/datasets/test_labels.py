@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xarray.core.indexes import PandasIndex
 
-from app.datasets.labels import search
+from sluice.datasets.labels import search
 
 numbers = st.sampled_from(["i1", "i4", "i8", "u2", "f4", "f8"])
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from app.datasets import AsyncZarrBackendEntrypoint
+from sluice.datasets import AsyncZarrBackendEntrypoint
 from tests.stores import ArraySpec, StoreSpec, documents_of, fs_map
 
 SLOW_SECONDS = 0.2
@@ -23,8 +23,8 @@ REQUESTS = 50
 READING_OVER_S3 = """
     import asyncio, sys, threading
     import fsspec.asyn, s3fs, zarr.core.sync
-    from app.datasets import AsyncZarrBackendEntrypoint
-    from app.store import AsyncFSMap
+    from sluice.datasets import AsyncZarrBackendEntrypoint
+    from sluice.store import AsyncFSMap
 
     def tripwire(name):
         def refuse(*args, **kwargs):

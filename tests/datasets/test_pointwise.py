@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from app.datasets import together
+from sluice.datasets import together
 
 
 @pytest.mark.parametrize(

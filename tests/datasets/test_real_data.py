@@ -12,8 +12,8 @@ import xarray as xr
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.local import LocalFileSystem
 
-from app.datasets import AsyncZarrBackendEntrypoint
-from app.store import AsyncFSMap
+from sluice.datasets import AsyncZarrBackendEntrypoint
+from sluice.store import AsyncFSMap
 from tests.equivalence.sameness import assert_same, assert_unchanged, snapshot
 
 CUBE = Path(__file__).parents[3] / "shared" / "data" / "cube-5-100-200.zarr"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from app.datasets import relabel
+from sluice.datasets import relabel
 
 
 def test_labels_attributes_and_encoding():

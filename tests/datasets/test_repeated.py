@@ -11,10 +11,10 @@ import pytest
 import xarray as xr
 import zarr
 
-from app.datasets import AsyncZarrBackendEntrypoint
-from app.datasets.dataset import AsyncDataset
-from app.errors import MetadataError
-from app.store import Filesystems
+from sluice.datasets import AsyncZarrBackendEntrypoint
+from sluice.datasets.dataset import AsyncDataset
+from sluice.errors import MetadataError
+from sluice.store import Filesystems
 
 VALUES = np.arange(1.0, 33.0).reshape(4, 2, 4)
 

@@ -15,8 +15,8 @@ import xarray as xr
 import zarr.codecs as v3
 import zarr.codecs.numcodecs as v3_numcodecs
 
-from app.datasets import AsyncZarrBackendEntrypoint
-from app.store import Filesystems
+from sluice.datasets import AsyncZarrBackendEntrypoint
+from sluice.store import Filesystems
 from tests.equivalence.sameness import assert_same, assert_same_surface
 from tests.stores import ArraySpec, DictFileSystem, StoreSpec, documents_of, fs_map, memory_store
 

@@ -8,7 +8,11 @@ import time
 import pytest
 import zstandard
 
-from app.encoders.codings import compress, compressed, negotiate_coding
+from sluice.encoders.codings import (
+    compress,
+    compressed,
+    negotiate_coding,
+)
 
 
 @pytest.mark.parametrize(

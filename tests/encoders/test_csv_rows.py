@@ -10,9 +10,16 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from app.encoders.csv_rows import check_csv, csv_bytes, lay_out
-from app.encoders.table import ENCODERS
-from app.errors import NotAcceptable, SelectionError
+from sluice.encoders.csv_rows import (
+    check_csv,
+    csv_bytes,
+    lay_out,
+)
+from sluice.encoders.table import ENCODERS
+from sluice.errors import (
+    NotAcceptable,
+    SelectionError,
+)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from app.encoders.to_netcdf import encode_netcdf
-from app.errors import NotAcceptable
-from app.labels import format_text
+from sluice.encoders.to_netcdf import encode_netcdf
+from sluice.errors import NotAcceptable
+from sluice.labels import format_text
 from tests.encoders.readers import by_both_engines, in_c
 
 NUMBERS = ["f2", "f4", "f8", ">f4", "g", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", ">i4", "?"]

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from app.encoders.codings import compressed
-from app.encoders.table import ENCODERS
-from app.errors import NotAcceptable
+from sluice.encoders.codings import compressed
+from sluice.encoders.table import ENCODERS
+from sluice.errors import NotAcceptable
 from tests.encoders.samples import DTYPES, cells
 
 KINDS = [*DTYPES, "c8", "c16", "g", "StringDType", "bytes", "mixed"]
@@ -30,8 +30,8 @@ MIXED = st.one_of(st.none(), st.text(max_size=3), st.integers(), st.floats(), st
 def small_blocks() -> Iterator[None]:
     """Pieces of four values, so that arrays of a few are long."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.encoders.json_pieces._BLOCK_VALUES", 4)
-        patch.setattr("app.encoders.to_csv._BLOCK_ROWS", 4)
+        patch.setattr("sluice.encoders.json_pieces._BLOCK_VALUES", 4)
+        patch.setattr("sluice.encoders.to_csv._BLOCK_ROWS", 4)
         yield
 
 

@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from app.encoders.csv_rows import lay_out
-from app.encoders.to_csv import encode_csv
-from app.encoders.to_json import encode_json
-from app.errors import SelectionError
-from app.labels import format_text
+from sluice.encoders.csv_rows import lay_out
+from sluice.encoders.to_csv import encode_csv
+from sluice.encoders.to_json import encode_json
+from sluice.errors import SelectionError
+from sluice.labels import format_text
 from tests.encoders.samples import DTYPES, cells, datasets
 from tests.encoders.test_to_json import strict
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from app.encoders.to_json import encode_json
+from sluice.encoders.to_json import encode_json
 from tests.encoders.samples import DTYPES, cells, datasets
 
 

@@ -14,8 +14,8 @@ import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.encoders.to_netcdf import encode_netcdf
-from app.errors import NotAcceptable
+from sluice.encoders.to_netcdf import encode_netcdf
+from sluice.errors import NotAcceptable
 from tests.encoders.samples import attributes, datasets
 
 

@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
 
-from app.encoders.to_json import encode_json
-from app.encoders.written import Written
+from sluice.encoders.to_json import encode_json
+from sluice.encoders.written import Written
 from tests.encoders.samples import datasets
 
 

@@ -19,9 +19,9 @@ from hypothesis import event, given, note
 from hypothesis import strategies as st
 from zarr.errors import BoundsCheckError
 
-from app.arrays.chunk_cache import ChunkCache
-from app.datasets import AsyncZarrBackendEntrypoint
-from app.errors import MetadataError
+from sluice.arrays.chunk_cache import ChunkCache
+from sluice.datasets import AsyncZarrBackendEntrypoint
+from sluice.errors import MetadataError
 from tests.equivalence.sameness import assert_same, assert_same_surface, assert_unchanged, snapshot
 from tests.equivalence.selections import isel_arguments, sel_arguments
 from tests.equivalence.strategies import open_options, stores

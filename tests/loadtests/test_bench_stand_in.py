@@ -11,10 +11,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from app.store import Filesystems
 from loadtests.bench.machine import stand_in
 from loadtests.bench.probes.get_and_decode import signer
 from loadtests.bench.stand_in import asked_since, set_delay
+from sluice.store import Filesystems
 
 
 @pytest.fixture(name="endpoint")

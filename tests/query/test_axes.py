@@ -6,8 +6,8 @@ import cftime
 import numpy as np
 import pytest
 
-from app.errors import QueryError
 from app.query.axes import Axis
+from sluice.errors import QueryError
 
 
 def axis(values: object, dtype: str | None = None) -> Axis:

@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.errors import SluiceError
 from app.query.axes import Axis
 from app.query.by_label import find_listed
-from app.query.by_list import UNKNOWN, find_many
+from app.query.by_list import (
+    UNKNOWN,
+    find_many,
+)
 from app.query.methods import Inexact
+from sluice.errors import SluiceError
 
 NEAREST = Inexact("nearest")
 LON = {"units": "degrees_east"}

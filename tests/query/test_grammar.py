@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import QueryError, SelectionError
-from app.query.grammar import By, Grammar
+from app.query.grammar import (
+    By,
+    Grammar,
+)
 from app.query.selection import (
     Interval,
     Label,
@@ -18,6 +20,10 @@ from app.query.selection import (
     Positions,
     PositionSlice,
     Query,
+)
+from sluice.errors import (
+    QueryError,
+    SelectionError,
 )
 
 DIMS = {"time": 10, "lat": 20, "x": 5}

@@ -5,10 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.errors import QueryError, SelectionError
 from app.query.axes import Axis
 from app.query.grammar import Grammar
-from app.query.positions import Resolved, resolve
+from app.query.positions import (
+    Resolved,
+    resolve,
+)
+from sluice.errors import (
+    QueryError,
+    SelectionError,
+)
 
 AXES = {
     "time": Axis.of("time", np.arange("2020-01-01", "2020-01-05", dtype="M8[D]"), {}),

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.errors import SluiceError
 from app.query.axes import Axis
 from app.query.grammar import Grammar
 from app.query.names import By
 from app.query.positions import resolve
+from sluice.errors import SluiceError
 
 
 def refusal(values: Any, text: str, by: By = "label") -> SluiceError:

@@ -8,12 +8,19 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from app.errors import LimitError, QueryError, SelectionError
 from app.query.axes import Axis
 from app.query.grammar import Grammar
 from app.query.names import By
 from app.query.positions import resolve
-from app.query.selection import Labels, Query
+from app.query.selection import (
+    Labels,
+    Query,
+)
+from sluice.errors import (
+    LimitError,
+    QueryError,
+    SelectionError,
+)
 
 MANY = 10_000
 SIZE = 2**20

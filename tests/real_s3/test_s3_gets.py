@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 
-from app.errors import StoreMissing, StoreRefused
-from app.store import AsyncFSMap, Filesystems
+from sluice.errors import (
+    StoreMissing,
+    StoreRefused,
+)
+from sluice.store import (
+    AsyncFSMap,
+    Filesystems,
+)
 
 from .conftest import Radosgw
 

@@ -7,10 +7,20 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.errors import StoreMissing, StoreRefused
-from app.store.filesystems import Engine, Filesystems
-from app.store.source import ByteSource
-from app.store.tags import Tagged, Unchanged, get_tagged
+from sluice.errors import (
+    StoreMissing,
+    StoreRefused,
+)
+from sluice.store.filesystems import (
+    Engine,
+    Filesystems,
+)
+from sluice.store.source import ByteSource
+from sluice.store.tags import (
+    Tagged,
+    Unchanged,
+    get_tagged,
+)
 
 from .conftest import Keys, Radosgw
 

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from app.errors import CatalogError
-from app.store import Filesystems
-from app.store.addresses import check_url, split_document
-from app.store.openers import OPENERS
+from sluice.errors import CatalogError
+from sluice.store import Filesystems
+from sluice.store.addresses import (
+    check_url,
+    split_document,
+)
+from sluice.store.openers import OPENERS
 
 
 @pytest.mark.parametrize(
@@ -165,7 +168,7 @@ async def test_a_document_at_the_root_of_a_filesystem_is_read() -> None:
 def test_looking_at_addresses_loads_no_engine() -> None:
     """Checking a catalog of every protocol imports none of the engines."""
     probe = (
-        "import sys; from app.store.addresses import check_url\n"
+        "import sys; from sluice.store.addresses import check_url\n"
         "for name in ('s3', 'gs', 'az', 'http'): check_url(f'{name}://b/x', {}, 's3fs')\n"
         "check_url('s3://b/x', {}, 'obstore')\n"
         "heavy = {'s3fs', 'gcsfs', 'adlfs', 'obstore', 'zarr', 'aiohttp'} & sys.modules.keys()\n"

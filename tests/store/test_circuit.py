@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from app.errors import StoreUnavailable
-from app.store.circuit import Circuit, State
+from sluice.errors import StoreUnavailable
+from sluice.store.circuit import (
+    Circuit,
+    State,
+)
 
 
 class Bench:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.errors import MetadataError
-from app.store.documents import json_object
+from sluice.errors import MetadataError
+from sluice.store.documents import json_object
 
 
 def test_object_is_read() -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.store.ending import ended
+from sluice.store.ending import ended
 
 
 async def test_any_end_is_an_end():

@@ -13,7 +13,7 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from app.errors import (
+from sluice.errors import (
     StoreError,
     StoreFaltered,
     StoreMissing,
@@ -22,7 +22,13 @@ from app.errors import (
     StoreSlow,
     StoreTimeout,
 )
-from app.store.failures import Kind, kind_of, reason_of, redacted, store_error
+from sluice.store.failures import (
+    Kind,
+    kind_of,
+    reason_of,
+    redacted,
+    store_error,
+)
 
 
 def answered(code: str, status: int) -> ClientError:

@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
-from app.errors import CatalogError
-from app.store import AsyncFSMap, Filesystems, ObstoreMap
+from sluice.errors import CatalogError
+from sluice.store import (
+    AsyncFSMap,
+    Filesystems,
+    ObstoreMap,
+)
 
 S3 = {"key": "k", "secret": "very-hidden", "endpoint_url": "http://127.0.0.1:9"}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import (
+from sluice.errors import (
     StoreError,
     StoreFaltered,
     StoreMissing,
@@ -16,10 +16,17 @@ from app.errors import (
     StoreTimeout,
     StoreUnavailable,
 )
-from app.store import retries
-from app.store.circuit import State
-from app.store.guarded import GuardedSource, StoreGuard, StoreGuards
-from app.store.retries import MOST_RETRIES, Patience
+from sluice.store import retries
+from sluice.store.circuit import State
+from sluice.store.guarded import (
+    GuardedSource,
+    StoreGuard,
+    StoreGuards,
+)
+from sluice.store.retries import (
+    MOST_RETRIES,
+    Patience,
+)
 from tests.sources import DictSource
 
 

@@ -6,7 +6,12 @@ import socket
 
 import pytest
 
-from app.store.inner_addresses import INSIDE, is_inner, names_inside, outer_socket
+from sluice.store.inner_addresses import (
+    INSIDE,
+    is_inner,
+    names_inside,
+    outer_socket,
+)
 
 INNER = [
     "127.0.0.1",

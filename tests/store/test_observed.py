@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.errors import StoreTimeout
-from app.store.observed import ObservedSource
+from sluice.errors import StoreTimeout
+from sluice.store.observed import ObservedSource
 from tests.sources import DictSource
 
 

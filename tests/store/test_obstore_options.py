@@ -7,8 +7,11 @@ from datetime import timedelta
 import pytest
 from obstore.store import S3Store
 
-from app.errors import CatalogError
-from app.store.obstore_options import MEANINGS, s3_store_options
+from sluice.errors import CatalogError
+from sluice.store.obstore_options import (
+    MEANINGS,
+    s3_store_options,
+)
 
 EVERYTHING = {
     "key": "k",

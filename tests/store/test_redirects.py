@@ -10,9 +10,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from app.errors import ReferenceRefused
-from app.store.redirects import outward_redirects
 from loadtests.attack.references import SECRET, web
+from sluice.errors import ReferenceRefused
+from sluice.store.redirects import outward_redirects
 
 
 class Elsewhere(aiohttp.abc.AbstractResolver):

@@ -7,8 +7,14 @@ from typing import Any
 
 import pytest
 
-from app.errors import CatalogError, ReferenceRefused
-from app.store.reference_roots import ReferenceRoots, check_root
+from sluice.errors import (
+    CatalogError,
+    ReferenceRefused,
+)
+from sluice.store.reference_roots import (
+    ReferenceRoots,
+    check_root,
+)
 
 
 def roots(fo: Any, *more: str, **options: Any) -> ReferenceRoots:

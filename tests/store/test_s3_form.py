@@ -11,8 +11,11 @@ from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.config import Config
 from botocore.credentials import Credentials
 
-from app.store.s3_form import form_of
-from app.store.sigv4 import Keys, Signer
+from sluice.store.s3_form import form_of
+from sluice.store.sigv4 import (
+    Keys,
+    Signer,
+)
 
 KEYS = Keys("access", "secret/+", None)
 ODD = "a b/ü+~/%41//(x)*!'=&@:,;$.json"

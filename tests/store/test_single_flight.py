@@ -7,7 +7,7 @@ import gc
 
 import pytest
 
-from app.store.single_flight import SingleFlight
+from sluice.store.single_flight import SingleFlight
 
 
 class Work:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from app.store.tags import Tagged, get_tagged, tag_of
+from sluice.store.tags import (
+    Tagged,
+    get_tagged,
+    tag_of,
+)
 from tests.sources import DictSource
 
 NOON = "Wed, 25 Nov 2026 12:00:00 GMT"

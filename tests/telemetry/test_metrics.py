@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.errors import StoreFaltered, StoreRefused
 from app.shared import unnamed_file
-from app.telemetry.cells import leave, make_room
+from app.telemetry.cells import (
+    leave,
+    make_room,
+)
 from app.telemetry.events import (
-    ChunksLookedUp,
-    CircuitChanged,
     DatasetLookedAt,
     DatasetOpened,
     DatasetsCounted,
@@ -24,10 +24,18 @@ from app.telemetry.events import (
     RequestQueued,
     RequestRefused,
     RequestServed,
+)
+from app.telemetry.metrics import Metrics
+from sluice.errors import (
+    StoreFaltered,
+    StoreRefused,
+)
+from sluice.events import (
+    ChunksLookedUp,
+    CircuitChanged,
     StoreAsked,
     StoreRetried,
 )
-from app.telemetry.metrics import Metrics
 
 README = Path(__file__).parent.parent.parent / "README.md"
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from time import perf_counter
 
-from app.store.fan_out import spread
-from app.telemetry.phases import Phases, count_chunks, phase
+from sluice.phases import (
+    Phases,
+    count_chunks,
+    phase,
+)
+from sluice.store.fan_out import spread
 
 
 async def test_overlapping_spans_of_one_phase_count_once():

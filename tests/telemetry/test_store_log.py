@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from app.telemetry.events import CircuitChanged, LoopLag
+from app.telemetry.events import LoopLag
 from app.telemetry.store_log import write_circuit
+from sluice.events import CircuitChanged
 
 
 def test_a_change_is_one_line(caplog):

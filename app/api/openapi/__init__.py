@@ -5,9 +5,18 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Any, Final
 
-from app.api.openapi.answers import Responses, json_answer, problems, selected
-from app.api.openapi.parameters import DATASET_ID, posted, selection
-from app.query.names import By
+from ...query.names import By
+from .answers import (
+    Responses,
+    json_answer,
+    problems,
+    selected,
+)
+from .parameters import (
+    DATASET_ID,
+    posted,
+    selection,
+)
 
 Described = dict[str, Any]
 
@@ -16,7 +25,7 @@ _SELECTING: Final = (400, 401, 404, 406, 413, 414, 422, 429, 500, 502, 503, 504)
 
 def guide() -> str:
     """The text at the top of ``/docs``, as Markdown: how to ask, by examples."""
-    return files("app.api.openapi").joinpath("guide.md").read_text(encoding="utf-8")
+    return files(__package__).joinpath("guide.md").read_text(encoding="utf-8")
 
 
 # A key may be sent in either header, or in none where all is public.

@@ -5,23 +5,29 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-from app.api.problems import MEDIA_TYPE, kind_of
-from app.encoders.table import ENCODERS
-from app.errors import (
-    Forbidden,
+from sluice.encoders.table import ENCODERS
+from sluice.errors import (
     LimitError,
     NotAcceptable,
-    NotJson,
-    Overloaded,
     QueryError,
-    RequestTimeout,
     SelectionError,
     SluiceError,
     StoreError,
     StoreTimeout,
+)
+
+from ...errors import (
+    Forbidden,
+    NotJson,
+    Overloaded,
+    RequestTimeout,
     TooManyRequests,
     Unauthorized,
     UnknownDataset,
+)
+from ..problems import (
+    MEDIA_TYPE,
+    kind_of,
 )
 
 Responses = dict[int | str, dict[str, Any]]

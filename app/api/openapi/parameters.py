@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from app.encoders.table import ENCODERS
-from app.query.names import By
+from sluice.encoders.table import ENCODERS
+
+from ...query.names import By
 
 _BY_LABEL: Final = (
     "One parameter per dimension, named like the dimension: a label `latitude=52.5`, with a method"

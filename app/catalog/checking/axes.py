@@ -10,10 +10,16 @@ from typing import Any, Final
 
 import xarray as xr
 
-from app.catalog.checking.findings import Finding, Severity
-from app.query.axes import Axis
-from app.query.longitude import TURN
-from app.query.scales import Clock, Texts
+from ...query.axes import Axis
+from ...query.longitude import TURN
+from ...query.scales import (
+    Clock,
+    Texts,
+)
+from .findings import (
+    Finding,
+    Severity,
+)
 
 _NORTH: Final = ("degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn")
 _EAST: Final = ("degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese")

@@ -7,10 +7,14 @@ from collections.abc import Iterator, Sequence
 from itertools import islice, product
 from typing import Final
 
-from app.arrays.metadata import ArrayMeta
-from app.catalog.checking.findings import Finding, Severity
-from app.errors import StoreError
-from app.store.source import ByteSource
+from sluice.arrays.metadata import ArrayMeta
+from sluice.errors import StoreError
+from sluice.store.source import ByteSource
+
+from .findings import (
+    Finding,
+    Severity,
+)
 
 _LOOKED_AT: Final = 8
 _FLAT: Final = re.compile(r"\d+(\.\d+)+")

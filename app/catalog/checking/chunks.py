@@ -8,9 +8,13 @@ from typing import Any, Final
 
 import xarray as xr
 
-from app.catalog.checking.findings import Finding, Severity
-from app.datasets.describe import describe
-from app.datasets.lazy import LazyArray
+from sluice.datasets.describe import describe
+from sluice.datasets.lazy import LazyArray
+
+from .findings import (
+    Finding,
+    Severity,
+)
 
 TINY_BYTES: Final = 64 * 2**10
 HUGE_BYTES: Final = 64 * 2**20

@@ -11,15 +11,36 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TextIO
 
-from app.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
-from app.catalog.catalog import DatasetEntry, load_catalog
-from app.catalog.checking.datasets import Checked, check_catalog
-from app.catalog.checking.report import Format, failed, report
-from app.catalog.opening import open_entry, watch_of, watched
-from app.store import ByteSource, Filesystems
-from app.store.circuit import State
-from app.store.guarded import StoreGuards
-from app.store.retries import Patience
+from sluice.arrays.opening_limits import (
+    DEFAULT_LIMITS,
+    OpeningLimits,
+)
+from sluice.store import (
+    ByteSource,
+    Filesystems,
+)
+from sluice.store.circuit import State
+from sluice.store.guarded import StoreGuards
+from sluice.store.retries import Patience
+
+from ..catalog import (
+    DatasetEntry,
+    load_catalog,
+)
+from ..opening import (
+    open_entry,
+    watch_of,
+    watched,
+)
+from .datasets import (
+    Checked,
+    check_catalog,
+)
+from .report import (
+    Format,
+    failed,
+    report,
+)
 
 AT_ONCE: Final = 8
 # Where nothing says how wide the terminal is: a pipe, a log.

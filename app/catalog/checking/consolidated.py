@@ -6,8 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from app.arrays.hierarchy import GroupDocuments
-from app.catalog.checking.findings import Finding, Severity
+from sluice.arrays.hierarchy import GroupDocuments
+
+from .findings import (
+    Finding,
+    Severity,
+)
 
 # Fields of which another value means other data, by how people call them.
 _TELLING: Final = {

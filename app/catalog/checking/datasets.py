@@ -8,22 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from app.arrays.hierarchy import GroupDocuments, open_group
-from app.arrays.opening_limits import OpeningLimits
-from app.catalog.catalog import Catalog, DatasetEntry
-from app.catalog.checking.axes import axis_findings, dimension_findings
-from app.catalog.checking.chunk_keys import chunk_key_findings
-from app.catalog.checking.chunks import chunk_findings, first_part, lazy_array
-from app.catalog.checking.consolidated import stale_findings
-from app.catalog.checking.files import file_at
-from app.catalog.checking.findings import Finding, Severity
-from app.catalog.checking.groups import stores_below, variables_below
-from app.catalog.checking.masks import mask_findings
-from app.catalog.discretion import discreet, discreet_error, secrets_of
-from app.catalog.opened import Opened
-from app.datasets.plan import plan_isel
-from app.encoders.json_pieces import json_pieces
-from app.errors import (
+from sluice.arrays.hierarchy import (
+    GroupDocuments,
+    open_group,
+)
+from sluice.arrays.opening_limits import OpeningLimits
+from sluice.datasets.plan import plan_isel
+from sluice.encoders.json_pieces import json_pieces
+from sluice.errors import (
     CorruptChunk,
     MetadataError,
     SluiceError,
@@ -33,9 +25,41 @@ from app.errors import (
     StoreSlow,
     StoreTimeout,
 )
-from app.store.failures import reason_of
-from app.store.fan_out import spread
-from app.store.source import ByteSource
+from sluice.store.failures import reason_of
+from sluice.store.fan_out import spread
+from sluice.store.source import ByteSource
+
+from ..catalog import (
+    Catalog,
+    DatasetEntry,
+)
+from ..discretion import (
+    discreet,
+    discreet_error,
+    secrets_of,
+)
+from ..opened import Opened
+from .axes import (
+    axis_findings,
+    dimension_findings,
+)
+from .chunk_keys import chunk_key_findings
+from .chunks import (
+    chunk_findings,
+    first_part,
+    lazy_array,
+)
+from .consolidated import stale_findings
+from .files import file_at
+from .findings import (
+    Finding,
+    Severity,
+)
+from .groups import (
+    stores_below,
+    variables_below,
+)
+from .masks import mask_findings
 
 # From so many arrays on, opening a v3 group array by array is felt.
 MANY_ARRAYS: Final = 8

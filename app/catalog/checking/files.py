@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from app.errors import SluiceError
-from app.store.addresses import LOCAL, ROOTLESS, split_document, split_url
-from app.store.source import ByteSource
+from sluice.errors import SluiceError
+from sluice.store.addresses import (
+    LOCAL,
+    ROOTLESS,
+    split_document,
+    split_url,
+)
+from sluice.store.source import ByteSource
 
 # The source of another address than the entry's, with its options.
 Beside = Callable[[str], Awaitable[ByteSource]]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
-from app.arrays.hierarchy import open_group
-from app.errors import SluiceError
-from app.store.documents import json_object
-from app.store.source import ByteSource
+from sluice.arrays.hierarchy import open_group
+from sluice.errors import SluiceError
+from sluice.store.documents import json_object
+from sluice.store.source import ByteSource
 
 _DEEPEST: Final = 4
 _MOST_LISTED: Final = 200

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from app.catalog.checking.findings import Finding, Severity
+from .findings import (
+    Finding,
+    Severity,
+)
 
 _FILLS = ("_FillValue", "missing_value")
 

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal, TypeAlias
 
-from app.catalog.checking.datasets import Checked
-from app.catalog.checking.findings import Severity
+from .datasets import Checked
+from .findings import Severity
 
 Format: TypeAlias = Literal["text", "json"]
 

@@ -17,10 +17,13 @@ import numpy as np
 from numcodecs.blosc import Blosc
 from numcodecs.zstd import Zstd
 
-from app.arrays.decode import single_threaded_blosc
-from app.arrays.threads import busy_pool
-from app.arrays.workshop import Shares, Workshop
-from app.store.fan_out import spread
+from sluice.arrays.decode import single_threaded_blosc
+from sluice.arrays.threads import busy_pool
+from sluice.arrays.workshop import (
+    Shares,
+    Workshop,
+)
+from sluice.store.fan_out import spread
 
 SIZES = tuple(2**power * 1024 for power in (2, 4, 5, 6, 7, 8, 10, 11, 12))
 AT_ONCE = 40

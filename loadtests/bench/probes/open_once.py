@@ -51,8 +51,8 @@ async def measure(opened: Open, endpoint: str, rounds: int) -> None:
 
 
 async def _sluice(engine: str, endpoint: str, stack: AsyncExitStack) -> Open:
-    from app.datasets import AsyncZarrBackendEntrypoint
-    from app.store import Filesystems
+    from sluice.datasets import AsyncZarrBackendEntrypoint
+    from sluice.store import Filesystems
 
     options = {"endpoint_url": endpoint, "key": "bench", "secret": "bench-secret"}
     filesystems = await stack.enter_async_context(Filesystems())

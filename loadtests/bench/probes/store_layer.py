@@ -35,7 +35,7 @@ async def _ways(endpoint: str, stack: AsyncExitStack) -> Mapping[str, Get]:
     import s3fs
     from obstore.store import S3Store
 
-    from app.store import Filesystems
+    from sluice.store import Filesystems
 
     told = {**OPTIONS, "endpoint_url": endpoint}
     url = f"s3://{BUCKET}/{SMALL}"

@@ -11,10 +11,16 @@ import zarr
 from zarr.errors import ZarrUserWarning
 
 from app.catalog.catalog import DatasetEntry
-from app.catalog.checking.chunks import chunk_findings, in_units
-from app.catalog.checking.findings import Finding, Severity
+from app.catalog.checking.chunks import (
+    chunk_findings,
+    in_units,
+)
+from app.catalog.checking.findings import (
+    Finding,
+    Severity,
+)
 from app.catalog.opening import open_entry
-from app.store import Filesystems
+from sluice.store import Filesystems
 
 MIB = 2**20
 

@@ -1,0 +1,211 @@
+"""Decoded chunks in memory, shared by all datasets of a process: hot ones stay, scans pass through.
+
+What goes first is decided by S3-FIFO (Yang et al., "FIFO queues are all you need for cache
+eviction", SOSP 2023). A new chunk enters a small queue, a tenth of the budget, and moves on to the
+main queue only if it was asked for again meanwhile; so a request for more chunks than the budget
+holds flushes the small queue and nothing else. A hit adds to a counter and moves nothing.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Coroutine, Hashable
+from dataclasses import dataclass
+from enum import Enum
+from sys import getsizeof
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from sluice.events import ChunksLookedUp
+from sluice.store.single_flight import SingleFlight
+
+Array: TypeAlias = np.ndarray[Any, Any]
+
+
+class Absent(Enum):
+    """What stands for a chunk that the store does not have."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
+Chunk: TypeAlias = Array | Absent
+# Which store at which version, the path of the array in it, and the chunk's place in its grid.
+ChunkKey: TypeAlias = tuple[Hashable, str, tuple[int, ...]]
+
+# What an entry costs beside its values: key, counters, an array's own record, places in queues.
+ENTRY_BYTES: Final = 512
+# The paper's tenth of the budget for newcomers.
+_SMALL_SHARE: Final = 10
+# Four bits to count uses, which go along to the main queue; the paper has two, and starts anew. Few
+# large chunks fill a budget, so all may have been used three times when one must go.
+_MOST_USES: Final = 15
+# A chunk larger than this share of the budget would push out too much for itself.
+_LARGEST_SHARE: Final = 8
+# As many keys of gone chunks are remembered as there are chunks, and at least so many.
+_LEAST_GHOSTS: Final = 256
+
+
+@dataclass(slots=True)
+class _Entry:
+    chunk: Array
+    held_bytes: int
+    uses: int = 0
+
+
+class ChunkCache:
+    """At most `budget_bytes` of decoded chunks, each loaded once however many wait for it.
+
+    Arrays that it gives out are read-only and shared: copy what you change. Neither failures are
+    kept nor that a chunk is absent: a writer that fills a store part by part brings it under the
+    same metadata. With a budget of nothing it keeps nothing, and those who ask at the same time
+    still share a load. It belongs to one event loop.
+    """
+
+    def __init__(self, budget_bytes: int) -> None:
+        self._budget = budget_bytes
+        self._entries: dict[ChunkKey, _Entry] = {}
+        self._small: deque[ChunkKey] = deque()
+        self._main: deque[ChunkKey] = deque()
+        # Keys that left the small queue, or were not let in, oldest first: who comes back from here
+        # is no passer-by.
+        self._ghosts: OrderedDict[ChunkKey, None] = OrderedDict()
+        self._held = 0
+        self._held_small = 0
+        self._flight: SingleFlight[ChunkKey, Chunk] = SingleFlight()
+        self._hits = 0
+        self._misses = 0
+        self._evictions = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """The memory that the kept chunks hold, with `ENTRY_BYTES` for each."""
+        return self._held
+
+    def get(self, key: ChunkKey) -> Array | None:
+        """The chunk, or None: `load` it."""
+        entry = self._entries.get(key)
+        if entry is None:
+            self._misses += 1
+            return None
+        self._hits += 1
+        if entry.uses < _MOST_USES:
+            entry.uses += 1
+        return entry.chunk
+
+    def holds(self, key: ChunkKey) -> bool:
+        """Whether the chunk is in memory; asking is no use of it."""
+        return key in self._entries
+
+    async def load(self, key: ChunkKey, make: Callable[[], Coroutine[Any, Any, Chunk]]) -> Chunk:
+        """The chunk that ``make()`` brings, or that of whoever loads it already; then kept.
+
+        A caller that is cancelled leaves alone; the last one takes ``make()`` with it. What
+        ``make()`` raises, everyone who waits gets, and the next caller tries anew.
+        """
+        entry = self._entries.get(key)
+        if entry is not None:  # it landed after the caller had looked
+            return entry.chunk
+
+        async def made() -> Chunk:
+            chunk = await make()
+            if isinstance(chunk, Absent):
+                return chunk
+            chunk = _own(chunk)
+            self.keep(key, chunk)
+            return chunk
+
+        return await self._flight.do(key, made)
+
+    def keep(self, key: ChunkKey, chunk: Array) -> None:
+        """Remember `chunk`, unless it is too large; others make room for it."""
+        held = _held_bytes(chunk)
+        if key in self._entries or held > self._budget // _LARGEST_SHARE:
+            return
+        while self._held + held > self._budget:
+            self._step()
+        if key in self._ghosts:
+            del self._ghosts[key]
+            self._main.append(key)
+        else:
+            self._small.append(key)
+            self._held_small += held
+        self._entries[key] = _Entry(chunk, held)
+        self._held += held
+
+    def would_keep(self, chunk_bytes: int) -> bool:
+        """Whether an array of so many bytes is small enough to be kept."""
+        return chunk_bytes + ENTRY_BYTES <= self._budget // _LARGEST_SHARE
+
+    def is_news(self, key: ChunkKey) -> bool:
+        """Whether `key` is a stranger; once it was asked about, it is none for a while."""
+        if key in self._ghosts or key in self._entries:
+            return False
+        self._haunt(key)
+        return True
+
+    def lookups(self) -> ChunksLookedUp:
+        """Hits, misses and evictions since the last call, and the bytes that are held now."""
+        told = ChunksLookedUp(self._hits, self._misses, self._evictions, self._held)
+        self._hits = self._misses = self._evictions = 0
+        return told
+
+    def _step(self) -> None:
+        """Drop one chunk, or bring one a step nearer to being dropped."""
+        if self._small and (self._held_small * _SMALL_SHARE > self._budget or not self._main):
+            self._leave_small()
+        else:
+            self._leave_main()
+
+    def _leave_small(self) -> None:
+        key = self._small.popleft()
+        entry = self._entries[key]
+        self._held_small -= entry.held_bytes
+        if entry.uses > 1:
+            self._main.append(key)
+            return
+        self._drop(key)
+        self._haunt(key)
+
+    def _haunt(self, key: ChunkKey) -> None:
+        self._ghosts[key] = None
+        while len(self._ghosts) > max(len(self._entries), _LEAST_GHOSTS):
+            self._ghosts.popitem(last=False)
+
+    def _leave_main(self) -> None:
+        key = self._main.popleft()
+        entry = self._entries[key]
+        if entry.uses:
+            entry.uses -= 1
+            self._main.append(key)
+        else:
+            self._drop(key)
+
+    def _drop(self, key: ChunkKey) -> None:
+        self._held -= self._entries.pop(key).held_bytes
+        self._evictions += 1
+
+
+def _own(chunk: Array) -> Array:
+    """`chunk` read-only, and alone in the memory that it keeps alive."""
+    owner: Any = chunk
+    while isinstance(owner, np.ndarray) and owner.base is not None:
+        owner = owner.base
+    size = owner.nbytes if isinstance(owner, np.ndarray) else None
+    size = len(owner) if isinstance(owner, bytes) else size
+    if size != chunk.nbytes:
+        # A part of a larger buffer, or of one that we cannot measure.
+        chunk = chunk.copy(order="K")
+    chunk.flags.writeable = False
+    return chunk
+
+
+def _held_bytes(chunk: Array) -> int:
+    """What keeping `chunk` costs; text of variable length lies outside the array."""
+    beside = 0
+    if chunk.dtype.kind == "O":
+        beside = sum(getsizeof(value) for value in chunk.flat)
+    elif chunk.dtype.kind == "T":
+        beside = 4 * int(np.strings.str_len(chunk).sum())  # UTF-8: four bytes at most
+    return ENTRY_BYTES + chunk.nbytes + beside

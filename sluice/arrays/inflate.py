@@ -1,0 +1,140 @@
+"""Codecs that make no more bytes of a chunk than it may have, whatever the chunk says.
+
+A few kilobytes can inflate to gigabytes. Frames of Zstandard, Blosc and LZ4 state what they inflate
+to, which is looked at first; streams are inflated up to the bound and not further.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import zlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from io import BytesIO
+from types import MappingProxyType
+from typing import Any, Final
+
+from sluice.errors import CorruptChunk
+
+Step = Callable[[Any], Any]
+
+_ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+
+
+def bounded(codec: Any, most_bytes: int, count: int) -> Step:
+    """``codec.decode`` of a numcodecs codec, which makes at most `most_bytes`, or `count` texts.
+
+    A codec that is not known here is taken as it is. What a step raises says that its input is
+    damaged, whatever its type.
+    """
+    match codec.codec_id:
+        case "zstd":
+            from numcodecs.zstd import Zstd, decompress
+
+            # What numcodecs' own codec calls, once it has made an array of the bytes.
+            decode = decompress if type(codec) is Zstd else codec.decode
+            return partial(_zstd, decode, most_bytes)
+        case "blosc":
+            return partial(_blosc, codec.decode, most_bytes)
+        case "lz4":
+            return partial(_lz4, codec.decode, most_bytes)
+        case "zlib":
+            return partial(_zlib, most_bytes)
+        case name if name in _FILES:
+            return partial(_streamed, partial(_FILES[name], codec), most_bytes)
+        case "vlen-utf8" | "vlen-bytes" | "vlen-array":
+            return partial(_counted, codec.decode, count)
+        case _:
+            taken: Step = codec.decode
+            return taken
+
+
+def _zstd(decode: Step, most: int, data: Any) -> Any:
+    """RFC 8878, 3.1.1.1: the content's size stands in the frame's header, or nowhere."""
+    size = _zstd_size(bytes(memoryview(data).cast("B")[:18]))
+    if size is None:
+        return _streamed(_zstd_file, most, data)
+    _check(size, most)
+    return decode(data)
+
+
+def _zstd_size(head: bytes) -> int | None:
+    if len(head) < 6 or head[:4] != _ZSTD_MAGIC:
+        raise CorruptChunk("a Zstandard frame does not begin as one")
+    descriptor = head[4]
+    single_segment = descriptor >> 5 & 1
+    start = 5 + (1 - single_segment) + (0, 1, 2, 4)[descriptor & 3]
+    length = (single_segment, 2, 4, 8)[descriptor >> 6]
+    if not length:
+        return None
+    size = int.from_bytes(head[start : start + length], "little")
+    return size + 256 if length == 2 else size
+
+
+def _blosc(decode: Step, most: int, data: Any) -> Any:
+    """Bytes 4 to 8 of the header are the content's size, 12 to 16 the frame's own.
+
+    Blosc 1 believes both and reads past the end of a truncated frame (c-blosc,
+    README_CHUNK_FORMAT).
+    """
+    frame = memoryview(data).cast("B")
+    if len(frame) < 16 or int.from_bytes(frame[12:16], "little") != len(frame):
+        raise CorruptChunk("a Blosc frame is not as long as its header says")
+    _check(int.from_bytes(frame[4:8], "little"), most)
+    return decode(data)
+
+
+def _lz4(decode: Step, most: int, data: Any) -> Any:
+    """numcodecs puts the content's size before the block."""
+    _check(int.from_bytes(memoryview(data).cast("B")[:4], "little"), most)
+    return decode(data)
+
+
+def _zlib(most: int, data: Any) -> bytes:
+    inflating = zlib.decompressobj()
+    made = inflating.decompress(data, most + 1)
+    _check(len(made), most)
+    if not inflating.eof:
+        raise CorruptChunk("a chunk's zlib stream ends early")
+    return made
+
+
+def _streamed(open_file: Callable[[BytesIO], Any], most: int, data: Any) -> bytes:
+    with open_file(BytesIO(data)) as file:
+        made: bytes = file.read(most + 1)
+    _check(len(made), most)
+    return made
+
+
+def _zstd_file(raw: BytesIO) -> Any:
+    import zstandard
+
+    return zstandard.ZstdDecompressor().stream_reader(raw)
+
+
+def _counted(decode: Step, count: int, data: Any) -> Any:
+    """The number of texts stands before them, and memory for so many is taken at once."""
+    stated = int.from_bytes(memoryview(data).cast("B")[:4], "little")
+    if stated != count:
+        raise CorruptChunk(f"a chunk says that it has {stated} values, not {count}")
+    return decode(data)
+
+
+def _check(size: int, most: int) -> None:
+    if size > most:
+        raise CorruptChunk(f"a chunk inflates to more than the {most} bytes that it may have")
+
+
+def _lzma_file(codec: Any, raw: BytesIO) -> lzma.LZMAFile:
+    return lzma.LZMAFile(raw, format=codec.format, filters=codec.filters)
+
+
+_FILES: Mapping[str, Callable[[Any, BytesIO], Any]] = MappingProxyType(
+    {
+        "gzip": lambda _, raw: gzip.GzipFile(fileobj=raw),
+        "bz2": lambda _, raw: bz2.BZ2File(raw),
+        "lzma": _lzma_file,
+    }
+)

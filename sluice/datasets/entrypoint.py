@@ -1,0 +1,165 @@
+"""Open a Zarr store as a Dataset without blocking: the door to the reading chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final, Literal
+
+import xarray as xr
+import zarr.abc.store
+
+from sluice.arrays.chunk_cache import ChunkCache
+from sluice.arrays.hierarchy import (
+    GroupDocuments,
+    open_group,
+)
+from sluice.arrays.opening_limits import (
+    DEFAULT_LIMITS,
+    OpeningLimits,
+)
+from sluice.arrays.reader import StoreReader
+from sluice.arrays.shards import ShardIndexes
+from sluice.arrays.threads import available_cores
+from sluice.arrays.workshop import Workshop
+from sluice.datasets.dataset import AsyncDataset
+from sluice.datasets.opening import (
+    names_of,
+    open_variables,
+)
+from sluice.datasets.unusable import Unusable
+from sluice.errors import MetadataError
+from sluice.store.source import ByteSource
+from sluice.store.zarr_store import (
+    SourceStore,
+    ZarrStoreSource,
+)
+
+# Of chunks that are fetched and decoded at once, for a dataset that shares no workshop.
+UNDER_WAY_BYTES: Final = 64 * 2**20
+# Of the indexes of shards that are kept, and of each of them.
+SHARD_INDEX_BYTES: Final = 64 * 2**20
+# Of chunks that are decoded between rounds of the loop, where there is one core alone.
+BETWEEN_BYTES: Final = 2 * 2**20
+
+
+class AsyncZarrBackendEntrypoint:
+    """Opens what `xarray.open_zarr` opens, over any `ByteSource` or zarr-python `Store`."""
+
+    async def open_dataset(
+        self,
+        store: ByteSource | zarr.abc.store.Store,
+        *,
+        group: str | None = None,
+        zarr_format: int | None = None,
+        consolidated: bool | None = None,
+        mask_and_scale: bool = True,
+        decode_times: Any = True,
+        concat_characters: bool = True,
+        decode_coords: Any = True,
+        drop_variables: str | Iterable[str] | None = None,
+        use_cftime: bool | None = None,
+        decode_timedelta: Any = None,
+        on_unusable: Literal["raise", "leave_out"] = "raise",
+        documents: GroupDocuments | None = None,
+        inline_decode_bytes: int = 256 * 1024,
+        shard_index_bytes: int = SHARD_INDEX_BYTES,
+        workers: int = 32,
+        workshop: Workshop | None = None,
+        chunk_cache: ChunkCache | None = None,
+        store_id: str | None = None,
+        limits: OpeningLimits = DEFAULT_LIMITS,
+    ) -> AsyncDataset:
+        """The group as a Dataset: index coordinates in memory, the rest lazy.
+
+        The first keywords are xarray's, with xarray's meanings. Whoever has read the group's
+        `documents` already hands them over, and none is read again. `shard_index_bytes` bounds the
+        shard indexes that are kept, and each of them, `workers` the chunks that one array reads at
+        once. Chunks are decoded in the `workshop`, which many datasets may share; without one,
+        those of more than `inline_decode_bytes` are decoded in the loop's default executor.
+
+        Decoded chunks are kept in `chunk_cache`, which many datasets may share; without one none
+        is kept. Its chunks are found again by those who open the same version of the store under
+        the same `store_id`, whose meaning is the caller's; without one each opening is on its own.
+        What is rewritten in place, under the same metadata, is not noticed while it is kept.
+
+        A variable that cannot be used (no dimensions, an unknown codec, times that do not decode)
+        is an error that names it, as in xarray; with ``on_unusable="leave_out"`` it is left out,
+        and ``ds.unusable`` says why (and dates that are missing in another calendar are None, which
+        xarray refuses or takes for the reference date). `drop_variables` are not even parsed.
+        Coordinates beyond the `limits` cannot be used; whatever else is beyond them is a
+        StoreTooLarge.
+
+        Whoever made `store` closes it. Raises a StoreError if the store cannot be opened (see
+        `sluice.arrays.hierarchy.open_group`), a MetadataError for what cannot be decoded.
+        """
+        source = _source(store)
+        lenient = on_unusable == "leave_out"
+        if documents is None:
+            asked: dict[str, Any] = {"group": group, "zarr_format": zarr_format}
+            asked["consolidated"] = consolidated
+            asked["limits"] = replace(limits, dropped=frozenset(names_of(drop_variables)))
+            documents = await open_group(source, **asked)
+        cache = ChunkCache(0) if chunk_cache is None else chunk_cache
+        identity = object() if store_id is None else (store_id, documents.version)
+        indexes = ShardIndexes(source, budget_bytes=shard_index_bytes, most_bytes=shard_index_bytes)
+        shop = _own_workshop(inline_decode_bytes) if workshop is None else workshop
+        reader = StoreReader(source, indexes, shop, workers, cache, identity)
+        options = {
+            "mask_and_scale": mask_and_scale,
+            "decode_times": decode_times,
+            "concat_characters": concat_characters,
+            "decode_coords": decode_coords,
+            "drop_variables": drop_variables,
+            "use_cftime": use_cftime,
+            "decode_timedelta": decode_timedelta,
+        }
+        opened, unusable = await open_variables(
+            reader, documents, SourceStore(source), options, limits, lenient=lenient
+        )
+        _refuse_or_note(opened, unusable, on_unusable)
+        return _awaitable(opened)
+
+
+def _refuse_or_note(opened: xr.Dataset, unusable: Mapping[str, Unusable], on_unusable: str) -> None:
+    """Raise MetadataError for the variables that are left out of `opened`, or note them there."""
+    if not unusable:
+        return
+    if on_unusable == "leave_out":
+        opened.encoding["unusable"] = unusable
+        return
+    told = "; ".join(f"{name!r}: {one.reason}" for name, one in unusable.items())
+    raise MetadataError(f"variables that cannot be used: {told}")
+
+
+def _awaitable(opened: xr.Dataset) -> AsyncDataset:
+    """The parts of `opened` under the class that has the coroutines."""
+    return AsyncDataset._construct_direct(
+        opened._variables,
+        opened._coord_names,
+        opened._dims,
+        opened._attrs,
+        opened._indexes,
+        opened._encoding,
+    )
+
+
+def _own_workshop(inline_bytes: int) -> Workshop:
+    return Workshop(
+        inline_bytes=inline_bytes,
+        between_bytes=BETWEEN_BYTES if available_cores() == 1 else 0,
+        under_way_bytes=UNDER_WAY_BYTES,
+        threads=available_cores(),
+        pool=None,
+    )
+
+
+def _source(store: ByteSource | zarr.abc.store.Store) -> ByteSource:
+    if isinstance(store, zarr.abc.store.Store):
+        return ZarrStoreSource(store)
+    if not callable(getattr(store, "getitems", None)):
+        raise TypeError(
+            f"open_dataset takes a byte source or a zarr Store, not {type(store).__name__}: "
+            "wrap a path as AsyncFSMap(path, filesystem)"
+        )
+    return store

@@ -1,0 +1,191 @@
+"""A group's encoded variables as xarray reads them, without those that cannot be used."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Hashable, Mapping
+from typing import Any, Final
+
+import numpy as np
+import xarray as xr
+import zarr
+from xarray.backends.zarr import ZarrStore
+from xarray.core import indexing
+
+from sluice.arrays.array_documents import (
+    check_name,
+    dimension_names,
+    marked_fill_value,
+)
+from sluice.arrays.hierarchy import GroupDocuments
+from sluice.arrays.metadata import parse_array
+from sluice.datasets.coding import EncodedArray
+from sluice.datasets.encoded_text import check_encoding
+from sluice.datasets.repeated import (
+    distinct,
+    told_apart,
+)
+from sluice.datasets.unusable import Unusable
+from sluice.datasets.variables import variable_of
+from sluice.errors import MetadataError
+
+_FILL: Final = "_FillValue"
+_ENCODING: Final = "_Encoding"
+_NUMBERS: Final = ("scale_factor", "add_offset")
+# The attributes of one variable that xarray reads for the sake of another one.
+_TOLD: Final = ("units", "calendar", "bounds")
+
+
+class KnownStore(ZarrStore):
+    """xarray's reading of Zarr attributes and encodings, over documents that are already here.
+
+    Each array is parsed on its own: what cannot be used is in `unusable`, with its reason, and
+    whoever finds out more adds it there by `blame`. Arrays that are `dropped` are not parsed.
+    """
+
+    def __init__(
+        self, documents: GroupDocuments, zarr_store: Any, dropped: Collection[str] = ()
+    ) -> None:
+        # Not ZarrStore's own: it asks the store for the group's members, synchronously.
+        self.documents = documents
+        self.dropped = frozenset(dropped)
+        # Whether variables are left out of which reading alone would show that they do not unpack,
+        # and dates may be missing in every calendar.
+        self.lenient = False
+        self.unusable: dict[str, Unusable] = {}
+        self.encoded: dict[str, EncodedArray] = {}
+        self.variables: dict[str, xr.Variable] = {}
+        self._mode = "r"
+        self._use_zarr_fill_value_as_mask = documents.zarr_format == 2
+        self._arrays: dict[str, Any] = {}
+        self._zarr_store = zarr_store
+        self.zarr_group = zarr.Group(_group(documents))
+        for name, reason in documents.broken.items():
+            if name not in self.dropped:
+                self.unusable[name] = Unusable(reason)
+        for name in documents.arrays:
+            if name not in self.dropped:
+                self._add(name)
+        taken = {*documents.arrays, *(dim for v in self.variables.values() for dim in v.dims)}
+        for name in list(self.variables):
+            self._tell_apart(name, taken)
+
+    def _tell_apart(self, name: str, taken: Collection[Hashable]) -> None:
+        """Give one variable dimensions that are distinct, once all of their names are known."""
+        try:
+            self.variables[name] = told_apart(name, self.variables[name], taken)
+        except MetadataError as error:
+            self.blame(name, error)
+
+    def _add(self, name: str) -> None:
+        """Parse one array; on its own, so that it alone is left out where that fails."""
+        try:
+            check_name(name)
+            self.variables[name] = self._variable(name)
+        except MetadataError as error:
+            self.blame(name, error)
+
+    def blame(self, name: str, error: Exception) -> None:
+        """Leave the variable `name` out, because of `error`."""
+        self.unusable[name] = Unusable.of(name, error, self._attributes(name))
+
+    @property
+    def fetched_bytes(self) -> int:
+        """The bytes of all values that were read to decode by."""
+        return sum([e.values.nbytes for e in self.encoded.values() if e.values is not None])
+
+    @property
+    def left_out(self) -> set[str]:
+        """The names that have no part in the dataset."""
+        return {*self.dropped, *self.unusable}
+
+    @property
+    def members(self) -> dict[str, Any]:
+        return self._arrays
+
+    def close(self) -> None:
+        """Nothing to close: whoever made the source closes it."""
+
+    def load(self) -> tuple[dict[str, xr.Variable], dict[str, Any]]:
+        """Copies of the encoded variables (decoding edits attributes), and the group's own.
+
+        Those that are left out are shadows: what others have to know of them is in them.
+        """
+        left_out = self.left_out
+        variables = {
+            name: self._shadow(name) if name in left_out else self.variables[name].copy(deep=False)
+            for name in self.documents.arrays
+        }
+        return variables, ZarrStore.get_attrs(self)
+
+    def _variable(self, name: str) -> xr.Variable:
+        """The encoded variable by xarray's own reading, but for what others write otherwise."""
+        document = self.documents.arrays[name]
+        attributes = dict(document.get("attributes") or {})
+        # In v3, xarray takes what is not written as it writes it for an error.
+        marked = attributes.pop(_FILL, None) if self.documents.zarr_format == 3 else None
+        path = f"{self.documents.path}/{name}".strip("/")
+        meta = parse_array(path, {**document, "attributes": attributes}, self._zarr_store)
+        dimension_names({**document, "shape": meta.shape})
+        self._arrays[name] = zarr.Array(meta.zarr)
+        with warnings.catch_warnings():
+            # Of dimensions that it has twice: they are told apart afterwards.
+            warnings.filterwarnings("ignore", "Duplicate dimension names", UserWarning)
+            variable = ZarrStore.open_store_variable(self, name)
+        if meta.dtype.kind == "V":
+            # No record is a missing one, and xarray cannot compare them.
+            variable.attrs.pop(_FILL, None)
+        if marked is not None:
+            variable.attrs[_FILL] = marked_fill_value(
+                _lone(marked), meta.dtype, variable.attrs.get("_Unsigned")
+            )
+        if meta.dtype.kind not in "SO":
+            # It says how bytes are read as text, and there are none.
+            variable.attrs.pop(_ENCODING, None)
+        for key in _NUMBERS:
+            if key in variable.attrs:
+                variable.attrs[key] = _lone(variable.attrs[key])
+        check_encoding(variable)
+        self.encoded[name] = EncodedArray(name, meta, variable.dtype)
+        data = indexing.LazilyIndexedArray(self.encoded[name])
+        return variable_of(variable.dims, data, variable.attrs, variable.encoding)
+
+    def _attributes(self, name: str) -> dict[str, Any]:
+        """The stored attributes of an array, whatever else is wrong with it."""
+        attributes = self.documents.arrays.get(name, {}).get("attributes")
+        return attributes if isinstance(attributes, dict) else {}
+
+    def _shadow(self, name: str) -> xr.Variable:
+        """What xarray needs to know of a variable that it does not decode.
+
+        That is whether its last dimension is of characters, and the time units of its bounds.
+        """
+        document = self.documents.arrays[name]
+        known = self.variables.get(name)
+        dims = _dims_of(document) if known is None else known.dims
+        characters = document.get("dtype") == "|S1" if known is None else known.dtype == "S1"
+        dtype = "S1" if characters else "f8"
+        told = {k: v for k, v in self._attributes(name).items() if k in _TOLD and type(v) is str}
+        values = np.broadcast_to(np.zeros((), dtype), (1,) * len(dims))
+        return xr.Variable(distinct(dims), values, told)
+
+
+def _lone(value: Any) -> Any:
+    """The value of a list of one, as which netCDF has attributes; any other as it is."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def _dims_of(document: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """The dimensions that a document names, or none."""
+    try:
+        return dimension_names(document)
+    except (MetadataError, KeyError, TypeError):
+        return ()
+
+
+def _group(documents: GroupDocuments) -> Any:
+    from zarr.core.group import AsyncGroup, GroupMetadata
+    from zarr.storage import MemoryStore, StorePath
+
+    metadata = GroupMetadata(documents.attributes, zarr_format=documents.zarr_format)
+    return AsyncGroup(metadata, StorePath(MemoryStore()))

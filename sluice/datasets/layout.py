@@ -1,0 +1,248 @@
+"""What selections need to know of a Dataset's variables, found out once and kept with it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Self, TypeAlias
+
+import numpy as np
+import xarray as xr
+from xarray.core import indexing
+from xarray.core.indexes import PandasIndex
+
+from sluice.arrays.plan import (
+    ReadPlan,
+    plan_element,
+    plan_orthogonal,
+    plan_pointwise,
+)
+from sluice.datasets.indexers import (
+    ALL,
+    IntArray,
+    Key,
+    Points,
+    length_of,
+    remaining,
+)
+from sluice.datasets.lazy import LazyArray
+from sluice.datasets.outline import (
+    Outline,
+    Part,
+)
+from sluice.datasets.pending import PendingVariable
+from sluice.datasets.variables import variable_of
+from sluice.kept import Kept
+from sluice.sizes import (
+    attribute_bytes,
+    text_lengths,
+)
+
+Keys: TypeAlias = Mapping[Hashable, Key]
+
+# What stands for the whole dataset among the names of its variables.
+_WHOLE: Final = object()
+
+# Lengths of slices are anybody's choice, so forms are without number: so much of them is kept.
+_KEPT_BYTES: Final = 4 * 2**20
+# How often labels are in memory, and what a variable takes besides its attributes.
+_FORMS: Final = 3
+_VARIABLE_BYTES: Final = 16 * 2**10
+# What an outline takes for itself, and for each of its variables.
+_OUTLINE_BYTES: Final = 2048
+_PART_BYTES: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class IndexCoordinate:
+    """A coordinate with an index of its own, in memory.
+
+    `values` are its labels as NumPy has them, None where xarray must say what a label becomes;
+    `lengths` the bytes of each, where labels are texts of variable length.
+    """
+
+    name: Hashable
+    dim: Hashable
+    variable: xr.Variable
+    index: PandasIndex
+    values: np.ndarray[Any, Any] | None
+    lengths: IntArray | None
+
+    @classmethod
+    def of(cls, name: Hashable, variable: xr.Variable, index: PandasIndex) -> Self:
+        """The prepared coordinate; `variable` is the one that `index` made."""
+        values = index.index.values
+        plain = values.dtype == index.coord_dtype and values.dtype.kind in "iufmM"
+        lengths = text_lengths(np.asarray(values)) if values.dtype.kind in "OT" else None
+        return cls(name, index.dim, variable, index, values if plain else None, lengths)
+
+    def select(self, keys: Keys) -> tuple[xr.Variable, PandasIndex | None]:
+        """Its part of an answer, and its index if it keeps one."""
+        match keys.get(self.dim, ALL):
+            # (Not `int(position)`, which takes six times as long: it looks for match arguments.)
+            case int() as position:
+                return self._pick((), position), None
+            case Points(dim, positions):
+                return self._pick((dim,), positions), None
+            case key if key is ALL:
+                return self.variable.copy(deep=False), self.index
+            case key:
+                kept = self.index.isel({self.dim: key})
+                assert kept is not None
+                return kept.create_variables({self.name: self.variable})[self.name], kept
+
+    def text_bytes(self, keys: Keys) -> int:
+        """The bytes of the texts of its part of an answer."""
+        key = keys.get(self.dim, ALL)
+        place: Any = key.positions if isinstance(key, Points) else key
+        return 0 if self.lengths is None else int(self.lengths[place].sum())
+
+    def _pick(self, dims: tuple[Hashable, ...], place: Any) -> xr.Variable:
+        variable = self.variable
+        if self.values is None:
+            picked = variable[xr.Variable(dims, place)] if dims else variable[place]
+            return picked.to_base_variable().load()
+        # Never a view: the index is everyone's. (From a scalar NumPy makes arrays more slowly.)
+        data = np.array(self.values[place, ...])
+        return variable_of(dims, data, variable._attrs, variable._encoding)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVariable:
+    """A variable whose values are all in the store."""
+
+    dims: tuple[Hashable, ...]
+    attrs: dict[Any, Any]
+    encoding: dict[Any, Any]
+    array: LazyArray
+
+    def select(self, keys: Keys, dims: tuple[Hashable, ...]) -> PendingVariable:
+        """Its part of an answer, in which it has the dimensions `dims`."""
+        array = self.array
+        wanted = array.stored_key(tuple([keys.get(dim, ALL) for dim in self.dims]))
+        return PendingVariable(dims, self.attrs, self.encoding, array, self._plan(wanted, dims))
+
+    def _plan(self, wanted: tuple[Any, ...], dims: tuple[Hashable, ...]) -> ReadPlan:
+        shape, chunks = self.array.meta.shape, self.array.meta.chunks
+        if not dims and shape and not self.array.stacked:
+            return plan_element(shape, chunks, wanted)
+        points = [key for key in wanted if isinstance(key, Points)]
+        if not points:
+            return plan_orthogonal(shape, chunks, wanted)
+        flat = tuple([k.positions if isinstance(k, Points) else k for k in wanted])
+        return plan_pointwise(shape, chunks, flat, at=dims.index(points[0].dim))
+
+
+# None stands for what only xarray's own indexing selects from.
+Prepared: TypeAlias = IndexCoordinate | StoredVariable | None
+# What an outline follows from: the names to keep, whether scalars drop, what each key leaves.
+_Form: TypeAlias = tuple[Hashable, ...]
+
+
+def _few_outlines() -> Kept[_Form, Outline]:
+    return Kept(_KEPT_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A Dataset and its variables as selections take them; nothing of it changes.
+
+    `attribute_bytes` is what the attributes of each variable and of the whole take. Outlines are
+    kept: clients ask for a few forms of answers again and again.
+    """
+
+    dataset: xr.Dataset
+    sizes: Mapping[Hashable, int]
+    variables: Mapping[Hashable, Prepared]
+    dims: Mapping[Hashable, tuple[Hashable, ...]]
+    coords: tuple[Hashable, ...]
+    attribute_bytes: Mapping[Hashable, int]
+    _outlines: Kept[_Form, Outline] = field(default_factory=_few_outlines)
+
+    @classmethod
+    def of(cls, ds: xr.Dataset) -> Self:
+        """The layout of `ds`, which must not change from here on."""
+        variables = {name: _prepared(ds, name, v) for name, v in ds._variables.items()}
+        coords = tuple([name for name in variables if name in ds._coord_names])
+        dims = {name: variable.dims for name, variable in ds._variables.items()}
+        attrs = {name: attribute_bytes(v.attrs) for name, v in ds._variables.items()}
+        attrs[_WHOLE] = attribute_bytes(ds.attrs)
+        return cls(ds, ds._dims, variables, dims, coords, attrs)
+
+    @property
+    def held_bytes(self) -> int:
+        """About what the opened dataset holds: labels, attributes, and so much for each variable.
+
+        Labels are there as an index, as an axis to search in, and once as text.
+        """
+        coordinates = [p for p in self.variables.values() if type(p) is IndexCoordinate]
+        labels = sum([c.variable.nbytes + c.text_bytes({}) for c in coordinates])
+        attrs = sum(self.attribute_bytes.values())
+        return _FORMS * labels + attrs + _VARIABLE_BYTES * len(self.variables)
+
+    def outline(self, keys: Keys, keep: Collection[Hashable] | None, drop: bool) -> Outline | None:
+        """The form of the answer to `keys`; None where one of its variables is not prepared.
+
+        With `keep`, these variables and the coordinates along the dimensions that they are left
+        with, as in ``ds.isel(keys)[keep]``. `drop` leaves out coordinates that become scalars.
+        """
+        lengths = [
+            dim if type(key) is int else (dim, *self._left(dim, key)) for dim, key in keys.items()
+        ]
+        form: _Form = (None if keep is None else tuple(keep), drop, *lengths)
+        outline = self._outlines.get(form)
+        if outline is None:
+            outline = self._outlined(keys, keep, drop)
+            if outline is not None:
+                parts = len(outline.variables) + len(form)
+                self._outlines.keep(form, outline, _OUTLINE_BYTES + _PART_BYTES * parts)
+        return outline
+
+    def _outlined(
+        self, keys: Keys, keep: Collection[Hashable] | None, drop: bool
+    ) -> Outline | None:
+        names = self.variables if keep is None else self._kept(keys, keep)
+        lengths = self._lengths(keys)
+        parts: dict[Hashable, Part] = {}
+        for name in names:
+            prepared, dims = self.variables[name], self.dims[name]
+            if prepared is None:
+                return None
+            left = remaining(dims, keys)
+            if not (drop and name in self.coords and dims and not left):
+                dtype = self.dataset._variables[name].dtype
+                parts[name] = Part(left, tuple([lengths[dim] for dim in left]), dtype)
+        unread = [name for name in parts if type(self.variables[name]) is StoredVariable]
+        attrs = sum([self.attribute_bytes[name] for name in (*parts, _WHOLE)])
+        coords = [name for name in self.coords if name in parts]
+        return Outline.of(parts, coords, unread, attrs)
+
+    def _left(self, dim: Hashable, key: Key) -> tuple[Hashable, int | None]:
+        """The dimension that `key` leaves of `dim`, and its length (None: it leaves none)."""
+        return key.dim if isinstance(key, Points) else dim, length_of(key, self.sizes[dim])
+
+    def _lengths(self, keys: Keys) -> dict[Hashable, int]:
+        """The size of each dimension that an answer to `keys` can have."""
+        lengths = dict(self.sizes)
+        for dim, key in keys.items():
+            left, length = self._left(dim, key)
+            if length is not None:
+                lengths[left] = length
+        return lengths
+
+    def _kept(self, keys: Keys, keep: Collection[Hashable]) -> Iterable[Hashable]:
+        left = {dim for name in keep for dim in remaining(self.dims[name], keys)}
+        along = [n for n in self.coords if left.issuperset(remaining(self.dims[n], keys))]
+        return dict.fromkeys([*keep, *along])
+
+
+def _prepared(ds: xr.Dataset, name: Hashable, variable: xr.Variable) -> Prepared:
+    index = ds._indexes.get(name)
+    if index is not None:
+        return IndexCoordinate.of(name, variable, index) if type(index) is PandasIndex else None
+    data: Any = variable._data
+    if not isinstance(data, indexing.LazilyIndexedArray) or not isinstance(data.array, LazyArray):
+        return None
+    if any(key != slice(None) for key in data.key.tuple):
+        return None
+    return StoredVariable(variable.dims, variable.attrs, variable.encoding, data.array)

@@ -1,0 +1,116 @@
+"""A variable's data that is still in the store: read by awaiting, never by touching."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final, NoReturn
+
+import numpy as np
+from xarray.backends.common import BackendArray
+from xarray.core import indexing
+
+from sluice.arrays.metadata import ArrayMeta
+from sluice.arrays.plan import (
+    ReadPlan,
+    plan_orthogonal,
+    plan_pointwise,
+)
+from sluice.arrays.reader import StoreReader
+from sluice.arrays.texts import TextMeter
+from sluice.arrays.workshop import Shares
+from sluice.datasets.unpacking import Step
+from sluice.errors import NotLoaded
+from sluice.phases import phase
+
+Array = np.ndarray[Any, Any]
+
+# What texts may take before any of theirs was read.
+_UNKNOWN_BYTES: Final = 2**40
+
+
+class LazyArray(BackendArray):
+    """A stored array with its decoding, behind xarray's seam for backends.
+
+    Synchronous access raises `NotLoaded`; xarray's own `load_async` works.
+    """
+
+    __slots__ = ("dtype", "meta", "reader", "shape", "stacked", "steps")
+
+    def __init__(
+        self,
+        reader: StoreReader,
+        meta: ArrayMeta,
+        steps: tuple[Step, ...],
+        dtype: np.dtype[Any],
+        *,
+        stacked: bool,
+    ) -> None:
+        self.reader = reader
+        self.meta = meta
+        self.steps = steps
+        self.dtype = dtype
+        self.stacked = stacked
+        self.shape = meta.shape[:-1] if stacked else meta.shape
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> NoReturn:
+        raise NotLoaded(
+            f"array {self.meta.path!r} is not in memory: select with `await ds._sel(...)` or "
+            "`await ds._isel(...)`, or load with `await ds.load_async()`"
+        )
+
+    async def async_getitem(self, key: indexing.ExplicitIndexer) -> Array:
+        return await self.read(self.plan(key))
+
+    def plan(self, key: indexing.ExplicitIndexer) -> ReadPlan:
+        """What an xarray indexer (basic, outer or vectorized) needs of the store."""
+        pointwise = isinstance(key, indexing.VectorizedIndexer)
+        make = plan_pointwise if pointwise else plan_orthogonal
+        return make(self.meta.shape, self.meta.chunks, self.stored_key(key.tuple))
+
+    def stored_key(self, key: tuple[Any, ...]) -> tuple[Any, ...]:
+        """`key` for the stored array: a stacked string's characters are always read whole."""
+        return (*key, slice(None)) if self.stacked else key
+
+    def holds(self, plan: ReadPlan) -> bool:
+        """Whether `at_once` gives the planned values: they are few, and in memory."""
+        size = math.prod(plan.shape) * self.meta.dtype.itemsize + self.text_bytes(plan)
+        return self.reader.workshop.is_small(size) and self.reader.holds(self.meta, plan)
+
+    def text_bytes(self, plan: ReadPlan) -> int:
+        """The likely bytes of texts among the planned values; 1 TiB where none was read yet."""
+        texts = self.meta.texts
+        if texts is None:
+            return 0
+        if texts.mean_bytes is None:
+            return _UNKNOWN_BYTES
+        return int(math.prod(plan.shape) * texts.mean_bytes)
+
+    def at_once(self, plan: ReadPlan) -> Array:
+        """The planned values, decoded, of chunks that are in memory."""
+        return self._decoded(self.reader.at_once(self.meta, plan))
+
+    async def read(self, plan: ReadPlan, meter: TextMeter | None = None) -> Array:
+        """The planned values, decoded; large ones beside the loop. Texts go by the `meter`."""
+        values = await self.reader.read(self.meta, plan, meter)
+        workshop = self.reader.workshop
+        if not self.steps or workshop.is_small(values.nbytes):
+            return self._decoded(values)
+        with phase("decode"):
+            return await workshop.run(Shares(), self._decoded, values, values.nbytes)
+
+    def _decoded(self, values: Any) -> Array:
+        if not self.meta.shape and values.dtype.kind in "SUMm":
+            # As in xarray, whose scalars come by way of Python: a text's dtype is as long as the
+            # text, an instant's has the machine's byte order.
+            values = np.asarray(values[()])
+        try:
+            decoded = values
+            for step in self.steps:
+                decoded = step(decoded)
+        except ValueError:
+            # Some of xarray's decoders look for the smallest of no values.
+            if values.size:
+                raise
+            shape = values.shape[:-1] if self.stacked else values.shape
+            return np.empty(shape, self.dtype)
+        return np.asarray(decoded)

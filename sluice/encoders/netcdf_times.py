@@ -1,0 +1,215 @@
+"""Times as NetCDF stores them: counts of a unit, in the store's own units when these are exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice.encoders.netcdf_packing import (
+    Stored,
+    float_dtype,
+    is_number,
+    read_fill,
+)
+
+# Longest first: the first that counts all values in whole numbers is the one to use.
+_UNITS = MappingProxyType(
+    {
+        "days": 86_400 * 10**9,
+        "hours": 3_600 * 10**9,
+        "minutes": 60 * 10**9,
+        "seconds": 10**9,
+        "milliseconds": 10**6,
+        "microseconds": 10**3,
+        "nanoseconds": 1,
+    }
+)
+_TICKS = MappingProxyType({"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1})
+# The calendars that datetime64 can follow.
+_CALENDARS = (None, "standard", "gregorian", "proleptic_gregorian")
+_NAT = np.iinfo("i8").min
+# The year 2000 in nanoseconds since 1970.
+_2000 = 946_684_800 * 10**9
+# Whole numbers up to here are exact in float64.
+_EXACT = 2.0**53
+
+
+def store_datetimes(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
+    """datetime64 in the encoding's units, else counted from 1970 in the longest exact unit."""
+    stored = _in_units(values, np.isnat(values), encoding)
+    if stored is not None:
+        return stored
+    ticks, tick = _ticks(values)
+    counts, unit = _whole(ticks, tick)
+    attrs: dict[str, Any] = {"units": f"{unit} since 1970-01-01"}
+    attrs["calendar"] = "proleptic_gregorian"
+    return Stored(counts, attrs | _nat_fill(ticks))
+
+
+def store_cftimes(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
+    """cftime dates in the encoding's units, else in those that xarray infers; some may be None."""
+    gone = np.array([date is None for date in values.ravel()], bool).reshape(values.shape)
+    if gone.all() and gone.size:
+        told = {key: encoding[key] for key in ("units", "calendar") if encoding.get(key)}
+        return Stored(np.full(values.shape, _NAT), {**told, "_FillValue": np.int64(_NAT)})
+    if gone.any():
+        # Any date of the same calendar stands in for those that are missing.
+        values = np.where(gone, values[~gone][0], values)
+    stored = _in_units(values, gone, encoding)
+    if stored is not None:
+        return stored
+    from xarray.coding.times import encode_cf_datetime
+
+    numbers, units, calendar = encode_cf_datetime(values)
+    attrs = {"units": units, "calendar": calendar}
+    counts = np.asarray(numbers)
+    if not gone.any():
+        return Stored(counts, attrs)
+    if counts.dtype.kind == "f":
+        return Stored(np.where(gone, np.nan, counts), {**attrs, "_FillValue": np.float64("nan")})
+    marked = np.where(gone, _NAT, counts).astype("i8")
+    return Stored(marked, {**attrs, "_FillValue": np.int64(_NAT)})
+
+
+def _in_units(
+    values: NDArray[Any], gone: NDArray[np.bool_], encoding: Mapping[str, Any]
+) -> Stored | None:
+    """Counts in the encoding's own units and dtype, or ``None`` where these are not exact."""
+    units, calendar = encoding.get("units"), encoding.get("calendar")
+    if not isinstance(units, str) or not isinstance(calendar, str | None):
+        return None
+    if not values.size or gone.all():
+        return None
+    if values.dtype.kind == "M" and calendar not in _CALENDARS:
+        return None
+    try:
+        numbers, units, calendar = _count(values, units, calendar)
+        stored = _as_packed(np.where(gone, np.nan, numbers), gone, encoding)
+        if stored is None or not _reads_back(stored.values, gone, values, units, calendar):
+            return None
+    except (ValueError, OverflowError, TypeError, KeyError):
+        # KeyError: units of no fixed length, and weeks.
+        return None
+    return Stored(stored.values, {"units": units, "calendar": calendar, **stored.attrs})
+
+
+def _count(
+    values: NDArray[Any], units: str, calendar: str | None
+) -> tuple[NDArray[np.float64], str, str]:
+    """Instants or dates as counts of units, not always exact, and what they are counted in."""
+    if values.dtype.kind == "M":
+        calendar = calendar or "proleptic_gregorian"
+        return _count_instants(values, units, calendar), units, calendar
+    from xarray.coding.times import encode_cf_datetime
+
+    # Asked for floats, xarray neither warns nor changes the units.
+    numbers, units, calendar = encode_cf_datetime(values, units, calendar, np.dtype("f8"))
+    return np.asarray(numbers, dtype="f8"), units, calendar
+
+
+def _count_instants(values: NDArray[Any], units: str, calendar: str) -> NDArray[np.float64]:
+    """On a straight line through the counts of two days, which cftime knows."""
+    import cftime
+
+    days = [cftime.datetime(2000, 1, day, calendar=calendar) for day in (1, 2)]
+    first, second = cftime.date2num(days, units, calendar)
+    ticks, tick = _ticks(values)
+    since = ticks - _2000 // tick
+    a_day, counts_a_day = _UNITS["days"] // tick, second - first
+    if counts_a_day > a_day:
+        return np.asarray(first + since * (counts_a_day / a_day))
+    # A division, for its result is exact where that is a whole number.
+    return np.asarray(first + since / (a_day / counts_a_day))
+
+
+def _as_packed(
+    numbers: NDArray[Any], gone: NDArray[np.bool_], encoding: Mapping[str, Any]
+) -> Stored | None:
+    """Counts in the encoding's dtype with its fill value, or ``None`` if they do not fit."""
+    dtype = np.dtype(encoding.get("dtype", "i8"))
+    if any(encoding.get(key) is not None for key in ("scale_factor", "add_offset", "_Unsigned")):
+        return None
+    given = encoding.get("_FillValue", encoding.get("missing_value"))
+    if dtype.kind == "f":
+        return Stored(numbers.astype(float_dtype(dtype)))
+    if dtype.kind not in "iu" or (given is not None and not is_number(given)):
+        return None
+    fill = None if given is None else read_fill(given, dtype)
+    counts = np.where(gone, 0, numbers)
+    limits = np.iinfo(dtype)
+    if (gone.any() and fill is None) or (np.rint(counts) != counts).any():
+        return None
+    if (np.abs(counts) > _EXACT).any() or counts.min() < limits.min or counts.max() > limits.max:
+        return None
+    packed = counts.astype(dtype.newbyteorder("="))
+    if fill is None:
+        return Stored(packed)
+    if (packed[~gone] == fill).any():
+        return None
+    return Stored(np.where(gone, fill, packed).astype(packed.dtype), {"_FillValue": fill})
+
+
+def _reads_back(
+    counts: NDArray[Any],
+    gone: NDArray[np.bool_],
+    values: NDArray[Any],
+    units: str,
+    calendar: str,
+) -> bool:
+    from xarray.coding.times import decode_cf_datetime
+
+    is_date = values.dtype.kind == "O"
+    read = decode_cf_datetime(counts[~gone], units, calendar, use_cftime=is_date)
+    return bool((np.asarray(read) == values[~gone]).all())
+
+
+def store_durations(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
+    """timedelta64 in the encoding's units, else in the longest unit that is exact.
+
+    The `dtype` attribute is how xarray tells a duration from a number with units of time.
+    """
+    ticks, tick = _ticks(values)
+    resolution = next(unit for unit, size in _TICKS.items() if size == tick)
+    attrs: dict[str, Any] = {"dtype": f"timedelta64[{resolution}]"}
+    units = encoding.get("units")
+    if isinstance(units, str) and units in _UNITS and ticks.size:
+        gone = ticks == _NAT
+        factor = _UNITS[units] / tick
+        stored = _as_packed(np.where(gone, np.nan, ticks / factor), gone, encoding)
+        if stored is not None and _counts_back(stored.values[~gone], factor, ticks[~gone]):
+            return Stored(stored.values, {**attrs, "units": units, **stored.attrs})
+    counts, unit = _whole(ticks, tick)
+    return Stored(counts, {**attrs, "units": unit} | _nat_fill(ticks))
+
+
+def _counts_back(counts: NDArray[Any], factor: float, ticks: NDArray[np.int64]) -> bool:
+    if (np.abs(ticks) > _EXACT).any():
+        return False
+    return bool((np.rint(counts.astype("f8") * factor) == ticks).all())
+
+
+def _ticks(values: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
+    """The integers behind the values and the nanoseconds of one."""
+    unit, count = np.datetime_data(values.dtype)
+    if count != 1 or unit not in _TICKS:
+        unit = "ns" if unit in ("ps", "fs", "as", "generic") else "s"
+        values = values.astype(f"{values.dtype.kind}8[{unit}]")
+    return values.astype("i8"), _TICKS[unit]
+
+
+def _whole(ticks: NDArray[np.int64], tick: int) -> tuple[NDArray[np.int64], str]:
+    """The same times counted in the longest unit that needs no fractions."""
+    present = ticks[ticks != _NAT]
+    for unit, nanoseconds in _UNITS.items():
+        size = nanoseconds // tick
+        if size > 1 and not (present % size).any():
+            return np.where(ticks == _NAT, _NAT, ticks // size), unit
+    return ticks, next(unit for unit, nanoseconds in _UNITS.items() if nanoseconds == tick)
+
+
+def _nat_fill(ticks: NDArray[np.int64]) -> dict[str, Any]:
+    return {"_FillValue": np.int64(_NAT)} if (ticks == _NAT).any() else {}

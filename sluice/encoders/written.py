@@ -1,0 +1,111 @@
+"""What the answers of one dataset have in common, as JSON text that is written once."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from sluice.encoders.json_values import (
+    dtype_name,
+    json_attributes,
+    json_data,
+    json_text,
+)
+from sluice.kept import Kept
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# Longer axes are written anew: their text would be held as long as the dataset is open.
+_MOST_LABELS: Final = 100_000
+# Of the labels of all axes of one dataset, and of the frames of its answers: clients ask for a few
+# forms of answers again and again, and whoever asks for more gets them anew.
+_LABELS_BYTES: Final = 32 * 2**20
+_FRAMES_BYTES: Final = 4 * 2**20
+# What a frame takes beside its text: it keeps the form that it belongs to.
+_FRAME_BYTES: Final = 2048
+_PART_BYTES: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The text of an answer around its values.
+
+    Each variable's values come behind the text beside its name in `before`; `end` closes all.
+    """
+
+    before: tuple[tuple[Hashable, bytes], ...]
+    end: bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """What keeping it costs."""
+        parts = sum([_PART_BYTES + len(text) for _, text in self.before])
+        return _FRAME_BYTES + parts + len(self.end)
+
+
+class Written:
+    """The frames of a dataset's answers, and the labels of its whole axes once they were asked."""
+
+    def __init__(self, dataset: xr.Dataset | None = None) -> None:
+        self._frames: Kept[Hashable, Frame] = Kept(_FRAMES_BYTES)
+        self._labels: Kept[Hashable, bytes] = Kept(_LABELS_BYTES)
+        self._axes: dict[Hashable, Any] = {}
+        if dataset is not None:
+            for name in dataset._indexes:
+                self._axes[name] = dataset._variables[name]._data
+
+    def frame(self, dataset: xr.Dataset, form: Hashable) -> Frame:
+        """The text around the values of `dataset`.
+
+        `form` stands for its names, attributes, sizes and dtypes: answers of one form are alike in
+        all of them. None says that nothing is known of it.
+        """
+        known = self._frames.get(form)
+        if known is None:
+            known = _frame(dataset)
+            if form is not None:
+                self._frames.keep(form, known, known.held_bytes)
+        return known
+
+    def data(self, name: Hashable, variable: xr.Variable) -> bytes:
+        """The text of a variable's values; that of whole (immutable) axes is written once."""
+        data = variable._data
+        if type(data) is np.ndarray:
+            return json_text(json_data(data))
+        if data is not self._axes.get(name) or variable.size > _MOST_LABELS:
+            return json_text(json_data(np.asarray(variable.data)))
+        text = self._labels.get(name)
+        if text is None:
+            text = json_text(json_data(np.asarray(variable.data)))
+            self._labels.keep(name, text, len(text))
+        return text
+
+
+def _frame(dataset: xr.Dataset) -> Frame:
+    before: list[tuple[Hashable, bytes]] = []
+    sizes = json_text({str(name): size for name, size in dataset._dims.items()})
+    attrs = json_text(json_attributes(dataset.attrs))
+    opening = b'{"dims":' + sizes + b',"attrs":' + attrs
+    kinds = (b',"coords":{', b'},"data_vars":{')
+    for kind, is_coord in zip(kinds, (True, False), strict=True):
+        opening += kind
+        for name, variable in dataset._variables.items():
+            if (name in dataset._coord_names) is is_coord:
+                before.append((name, opening + _described(name, variable)))
+                opening = b"},"
+        # What closes a variable closes the last one too, without the comma.
+        opening = b"}" if opening == b"}," else opening
+    return Frame(tuple(before), opening + b"}}")
+
+
+def _described(name: Hashable, variable: xr.Variable) -> bytes:
+    members = {
+        "dims": [str(dim) for dim in variable.dims],
+        "attrs": json_attributes(variable.attrs),
+        "dtype": dtype_name(variable.dtype),
+    }
+    return json_text(str(name)) + b":" + json_text(members)[:-1] + b',"data":'

@@ -1,0 +1,334 @@
+"""From a URL and its options to a source of bytes; owns every connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from fsspec.asyn import AsyncFileSystem
+from fsspec.implementations.reference import ReferenceFileSystem
+
+from sluice.errors import (
+    CatalogError,
+    SluiceError,
+    StoreMissing,
+    StoreOversized,
+)
+from sluice.store import references
+from sluice.store.addresses import (
+    LOCAL,
+    REFERENCE,
+    WEB,
+    Engine,
+    check_protocol,
+    check_target_protocol,
+    check_url,
+    split_document,
+    split_url,
+    store_of,
+)
+from sluice.store.blocking import (
+    BlockingThreads,
+    Calls,
+    LoopCalls,
+)
+from sluice.store.failures import redacted
+from sluice.store.fsmap import AsyncFSMap
+from sluice.store.guarded import Watch
+from sluice.store.obstore_map import ObstoreMap
+from sluice.store.obstore_options import s3_store_options
+from sluice.store.openers import (
+    OPENERS,
+    Opener,
+    Options,
+    imported,
+    open_outer_http,
+)
+from sluice.store.readers import (
+    Reader,
+    WrappedReader,
+    reader_for,
+)
+from sluice.store.reference_roots import (
+    ReferenceRoots,
+    canonical,
+)
+from sluice.store.single_flight import SingleFlight
+from sluice.store.source import ByteSource
+from sluice.wording import plain_words
+
+# Reference documents up to this size are read at any time; of longer ones one at a time.
+_SMALL_DOCUMENT_BYTES: Final = 8 * 2**20
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A filesystem and its one reader, which keeps what it has learned for all stores on it."""
+
+    fs: AsyncFileSystem
+    reader: Reader
+
+
+class Filesystems:
+    """Makes sources; the same protocol and options share one filesystem and connection pool.
+
+    It belongs to the loop that it is entered on, and closes there what it opened. A value of which
+    its reader says nothing, such as a metadata document, has at most `document_bytes`, a document
+    of references, once decompressed, `reference_bytes`; of those that are long one at a time is
+    read and parsed. Blocking calls are made by `threads`, of
+    each store its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        document_bytes: int | None = None,
+        reference_bytes: int = 2**28,
+        threads: BlockingThreads | None = None,
+    ) -> None:
+        self._document_bytes = document_bytes
+        self._reference_bytes = reference_bytes
+        self._threads = threads
+        self._made: dict[str, Any] = {}
+        self._flight: SingleFlight[str, Connected] = SingleFlight()
+        self._closing = AsyncExitStack()
+        self._large_document = asyncio.Lock()
+        self._parsing = asyncio.Lock()
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all sessions; sources made here cannot read afterwards."""
+        self._closed = True
+        self._made.clear()
+        await self._closing.aclose()
+
+    async def source(
+        self,
+        url: str,
+        *,
+        storage_options: Mapping[str, Any],
+        engine: Engine = "s3fs",
+        concurrency: int = 64,
+        reference_roots: Iterable[str] = (),
+        watch: Watch | None = None,
+    ) -> ByteSource:
+        """The source of `url`, which may be a local path.
+
+        Nothing of the store itself is read, except the document behind ``reference://``, whose
+        references may read below `reference_roots` as well (see `ReferenceRoots`). It is read
+        through `watch`, without one it is tried once.
+
+        Raises:
+            CatalogError: `check_url` refuses it, its options are not the engine's, or an extra is
+                not installed.
+            StoreError: the reference document cannot be read.
+            RuntimeError: after `aclose`.
+        """
+        if self._closed:
+            raise RuntimeError("These filesystems are closed")
+        check_url(url, storage_options, engine)
+        protocol, path = split_url(url)
+        if protocol == REFERENCE:
+            roots = ReferenceRoots.of(storage_options, reference_roots)
+            return await self._references(path, storage_options, roots, concurrency, watch)
+        if engine == "obstore":
+            return await self._obstore_s3(path, storage_options, concurrency)
+        made = await self._connected(protocol, storage_options)
+        reader = _read_by(made, self._calls(store_of(url, storage_options)))
+        return self._map(url, made.fs, concurrency, reader)
+
+    def _calls(self, store: str) -> Calls:
+        return LoopCalls() if self._threads is None else self._threads.of(store)
+
+    def _map(self, url: str, fs: AsyncFileSystem, concurrency: int, reader: Reader) -> AsyncFSMap:
+        most = self._document_bytes
+        return AsyncFSMap(url, fs, reader=reader, concurrency=concurrency, most_bytes=most)
+
+    async def _connected(
+        self, protocol: str, options: Options, opener: Opener | None = None
+    ) -> Connected:
+        check_protocol(protocol, "url")
+        # http and https, or gs and gcs, are one filesystem.
+        opener = opener or OPENERS[protocol]
+        name = f"{opener.__name__} {_canonical(options)}"
+
+        async def make() -> Connected:
+            opened = await _accepting(protocol, opener(options))
+            self._closing.push_async_callback(opened.aclose)
+            self._made[name] = connected = Connected(opened.fs, reader_for(opened.fs))
+            return connected
+
+        made: Connected | None = self._made.get(name)
+        return made if made is not None else await self._flight.do(name, make)
+
+    async def _obstore_s3(self, path: str, options: Options, concurrency: int) -> ObstoreMap:
+        bucket, _, root = path.partition("/")
+        name = f"obstore {bucket} {_canonical(options)}"
+        if name not in self._made:
+            arguments = s3_store_options(options)
+            obstore_store = await imported("obstore.store", extra=None)
+            try:
+                self._made[name] = obstore_store.S3Store(bucket, **arguments)
+            except Exception as error:
+                raise _refused_options("s3", error) from error
+        most = self._document_bytes
+        return ObstoreMap(self._made[name], root, concurrency=concurrency, most_bytes=most)
+
+    async def _references(
+        self,
+        path: str,
+        options: Options,
+        roots: ReferenceRoots,
+        concurrency: int,
+        watch: Watch | None,
+    ) -> AsyncFSMap:
+        from sluice.store.reference_reader import (
+            ReferenceReader,
+            RootedTargets,
+        )
+
+        calls = self._calls(store_of(f"{REFERENCE}://{path}", options))
+        fo, remote = options["fo"], options.get("remote_protocol")
+        protocols: set[str] = set()
+        if remote:
+            check_target_protocol(remote)
+            protocols.add(remote)
+        if isinstance(fo, str) and references.is_table(fo):
+            target, _ = self._opening(options)
+            table = partial(references.table_filesystem, fo, target, calls)
+            fs = await _watched(watch, fo, target, table)
+        else:
+            fs = await self._document(fo, options, watch)
+            protocols |= references.protocols_of(fs)
+        connect = partial(self._target_reader, options, calls)
+        for protocol in sorted(protocols):
+            # Now, so that an extra that is not installed, or a wrong option, shows at once. By what
+            # is no protocol of targets only those references fail that have it.
+            if roots.reaches(protocol):
+                await connect(protocol, True)
+        reader = ReferenceReader(fs, RootedTargets(roots, connect, calls), calls)
+        return self._map(path, fs, concurrency, reader)
+
+    async def _target_reader(
+        self, options: Options, calls: Calls, protocol: str, named: bool
+    ) -> Reader:
+        """What reads targets by `protocol`; by the web, inner addresses only where one is named."""
+        remote = options.get("remote_protocol") or ""
+        # `remote_options` are meant for the one protocol that they go with.
+        meant = canonical(remote) == canonical(protocol) or (not remote and protocol not in LOCAL)
+        given: Options = (options.get("remote_options") or {}) if meant else {}
+        if protocol not in WEB:
+            return _read_by(await self._connected(protocol, given), calls)
+        from sluice.store.http_reader import HttpReader
+
+        opener = OPENERS[protocol] if named else open_outer_http
+        return HttpReader((await self._connected(protocol, given, opener)).fs, follows=False)
+
+    async def _document(
+        self, fo: Any, options: Options, watch: Watch | None
+    ) -> ReferenceFileSystem:
+        most_bytes = self._reference_bytes
+        if not isinstance(fo, str):
+            name = "the catalog entry"
+            return await references.document_filesystem(
+                fo, name, compression=None, most_bytes=most_bytes
+            )
+        target_options, compression = self._opening(options)
+        folder, name = split_document(fo)
+        made = await self._connected(split_url(folder)[0], target_options)
+        # What hangs takes from this document alone, and not from others in its folder.
+        reader = _read_by(made, self._calls(store_of(fo, target_options)))
+        source = self._map(folder, made.fs, 1, reader)
+
+        async def read(stored_bytes: int) -> bytes | None:
+            get = partial(source.get, name, most_bytes=stored_bytes)
+            return await _watched(watch, fo, target_options, get)
+
+        opened = partial(self._opened_document, read, redacted(fo), compression)
+        if most_bytes <= _SMALL_DOCUMENT_BYTES:
+            return await opened(most_bytes)
+        try:
+            return await opened(_SMALL_DOCUMENT_BYTES)
+        except StoreOversized:
+            # Once more: nobody knew how long it is, and many at once would fill the memory.
+            async with self._large_document:
+                return await opened(most_bytes)
+
+    async def _opened_document(
+        self,
+        read: Callable[[int], Awaitable[bytes | None]],
+        shown: str,
+        compression: str | None,
+        stored_bytes: int,
+    ) -> ReferenceFileSystem:
+        """The document, of at most `stored_bytes` in the store; one is parsed at a time."""
+        document = await read(stored_bytes)
+        if document is None:
+            raise StoreMissing(f"There is no reference document at {shown}.")
+        async with self._parsing:
+            return await references.document_filesystem(
+                document,
+                f"the reference set {shown}",
+                compression=compression,
+                most_bytes=self._reference_bytes,
+            )
+
+    def _opening(self, options: Options) -> tuple[Options, str | None]:
+        """The options of the filesystem of the references, and how they are compressed."""
+        given = dict(options.get("target_options") or {})
+        compression = given.pop("compression", None)
+        return given, compression
+
+
+async def _watched(
+    watch: Watch | None, fo: str, options: Options, ask: Callable[[], Awaitable[Answer]]
+) -> Answer:
+    """What is read of the references at `fo`, with the patience that its store gets."""
+    if watch is None:
+        return await ask()
+    return await watch.ask(fo, options, ask, doing=f"reading the references {redacted(fo)}")
+
+
+def _read_by(made: Connected, calls: Calls) -> Reader:
+    """The reader of `made`; where its calls block, one that makes them by those of its store."""
+    return reader_for(made.fs, calls) if isinstance(made.reader, WrappedReader) else made.reader
+
+
+def _canonical(options: Options) -> str:
+    return json.dumps(options, sort_keys=True, default=repr)
+
+
+async def _accepting(protocol: str, opening: Any) -> Any:
+    try:
+        return await opening
+    except SluiceError:
+        raise
+    except Exception as error:
+        raise _refused_options(protocol, error) from error
+
+
+def _refused_options(protocol: str, error: Exception) -> CatalogError:
+    words = plain_words(redacted(str(error)).split("\n")[0])
+    return CatalogError(
+        f"storage_options do not suit {protocol}://: {words or 'they are of a wrong kind'}",
+        field="storage_options",
+    )

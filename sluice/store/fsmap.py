@@ -1,0 +1,211 @@
+"""Keys of a root on any asynchronous fsspec filesystem."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING
+
+from fsspec.asyn import AsyncFileSystem
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+
+from sluice.errors import (
+    StoreError,
+    StoreMissing,
+)
+from sluice.store.bounds import (
+    LISTING_BYTES,
+    bounded_answers,
+)
+from sluice.store.failures import (
+    S3_LIST_ADVICE,
+    S3_READ_ADVICE,
+    Kind,
+    failure_of,
+    kind_of,
+    redacted,
+)
+from sluice.store.fan_out import get_all
+from sluice.store.paths import joined
+from sluice.store.ranges import check_range
+from sluice.store.readers import (
+    Reader,
+    TaggingReader,
+    protocols_of,
+    reader_for,
+)
+from sluice.store.tags import (
+    NotModified,
+    Tagged,
+    Unchanged,
+    get_untagged,
+)
+
+if TYPE_CHECKING:
+    from sluice.store.zarr_store import SourceStore
+
+
+class AsyncFSMap:
+    """A `ByteSource` over `root` of an asynchronous filesystem; at most `concurrency` calls run.
+
+    The filesystem belongs to whoever made it: the map neither connects nor closes it. Maps of one
+    filesystem may share its `reader`, and with it what that has learned of their buckets.
+    `most_bytes` bounds the values of which the reader of a key says nothing.
+
+    Raises:
+        TypeError: `fs` is not asynchronous, or was not made for use on a running loop.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        fs: AsyncFileSystem,
+        *,
+        concurrency: int = 64,
+        reader: Reader | None = None,
+        most_bytes: int | None = None,
+    ) -> None:
+        _check_asynchronous(fs)
+        self.fs = fs
+        self.root: str = str(fs._strip_protocol(root)).rstrip("/")
+        self._reader = reader_for(fs) if reader is None else reader
+        self._most_bytes = most_bytes
+        self._gate = asyncio.Semaphore(concurrency)
+        self._is_s3 = "s3" in protocols_of(fs)
+
+    def __repr__(self) -> str:
+        return f"AsyncFSMap({self._name!r})"
+
+    async def get(
+        self,
+        key: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        most_bytes: int | None = None,
+    ) -> bytes | None:
+        """Bytes ``start`` to ``end`` (exclusive) of `key`, clipped; None when there is no such key.
+
+        Raises:
+            ValueError: not a range (see `sluice.store.ranges`).
+            StoreOversized: the value has more than `most_bytes`, found out before all came.
+            StoreRefused, StoreMissing, StoreTimeout, StoreError: the store did not do its part.
+        """
+        check_range(start, end)
+        if start is not None and start == end:
+            # An empty range cannot be written in a Range header.
+            return b"" if await self.exists(key) else None
+        most_bytes = self._most_bytes if most_bytes is None else most_bytes
+        async with self._gate:
+            try:
+                return await self._reader.read(joined(self.root, key), start, end, most_bytes)
+            except Exception as error:
+                return await self._no_value(error, key)
+
+    async def get_tagged(self, key: str, known: str | None = None) -> Tagged | Unchanged | None:
+        """The whole value of `key` with its tag, unless that is still `known`; else as `get`.
+
+        S3 and web servers give tags; of other filesystems there is the value alone.
+        """
+        reader = self._reader
+        if not isinstance(reader, TaggingReader):
+            return await get_untagged(self, key)
+        async with self._gate:
+            try:
+                path = joined(self.root, key)
+                return await reader.read_tagged(path, known, self._most_bytes)
+            except Exception as error:
+                if known is not None and isinstance(error, NotModified):
+                    return Unchanged()
+                empty = await self._no_value(error, key)
+                return None if empty is None else Tagged(empty, None)
+
+    async def getitems(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Whole values of those `keys` that exist, read concurrently; missing keys are omitted."""
+        return await get_all(self.get, keys)
+
+    async def exists(self, key: str) -> bool:
+        """Whether `key` names a value.
+
+        It is asked by reading one byte: the answer to a HEAD has no body, so it cannot tell a
+        missing key from a missing bucket.
+        """
+        return await self.get(key, 0, 1) is not None
+
+    async def list(self, prefix: str = "") -> AsyncIterator[str]:
+        """All keys below the path `prefix`, recursively, relative to the root.
+
+        Raises:
+            StoreError: as `get`; also when the server offers no listing.
+        """
+        prefix = prefix.strip("/")
+        for name in await self._listed(prefix, recursive=True):
+            yield f"{prefix}/{name}" if prefix else name
+
+    async def list_dir(self, prefix: str = "") -> builtins.list[str]:
+        """Names one level below `prefix`, of values and of deeper prefixes alike, sorted."""
+        return sorted(await self._listed(prefix.strip("/"), recursive=False))
+
+    def as_zarr_store(self) -> SourceStore:
+        """The same keys as a read-only zarr-python store."""
+        from sluice.store.zarr_store import SourceStore
+
+        return SourceStore(self)
+
+    @property
+    def _name(self) -> str:
+        return redacted(str(self.fs.unstrip_protocol(self.root)))
+
+    async def _listed(self, prefix: str, *, recursive: bool) -> builtins.list[str]:
+        look = self._reader.find if recursive else self._reader.names
+        async with self._gate:
+            try:
+                with bounded_answers(LISTING_BYTES):
+                    names = await look(self.root, prefix)
+                if not names:
+                    await self._confirm_root()
+                return names
+            except Exception as error:
+                if isinstance(error, StoreError):
+                    raise
+                if kind_of(error) is not Kind.MISSING_KEY:
+                    advice = S3_LIST_ADVICE if self._is_s3 else ""
+                    raise self._failure(error, f"listing {self._name}", advice) from error
+                await self._confirm_root()
+                return []
+
+    async def _no_value(self, error: Exception, key: str) -> bytes | None:
+        if isinstance(error, StoreError):
+            raise error
+        match kind_of(error):
+            case Kind.PAST_END:
+                return b""
+            case Kind.MISSING_KEY:
+                await self._confirm_root()
+                return None
+            case _:
+                advice = S3_READ_ADVICE if self._is_s3 else ""
+                raise self._failure(error, f"reading {key} of {self._name}", advice) from error
+
+    async def _confirm_root(self) -> None:
+        try:
+            there = await self._reader.root_is_there(self.root)
+        except Exception as error:
+            raise self._failure(error, f"looking for {self._name}", "") from error
+        if not there:
+            raise StoreMissing(f"There is no store at {self._name}.", root=self._name)
+
+    def _failure(self, error: Exception, doing: str, advice: str) -> StoreError:
+        return failure_of(error, doing=doing, advice=advice, root=self._name)
+
+
+def _check_asynchronous(fs: object) -> None:
+    if not isinstance(fs, AsyncFileSystem):
+        raise TypeError(
+            f"{type(fs).__name__} has only blocking calls: wrap it with "
+            "fsspec.implementations.asyn_wrapper.AsyncFileSystemWrapper"
+        )
+    if not fs.asynchronous and not isinstance(fs, AsyncFileSystemWrapper):
+        # Its connections live on fsspec's own loop, in another thread.
+        raise TypeError(f"{type(fs).__name__} must be made with asynchronous=True")

@@ -1,0 +1,195 @@
+"""Values and listings of a web server, whatever it makes of the Range header."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from html.parser import HTMLParser
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import unquote, urljoin, urlsplit
+
+import aiohttp
+from fsspec.asyn import AsyncFileSystem
+
+from sluice.errors import StoreError
+from sluice.store.bodies import (
+    UNPAUSED_BYTES,
+    body_beginning,
+    body_part,
+    uncoded,
+    whole_body,
+)
+from sluice.store.bounds import LISTING_BYTES
+from sluice.store.failures import redacted
+from sluice.store.parts import most_of_answer
+from sluice.store.paths import joined
+from sluice.store.ranges import (
+    covered,
+    range_header,
+    sliced,
+)
+from sluice.store.readers import Redirected
+from sluice.store.s3_answers import S3Answer
+from sluice.store.tags import (
+    NotModified,
+    Tagged,
+    tag_of,
+)
+
+# How requests are made whose bodies `sluice.store.bodies` reads.
+WHOLE: Final = MappingProxyType({"read_bufsize": UNPAUSED_BYTES, "auto_decompress": False})
+# What a server answers that is ill, or that asks for patience.
+BUSY_STATUSES: Final = frozenset({429, 500, 503})
+# Statuses that send a GET elsewhere (RFC 9110, section 15.4).
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+class HttpReader:
+    """fsspec's HTTP filesystem, read through its own session and request options.
+
+    Its `_cat_file` takes any 200 for the range that was asked for, so a server without ranges
+    (RFC 9110, 14.2 allows it) would silently give wrong bytes.
+    """
+
+    def __init__(self, fs: AsyncFileSystem, *, follows: bool = True) -> None:
+        self._fs: Any = fs
+        # Without: where a server sends this reader instead is raised, as Redirected.
+        self._follows = follows
+
+    async def read(
+        self, path: str, start: int | None, end: int | None, most_bytes: int | None
+    ) -> bytes:
+        byte_range = range_header(start, end)
+        if byte_range is None:
+            data, _ = await self._whole(path, {}, most_bytes)
+            return data
+        async with self._answer(path, {"Range": byte_range}) as response:
+            if _coding(response):  # a part of what is coded is no part of the value
+                return sliced(await _value(response, most_bytes), start, end)
+            if response.status != 206:
+                return await body_part(response, start, end, most_bytes)
+            data = await whole_body(response, most_of_answer(start, end, most_bytes))
+            return covered(data, start, end, response.headers.get("content-range", ""))
+
+    async def read_tagged(self, path: str, known: str | None, most_bytes: int | None) -> Tagged:
+        asked = {} if known is None else {"If-None-Match": known}
+        data, came = await self._whole(path, asked, most_bytes)
+        return Tagged(data, tag_of(came))
+
+    async def _whole(
+        self, path: str, asked: Mapping[str, str], most_bytes: int | None
+    ) -> tuple[bytes, Mapping[str, str]]:
+        async with self._answer(path, asked) as response:
+            return await _value(response, most_bytes), response.headers
+
+    @asynccontextmanager
+    async def _answer(
+        self, path: str, asked: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The good answer to a GET, of whose body nothing is read yet."""
+        always = {**self._fs.kwargs.get("headers", {}), "Accept-Encoding": "identity"}
+        options = {**self._fs.kwargs, **WHOLE, "headers": {**always, **asked}}
+        if not self._follows:
+            options["allow_redirects"] = False
+        session = await self._fs.set_session()
+        async with session.get(self._fs.encode_url(path), **options) as response:
+            if response.status in BUSY_STATUSES:
+                raise await _busy(response)
+            response.raise_for_status()
+            if not self._follows and response.status in REDIRECTS:
+                raise Redirected(urljoin(str(response.url), response.headers.get("Location", "")))
+            if response.status == 304:
+                raise NotModified
+            yield response
+
+    async def find(self, root: str, prefix: str) -> list[str]:
+        found: list[str] = []
+        folders = [""]
+        while folders:
+            folder = folders.pop()
+            for name in await self._entries(root, f"{prefix}/{folder}".strip("/")):
+                (folders if name.endswith("/") else found).append(folder + name)
+        return found
+
+    async def names(self, root: str, prefix: str) -> list[str]:
+        return [name.rstrip("/") for name in await self._entries(root, prefix)]
+
+    async def root_is_there(self, root: str) -> bool:
+        # A web server has no notion of a root; what it does not have, it answers 404 for.
+        return True
+
+    async def _entries(self, root: str, folder: str) -> list[str]:
+        """Names on the index page of `folder`; those of deeper folders end in a slash."""
+        url = joined(root, f"{folder}/" if folder else "")
+        session = await self._fs.set_session()
+        options = {**self._fs.kwargs, **WHOLE}
+        async with session.get(self._fs.encode_url(url), **options) as response:
+            absent = response.status in (404, 405, 410)
+            if not absent:
+                response.raise_for_status()
+                if "html" in response.content_type:
+                    page = await _value(response, LISTING_BYTES)
+                    return names_below(str(response.url), _decoded(response, page))
+        if absent and folder:
+            # An absent folder is nothing special where the root itself can be listed.
+            await self._entries(root, "")
+            return []
+        raise StoreError(
+            f"{redacted(url)} cannot be listed: the server has no index page for it. "
+            "Consolidated metadata makes listing needless.",
+            root=redacted(root),
+        )
+
+
+async def _busy(response: aiohttp.ClientResponse) -> Exception:
+    """The failure in the server's own words: buckets are read by HTTP as well."""
+    beginning = await body_beginning(response)
+    return S3Answer(response.status, response.reason, response.headers, beginning)
+
+
+async def _value(response: aiohttp.ClientResponse, most_bytes: int | None) -> bytes:
+    """The whole value, which some servers code though nobody asked for that."""
+    body = await whole_body(response, most_bytes)
+    coding = _coding(response)
+    if coding and response.status == 206:
+        raise ValueError(f"a part of a value came coded as {coding!r}")
+    return uncoded(body, coding, most_bytes)
+
+
+def _coding(response: aiohttp.ClientResponse) -> str:
+    return str(response.headers.get("Content-Encoding", "")).replace("identity", "")
+
+
+def _decoded(response: aiohttp.ClientResponse, page: bytes) -> str:
+    try:
+        return page.decode(response.charset or "utf-8", errors="replace")
+    except LookupError:  # it names a charset that there is none of
+        return page.decode(errors="replace")
+
+
+class _Links(HTMLParser):
+    """The targets of an index page's anchors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.targets += [value for name, value in attrs if name == "href" and value]
+
+
+def names_below(url: str, page: str) -> list[str]:
+    """Names directly below `url`; links to parents, sort orders and elsewhere are none."""
+    base = urlsplit(url)
+    links = _Links()
+    links.feed(page)
+    names: dict[str, None] = {}
+    for target in links.targets:
+        link = urlsplit(urljoin(url, target))
+        name = unquote(link.path[len(base.path) :])
+        inside = link.netloc == base.netloc and link.path.startswith(base.path)
+        if inside and name and not link.query and "/" not in name.rstrip("/"):
+            names[name] = None
+    return list(names)

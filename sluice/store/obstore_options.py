@@ -1,0 +1,126 @@
+"""The catalog's words for S3 are s3fs's; here is what each means to obstore."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from sluice.errors import CatalogError
+
+# Words of s3fs that steer fsspec's own machinery, which obstore has none of.
+MEANINGLESS = frozenset(
+    {
+        "asynchronous",
+        "cache_regions",
+        "default_block_size",
+        "default_cache_type",
+        "default_fill_cache",
+        "listings_expiry_time",
+        "loop",
+        "max_concurrency",
+        "max_paths",
+        "skip_instance_cache",
+        "use_listings_cache",
+    }
+)
+
+
+def s3_store_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments of obstore's `S3Store` for the s3fs options of a catalog entry.
+
+    ==================================  ==========================================
+    s3fs                                obstore
+    ==================================  ==========================================
+    key, username                       access_key_id
+    secret, password                    secret_access_key
+    token                               session_token
+    anon                                skip_signature
+    endpoint_url                        endpoint (and allow_http for ``http://``)
+    client_kwargs.endpoint_url          endpoint
+    client_kwargs.region_name           region
+    client_kwargs.verify: false         client_options.allow_invalid_certificates
+    use_ssl: false                      client_options.allow_http
+    requester_pays                      request_payer
+    config_kwargs.connect_timeout       client_options.connect_timeout (seconds)
+    config_kwargs.read_timeout          client_options.read_timeout (seconds)
+    config_kwargs.retries.max_attempts  retry_config.max_retries
+    config_kwargs.s3.addressing_style   virtual_hosted_style_request
+    ==================================  ==========================================
+
+    Without keys and without `anon`, obstore looks for AWS_* variables and instance roles; profiles
+    in ``~/.aws`` are read by s3fs alone. Each request is tried once unless the options say more.
+
+    Raises:
+        CatalogError: an option that obstore has no word for.
+    """
+    meanings = _flattened(options)
+    arguments: dict[str, Any] = {
+        "client_options": {"connect_timeout": _seconds(5), "timeout": _seconds(60)},
+        "retry_config": {"max_retries": 0, "retry_timeout": _seconds(30)},
+    }
+    for name, value in meanings.items():
+        if name not in MEANINGS:
+            raise CatalogError(
+                f"storage_options.{name} means nothing to the obstore engine; "
+                f"it knows {', '.join(sorted(MEANINGS))}",
+                field=f"storage_options.{name}",
+            )
+        path, translated = MEANINGS[name]
+        _put(arguments, path, translated(value))
+    if str(arguments.get("endpoint", "")).startswith("http://"):
+        arguments["client_options"]["allow_http"] = True
+    return arguments
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _seconds(value: float) -> timedelta:
+    return timedelta(seconds=value)
+
+
+def _is_false(value: Any) -> bool:
+    return value is False
+
+
+def _is_virtual(value: Any) -> bool:
+    return bool(value == "virtual")
+
+
+MEANINGS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "key": ("access_key_id", _same),
+    "username": ("access_key_id", _same),
+    "secret": ("secret_access_key", _same),
+    "password": ("secret_access_key", _same),
+    "token": ("session_token", _same),
+    "anon": ("skip_signature", bool),
+    "endpoint_url": ("endpoint", _same),
+    "client_kwargs.endpoint_url": ("endpoint", _same),
+    "client_kwargs.region_name": ("region", _same),
+    "client_kwargs.verify": ("client_options.allow_invalid_certificates", _is_false),
+    "use_ssl": ("client_options.allow_http", _is_false),
+    "requester_pays": ("request_payer", bool),
+    "config_kwargs.connect_timeout": ("client_options.connect_timeout", _seconds),
+    "config_kwargs.read_timeout": ("client_options.read_timeout", _seconds),
+    "config_kwargs.retries.max_attempts": ("retry_config.max_retries", _same),
+    "config_kwargs.s3.addressing_style": ("virtual_hosted_style_request", _is_virtual),
+}
+
+
+def _flattened(options: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            flat |= _flattened(value, f"{above}{name}.")
+        elif value is not None and name not in MEANINGLESS:
+            flat[above + name] = value
+    return flat
+
+
+def _put(arguments: dict[str, Any], path: str, value: Any) -> None:
+    *folders, name = path.split(".")
+    for folder in folders:
+        arguments = arguments.setdefault(folder, {})
+    arguments[name] = value

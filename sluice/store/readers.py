@@ -1,0 +1,228 @@
+"""How each kind of fsspec filesystem is read: one whole-or-ranged GET per value, nothing more."""
+
+from __future__ import annotations
+
+import time
+from math import inf
+from os import SEEK_END
+from typing import Any, NoReturn, Protocol, TypeAlias, runtime_checkable
+
+from fsspec.asyn import AsyncFileSystem
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.implementations.reference import ReferenceFileSystem
+
+from sluice.errors import StoreError
+from sluice.store.blocking import (
+    Calls,
+    LoopCalls,
+)
+from sluice.store.bounds import (
+    ERROR_BYTES,
+    bounded_answers,
+)
+from sluice.store.failures import redacted
+from sluice.store.parts import (
+    OversizedBody,
+    checked,
+    most_of_answer,
+)
+from sluice.store.paths import (
+    below,
+    joined,
+)
+from sluice.store.ranges import resolved
+from sluice.store.tags import Tagged
+
+CONTAINER_SEEN_SECONDS = 30.0
+
+Limits: TypeAlias = tuple[int | None, int | None]
+
+
+class Reader(Protocol):
+    """Paths of one filesystem; failures are raised as the filesystem raises them."""
+
+    async def read(
+        self, path: str, start: int | None, end: int | None, most_bytes: int | None
+    ) -> bytes:
+        """The range of a value, which has at most `most_bytes`: OversizedBody where it has more.
+
+        Then little more is read than that, or than the range.
+        """
+        ...
+
+    async def find(self, root: str, prefix: str) -> list[str]:
+        """All values below `prefix` of `root`, relative to the prefix."""
+        ...
+
+    async def names(self, root: str, prefix: str) -> list[str]:
+        """What lies one level below `prefix` of `root`."""
+        ...
+
+    async def root_is_there(self, root: str) -> bool:
+        """Whether an absent key below `root` may be believed."""
+        ...
+
+
+class Redirected(Exception):
+    """A web server sends a reader that follows nobody to another `address`."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.address = address
+
+
+@runtime_checkable
+class TaggingReader(Protocol):
+    """A `Reader` of a filesystem that gives its values tags."""
+
+    async def read_tagged(self, path: str, known: str | None, most_bytes: int | None) -> Tagged:
+        """The whole value, unless it is still the one of the tag `known`: then NotModified.
+
+        Bounded as in `Reader.read`.
+        """
+        ...
+
+
+def protocols_of(fs: AsyncFileSystem) -> frozenset[str]:
+    """The names of the protocols that `fs` serves."""
+    return frozenset([fs.protocol] if isinstance(fs.protocol, str) else fs.protocol)
+
+
+def reader_for(fs: AsyncFileSystem, calls: Calls | None = None) -> Reader:
+    """The way to read `fs`; its blocking calls are made by `calls`."""
+    calls = LoopCalls() if calls is None else calls
+    if isinstance(fs, AsyncFileSystemWrapper):
+        return WrappedReader(fs, calls)
+    if isinstance(fs, ReferenceFileSystem):
+        from sluice.store.reference_reader import (
+            OwnTargets,
+            ReferenceReader,
+        )
+
+        return ReferenceReader(fs, OwnTargets(fs, calls), calls)
+    protocols = protocols_of(fs)
+    if protocols & {"http", "https"}:
+        from sluice.store.http_reader import HttpReader
+
+        return HttpReader(fs)
+    if "s3" in protocols:
+        from sluice.store.s3_reader import S3Reader
+
+        return S3Reader(fs)
+    return AzureReader(fs) if "az" in protocols else ObjectReader(fs)
+
+
+class ObjectReader:
+    """Any other asynchronous filesystem, such as gcsfs."""
+
+    def __init__(self, fs: AsyncFileSystem) -> None:
+        self._fs: Any = fs
+        self._seen: dict[str, float] = {}  # containers, and when they were last seen
+
+    async def read(
+        self, path: str, start: int | None, end: int | None, most_bytes: int | None
+    ) -> bytes:
+        most = most_of_answer(start, end, most_bytes)
+        # An error's document may be larger than a small value.
+        with bounded_answers(None if most is None else max(most, ERROR_BYTES)):
+            data = bytes(await self._fs._cat_file(path, start=start, end=end))
+        return checked(data, start, end, most_bytes)
+
+    async def find(self, root: str, prefix: str) -> list[str]:
+        path = joined(root, prefix)
+        return below(path, [self._plain(name) for name in await self._fs._find(path)])
+
+    async def names(self, root: str, prefix: str) -> list[str]:
+        path = joined(root, prefix)
+        entries = await self._fs._ls(path, detail=False)
+        return below(path, [self._plain(entry).rstrip("/") for entry in entries])
+
+    async def root_is_there(self, root: str) -> bool:
+        # These raise the same error for an absent object and an absent bucket. Asking costs a
+        # request per missing chunk, so a bucket that was seen is believed for a while.
+        container = root.lstrip("/").split("/")[0]
+        if time.monotonic() - self._seen.get(container, -inf) < CONTAINER_SEEN_SECONDS:
+            return True
+        there = bool(await self._fs._exists(container))
+        if there:
+            self._seen[container] = time.monotonic()
+        return there
+
+    def _plain(self, name: str) -> str:
+        return str(self._fs._strip_protocol(name))
+
+
+class AzureReader(ObjectReader):
+    """adlfs, whose service knows no suffix ranges: the size is asked for first."""
+
+    async def read(
+        self, path: str, start: int | None, end: int | None, most_bytes: int | None
+    ) -> bytes:
+        if start is not None and start < 0:
+            start, end = resolved(start, end, await self._size(path))
+            if start == end:
+                return b""
+        return await super().read(path, start, end, most_bytes)
+
+    async def _size(self, path: str) -> int:
+        # Not by adlfs's own question, which lists as well where there is no such blob.
+        container, name, _ = self._fs.split_path(path)
+        async with self._fs.service_client.get_blob_client(container, name) as blob:
+            return int((await blob.get_blob_properties()).size)
+
+
+class WrappedReader:
+    """A filesystem that has only blocking calls (local files, memory)."""
+
+    def __init__(self, fs: AsyncFileSystemWrapper, calls: Calls) -> None:
+        self._fs: Any = fs.sync_fs
+        self._calls = calls
+
+    async def read(
+        self, path: str, start: int | None, end: int | None, most_bytes: int | None
+    ) -> bytes:
+        return await self._calls.run(path, _read, self._fs, path, (start, end), most_bytes)
+
+    async def find(self, root: str, prefix: str) -> list[str]:
+        path = joined(root, prefix)
+        try:
+            return below(path, await self._calls.run(path, _find, self._fs, path))
+        except FileNotFoundError as error:
+            if await self._calls.run(path, self._fs.isdir, path):
+                raise StoreError(f"{redacted(path)} changed while it was listed.") from error
+            raise
+
+    async def names(self, root: str, prefix: str) -> list[str]:
+        path = joined(root, prefix)
+        entries = await self._calls.run(path, _names, self._fs, path)
+        return below(path, [entry.rstrip("/") for entry in entries])
+
+    async def root_is_there(self, root: str) -> bool:
+        return bool(await self._calls.run(root, self._fs.isdir, root))
+
+
+def _read(fs: Any, path: str, limits: Limits, most_bytes: int | None) -> bytes:
+    if isinstance(fs, MemoryFileSystem):
+        # What it opens for one is the file that all others read, and its place in it.
+        return checked(fs.cat_file(path, *limits), *limits, most_bytes)
+    with fs.open(path, "rb") as file:
+        size = file.seek(0, SEEK_END)
+        first, last = resolved(*limits, size)
+        if most_bytes is not None and last - first > most_bytes:
+            raise OversizedBody(most_bytes)
+        file.seek(first)
+        # A device, which has no size, gives nothing: reading on would have no end.
+        return bytes(file.read(last - first))
+
+
+def _find(fs: Any, path: str) -> list[str]:
+    def give_up(error: Exception) -> NoReturn:
+        # fsspec would leave out whatever cannot be listed.
+        raise error
+
+    return list(fs.find(path, on_error=give_up))
+
+
+def _names(fs: Any, path: str) -> list[str]:
+    return list(fs.ls(path, detail=False))

@@ -1,0 +1,266 @@
+"""What the references of a document may read: the places that its catalog entry names.
+
+A document is data from somebody else, and each of its references is an address that this service
+would read with its own rights. So each is held against the roots of the entry when it is read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+from urllib.parse import unquote
+
+from yarl import URL
+
+from sluice.errors import (
+    CatalogError,
+    ReferenceRefused,
+)
+from sluice.store.failures import redacted
+from sluice.store.inner_addresses import (
+    INSIDE,
+    names_inside,
+)
+
+LOCAL: Final = "file"
+WEB: Final = ("http", "https")
+# Protocols whose addresses begin with a bucket or a container.
+BUCKETS: Final = ("s3", "gs", "az")
+_SAME: Final = {"local": LOCAL, "s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az"}
+KNOWN: Final = (LOCAL, *WEB, *BUCKETS, "memory")
+
+# Options of a web filesystem that let whoever receives them in elsewhere.
+_CREDENTIALS: Final = ("headers", "auth", "cookies")
+_UNQUOTED_MOST: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an address points: its protocol, host or bucket (empty: any), and the path there."""
+
+    protocol: str
+    holder: str
+    path: str
+
+    def holds(self, other: Place) -> bool:
+        """Whether `other` is this place or lies below it; files are compared by `real_path`."""
+        if (self.protocol, self.holder) != (other.protocol, other.holder):
+            return False
+        root = self.path.rstrip("/")
+        return other.path.rstrip("/") == root or other.path.startswith(f"{root}/")
+
+    @property
+    def folder(self) -> str:
+        """The address of the folder that it lies in."""
+        path = self.path.rpartition("/")[0]
+        if self.protocol == LOCAL:
+            return path or "/"
+        return f"{self.protocol}://{self.holder}{path}/"
+
+    @property
+    def is_inner(self) -> bool:
+        """Whether its host says of itself that it lies inside this network."""
+        return self.protocol in WEB and names_inside(re.sub(r":\d+$", "", self.holder))
+
+
+def canonical(protocol: str) -> str:
+    """The one name of a protocol, which has several: in letters of any case (RFC 3986, 3.1)."""
+    name = protocol.lower()
+    return _SAME.get(name, name)
+
+
+def place_of(address: str, folder: str = "") -> Place:
+    """The place of `address`; a relative path starts at `folder`.
+
+    Raises:
+        ValueError: no place of a protocol that is known; the sentence says why.
+    """
+    protocol, mark, rest = address.partition("://")
+    protocol = canonical(protocol) if mark else LOCAL
+    if "\0" in address:
+        raise ValueError("no address has a NUL character in it")
+    if not mark and "::" in address.partition("/")[0]:
+        raise ValueError("chained addresses are not served")
+    if protocol == LOCAL:
+        return Place(LOCAL, "", os.path.join(folder or os.getcwd(), rest if mark else address))
+    if protocol not in KNOWN:
+        chained = " (chained addresses are not served)" if "::" in protocol else ""
+        raise ValueError(f"references cannot be read by {protocol}://{chained}")
+    if _climbs(rest):
+        raise ValueError("a path with '.' or '..' in it is not read")
+    if protocol in WEB:
+        return _web_place(address)
+    if protocol == "memory":
+        return Place(protocol, "", f"/{rest.lstrip('/')}")
+    holder, _, path = rest.partition("/")
+    # Azure's addresses may name the account behind the container; the account is the options'.
+    return Place(protocol, holder.partition("@")[0] if protocol == "az" else holder, f"/{path}")
+
+
+def _web_place(address: str) -> Place:
+    url = URL(address)
+    if url.host is None:
+        raise ValueError("an address of the web needs a host")
+    host = f"[{url.host}]" if ":" in url.host else url.host.rstrip(".")
+    port = "" if url.is_default_port() else f":{url.port}"
+    return Place(url.scheme, f"{host}{port}", url.raw_path)
+
+
+def _climbs(path: str) -> bool:
+    """Whether a part of `path`, however often it is quoted, is one of the two dots' names."""
+    for _ in range(_UNQUOTED_MOST):
+        if {".", ".."} & set(path.partition("?")[0].replace("\\", "/").split("/")):
+            return True
+        path, before = unquote(path), path
+        if path == before:
+            return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A target that may be read, as its protocol's filesystem takes it.
+
+    It lies below a `named` root, or else anywhere: then inner addresses are not for it.
+    """
+
+    protocol: str
+    address: str
+    named: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceRoots:
+    """The roots of one document: `named` places, and protocols by which it may read `anywhere`.
+
+    Relative paths in it start at `folder`, the first local root, which is that of a local document
+    itself; addresses without a protocol have that of `default`.
+    """
+
+    named: tuple[Place, ...]
+    anywhere: frozenset[str]
+    folder: str
+    default: str
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], more: Iterable[str]) -> Self:
+        """Those of the document that the `options` name as `fo`, with `more` of its entry.
+
+        Any document reads what lies beside it; a local one, or one that stands in the entry itself,
+        also reads buckets and the public web. A root of `more` that is a protocol alone
+        (``https://``) stands for all of that but inner addresses.
+        """
+        fo = options["fo"]
+        own = [place] if isinstance(fo, str) and (place := _own_root(fo)) else []
+        named = own + [place_of(root) for root in more if not _is_protocol(root)]
+        anywhere = {canonical(root[:-3]) for root in more if _is_protocol(root)}
+        if not isinstance(fo, str) or any(place.protocol == LOCAL for place in own):
+            anywhere |= {*BUCKETS, *([] if _has_credentials(options) else WEB)}
+        folders = [place.path for place in named if place.protocol == LOCAL]
+        default = str(options.get("remote_protocol") or LOCAL)
+        return cls(tuple(named), frozenset(anywhere), folders[0] if folders else "", default)
+
+    def reaches(self, protocol: str) -> bool:
+        """Whether anything at all may be read by `protocol`."""
+        name = canonical(protocol)
+        return name in self.anywhere or any(root.protocol == name for root in self.named)
+
+    def admit(self, target: str) -> Admitted:
+        """`target` as it may be read; of a file, `real_path` has the last word.
+
+        Raises:
+            ReferenceRefused: the entry does not let the document read it; names the root to add.
+        """
+        address = self._addressed(target)
+        try:
+            place = place_of(address, self.folder)
+        except ValueError as error:
+            raise ReferenceRefused(
+                f"{shown(target)} is refused: {error}. Whoever made the document must mend it."
+            ) from error
+        if place.protocol == LOCAL:
+            return Admitted(LOCAL, place.path, named=True)
+        if place.protocol in BUCKETS:
+            address = f"{place.protocol}://{place.holder}{place.path}"
+        if any(root.holds(place) for root in self.named):
+            return Admitted(place.protocol, address, named=True)
+        if place.protocol not in self.anywhere:
+            raise refusal(target, place)
+        if place.is_inner:
+            raise refusal(target, place, f"{place.holder} {INSIDE}")
+        return Admitted(place.protocol, address, named=False)
+
+    def _addressed(self, target: str) -> str:
+        """`target` with its protocol in small letters, or else with the default one."""
+        protocol, mark, rest = target.partition("://")
+        if mark:
+            return f"{protocol.lower()}://{rest}"
+        return target if canonical(self.default) == LOCAL else f"{self.default}://{target}"
+
+    def real_path(self, path: str) -> str:
+        """The file behind `path`, links followed; blocking.
+
+        Raises:
+            ReferenceRefused: it lies below no root.
+        """
+        real = Place(LOCAL, "", os.path.realpath(path))
+        roots = (root for root in self.named if root.protocol == LOCAL)
+        if any(Place(LOCAL, "", os.path.realpath(root.path)).holds(real) for root in roots):
+            return real.path
+        raise refusal(path, real)
+
+
+def refusal(target: str, place: Place, why: str = "") -> ReferenceRefused:
+    """The error for a target outside the roots."""
+    reason = why or "it lies below no root of the catalog entry"
+    return ReferenceRefused(
+        f"{shown(target)} is refused: {reason}. "
+        f"If the document may be trusted with it, add {place.folder!r} to reference_roots.",
+        root=place.folder,
+    )
+
+
+def shown(target: str) -> str:
+    """A target for people: no secrets, one line, not too long."""
+    text = redacted(target)
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text if len(text) <= 300 else f"{text[:300]}..."
+
+
+def check_root(root: str) -> None:
+    """Refuse what can be no root of a catalog entry.
+
+    Raises:
+        CatalogError: without the root, which could hold a secret.
+    """
+    try:
+        if not root.strip():
+            raise ValueError("a root is an address or a path, not blank")
+        if not _is_protocol(root):
+            place_of(root)
+    except ValueError as error:
+        raise CatalogError(f"{error}", field="reference_roots") from error
+
+
+def _is_protocol(root: str) -> bool:
+    return root.endswith("://") and canonical(root[:-3]) in (*WEB, *BUCKETS)
+
+
+def _own_root(fo: str) -> Place | None:
+    """The folder in which the document or table `fo` lies; of a chained address nobody knows."""
+    try:
+        place = place_of(fo)
+    except ValueError:
+        return None
+    path = place.path.rstrip("/").rpartition("/")[0]
+    return Place(place.protocol, place.holder, f"{path}/")
+
+
+def _has_credentials(options: Mapping[str, Any]) -> bool:
+    """Whether the options for web targets hold what no host should get that a document names."""
+    remote = options.get("remote_options") or {}
+    given = {*remote, *(remote.get("client_kwargs") or {})}
+    return not given.isdisjoint(_CREDENTIALS)

@@ -1,0 +1,224 @@
+"""kerchunk reference sets: one document that says where each key's bytes are."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from fsspec.implementations.reference import ReferenceFileSystem
+
+from sluice.errors import (
+    CatalogError,
+    MetadataError,
+    StoreError,
+)
+from sluice.store.blocking import Calls
+from sluice.store.compressed import (
+    check_compression,
+    decompressed,
+)
+from sluice.store.documents import json_object
+from sluice.store.failures import (
+    failure_of,
+    redacted,
+)
+
+KNOWN_OPTIONS = ("fo", "remote_options", "remote_protocol", "target_options")
+
+# Inline text, or a target's address with or without an offset and a size.
+Reference: TypeAlias = str | list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """What stands in the place of a target where a reference is none, and `why` it is none."""
+
+    why: str
+
+
+_TEMPLATE: Final = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
+
+
+def checked_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`options`, once they are those of a ``reference://`` entry.
+
+    Raises:
+        CatalogError: `fo` is absent or lacks what goes with it, or an option is unknown.
+    """
+    for name in options:
+        if name not in KNOWN_OPTIONS:
+            raise CatalogError(
+                f"storage_options.{name} is unknown for reference://; "
+                f"it knows {', '.join(KNOWN_OPTIONS)}",
+                field=f"storage_options.{name}",
+            )
+    if not options.get("fo"):
+        raise CatalogError(
+            "reference:// needs storage_options.fo, the address of the references",
+            field="storage_options.fo",
+        )
+    if is_table(options["fo"]) and not options.get("remote_protocol"):
+        # To find it in the table would mean reading all of it.
+        raise CatalogError(
+            "References in Parquet need storage_options.remote_protocol",
+            field="storage_options.remote_protocol",
+        )
+    if isinstance(target := options.get("target_options"), Mapping):
+        check_compression(target.get("compression"))
+    return options
+
+
+def is_table(fo: Any) -> bool:
+    """Whether the references are a directory of Parquet files rather than a JSON document."""
+    return isinstance(fo, str) and (
+        fo.rstrip("/").endswith((".parq", ".parquet")) or fo.endswith("/")
+    )
+
+
+async def table_filesystem(
+    address: str, options: Mapping[str, Any], calls: Calls
+) -> ReferenceFileSystem:
+    """The references in the Parquet table at `address`, which fsspec opens with `options`.
+
+    Raises:
+        StoreError: the table cannot be read.
+        CatalogError: a package that it needs is not installed.
+        MetadataError: it is no such table.
+    """
+
+    def make() -> ReferenceFileSystem:
+        fs = ReferenceFileSystem(
+            address, target_options=dict(options), fs={None: None}, asynchronous=True
+        )
+        fs.references.setup()  # else an absent table would read as one without keys
+        return fs
+
+    try:
+        return await calls.run(address, make)
+    except StoreError:
+        raise
+    except OSError as error:
+        raise failure_of(error, doing=f"reading the references {redacted(address)}") from error
+    except ImportError as error:
+        raise CatalogError(
+            "References in Parquet need a package that reads it: pip install fastparquet pandas"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MetadataError(
+            f"{redacted(address)} is no table of references in Parquet, as kerchunk writes it."
+        ) from error
+
+
+async def document_filesystem(
+    document: Mapping[str, Any] | bytes, name: str, *, compression: str | None, most_bytes: int
+) -> ReferenceFileSystem:
+    """The references of a JSON document, parsed or as it was read; work of a thread.
+
+    The filesystem holds them alone: it is given nothing to read targets with. A reference that is
+    none fails when it is read (`Malformed`), as one does whose target is gone: others are read.
+
+    Raises:
+        MetadataError: the document is no JSON, too large, or does not follow kerchunk's
+            specification; names `name`.
+    """
+
+    def make() -> ReferenceFileSystem:
+        parsed: Mapping[str, Any]
+        if isinstance(document, bytes):
+            text = decompressed(document, name, compression=compression, most_bytes=most_bytes)
+            parsed = json_object(text, name)
+        else:
+            parsed = document
+        return ReferenceFileSystem(expanded(parsed), fs={None: None}, asynchronous=True)
+
+    return await asyncio.to_thread(make)
+
+
+def expanded(document: Mapping[str, Any]) -> dict[str, Reference]:
+    """The references of a document by key, with its templates filled in.
+
+    A template is a name that stands for a text; nothing in a document is ever evaluated.
+    (https://fsspec.github.io/kerchunk/spec.html, versions 0 and 1; ``gen`` and templates with
+    expressions are refused.)
+
+    Raises:
+        MetadataError: it does not follow the specification as a whole, or would have to be
+            evaluated.
+    """
+    version = document.get("version")
+    if version not in (None, 1):
+        raise MetadataError(f"the references are of version {json.dumps(version)}; 1 is known")
+    if document.get("gen"):
+        raise MetadataError(
+            "the references have rules that generate others (gen), and expressions in documents "
+            "are never run: write each reference out, as save_json of fsspec's references does"
+        )
+    refs = document.get("refs", {}) if version == 1 or "refs" in document else document
+    if not isinstance(refs, Mapping):
+        raise MetadataError("'refs' in the references is not a JSON object")
+    templates = _templates(document.get("templates") or {}) if refs is not document else {}
+    return {str(key): _reference(value, templates) for key, value in refs.items()}
+
+
+def _templates(given: Any) -> Mapping[str, str]:
+    if not isinstance(given, Mapping):
+        raise MetadataError("'templates' in the references is not a JSON object")
+    for name, text in given.items():
+        if not isinstance(text, str) or "{{" in text:
+            raise MetadataError(
+                f"the template {name!r} of the references is an expression, and those in documents "
+                "are never run: write the addresses out"
+            )
+    return given
+
+
+def _reference(value: Any, templates: Mapping[str, str]) -> Reference:
+    match value:
+        case str():
+            return value
+        case Mapping():
+            return json.dumps(value)
+        case [None | str() as address] | [None | str() as address, None, None]:
+            return [_filled(address, templates)]
+        case [None | str() as address, first, length]:
+            offset, size = _count(first), _count(length)
+            if offset is not None and size is not None:
+                return [_filled(address, templates), offset, size]
+    return [Malformed("neither text nor an address, which offset and size may follow")]
+
+
+def _count(number: Any) -> int | None:
+    """A count of bytes, however JSON spells it; None for what is none."""
+    match number:
+        case bool():
+            return None
+        case float() if number.is_integer() and number >= 0:
+            return int(number)
+        case int() if number >= 0:
+            return number
+        case _:
+            return None
+
+
+def _filled(address: str | None, templates: Mapping[str, str]) -> str | Malformed | None:
+    """`address` with texts for the names of `templates`; there are none: it means what it says."""
+    if address is None or not templates or "{{" not in address:
+        return address
+    filled = _TEMPLATE.sub(lambda mark: templates.get(mark[1], mark[0]), address)
+    if "{{" in filled:
+        return Malformed(
+            f"the address {redacted(address)[:200]!r}, which has more than names of templates in "
+            "it, and expressions in documents are never run: write it out"
+        )
+    return filled
+
+
+def protocols_of(fs: ReferenceFileSystem) -> set[str]:
+    """The protocols of all targets of a parsed document, in small letters (RFC 3986, 3.1)."""
+    targets = (part[0] for part in fs.references.values() if isinstance(part, list))
+    named = (target for target in targets if isinstance(target, str) and "://" in target)
+    return {target.partition("://")[0].lower() for target in named}
