@@ -13,7 +13,8 @@ COPY requirements.txt ./
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     python -m venv --without-pip /opt/sluice \
     && python -m pip --python /opt/sluice/bin/python install --no-compile -r requirements.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE ./
+COPY sluice sluice
 COPY app app
 # Left out: the tests that packages carry along, what botocore knows of Amazon's services other than
 # S3 and those that hand out keys, and zstandard's second backend, for which cffi would be needed.

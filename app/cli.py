@@ -12,11 +12,7 @@ from pathlib import Path
 
 from sluice.errors import CatalogError
 
-from .settings import (
-    Settings,
-    misspelt_variables,
-    read_settings,
-)
+from .settings import Settings, misspelt_variables, read_settings
 
 WRONG_USAGE = 2
 HEALTH_SECONDS = 5.0
@@ -121,10 +117,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 def _check_catalog(settings: Settings) -> None:
     # Imported here, like the server below, so that wrong usage and --help answer at once.
     from .catalog.catalog import load_catalog
-    from .catalog.keys import (
-        check_holders,
-        load_keys,
-    )
+    from .catalog.keys import check_holders, load_keys
 
     check_holders(load_catalog(settings.catalog), load_keys(settings.keys_file, settings.keys))
 
@@ -174,11 +167,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _run_key(settings: Settings, arguments: argparse.Namespace) -> int:
     """The key, this once, on stderr and its line on stdout: ``sluice key NAME >>keys`` adds it."""
-    from .catalog.keys import (
-        RIGHTS,
-        line_of,
-        new_key,
-    )
+    from .catalog.keys import RIGHTS, line_of, new_key
 
     key = new_key()
     rights = [right for right in RIGHTS if getattr(arguments, right)]

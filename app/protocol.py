@@ -12,21 +12,10 @@ from uvicorn.server import ServerState
 
 from .api.refusal import refusal
 from .api.state import LOST
-from .connections import (
-    ConnectionLimits,
-    Connections,
-)
+from .connections import ConnectionLimits, Connections
 from .errors import MalformedRequest
-from .framing import (
-    Body,
-    Heads,
-    body_of,
-    names_chunked,
-)
-from .pace import (
-    SendingPace,
-    TakingPace,
-)
+from .framing import Body, Heads, body_of, names_chunked
+from .pace import SendingPace, TakingPace
 from .presence import Presence
 from .transport import Outgoing
 

@@ -15,23 +15,11 @@ from typing import TYPE_CHECKING, Any
 from .catalog.bulletin import Bulletin
 from .catalog.configuration import Files
 from .catalog.following import announce
-from .descriptors import (
-    connection_limits,
-    raise_descriptor_limit,
-)
+from .descriptors import connection_limits, raise_descriptor_limit
 from .errors import NotTold
-from .liveness import (
-    Turns,
-    watch_alone,
-)
-from .settings import (
-    PREFIX,
-    Settings,
-)
-from .shared import (
-    SHARED,
-    Shared,
-)
+from .liveness import Turns, watch_alone
+from .settings import PREFIX, Settings
+from .shared import SHARED, Shared
 from .telemetry.cells import make_room
 
 if TYPE_CHECKING:
@@ -80,12 +68,7 @@ def _run(
 
     One alone does that itself, once its application has started.
     """
-    from .workers import (
-        STARTUP_FAILED,
-        TurningServer,
-        Workers,
-        end_by_itself,
-    )
+    from .workers import STARTUP_FAILED, TurningServer, Workers, end_by_itself
 
     listener = config.listener()
     if config.workers > 1:

@@ -9,11 +9,7 @@ from typing import Any, Final
 
 import uvicorn
 
-from .connections import (
-    Acceptor,
-    ConnectionLimits,
-    Connections,
-)
+from .connections import Acceptor, ConnectionLimits, Connections
 
 # How many connections that are cut short have a place in the line that tells of them.
 _TOLD: Final = 5

@@ -22,17 +22,10 @@ from uvicorn.supervisors.multiprocess import Process
 from sluice.errors import CatalogError
 
 from .errors import NotTold
-from .liveness import (
-    TURN_SECONDS,
-    Standstill,
-    Turns,
-)
+from .liveness import TURN_SECONDS, Standstill, Turns
 from .serving import Server
 from .shared import Shared
-from .telemetry.cells import (
-    leave,
-    make_room,
-)
+from .telemetry.cells import leave, make_room
 
 # uvicorn's own status for a server that did not come to serve.
 STARTUP_FAILED: Final = 3

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 
 from sluice.errors import StoreRefused
-from sluice.store.tags import (
-    Tagged,
-    Unchanged,
-)
+from sluice.store.tags import Tagged, Unchanged
 
 
 class DictSource:

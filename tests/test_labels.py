@@ -12,10 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.labels import (
-    format_label,
-    format_labels,
-)
+from sluice.labels import format_label, format_labels
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from app.liveness import (
-    TURN_SECONDS,
-    Standstill,
-    Turns,
-    stacks,
-)
+from app.liveness import TURN_SECONDS, Standstill, Turns, stacks
 from app.shared import unnamed_file
 
 

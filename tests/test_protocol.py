@@ -19,10 +19,7 @@ import pytest
 import uvicorn
 
 from app.connections import ConnectionLimits
-from app.protocol import (
-    LINGER_SECONDS,
-    HttpProtocol,
-)
+from app.protocol import LINGER_SECONDS, HttpProtocol
 from tests.test_server import served
 
 

@@ -8,12 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import (
-    PREFIX,
-    Settings,
-    misspelt_variables,
-    read_settings,
-)
+from app.settings import PREFIX, Settings, misspelt_variables, read_settings
 
 README = Path(__file__).parent.parent / "README.md"
 

@@ -2,10 +2,7 @@
 
 from .admission import Admission
 from .budget import Budget
-from .clients import (
-    ClientLimit,
-    client_at,
-)
+from .clients import ClientLimit, client_at
 from .first_wait import watched
 
 __all__ = ["Admission", "Budget", "ClientLimit", "client_at", "watched"]

@@ -7,15 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..errors import (
-    Overloaded,
-    TooManyRequests,
-)
-from ..telemetry.events import (
-    Emit,
-    InFlight,
-    RequestRefused,
-)
+from ..errors import Overloaded, TooManyRequests
+from ..telemetry.events import Emit, InFlight, RequestRefused
 from .budget import Budget
 from .clients import ClientLimit
 

@@ -9,10 +9,7 @@ from contextlib import contextmanager
 from time import perf_counter
 
 from ..errors import Overloaded
-from .fair_queue import (
-    FairQueue,
-    Waiter,
-)
+from .fair_queue import FairQueue, Waiter
 
 
 class Budget:

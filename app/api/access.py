@@ -12,15 +12,8 @@ from sluice.errors import QueryError
 from ..admission import client_at
 from ..catalog.catalog import DatasetEntry
 from ..catalog.keys import Key
-from ..errors import (
-    Forbidden,
-    Unauthorized,
-    UnknownDataset,
-)
-from .state import (
-    Service,
-    service,
-)
+from ..errors import Forbidden, Unauthorized, UnknownDataset
+from .state import Service, service
 
 # Where the key of a request is kept, once it was looked for.
 _FOUND: Final = "sluice.key"

@@ -12,11 +12,7 @@ import xarray as xr
 from fastapi import Request, Response
 
 from sluice import __version__
-from sluice.encoders.codings import (
-    compress,
-    compressed,
-    negotiate_coding,
-)
+from sluice.encoders.codings import compress, compressed, negotiate_coding
 from sluice.encoders.table import Encoder
 from sluice.phases import Phases
 from sluice.record import record
@@ -24,24 +20,9 @@ from sluice.record import record
 from ..catalog.catalog import DatasetEntry
 from ..catalog.opened import Opened
 from .access import caller
-from .conditional import (
-    digest,
-    entity_tag,
-    has_already,
-    spelled,
-)
-from .headers import (
-    RawHeader,
-    RawHeaders,
-    header_of,
-    lines_of,
-)
-from .paced import (
-    PIECE_BYTES,
-    LongBody,
-    PacedResponse,
-    Piece,
-)
+from .conditional import digest, entity_tag, has_already, spelled
+from .headers import RawHeader, RawHeaders, header_of, lines_of
+from .paced import PIECE_BYTES, LongBody, PacedResponse, Piece
 from .state import service
 
 # Directives that allow shared caches to keep an answer, or tell them how (`private` is put first).

@@ -17,11 +17,7 @@ from sluice import __version__
 from sluice.arrays.chunk_cache import ChunkCache
 from sluice.arrays.decode import single_threaded_blosc
 from sluice.arrays.opening_limits import OpeningLimits
-from sluice.arrays.threads import (
-    Threads,
-    available_cores,
-    busy_pool,
-)
+from sluice.arrays.threads import Threads, available_cores, busy_pool
 from sluice.arrays.workshop import Workshop
 from sluice.events import CircuitChanged
 from sluice.store import Filesystems
@@ -29,58 +25,33 @@ from sluice.store.blocking import BlockingThreads
 from sluice.store.guarded import StoreGuards
 from sluice.store.retries import Patience
 
-from ..admission import (
-    Admission,
-    Budget,
-    ClientLimit,
-)
+from ..admission import Admission, Budget, ClientLimit
 from ..catalog.bulletin import Bulletin
 from ..catalog.catalog import Catalog
 from ..catalog.configuration import Files
 from ..catalog.following import Follower
 from ..catalog.keys import Keys
-from ..catalog.opened_datasets import (
-    OpenedDatasets,
-    Opener,
-)
+from ..catalog.opened_datasets import OpenedDatasets, Opener
 from ..catalog.opening import open_entry
 from ..catalog.readiness import Readiness
 from ..settings import Settings
-from ..shared import (
-    Shared,
-    unnamed_file,
-)
-from ..telemetry.events import (
-    DatasetLookedAt,
-    DatasetOpened,
-    Emit,
-    RequestQueued,
-    to_all,
-)
-from ..telemetry.lasting import (
-    LastingObjects,
-    spare_what_is_there,
-)
+from ..shared import Shared, unnamed_file
+from ..telemetry.events import DatasetLookedAt, DatasetOpened, Emit, RequestQueued, to_all
+from ..telemetry.lasting import LastingObjects, spare_what_is_there
 from ..telemetry.loop_lag import watch_loop
 from ..telemetry.metrics import Metrics
 from ..telemetry.request_log import RequestLog
 from ..telemetry.sampling import sample
 from ..telemetry.store_log import write_circuit
 from .application import Application
-from .cors import (
-    StrangeOrigins,
-    allow_origins,
-)
+from .cors import StrangeOrigins, allow_origins
 from .docs import add_docs
 from .limits import RequestLimits
 from .observe import ObserveRequests
 from .openapi import guide
 from .problems import install_problems
 from .routes import add_routes
-from .state import (
-    Encoding,
-    Service,
-)
+from .state import Encoding, Service
 from .writing import Writing
 
 

@@ -16,10 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sluice.kept import Kept
 
 from .openapi import SECURITY_SCHEMES
-from .state import (
-    Service,
-    service,
-)
+from .state import Service, service
 
 Answering: TypeAlias = Coroutine[Any, Any, Response]
 Route: TypeAlias = Callable[[Request], Answering]

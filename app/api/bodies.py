@@ -8,11 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sluice.labels import (
-    format_label,
-    format_labels,
-    without_surrogates,
-)
+from sluice.labels import format_label, format_labels, without_surrogates
 
 
 def json_bytes(value: Any) -> bytes:

@@ -15,11 +15,7 @@ from .access import caller
 from .answers import caching
 from .bodies import json_bytes
 from .headers import RawHeaders
-from .paced import (
-    PIECE_BYTES,
-    LongBody,
-    PacedResponse,
-)
+from .paced import PIECE_BYTES, LongBody, PacedResponse
 from .state import Service
 
 # Longer ones are written anew: attributes may be as long as metadata may.

@@ -13,24 +13,11 @@ from typing import Any, Final
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..telemetry.events import (
-    Emit,
-    RequestServed,
-)
+from ..telemetry.events import Emit, RequestServed
 from .cors import StrangeOrigins
 from .headers import RawHeaders
-from .problems import (
-    expected_problem,
-    plain_problem,
-    problem,
-    unexpected,
-)
-from .state import (
-    LOST,
-    knows,
-    phases_of,
-    stopping,
-)
+from .problems import expected_problem, plain_problem, problem, unexpected
+from .state import LOST, knows, phases_of, stopping
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,7 @@ from fastapi import Request
 
 from sluice.errors import LimitError
 
-from ..errors import (
-    NotJson,
-    RequestTimeout,
-)
+from ..errors import NotJson, RequestTimeout
 from ..query.posted import read_posted
 
 

@@ -7,10 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-from sluice.errors import (
-    CatalogError,
-    QueryError,
-)
+from sluice.errors import CatalogError, QueryError
 
 from ..catalog.readiness import DatasetState
 from ..errors import CatalogRefused
@@ -19,29 +16,15 @@ from ..query.pairs import read_pairs
 from ..query.words import excerpt
 from ..telemetry.exposition import CONTENT_TYPE
 from . import openapi
-from .access import (
-    key_of,
-    may_see,
-    require_admin,
-    require_right,
-    visible_entries,
-    visible_id,
-)
+from .access import key_of, may_see, require_admin, require_right, visible_entries, visible_id
 from .answers import PRIVATE
-from .application import (
-    Answering,
-    PlainRoute,
-    Route,
-)
+from .application import Answering, PlainRoute, Route
 from .attending import attended
 from .bodies import json_bytes
 from .describing import description_of
 from .posted import posted_pairs
 from .problems import kind_of
-from .selecting import (
-    Pairs,
-    select,
-)
+from .selecting import Pairs, select
 from .state import service
 
 

@@ -22,16 +22,8 @@ from sluice.datasets import (
     relabel,
     together,
 )
-from sluice.encoders.table import (
-    ENCODERS,
-    Encoder,
-    negotiate,
-)
-from sluice.errors import (
-    LimitError,
-    SluiceError,
-    StoreError,
-)
+from sluice.encoders.table import ENCODERS, Encoder, negotiate
+from sluice.errors import LimitError, SluiceError, StoreError
 from sluice.phases import Phases
 from sluice.record import record
 from sluice.wording import plain_words
@@ -40,33 +32,16 @@ from ..catalog.catalog import DatasetEntry
 from ..catalog.discretion import discreet_error
 from ..catalog.opened import Opened
 from ..query.names import By
-from ..query.positions import (
-    Resolved,
-    resolve,
-)
+from ..query.positions import Resolved, resolve
 from ..query.selection import Query
 from .access import caller
-from .answers import (
-    Representation,
-    accepted_coding,
-    respond,
-)
+from .answers import Representation, accepted_coding, respond
 from .bodies import json_bytes
 from .headers import header_of
-from .limits import (
-    RequestLimits,
-    memory_bytes,
-)
+from .limits import RequestLimits, memory_bytes
 from .paced import LongBody
-from .state import (
-    Service,
-    begin_phases,
-)
-from .weighing import (
-    meter_of,
-    text_weight,
-    weighed,
-)
+from .state import Service, begin_phases
+from .weighing import meter_of, text_weight, weighed
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,7 @@ from typing import Final
 import xarray as xr
 
 from sluice.arrays.texts import TextMeter
-from sluice.datasets import (
-    DatasetPlan,
-    Outline,
-)
+from sluice.datasets import DatasetPlan, Outline
 from sluice.encoders.table import Encoder
 from sluice.sizes import text_bytes
 

@@ -9,10 +9,7 @@ from typing import Final
 from sluice.arrays.threads import Threads
 from sluice.arrays.turns import Share
 
-from .paced import (
-    LongBody,
-    Piece,
-)
+from .paced import LongBody, Piece
 
 # Long beside the hop to a thread and back, short beside what a client or another answer waits for.
 _STEP_SECONDS: Final = 0.01

@@ -15,19 +15,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 from pydantic_core import ErrorDetails
 
 from sluice.errors import CatalogError
-from sluice.store.addresses import (
-    REFERENCE,
-    Engine,
-    check_url,
-    split_url,
-)
+from sluice.store.addresses import REFERENCE, Engine, check_url, split_url
 from sluice.store.reference_roots import check_root
 
 from ..errors import UnknownDataset
-from .document import (
-    parse_document,
-    read_text,
-)
+from .document import parse_document, read_text
 from .environment import filled
 
 DATASET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")

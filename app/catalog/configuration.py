@@ -5,17 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .catalog import (
-    Catalog,
-    parse_catalog,
-)
+from .catalog import Catalog, parse_catalog
 from .document import read_text
-from .keys import (
-    Key,
-    check_holders,
-    parse_keys,
-    read_keys,
-)
+from .keys import Key, check_holders, parse_keys, read_keys
 
 
 @dataclass(frozen=True, slots=True)

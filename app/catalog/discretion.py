@@ -9,10 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from sluice.errors import (
-    SluiceError,
-    StoreError,
-)
+from sluice.errors import SluiceError, StoreError
 
 from .catalog import DatasetEntry
 

@@ -13,20 +13,9 @@ from sluice.errors import CatalogError
 from sluice.store.single_flight import SingleFlight
 
 from ..errors import NotTold
-from .bulletin import (
-    Bulletin,
-    NewGeneration,
-    News,
-    NewTexts,
-)
-from .catalog import (
-    Catalog,
-    DatasetEntry,
-)
-from .configuration import (
-    Configuration,
-    Files,
-)
+from .bulletin import Bulletin, NewGeneration, News, NewTexts
+from .catalog import Catalog, DatasetEntry
+from .configuration import Configuration, Files
 from .keys import Keys
 from .opened_datasets import OpenedDatasets
 

@@ -21,11 +21,7 @@ from typing import Final
 
 from sluice.errors import CatalogError
 
-from .catalog import (
-    DATASET_ID,
-    Catalog,
-    DatasetEntry,
-)
+from .catalog import DATASET_ID, Catalog, DatasetEntry
 
 RIGHTS: Final = ("admin", "metrics")
 # Short, and a mark by which scanners of repositories can find keys that leaked.

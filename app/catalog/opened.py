@@ -7,10 +7,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final, TypeAlias
 
-from sluice.datasets import (
-    AsyncDataset,
-    Layout,
-)
+from sluice.datasets import AsyncDataset, Layout
 from sluice.encoders.written import Written
 from sluice.kept import Kept
 

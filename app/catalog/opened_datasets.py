@@ -14,19 +14,10 @@ from sluice.errors import SluiceError
 from sluice.store.single_flight import SingleFlight
 
 from ..telemetry.events import DatasetsCounted
-from .catalog import (
-    Catalog,
-    DatasetEntry,
-)
+from .catalog import Catalog, DatasetEntry
 from .discretion import discreet_error
-from .opened import (
-    Freshness,
-    Opened,
-)
-from .refreshing import (
-    OnLook,
-    Refresher,
-)
+from .opened import Freshness, Opened
+from .refreshing import OnLook, Refresher
 
 
 class Opener(Protocol):

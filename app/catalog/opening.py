@@ -17,63 +17,28 @@ from typing import Any, Final
 import xarray as xr
 
 from sluice.arrays.chunk_cache import ChunkCache
-from sluice.arrays.hierarchy import (
-    GroupDocuments,
-    group_again,
-    open_group,
-)
-from sluice.arrays.opening_limits import (
-    DEFAULT_LIMITS,
-    OpeningLimits,
-)
+from sluice.arrays.hierarchy import GroupDocuments, group_again, open_group
+from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from sluice.arrays.workshop import Workshop
-from sluice.datasets import (
-    AsyncDataset,
-    AsyncZarrBackendEntrypoint,
-    Layout,
-)
+from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint, Layout
 from sluice.datasets.entrypoint import SHARD_INDEX_BYTES
 from sluice.datasets.unusable import Unusable
 from sluice.encoders.table import ENCODERS
 from sluice.encoders.written import Written
-from sluice.errors import (
-    MetadataError,
-    SluiceError,
-    StoreError,
-)
-from sluice.events import (
-    StoreAsked,
-    StoreRetried,
-)
-from sluice.store import (
-    ByteSource,
-    Filesystems,
-)
+from sluice.errors import MetadataError, SluiceError, StoreError
+from sluice.events import StoreAsked, StoreRetried
+from sluice.store import ByteSource, Filesystems
 from sluice.store.addresses import place_of
-from sluice.store.guarded import (
-    GuardedSource,
-    Retried,
-    StoreGuards,
-    Watch,
-)
-from sluice.store.observed import (
-    Observe,
-    ObservedSource,
-)
+from sluice.store.guarded import GuardedSource, Retried, StoreGuards, Watch
+from sluice.store.observed import Observe, ObservedSource
 from sluice.wording import plain_words
 
 from ..query.axes import Axis
 from ..query.grammar import Grammar
 from ..telemetry.events import Emit
 from .catalog import DatasetEntry
-from .discretion import (
-    discreet,
-    secrets_of,
-)
-from .opened import (
-    Change,
-    Opened,
-)
+from .discretion import discreet, secrets_of
+from .opened import Change, Opened
 
 log = logging.getLogger(__name__)
 

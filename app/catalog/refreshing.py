@@ -14,18 +14,11 @@ from enum import StrEnum
 from math import inf
 from typing import Protocol, TypeAlias
 
-from sluice.errors import (
-    MetadataError,
-    StoreError,
-    StoreMissing,
-)
+from sluice.errors import MetadataError, StoreError, StoreMissing
 from sluice.store.single_flight import SingleFlight
 
 from .discretion import discreet_error
-from .opened import (
-    Change,
-    Opened,
-)
+from .opened import Change, Opened
 
 log = logging.getLogger(__name__)
 

@@ -12,24 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.errors import QueryError
-from sluice.labels import (
-    JsonScalar,
-    format_label,
-    spell_label,
-)
+from sluice.labels import JsonScalar, format_label, spell_label
 
-from .longitude import (
-    TURN,
-    goes_round,
-    is_longitude,
-)
-from .scales import (
-    Numbers,
-    Scale,
-    in_precision,
-    read_number,
-    scale_of,
-)
+from .longitude import TURN, goes_round, is_longitude
+from .scales import Numbers, Scale, in_precision, read_number, scale_of
 from .times import Wanted
 from .words import excerpt
 

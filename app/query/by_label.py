@@ -14,27 +14,10 @@ import numpy as np
 from sluice.errors import SelectionError
 
 from .axes import Axis
-from .circle import (
-    Indexer,
-    longitude_key,
-    neighbours,
-)
-from .methods import (
-    UNBOUNDED,
-    Inexact,
-    match_inexactly,
-    no_method,
-    read_tolerance,
-)
-from .refusals import (
-    absent,
-    empty,
-)
-from .selection import (
-    Interval,
-    Method,
-    Query,
-)
+from .circle import Indexer, longitude_key, neighbours
+from .methods import UNBOUNDED, Inexact, match_inexactly, no_method, read_tolerance
+from .refusals import absent, empty
+from .selection import Interval, Method, Query
 from .times import Wanted
 
 

@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 from .axes import Axis
 from .longitude import TURN
 from .methods import Inexact
-from .scales import (
-    Numbers,
-    read_numbers,
-)
+from .scales import Numbers, read_numbers
 
 UNKNOWN: Final = -1
 # So few labels are found sooner one by one.

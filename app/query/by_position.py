@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from sluice.errors import (
-    QueryError,
-    SelectionError,
-)
+from sluice.errors import QueryError, SelectionError
 
 from .selection import PositionSlice
 from .words import FARTHEST

@@ -15,16 +15,10 @@ from numpy.typing import NDArray
 
 from sluice.errors import QueryError
 
-from .axes import (
-    ROUNDING,
-    Axis,
-)
+from .axes import ROUNDING, Axis
 from .longitude import TURN
 from .refusals import empty
-from .scales import (
-    Numbers,
-    in_precision,
-)
+from .scales import Numbers, in_precision
 from .words import excerpt
 
 Indexer: TypeAlias = int | slice | NDArray[np.int64]

@@ -11,33 +11,13 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from sluice.errors import (
-    QueryError,
-    SelectionError,
-)
+from sluice.errors import QueryError, SelectionError
 from sluice.kept import Kept
 
-from .names import (
-    PARAMETERS,
-    By,
-    Names,
-)
-from .options import (
-    Options,
-    check_together,
-    read_options,
-    takes_method,
-)
-from .selection import (
-    Query,
-    Selection,
-)
-from .values import (
-    check_length,
-    names_method,
-    read_labels,
-    read_positions,
-)
+from .names import PARAMETERS, By, Names
+from .options import Options, check_together, read_options, takes_method
+from .selection import Query, Selection
+from .values import check_length, names_method, read_labels, read_positions
 
 # Clients ask with a few sets of options and ever new labels, so the former are read once.
 _KEPT_BYTES: Final = 256 * 2**10

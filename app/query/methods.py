@@ -9,20 +9,10 @@ from typing import Any, Final, assert_never
 
 from sluice.errors import QueryError
 
-from .axes import (
-    ROUNDING,
-    Axis,
-)
-from .circle import (
-    distance,
-    neighbours,
-)
+from .axes import ROUNDING, Axis
+from .circle import distance, neighbours
 from .refusals import outside
-from .scales import (
-    Clock,
-    Durations,
-    read_number,
-)
+from .scales import Clock, Durations, read_number
 from .selection import Method
 from .times import read_duration
 from .words import excerpt

@@ -7,10 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from sluice.errors import (
-    QueryError,
-    SelectionError,
-)
+from sluice.errors import QueryError, SelectionError
 from sluice.labels import spell_name
 
 from ..errors import UnusableVariable

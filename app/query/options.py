@@ -6,15 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from sluice.errors import (
-    QueryError,
-    SelectionError,
-)
+from sluice.errors import QueryError, SelectionError
 
-from .names import (
-    By,
-    Names,
-)
+from .names import By, Names
 from .selection import (
     Interval,
     Label,
@@ -25,12 +19,7 @@ from .selection import (
     PositionSlice,
     Selection,
 )
-from .words import (
-    excerpt,
-    in_one,
-    read_method,
-    split_words,
-)
+from .words import excerpt, in_one, read_method, split_words
 
 # What says how selections are to be read.
 _ABOUT_SELECTIONS = frozenset(("method", "tolerance", "pointwise"))

@@ -13,35 +13,12 @@ from numpy.typing import NDArray
 from sluice.record import record
 
 from .axes import Axis
-from .by_label import (
-    axis_of,
-    find_interval,
-    find_label,
-    find_listed,
-    inexact_of,
-)
-from .by_list import (
-    UNKNOWN,
-    find_many,
-)
-from .by_position import (
-    in_range,
-    python_slice,
-)
-from .circle import (
-    Indexer,
-    arc,
-)
+from .by_label import axis_of, find_interval, find_label, find_listed, inexact_of
+from .by_list import UNKNOWN, find_many
+from .by_position import in_range, python_slice
+from .circle import Indexer, arc
 from .pointwise import resolve_points
-from .selection import (
-    Interval,
-    Label,
-    Labels,
-    Position,
-    Positions,
-    PositionSlice,
-    Query,
-)
+from .selection import Interval, Label, Labels, Position, Positions, PositionSlice, Query
 
 
 @record

@@ -12,11 +12,7 @@ from typing import Any, NoReturn, TypeAlias
 from sluice.errors import QueryError
 
 from .names import PARAMETERS
-from .words import (
-    excerpt,
-    split_method,
-    split_words,
-)
+from .words import excerpt, split_method, split_words
 
 Pairs: TypeAlias = list[tuple[str, str]]
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sluice.errors import (
-    LimitError,
-    QueryError,
-)
+from sluice.errors import LimitError, QueryError
 
 from .selection import (
     Interval,

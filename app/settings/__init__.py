@@ -12,10 +12,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from .opening import OpeningSettings
 from .requests import RequestSettings
-from .stores import (
-    StoreSettings,
-    WorkSettings,
-)
+from .stores import StoreSettings, WorkSettings
 
 PREFIX = "SLUICE_"
 

@@ -5,15 +5,8 @@ from __future__ import annotations
 from typing import Final, assert_never
 
 from .cells import Cells
-from .events import (
-    InFlight,
-    RequestQueued,
-    RequestRefused,
-)
-from .families import (
-    Family,
-    Series,
-)
+from .events import InFlight, RequestQueued, RequestRefused
+from .families import Family, Series
 
 REFUSED: Final = Family(
     "sluice_refused_total",

@@ -6,15 +6,8 @@ from time import time
 from typing import Final, assert_never
 
 from .cells import Cells
-from .events import (
-    DatasetLookedAt,
-    DatasetOpened,
-    DatasetsCounted,
-)
-from .families import (
-    Family,
-    Series,
-)
+from .events import DatasetLookedAt, DatasetOpened, DatasetsCounted
+from .families import Family, Series
 
 OPENS: Final = Family(
     "sluice_dataset_open_seconds",

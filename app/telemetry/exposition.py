@@ -8,16 +8,8 @@ from math import isnan
 from operator import add
 from typing import Final, TypeAlias
 
-from .cells import (
-    name_of,
-    records,
-)
-from .families import (
-    SECONDS,
-    Family,
-    counted_as,
-    labels_of,
-)
+from .cells import name_of, records
+from .families import SECONDS, Family, counted_as, labels_of
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -11,10 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from .cells import (
-    Cells,
-    Numbers,
-)
+from .cells import Cells, Numbers
 
 Kind: TypeAlias = Literal["counter", "gauge", "histogram", "summary"]
 

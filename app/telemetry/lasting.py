@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from .events import (
-    DatasetOpened,
-    Event,
-)
+from .events import DatasetOpened, Event
 
 
 class LastingObjects:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from .events import (
-    Emit,
-    LoopLag,
-)
+from .events import Emit, LoopLag
 
 
 async def watch_loop(emit: Emit, *, every_seconds: float = 0.25) -> None:

@@ -4,24 +4,10 @@ from __future__ import annotations
 
 from typing import Final, assert_never
 
-from sluice.events import (
-    ChunksLookedUp,
-    CircuitChanged,
-    StoreAsked,
-    StoreRetried,
-)
+from sluice.events import ChunksLookedUp, CircuitChanged, StoreAsked, StoreRetried
 
-from . import (
-    admission_metrics,
-    dataset_metrics,
-    process_metrics,
-    request_metrics,
-    store_metrics,
-)
-from .cells import (
-    Cells,
-    read_all,
-)
+from . import admission_metrics, dataset_metrics, process_metrics, request_metrics, store_metrics
+from .cells import Cells, read_all
 from .events import (
     DatasetLookedAt,
     DatasetOpened,

@@ -8,10 +8,7 @@ from sluice.events import ChunksLookedUp
 
 from .cells import Cells
 from .events import LoopLag
-from .families import (
-    Family,
-    Series,
-)
+from .families import Family, Series
 
 LAG: Final = Family(
     "sluice_loop_lag_seconds", "How late the event loop was for an appointment", "histogram"

@@ -9,10 +9,7 @@ import time
 from functools import lru_cache
 from typing import Final
 
-from .events import (
-    Event,
-    RequestServed,
-)
+from .events import Event, RequestServed
 
 log = logging.getLogger(__name__)
 

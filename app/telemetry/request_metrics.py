@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from .cells import (
-    Cells,
-    Numbers,
-)
+from .cells import Cells, Numbers
 from .events import RequestServed
-from .families import (
-    Family,
-    Series,
-    observe,
-)
+from .families import Family, Series, observe
 
 TIMES: Final = Family(
     "sluice_request_seconds",

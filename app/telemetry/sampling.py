@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from .events import (
-    Emit,
-    Event,
-)
+from .events import Emit, Event
 
 
 async def sample(sum_up: Callable[[], Event], emit: Emit, *, every_seconds: float = 1.0) -> None:

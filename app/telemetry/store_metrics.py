@@ -7,19 +7,11 @@ from __future__ import annotations
 
 from typing import Final, assert_never
 
-from sluice.events import (
-    CircuitChanged,
-    StoreAsked,
-    StoreRetried,
-)
+from sluice.events import CircuitChanged, StoreAsked, StoreRetried
 
 from .cells import Cells
 from .dataset_metrics import outcome_of
-from .families import (
-    Family,
-    Series,
-    observe,
-)
+from .families import Family, Series, observe
 
 _STATES: Final = {"closed": 0, "half-open": 1, "open": 2}
 

@@ -16,11 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sluice.arrays.codec_documents import (
-    codec_documents,
-    normal_codec,
-    normal_codecs,
-)
+from sluice.arrays.codec_documents import codec_documents, normal_codec, normal_codecs
 from sluice.arrays.excerpts import excerpt
 from sluice.errors import MetadataError
 

@@ -16,10 +16,7 @@ import numpy as np
 
 from sluice.arrays.code_points import check_code_points
 from sluice.arrays.inflate import bounded
-from sluice.errors import (
-    CorruptChunk,
-    MetadataError,
-)
+from sluice.errors import CorruptChunk, MetadataError
 
 Array = np.ndarray[Any, Any]
 Step = Callable[[Any], Any]

@@ -8,20 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from sluice.arrays.chunk_cache import (
-    ABSENT,
-    Chunk,
-)
+from sluice.arrays.chunk_cache import ABSENT, Chunk
 from sluice.arrays.decode import Decoder
-from sluice.arrays.placing import (
-    Reading,
-    part_bytes,
-)
+from sluice.arrays.placing import Reading, part_bytes
 from sluice.arrays.plan import ChunkRead
-from sluice.arrays.workshop import (
-    Shares,
-    Workshop,
-)
+from sluice.arrays.workshop import Shares, Workshop
 from sluice.errors import CorruptChunk
 from sluice.phases import phase
 from sluice.sizes import text_bytes

@@ -9,10 +9,7 @@ import numpy as np
 from sluice.arrays.code_points import check_code_points
 from sluice.arrays.metadata import ArrayMeta
 from sluice.arrays.plan import ArrayPlan
-from sluice.errors import (
-    CorruptChunk,
-    SluiceError,
-)
+from sluice.errors import CorruptChunk, SluiceError
 from sluice.wording import plain_words
 
 Array = np.ndarray[Any, Any]

@@ -15,29 +15,13 @@ from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple
 
 from sluice.arrays.excerpts import excerpt
-from sluice.arrays.members import (
-    Members,
-    members_v2,
-    members_v3,
-)
-from sluice.arrays.opening_limits import (
-    DEFAULT_LIMITS,
-    OpeningLimits,
-)
-from sluice.errors import (
-    MetadataError,
-    StoreError,
-    StoreMissing,
-    StoreRefused,
-)
+from sluice.arrays.members import Members, members_v2, members_v3
+from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
+from sluice.errors import MetadataError, StoreError, StoreMissing, StoreRefused
 from sluice.store.documents import json_object
 from sluice.store.fan_out import spread
 from sluice.store.source import ByteSource
-from sluice.store.tags import (
-    Tagged,
-    Unchanged,
-    get_tagged,
-)
+from sluice.store.tags import Tagged, Unchanged, get_tagged
 
 Document = dict[str, Any]
 

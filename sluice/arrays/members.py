@@ -7,10 +7,7 @@ from typing import Any, NamedTuple
 
 from sluice.arrays.array_documents import Document
 from sluice.arrays.nczarr import with_references
-from sluice.arrays.nesting import (
-    levels_exceed,
-    shallow,
-)
+from sluice.arrays.nesting import levels_exceed, shallow
 from sluice.errors import MetadataError
 
 

@@ -11,17 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from sluice.arrays.array_documents import (
-    SCALAR,
-    Document,
-    normal_array,
-)
+from sluice.arrays.array_documents import SCALAR, Document, normal_array
 from sluice.arrays.bounded_zarr import bounded_array
-from sluice.arrays.codec_documents import (
-    check_codec,
-    codec_documents,
-    codec_id,
-)
+from sluice.arrays.codec_documents import check_codec, codec_documents, codec_id
 from sluice.arrays.decode import (
     MOST_TEXT_BYTES,
     Decoder,

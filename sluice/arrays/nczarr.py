@@ -10,11 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sluice.arrays.array_documents import (
-    DIMENSIONS,
-    SCALAR,
-    Document,
-)
+from sluice.arrays.array_documents import DIMENSIONS, SCALAR, Document
 
 _KEYS: Final = ("_NCZARR_ARRAY", "_nczarr_array")
 # How netCDF-C 4.9.0 calls its characters, which are of one byte each.

@@ -13,10 +13,7 @@ from typing import Any, Final
 
 from sluice.arrays.metadata import ArrayMeta
 from sluice.arrays.texts import TextMeter
-from sluice.errors import (
-    MetadataError,
-    StoreTooLarge,
-)
+from sluice.errors import MetadataError, StoreTooLarge
 from sluice.sizes import attribute_bytes
 
 _SETTING: Final = "SLUICE_STORE_"

@@ -16,29 +16,12 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from sluice.arrays.chunk_cache import (
-    ABSENT,
-    Chunk,
-    ChunkCache,
-    ChunkKey,
-)
-from sluice.arrays.decoding import (
-    count_part,
-    count_texts,
-    decode_chunk,
-)
+from sluice.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
+from sluice.arrays.decoding import count_part, count_texts, decode_chunk
 from sluice.arrays.fallback import read_through_zarr
 from sluice.arrays.metadata import ArrayMeta
-from sluice.arrays.placing import (
-    Reading,
-    placing,
-)
-from sluice.arrays.plan import (
-    ArrayPlan,
-    ChunkRead,
-    ElementPlan,
-    ReadPlan,
-)
+from sluice.arrays.placing import Reading, placing
+from sluice.arrays.plan import ArrayPlan, ChunkRead, ElementPlan, ReadPlan
 from sluice.arrays.shards import (
     ByteRange,
     Shard,
@@ -50,15 +33,9 @@ from sluice.arrays.shards import (
     locate,
     may_grow,
 )
-from sluice.arrays.spans import (
-    Span,
-    touched_span,
-)
+from sluice.arrays.spans import Span, touched_span
 from sluice.arrays.texts import TextMeter
-from sluice.arrays.workshop import (
-    Shares,
-    Workshop,
-)
+from sluice.arrays.workshop import Shares, Workshop
 from sluice.errors import CorruptChunk
 from sluice.phases import count_chunks
 from sluice.store.fan_out import spread

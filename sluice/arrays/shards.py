@@ -14,15 +14,9 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from sluice.arrays.metadata import (
-    ArrayMeta,
-    ShardLayout,
-)
+from sluice.arrays.metadata import ArrayMeta, ShardLayout
 from sluice.arrays.plan import ChunkRead
-from sluice.errors import (
-    CorruptChunk,
-    StoreOversized,
-)
+from sluice.errors import CorruptChunk, StoreOversized
 from sluice.store.single_flight import SingleFlight
 from sluice.store.source import ByteSource
 

@@ -10,10 +10,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
-from sluice.arrays.turns import (
-    Share,
-    Turns,
-)
+from sluice.arrays.turns import Share, Turns
 from sluice.store.ending import ended
 
 Made = TypeVar("Made")

@@ -9,10 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sluice.arrays.threads import Threads
-from sluice.arrays.turns import (
-    Share,
-    Turns,
-)
+from sluice.arrays.turns import Share, Turns
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")

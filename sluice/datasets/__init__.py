@@ -7,12 +7,11 @@ from sluice.datasets.explain import explain
 from sluice.datasets.layout import Layout
 from sluice.datasets.outline import Outline
 from sluice.datasets.pending import DatasetPlan
-from sluice.datasets.plan import (
-    plan_isel,
-    plan_positions,
-)
+from sluice.datasets.plan import plan_isel, plan_positions
 from sluice.datasets.pointwise import together
 from sluice.datasets.relabel import relabel
+
+open_dataset = AsyncZarrBackendEntrypoint().open_dataset
 
 __all__ = [
     "AsyncDataset",
@@ -22,6 +21,7 @@ __all__ = [
     "Outline",
     "describe",
     "explain",
+    "open_dataset",
     "plan_isel",
     "plan_positions",
     "relabel",

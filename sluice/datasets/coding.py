@@ -17,10 +17,7 @@ from xarray.coding.common import _ElementwiseFunctionArray
 from xarray.core import indexing
 
 from sluice.arrays.metadata import ArrayMeta
-from sluice.datasets.unpacking import (
-    Step,
-    Unpacking,
-)
+from sluice.datasets.unpacking import Step, Unpacking
 from sluice.errors import MetadataError
 
 Array = np.ndarray[Any, Any]

@@ -9,10 +9,7 @@ import xarray as xr
 from xarray.namedarray.utils import either_dict_or_kwargs
 
 from sluice.datasets.labels import plan_sel
-from sluice.datasets.plan import (
-    MissingDims,
-    plan_isel,
-)
+from sluice.datasets.plan import MissingDims, plan_isel
 from sluice.datasets.repeated import isel_along_all
 from sluice.datasets.unusable import Unusable
 

@@ -14,11 +14,7 @@ from xarray import conventions
 from xarray.core import indexing
 
 from sluice.arrays.reader import StoreReader
-from sluice.datasets.coding import (
-    NotFetched,
-    check_unpacking,
-    compile_decoding,
-)
+from sluice.datasets.coding import NotFetched, check_unpacking, compile_decoding
 from sluice.datasets.dates import with_date_coders
 from sluice.datasets.encoded_text import keep_bytes
 from sluice.datasets.known_store import KnownStore

@@ -10,30 +10,18 @@ import xarray as xr
 import zarr.abc.store
 
 from sluice.arrays.chunk_cache import ChunkCache
-from sluice.arrays.hierarchy import (
-    GroupDocuments,
-    open_group,
-)
-from sluice.arrays.opening_limits import (
-    DEFAULT_LIMITS,
-    OpeningLimits,
-)
+from sluice.arrays.hierarchy import GroupDocuments, open_group
+from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from sluice.arrays.reader import StoreReader
 from sluice.arrays.shards import ShardIndexes
 from sluice.arrays.threads import available_cores
 from sluice.arrays.workshop import Workshop
 from sluice.datasets.dataset import AsyncDataset
-from sluice.datasets.opening import (
-    names_of,
-    open_variables,
-)
+from sluice.datasets.opening import names_of, open_variables
 from sluice.datasets.unusable import Unusable
 from sluice.errors import MetadataError
 from sluice.store.source import ByteSource
-from sluice.store.zarr_store import (
-    SourceStore,
-    ZarrStoreSource,
-)
+from sluice.store.zarr_store import SourceStore, ZarrStoreSource
 
 # Of chunks that are fetched and decoded at once, for a dataset that shares no workshop.
 UNDER_WAY_BYTES: Final = 64 * 2**20

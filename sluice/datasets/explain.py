@@ -8,15 +8,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.datasets.describe import (
-    dtype_name,
-    step_of,
-)
+from sluice.datasets.describe import dtype_name, step_of
 from sluice.datasets.pending import DatasetPlan
-from sluice.labels import (
-    JsonScalar,
-    format_label,
-)
+from sluice.labels import JsonScalar, format_label
 from sluice.sizes import text_bytes
 
 # More labels than this, or longer ones, are told by their ends.

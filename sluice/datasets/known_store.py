@@ -12,19 +12,12 @@ import zarr
 from xarray.backends.zarr import ZarrStore
 from xarray.core import indexing
 
-from sluice.arrays.array_documents import (
-    check_name,
-    dimension_names,
-    marked_fill_value,
-)
+from sluice.arrays.array_documents import check_name, dimension_names, marked_fill_value
 from sluice.arrays.hierarchy import GroupDocuments
 from sluice.arrays.metadata import parse_array
 from sluice.datasets.coding import EncodedArray
 from sluice.datasets.encoded_text import check_encoding
-from sluice.datasets.repeated import (
-    distinct,
-    told_apart,
-)
+from sluice.datasets.repeated import distinct, told_apart
 from sluice.datasets.unusable import Unusable
 from sluice.datasets.variables import variable_of
 from sluice.errors import MetadataError

@@ -11,10 +11,7 @@ from xarray.core.indexes import PandasIndex
 from xarray.core.indexing import map_index_queries
 
 from sluice.datasets.pending import DatasetPlan
-from sluice.datasets.plan import (
-    plan_isel,
-    plan_lazy,
-)
+from sluice.datasets.plan import plan_isel, plan_lazy
 
 # datetime64[ns], the finest that coordinates use, ends in 2262 and begins in 1677.
 _SAFE_YEARS = 290

@@ -11,32 +11,14 @@ import xarray as xr
 from xarray.core import indexing
 from xarray.core.indexes import PandasIndex
 
-from sluice.arrays.plan import (
-    ReadPlan,
-    plan_element,
-    plan_orthogonal,
-    plan_pointwise,
-)
-from sluice.datasets.indexers import (
-    ALL,
-    IntArray,
-    Key,
-    Points,
-    length_of,
-    remaining,
-)
+from sluice.arrays.plan import ReadPlan, plan_element, plan_orthogonal, plan_pointwise
+from sluice.datasets.indexers import ALL, IntArray, Key, Points, length_of, remaining
 from sluice.datasets.lazy import LazyArray
-from sluice.datasets.outline import (
-    Outline,
-    Part,
-)
+from sluice.datasets.outline import Outline, Part
 from sluice.datasets.pending import PendingVariable
 from sluice.datasets.variables import variable_of
 from sluice.kept import Kept
-from sluice.sizes import (
-    attribute_bytes,
-    text_lengths,
-)
+from sluice.sizes import attribute_bytes, text_lengths
 
 Keys: TypeAlias = Mapping[Hashable, Key]
 

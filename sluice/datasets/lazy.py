@@ -10,11 +10,7 @@ from xarray.backends.common import BackendArray
 from xarray.core import indexing
 
 from sluice.arrays.metadata import ArrayMeta
-from sluice.arrays.plan import (
-    ReadPlan,
-    plan_orthogonal,
-    plan_pointwise,
-)
+from sluice.arrays.plan import ReadPlan, plan_orthogonal, plan_pointwise
 from sluice.arrays.reader import StoreReader
 from sluice.arrays.texts import TextMeter
 from sluice.arrays.workshop import Shares

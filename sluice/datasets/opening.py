@@ -16,32 +16,14 @@ import numpy as np
 import xarray as xr
 
 from sluice.arrays.hierarchy import GroupDocuments
-from sluice.arrays.opening_limits import (
-    CoordinateRoom,
-    OpeningLimits,
-    too_large,
-)
-from sluice.arrays.plan import (
-    ArrayPlan,
-    plan_orthogonal,
-    plan_pointwise,
-)
+from sluice.arrays.opening_limits import CoordinateRoom, OpeningLimits, too_large
+from sluice.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
 from sluice.arrays.reader import StoreReader
-from sluice.datasets.coding import (
-    EncodedArray,
-    NotFetched,
-)
+from sluice.datasets.coding import EncodedArray, NotFetched
 from sluice.datasets.decoding import decode
 from sluice.datasets.known_store import KnownStore
-from sluice.datasets.unusable import (
-    Unusable,
-    with_needs,
-)
-from sluice.errors import (
-    CorruptChunk,
-    LimitError,
-    MetadataError,
-)
+from sluice.datasets.unusable import Unusable, with_needs
+from sluice.errors import CorruptChunk, LimitError, MetadataError
 from sluice.store.fan_out import spread
 
 P = ParamSpec("P")

@@ -9,10 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sluice.datasets.repeated import (
-    join,
-    separate,
-)
+from sluice.datasets.repeated import join, separate
 
 # What described the stored values and would bend the new ones: a uint16 axis writes -90 as 65446.
 _PACKING = (

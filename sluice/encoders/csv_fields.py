@@ -10,10 +10,7 @@ import orjson
 from numpy.typing import NDArray
 
 from sluice.encoders.json_values import json_array
-from sluice.encoders.plain import (
-    is_missing,
-    plain,
-)
+from sluice.encoders.plain import is_missing, plain
 from sluice.labels import format_text
 
 # What makes a field need its quotes (RFC 4180 2.6).

@@ -9,11 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sluice.encoders.outline import (
-    Outline,
-    OutlinedVariable,
-    check_distinct_dimensions,
-)
+from sluice.encoders.outline import Outline, OutlinedVariable, check_distinct_dimensions
 from sluice.errors import SelectionError
 from sluice.labels import without_surrogates
 

@@ -9,10 +9,7 @@ from collections.abc import Iterator, Sequence
 from struct import pack
 from typing import Any, Final
 
-from sluice.encoders.hdf5_messages import (
-    NOWHERE,
-    checked,
-)
+from sluice.encoders.hdf5_messages import NOWHERE, checked
 
 _SUPERBLOCK_BYTES: Final = 48
 _LEAST_COLLECTION_BYTES: Final = 4_096

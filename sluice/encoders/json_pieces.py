@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.encoders.json_values import (
-    json_data,
-    json_text,
-)
+from sluice.encoders.json_values import json_data, json_text
 from sluice.encoders.written import Written
 
 if TYPE_CHECKING:

@@ -11,10 +11,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from sluice.encoders.plain import (
-    nested_values,
-    plain,
-)
+from sluice.encoders.plain import nested_values, plain
 from sluice.labels import (
     PER_SECOND,
     SAFE_SECONDS,

@@ -10,10 +10,7 @@ import orjson
 
 from sluice.encoders.hdf5_messages import ATTRIBUTE_BYTES
 from sluice.encoders.netcdf_names import storable_name
-from sluice.encoders.plain import (
-    is_missing,
-    plain,
-)
+from sluice.encoders.plain import is_missing, plain
 from sluice.labels import without_surrogates
 
 # Attribute names that the HDF5 layer of NetCDF-4 keeps for itself, or hides from its readers.

@@ -17,10 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice import __version__
-from sluice.encoders.hdf5_file import (
-    File,
-    heap,
-)
+from sluice.encoders.hdf5_file import File, heap
 from sluice.encoders.hdf5_messages import (
     ATTRIBUTE_BYTES,
     NO_SPACE,

@@ -12,11 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.encoders.netcdf_packing import (
-    LINEAR,
-    Stored,
-    is_number,
-)
+from sluice.encoders.netcdf_packing import LINEAR, Stored, is_number
 
 # Readers blank what lies outside.
 RANGES: Final = frozenset(("valid_min", "valid_max", "valid_range"))

@@ -8,29 +8,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.encoders.netcdf_attributes import (
-    json_text,
-    storable_text,
-)
-from sluice.encoders.netcdf_packing import (
-    Stored,
-    store_floats,
-    store_integers,
-)
-from sluice.encoders.netcdf_times import (
-    store_cftimes,
-    store_datetimes,
-    store_durations,
-)
-from sluice.encoders.plain import (
-    is_missing,
-    plain,
-)
+from sluice.encoders.netcdf_attributes import json_text, storable_text
+from sluice.encoders.netcdf_packing import Stored, store_floats, store_integers
+from sluice.encoders.netcdf_times import store_cftimes, store_datetimes, store_durations
+from sluice.encoders.plain import is_missing, plain
 from sluice.errors import NotAcceptable
-from sluice.labels import (
-    format_text,
-    without_surrogates,
-)
+from sluice.labels import format_text, without_surrogates
 
 # HDF5 has 32; bytes need one more than they have.
 _MOST_DIMENSIONS: Final = 31

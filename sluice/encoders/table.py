@@ -7,34 +7,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from sluice.encoders.csv_rows import (
-    check_csv,
-    csv_bytes,
-    csv_text_bytes,
-)
+from sluice.encoders.csv_rows import check_csv, csv_bytes, csv_text_bytes
 from sluice.encoders.json_pieces import json_pieces
 from sluice.encoders.outline import Outline
-from sluice.encoders.to_csv import (
-    csv_pieces,
-    encode_csv,
-)
-from sluice.encoders.to_json import (
-    check_json,
-    encode_json,
-    json_bytes,
-)
-from sluice.encoders.to_netcdf import (
-    check_netcdf,
-    encode_netcdf,
-    netcdf_bytes,
-    netcdf_pieces,
-)
+from sluice.encoders.to_csv import csv_pieces, encode_csv
+from sluice.encoders.to_json import check_json, encode_json, json_bytes
+from sluice.encoders.to_netcdf import check_netcdf, encode_netcdf, netcdf_bytes, netcdf_pieces
 from sluice.encoders.weights import read_weights
 from sluice.encoders.written import Written
-from sluice.errors import (
-    NotAcceptable,
-    QueryError,
-)
+from sluice.errors import NotAcceptable, QueryError
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.encoders.csv_fields import (
-    format_fields,
-    quoted,
-)
-from sluice.encoders.csv_rows import (
-    Column,
-    Rows,
-    lay_out,
-)
+from sluice.encoders.csv_fields import format_fields, quoted
+from sluice.encoders.csv_rows import Column, Rows, lay_out
 from sluice.encoders.json_pieces import finest
 
 if TYPE_CHECKING:

@@ -7,34 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from sluice.encoders.netcdf_attributes import (
-    json_text,
-    storable_attributes,
-)
-from sluice.encoders.netcdf_file import (
-    NetcdfVariable,
-    write_netcdf,
-)
+from sluice.encoders.netcdf_attributes import json_text, storable_attributes
+from sluice.encoders.netcdf_file import NetcdfVariable, write_netcdf
 from sluice.encoders.netcdf_names import storable_names
-from sluice.encoders.netcdf_packing import (
-    FILLS,
-    Stored,
-    is_number,
-    read_fill,
-)
-from sluice.encoders.netcdf_ranges import (
-    RANGES,
-    in_type_of,
-    is_recounted,
-)
-from sluice.encoders.netcdf_values import (
-    check_storable,
-    store_values,
-)
-from sluice.encoders.outline import (
-    Outline,
-    check_distinct_dimensions,
-)
+from sluice.encoders.netcdf_packing import FILLS, Stored, is_number, read_fill
+from sluice.encoders.netcdf_ranges import RANGES, in_type_of, is_recounted
+from sluice.encoders.netcdf_values import check_storable, store_values
+from sluice.encoders.outline import Outline, check_distinct_dimensions
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from sluice.encoders.json_values import (
-    dtype_name,
-    json_attributes,
-    json_data,
-    json_text,
-)
+from sluice.encoders.json_values import dtype_name, json_attributes, json_data, json_text
 from sluice.kept import Kept
 
 if TYPE_CHECKING:

@@ -13,10 +13,7 @@ if TYPE_CHECKING:
     from sluice.store.fsmap import AsyncFSMap
     from sluice.store.obstore_map import ObstoreMap
     from sluice.store.source import ByteSource
-    from sluice.store.zarr_store import (
-        SourceStore,
-        ZarrStoreSource,
-    )
+    from sluice.store.zarr_store import SourceStore, ZarrStoreSource
 
 __all__ = [
     "AsyncFSMap",

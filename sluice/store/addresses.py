@@ -11,10 +11,7 @@ from urllib.parse import unquote, urlsplit
 from sluice.errors import CatalogError
 from sluice.store.obstore_options import s3_store_options
 from sluice.store.openers import OPENERS
-from sluice.store.references import (
-    checked_options,
-    is_table,
-)
+from sluice.store.references import checked_options, is_table
 from sluice.wording import plain_words
 
 Engine = Literal["s3fs", "obstore"]

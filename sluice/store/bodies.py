@@ -11,10 +11,7 @@ from typing import Final
 import aiohttp
 
 from sluice.store.bounds import ERROR_BYTES
-from sluice.store.parts import (
-    OversizedBody,
-    PartTaken,
-)
+from sluice.store.parts import OversizedBody, PartTaken
 
 # aiohttp asks a connection to pause when twice as much waits to be read, and to go on when some of
 # it was. Who wants the whole body would be woken up for each piece to say so, and read no less.

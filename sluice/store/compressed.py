@@ -11,10 +11,7 @@ from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any, Final
 
-from sluice.errors import (
-    CatalogError,
-    MetadataError,
-)
+from sluice.errors import CatalogError, MetadataError
 
 # What each kind of file begins with: RFC 1952 (gzip), RFC 8878 (zstd), the formats' own
 # specifications for the rest. LZMA's older form begins with nothing that others cannot.

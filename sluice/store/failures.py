@@ -19,10 +19,7 @@ from sluice.errors import (
     StoreTimeout,
 )
 from sluice.store.parts import OversizedBody
-from sluice.store.signposts import (
-    asked_pause,
-    named_region,
-)
+from sluice.store.signposts import asked_pause, named_region
 from sluice.wording import plain_words
 
 

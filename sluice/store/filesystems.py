@@ -14,12 +14,7 @@ from typing import Any, Final, Self, TypeVar
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.reference import ReferenceFileSystem
 
-from sluice.errors import (
-    CatalogError,
-    SluiceError,
-    StoreMissing,
-    StoreOversized,
-)
+from sluice.errors import CatalogError, SluiceError, StoreMissing, StoreOversized
 from sluice.store import references
 from sluice.store.addresses import (
     LOCAL,
@@ -33,32 +28,15 @@ from sluice.store.addresses import (
     split_url,
     store_of,
 )
-from sluice.store.blocking import (
-    BlockingThreads,
-    Calls,
-    LoopCalls,
-)
+from sluice.store.blocking import BlockingThreads, Calls, LoopCalls
 from sluice.store.failures import redacted
 from sluice.store.fsmap import AsyncFSMap
 from sluice.store.guarded import Watch
 from sluice.store.obstore_map import ObstoreMap
 from sluice.store.obstore_options import s3_store_options
-from sluice.store.openers import (
-    OPENERS,
-    Opener,
-    Options,
-    imported,
-    open_outer_http,
-)
-from sluice.store.readers import (
-    Reader,
-    WrappedReader,
-    reader_for,
-)
-from sluice.store.reference_roots import (
-    ReferenceRoots,
-    canonical,
-)
+from sluice.store.openers import OPENERS, Opener, Options, imported, open_outer_http
+from sluice.store.readers import Reader, WrappedReader, reader_for
+from sluice.store.reference_roots import ReferenceRoots, canonical
 from sluice.store.single_flight import SingleFlight
 from sluice.store.source import ByteSource
 from sluice.wording import plain_words
@@ -201,10 +179,7 @@ class Filesystems:
         concurrency: int,
         watch: Watch | None,
     ) -> AsyncFSMap:
-        from sluice.store.reference_reader import (
-            ReferenceReader,
-            RootedTargets,
-        )
+        from sluice.store.reference_reader import ReferenceReader, RootedTargets
 
         calls = self._calls(store_of(f"{REFERENCE}://{path}", options))
         fo, remote = options["fo"], options.get("remote_protocol")

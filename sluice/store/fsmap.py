@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
-from sluice.errors import (
-    StoreError,
-    StoreMissing,
-)
-from sluice.store.bounds import (
-    LISTING_BYTES,
-    bounded_answers,
-)
+from sluice.errors import StoreError, StoreMissing
+from sluice.store.bounds import LISTING_BYTES, bounded_answers
 from sluice.store.failures import (
     S3_LIST_ADVICE,
     S3_READ_ADVICE,
@@ -29,18 +23,8 @@ from sluice.store.failures import (
 from sluice.store.fan_out import get_all
 from sluice.store.paths import joined
 from sluice.store.ranges import check_range
-from sluice.store.readers import (
-    Reader,
-    TaggingReader,
-    protocols_of,
-    reader_for,
-)
-from sluice.store.tags import (
-    NotModified,
-    Tagged,
-    Unchanged,
-    get_untagged,
-)
+from sluice.store.readers import Reader, TaggingReader, protocols_of, reader_for
+from sluice.store.tags import NotModified, Tagged, Unchanged, get_untagged
 
 if TYPE_CHECKING:
     from sluice.store.zarr_store import SourceStore

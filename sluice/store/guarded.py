@@ -12,34 +12,14 @@ from math import ceil
 from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
-from sluice.errors import (
-    StoreError,
-    StoreSlow,
-    StoreTimeout,
-)
+from sluice.errors import StoreError, StoreSlow, StoreTimeout
 from sluice.phases import phase
-from sluice.store.addresses import (
-    place_of,
-    store_of,
-)
-from sluice.store.circuit import (
-    Circuit,
-    State,
-)
+from sluice.store.addresses import place_of, store_of
+from sluice.store.circuit import Circuit, State
 from sluice.store.fan_out import get_all
-from sluice.store.retries import (
-    PASSING,
-    Patience,
-    RetryBudget,
-    pause_seconds,
-    slow_pause_seconds,
-)
+from sluice.store.retries import PASSING, Patience, RetryBudget, pause_seconds, slow_pause_seconds
 from sluice.store.source import ByteSource
-from sluice.store.tags import (
-    Tagged,
-    Unchanged,
-    get_tagged,
-)
+from sluice.store.tags import Tagged, Unchanged, get_tagged
 
 Answer = TypeVar("Answer")
 

@@ -13,29 +13,15 @@ import aiohttp
 from fsspec.asyn import AsyncFileSystem
 
 from sluice.errors import StoreError
-from sluice.store.bodies import (
-    UNPAUSED_BYTES,
-    body_beginning,
-    body_part,
-    uncoded,
-    whole_body,
-)
+from sluice.store.bodies import UNPAUSED_BYTES, body_beginning, body_part, uncoded, whole_body
 from sluice.store.bounds import LISTING_BYTES
 from sluice.store.failures import redacted
 from sluice.store.parts import most_of_answer
 from sluice.store.paths import joined
-from sluice.store.ranges import (
-    covered,
-    range_header,
-    sliced,
-)
+from sluice.store.ranges import covered, range_header, sliced
 from sluice.store.readers import Redirected
 from sluice.store.s3_answers import S3Answer
-from sluice.store.tags import (
-    NotModified,
-    Tagged,
-    tag_of,
-)
+from sluice.store.tags import NotModified, Tagged, tag_of
 
 # How requests are made whose bodies `sluice.store.bodies` reads.
 WHOLE: Final = MappingProxyType({"read_bufsize": UNPAUSED_BYTES, "auto_decompress": False})

@@ -9,11 +9,7 @@ from typing import TypeAlias
 
 from sluice.store.fan_out import get_all
 from sluice.store.source import ByteSource
-from sluice.store.tags import (
-    Tagged,
-    Unchanged,
-    get_tagged,
-)
+from sluice.store.tags import Tagged, Unchanged, get_tagged
 
 # Operation, seconds, bytes received, and the error or None.
 Observe: TypeAlias = Callable[[str, float, int, BaseException | None], None]

@@ -8,10 +8,7 @@ import re
 from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
-from sluice.errors import (
-    StoreError,
-    StoreMissing,
-)
+from sluice.errors import StoreError, StoreMissing
 from sluice.store.failures import (
     CODES,
     LEADS_NOWHERE,
@@ -27,22 +24,11 @@ from sluice.store.failures import (
     store_error,
 )
 from sluice.store.fan_out import get_all
-from sluice.store.parts import (
-    OversizedBody,
-    PartTaken,
-    most_of_answer,
-)
-from sluice.store.paths import (
-    below,
-    joined,
-)
+from sluice.store.parts import OversizedBody, PartTaken, most_of_answer
+from sluice.store.paths import below, joined
 from sluice.store.ranges import check_range
 from sluice.store.signposts import named_region
-from sluice.store.tags import (
-    Tagged,
-    Unchanged,
-    settled_tag,
-)
+from sluice.store.tags import Tagged, Unchanged, settled_tag
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult

@@ -13,24 +13,11 @@ from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.implementations.reference import ReferenceFileSystem
 
 from sluice.errors import StoreError
-from sluice.store.blocking import (
-    Calls,
-    LoopCalls,
-)
-from sluice.store.bounds import (
-    ERROR_BYTES,
-    bounded_answers,
-)
+from sluice.store.blocking import Calls, LoopCalls
+from sluice.store.bounds import ERROR_BYTES, bounded_answers
 from sluice.store.failures import redacted
-from sluice.store.parts import (
-    OversizedBody,
-    checked,
-    most_of_answer,
-)
-from sluice.store.paths import (
-    below,
-    joined,
-)
+from sluice.store.parts import OversizedBody, checked, most_of_answer
+from sluice.store.paths import below, joined
 from sluice.store.ranges import resolved
 from sluice.store.tags import Tagged
 
@@ -95,10 +82,7 @@ def reader_for(fs: AsyncFileSystem, calls: Calls | None = None) -> Reader:
     if isinstance(fs, AsyncFileSystemWrapper):
         return WrappedReader(fs, calls)
     if isinstance(fs, ReferenceFileSystem):
-        from sluice.store.reference_reader import (
-            OwnTargets,
-            ReferenceReader,
-        )
+        from sluice.store.reference_reader import OwnTargets, ReferenceReader
 
         return ReferenceReader(fs, OwnTargets(fs, calls), calls)
     protocols = protocols_of(fs)

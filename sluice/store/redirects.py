@@ -10,11 +10,7 @@ import aiohttp
 from yarl import URL
 
 from sluice.errors import ReferenceRefused
-from sluice.store.inner_addresses import (
-    INSIDE,
-    is_inner,
-    names_inside,
-)
+from sluice.store.inner_addresses import INSIDE, is_inner, names_inside
 from sluice.store.reference_roots import shown
 
 

@@ -15,15 +15,9 @@ from urllib.parse import unquote
 
 from yarl import URL
 
-from sluice.errors import (
-    CatalogError,
-    ReferenceRefused,
-)
+from sluice.errors import CatalogError, ReferenceRefused
 from sluice.store.failures import redacted
-from sluice.store.inner_addresses import (
-    INSIDE,
-    names_inside,
-)
+from sluice.store.inner_addresses import INSIDE, names_inside
 
 LOCAL: Final = "file"
 WEB: Final = ("http", "https")

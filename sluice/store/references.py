@@ -11,21 +11,11 @@ from typing import Any, Final, TypeAlias
 
 from fsspec.implementations.reference import ReferenceFileSystem
 
-from sluice.errors import (
-    CatalogError,
-    MetadataError,
-    StoreError,
-)
+from sluice.errors import CatalogError, MetadataError, StoreError
 from sluice.store.blocking import Calls
-from sluice.store.compressed import (
-    check_compression,
-    decompressed,
-)
+from sluice.store.compressed import check_compression, decompressed
 from sluice.store.documents import json_object
-from sluice.store.failures import (
-    failure_of,
-    redacted,
-)
+from sluice.store.failures import failure_of, redacted
 
 KNOWN_OPTIONS = ("fo", "remote_options", "remote_protocol", "target_options")
 

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from random import random
 from typing import Final
 
-from sluice.errors import (
-    StoreFaltered,
-    StoreTimeout,
-)
+from sluice.errors import StoreFaltered, StoreTimeout
 
 # These may pass, and say that the store is ill. What is refused, missing or wrong in itself stays
 # so, and was an answer.

@@ -14,11 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
-from sluice.store.sigv4 import (
-    NO_PAYLOAD,
-    Keys,
-    Signer,
-)
+from sluice.store.sigv4 import NO_PAYLOAD, Keys, Signer
 
 # What becomes of each header of s3fs's request. One that is not listed here (a customer's key for
 # encryption, the token of a directory bucket, what an event handler put there) means: leave it.

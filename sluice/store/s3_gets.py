@@ -11,26 +11,12 @@ from typing import Any, TypeAlias
 import aiohttp
 from yarl import URL
 
-from sluice.store.bodies import (
-    UNPAUSED_BYTES,
-    body_beginning,
-    body_part,
-    whole_body,
-)
+from sluice.store.bodies import UNPAUSED_BYTES, body_beginning, body_part, whole_body
 from sluice.store.parts import most_of_answer
-from sluice.store.ranges import (
-    covered,
-    range_header,
-)
+from sluice.store.ranges import covered, range_header
 from sluice.store.s3_answers import S3Answer
-from sluice.store.s3_form import (
-    GetForm,
-    form_of,
-)
-from sluice.store.sigv4 import (
-    Keys,
-    Signer,
-)
+from sluice.store.s3_form import GetForm, form_of
+from sluice.store.sigv4 import Keys, Signer
 from sluice.store.tags import NotModified
 
 # A value, or a range of it, and the headers that it came with, by names in lower case.

@@ -10,34 +10,13 @@ from typing import Any
 
 from fsspec.asyn import AsyncFileSystem
 
-from sluice.store.bounds import (
-    ERROR_BYTES,
-    bounded_answers,
-)
-from sluice.store.failures import (
-    Kind,
-    kind_of,
-)
-from sluice.store.parts import (
-    checked,
-    most_of_answer,
-)
-from sluice.store.paths import (
-    below,
-    joined,
-)
+from sluice.store.bounds import ERROR_BYTES, bounded_answers
+from sluice.store.failures import Kind, kind_of
+from sluice.store.parts import checked, most_of_answer
+from sluice.store.paths import below, joined
 from sluice.store.ranges import covered
-from sluice.store.s3_gets import (
-    BucketGets,
-    Received,
-    Unsettled,
-    exchange_of,
-    gets_like,
-)
-from sluice.store.tags import (
-    Tagged,
-    tag_of,
-)
+from sluice.store.s3_gets import BucketGets, Received, Unsettled, exchange_of, gets_like
+from sluice.store.tags import Tagged, tag_of
 
 # When s3fs got through so often, in the same form, where a plain GET did not, it reads alone for a
 # while.

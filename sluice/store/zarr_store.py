@@ -17,19 +17,9 @@ from zarr.abc.store import (
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.storage import LocalStore, MemoryStore, ZipStore
 
-from sluice.errors import (
-    StoreError,
-    StoreMissing,
-)
-from sluice.store.failures import (
-    Kind,
-    failure_of,
-    kind_of,
-)
-from sluice.store.fan_out import (
-    get_all,
-    spread,
-)
+from sluice.errors import StoreError, StoreMissing
+from sluice.store.failures import Kind, failure_of, kind_of
+from sluice.store.fan_out import get_all, spread
 from sluice.store.parts import checked
 from sluice.store.ranges import check_range
 from sluice.store.source import ByteSource

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.admission import (
-    ClientLimit,
-    client_at,
-)
+from app.admission import ClientLimit, client_at
 from app.errors import TooManyRequests
 
 

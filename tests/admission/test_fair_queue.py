@@ -8,10 +8,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.admission.fair_queue import (
-    FairQueue,
-    Waiter,
-)
+from app.admission.fair_queue import FairQueue, Waiter
 
 COSTS = st.lists(st.integers(1, 100), min_size=1, max_size=12)
 

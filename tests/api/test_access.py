@@ -10,10 +10,7 @@ import httpx
 import pytest
 
 from app.api import create_app
-from app.api.access import (
-    caller,
-    require_admin,
-)
+from app.api.access import caller, require_admin
 from app.catalog.keys import line_of
 from app.settings import Settings
 from tests.api.conftest import CATALOG, serving, serving_app

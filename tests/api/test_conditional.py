@@ -9,10 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from app.api.conditional import (
-    entity_tag,
-    has_already,
-)
+from app.api.conditional import entity_tag, has_already
 from app.settings import Settings
 from tests.api.conftest import serving
 

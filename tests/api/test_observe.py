@@ -15,10 +15,7 @@ from app.api.cors import StrangeOrigins
 from app.api.observe import ObserveRequests
 from app.api.problems import install_problems
 from app.settings import Settings
-from app.telemetry.events import (
-    Event,
-    RequestServed,
-)
+from app.telemetry.events import Event, RequestServed
 from app.telemetry.request_log import GATHER_SECONDS
 from tests.api.conftest import CATALOG, serving
 from tests.api.test_problems import check

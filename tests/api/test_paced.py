@@ -6,16 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.admission import (
-    Admission,
-    Budget,
-    ClientLimit,
-)
-from app.api.paced import (
-    PIECE_BYTES,
-    LongBody,
-    PacedResponse,
-)
+from app.admission import Admission, Budget, ClientLimit
+from app.api.paced import PIECE_BYTES, LongBody, PacedResponse
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,8 @@ import app.errors
 from app.api.application import Application
 from app.api.cors import StrangeOrigins
 from app.api.observe import ObserveRequests
-from app.api.problems import (
-    PROBLEMS,
-    install_problems,
-    kind_of,
-)
-from sluice.errors import (
-    CatalogError,
-    SluiceError,
-    StoreError,
-)
+from app.api.problems import PROBLEMS, install_problems, kind_of
+from sluice.errors import CatalogError, SluiceError, StoreError
 
 POINT = "level=850&latitude=50&longitude=10"
 

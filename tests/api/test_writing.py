@@ -8,17 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.admission import (
-    Admission,
-    Budget,
-    ClientLimit,
-)
+from app.admission import Admission, Budget, ClientLimit
 from app.api.paced import Piece
 from app.api.writing import Writing
-from sluice.arrays.threads import (
-    Threads,
-    busy_pool,
-)
+from sluice.arrays.threads import Threads, busy_pool
 
 
 @pytest.fixture

@@ -10,13 +10,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from sluice.arrays.chunk_cache import (
-    ABSENT,
-    ENTRY_BYTES,
-    Chunk,
-    ChunkCache,
-    ChunkKey,
-)
+from sluice.arrays.chunk_cache import ABSENT, ENTRY_BYTES, Chunk, ChunkCache, ChunkKey
 from sluice.errors import StoreTimeout
 
 VALUES = 1000

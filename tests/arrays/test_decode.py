@@ -12,14 +12,8 @@ import pytest
 import zarr
 from zarr.storage import MemoryStore
 
-from sluice.arrays.metadata import (
-    ArrayMeta,
-    parse_array,
-)
-from sluice.errors import (
-    CorruptChunk,
-    MetadataError,
-)
+from sluice.arrays.metadata import ArrayMeta, parse_array
+from sluice.errors import CorruptChunk, MetadataError
 from tests.sources import stored
 
 VALUES = np.arange(24, dtype="<i4").reshape(4, 6)

@@ -11,22 +11,11 @@ import numpy as np
 import pytest
 
 from sluice.arrays.fallback import read_through_zarr
-from sluice.arrays.metadata import (
-    ArrayMeta,
-    parse_array,
-)
+from sluice.arrays.metadata import ArrayMeta, parse_array
 from sluice.arrays.plan import plan_orthogonal
-from sluice.errors import (
-    StoreError,
-    StoreFaltered,
-    StoreTimeout,
-    StoreUnavailable,
-)
+from sluice.errors import StoreError, StoreFaltered, StoreTimeout, StoreUnavailable
 from sluice.store import retries
-from sluice.store.guarded import (
-    GuardedSource,
-    StoreGuards,
-)
+from sluice.store.guarded import GuardedSource, StoreGuards
 from sluice.store.retries import Patience
 from sluice.store.zarr_store import SourceStore
 from tests.sources import DictSource

@@ -10,16 +10,8 @@ import pytest
 import zarr
 from zarr.storage import MemoryStore
 
-from sluice.arrays.hierarchy import (
-    GroupDocuments,
-    group_again,
-    open_group,
-)
-from sluice.errors import (
-    MetadataError,
-    StoreMissing,
-    StoreRefused,
-)
+from sluice.arrays.hierarchy import GroupDocuments, group_again, open_group
+from sluice.errors import MetadataError, StoreMissing, StoreRefused
 from tests.sources import DictSource, TaggingDict, stored
 
 

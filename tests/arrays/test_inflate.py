@@ -15,10 +15,7 @@ import zstandard
 from zarr.storage import MemoryStore
 
 from sluice.arrays.inflate import bounded
-from sluice.arrays.metadata import (
-    ArrayMeta,
-    parse_array,
-)
+from sluice.arrays.metadata import ArrayMeta, parse_array
 from sluice.errors import CorruptChunk
 
 MIB = 2**20

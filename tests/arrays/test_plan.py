@@ -9,12 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.arrays.plan import (
-    ArrayPlan,
-    plan_element,
-    plan_orthogonal,
-    plan_pointwise,
-)
+from sluice.arrays.plan import ArrayPlan, plan_element, plan_orthogonal, plan_pointwise
 
 
 def execute(plan: ArrayPlan, array: np.ndarray, chunks: list[int]) -> np.ndarray:

@@ -12,26 +12,12 @@ import pytest
 import zarr
 from zarr.storage import MemoryStore
 
-from sluice.arrays.chunk_cache import (
-    ENTRY_BYTES,
-    ChunkCache,
-)
-from sluice.arrays.metadata import (
-    ArrayMeta,
-    parse_array,
-)
-from sluice.arrays.plan import (
-    ReadPlan,
-    plan_element,
-    plan_orthogonal,
-    plan_pointwise,
-)
+from sluice.arrays.chunk_cache import ENTRY_BYTES, ChunkCache
+from sluice.arrays.metadata import ArrayMeta, parse_array
+from sluice.arrays.plan import ReadPlan, plan_element, plan_orthogonal, plan_pointwise
 from sluice.arrays.reader import StoreReader
 from sluice.arrays.shards import ShardIndexes
-from sluice.errors import (
-    CorruptChunk,
-    StoreRefused,
-)
+from sluice.errors import CorruptChunk, StoreRefused
 from tests.arrays.workshops import rounds_counted, workshop
 from tests.sources import DictSource, stored
 

@@ -11,17 +11,10 @@ import zarr
 from zarr.storage import MemoryStore
 
 from sluice.arrays.chunk_cache import ChunkCache
-from sluice.arrays.metadata import (
-    ArrayMeta,
-    parse_array,
-)
+from sluice.arrays.metadata import ArrayMeta, parse_array
 from sluice.arrays.plan import plan_orthogonal
 from sluice.arrays.reader import StoreReader
-from sluice.arrays.shards import (
-    ByteRange,
-    ShardIndexes,
-    coalesce,
-)
+from sluice.arrays.shards import ByteRange, ShardIndexes, coalesce
 from sluice.errors import CorruptChunk
 from tests.arrays.workshops import workshop
 from tests.sources import DictSource, stored

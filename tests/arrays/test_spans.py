@@ -13,21 +13,11 @@ from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
 from sluice.arrays.chunk_cache import ChunkCache
-from sluice.arrays.metadata import (
-    ArrayMeta,
-    parse_array,
-)
-from sluice.arrays.plan import (
-    ArrayPlan,
-    plan_orthogonal,
-    plan_pointwise,
-)
+from sluice.arrays.metadata import ArrayMeta, parse_array
+from sluice.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
 from sluice.arrays.reader import StoreReader
 from sluice.arrays.shards import ShardIndexes
-from sluice.arrays.spans import (
-    Span,
-    touched_span,
-)
+from sluice.arrays.spans import Span, touched_span
 from sluice.errors import CorruptChunk
 from tests.arrays.workshops import workshop
 from tests.sources import DictSource, stored

@@ -10,11 +10,7 @@ import time
 
 import pytest
 
-from sluice.arrays.threads import (
-    Threads,
-    available_cores,
-    busy_pool,
-)
+from sluice.arrays.threads import Threads, available_cores, busy_pool
 from sluice.arrays.turns import Share
 from tests.arrays.workshops import rounds_counted
 

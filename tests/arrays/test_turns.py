@@ -6,10 +6,7 @@ import asyncio
 
 import pytest
 
-from sluice.arrays.turns import (
-    Share,
-    Turns,
-)
+from sluice.arrays.turns import Share, Turns
 
 
 class Hall:

@@ -7,10 +7,7 @@ import threading
 import time
 
 from sluice.arrays.threads import busy_pool
-from sluice.arrays.workshop import (
-    Shares,
-    Workshop,
-)
+from sluice.arrays.workshop import Shares, Workshop
 
 
 async def test_small_work_stays_on_the_loop_and_large_work_does_not() -> None:

@@ -9,12 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.catalog.bulletin import (
-    Bulletin,
-    NewGeneration,
-    News,
-    NewTexts,
-)
+from app.catalog.bulletin import Bulletin, NewGeneration, News, NewTexts
 from app.catalog.configuration import Texts
 from app.shared import unnamed_file
 

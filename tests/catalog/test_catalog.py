@@ -8,11 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.catalog.catalog import (
-    Catalog,
-    DatasetEntry,
-    load_catalog,
-)
+from app.catalog.catalog import Catalog, DatasetEntry, load_catalog
 from app.errors import UnknownDataset
 from sluice.errors import CatalogError
 

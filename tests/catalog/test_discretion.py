@@ -8,22 +8,11 @@ from functools import partial
 
 import pytest
 
-from app.catalog.catalog import (
-    Catalog,
-    DatasetEntry,
-)
-from app.catalog.discretion import (
-    discreet,
-    discreet_error,
-    secrets_of,
-)
+from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.discretion import discreet, discreet_error, secrets_of
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.opening import open_entry
-from sluice.errors import (
-    SluiceError,
-    StoreError,
-    StoreRefused,
-)
+from sluice.errors import SluiceError, StoreError, StoreRefused
 from sluice.store import Filesystems
 from sluice.store.fan_out import spread
 

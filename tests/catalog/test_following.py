@@ -10,28 +10,11 @@ from collections.abc import Iterator
 import pytest
 import xarray as xr
 
-from app.catalog.bulletin import (
-    Bulletin,
-    NewTexts,
-)
-from app.catalog.catalog import (
-    Catalog,
-    DatasetEntry,
-)
-from app.catalog.configuration import (
-    Configuration,
-    Files,
-    Texts,
-)
-from app.catalog.following import (
-    Difference,
-    Follower,
-    announce,
-)
-from app.catalog.keys import (
-    Keys,
-    hash_of,
-)
+from app.catalog.bulletin import Bulletin, NewTexts
+from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.configuration import Configuration, Files, Texts
+from app.catalog.following import Difference, Follower, announce
+from app.catalog.keys import Keys, hash_of
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.shared import unnamed_file

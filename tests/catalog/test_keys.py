@@ -6,19 +6,8 @@ from hashlib import sha256
 
 import pytest
 
-from app.catalog.catalog import (
-    Catalog,
-    DatasetEntry,
-)
-from app.catalog.keys import (
-    RIGHTS,
-    Keys,
-    check_holders,
-    line_of,
-    load_keys,
-    new_key,
-    parse_keys,
-)
+from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.keys import RIGHTS, Keys, check_holders, line_of, load_keys, new_key, parse_keys
 from sluice.errors import CatalogError
 
 DIGEST = sha256(b"geheim").hexdigest()

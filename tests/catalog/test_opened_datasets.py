@@ -7,10 +7,7 @@ import asyncio
 import pytest
 import xarray as xr
 
-from app.catalog.catalog import (
-    Catalog,
-    DatasetEntry,
-)
+from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.errors import UnknownDataset

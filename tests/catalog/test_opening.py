@@ -16,10 +16,7 @@ from zarr.storage import MemoryStore
 from app.catalog.catalog import DatasetEntry
 from app.catalog.opened import Opened
 from app.catalog.opening import open_entry
-from sluice.errors import (
-    MetadataError,
-    StoreMissing,
-)
+from sluice.errors import MetadataError, StoreMissing
 from sluice.events import StoreAsked
 from sluice.store import Filesystems
 from sluice.store.guarded import StoreGuards

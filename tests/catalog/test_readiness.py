@@ -9,24 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from app.catalog.catalog import (
-    Catalog,
-    DatasetEntry,
-)
+from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.opening import open_entry
-from app.catalog.readiness import (
-    DatasetState,
-    Readiness,
-    Report,
-)
-from sluice.errors import (
-    CatalogError,
-    StoreMissing,
-    StoreRefused,
-    StoreTimeout,
-)
+from app.catalog.readiness import DatasetState, Readiness, Report
+from sluice.errors import CatalogError, StoreMissing, StoreRefused, StoreTimeout
 from sluice.store import Filesystems
 from tests.catalog.stores import GRID, write_store
 from tests.contracts.web import Web

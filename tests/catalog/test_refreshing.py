@@ -10,25 +10,13 @@ from typing import Any
 import pytest
 import xarray as xr
 
-from app.catalog.catalog import (
-    Catalog,
-    DatasetEntry,
-)
-from app.catalog.opened import (
-    Change,
-    Opened,
-)
+from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.opened import Change, Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.refreshing import Outcome
 from sluice.datasets import Layout
 from sluice.encoders.written import Written
-from sluice.errors import (
-    MetadataError,
-    StoreError,
-    StoreMissing,
-    StoreRefused,
-    StoreTimeout,
-)
+from sluice.errors import MetadataError, StoreError, StoreMissing, StoreRefused, StoreTimeout
 
 
 class Store:

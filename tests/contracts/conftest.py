@@ -19,14 +19,8 @@ from obstore.store import MemoryStore as ObstoreMemory
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
-from sluice.store import (
-    ObstoreMap,
-    ZarrStoreSource,
-)
-from sluice.store.filesystems import (
-    Engine,
-    Filesystems,
-)
+from sluice.store import ObstoreMap, ZarrStoreSource
+from sluice.store.filesystems import Engine, Filesystems
 from sluice.store.source import ByteSource
 
 from .web import Web

@@ -8,12 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sluice.errors import (
-    StoreError,
-    StoreFaltered,
-    StoreRefused,
-    StoreTimeout,
-)
+from sluice.errors import StoreError, StoreFaltered, StoreRefused, StoreTimeout
 from sluice.store import Filesystems
 from sluice.store.source import ByteSource
 

@@ -6,11 +6,7 @@ import pytest
 
 from sluice.errors import StoreMissing
 from sluice.store.source import ByteSource
-from sluice.store.tags import (
-    Tagged,
-    Unchanged,
-    get_tagged,
-)
+from sluice.store.tags import Tagged, Unchanged, get_tagged
 
 from .conftest import BIG, VALUES, Ground
 

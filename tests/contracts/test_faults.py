@@ -23,10 +23,7 @@ from sluice.errors import (
     StoreSlow,
     StoreTimeout,
 )
-from sluice.store import (
-    AsyncFSMap,
-    Filesystems,
-)
+from sluice.store import AsyncFSMap, Filesystems
 from sluice.store.source import ByteSource
 
 from .conftest import S3

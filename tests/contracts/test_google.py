@@ -7,15 +7,8 @@ from typing import Any
 
 import pytest
 
-from sluice.errors import (
-    StoreFaltered,
-    StoreMissing,
-    StoreRefused,
-)
-from sluice.store import (
-    AsyncFSMap,
-    Filesystems,
-)
+from sluice.errors import StoreFaltered, StoreMissing, StoreRefused
+from sluice.store import AsyncFSMap, Filesystems
 
 from .web import Web
 

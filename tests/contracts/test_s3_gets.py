@@ -11,17 +11,8 @@ from typing import Any
 import pytest
 import s3fs
 
-from sluice.errors import (
-    StoreError,
-    StoreMissing,
-    StoreRefused,
-    StoreTimeout,
-)
-from sluice.store import (
-    AsyncFSMap,
-    Filesystems,
-    s3_reader,
-)
+from sluice.errors import StoreError, StoreMissing, StoreRefused, StoreTimeout
+from sluice.store import AsyncFSMap, Filesystems, s3_reader
 from sluice.store.s3_reader import PATIENCE
 from sluice.store.source import ByteSource
 

@@ -8,16 +8,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sluice.errors import (
-    StoreError,
-    StoreRefused,
-)
+from sluice.errors import StoreError, StoreRefused
 from sluice.store import Filesystems
-from sluice.store.tags import (
-    Tagged,
-    TaggingSource,
-    Unchanged,
-)
+from sluice.store.tags import Tagged, TaggingSource, Unchanged
 
 from .web import Web
 

@@ -11,15 +11,8 @@ import xarray as xr
 from zarr.storage import MemoryStore
 
 from sluice.arrays.chunk_cache import ChunkCache
-from sluice.datasets import (
-    AsyncDataset,
-    AsyncZarrBackendEntrypoint,
-    plan_isel,
-)
-from sluice.errors import (
-    MetadataError,
-    NotLoaded,
-)
+from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint, plan_isel
+from sluice.errors import MetadataError, NotLoaded
 from tests.sources import DictSource, stored
 
 

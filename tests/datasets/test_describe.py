@@ -10,10 +10,7 @@ import pytest
 import xarray as xr
 from zarr.storage import MemoryStore
 
-from sluice.datasets import (
-    AsyncZarrBackendEntrypoint,
-    describe,
-)
+from sluice.datasets import AsyncZarrBackendEntrypoint, describe
 
 
 def described(ds: xr.Dataset, **options: Any) -> dict[str, Any]:

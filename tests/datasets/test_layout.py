@@ -10,11 +10,7 @@ import pytest
 import xarray as xr
 from zarr.storage import MemoryStore
 
-from sluice.datasets import (
-    AsyncZarrBackendEntrypoint,
-    Layout,
-    plan_isel,
-)
+from sluice.datasets import AsyncZarrBackendEntrypoint, Layout, plan_isel
 from tests.equivalence.sameness import assert_same
 from tests.sources import DictSource, stored
 

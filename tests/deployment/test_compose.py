@@ -14,10 +14,7 @@ from typing import Any
 import pytest
 
 from app.catalog.catalog import load_catalog
-from app.settings import (
-    PREFIX,
-    misspelt_variables,
-)
+from app.settings import PREFIX, misspelt_variables
 
 ROOT = Path(__file__).parents[2]
 CATALOG = ROOT / "deploy" / "catalog.yaml"

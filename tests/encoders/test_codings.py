@@ -8,11 +8,7 @@ import time
 import pytest
 import zstandard
 
-from sluice.encoders.codings import (
-    compress,
-    compressed,
-    negotiate_coding,
-)
+from sluice.encoders.codings import compress, compressed, negotiate_coding
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sluice.encoders.csv_rows import (
-    check_csv,
-    csv_bytes,
-    lay_out,
-)
+from sluice.encoders.csv_rows import check_csv, csv_bytes, lay_out
 from sluice.encoders.table import ENCODERS
-from sluice.errors import (
-    NotAcceptable,
-    SelectionError,
-)
+from sluice.errors import NotAcceptable, SelectionError
 
 
 @dataclass(frozen=True)

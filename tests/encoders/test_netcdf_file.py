@@ -15,10 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from sluice.encoders.netcdf_file import (
-    NetcdfVariable,
-    write_netcdf,
-)
+from sluice.encoders.netcdf_file import NetcdfVariable, write_netcdf
 
 SIZES = {"x": 3, "y": 2, "z": 1}
 DTYPES = ["i1", "<i2", ">i4", "i8", "u1", ">u2", "u4", "u8", "f4", ">f4", "f8", ">f8", "S1", "O"]

@@ -12,14 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sluice.encoders.table import (
-    ENCODERS,
-    negotiate,
-)
-from sluice.errors import (
-    NotAcceptable,
-    QueryError,
-)
+from sluice.encoders.table import ENCODERS, negotiate
+from sluice.errors import NotAcceptable, QueryError
 from tests.encoders.test_csv_rows import Plan
 
 

@@ -11,10 +11,7 @@ from hypothesis import strategies as st
 
 from app.query.axes import Axis
 from app.query.by_label import find_listed
-from app.query.by_list import (
-    UNKNOWN,
-    find_many,
-)
+from app.query.by_list import UNKNOWN, find_many
 from app.query.methods import Inexact
 from sluice.errors import SluiceError
 

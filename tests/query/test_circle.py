@@ -12,14 +12,8 @@ from hypothesis import strategies as st
 
 from app.query.axes import Axis
 from app.query.grammar import Grammar
-from app.query.positions import (
-    Resolved,
-    resolve,
-)
-from sluice.errors import (
-    QueryError,
-    SelectionError,
-)
+from app.query.positions import Resolved, resolve
+from sluice.errors import QueryError, SelectionError
 
 GLOBE = np.arange(0, 360, 2.5)
 CENTRED = np.arange(-180, 180, 2.5)

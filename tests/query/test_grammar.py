@@ -8,23 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.query.grammar import (
-    By,
-    Grammar,
-)
-from app.query.selection import (
-    Interval,
-    Label,
-    Labels,
-    Position,
-    Positions,
-    PositionSlice,
-    Query,
-)
-from sluice.errors import (
-    QueryError,
-    SelectionError,
-)
+from app.query.grammar import By, Grammar
+from app.query.selection import Interval, Label, Labels, Position, Positions, PositionSlice, Query
+from sluice.errors import QueryError, SelectionError
 
 DIMS = {"time": 10, "lat": 20, "x": 5}
 COORDS = {

@@ -13,10 +13,7 @@ from hypothesis import strategies as st
 from app.query.axes import Axis
 from app.query.grammar import Grammar
 from app.query.positions import resolve
-from sluice.errors import (
-    QueryError,
-    SelectionError,
-)
+from sluice.errors import QueryError, SelectionError
 
 
 def pick(values: Any, text: str, tolerance: str, name: str = "x") -> Any:

@@ -7,14 +7,8 @@ import pytest
 
 from app.query.axes import Axis
 from app.query.grammar import Grammar
-from app.query.positions import (
-    Resolved,
-    resolve,
-)
-from sluice.errors import (
-    QueryError,
-    SelectionError,
-)
+from app.query.positions import Resolved, resolve
+from sluice.errors import QueryError, SelectionError
 
 AXES = {
     "time": Axis.of("time", np.arange("2020-01-01", "2020-01-05", dtype="M8[D]"), {}),

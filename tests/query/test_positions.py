@@ -15,15 +15,8 @@ from hypothesis import strategies as st
 
 from app.query.axes import Axis
 from app.query.grammar import Grammar
-from app.query.positions import (
-    Resolved,
-    resolve,
-)
-from sluice.errors import (
-    LimitError,
-    QueryError,
-    SelectionError,
-)
+from app.query.positions import Resolved, resolve
+from sluice.errors import LimitError, QueryError, SelectionError
 
 DAYS = np.arange("2020-01-01", "2020-03-01", dtype="M8[D]").astype("M8[ns]")
 

@@ -14,19 +14,8 @@ from hypothesis import strategies as st
 
 from app.query.grammar import Grammar
 from app.query.posted import read_posted
-from app.query.selection import (
-    Interval,
-    Label,
-    Labels,
-    Position,
-    Positions,
-    Query,
-)
-from sluice.errors import (
-    LimitError,
-    QueryError,
-    SelectionError,
-)
+from app.query.selection import Interval, Label, Labels, Position, Positions, Query
+from sluice.errors import LimitError, QueryError, SelectionError
 
 DIMS = {"lat": 9, "lon": 9, "x": 9, "variables": 3}
 

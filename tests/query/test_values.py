@@ -12,15 +12,8 @@ from app.query.axes import Axis
 from app.query.grammar import Grammar
 from app.query.names import By
 from app.query.positions import resolve
-from app.query.selection import (
-    Labels,
-    Query,
-)
-from sluice.errors import (
-    LimitError,
-    QueryError,
-    SelectionError,
-)
+from app.query.selection import Labels, Query
+from sluice.errors import LimitError, QueryError, SelectionError
 
 MANY = 10_000
 SIZE = 2**20

@@ -6,14 +6,8 @@ from typing import Any
 
 import pytest
 
-from sluice.errors import (
-    StoreMissing,
-    StoreRefused,
-)
-from sluice.store import (
-    AsyncFSMap,
-    Filesystems,
-)
+from sluice.errors import StoreMissing, StoreRefused
+from sluice.store import AsyncFSMap, Filesystems
 
 from .conftest import Radosgw
 

@@ -7,20 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sluice.errors import (
-    StoreMissing,
-    StoreRefused,
-)
-from sluice.store.filesystems import (
-    Engine,
-    Filesystems,
-)
+from sluice.errors import StoreMissing, StoreRefused
+from sluice.store.filesystems import Engine, Filesystems
 from sluice.store.source import ByteSource
-from sluice.store.tags import (
-    Tagged,
-    Unchanged,
-    get_tagged,
-)
+from sluice.store.tags import Tagged, Unchanged, get_tagged
 
 from .conftest import Keys, Radosgw
 

@@ -10,10 +10,7 @@ import pytest
 
 from sluice.errors import CatalogError
 from sluice.store import Filesystems
-from sluice.store.addresses import (
-    check_url,
-    split_document,
-)
+from sluice.store.addresses import check_url, split_document
 from sluice.store.openers import OPENERS
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sluice.errors import StoreUnavailable
-from sluice.store.circuit import (
-    Circuit,
-    State,
-)
+from sluice.store.circuit import Circuit, State
 
 
 class Bench:

@@ -22,13 +22,7 @@ from sluice.errors import (
     StoreSlow,
     StoreTimeout,
 )
-from sluice.store.failures import (
-    Kind,
-    kind_of,
-    reason_of,
-    redacted,
-    store_error,
-)
+from sluice.store.failures import Kind, kind_of, reason_of, redacted, store_error
 
 
 def answered(code: str, status: int) -> ClientError:

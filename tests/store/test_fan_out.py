@@ -6,10 +6,7 @@ import asyncio
 
 import pytest
 
-from sluice.store.fan_out import (
-    get_all,
-    spread,
-)
+from sluice.store.fan_out import get_all, spread
 
 
 @pytest.mark.parametrize(("workers", "most"), [(1, 1), (2, 2), (3, 3), (None, 10)])

@@ -10,11 +10,7 @@ from typing import Any
 import pytest
 
 from sluice.errors import CatalogError
-from sluice.store import (
-    AsyncFSMap,
-    Filesystems,
-    ObstoreMap,
-)
+from sluice.store import AsyncFSMap, Filesystems, ObstoreMap
 
 S3 = {"key": "k", "secret": "very-hidden", "endpoint_url": "http://127.0.0.1:9"}
 

@@ -18,15 +18,8 @@ from sluice.errors import (
 )
 from sluice.store import retries
 from sluice.store.circuit import State
-from sluice.store.guarded import (
-    GuardedSource,
-    StoreGuard,
-    StoreGuards,
-)
-from sluice.store.retries import (
-    MOST_RETRIES,
-    Patience,
-)
+from sluice.store.guarded import GuardedSource, StoreGuard, StoreGuards
+from sluice.store.retries import MOST_RETRIES, Patience
 from tests.sources import DictSource
 
 

@@ -6,12 +6,7 @@ import socket
 
 import pytest
 
-from sluice.store.inner_addresses import (
-    INSIDE,
-    is_inner,
-    names_inside,
-    outer_socket,
-)
+from sluice.store.inner_addresses import INSIDE, is_inner, names_inside, outer_socket
 
 INNER = [
     "127.0.0.1",

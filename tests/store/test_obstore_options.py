@@ -8,10 +8,7 @@ import pytest
 from obstore.store import S3Store
 
 from sluice.errors import CatalogError
-from sluice.store.obstore_options import (
-    MEANINGS,
-    s3_store_options,
-)
+from sluice.store.obstore_options import MEANINGS, s3_store_options
 
 EVERYTHING = {
     "key": "k",

@@ -8,13 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sluice.store.ranges import (
-    check_range,
-    covered,
-    range_header,
-    resolved,
-    sliced,
-)
+from sluice.store.ranges import check_range, covered, range_header, resolved, sliced
 
 limits = st.one_of(
     st.tuples(st.none() | st.integers(0, 40), st.none() | st.integers(0, 40)),

@@ -7,14 +7,8 @@ from typing import Any
 
 import pytest
 
-from sluice.errors import (
-    CatalogError,
-    ReferenceRefused,
-)
-from sluice.store.reference_roots import (
-    ReferenceRoots,
-    check_root,
-)
+from sluice.errors import CatalogError, ReferenceRefused
+from sluice.store.reference_roots import ReferenceRoots, check_root
 
 
 def roots(fo: Any, *more: str, **options: Any) -> ReferenceRoots:

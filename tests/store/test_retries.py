@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluice.store.retries import (
-    LONGEST_PAUSE_SECONDS,
-    MOST_RETRIES,
-    RetryBudget,
-    pause_seconds,
-)
+from sluice.store.retries import LONGEST_PAUSE_SECONDS, MOST_RETRIES, RetryBudget, pause_seconds
 
 
 @pytest.mark.parametrize(("tries", "longest"), [(1, 0.1), (2, 0.2), (3, 0.4), (60, 2.0)])

@@ -12,10 +12,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 from sluice.store.s3_form import form_of
-from sluice.store.sigv4 import (
-    Keys,
-    Signer,
-)
+from sluice.store.sigv4 import Keys, Signer
 
 KEYS = Keys("access", "secret/+", None)
 ODD = "a b/ü+~/%41//(x)*!'=&@:,;$.json"

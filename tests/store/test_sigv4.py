@@ -10,11 +10,7 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.store.sigv4 import (
-    NO_PAYLOAD,
-    Keys,
-    Signer,
-)
+from sluice.store.sigv4 import NO_PAYLOAD, Keys, Signer
 
 names = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=12)
 values = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=40)

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluice.store.tags import (
-    Tagged,
-    get_tagged,
-    tag_of,
-)
+from sluice.store.tags import Tagged, get_tagged, tag_of
 from tests.sources import DictSource
 
 NOON = "Wed, 25 Nov 2026 12:00:00 GMT"

@@ -14,16 +14,8 @@ from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteReques
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore, ZipStore
 
-from sluice.errors import (
-    StoreError,
-    StoreMissing,
-)
-from sluice.store import (
-    AsyncFSMap,
-    ObstoreMap,
-    SourceStore,
-    ZarrStoreSource,
-)
+from sluice.errors import StoreError, StoreMissing
+from sluice.store import AsyncFSMap, ObstoreMap, SourceStore, ZarrStoreSource
 
 VALUES = np.arange(60, dtype="int32").reshape(6, 10)
 PROTOTYPE = default_buffer_prototype()

@@ -11,10 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.shared import unnamed_file
-from app.telemetry.cells import (
-    leave,
-    make_room,
-)
+from app.telemetry.cells import leave, make_room
 from app.telemetry.events import (
     DatasetLookedAt,
     DatasetOpened,
@@ -26,16 +23,8 @@ from app.telemetry.events import (
     RequestServed,
 )
 from app.telemetry.metrics import Metrics
-from sluice.errors import (
-    StoreFaltered,
-    StoreRefused,
-)
-from sluice.events import (
-    ChunksLookedUp,
-    CircuitChanged,
-    StoreAsked,
-    StoreRetried,
-)
+from sluice.errors import StoreFaltered, StoreRefused
+from sluice.events import ChunksLookedUp, CircuitChanged, StoreAsked, StoreRetried
 
 README = Path(__file__).parent.parent.parent / "README.md"
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 import asyncio
 from time import perf_counter
 
-from sluice.phases import (
-    Phases,
-    count_chunks,
-    phase,
-)
+from sluice.phases import Phases, count_chunks, phase
 from sluice.store.fan_out import spread
 
 

@@ -5,15 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from app.telemetry.events import (
-    LoopLag,
-    RequestServed,
-)
-from app.telemetry.request_log import (
-    GATHER_SECONDS,
-    RequestLog,
-    line_of,
-)
+from app.telemetry.events import LoopLag, RequestServed
+from app.telemetry.request_log import GATHER_SECONDS, RequestLog, line_of
 from sluice.phases import Phases
 
 LOGGER = "app.telemetry.request_log"

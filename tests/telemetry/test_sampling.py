@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 from itertools import count
 
-from app.telemetry.events import (
-    Event,
-    LoopLag,
-)
+from app.telemetry.events import Event, LoopLag
 from app.telemetry.sampling import sample
 
 

@@ -6,17 +6,8 @@ from importlib.resources import files
 from typing import Any, Final
 
 from ...query.names import By
-from .answers import (
-    Responses,
-    json_answer,
-    problems,
-    selected,
-)
-from .parameters import (
-    DATASET_ID,
-    posted,
-    selection,
-)
+from .answers import Responses, json_answer, problems, selected
+from .parameters import DATASET_ID, posted, selection
 
 Described = dict[str, Any]
 

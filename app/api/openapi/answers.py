@@ -25,10 +25,7 @@ from ...errors import (
     Unauthorized,
     UnknownDataset,
 )
-from ..problems import (
-    MEDIA_TYPE,
-    kind_of,
-)
+from ..problems import MEDIA_TYPE, kind_of
 
 Responses = dict[int | str, dict[str, Any]]
 

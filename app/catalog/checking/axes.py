@@ -12,14 +12,8 @@ import xarray as xr
 
 from ...query.axes import Axis
 from ...query.longitude import TURN
-from ...query.scales import (
-    Clock,
-    Texts,
-)
-from .findings import (
-    Finding,
-    Severity,
-)
+from ...query.scales import Clock, Texts
+from .findings import Finding, Severity
 
 _NORTH: Final = ("degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn")
 _EAST: Final = ("degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese")

@@ -11,10 +11,7 @@ from sluice.arrays.metadata import ArrayMeta
 from sluice.errors import StoreError
 from sluice.store.source import ByteSource
 
-from .findings import (
-    Finding,
-    Severity,
-)
+from .findings import Finding, Severity
 
 _LOOKED_AT: Final = 8
 _FLAT: Final = re.compile(r"\d+(\.\d+)+")

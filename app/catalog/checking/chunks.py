@@ -11,10 +11,7 @@ import xarray as xr
 from sluice.datasets.describe import describe
 from sluice.datasets.lazy import LazyArray
 
-from .findings import (
-    Finding,
-    Severity,
-)
+from .findings import Finding, Severity
 
 TINY_BYTES: Final = 64 * 2**10
 HUGE_BYTES: Final = 64 * 2**20

@@ -11,36 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TextIO
 
-from sluice.arrays.opening_limits import (
-    DEFAULT_LIMITS,
-    OpeningLimits,
-)
-from sluice.store import (
-    ByteSource,
-    Filesystems,
-)
+from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
+from sluice.store import ByteSource, Filesystems
 from sluice.store.circuit import State
 from sluice.store.guarded import StoreGuards
 from sluice.store.retries import Patience
 
-from ..catalog import (
-    DatasetEntry,
-    load_catalog,
-)
-from ..opening import (
-    open_entry,
-    watch_of,
-    watched,
-)
-from .datasets import (
-    Checked,
-    check_catalog,
-)
-from .report import (
-    Format,
-    failed,
-    report,
-)
+from ..catalog import DatasetEntry, load_catalog
+from ..opening import open_entry, watch_of, watched
+from .datasets import Checked, check_catalog
+from .report import Format, failed, report
 
 AT_ONCE: Final = 8
 # Where nothing says how wide the terminal is: a pipe, a log.

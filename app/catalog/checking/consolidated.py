@@ -8,10 +8,7 @@ from typing import Any, Final
 
 from sluice.arrays.hierarchy import GroupDocuments
 
-from .findings import (
-    Finding,
-    Severity,
-)
+from .findings import Finding, Severity
 
 # Fields of which another value means other data, by how people call them.
 _TELLING: Final = {

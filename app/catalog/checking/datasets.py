@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from sluice.arrays.hierarchy import (
-    GroupDocuments,
-    open_group,
-)
+from sluice.arrays.hierarchy import GroupDocuments, open_group
 from sluice.arrays.opening_limits import OpeningLimits
 from sluice.datasets.plan import plan_isel
 from sluice.encoders.json_pieces import json_pieces
@@ -29,36 +26,16 @@ from sluice.store.failures import reason_of
 from sluice.store.fan_out import spread
 from sluice.store.source import ByteSource
 
-from ..catalog import (
-    Catalog,
-    DatasetEntry,
-)
-from ..discretion import (
-    discreet,
-    discreet_error,
-    secrets_of,
-)
+from ..catalog import Catalog, DatasetEntry
+from ..discretion import discreet, discreet_error, secrets_of
 from ..opened import Opened
-from .axes import (
-    axis_findings,
-    dimension_findings,
-)
+from .axes import axis_findings, dimension_findings
 from .chunk_keys import chunk_key_findings
-from .chunks import (
-    chunk_findings,
-    first_part,
-    lazy_array,
-)
+from .chunks import chunk_findings, first_part, lazy_array
 from .consolidated import stale_findings
 from .files import file_at
-from .findings import (
-    Finding,
-    Severity,
-)
-from .groups import (
-    stores_below,
-    variables_below,
-)
+from .findings import Finding, Severity
+from .groups import stores_below, variables_below
 from .masks import mask_findings
 
 # From so many arrays on, opening a v3 group array by array is felt.

@@ -8,10 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .findings import (
-    Finding,
-    Severity,
-)
+from .findings import Finding, Severity
 
 _FILLS = ("_FillValue", "missing_value")
 

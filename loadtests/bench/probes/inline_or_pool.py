@@ -19,10 +19,7 @@ from numcodecs.zstd import Zstd
 
 from sluice.arrays.decode import single_threaded_blosc
 from sluice.arrays.threads import busy_pool
-from sluice.arrays.workshop import (
-    Shares,
-    Workshop,
-)
+from sluice.arrays.workshop import Shares, Workshop
 from sluice.store.fan_out import spread
 
 SIZES = tuple(2**power * 1024 for power in (2, 4, 5, 6, 7, 8, 10, 11, 12))

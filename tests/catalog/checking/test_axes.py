@@ -8,14 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from app.catalog.checking.axes import (
-    axis_findings,
-    dimension_findings,
-)
-from app.catalog.checking.findings import (
-    Finding,
-    Severity,
-)
+from app.catalog.checking.axes import axis_findings, dimension_findings
+from app.catalog.checking.findings import Finding, Severity
 from app.catalog.opening import prepare_axes
 from tests.catalog.stores import GRID
 

@@ -11,14 +11,8 @@ import zarr
 from zarr.errors import ZarrUserWarning
 
 from app.catalog.catalog import DatasetEntry
-from app.catalog.checking.chunks import (
-    chunk_findings,
-    in_units,
-)
-from app.catalog.checking.findings import (
-    Finding,
-    Severity,
-)
+from app.catalog.checking.chunks import chunk_findings, in_units
+from app.catalog.checking.findings import Finding, Severity
 from app.catalog.opening import open_entry
 from sluice.store import Filesystems
 

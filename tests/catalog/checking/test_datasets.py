@@ -11,22 +11,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from app.catalog.catalog import (
-    Catalog,
-    DatasetEntry,
-)
+from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.checking.command import source_of
 from app.catalog.checking.datasets import check_catalog
-from app.catalog.checking.findings import (
-    Finding,
-    Severity,
-)
+from app.catalog.checking.findings import Finding, Severity
 from app.catalog.opening import open_entry
 from sluice.store import Filesystems
-from sluice.store.guarded import (
-    Patience,
-    StoreGuards,
-)
+from sluice.store.guarded import Patience, StoreGuards
 from tests.catalog.stores import GRID, write_store
 from tests.contracts.web import Web
 

@@ -7,15 +7,8 @@ import json
 import pytest
 
 from app.catalog.checking.datasets import Checked
-from app.catalog.checking.findings import (
-    Finding,
-    Severity,
-)
-from app.catalog.checking.report import (
-    failed,
-    report,
-    summary,
-)
+from app.catalog.checking.findings import Finding, Severity
+from app.catalog.checking.report import failed, report, summary
 
 ERROR = Finding(Severity.ERROR, "", "it cannot be opened: nobody knows why it would not.")
 WARNING = Finding(Severity.WARNING, "latitude", "it has no units.")

@@ -1,0 +1,22 @@
+"""Where the installed ``sluice`` begins: the command, or what to install where the server lacks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+MISSING_SERVER: Final = 2
+_INSTALL: Final = "pip install 'sluice-zarr[server]'"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status of the command; without the server's packages, a line that says so."""
+    try:
+        from .cli import main as run
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] == "sluice":
+            raise
+        sys.stderr.write(f"sluice: {error.name} is not installed; the server needs: {_INSTALL}\n")
+        return MISSING_SERVER
+    return run(argv)
