@@ -8,12 +8,12 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from sluice.errors import CatalogError, QueryError
+from sluice.wording import excerpt
 
 from ..catalog.readiness import DatasetState
+from ..doors.native.names import By
+from ..doors.native.pairs import read_pairs
 from ..errors import CatalogRefused
-from ..query.names import By
-from ..query.pairs import read_pairs
-from ..query.words import excerpt
 from ..telemetry.exposition import CONTENT_TYPE
 from . import openapi
 from .access import key_of, may_see, require_admin, require_right, visible_entries, visible_id

@@ -13,6 +13,7 @@ import xarray as xr
 from fastapi import Request, Response
 
 from sluice.arrays.texts import TextMeter
+from sluice.axes.resolve import Resolved, resolve
 from sluice.datasets import (
     DatasetPlan,
     Outline,
@@ -26,14 +27,13 @@ from sluice.encoders.table import ENCODERS, Encoder, negotiate
 from sluice.errors import LimitError, SluiceError, StoreError
 from sluice.phases import Phases
 from sluice.record import record
+from sluice.selection import Query
 from sluice.wording import plain_words
 
 from ..catalog.catalog import DatasetEntry
 from ..catalog.discretion import discreet_error
 from ..catalog.opened import Opened
-from ..query.names import By
-from ..query.positions import Resolved, resolve
-from ..query.selection import Query
+from ..doors.native.names import By
 from .access import caller
 from .answers import Representation, accepted_coding, respond
 from .bodies import json_bytes

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final, TypeAlias
 
+from sluice.axes.axis import Axis
 from sluice.datasets import AsyncDataset, Layout
 from sluice.encoders.written import Written
 from sluice.kept import Kept
 
-from ..query.axes import Axis
-from ..query.grammar import Grammar
-from ..query.names import By
+from ..doors.native.grammar import Grammar
+from ..doors.native.names import By
 from .catalog import DatasetEntry
 
 # Of the parts of tags that answers share.

@@ -20,6 +20,7 @@ from sluice.arrays.chunk_cache import ChunkCache
 from sluice.arrays.hierarchy import GroupDocuments, group_again, open_group
 from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from sluice.arrays.workshop import Workshop
+from sluice.axes.axis import Axis
 from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint, Layout
 from sluice.datasets.entrypoint import SHARD_INDEX_BYTES
 from sluice.datasets.unusable import Unusable
@@ -33,8 +34,7 @@ from sluice.store.guarded import GuardedSource, Retried, StoreGuards, Watch
 from sluice.store.observed import Observe, ObservedSource
 from sluice.wording import plain_words
 
-from ..query.axes import Axis
-from ..query.grammar import Grammar
+from ..doors.native.grammar import Grammar
 from ..telemetry.events import Emit
 from .catalog import DatasetEntry
 from .discretion import discreet, secrets_of

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import assert_never
 
-from app.query.selection import (
+from sluice.selection import (
     Interval,
     Label,
     Labels,

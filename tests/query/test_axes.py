@@ -6,7 +6,7 @@ import cftime
 import numpy as np
 import pytest
 
-from app.query.axes import Axis
+from sluice.axes.axis import Axis
 from sluice.errors import QueryError
 
 

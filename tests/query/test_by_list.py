@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.query.axes import Axis
-from app.query.by_label import find_listed
-from app.query.by_list import UNKNOWN, find_many
-from app.query.methods import Inexact
+from sluice.axes.axis import Axis
+from sluice.axes.labels import find_listed
+from sluice.axes.lists import UNKNOWN, find_many
+from sluice.axes.matching import Inexact
 from sluice.errors import SluiceError
 
 NEAREST = Inexact("nearest")

@@ -10,9 +10,9 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.query.axes import Axis
-from app.query.grammar import Grammar
-from app.query.positions import Resolved, resolve
+from app.doors.native.grammar import Grammar
+from sluice.axes.axis import Axis
+from sluice.axes.resolve import Resolved, resolve
 from sluice.errors import QueryError, SelectionError
 
 GLOBE = np.arange(0, 360, 2.5)

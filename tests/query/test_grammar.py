@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.query.grammar import By, Grammar
-from app.query.selection import Interval, Label, Labels, Position, Positions, PositionSlice, Query
+from app.doors.native.grammar import By, Grammar
 from sluice.errors import QueryError, SelectionError
+from sluice.selection import Interval, Label, Labels, Position, Positions, PositionSlice, Query
 
 DIMS = {"time": 10, "lat": 20, "x": 5}
 COORDS = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.query.axes import Axis
-from app.query.grammar import Grammar
-from app.query.positions import Resolved, resolve
+from app.doors.native.grammar import Grammar
+from sluice.axes.axis import Axis
+from sluice.axes.resolve import Resolved, resolve
 from sluice.errors import QueryError, SelectionError
 
 AXES = {

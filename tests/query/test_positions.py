@@ -13,9 +13,9 @@ import xarray as xr
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from app.query.axes import Axis
-from app.query.grammar import Grammar
-from app.query.positions import Resolved, resolve
+from app.doors.native.grammar import Grammar
+from sluice.axes.axis import Axis
+from sluice.axes.resolve import Resolved, resolve
 from sluice.errors import LimitError, QueryError, SelectionError
 
 DAYS = np.arange("2020-01-01", "2020-03-01", dtype="M8[D]").astype("M8[ns]")

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.query.grammar import Grammar
-from app.query.posted import read_posted
-from app.query.selection import Interval, Label, Labels, Position, Positions, Query
+from app.doors.native.grammar import Grammar
+from app.doors.native.json_body import read_posted
 from sluice.errors import LimitError, QueryError, SelectionError
+from sluice.selection import Interval, Label, Labels, Position, Positions, Query
 
 DIMS = {"lat": 9, "lon": 9, "x": 9, "variables": 3}
 

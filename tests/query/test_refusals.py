@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.query.axes import Axis
-from app.query.grammar import Grammar
-from app.query.names import By
-from app.query.positions import resolve
+from app.doors.native.grammar import Grammar
+from app.doors.native.names import By
+from sluice.axes.axis import Axis
+from sluice.axes.resolve import resolve
 from sluice.errors import SluiceError
 
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.query.grammar import Grammar
-from app.query.names import By
-from app.query.options import takes_method
-from app.query.selection import (
+from app.doors.native.grammar import Grammar
+from app.doors.native.names import By
+from app.doors.native.options import takes_method
+from sluice.selection import (
     Interval,
     Label,
     Labels,

@@ -8,12 +8,12 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from app.query.axes import Axis
-from app.query.grammar import Grammar
-from app.query.names import By
-from app.query.positions import resolve
-from app.query.selection import Labels, Query
+from app.doors.native.grammar import Grammar
+from app.doors.native.names import By
+from sluice.axes.axis import Axis
+from sluice.axes.resolve import resolve
 from sluice.errors import LimitError, QueryError, SelectionError
+from sluice.selection import Labels, Query
 
 MANY = 10_000
 SIZE = 2**20

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Any, Final
 
-from ...query.names import By
+from ...doors.native.names import By
 from .answers import Responses, json_answer, problems, selected
 from .parameters import DATASET_ID, posted, selection
 

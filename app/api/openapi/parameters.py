@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sluice.encoders.table import ENCODERS
 
-from ...query.names import By
+from ...doors.native.names import By
 
 _BY_LABEL: Final = (
     "One parameter per dimension, named like the dimension: a label `latitude=52.5`, with a method"

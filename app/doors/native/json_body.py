@@ -10,9 +10,10 @@ from collections import Counter
 from typing import Any, NoReturn, TypeAlias
 
 from sluice.errors import QueryError
+from sluice.wording import excerpt
 
 from .names import PARAMETERS
-from .words import excerpt, split_method, split_words
+from .tokens import split_method, split_words
 
 Pairs: TypeAlias = list[tuple[str, str]]
 

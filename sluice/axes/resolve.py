@@ -10,15 +10,14 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice.axes.arcs import Indexer, arc
+from sluice.axes.axis import Axis
+from sluice.axes.labels import axis_of, find_interval, find_label, find_listed, inexact_of
+from sluice.axes.lists import UNKNOWN, find_many
+from sluice.axes.points import resolve_points
+from sluice.axes.positions import in_range, python_slice
 from sluice.record import record
-
-from .axes import Axis
-from .by_label import axis_of, find_interval, find_label, find_listed, inexact_of
-from .by_list import UNKNOWN, find_many
-from .by_position import in_range, python_slice
-from .circle import Indexer, arc
-from .pointwise import resolve_points
-from .selection import Interval, Label, Labels, Position, Positions, PositionSlice, Query
+from sluice.selection import Interval, Label, Labels, Position, Positions, PositionSlice, Query
 
 
 @record

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sluice.errors import LimitError, QueryError
-
-from .selection import (
+from sluice.selection import (
     Interval,
     Label,
     Labels,
@@ -16,11 +15,12 @@ from .selection import (
     PositionSlice,
     Selection,
 )
-from .words import (
+from sluice.wording import excerpt
+
+from .tokens import (
     METHODS,
     Words,
     count_words,
-    excerpt,
     in_one,
     read_integer,
     read_lone,

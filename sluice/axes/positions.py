@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from sluice.errors import QueryError, SelectionError
+from sluice.selection import PositionSlice
 
-from .selection import PositionSlice
-from .words import FARTHEST
+# Farther than any axis reaches, and still an integer of 64 bits.
+FARTHEST = 10**18
 
 
 def in_range(name: str, index: int, size: int) -> int:

@@ -9,9 +9,9 @@ from typing import Final, Literal, TypeAlias
 
 from sluice.errors import QueryError, SelectionError
 from sluice.labels import spell_name
+from sluice.wording import excerpt
 
-from ..errors import UnusableVariable
-from .words import excerpt
+from ...errors import UnusableVariable
 
 By: TypeAlias = Literal["label", "position"]
 

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, assert_never
 
+from sluice.axes.arcs import distance, neighbours
+from sluice.axes.axis import ROUNDING, Axis
+from sluice.axes.scales import Clock, Durations, read_number
+from sluice.axes.selection_errors import outside
+from sluice.axes.times import read_duration
 from sluice.errors import QueryError
-
-from .axes import ROUNDING, Axis
-from .circle import distance, neighbours
-from .refusals import outside
-from .scales import Clock, Durations, read_number
-from .selection import Method
-from .times import read_duration
-from .words import excerpt
+from sluice.selection import Method
+from sluice.wording import excerpt
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice.axes.times import (
+    DAY,
+    Calendar,
+    Wanted,
+    calendar_of,
+    civil_days,
+    read_duration,
+    read_time,
+)
 from sluice.labels import format_label, format_texts
-
-from .times import DAY, Calendar, Wanted, calendar_of, civil_days, read_duration, read_time
 
 # JSON's grammar (RFC 8259 section 6); the length is bounded where it is read.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?([eE][+-]?[0-9]++)?")

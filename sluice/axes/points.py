@@ -8,15 +8,14 @@ from typing import Any, TypeVar, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice.axes.axis import Axis
+from sluice.axes.labels import axis_of, find_listed, inexact_of
+from sluice.axes.lists import UNKNOWN, find_many
+from sluice.axes.matching import Inexact
+from sluice.axes.positions import in_range
 from sluice.errors import QueryError, SelectionError
-
-from .axes import Axis
-from .by_label import axis_of, find_listed, inexact_of
-from .by_list import UNKNOWN, find_many
-from .by_position import in_range
-from .methods import Inexact
-from .selection import Interval, Label, Labels, Position, Positions, PositionSlice, Query
-from .words import excerpt
+from sluice.selection import Interval, Label, Labels, Position, Positions, PositionSlice, Query
+from sluice.wording import excerpt
 
 T = TypeVar("T")
 

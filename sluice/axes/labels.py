@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from sluice.axes.arcs import Indexer, longitude_key, neighbours
+from sluice.axes.axis import Axis
+from sluice.axes.matching import UNBOUNDED, Inexact, match_inexactly, no_method, read_tolerance
+from sluice.axes.selection_errors import absent, empty
+from sluice.axes.times import Wanted
 from sluice.errors import SelectionError
-
-from .axes import Axis
-from .circle import Indexer, longitude_key, neighbours
-from .methods import UNBOUNDED, Inexact, match_inexactly, no_method, read_tolerance
-from .refusals import absent, empty
-from .selection import Interval, Method, Query
-from .times import Wanted
+from sluice.selection import Interval, Method, Query
 
 
 def axis_of(name: str, axes: Mapping[str, Axis]) -> Axis:

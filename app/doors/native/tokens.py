@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
+from sluice.axes.positions import FARTHEST
 from sluice.errors import QueryError
-
-from .selection import Method
+from sluice.selection import Method
+from sluice.wording import excerpt
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
@@ -34,9 +35,6 @@ _LONE = re.compile(r'(?:([^",/:]*+)::)?+((?:[^",/:]++|:(?!:))++)')
 _MARKS = re.compile(r'[",/]|::')
 _INTEGER = re.compile(r"(-?)(?=[0-9])0*+([0-9]*+)", re.ASCII)
 
-# Farther than any axis reaches, and still an integer of 64 bits.
-FARTHEST = 10**18
-
 Separator: TypeAlias = Literal["", ",", "/"]
 
 
@@ -50,11 +48,6 @@ class Words:
     texts: tuple[str, ...]
     separator: Separator
     quoted: frozenset[int] = frozenset()
-
-
-def excerpt(text: str) -> str:
-    """The text in quotation marks, short enough to stand in an error."""
-    return repr(text if len(text) <= 80 else text[:77] + "...")
 
 
 def split_method(name: str, value: str) -> tuple[Method | None, str]:

@@ -11,13 +11,12 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice.axes.longitude import TURN, goes_round, is_longitude
+from sluice.axes.scales import Numbers, Scale, in_precision, read_number, scale_of
+from sluice.axes.times import Wanted
 from sluice.errors import QueryError
 from sluice.labels import JsonScalar, format_label, spell_label
-
-from .longitude import TURN, goes_round, is_longitude
-from .scales import Numbers, Scale, in_precision, read_number, scale_of
-from .times import Wanted
-from .words import excerpt
+from sluice.wording import excerpt
 
 Direction: TypeAlias = Literal["ascending", "descending", "unsorted"]
 

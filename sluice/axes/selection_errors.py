@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from sluice.axes.axis import Axis
 from sluice.errors import SelectionError
 from sluice.labels import spell_label
-
-from .axes import Axis
-from .words import excerpt
+from sluice.wording import excerpt
 
 
 def empty(axis: Axis, text: str) -> SelectionError:

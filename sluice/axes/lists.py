@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .axes import Axis
-from .longitude import TURN
-from .methods import Inexact
-from .scales import Numbers, read_numbers
+from sluice.axes.axis import Axis
+from sluice.axes.longitude import TURN
+from sluice.axes.matching import Inexact
+from sluice.axes.scales import Numbers, read_numbers
 
 UNKNOWN: Final = -1
 # So few labels are found sooner one by one.

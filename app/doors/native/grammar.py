@@ -13,10 +13,10 @@ from typing import Final, TypeAlias
 
 from sluice.errors import QueryError, SelectionError
 from sluice.kept import Kept
+from sluice.selection import Query, Selection
 
 from .names import PARAMETERS, By, Names
 from .options import Options, check_together, read_options, takes_method
-from .selection import Query, Selection
 from .values import check_length, names_method, read_labels, read_positions
 
 # Clients ask with a few sets of options and ever new labels, so the former are read once.

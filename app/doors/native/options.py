@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from sluice.errors import QueryError, SelectionError
-
-from .names import By, Names
-from .selection import (
+from sluice.selection import (
     Interval,
     Label,
     Labels,
@@ -19,7 +17,10 @@ from .selection import (
     PositionSlice,
     Selection,
 )
-from .words import excerpt, in_one, read_method, split_words
+from sluice.wording import excerpt
+
+from .names import By, Names
+from .tokens import in_one, read_method, split_words
 
 # What says how selections are to be read.
 _ABOUT_SELECTIONS = frozenset(("method", "tolerance", "pointwise"))

@@ -13,13 +13,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice.axes.axis import ROUNDING, Axis
+from sluice.axes.longitude import TURN
+from sluice.axes.scales import Numbers, in_precision
+from sluice.axes.selection_errors import empty
 from sluice.errors import QueryError
-
-from .axes import ROUNDING, Axis
-from .longitude import TURN
-from .refusals import empty
-from .scales import Numbers, in_precision
-from .words import excerpt
+from sluice.wording import excerpt
 
 Indexer: TypeAlias = int | slice | NDArray[np.int64]
 
