@@ -1,4 +1,8 @@
-"""What a client asked for, as values: per dimension one selection, and what to answer with."""
+"""What to select from a dataset, as values: labels or positions by dimension, and variables.
+
+A label is a value as Python has it, or a text that its axis reads: an instant or a period in
+ISO 8601 on axes of time, a number on axes of numbers, the label itself on axes of text.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +10,49 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from sluice.record import record
 
+Value: TypeAlias = (
+    str | int | float | bool | np.bool_ | np.integer | np.floating | np.datetime64 | np.timedelta64
+)
 Method: TypeAlias = Literal["nearest", "pad", "backfill"]
+
+
+@record
+class Match:
+    """Which label stands for one that is not on the axis, and how far away it may be.
+
+    Without a `tolerance` a match may lie up to one step beyond the ends of the axis.
+    """
+
+    method: Method
+    tolerance: Value | None = None
 
 
 @record
 class Label:
     """One label; an instant or a number drops the dimension, a period keeps it."""
 
-    text: str
-    method: Method | None = None
+    value: Value
+    match: Match | None = None
 
 
 @record
 class Labels:
     """Labels in the order in which they were asked for; keeps the dimension."""
 
-    texts: tuple[str, ...]
-    method: Method | None = None
+    values: tuple[Value, ...]
+    match: Match | None = None
 
 
 @record
 class Interval:
     """Both ends included and named in either order; ``None`` is an open end."""
 
-    start: str | None
-    stop: str | None
+    start: Value | None
+    stop: Value | None
     step: int = 1
 
 
@@ -59,23 +79,17 @@ class PositionSlice:
     step: int | None = None
 
 
-Selection: TypeAlias = Label | Labels | Interval | Position | Positions | PositionSlice
+Along: TypeAlias = Label | Labels | Interval | Position | Positions | PositionSlice
 
 
 @record
-class Query:
-    """A parsed request: selections by dimension, and what to return in which format.
+class Selection:
+    """What is wanted along each dimension, and of which variables (``None``: of all).
 
-    `method` is for every `Label` and `Labels` that names none, and ``None`` where all do;
-    `tolerances` are the texts of the largest distances, by dimension; `variables` is ``None`` for
-    all. The lists of the dimensions in `pointwise` are read together, point by point. `explain`
-    asks what it would cost instead.
+    The lists of the dimensions in `pointwise` are read together, point by point, instead of
+    crossed with each other.
     """
 
-    selections: Mapping[str, Selection]
+    along: Mapping[str, Along] = field(default_factory=dict)
     variables: tuple[str, ...] | None = None
-    format: str | None = None
-    method: Method | None = None
-    tolerances: Mapping[str, str] = field(default_factory=dict)
     pointwise: tuple[str, ...] = ()
-    explain: bool = False

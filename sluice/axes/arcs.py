@@ -17,7 +17,9 @@ from sluice.axes.axis import ROUNDING, Axis
 from sluice.axes.longitude import TURN
 from sluice.axes.scales import Numbers, in_precision
 from sluice.axes.selection_errors import empty
+from sluice.axes.values import spell_value
 from sluice.errors import QueryError
+from sluice.selection import Value
 from sluice.wording import excerpt
 
 Indexer: TypeAlias = int | slice | NDArray[np.int64]
@@ -34,12 +36,12 @@ class _Run:
     turns: int
 
 
-def longitude_key(axis: Axis, text: str) -> Any:
-    """The key of `text` under that of its names (so many turns on or back) nearest to the axis.
+def longitude_key(axis: Axis, label: Value) -> Any:
+    """The key of `label` under that of its names (so many turns on or back) nearest to the axis.
 
-    Raises `QueryError` for a text that is no longitude.
+    Raises `QueryError` for a label that is no longitude.
     """
-    number = _read(axis, text)
+    number = _read(axis, label)
     low, high = axis.keys[0], axis.keys[-1]
     if low <= number <= high:
         return _key(axis, number)
@@ -66,7 +68,7 @@ def distance(axis: Axis, key: Any, index: int) -> Any:
     return min(straight, abs(TURN - straight)) if axis.circular else straight
 
 
-def arc(axis: Axis, start: str, stop: str, step: int) -> tuple[Indexer, NDArray[Any] | None]:
+def arc(axis: Axis, start: Value, stop: Value, step: int) -> tuple[Indexer, NDArray[Any] | None]:
     """Positions from longitude `start` eastward to `stop`, every `step`-th, and their labels.
 
     The labels rise from the asked west end; ``None`` where they are the stored ones. Each place is
@@ -75,7 +77,7 @@ def arc(axis: Axis, start: str, stop: str, step: int) -> tuple[Indexer, NDArray[
     west, east = _ends(_read(axis, start), _read(axis, stop))
     runs = _disjoint(axis, _runs(axis, west, east))
     if not runs:
-        raise empty(axis, f"{start}/{stop}")
+        raise empty(axis, f"{spell_value(start)}/{spell_value(stop)}")
     if len(runs) == 1:
         positions = _positions(axis, runs[0], step)
     else:
@@ -85,10 +87,11 @@ def arc(axis: Axis, start: str, stop: str, step: int) -> tuple[Indexer, NDArray[
     return positions, _labels(axis, runs)[::step]
 
 
-def _read(axis: Axis, text: str) -> int | float:
+def _read(axis: Axis, label: Value) -> int | float:
     # A number keeps its precision until it has turned: -0.1 is 359.9, in float32 too.
-    number = axis.read_number(text)
+    number = axis.read_number(label)
     if abs(number) > _FARTHEST:
+        text = spell_value(label)
         raise QueryError(
             f"{axis.name}: {excerpt(text)} is no longitude", parameter=axis.name, label=text
         )

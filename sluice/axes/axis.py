@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from sluice.axes.longitude import TURN, goes_round, is_longitude
 from sluice.axes.scales import Numbers, Scale, in_precision, read_number, scale_of
 from sluice.axes.times import Wanted
+from sluice.axes.values import spell_value
 from sluice.errors import QueryError
 from sluice.labels import JsonScalar, format_label, spell_label
+from sluice.selection import Value
 from sluice.wording import excerpt
 
 Direction: TypeAlias = Literal["ascending", "descending", "unsorted"]
@@ -85,24 +87,25 @@ class Axis:
         steps = np.diff(self.order)
         return bool((steps > 0).all() or (steps < 0).all())
 
-    def read(self, text: str) -> Wanted:
-        """What a label's text covers on this axis.
+    def read(self, label: Value) -> Wanted:
+        """What a label covers on this axis.
 
         Raises `QueryError` when this kind of axis cannot hold it.
         """
         try:
-            return self.scale.read(text)
+            return self.scale.read(label if type(label) is str else spell_value(label))
         except ValueError as reason:
-            raise self._unreadable(text, reason) from None
+            raise self._unreadable(label, reason) from None
 
-    def read_number(self, text: str) -> int | float:
-        """The number that a label's text names, before it takes the axis' own precision."""
+    def read_number(self, label: Value) -> int | float:
+        """The number that a label names, before it takes the axis' own precision."""
         try:
-            return read_number(text)
+            return read_number(label if type(label) is str else spell_value(label))
         except ValueError as reason:
-            raise self._unreadable(text, reason) from None
+            raise self._unreadable(label, reason) from None
 
-    def _unreadable(self, text: str, reason: ValueError) -> QueryError:
+    def _unreadable(self, label: Value, reason: ValueError) -> QueryError:
+        text = spell_value(label)
         example = f", for example {spell_label(self.label(0))}" if len(self.keys) else ""
         return QueryError(
             f"{self.name} expects {self.scale.expects}{example}; {excerpt(text)}: {reason}",

@@ -13,11 +13,12 @@ import numpy as np
 
 from sluice.axes.arcs import Indexer, longitude_key, neighbours
 from sluice.axes.axis import Axis
-from sluice.axes.matching import UNBOUNDED, Inexact, match_inexactly, no_method, read_tolerance
+from sluice.axes.matching import Inexact, match_inexactly, no_method
 from sluice.axes.selection_errors import absent, empty
 from sluice.axes.times import Wanted
+from sluice.axes.values import spell_value
 from sluice.errors import SelectionError
-from sluice.selection import Interval, Method, Query
+from sluice.selection import Interval, Value
 
 
 def axis_of(name: str, axes: Mapping[str, Axis]) -> Axis:
@@ -28,58 +29,41 @@ def axis_of(name: str, axes: Mapping[str, Axis]) -> Axis:
     return axis
 
 
-def inexact_of(axis: Axis, own: Method | None, query: Query) -> Inexact | None:
-    """How labels along `axis` may match inexactly, if at all: their own method wins."""
-    method = own or query.method
-    if method is None:
-        return None
-    text = query.tolerances.get(axis.name)
-    if text is None:
-        return UNBOUNDED[method]
-    if not axis.scale.metric:
-        raise SelectionError(
-            f"{axis.name} has no distances, so no tolerance; name its labels exactly",
-            parameter="tolerance",
-            dimension=axis.name,
-        )
-    return Inexact(method, read_tolerance(axis, text))
-
-
-def _read(axis: Axis, text: str) -> Wanted:
+def _read(axis: Axis, label: Value) -> Wanted:
     if not axis.longitude:
-        return axis.read(text)
-    key = longitude_key(axis, text)
+        return axis.read(label)
+    key = longitude_key(axis, label)
     return Wanted(key, key)
 
 
-def find_label(axis: Axis, text: str, inexact: Inexact | None) -> Indexer:
+def find_label(axis: Axis, label: Value, inexact: Inexact | None) -> Indexer:
     """The position of one label; a slice or an array for a period and for a repeated label."""
-    wanted = _read(axis, text)
+    wanted = _read(axis, label)
     if inexact is not None and axis.has_order:
-        return match_inexactly(axis, text, wanted.first, inexact)
+        return match_inexactly(axis, label, wanted.first, inexact)
     if wanted.period and inexact is None:
         first, after = axis.find(wanted.first)[0], axis.find(wanted.last)[1]
-        return _run(axis, first, after, 1, text)
-    first, after = _find_exactly(axis, text, wanted.first, inexact)
+        return _run(axis, first, after, 1, label)
+    first, after = _find_exactly(axis, label, wanted.first, inexact)
     # A repeated label answers with all its positions and keeps the dimension, as in xarray.
-    return axis.position(first) if after - first == 1 else _run(axis, first, after, 1, text)
+    return axis.position(first) if after - first == 1 else _run(axis, first, after, 1, label)
 
 
-def find_listed(axis: Axis, text: str, inexact: Inexact | None) -> list[int]:
+def find_listed(axis: Axis, label: Value, inexact: Inexact | None) -> list[int]:
     """The positions of one label of a list: several where it is repeated on the axis."""
-    key = _read(axis, text).first
+    key = _read(axis, label).first
     if inexact is not None and axis.has_order:
-        return [match_inexactly(axis, text, key, inexact)]
-    first, after = _find_exactly(axis, text, key, inexact)
+        return [match_inexactly(axis, label, key, inexact)]
+    first, after = _find_exactly(axis, label, key, inexact)
     return sorted(axis.position(index) for index in range(first, after))
 
 
-def _find_exactly(axis: Axis, text: str, key: Any, inexact: Inexact | None) -> tuple[int, int]:
+def _find_exactly(axis: Axis, label: Value, key: Any, inexact: Inexact | None) -> tuple[int, int]:
     """The range of the keys that equal `key`, as on an axis without order or method they must."""
     first, after = axis.find(key)
     if first == after:
         why = "" if inexact is None else f", and {no_method(axis, inexact.method)}"
-        raise absent(axis, text, neighbours(axis, first), why)
+        raise absent(axis, label, neighbours(axis, first), why)
     return first, after
 
 
@@ -95,14 +79,14 @@ def find_interval(axis: Axis, interval: Interval) -> Indexer:
     else:
         first = 0 if interval.start is None else axis.find(ends[0].first)[0]
         after = len(axis.keys) if interval.stop is None else axis.find(ends[-1].last)[1]
-    asked = "/".join(".." if end is None else end for end in (interval.start, interval.stop))
+    asked = "/".join(".." if e is None else spell_value(e) for e in (interval.start, interval.stop))
     return _run(axis, first, after, interval.step, asked)
 
 
-def _run(axis: Axis, first: int, after: int, step: int, text: str) -> Indexer:
+def _run(axis: Axis, first: int, after: int, step: int, label: Value) -> Indexer:
     """The stored positions of ``keys[first:after]``, every `step`-th of them, in store order."""
     if first >= after:
-        raise empty(axis, text)
+        raise empty(axis, label)
     if axis.order is not None:
         return np.sort(axis.order[first:after])[::step]
     if axis.direction == "descending":

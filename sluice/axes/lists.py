@@ -12,22 +12,23 @@ from sluice.axes.axis import Axis
 from sluice.axes.longitude import TURN
 from sluice.axes.matching import Inexact
 from sluice.axes.scales import Numbers, read_numbers
+from sluice.selection import Value
 
 UNKNOWN: Final = -1
 # So few labels are found sooner one by one.
 _FEW: Final = 8
 
 
-def find_many(axis: Axis, texts: Sequence[str], inexact: Inexact | None) -> NDArray[np.int64]:
+def find_many(axis: Axis, labels: Sequence[Value], inexact: Inexact | None) -> NDArray[np.int64]:
     """The position of each label; `UNKNOWN` wherever it must be found, or refused, by itself.
 
     Known are numbers between two labels of a sorted axis whose nearest is asked for, and those
     that are stored labels.
     """
-    unknown = np.full(len(texts), UNKNOWN)
-    if len(texts) <= _FEW or not (inexact is None or inexact == Inexact("nearest")):
+    unknown = np.full(len(labels), UNKNOWN)
+    if len(labels) <= _FEW or not (inexact is None or inexact == Inexact("nearest")):
         return unknown
-    numbers = read_numbers(texts) if _is_plain(axis) else None
+    numbers = read_numbers(labels) if _is_plain(axis) else None
     if numbers is None:
         return unknown
     keys = np.asarray(axis.keys)

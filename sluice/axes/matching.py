@@ -12,8 +12,9 @@ from sluice.axes.axis import ROUNDING, Axis
 from sluice.axes.scales import Clock, Durations, read_number
 from sluice.axes.selection_errors import outside
 from sluice.axes.times import read_duration
-from sluice.errors import QueryError
-from sluice.selection import Method
+from sluice.axes.values import spell_value
+from sluice.errors import QueryError, SelectionError
+from sluice.selection import Match, Method, Value
 from sluice.wording import excerpt
 
 
@@ -34,12 +35,27 @@ UNBOUNDED: Final[Mapping[Method, Inexact]] = MappingProxyType(
 )
 
 
-def read_tolerance(axis: Axis, text: str) -> Any:
-    """The distance that `text` names on this axis: a number, or an ISO 8601 duration for times.
+def inexact_of(axis: Axis, match: Match | None) -> Inexact | None:
+    """How labels along `axis` may match inexactly, if at all."""
+    if match is None:
+        return None
+    if match.tolerance is None:
+        return UNBOUNDED[match.method]
+    if not axis.scale.metric:
+        raise SelectionError(
+            f"{axis.name} has no distances, so no tolerance; name its labels exactly",
+            parameter="tolerance",
+            dimension=axis.name,
+        )
+    return Inexact(match.method, read_tolerance(axis, match.tolerance))
+
+
+def read_tolerance(axis: Axis, tolerance: Value) -> Any:
+    """The distance that is named on this axis: a number, or an ISO 8601 duration for times.
 
     Raises `QueryError` for another form and for a distance below 0.
     """
-    timed = isinstance(axis.scale, Clock | Durations)
+    timed, text = isinstance(axis.scale, Clock | Durations), spell_value(tolerance)
     try:
         distance = read_duration(text) if timed else read_number(text)
         if distance < 0:
@@ -54,8 +70,8 @@ def read_tolerance(axis: Axis, text: str) -> Any:
     return distance
 
 
-def match_inexactly(axis: Axis, text: str, key: Any, asked: Inexact) -> int:
-    """The position of the label that the method takes for `key`, which `text` names.
+def match_inexactly(axis: Axis, label: Value, key: Any, asked: Inexact) -> int:
+    """The position of the label that the method takes for `key`, which `label` names.
 
     The axis has an order. Raises `SelectionError` for a key that is farther away than the
     tolerance or, without one, more than one step beyond the ends.
@@ -65,12 +81,14 @@ def match_inexactly(axis: Axis, text: str, key: Any, asked: Inexact) -> int:
         return axis.position(first)
     between = 0 < first < len(axis.keys)
     if asked.tolerance is None and not between and not axis.circular:
-        _check_domain(axis, text, key, first)
+        _check_domain(axis, label, key, first)
     chosen = _choose(axis, key, first, asked.method)
     if not between and not 0 <= chosen < len(axis.keys):
-        raise outside(axis, text, f"no label to {asked.method} {excerpt(text)} from")
+        text = excerpt(spell_value(label))
+        raise outside(axis, label, f"no label to {asked.method} {text} from")
     if asked.tolerance is not None and _too_far(axis, key, chosen, asked.tolerance):
-        raise outside(axis, text, f"{excerpt(text)} is farther than the tolerance from its match")
+        text = excerpt(spell_value(label))
+        raise outside(axis, label, f"{text} is farther than the tolerance from its match")
     return axis.position(chosen)
 
 
@@ -92,13 +110,13 @@ def no_method(axis: Axis, method: Method) -> str:
     return f"since {state}, no method {method} applies: name them exactly"
 
 
-def _check_domain(axis: Axis, text: str, key: Any, place: int) -> None:
+def _check_domain(axis: Axis, label: Value, key: Any, place: int) -> None:
     """Refuse a key beyond the labels that is more than one step beyond the one at that end."""
     if len(axis.keys):
         end, step = (0, axis.first_step) if place == 0 else (-1, axis.last_step)
         if step is not None and abs(axis.key(end) - key) <= step * (1 + ROUNDING):
             return
-    raise outside(axis, text, f"{excerpt(text)} is more than one step outside")
+    raise outside(axis, label, f"{excerpt(spell_value(label))} is more than one step outside")
 
 
 def _choose(axis: Axis, key: Any, place: int, method: Method) -> int:

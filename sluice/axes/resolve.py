@@ -1,4 +1,4 @@
-"""A `Query` along prepared axes -> positions, one per dimension, for one ``_isel``."""
+"""A `Selection` along prepared axes -> positions, one per dimension, for one ``_isel``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from sluice.axes.arcs import Indexer, arc
 from sluice.axes.axis import Axis
-from sluice.axes.labels import axis_of, find_interval, find_label, find_listed, inexact_of
+from sluice.axes.labels import axis_of, find_interval, find_label, find_listed
 from sluice.axes.lists import UNKNOWN, find_many
+from sluice.axes.matching import inexact_of
 from sluice.axes.points import resolve_points
 from sluice.axes.positions import in_range, python_slice
 from sluice.record import record
-from sluice.selection import Interval, Label, Labels, Position, Positions, PositionSlice, Query
+from sluice.selection import Interval, Label, Labels, Position, Positions, PositionSlice, Selection
 
 
 @record
@@ -57,7 +58,7 @@ def _spelled(found: Indexer | NDArray[Any]) -> str:
             return blake2b(found.tobytes(), digest_size=16, person=kind).hexdigest()
 
 
-def resolve(query: Query, axes: Mapping[str, Axis], sizes: Mapping[str, int]) -> Resolved:
+def resolve(selection: Selection, axes: Mapping[str, Axis], sizes: Mapping[str, int]) -> Resolved:
     """Positions along each selected dimension.
 
     Slices of intervals and periods run in the store's order, on longitudes from west to east;
@@ -67,23 +68,24 @@ def resolve(query: Query, axes: Mapping[str, Axis], sizes: Mapping[str, int]) ->
     """
     positions: dict[str, Indexer] = {}
     labels: dict[str, NDArray[Any]] = {}
-    for name, selection in query.selections.items():
-        if name in query.pointwise:
+    for name, wanted in selection.along.items():
+        if name in selection.pointwise:
             continue
-        match selection:
+        match wanted:
             case Label():
                 axis = axis_of(name, axes)
-                inexact = inexact_of(axis, selection.method, query)
-                positions[name] = find_label(axis, selection.text, inexact)
-            case Interval(str(start), str(stop), step) if _is_longitude(name, axes):
+                positions[name] = find_label(axis, wanted.value, inexact_of(axis, wanted.match))
+            case Interval(start, stop, step) if (
+                start is not None and stop is not None and _is_longitude(name, axes)
+            ):
                 positions[name], renamed = arc(axes[name], start, stop, step)
                 if renamed is not None:
                     labels[name] = renamed
             case _:
-                positions[name] = _resolve_one(name, selection, query, axes, sizes)
-    if query.pointwise:
-        positions |= resolve_points(query, axes, sizes)
-    return Resolved(positions, labels, query.pointwise)
+                positions[name] = _resolve_one(name, wanted, axes, sizes)
+    if selection.pointwise:
+        positions |= resolve_points(selection, axes, sizes)
+    return Resolved(positions, labels, selection.pointwise)
 
 
 def _is_longitude(name: str, axes: Mapping[str, Axis]) -> bool:
@@ -93,25 +95,24 @@ def _is_longitude(name: str, axes: Mapping[str, Axis]) -> bool:
 
 def _resolve_one(
     name: str,
-    selection: Labels | Interval | Position | Positions | PositionSlice,
-    query: Query,
+    wanted: Labels | Interval | Position | Positions | PositionSlice,
     axes: Mapping[str, Axis],
     sizes: Mapping[str, int],
 ) -> Indexer:
-    match selection:
-        case Labels(texts, method):
+    match wanted:
+        case Labels(values, match):
             axis = axis_of(name, axes)
-            inexact = inexact_of(axis, method, query)
-            known = zip(texts, find_many(axis, texts, inexact).tolist(), strict=True)
-            found = [find_listed(axis, t, inexact) if i == UNKNOWN else (i,) for t, i in known]
+            inexact = inexact_of(axis, match)
+            known = zip(values, find_many(axis, values, inexact).tolist(), strict=True)
+            found = [find_listed(axis, v, inexact) if i == UNKNOWN else (i,) for v, i in known]
             return np.array(list(chain.from_iterable(found)), dtype="i8")
         case Interval():
-            return find_interval(axis_of(name, axes), selection)
+            return find_interval(axis_of(name, axes), wanted)
         case Position(index):
             return in_range(name, index, sizes[name])
         case Positions(indexes):
             return np.array([in_range(name, index, sizes[name]) for index in indexes], dtype="i8")
         case PositionSlice():
-            return python_slice(name, selection, sizes[name])
+            return python_slice(name, wanted, sizes[name])
         case _:
-            assert_never(selection)
+            assert_never(wanted)

@@ -13,10 +13,11 @@ from typing import Final, TypeAlias
 
 from sluice.errors import QueryError, SelectionError
 from sluice.kept import Kept
-from sluice.selection import Query, Selection
+from sluice.selection import Along, Selection
 
 from .names import PARAMETERS, By, Names
-from .options import Options, check_together, read_options, takes_method
+from .options import Options, check_together, read_options, with_matches
+from .query import Query
 from .values import check_length, names_method, read_labels, read_positions
 
 # Clients ask with a few sets of options and ever new labels, so the former are read once.
@@ -69,50 +70,41 @@ class Grammar:
                 given.append(pair)
             else:
                 asked.setdefault(pair[0], []).append(pair[1])
-        selections = self._selections(asked, most_labels)
-        options = self._options_of(tuple(given), selections, most_labels)
-        return Query(
-            selections,
-            options.variables,
-            options.format,
-            options.method if options.method and takes_method(selections) else None,
-            options.tolerances,
-            options.pointwise,
-            options.explain,
-        )
+        along = self._along(asked, most_labels)
+        options = self._options_of(tuple(given), along, most_labels)
+        selection = Selection(with_matches(options, along), options.variables, options.pointwise)
+        return Query(selection, options.format, options.explain)
 
-    def _options_of(
-        self, given: _Given, selections: Mapping[str, Selection], most: int | None
-    ) -> Options:
+    def _options_of(self, given: _Given, along: Mapping[str, Along], most: int | None) -> Options:
         """The options of these parameters; those that are refused are not kept."""
         known = self._options.get(given)
         if known is None and most is not None:
             check_length("variables, pointwise and tolerance", [text for _, text in given], most)
         options = self._read_options(given) if known is None else known
-        check_together(options, selections, self._names.by)
+        check_together(options, along, self._names.by)
         if known is None:
             signs = sum([len(name) + len(text) for name, text in given])
             self._options.keep(given, options, _OPTIONS_BYTES + _SIGN_BYTES * signs)
         return options
 
-    def _selections(self, asked: Mapping[str, list[str]], most: int | None) -> dict[str, Selection]:
+    def _along(self, asked: Mapping[str, list[str]], most: int | None) -> dict[str, Along]:
         """What is asked along each dimension, under whichever of its names."""
-        selections: dict[str, Selection] = {}
+        along: dict[str, Along] = {}
         for parameter, texts in asked.items():
             name, by_label = self._meaning(parameter)
-            if name in selections:
+            if name in along:
                 raise QueryError(
                     f"{parameter}: {name} is asked for twice", parameter=parameter, dimension=name
                 )
             if most is not None:
                 check_length(parameter, texts, most)
             if by_label:
-                selections[name] = read_labels(parameter, texts)
+                along[name] = read_labels(parameter, texts)
             elif any(names_method(text) for text in texts):
                 raise _no_method(self._names, parameter)
             else:
-                selections[name] = read_positions(parameter, texts)
-        return selections
+                along[name] = read_positions(parameter, texts)
+        return along
 
     def _meaning(self, parameter: str) -> tuple[str, bool]:
         known = self._meanings.get(parameter)

@@ -8,14 +8,15 @@ from typing import assert_never
 
 from sluice.errors import QueryError, SelectionError
 from sluice.selection import (
+    Along,
     Interval,
     Label,
     Labels,
+    Match,
     Method,
     Position,
     Positions,
     PositionSlice,
-    Selection,
 )
 from sluice.wording import excerpt
 
@@ -159,23 +160,40 @@ def read_tolerances(texts: list[str] | None, names: Names) -> dict[str, str]:
     return found
 
 
-def takes_method(selections: Mapping[str, Selection]) -> bool:
-    """Whether any label is left to the default method."""
-    return any([isinstance(s, Label | Labels) and s.method is None for s in selections.values()])
+def with_matches(options: Options, along: Mapping[str, Along]) -> Mapping[str, Along]:
+    """`along` with the method for labels that name none, and the tolerances of their dimensions."""
+    if options.method is None and not options.tolerances:
+        return along
+    return {name: _matched(name, wanted, options) for name, wanted in along.items()}
 
 
-def check_together(options: Options, selections: Mapping[str, Selection], by: By) -> None:
+def _matched(name: str, wanted: Along, options: Options) -> Along:
+    match wanted:
+        case Label(value, own):
+            return Label(value, _match(name, own, options))
+        case Labels(values, own):
+            return Labels(values, _match(name, own, options))
+        case _:
+            return wanted
+
+
+def _match(name: str, own: Match | None, options: Options) -> Match | None:
+    method = options.method if own is None else own.method
+    return None if method is None else Match(method, options.tolerances.get(name))
+
+
+def check_together(options: Options, along: Mapping[str, Along], by: By) -> None:
     """Raise `QueryError` for options that do not go with these selections."""
     if options.given.isdisjoint(_ABOUT_SELECTIONS):
         return
-    _check_inexact(options, selections, by)
-    _check_tolerances(options.tolerances, selections, options.method)
-    _check_pointwise(options.pointwise, selections)
+    _check_inexact(options, along, by)
+    _check_tolerances(options.tolerances, along, options.method)
+    _check_pointwise(options.pointwise, along)
 
 
-def _check_inexact(options: Options, selections: Mapping[str, Selection], by: By) -> None:
+def _check_inexact(options: Options, along: Mapping[str, Along], by: By) -> None:
     """Raise `QueryError` for a method or tolerance where nothing but positions is asked for."""
-    if by == "label" or any(isinstance(s, Label | Labels | Interval) for s in selections.values()):
+    if by == "label" or any(isinstance(s, Label | Labels | Interval) for s in along.values()):
         return
     for name in ("method", "tolerance"):
         if name in options.given:
@@ -183,12 +201,12 @@ def _check_inexact(options: Options, selections: Mapping[str, Selection], by: By
 
 
 def _check_tolerances(
-    tolerances: Collection[str], selections: Mapping[str, Selection], default: Method | None
+    tolerances: Collection[str], along: Mapping[str, Along], default: Method | None
 ) -> None:
     """Raise `QueryError` for a tolerance along a dimension where nothing is inexact."""
     for name in tolerances:
-        match selections.get(name):
-            case Label(_, method) | Labels(_, method) if method or default:
+        match along.get(name):
+            case Label(_, match) | Labels(_, match) if match or default:
                 pass
             case _:
                 detail = f"tolerance: nothing along {name} has a method such as nearest"
@@ -209,7 +227,7 @@ def read_names(parameter: str, texts: list[str] | None, names: Names) -> tuple[s
     return tuple(words)
 
 
-def _check_pointwise(words: Sequence[str], selections: Mapping[str, Selection]) -> None:
+def _check_pointwise(words: Sequence[str], along: Mapping[str, Along]) -> None:
     """Raise `QueryError` unless the lists of these dimensions go together, point by point.
 
     It takes two dimensions or more, each once, and lists of one length; none at all is fine.
@@ -219,16 +237,16 @@ def _check_pointwise(words: Sequence[str], selections: Mapping[str, Selection]) 
     if len(words) < 2 or len(set(words)) < len(words):
         detail = "pointwise: name two dimensions or more, each once"
         raise QueryError(detail, parameter="pointwise")
-    lengths = {name: _count(name, selections.get(name)) for name in words}
+    lengths = {name: _count(name, along.get(name)) for name in words}
     if len({count for count in lengths.values() if count is not None}) > 1:
         counted = ", ".join(f"{count or 1} for {name}" for name, count in lengths.items())
         detail = f"pointwise: the lists differ in length: {counted}"
         raise QueryError(detail, parameter="pointwise", lengths=lengths)
 
 
-def _count(name: str, selection: Selection | None) -> int | None:
+def _count(name: str, wanted: Along | None) -> int | None:
     """How many points a selection names; ``None`` for a scalar, which is for all of them."""
-    match selection:
+    match wanted:
         case Label() | Position():
             return None
         case Labels(several):
@@ -240,7 +258,7 @@ def _count(name: str, selection: Selection | None) -> int | None:
         case None:
             detail = f"pointwise: {name} is not asked for"
         case _:
-            assert_never(selection)
+            assert_never(wanted)
     raise QueryError(detail, parameter="pointwise", dimension=name)
 
 

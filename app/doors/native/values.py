@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 from sluice.errors import LimitError, QueryError
 from sluice.selection import (
+    Along,
     Interval,
     Label,
     Labels,
+    Match,
     Method,
     Position,
     Positions,
     PositionSlice,
-    Selection,
+    Value,
 )
 from sluice.wording import excerpt
 
@@ -26,6 +30,16 @@ from .tokens import (
     read_lone,
     split_method,
     split_words,
+)
+
+# Made once: most requests name one of these, if any.
+_MATCHES: Final[Mapping[Method | None, Match | None]] = MappingProxyType(
+    {
+        None: None,
+        "nearest": Match("nearest"),
+        "pad": Match("pad"),
+        "backfill": Match("backfill"),
+    }
 )
 
 
@@ -45,7 +59,7 @@ def check_length(parameter: str, texts: Sequence[str], most: int) -> None:
         )
 
 
-def read_labels(parameter: str, texts: Sequence[str]) -> Selection:
+def read_labels(parameter: str, texts: Sequence[str]) -> Along:
     """The label, list or interval that the values of a parameter name.
 
     Raises `QueryError` for malformed text and for values that do not go together.
@@ -56,7 +70,7 @@ def read_labels(parameter: str, texts: Sequence[str]) -> Selection:
     return _merge_labels(parameter, parts)
 
 
-def read_positions(parameter: str, texts: Sequence[str]) -> Selection:
+def read_positions(parameter: str, texts: Sequence[str]) -> Along:
     """The position, list or slice that the values of a parameter name.
 
     Raises `QueryError` for malformed text and for values that do not go together.
@@ -71,26 +85,26 @@ def names_method(value: str) -> bool:
     return bool(colons) and prefix in METHODS
 
 
-def _merge_labels(name: str, parts: list[Label | Labels | Interval]) -> Selection:
+def _merge_labels(name: str, parts: list[Label | Labels | Interval]) -> Along:
     if len(parts) == 1:
         return parts[0]
-    texts: list[str] = []
-    methods: set[Method | None] = set()
+    labels: list[Value] = []
+    matches: set[Match | None] = set()
     for part in parts:
         match part:
-            case Label(text, method):
-                texts.append(text)
-            case Labels(several, method):
-                texts.extend(several)
+            case Label(label, match):
+                labels.append(label)
+            case Labels(several, match):
+                labels.extend(several)
             case Interval():
                 raise QueryError(f"{name}: an interval cannot be repeated", parameter=name)
-        methods.add(method)
-    if len(methods) > 1:
+        matches.add(match)
+    if len(matches) > 1:
         raise QueryError(f"{name}: a repeated parameter names one method", parameter=name)
-    return Labels(tuple(texts), methods.pop())
+    return Labels(tuple(labels), matches.pop())
 
 
-def _merge_positions(name: str, parts: list[Position | Positions | PositionSlice]) -> Selection:
+def _merge_positions(name: str, parts: list[Position | Positions | PositionSlice]) -> Along:
     if len(parts) == 1:
         return parts[0]
     indexes: list[int] = []
@@ -108,14 +122,15 @@ def _merge_positions(name: str, parts: list[Position | Positions | PositionSlice
 def _read_words(name: str, value: str) -> Label | Labels | Interval:
     lone = read_lone(name, value)
     if lone is not None:
-        return Label(*lone)
+        label, method = lone
+        return Label(label, _MATCHES[method])
     method, rest = split_method(name, value)
     words = split_words(name, rest)
     match words.separator:
         case "":
-            return Label(words.texts[0], method)
+            return Label(words.texts[0], _MATCHES[method])
         case ",":
-            return Labels(words.texts, method)
+            return Labels(words.texts, _MATCHES[method])
         case "/":
             if method is not None:
                 raise QueryError(f"{name}: an interval takes no method", parameter=name)

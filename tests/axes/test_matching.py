@@ -22,7 +22,7 @@ def pick(values: Any, text: str, tolerance: str, name: str = "x") -> Any:
     query = Grammar(dims={name: axis.size}, coords={name: (name,)}, by="label", formats=()).parse(
         pairs
     )
-    return resolve(query, {name: axis}, {name: axis.size}).positions[name]
+    return resolve(query.selection, {name: axis}, {name: axis.size}).positions[name]
 
 
 numbers = st.lists(

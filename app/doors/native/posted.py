@@ -8,8 +8,8 @@ from fastapi import Request
 
 from sluice.errors import LimitError
 
-from ..doors.native.json_body import read_posted
-from ..errors import NotJson, RequestTimeout
+from ...errors import NotJson, RequestTimeout
+from .json_body import read_posted
 
 
 async def posted_pairs(

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from app.doors.native.grammar import Grammar
 from app.doors.native.json_body import read_posted
+from app.doors.native.query import Query
 from sluice.errors import LimitError, QueryError, SelectionError
-from sluice.selection import Interval, Label, Labels, Position, Positions, Query
+from sluice.selection import Interval, Label, Labels, Match, Position, Positions, Selection
 
 DIMS = {"lat": 9, "lon": 9, "x": 9, "variables": 3}
 
@@ -52,23 +53,23 @@ def test_scalars_keep_what_was_written(value: str, text: str) -> None:
     ("value", "selection"),
     [
         (52.5, Label("52.5")),
-        ("pad::52.5", Label("52.5", "pad")),
+        ("pad::52.5", Label("52.5", Match("pad"))),
         ("1/..", Interval("1", None)),
         ("1,2", Labels(("1", "2"))),
         ([1, 2.5], Labels(("1", "2.5"))),
         ([1, '"a,b"'], Labels(("1", "a,b"))),
-        (["pad::1", "ffill::2"], Labels(("1", "2"), "pad")),
+        (["pad::1", "ffill::2"], Labels(("1", "2"), Match("pad"))),
         ([1], Labels(("1",))),
         (["1"], Labels(("1",))),
         (["1,2"], Labels(("1", "2"))),
         (["1,"], Labels(("1",))),
         (['"a,b"'], Labels(("a,b",))),
-        (["nearest::1"], Labels(("1",), "nearest")),
+        (["nearest::1"], Labels(("1",), Match("nearest"))),
     ],
 )
 def test_labels(value: Any, selection: object) -> None:
     """A value is read as in a URL; an array is a list, also one of a single item."""
-    assert ask({"lat": value}).selections == {"lat": selection}
+    assert ask({"lat": value}).selection.along == {"lat": selection}
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_labels(value: Any, selection: object) -> None:
 )
 def test_positions(value: Any, selection: object) -> None:
     """Positions are whole numbers or lists of them."""
-    assert ask({"isel[lat]": value}).selections == {"lat": selection}
+    assert ask({"isel[lat]": value}).selection.along == {"lat": selection}
 
 
 def test_options() -> None:
@@ -86,13 +87,15 @@ def test_options() -> None:
         "lat": [1, 2], "lon": [3, 4], "pointwise": ["lat", "lon"], "variables": ["t", '"a,b"'],
         "method": "ffill", "tolerance": ["lat:1", "lon:2"], "explain": True, "f": "json",
     }  # fmt: skip
-    assert ask(document) == Query(
-        {"lat": Labels(("1", "2")), "lon": Labels(("3", "4"))},
-        ("t", "a,b"), "json", "pad", {"lat": "1", "lon": "2"}, ("lat", "lon"), True,
-    )  # fmt: skip
-    assert ask({"variables": ["t"], "explain": False}) == Query({}, ("t",))
-    assert ask({"sel[variables]": [1]}).selections == {"variables": Positions((1,))}
-    assert ask({}) == Query({})
+    along = {
+        "lat": Labels(("1", "2"), Match("pad", "1")),
+        "lon": Labels(("3", "4"), Match("pad", "2")),
+    }
+    selection = Selection(along, ("t", "a,b"), ("lat", "lon"))
+    assert ask(document) == Query(selection, "json", True)
+    assert ask({"variables": ["t"], "explain": False}) == Query(Selection({}, ("t",)))
+    assert ask({"sel[variables]": [1]}).selection.along == {"variables": Positions((1,))}
+    assert ask({}) == Query(Selection())
 
 
 @pytest.mark.parametrize(
@@ -186,7 +189,7 @@ def test_any_body_is_read_or_refused(body: bytes | str) -> None:
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
 def test_posted_numbers_are_the_numbers(numbers: list[float]) -> None:
     """An array of numbers is the list of their texts."""
-    assert ask({"lat": numbers}).selections == {"lat": Labels(tuple(map(repr, numbers)))}
+    assert ask({"lat": numbers}).selection.along == {"lat": Labels(tuple(map(repr, numbers)))}
 
 
 def test_ten_thousand_labels_are_soon_read() -> None:
@@ -195,6 +198,6 @@ def test_ten_thousand_labels_are_soon_read() -> None:
     best = 1.0
     for _ in range(5):
         began = time.process_time()
-        assert ask({"lat": numbers}).selections == {"lat": Labels(tuple(map(repr, numbers)))}
+        assert ask({"lat": numbers}).selection.along == {"lat": Labels(tuple(map(repr, numbers)))}
         best = min(best, time.process_time() - began)
     assert best < 0.1

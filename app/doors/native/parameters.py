@@ -1,4 +1,4 @@
-"""The parameters of the routes as OpenAPI describes them."""
+"""The parameters of the routes of selections as OpenAPI describes them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sluice.encoders.table import ENCODERS
 
-from ...doors.native.names import By
+from .names import By
 
 _BY_LABEL: Final = (
     "One parameter per dimension, named like the dimension: a label `latitude=52.5`, with a method"
@@ -74,16 +74,6 @@ _EXAMPLES: Final[dict[By, dict[str, dict[str, Any]]]] = {
             "value": {"time": "0:24:6", "latitude": "3,5,8"},
         },
     },
-}
-
-
-DATASET_ID: Final = {
-    "name": "dataset_id",
-    "in": "path",
-    "required": True,
-    "description": "A dataset's id, as `/datasets` lists them.",
-    "schema": {"type": "string"},
-    "example": "sample",
 }
 
 

@@ -6,16 +6,16 @@ import re
 from collections.abc import Sequence
 from typing import assert_never
 
+from app.doors.native.query import Query
 from sluice.selection import (
+    Along,
     Interval,
     Label,
     Labels,
-    Method,
+    Match,
     Position,
     Positions,
     PositionSlice,
-    Query,
-    Selection,
 )
 
 # A word that needs no quotes in any place: it cannot complete a :: beside it either.
@@ -30,31 +30,36 @@ def format_query(query: Query) -> tuple[tuple[str, str], ...]:
     selections come first, by name and in brackets, and what is not asked for is left out. Lists
     are not empty, as those that `parse` makes.
     """
-    pairs = [_selected(name, query.selections[name]) for name in sorted(query.selections)]
-    if query.variables is not None:
-        pairs.append(("variables", _listed(query.variables)))
+    selection = query.selection
+    pairs = [_selected(name, selection.along[name]) for name in sorted(selection.along)]
+    if selection.variables is not None:
+        pairs.append(("variables", _listed(selection.variables)))
     if query.format is not None:
         pairs.append(("f", query.format))
-    if query.method is not None:
-        pairs.append(("method", query.method))
-    if query.tolerances:
-        distances = [f"{name}:{query.tolerances[name]}" for name in sorted(query.tolerances)]
+    distances = [
+        f"{name}:{wanted.match.tolerance}"
+        for name, wanted in sorted(selection.along.items())
+        if isinstance(wanted, Label | Labels)
+        and wanted.match is not None
+        and wanted.match.tolerance is not None
+    ]
+    if distances:
         pairs.append(("tolerance", _listed(distances)))
-    if query.pointwise:
-        pairs.append(("pointwise", _listed(query.pointwise)))
+    if selection.pointwise:
+        pairs.append(("pointwise", _listed(selection.pointwise)))
     if query.explain:
         pairs.append(("explain", "true"))
     return tuple(pairs)
 
 
-def _selected(name: str, selection: Selection) -> tuple[str, str]:
-    match selection:
-        case Label(text, method):
-            return f"sel[{name}]", _prefix(method) + quote(text)
-        case Labels(texts, method):
-            return f"sel[{name}]", _prefix(method) + _listed(texts) + _lone(texts)
+def _selected(name: str, wanted: Along) -> tuple[str, str]:
+    match wanted:
+        case Label(value, match):
+            return f"sel[{name}]", _prefix(match) + quote(str(value))
+        case Labels(values, match):
+            return f"sel[{name}]", _prefix(match) + _listed(list(map(str, values))) + _lone(values)
         case Interval(start, stop, step):
-            ends = "/".join(".." if end is None else quote(end) for end in (start, stop))
+            ends = "/".join(".." if end is None else quote(str(end)) for end in (start, stop))
             return f"sel[{name}]", ends if step == 1 else f"{ends}/{step}"
         case Position(index):
             return f"isel[{name}]", str(index)
@@ -64,11 +69,11 @@ def _selected(name: str, selection: Selection) -> tuple[str, str]:
             parts = (start, stop) if step is None else (start, stop, step)
             return f"isel[{name}]", ":".join("" if part is None else str(part) for part in parts)
         case _:
-            assert_never(selection)
+            assert_never(wanted)
 
 
-def _prefix(method: Method | None) -> str:
-    return "" if method is None else f"{method}::"
+def _prefix(match: Match | None) -> str:
+    return "" if match is None else f"{match.method}::"
 
 
 def _listed(texts: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,18 +11,19 @@ from hypothesis import strategies as st
 
 from app.doors.native.grammar import Grammar
 from app.doors.native.names import By
-from app.doors.native.options import takes_method
+from app.doors.native.query import Query
 from sluice.selection import (
+    Along,
     Interval,
     Label,
     Labels,
+    Match,
     Position,
     Positions,
     PositionSlice,
-    Query,
     Selection,
 )
-from tests.query.spelling import format_query
+from tests.doors.native.spelling import format_query
 
 FORMATS = ("json", "netcdf")
 NASTY = [
@@ -53,7 +53,14 @@ class Names:
 
 names = st.one_of(st.sampled_from(NASTY), st.text(min_size=1))
 texts = st.one_of(st.sampled_from(["", "..", "52.5", *NASTY]), st.text())
-methods = st.sampled_from([None, "nearest", "pad", "backfill"])
+matches = st.one_of(
+    st.none(),
+    st.builds(
+        Match,
+        st.sampled_from(["nearest", "pad", "backfill"]),
+        st.sampled_from([None, "0.25", "PT1H", '"', "a,b", "/"]),
+    ),
+)
 integers = st.one_of(st.integers(-9, 9), st.integers(-(10**18), 10**18))
 ends = st.one_of(st.none(), texts)
 bounds = st.one_of(st.none(), integers)
@@ -66,17 +73,17 @@ def datasets(draw: st.DrawFn) -> Names:
     return Names(tuple(dims), frozenset(indexed), tuple(draw(st.lists(names, unique=True))))
 
 
-def selections(indexed: bool, size: int) -> st.SearchStrategy[Selection]:
+def selections(indexed: bool, size: int) -> st.SearchStrategy[Along]:
     """What one dimension may be asked for; its lists have `size` items."""
-    kinds: list[st.SearchStrategy[Selection]] = [
+    kinds: list[st.SearchStrategy[Along]] = [
         st.builds(Position, integers),
         st.builds(Positions, st.tuples(*[integers] * size)),
         st.builds(PositionSlice, bounds, bounds, bounds.filter(lambda step: step != 0)),
     ]
     if indexed:
         kinds += [
-            st.builds(Label, texts, methods),
-            st.builds(Labels, st.tuples(*[texts] * size), methods),
+            st.builds(Label, texts, matches),
+            st.builds(Labels, st.tuples(*[texts] * size), matches),
             st.builds(Interval, ends, ends, st.integers(1, 10**18)),
         ]
     return st.one_of(kinds)
@@ -87,21 +94,13 @@ def queries(draw: st.DrawFn, of: Names) -> Query:
     size = draw(st.integers(1, 3))
     asked = draw(st.sets(st.sampled_from(of.dims)))
     chosen = {name: draw(selections(name in of.indexed, size)) for name in sorted(asked)}
-    method = draw(methods) if takes_method(chosen) else None
     together = [n for n, s in chosen.items() if not isinstance(s, Interval | PositionSlice)]
-    inexact = [n for n, s in chosen.items() if isinstance(s, Label | Labels) and s.method]
     pointwise = draw(st.permutations(together)) if len(together) > 1 and draw(st.booleans()) else []
     known = sorted({*of.variables, *of.indexed})
     wanted = st.lists(st.sampled_from(known), min_size=1, unique=True) if known else st.nothing()
-    return Query(
-        chosen,
-        draw(st.one_of(st.none(), wanted.map(tuple))),
-        draw(st.sampled_from([None, *FORMATS])),
-        method,
-        {name: draw(st.sampled_from(["0.25", "PT1H", '"', "a,b", "/"])) for name in inexact},
-        tuple(pointwise),
-        draw(st.booleans()),
-    )
+    variables = draw(st.one_of(st.none(), wanted.map(tuple)))
+    selection = Selection(chosen, variables, tuple(pointwise))
+    return Query(selection, draw(st.sampled_from([None, *FORMATS])), draw(st.booleans()))
 
 
 @given(st.data())
@@ -122,12 +121,9 @@ def test_the_order_of_asking_does_not_show(data: st.DataObject) -> None:
     """Equal queries have one text, however their mappings are ordered."""
     query = data.draw(queries(data.draw(datasets())))
 
-    def reverse(mapping: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(reversed(mapping.items()))
-
-    other = replace(
-        query, selections=reverse(query.selections), tolerances=reverse(query.tolerances)
-    )
+    along = dict(reversed(query.selection.along.items()))
+    selection = replace(query.selection, along=along)
+    other = replace(query, selection=selection)
     assert other == query
     assert format_query(other) == format_query(query)
 
@@ -147,7 +143,7 @@ GRID = Names(("time", "lat", "x", "f"), frozenset({"time", "lat"}), ("t", "a,b")
         ("lat=1,2", 'lat=1, lat="2"', (("sel[lat]", "1,2"),)),
         ("lat=ffill::1", "lat=pad::1", (("sel[lat]", "pad::1"),)),
         ("lat=1 method=bfill", "method=backfill sel[lat]=1",
-         (("sel[lat]", "1"), ("method", "backfill"))),
+         (("sel[lat]", "backfill::1"),)),
         ("lat=1/2/1", "lat=1/2", (("sel[lat]", "1/2"),)),
         ("lat=1/2 method=pad", "lat=1/2", (("sel[lat]", "1/2"),)),
         ("isel[f]=1 f=json", "f=json sel[f]=1", (("isel[f]", "1"), ("f", "json"))),

@@ -23,13 +23,13 @@ def points(names: str, **values: str) -> Resolved:
     pairs = [*values.items(), ("pointwise", names)]
     coords = {name: (name,) for name in AXES}
     query = Grammar(dims=SIZES, coords=coords, by="label", formats=()).parse(pairs)
-    return resolve(query, AXES, SIZES)
+    return resolve(query.selection, AXES, SIZES)
 
 
 def test_lists_of_labels_and_positions() -> None:
     """Each dimension answers with as many positions; the others stay as they are."""
     found = points("lat,lon,x", lat="50,-10", lon="nearest::-12,4", x="4,0", time="2020-01-02")
-    assert found.pointwise == ("lat", "lon", "x")
+    assert found.selection.pointwise == ("lat", "lon", "x")
     assert {name: found.positions[name].tolist() for name in found.pointwise} == {
         "lat": [4, 10],
         "lon": [35, 0],

@@ -28,7 +28,7 @@ def pick(values: Any, text: str, *, method: str | None = None, dtype: str | None
     query = Grammar(dims={"x": axis.size}, coords={"x": ("x",)}, by="label", formats=()).parse(
         pairs
     )
-    return resolve(query, {"x": axis}, {"x": axis.size}).positions["x"]
+    return resolve(query.selection, {"x": axis}, {"x": axis.size}).positions["x"]
 
 
 def taken(values: Any, text: str, **options: Any) -> list[Any]:
@@ -261,7 +261,7 @@ def test_null_labels_are_never_chosen() -> None:
 
 def positions(text: str, size: int = 10) -> Any:
     query = Grammar(dims={"x": size}, coords={}, by="position", formats=()).parse([("x", text)])
-    return resolve(query, {}, {"x": size}).positions["x"]
+    return resolve(query.selection, {}, {"x": size}).positions["x"]
 
 
 @given(
@@ -398,7 +398,7 @@ def check(pairs: list[tuple[str, str]]) -> None:
         try:
             grammar = Grammar(dims=SIZES, coords=COORDS, by=by, formats=("json",), variables=("v",))
             query = grammar.parse(pairs, most_labels=3)
-            found = resolve(query, PREPARED, SIZES)
+            found = resolve(query.selection, PREPARED, SIZES)
         except (QueryError, SelectionError, LimitError) as error:
             json.dumps(error.facts, allow_nan=False)
         else:

@@ -20,7 +20,7 @@ def refusal(values: Any, text: str, by: By = "label") -> SluiceError:
     sizes = {"x": axis.size}
     query = Grammar(dims=sizes, coords={"x": ("x",)}, by=by, formats=()).parse([("x", text)])
     with pytest.raises(SluiceError) as caught:
-        resolve(query, {"x": axis}, sizes)
+        resolve(query.selection, {"x": axis}, sizes)
     return caught.value
 
 
@@ -71,5 +71,5 @@ def test_a_step_beyond_the_axis_takes_the_first(values: list[int], text: str) ->
     query = Grammar(dims={"x": 3}, coords={"x": ("x",)}, by="label", formats=()).parse(
         [("x", text)]
     )
-    found = resolve(query, {"x": axis}, {"x": 3}).positions["x"]
+    found = resolve(query.selection, {"x": axis}, {"x": 3}).positions["x"]
     assert axis.values[found].tolist() == values[:1]

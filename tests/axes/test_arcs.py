@@ -25,7 +25,7 @@ def pick(values: Any, text: str, *, name: str = "lon", **attrs: Any) -> Resolved
     query = Grammar(dims={name: axis.size}, coords={name: (name,)}, by="label", formats=()).parse(
         pairs
     )
-    return resolve(query, {name: axis}, {name: axis.size})
+    return resolve(query.selection, {name: axis}, {name: axis.size})
 
 
 def box(values: Any, text: str, **attrs: Any) -> tuple[list[Any], list[Any]]:

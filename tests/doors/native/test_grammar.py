@@ -9,8 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.doors.native.grammar import By, Grammar
+from app.doors.native.query import Query
 from sluice.errors import QueryError, SelectionError
-from sluice.selection import Interval, Label, Labels, Position, Positions, PositionSlice, Query
+from sluice.selection import (
+    Interval,
+    Label,
+    Labels,
+    Match,
+    Position,
+    Positions,
+    PositionSlice,
+    Selection,
+)
 
 DIMS = {"time": 10, "lat": 20, "x": 5}
 COORDS = {
@@ -33,15 +43,15 @@ def ask(*pairs: tuple[str, str], by: By = "label") -> Query:
     ("value", "selection"),
     [
         ("52.5", Label("52.5")),
-        ("nearest::52.5", Label("52.5", "nearest")),
-        ("ffill::52.5", Label("52.5", "pad")),
-        ("bfill::52.5", Label("52.5", "backfill")),
-        ("nearest::10,20", Labels(("10", "20"), "nearest")),
+        ("nearest::52.5", Label("52.5", Match("nearest"))),
+        ("ffill::52.5", Label("52.5", Match("pad"))),
+        ("bfill::52.5", Label("52.5", Match("backfill"))),
+        ("nearest::10,20", Labels(("10", "20"), Match("nearest"))),
         ("10,20,30", Labels(("10", "20", "30"))),
         ("10,", Labels(("10",))),
         ('"a,b",', Labels(("a,b",))),
         ('10,""', Labels(("10", ""))),
-        ("pad::10,", Labels(("10",), "pad")),
+        ("pad::10,", Labels(("10",), Match("pad"))),
         ("10/20", Interval("10", "20")),
         ("10/..", Interval("10", None)),
         ("../20", Interval(None, "20")),
@@ -53,14 +63,14 @@ def ask(*pairs: tuple[str, str], by: By = "label") -> Query:
         ('"say ""hi"""', Label('say "hi"')),
         ('""', Label("")),
         ('".."/b', Interval("..", "b")),
-        ('nearest::"5"', Label("5", "nearest")),
+        ('nearest::"5"', Label("5", Match("nearest"))),
         ("..", Label("..")),
         ('5"', Label('5"')),
     ],
 )
 def test_labels(value: str, selection: object) -> None:
     """Each written form of a label, a list and an interval is read as designed."""
-    assert ask(("lat", value)).selections == {"lat": selection}
+    assert ask(("lat", value)).selection.along == {"lat": selection}
 
 
 @pytest.mark.parametrize(
@@ -127,7 +137,7 @@ def test_positions(name: str, by: By, value: str, selection: object) -> None:
 
     An integer may be of any size; the largest mean what no axis reaches.
     """
-    assert ask((name, value), by=by).selections == {name: selection}
+    assert ask((name, value), by=by).selection.along == {name: selection}
 
 
 @pytest.mark.parametrize(
@@ -162,9 +172,9 @@ def test_malformed_positions(value: str) -> None:
 def test_repeated_parameters_make_a_list() -> None:
     """A repeated parameter is one list, in the order of its values."""
     query = ask(("lat", "1"), ("x", "2"), ("lat", "3,4"), ("x", "0,1"))
-    assert query.selections == {"lat": Labels(("1", "3", "4")), "x": Positions((2, 0, 1))}
+    assert query.selection.along == {"lat": Labels(("1", "3", "4")), "x": Positions((2, 0, 1))}
     same = ask(("lat", "pad::1"), ("lat", "ffill::2"))
-    assert same.selections == {"lat": Labels(("1", "2"), "pad")}
+    assert same.selection.along == {"lat": Labels(("1", "2"), Match("pad"))}
 
 
 @pytest.mark.parametrize(
@@ -189,9 +199,10 @@ def test_defaults_and_outputs() -> None:
     query = ask(
         ("method", "ffill"), ("f", "netcdf"), ("variables", 't2m,"a,b/c"'), ("variables", "height")
     )
-    assert query == Query({}, ("t2m", "a,b/c", "height"), "netcdf")
-    assert ask(("method", "ffill"), ("lat", "1")).method == "pad"
-    assert ask() == Query({}, None, None, None)
+    assert query == Query(Selection({}, ("t2m", "a,b/c", "height")), "netcdf")
+    query = ask(("method", "ffill"), ("lat", "1"))
+    assert query.selection.along == {"lat": Label("1", Match("pad"))}
+    assert ask() == Query(Selection({}, None), None)
 
 
 @pytest.mark.parametrize(
@@ -221,9 +232,9 @@ def test_method_is_no_parameter_of_isel() -> None:
 def test_brackets_choose_labels_or_positions(by: By) -> None:
     """On either path a dimension is asked by label in sel[...] and by position in isel[...]."""
     query = ask(("isel[time]", "-1"), ("sel[lat]", "nearest::52.5"), by=by)
-    assert query.selections == {"time": Position(-1), "lat": Label("52.5", "nearest")}
+    assert query.selection.along == {"time": Position(-1), "lat": Label("52.5", Match("nearest"))}
     query = ask(("sel[lat]", "1"), ("sel[lat]", "2,3"), ("sel[x]", "0:2"), by=by)
-    assert query.selections == {"lat": Labels(("1", "2", "3")), "x": PositionSlice(0, 2)}
+    assert query.selection.along == {"lat": Labels(("1", "2", "3")), "x": PositionSlice(0, 2)}
 
 
 def test_brackets_reach_names_that_are_parameters() -> None:
@@ -233,7 +244,7 @@ def test_brackets_reach_names_that_are_parameters() -> None:
     pairs += [("isel[a]]", "1")]
     query = Grammar(dims=dims, coords={}, by="label", formats=FORMATS).parse(pairs)
     asked = {"f": Position(1), "method": Position(2), "sel[lat]": Position(3), "a]": Position(1)}
-    assert (query.format, query.selections) == ("json", asked)
+    assert (query.format, query.selection.along) == ("json", asked)
 
 
 @pytest.mark.parametrize(("by", "written"), [("label", "sel[f]"), ("position", "isel[f]")])
@@ -277,21 +288,28 @@ def test_labels_on_isel_take_methods() -> None:
     """Beside a label in brackets, isel knows methods and tolerances too."""
     pairs = [("sel[lat]", "1"), ("time", "0"), ("method", "pad"), ("tolerance", "lat:1")]
     query = ask(*pairs, by="position")
-    assert (query.method, query.tolerances) == ("pad", {"lat": "1"})
+    assert query.selection.along["lat"] == Label("1", Match("pad", "1"))
     # On either path the default method passes over intervals.
     for by in ("label", "position"):
-        assert ask(("sel[lat]", "1/2"), ("method", "pad"), by=by).method is None
+        query = ask(("sel[lat]", "1/2"), ("method", "pad"), by=by)
+        assert query.selection.along == {"lat": Interval("1", "2")}
 
 
 def test_tolerances() -> None:
     """Distances are read by dimension, in one list or several, quoted where a name needs it."""
     pairs = [("lat", "nearest::1"), ("time", "2020"), ("method", "pad")]
-    both = {"time": "PT1H", "lat": "0.25"}
-    assert ask(*pairs, ("tolerance", "time:PT1H,lat:0.25")).tolerances == both
-    assert ask(*pairs, ("tolerance", "time:PT1H"), ("tolerance", '"lat:0.25"')).tolerances == both
+    along = {
+        "lat": Label("1", Match("nearest", "0.25")),
+        "time": Label("2020", Match("pad", "PT1H")),
+    }
+    for given in (
+        [("tolerance", "time:PT1H,lat:0.25")],
+        [("tolerance", "time:PT1H"), ("tolerance", '"lat:0.25"')],
+    ):
+        assert ask(*pairs, *given).selection.along == along
     odd = [("a:b", "nearest::1"), ("tolerance", "a:b:2")]
     query = Grammar(dims={"a:b": 3}, coords={"a:b": ("a:b",)}, by="label", formats=()).parse(odd)
-    assert query.tolerances == {"a:b": "2"}
+    assert query.selection.along == {"a:b": Label("1", Match("nearest", "2"))}
 
 
 @pytest.mark.parametrize(
@@ -319,9 +337,12 @@ def test_tolerance_is_for_inexact_labels_alone() -> None:
 def test_pointwise() -> None:
     """The dimensions that are read together are named in a list or several."""
     pairs = [("lat", "1,2"), ("x", "0,1"), ("time", "2020")]
-    assert ask(*pairs, ("pointwise", "lat,x")).pointwise == ("lat", "x")
-    assert ask(*pairs, ("pointwise", "time"), ("pointwise", "lat")).pointwise == ("time", "lat")
-    assert ask(*pairs).pointwise == ()
+    assert ask(*pairs, ("pointwise", "lat,x")).selection.pointwise == ("lat", "x")
+    assert ask(*pairs, ("pointwise", "time"), ("pointwise", "lat")).selection.pointwise == (
+        "time",
+        "lat",
+    )
+    assert ask(*pairs).selection.pointwise == ()
 
 
 @pytest.mark.parametrize(
@@ -382,8 +403,8 @@ def test_dimensions_called_like_brackets() -> None:
     def read(*pairs: tuple[str, str]) -> Query:
         return Grammar(dims=dims, coords=coords, by="label", formats=FORMATS).parse(pairs)
 
-    assert read(("sel[x]", "1")).selections == {"x": Label("1")}
-    assert read(("sel[sel[x]]", "1")).selections == {"sel[x]": Label("1")}
+    assert read(("sel[x]", "1")).selection.along == {"x": Label("1")}
+    assert read(("sel[sel[x]]", "1")).selection.along == {"sel[x]": Label("1")}
     with pytest.raises(QueryError) as caught:
         read(("foo", "1"))
     assert caught.value.facts["known"][-4:] == ["x", "sel[sel[x]]", "a,b", "a:b"]
@@ -391,8 +412,11 @@ def test_dimensions_called_like_brackets() -> None:
         ("a,b", "pad::1"), ("a:b", "pad::2"), ("variables", '"a,b",a:b'),
         ("pointwise", '"a,b",a:b'), ("tolerance", '"a,b:1",a:b:2'),
     )  # fmt: skip
-    assert query.variables == query.pointwise == ("a,b", "a:b")
-    assert query.tolerances == {"a,b": "1", "a:b": "2"}
+    assert query.selection.variables == query.selection.pointwise == ("a,b", "a:b")
+    assert query.selection.along == {
+        "a,b": Label("1", Match("pad", "1")),
+        "a:b": Label("2", Match("pad", "2")),
+    }
 
 
 def test_coordinates_of_two_dimensions_say_what_works() -> None:
@@ -416,7 +440,7 @@ def test_coordinates_of_two_dimensions_say_what_works() -> None:
         Grammar(coords=lat, by="label", **curvilinear).parse([("when", "52")])
     assert caught.value.facts["instead"] == ["isel[time]", "sel[time]"]
     for name in caught.value.facts["instead"]:
-        assert Grammar(coords=lat, by="label", **curvilinear).parse([(name, "1")]).selections
+        assert Grammar(coords=lat, by="label", **curvilinear).parse([(name, "1")]).selection.along
 
 
 @pytest.mark.parametrize(
@@ -465,4 +489,4 @@ def test_any_text_is_read_or_refused(name: str, value: str) -> None:
 def test_quoting_round_trips(texts: list[str]) -> None:
     """Any list of strings, quoted, is read back as it was."""
     quoted = ",".join('"' + text.replace('"', '""') + '"' for text in texts)
-    assert ask(("lat", quoted)).selections == {"lat": Labels(tuple(texts))}
+    assert ask(("lat", quoted)).selection.along == {"lat": Labels(tuple(texts))}

@@ -10,10 +10,11 @@ import pytest
 
 from app.doors.native.grammar import Grammar
 from app.doors.native.names import By
+from app.doors.native.query import Query
 from sluice.axes.axis import Axis
 from sluice.axes.resolve import resolve
 from sluice.errors import LimitError, QueryError, SelectionError
-from sluice.selection import Labels, Query
+from sluice.selection import Labels
 
 MANY = 10_000
 SIZE = 2**20
@@ -63,9 +64,9 @@ def test_long_lists_are_refused(name: str, by: By, texts: list[str], count: int)
 def test_quoted_commas_count_for_nothing(method: str) -> None:
     """A comma inside a label makes no list longer."""
     text = method + '"a,b,c","d,e","f,,,"'
-    selection = ask(("name", text), most=3).selections["name"]
+    selection = ask(("name", text), most=3).selection.along["name"]
     assert isinstance(selection, Labels)
-    assert selection.texts == ("a,b,c", "d,e", "f,,,")
+    assert selection.values == ("a,b,c", "d,e", "f,,,")
     for longer in (text + ',"g"', text + ",g", text + ',g"'):
         with pytest.raises(LimitError) as caught:
             ask(("name", longer), most=3)
@@ -108,7 +109,7 @@ def cost(pairs: list[tuple[str, str]], by: By) -> float:
     for _ in range(3):
         began = time.process_time()
         with suppress(QueryError, SelectionError, LimitError):
-            resolve(ask(*pairs, most=MANY, by=by), PREPARED, SIZES)
+            resolve(ask(*pairs, most=MANY, by=by).selection, PREPARED, SIZES)
         best = min(best, time.process_time() - began)
         if best < 0.1:
             break
