@@ -29,7 +29,7 @@ def points(names: str, **values: str) -> Resolved:
 def test_lists_of_labels_and_positions() -> None:
     """Each dimension answers with as many positions; the others stay as they are."""
     found = points("lat,lon,x", lat="50,-10", lon="nearest::-12,4", x="4,0", time="2020-01-02")
-    assert found.selection.pointwise == ("lat", "lon", "x")
+    assert found.pointwise == ("lat", "lon", "x")
     assert {name: found.positions[name].tolist() for name in found.pointwise} == {
         "lat": [4, 10],
         "lon": [35, 0],

@@ -302,11 +302,10 @@ def test_tolerances() -> None:
         "lat": Label("1", Match("nearest", "0.25")),
         "time": Label("2020", Match("pad", "PT1H")),
     }
-    for given in (
-        [("tolerance", "time:PT1H,lat:0.25")],
-        [("tolerance", "time:PT1H"), ("tolerance", '"lat:0.25"')],
-    ):
-        assert ask(*pairs, *given).selection.along == along
+    one = [("tolerance", "time:PT1H,lat:0.25")]
+    two = [("tolerance", "time:PT1H"), ("tolerance", '"lat:0.25"')]
+    for tolerances in (one, two):
+        assert ask(*pairs, *tolerances).selection.along == along
     odd = [("a:b", "nearest::1"), ("tolerance", "a:b:2")]
     query = Grammar(dims={"a:b": 3}, coords={"a:b": ("a:b",)}, by="label", formats=()).parse(odd)
     assert query.selection.along == {"a:b": Label("1", Match("nearest", "2"))}
