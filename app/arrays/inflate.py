@@ -23,8 +23,8 @@ Step = Callable[[Any], Any]
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 
 
-def bounded(codec: Any, most_bytes: int, count: int) -> Step:
-    """``codec.decode`` of a numcodecs codec, which makes at most `most_bytes`, or `count` texts.
+def bounded(codec: Any, most_bytes: int) -> Step:
+    """``codec.decode`` of a numcodecs codec, which makes at most `most_bytes`.
 
     A codec that is not known here is taken as it is. What a step raises says that its input is
     damaged, whatever its type.
@@ -44,8 +44,6 @@ def bounded(codec: Any, most_bytes: int, count: int) -> Step:
             return partial(_zlib, most_bytes)
         case name if name in _FILES:
             return partial(_streamed, partial(_FILES[name], codec), most_bytes)
-        case "vlen-utf8" | "vlen-bytes" | "vlen-array":
-            return partial(_counted, codec.decode, count)
         case _:
             taken: Step = codec.decode
             return taken
@@ -112,14 +110,6 @@ def _zstd_file(raw: BytesIO) -> Any:
     import zstandard
 
     return zstandard.ZstdDecompressor().stream_reader(raw)
-
-
-def _counted(decode: Step, count: int, data: Any) -> Any:
-    """The number of texts stands before them, and memory for so many is taken at once."""
-    stated = int.from_bytes(memoryview(data).cast("B")[:4], "little")
-    if stated != count:
-        raise CorruptChunk(f"a chunk says that it has {stated} values, not {count}")
-    return decode(data)
 
 
 def _check(size: int, most: int) -> None:
