@@ -100,7 +100,7 @@ def v3_decoder(
     for order in transposes:
         stored = tuple(stored[axis] for axis in order)
     first = remaining.pop(0)
-    found = [_bytes_codec(codec) for codec in reversed(remaining)]
+    found = [bytes_codec(codec) for codec in reversed(remaining)]
     codecs_of_bytes = [codec for codec in found if codec is not None]
     if len(codecs_of_bytes) < len(found):
         return None
@@ -237,7 +237,7 @@ def _arranged(
     return array
 
 
-def _bytes_codec(codec: Mapping[str, Any]) -> Any:
+def bytes_codec(codec: Mapping[str, Any]) -> Any:
     """What decodes a v3 codec from bytes to bytes, as numcodecs has it; None for unknown ones."""
     import numcodecs
 

@@ -67,9 +67,7 @@ class TextDecoder:
     def _counted(self, encoded: Any) -> memoryview:
         """Memory for so many texts as the chunk says is taken at once."""
         view = _viewed(encoded)
-        stated = int.from_bytes(view[: _LENGTH.size], "little")
-        if stated != self.count:
-            raise CorruptChunk(f"a chunk says that it has {stated} values, not {self.count}")
+        check_count(view, self.count)
         return view
 
     def _piece(self, view: memoryview, count: int) -> Any:
@@ -89,6 +87,13 @@ class TextDecoder:
         if texts.size != count:
             raise CorruptChunk(f"a chunk decodes to {texts.size} texts, not {count}")
         return texts
+
+
+def check_count(encoded: Any, count: int) -> None:
+    """Raise CorruptChunk unless a chunk says that it has as many values as it must have."""
+    stated = int.from_bytes(_viewed(encoded)[: _LENGTH.size], "little")
+    if stated != count:
+        raise CorruptChunk(f"a chunk says that it has {stated} values, not {count}")
 
 
 def _viewed(encoded: Any) -> memoryview:
