@@ -11,7 +11,7 @@ from app.encoders.netcdf_attributes import json_text, storable_attributes
 from app.encoders.netcdf_file import NetcdfVariable, write_netcdf
 from app.encoders.netcdf_names import FileNames
 from app.encoders.netcdf_packing import FILLS, Stored, is_number, read_fill
-from app.encoders.netcdf_ranges import RANGES, in_type_of, is_recounted
+from app.encoders.netcdf_ranges import RANGES, in_type_of, is_recounted, unreadable_ranges
 from app.encoders.netcdf_references import renamed_references
 from app.encoders.netcdf_values import check_storable, store_values
 from app.encoders.outline import Outline, check_distinct_dimensions
@@ -102,7 +102,7 @@ def _stored_variable(
 ) -> NetcdfVariable:
     stored = store_values(str(name), np.asarray(variable.data), variable.encoding)
     typed = in_type_of(stored, variable.attrs, variable.encoding)
-    taken = _taken(variable.attrs, stored)
+    taken = _taken(variable.attrs, stored) | unreadable_ranges(stored, variable.attrs, typed)
     if is_recounted(stored, variable.encoding):
         taken |= RANGES
     for fill in FILLS:
