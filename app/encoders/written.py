@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -53,14 +52,11 @@ class Written:
         self._frames: Kept[Hashable, Frame] = Kept(_FRAMES_BYTES)
         self._labels: Kept[Hashable, bytes] = Kept(_LABELS_BYTES)
         self._axes: dict[Hashable, Any] = {}
-        self._dataset = dataset
+        # Now, for a dataset of many names is opened beside the loop.
+        self._names = FileNames({}) if dataset is None else FileNames.of(dataset)
         if dataset is not None:
             for name in dataset._indexes:
                 self._axes[name] = dataset._variables[name]._data
-
-    @cached_property
-    def _names(self) -> FileNames:
-        return FileNames({}) if self._dataset is None else FileNames.of(self._dataset)
 
     def names(self, dataset: xr.Dataset) -> FileNames:
         """The names in NetCDF files of what `dataset`, an answer, holds."""
