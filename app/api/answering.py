@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from functools import partial
 from time import perf_counter
@@ -12,7 +13,7 @@ from fastapi import Request, Response
 
 from sluice.arrays.texts import TextMeter
 from sluice.encoders.table import Encoder
-from sluice.engine import Plan
+from sluice.engine import Plan, fitting, with_fitting
 from sluice.errors import LimitError, SluiceError, StoreError
 from sluice.phases import Phases
 from sluice.record import record
@@ -52,11 +53,18 @@ async def answer(
 ) -> Response:
     """The response; raises LimitError, before anything is read, where a limit is exceeded."""
     if asked.excess is not None:
-        raise asked.excess
+        raise await asyncio.to_thread(_told_what_fits, serving, asked, asked.excess)
     coding = accepted_coding(request, asked.result_bytes, serving.encoding.compress_bytes)
     form = Representation(opened, asked.encoder, coding)
     make = partial(_make, request, serving, asked, form, phases)
     return await respond(request, form, asked.plan.key, phases, make)
+
+
+def _told_what_fits(serving: Service, asked: Weighed, excess: LimitError) -> LimitError:
+    def fits(less: Plan) -> bool:
+        return weigh(serving, less, asked.encoder).excess is None
+
+    return with_fitting(excess, fitting(asked.plan, fits))
 
 
 async def _make(

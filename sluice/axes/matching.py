@@ -112,11 +112,15 @@ def no_method(axis: Axis, method: Method) -> str:
 
 def _check_domain(axis: Axis, label: Value, key: Any, place: int) -> None:
     """Refuse a key beyond the labels that is more than one step beyond the one at that end."""
+    text = excerpt(spell_value(label))
     if len(axis.keys):
         end, step = (0, axis.first_step) if place == 0 else (-1, axis.last_step)
-        if step is not None and abs(axis.key(end) - key) <= step * (1 + ROUNDING):
+        if step is None:
+            reason = f"one label has no step, so a tolerance has to say how far {text} may be"
+            raise outside(axis, label, reason)
+        if abs(axis.key(end) - key) <= step * (1 + ROUNDING):
             return
-    raise outside(axis, label, f"{excerpt(spell_value(label))} is more than one step outside")
+    raise outside(axis, label, f"{text} is more than one step outside")
 
 
 def _choose(axis: Axis, key: Any, place: int, method: Method) -> int:

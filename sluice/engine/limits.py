@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from sluice.engine.fitting import Fitting
 from sluice.errors import LimitError
 
 
@@ -39,6 +40,15 @@ class ReadLimits:
             decoding = "Decoding the chunks that the selection touches"
             return _excess(decoding, "bytes", "chunk_bytes", chunk_bytes, self.chunk_bytes)
         return None
+
+
+def with_fitting(excess: LimitError, fitting: Fitting | None) -> LimitError:
+    """The same refusal; it says how many positions of which dimension would fit."""
+    if fitting is None:
+        return excess
+    name, positions, size = fitting.dimension, fitting.positions, fitting.size
+    facts = {**excess.facts, "dimension": name, "positions": positions, "of": size}
+    return LimitError(f"{excess.detail} {positions} of {size} positions of {name} fit.", **facts)
 
 
 def _excess(what: str, unit: str, limited: str, estimate: int, limit: int) -> LimitError:

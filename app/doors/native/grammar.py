@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from sluice.axes.roles import Role
 from sluice.errors import QueryError, SelectionError
 from sluice.kept import Kept
 from sluice.selection import Along, Selection
@@ -34,7 +35,7 @@ class Grammar:
 
     `coords` gives each coordinate's dimensions; `by` is what a bare name means; `variables` names
     what may be returned besides coordinates (``None``: not checked). Of what is `unusable` in the
-    store, the reasons are given.
+    store, the reasons are given; `roles` say what the dimensions' axes stand for.
     """
 
     def __init__(
@@ -46,12 +47,13 @@ class Grammar:
         formats: Collection[str],
         variables: Collection[str] | None = None,
         unusable: Mapping[str, str] = MappingProxyType({}),
+        roles: Mapping[str, Role] = MappingProxyType({}),
     ) -> None:
-        self._names = Names(dims, coords, by, unusable)
+        self.names = Names(dims, coords, by, unusable, roles)
         self._meanings: dict[str, tuple[str, bool]] = {}
 
         def options(pairs: _Given) -> Options:
-            return read_options(pairs, self._names, variables, formats)
+            return read_options(pairs, self.names, variables, formats)
 
         self._read_options = options
         self._options: Kept[_Given, Options] = Kept(_KEPT_BYTES)
@@ -81,7 +83,7 @@ class Grammar:
         if known is None and most is not None:
             check_length("variables, pointwise and tolerance", [text for _, text in given], most)
         options = self._read_options(given) if known is None else known
-        check_together(options, along, self._names.by)
+        check_together(options, along, self.names.by)
         if known is None:
             signs = sum([len(name) + len(text) for name, text in given])
             self._options.keep(given, options, _OPTIONS_BYTES + _SIGN_BYTES * signs)
@@ -101,7 +103,7 @@ class Grammar:
             if by_label:
                 along[name] = read_labels(parameter, texts)
             elif any(names_method(text) for text in texts):
-                raise _no_method(self._names, parameter)
+                raise _no_method(self.names, parameter)
             else:
                 along[name] = read_positions(parameter, texts)
         return along
@@ -110,7 +112,7 @@ class Grammar:
         known = self._meanings.get(parameter)
         if known is None:
             # A dataset's dimensions have few names each: what means nothing is not kept.
-            known = self._meanings[parameter] = self._names.meaning(parameter)
+            known = self._meanings[parameter] = self.names.meaning(parameter)
         return known
 
 

@@ -22,5 +22,6 @@ def grammars_of(opened: Opened) -> Mapping[By, Grammar]:
         formats=tuple(ENCODERS),
         variables=tuple(map(str, dataset.data_vars)),
         unusable={name: one.reason for name, one in dataset.unusable.items()},
+        roles=opened.prepared.roles,
     )
     return {"label": grammar(by="label"), "position": grammar(by="position")}

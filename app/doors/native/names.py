@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from sluice.axes.roles import Role
 from sluice.errors import QueryError, SelectionError
 from sluice.labels import spell_name
 from sluice.wording import excerpt
 
 from ...errors import UnusableVariable
+from .cures import meant
 
 By: TypeAlias = Literal["label", "position"]
 
@@ -29,6 +31,7 @@ class Names:
     coords: Mapping[str, tuple[str, ...]]
     by: By
     unusable: Mapping[str, str] = field(default_factory=dict)
+    roles: Mapping[str, Role] = field(default_factory=dict)
 
     def check_usable(self, parameter: str, name: str) -> None:
         """Raise `UnusableVariable` if `parameter` names what the store has and nobody can read."""
@@ -64,17 +67,26 @@ class Names:
             raise self._no_index(parameter, name, dims)
         if name != parameter:
             there = ", ".join(map(spell_name, self.dims))
+            middle, facts = meant(name, list(self.dims), self.roles)
             raise SelectionError(
-                f"there is no dimension {excerpt(name)}; there are {there}",
+                f"there is no dimension {excerpt(name)}{middle or ';'} there are {there}",
                 parameter=parameter,
                 known=list(self.dims),
+                **facts,
             )
         known = [*PARAMETERS, *map(self._written, self.dims)]
+        middle, facts = meant(name, known, self.roles)
         raise QueryError(
-            f"unknown parameter {excerpt(name)}; known are {', '.join(known)}",
+            f"unknown parameter {excerpt(name)}{middle or ';'} known are {', '.join(known)}",
             parameter=name,
             known=known,
+            **facts,
         )
+
+    def for_labels(self, dim: str) -> str:
+        """The parameter that asks for labels along `dim` on this path."""
+        written = self._written(dim)
+        return written if self.by == "label" else f"sel[{dim}]"
 
     def _written(self, dim: str) -> str:
         """The parameter that asks for `dim` on this path."""

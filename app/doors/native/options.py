@@ -20,6 +20,7 @@ from sluice.selection import (
 )
 from sluice.wording import excerpt
 
+from .cures import meant
 from .names import By, Names
 from .tokens import in_one, read_method, split_words
 
@@ -129,10 +130,13 @@ def _check_variables(wanted: Collection[str], names: Names, known: list[str]) ->
     for name in wanted:
         if name not in known:
             names.check_usable("variables", name)
+            middle, facts = meant(name, known, {})
             raise SelectionError(
-                f"there is no variable {excerpt(name)}; the variables are {', '.join(known)}",
+                f"there is no variable {excerpt(name)}{middle or ';'} the variables are"
+                f" {', '.join(known)}",
                 parameter="variables",
                 known=known,
+                **facts,
             )
 
 

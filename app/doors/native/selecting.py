@@ -12,6 +12,7 @@ from fastapi import Request, Response
 from sluice.datasets import explain
 from sluice.encoders.table import ENCODERS, Encoder, negotiate
 from sluice.engine import Plan, plan
+from sluice.errors import SelectionError
 
 from ...api.answering import Weighed, answer, weigh
 from ...api.answers import Representation, respond
@@ -19,6 +20,7 @@ from ...api.bodies import json_bytes
 from ...api.headers import header_of
 from ...api.state import Service, begin_phases
 from ...catalog.opened import Opened
+from .cures import cured
 from .grammars import grammars_of
 from .names import By
 from .query import Query
@@ -53,7 +55,12 @@ def _plan(
     query = grammar.parse(pairs, most_labels=serving.limits.labels)
     # An explanation is JSON, whatever format it explains.
     encoder = negotiate(query.format, None if query.explain else header_of(request, b"accept"))
-    return query, encoder, plan(opened.prepared, query.selection)
+    try:
+        return query, encoder, plan(opened.prepared, query.selection)
+    except SelectionError as error:
+        name = str(error.facts.get("dimension"))
+        axis = opened.prepared.axes.get(name)
+        raise cured(error, axis, grammar.names.for_labels(name)) from None
 
 
 async def _explain(asked: Weighed, serving: Service) -> bytes:
