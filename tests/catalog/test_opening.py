@@ -81,7 +81,7 @@ async def test_a_look_at_an_unchanged_store_brings_no_body(zarr_format: int, kin
             assert change is not None
             assert [status for status, _ in web.answers].count(304) == 0
             second = await change.open()
-            assert second.dims["time"] == 15
+            assert second.prepared.sizes["time"] == 15
             web.answers.clear()
             assert await second.look() is None
             assert web.answers == [(304, 0)]
