@@ -134,7 +134,7 @@ async def test_a_first_open_amid_an_append_is_replaced_by_the_whole_version() ->
             change = await first.look()
             assert change is not None
             assert change.whole
-            assert (await change.open()).dims == first.dims
+            assert (await change.open()).prepared.sizes == first.prepared.sizes
         web.values[root] = json.dumps({**document, **UNGATHERED}).encode()
         grown = json.loads(web.values[long])
         web.values[long] = json.dumps({**grown, "shape": [18, 4]}).encode()
