@@ -45,6 +45,8 @@ class Weighed:
 def weigh(serving: Service, plan: Plan, encoder: Encoder) -> Weighed:
     """The planned answer in this format; raises what the format has against it."""
     result_bytes = weighed(encoder, plan)
+    if encoder.stored:
+        plan = plan.as_stored()
     return Weighed(plan, encoder, result_bytes, serving.limits.reading.excess(plan, result_bytes))
 
 

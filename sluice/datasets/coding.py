@@ -7,6 +7,7 @@ xarray's code without its lazy indexing. (The commonest pair of them is made one
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -88,9 +89,9 @@ def compile_decoding(data: Any) -> tuple[EncodedArray, tuple[Step, ...], bool]:
             case _ElementwiseFunctionArray():
                 steps.append(data.func)
             case variables.NativeEndiannessArray():
-                steps.append(_astype(data.dtype))
+                steps.append(Cast(data.dtype))
             case variables.BoolTypeArray():
-                steps.append(_astype(np.dtype(bool)))
+                steps.append(Cast(np.dtype(bool)))
             case strings.StackedBytesArray():
                 steps.append(strings._numpy_char_to_bytes)
                 stacked = True
@@ -112,5 +113,11 @@ def check_unpacking(steps: tuple[Step, ...], dtype: np.dtype[Any]) -> None:
         values = step(values)
 
 
-def _astype(dtype: np.dtype[Any]) -> Step:
-    return lambda values: np.asarray(values, dtype=dtype)
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Values as another `dtype`: the machine's byte order, or booleans."""
+
+    dtype: np.dtype[Any]
+
+    def __call__(self, values: Any) -> Array:
+        return np.asarray(values, dtype=self.dtype)

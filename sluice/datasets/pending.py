@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,14 @@ import xarray as xr
 
 from sluice.arrays.plan import ReadPlan
 from sluice.arrays.texts import TextMeter
+from sluice.datasets.as_stored import as_stored
 from sluice.datasets.lazy import LazyArray
 from sluice.datasets.outline import Outline
 from sluice.datasets.variables import variable_of
 from sluice.errors import CorruptChunk
 from sluice.record import record
 from sluice.store.fan_out import spread
+from sluice.stored_form import AS_STORED
 
 
 @record
@@ -95,6 +98,23 @@ class DatasetPlan:
     def text_bytes(self) -> int:
         """The likely bytes of the texts that are still to be read; the most if unknown."""
         return sum([v.text_bytes for v in self.pending.values()])
+
+    def as_stored(self, but: Collection[Hashable] = ()) -> DatasetPlan:
+        """The same answer with values as the store packs them, where metadata allows it.
+
+        Their encoding has, under `AS_STORED`, the attributes that decode them. The variables named
+        in `but` are decoded in any case. The outline stays that of the decoded answer.
+        """
+        pending: dict[Hashable, PendingVariable] = {}
+        for name, variable in self.pending.items():
+            raw = as_stored(variable.array, variable.encoding)
+            if raw is None or name in but:
+                pending[name] = variable
+            else:
+                array, decoding = raw
+                encoding = {**variable.encoding, AS_STORED: decoding}
+                pending[name] = replace(variable, encoding=encoding, array=array)
+        return replace(self, pending=pending)
 
     def at_once(self) -> xr.Dataset | None:
         """What `read` brings, if it is small and each touched chunk is in memory just now."""

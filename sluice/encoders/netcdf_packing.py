@@ -96,6 +96,11 @@ def packing_of(dtype: np.dtype[Any], encoding: Mapping[str, Any]) -> Packing | N
     return Packing(packed, counted, scaled, filled)
 
 
+def as_stored(values: NDArray[Any], decoding: Mapping[str, Any]) -> Stored:
+    """Values as a store packs them, which the attributes `decoding` decode."""
+    return Stored(values, {k: _scalar(v) if k in LINEAR else v for k, v in decoding.items()})
+
+
 def store_integers(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
     """Integers as they are, or under the other sign where the store keeps them so."""
     values = values.astype(values.dtype.newbyteorder("="), copy=False)

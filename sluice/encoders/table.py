@@ -61,6 +61,7 @@ class Encoder:
     value_bytes: Callable[[Outline], int]
     text_bytes: Callable[[Outline, Mapping[Hashable, int]], int]
     forms: int
+    stored: bool = False
 
     @property
     def essence(self) -> str:
@@ -113,6 +114,7 @@ ENCODERS = MappingProxyType(
                 # In the file as in memory 1.0, packed 1.5, compressed 2.4; while they are read, and
                 # their fill values become NaN, 3.2. Instants, of which there are few, are 5.1.
                 forms=3,
+                stored=True,
             ),
             Encoder(
                 name="csv",

@@ -10,12 +10,13 @@ import numpy as np
 from sluice.encoders.netcdf_attributes import json_text, storable_attributes
 from sluice.encoders.netcdf_file import NetcdfVariable, write_netcdf
 from sluice.encoders.netcdf_names import FileNames
-from sluice.encoders.netcdf_packing import FILLS, Stored, is_number, read_fill
+from sluice.encoders.netcdf_packing import FILLS, Stored, as_stored, is_number, read_fill
 from sluice.encoders.netcdf_ranges import RANGES, in_type_of, is_recounted, unreadable_ranges
 from sluice.encoders.netcdf_references import renamed_references
 from sluice.encoders.netcdf_values import check_storable, store_values
 from sluice.encoders.outline import Outline, check_distinct_dimensions
 from sluice.encoders.written import Written
+from sluice.stored_form import AS_STORED
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -100,7 +101,11 @@ def _coordinates(dataset: xr.Dataset, names: FileNames) -> dict[Any, dict[str, s
 def _stored_variable(
     names: FileNames, name: Any, variable: xr.Variable, beside: dict[str, str]
 ) -> NetcdfVariable:
-    stored = store_values(str(name), np.asarray(variable.data), variable.encoding)
+    values, decoding = np.asarray(variable.data), variable.encoding.get(AS_STORED)
+    if decoding is None:
+        stored = store_values(str(name), values, variable.encoding)
+    else:
+        stored = as_stored(values, decoding)
     typed = in_type_of(stored, variable.attrs, variable.encoding)
     taken = _taken(variable.attrs, stored) | unreadable_ranges(stored, variable.attrs, typed)
     if is_recounted(stored, variable.encoding):
@@ -120,8 +125,8 @@ def _stored_variable(
         dims += (_characters(names, name),)
         values = np.ndarray((*values.shape, values.dtype.itemsize), "S1", values.tobytes())
     meaning = {} if stored.meaning.keys() & attrs.keys() else stored.meaning
-    decoding = {**stored.attrs, **meaning}
-    return NetcdfVariable(names.stored[name], dims, values, {**attrs, **decoding, **beside})
+    told_of_values = {**stored.attrs, **meaning}
+    return NetcdfVariable(names.stored[name], dims, values, {**attrs, **told_of_values, **beside})
 
 
 def _is_nat(value: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Hashable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import xarray as xr
@@ -82,6 +83,13 @@ class Plan:
         """The likely bytes of the texts that are still to be read; the most if unknown."""
         return self.reading.text_bytes
 
+    def as_stored(self) -> Plan:
+        """The same plan, read as the store packs its values; see `sluice.datasets.as_stored`.
+
+        What answers under other labels is decoded: coordinates, and bounds that move with them.
+        """
+        return replace(self, reading=self.reading.as_stored(self._moving()))
+
     def read_cached(self) -> xr.Dataset | None:
         """What `read` brings, if it is small and all of it is in memory just now."""
         result = self.reading.at_once()
@@ -138,16 +146,21 @@ class Plan:
 
     async def _moved(self) -> Mapping[Hashable, xr.Variable]:
         """The coordinates that answer under other labels, and their bounds: few, and small."""
-        if not self.found.labels or self.keys is None:
+        names = self._moving()
+        if not names or self.keys is None:
             return {}
+        asked = Selection(self.selection.along, tuple(names), self.selection.pointwise)
+        found = await plan(self.prepared, asked).read()
+        return {name: found.variables[name] for name in names}
+
+    def _moving(self) -> list[str]:
+        """The coordinates that answer under other labels, and their bounds."""
         variables = self.prepared.dataset.variables
         names = [name for name in self.found.labels if name in self.schema.sizes]
         for name in tuple(names):
             told = variables[name].attrs.get("bounds", variables[name].encoding.get("bounds"))
             names += [str(told)] if told in self.schema.variables else []
-        asked = Selection(self.selection.along, tuple(names), self.selection.pointwise)
-        found = await plan(self.prepared, asked).read()
-        return {name: found.variables[name] for name in names}
+        return names
 
     def _labelled(self, result: xr.Dataset) -> xr.Dataset:
         return relabel(result, self.found.labels) if self.found.labels else result

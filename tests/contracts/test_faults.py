@@ -20,7 +20,6 @@ from sluice.errors import (
     StoreFaltered,
     StoreMissing,
     StoreRefused,
-    StoreSlow,
     StoreTimeout,
 )
 from sluice.store import AsyncFSMap, Filesystems
@@ -137,8 +136,6 @@ async def test_a_failed_read_is_no_missing_key(
     """Whatever is no 404 raises by kind, for every way to ask, and names the key."""
     source = await source_of(web, filesystems, engine)
     web.status = status
-    if (status, engine) == (503, "obstore"):
-        kind = StoreSlow  # it does not show what else an answer says
     with pytest.raises(kind, match="key") as raised:
         await source.get("key")
     assert raised.value.__cause__ is not None

@@ -1,0 +1,85 @@
+"""Values as the store packs them, for formats that pack alike: no decoding, and no packing again.
+
+Metadata alone decides, never values: numbers and times go as they are, with the attributes by which
+the CF conventions decode them (2.5.1, 4.4 and 8.1), in the type of the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+from xarray.coding import times, variables
+
+from sluice.datasets.coding import Cast
+from sluice.datasets.dates import decode_dates
+from sluice.datasets.lazy import LazyArray
+from sluice.datasets.unpacking import Step, Unpacking
+
+_LINEAR: Final = ("scale_factor", "add_offset")
+_FILLS: Final = ("_FillValue", "missing_value")
+_TIMES: Final = ("units", "calendar")
+_MASKING: Final = (variables._apply_mask, variables._scale_offset_decoding)
+_DATING: Final = (decode_dates, times.decode_cf_datetime)
+
+
+def as_stored(
+    array: LazyArray, encoding: Mapping[Any, Any]
+) -> tuple[LazyArray, dict[Any, Any]] | None:
+    """The same array undecoded, in the machine's byte order, with the attributes that decode it.
+
+    `encoding` is that of the decoded variable. None for what has to be decoded: other types and
+    codings, and fill values that are none of the type's own.
+    """
+    if array.stacked or array.meta.dtype.kind not in "iuf" or array.meta.dtype.itemsize > 8:
+        return None
+    dtype = array.meta.dtype.newbyteorder("=")
+    if dtype == np.dtype("f2"):
+        return None
+    if not all(map(_is_undone, array.steps)) or encoding.get("_Unsigned") is not None:
+        return None
+    own = {key: encoding[key] for key in (*_LINEAR, *_FILLS, *_TIMES) if key in encoding}
+    linear = [own[key] for key in _LINEAR if key in own]
+    # Of whole numbers alone xarray makes whole numbers, of a type that follows from theirs.
+    if not all(map(_is_number, linear)) or (linear and not any(map(_is_fraction, linear))):
+        return None
+    for key in set(_FILLS).intersection(own):
+        fill = _in_type(own[key], dtype)
+        if fill is None:
+            return None
+        own[key] = fill
+    steps: tuple[Step, ...] = () if array.meta.dtype.isnative else (Cast(dtype),)
+    raw = LazyArray(array.reader, array.meta, steps, dtype, stacked=False)
+    return raw, own
+
+
+def _is_undone(step: Step) -> bool:
+    """Whether a reader of the file does this step by the attributes that are kept."""
+    if isinstance(step, Unpacking | Cast):
+        return True
+    return isinstance(step, partial) and step.func in (*_MASKING, *_DATING)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        return False
+    return array.size == 1 and array.dtype.kind in "iuf"
+
+
+def _is_fraction(value: Any) -> bool:
+    return bool(np.asarray(value).dtype.kind == "f")
+
+
+def _in_type(value: Any, dtype: np.dtype[Any]) -> Any:
+    """The fill value as one of the type's own values, or None if it is none of them."""
+    if not _is_number(value):
+        return None
+    number = np.asarray(value).reshape(())[()]
+    with np.errstate(all="ignore"):
+        own = number.astype(dtype)
+        same = bool(own == number) or (bool(np.isnan(number)) and dtype.kind == "f")
+    return own if same else None

@@ -1,0 +1,125 @@
+"""Values as the store packs them: opened undecoded, a file holds what the store holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import assume, event, given, settings
+from hypothesis import strategies as st
+
+from sluice.datasets import open_dataset
+from sluice.encoders.to_netcdf import encode_netcdf
+from sluice.engine import plan, prepare
+from sluice.selection import Position, PositionSlice, Selection
+from tests.equivalence.strategies import stores
+from tests.stores import ArraySpec, StoreSpec, documents_of, fs_map, memory_store
+
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
+
+VALUES = np.arange(12, dtype="i2").reshape(3, 4)
+PACKED = {"scale_factor": 0.5, "add_offset": 10.0, "_FillValue": 5, "units": "K"}
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    """One loop for all examples."""
+    with asyncio.Runner() as running:
+        yield running
+
+
+async def file_of(spec: StoreSpec, selection: Selection) -> bytes:
+    """The NetCDF file of a part of the store."""
+    planned = plan(prepare(await open_dataset(fs_map(documents_of(spec)))), selection)
+    return encode_netcdf(await planned.as_stored().read())
+
+
+def one(values: np.ndarray[Any, Any], attrs: dict[str, Any], **options: Any) -> StoreSpec:
+    """A store of one variable."""
+    dims = ("time", "x")[: values.ndim]
+    return StoreSpec((ArraySpec("v", dims, values, attrs, **options),), zarr_format=2)
+
+
+@pytest.mark.parametrize(
+    ("values", "attrs", "options"),
+    [
+        (VALUES, PACKED, {}),
+        (VALUES.astype(">i2"), PACKED, {}),
+        (VALUES, {"_FillValue": 3, "missing_value": 4}, {}),
+        (VALUES.astype("f4"), {"_FillValue": float("nan")}, {}),
+        (VALUES.astype("f8"), {"units": "days since 1850-01-01", "calendar": "noleap"}, {}),
+        (VALUES.astype("i4"), {"units": "hours since 1900-01-01"}, {}),
+        (VALUES.astype("u1"), {"scale_factor": np.float64(0.1)}, {}),
+        (VALUES, PACKED, {"chunks": (2, 2), "fill": 7, "holes": (0,)}),
+    ],
+)
+async def test_a_file_holds_what_the_store_holds(
+    values: np.ndarray[Any, Any], attrs: dict[str, Any], options: dict[str, Any]
+) -> None:
+    """Undecoded they are equal in values, types (but for the byte order) and decoding."""
+    spec = one(values, attrs, **options)
+    content = await file_of(spec, Selection({"time": PositionSlice(1, None)}))
+    raw: dict[str, Any] = {"engine": "zarr", "consolidated": False, "decode_cf": False}
+    with xr.open_dataset(BytesIO(content), engine="h5netcdf", decode_cf=False) as file:
+        store = xr.open_dataset(memory_store(documents_of(spec)), **raw).isel(time=slice(1, None))
+        assert file["v"].dtype == store["v"].dtype.newbyteorder("=")
+        np.testing.assert_array_equal(file["v"].values, store["v"].values)
+        for name, value in store["v"].attrs.items():
+            np.testing.assert_equal(file["v"].attrs[name], np.asarray(value)[()], name)
+    with xr.open_dataset(BytesIO(content), engine="h5netcdf") as file:
+        decoded = xr.open_dataset(
+            memory_store(documents_of(spec)), engine="zarr", consolidated=False
+        )
+        xr.testing.assert_equal(file.load(), decoded.isel(time=slice(1, None)).load())
+
+
+@pytest.mark.parametrize(
+    ("values", "attrs"),
+    [
+        (VALUES.astype("f2"), {}),
+        (VALUES.astype(bool), {}),
+        (VALUES.astype("u1"), {"_FillValue": -1, "_Unsigned": "false"}),
+        (VALUES.astype("u1"), {"missing_value": -9999}),
+        (VALUES.astype("i4"), {"units": "hours", "dtype": "timedelta64[ns]"}),
+    ],
+)
+async def test_what_no_file_decodes_is_decoded(
+    values: np.ndarray[Any, Any], attrs: dict[str, Any]
+) -> None:
+    """Types that NetCDF lacks, and fill values that are none of the type's."""
+    opened = await open_dataset(fs_map(documents_of(one(values, attrs))))
+    planned = plan(prepare(opened), Selection({"x": Position(0)}))
+    assert planned.as_stored().reading.pending["v"] == planned.reading.pending["v"]
+
+
+@settings(deadline=None)
+@given(spec=stores(), data=st.data())
+def test_any_file_decodes_to_the_answer(
+    runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
+) -> None:
+    """Read by xarray, a file of packed values is the file of decoded ones."""
+    try:
+        opened = runner.run(open_dataset(fs_map(documents_of(spec))))
+        planned = plan(prepare(opened), Selection())
+        decoded = encode_netcdf(runner.run(planned.read()))
+    except Exception:
+        assume(False)
+        raise
+    packed = encode_netcdf(runner.run(planned.as_stored().read()))
+    event("the same bytes" if packed == decoded else "other bytes")
+    theirs, ours = (xr.open_dataset(BytesIO(c), engine="h5netcdf") for c in (decoded, packed))
+    with theirs, ours:
+        try:
+            theirs.load()
+        except Exception:
+            assume(False)
+            raise
+        ours.load()
+        for name, variable in theirs.variables.items():
+            assert ours.variables[name].dtype == variable.dtype, name
+            xr.testing.assert_equal(ours.variables[name], variable)
