@@ -92,10 +92,10 @@ async def metrics(request: Request) -> Response:
 
 
 async def list_datasets(request: Request) -> Response:
-    """The ids and titles of all datasets that the caller may see; opens none."""
+    """What people want to know of all datasets that the caller may see; opens none."""
     _take_no_parameters(request)
     entries = visible_entries(request)
-    listed = [{"id": entry.id, "title": entry.title} for entry in entries]
+    listed = [entry.told for entry in entries]
     return _json({"datasets": listed}, PRIVATE if service(request).keys else None)
 
 
