@@ -70,14 +70,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"sluice {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="serve the datasets of a catalog, or stores by URL")
-    _add_stores(serve)
+    serve.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
+    url = "a store, or many with a * in it, in the place of a catalog"
+    serve.add_argument("urls", nargs="*", metavar="URL", help=url)
     serve.add_argument("--host", help="address to listen on")
     serve.add_argument("--port", type=_port, help="port to listen on (0: any free one)")
     serve.add_argument("--fd", type=_descriptor, help="a listening socket instead of the two")
     serve.add_argument("--workers", type=_positive, default=1, help="worker processes (1)")
     serve.set_defaults(run=_run_serve)
     check = commands.add_parser("check", help="open every dataset and say what is wrong with it")
-    _add_stores(check)
+    check.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
     check.add_argument("--strict", action="store_true", help="let warnings fail as errors do")
     check.add_argument("--format", choices=("text", "json"), default="text", help="(text)")
     check.add_argument(
@@ -94,14 +96,6 @@ def _parser() -> argparse.ArgumentParser:
     health.add_argument("--url", help="its address (without it: SLUICE_HOST and SLUICE_PORT)")
     health.set_defaults(run=_run_health)
     return parser
-
-
-def _add_stores(command: argparse.ArgumentParser) -> None:
-    """Where a command finds its datasets."""
-    catalog = "the YAML file that names the datasets"
-    command.add_argument("--catalog", type=Path, help=catalog)
-    url = "a store, or many with a * in it, in the place of a catalog"
-    command.add_argument("urls", nargs="*", metavar="URL", help=url)
 
 
 def _port(text: str) -> int:
