@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,11 +31,8 @@ def catalog_of_addresses(urls: Sequence[str]) -> Catalog:
     """
     single = [url for url in dict.fromkeys(urls) if not has_wildcards(url)]
     globs = [url for url in dict.fromkeys(urls) if has_wildcards(url)]
-    # As the text of a catalog, so that what is wrong is found and said as there. It is no place
-    # for variables of the environment: whoever wrote the address had a shell.
-    entries = {name: {"url": url.replace("${", "$${")} for name, url in ids_of(single).items()}
-    found = parse_catalog(PLACE, _text(entries)) if entries else Catalog({})
-    catalogs = [parse_catalog(PLACE, _text({_STEM: {"url": url}})) for url in globs]
+    found = _catalog(ids_of(single)) if single else Catalog({})
+    catalogs = [_catalog({_STEM: url}) for url in globs]
     return Catalog(found.entries, tuple(glob for one in catalogs for glob in one.globs))
 
 
@@ -70,5 +67,10 @@ def _id_of(url: str) -> str:
     return name
 
 
-def _text(entries: object) -> str:
-    return json.dumps({"datasets": entries})
+def _catalog(urls: Mapping[str, str]) -> Catalog:
+    """Through the text of a catalog, so that what is wrong is found and said as there.
+
+    It is no place for variables of the environment: whoever wrote an address had a shell.
+    """
+    entries = {name: {"url": url.replace("${", "$${")} for name, url in urls.items()}
+    return parse_catalog(PLACE, json.dumps({"datasets": entries}))

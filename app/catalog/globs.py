@@ -112,7 +112,7 @@ class Glob:
 class LeftOut:
     """A store that a glob found and that is not served, and why."""
 
-    glob: str
+    glob: Glob
     url: str
     reason: str
 
@@ -144,9 +144,9 @@ def brought(
             continue
         else:
             reason = f"there are more than the {most} datasets that globs may bring"
-            left_out.append(LeftOut(glob.entry.id, f"{entry.url} and what follows it", reason))
+            left_out.append(LeftOut(glob, f"{entry.url} and what follows it", reason))
             break
-        left_out.append(LeftOut(glob.entry.id, entry.url, reason))
+        left_out.append(LeftOut(glob, entry.url, reason))
     return served, left_out
 
 

@@ -51,7 +51,7 @@ class Relister:
         self._clock = clock
         self._due: dict[str, float] = {}
         self._troubles: dict[str, str] = {}
-        self._told: dict[str, tuple[LeftOut, ...]] = {}
+        self._told: dict[tuple[str, str], tuple[str, ...]] = {}
 
     async def list_now(self, globs: Iterable[Glob]) -> None:
         """List these now; what fails goes to the log, and what was known of it stays."""
@@ -107,18 +107,19 @@ class Relister:
     def tell_left_out(self, globs: Iterable[Glob], left_out: tuple[LeftOut, ...]) -> None:
         """Log which stores of each glob are not served, where that is news."""
         for glob in globs:
-            mine = tuple(one for one in left_out if one.glob == glob.entry.id)
-            if mine != self._told.get(glob.entry.id, ()):
-                self._told[glob.entry.id] = mine
+            name = glob.entry.id, glob.place
+            mine = tuple(str(one) for one in left_out if one.glob is glob)
+            if mine != self._told.get(name, ()):
+                self._told[name] = mine
                 _write_left_out(glob, mine)
 
 
-def _write_left_out(glob: Glob, left_out: tuple[LeftOut, ...]) -> None:
+def _write_left_out(glob: Glob, left_out: tuple[str, ...]) -> None:
     name, secrets = glob.entry.id, secrets_of(glob.entry)
     if not left_out:
         log.info("glob %r: nothing that it finds is left out any more", name)
         return
-    words = "; ".join(discreet(str(one), secrets) for one in islice(left_out, _MOST_TOLD))
+    words = "; ".join(discreet(one, secrets) for one in islice(left_out, _MOST_TOLD))
     more = len(left_out) - _MOST_TOLD
     rest = f"; and {more} more" if more > 0 else ""
     log.warning("glob %r: %d found and not served: %s%s", name, len(left_out), words, rest)

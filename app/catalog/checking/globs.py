@@ -32,7 +32,7 @@ async def expanded(
                 names = await list_names(glob)
         except Exception as error:
             late = StoreTimeout(f"It took more than {seconds:g} seconds.")
-            failures[glob.entry.id] = late if patience.expired() else error
+            failures[glob.place] = late if patience.expired() else error
         else:
             if (change := listings.change(glob, names)) is not None:
                 listings.apply(change)
@@ -41,8 +41,8 @@ async def expanded(
     found = listings.expanded(catalog)
     rows = []
     for glob in catalog.globs:
-        left_out = tuple(one for one in found.left_out if one.glob == glob.entry.id)
-        failure = failures.get(glob.entry.id)
+        left_out = tuple(one for one in found.left_out if one.glob is glob)
+        failure = failures.get(glob.place)
         findings = tuple(_findings(glob, failure, listings.count(glob), left_out))
         if findings:
             rows.append(Checked(glob.entry.id, findings, served=False))
