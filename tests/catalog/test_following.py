@@ -22,8 +22,8 @@ from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.relisting import Relister
 from app.shared import unnamed_file
-from sluice.datasets import Layout
 from sluice.encoders.written import Written
+from sluice.engine import prepare
 from sluice.errors import CatalogError
 
 OLD = """
@@ -42,7 +42,7 @@ datasets:
 
 async def open_empty(entry: DatasetEntry, *, generation: str) -> Opened:
     dataset = xr.Dataset()
-    return Opened(entry, dataset, Layout.of(dataset), Written(), generation, "", {}, {}, {})
+    return Opened(entry, prepare(dataset), Written(), generation, "")
 
 
 class Process:

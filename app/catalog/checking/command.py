@@ -76,6 +76,7 @@ def run_check(
                 request_chunk_bytes=request_chunk_bytes,
                 patience_seconds=patience_seconds,
                 at_once=AT_ONCE,
+                has_answered=guards.has_answered,
             )
 
     checked = _run_quietly(check())
