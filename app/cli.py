@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from sluice import __version__
 from sluice.errors import CatalogError
 
 from .settings import Settings, misspelt_variables, read_settings
 
 WRONG_USAGE = 2
+# uvicorn's own status for a server that did not come to serve.
+STARTUP_FAILED = 3
 HEALTH_SECONDS = 5.0
 _NEVER = 2**62
 # Addresses that stand for every interface, and where such a server is met from its own machine.
@@ -38,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run_serve(settings: Settings, arguments: argparse.Namespace) -> int:
     for name, likely in misspelt_variables(os.environ).items():
         _say(f"{name} sets nothing" + (f"; did you mean {likely}?" if likely else ""))
+    if arguments.fd is None and (reason := _cannot_listen(settings.host, settings.port)):
+        _say(f"{_address(settings.host, settings.port)} cannot be listened on: {reason}")
+        return STARTUP_FAILED
     # Imported here, so that wrong usage and --help answer at once.
     from .server import run_server
 
@@ -45,11 +51,28 @@ def _run_serve(settings: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _cannot_listen(host: str, port: int) -> str | None:
+    """Why nobody can listen there; asked before the packages are loaded that take seconds."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            if port:
+                probe.listen()
+    except (OSError, UnicodeError) as error:
+        return str(getattr(error, "strerror", None) or error)
+    return None
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("sluice", description="Slices of Zarr stores over HTTP.")
+    parser.add_argument("--version", action="version", version=f"sluice {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve = commands.add_parser("serve", help="serve the datasets of a catalog")
+    serve = commands.add_parser("serve", help="serve the datasets of a catalog, or stores by URL")
     serve.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
+    url = "a store, or many with a * in it, in the place of a catalog"
+    serve.add_argument("urls", nargs="*", metavar="URL", help=url)
     serve.add_argument("--host", help="address to listen on")
     serve.add_argument("--port", type=_port, help="port to listen on (0: any free one)")
     serve.add_argument("--fd", type=_descriptor, help="a listening socket instead of the two")
@@ -111,15 +134,21 @@ def _whole_number(text: str, least: int, most: int | None) -> int:
 def _settings(arguments: argparse.Namespace) -> Settings:
     """The environment's settings with what the command line says in their place."""
     given = {name: getattr(arguments, name, None) for name in ("catalog", "host", "port")}
-    return read_settings({name: value for name, value in given.items() if value is not None})
+    given = {name: value for name, value in given.items() if value is not None}
+    urls = tuple(getattr(arguments, "urls", ()))
+    if urls and "catalog" in given:
+        raise ValueError("stores are named by a --catalog or by URLs, not by both")
+    if urls or "catalog" in given:
+        given["urls"] = urls
+    return read_settings(given)
 
 
 def _check_catalog(settings: Settings) -> None:
     # Imported here, like the server below, so that wrong usage and --help answer at once.
-    from .catalog.catalog import load_catalog
-    from .catalog.keys import check_holders, load_keys
+    from .catalog.configuration import Files
 
-    check_holders(load_catalog(settings.catalog), load_keys(settings.keys_file, settings.keys))
+    files = Files(settings.catalog, settings.keys_file, settings.keys, settings.urls)
+    files.parse(files.read())
 
 
 def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -129,11 +158,14 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
     from sluice.store.retries import Patience
 
     from .catalog.checking.command import run_check
+    from .catalog.configuration import Files
 
     try:
         return run_check(
-            settings.catalog,
+            Files(settings.catalog, urls=settings.urls).read_catalog(),
             sys.stdout,
+            glob_datasets=settings.glob_datasets,
+            glob_seconds=settings.glob_seconds,
             form=arguments.format,
             strict=arguments.strict,
             patience_seconds=arguments.patience,
@@ -199,8 +231,11 @@ def _run_health(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _own_address(settings: Settings) -> str:
-    host = LOOPBACK.get(settings.host, settings.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    return f"http://{_address(LOOPBACK.get(settings.host, settings.host), settings.port)}"
+
+
+def _address(host: str, port: int) -> str:
+    return f"{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _say(line: str) -> None:

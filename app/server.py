@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import json
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .catalog.bulletin import Bulletin
 from .catalog.configuration import Files
-from .catalog.following import announce
+from .catalog.following import ask_reload
 from .descriptors import connection_limits, raise_descriptor_limit
 from .errors import NotTold
 from .liveness import Turns, watch_alone
@@ -37,6 +38,10 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
     # The application is named, not handed over: worker processes import it and read the same
     # environment, so one way of starting serves one worker and many.
     os.environ[f"{PREFIX}CATALOG"] = str(settings.catalog.absolute())
+    if settings.urls:
+        os.environ[f"{PREFIX}URLS"] = json.dumps(settings.urls)
+    else:
+        os.environ.pop(f"{PREFIX}URLS", None)
     config = Config(
         f"{__package__}.api.app:create_app_from_environment",
         limits=connection_limits(settings, raise_descriptor_limit()),
@@ -56,14 +61,12 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=",".join(settings.trusted_proxies),
     )
-    files = Files(settings.catalog, settings.keys_file, settings.keys)
+    files = Files(settings.catalog, settings.keys_file, settings.keys, settings.urls)
     with _shared(files) as (shared, bulletin):
-        _run(config, partial(announce, bulletin, files), shared, settings.loop_still_seconds)
+        _run(config, partial(ask_reload, bulletin, files), shared, settings.loop_still_seconds)
 
 
-def _run(
-    config: Config, reload: Callable[[], object], shared: Shared, still_seconds: float
-) -> None:
+def _run(config: Config, reload: Callable[[], bool], shared: Shared, still_seconds: float) -> None:
     """Serve as `config` says; with several workers, `reload` is called on SIGHUP.
 
     One alone does that itself, once its application has started.

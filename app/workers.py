@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from socket import socket
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from uvicorn import Config
 from uvicorn.supervisors import Multiprocess
@@ -130,7 +130,7 @@ class Worker(Process):
 
 
 class Workers(Multiprocess):
-    """Calls `reload` on SIGHUP, where uvicorn would start all workers anew.
+    """Calls `reload` on SIGHUP, where uvicorn would start all workers anew: whether it is done.
 
     Workers follow the news without that, all or none of them, and keep what they have in memory.
     A worker whose loop stands still for `still_seconds` is replaced like one that has died.
@@ -142,7 +142,7 @@ class Workers(Multiprocess):
         self,
         config: Config,
         sockets: list[socket],
-        reload: Callable[[], Any],
+        reload: Callable[[], bool],
         shared: Shared,
         still_seconds: float,
     ) -> None:
@@ -192,11 +192,12 @@ class Workers(Multiprocess):
     def handle_hup(self) -> None:
         """Reload; what is wrong with the operator's files goes to the log."""
         try:
-            self._reload()
+            done = self._reload()
         except (CatalogError, NotTold) as error:
             log.error("the catalog stays as it was: %s", error)
         else:
-            log.info("the catalog was reloaded")
+            # A worker logs the end of what is not done yet.
+            log.info("the catalog was reloaded" if done else "the catalog's globs are listed anew")
 
     def handle_ttin(self) -> None:
         """One worker more."""

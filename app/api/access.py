@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from fastapi import Request
@@ -104,8 +105,12 @@ def visible_id(request: Request) -> str:
 
 def visible_entries(request: Request) -> list[DatasetEntry]:
     """The datasets that the caller may see, in the catalog's order; raises as `key_of`."""
-    serving, key = service(request), key_of(request)
-    return [entry for entry in serving.catalog.entries.values() if may_see(serving, key, entry)]
+    return list(seen_entries(service(request), key_of(request)))
+
+
+def seen_entries(serving: Service, key: Key | None) -> Iterator[DatasetEntry]:
+    """The datasets that the holder of `key` (None: anybody) may see, in the catalog's order."""
+    return (entry for entry in serving.catalog.entries.values() if may_see(serving, key, entry))
 
 
 def may_see(serving: Service, key: Key | None, entry: DatasetEntry) -> bool:

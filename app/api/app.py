@@ -32,9 +32,13 @@ from ..catalog.catalog import Catalog
 from ..catalog.configuration import Files
 from ..catalog.following import Follower
 from ..catalog.keys import Keys
+from ..catalog.listing import ListNames, list_names
+from ..catalog.listings import Listings
+from ..catalog.opened import Opened
 from ..catalog.opened_datasets import OpenedDatasets, Opener
 from ..catalog.opening import open_entry
 from ..catalog.readiness import Readiness
+from ..catalog.relisting import Relister
 from ..doors.native.routes import add_native_door
 from ..settings import Settings
 from ..shared import Shared, unnamed_file
@@ -135,24 +139,27 @@ async def _start(
     _own_default_executor(settings.threads, stack)
     filesystems = await stack.enter_async_context(_filesystems(settings, stack))
     chunk_cache = ChunkCache(settings.chunk_cache_bytes)
-    workshop = _workshop(settings, stack)
     await stack.enter_async_context(_going_on(watch_loop(emit)))
     await stack.enter_async_context(_going_on(sample(chunk_cache.lookups, emit)))
     admission = _admission(settings, emit)
     await stack.enter_async_context(_going_on(sample(admission.in_flight, emit)))
-    opener = partial(
-        open_entry,
+    guards = _guards(settings, emit)
+    lister = partial(
+        list_names,
         filesystems=filesystems,
         store_concurrency=settings.store_concurrency,
-        shard_index_bytes=settings.shard_index_bytes,
-        inline_decode_bytes=settings.inline_decode_bytes,
-        chunk_cache=chunk_cache,
-        workshop=workshop,
+        most=settings.glob_datasets,
         emit=emit,
-        guards=_guards(settings, emit),
-        limits=OpeningLimits(**settings.store_limits),
+        guards=guards,
     )
-    opened, follower, keys = await _following(settings, opener, emit, shared, stack)
+    opener = partial(
+        _opener(settings, filesystems),
+        chunk_cache=chunk_cache,
+        workshop=_workshop(settings, stack),
+        emit=emit,
+        guards=guards,
+    )
+    opened, follower, keys = await _following(settings, opener, lister, emit, shared, stack)
     await stack.enter_async_context(_going_on(sample(opened.count, emit)))
     readiness = Readiness(
         opened,
@@ -173,6 +180,17 @@ async def _start(
     )
 
 
+def _opener(settings: Settings, filesystems: Filesystems) -> partial[Coroutine[Any, Any, Opened]]:
+    return partial(
+        open_entry,
+        filesystems=filesystems,
+        store_concurrency=settings.store_concurrency,
+        shard_index_bytes=settings.shard_index_bytes,
+        inline_decode_bytes=settings.inline_decode_bytes,
+        limits=OpeningLimits(**settings.store_limits),
+    )
+
+
 def _filesystems(settings: Settings, stack: AsyncExitStack) -> Filesystems:
     threads = BlockingThreads(per_store=settings.threads, total=settings.blocking_threads)
     stack.callback(threads.close)
@@ -184,10 +202,15 @@ def _filesystems(settings: Settings, stack: AsyncExitStack) -> Filesystems:
 
 
 async def _following(
-    settings: Settings, opener: Opener, emit: Emit, shared: Shared | None, stack: AsyncExitStack
+    settings: Settings,
+    opener: Opener,
+    lister: ListNames,
+    emit: Emit,
+    shared: Shared | None,
+    stack: AsyncExitStack,
 ) -> tuple[OpenedDatasets, Follower, Keys]:
     """The datasets and the keys of the operator's files, and what follows their news."""
-    files = Files(settings.catalog, settings.keys_file, settings.keys)
+    files = Files(settings.catalog, settings.keys_file, settings.keys, settings.urls)
     file = _own_bulletin(files, stack) if shared is None else shared.bulletin
     bulletin = stack.enter_context(Bulletin(file))
     opened = OpenedDatasets(
@@ -202,9 +225,19 @@ async def _following(
     )
     stack.push_async_callback(opened.aclose)
     keys = Keys()
-    follower = Follower(bulletin, files, opened, keys)
+    relister = Relister(
+        bulletin,
+        Listings(settings.glob_datasets),
+        lister,
+        seconds=settings.glob_seconds,
+        retry_seconds=settings.failed_open_seconds,
+    )
+    follower = Follower(bulletin, files, opened, keys, relister)
     stack.push_async_callback(follower.aclose)
     await follower.begin()
+    await follower.list_globs()
+    if shared is None or shared.place == 0:
+        await stack.enter_async_context(_going_on(follower.keep_listed()))
     if shared is not None:
         _reload_on_hangup(follower)
     return opened, follower, keys

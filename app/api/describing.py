@@ -49,4 +49,4 @@ async def description_of(request: Request, serving: Service, dataset_id: str) ->
 
 def _text(opened: Opened) -> bytes:
     told = describe_prepared(opened.prepared)
-    return json_bytes({"id": opened.entry.id, "title": opened.entry.title, **told})
+    return json_bytes({**opened.entry.told, **told})

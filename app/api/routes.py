@@ -14,7 +14,15 @@ from ..catalog.readiness import DatasetState
 from ..errors import CatalogRefused
 from ..telemetry.exposition import CONTENT_TYPE
 from . import openapi
-from .access import key_of, may_see, require_admin, require_right, visible_entries, visible_id
+from .access import (
+    key_of,
+    may_see,
+    require_admin,
+    require_right,
+    seen_entries,
+    visible_entries,
+    visible_id,
+)
 from .answers import PRIVATE
 from .application import PlainRoute, Route
 from .attending import attended
@@ -90,11 +98,14 @@ async def metrics(request: Request) -> Response:
 
 
 async def list_datasets(request: Request) -> Response:
-    """The ids and titles of all datasets that the caller may see; opens none."""
+    """What people want to know of all datasets that the caller may see; opens none."""
     _take_no_parameters(request)
-    entries = visible_entries(request)
-    listed = [{"id": entry.id, "title": entry.title} for entry in entries]
-    return _json({"datasets": listed}, PRIVATE if service(request).keys else None)
+    serving, key = service(request), key_of(request)
+    asker = key, bool(serving.keys)
+    entries = seen_entries(serving, key)
+    text = await serving.listed.text(serving.catalog, asker, entries)
+    headers = PRIVATE if serving.keys else None
+    return Response(text, 200, headers, "application/json")
 
 
 async def describe_dataset(request: Request) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from fastapi import Request
@@ -18,6 +18,7 @@ from ..catalog.opened_datasets import OpenedDatasets
 from ..catalog.readiness import Readiness
 from ..telemetry.metrics import Metrics
 from .limits import RequestLimits
+from .listed import Listed
 from .writing import Writing
 
 # Where a selection leaves, in its request's scope, what it cost.
@@ -53,6 +54,7 @@ class Service:
     encoding: Encoding
     admission: Admission
     metrics: Metrics
+    listed: Listed = field(default_factory=Listed)
 
     @property
     def catalog(self) -> Catalog:

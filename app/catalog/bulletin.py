@@ -15,11 +15,12 @@ import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 from zlib import compress, decompress
 
 from ..errors import NotTold
 from .configuration import Texts
+from .listings import NewNames
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,12 @@ class NewGeneration:
     generation: str
 
 
-News: TypeAlias = NewTexts | NewGeneration
+@dataclass(frozen=True, slots=True)
+class ReloadAsked:
+    """The operator's files are to be read anew, by the process that lists globs."""
+
+
+News: TypeAlias = NewTexts | NewGeneration | NewNames | ReloadAsked
 
 
 class Bulletin:
@@ -146,11 +152,23 @@ class Reading:
 def _written(news: News) -> list[str]:
     match news:
         case NewTexts(texts):
-            # Compressed: all that was ever posted stays, for processes that start late.
-            plain = json.dumps([texts.catalog, texts.keys]).encode()
-            return ["texts", b64encode(compress(plain)).decode()]
+            return ["texts", _packed([texts.catalog, texts.keys])]
         case NewGeneration(dataset, generation):
             return ["generation", dataset, generation]
+        case NewNames(place, added, removed):
+            return ["names", place, _packed([added, removed])]
+        case ReloadAsked():
+            return ["reload"]
+
+
+def _packed(values: object) -> str:
+    """Compressed: all that was ever posted stays, for processes that start late."""
+    return b64encode(compress(json.dumps(values).encode())).decode()
+
+
+def _unpacked(packed: str) -> list[Any]:
+    values: list[Any] = json.loads(decompress(b64decode(packed)))
+    return values
 
 
 def _readable(lines: bytes) -> Iterator[News]:
@@ -168,8 +186,13 @@ def _readable(lines: bytes) -> Iterator[News]:
 def _news(written: list[str]) -> News:
     match written:
         case ["texts", packed]:
-            return NewTexts(Texts(*json.loads(decompress(b64decode(packed)))))
+            return NewTexts(Texts(*_unpacked(packed)))
         case ["generation", dataset, generation]:
             return NewGeneration(dataset, generation)
+        case ["names", place, packed]:
+            added, removed = _unpacked(packed)
+            return NewNames(place, tuple(added), tuple(removed))
+        case ["reload"]:
+            return ReloadAsked()
         case _:
             raise ValueError(f"not a line of a bulletin: {written[:1]}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 from pydantic_core import ErrorDetails
@@ -19,13 +19,17 @@ from sluice.store.addresses import REFERENCE, Engine, check_url, split_url
 from sluice.store.reference_roots import check_root
 
 from ..errors import UnknownDataset
+from .defaults import DEFAULTS, inherited
 from .document import parse_document, read_text
 from .environment import filled
-
-DATASET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+from .globs import Glob, has_wildcards, is_template
+from .ids import DATASET_ID, ID_RULE
 
 # Printable ASCII with no blank at either end, which a header would lose (RFC 9110, section 5.5).
 _HEADER_VALUE = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"
+
+# What stands at the top of a catalog.
+_KEYS: Final = ("datasets", DEFAULTS)
 
 
 def _public_or_names(value: Any) -> Any:
@@ -67,12 +71,22 @@ class DatasetEntry(BaseModel):
     decode_times: DecodeTimes = True
     reference_roots: tuple[str, ...] = ()
     title: str | None = None
+    description: str | None = None
+    license: str | None = None
+    attribution: str | None = None
     cache_control: str | None = Field(default=None, pattern=_HEADER_VALUE)
     refresh_seconds: float | None = Field(default=60.0, ge=0, allow_inf_nan=False)
     refresh: Literal["background", "before"] = "background"
     settle_seconds: float = Field(default=5.0, ge=0, allow_inf_nan=False)
     # Who may read it: anybody, the holders of these keys, or (None) of any key if there are keys.
     access: Access | None = None
+
+    @property
+    def told(self) -> Mapping[str, str | None]:
+        """What people want to know of it: the id, the title, and what else is set."""
+        more = {name: getattr(self, name) for name in ("description", "license", "attribution")}
+        given = {name: text for name, text in more.items() if text is not None}
+        return {"id": self.id, "title": self.title, **given}
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         # Neither options nor URLs: they may hold secrets, and reprs end up in logs.
@@ -81,9 +95,13 @@ class DatasetEntry(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The entries by id, in the order of the file."""
+    """The entries by id, in the order of the file, and the `globs` that bring others.
+
+    A catalog that was parsed has the entries that its file names; `Listings` adds what globs bring.
+    """
 
     entries: Mapping[str, DatasetEntry]
+    globs: tuple[Glob, ...] = ()
 
     def entry(self, dataset_id: str) -> DatasetEntry:
         """The entry of this id; raises UnknownDataset when there is none."""
@@ -105,8 +123,22 @@ def parse_catalog(path: Path, text: str, environment: Mapping[str, str] = os.env
     """The catalog in `text`, which is what the file `path` says; raises as `load_catalog`."""
     document = parse_document(path, text)
     datasets = _datasets(path, document)
-    entries = {name: _entry(path, name, fields, environment) for name, fields in datasets.items()}
-    return Catalog(MappingProxyType(entries))
+    defaults = _defaults(path, document, environment)
+    read = [_entry(path, name, own, defaults, environment) for name, own in datasets.items()]
+    return catalog_of(read, path)
+
+
+def catalog_of(entries: Iterable[DatasetEntry], place: Path) -> Catalog:
+    """The catalog of these entries, of which `place` told; raises as `load_catalog`."""
+    named: dict[str, DatasetEntry] = {}
+    globs: list[Glob] = []
+    for entry in entries:
+        if is_template(entry.id):
+            with _naming(f"{place}: dataset {entry.id!r}", entry.id):
+                globs.append(Glob.of(entry))
+        else:
+            named[entry.id] = entry
+    return Catalog(MappingProxyType(named), tuple(globs))
 
 
 def _datasets(path: Path, document: Any) -> Mapping[Any, Any]:
@@ -114,24 +146,56 @@ def _datasets(path: Path, document: Any) -> Mapping[Any, Any]:
         found = "empty" if document is None else f"a {type(document).__name__}"
         raise CatalogError(f"{path}: expected a mapping with the key 'datasets', found it {found}")
     for key in document:
-        if key != "datasets":
-            raise CatalogError(
-                f"{path}: unknown key {key!r}{_suggest(key, ['datasets'])}", field=key
-            )
+        if key not in _KEYS:
+            raise CatalogError(f"{path}: unknown key {key!r}{_suggest(key, _KEYS)}", field=key)
     datasets = document.get("datasets")
     if not isinstance(datasets, Mapping) or not datasets:
         raise CatalogError(f"{path}: 'datasets' must be a mapping with at least one dataset in it")
     return datasets
 
 
-def _entry(path: Path, name: Any, fields: Any, environment: Mapping[str, str]) -> DatasetEntry:
+def _defaults(path: Path, document: Any, environment: Mapping[str, str]) -> Mapping[str, Any]:
+    """What every entry has that does not say else."""
+    defaults = document.get(DEFAULTS)
+    if defaults is None:
+        return {}
+    where = f"{path}: {DEFAULTS}"
+    if not isinstance(defaults, Mapping):
+        raise CatalogError(f"{where}: must be a mapping of fields", field=DEFAULTS)
+    for name in ("id", "url"):
+        if name in defaults:
+            raise CatalogError(f"{where}: {name}: each dataset has its own", field=name)
+    with _naming(where, DEFAULTS):
+        found: Mapping[str, Any] = filled(defaults, environment, field="")
+        _validated({**found, "id": DEFAULTS, "url": DEFAULTS})
+    return found
+
+
+def _entry(
+    path: Path,
+    name: Any,
+    fields: Any,
+    defaults: Mapping[str, Any],
+    environment: Mapping[str, str],
+) -> DatasetEntry:
     where = f"{path}: dataset {name!r}"
     _check_shape(where, name, fields)
-    try:
-        entry = _validated({**filled(fields, environment, field=""), "id": name})
+    with _naming(where, name):
+        own = inherited(defaults, filled(fields, environment, field=""))
+        entry = _validated({**own, "id": name})
+        if not is_template(name) and has_wildcards(entry.url):
+            words = "a * brings many datasets: write a {stem} into the id, such as '{stem}'"
+            raise CatalogError(words, field="url")
         check_url(entry.url, entry.storage_options, entry.engine)
         _check_roots(entry)
         return _anchored(entry, path.parent)
+
+
+@contextmanager
+def _naming(where: str, name: Any) -> Iterator[None]:
+    """What goes wrong inside is told with the place of the entry and the field."""
+    try:
+        yield
     except CatalogError as error:
         field = str(error.facts.get("field", "url"))
         facts = {**error.facts, "entry": name, "field": field}
@@ -143,11 +207,8 @@ def _entry(path: Path, name: Any, fields: Any, environment: Mapping[str, str]) -
 
 
 def _check_shape(where: str, name: Any, fields: Any) -> None:
-    if not isinstance(name, str) or not DATASET_ID.fullmatch(name):
-        rule = (
-            "an id is a string of at most 128 letters, digits, '.', '_' and '-', not led by a sign"
-        )
-        raise CatalogError(f"{where}: {rule}", entry=name)
+    if not isinstance(name, str) or not (is_template(name) or DATASET_ID.fullmatch(name)):
+        raise CatalogError(f"{where}: {ID_RULE}", entry=name)
     if not isinstance(fields, Mapping):
         raise CatalogError(f"{where}: must be a mapping with at least 'url'", entry=name)
     if "id" in fields:

@@ -13,14 +13,18 @@ from sluice.errors import CatalogError
 from sluice.store.single_flight import SingleFlight
 
 from ..errors import NotTold
-from .bulletin import Bulletin, NewGeneration, News, NewTexts
+from .bulletin import Bulletin, NewGeneration, News, NewTexts, ReloadAsked
 from .catalog import Catalog, DatasetEntry
 from .configuration import Configuration, Files
 from .keys import Keys
+from .listings import Expanded, Listings, NewNames
 from .opened_datasets import OpenedDatasets
+from .relisting import Relister
 
 # How often files that go on changing are read for one reload.
 _READINGS: Final = 10
+# How soon after it is due a glob is listed.
+_PAUSE_SECONDS: Final = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +83,19 @@ def announce(bulletin: Bulletin, files: Files) -> Catalog:
     return catalog
 
 
+def ask_reload(bulletin: Bulletin, files: Files) -> bool:
+    """Have all processes go by what the `files` say now: whether they do when this returns.
+
+    A catalog with globs is read anew by the process that lists them, once it has done so. Raises
+    as `announce` does.
+    """
+    if not files.parse(files.read()).catalog.globs:
+        announce(bulletin, files)
+        return True
+    bulletin.post(ReloadAsked())
+    return False
+
+
 class Follower:
     """Acts on the news of a bulletin for the datasets and keys of this process.
 
@@ -87,8 +104,18 @@ class Follower:
     """
 
     def __init__(
-        self, bulletin: Bulletin, files: Files, opened: OpenedDatasets, keys: Keys
+        self,
+        bulletin: Bulletin,
+        files: Files,
+        opened: OpenedDatasets,
+        keys: Keys,
+        relister: Relister | None = None,
     ) -> None:
+        self._relister = relister
+        self._listings = Listings(0) if relister is None else relister.listings
+        self._configuration = Configuration(Catalog({}))
+        self._expanded = Expanded(Catalog({}))
+        self._reload_asked = False
         self._bulletin = bulletin
         self._files = files
         self._opened = opened
@@ -104,8 +131,32 @@ class Follower:
     async def begin(self) -> None:
         """Act on all news so far, the first among it; raises CatalogError if it cannot be used."""
         news, reading = self._bulletin.unread()
-        self._act(news, await self._latest(news))
+        await self._act(news, await self._latest(news))
         self._bulletin.take(reading)
+        # It was asked of a process that has gone, at a time that has gone.
+        self._reload_asked = False
+
+    async def list_globs(self) -> None:
+        """List what no process of this server has listed yet, and serve what that brings."""
+        if self._relister is not None:
+            await self._relister.list_unknown(self._configuration.catalog.globs)
+            await self.catch_up()
+
+    async def keep_listed(self, pause_seconds: float = _PAUSE_SECONDS) -> None:
+        """For ever list globs when they are due, and reload when that is asked, for all processes.
+
+        One process of a server does so.
+        """
+        while self._relister is not None:
+            globs = self._configuration.catalog.globs
+            self._relister.tell_left_out(globs, self._expanded.left_out)
+            await asyncio.sleep(pause_seconds)
+            await self.catch_up()
+            if self._reload_asked:
+                self._reload_asked = False
+                await self._reload_or_log()
+            await self._relister.list_due(self._configuration.catalog.globs)
+            await self.catch_up()
 
     async def catch_up(self) -> None:
         """Act on all news; those who ask meanwhile wait for it too."""
@@ -129,10 +180,11 @@ class Follower:
         It is true for this process when this returns, for another one with its next answer.
         """
         before = self._opened.catalog
-        after = await asyncio.to_thread(announce, self._bulletin, self._files)
+        await self._list_again()
+        await asyncio.to_thread(announce, self._bulletin, self._files)
         await self.catch_up()
-        found = difference(before, after)
-        log.info("%s was reloaded: %s", self._files.catalog, found)
+        found = difference(before, self._opened.catalog)
+        log.info("%s was reloaded: %s", self._files.place, found)
         return found
 
     async def aclose(self) -> None:
@@ -145,15 +197,15 @@ class Follower:
     def reload_soon(self) -> None:
         """Reload in the background; what is wrong with the file goes to the log."""
 
-        async def reload() -> None:
-            try:
-                await self.reload()
-            except (CatalogError, NotTold) as error:
-                log.error("the catalog stays as it was: %s", error)
-
-        task = asyncio.create_task(reload())
+        task = asyncio.create_task(self._reload_or_log())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _reload_or_log(self) -> None:
+        try:
+            await self.reload()
+        except (CatalogError, NotTold) as error:
+            log.error("the catalog stays as it was: %s", error)
 
     async def _follow(self) -> None:
         news, reading = self._bulletin.unread()
@@ -163,8 +215,15 @@ class Follower:
         except CatalogError as error:
             # Whoever posted it could read it: this process differs, and stays as it was.
             log.error("the catalog stays as it was: %s", error)
-        self._act(news, latest)
+        await self._act(news, latest)
         self._bulletin.take(reading)
+
+    async def _list_again(self) -> None:
+        """List the globs of the files before they are served: no id is missing for a while."""
+        texts = await asyncio.to_thread(self._files.read)
+        configuration = await asyncio.to_thread(self._files.parse, texts)
+        if self._relister is not None:
+            await self._relister.list_now(configuration.catalog.globs)
 
     async def _latest(self, news: Iterable[News]) -> Configuration | None:
         """What the last texts among the news mean."""
@@ -174,10 +233,23 @@ class Follower:
         # In a thread: a long catalog takes its time, and requests go on.
         return await asyncio.to_thread(self._files.parse, texts[-1])
 
-    def _act(self, news: Iterable[News], latest: Configuration | None) -> None:
-        if latest is not None:
-            self._opened.replace_catalog(latest.catalog)
-            self._keys.replace(latest.keys)
+    async def _act(self, news: Iterable[News], latest: Configuration | None) -> None:
+        configuration = latest or self._configuration
+        names = [item for item in news if isinstance(item, NewNames)]
+        for change in names:
+            self._listings.apply(change)
+        if latest is not None or names:
+            # In a thread: it may be ten thousand entries.
+            catalog = configuration.catalog
+            self._expanded = await asyncio.to_thread(self._listings.expanded, catalog)
+            self._configuration = configuration
+            self._opened.replace_catalog(self._expanded.catalog)
+            self._keys.replace(configuration.keys)
         for item in news:
-            if isinstance(item, NewGeneration):
-                self._opened.renew(item.dataset, item.generation)
+            match item:
+                case NewGeneration(dataset, generation):
+                    self._opened.renew(dataset, generation)
+                case ReloadAsked():
+                    self._reload_asked = True
+                case _:
+                    pass

@@ -4,6 +4,7 @@ One line per key, in a file or in the environment::
 
     NAME SHA256 [admin] [metrics] [datasets=ID,ID]
 
+An ID may have ``*`` and ``?`` in it for any text and any character.
 Lines of one name are keys of one holder: a new key is added beside the old one, which goes when
 nobody uses it any more.
 """
@@ -14,6 +15,7 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase, translate
 from hashlib import sha256
 from hmac import compare_digest
 from pathlib import Path
@@ -21,24 +23,36 @@ from typing import Final
 
 from sluice.errors import CatalogError
 
-from .catalog import DATASET_ID, Catalog, DatasetEntry
+from .catalog import Catalog, DatasetEntry
+from .globs import some_may_bring
+from .ids import DATASET_ID
 
 RIGHTS: Final = ("admin", "metrics")
 # Short, and a mark by which scanners of repositories can find keys that leaked.
 _MARK: Final = "sluice_"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST: Final = re.compile(r"[0-9a-fA-F]{64}")
+_PATTERN: Final = re.compile(r"[A-Za-z0-9._~*?-]{1,256}")
 _DATASETS: Final = "datasets="
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key: its holder's name, its hash, and what it opens (`datasets` None: all of them)."""
+    """One key: its holder's name, its hash, and what it opens (`datasets` None: all of them).
+
+    Of the `datasets`, those with wildcards are patterns of ids.
+    """
 
     name: str
     digest: bytes = field(repr=False)
     rights: frozenset[str] = frozenset()
     datasets: frozenset[str] | None = None
+    _pattern: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        patterns = filter(is_pattern, self.datasets or ())
+        joined = "|".join(translate(pattern) for pattern in sorted(patterns))
+        object.__setattr__(self, "_pattern", re.compile(joined) if joined else None)
 
     def has_right(self, right: str) -> bool:
         """Whether this key may do what `right` allows; an admin may do all."""
@@ -46,9 +60,20 @@ class Key:
 
     def opens(self, entry: DatasetEntry) -> bool:
         """Whether neither the key nor the dataset keeps its holder out."""
-        of_key = self.datasets is None or entry.id in self.datasets
+        of_key = self.datasets is None or self.names(entry.id)
         of_entry = not isinstance(entry.access, tuple) or self.name in entry.access
         return of_key and of_entry
+
+    def names(self, dataset_id: str) -> bool:
+        """Whether this id is one of its `datasets`, or a pattern among them matches it."""
+        if dataset_id in (self.datasets or ()):
+            return True
+        return self._pattern is not None and self._pattern.match(dataset_id) is not None
+
+
+def is_pattern(dataset_id: str) -> bool:
+    """Whether it has wildcards, which no id has."""
+    return "*" in dataset_id or "?" in dataset_id
 
 
 class Keys:
@@ -100,6 +125,11 @@ def new_key() -> str:
 
 def line_of(name: str, key: str, rights: Iterable[str], datasets: Iterable[str]) -> str:
     """The line that makes `key` valid; raises CatalogError for what `parse_keys` would refuse."""
+    if not _NAME.fullmatch(name):
+        rule = (
+            "a name is one word of at most 64 letters, digits, '.', '_' and '-', not led by a sign"
+        )
+        raise CatalogError(f"{name!r} cannot be a key's name: {rule}")
     words = [name, hash_of(key.encode()).hex(), *rights]
     if listed := ",".join(datasets):
         words.append(_DATASETS + listed)
@@ -148,9 +178,15 @@ def _key(words: list[str], place: str) -> Key:
         else:
             known = f"{', '.join(RIGHTS)}, {_DATASETS}ID,ID"
             raise CatalogError(f"{place}: after the SHA-256 there may be {known}")
-    if not all(map(DATASET_ID.fullmatch, datasets or ())):
-        raise CatalogError(f"{place}: datasets= wants ids with commas and no blanks between them")
+    if not all(map(_is_listed, datasets or ())):
+        wanted = "ids, or patterns such as era5-*, with commas and no blanks between them"
+        raise CatalogError(f"{place}: datasets= wants {wanted}")
     return Key(words[0], bytes.fromhex(words[1]), frozenset(rights), datasets)
+
+
+def _is_listed(word: str) -> bool:
+    """Whether this may stand in a list of datasets."""
+    return (_PATTERN if is_pattern(word) else DATASET_ID).fullmatch(word) is not None
 
 
 def check_holders(catalog: Catalog, keys: Iterable[Key]) -> None:
@@ -159,7 +195,7 @@ def check_holders(catalog: Catalog, keys: Iterable[Key]) -> None:
     A misspelt name would quietly keep somebody out.
     """
     names = {key.name for key in keys}
-    for entry in catalog.entries.values():
+    for entry in (*catalog.entries.values(), *(glob.entry for glob in catalog.globs)):
         listed = entry.access if isinstance(entry.access, tuple) else ()
         for name in listed:
             if name not in names:
@@ -167,5 +203,14 @@ def check_holders(catalog: Catalog, keys: Iterable[Key]) -> None:
                 raise CatalogError(sentence, entry=entry.id, field="access")
     for key in keys:
         for dataset_id in key.datasets or ():
-            if dataset_id not in catalog.entries:
-                raise CatalogError(f"key {key.name!r}: there is no dataset {dataset_id!r}")
+            if not _may_mean(dataset_id, catalog):
+                what = "dataset that matches" if is_pattern(dataset_id) else "dataset"
+                raise CatalogError(f"key {key.name!r}: there is no {what} {dataset_id!r}")
+
+
+def _may_mean(dataset_id: str, catalog: Catalog) -> bool:
+    """Whether there is such a dataset, or one may come with a glob."""
+    if not is_pattern(dataset_id):
+        return dataset_id in catalog.entries or some_may_bring(catalog.globs, dataset_id)
+    matching = (name for name in catalog.entries if fnmatchcase(name, dataset_id))
+    return bool(catalog.globs) or any(matching)

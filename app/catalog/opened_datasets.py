@@ -129,7 +129,8 @@ class OpenedDatasets:
         """Serve `catalog` from now on; what is open of entries that stay as they are stays open."""
         before, self.catalog = self.catalog, catalog
         for dataset_id, entry in before.entries.items():
-            if catalog.entries.get(dataset_id) != entry:
+            after = catalog.entries.get(dataset_id)
+            if after is not entry and after != entry:
                 self._drop(dataset_id)
 
     def renew(self, dataset_id: str, generation: str) -> None:

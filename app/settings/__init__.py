@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,6 +25,19 @@ def _split(value: object) -> object:
     return value
 
 
+def _split_addresses(value: object) -> object:
+    """Text with blanks, or a JSON list, as a tuple of addresses."""
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith("["):
+        return tuple(value.split())
+    try:
+        return tuple(json.loads(value))
+    except ValueError:
+        raise ValueError("expected addresses with blanks between them, or a JSON list") from None
+
+
+Addresses = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_addresses)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -41,6 +55,12 @@ class Settings(WorkSettings, StoreSettings, RequestSettings, OpeningSettings):
     catalog: Path = Field(
         default=Path("catalog.yaml"),
         description="the YAML file that names the datasets",
+    )
+    urls: Addresses = Field(
+        default=(),
+        repr=False,
+        description="addresses of stores, with blanks between them or as a JSON list, that are"
+        " served in the place of a catalog's, as by `sluice serve URL`",
     )
     keys_file: Path | None = Field(
         default=None,

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 
 import pytest
 import xarray as xr
@@ -13,10 +14,13 @@ import xarray as xr
 from app.catalog.bulletin import Bulletin, NewTexts
 from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.configuration import Configuration, Files, Texts
-from app.catalog.following import Difference, Follower, announce
+from app.catalog.following import Difference, Follower, announce, ask_reload
+from app.catalog.globs import Glob
 from app.catalog.keys import Keys, hash_of
+from app.catalog.listings import Listings
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
+from app.catalog.relisting import Relister
 from app.shared import unnamed_file
 from sluice.encoders.written import Written
 from sluice.engine import prepare
@@ -44,13 +48,13 @@ async def open_empty(entry: DatasetEntry, *, generation: str) -> Opened:
 class Process:
     """What one worker process has of a server."""
 
-    def __init__(self, bulletin: Bulletin, files: Files) -> None:
+    def __init__(self, bulletin: Bulletin, files: Files, relister: Relister | None = None) -> None:
         self.bulletin = bulletin
         self.keys = Keys()
         self.opened = OpenedDatasets(
             Catalog({}), open_empty, capacity=9, failed_open_seconds=5, on_gone=bulletin.renew
         )
-        self.follower = Follower(bulletin, files, self.opened, self.keys)
+        self.follower = Follower(bulletin, files, self.opened, self.keys, relister)
 
     @property
     def ids(self) -> list[str]:
@@ -283,3 +287,52 @@ async def test_a_reload_nobody_waits_for_logs_its_failure(processes, files, capl
             await asyncio.sleep(0.01)
     assert "dataset 'a': url: this field is required" in caplog.text
     await one.follower.aclose()
+
+
+GLOBS = """
+datasets:
+  own: {url: "memory://own"}
+  "{stem}": {url: "memory://many/*"}
+"""
+
+
+async def test_globs_are_listed_before_a_reload_is_served(file: int, files: Files) -> None:
+    """All processes serve what one has listed, with the answer that the reload has."""
+    names = ("a.zarr", "b.zarr")
+
+    async def list_names(glob: Glob) -> tuple[str, ...]:
+        return names
+
+    async with AsyncExitStack() as stack:
+        processes = []
+        for _ in range(2):
+            bulletin = stack.enter_context(Bulletin(file))
+            relister = Relister(bulletin, Listings(9), list_names, seconds=9, retry_seconds=9)
+            processes.append(Process(bulletin, files, relister))
+        one, other = processes
+        for process in processes:
+            await process.follower.begin()
+        files.catalog.write_text(GLOBS)
+        found = await one.follower.reload()
+        assert (found.added, found.removed) == (("own", "a", "b"), ("same", "other", "gone"))
+        await other.follower.catch_up()
+        assert one.ids == other.ids == ["own", "a", "b"]
+        names = ("b.zarr", "c.zarr")
+        assert not ask_reload(one.bulletin, files)
+        await one.follower.catch_up()
+        assert one.ids == ["own", "a", "b"]
+        keeping = asyncio.create_task(other.follower.keep_listed(0.001))
+        while "c" not in one.ids:
+            await asyncio.sleep(0.001)
+            await one.follower.catch_up()
+        keeping.cancel()
+        await other.follower.catch_up()
+        assert one.ids == other.ids == ["own", "b", "c"]
+
+
+def test_without_globs_a_reload_is_done_at_once(file: int, files: Files) -> None:
+    """By whoever is asked."""
+    files.catalog.write_text(NEW)
+    with Bulletin(file) as bulletin:
+        assert ask_reload(bulletin, files)
+        assert bulletin.latest_texts() == files.read()

@@ -7,6 +7,7 @@ from hashlib import sha256
 import pytest
 
 from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.globs import Glob
 from app.catalog.keys import RIGHTS, Keys, check_holders, line_of, load_keys, new_key, parse_keys
 from sluice.errors import CatalogError
 
@@ -128,3 +129,26 @@ def test_access_is_public_or_a_list_of_names(access, tmp_path):
     path.write_text(yaml.safe_dump({"datasets": {"a": {"url": "x", "access": access}}}))
     with pytest.raises(CatalogError, match=r"access: expected 'public' or a list with the names"):
         load_catalog(path)
+
+
+def test_patterns_name_datasets_that_come_later() -> None:
+    """They open what they match; one that can match nothing is a misspelling."""
+    (key,) = parse_keys(f"team {DIGEST} datasets=era5-*,a?c,one", "keys")
+    opened = [name for name in ("era5-x", "abc", "one", "era5", "ac", "on") if key.names(name)]
+    assert opened == ["era5-x", "abc", "one"]
+    (key,) = parse_keys(f"team {DIGEST} datasets=era5-*", "keys")
+    check_holders(Catalog({"era5-x": entry("era5-x")}), [key])
+    with pytest.raises(CatalogError, match=r"there is no dataset that matches 'era5-\*'"):
+        check_holders(Catalog({"b": entry("b")}), [key])
+
+
+def test_what_a_glob_may_bring_may_be_named() -> None:
+    """By a pattern, or by an id that its template can become."""
+    glob = Glob.of(DatasetEntry(id="x-{stem}", url="s3://bucket/*"))
+    for named, fits in (("x-1", True), ("y-*", True), ("y-1", False)):
+        (key,) = parse_keys(f"team {DIGEST} datasets={named}", "keys")
+        if fits:
+            check_holders(Catalog({}, (glob,)), [key])
+            continue
+        with pytest.raises(CatalogError, match="there is no dataset 'y-1'"):
+            check_holders(Catalog({}, (glob,)), [key])

@@ -43,6 +43,14 @@ DATASET_ID: Final = {
 }
 
 _NAMES: Final = {"type": "array", "items": {"type": "string"}}
+# What the catalog says of a dataset; the last three are there where it says them.
+_TOLD: Final = {
+    "id": {"type": "string"},
+    "title": {"type": ["string", "null"]},
+    "description": {"type": "string", "description": "What it is, for people."},
+    "license": {"type": "string", "description": "What may be done with it."},
+    "attribution": {"type": "string", "description": "Whom to name as its source."},
+}
 _DATASETS: Final = {
     "type": "object",
     "required": ["datasets"],
@@ -52,10 +60,7 @@ _DATASETS: Final = {
             "items": {
                 "type": "object",
                 "required": ["id", "title"],
-                "properties": {
-                    "id": {"type": "string"},
-                    "title": {"type": ["string", "null"]},
-                },
+                "properties": _TOLD,
             },
         }
     },
@@ -97,8 +102,7 @@ _DESCRIPTION: Final = {
     "type": "object",
     "required": ["id", "title", "attrs", "dims", "coords", "data_vars", "unusable"],
     "properties": {
-        "id": {"type": "string"},
-        "title": {"type": ["string", "null"]},
+        **_TOLD,
         "attrs": {"type": "object"},
         "dims": {"type": "object", "additionalProperties": {"type": "integer"}},
         "coords": {"type": "object", "additionalProperties": _COORDINATE},
@@ -138,7 +142,7 @@ _HEALTHY: Final = {"type": "object", "properties": {"status": {"const": "ok"}}}
 LISTING: Final = described(
     "datasets",
     "The datasets",
-    json_answer("Ids and titles, in the catalog's order.", _DATASETS),
+    json_answer("Ids, titles and what else the catalog says, in its order.", _DATASETS),
     problems(400, 401, 414),
 )
 DESCRIBE: Final = described(

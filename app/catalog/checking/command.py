@@ -6,10 +6,9 @@ import asyncio
 import logging
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from sluice.store import ByteSource, Filesystems
@@ -17,9 +16,11 @@ from sluice.store.circuit import State
 from sluice.store.guarded import StoreGuards
 from sluice.store.retries import Patience
 
-from ..catalog import DatasetEntry, load_catalog
+from ..catalog import Catalog, DatasetEntry
+from ..listing import list_names
 from ..opening import open_entry, watch_of, watched
 from .datasets import Checked, check_catalog
+from .globs import expanded
 from .report import Format, failed, report
 
 AT_ONCE: Final = 8
@@ -28,9 +29,11 @@ USUAL_SIZE: Final = (100, 24)
 
 
 def run_check(
-    path: Path,
+    catalog: Catalog,
     out: TextIO,
     *,
+    glob_datasets: int,
+    glob_seconds: float,
     form: Format,
     strict: bool,
     patience_seconds: float,
@@ -42,13 +45,16 @@ def run_check(
     patience: Patience,
     limits: OpeningLimits = DEFAULT_LIMITS,
 ) -> int:
-    """Check the catalog in `path` and write the report to `out`.
+    """Check the `catalog`, with what its globs bring, and write the report to `out`.
 
     Stores are asked with `patience`, as a server asks them. 0, or 1 where there is an error (with
-    `strict`: or a warning). Raises CatalogError where the catalog itself is wrong.
+    `strict`: or a warning).
     """
-    catalog = load_catalog(path)
     guards = StoreGuards(patience, _nobody_is_told)
+    lister = partial(
+        list_names, store_concurrency=store_concurrency, most=glob_datasets, guards=guards
+    )
+    connecting = partial(source_of, concurrency=store_concurrency, guards=guards)
     opening = partial(
         open_entry,
         guards=guards,
@@ -60,28 +66,30 @@ def run_check(
 
     async def check() -> tuple[Checked, ...]:
         async with connect() as filesystems:
-            return await check_catalog(
-                catalog,
+            whole, of_globs = await expanded(
+                catalog, partial(lister, filesystems=filesystems), glob_datasets, glob_seconds
+            )
+            return of_globs + await check_catalog(
+                whole,
                 partial(opening, filesystems=filesystems),
-                partial(
-                    source_of,
-                    filesystems=filesystems,
-                    concurrency=store_concurrency,
-                    guards=guards,
-                ),
+                partial(connecting, filesystems=filesystems),
                 request_chunk_bytes=request_chunk_bytes,
                 patience_seconds=patience_seconds,
                 at_once=AT_ONCE,
                 has_answered=guards.has_answered,
             )
 
-    # What libraries warn of and log while they open is not in the form of the table, which has it.
+    checked = _run_quietly(check())
+    out.write(report(checked, form, width=shutil.get_terminal_size(USUAL_SIZE).columns))
+    return int(failed(checked, strict=strict))
+
+
+def _run_quietly(work: Coroutine[Any, Any, tuple[Checked, ...]]) -> tuple[Checked, ...]:
+    """Run it without what libraries warn of and log, which is not in the form of the table."""
     logging.getLogger().addHandler(logging.NullHandler())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        checked = asyncio.run(check())
-    out.write(report(checked, form, width=shutil.get_terminal_size(USUAL_SIZE).columns))
-    return int(failed(checked, strict=strict))
+        return asyncio.run(work)
 
 
 async def source_of(

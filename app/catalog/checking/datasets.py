@@ -49,10 +49,11 @@ Sources = Callable[[DatasetEntry], Coroutine[Any, Any, ByteSource]]
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found about one dataset, the worst first."""
+    """What was found about one dataset, the worst first; or about a glob, which is not `served`."""
 
     id: str
     findings: tuple[Finding, ...]
+    served: bool = True
 
 
 async def check_catalog(

@@ -40,7 +40,11 @@ def summary(checked: Sequence[Checked]) -> str:
     """One line that counts datasets and findings."""
     counts = _counts(checked)
     told = [_number(counts[severity], severity.value) for severity in Severity if counts[severity]]
-    return f"{_number(len(checked), 'dataset')}: {', '.join(told) or 'nothing is wrong'}"
+    return f"{_number(len(_datasets(checked)), 'dataset')}: {', '.join(told) or 'nothing is wrong'}"
+
+
+def _datasets(checked: Sequence[Checked]) -> list[str]:
+    return [one.id for one in checked if one.served]
 
 
 def _number(count: int, noun: str) -> str:
@@ -92,4 +96,4 @@ def _document(checked: Sequence[Checked]) -> dict[str, object]:
         for one in checked
         for found in one.findings
     ]
-    return {"datasets": [one.id for one in checked], "findings": findings}
+    return {"datasets": _datasets(checked), "findings": findings}

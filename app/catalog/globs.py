@@ -1,0 +1,198 @@
+"""Entries that stand for many stores: a pattern of addresses, and the entries that it brings.
+
+The id of such an entry is a template (``{stem}``), and its URL has wildcards (``s3://bucket/*.zarr``)
+as shells have them: ``*``, ``?`` and ``[...]`` stand for no slash and no leading dot.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import translate
+from functools import cached_property
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+from sluice.errors import CatalogError
+from sluice.store.addresses import LOCAL, REFERENCE, ROOTLESS, WEB, split_url
+from sluice.store.failures import redacted
+from sluice.store.paths import joined
+
+from .ids import DATASET_ID, ID_RULE, stem_of
+
+if TYPE_CHECKING:
+    from .catalog import DatasetEntry
+
+# What a template may name of a store: its name without the extension, and that of its folder.
+FIELDS: Final = ("stem", "parent")
+_FIELD: Final = re.compile(r"\{([^{}]*)\}")
+_WILDCARD: Final = re.compile(r"[*?\[]")
+# A question mark begins the query of a web address.
+_WEB_WILDCARD: Final = re.compile(r"[*\[]")
+
+
+def is_template(dataset_id: str) -> bool:
+    """Whether an entry of this id stands for many."""
+    return "{" in dataset_id or "}" in dataset_id
+
+
+def has_wildcards(url: str) -> bool:
+    """Whether the path of `url` has a ``*``, which no store is named by."""
+    protocol, path = split_url(url)
+    return "*" in (path.partition("?")[0] if protocol in WEB else path)
+
+
+@dataclass(frozen=True)
+class Glob:
+    """The template of entries: their stores lie below the URL `root`, one level of names each.
+
+    `place` is one name for all globs that list the same in the same way; it shows no secret.
+    """
+
+    entry: DatasetEntry
+    root: str
+    levels: tuple[str, ...]
+    place: str
+
+    @classmethod
+    def of(cls, entry: DatasetEntry) -> Glob:
+        """The glob of an entry whose id is a template; raises CatalogError where it is none."""
+        _check_template(entry.id)
+        root, levels = _split(entry.url)
+        listed = [entry.url, entry.engine, dict(entry.storage_options)]
+        said = json.dumps(listed, sort_keys=True, default=repr)
+        place = blake2b(said.encode(), digest_size=16).hexdigest()
+        return cls(entry, root, levels, place)
+
+    @cached_property
+    def patterns(self) -> tuple[re.Pattern[str], ...]:
+        """What the names of each level match."""
+        return tuple(re.compile(translate(level)) for level in self.levels)
+
+    @cached_property
+    def _ids(self) -> re.Pattern[str]:
+        words = _FIELD.split(self.entry.id)[::2]
+        return re.compile(".+".join(map(re.escape, words)))
+
+    def matches(self, level: int, name: str) -> bool:
+        """Whether a `name` on this level belongs to it."""
+        hidden = name.startswith(".") and not self.levels[level].startswith(".")
+        return not hidden and self.patterns[level].match(name) is not None
+
+    def may_bring(self, dataset_id: str) -> bool:
+        """Whether its template can become this id."""
+        return self._ids.fullmatch(dataset_id) is not None
+
+    def url_of(self, name: str) -> str:
+        """The address of the store with this name below the root."""
+        if split_url(self.root)[0] in WEB:
+            return joined(self.root, name)
+        return f"{self.root}{name}" if self.root.endswith("/") else f"{self.root}/{name}"
+
+    def entry_of(self, name: str) -> DatasetEntry:
+        """The entry of the store with this name below the root."""
+        folder, _, last = name.rpartition("/")
+        path = split_url(self.root)[1].partition("?")[0]
+        parent = (folder or path.rstrip("/")).rpartition("/")[2]
+        values = {"stem": stem_of(last), "parent": parent}
+        told = (self.entry.title, self.entry.description)
+        title, description = [text and _filled(text, values) for text in told]
+        changes = {
+            "id": _filled(self.entry.id, values),
+            "url": self.url_of(name),
+            "title": title,
+            "description": description,
+        }
+        return self.entry.model_copy(update=changes)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A store that a glob found and that is not served, and why."""
+
+    glob: Glob
+    url: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{redacted(self.url)}: {self.reason}"
+
+
+def brought(
+    glob: Glob,
+    entries: Iterable[DatasetEntry],
+    taken: Mapping[str, DatasetEntry],
+    room: int,
+    most: int,
+) -> tuple[dict[str, DatasetEntry], list[LeftOut]]:
+    """Those `entries` of a glob that are served beside those that are `taken`, and the others.
+
+    There is `room` for so many of the `most` that all globs may bring.
+    """
+    served: dict[str, DatasetEntry] = {}
+    left_out: list[LeftOut] = []
+    for entry in entries:
+        earlier = taken.get(entry.id) or served.get(entry.id)
+        if not DATASET_ID.fullmatch(entry.id):
+            reason = f"{entry.id!r} is no id: {ID_RULE}"
+        elif earlier is not None:
+            reason = f"the id {entry.id!r} is that of {redacted(earlier.url)}"
+        elif len(served) < room:
+            served[entry.id] = entry
+            continue
+        else:
+            reason = f"there are more than the {most} datasets that globs may bring"
+            left_out.append(LeftOut(glob, f"{entry.url} and what follows it", reason))
+            break
+        left_out.append(LeftOut(glob, entry.url, reason))
+    return served, left_out
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    return _FIELD.sub(lambda field: values.get(field[1], field[0]), text)
+
+
+def _check_template(dataset_id: str) -> None:
+    named = _FIELD.findall(dataset_id)
+    known = ", ".join(f"{{{field}}}" for field in FIELDS)
+    for name in named:
+        if name not in FIELDS:
+            raise CatalogError(f"an id has no {{{name}}} in it; known are {known}", field="id")
+    words = _FIELD.sub("", dataset_id)
+    if not named or is_template(words):
+        raise CatalogError(f"braces in an id are those of {known}", field="id")
+    if not DATASET_ID.fullmatch(_FIELD.sub("x", dataset_id)):
+        raise CatalogError(ID_RULE, field="id")
+
+
+def _split(url: str) -> tuple[str, tuple[str, ...]]:
+    """The folder above the first wildcard of `url`, and the patterns below it."""
+    protocol, path = split_url(url)
+    if protocol == REFERENCE:
+        raise CatalogError(f"{REFERENCE}:// has no folder to list, so its id has no braces")
+    path, mark, query = path.partition("?") if protocol in WEB else (path, "", "")
+    segments = path.rstrip("/").split("/")
+    wildcard = _WEB_WILDCARD if protocol in WEB else _WILDCARD
+    wild = [number for number, one in enumerate(segments) if wildcard.search(one)]
+    if protocol in WEB:
+        # The brackets of a host are those of an IPv6 address.
+        wild = [number for number in wild if number or "*" in segments[0]]
+    if not wild:
+        raise CatalogError("an id with braces needs an address with a wildcard, such as *.zarr")
+    first = wild[0]
+    if any("**" in segment for segment in segments):
+        raise CatalogError("** is not served: write one * for each level of folders")
+    if first == 0 and protocol not in ROOTLESS:
+        raise CatalogError("a bucket, host or first folder is named without wildcards")
+    root = "/".join(segments[:first])
+    if protocol in LOCAL and not root:
+        raise CatalogError("the root of the file system is not listed: name a folder in it")
+    prefix = f"{protocol}://" if "://" in url else ""
+    return f"{prefix}{root}{mark}{query}", tuple(segments[first:])
+
+
+def some_may_bring(globs: Sequence[Glob], dataset_id: str) -> bool:
+    """Whether one of the `globs` may come to have a dataset of this id."""
+    return any(glob.may_bring(dataset_id) for glob in globs)

@@ -1,0 +1,110 @@
+"""Listing now and then: what fails changes nothing, and the log tells what is new."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.catalog.bulletin import Bulletin, ReloadAsked
+from app.catalog.catalog import parse_catalog
+from app.catalog.configuration import Texts
+from app.catalog.globs import Glob
+from app.catalog.listings import Listings, NewNames
+from app.catalog.relisting import Relister
+from app.shared import unnamed_file
+from sluice.errors import StoreError
+
+CATALOG = """
+datasets:
+  "{stem}": {url: "s3://b/*", refresh_seconds: 60, storage_options: {secret: hush-hush}}
+  "once-{stem}": {url: "s3://c/*", refresh_seconds: null}
+"""
+
+
+@pytest.fixture
+def bulletin() -> Iterator[Bulletin]:
+    file = unnamed_file("bulletin")
+    Bulletin.begin(file, Texts(""))
+    with Bulletin(file) as bulletin:
+        bulletin.take(bulletin.unread()[1])
+        yield bulletin
+    os.close(file)
+
+
+class Stores:
+    """What listings find, and a clock."""
+
+    def __init__(self) -> None:
+        self.names: tuple[str, ...] | Exception = ()
+        self.listed: list[str] = []
+        self.now = 0.0
+
+    async def list(self, glob: Glob) -> tuple[str, ...]:
+        self.listed.append(glob.entry.id)
+        if isinstance(self.names, Exception):
+            raise self.names
+        return self.names
+
+
+async def test_globs_are_listed_when_they_are_due(
+    bulletin: Bulletin, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every `refresh_seconds`, sooner after a failure, or once; only differences are posted."""
+    globs = parse_catalog(Path("c.yaml"), CATALOG).globs
+    stores, listings = Stores(), Listings(99)
+    relister = Relister(
+        bulletin, listings, stores.list, seconds=9, retry_seconds=5, clock=lambda: stores.now
+    )
+
+    def posted() -> list[object]:
+        news, reading = bulletin.unread()
+        bulletin.take(reading)
+        for item in news:
+            assert isinstance(item, NewNames)
+            listings.apply(item)
+        return list(news)
+
+    stores.names = ("a",)
+    await relister.list_unknown(globs)
+    assert posted() == [NewNames(glob.place, ("a",)) for glob in globs]
+    stores.names = StoreError("no, hush-hush")
+    for stores.now in (59, 60, 64, 65):
+        await relister.list_due(globs)
+    assert stores.listed == ["{stem}", "once-{stem}", "{stem}", "{stem}"]
+    assert posted() == []
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == ["glob '{stem}': cannot be listed, and what it brought before stays: no, …"]
+    stores.names, stores.now = ("b",), 70
+    with caplog.at_level(logging.INFO):
+        await relister.list_due(globs)
+    assert posted() == [NewNames(globs[0].place, ("b",), ("a",))]
+    assert caplog.messages[-1] == "glob '{stem}': it can be listed again"
+
+
+async def test_what_is_left_out_is_told_once(
+    bulletin: Bulletin, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And again where it is something else."""
+    catalog = parse_catalog(Path("c.yaml"), CATALOG)
+    globs, listings = catalog.globs[:1], Listings(99)
+    relister = Relister(bulletin, listings, Stores().list, seconds=9, retry_seconds=5)
+    for names in (["a a"], ["a a"], ["a a", "b b"]):
+        if change := listings.change(globs[0], names):
+            listings.apply(change)
+        relister.tell_left_out(globs, listings.expanded(catalog).left_out)
+    assert [message[:40] for message in caplog.messages] == [
+        "glob '{stem}': 1 found and not served: s",
+        "glob '{stem}': 2 found and not served: s",
+    ]
+
+
+def test_news_of_globs_are_read_as_they_were_posted(bulletin: Bulletin) -> None:
+    """By whoever reads, names of any signs among them."""
+    news = [NewNames("place", ("ü", "\udcff"), ("x",)), ReloadAsked()]
+    for item in news:
+        bulletin.post(item)
+    assert bulletin.unread()[0] == news
