@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from functools import partial
+from types import FrameType
 from typing import Any, Final
 
 import uvicorn
@@ -54,6 +55,12 @@ class Server(uvicorn.Server):
         self._connections = Connections.among(mates, state, self.config.limits)
         make = partial(HttpProtocol, self.config, self.server_state, state)
         self._acceptors = [Acceptor(one, self._connections, make) for one in sockets or []]
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Heed a signal; from now on `/readyz` says so, if there is an application to ask."""
+        if self.started:
+            self.lifespan.state["drain"].told = True
+        super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let nobody in, and end; say what was not taken within the grace time."""

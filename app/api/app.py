@@ -33,7 +33,7 @@ from ..catalog.following import Follower
 from ..catalog.keys import Keys
 from ..catalog.opened_datasets import OpenedDatasets, Opener
 from ..catalog.opening import open_entry
-from ..catalog.readiness import Readiness
+from ..catalog.status import CatalogStatus
 from ..settings import Settings
 from ..shared import Shared, unnamed_file
 from ..telemetry.events import DatasetLookedAt, DatasetOpened, Emit, RequestQueued, to_all
@@ -151,17 +151,17 @@ async def _start(
     )
     opened, follower, keys = await _following(settings, opener, emit, shared, stack)
     await stack.enter_async_context(_going_on(sample(opened.count, emit)))
-    readiness = Readiness(
+    status = CatalogStatus(
         opened,
-        keep_seconds=settings.ready_kept_seconds,
-        patience_seconds=settings.ready_patience_seconds,
+        keep_seconds=settings.status_kept_seconds,
+        patience_seconds=settings.status_patience_seconds,
     )
     return Service(
         keys,
         opened,
         follower,
-        readiness,
-        settings.ready_strictly,
+        status,
+        settings.status_strictly,
         settings.metrics_access == "public",
         _limits(settings),
         _encoding(settings, stack),

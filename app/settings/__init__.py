@@ -96,21 +96,23 @@ class Settings(WorkSettings, StoreSettings, RequestSettings, OpeningSettings):
         default="info",
         description="least severity that is logged; `info` has a line for each request",
     )
-    ready_strictly: bool = Field(
+    status_strictly: bool = Field(
         default=False,
-        description="whether `/readyz` wants every dataset to be reachable, not just one",
+        description="whether `/catalog/status` is a 503 unless every dataset can be read, not just"
+        " one",
     )
-    ready_patience_seconds: float = Field(
+    status_patience_seconds: float = Field(
         default=5.0,
         gt=0,
         allow_inf_nan=False,
-        description="how long `/readyz` waits for a dataset that is not open yet",
+        description="how long `/catalog/status` waits for a dataset that is not open yet; for all"
+        " together twice as long",
     )
-    ready_kept_seconds: float = Field(
-        default=5.0,
+    status_kept_seconds: float = Field(
+        default=30.0,
         ge=0,
         allow_inf_nan=False,
-        description="how long `/readyz` answers from memory",
+        description="how long `/catalog/status` answers from memory",
     )
 
 
