@@ -50,7 +50,8 @@ class RequestSettings(BaseSettings):
         default=16,
         ge=0,
         description="how many of them are for `/healthz`, `/readyz`, `/metrics`,"
-        " `/catalog/status` and the routes of admins, while all others are being answered; more of other requests is a 503",
+        " `/catalog/status` and the routes of admins, while all others are being answered; more of"
+        " other requests is a 503",
     )
     head_bytes: int = Field(
         default=64 * 2**10,
