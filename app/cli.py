@@ -12,7 +12,8 @@ from pathlib import Path
 
 from sluice.errors import CatalogError
 
-from .settings import Settings, misspelt_variables, read_settings
+from .settings import PREFIX, Settings, misspelt_variables, read_settings
+from .telemetry.json_log import say
 
 WRONG_USAGE = 2
 HEALTH_SECONDS = 5.0
@@ -24,12 +25,15 @@ LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command of `argv` (the process's own without it); its exit status."""
     arguments = _parser().parse_args(argv)
+    serving = arguments.run is _run_serve
     try:
         settings = _settings(arguments)
-        if arguments.run is _run_serve:
+        if serving:
             _check_catalog(settings)
     except (ValueError, CatalogError) as error:
-        _say(str(error))
+        # Settings that are wrong do not tell how to write of it.
+        as_json = serving and os.environ.get(f"{PREFIX}LOG_FORMAT") == "json"
+        say(str(error), as_json=as_json)
         return WRONG_USAGE
     status: int = arguments.run(settings, arguments)
     return status
@@ -37,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run_serve(settings: Settings, arguments: argparse.Namespace) -> int:
     for name, likely in misspelt_variables(os.environ).items():
-        _say(f"{name} sets nothing" + (f"; did you mean {likely}?" if likely else ""))
+        line = f"{name} sets nothing" + (f"; did you mean {likely}?" if likely else "")
+        say(line, as_json=settings.log_format == "json", level="warning")
     # Imported here, so that wrong usage and --help answer at once.
     from .server import run_server
 
@@ -161,7 +166,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
             limits=OpeningLimits(**settings.store_limits),
         )
     except CatalogError as error:
-        _say(str(error))
+        say(str(error))
         return WRONG_USAGE
 
 
@@ -174,7 +179,7 @@ def _run_key(settings: Settings, arguments: argparse.Namespace) -> int:
     try:
         line = line_of(arguments.name, key, rights, filter(None, arguments.datasets.split(",")))
     except CatalogError as error:
-        _say(str(error))
+        say(str(error))
         return WRONG_USAGE
     sys.stderr.write(f"{key}\n")
     sys.stdout.write(f"{line}\n")
@@ -192,7 +197,7 @@ def _run_health(settings: Settings, arguments: argparse.Namespace) -> int:
         # Past any proxy of the environment, which is for the stores and knows no loopback.
         build_opener(ProxyHandler({})).open(url, timeout=HEALTH_SECONDS).close()
     except (OSError, HTTPException, ValueError) as error:
-        _say(f"{url}: {error}")
+        say(f"{url}: {error}")
         return 1
     sys.stdout.write(f"{url}: healthy\n")
     return 0
@@ -201,7 +206,3 @@ def _run_health(settings: Settings, arguments: argparse.Namespace) -> int:
 def _own_address(settings: Settings) -> str:
     host = LOOPBACK.get(settings.host, settings.host)
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"sluice: {line}\n")

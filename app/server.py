@@ -21,6 +21,7 @@ from .liveness import Turns, watch_alone
 from .settings import PREFIX, Settings
 from .shared import SHARED, Shared
 from .telemetry.cells import make_room
+from .telemetry.json_log import JsonLines, say
 
 if TYPE_CHECKING:
     from .serving import Config
@@ -49,7 +50,7 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
         # No browser may take an answer for something else than it says it is.
         headers=[("X-Content-Type-Options", "nosniff")],
         ws="none",
-        log_config=_logging(settings.log_level.upper()),
+        log_config=_logging(settings.log_level.upper(), settings.log_format),
         # Our own line for each request has its id, and leaves the query out.
         access_log=False,
         server_header=False,
@@ -57,7 +58,7 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
         forwarded_allow_ips=",".join(settings.trusted_proxies),
     )
     files = Files(settings.catalog, settings.keys_file, settings.keys)
-    with _shared(files) as (shared, bulletin):
+    with _shared(files, settings.log_format) as (shared, bulletin):
         _run(config, partial(announce, bulletin, files), shared, settings.loop_still_seconds)
 
 
@@ -91,14 +92,16 @@ def _run(
 
 
 @contextmanager
-def _shared(files: Files) -> Iterator[tuple[Shared, Bulletin]]:
+def _shared(files: Files, log_format: str) -> Iterator[tuple[Shared, Bulletin]]:
     """What the processes share, which they find in their environment, and its bulletin."""
     try:
         shared = Shared.begin()
         make_room(shared.counts, 1)
         Bulletin.begin(shared.bulletin, files.read())
     except (OSError, NotTold) as error:
-        sys.exit(f"sluice: there is no room in memory for what the processes share: {error}")
+        line = f"there is no room in memory for what the processes share: {error}"
+        say(line, as_json=log_format == "json")
+        sys.exit(1)
     shared.tell()
     try:
         with Bulletin(shared.bulletin) as bulletin:
@@ -107,10 +110,11 @@ def _shared(files: Files) -> Iterator[tuple[Shared, Bulletin]]:
         del os.environ[SHARED]
 
 
-def _logging(level: str) -> dict[str, Any]:
+def _logging(level: str, form: str) -> dict[str, Any]:
     """uvicorn's own configuration with a time in each line, and our loggers beside its own.
 
-    The lines of requests are whole already: they are fields, the time among them.
+    The lines of requests and admins are whole already: they are fields, the time among them. As
+    JSON, whatever any library logs is, too.
     """
     from uvicorn.config import LOGGING_CONFIG
 
@@ -119,7 +123,11 @@ def _logging(level: str) -> dict[str, Any]:
     config["formatters"]["requests"] = {"format": "%(message)s"}
     config["handlers"]["requests"] = {**config["handlers"]["default"], "formatter": "requests"}
     config["loggers"]["uvicorn"]["level"] = level
-    requests = {"handlers": ["requests"], "level": level, "propagate": False}
-    config["loggers"][f"{__package__}.telemetry.request_log"] = requests
+    for name, least in (("request_log", level), ("admin_log", "INFO")):
+        whole = {"handlers": ["requests"], "level": least, "propagate": False}
+        config["loggers"][f"{__package__}.telemetry.{name}"] = whole
     config["loggers"][__package__] = {"handlers": ["default"], "level": level, "propagate": False}
+    if form == "json":
+        config["formatters"] = {name: {"()": JsonLines} for name in config["formatters"]}
+        config["root"] = {"handlers": ["default"], "level": "WARNING"}
     return config

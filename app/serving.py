@@ -11,6 +11,7 @@ from typing import Any, Final
 import uvicorn
 
 from .connections import Acceptor, ConnectionLimits, Connections
+from .telemetry.json_log import JsonLines, log_what_nobody_caught
 
 # How many connections that are cut short have a place in the line that tells of them.
 _TOLD: Final = 5
@@ -24,6 +25,13 @@ class Config(uvicorn.Config):
     def __init__(self, app: str, *, limits: ConnectionLimits, **options: Any) -> None:
         super().__init__(app, **options)
         self.limits = limits
+
+    def configure_logging(self) -> None:
+        """Set up the log of this process; where it is JSON, for what Python itself writes, too."""
+        super().configure_logging()
+        config = self.log_config
+        if isinstance(config, dict) and config["formatters"]["default"].get("()") is JsonLines:
+            log_what_nobody_caught()
 
     def listener(self) -> socket.socket:
         """The socket to listen on; what connections take from it, they take at once.

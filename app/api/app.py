@@ -33,6 +33,7 @@ from ..catalog.following import Follower
 from ..catalog.keys import Keys
 from ..catalog.opened_datasets import OpenedDatasets, Opener
 from ..catalog.opening import open_entry
+from ..catalog.preparing import Preparation, prepare_stores
 from ..catalog.status import CatalogStatus
 from ..settings import Settings
 from ..shared import Shared, unnamed_file
@@ -150,6 +151,9 @@ async def _start(
         limits=OpeningLimits(**settings.store_limits),
     )
     opened, follower, keys = await _following(settings, opener, emit, shared, stack)
+    await _prepare(opened, follower, filesystems, stack)
+    if shared is not None:
+        spare_what_is_there()  # the libraries of stores, before a request opens one
     await stack.enter_async_context(_going_on(sample(opened.count, emit)))
     status = CatalogStatus(
         opened,
@@ -205,6 +209,17 @@ async def _following(
     if shared is not None:
         _reload_on_hangup(follower)
     return opened, follower, keys
+
+
+async def _prepare(
+    opened: OpenedDatasets, follower: Follower, filesystems: Filesystems, stack: AsyncExitStack
+) -> None:
+    """Have engines ready before the first request, and what a reload brings soon after it."""
+    await prepare_stores(opened.catalog, filesystems)
+    preparation = Preparation(opened, filesystems)
+    stack.push_async_callback(preparation.aclose)
+    follower.on_catalog = preparation.begin
+    preparation.begin()
 
 
 def _own_bulletin(files: Files, stack: AsyncExitStack) -> int:

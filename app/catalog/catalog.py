@@ -67,6 +67,7 @@ class DatasetEntry(BaseModel):
     decode_times: DecodeTimes = True
     reference_roots: tuple[str, ...] = ()
     title: str | None = None
+    open: Literal["on_demand", "at_start"] = "on_demand"
     cache_control: str | None = Field(default=None, pattern=_HEADER_VALUE)
     refresh_seconds: float | None = Field(default=60.0, ge=0, allow_inf_nan=False)
     refresh: Literal["background", "before"] = "background"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -13,6 +13,7 @@ from sluice.errors import CatalogError
 from sluice.store.single_flight import SingleFlight
 
 from ..errors import NotTold
+from ..telemetry.admin_log import write_signalled
 from .bulletin import Bulletin, NewGeneration, News, NewTexts
 from .catalog import Catalog, DatasetEntry
 from .configuration import Configuration, Files
@@ -83,16 +84,21 @@ class Follower:
     """Acts on the news of a bulletin for the datasets and keys of this process.
 
     `catch_up` comes before every answer that a request gets, so whatever was posted before a
-    request came is true for it.
+    request came is true for it. `on_catalog` is called when a catalog was reloaded.
     """
 
     def __init__(
-        self, bulletin: Bulletin, files: Files, opened: OpenedDatasets, keys: Keys
+        self,
+        bulletin: Bulletin,
+        files: Files,
+        opened: OpenedDatasets,
+        keys: Keys,
     ) -> None:
         self._bulletin = bulletin
         self._files = files
         self._opened = opened
         self._keys = keys
+        self.on_catalog: Callable[[], None] | None = None
         self._flight: SingleFlight[None, None] = SingleFlight()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -146,6 +152,7 @@ class Follower:
         """Reload in the background; what is wrong with the file goes to the log."""
 
         async def reload() -> None:
+            write_signalled("reload")
             try:
                 await self.reload()
             except (CatalogError, NotTold) as error:
@@ -165,6 +172,8 @@ class Follower:
             log.error("the catalog stays as it was: %s", error)
         self._act(news, latest)
         self._bulletin.take(reading)
+        if latest is not None and self.on_catalog is not None:
+            self.on_catalog()
 
     async def _latest(self, news: Iterable[News]) -> Configuration | None:
         """What the last texts among the news mean."""

@@ -96,6 +96,11 @@ class Settings(WorkSettings, StoreSettings, RequestSettings, OpeningSettings):
         default="info",
         description="least severity that is logged; `info` has a line for each request",
     )
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description="`text`: fields for requests and admins, sentences for the rest; `json`: each"
+        " line is one object, those of libraries and tracebacks included",
+    )
     status_strictly: bool = Field(
         default=False,
         description="whether `/catalog/status` is a 503 unless every dataset can be read, not just"
