@@ -13,6 +13,7 @@ from pathlib import Path
 from sluice.errors import CatalogError
 
 from .settings import PREFIX, Settings, misspelt_variables, read_settings
+from .settings.fitting import fitted
 from .telemetry.json_log import say
 
 WRONG_USAGE = 2
@@ -28,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     serving = arguments.run is _run_serve
     try:
         settings = _settings(arguments)
+        if arguments.run in (_run_serve, _run_check):
+            settings = fitted(settings)
         if serving:
             _check_catalog(settings)
     except (ValueError, CatalogError) as error:
@@ -46,7 +49,7 @@ def _run_serve(settings: Settings, arguments: argparse.Namespace) -> int:
     # Imported here, so that wrong usage and --help answer at once.
     from .server import run_server
 
-    run_server(settings, arguments.workers, arguments.fd)
+    run_server(settings, arguments.fd)
     return 0
 
 
@@ -58,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", help="address to listen on")
     serve.add_argument("--port", type=_port, help="port to listen on (0: any free one)")
     serve.add_argument("--fd", type=_descriptor, help="a listening socket instead of the two")
-    serve.add_argument("--workers", type=_positive, default=1, help="worker processes (1)")
+    serve.add_argument("--workers", type=_positive, help="worker processes (1)")
     serve.set_defaults(run=_run_serve)
     check = commands.add_parser("check", help="open every dataset and say what is wrong with it")
     check.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
@@ -115,7 +118,9 @@ def _whole_number(text: str, least: int, most: int | None) -> int:
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     """The environment's settings with what the command line says in their place."""
-    given = {name: getattr(arguments, name, None) for name in ("catalog", "host", "port")}
+    given = {
+        name: getattr(arguments, name, None) for name in ("catalog", "host", "port", "workers")
+    }
     return read_settings({name: value for name, value in given.items() if value is not None})
 
 

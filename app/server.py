@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import logging
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from .descriptors import connection_limits, raise_descriptor_limit
 from .errors import NotTold
 from .liveness import Turns, watch_alone
 from .settings import PREFIX, Settings
+from .settings.fitting import SHARES
 from .shared import SHARED, Shared
 from .telemetry.cells import make_room
 from .telemetry.json_log import JsonLines, say
@@ -26,9 +28,11 @@ from .telemetry.json_log import JsonLines, say
 if TYPE_CHECKING:
     from .serving import Config
 
+log = logging.getLogger(__name__)
 
-def run_server(settings: Settings, workers: int, fd: int | None) -> None:
-    """Serve until a signal ends it; `workers` processes share the port.
+
+def run_server(settings: Settings, fd: int | None) -> None:
+    """Serve until a signal ends it; the workers share the port.
 
     Or they share the listening socket `fd`, which whoever started this one holds: what connects
     while one server ends and the next one starts waits there.
@@ -38,6 +42,7 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
     # The application is named, not handed over: worker processes import it and read the same
     # environment, so one way of starting serves one worker and many.
     os.environ[f"{PREFIX}CATALOG"] = str(settings.catalog.absolute())
+    os.environ[f"{PREFIX}WORKERS"] = str(settings.workers)
     config = Config(
         f"{__package__}.api.app:create_app_from_environment",
         limits=connection_limits(settings, raise_descriptor_limit()),
@@ -45,7 +50,7 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
         host=settings.host,
         port=settings.port,
         fd=fd,
-        workers=workers,
+        workers=settings.workers,
         timeout_graceful_shutdown=settings.grace_seconds,
         # No browser may take an answer for something else than it says it is.
         headers=[("X-Content-Type-Options", "nosniff")],
@@ -57,9 +62,20 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=",".join(settings.trusted_proxies),
     )
+    log.info("%s", _budget_line(settings))
     files = Files(settings.catalog, settings.keys_file, settings.keys)
     with _shared(files, settings.log_format) as (shared, bulletin):
         _run(config, partial(announce, bulletin, files), shared, settings.loop_still_seconds)
+
+
+def _budget_line(settings: Settings) -> str:
+    """What each process may take, by its settings and by its cgroup."""
+    mebibytes = {name: getattr(settings, name) // 2**20 for name in SHARES}
+    return (
+        f"{settings.workers} x {settings.decode_threads} decode threads, {settings.threads} threads"
+        f" a local store; MiB: {mebibytes['chunk_cache_bytes']} for chunks,"
+        f" {mebibytes['inflight_bytes']} for requests, {mebibytes['opened_bytes']} for datasets"
+    )
 
 
 def _run(

@@ -19,6 +19,7 @@ LEVELS = {
     "sluice/events": 0,
     "sluice/phases": 0,
     "sluice/record": 0,
+    "sluice/cgroup": 1,
     "sluice/kept": 1,
     "sluice/labels": 1,
     "sluice/sizes": 1,

@@ -17,8 +17,9 @@ from sluice import __version__
 from sluice.arrays.chunk_cache import ChunkCache
 from sluice.arrays.decode import single_threaded_blosc
 from sluice.arrays.opening_limits import OpeningLimits
-from sluice.arrays.threads import Threads, available_cores, busy_pool
+from sluice.arrays.threads import Threads, busy_pool
 from sluice.arrays.workshop import Workshop
+from sluice.cgroup import available_cores
 from sluice.events import CircuitChanged
 from sluice.store import Filesystems
 from sluice.store.blocking import BlockingThreads
@@ -36,6 +37,7 @@ from ..catalog.opening import open_entry
 from ..catalog.preparing import Preparation, prepare_stores
 from ..catalog.status import CatalogStatus
 from ..settings import Settings
+from ..settings.fitting import fitted
 from ..shared import Shared, unnamed_file
 from ..telemetry.events import DatasetLookedAt, DatasetOpened, Emit, RequestQueued, to_all
 from ..telemetry.lasting import LastingObjects, spare_what_is_there
@@ -60,9 +62,11 @@ def create_app(settings: Settings, *, shared: Shared | None = None) -> FastAPI:
     """The application that serves the catalog of `settings`; does nothing before it is started.
 
     Our own server hands over what its processes have `shared`, and leaves SIGHUP to them.
+    Raises ValueError where the chosen budgets are more than the memory that the process may have.
     The lifespan raises CatalogError when the catalog is wrong, and owns the running loop's default
     executor: an application that embeds this one gets its bounded pool.
     """
+    settings = fitted(settings)
     metrics = Metrics() if shared is None else Metrics(shared.counts, shared.place)
     request_log = RequestLog()
     sinks = [metrics.record, request_log.record, write_circuit]
@@ -288,9 +292,10 @@ async def _going_on(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 def _workshop(settings: Settings, stack: AsyncExitStack) -> Workshop:
     """Where the chunks of all datasets are decoded."""
     threads, pool = _busy_threads(settings, "decode", stack)
+    lone = available_cores(settings.cgroup_root) == 1
     return Workshop(
         inline_bytes=settings.inline_decode_bytes,
-        between_bytes=settings.lone_core_decode_bytes if available_cores() == 1 else 0,
+        between_bytes=settings.lone_core_decode_bytes if lone else 0,
         under_way_bytes=settings.under_way_bytes,
         threads=threads,
         pool=pool,
@@ -306,7 +311,7 @@ def _busy_threads(
     settings: Settings, name: str, stack: AsyncExitStack
 ) -> tuple[int, ThreadPoolExecutor]:
     """How many threads may work on large values at once, and they."""
-    threads = settings.decode_threads or available_cores()
+    threads = settings.decode_threads
     pool = busy_pool(threads, name)
     stack.callback(pool.shutdown, wait=False, cancel_futures=True)
     return threads, pool

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from sluice.cgroup import ROOT
+
 from .opening import OpeningSettings
 from .requests import RequestSettings
 from .stores import StoreSettings, WorkSettings
@@ -65,6 +67,15 @@ class Settings(WorkSettings, StoreSettings, RequestSettings, OpeningSettings):
         ge=0,
         le=65535,
         description="port that `serve` listens on (0: any free one)",
+    )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        description="processes that `serve` answers with",
+    )
+    cgroup_root: Path = Field(
+        default=ROOT,
+        description="where the kernel shows the limits of control groups",
     )
     grace_seconds: int = Field(
         default=25,
