@@ -8,7 +8,7 @@ from typing import Final
 
 from fastapi import Request, Response
 
-from sluice.datasets import describe
+from sluice.engine import describe_prepared
 
 from ..catalog.opened import Opened
 from .access import caller
@@ -29,7 +29,7 @@ async def description_of(request: Request, serving: Service, dataset_id: str) ->
     opened = await serving.opened.get(dataset_id)
     content = opened.description.text
     if content is None:
-        cost = _FORMS * sum(opened.layout.attribute_bytes.values())
+        cost = _FORMS * sum(opened.prepared.layout.attribute_bytes.values())
         write = partial(asyncio.to_thread, _text, opened)
         content = await serving.admission.run(caller(request), cost, write)
         if len(content) <= _MOST_KEPT_BYTES:
@@ -48,5 +48,5 @@ async def description_of(request: Request, serving: Service, dataset_id: str) ->
 
 
 def _text(opened: Opened) -> bytes:
-    told = describe(opened.dataset)
+    told = describe_prepared(opened.prepared)
     return json_bytes({"id": opened.entry.id, "title": opened.entry.title, **told})

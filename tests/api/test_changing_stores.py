@@ -197,7 +197,7 @@ def test_metadata_that_is_gone_is_502_until_it_is_back(tmp_path):
 
 
 def test_a_new_version_that_does_not_open_leaves_the_old_one(tmp_path):
-    """It serves on, the one place that says so is readiness, and it heals."""
+    """It serves on, the one place that says so is the status, and it heals."""
     with rewritten(tmp_path, status_kept_seconds=0) as (client, store):
         path = f"/datasets/a/{SERIES}"
         content = client.get(path).content
