@@ -14,22 +14,29 @@ from sluice.store.fan_out import spread
 from .catalog import Catalog
 from .opened_datasets import OpenedDatasets
 
-# A store that asks for credentials over the network may take long; the service starts without it.
-_CONNECT_SECONDS: Final = 3.0
+# Some stores ask for credentials over the network, which may take long: the service starts without
+# them, and goes on with it in the background.
+_START_SECONDS: Final = 2.0
+_BACKGROUND_SECONDS: Final = 10.0
 # So many datasets are opened at once while requests are answered.
 _OPENED_AT_ONCE: Final = 2
 
 log = logging.getLogger(__name__)
 
 
-async def prepare_stores(catalog: Catalog, filesystems: Filesystems) -> None:
-    """Import and connect what the entries' stores are read with; opens none of them."""
+async def prepare_stores(
+    catalog: Catalog, filesystems: Filesystems, *, seconds: float = _START_SECONDS
+) -> None:
+    """Import what the entries' stores are read with, and connect it in so many seconds at most.
+
+    No store is opened.
+    """
     addresses = [
         Address(entry.url, entry.storage_options, entry.engine)
         for entry in catalog.entries.values()
     ]
     await asyncio.to_thread(import_engines, addresses)
-    await connect_all(filesystems, addresses, seconds=_CONNECT_SECONDS)
+    await connect_all(filesystems, addresses, seconds=seconds)
 
 
 class Preparation:
@@ -58,7 +65,7 @@ class Preparation:
                 await self._task
 
     async def _prepare(self, catalog: Catalog) -> None:
-        await prepare_stores(catalog, self._filesystems)
+        await prepare_stores(catalog, self._filesystems, seconds=_BACKGROUND_SECONDS)
         wanted = [entry.id for entry in catalog.entries.values() if entry.open == "at_start"]
         await spread(wanted, self._open, workers=_OPENED_AT_ONCE)
 
