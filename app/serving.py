@@ -66,8 +66,9 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Heed a signal; from now on `/readyz` says so, if there is an application to ask."""
-        if self.started:
-            self.lifespan.state["drain"].told = True
+        drain = self.lifespan.state.get("drain") if self.started else None
+        if drain is not None:
+            drain.told = True
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
