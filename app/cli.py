@@ -13,7 +13,9 @@ from pathlib import Path
 from sluice import __version__
 from sluice.errors import CatalogError
 
-from .settings import Settings, misspelt_variables, read_settings
+from .settings import PREFIX, Settings, misspelt_variables, read_settings
+from .settings.fitting import fitted
+from .telemetry.json_log import say
 
 WRONG_USAGE = 2
 # uvicorn's own status for a server that did not come to serve.
@@ -27,12 +29,17 @@ LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command of `argv` (the process's own without it); its exit status."""
     arguments = _parser().parse_args(argv)
+    serving = arguments.run is _run_serve
     try:
         settings = _settings(arguments)
-        if arguments.run is _run_serve:
+        if arguments.run in (_run_serve, _run_check):
+            settings = fitted(settings)
+        if serving:
             _check_catalog(settings)
     except (ValueError, CatalogError) as error:
-        _say(str(error))
+        # Settings that are wrong do not tell how to write of it.
+        as_json = serving and os.environ.get(f"{PREFIX}LOG_FORMAT") == "json"
+        say(str(error), as_json=as_json)
         return WRONG_USAGE
     status: int = arguments.run(settings, arguments)
     return status
@@ -40,14 +47,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run_serve(settings: Settings, arguments: argparse.Namespace) -> int:
     for name, likely in misspelt_variables(os.environ).items():
-        _say(f"{name} sets nothing" + (f"; did you mean {likely}?" if likely else ""))
+        line = f"{name} sets nothing" + (f"; did you mean {likely}?" if likely else "")
+        say(line, as_json=settings.log_format == "json", level="warning")
     if arguments.fd is None and (reason := _cannot_listen(settings.host, settings.port)):
-        _say(f"{_address(settings.host, settings.port)} cannot be listened on: {reason}")
+        line = f"{_address(settings.host, settings.port)} cannot be listened on: {reason}"
+        say(line, as_json=settings.log_format == "json")
         return STARTUP_FAILED
     # Imported here, so that wrong usage and --help answer at once.
     from .server import run_server
 
-    run_server(settings, arguments.workers, arguments.fd)
+    run_server(settings, arguments.fd)
     return 0
 
 
@@ -76,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", help="address to listen on")
     serve.add_argument("--port", type=_port, help="port to listen on (0: any free one)")
     serve.add_argument("--fd", type=_descriptor, help="a listening socket instead of the two")
-    serve.add_argument("--workers", type=_positive, default=1, help="worker processes (1)")
+    serve.add_argument("--workers", type=_positive, help="worker processes (1)")
     serve.set_defaults(run=_run_serve)
     check = commands.add_parser("check", help="open every dataset and say what is wrong with it")
     check.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
@@ -133,7 +142,8 @@ def _whole_number(text: str, least: int, most: int | None) -> int:
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     """The environment's settings with what the command line says in their place."""
-    given = {name: getattr(arguments, name, None) for name in ("catalog", "host", "port")}
+    names = ("catalog", "host", "port", "workers")
+    given = {name: getattr(arguments, name, None) for name in names}
     given = {name: value for name, value in given.items() if value is not None}
     urls = tuple(getattr(arguments, "urls", ()))
     if urls and "catalog" in given:
@@ -193,7 +203,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
             limits=OpeningLimits(**settings.store_limits),
         )
     except CatalogError as error:
-        _say(str(error))
+        say(str(error))
         return WRONG_USAGE
 
 
@@ -206,7 +216,7 @@ def _run_key(settings: Settings, arguments: argparse.Namespace) -> int:
     try:
         line = line_of(arguments.name, key, rights, filter(None, arguments.datasets.split(",")))
     except CatalogError as error:
-        _say(str(error))
+        say(str(error))
         return WRONG_USAGE
     sys.stderr.write(f"{key}\n")
     sys.stdout.write(f"{line}\n")
@@ -224,7 +234,7 @@ def _run_health(settings: Settings, arguments: argparse.Namespace) -> int:
         # Past any proxy of the environment, which is for the stores and knows no loopback.
         build_opener(ProxyHandler({})).open(url, timeout=HEALTH_SECONDS).close()
     except (OSError, HTTPException, ValueError) as error:
-        _say(f"{url}: {error}")
+        say(f"{url}: {error}")
         return 1
     sys.stdout.write(f"{url}: healthy\n")
     return 0
@@ -236,7 +246,3 @@ def _own_address(settings: Settings) -> str:
 
 def _address(host: str, port: int) -> str:
     return f"{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"sluice: {line}\n")

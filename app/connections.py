@@ -46,7 +46,7 @@ class _Drain:
     def __init__(self, server: set[Any], connections: Connections) -> None:
         self._server = server
         self._connections = connections
-        self.began = False
+        self.told = self.began = False
         server.add(self)
 
     def shutdown(self) -> None:

@@ -24,7 +24,9 @@ LINGER_SECONDS: Final = 1
 # What is read and dropped of a client that was refused, so that it may see why.
 _MOST_DROPPED_BYTES: Final = 2 * 2**20
 # What operators ask, and programs that watch the service: answered when nothing else is.
-_OPERATORS: Final = frozenset((b"/healthz", b"/readyz", b"/metrics", b"/catalog/reload"))
+_OPERATORS: Final = frozenset(
+    (b"/healthz", b"/readyz", b"/metrics", b"/catalog/reload", b"/catalog/status")
+)
 _OPERATORS_END: Final = b"/refresh"
 
 

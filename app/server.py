@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import logging
 import os
 import signal
 import sys
@@ -20,15 +21,19 @@ from .descriptors import connection_limits, raise_descriptor_limit
 from .errors import NotTold
 from .liveness import Turns, watch_alone
 from .settings import PREFIX, Settings
+from .settings.fitting import SHARES
 from .shared import SHARED, Shared
 from .telemetry.cells import make_room
+from .telemetry.json_log import JsonLines, say
 
 if TYPE_CHECKING:
     from .serving import Config
 
+log = logging.getLogger(__name__)
 
-def run_server(settings: Settings, workers: int, fd: int | None) -> None:
-    """Serve until a signal ends it; `workers` processes share the port.
+
+def run_server(settings: Settings, fd: int | None) -> None:
+    """Serve until a signal ends it; the workers share the port.
 
     Or they share the listening socket `fd`, which whoever started this one holds: what connects
     while one server ends and the next one starts waits there.
@@ -42,6 +47,7 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
         os.environ[f"{PREFIX}URLS"] = json.dumps(settings.urls)
     else:
         os.environ.pop(f"{PREFIX}URLS", None)
+    os.environ[f"{PREFIX}WORKERS"] = str(settings.workers)
     config = Config(
         f"{__package__}.api.app:create_app_from_environment",
         limits=connection_limits(settings, raise_descriptor_limit()),
@@ -49,21 +55,32 @@ def run_server(settings: Settings, workers: int, fd: int | None) -> None:
         host=settings.host,
         port=settings.port,
         fd=fd,
-        workers=workers,
+        workers=settings.workers,
         timeout_graceful_shutdown=settings.grace_seconds,
         # No browser may take an answer for something else than it says it is.
         headers=[("X-Content-Type-Options", "nosniff")],
         ws="none",
-        log_config=_logging(settings.log_level.upper()),
+        log_config=_logging(settings.log_level.upper(), settings.log_format),
         # Our own line for each request has its id, and leaves the query out.
         access_log=False,
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=",".join(settings.trusted_proxies),
     )
+    log.info("%s", _budget_line(settings))
     files = Files(settings.catalog, settings.keys_file, settings.keys, settings.urls)
-    with _shared(files) as (shared, bulletin):
+    with _shared(files, settings.log_format) as (shared, bulletin):
         _run(config, partial(ask_reload, bulletin, files), shared, settings.loop_still_seconds)
+
+
+def _budget_line(settings: Settings) -> str:
+    """What each process may take, by its settings and by its cgroup."""
+    mebibytes = {name: getattr(settings, name) // 2**20 for name in SHARES}
+    return (
+        f"{settings.workers} x {settings.decode_threads} decode threads, {settings.threads} threads"
+        f" a local store; MiB: {mebibytes['chunk_cache_bytes']} for chunks,"
+        f" {mebibytes['inflight_bytes']} for requests, {mebibytes['opened_bytes']} for datasets"
+    )
 
 
 def _run(config: Config, reload: Callable[[], bool], shared: Shared, still_seconds: float) -> None:
@@ -94,14 +111,16 @@ def _run(config: Config, reload: Callable[[], bool], shared: Shared, still_secon
 
 
 @contextmanager
-def _shared(files: Files) -> Iterator[tuple[Shared, Bulletin]]:
+def _shared(files: Files, log_format: str) -> Iterator[tuple[Shared, Bulletin]]:
     """What the processes share, which they find in their environment, and its bulletin."""
     try:
         shared = Shared.begin()
         make_room(shared.counts, 1)
         Bulletin.begin(shared.bulletin, files.read())
     except (OSError, NotTold) as error:
-        sys.exit(f"sluice: there is no room in memory for what the processes share: {error}")
+        line = f"there is no room in memory for what the processes share: {error}"
+        say(line, as_json=log_format == "json")
+        sys.exit(1)
     shared.tell()
     try:
         with Bulletin(shared.bulletin) as bulletin:
@@ -110,10 +129,11 @@ def _shared(files: Files) -> Iterator[tuple[Shared, Bulletin]]:
         del os.environ[SHARED]
 
 
-def _logging(level: str) -> dict[str, Any]:
+def _logging(level: str, form: str) -> dict[str, Any]:
     """uvicorn's own configuration with a time in each line, and our loggers beside its own.
 
-    The lines of requests are whole already: they are fields, the time among them.
+    The lines of requests and admins are whole already: they are fields, the time among them. As
+    JSON, whatever any library logs is, too.
     """
     from uvicorn.config import LOGGING_CONFIG
 
@@ -122,7 +142,11 @@ def _logging(level: str) -> dict[str, Any]:
     config["formatters"]["requests"] = {"format": "%(message)s"}
     config["handlers"]["requests"] = {**config["handlers"]["default"], "formatter": "requests"}
     config["loggers"]["uvicorn"]["level"] = level
-    requests = {"handlers": ["requests"], "level": level, "propagate": False}
-    config["loggers"][f"{__package__}.telemetry.request_log"] = requests
+    for name, least in (("request_log", level), ("admin_log", "INFO")):
+        whole = {"handlers": ["requests"], "level": least, "propagate": False}
+        config["loggers"][f"{__package__}.telemetry.{name}"] = whole
     config["loggers"][__package__] = {"handlers": ["default"], "level": level, "propagate": False}
+    if form == "json":
+        config["formatters"] = {name: {"()": JsonLines} for name in config["formatters"]}
+        config["root"] = {"handlers": ["default"], "level": "WARNING"}
     return config

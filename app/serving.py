@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import socket
 from functools import partial
+from types import FrameType
 from typing import Any, Final
 
 import uvicorn
 
 from .connections import Acceptor, ConnectionLimits, Connections
+from .telemetry.json_log import JsonLines, log_what_nobody_caught
 
 # How many connections that are cut short have a place in the line that tells of them.
 _TOLD: Final = 5
@@ -23,6 +25,13 @@ class Config(uvicorn.Config):
     def __init__(self, app: str, *, limits: ConnectionLimits, **options: Any) -> None:
         super().__init__(app, **options)
         self.limits = limits
+
+    def configure_logging(self) -> None:
+        """Set up the log of this process; where it is JSON, for what Python itself writes, too."""
+        super().configure_logging()
+        config = self.log_config
+        if isinstance(config, dict) and config["formatters"]["default"].get("()") is JsonLines:
+            log_what_nobody_caught()
 
     def listener(self) -> socket.socket:
         """The socket to listen on; what connections take from it, they take at once.
@@ -54,6 +63,13 @@ class Server(uvicorn.Server):
         self._connections = Connections.among(mates, state, self.config.limits)
         make = partial(HttpProtocol, self.config, self.server_state, state)
         self._acceptors = [Acceptor(one, self._connections, make) for one in sockets or []]
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Heed a signal; from now on `/readyz` says so, if there is an application to ask."""
+        drain = self.lifespan.state.get("drain") if self.started else None
+        if drain is not None:
+            drain.told = True
+        super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let nobody in, and end; say what was not taken within the grace time."""

@@ -25,6 +25,7 @@ from .errors import NotTold
 from .liveness import TURN_SECONDS, Standstill, Turns
 from .serving import Server
 from .shared import Shared
+from .telemetry.admin_log import write_signalled
 from .telemetry.cells import leave, make_room
 
 # uvicorn's own status for a server that did not come to serve.
@@ -191,6 +192,7 @@ class Workers(Multiprocess):
 
     def handle_hup(self) -> None:
         """Reload; what is wrong with the operator's files goes to the log."""
+        write_signalled("reload")
         try:
             done = self._reload()
         except (CatalogError, NotTold) as error:

@@ -92,6 +92,7 @@ HEADER_VALUES = (
 )  # fmt: skip
 PATHS = (
     "/", "/datasets", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/docs/assets/x",
+    "/catalog/status",
     "/datasets/sample", "/datasets/odd/", "/datasets/sample/refresh", "/admin/reload", "*",
     "/datasets/../sample/sel", "/datasets/%2e%2e/sel", "/datasets//sel", "//datasets", "http://a/b",
     "/datasets/sample%00/sel", "/datasets/sample;x=1/sel", "/%64atasets", "/datasets/%ff%fe/sel",

@@ -20,6 +20,7 @@ LEVELS = {
     "sluice/phases": 0,
     "sluice/record": 0,
     "sluice/stored_form": 0,
+    "sluice/cgroup": 1,
     "sluice/selection": 1,
     "sluice/kept": 1,
     "sluice/labels": 1,

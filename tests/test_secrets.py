@@ -201,7 +201,15 @@ async def everything_asked(address: str, ids: list[str]) -> str:
             told.append(f"{answer.status_code} {dict(answer.headers)} {answer.text}")
 
         async with asyncio.TaskGroup() as asking:
-            for path in ["/datasets", "/readyz", *paths, "/metrics", "/openapi.json", "/docs"]:
+            for path in [
+                "/datasets",
+                "/readyz",
+                "/catalog/status",
+                *paths,
+                "/metrics",
+                "/openapi.json",
+                "/docs",
+            ]:
                 asking.create_task(ask("GET", path, headers={"X-API-Key": KEY}))
             for name in ids:
                 body = {"headers": {"Authorization": f"Bearer {KEY}"}, "json": {"y": 1}}
@@ -211,7 +219,7 @@ async def everything_asked(address: str, ids: list[str]) -> str:
             asking.create_task(ask("GET", paths[0], headers={"Authorization": f"Basic {MARK}"}))
             asking.create_task(ask("GET", f"/datasets?key={MARK}Query"))
         await ask("GET", "/metrics", headers={"X-API-Key": KEY})
-        await ask("GET", "/readyz", headers={"X-API-Key": KEY})
+        await ask("GET", "/catalog/status", headers={"X-API-Key": KEY})
     return "\n".join(told)
 
 

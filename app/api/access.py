@@ -17,7 +17,7 @@ from ..errors import Forbidden, Unauthorized, UnknownDataset
 from .state import Service, service
 
 # Where the key of a request is kept, once it was looked for.
-_FOUND: Final = "sluice.key"
+KEY: Final = "sluice.key"
 
 _HOW: Final = "send yours as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
 
@@ -43,13 +43,13 @@ def key_of(request: Request) -> Key | None:
     if not keys:
         return None
     scope = request.scope
-    if _FOUND not in scope:
+    if KEY not in scope:
         presented = _presented(scope)
         found = keys.find(presented) if presented else None
         if presented is not None and found is None:
             raise Unauthorized(f"The key is none of this service's; {_HOW}.")
-        scope[_FOUND] = found
-    key: Key | None = scope[_FOUND]
+        scope[KEY] = found
+    key: Key | None = scope[KEY]
     return key
 
 

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..telemetry.events import Emit, RequestServed
+from .access import KEY
 from .cors import StrangeOrigins
 from .headers import RawHeaders
 from .problems import expected_problem, plain_problem, problem, unexpected
@@ -87,6 +88,7 @@ class ObserveRequests:
 
     def _served(self, scope: Scope, answer: _Answer, seconds: float) -> RequestServed:
         dataset = scope.get("path_params", {}).get("dataset_id", "")
+        key = scope.get(KEY)
         return RequestServed(
             ended=time(),
             id=answer.id,
@@ -100,6 +102,7 @@ class ObserveRequests:
             seconds=seconds,
             sent_bytes=answer.sent_bytes,
             phases=phases_of(scope),
+            key="" if key is None else key.name,
         )
 
 

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from sluice.errors import CatalogError, QueryError
 from sluice.wording import excerpt
 
-from ..catalog.readiness import DatasetState
+from ..catalog.status import DatasetState
 from ..errors import CatalogRefused
 from ..telemetry.exposition import CONTENT_TYPE
 from . import openapi
@@ -29,7 +29,7 @@ from .attending import attended
 from .bodies import json_bytes
 from .describing import description_of
 from .problems import kind_of
-from .state import service
+from .state import service, told_to_stop
 
 
 def add_routes(app: FastAPI) -> None:
@@ -39,6 +39,7 @@ def add_routes(app: FastAPI) -> None:
         ("/datasets/{dataset_id}", describe_dataset, openapi.DESCRIBE),
         ("/healthz", healthz, openapi.HEALTH),
         ("/readyz", readyz, openapi.READY),
+        ("/catalog/status", catalog_status, openapi.STATUS),
         ("/metrics", metrics, openapi.METRICS),
     ):
         add_reading_route(app, path, route, described)
@@ -72,15 +73,23 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Whether datasets can be read: 200 when at least one can (all of them, by a setting).
+    """Whether the process takes requests: 200 until it is told to stop; touches no store."""
+    _take_no_parameters(request)
+    ready = not told_to_stop(request.scope)
+    body = {"status": "ready" if ready else "stopping"}
+    return _json(body, {"Cache-Control": "no-store"}, 200 if ready else 503)
+
+
+async def catalog_status(request: Request) -> Response:
+    """Which datasets can be read: 200 when at least one can (all of them, by a setting).
 
     The status is of all datasets; those that the caller may see are listed.
     """
     _take_no_parameters(request)
     serving = service(request)
     visible = {entry.id for entry in visible_entries(request)}
-    report = await serving.readiness.report()
-    ready = report.ready(strict=serving.ready_strictly)
+    report = await serving.status.report()
+    ready = report.ready(strict=serving.status_strictly)
     states = {state.id: _word(state) for state in report.datasets if state.id in visible}
     body = {"status": "ready" if ready else "unready", "datasets": states}
     return _json(body, {"Cache-Control": "no-store"}, 200 if ready else 503)
@@ -144,7 +153,9 @@ async def reload_catalog(request: Request) -> Response:
 
 
 def _word(state: DatasetState) -> str:
-    """What ``/readyz`` says of a dataset: the kind of problem, or that there is none."""
+    """What the status says of a dataset: the kind of problem, or that there is none."""
+    if state.pending:
+        return "pending"
     if state.failure is not None:
         return kind_of(state.failure).name
     return "stale" if state.stale else "ready"

@@ -15,7 +15,7 @@ from ..catalog.catalog import Catalog
 from ..catalog.following import Follower
 from ..catalog.keys import Keys
 from ..catalog.opened_datasets import OpenedDatasets
-from ..catalog.readiness import Readiness
+from ..catalog.status import CatalogStatus
 from ..telemetry.metrics import Metrics
 from .limits import RequestLimits
 from .listed import Listed
@@ -47,8 +47,8 @@ class Service:
     keys: Keys
     opened: OpenedDatasets
     follower: Follower
-    readiness: Readiness
-    ready_strictly: bool
+    status: CatalogStatus
+    status_strictly: bool
     metrics_public: bool
     limits: RequestLimits
     encoding: Encoding
@@ -63,8 +63,9 @@ class Service:
 
 
 class Drain(Protocol):
-    """Whether the server that asks us has begun to stop."""
+    """Whether the server that asks us was told to stop, and whether it has begun to."""
 
+    told: bool
     began: bool
 
 
@@ -84,6 +85,12 @@ def stopping(scope: Scope) -> bool:
     # Our own server's protocol puts it there.
     drain: Drain | None = scope.get("state", {}).get("drain")
     return drain is not None and drain.began
+
+
+def told_to_stop(scope: Scope) -> bool:
+    """Whether the server behind `scope` was told to stop: a moment before it begins to."""
+    drain: Drain | None = scope.get("state", {}).get("drain")
+    return drain is not None and (drain.told or drain.began)
 
 
 def knows(scope: Scope, dataset_id: str) -> bool:

@@ -74,6 +74,7 @@ class DatasetEntry(BaseModel):
     description: str | None = None
     license: str | None = None
     attribution: str | None = None
+    open: Literal["on_demand", "at_start"] = "on_demand"
     cache_control: str | None = Field(default=None, pattern=_HEADER_VALUE)
     refresh_seconds: float | None = Field(default=60.0, ge=0, allow_inf_nan=False)
     refresh: Literal["background", "before"] = "background"

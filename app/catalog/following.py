@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -13,6 +13,7 @@ from sluice.errors import CatalogError
 from sluice.store.single_flight import SingleFlight
 
 from ..errors import NotTold
+from ..telemetry.admin_log import write_signalled
 from .bulletin import Bulletin, NewGeneration, News, NewTexts, ReloadAsked
 from .catalog import Catalog, DatasetEntry
 from .configuration import Configuration, Files
@@ -100,7 +101,7 @@ class Follower:
     """Acts on the news of a bulletin for the datasets and keys of this process.
 
     `catch_up` comes before every answer that a request gets, so whatever was posted before a
-    request came is true for it.
+    request came is true for it. `on_catalog` is called when a catalog was reloaded.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Follower:
         self._files = files
         self._opened = opened
         self._keys = keys
+        self.on_catalog: Callable[[], None] | None = None
         self._flight: SingleFlight[None, None] = SingleFlight()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -197,6 +199,7 @@ class Follower:
     def reload_soon(self) -> None:
         """Reload in the background; what is wrong with the file goes to the log."""
 
+        write_signalled("reload")
         task = asyncio.create_task(self._reload_or_log())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -217,6 +220,8 @@ class Follower:
             log.error("the catalog stays as it was: %s", error)
         await self._act(news, latest)
         self._bulletin.take(reading)
+        if latest is not None and self.on_catalog is not None:
+            self.on_catalog()
 
     async def _list_again(self) -> None:
         """List the globs of the files before they are served: no id is missing for a while."""

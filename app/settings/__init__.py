@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from sluice.cgroup import ROOT
+
 from .opening import OpeningSettings
 from .requests import RequestSettings
 from .stores import StoreSettings, WorkSettings
@@ -86,6 +88,15 @@ class Settings(WorkSettings, StoreSettings, RequestSettings, OpeningSettings):
         le=65535,
         description="port that `serve` listens on (0: any free one)",
     )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        description="processes that `serve` answers with",
+    )
+    cgroup_root: Path = Field(
+        default=ROOT,
+        description="where the kernel shows the limits of control groups",
+    )
     grace_seconds: int = Field(
         default=25,
         ge=1,
@@ -116,21 +127,28 @@ class Settings(WorkSettings, StoreSettings, RequestSettings, OpeningSettings):
         default="info",
         description="least severity that is logged; `info` has a line for each request",
     )
-    ready_strictly: bool = Field(
-        default=False,
-        description="whether `/readyz` wants every dataset to be reachable, not just one",
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description="`text`: fields for requests and admins, sentences for the rest; `json`: each"
+        " line is one object, those of libraries and tracebacks included",
     )
-    ready_patience_seconds: float = Field(
+    status_strictly: bool = Field(
+        default=False,
+        description="whether `/catalog/status` is a 503 unless every dataset can be read, not just"
+        " one",
+    )
+    status_patience_seconds: float = Field(
         default=5.0,
         gt=0,
         allow_inf_nan=False,
-        description="how long `/readyz` waits for a dataset that is not open yet",
+        description="how long `/catalog/status` waits for a dataset that is not open yet; for all"
+        " together twice as long",
     )
-    ready_kept_seconds: float = Field(
-        default=5.0,
+    status_kept_seconds: float = Field(
+        default=30.0,
         ge=0,
         allow_inf_nan=False,
-        description="how long `/readyz` answers from memory",
+        description="how long `/catalog/status` answers from memory",
     )
 
 

@@ -20,7 +20,8 @@ class OpeningSettings(BaseSettings):
         default=2**30,
         ge=1,
         description="memory that opened datasets may take by their labels, attributes and"
-        " variables; the least recently used ones go first, but for one",
+        " variables; the least recently used ones go first, but for one (unset, where the cgroup"
+        " has a `memory.max`: 15 % of a worker's part of it, less 160 MiB)",
     )
     store_metadata_bytes: int = Field(
         default=32 * 2**20,

@@ -18,7 +18,8 @@ class RequestSettings(BaseSettings):
         default=64 * 2**20,
         ge=1,
         description="largest result of one request, as its format counts it (CSV: 8 bytes a"
-        " field); more is a 413",
+        " field); more is a 413 (unset, at most an eighth of `SLUICE_INFLIGHT_BYTES` where that"
+        " follows `memory.max`)",
     )
     request_chunks: int = Field(
         default=20_000,
@@ -49,8 +50,9 @@ class RequestSettings(BaseSettings):
     reserved_connections: int = Field(
         default=16,
         ge=0,
-        description="how many of them are for `/healthz`, `/readyz`, `/metrics` and the routes of"
-        " admins, while all others are being answered; more of other requests is a 503",
+        description="how many of them are for `/healthz`, `/readyz`, `/metrics`,"
+        " `/catalog/status` and the routes of admins, while all others are being answered; more of"
+        " other requests is a 503",
     )
     head_bytes: int = Field(
         default=64 * 2**10,
@@ -85,7 +87,8 @@ class RequestSettings(BaseSettings):
     inflight_bytes: int = Field(
         default=512 * 2**20,
         ge=1,
-        description="memory that requests under way may take together; more of them wait",
+        description="memory that requests under way may take together; more of them wait (unset,"
+        " where the cgroup has a `memory.max`: 45 % of a worker's part of it, less 160 MiB)",
     )
     queue_requests: int = Field(
         default=1000,

@@ -66,33 +66,36 @@ class WorkSettings(BaseSettings):
     """Threads, memory for chunks, and what is decoded and encoded on the event loop."""
 
     threads: int = Field(
-        default=4,
-        ge=1,
+        default=0,
+        ge=0,
         description="threads for the calls of one store of local files at once, and others for"
-        " imports and parsing",
+        " imports and parsing (0: two for each core that the cgroup's `cpu.max` allows, at least 2"
+        " and at most 32)",
     )
     blocking_threads: int = Field(
-        default=64,
-        ge=1,
+        default=0,
+        ge=0,
         description="the same for all stores of local files together; as many more may hang in"
-        " calls that nobody waits for any more",
+        " calls that nobody waits for any more (0: 16 times as many as for one, at most 256)",
     )
     decode_threads: int = Field(
         default=0,
         ge=0,
         description="threads for decoding, and as many for large encoding, which give way to the"
-        " event loop (0: one for each core)",
+        " event loop (0: one for each core that `cpu.max` allows)",
     )
     under_way_bytes: int = Field(
         default=64 * 2**20,
         ge=1,
         description="decoded size of the chunks that are fetched and decoded at once; requests"
-        " take turns",
+        " take turns (unset, at most a quarter of `SLUICE_INFLIGHT_BYTES` where that follows"
+        " `memory.max`)",
     )
     chunk_cache_bytes: int = Field(
         default=256 * 2**20,
         ge=0,
-        description="memory for decoded chunks, shared by all datasets",
+        description="memory for decoded chunks, shared by all datasets (unset, where the cgroup has"
+        " a `memory.max`: a quarter of a worker's part of it, less 160 MiB)",
     )
     inline_decode_bytes: int = Field(
         default=256 * 2**10,

@@ -14,7 +14,8 @@ class RequestServed(NamedTuple):
     """One answer: `client` is an address, `route` the path's template, `dataset` of the catalog.
 
     `dataset` and `route` are empty where there is none; `status` is 0 for a client that left.
-    `ended` is in seconds since 1970. What a selection cost is in `phases`; others have none.
+    `ended` is in seconds since 1970. What a selection cost is in `phases`; others have none. `key`
+    is the name of the key that it came with.
     """
 
     # A tuple, not a dataclass: it is made for every request, and that several times as fast.
@@ -29,6 +30,7 @@ class RequestServed(NamedTuple):
     seconds: float
     sent_bytes: int
     phases: Phases | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,17 @@
-"""The sink that writes: one line per answer, in fields that programs read (logfmt)."""
+"""The sink that writes: one line per answer, in fields that programs read (logfmt, or JSON)."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import re
-import time
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
+from .admin_log import write_action
 from .events import Event, RequestServed
+from .json_log import Entry, Structured, moment
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +32,11 @@ class RequestLog:
 
     def record(self, event: Event) -> None:
         """Keep the line of an answer; other events are counted elsewhere and not written."""
-        if type(event) is not RequestServed or not log.isEnabledFor(logging.INFO):
+        if type(event) is not RequestServed:
+            return
+        if event.method == "POST":
+            write_action(event)
+        if not log.isEnabledFor(logging.INFO):
             return
         if not self._waiting:
             asyncio.get_running_loop().call_later(GATHER_SECONDS, self.flush)
@@ -40,7 +46,23 @@ class RequestLog:
         """Write the lines that are waiting."""
         if self._waiting:
             served, self._waiting = self._waiting, []
-            log.info("\n".join(map(line_of, served)))
+            log.info(Answers(served))
+
+
+class Answers(Structured):
+    """Answers of one moment, each a line; written as text or as JSON, whichever the log is."""
+
+    def __init__(self, served: Sequence[RequestServed]) -> None:
+        self._served = served
+
+    def __str__(self) -> str:
+        return "\n".join(map(line_of, self._served))
+
+    def entries(self) -> Iterable[Entry]:
+        """One for each."""
+        for event in self._served:
+            message = f"{event.method} {event.path[:_LONGEST]} {event.status}"
+            yield Entry(event.ended, message, fields_of(event))
 
 
 def line_of(event: RequestServed) -> str:
@@ -50,8 +72,8 @@ def line_of(event: RequestServed) -> str:
     is left out, which can be long.
     """
     line = (
-        f"time={_second(int(event.ended))}.{int(event.ended % 1 * 1000):03}Z level=info"
-        f" id={event.id} client={_field(event.client)} method={_field(event.method)}"
+        f"time={moment(event.ended)} level=info id={event.id} client={_field(event.client)}"
+        f"{f' key={event.key}' if event.key else ''} method={_field(event.method)}"
         f" path={_field(event.path)} status={event.status} ms={1000 * event.seconds:.1f}"
         f" bytes={event.sent_bytes}"
     )
@@ -64,9 +86,25 @@ def line_of(event: RequestServed) -> str:
     )
 
 
-@lru_cache(maxsize=2)
-def _second(since_1970: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since_1970))
+def fields_of(event: RequestServed) -> dict[str, object]:
+    """The same fields by name, numbers as numbers; what a client sent is cut as in a line."""
+    fields: dict[str, object] = {
+        "id": event.id,
+        "client": event.client[:_LONGEST],
+        **({"key": event.key} if event.key else {}),
+        "method": event.method[:_LONGEST],
+        "path": event.path[:_LONGEST],
+        "status": event.status,
+        "ms": round(1000 * event.seconds, 1),
+        "bytes": event.sent_bytes,
+    }
+    done = event.phases
+    if done is not None:
+        fields |= {"dataset": event.dataset, "cells": done.cells}
+        fields |= {"hits": done.hits, "misses": done.misses}
+        fields["store_ms"] = round(1000 * done.seconds.get("fetch", 0.0), 1)
+        fields["cpu_ms"] = round(1000 * done.working, 1)
+    return fields
 
 
 def _field(text: str) -> str:

@@ -68,12 +68,6 @@ def busy_pool(threads: int, name: str) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=_give_way)
 
 
-def available_cores() -> int:
-    """The cores that this process may run on."""
-    affinity: Any = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 def _give_way() -> None:
     # On Linux it is the thread's own (nice(2), "C library/kernel differences").
     if sys.platform == "linux":

@@ -14,8 +14,8 @@ from sluice.arrays.hierarchy import GroupDocuments, open_group
 from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from sluice.arrays.reader import StoreReader
 from sluice.arrays.shards import ShardIndexes
-from sluice.arrays.threads import available_cores
 from sluice.arrays.workshop import Workshop
+from sluice.cgroup import available_cores
 from sluice.datasets.dataset import AsyncDataset
 from sluice.datasets.opening import names_of, open_variables
 from sluice.datasets.unusable import Unusable

@@ -31,7 +31,7 @@ class PreparedDataset:
 def prepare(dataset: AsyncDataset) -> PreparedDataset:
     """`dataset`, which must not change from here on; costs a pass over its labels."""
     sizes = {str(name): size for name, size in dataset.sizes.items()}
-    axes = _axes(dataset)
+    axes = prepare_axes(dataset)
     return PreparedDataset(
         dataset,
         Layout.of(dataset),
@@ -41,7 +41,7 @@ def prepare(dataset: AsyncDataset) -> PreparedDataset:
     )
 
 
-def _axes(dataset: xr.Dataset) -> dict[str, Axis]:
+def prepare_axes(dataset: xr.Dataset) -> dict[str, Axis]:
     """An `Axis` for every one-dimensional index coordinate, by name."""
     indexed = {str(name): dataset.variables[name] for name in dataset.xindexes}
     return {

@@ -134,6 +134,13 @@ class Filesystems:
         reader = _read_by(made, self._calls(store_of(url, storage_options)))
         return self._map(url, made.fs, concurrency, reader)
 
+    async def connect(self, protocol: str, storage_options: Mapping[str, Any]) -> None:
+        """Make the filesystem that sources of this protocol and options will share; reads nothing.
+
+        Raises CatalogError as `source` does.
+        """
+        await self._connected(protocol, storage_options)
+
     def _calls(self, store: str) -> Calls:
         return LoopCalls() if self._threads is None else self._threads.of(store)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MethodType
-from typing import Any
+from typing import Any, Final
 
 from fsspec.asyn import AsyncFileSystem, get_loop
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
@@ -179,6 +180,50 @@ async def imported(module: str, *, extra: str | None) -> Any:
         raise CatalogError(
             f"{module} is not installed: pip install '{wanted}'", extra=extra
         ) from error
+
+
+_S3: Final = (
+    "s3fs",
+    "aiobotocore.session",
+    "aiobotocore.httpsession",
+    "sluice.store.bounded_answers",
+    "sluice.store.s3_reader",
+)
+_HTTP: Final = (
+    "fsspec.implementations.http",
+    "aiohttp",
+    "sluice.store.bounded_answers",
+    "sluice.store.redirects",
+    "sluice.store.http_reader",
+)
+_LOCAL: Final = ("fsspec.implementations.local",)
+_GS: Final = ("gcsfs", "sluice.store.bounded_answers")
+_AZ: Final = ("adlfs",)
+
+# What a filesystem is made and read with, for each protocol that names no other engine.
+MODULES: Final[Mapping[str, tuple[str, ...]]] = {
+    "s3": _S3,
+    "s3a": _S3,
+    "http": _HTTP,
+    "https": _HTTP,
+    "file": _LOCAL,
+    "local": _LOCAL,
+    "memory": ("fsspec.implementations.memory",),
+    "gs": _GS,
+    "gcs": _GS,
+    "az": _AZ,
+    "abfs": _AZ,
+    "abfss": _AZ,
+    "reference": ("fsspec.implementations.reference", "sluice.store.reference_reader"),
+}
+OBSTORE_MODULES: Final = ("obstore.store",)
+
+
+def import_modules(names: Iterable[str]) -> None:
+    """Import these modules, but for those of extras that are not installed: opening says that."""
+    for name in names:
+        with suppress(ImportError):
+            importlib.import_module(name)
 
 
 Opener = Callable[[Options], Coroutine[Any, Any, Opened]]

@@ -57,7 +57,7 @@ def ids(client: httpx.Client, headers: dict[str, str]) -> list[str]:
 
 
 def test_each_caller_sees_their_own(guarded):
-    """The list and `/readyz` name what this caller may read, and those can be read."""
+    """The list and `/catalog/status` name what this caller may read, and those can be read."""
     seen = {
         "": ["free"],
         "team": ["free", "any", "hidden"],
@@ -67,7 +67,7 @@ def test_each_caller_sees_their_own(guarded):
     for name, expected in seen.items():
         headers = by(name) if name else {}
         assert ids(guarded, headers) == expected
-        assert [*guarded.get("/readyz", headers=headers).json()["datasets"]] == expected
+        assert [*guarded.get("/catalog/status", headers=headers).json()["datasets"]] == expected
         for dataset in expected:
             assert guarded.get(f"/datasets/{dataset}/{POINT}", headers=headers).status_code == 200
 
@@ -122,7 +122,7 @@ def test_a_key_comes_by_either_header(guarded, headers):
 
 
 @pytest.mark.parametrize(
-    "path", ["/datasets", "/datasets/free", f"/datasets/free/{POINT}", "/readyz"]
+    "path", ["/datasets", "/datasets/free", f"/datasets/free/{POINT}", "/catalog/status"]
 )
 @pytest.mark.parametrize(
     "headers",

@@ -179,7 +179,7 @@ def test_a_service_without_keys_has_no_admins(tmp_path):
 
 def test_metadata_that_is_gone_is_502_until_it_is_back(tmp_path):
     """What is in memory is not answered for a store that is not there any more."""
-    with rewritten(tmp_path, ready_kept_seconds=0) as (client, store):
+    with rewritten(tmp_path, status_kept_seconds=0) as (client, store):
         path = f"/datasets/a/{SERIES}"
         tag = client.get(path).headers["etag"]
         away = store.rename(store.with_name("away.zarr"))
@@ -189,7 +189,7 @@ def test_metadata_that_is_gone_is_502_until_it_is_back(tmp_path):
             return answer.status_code == 502 and answer.json()["type"].endswith("store-missing")
 
         until(gone, "gone")
-        assert client.get("/readyz").json()["datasets"] == {"a": "store-missing"}
+        assert client.get("/catalog/status").json()["datasets"] == {"a": "store-missing"}
         shutil.move(away, store)
         until(lambda: client.get(path).status_code == 200, "back")
         # Nobody knows what was written meanwhile.
@@ -197,8 +197,8 @@ def test_metadata_that_is_gone_is_502_until_it_is_back(tmp_path):
 
 
 def test_a_new_version_that_does_not_open_leaves_the_old_one(tmp_path):
-    """It serves on, the one place that says so is readiness, and it heals."""
-    with rewritten(tmp_path, ready_kept_seconds=0) as (client, store):
+    """It serves on, the one place that says so is the status, and it heals."""
+    with rewritten(tmp_path, status_kept_seconds=0) as (client, store):
         path = f"/datasets/a/{SERIES}"
         content = client.get(path).content
         gathered = store / ".zmetadata"
@@ -206,23 +206,23 @@ def test_a_new_version_that_does_not_open_leaves_the_old_one(tmp_path):
         document = json.loads(whole)
         document["metadata"]["time/.zarray"]["shape"] = [5]
         gathered.write_text(json.dumps(document))
-        until(lambda: client.get("/readyz").json()["datasets"] == {"a": "stale"}, "stale")
-        assert client.get("/readyz").status_code == 200
+        until(lambda: client.get("/catalog/status").json()["datasets"] == {"a": "stale"}, "stale")
+        assert client.get("/catalog/status").status_code == 200
         answer = client.get(path)
         assert (answer.status_code, answer.content) == (200, content)
         assert "x-sluice-store" not in answer.headers
         text = client.get("/metrics", headers=ADMIN).text
         assert 'sluice_dataset_refreshes_total{dataset="a",outcome="failed"}' in text
         gathered.write_bytes(whole)
-        until(lambda: client.get("/readyz").json()["datasets"] == {"a": "ready"}, "ready")
+        until(lambda: client.get("/catalog/status").json()["datasets"] == {"a": "ready"}, "ready")
 
 
 def test_strictly_a_stale_dataset_is_not_ready(tmp_path):
     """Who wants every dataset to be reachable learns that one is not."""
-    with rewritten(tmp_path, ready_kept_seconds=0, ready_strictly=True) as (client, store):
-        assert client.get("/readyz").status_code == 200
+    with rewritten(tmp_path, status_kept_seconds=0, status_strictly=True) as (client, store):
+        assert client.get("/catalog/status").status_code == 200
         (store / ".zmetadata").write_bytes(b"{")
-        until(lambda: client.get("/readyz").status_code == 503, "unready")
+        until(lambda: client.get("/catalog/status").status_code == 503, "unready")
 
 
 def test_a_store_that_is_down_at_the_start_heals(tmp_path):
@@ -314,7 +314,7 @@ def test_a_catalog_is_reloaded_all_or_nothing(tmp_path):
         assert series_length(client, "b") == 12
         listed = client.get("/datasets", headers=ADMIN).json()
         assert listed == {"datasets": [{"id": "b", "title": "B"}]}
-        assert client.get("/readyz").json()["datasets"] == {"b": "ready"}
+        assert client.get("/catalog/status").json()["datasets"] == {"b": "ready"}
         catalog.write_text(f"datasets: {{b: {{url: {store}}}, c: {{url: x, enginge: obstore}}}}")
         answer = client.post("/catalog/reload", headers=ADMIN)
         assert answer.status_code == 409

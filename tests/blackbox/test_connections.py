@@ -128,7 +128,7 @@ def test_while_all_are_busy_operators_are_answered(crowded: Service, stack: Exit
     refused = answer(connect(crowded, stack, SELECT))
     assert refused.startswith(b"HTTP/1.1 503 ")
     assert b"retry-after: 1" in refused.lower()
-    for path in ("/healthz", "/readyz", "/metrics", "/healthz?x=1"):
+    for path in ("/healthz", "/readyz", "/catalog/status", "/metrics", "/healthz?x=1"):
         asked = f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
         assert b" 503 " not in answer(connect(crowded, stack, asked)).splitlines()[0]
     body = b'{"x": 0}'

@@ -114,7 +114,7 @@ _DESCRIPTION: Final = {
         },
     },
 }
-_READY: Final = {
+_STATUS: Final = {
     "type": "object",
     "required": ["status", "datasets"],
     "properties": {
@@ -122,7 +122,8 @@ _READY: Final = {
         "datasets": {
             "type": "object",
             "description": "By id: `ready`, `stale` (it serves the version that it had: its store"
-            " cannot be looked at, or has another that cannot be opened) or the kind of failure.",
+            " cannot be looked at, or has another that cannot be opened), `pending` (nobody has"
+            " looked yet; ask again) or the kind of failure.",
             "additionalProperties": {"type": "string"},
         },
     },
@@ -137,6 +138,7 @@ _RELOADED: Final = {
     "required": ["added", "changed", "removed"],
     "properties": {"added": _NAMES, "changed": _NAMES, "removed": _NAMES},
 }
+_READY: Final = {"type": "object", "properties": {"status": {"enum": ["ready", "stopping"]}}}
 _HEALTHY: Final = {"type": "object", "properties": {"status": {"const": "ok"}}}
 
 LISTING: Final = described(
@@ -173,9 +175,16 @@ HEALTH: Final = described(
 )
 READY: Final = described(
     "process",
-    "Can datasets be read?",
-    json_answer("They can.", _READY),
-    json_answer("None of them can (or not all, where the settings are strict).", _READY, 503),
+    "Does the process take requests?",
+    json_answer("It does.", _READY),
+    json_answer("It was told to stop.", _READY, 503),
+    problems(400, 414),
+)
+STATUS: Final = described(
+    "process",
+    "Which datasets can be read?",
+    json_answer("They can.", _STATUS),
+    json_answer("None of them can (or not all, where the settings are strict).", _STATUS, 503),
     problems(400, 401, 414),
 )
 METRICS: Final = described(

@@ -10,7 +10,7 @@ import xarray as xr
 
 from app.catalog.checking.axes import axis_findings, dimension_findings
 from app.catalog.checking.findings import Finding, Severity
-from app.catalog.opening import prepare_axes
+from sluice.engine.prepared import prepare_axes
 from tests.catalog.stores import GRID
 
 

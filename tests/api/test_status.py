@@ -1,4 +1,4 @@
-"""/readyz: whether datasets can be read, and which cannot."""
+"""/catalog/status: whether datasets can be read, and which cannot."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.api.conftest import CATALOG, serving
 
 def test_one_reachable_dataset_is_enough(client):
     """Each dataset is listed; what fails is named by its kind, and no address appears."""
-    answer = client.get("/readyz")
+    answer = client.get("/catalog/status")
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
     assert answer.json() == {
@@ -25,8 +25,8 @@ def test_one_reachable_dataset_is_enough(client):
 def test_strictly_every_dataset_is_wanted(write_catalog):
     """By the setting, one that cannot be reached makes the service unready."""
     path = write_catalog(CATALOG)
-    with serving(Settings(catalog=path, ready_strictly=True)) as client:
-        answer = client.get("/readyz")
+    with serving(Settings(catalog=path, status_strictly=True)) as client:
+        answer = client.get("/catalog/status")
     assert answer.status_code == 503
     assert answer.json()["status"] == "unready"
 
@@ -35,5 +35,5 @@ def test_no_reachable_dataset_is_unready(write_catalog):
     """The process lives, and nothing can be read."""
     path = write_catalog('datasets: {gone: {url: "{stores}/none.zarr"}}')
     with serving(Settings(catalog=path)) as client:
-        assert client.get("/readyz").status_code == 503
+        assert client.get("/catalog/status").status_code == 503
         assert client.get("/healthz").status_code == 200

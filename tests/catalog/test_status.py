@@ -1,4 +1,4 @@
-"""Readiness: real stores that answer, are missing, refuse or hang."""
+"""The status of a catalog: real stores that answer, are missing, refuse or hang."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.opening import open_entry
-from app.catalog.readiness import DatasetState, Readiness, Report
+from app.catalog.status import CatalogStatus, DatasetState, Report
 from sluice.errors import CatalogError, StoreMissing, StoreRefused, StoreTimeout
 from sluice.store import Filesystems
 from tests.catalog.stores import GRID, write_store
@@ -67,11 +67,13 @@ def store(tmp_path_factory) -> Path:
     return folder
 
 
-def make(openings: Openings, urls: dict[str, str], *, capacity: int = 8, **options) -> Readiness:
+def make(
+    openings: Openings, urls: dict[str, str], *, capacity: int = 8, **options
+) -> CatalogStatus:
     catalog = Catalog({name: DatasetEntry(id=name, url=url) for name, url in urls.items()})
     opened = OpenedDatasets(catalog, openings, capacity=capacity, failed_open_seconds=0)
     settings = {"keep_seconds": 60, "patience_seconds": 20, **options}
-    return Readiness(opened, **settings)
+    return CatalogStatus(opened, **settings)
 
 
 async def until(comes_true: Callable[[], object]) -> None:
@@ -123,21 +125,21 @@ async def test_a_report_is_kept_for_its_time(openings, tmp_path):
     """Within its seconds a report is answered from memory, after them it is made anew."""
     clock = Clock()
     path = tmp_path / "late.zarr"
-    readiness = make(openings, {"late": str(path)}, keep_seconds=5, clock=clock)
-    assert states(await readiness.report()) == {"late": StoreMissing}
+    status = make(openings, {"late": str(path)}, keep_seconds=5, clock=clock)
+    assert states(await status.report()) == {"late": StoreMissing}
     write_store(path, GRID)
     clock.seconds += 4.9
-    assert states(await readiness.report()) == {"late": StoreMissing}
+    assert states(await status.report()) == {"late": StoreMissing}
     assert openings.asked == ["late"]
     clock.seconds += 0.1
-    assert states(await readiness.report()) == {"late": None}
+    assert states(await status.report()) == {"late": None}
 
 
 async def test_those_who_ask_together_share_a_report(openings, store):
     """However many ask at once, each store is asked once."""
-    readiness = make(openings, {"grid": str(store), "gone": str(store / "x")})
+    status = make(openings, {"grid": str(store), "gone": str(store / "x")})
     async with asyncio.TaskGroup() as group:
-        waiting = [group.create_task(readiness.report()) for _ in range(20)]
+        waiting = [group.create_task(status.report()) for _ in range(20)]
     assert len({id(task.result()) for task in waiting}) == 1
     assert sorted(openings.asked) == ["gone", "grid"]
 
@@ -150,7 +152,7 @@ async def test_a_store_that_hangs_is_timed_out(openings, store):
         opened = OpenedDatasets(catalog, openings, capacity=2, failed_open_seconds=0)
         await opened.get("grid")
         async with asyncio.timeout(30):
-            report = await Readiness(opened, keep_seconds=60, patience_seconds=3).report()
+            report = await CatalogStatus(opened, keep_seconds=60, patience_seconds=3).report()
         assert states(report) == {"slow": StoreTimeout, "grid": None}
         assert hanging.requests
         await until(lambda: openings.running == 0)
@@ -159,8 +161,8 @@ async def test_a_store_that_hangs_is_timed_out(openings, store):
 async def test_a_report_that_nobody_waits_for_ends(openings):
     """At shutdown the callers are cancelled, and their probes with them."""
     async with Web({}, delay=60) as hanging:
-        readiness = make(openings, {name: f"{hanging.address}/{name}" for name in "abc"})
-        asking = asyncio.create_task(readiness.report())
+        status = make(openings, {name: f"{hanging.address}/{name}" for name in "abc"})
+        asking = asyncio.create_task(status.report())
         await until(lambda: hanging.requests)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -180,10 +182,10 @@ async def test_what_is_open_is_not_read_again(openings, store):
     """An open dataset is ready without its store being asked, whatever became of the store."""
     catalog = Catalog({"grid": DatasetEntry(id="grid", url=str(store))})
     opened = OpenedDatasets(catalog, openings, capacity=1, failed_open_seconds=0)
-    readiness = Readiness(opened, keep_seconds=0, patience_seconds=20)
+    status = CatalogStatus(opened, keep_seconds=0, patience_seconds=20)
     await opened.get("grid")
     for _ in range(3):
-        assert (await readiness.report()).ready(strict=True)
+        assert (await status.report()).ready(strict=True)
     assert openings.asked == ["grid"]
 
 
@@ -191,8 +193,23 @@ async def test_a_large_catalog_keeps_its_hot_datasets(openings, store):
     """Probing more datasets than may stay open evicts none that requests have opened."""
     catalog = Catalog({name: DatasetEntry(id=name, url=str(store)) for name in "abcd"})
     opened = OpenedDatasets(catalog, openings, capacity=2, failed_open_seconds=0)
-    readiness = Readiness(opened, keep_seconds=0, patience_seconds=20)
+    status = CatalogStatus(opened, keep_seconds=0, patience_seconds=20)
     hot = [await opened.get(name) for name in "cd"]
-    assert (await readiness.report()).ready(strict=True)
+    assert (await status.report()).ready(strict=True)
     assert [await opened.get(name) for name in "cd"] == hot
     assert sorted(openings.asked) == ["a", "b", "c", "d"]
+
+
+async def test_a_report_is_not_waited_for_without_end(openings: Openings, store: Path) -> None:
+    """However many stores hang, it comes after two patiences; the next one goes on from there."""
+    async with Web({}, delay=60) as hanging:
+        urls = {f"slow{n}": f"{hanging.address}/{n}.zarr" for n in range(6)}
+        status = make(openings, {**urls, "grid": str(store)}, patience_seconds=0.5, at_once=2)
+        async with asyncio.timeout(30):
+            first = await status.report()
+            found = [await status.report() for _ in range(3)][-1]
+    pending = [state.id for state in first.datasets if state.pending]
+    assert 1 <= len(pending) < 7
+    assert not first.ready(strict=True)
+    assert states(found) == {**dict.fromkeys(urls, StoreTimeout), "grid": None}
+    assert found.ready(strict=False)

@@ -1,0 +1,134 @@
+"""Which datasets can be read now: asked of the stores, a few at a time, and remembered."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from sluice.errors import StoreTimeout
+from sluice.store.fan_out import spread
+from sluice.store.single_flight import SingleFlight
+
+from .catalog import Catalog
+from .opened_datasets import OpenedDatasets
+
+# A report takes so many times the patience with one dataset at most.
+_ROUNDS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetState:
+    """Whether one dataset can be read: `failure` is the class of what keeps it from that.
+
+    The class alone: an error's words may name keys, buckets and paths. A `stale` one serves the
+    version that it had: its store could not be looked at, or has another that cannot be opened.
+    A `pending` one has not been looked at yet.
+    """
+
+    id: str
+    failure: type[Exception] | None = None
+    stale: bool = False
+    pending: bool = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether the dataset is open or could be opened."""
+        return self.failure is None and not self.pending
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The state of every dataset, in the catalog's order."""
+
+    datasets: tuple[DatasetState, ...]
+
+    def ready(self, strict: bool) -> bool:
+        """Whether at least one dataset is ready; with `strict`, whether all are, and none stale."""
+        if strict:
+            return all(state.ready and not state.stale for state in self.datasets)
+        return any(state.ready for state in self.datasets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The state of a dataset, and until when it is believed."""
+
+    state: DatasetState
+    until: float
+
+
+class CatalogStatus:
+    """Probes the datasets of a catalog, `at_once` at a time, each for `patience_seconds` at most.
+
+    What was found of a dataset is kept for `keep_seconds`. A report takes two patiences at most:
+    in a large catalog it says which datasets are `pending`, and the next one goes on with those.
+    Those who ask while one is being made share it. It starts no task that outlives its callers. It
+    belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        opened: OpenedDatasets,
+        *,
+        keep_seconds: float,
+        patience_seconds: float,
+        at_once: int = 8,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._opened = opened
+        self._keep_seconds = keep_seconds
+        self._patience_seconds = patience_seconds
+        self._at_once = at_once
+        self._clock = clock
+        self._known: dict[str, _Known] = {}
+        self._known_of: Catalog | None = None
+        self._flight: SingleFlight[int, Report] = SingleFlight()
+
+    async def report(self) -> Report:
+        """The state of every dataset, each at most `keep_seconds` old; never raises for a store."""
+        catalog = self._opened.catalog
+        if self._known_of is not catalog:
+            self._known, self._known_of = {}, catalog
+        if not self._due(catalog):
+            return self._report(catalog)
+        return await self._flight.do(id(catalog), lambda: self._probe(catalog))
+
+    def _due(self, catalog: Catalog) -> list[str]:
+        """The datasets to be probed: those that nobody knows of first, then those known longest."""
+        now, known = self._clock(), self._known
+        ages = {name: known[name].until if name in known else 0.0 for name in catalog.entries}
+        return sorted((name for name, until in ages.items() if until <= now), key=ages.__getitem__)
+
+    def _report(self, catalog: Catalog) -> Report:
+        known = self._known
+        return Report(
+            tuple(
+                known[name].state if name in known else DatasetState(name, pending=True)
+                for name in catalog.entries
+            )
+        )
+
+    async def _probe(self, catalog: Catalog) -> Report:
+        found = self._known
+
+        async def probe(dataset_id: str) -> None:
+            state = await self._state(dataset_id)
+            found[dataset_id] = _Known(state, self._clock() + self._keep_seconds)
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ROUNDS * self._patience_seconds):
+                await spread(self._due(catalog), probe, workers=self._at_once)
+        return self._report(catalog) if found is self._known else await self.report()
+
+    async def _state(self, dataset_id: str) -> DatasetState:
+        try:
+            # A request that waits for the same open keeps it going after the patience is over.
+            async with asyncio.timeout(self._patience_seconds) as patience:
+                freshness = await self._opened.probe(dataset_id)
+        except Exception as error:
+            return DatasetState(dataset_id, StoreTimeout if patience.expired() else type(error))
+        return DatasetState(dataset_id, stale=freshness.trouble is not None)
