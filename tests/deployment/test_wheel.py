@@ -91,10 +91,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stale = source / "build" / "lib" / "sluice" / "stale.py"
     stale.parent.mkdir(parents=True)
     stale.touch()
+    before = sorted(source.iterdir())
     words = ["--quiet", "--disable-pip-version-check", "wheel", "--no-deps", "--wheel-dir"]
     build = [sys.executable, "-m", "pip", *words, str(folder), str(source)]
     done = subprocess.run(build, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert sorted(source.iterdir()) == before
     (path,) = folder.glob("*.whl")
     return path
 
