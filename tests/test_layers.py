@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -189,7 +189,7 @@ def size_faults(path: Path) -> Iterator[str]:
                 yield f"{path}:{node.lineno} {node.name}: {lines} lines"
 
 
-def test_every_module_has_a_level():
+def test_every_module_has_a_level() -> None:
     """A new room cannot appear without a place among the layers."""
     assert {room_of(path) for path in MODULES} <= LEVELS.keys()
 
@@ -198,7 +198,7 @@ RULES = [naming_faults, layer_faults, owner_faults, gather_faults, pickle_faults
 
 
 @pytest.mark.parametrize("faults", RULES)
-def test_no_module_breaks_the_house_rule(faults):
+def test_no_module_breaks_the_house_rule(faults: Callable[[Path], Iterator[str]]) -> None:
     """Imports go down, third parties have owners, gather and pickle are banned, sizes bounded."""
     assert [fault for path in MODULES for fault in faults(path)] == []
 
@@ -225,7 +225,13 @@ def test_no_module_breaks_the_house_rule(faults):
         (size_faults, "sluice/arrays", "x = 1\n" * 351),
     ],
 )
-def test_each_rule_finds_what_breaks_it(faults, room, text, tmp_path, monkeypatch):
+def test_each_rule_finds_what_breaks_it(
+    faults: Callable[[Path], Iterator[str]],
+    room: str,
+    text: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Each rule reports a module that breaks it: none of them passes by looking away."""
     monkeypatch.setitem(globals(), "TOP", tmp_path)
     module = tmp_path / room / "wrong.py"
@@ -244,7 +250,9 @@ def test_each_rule_finds_what_breaks_it(faults, room, text, tmp_path, monkeypatc
         ("app/api", "from fastapi import Request\nfrom ..catalog import x\nfrom .y import z\n"),
     ],
 )
-def test_the_rules_allow_a_room_its_own(room, text, tmp_path, monkeypatch):
+def test_the_rules_allow_a_room_its_own(
+    room: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A room may import itself, what is below it, and the third parties that it owns."""
     monkeypatch.setitem(globals(), "TOP", tmp_path)
     module = tmp_path / room / "right.py"

@@ -228,7 +228,7 @@ def started(catalog: Path, out: Path, *arguments: str) -> subprocess.Popen[bytes
         return subprocess.Popen(command, env=variables, stdout=file, stderr=file)
 
 
-def test_no_secret_is_told(gossip, tmp_path):
+def test_no_secret_is_told(gossip: str, tmp_path: Path) -> None:
     """Neither in answers nor in the log at its most talkative, nor in metrics and reports."""
     catalog, log = tmp_path / "catalog.yaml", tmp_path / "log"
     described = entries(gossip)
@@ -255,7 +255,9 @@ def test_no_secret_is_told(gossip, tmp_path):
         assert "Unclosed" not in said
 
 
-def test_no_repr_tells_a_secret(gossip, tmp_path, monkeypatch):
+def test_no_repr_tells_a_secret(
+    gossip: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What ends up in a debugger or in a message about something else."""
     monkeypatch.setenv("CANARY_SECRET", f"{MARK}FromTheEnvironment")
     catalog = tmp_path / "catalog.yaml"
@@ -277,7 +279,7 @@ def test_no_repr_tells_a_secret(gossip, tmp_path, monkeypatch):
         {"SLUICE_THREADS": f"{MARK}InTheWrongPlace"},
     ],
 )
-def test_a_refusal_to_start_repeats_nothing(tmp_path, variables):
+def test_a_refusal_to_start_repeats_nothing(tmp_path: Path, variables: dict[str, str]) -> None:
     """A secret that stands in the wrong variable stays there."""
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text("datasets: {cube: {url: cube.zarr}}")

@@ -75,7 +75,7 @@ class Asking:
 
 
 @pytest.fixture(scope="module")
-def ask(tmp_path_factory) -> Iterator[Asking]:
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
     """A server of two workers beside a store."""
     folder = tmp_path_factory.mktemp("workers")
     write(folder / "a.zarr", hours(0, 12), zarr_format=3, consolidated=True)
@@ -92,7 +92,7 @@ def logged(log: Path, text: str) -> Callable[[], bool]:
     return lambda: text in log.read_text()
 
 
-def test_a_reload_reaches_every_worker(ask):
+def test_a_reload_reaches_every_worker(ask: Asking) -> None:
     """Whichever answers after the POST has the new catalog: one that is gone is 404 at once."""
     answer = ask.reload("datasets: {a: {url: a.zarr}, left: {url: left.zarr}}")
     assert answer.status_code == 200
@@ -103,7 +103,7 @@ def test_a_reload_reaches_every_worker(ask):
     assert ask.datasets() == {("a",)}
 
 
-def test_a_refresh_reaches_every_worker(ask):
+def test_a_refresh_reaches_every_worker(ask: Asking) -> None:
     """Whichever answers after the POST has the new values, and all have one tag for them."""
     ask.reload("datasets: {a: {url: a.zarr, title: To be refreshed}}")
     before = ask.series(opens=2)
@@ -115,7 +115,7 @@ def test_a_refresh_reaches_every_worker(ask):
     assert tag not in {answer.headers["etag"] for answer in before}
 
 
-def test_a_hangup_of_the_parent_is_a_reload(ask):
+def test_a_hangup_of_the_parent_is_a_reload(ask: Asking) -> None:
     """All or nothing, in the log for a wrong file, and no worker is started anew for it."""
     ask.reload("datasets: {a: {url: a.zarr}}")
     workers = pids(ask.log)
@@ -131,7 +131,7 @@ def test_a_hangup_of_the_parent_is_a_reload(ask):
     assert pids(ask.log) == workers
 
 
-def test_a_worker_that_takes_a_dead_ones_place_knows_what_all_know(ask):
+def test_a_worker_that_takes_a_dead_ones_place_knows_what_all_know(ask: Asking) -> None:
     """It serves the catalog that was reloaded last, whatever the file says, and the same tags."""
     ask.reload("datasets: {a: {url: a.zarr, title: Before}, c: {url: c.zarr}}")
     ask.post("/datasets/a/refresh")
@@ -144,7 +144,7 @@ def test_a_worker_that_takes_a_dead_ones_place_knows_what_all_know(ask):
     assert ask.datasets() == {("a", "c")}
 
 
-def test_one_worker_follows_a_hangup(tmp_path, monkeypatch):
+def test_one_worker_follows_a_hangup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGHUP is a reload for one process, too, which lives on, and leaves nothing when it ends."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -178,7 +178,7 @@ def two_workers(catalog: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
             server.send_signal(signal.SIGTERM)
 
 
-def test_all_workers_end_by_themselves(tmp_path):
+def test_all_workers_end_by_themselves(tmp_path: Path) -> None:
     """SIGTERM ends them with status 0, and nothing is left that anybody has to warn of.
 
     Whoever has decoded a Blosc chunk has a semaphore in the system's memory.
@@ -201,7 +201,7 @@ def test_all_workers_end_by_themselves(tmp_path):
         assert word not in said, said
 
 
-def test_nobody_is_let_in_while_workers_end(tmp_path):
+def test_nobody_is_let_in_while_workers_end(tmp_path: Path) -> None:
     """A client that comes while an answer is sent to its end is refused at once, and asks another
     server: it is not kept waiting for a worker that never takes it."""
     zarr.save_array(tmp_path / "a.zarr" / "v", np.zeros(4_000_000), dimension_names=("x",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -48,7 +49,7 @@ def endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-def bucket(endpoint) -> S3Store:
+def bucket(endpoint: str) -> S3Store:
     """The bucket, empty, as its writer has it."""
     store = S3Store(
         "growing",
@@ -69,7 +70,7 @@ def empty(bucket: S3Store) -> None:
 
 
 @pytest.fixture
-def client(endpoint, bucket, tmp_path) -> Iterator[httpx.Client]:
+def client(endpoint: str, bucket: S3Store, tmp_path: Path) -> Iterator[httpx.Client]:
     """A client of a server that reads the bucket by both engines."""
     write(ObjectStore(bucket), hours(0, 12), zarr_format=3, consolidated=True)
     options: dict[str, Any] = {
@@ -85,7 +86,7 @@ def client(endpoint, bucket, tmp_path) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_an_append_is_seen_whole_under_load(client, bucket):
+def test_an_append_is_seen_whole_under_load(client: httpx.Client, bucket: S3Store) -> None:
     """Readers of both engines meet no error and no mixed answer, and see it without being told."""
     # Opened before the writer begins: a first open in the middle of an append lists the store.
     assert {series_length(client, engine) for engine in ENGINES} == {12}
@@ -99,7 +100,9 @@ def test_an_append_is_seen_whole_under_load(client, bucket):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_metadata_that_is_gone_is_502_cached_chunks_included(client, bucket, engine):
+def test_metadata_that_is_gone_is_502_cached_chunks_included(
+    client: httpx.Client, bucket: S3Store, engine: str
+) -> None:
     """A bucket that was emptied is found out by the next look, and healed when it is filled."""
     assert series_length(client, engine) == 12
     empty(bucket)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -42,7 +43,7 @@ MEMORY = {name: dataset(lats, lons) for name, (lats, lons, _) in STORES.items()}
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of a server over all of them."""
     folder = tmp_path_factory.mktemp("oracle")
     for name, (_, _, form) in STORES.items():

@@ -22,7 +22,7 @@ from app.api.paced import PIECE_BYTES, LongBody, PacedResponse
         [PIECE_BYTES - 1, 0, 2 * PIECE_BYTES, 2],
     ],
 )
-async def test_all_bytes_arrive_in_their_order(sizes):
+async def test_all_bytes_arrive_in_their_order(sizes: list[int]) -> None:
     """Each piece is of bounded size, the last one says so, and the headers are the answer's own."""
     content = bytes(n % 251 for n in range(sum(sizes)))
     starts = [sum(sizes[:n]) for n in range(len(sizes))]

@@ -45,7 +45,7 @@ def endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-def bucket(endpoint, stores, tmp_path) -> Iterator[tuple[Any, str]]:
+def bucket(endpoint: str, stores: Path, tmp_path: Path) -> Iterator[tuple[Any, str]]:
     """A client of that S3 and a bucket in it that holds the v3 store."""
     s3 = boto3.client(
         "s3",
@@ -63,7 +63,9 @@ def bucket(endpoint, stores, tmp_path) -> Iterator[tuple[Any, str]]:
 
 
 @pytest.fixture
-def client(endpoint, bucket, stores, tmp_path) -> Iterator[httpx.Client]:
+def client(
+    endpoint: str, bucket: tuple[Any, str], stores: Path, tmp_path: Path
+) -> Iterator[httpx.Client]:
     """A client of a server that reads the bucket by both engines."""
     options = {**KEYS, "endpoint_url": endpoint, "client_kwargs": {"region_name": "us-east-1"}}
     path = Path(tmp_path / "catalog.yaml")
@@ -76,7 +78,7 @@ def client(endpoint, bucket, stores, tmp_path) -> Iterator[httpx.Client]:
 
 @pytest.mark.parametrize("engine", ["s3fs", "obstore"])
 @pytest.mark.parametrize("query", QUERIES)
-def test_s3_answers_as_the_disk_does(client, engine, query):
+def test_s3_answers_as_the_disk_does(client: httpx.Client, engine: str, query: str) -> None:
     """Where a store lies makes no difference to what is answered."""
     answer = client.get(f"/datasets/{engine}/{query}")
     assert answer.status_code == 200, answer.text
@@ -86,7 +88,9 @@ def test_s3_answers_as_the_disk_does(client, engine, query):
 
 
 @pytest.mark.parametrize("engine", ["s3fs", "obstore"])
-def test_a_bucket_that_goes_away_is_502(client, bucket, engine):
+def test_a_bucket_that_goes_away_is_502(
+    client: httpx.Client, bucket: tuple[Any, str], engine: str
+) -> None:
     """A store that vanishes after it was opened is a failure, never an answer of fill values."""
     s3, name = bucket
     query = f"/datasets/{engine}/isel?level=0&variables=t"
@@ -100,7 +104,9 @@ def test_a_bucket_that_goes_away_is_502(client, bucket, engine):
     assert name not in answer.text
 
 
-def test_a_missing_bucket_is_502_and_no_secret_is_told(client, caplog):
+def test_a_missing_bucket_is_502_and_no_secret_is_told(
+    client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
     """Neither the client nor the log is told a key, and the client not even the bucket."""
     with caplog.at_level(logging.DEBUG, "app"):
         answer = client.get("/datasets/nobucket/sel")

@@ -33,7 +33,7 @@ def file() -> Iterator[int]:
 
 
 @pytest.fixture
-def bulletin(file) -> Iterator[Bulletin]:
+def bulletin(file: int) -> Iterator[Bulletin]:
     with Bulletin(file) as bulletin:
         yield bulletin
 
@@ -44,7 +44,7 @@ def taken(bulletin: Bulletin) -> list[News]:
     return news
 
 
-def test_whoever_comes_reads_from_the_beginning(file, bulletin):
+def test_whoever_comes_reads_from_the_beginning(file: int, bulletin: Bulletin) -> None:
     """A process that starts late knows what all others know."""
     bulletin.post(NewGeneration("a", "x"))
     with Bulletin(file) as late:
@@ -53,7 +53,7 @@ def test_whoever_comes_reads_from_the_beginning(file, bulletin):
         assert not late.has_news
 
 
-def test_news_is_news_until_it_is_taken(bulletin):
+def test_news_is_news_until_it_is_taken(bulletin: Bulletin) -> None:
     """What was read and not taken, since acting on it failed, is read again."""
     assert bulletin.unread()[0] == bulletin.unread()[0] == [NewTexts(TEXTS)]
     assert bulletin.has_news
@@ -65,7 +65,7 @@ def test_news_is_news_until_it_is_taken(bulletin):
     assert taken(bulletin) == [NewGeneration("a", "x")]
 
 
-def test_what_comes_between_reading_and_taking_is_not_lost(file, bulletin):
+def test_what_comes_between_reading_and_taking_is_not_lost(file: int, bulletin: Bulletin) -> None:
     """News that is posted while a process acts on older news stays unread."""
     _, reading = bulletin.unread()
     with Bulletin(file) as other:
@@ -75,7 +75,7 @@ def test_what_comes_between_reading_and_taking_is_not_lost(file, bulletin):
     assert taken(bulletin) == [NewGeneration("a", "x")]
 
 
-def test_processes_that_post_at_once_lose_nothing(file, bulletin):
+def test_processes_that_post_at_once_lose_nothing(file: int, bulletin: Bulletin) -> None:
     """Every line of every process arrives whole, each process' own in order."""
     taken(bulletin)
     command = [sys.executable, "-c", POSTING, str(file)]
@@ -90,7 +90,7 @@ def test_processes_that_post_at_once_lose_nothing(file, bulletin):
         assert numbers == [str(number) for number in range(200)]
 
 
-def test_each_generation_is_another(bulletin):
+def test_each_generation_is_another(bulletin: Bulletin) -> None:
     """Tags are made of it, so it does not come again, after a restart neither."""
     taken(bulletin)
     for _ in range(100):
@@ -116,7 +116,7 @@ with Bulletin(int(sys.argv[1])) as bulletin:
 """
 
 
-def test_what_cannot_be_written_whole_is_told_to_nobody(file, bulletin):
+def test_what_cannot_be_written_whole_is_told_to_nobody(file: int, bulletin: Bulletin) -> None:
     """Its writer hears of it, half a line is passed over, and later news is read."""
     taken(bulletin)
     command = [sys.executable, "-c", FILLING, str(file)]

@@ -2,13 +2,14 @@
 
 import json
 import sys
+from typing import Any
 
 import h5py
 import netCDF4
 import numpy as np
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     if isinstance(value, h5py.Empty):
         return ""
     if isinstance(value, bytes):
@@ -22,7 +23,7 @@ def plain(value):
     return value
 
 
-def by_h5py(path):
+def by_h5py(path: str) -> dict[str, Any]:
     found = {}
     with h5py.File(path, "r") as file:
         for name, held in [("", file), *file.items()]:
@@ -35,7 +36,7 @@ def by_h5py(path):
     return found
 
 
-def by_netcdf4(path):
+def by_netcdf4(path: str) -> dict[str, Any]:
     found = {}
     with netCDF4.Dataset(path) as file:
         for name, held in [("", file), *file.variables.items()]:
