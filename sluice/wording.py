@@ -128,3 +128,8 @@ def _is_code(text: str) -> bool:
     if _QUOTED_CODE.search(text) is not None:
         return True
     return _CODE.search(re.sub(_GIVEN, "''", text)) is not None
+
+
+def excerpt(text: str) -> str:
+    """The text in quotation marks, short enough to stand in an error."""
+    return repr(text if len(text) <= 80 else text[:77] + "...")

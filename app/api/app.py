@@ -19,6 +19,7 @@ from sluice.arrays.decode import single_threaded_blosc
 from sluice.arrays.opening_limits import OpeningLimits
 from sluice.arrays.threads import Threads, available_cores, busy_pool
 from sluice.arrays.workshop import Workshop
+from sluice.engine import ReadLimits
 from sluice.events import CircuitChanged
 from sluice.store import Filesystems
 from sluice.store.blocking import BlockingThreads
@@ -34,6 +35,7 @@ from ..catalog.keys import Keys
 from ..catalog.opened_datasets import OpenedDatasets, Opener
 from ..catalog.opening import open_entry
 from ..catalog.readiness import Readiness
+from ..doors.native.routes import add_native_door
 from ..settings import Settings
 from ..shared import Shared, unnamed_file
 from ..telemetry.events import DatasetLookedAt, DatasetOpened, Emit, RequestQueued, to_all
@@ -81,6 +83,7 @@ def create_app(settings: Settings, *, shared: Shared | None = None) -> FastAPI:
         lifespan=_lifespan(settings, metrics, request_log, emit, shared),
     )
     install_problems(app)
+    add_native_door(app)
     add_routes(app)
     add_docs(app)
     strangers = StrangeOrigins(settings.cors_origins)
@@ -223,13 +226,12 @@ def _reload_on_hangup(follower: Follower) -> None:
 
 
 def _limits(settings: Settings) -> RequestLimits:
-    return RequestLimits(
+    reading = ReadLimits(
         chunks=settings.request_chunks,
         chunk_bytes=settings.request_chunk_bytes,
         result_bytes=settings.request_result_bytes,
-        labels=settings.request_labels,
-        body_bytes=settings.body_bytes,
     )
+    return RequestLimits(reading, labels=settings.request_labels, body_bytes=settings.body_bytes)
 
 
 def _guards(settings: Settings, emit: Emit) -> StoreGuards:

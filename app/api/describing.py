@@ -29,7 +29,7 @@ async def description_of(request: Request, serving: Service, dataset_id: str) ->
     opened = await serving.opened.get(dataset_id)
     content = opened.description.text
     if content is None:
-        cost = _FORMS * sum(opened.layout.attribute_bytes.values())
+        cost = _FORMS * sum(opened.prepared.layout.attribute_bytes.values())
         write = partial(asyncio.to_thread, _text, opened)
         content = await serving.admission.run(caller(request), cost, write)
         if len(content) <= _MOST_KEPT_BYTES:

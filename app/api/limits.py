@@ -1,66 +1,24 @@
-"""What one request may cost, judged from its text and its plan before anything is read."""
+"""What one request may have, judged from its text and its plan before anything is read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
-from sluice.errors import LimitError
-
-
-class Costs(Protocol):
-    """What a plan knows of its costs: the touched chunks, and their decoded bytes.
-
-    `working_bytes` of these are in memory at once.
-    """
-
-    @property
-    def chunks(self) -> int: ...
-    @property
-    def chunk_bytes(self) -> int: ...
-    @property
-    def working_bytes(self) -> int: ...
+from sluice.engine import Plan, ReadLimits
 
 
-def memory_bytes(costs: Costs, result_bytes: int, forms: int) -> int:
+def memory_bytes(plan: Plan, result_bytes: int, forms: int) -> int:
     """The memory that a planned answer takes while it is made: an estimate from above.
 
     So often is it in memory at once: as values, packed or decoded, as text or a file, compressed.
     """
-    return costs.working_bytes + forms * result_bytes
+    return plan.working_bytes + forms * result_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """The most that one request may have: chunks, bytes, labels in a list, bytes of a body."""
+    """The most that one request may have: what it reads, labels in a list, bytes of a body."""
 
-    chunks: int
-    chunk_bytes: int
-    result_bytes: int
+    reading: ReadLimits
     labels: int
     body_bytes: int
-
-    def excess(self, costs: Costs, result_bytes: int) -> LimitError | None:
-        """The first limit that the planned answer exceeds, or None.
-
-        `result_bytes` is what its encoder writes, which can be more than the plan's own.
-        """
-        chunks, chunk_bytes = costs.chunks, costs.chunk_bytes
-        if result_bytes > self.result_bytes:
-            return _excess("The result", "bytes", "result_bytes", result_bytes, self.result_bytes)
-        if chunks > self.chunks:
-            return _excess("The selection", "chunks", "chunks", chunks, self.chunks)
-        if chunk_bytes > self.chunk_bytes:
-            decoding = "Decoding the chunks that the selection touches"
-            return _excess(decoding, "bytes", "chunk_bytes", chunk_bytes, self.chunk_bytes)
-        return None
-
-
-def _excess(what: str, unit: str, limited: str, estimate: int, limit: int) -> LimitError:
-    return LimitError(
-        f"{what} would take {estimate} {unit}; one request may take {limit}."
-        " Nothing was read: ask for fewer variables or a smaller part.",
-        limited=limited,
-        estimate=estimate,
-        limit=limit,
-    )

@@ -8,54 +8,52 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from sluice.errors import CatalogError, QueryError
+from sluice.wording import excerpt
 
 from ..catalog.readiness import DatasetState
 from ..errors import CatalogRefused
-from ..query.names import By
-from ..query.pairs import read_pairs
-from ..query.words import excerpt
 from ..telemetry.exposition import CONTENT_TYPE
 from . import openapi
 from .access import key_of, may_see, require_admin, require_right, visible_entries, visible_id
 from .answers import PRIVATE
-from .application import Answering, PlainRoute, Route
+from .application import PlainRoute, Route
 from .attending import attended
 from .bodies import json_bytes
 from .describing import description_of
-from .posted import posted_pairs
 from .problems import kind_of
-from .selecting import Pairs, select
 from .state import service
 
 
 def add_routes(app: FastAPI) -> None:
     """Register every route, those first that are asked most: each is looked at in turn."""
     for path, route, described in (
-        ("/datasets/{dataset_id}/sel", select_by_label, openapi.SELECT_BY_LABEL),
-        ("/datasets/{dataset_id}/isel", select_by_position, openapi.SELECT_BY_POSITION),
         ("/datasets", list_datasets, openapi.LISTING),
         ("/datasets/{dataset_id}", describe_dataset, openapi.DESCRIBE),
         ("/healthz", healthz, openapi.HEALTH),
         ("/readyz", readyz, openapi.READY),
         ("/metrics", metrics, openapi.METRICS),
     ):
-        _add(app, "GET", path, route, described)
-        # A HEAD is the same answer without its body: one description is enough.
-        _add(app, "HEAD", path, route, {"include_in_schema": False})
-    _add(app, "POST", "/datasets/{dataset_id}/sel", post_by_label, openapi.POST_BY_LABEL)
-    _add(app, "POST", "/datasets/{dataset_id}/isel", post_by_position, openapi.POST_BY_POSITION)
-    _add(app, "POST", "/datasets/{dataset_id}/refresh", refresh_dataset, openapi.REFRESH)
-    _add(app, "POST", "/catalog/reload", reload_catalog, openapi.RELOAD)
+        add_reading_route(app, path, route, described)
+    add_route(app, "POST", "/datasets/{dataset_id}/refresh", refresh_dataset, openapi.REFRESH)
+    add_route(app, "POST", "/catalog/reload", reload_catalog, openapi.RELOAD)
 
 
-def _add(app: FastAPI, method: str, path: str, route: Route, described: dict[str, Any]) -> None:
+def add_reading_route(app: FastAPI, path: str, route: Route, said: dict[str, Any]) -> None:
+    """Register a route for GET, and for HEAD, which is the same answer without its body."""
+    add_route(app, "GET", path, route, said)
+    # One description is enough.
+    add_route(app, "HEAD", path, route, {"include_in_schema": False})
+
+
+def add_route(app: FastAPI, method: str, path: str, route: Route, said: dict[str, Any]) -> None:
+    """Register one route, with what the OpenAPI document says of it."""
     app.router.add_api_route(
         path,
         route,
         methods=[method],
         response_model=None,
         route_class_override=PlainRoute,
-        **described,
+        **said,
     )
 
 
@@ -104,47 +102,6 @@ async def describe_dataset(request: Request) -> Response:
     _take_no_parameters(request)
     work = description_of(request, service(request), visible_id(request))
     return await attended(request, work)
-
-
-def select_by_label(request: Request) -> Answering:
-    """A part of the dataset, chosen by coordinate labels."""
-    return _select_asked(request, "label")
-
-
-def select_by_position(request: Request) -> Answering:
-    """A part of the dataset, chosen by positions along its dimensions."""
-    return _select_asked(request, "position")
-
-
-def post_by_label(request: Request) -> Answering:
-    """A part of the dataset, chosen by coordinate labels too long for a URL."""
-    return _select_posted(request, "label")
-
-
-def post_by_position(request: Request) -> Answering:
-    """A part of the dataset, chosen by positions too long for a URL."""
-    return _select_posted(request, "position")
-
-
-async def _select_asked(request: Request, by: By) -> Response:
-    dataset_id = visible_id(request)
-    pairs = read_pairs(request.scope["query_string"])
-    return await _select(request, dataset_id, by, pairs)
-
-
-async def _select_posted(request: Request, by: By) -> Response:
-    dataset_id = visible_id(request)
-    for name in request.query_params:
-        detail = f"{excerpt(name)} stands in the URL; a POST has all its parameters in its body"
-        raise QueryError(detail, parameter=name)
-    most_bytes, seconds = service(request).limits.body_bytes, service(request).admission.seconds
-    pairs = await posted_pairs(request, most_bytes=most_bytes, seconds=seconds)
-    return await _select(request, dataset_id, by, pairs)
-
-
-def _select(request: Request, dataset_id: str, by: By, pairs: Pairs) -> Answering:
-    work = select(request, service(request), dataset_id, by, pairs)
-    return attended(request, work)
 
 
 async def refresh_dataset(request: Request) -> Response:

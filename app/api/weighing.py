@@ -9,32 +9,32 @@ from typing import Final
 import xarray as xr
 
 from sluice.arrays.texts import TextMeter
-from sluice.datasets import DatasetPlan, Outline
+from sluice.datasets import Outline
 from sluice.encoders.table import Encoder
+from sluice.engine import Plan, ReadLimits
 from sluice.sizes import text_bytes
-
-from .limits import RequestLimits
 
 # So many texts are counted in half a millisecond.
 _FEW_TEXTS: Final = 4096
 
 
-def weighed(encoder: Encoder, plan: DatasetPlan) -> int:
+def weighed(encoder: Encoder, plan: Plan) -> int:
     """What the answer counts for, but for texts that are still in the store.
 
     Raises what its format has against it.
     """
-    outline = plan.outline
+    outline = plan.schema
+    texts = plan.reading.texts
     weight: int | None = outline.notes.get(encoder.name)
     if weight is None:
         encoder.check(outline)
         weight = outline.notes[encoder.name] = encoder.value_bytes(outline)
-    return weight + encoder.text_bytes(outline, plan.texts) if plan.texts else weight
+    return weight + encoder.text_bytes(outline, texts) if texts else weight
 
 
-def meter_of(plan: DatasetPlan, result_bytes: int, limits: RequestLimits) -> TextMeter | None:
+def meter_of(plan: Plan, result_bytes: int, limits: ReadLimits) -> TextMeter | None:
     """What counts the texts of `plan` while they are read; None where it will read none."""
-    if not plan.outline.unmeasured:
+    if not plan.schema.unmeasured:
         return None
     return TextMeter(result_bytes, limits.result_bytes, plan.chunk_bytes, limits.chunk_bytes)
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Hashable, Mapping
+from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
-from sluice.datasets import AsyncDataset, Layout
+from sluice.datasets import AsyncDataset
 from sluice.encoders.written import Written
+from sluice.engine import PreparedDataset
 from sluice.kept import Kept
 
-from ..query.axes import Axis
-from ..query.grammar import Grammar
-from ..query.names import By
 from .catalog import DatasetEntry
+
+T = TypeVar("T")
 
 # Of the parts of tags that answers share.
 _TOLD_BYTES: Final = 256 * 2**10
@@ -75,21 +75,29 @@ class Opened:
 
     `version` is that of the store's metadata (see `GroupDocuments.version`) and of its entry's
     generation, `identity` is all that its answers follow from: the version and how the entry reads
-    it. `grammars` are what requests can ask for, by what bare names mean. `look` asks the store for
-    another version; `freshness` is what that said. `told` keeps, of the tags of answers, the
-    part that many of them share.
+    it. `look` asks the store for another version; `freshness` is what that said. `told` keeps, of
+    the tags of answers, the part that many of them share.
     """
 
     entry: DatasetEntry
-    dataset: AsyncDataset
-    layout: Layout
+    prepared: PreparedDataset
     written: Written
     version: str
     identity: str
-    axes: Mapping[str, Axis]
-    dims: Mapping[str, int]
-    grammars: Mapping[By, Grammar]
     look: Look = _unchanging
     freshness: Freshness = field(default_factory=Freshness)
     description: Description = field(default_factory=Description)
     told: Kept[Hashable, str] = field(default_factory=_few)
+    _of_doors: dict[Callable[[Opened], Any], Any] = field(default_factory=dict)
+
+    @property
+    def dataset(self) -> AsyncDataset:
+        """The dataset itself, which nobody changes."""
+        return self.prepared.dataset
+
+    def for_door(self, make: Callable[[Opened], T]) -> T:
+        """What a way in needs of this dataset: what ``make(self)`` gave when it was first asked."""
+        made: T | None = self._of_doors.get(make)
+        if made is None:
+            made = self._of_doors[make] = make(self)
+        return made

@@ -20,11 +20,11 @@ from sluice.arrays.chunk_cache import ChunkCache
 from sluice.arrays.hierarchy import GroupDocuments, group_again, open_group
 from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from sluice.arrays.workshop import Workshop
-from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint, Layout
+from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint
 from sluice.datasets.entrypoint import SHARD_INDEX_BYTES
 from sluice.datasets.unusable import Unusable
-from sluice.encoders.table import ENCODERS
 from sluice.encoders.written import Written
+from sluice.engine import prepare
 from sluice.errors import MetadataError, SluiceError, StoreError
 from sluice.events import StoreAsked, StoreRetried
 from sluice.store import ByteSource, Filesystems
@@ -33,8 +33,6 @@ from sluice.store.guarded import GuardedSource, Retried, StoreGuards, Watch
 from sluice.store.observed import Observe, ObservedSource
 from sluice.wording import plain_words
 
-from ..query.axes import Axis
-from ..query.grammar import Grammar
 from ..telemetry.events import Emit
 from .catalog import DatasetEntry
 from .discretion import discreet, secrets_of
@@ -230,26 +228,7 @@ def prepared(entry: DatasetEntry, dataset: AsyncDataset, version: str) -> Opened
         times,
         sorted(reasons),
     )
-    dims = MappingProxyType({str(name): size for name, size in dataset.sizes.items()})
-    grammar = partial(
-        Grammar,
-        dims=dims,
-        coords={str(name): tuple(map(str, coord.dims)) for name, coord in dataset.coords.items()},
-        formats=tuple(ENCODERS),
-        variables=tuple(map(str, dataset.data_vars)),
-        unusable=MappingProxyType(reasons),
-    )
-    return Opened(
-        entry=entry,
-        dataset=dataset,
-        layout=Layout.of(dataset),
-        written=Written(dataset),
-        version=version,
-        identity=repr(read),
-        axes=MappingProxyType(prepare_axes(dataset)),
-        dims=dims,
-        grammars={"label": grammar(by="label"), "position": grammar(by="position")},
-    )
+    return Opened(entry, prepare(dataset), Written(dataset), version, repr(read))
 
 
 def _decoded_times(entry: DatasetEntry, documents: GroupDocuments) -> bool | dict[str, bool]:
@@ -317,13 +296,3 @@ def _telling_retries(store: str, emit: Emit | None) -> Retried:
             emit(StoreRetried(store, operation, failure))
 
     return tell
-
-
-def prepare_axes(dataset: xr.Dataset) -> dict[str, Axis]:
-    """An `Axis` for every one-dimensional index coordinate, by name."""
-    indexed = {str(name): dataset.variables[name] for name in dataset.xindexes}
-    return {
-        name: Axis.of(name, variable.values, variable.attrs)
-        for name, variable in indexed.items()
-        if variable.dims == (name,)
-    }

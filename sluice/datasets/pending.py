@@ -47,6 +47,13 @@ class PendingVariable:
         """The likely bytes of its texts, which lie outside of the array; the most if unknown."""
         return self.array.text_bytes(self.plan)
 
+    async def read(self, name: Hashable, meter: TextMeter | None = None) -> xr.Variable:
+        """The variable, whose `name` is told of a chunk that does not decode."""
+        try:
+            return self.holding(await self.array.read(self.plan, meter))
+        except CorruptChunk as error:
+            raise CorruptChunk(error.detail, variable=str(name)) from error
+
     def holding(self, values: np.ndarray[Any, Any]) -> xr.Variable:
         """The variable with its `values`."""
         return variable_of(self.dims, values, self.attrs, self.encoding)
@@ -111,11 +118,7 @@ class DatasetPlan:
 
         async def read_one(item: tuple[Hashable, PendingVariable]) -> None:
             name, pending = item
-            try:
-                values = await pending.array.read(pending.plan, meter)
-            except CorruptChunk as error:
-                raise CorruptChunk(error.detail, variable=str(name)) from error
-            read[name] = pending.holding(values)
+            read[name] = await pending.read(name, meter)
 
         await spread(self.pending.items(), read_one)
         return self._holding(read)

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 import app.errors
+import sluice.errors
 from app.api.application import Application
 from app.api.cors import StrangeOrigins
 from app.api.observe import ObserveRequests
@@ -142,14 +143,15 @@ def test_a_misconfigured_dataset_is_502_without_its_url(client: httpx.Client) ->
 
 
 def error_classes() -> list[type[SluiceError]]:
-    found = [item for item in vars(app.errors).values() if isinstance(item, type)]
+    trees = {**vars(sluice.errors), **vars(app.errors)}
+    found = [item for item in trees.values() if isinstance(item, type)]
     return [item for item in found if issubclass(item, SluiceError)]
 
 
 @pytest.mark.parametrize("cls", error_classes())
 def test_every_error_of_the_tree_has_a_row(cls) -> None:
     """No class of the tree falls back to 500 by being forgotten in the table."""
-    if cls in (SluiceError, app.errors.NotLoaded):
+    if cls in (SluiceError, sluice.errors.NotLoaded):
         assert kind_of(cls) is PROBLEMS[Exception]
     else:
         assert kind_of(cls) is not PROBLEMS[Exception]

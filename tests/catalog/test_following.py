@@ -19,8 +19,8 @@ from app.catalog.keys import Keys, hash_of
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.shared import unnamed_file
-from sluice.datasets import Layout
 from sluice.encoders.written import Written
+from sluice.engine import prepare
 from sluice.errors import CatalogError
 
 OLD = """
@@ -39,7 +39,7 @@ datasets:
 
 async def open_empty(entry: DatasetEntry, *, generation: str) -> Opened:
     dataset = xr.Dataset()
-    return Opened(entry, dataset, Layout.of(dataset), Written(), generation, "", {}, {}, {})
+    return Opened(entry, prepare(dataset), Written(), generation, "")
 
 
 class Process:

@@ -11,8 +11,8 @@ from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.errors import UnknownDataset
-from sluice.datasets import Layout
 from sluice.encoders.written import Written
+from sluice.engine import prepare
 from sluice.errors import StoreTimeout
 
 CATALOG = Catalog({name: DatasetEntry(id=name, url=f"memory://{name}") for name in "abc"})
@@ -32,7 +32,7 @@ class Openings:
         if self.failing is not None:
             raise self.failing
         dataset = xr.Dataset(attrs={"id": entry.id})
-        return Opened(entry, dataset, Layout.of(dataset), Written(), "1", "1", {}, {}, {})
+        return Opened(entry, prepare(dataset), Written(), "1", "1")
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.opened import Change, Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.refreshing import Outcome
-from sluice.datasets import Layout
 from sluice.encoders.written import Written
+from sluice.engine import prepare
 from sluice.errors import MetadataError, StoreError, StoreMissing, StoreRefused, StoreTimeout
 
 
@@ -39,7 +39,7 @@ class Store:
             raise self.opening
         dataset = xr.Dataset(attrs={"version": self.version})
         version = self.version + generation
-        opened = Opened(entry, dataset, Layout.of(dataset), Written(), version, "", {}, {}, {})
+        opened = Opened(entry, prepare(dataset), Written(), version, "")
         return replace(opened, look=lambda: self.look(opened))
 
     async def look(self, opened: Opened) -> Change | None:

@@ -5,13 +5,9 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Any, Final
 
-from ...query.names import By
-from .answers import Responses, json_answer, problems, selected
-from .parameters import DATASET_ID, posted, selection
+from .answers import Responses, json_answer, problems
 
 Described = dict[str, Any]
-
-_SELECTING: Final = (400, 401, 404, 406, 413, 414, 422, 429, 500, 502, 503, 504)
 
 
 def guide() -> str:
@@ -27,7 +23,7 @@ SECURITY_SCHEMES: Final = {
 _BY_KEY: Final[list[dict[str, list[str]]]] = [{}, {"bearer": []}, {"header": []}]
 
 
-def _described(tag: str, summary: str, *answers: Responses, **extra: Any) -> Described:
+def described(tag: str, summary: str, *answers: Responses, **extra: Any) -> Described:
     """Keyword arguments for a route; `extra` is for its operation in the document."""
     responses: Responses = {}
     for answer in answers:
@@ -37,26 +33,14 @@ def _described(tag: str, summary: str, *answers: Responses, **extra: Any) -> Des
     return {"tags": [tag], "summary": summary, "responses": responses, "openapi_extra": extra}
 
 
-def _asked(by: By) -> Described:
-    return _described(
-        "selections",
-        f"Select by {by}",
-        selected(tagged=True),
-        problems(*_SELECTING),
-        parameters=[DATASET_ID, *selection(by)],
-    )
-
-
-def _posted(by: By) -> Described:
-    return _described(
-        "selections",
-        f"Select by {by}, for what is too long for a URL",
-        selected(tagged=False),
-        problems(*_SELECTING, 408, 415),
-        parameters=[DATASET_ID],
-        requestBody=posted(by),
-    )
-
+DATASET_ID: Final = {
+    "name": "dataset_id",
+    "in": "path",
+    "required": True,
+    "description": "A dataset's id, as `/datasets` lists them.",
+    "schema": {"type": "string"},
+    "example": "sample",
+}
 
 _NAMES: Final = {"type": "array", "items": {"type": "string"}}
 _DATASETS: Final = {
@@ -143,50 +127,46 @@ _RELOADED: Final = {
 }
 _HEALTHY: Final = {"type": "object", "properties": {"status": {"const": "ok"}}}
 
-LISTING: Final = _described(
+LISTING: Final = described(
     "datasets",
     "The datasets",
     json_answer("Ids and titles, in the catalog's order.", _DATASETS),
     problems(400, 401, 414),
 )
-DESCRIBE: Final = _described(
+DESCRIBE: Final = described(
     "datasets",
     "What one dataset holds",
     json_answer("Dimensions, coordinates and variables.", _DESCRIPTION),
     problems(400, 401, 404, 414, 429, 500, 502, 503, 504),
     parameters=[DATASET_ID],
 )
-SELECT_BY_LABEL: Final = _asked("label")
-SELECT_BY_POSITION: Final = _asked("position")
-POST_BY_LABEL: Final = _posted("label")
-POST_BY_POSITION: Final = _posted("position")
-REFRESH: Final = _described(
+REFRESH: Final = described(
     "administration",
     "Open a dataset anew, whose store was rewritten in place",
     json_answer("It is opened; its version is another one.", _REFRESHED),
     problems(400, 401, 403, 404, 414, 500, 502, 503, 504),
     parameters=[DATASET_ID],
 )
-RELOAD: Final = _described(
+RELOAD: Final = described(
     "administration",
     "Read the catalog and the keys anew",
     json_answer("They are served; how the catalog differs.", _RELOADED),
     problems(400, 401, 403, 409, 414, 500, 503),
 )
-HEALTH: Final = _described(
+HEALTH: Final = described(
     "process",
     "Does the process answer?",
     json_answer("It does.", _HEALTHY),
     problems(400, 414),
 )
-READY: Final = _described(
+READY: Final = described(
     "process",
     "Can datasets be read?",
     json_answer("They can.", _READY),
     json_answer("None of them can (or not all, where the settings are strict).", _READY, 503),
     problems(400, 401, 414),
 )
-METRICS: Final = _described(
+METRICS: Final = described(
     "process",
     "Metrics for Prometheus",
     {200: {"description": "Prometheus' text format.", "content": {"text/plain": {}}}},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-from sluice.encoders.table import ENCODERS
 from sluice.errors import (
     LimitError,
     NotAcceptable,
@@ -135,7 +134,7 @@ def problems(*statuses: int) -> Responses:
         status: {
             "description": _MEANINGS.get(status, HTTPStatus(status).phrase),
             "content": {MEDIA_TYPE: {"schema": _PROBLEM, **_example(status)}},
-            "headers": _headers("X-Request-ID", *_TELLING.get(status, ())),
+            "headers": headers_of("X-Request-ID", *_TELLING.get(status, ())),
         }
         for status in statuses
     }
@@ -169,80 +168,9 @@ _TELLING: Final = {
 }
 
 
-def _headers(*names: str) -> dict[str, Any]:
+def headers_of(*names: str) -> dict[str, Any]:
+    """These headers of an answer, described."""
     return {name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in names}
-
-
-_ARRAY: Final = {
-    "type": "object",
-    "required": ["dims", "attrs", "dtype", "data"],
-    "properties": {
-        "dims": {"type": "array", "items": {"type": "string"}},
-        "attrs": {"type": "object"},
-        "dtype": {"type": "string"},
-        "data": {"description": "Nested lists, one level per dimension; null where missing."},
-    },
-}
-_DATASET: Final = {
-    "type": "object",
-    "description": "The shape of xarray's `Dataset.to_dict()`; with `explain=true`, its costs.",
-    "required": ["dims", "coords"],
-    "properties": {
-        "dims": {"type": "object", "additionalProperties": {"type": "integer"}},
-        "attrs": {"type": "object"},
-        "coords": {"type": "object"},
-        "data_vars": {"type": "object", "additionalProperties": _ARRAY},
-        "result_bytes": {"type": "integer"},
-        "unmeasured": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "Variables whose texts count only once they are read.",
-        },
-        "chunks": {"type": "integer"},
-        "chunk_bytes": {"type": "integer"},
-        "within_limits": {"type": "boolean"},
-    },
-}
-_DATASET_EXAMPLE: Final = {
-    "dims": {},
-    "attrs": {"Conventions": "CF-1.8"},
-    "coords": {
-        "time": {
-            "dims": [],
-            "attrs": {},
-            "dtype": "datetime64[ns]",
-            "data": "2024-01-02T12:00:00Z",
-        },
-        "latitude": {"dims": [], "attrs": {}, "dtype": "float32", "data": 52.5},
-    },
-    "data_vars": {"t": {"dims": [], "attrs": {"units": "K"}, "dtype": "float64", "data": 266.5625}},
-}
-_SCHEMAS: Final[dict[str, dict[str, Any]]] = {
-    "json": {"schema": _DATASET, "example": _DATASET_EXAMPLE},
-    "netcdf": {"schema": {"type": "string", "format": "binary", "description": "NetCDF-4."}},
-    "csv": {
-        "schema": {"type": "string", "description": "One row per cell, coordinates first."},
-        "example": "time,latitude,t\r\n2024-01-02T12:00:00Z,52.5,266.5625\r\n",
-    },
-}
-
-
-def selected(*, tagged: bool) -> Responses:
-    """The part that was selected, in each format; `tagged` answers can be asked for again."""
-    content = {encoder.media_type: _SCHEMAS[name] for name, encoder in ENCODERS.items()}
-    names = ["X-Request-ID", "Cache-Control", "Content-Disposition", "Server-Timing"]
-    names.append("X-Sluice-Store")
-    answers: Responses = {}
-    if tagged:
-        names += ["ETag", "Vary"]
-        told = _headers("ETag", "Vary", "Cache-Control", "X-Request-ID")
-        answers[304] = {"description": "The client has this answer already.", "headers": told}
-    answers[200] = {
-        "description": "The selected part.",
-        "content": content,
-        "headers": _headers(*names),
-    }
-    return answers
 
 
 def json_answer(description: str, schema: dict[str, Any], status: int = 200) -> Responses:
@@ -251,6 +179,6 @@ def json_answer(description: str, schema: dict[str, Any], status: int = 200) -> 
         status: {
             "description": description,
             "content": {"application/json": {"schema": schema}},
-            "headers": _headers("X-Request-ID"),
+            "headers": headers_of("X-Request-ID"),
         }
     }

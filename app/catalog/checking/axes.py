@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import xarray as xr
 
-from ...query.axes import Axis
-from ...query.longitude import TURN
-from ...query.scales import Clock, Texts
+from sluice.axes.axis import Axis
+from sluice.axes.longitude import TURN
+from sluice.axes.scales import Clock, Texts
+
 from .findings import Finding, Severity
 
 _NORTH: Final = ("degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn")

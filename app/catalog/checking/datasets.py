@@ -137,7 +137,7 @@ def findings_of(opened: Opened, *, request_chunk_bytes: int) -> list[Finding]:
     """What the metadata and the axes of an opened dataset show; reads nothing."""
     return [
         *_unusable(opened),
-        *axis_findings(opened.dataset, opened.axes),
+        *axis_findings(opened.dataset, opened.prepared.axes),
         *dimension_findings(opened.dataset),
         *mask_findings(opened.dataset),
         *chunk_findings(opened.dataset, request_chunk_bytes=request_chunk_bytes),

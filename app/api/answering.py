@@ -1,0 +1,145 @@
+"""From a plan to its answer: weigh it, refuse what costs too much, read, encode."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from time import perf_counter
+from typing import NoReturn
+
+import xarray as xr
+from fastapi import Request, Response
+
+from sluice.arrays.texts import TextMeter
+from sluice.encoders.table import Encoder
+from sluice.engine import Plan
+from sluice.errors import LimitError, SluiceError, StoreError
+from sluice.phases import Phases
+from sluice.record import record
+from sluice.wording import plain_words
+
+from ..catalog.catalog import DatasetEntry
+from ..catalog.discretion import discreet_error
+from ..catalog.opened import Opened
+from .access import caller
+from .answers import Representation, accepted_coding, respond
+from .limits import RequestLimits, memory_bytes
+from .paced import LongBody
+from .state import Service
+from .weighing import meter_of, text_weight, weighed
+
+log = logging.getLogger(__name__)
+
+
+@record
+class Weighed:
+    """A plan in a format: what the answer counts for, and the limit that it exceeds, if any."""
+
+    plan: Plan
+    encoder: Encoder
+    result_bytes: int
+    excess: LimitError | None
+
+
+def weigh(serving: Service, plan: Plan, encoder: Encoder) -> Weighed:
+    """The planned answer in this format; raises what the format has against it."""
+    result_bytes = weighed(encoder, plan)
+    return Weighed(plan, encoder, result_bytes, serving.limits.reading.excess(plan, result_bytes))
+
+
+async def answer(
+    request: Request, serving: Service, opened: Opened, asked: Weighed, phases: Phases
+) -> Response:
+    """The response; raises LimitError, before anything is read, where a limit is exceeded."""
+    if asked.excess is not None:
+        raise asked.excess
+    coding = accepted_coding(request, asked.result_bytes, serving.encoding.compress_bytes)
+    form = Representation(opened, asked.encoder, coding)
+    make = partial(_make, request, serving, asked, form, phases)
+    return await respond(request, form, asked.plan.key, phases, make)
+
+
+async def _make(
+    request: Request, serving: Service, asked: Weighed, form: Representation, phases: Phases
+) -> bytes | LongBody:
+    """The body: at once if it is small and of what is in memory, else when there is room for it.
+
+    The former is not counted: it waits for nobody and takes no memory to speak of.
+    """
+    inline_bytes = serving.encoding.inline_bytes
+    # A hop to a thread costs more than a few values do.
+    if asked.result_bytes <= inline_bytes:
+        with phases.recording():
+            result = _cached(asked.plan, form.opened.entry)
+        if result is not None:
+            texts = await _counted_texts(result, asked, serving.limits)
+            if texts <= inline_bytes:
+                return _encode(result, asked, form, phases)
+    # Texts that nobody has read yet may take all that one answer may have.
+    texts = min(asked.plan.text_bytes, serving.limits.reading.result_bytes)
+    cost = memory_bytes(asked.plan, asked.result_bytes + texts, asked.encoder.forms)
+    make = partial(_read_and_encode, asked, form, phases, serving, texts)
+    return await serving.admission.run(caller(request), cost, make)
+
+
+async def _read_and_encode(
+    asked: Weighed, form: Representation, phases: Phases, serving: Service, likely_texts: int
+) -> bytes | LongBody:
+    """The body; memory was taken for `likely_texts` bytes of texts, and is for what they are."""
+    meter = meter_of(asked.plan, asked.result_bytes, serving.limits.reading)
+    with phases.recording():
+        result = await _read(asked.plan, form.opened.entry, meter)
+    texts = await _counted_texts(result, asked, serving.limits)
+    encoding = serving.encoding
+    if asked.result_bytes <= encoding.inline_bytes and texts <= encoding.inline_bytes:
+        return _encode(result, asked, form, phases)
+    began = perf_counter()
+    more = asked.encoder.forms * max(0, texts - likely_texts)
+    with serving.admission.budget.charged(more):
+        content = await encoding.writing.write(form.pieces(result, asked.plan.form))
+    phases.since("encode", began)
+    return content
+
+
+async def _counted_texts(result: xr.Dataset, asked: Weighed, limits: RequestLimits) -> int:
+    """What the texts of `result` count for; LimitError where that is too much."""
+    meter = meter_of(asked.plan, asked.result_bytes, limits.reading)
+    if meter is None:
+        return 0
+    texts = await text_weight(asked.encoder, asked.plan.schema, result)
+    meter.take(texts)
+    return texts
+
+
+def _encode(result: xr.Dataset, asked: Weighed, form: Representation, phases: Phases) -> bytes:
+    began = perf_counter()
+    content = form.body(result, asked.plan.form)
+    phases.since("encode", began)
+    return content
+
+
+def _cached(plan: Plan, entry: DatasetEntry) -> xr.Dataset | None:
+    """The planned answer, if it can be had without asking the store; raises as `_read`."""
+    try:
+        return plan.read_cached()
+    except Exception as error:
+        _tell(error, entry)
+
+
+async def _read(plan: Plan, entry: DatasetEntry, meter: TextMeter | None) -> xr.Dataset:
+    """The planned answer; values that xarray cannot decode are the store's fault, not ours."""
+    try:
+        return await plan.read(meter)
+    except Exception as error:
+        _tell(error, entry)
+
+
+def _tell(error: Exception, entry: DatasetEntry) -> NoReturn:
+    """Raise what is told of a failure: the store's own words may repeat secrets it was sent."""
+    told = discreet_error(error, entry)
+    if told is not error:
+        raise told from None
+    if isinstance(error, SluiceError):
+        raise error
+    log.error("values that do not decode", exc_info=error)
+    raise StoreError(f"values do not decode: {plain_words(str(error))}") from error

@@ -1,0 +1,1 @@
+"""The paths ``sel`` and ``isel``: labels and positions as text in a URL, or as a JSON object."""

@@ -1,0 +1,128 @@
+"""The JSON object of a POST -> the same pairs as a URL's parameters.
+
+What a client may write is JSON (RFC 8259) and nothing besides: neither NaN nor a name twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any, NoReturn, TypeAlias
+
+from sluice.errors import QueryError
+from sluice.wording import excerpt
+
+from .names import PARAMETERS
+from .tokens import split_method, split_words
+
+Pairs: TypeAlias = list[tuple[str, str]]
+
+# Options that take several names; the others take one value.
+_LISTS = frozenset({"variables", "tolerance", "pointwise"})
+_TRUTHS = frozenset({"explain"})
+
+_VALUES = "a value is a number, a string, or an array of those that is not empty"
+
+
+def read_posted(data: bytes) -> Pairs:
+    """The parameters in `data`, a JSON object, as decoded pairs for `parse`.
+
+    Numbers keep their digits, strings are in the grammar of a URL's parameters, and an array is a
+    repeated parameter (an array of one keeps the dimension). Raises `QueryError` for what is not
+    such an object; the facts give the line and column, or the parameter.
+    """
+    pairs: Pairs = []
+    for name, value in _document(data).items():
+        pairs.extend(_pairs_of(_unicode(name, name), value))
+    return pairs
+
+
+def _document(data: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(
+            data.decode(),
+            object_pairs_hook=_object,
+            # A number is the digits that were written.
+            parse_int=str,
+            parse_float=str,
+            parse_constant=_constant,
+        )
+    except UnicodeDecodeError as error:
+        raise QueryError(f"the body is not UTF-8 at byte {error.start}", byte=error.start) from None
+    except json.JSONDecodeError as error:
+        detail = f"the body is not JSON: {error.msg} in line {error.lineno}, column {error.colno}"
+        raise QueryError(detail, line=error.lineno, column=error.colno) from None
+    except RecursionError:
+        raise QueryError(f"the body is nested too deeply; {_VALUES}") from None
+    if not isinstance(document, dict):
+        raise QueryError("the body is not a JSON object of parameters")
+    return document
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        twice = Counter(name for name, _ in members).most_common(1)[0][0]
+        raise QueryError(f"the body names {excerpt(twice)} twice", parameter=twice)
+    return found
+
+
+def _constant(text: str) -> NoReturn:
+    raise QueryError(f"the body is not JSON: {text} is no number")
+
+
+def _pairs_of(name: str, value: object) -> Pairs:
+    match value:
+        case str():
+            return [(name, _unicode(name, value))]
+        case bool() if name in _TRUTHS:
+            return [(name, "true" if value else "false")]
+        case [_, *_] if name in _LISTS:
+            return [(name, ",".join(_item(name, item) for item in value))]
+        case [_, *_] if name in PARAMETERS:
+            raise QueryError(f"{name} takes one value, not an array", parameter=name)
+        case [only]:
+            return [(name, _lone(name, _item(name, only)))]
+        case [_, *_]:
+            return [(name, _item(name, item)) for item in value]
+        case _:
+            raise _refused(name, value)
+
+
+def _item(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return _unicode(name, value)
+    raise _refused(name, value)
+
+
+def _lone(name: str, text: str) -> str:
+    """The only item of an array as a list; it may be one already."""
+    try:
+        listed = split_words(name, split_method(name, text)[1]).separator == ","
+    except QueryError:
+        listed = False
+    return text if listed else f"{text},"
+
+
+def _unicode(name: str, text: str) -> str:
+    r"""The same text; `QueryError` for half a character, which only JSON's ``\ud800`` can write."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise QueryError(f"{excerpt(name)} holds half a surrogate pair") from None
+    return text
+
+
+def _refused(name: str, value: object) -> QueryError:
+    match value:
+        case bool():
+            kind = "true or false"
+        case dict():
+            kind = "an object"
+        case []:
+            kind = "an empty array"
+        case list():
+            kind = "an array in an array"
+        case _:
+            kind = "null"
+    return QueryError(f"{excerpt(name)} holds {kind}; {_VALUES}", parameter=name)

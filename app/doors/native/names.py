@@ -1,0 +1,110 @@
+"""What a parameter's name can mean: an option, or a dimension by label or by position."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+from sluice.errors import QueryError, SelectionError
+from sluice.labels import spell_name
+from sluice.wording import excerpt
+
+from ...errors import UnusableVariable
+
+By: TypeAlias = Literal["label", "position"]
+
+# What a bare name means before it means a dimension; brackets reach a dimension of such a name.
+PARAMETERS: Final = ("variables", "f", "method", "tolerance", "pointwise", "explain")
+
+_BRACKETS = re.compile(r"(sel|isel)\[(.+)\]", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a parameter name can mean for one dataset on one path."""
+
+    dims: Mapping[str, int]
+    coords: Mapping[str, tuple[str, ...]]
+    by: By
+    unusable: Mapping[str, str] = field(default_factory=dict)
+
+    def check_usable(self, parameter: str, name: str) -> None:
+        """Raise `UnusableVariable` if `parameter` names what the store has and nobody can read."""
+        reason = self.unusable.get(name)
+        if reason is not None:
+            raise UnusableVariable.named(parameter, name, reason)
+
+    def target(self, parameter: str) -> tuple[str, By]:
+        """The name that `parameter` speaks of, and whether by label or by position.
+
+        Brackets around a dimension's name win, so that ``sel[NAME]`` reaches every one of them;
+        a dimension that is itself called ``sel[x]`` answers to that where no ``x`` does.
+        """
+        found = _BRACKETS.fullmatch(parameter)
+        if found is None or (parameter in self.dims and found[2] not in self.dims):
+            return parameter, self.by
+        return found[2], "label" if found[1] == "sel" else "position"
+
+    def meaning(self, parameter: str) -> tuple[str, bool]:
+        """The dimension that `parameter` asks for, and whether its values are labels.
+
+        A dimension without a coordinate has positions alone. Raises `QueryError` for a name that
+        means nothing, `UnusableVariable` for labels that cannot be read, `SelectionError` for one
+        that is known, or in brackets, but no dimension to select along.
+        """
+        name, by = self.target(parameter)
+        if by == "label" or name not in self.dims:
+            self.check_usable(parameter, name)
+        dims = self.coords.get(name)
+        if name in self.dims and (dims is None or dims == (name,) or by == "position"):
+            return name, by == "label" and dims is not None
+        if dims is not None:
+            raise self._no_index(parameter, name, dims)
+        if name != parameter:
+            there = ", ".join(map(spell_name, self.dims))
+            raise SelectionError(
+                f"there is no dimension {excerpt(name)}; there are {there}",
+                parameter=parameter,
+                known=list(self.dims),
+            )
+        known = [*PARAMETERS, *map(self._written, self.dims)]
+        raise QueryError(
+            f"unknown parameter {excerpt(name)}; known are {', '.join(known)}",
+            parameter=name,
+            known=known,
+        )
+
+    def _written(self, dim: str) -> str:
+        """The parameter that asks for `dim` on this path."""
+        if dim not in PARAMETERS and self.target(dim)[0] == dim:
+            return dim
+        return f"sel[{dim}]" if self.by == "label" else f"isel[{dim}]"
+
+    def _no_index(self, parameter: str, name: str, dims: tuple[str, ...]) -> SelectionError:
+        """The refusal of a coordinate that nothing can be selected along, with what works."""
+        once = tuple(dict.fromkeys(dims))
+        positions = [f"isel[{dim}]" for dim in once]
+        labels = [f"sel[{dim}]" for dim in once if self.coords.get(dim) == (dim,)]
+        return SelectionError(
+            _not_an_index(name, dims, positions, labels),
+            parameter=parameter,
+            coordinate_dims=list(dims),
+            instead=[*positions, *labels],
+        )
+
+
+def _not_an_index(name: str, dims: tuple[str, ...], positions: list[str], labels: list[str]) -> str:
+    match len(dims):
+        case 0:
+            return f"{name} is a scalar coordinate: there is nothing to select along it"
+        case 1:
+            along = f"select along its dimension {spell_name(dims[0])}"
+        case _:
+            named = ", ".join(map(spell_name, dims))
+            along = f"it has {len(dims)} dimensions ({named}); select along those"
+    ways = f"by position ({', '.join(f'{word}=...' for word in positions)})"
+    if labels:
+        ways += f" or by label ({', '.join(f'{word}=...' for word in labels)})"
+    return f"{name} is not an index coordinate; {along}, {ways}"

@@ -1,0 +1,197 @@
+"""The parameters of the routes of selections as OpenAPI describes them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sluice.encoders.table import ENCODERS
+
+from .names import By
+
+_BY_LABEL: Final = (
+    "One parameter per dimension, named like the dimension: a label `latitude=52.5`, with a method"
+    " `latitude=nearest::52.4`, a list `latitude=10,20,30`, an inclusive interval `time=a/b`,"
+    " `a/..`, `../b`, `a/b/6`, a period `time=2024-01`. A dimension without a coordinate takes"
+    " positions. A dimension that is not named comes whole."
+)
+_BY_POSITION: Final = (
+    "One parameter per dimension, named like the dimension: a position `time=0`, `time=-1`, a"
+    " Python slice `time=0:24:6`, or a list `latitude=3,5,8`. A dimension that is not named comes"
+    " whole."
+)
+_EITHER_WAY: Final = (
+    " `sel[NAME]` takes a label and `isel[NAME]` a position, whichever way the others go."
+)
+_METHODS: Final = ["nearest", "pad", "ffill", "backfill", "bfill"]
+
+_EXAMPLES: Final[dict[By, dict[str, dict[str, Any]]]] = {
+    "label": {
+        "point": {
+            "summary": "A point",
+            "value": {
+                "time": "2024-01-02T12:00Z",
+                "level": "850",
+                "latitude": "nearest::52.5",
+                "longitude": "nearest::13.4",
+            },
+        },
+        "series": {
+            "summary": "A series at one place",
+            "value": {"level": "850", "latitude": "nearest::52.5", "longitude": "nearest::13.4"},
+        },
+        "box": {
+            "summary": "A box across Greenwich",
+            "value": {
+                "time": "2024-01-02T12:00Z",
+                "latitude": "40/60",
+                "longitude": "-10/10",
+            },
+        },
+        "stations": {
+            "summary": "Several stations at once",
+            "value": {
+                "time": "2024-01-02T12:00Z",
+                "level": "850",
+                "latitude": "52.5,48.1,40.4",
+                "longitude": "13.4,11.6,-3.7",
+                "method": "nearest",
+                "pointwise": "latitude,longitude",
+            },
+        },
+        "latest": {
+            "summary": "The latest time step at one place",
+            "value": {"isel[time]": "-1", "latitude": "52.5", "longitude": "12.5"},
+        },
+        "month": {
+            "summary": "A NetCDF file of one month",
+            "value": {"time": "2024-01", "level": "850", "f": "netcdf"},
+        },
+    },
+    "position": {
+        "latest": {"summary": "The latest time step", "value": {"time": "-1"}},
+        "thinned": {
+            "summary": "Every sixth step of a day, some rows",
+            "value": {"time": "0:24:6", "latitude": "3,5,8"},
+        },
+    },
+}
+
+
+def query(name: str, description: str, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """One parameter of the query string."""
+    return {"name": name, "in": "query", "description": description, "schema": schema, **more}
+
+
+def selection(by: By) -> list[dict[str, Any]]:
+    """All parameters of a selection in a URL."""
+    return [
+        query(
+            "selection",
+            (_BY_LABEL if by == "label" else _BY_POSITION) + _EITHER_WAY,
+            {
+                "type": "object",
+                "propertyNames": {"minLength": 1},
+                "additionalProperties": {"type": "string", "minLength": 1},
+            },
+            # OpenAPI's form for "any further name": an exploded object.
+            style="form",
+            explode=True,
+            examples=_EXAMPLES[by],
+        ),
+        *(query(name, *said) for name, said in OPTIONS.items()),
+    ]
+
+
+# Description and schema of everything that is no dimension.
+OPTIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "variables": (
+        "Names of the variables to return, as `t,u`; all of them without it.",
+        {"type": "string", "minLength": 1},
+    ),
+    "f": (
+        "The answer's format; wins over the `Accept` header.",
+        {"type": "string", "enum": list(ENCODERS)},
+    ),
+    "method": (
+        "How labels that name no method of their own may match inexactly. A label that is on its"
+        " axis is taken under any method; axes of text and of truths take no other.",
+        {"type": "string", "enum": _METHODS},
+    ),
+    "tolerance": (
+        "How far an inexact match may lie, per dimension, as `time:PT1H,latitude:0.25`; for times"
+        " an ISO 8601 duration. Without it, at most one step beyond the axis.",
+        {"type": "string", "pattern": r"^[^,]+:[^,:]+(,[^,]+:[^,:]+)*$"},
+    ),
+    "pointwise": (
+        "Dimensions, as `latitude,longitude`, whose lists, of equal length, are read together,"
+        " point by point, along one new dimension `points`.",
+        {"type": "string", "pattern": "^[^,]+(,[^,]+)+$"},
+    ),
+    "explain": (
+        "Read nothing; answer as JSON what the selection would hold and cost.",
+        {"type": "boolean"},
+    ),
+}
+
+
+def posted(by: By) -> dict[str, Any]:
+    """The body of a POST: the same parameters as a JSON object."""
+    value = {
+        "oneOf": [
+            {"type": "number"},
+            {"type": "string"},
+            {"type": "array", "minItems": 1, "items": {"type": ["number", "string"]}},
+        ]
+    }
+    properties = {
+        name: _one_or_several(name, schema) if name in _SEVERAL else schema
+        for name, (_, schema) in OPTIONS.items()
+    }
+    said = _BY_LABEL if by == "label" else _BY_POSITION
+    schema = {
+        "type": "object",
+        "description": f"{said} Numbers, texts in the same grammar, or arrays of them.",
+        "properties": properties,
+        "propertyNames": {"minLength": 1},
+        "additionalProperties": value,
+    }
+    return {
+        "required": True,
+        "content": {"application/json": {"schema": schema, "examples": _POSTED[by]}},
+    }
+
+
+# Options that may be an array of what a URL has commas between, and how many it takes at least.
+_SEVERAL: Final = {"variables": 1, "tolerance": 1, "pointwise": 2}
+
+
+def _one_or_several(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    several = {
+        "type": "array",
+        "minItems": _SEVERAL[name],
+        "items": {"type": "string", "minLength": 1},
+    }
+    return {"oneOf": [schema, several]}
+
+
+_POSTED: Final[dict[By, dict[str, dict[str, Any]]]] = {
+    "label": {
+        "stations": {
+            "summary": "Several stations at once",
+            "value": {
+                "time": "2024-01-02T12:00Z",
+                "level": 850,
+                "latitude": [52.5, 48.1, 40.4],
+                "longitude": [13.4, 11.6, -3.7],
+                "method": "nearest",
+                "pointwise": ["latitude", "longitude"],
+            },
+        }
+    },
+    "position": {
+        "rows": {
+            "summary": "Some rows of the latest time step",
+            "value": {"time": -1, "latitude": [3, 5, 8], "variables": ["t"]},
+        }
+    },
+}

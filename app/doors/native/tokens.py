@@ -1,0 +1,161 @@
+"""The smallest pieces of a parameter's value: words, quoted words, methods, integers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from sluice.axes.positions import FARTHEST
+from sluice.errors import QueryError
+from sluice.selection import Method
+from sluice.wording import excerpt
+
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {
+        "nearest": "nearest",
+        "pad": "pad",
+        "ffill": "pad",
+        "backfill": "backfill",
+        "bfill": "backfill",
+    }
+)
+
+# Possessive quantifiers: a long hostile value costs one pass, never a backtrack.
+_QUOTED = r'"(?:[^"]++|"")*+"'
+_BARE = r'(?!")[^,/]*+'
+_WORDS = re.compile(rf"(?:(?:{_QUOTED}|{_BARE})[,/])*+(?:{_QUOTED}|{_BARE})")
+_WORD = re.compile(rf"(?:({_QUOTED})|({_BARE}))([,/]|\Z)")
+_METHOD = re.compile(r'([^",/:]*+)::')
+# One bare word, behind a method or not: most values are no more.
+_LONE = re.compile(r'(?:([^",/:]*+)::)?+((?:[^",/:]++|:(?!:))++)')
+# What makes a value more than one bare word.
+_MARKS = re.compile(r'[",/]|::')
+_INTEGER = re.compile(r"(-?)(?=[0-9])0*+([0-9]*+)", re.ASCII)
+
+Separator: TypeAlias = Literal["", ",", "/"]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of one value, quotes taken off, and the one kind of separator between them.
+
+    `quoted` are the places of the words that quotes protect from being read as syntax.
+    """
+
+    texts: tuple[str, ...]
+    separator: Separator
+    quoted: frozenset[int] = frozenset()
+
+
+def split_method(name: str, value: str) -> tuple[Method | None, str]:
+    """A leading ``method::`` and the rest; an unknown method is a `QueryError`."""
+    found = _METHOD.match(value)
+    if found is None:
+        return None, value
+    return read_method(name, found[1]), value[found.end() :]
+
+
+def read_lone(name: str, value: str) -> tuple[str, Method | None] | None:
+    """The word of a value that is one bare word, and its method; None for any other value."""
+    found = _LONE.fullmatch(value)
+    if found is None:
+        return None
+    method, word = found.groups()
+    return word, None if method is None else read_method(name, method)
+
+
+def read_method(name: str, text: str) -> Method:
+    """The method of that name, its synonyms folded; raises `QueryError` naming the known ones."""
+    method = METHODS.get(text)
+    if method is None:
+        raise QueryError(
+            f"{name}: {excerpt(text)} is no method; the methods are {', '.join(METHODS)}",
+            parameter=name,
+            known=list(METHODS),
+        )
+    return method
+
+
+def split_words(name: str, value: str) -> Words:
+    """The words between commas or slashes, quotes taken off; a lone word and a comma are a list.
+
+    Raises `QueryError` for an empty word, an unclosed quote, both separators in one value, and
+    ``::`` outside quotes.
+    """
+    if value and not _MARKS.search(value):
+        return Words((value,), "")
+    texts, separators, quoted = _split_quoted(name, value) if '"' in value else _split_bare(value)
+    if len(separators) > 1:
+        raise _unreadable(name, value, "a list (commas) cannot hold an interval (slashes)")
+    separator: Separator = "" if not separators else "," if "," in separators else "/"
+    if separator == "," and len(texts) == 2 and not texts[1] and 1 not in quoted:
+        del texts[1]
+    bare = [text for place, text in enumerate(texts) if place not in quoted] if quoted else texts
+    if "" in bare:
+        raise _unreadable(name, value, "a value is empty")
+    if "::" in value and any("::" in text for text in bare):
+        raise _unreadable(name, value, "a label with :: in it is written in double quotes")
+    return Words(tuple(texts), separator, frozenset(quoted))
+
+
+def _split_bare(value: str) -> tuple[list[str], set[str], set[int]]:
+    """Words, separators and no quoted places of a value without quotes; many times faster."""
+    separators = {separator for separator in ",/" if separator in value}
+    return value.split("," if "," in separators else "/"), separators, set()
+
+
+def _split_quoted(name: str, value: str) -> tuple[list[str], set[str], set[int]]:
+    if not _WORDS.fullmatch(value):
+        raise _unreadable(name, value, 'a quoted label ends with ", and "" is a quote in it')
+    found: list[tuple[str, str, str]] = _WORD.findall(value)
+    if len(found) > 1 and not found[-2][2]:
+        # The end, found once more behind the last word.
+        found.pop()
+    texts = [word[1:-1].replace('""', '"') if word else bare for word, bare, _ in found]
+    quoted = {place for place, (word, _, _) in enumerate(found) if word}
+    return texts, {separator for _, _, separator in found if separator}, quoted
+
+
+def count_words(value: str) -> int:
+    """How many words a list holds, behind a method or not; 1 for malformed text."""
+    if "," not in value:
+        return 1
+    if '"' not in value:
+        return value.count(",") + (not value.endswith(","))
+    method = _METHOD.match(value)
+    rest = value[method.end() :] if method else value
+    # The end is found once more: behind the last word, or behind the comma of a list of one.
+    return _WORD.subn("", rest)[1] - 1 if _WORDS.fullmatch(rest) else 1
+
+
+def in_one(texts: Sequence[str], marks: Sequence[str]) -> Sequence[str]:
+    """The words of a repeated parameter as one list, which is read many times faster.
+
+    Only where neither empty words nor `marks`, which mean something else than a list, are in them.
+    """
+    if len(texts) == 1:
+        return texts
+    joined = ",".join(texts)
+    odd = ",," in f",{joined}," or any(mark in joined for mark in marks)
+    return texts if odd else [joined]
+
+
+def _unreadable(name: str, value: str, reason: str) -> QueryError:
+    return QueryError(f"{name}={excerpt(value)}: {reason}", parameter=name)
+
+
+def read_integer(text: str) -> int | None:
+    """A plain integer, or ``None``; no plus, underscore or foreign digit.
+
+    Beyond ±`FARTHEST` it is that: no position, and no step from one to another, is so large.
+    """
+    found = _INTEGER.fullmatch(text)
+    if found is None:
+        return None
+    sign, digits = found.groups()
+    # Bounded before int(), which refuses 5,000 digits with a ValueError of its own.
+    size = int(digits or "0") if len(digits) <= 18 else FARTHEST
+    return -size if sign else size

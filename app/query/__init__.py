@@ -1,1 +1,0 @@
-"""Text -> `Query` -> positions along axes; pure, and knows neither xarray nor HTTP."""

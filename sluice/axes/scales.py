@@ -1,0 +1,267 @@
+"""What one kind of axis understands: how a label's text becomes a key that orders like the axis.
+
+Keys are NumPy arrays whose items compare with plain Python values. Axes of time are keyed by
+their integer ticks, so that search, distance and domain need one arithmetic for all kinds.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from struct import Struct
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice.axes.times import (
+    DAY,
+    Calendar,
+    Wanted,
+    calendar_of,
+    civil_days,
+    read_duration,
+    read_time,
+)
+from sluice.labels import format_label, format_texts
+from sluice.selection import Value
+
+# JSON's grammar (RFC 8259 section 6); the length is bounded where it is read.
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?([eE][+-]?[0-9]++)?")
+# The same without exponents, between commas.
+_NUMBERS = re.compile(r"(?:-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:,(?!\Z)|\Z))*+")
+_LONGEST_NUMBER = 400
+_LONGEST_INTEGER = 40
+_TICKS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+_MICROSECOND = 10**3
+# IEEE 754's half and single precision.
+_PACKING = {2: Struct("=e"), 4: Struct("=f")}
+
+
+class Scale(Protocol):
+    """How text is read on one kind of axis."""
+
+    @property
+    def expects(self) -> str:
+        """What a label looks like, for people."""
+
+    @property
+    def tick(self) -> int:
+        """How many units of `read`'s answer one unit of the axis' keys is."""
+
+    @property
+    def metric(self) -> bool:
+        """Whether labels have distances, so that methods and nearly equal labels make sense."""
+
+    @property
+    def rounds(self) -> bool:
+        """Whether a label within a rounding error of a stored one is that one."""
+
+    def read(self, text: str) -> Wanted:
+        """What the text names; `ValueError` when it is no label of this kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Integers or floats; a float label takes the axis' own precision, as in xarray."""
+
+    dtype: np.dtype[Any]
+    expects: str = "a number"
+    tick: int = 1
+    metric: bool = True
+    rounds: bool = True
+
+    def read(self, text: str) -> Wanted:
+        number = read_number(text)
+        if self.dtype.kind == "f":
+            number = in_precision(float(number), self.dtype)
+        return Wanted(number, number)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Instants, counted in ticks of so many nanoseconds on a calendar of their own."""
+
+    tick: int
+    calendar: Calendar
+    expects: str = "an RFC 3339 time such as 2020-01-01T00:00Z, or a year, month or day"
+    metric: bool = True
+    rounds: bool = False
+
+    def read(self, text: str) -> Wanted:
+        return read_time(text, self.calendar)
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """Lengths of time, counted in ticks of so many nanoseconds."""
+
+    tick: int
+    expects: str = "an ISO 8601 duration such as PT6H or P1DT12H"
+    metric: bool = True
+    rounds: bool = False
+
+    def read(self, text: str) -> Wanted:
+        nanoseconds = read_duration(text)
+        return Wanted(nanoseconds, nanoseconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Strings as answers write them, ordered by code point."""
+
+    expects: str = "text"
+    tick: int = 1
+    metric: bool = False
+    rounds: bool = False
+
+    def read(self, text: str) -> Wanted:
+        return Wanted(text, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Truths:
+    """Booleans, ``false`` before ``true``."""
+
+    expects: str = "true or false"
+    tick: int = 1
+    metric: bool = False
+    rounds: bool = False
+
+    def read(self, text: str) -> Wanted:
+        if text not in ("true", "false"):
+            raise ValueError("it is neither")
+        return Wanted(text == "true", text == "true")
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritable:
+    """Labels that no text can name: complex numbers, tuples, mixtures."""
+
+    expects: str = "a position, because its labels have no text form"
+    tick: int = 1
+    metric: bool = False
+    rounds: bool = False
+
+    def read(self, text: str) -> Wanted:
+        raise ValueError("it names none of them")
+
+
+def read_number(text: str) -> int | float:
+    """The number that JSON's grammar reads; whole floats are integers, exactly.
+
+    Raises `ValueError` for another form and for a number beyond float64.
+    """
+    found = _NUMBER.fullmatch(text) if len(text) <= _LONGEST_NUMBER else None
+    if found is None:
+        raise ValueError("it is not a number as JSON writes them")
+    if found[2] is None and len(text) <= _LONGEST_INTEGER and not (found[1] or "").strip(".0"):
+        # Not by way of a float, which has no room for 9007199254740993.0.
+        return int(text.partition(".")[0])
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("it is too large for a number")
+    return int(number) if number.is_integer() else number
+
+
+def read_numbers(labels: Sequence[Value]) -> list[float] | None:
+    """The numbers of many labels, as floats; None where any is none, or none so plain.
+
+    Several times as fast as one by one.
+    """
+    texts = [label for label in labels if isinstance(label, str)]
+    if not texts:
+        plain = all(isinstance(label, int | float) for label in labels)
+        return [float(label) for label in labels] if plain else None
+    if len(texts) < len(labels):
+        return None
+    listed = ",".join(texts)
+    if listed.count(",") >= len(texts) or max(map(len, texts), default=0) > _LONGEST_INTEGER:
+        return None
+    return list(map(float, texts)) if _NUMBERS.fullmatch(listed) else None
+
+
+def in_precision(number: float, dtype: np.dtype[Any]) -> float:
+    """The float of that dtype nearest to `number`."""
+    if dtype.itemsize == 8:
+        return number
+    # NumPy's own casts take several times as long, and its warning switch most of all.
+    packing = _PACKING[dtype.itemsize]
+    try:
+        return packing.unpack(packing.pack(number))[0]  # type: ignore[no-any-return]
+    except OverflowError:
+        # Beyond its range the label becomes infinite: outside every axis, which is right.
+        return math.copysign(math.inf, number)
+
+
+def scale_of(values: NDArray[Any], present: NDArray[np.bool_]) -> tuple[Scale, NDArray[Any]]:
+    """The scale of an axis and the keys of its `values`; no keys where text cannot name labels.
+
+    `present` marks the values that are labels at all (not NaN, NaT or None); keys of the others
+    mean nothing.
+    """
+    match values.dtype.kind:
+        case "i" | "u":
+            return Numbers(values.dtype), values
+        case "f":
+            floats = values.astype("f8") if values.dtype.itemsize > 8 else values
+            return Numbers(floats.dtype), floats
+        case "b":
+            return Truths(), values
+        case "M" | "m":
+            return _time_scale(values)
+        case "U" | "T" | "S":
+            return Texts(), _written(values, present)
+        case "O":
+            return _object_scale(values, present)
+        case _:
+            return Unwritable(), np.empty(0, dtype="i8")
+
+
+def _time_scale(values: NDArray[Any]) -> tuple[Scale, NDArray[Any]]:
+    kind = values.dtype.kind
+    unit, count = np.datetime_data(values.dtype)
+    if count != 1 or unit not in _TICKS:
+        unit = "ns" if unit in ("ps", "fs", "as", "generic") else "s"
+        values = values.astype(f"{kind}8[{unit}]")
+    ticks = values.astype(values.dtype.newbyteorder("="), copy=False).view("i8")
+    tick = _TICKS[unit]
+    return (Clock(tick, civil_days) if kind == "M" else Durations(tick)), ticks
+
+
+def _object_scale(values: NDArray[Any], present: NDArray[np.bool_]) -> tuple[Scale, NDArray[Any]]:
+    labels = values[present]
+    if labels.size and all(isinstance(label, str | bytes) for label in labels):
+        return Texts(), _written(values, present)
+    if labels.size and all(hasattr(label, "has_year_zero") for label in labels):
+        keys = np.zeros(values.size, dtype="i8")
+        keys[present] = _each(_microseconds, labels)
+        return Clock(_MICROSECOND, calendar_of(labels[0])), keys
+    return Unwritable(), np.empty(0, dtype="i8")
+
+
+def _written(values: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[Any]:
+    """Texts and bytes as an answer writes them, which is how a request names them."""
+    labels = values[present].tolist()
+    try:
+        written = format_texts(labels)
+    except TypeError:
+        written = [str(format_label(label)) for label in labels]
+    if written is labels:
+        return values
+    keys = np.full(values.shape, "", dtype=object)
+    keys[present] = written
+    return keys
+
+
+def _each(function: Callable[[Any], int], labels: NDArray[Any]) -> NDArray[np.int64]:
+    return np.fromiter((function(label) for label in labels), dtype="i8", count=labels.size)
+
+
+def _microseconds(label: Any) -> int:
+    """Microseconds since the calendar's day 0 of a cftime date."""
+    seconds = (label.hour * 60 + label.minute) * 60 + label.second
+    day = label.toordinal() * (DAY // _MICROSECOND)
+    return int(day + seconds * 10**6 + label.microsecond)

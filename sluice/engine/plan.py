@@ -1,0 +1,181 @@
+"""The plan of a selection: what the answer will be and cost, and how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Hashable, Mapping
+from contextlib import aclosing
+from typing import Any
+
+import xarray as xr
+from numpy.typing import NDArray
+
+from sluice.arrays.texts import TextMeter
+from sluice.axes.resolve import Resolved, resolve
+from sluice.datasets import DatasetPlan, Outline, plan_isel, plan_positions, relabel, together
+from sluice.datasets.indexers import Key, go_together, plain_keys
+from sluice.datasets.layout import Keys, StoredVariable
+from sluice.datasets.pending import PendingVariable
+from sluice.engine.prepared import PreparedDataset
+from sluice.engine.slabs import AT_ONCE, Cut, Order, Slab, ahead, cuts, narrowed
+from sluice.record import record
+from sluice.selection import Selection
+from sluice.store.fan_out import spread
+
+
+@record
+class Plan:
+    """All that is known of an answer before anything is read.
+
+    `found` are the positions that the selection means, and the labels under which the answer shows
+    them; `reading` is what the store is asked for, and `keys` the same by dimension, where that
+    can be told in parts.
+    """
+
+    prepared: PreparedDataset
+    selection: Selection
+    found: Resolved
+    reading: DatasetPlan
+    keys: Keys | None
+
+    @property
+    def schema(self) -> Outline:
+        """The variables of the answer: their dimensions, shapes, types and sizes."""
+        return self.reading.outline
+
+    @property
+    def form(self) -> Outline | None:
+        """What answers with the same text around their values have in common; None if unknown."""
+        # Other labels bring other attributes.
+        return None if self.found.labels else self.reading.outline
+
+    @property
+    def labels(self) -> Mapping[str, NDArray[Any]]:
+        """Labels by dimension where they are not the stored ones: they wrap round the globe."""
+        return self.found.labels
+
+    @property
+    def key(self) -> tuple[Hashable, str]:
+        """What tells this answer from every other one of the dataset, however it was asked for.
+
+        First what many answers share (variables and dimensions), then where that leads this one.
+        """
+        names, places = self.found.places
+        return (self.selection.variables, names), places
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks must be decoded."""
+        return self.reading.chunks
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Decoded bytes of the touched chunks."""
+        return self.reading.chunk_bytes
+
+    @property
+    def working_bytes(self) -> int:
+        """The most decoded bytes of chunks that reading has in memory at once."""
+        return self.reading.working_bytes
+
+    @property
+    def text_bytes(self) -> int:
+        """The likely bytes of the texts that are still to be read; the most if unknown."""
+        return self.reading.text_bytes
+
+    def read_cached(self) -> xr.Dataset | None:
+        """What `read` brings, if it is small and all of it is in memory just now."""
+        result = self.reading.at_once()
+        return None if result is None else self._labelled(result)
+
+    async def read(self, meter: TextMeter | None = None) -> xr.Dataset:
+        """The answer as a plain Dataset in memory; `meter` counts its texts as they come.
+
+        Raises a StoreError where the store does not do its part, LimitError from the `meter`.
+        """
+        return self._labelled(await self.reading.read(meter))
+
+    async def slabs(self, most_bytes: int, order: Order = "variable") -> AsyncGenerator[Slab, None]:
+        """The answer in parts, of which no more than two are in memory: see `sluice.engine.slabs`.
+
+        Each has at most half of `most_bytes`, but for what one row of chunks takes.
+        """
+        layout, moved = self.prepared.layout, await self._moved()
+        parts = cuts(layout, self.schema, self.keys, most_bytes // AT_ONCE, order)
+
+        async def read(cut: Cut) -> Slab:
+            return Slab(cut, await self._part(cut, moved))
+
+        async with aclosing(ahead(parts, read)) as found:
+            async for slab in found:
+                yield slab
+
+    async def _part(
+        self, cut: Cut, moved: Mapping[Hashable, xr.Variable]
+    ) -> dict[Hashable, xr.Variable]:
+        """The variables of a part; those that were `moved` are in memory."""
+        if self.keys is None:
+            whole = await self.read()
+            return {name: whole.variables[name] for name in cut.names}
+        layout = self.prepared.layout
+        keys = narrowed(self.keys, layout.sizes, cut)
+        known = {name: _rows(moved[name], cut) for name in cut.names if name in moved}
+        pending: dict[Hashable, PendingVariable] = {}
+        for name in cut.names:
+            prepared = layout.variables[name]
+            if name in known:
+                continue
+            if isinstance(prepared, StoredVariable):
+                pending[name] = prepared.select(keys, self.schema.variables[name].dims)
+            else:
+                known[name] = _rows(self.reading.variables[name], cut)
+
+        async def read_one(item: tuple[Hashable, PendingVariable]) -> None:
+            name, variable = item
+            known[name] = await variable.read(name)
+
+        await spread(pending.items(), read_one)
+        return {name: known[name] for name in cut.names}
+
+    async def _moved(self) -> Mapping[Hashable, xr.Variable]:
+        """The coordinates that answer under other labels, and their bounds: few, and small."""
+        if not self.found.labels or self.keys is None:
+            return {}
+        variables = self.prepared.dataset.variables
+        names = [name for name in self.found.labels if name in self.schema.sizes]
+        for name in tuple(names):
+            told = variables[name].attrs.get("bounds", variables[name].encoding.get("bounds"))
+            names += [str(told)] if told in self.schema.variables else []
+        asked = Selection(self.selection.along, tuple(names), self.selection.pointwise)
+        found = await plan(self.prepared, asked).read()
+        return {name: found.variables[name] for name in names}
+
+    def _labelled(self, result: xr.Dataset) -> xr.Dataset:
+        return relabel(result, self.found.labels) if self.found.labels else result
+
+
+def plan(prepared: PreparedDataset, selection: Selection) -> Plan:
+    """How `selection` is read from a dataset; reads nothing.
+
+    Raises `QueryError` for a label that an axis cannot hold, `SelectionError` for what is not
+    there.
+    """
+    found = resolve(selection, prepared.axes, prepared.sizes)
+    plain: dict[Hashable, Key] = {}
+    keys: Keys | None = plain
+    if not found.pointwise:
+        plain.update(found.positions)
+        reading = plan_positions(prepared.layout, found.positions, selection.variables)
+    else:
+        indexers = together(prepared.dataset, found.positions, found.pointwise)
+        reading = plan_isel(prepared.layout, indexers, keep=selection.variables)
+        keys = go_together(prepared.dataset, plain_keys(prepared.layout.sizes, indexers))
+    if any(prepared.layout.variables[name] is None for name in reading.outline.variables):
+        keys = None
+    return Plan(prepared, selection, found, reading, keys)
+
+
+def _rows(variable: xr.Variable, cut: Cut) -> xr.Variable:
+    """The part of a variable in memory."""
+    if cut.dim not in variable.dims:
+        return variable
+    return variable.isel({cut.dim: slice(cut.start, cut.stop)})

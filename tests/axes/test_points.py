@@ -1,0 +1,72 @@
+"""Lists that are read together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.doors.native.grammar import Grammar
+from sluice.axes.axis import Axis
+from sluice.axes.resolve import Resolved, resolve
+from sluice.errors import QueryError, SelectionError
+
+AXES = {
+    "time": Axis.of("time", np.arange("2020-01-01", "2020-01-05", dtype="M8[D]"), {}),
+    "lat": Axis.of("lat", np.arange(90.0, -91.0, -10.0), {}),
+    "lon": Axis.of("lon", np.arange(0.0, 360.0, 10.0), {}),
+    "twice": Axis.of("twice", np.array([1, 2, 2]), {}),
+}
+SIZES = {name: axis.size for name, axis in AXES.items()} | {"x": 5}
+
+
+def points(names: str, **values: str) -> Resolved:
+    pairs = [*values.items(), ("pointwise", names)]
+    coords = {name: (name,) for name in AXES}
+    query = Grammar(dims=SIZES, coords=coords, by="label", formats=()).parse(pairs)
+    return resolve(query.selection, AXES, SIZES)
+
+
+def test_lists_of_labels_and_positions() -> None:
+    """Each dimension answers with as many positions; the others stay as they are."""
+    found = points("lat,lon,x", lat="50,-10", lon="nearest::-12,4", x="4,0", time="2020-01-02")
+    assert found.pointwise == ("lat", "lon", "x")
+    assert {name: found.positions[name].tolist() for name in found.pointwise} == {
+        "lat": [4, 10],
+        "lon": [35, 0],
+        "x": [4, 0],
+    }
+    assert found.positions["time"] == slice(1, 2, 1)
+
+
+def test_scalars_are_for_every_point() -> None:
+    """A scalar label or position is repeated; scalars alone are one point."""
+    found = points("time,lon,x", time="2020-01-03T00:00Z", lon="0,10,20", x="-1")
+    assert found.positions["time"].tolist() == [2, 2, 2]
+    assert found.positions["x"].tolist() == [4, 4, 4]
+    alone = points("time,lat", time="2020-01-03", lat="0")
+    assert {name: at.tolist() for name, at in alone.positions.items()} == {"time": [2], "lat": [9]}
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "point"),
+    [
+        ({"lat": "0,10,11", "lon": "0,0,0"}, SelectionError, 2),
+        ({"lat": "0,10,north", "lon": "0,0,0"}, QueryError, 2),
+        ({"lat": "nearest::0,500,0", "lon": "0,0,0"}, SelectionError, 1),
+        ({"lat": "0", "lon": "5,0"}, SelectionError, 0),
+        ({"lat": "0,0", "x": "0,5"}, SelectionError, 1),
+        ({"lat": "0,0", "twice": "1,2"}, SelectionError, 1),
+    ],
+)
+def test_errors_name_the_point(values: dict[str, str], error: type[Exception], point: int) -> None:
+    """Whoever asks for fifty stations reads which of them is wrong."""
+    with pytest.raises(error, match=f"point {point}: ") as caught:
+        points(",".join(values), **values)
+    assert caught.value.facts["point"] == point  # type: ignore[attr-defined]
+
+
+def test_a_wrong_scalar_is_no_point() -> None:
+    """An error in what is for every point names none of them."""
+    with pytest.raises(SelectionError) as caught:
+        points("lat,lon", lat="1", lon="0,10")
+    assert "point" not in caught.value.facts

@@ -1,0 +1,195 @@
+"""Slabs of a plan, put together, are what the plan reads whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import assume, event, given, settings
+from hypothesis import strategies as st
+
+from sluice.arrays.chunk_cache import ChunkCache
+from sluice.datasets import open_dataset
+from sluice.engine import Plan, plan, prepare
+from sluice.engine.slabs import Order, Slab
+from sluice.errors import SluiceError
+from sluice.selection import (
+    Along,
+    Interval,
+    Label,
+    Labels,
+    Match,
+    Position,
+    Positions,
+    PositionSlice,
+    Selection,
+)
+from tests.equivalence.strategies import stores
+from tests.stores import ArraySpec, StoreSpec, documents_of, fs_map
+
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
+ORDERS: tuple[Order, ...] = ("variable", "row")
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    """One loop for all examples, as a server has one for all requests."""
+    with asyncio.Runner() as running:
+        yield running
+
+
+async def all_slabs(planned: Plan, most_bytes: int, order: Order) -> list[Slab]:
+    """Every slab, in its order."""
+    return [slab async for slab in planned.slabs(most_bytes, order)]
+
+
+def together(slabs: list[Slab]) -> dict[Any, xr.Variable]:
+    """The variables of all slabs."""
+    parts: dict[Any, list[xr.Variable]] = {}
+    dims: dict[Any, Any] = {}
+    for slab in slabs:
+        for name, variable in slab.variables.items():
+            parts.setdefault(name, []).append(variable)
+            dims[name] = slab.cut.dim
+    return {
+        name: several[0] if len(several) == 1 else xr.Variable.concat(several, dims[name])
+        for name, several in parts.items()
+    }
+
+
+def assert_same(ours: dict[Any, xr.Variable], whole: xr.Dataset) -> None:
+    """Name by name they are equal, with their types and attributes."""
+    assert ours.keys() == whole.variables.keys()
+    for name, variable in whole.variables.items():
+        plain, theirs = ours[name].to_base_variable(), variable.to_base_variable()
+        assert plain.dtype == theirs.dtype, name
+        assert plain.identical(theirs), name
+
+
+def along(size: int) -> st.SearchStrategy[Along]:
+    """What a dimension of this size may be asked for."""
+    places = st.integers(-size, size - 1)
+    ends = st.one_of(st.none(), st.integers(-size - 1, size + 1))
+    return st.one_of(
+        st.builds(Position, places),
+        st.builds(Positions, st.lists(places, min_size=1, max_size=6).map(tuple)),
+        st.builds(PositionSlice, ends, ends, st.sampled_from([None, 1, 2, 3, -1, -2])),
+    )
+
+
+@st.composite
+def selections(draw: st.DrawFn, dataset: xr.Dataset) -> Selection:
+    """Positions of any kind, some of them read together, of some variables or all."""
+    sizes = {str(name): size for name, size in dataset.sizes.items() if size}
+    asked = draw(st.sets(st.sampled_from(sorted(sizes)))) if sizes else set()
+    chosen = {name: draw(along(sizes[name])) for name in sorted(asked)}
+    points = sorted(asked) if len(asked) > 1 and draw(st.integers(0, 2)) == 0 else []
+    for name in points:
+        places = st.tuples(*[st.integers(0, sizes[name] - 1)] * 4)
+        chosen[name] = Positions(draw(places))
+    names = sorted(map(str, dataset.data_vars))
+    wanted = draw(st.lists(st.sampled_from(names), min_size=1, unique=True)) if names else []
+    variables = tuple(wanted) if wanted and draw(st.booleans()) else None
+    return Selection(chosen, variables, tuple(points))
+
+
+@settings(deadline=None)
+@given(spec=stores(), data=st.data())
+def test_slabs_put_together_are_the_whole(
+    runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
+) -> None:
+    """Any selection from any store, in parts of any size and in either order."""
+    cache = ChunkCache(2**24)
+    try:
+        opened = runner.run(open_dataset(fs_map(documents_of(spec)), chunk_cache=cache))
+    except Exception:
+        assume(False)
+        raise
+    selection = data.draw(selections(opened), label="selection")
+    most_bytes = data.draw(st.sampled_from([1, 16, 100, 10_000]), label="bytes")
+    order = data.draw(st.sampled_from(ORDERS), label="order")
+    try:
+        planned = plan(prepare(opened), selection)
+        whole = runner.run(planned.read())
+    except (SluiceError, ValueError, TypeError, OverflowError):
+        assume(False)
+        raise
+    slabs = runner.run(all_slabs(planned, most_bytes, order))
+    event("several slabs" if len(slabs) > len(whole.variables) else "few slabs")
+    assert_same(together(slabs), whole)
+
+
+def globe() -> StoreSpec:
+    """A field over longitudes of 0 to 350, with bounds, in small chunks."""
+    lon = np.arange(0, 360, 10, dtype="i4")
+    bounds = np.stack([lon - 5, lon + 5], axis=1).astype("f4")
+    values = np.arange(12 * 36, dtype="f4").reshape(12, 36)
+    days = {"units": "days since 2000-01-01"}
+    return StoreSpec(
+        (
+            ArraySpec("lon", ("lon",), lon, {"units": "degrees_east", "bounds": "lon_bnds"}),
+            ArraySpec("lon_bnds", ("lon", "nv"), bounds, chunks=(9, 2)),
+            ArraySpec("time", ("time",), np.arange(12), days),
+            ArraySpec("t", ("time", "lon"), values, chunks=(5, 7)),
+            ArraySpec("u", ("lon", "time"), values.T.copy(), chunks=(36, 12)),
+        )
+    )
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(
+    "along",
+    [
+        {"lon": Interval(-30, 25)},
+        {"lon": Interval("-180", "175", 3), "time": Position(3)},
+        {"lon": Label(-1, Match("nearest"))},
+        {"lon": Labels((-10, 0, 350)), "time": Interval(np.datetime64("2000-01-03"), None)},
+        {"time": Label("2000-01")},
+    ],
+)
+async def test_labels_as_values(along: dict[str, Along], order: Order) -> None:
+    """Labels that wrap round the globe, and their bounds, are in the parts what they are whole."""
+    opened = await open_dataset(fs_map(documents_of(globe())))
+    planned = plan(prepare(opened), Selection(along))
+    whole = await planned.read()
+    slabs = await all_slabs(planned, 2 * 7 * 4 * 5, order)
+    assert_same(together(slabs), whole)
+
+
+async def test_points_of_labels() -> None:
+    """Places that are read together are cut between any two of them."""
+    opened = await open_dataset(fs_map(documents_of(globe())))
+    asked = {"lon": Labels((350.0, 0, 100, 20)), "time": Positions((0, 11, 5, 5))}
+    planned = plan(prepare(opened), Selection(asked, ("t",), ("lon", "time")))
+    slabs = await all_slabs(planned, 2, "variable")
+    assert len([slab for slab in slabs if "t" in slab.variables]) == 4
+    assert_same(together(slabs), await planned.read())
+
+
+@pytest.mark.parametrize("order", ORDERS)
+async def test_parts_end_with_chunks(order: Order) -> None:
+    """Each holds whole rows of chunks, and as many of them as there is room for."""
+    opened = await open_dataset(fs_map(documents_of(globe())))
+    planned = plan(prepare(opened), Selection({}, ("t",)))
+    row = 36 * 4
+    for most_bytes, expected in ((1, [5, 10, 12]), (2 * 11 * row, [10, 12]), (4 * 12 * row, [12])):
+        slabs = await all_slabs(planned, most_bytes, order)
+        ends = [slab.cut.stop for slab in slabs if "t" in slab.variables]
+        assert ends == expected
+
+
+async def test_who_stops_asking_ends_what_is_read() -> None:
+    """Nothing is read any more for a consumer that has left."""
+    source = fs_map(documents_of(globe()), delay_seconds=0.05)
+    planned = plan(prepare(await open_dataset(source)), Selection({}, ("t",)))
+    before = asyncio.all_tasks()
+    slabs = planned.slabs(1)
+    for _ in range(2):
+        await anext(slabs)
+    assert asyncio.all_tasks() - before
+    await slabs.aclose()
+    assert asyncio.all_tasks() <= before
