@@ -196,7 +196,7 @@ def test_a_key_is_told_once_beside_the_line_that_makes_it_valid() -> None:
     )
     assert done.returncode == 0
     (key,) = Keys(parse_keys(done.stdout, "stdout"))
-    assert (key.name, key.rights, key.datasets) == ("team", {"metrics"}, {"a", "b"})
+    assert (key.name, key.rights, key.datasets) == ("team", frozenset({"metrics"}), frozenset("ab"))
     secret = done.stderr.strip()
     assert Keys([key]).find(secret.encode()) is key
     assert secret not in done.stdout
@@ -238,6 +238,7 @@ def test_serve_answers_until_it_is_ended(tmp_path: Path, workers: int) -> None:
         stderr=subprocess.PIPE,
         text=True,
     ) as server:
+        assert server.stderr is not None
         try:
             lines = []
             for line in server.stderr:
@@ -246,6 +247,7 @@ def test_serve_answers_until_it_is_ended(tmp_path: Path, workers: int) -> None:
                 running = re.search(r"running on (http://127\.0\.0\.1:\d+)", said)
                 if running and said.count("startup complete") == workers:
                     break
+            assert running
             address = running[1]
             with urllib.request.urlopen(f"{address}/datasets", timeout=60) as answer:
                 assert answer.read() == b'{"datasets":[{"id":"cube","title":"A cube"}]}'

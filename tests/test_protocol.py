@@ -269,7 +269,7 @@ IMPATIENT = ConnectionLimits(head_seconds=HEAD_SECONDS, rate_seconds=0.2)
 @contextmanager
 def impatient(app: Any) -> Iterator[tuple[str, int]]:
     """The address of a server of `app` that waits for nobody."""
-    protocol = partial(HttpProtocol, limits=IMPATIENT)
+    protocol: Any = partial(HttpProtocol, limits=IMPATIENT)
     config = uvicorn.Config(app, port=0, http=protocol, lifespan="off", log_level="warning")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

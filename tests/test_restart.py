@@ -189,7 +189,8 @@ async def test_nothing_is_dropped_when_a_worker_is_replaced(
 async def read_head(reader: asyncio.StreamReader) -> str:
     async with asyncio.timeout(30):
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        await reader.readexactly(int(re.search(r"content-length: (\d+)", head)[1]))
+        (length,) = re.findall(r"content-length: (\d+)", head)
+        await reader.readexactly(int(length))
     return head
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -58,7 +59,7 @@ class Gossip(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
-    def _misbehave(self, how: int | str) -> None:
+    def _misbehave(self, how: Any) -> None:
         said = f"{self.path} {dict(self.headers)}"
         match how:
             case "garbled":
@@ -132,7 +133,7 @@ def entries(gossip: str) -> dict[str, dict[str, object]]:
             }  # fmt: skip
     nowhere = "http://127.0.0.1:9"
     nested = {"config_kwargs": {"proxies": {"http": f"http://me:{MARK}Proxy@127.0.0.1:9"}}}
-    odd = {
+    odd: dict[str, dict[str, object]] = {
         "closed": {"url": f"http://user:{MARK}Password@127.0.0.1:9/x?sig={MARK}Signature"},
         "closed-s3": {"url": "s3://b/x", "storage_options": {**s3, "endpoint_url": nowhere}},
         "proxied": {"url": "s3://b/x", "storage_options": {**s3, **nested}},
@@ -196,7 +197,7 @@ async def everything_asked(address: str, ids: list[str]) -> str:
     ]
     async with httpx.AsyncClient(base_url=address, timeout=120, trust_env=False) as client:
 
-        async def ask(method: str, path: str, **how: object) -> None:
+        async def ask(method: str, path: str, **how: Any) -> None:
             answer = await client.request(method, path, **how)
             told.append(f"{answer.status_code} {dict(answer.headers)} {answer.text}")
 

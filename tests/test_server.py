@@ -61,7 +61,8 @@ def test_all_workers_count_into_one_total(tmp_path: Path) -> None:
         for _ in range(6):
             text = httpx.get(str(client.base_url.join("/metrics")), timeout=60).text
             row = 'sluice_request_seconds_count{route="/datasets",status="200"} '
-            totals.add(re.search(re.escape(row) + r"([0-9.]+)", text)[1])
+            (total,) = re.findall(re.escape(row) + r"([0-9.]+)", text)
+            totals.add(total)
     assert totals == {"40.0"}
 
 

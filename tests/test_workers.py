@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numcodecs
@@ -37,7 +38,8 @@ class Asking:
 
     @property
     def parent(self) -> int:
-        return int(re.search(r"Started parent process \[(\d+)\]", self.log.read_text())[1])
+        (parent,) = re.findall(r"Started parent process \[(\d+)\]", self.log.read_text())
+        return int(parent)
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(self._base.join(path), headers=ADMIN, timeout=60)
@@ -168,12 +170,14 @@ def two_workers(catalog: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     serve = [sys.executable, "-m", "app", "serve", "--catalog", str(catalog), "--port", "0"]
     command = [*serve, "--workers", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
         try:
             said = ""
             while said.count("startup complete") < 2:
                 said += (line := server.stderr.readline())
                 assert line, said
-            yield server, re.search(r"running on (http://[0-9.:]+)", said)[1]
+            (address,) = re.findall(r"running on (http://[0-9.:]+)", said)
+            yield server, address
         finally:
             server.send_signal(signal.SIGTERM)
 
@@ -188,6 +192,7 @@ def test_all_workers_end_by_themselves(tmp_path: Path) -> None:
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text("datasets: {a: {url: a.zarr}}")
     with two_workers(catalog) as (server, address):
+        assert server.stderr is not None
         for _ in range(8):
             url = f"{address}/datasets/a/{SERIES}"
             assert httpx.get(url, timeout=60).status_code == 200
@@ -204,11 +209,13 @@ def test_all_workers_end_by_themselves(tmp_path: Path) -> None:
 def test_nobody_is_let_in_while_workers_end(tmp_path: Path) -> None:
     """A client that comes while an answer is sent to its end is refused at once, and asks another
     server: it is not kept waiting for a worker that never takes it."""
-    zarr.save_array(tmp_path / "a.zarr" / "v", np.zeros(4_000_000), dimension_names=("x",))
+    zeros: Any = np.zeros(4_000_000)
+    zarr.save_array(tmp_path / "a.zarr" / "v", zeros, dimension_names=("x",))
     zarr.open_group(tmp_path / "a.zarr", mode="a")
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text("datasets: {a: {url: a.zarr}}")
     with two_workers(catalog) as (server, address):
+        assert server.stderr is not None
         host, port = address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=60) as slow:
             slow.sendall(b"GET /datasets/a/isel HTTP/1.1\r\nHost: a\r\n\r\n")

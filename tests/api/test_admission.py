@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def until(true: Callable[[], object]) -> None:
 def idle(client: httpx.Client) -> None:
     """Wait until no request holds memory or waits for it."""
     for name in ("sluice_inflight_bytes", "sluice_queue_length"):
-        until(lambda name=name: sample_of(client, name) == 0)
+        until(partial(lambda name: sample_of(client, name) == 0, name))
 
 
 def begun(client: httpx.Client, path: str, header: str = "X: y") -> socket.socket:
@@ -233,7 +234,8 @@ def test_an_ipv6_network_counts_as_one(serve: Callable[..., Any], asked: Asked) 
     with serve(client_requests=1) as client:
 
         def ask(address: str) -> httpx.Response:
-            return client.get(LAST, headers={"X-Forwarded-For": address})
+            answer: httpx.Response = client.get(LAST, headers={"X-Forwarded-For": address})
+            return answer
 
         with ThreadPoolExecutor(1) as threads:
             url, headers = client.base_url.join(SERIES), {"X-Forwarded-For": "2001:db8:0:1::a"}
@@ -277,7 +279,9 @@ def test_a_light_request_passes_a_heavy_backlog(
             answers = []
             for number, path in enumerate([*heavy[1:], light], 1):
                 answers.append(threads.submit(ask, path))
-                until(lambda most=number: sample_of(client, "sluice_queue_length") == most)
+                until(
+                    partial(lambda most: sample_of(client, "sluice_queue_length") == most, number)
+                )
             for address in ("192.0.2.1", "192.0.2.2"):
                 headers = {"X-Forwarded-For": address}
                 assert client.get(POINT, headers=headers).status_code == 200

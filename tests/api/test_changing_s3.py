@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from zarr.storage import ObjectStore
 from app.settings import Settings
 from tests.api.conftest import serving
 from tests.api.growing import append, hours, write
-from tests.api.test_changing_stores import SERIES, readers, series_length, until
+from tests.api.test_changing_stores import SERIES, is_as_long, readers, series_length, until
 
 # moto warns of the old value of each key that is written anew, whenever that is collected.
 pytestmark = pytest.mark.filterwarnings("ignore:S3 key was not disposed of in time")
@@ -95,7 +96,7 @@ def test_an_append_is_seen_whole_under_load(client: httpx.Client, bucket: S3Stor
         for first, end in ((12, 15), (15, 40)):
             append(ObjectStore(bucket), first, end, zarr_format=3, consolidated=True)
             for engine in ENGINES:
-                until(lambda n=engine, e=end: series_length(client, n) == e, f"{engine} {end}")
+                until(partial(is_as_long, client, engine, end), f"{engine} {end}")
     assert wrong == []
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,11 @@ def series_length(client: httpx.Client, name: str) -> int:
     return length_of(answer.json())
 
 
+def is_as_long(client: httpx.Client, name: str, length: int) -> bool:
+    """Whether the series has so many hours."""
+    return series_length(client, name) == length
+
+
 def test_an_append_is_seen_whole_under_load(tmp_path: Path) -> None:
     """Both formats, consolidated or not: no error, and no answer with parts of two versions.
 
@@ -98,7 +104,7 @@ def test_an_append_is_seen_whole_under_load(tmp_path: Path) -> None:
                 ):
                     append(store, first, end, zarr_format=zarr_format, consolidated=consolidated)
                 for name in names[: 2 if end < 40 else 4]:
-                    until(lambda n=name, e=end: series_length(client, n) == e, f"{name} {end}")
+                    until(partial(is_as_long, client, name, end), f"{name} {end}")
         assert wrong == []
         answer = client.get("/datasets/v3c").json()
         assert answer["dims"]["time"] == 40

@@ -15,7 +15,7 @@ from tests.api.conftest import CATALOG, serving
 
 POINT = "/datasets/v2/isel?time=0&level=0&latitude=0&longitude=0"
 BOX = "/datasets/v2/isel?time=0&level=0"
-DECODERS = {
+DECODERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.decompress,
     "zstd": lambda data: zstandard.ZstdDecompressor().decompress(data),
 }

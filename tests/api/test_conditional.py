@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from app.api.conditional import entity_tag, has_already
+from app.api.conditional import digest, entity_tag, has_already, spelled
 from app.settings import Settings
 from tests.api.conftest import serving
 
@@ -170,7 +170,7 @@ def test_an_append_gives_every_answer_another_tag(
 def test_parts_of_a_tag_are_told_apart() -> None:
     """Moving text from one part to the next gives another tag; lone surrogates are text too."""
     tags = [
-        entity_tag(said, places)
+        entity_tag(digest(spelled(said)), places)
         for said, places in [
             (("ab", "c"), "1.2"),
             (("a", "bc"), "1.2"),

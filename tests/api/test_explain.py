@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -16,11 +17,14 @@ from tests.api.conftest import CATALOG, serving
 BOX = "time=2020-01-01&level=850&latitude=20/-20&longitude=-10/10"
 
 
-def explained(client: httpx.Client, query: str, path: str = "sel", **options) -> dict:
+def explained(
+    client: httpx.Client, query: str, path: str = "sel", **options: Any
+) -> dict[str, Any]:
     answer = client.get(f"/datasets/v2/{path}?explain=true&{query}", **options)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/json"
-    return answer.json()
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 def test_it_names_dimensions_costs_and_coordinates(client: httpx.Client) -> None:

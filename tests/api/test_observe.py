@@ -42,7 +42,7 @@ def test_a_clients_own_id_is_kept(client: httpx.Client) -> None:
 @pytest.mark.parametrize("odd", ["", "a b", "x" * 65, "é".encode().decode("latin-1"), '"', "a,b"])
 def test_an_odd_id_is_replaced(client: httpx.Client, odd: str) -> None:
     """What could break a log line or a header is not repeated."""
-    answer = client.get(POINT, headers={"X-Request-ID": odd.encode("latin-1")})
+    answer = client.get(POINT, headers={b"X-Request-ID": odd.encode("latin-1")})
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
 
 

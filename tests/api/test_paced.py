@@ -30,8 +30,8 @@ async def test_all_bytes_arrive_in_their_order(sizes: list[int]) -> None:
     body = LongBody([memoryview(part) for part in parts], len(content))
     sent: list[Any] = []
     held: list[int] = []
-    budget = Budget(1, queue_requests=0, queue_seconds=1.0, on_wait=[].append)
-    admission = Admission(budget, ClientLimit(1), 1.0, [].append)
+    budget = Budget(1, queue_requests=0, queue_seconds=1.0, on_wait=lambda seconds: None)
+    admission = Admission(budget, ClientLimit(1), 1.0, lambda event: None)
 
     async def send(message: Any) -> None:
         sent.append(message)

@@ -58,12 +58,14 @@ CASES = [
 ]
 
 
-def check(answer: httpx.Response, status: int) -> dict:
+def check(answer: httpx.Response, status: int) -> dict[str, Any]:
     """The members that every problem document has; returns them."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["cache-control"] == "no-store"
-    body = json.loads(answer.text, parse_constant=lambda text: pytest.fail(f"{text} is not JSON"))
+    body: dict[str, Any] = json.loads(
+        answer.text, parse_constant=lambda text: pytest.fail(f"{text} is not JSON")
+    )
     assert body["status"] == status
     assert body["type"].startswith("urn:sluice:problem:")
     assert body["title"]
@@ -149,7 +151,7 @@ def error_classes() -> list[type[SluiceError]]:
 
 
 @pytest.mark.parametrize("cls", error_classes())
-def test_every_error_of_the_tree_has_a_row(cls) -> None:
+def test_every_error_of_the_tree_has_a_row(cls: type[SluiceError]) -> None:
     """No class of the tree falls back to 500 by being forgotten in the table."""
     if cls in (SluiceError, sluice.errors.NotLoaded):
         assert kind_of(cls) is PROBLEMS[Exception]
@@ -158,7 +160,7 @@ def test_every_error_of_the_tree_has_a_row(cls) -> None:
 
 
 @pytest.mark.parametrize("cls", error_classes())
-def test_what_operators_must_know_clients_need_not(cls) -> None:
+def test_what_operators_must_know_clients_need_not(cls: type[SluiceError]) -> None:
     """Errors of stores and of the catalog are answered with a fixed sentence."""
     kind = kind_of(cls)
     if issubclass(cls, StoreError | CatalogError):

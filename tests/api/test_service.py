@@ -52,10 +52,10 @@ class _counting_server:
         asked = self.asked
 
         class Handler(SimpleHTTPRequestHandler):
-            def log_message(self, *args) -> None:
+            def log_message(self, *args: object) -> None:
                 asked.append(self.path)
 
-            def log_error(self, *args) -> None:
+            def log_error(self, *args: object) -> None:
                 """Noted by the request's own line already."""
 
         class Server(ThreadingHTTPServer):
@@ -67,7 +67,7 @@ class _counting_server:
         self.thread.start()
         return f"http://127.0.0.1:{self.server.server_address[1]}"
 
-    async def __aexit__(self, *_) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(self.server.shutdown)
         self.server.server_close()
         self.thread.join()

@@ -76,8 +76,8 @@ async def test_a_short_answer_is_written_between_the_steps_of_a_long_one(writing
 
 async def test_memory_counts_until_the_thread_has_ended(writing: Writing) -> None:
     """Who leaves takes no further piece, and its bytes are given back after the one under way."""
-    budget = Budget(100, queue_requests=0, queue_seconds=1.0, on_wait=[].append)
-    admission = Admission(budget, ClientLimit(1), 1.0, [].append)
+    budget = Budget(100, queue_requests=0, queue_seconds=1.0, on_wait=lambda seconds: None)
+    admission = Admission(budget, ClientLimit(1), 1.0, lambda event: None)
     endless = Endless()
     work = admission.run("a", 60, lambda: writing.write(iter(endless)))
     task = asyncio.create_task(work)

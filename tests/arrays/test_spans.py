@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+import zarr.codecs
 from hypothesis import given
 from hypothesis import strategies as st
 from zarr.storage import MemoryStore

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -185,9 +187,9 @@ def test_nothing_can_be_changed_after_loading(write: Callable[..., Catalog]) -> 
     """The catalog is a value: neither its entries nor their options can be assigned."""
     catalog = write(WHOLE)
     with pytest.raises(TypeError):
-        catalog.entries["new"] = catalog.entry("era5")
+        operator.setitem(cast(Any, catalog.entries), "new", catalog.entry("era5"))
     with pytest.raises(TypeError):
-        catalog.entry("era5").storage_options["secret"] = "other"
+        operator.setitem(cast(Any, catalog.entry("era5").storage_options), "secret", "other")
     with pytest.raises(ValueError, match="frozen"):
         catalog.entry("era5").url = "elsewhere"
 

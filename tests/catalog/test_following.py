@@ -128,6 +128,7 @@ async def test_a_wrong_file_changes_nothing(
     await one.follower.begin()
     await other.follower.begin()
     files.catalog.unlink() if catalog is None else files.catalog.write_text(catalog)
+    assert files.keys is not None
     files.keys.write_text(keys)
     with pytest.raises(CatalogError):
         await one.follower.reload()
@@ -140,6 +141,7 @@ async def test_keys_are_reloaded_with_the_catalog(processes: list[Process], file
     """A key that was taken out opens nothing any more, a new one does."""
     one, other = processes
     await other.follower.begin()
+    assert files.keys is not None
     for presented in (b"first", b"second"):
         files.keys.write_text(f"ops {hash_of(presented).hex()} admin")
         await one.follower.reload()
@@ -205,7 +207,9 @@ def test_a_reload_that_another_one_overtakes_is_made_again(
     assert one.bulletin.latest_texts() == files.read() == Texts(NEW)
 
 
-async def test_news_upon_news_never_holds_the_loop(processes: list[Process], files: Files) -> None:
+async def test_news_upon_news_never_holds_the_loop(
+    processes: list[Process], files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """News that is posted while older news is acted on is caught up with, and the loop turns: a
     request that comes as the first is done with joins nothing that has ended."""
     one, other = processes
@@ -227,7 +231,7 @@ async def test_news_upon_news_never_holds_the_loop(processes: list[Process], fil
             turns += 1
 
     late: list[asyncio.Task[None]] = []
-    other.follower._follow = follow_and_hear_more
+    monkeypatch.setattr(other.follower, "_follow", follow_and_hear_more)
     one.follower.renew("same")
     turning = asyncio.create_task(turn())
     await other.follower.catch_up()

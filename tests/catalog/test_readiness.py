@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,7 +68,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def make(openings: Openings, urls: dict[str, str], *, capacity: int = 8, **options) -> Readiness:
+def make(
+    openings: Openings, urls: dict[str, str], *, capacity: int = 8, **options: Any
+) -> Readiness:
     catalog = Catalog({name: DatasetEntry(id=name, url=url) for name, url in urls.items()})
     opened = OpenedDatasets(catalog, openings, capacity=capacity, failed_open_seconds=0)
     settings = {"keep_seconds": 60, "patience_seconds": 20, **options}

@@ -316,7 +316,7 @@ def another(entry: DatasetEntry, **changes: Any) -> Catalog:
     ],
 )
 async def test_a_catalog_takes_the_others_place(
-    store: Store, clock: Clock, change: Callable, kept: bool
+    store: Store, clock: Clock, change: Callable[[DatasetEntry], Catalog], kept: bool
 ) -> None:
     """What stays as it was stays open, what is otherwise is opened anew."""
     served = Served(store, clock)

@@ -20,7 +20,8 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from sluice.store import ObstoreMap, ZarrStoreSource
-from sluice.store.filesystems import Engine, Filesystems
+from sluice.store.addresses import Engine
+from sluice.store.filesystems import Filesystems
 from sluice.store.source import ByteSource
 
 from .web import Web

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from sluice.errors import StoreError, StoreRefused
-from sluice.store import Filesystems
+from sluice.store import ByteSource, Filesystems
 from sluice.store.tags import Tagged, TaggingSource, Unchanged
 
 from .web import Web
@@ -88,6 +88,7 @@ async def test_unchanged_unasked_is_a_failure(web: Web, kind: str) -> None:
     """A 304 for which no tag was shown is neither an empty value nor a missing one."""
     async with source_of(web, kind) as source:
         web.status = 304
+        assert isinstance(source, ByteSource)
         with pytest.raises(StoreError):
             await source.get("zarr.json")
         with pytest.raises(StoreError):

@@ -98,7 +98,7 @@ async def test_shards_rewritten_in_place_are_found_anew(tmp_path: Path) -> None:
         for seed in (1, 20, 40, 60):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                zarr.open_group(path, mode="r+")["v"][...] = noise(seed)
+                zarr.open_array(path / "v", mode="r+")[...] = noise(seed)
             for time in range(8):
                 for x in range(0, 64, 8):
                     value = float((await opened._isel(time=time, x=x)).v)

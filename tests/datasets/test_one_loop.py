@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ def s3_endpoint() -> Iterator[str]:
     server.stop()
 
 
-def line(zarr_format: int, group: str | None = None) -> StoreSpec:
+def line(zarr_format: Literal[2, 3], group: str | None = None) -> StoreSpec:
     """Forty labels and forty chunks of one value each."""
     fill = None if zarr_format == 2 else ...
     x = ArraySpec("x", ("x",), np.arange(40), fill=fill)

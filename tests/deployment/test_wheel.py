@@ -138,7 +138,7 @@ def installed(wheel: Path, folder: Path, *others: str, extra: str = "") -> Path:
         for top in {file.parts[0] for file in files} - {"..", "__pycache__"}:
             place = folder / top
             if not place.exists():
-                place.symlink_to(distribution(name).locate_file(top))
+                place.symlink_to(str(distribution(name).locate_file(top)))
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
     return folder

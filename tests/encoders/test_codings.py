@@ -66,7 +66,11 @@ def test_pieces_are_coded_as_they_come(name: str, decompress: Callable[[bytes], 
 
     A streamed zstd frame does not know the size of its content.
     """
-    pieces = [b"", *[b"latitude,longitude\r\n" * 1000] * 3, memoryview(b"end")]
+    pieces: list[bytes | memoryview] = [
+        b"",
+        *[b"latitude,longitude\r\n" * 1000] * 3,
+        memoryview(b"end"),
+    ]
     coded = list(compressed(name, pieces))
     assert decompress(b"".join(coded)) == b"".join(pieces)
     assert len(coded) == len(pieces) + 1

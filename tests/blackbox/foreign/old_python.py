@@ -39,7 +39,8 @@ def by_h5py(path: str) -> dict[str, Any]:
 def by_netcdf4(path: str) -> dict[str, Any]:
     found = {}
     with netCDF4.Dataset(path) as file:
-        for name, held in [("", file), *file.variables.items()]:
+        every = [("", file), *file.variables.items()]  # type: List[Tuple[str, Any]]
+        for name, held in every:
             attrs = {key: plain(held.getncattr(key)) for key in held.ncattrs() if key[0] != "_"}
             found[name] = {"values": None if name == "" else plain(held[...]), "attrs": attrs}
     return found

@@ -18,7 +18,8 @@ from app.catalog.checking.datasets import check_catalog
 from app.catalog.checking.findings import Finding, Severity
 from app.catalog.opening import open_entry
 from sluice.store import Filesystems
-from sluice.store.guarded import Patience, StoreGuards
+from sluice.store.guarded import StoreGuards
+from sluice.store.retries import Patience
 from tests.catalog.stores import GRID, write_store
 from tests.contracts.web import Web
 
@@ -38,7 +39,7 @@ NONSENSE = b"this is no chunk"
 async def check(
     *entries: DatasetEntry, patience: float = 60, limit: int = 2**28, at_once: int = 8
 ) -> dict[str, tuple[Finding, ...]]:
-    guards = StoreGuards(PATIENCE, lambda datasets, state: None)
+    guards = StoreGuards(PATIENCE, lambda *_: None)
     async with Filesystems() as filesystems:
         opener = partial(
             open_entry, filesystems=filesystems, store_concurrency=8, inline_decode_bytes=2**18
@@ -54,7 +55,7 @@ async def check(
     return {one.id: one.findings for one in checked}
 
 
-async def finding(url: str | Path, **fields) -> Finding:
+async def finding(url: str | Path, **fields: Any) -> Finding:
     """The one finding about one dataset."""
     found = await check(DatasetEntry(id="a", url=str(url), **fields))
     (only,) = found["a"]
