@@ -13,6 +13,7 @@ _IN_SIX: Final = bytes(set(range(32)) - set(b"\b\t\n\f\r"))
 _IN_TWO: Final = b'\b\t\n\f\r"\\'
 # Looking at each character of longer ones takes longer than a copy.
 _SHORT: Final = 256
+_PART: Final = 2**18
 
 # What a number, a boolean or nothing counts for.
 _SCALAR_BYTES: Final = 8
@@ -67,9 +68,13 @@ def _length(value: Any) -> int:
         case str():
             if _is_plain(value):
                 return len(value)
-            return _escaped(value.encode("utf-8", "surrogatepass"))
+            # In parts, between which other threads have their turn.
+            starts = range(0, len(value), _PART)
+            parts = (value[start : start + _PART] for start in starts)
+            return sum(_escaped(part.encode("utf-8", "surrogatepass")) for part in parts)
         case bytes() | bytearray():
-            return _escaped(value)
+            starts = range(0, len(value), _PART)
+            return sum(_escaped(value[start : start + _PART]) for start in starts)
         case list() | tuple() | np.ndarray():
             return _SCALAR_BYTES * len(value) if np.ndim(value) else 0
         case _:

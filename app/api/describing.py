@@ -8,7 +8,7 @@ from typing import Final
 
 from fastapi import Request, Response
 
-from sluice.datasets import describe
+from sluice.engine import describe_prepared
 
 from ..catalog.opened import Opened
 from .access import caller
@@ -48,5 +48,5 @@ async def description_of(request: Request, serving: Service, dataset_id: str) ->
 
 
 def _text(opened: Opened) -> bytes:
-    told = describe(opened.dataset)
+    told = describe_prepared(opened.prepared)
     return json_bytes({"id": opened.entry.id, "title": opened.entry.title, **told})

@@ -1,4 +1,4 @@
-"""450 MB of text behind a dtype of 8 bytes a value, and attributes that weigh more than data."""
+"""Text behind a dtype of 8 bytes a value (450 MB in small chunks, 90 MB in one), and attributes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ _ATTRIBUTE_BYTES: Final = 15_000_000
 _AT_ONCE: Final = 8
 _ROUNDS: Final = 3
 _RESULT_BYTES: Final = 8 * 2**20
-_FORMATS: Final = {"texts": ("json", "netcdf", "csv"), "attributes": ("json", "netcdf")}
+_FORMATS: Final = {
+    "texts": ("json", "netcdf", "csv"),
+    "umlauts": ("json", "netcdf", "csv"),
+    "attributes": ("json", "netcdf"),
+}
+_UMLAUTS: Final = 1_000_000
 _PATHS: Final = tuple(
     f"/datasets/{dataset}/isel?f={f}" for dataset, formats in _FORMATS.items() for f in formats
 )
@@ -28,7 +33,11 @@ _PATHS: Final = tuple(
 
 def texts(stage: Stage) -> Iterable[Figure]:
     """Ask for all of it in every format, many at a time: each is refused."""
-    stores = {"texts": _write_texts(stage.folder), "attributes": _write_attributes(stage.folder)}
+    stores = {
+        "texts": _write_texts(stage.folder),
+        "umlauts": _write_umlauts(stage.folder),
+        "attributes": _write_attributes(stage.folder),
+    }
     limit = {"SLUICE_REQUEST_RESULT_BYTES": str(_RESULT_BYTES)}
     with (
         stage.serving(stores, **limit) as target,
@@ -51,6 +60,15 @@ def _write_texts(folder: Path) -> Path:
         letter = chr(ord("a") + start // _CHUNK % 26)
         array[start : start + _CHUNK] = np.array([letter * _LETTERS] * _CHUNK, dtype=object)
     return folder / "texts.zarr"
+
+
+def _write_umlauts(folder: Path) -> Path:
+    """A million texts of 90 bytes in one chunk, which take four times as much once decoded."""
+    import numpy as np
+
+    array = _array(folder / "umlauts.zarr", "remark", (_UMLAUTS,), (_UMLAUTS,), str, ("station",))
+    array[:] = np.array(["a" * 43 + "ä" * 21 + "😀" + str(i % 10) for i in range(_UMLAUTS)], object)
+    return folder / "umlauts.zarr"
 
 
 def _write_attributes(folder: Path) -> Path:

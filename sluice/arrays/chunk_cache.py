@@ -8,6 +8,7 @@ holds flushes the small queue and nothing else. A hit adds to a counter and move
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ _MOST_USES: Final = 15
 _LARGEST_SHARE: Final = 8
 # As many keys of gone chunks are remembered as there are chunks, and at least so many.
 _LEAST_GHOSTS: Final = 256
+# So many objects are weighed in one go: a millisecond.
+_WEIGHED_AT_ONCE: Final = 8192
 
 
 @dataclass(slots=True)
@@ -113,14 +116,29 @@ class ChunkCache:
             if isinstance(chunk, Absent):
                 return chunk
             chunk = _own(chunk)
-            self.keep(key, chunk)
+            if chunk.dtype.kind == "O" and chunk.size > _WEIGHED_AT_ONCE:
+                await self._keep_many(key, chunk)
+            else:
+                self.keep(key, chunk)
             return chunk
 
         return await self._flight.do(key, made)
 
     def keep(self, key: ChunkKey, chunk: Array) -> None:
         """Remember `chunk`, unless it is too large; others make room for it."""
-        held = _held_bytes(chunk)
+        self._keep(key, chunk, _held_bytes(chunk))
+
+    async def _keep_many(self, key: ChunkKey, chunk: Array) -> None:
+        """`keep` for so many objects that the loop has turns while they are weighed."""
+        held = ENTRY_BYTES + chunk.nbytes
+        for start in range(0, chunk.size, _WEIGHED_AT_ONCE):
+            if not self.would_keep(held):
+                return
+            held += sum(map(getsizeof, chunk.flat[start : start + _WEIGHED_AT_ONCE]))
+            await asyncio.sleep(0)
+        self._keep(key, chunk, held)
+
+    def _keep(self, key: ChunkKey, chunk: Array, held: int) -> None:
         if key in self._entries or held > self._budget // _LARGEST_SHARE:
             return
         while self._held + held > self._budget:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
 from sluice.arrays.code_points import check_code_points
 from sluice.arrays.inflate import bounded
+from sluice.arrays.text_chunks import TextDecoder
 from sluice.errors import CorruptChunk, MetadataError
 
 Array = np.ndarray[Any, Any]
@@ -34,6 +35,8 @@ _NUMCODECS_BYTES = {"blosc", "zstd", "gzip", "lz4", "zlib", "bz2", "lzma", "shuf
 _OBJECT_CODECS = {"vlen-utf8", "vlen-bytes"}
 # Text of variable length has no size that metadata could state.
 MOST_TEXT_BYTES: Final = 128 * 2**20
+# Up to here it is inflated where it is read, to see how long it is.
+SHORT_TEXT_BYTES: Final = 64 * 2**10
 # The widest dtype is a complex of two long doubles. What does not compress grows by headers.
 _WIDEST_ITEM: Final = 32
 _CODECS_ADD_BYTES: Final = 64 * 2**10
@@ -69,10 +72,14 @@ def v2_decoder(
     codecs = [*([compressor] if compressor is not None else []), *reversed(filters)]
     if dtype.kind == "V":
         return None
-    if dtype.kind in "OT" and not any(codec.codec_id in _OBJECT_CODECS for codec in codecs):
-        return None
-    most, count = _most_bytes(dtype, shape, any_dtype=bool(filters)), math.prod(shape)
-    steps = [bounded(codec, most, count) for codec in codecs]
+    if dtype.kind in "OT":
+        if not codecs or codecs[-1].codec_id not in _OBJECT_CODECS:
+            return None
+        arrange = partial(_arranged, tuple(shape), order, [])
+        name = codecs.pop().codec_id
+        return _text_decoder(codecs, name, dtype, math.prod(shape), arrange)
+    most = _most_bytes(dtype, shape, any_dtype=bool(filters))
+    steps = [bounded(codec, most) for codec in codecs]
     return partial(_decode_v2, steps, dtype, tuple(shape), order)
 
 
@@ -92,13 +99,22 @@ def v3_decoder(
     stored = tuple(shape)
     for order in transposes:
         stored = tuple(stored[axis] for axis in order)
-    to_array = _array_step(dtype, stored, remaining.pop(0))
-    most = _most_bytes(dtype, shape, any_dtype=False)
-    found = [_bytes_step(codec, most) for codec in reversed(remaining)]
-    steps = [step for step in found if step is not None]
-    if to_array is None or len(steps) < len(found):
+    first = remaining.pop(0)
+    found = [bytes_codec(codec) for codec in reversed(remaining)]
+    codecs_of_bytes = [codec for codec in found if codec is not None]
+    if len(codecs_of_bytes) < len(found):
         return None
     inverse = [tuple(np.argsort(order).tolist()) for order in reversed(transposes)]
+    if dtype.kind in "OT":
+        if first["name"] not in _OBJECT_CODECS:
+            return None
+        arrange = partial(_arranged, stored, "C", inverse)
+        return _text_decoder(codecs_of_bytes, first["name"], dtype, math.prod(shape), arrange)
+    to_array = _array_step(dtype, stored, first)
+    if to_array is None:
+        return None
+    most = _most_bytes(dtype, shape, any_dtype=False)
+    steps = [bounded(codec, most) for codec in codecs_of_bytes]
     return partial(_decode_v3, steps, to_array, inverse)
 
 
@@ -156,7 +172,7 @@ def _as_flat(chunk: Any, dtype: np.dtype[Any]) -> Array:
     """What the last v2 codec returned, as a flat array of `dtype`."""
     array = chunk if isinstance(chunk, np.ndarray) else np.frombuffer(chunk, dtype=np.uint8)
     array = array.reshape(-1, order="A")
-    return array.astype(dtype) if dtype.kind in "OT" else check_code_points(_viewed(array, dtype))
+    return check_code_points(_viewed(array, dtype))
 
 
 def _viewed(array: Array, dtype: np.dtype[Any]) -> Array:
@@ -177,13 +193,7 @@ def _array_step(
     dtype: np.dtype[Any], shape: tuple[int, ...], codec: Mapping[str, Any]
 ) -> Step | None:
     stored = stored_dtype(dtype, codec)
-    if stored is not None:
-        return partial(_from_bytes, stored, shape)
-    match codec["name"]:
-        case "vlen-utf8" | "vlen-bytes" as name if dtype.kind in "OT":
-            return partial(_from_vlen, _numcodec({"id": name}, 0, math.prod(shape)), dtype, shape)
-        case _:
-            return None
+    return None if stored is None else partial(_from_bytes, stored, shape)
 
 
 def _from_bytes(dtype: np.dtype[Any], shape: tuple[int, ...], data: Any) -> Array:
@@ -192,28 +202,54 @@ def _from_bytes(dtype: np.dtype[Any], shape: tuple[int, ...], data: Any) -> Arra
     return check_code_points(array).reshape(shape)
 
 
-def _from_vlen(decode: Step, dtype: np.dtype[Any], shape: tuple[int, ...], data: Any) -> Array:
-    array: Array = decode(data)
-    _check_size(array.size, shape)
-    return array.astype(dtype).reshape(shape)
+def _text_decoder(
+    codecs: Sequence[Any],
+    name: str,
+    dtype: np.dtype[Any],
+    count: int,
+    arrange: Callable[[Array], Array],
+) -> TextDecoder:
+    """The decoder of chunks of `count` texts, whose encoded form `codecs` bring."""
+    inflate, inflate_short = (
+        partial(_through, [bounded(codec, most) for codec in codecs])
+        for most in (MOST_TEXT_BYTES, SHORT_TEXT_BYTES)
+    )
+    return TextDecoder(inflate, inflate_short, name, dtype, count, arrange)
 
 
-def _bytes_step(codec: Mapping[str, Any], most_bytes: int) -> Step | None:
-    name = codec["name"]
-    if name == "crc32c":
-        return _strip_crc32c
-    if name in _V3_BYTES:
-        return _numcodec({"id": _V3_BYTES[name]}, most_bytes)
-    short = name.removeprefix("numcodecs.")
-    if short != name and short in _NUMCODECS_BYTES:
-        return _numcodec({"id": short, **codec.get("configuration", {})}, most_bytes)
-    return None
+def _through(steps: Sequence[Step], data: Any) -> Any:
+    try:
+        for step in steps:
+            data = step(data)
+    except CorruptChunk:
+        raise
+    except Exception as error:
+        raise CorruptChunk(_UNDECODED) from error
+    return data
 
 
-def _numcodec(config: dict[str, Any], most_bytes: int, count: int = 0) -> Step:
+def _arranged(
+    shape: tuple[int, ...], order: str, transposes: Sequence[tuple[int, ...]], flat: Array
+) -> Array:
+    array = flat.reshape(shape, order="F" if order == "F" else "C")
+    for axes in transposes:
+        array = array.transpose(axes)
+    return array
+
+
+def bytes_codec(codec: Mapping[str, Any]) -> Any:
+    """What decodes a v3 codec from bytes to bytes, as numcodecs has it; None for unknown ones."""
     import numcodecs
 
-    return bounded(numcodecs.get_codec(config), most_bytes, count)
+    name = codec["name"]
+    if name == "crc32c":
+        return Crc32c()
+    if name in _V3_BYTES:
+        return numcodecs.get_codec({"id": _V3_BYTES[name]})
+    short = name.removeprefix("numcodecs.")
+    if short != name and short in _NUMCODECS_BYTES:
+        return numcodecs.get_codec({"id": short, **codec.get("configuration", {})})
+    return None
 
 
 def _most_bytes(dtype: np.dtype[Any], shape: Sequence[int], *, any_dtype: bool) -> int:
@@ -239,12 +275,17 @@ def most_stored_bytes(dtype: np.dtype[Any], count: int, *, any_dtype: bool) -> i
     return 2 * count * itemsize + _CODECS_ADD_BYTES
 
 
-def _strip_crc32c(data: Any) -> bytes:
-    """The data before a trailing little-endian CRC32C (Zarr v3 codec `crc32c`), once it fits."""
-    import google_crc32c
+class Crc32c:
+    """The Zarr v3 codec ``crc32c``: a little-endian CRC32C after the data."""
 
-    whole = bytes(data)
-    body, stored = whole[:-4], int.from_bytes(whole[-4:], "little")
-    if len(whole) < 4 or google_crc32c.value(body) != stored:
-        raise CorruptChunk("a chunk's CRC32C does not match its bytes")
-    return body
+    codec_id: ClassVar = "crc32c_v3"
+
+    def decode(self, data: Any) -> bytes:
+        """The data before the checksum, once it fits."""
+        import google_crc32c
+
+        whole = bytes(data)
+        body, stored = whole[:-4], int.from_bytes(whole[-4:], "little")
+        if len(whole) < 4 or google_crc32c.value(body) != stored:
+            raise CorruptChunk("a chunk's CRC32C does not match its bytes")
+        return body

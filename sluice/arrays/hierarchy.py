@@ -15,6 +15,7 @@ from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple
 
 from sluice.arrays.excerpts import excerpt
+from sluice.arrays.member_documents import in_time, member_documents
 from sluice.arrays.members import Members, members_v2, members_v3
 from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from sluice.errors import MetadataError, StoreError, StoreMissing, StoreRefused
@@ -166,7 +167,7 @@ async def group_again(
     match seen:
         case Unchanged():
             return known
-        case Tagged(data, tag) if _digest(data) == one.digest:
+        case Tagged(data, tag) if await in_time(len(data), _digest, data) == one.digest:
             return known if tag == one.tag else replace(known, gathered=replace(one, tag=tag))
     try:
         return await open_group(source, **options, consolidated=True)
@@ -204,7 +205,7 @@ async def _probe(
             return
         if isinstance(seen, Tagged):
             limits.check_metadata(len(seen.data))
-            answers[key] = _Asked(json_object(seen.data, repr(key)), _digest(seen.data), seen.tag)
+            answers[key] = await in_time(len(seen.data), _asked, seen, key)
 
     await spread(keys, ask)
     if refused and not answers:
@@ -213,6 +214,10 @@ async def _probe(
             "s3:ListBucket, without which a missing key looks like a forbidden one"
         ) from refused[0]
     return answers
+
+
+def _asked(seen: Tagged, key: str) -> _Asked:
+    return _Asked(json_object(seen.data, repr(key)), _digest(seen.data), seen.tag)
 
 
 def _consolidated(answers: Mapping[str, _Asked], path: str) -> GroupDocuments | None:
@@ -270,13 +275,12 @@ async def _listed_v3(
 ) -> GroupDocuments:
     _expect_group(document, path)
     names = await _children(source, path, "zarr.json", limits)
-    found = await source.getitems([_join(path, name, "zarr.json") for name in names])
-    limits.check_metadata(sum(map(len, found.values())))
-    members: dict[str, Any] = {}
-    for name in names:
-        key = _join(path, name, "zarr.json")
-        if key in found:
-            members[name] = _member(found[key], key)
+    found = await member_documents(
+        source, [_join(path, name, "zarr.json") for name in names], limits
+    )
+    members = {
+        name: found[key] for name in names if (key := _join(path, name, "zarr.json")) in found
+    }
     return _group(path, 3, members_v3(path, document, members))
 
 
@@ -289,23 +293,13 @@ async def _listed_v2(source: ByteSource, path: str, limits: OpeningLimits) -> Gr
         return None
     names = await _children(source, path, ".zgroup", limits)
     keys = [_join(path, name, file) for name in names for file in (".zarray", ".zattrs")]
-    found = await source.getitems(keys)
-    limits.check_metadata(sum(map(len, found.values())))
-    members = {}
-    for name in names:
-        zarray, zattrs = _join(path, name, ".zarray"), _join(path, name, ".zattrs")
-        if zarray in found:
-            attributes = _member(found[zattrs], zattrs) if zattrs in found else None
-            members[name] = _member(found[zarray], zarray), attributes
+    found = await member_documents(source, keys, limits)
+    members = {
+        name: (found[zarray], found.get(_join(path, name, ".zattrs")))
+        for name in names
+        if (zarray := _join(path, name, ".zarray")) in found
+    }
     return _group(path, 2, members_v2(path, documents.get(own[1]), members))
-
-
-def _member(data: bytes, key: str) -> Document | MetadataError:
-    """The document of one array, or why it is none: the others are not to suffer from that."""
-    try:
-        return json_object(data, repr(key))
-    except MetadataError as error:
-        return error
 
 
 def _group(path: str, zarr_format: Literal[2, 3], members: Members) -> GroupDocuments:

@@ -16,6 +16,8 @@ from io import BytesIO
 from types import MappingProxyType
 from typing import Any, Final
 
+import numpy as np
+
 from sluice.errors import CorruptChunk
 
 Step = Callable[[Any], Any]
@@ -23,11 +25,11 @@ Step = Callable[[Any], Any]
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 
 
-def bounded(codec: Any, most_bytes: int, count: int) -> Step:
-    """``codec.decode`` of a numcodecs codec, which makes at most `most_bytes`, or `count` texts.
+def bounded(codec: Any, most_bytes: int) -> Step:
+    """``codec.decode`` of a numcodecs codec, which makes at most `most_bytes`.
 
-    A codec that is not known here is taken as it is. What a step raises says that its input is
-    damaged, whatever its type.
+    Of a codec that is not known here nobody knows how much it makes before it has made it; then it
+    is an error. What a step raises says that its input is damaged, whatever its type.
     """
     match codec.codec_id:
         case "zstd":
@@ -44,11 +46,8 @@ def bounded(codec: Any, most_bytes: int, count: int) -> Step:
             return partial(_zlib, most_bytes)
         case name if name in _FILES:
             return partial(_streamed, partial(_FILES[name], codec), most_bytes)
-        case "vlen-utf8" | "vlen-bytes" | "vlen-array":
-            return partial(_counted, codec.decode, count)
         case _:
-            taken: Step = codec.decode
-            return taken
+            return partial(_stretched, codec.decode, _stretch(codec), most_bytes)
 
 
 def _zstd(decode: Step, most: int, data: Any) -> Any:
@@ -56,7 +55,7 @@ def _zstd(decode: Step, most: int, data: Any) -> Any:
     size = _zstd_size(bytes(memoryview(data).cast("B")[:18]))
     if size is None:
         return _streamed(_zstd_file, most, data)
-    _check(size, most)
+    check_size(size, most)
     return decode(data)
 
 
@@ -82,20 +81,20 @@ def _blosc(decode: Step, most: int, data: Any) -> Any:
     frame = memoryview(data).cast("B")
     if len(frame) < 16 or int.from_bytes(frame[12:16], "little") != len(frame):
         raise CorruptChunk("a Blosc frame is not as long as its header says")
-    _check(int.from_bytes(frame[4:8], "little"), most)
+    check_size(int.from_bytes(frame[4:8], "little"), most)
     return decode(data)
 
 
 def _lz4(decode: Step, most: int, data: Any) -> Any:
     """numcodecs puts the content's size before the block."""
-    _check(int.from_bytes(memoryview(data).cast("B")[:4], "little"), most)
+    check_size(int.from_bytes(memoryview(data).cast("B")[:4], "little"), most)
     return decode(data)
 
 
 def _zlib(most: int, data: Any) -> bytes:
     inflating = zlib.decompressobj()
     made = inflating.decompress(data, most + 1)
-    _check(len(made), most)
+    check_size(len(made), most)
     if not inflating.eof:
         raise CorruptChunk("a chunk's zlib stream ends early")
     return made
@@ -104,7 +103,7 @@ def _zlib(most: int, data: Any) -> bytes:
 def _streamed(open_file: Callable[[BytesIO], Any], most: int, data: Any) -> bytes:
     with open_file(BytesIO(data)) as file:
         made: bytes = file.read(most + 1)
-    _check(len(made), most)
+    check_size(len(made), most)
     return made
 
 
@@ -114,15 +113,35 @@ def _zstd_file(raw: BytesIO) -> Any:
     return zstandard.ZstdDecompressor().stream_reader(raw)
 
 
-def _counted(decode: Step, count: int, data: Any) -> Any:
-    """The number of texts stands before them, and memory for so many is taken at once."""
-    stated = int.from_bytes(memoryview(data).cast("B")[:4], "little")
-    if stated != count:
-        raise CorruptChunk(f"a chunk says that it has {stated} values, not {count}")
-    return decode(data)
+def _stretch(codec: Any) -> tuple[int, int]:
+    """What a value takes before and after decoding, in bytes, where the codec says so."""
+    match codec.codec_id:
+        case "packbits":
+            return 1, 8
+        case "astype":
+            types = codec.encode_dtype, codec.decode_dtype
+        case "delta" | "fixedscaleoffset" | "quantize" | "categorize":
+            types = codec.astype, codec.dtype
+        case _:
+            return 1, 1
+    stored, made = (max(1, np.dtype(one).itemsize) for one in types)
+    return stored, made
 
 
-def _check(size: int, most: int) -> None:
+def _stretched(decode: Step, stretch: tuple[int, int], most: int, data: Any) -> Any:
+    stored, made = stretch
+    check_size(_nbytes(data) // stored * made, most)
+    found = decode(data)
+    check_size(_nbytes(found), most)
+    return found
+
+
+def _nbytes(data: Any) -> int:
+    return int(data.nbytes) if isinstance(data, np.ndarray) else memoryview(data).nbytes
+
+
+def check_size(size: int, most: int) -> None:
+    """Raise CorruptChunk where a step makes more than `most` bytes of a chunk."""
     if size > most:
         raise CorruptChunk(f"a chunk inflates to more than the {most} bytes that it may have")
 

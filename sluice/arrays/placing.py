@@ -11,6 +11,7 @@ import numpy as np
 from sluice.arrays.chunk_cache import ABSENT, Chunk
 from sluice.arrays.metadata import ArrayMeta
 from sluice.arrays.plan import ArrayPlan, ChunkRead
+from sluice.arrays.text_chunks import TextDecoder
 from sluice.arrays.texts import TextMeter
 from sluice.arrays.workshop import Shares
 from sluice.sizes import text_bytes, text_lengths
@@ -63,3 +64,12 @@ def part_bytes(reading: Reading, read: ChunkRead, chunk: Chunk) -> int:
         return text_bytes(np.asarray(ordered[read.take], dtype=chunk.dtype))
     lengths = text_lengths(ordered).reshape(ordered.shape)
     return int(lengths[read.take].sum())
+
+
+def encoded_part_bytes(
+    reading: Reading, read: ChunkRead, decoder: TextDecoder, encoded: Any
+) -> int:
+    """The bytes of UTF-8 that `read` takes of a chunk of which no text was made yet."""
+    lengths = decoder.lengths(encoded)
+    ordered = lengths.transpose(reading.order) if reading.points else lengths
+    return int(ordered[read.take].sum())

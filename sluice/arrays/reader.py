@@ -36,7 +36,7 @@ from sluice.arrays.shards import (
 from sluice.arrays.spans import Span, touched_span
 from sluice.arrays.texts import TextMeter
 from sluice.arrays.workshop import Shares, Workshop
-from sluice.errors import CorruptChunk
+from sluice.errors import CorruptChunk, LimitError
 from sluice.phases import count_chunks
 from sluice.store.fan_out import spread
 from sluice.store.single_flight import SingleFlight
@@ -203,18 +203,27 @@ class StoreReader:
 
     async def _kept(self, reading: Reading, read: ChunkRead, key: str, fetch: Fetch) -> Chunk:
         """The chunk from memory, or of the bytes that `fetch` brings once it has its turn."""
-        meta = reading.meta
+        meta, refused = reading.meta, False
 
         async def load() -> Chunk:
+            nonlocal refused
             async with self.workshop.under_way(reading.shares, meta.under_way_bytes):
                 data = await fetch()
-                return (
-                    ABSENT
-                    if data is None
-                    else await decode_chunk(self.workshop, reading, key, data)
-                )
+                if data is None:
+                    return ABSENT
+                try:
+                    return await decode_chunk(self.workshop, reading, read, key, data)
+                except LimitError:
+                    refused = True
+                    raise
 
-        return await self.cache.load(self._name(meta, read), load)
+        while True:
+            try:
+                return await self.cache.load(self._name(meta, read), load)
+            except LimitError:
+                # Too much for another reading, whose load this one joined, need not be for this.
+                if refused:
+                    raise
 
     async def _part(self, reading: Reading, read: ChunkRead, span: Span) -> Chunk:
         """A chunk of which only `span` has its values."""

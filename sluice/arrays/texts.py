@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sluice.errors import LimitError
@@ -19,6 +20,20 @@ class TextMeter:
     most_result_bytes: int
     chunk_bytes: int
     most_chunk_bytes: int
+
+    def foresee(self, chunk_bytes: int, part_bytes: Callable[[], int]) -> None:
+        """LimitError where a chunk has too many bytes of text, before any text is made of it.
+
+        The answer takes ``part_bytes()`` of its `chunk_bytes`, which takes a while to find out.
+        """
+        chunks = self.chunk_bytes + chunk_bytes
+        if chunks > self.most_chunk_bytes:
+            raise self._excess("chunk_bytes", chunks, self.most_chunk_bytes)
+        if self.result_bytes + chunk_bytes <= self.most_result_bytes:
+            return
+        result = self.result_bytes + part_bytes()
+        if result > self.most_result_bytes:
+            raise self._excess("result_bytes", result, self.most_result_bytes)
 
     def decode(self, nbytes: int) -> None:
         """A chunk decoded to so many bytes of text: too many are an error once some are taken.

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 
 from sluice.encoders.hdf5_messages import ATTRIBUTE_BYTES
-from sluice.encoders.netcdf_names import storable_name
+from sluice.encoders.netcdf_names import Distinct, storable_name
 from sluice.encoders.plain import is_missing, plain
 from sluice.labels import without_surrogates
 
@@ -49,15 +49,14 @@ def storable_attributes(
     """Attributes that any NetCDF reader accepts, renamed where a name in `taken` has a meaning."""
     refused = _RESERVED.union(taken)
     kept = {name for name in attrs if isinstance(name, str) and storable_name(name) == name}
+    distinct = Distinct(refused | kept)
     stored: dict[str, Any] = {}
     for name, value in attrs.items():
         key = storable_name(str(name))
         written = storable_value(value)
         if key.startswith(_QUANTIZED) and not isinstance(written, np.number):
             key = f"_{key}"
-        while key in refused or key in stored or (key != name and key in kept):
-            key += "_"
-        stored[key] = written
+        stored[key if key == name and key not in refused else distinct.give(key)] = written
     return stored
 
 

@@ -7,15 +7,18 @@ Conventions", for what they mean beside packing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice.encoders.netcdf_attributes import storable_value
 from sluice.encoders.netcdf_packing import LINEAR, Stored, is_number
 
-# Readers blank what lies outside.
-RANGES: Final = frozenset(("valid_min", "valid_max", "valid_range"))
+# How many numbers each has (old netCDF4 for Python fails on others): readers blank what is outside.
+_COUNTS: Final = MappingProxyType({"valid_min": 1, "valid_max": 1, "valid_range": 2})
+RANGES: Final = frozenset(_COUNTS)
 _OF_VALUES: Final = (*sorted(RANGES), "flag_masks", "flag_values")
 
 
@@ -44,6 +47,28 @@ def in_type_of(
         if numbers is not None:
             typed[name] = numbers
     return typed
+
+
+def unreadable_ranges(
+    stored: Stored, attrs: Mapping[Any, Any], typed: Mapping[str, Any]
+) -> set[str]:
+    """Ranges among `attrs` that stop readers, or have them blank what is valid.
+
+    Text beside numbers, or other than one or two numbers, are no range. Numbers that are not in
+    `typed`, because a type does not hold them, are in another one, but not beside single bytes:
+    RNetCDF, which looks at ranges of these alone, reads them as bytes, and fails if they are none.
+    """
+    dtype = stored.values.dtype
+    if dtype.kind not in "iuf":
+        return set()
+    unreadable: set[str] = set()
+    for name in RANGES.intersection(attrs):
+        items = _numbers(attrs[name])
+        # Whole numbers of more than 64 bits are written as text.
+        wider = dtype.itemsize > 1 and not isinstance(storable_value(attrs[name]), str)
+        if items is None or len(items) != _COUNTS[name] or not (name in typed or wider):
+            unreadable.add(name)
+    return unreadable
 
 
 def is_recounted(stored: Stored, encoding: Mapping[str, Any]) -> bool:

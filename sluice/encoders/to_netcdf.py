@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from sluice.encoders.netcdf_attributes import json_text, storable_attributes
 from sluice.encoders.netcdf_file import NetcdfVariable, write_netcdf
-from sluice.encoders.netcdf_names import storable_names
+from sluice.encoders.netcdf_names import FileNames
 from sluice.encoders.netcdf_packing import FILLS, Stored, is_number, read_fill
-from sluice.encoders.netcdf_ranges import RANGES, in_type_of, is_recounted
+from sluice.encoders.netcdf_ranges import RANGES, in_type_of, is_recounted, unreadable_ranges
+from sluice.encoders.netcdf_references import renamed_references
 from sluice.encoders.netcdf_values import check_storable, store_values
 from sluice.encoders.outline import Outline, check_distinct_dimensions
+from sluice.encoders.written import Written
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,13 +29,20 @@ _NAME: Final = "NetCDF as it is written here"
 _PIECE_BYTES: Final = 2**18
 
 
-def encode_netcdf(dataset: xr.Dataset) -> bytes:
+def encode_netcdf(
+    dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+) -> bytes:
     """The bytes of `netcdf_pieces` in one piece."""
-    return b"".join(netcdf_pieces(dataset))
+    return b"".join(netcdf_pieces(dataset, written))
 
 
-def netcdf_pieces(dataset: xr.Dataset) -> Iterator[memoryview]:
+def netcdf_pieces(
+    dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+) -> Iterator[memoryview]:
     """The bytes of a NetCDF-4 file; the dataset itself is not changed.
+
+    Names that NetCDF-4 does not have become those that they are in all files of the dataset that
+    `written` belongs to, without one in those of `dataset`, and so do attributes that name them.
 
     Nothing comes after each variable that is packed, and then the file in its pieces. What NetCDF-4
     cannot hold is written as text or decoded (float16 as float32). Raises
@@ -41,14 +50,14 @@ def netcdf_pieces(dataset: xr.Dataset) -> Iterator[memoryview]:
     """
     variables = dataset.variables
     check_distinct_dimensions(variables, dataset.coords, _NAME)
-    listed = {name for name in dataset.coords if variables[name].dims != (name,)}
-    names = storable_names([*variables, *dataset.dims], listed)
+    names = (written or Written(dataset)).names(dataset)
     beside = _coordinates(dataset, names)
     stored = []
     for name in (*dataset.data_vars, *dataset.coords):
         stored.append(_stored_variable(names, name, variables[name], beside.get(name, {})))
         yield memoryview(b"")
-    attrs = storable_attributes(dataset.attrs, taken=("coordinates", "_FillValue"))
+    own = renamed_references(dataset.attrs, names)
+    attrs = storable_attributes(own, taken=("coordinates", "_FillValue"))
     for part in write_netcdf(stored, {**attrs, **beside.get(None, {})}):
         for start in range(0, len(part), _PIECE_BYTES):
             yield part[start : start + _PIECE_BYTES]
@@ -66,7 +75,7 @@ def netcdf_bytes(outline: Outline) -> int:
     return outline.result_bytes + outline.attribute_bytes
 
 
-def _coordinates(dataset: xr.Dataset, names: dict[Any, str]) -> dict[Any, dict[str, str]]:
+def _coordinates(dataset: xr.Dataset, names: FileNames) -> dict[Any, dict[str, str]]:
     """The attribute that names a variable's coordinates other than those of its dimensions (CF 5).
 
     Under ``None``, for the file, are those that no variable can name: how xarray finds them.
@@ -82,46 +91,47 @@ def _coordinates(dataset: xr.Dataset, names: dict[Any, str]) -> dict[Any, dict[s
         own = {coord for coord, dims in listed.items() if dims.issubset(variable.dims)}
         alone -= own
         if own:
-            beside[name] = {"coordinates": " ".join(sorted(names[coord] for coord in own))}
+            beside[name] = {"coordinates": " ".join(sorted(names.stored[coord] for coord in own))}
     if alone:
-        beside[None] = {"coordinates": " ".join(sorted(names[coord] for coord in alone))}
+        beside[None] = {"coordinates": " ".join(sorted(names.stored[coord] for coord in alone))}
     return beside
 
 
 def _stored_variable(
-    names: dict[Any, str], name: Any, variable: xr.Variable, beside: dict[str, str]
+    names: FileNames, name: Any, variable: xr.Variable, beside: dict[str, str]
 ) -> NetcdfVariable:
     stored = store_values(str(name), np.asarray(variable.data), variable.encoding)
     typed = in_type_of(stored, variable.attrs, variable.encoding)
-    taken = _taken(variable.attrs, stored)
+    taken = _taken(variable.attrs, stored) | unreadable_ranges(stored, variable.attrs, typed)
     if is_recounted(stored, variable.encoding):
         taken |= RANGES
     for fill in FILLS:
         if fill in variable.attrs and fill not in taken:
             typed[fill] = read_fill(variable.attrs[fill], stored.values.dtype)
     # That no time is missing needs no word: a file says NaT by a number, where it has one.
-    told = {n: v for n, v in variable.attrs.items() if not (n in FILLS and _is_nat(v))}
+    own = renamed_references(variable.attrs, names)
+    told = {n: v for n, v in own.items() if not (n in FILLS and _is_nat(v))}
     attrs = storable_attributes({**told, **typed}, taken)
     if "bounds" in attrs and not isinstance(attrs["bounds"], str):
         # xarray looks for a variable of this name, which a list cannot be.
         attrs["bounds"] = json_text(attrs["bounds"])
-    dims, values = tuple(names[dim] for dim in variable.dims), stored.values
+    dims, values = tuple(names.stored[dim] for dim in variable.dims), stored.values
     if values.dtype.kind == "S":
         dims += (_characters(names, name),)
         values = np.ndarray((*values.shape, values.dtype.itemsize), "S1", values.tobytes())
     meaning = {} if stored.meaning.keys() & attrs.keys() else stored.meaning
     decoding = {**stored.attrs, **meaning}
-    return NetcdfVariable(names[name], dims, values, {**attrs, **decoding, **beside})
+    return NetcdfVariable(names.stored[name], dims, values, {**attrs, **decoding, **beside})
 
 
 def _is_nat(value: Any) -> bool:
     return isinstance(value, np.datetime64 | np.timedelta64) and bool(np.isnat(value))
 
 
-def _characters(names: dict[Any, str], name: Any) -> str:
+def _characters(names: FileNames, name: Any) -> str:
     """A dimension of its own for the bytes of a variable."""
-    dim = f"{names[name]}_characters"
-    while dim in names.values():
+    dim = f"{names.stored[name]}_characters"
+    while dim in names.stored.values():
         dim += "_"
     return dim
 

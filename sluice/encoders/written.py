@@ -1,4 +1,4 @@
-"""What the answers of one dataset have in common, as JSON text that is written once."""
+"""What the answers of one dataset have in common, found or written once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from sluice.encoders.json_values import dtype_name, json_attributes, json_data, json_text
+from sluice.encoders.netcdf_names import FileNames
 from sluice.kept import Kept
 
 if TYPE_CHECKING:
@@ -43,15 +44,23 @@ class Frame:
 
 
 class Written:
-    """The frames of a dataset's answers, and the labels of its whole axes once they were asked."""
+    """The frames of a dataset's answers as JSON, the labels of its whole axes once they were asked,
+    and the names that its NetCDF files have in common.
+    """
 
     def __init__(self, dataset: xr.Dataset | None = None) -> None:
         self._frames: Kept[Hashable, Frame] = Kept(_FRAMES_BYTES)
         self._labels: Kept[Hashable, bytes] = Kept(_LABELS_BYTES)
         self._axes: dict[Hashable, Any] = {}
+        # Now, for a dataset of many names is opened beside the loop.
+        self._names = FileNames({}) if dataset is None else FileNames.of(dataset)
         if dataset is not None:
             for name in dataset._indexes:
                 self._axes[name] = dataset._variables[name]._data
+
+    def names(self, dataset: xr.Dataset) -> FileNames:
+        """The names in NetCDF files of what `dataset`, an answer, holds."""
+        return self._names.covering(dataset)
 
     def frame(self, dataset: xr.Dataset, form: Hashable) -> Frame:
         """The text around the values of `dataset`.

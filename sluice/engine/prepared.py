@@ -9,12 +9,14 @@ from types import MappingProxyType
 import xarray as xr
 
 from sluice.axes.axis import Axis
+from sluice.axes.roles import Role, roles_of
 from sluice.datasets import AsyncDataset, Layout
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedDataset:
-    """An opened dataset with its `layout`, the axes of its index coordinates and its sizes.
+    """An opened dataset with its `layout`, the axes of its index coordinates, what these stand
+    for, and its sizes.
 
     Nothing of it changes: requests share it.
     """
@@ -22,14 +24,21 @@ class PreparedDataset:
     dataset: AsyncDataset
     layout: Layout
     axes: Mapping[str, Axis]
+    roles: Mapping[str, Role]
     sizes: Mapping[str, int]
 
 
 def prepare(dataset: AsyncDataset) -> PreparedDataset:
     """`dataset`, which must not change from here on; costs a pass over its labels."""
     sizes = {str(name): size for name, size in dataset.sizes.items()}
-    axes = MappingProxyType(_axes(dataset))
-    return PreparedDataset(dataset, Layout.of(dataset), axes, MappingProxyType(sizes))
+    axes = _axes(dataset)
+    return PreparedDataset(
+        dataset,
+        Layout.of(dataset),
+        MappingProxyType(axes),
+        MappingProxyType(roles_of(axes)),
+        MappingProxyType(sizes),
+    )
 
 
 def _axes(dataset: xr.Dataset) -> dict[str, Axis]:

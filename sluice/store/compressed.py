@@ -36,6 +36,11 @@ def _lz4(file: BytesIO) -> Any:
     return importlib.import_module("lz4.frame").open(file)
 
 
+def _xz(file: BytesIO) -> Any:
+    # Zeros may follow (the format's specification, 2.2), of which the library knows nothing.
+    return lzma.LZMAFile(BytesIO(file.getvalue().rstrip(b"\0")))
+
+
 def _zip(file: BytesIO) -> Any:
     archive = zipfile.ZipFile(file)
     return archive.open(archive.namelist()[0])
@@ -47,7 +52,7 @@ _OPENERS: Final[Mapping[str, Callable[[BytesIO], Any]]] = {
     "gzip": gzip.open,
     "lz4": _lz4,
     "lzma": lzma.LZMAFile,
-    "xz": lzma.LZMAFile,
+    "xz": _xz,
     "zip": _zip,
     "zstd": _zstd,
 }

@@ -35,6 +35,8 @@ class StoreGuard:
     def __init__(self, place: str, patience: Patience, on_change: OnChange) -> None:
         self._place = place
         self.datasets: dict[str, None] = {}
+        # Whether it has ever answered, be it that it is slow.
+        self.has_answered = False
         self.circuit = Circuit(
             failures=patience.failures,
             rest_seconds=patience.rest_seconds,
@@ -148,6 +150,7 @@ class StoreGuard:
             answer = await ask()
         except StoreSlow:
             # An answer of a store that lives; whether it is good for anything, shows in the end.
+            self.has_answered = True
             self.circuit.slowed(ticket)
             raise
         except PASSING:
@@ -160,10 +163,14 @@ class StoreGuard:
                 self.circuit.abandoned(ticket)
             raise
         except BaseException:
-            self.circuit.succeeded(ticket)
+            self._answered(ticket)
             raise
-        self.circuit.succeeded(ticket)
+        self._answered(ticket)
         return answer
+
+    def _answered(self, ticket: int) -> None:
+        self.has_answered = True
+        self.circuit.succeeded(ticket)
 
 
 class StoreGuards:
@@ -182,6 +189,11 @@ class StoreGuards:
         guard = self._guards[name]
         guard.datasets[dataset] = None
         return guard
+
+    def has_answered(self, dataset: str) -> bool:
+        """Whether any store that `dataset` reads has answered so far."""
+        read = (guard for guard in self._guards.values() if dataset in guard.datasets)
+        return any(guard.has_answered for guard in read)
 
 
 class Watch:

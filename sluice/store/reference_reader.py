@@ -156,7 +156,8 @@ class ReferenceReader:
                 raise
             raise store_error(Kind.FAILED, reason_of(origin), doing=f"looking up {path}") from error
         except binascii.Error as error:
-            raise StoreError(f"The reference {path} is no base64, as it says.") from error
+            text = f"The reference {path} is no base64, as it says."
+            raise StoreError(text, key=path) from error
         return target, None if first is None else int(first), None if last is None else int(last)
 
     async def _read_target(

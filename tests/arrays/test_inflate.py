@@ -168,7 +168,7 @@ def test_a_codec_that_the_application_brings_is_its_own() -> None:
         def decode(self, buf: Any, out: Any = None) -> Any:
             return bytes(super().decode(buf))[::-1]
 
-    step = bounded(Reversed(), 1024, 0)
+    step = bounded(Reversed(), 1024)
     assert step(packed("zstd", b"abc")) == b"cba"
     with pytest.raises(CorruptChunk):
         step(packed("zstd", bytes(1025)))

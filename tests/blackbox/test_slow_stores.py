@@ -296,3 +296,27 @@ def test_the_store_is_where_it_was(ground: Ground, tmp_path: Path) -> None:
     ground.web.manners = {key: m for key, m in ground.web.manners.items() if "far" in key}
     for engine in ENGINES:
         assert ground.ask(engine, 53).json()["data_vars"]["a"]["data"] == 53.0
+
+
+@pytest.mark.parametrize("way", ["late", "slow-down"])
+def test_check_calls_a_slow_store_slow(way: str, tmp_path: Path) -> None:
+    """Each read brings something, and all of them together more than the patience: a warning."""
+    data = xr.Dataset({f"v{n}": ("x", np.arange(4.0)) for n in range(40)})
+    data.to_zarr(tmp_path / "bucket/store.zarr", zarr_format=2)
+    drawn = random.Random(3)
+
+    def answer(visit: Visit) -> None:
+        if way == "slow-down" and drawn.random() < 0.5:
+            visit.whole(503, SLOW_DOWN)
+            return
+        time.sleep(0.5)
+        visit.file()
+
+    with odd_web(tmp_path) as web:
+        web.manners["/bucket/store.zarr/v"] = answer
+        catalog = write_catalog(tmp_path, {"a": entry(web, "http")})
+        found = command("check", "--catalog", str(catalog), "--format", "json", "--patience", "4")
+    assert found.returncode == 0, found.stdout + found.stderr
+    findings = json.loads(found.stdout)["findings"]
+    assert "error" not in {finding["severity"] for finding in findings}, findings
+    assert any("4 seconds were not enough" in one["text"] for one in findings), findings

@@ -62,7 +62,10 @@ _DATASETS: Final = {
 }
 _COORDINATE: Final = {
     "type": "object",
-    "required": ["dims", "dtype", "min", "max", "step", "attrs"],
+    "required": [
+        *("dims", "dtype", "min", "max", "step", "attrs"),
+        *("role", "ascending", "wraps", "calendar", "values"),
+    ],
     "properties": {
         "dims": _NAMES,
         "dtype": {"type": "string"},
@@ -70,6 +73,11 @@ _COORDINATE: Final = {
         "max": {"description": "The largest label; null where labels are not indexed."},
         "step": {"description": "The distance of neighbours; null where it is not one."},
         "attrs": {"type": "object"},
+        "role": {"enum": ["X", "Y", "Z", "T", None], "description": "What the axis stands for."},
+        "ascending": {"type": ["boolean", "null"], "description": "null: neither rises nor falls."},
+        "wraps": {"type": ["boolean", "null"], "description": "It goes all the way round."},
+        "calendar": {"type": ["string", "null"], "description": "Of times, as CF names it."},
+        "values": {"description": "All labels, up to 1,000; null where there are more."},
     },
 }
 _DATA_VARIABLE: Final = {

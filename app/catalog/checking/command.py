@@ -72,6 +72,7 @@ def run_check(
                 request_chunk_bytes=request_chunk_bytes,
                 patience_seconds=patience_seconds,
                 at_once=AT_ONCE,
+                has_answered=guards.has_answered,
             )
 
     # What libraries warn of and log while they open is not in the form of the table, which has it.

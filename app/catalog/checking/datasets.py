@@ -63,11 +63,13 @@ async def check_catalog(
     request_chunk_bytes: int,
     patience_seconds: float,
     at_once: int,
+    has_answered: Callable[[str], bool],
 ) -> tuple[Checked, ...]:
     """Every dataset of the catalog with its findings, in the catalog's order.
 
     `opener` opens an entry, `sources` connects to its store alone. At most `at_once` datasets are
-    looked at together, each for at most `patience_seconds`.
+    looked at together, each for at most `patience_seconds`; a store that has answered until then
+    (`has_answered` of the dataset) is slow and not out of reach.
     """
     found: dict[str, tuple[Finding, ...]] = {}
 
@@ -77,8 +79,10 @@ async def check_catalog(
             async with asyncio.timeout(patience_seconds) as patience:
                 await _look(entry, opener, sources, request_chunk_bytes, findings)
         except Exception as error:
-            late = StoreTimeout(f"It took more than {patience_seconds:g} seconds.")
-            findings.append(_failed("", late if patience.expired() else error, entry))
+            if patience.expired():
+                findings.append(_late(patience_seconds, entry, has_answered(entry.id)))
+            else:
+                findings.append(_failed("", error, entry))
         found[entry.id] = _worst_first(findings)
 
     await spread(catalog.entries.values(), check, workers=at_once)
@@ -228,6 +232,18 @@ def _failed(where: str, failure: Exception, entry: DatasetEntry) -> Finding:
     elif where:
         doing, advice = "values of its first chunk cannot be decoded", _DECODING
     return Finding(Severity.ERROR, where, f"{doing}: {text}{advice}")
+
+
+def _late(patience_seconds: float, entry: DatasetEntry, has_answered: bool) -> Finding:
+    """What is said of a dataset whose time has ended."""
+    if not has_answered:
+        late = StoreTimeout(f"It took more than {patience_seconds:g} seconds.")
+        return _failed("", late, entry)
+    text = (
+        f"its store answers, and so slowly that {patience_seconds:g} seconds were not enough to "
+        f"look at all of it.{_advice(StoreSlow(''))}"
+    )
+    return Finding(Severity.WARNING, "", text)
 
 
 def _telling(error: Exception) -> Exception:

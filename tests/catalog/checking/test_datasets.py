@@ -51,6 +51,7 @@ async def check(
             request_chunk_bytes=limit,
             patience_seconds=patience,
             at_once=at_once,
+            has_answered=guards.has_answered,
         )
     return {one.id: one.findings for one in checked}
 

@@ -1,0 +1,97 @@
+"""What the axes of a dataset stand for: X, Y, Z or T (CF conventions 1.11, chapter 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+from sluice.axes.axis import Axis
+from sluice.axes.longitude import is_longitude
+from sluice.axes.scales import Clock
+
+Role: TypeAlias = Literal["X", "Y", "Z", "T"]
+
+# The recommended units and the accepted ones; standard names; what people call such axes.
+_NORTH: Final = {"degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn"}
+_PRESSURE: Final = {"pa", "hpa", "bar", "mbar", "millibar", "millibars", "decibar", "dbar", "atm"}
+_STANDARD_NAMES: Final[Mapping[str, Role]] = {
+    "longitude": "X",
+    "projection_x_coordinate": "X",
+    "grid_longitude": "X",
+    "latitude": "Y",
+    "projection_y_coordinate": "Y",
+    "grid_latitude": "Y",
+    "time": "T",
+    "air_pressure": "Z",
+    "altitude": "Z",
+    "depth": "Z",
+    "height": "Z",
+}
+_NAMES: Final[Mapping[str, Role]] = {
+    "lon": "X",
+    "longitude": "X",
+    "x": "X",
+    "lat": "Y",
+    "latitude": "Y",
+    "y": "Y",
+    "time": "T",
+    "lev": "Z",
+    "level": "Z",
+    "plev": "Z",
+    "depth": "Z",
+    "height": "Z",
+    "altitude": "Z",
+    "isobaricinhpa": "Z",
+}
+
+
+def role_of(axis: Axis) -> Role | None:
+    """What an axis stands for: by its attributes first, and by its name where these are silent."""
+    told = {key: _text(axis.attrs, key) for key in ("axis", "standard_name", "units", "positive")}
+    match told["axis"].upper():
+        case "X" | "Y" | "Z" | "T" as letter:
+            return letter
+    units = told["units"].lower()
+    if isinstance(axis.scale, Clock):
+        return "T"
+    if role := _STANDARD_NAMES.get(told["standard_name"]):
+        return role
+    if units in _NORTH:
+        return "Y"
+    if len(axis.keys) and is_longitude(axis.name, axis.attrs, *_ends(axis)):
+        return "X"
+    if told["positive"].lower() in ("up", "down") or units in _PRESSURE:
+        return "Z"
+    return _NAMES.get(axis.name.lower())
+
+
+def roles_of(axes: Mapping[str, Axis]) -> dict[str, Role]:
+    """The role of each axis that has one; of several with one role, that of the first."""
+    found: dict[str, Role] = {}
+    for name, axis in axes.items():
+        role = role_of(axis)
+        if role is not None and role not in found.values():
+            found[name] = role
+    return found
+
+
+def calendar_of_axis(axis: Axis) -> str | None:
+    """The calendar of an axis of times, as CF names it; None for another axis."""
+    if not isinstance(axis.scale, Clock):
+        return None
+    if axis.values.dtype.kind == "M":
+        return "proleptic_gregorian"
+    dated = (value for value in axis.values if value is not None)
+    return str(getattr(next(dated, None), "calendar", "")) or None
+
+
+def _ends(axis: Axis) -> tuple[Any, Any]:
+    try:
+        return float(axis.keys[0]), float(axis.keys[-1])
+    except (TypeError, ValueError):
+        return float("inf"), float("inf")
+
+
+def _text(attrs: Mapping[str, Any], name: str) -> str:
+    value = attrs.get(name)
+    return value.strip() if isinstance(value, str) else ""
