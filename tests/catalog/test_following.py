@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import xarray as xr
 
 from app.catalog.bulletin import Bulletin, NewTexts
 from app.catalog.catalog import Catalog, DatasetEntry
@@ -19,6 +18,7 @@ from app.catalog.keys import Keys, hash_of
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.shared import unnamed_file
+from sluice.datasets import AsyncDataset
 from sluice.encoders.written import Written
 from sluice.engine import prepare
 from sluice.errors import CatalogError
@@ -38,7 +38,7 @@ datasets:
 
 
 async def open_empty(entry: DatasetEntry, *, generation: str) -> Opened:
-    dataset = xr.Dataset()
+    dataset = AsyncDataset()
     return Opened(entry, prepare(dataset), Written(), generation, "")
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-import xarray as xr
 
 from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.errors import UnknownDataset
+from sluice.datasets import AsyncDataset
 from sluice.encoders.written import Written
 from sluice.engine import prepare
 from sluice.errors import StoreTimeout
@@ -31,7 +31,7 @@ class Openings:
         await self.ready.wait()
         if self.failing is not None:
             raise self.failing
-        dataset = xr.Dataset(attrs={"id": entry.id})
+        dataset = AsyncDataset(attrs={"id": entry.id})
         return Opened(entry, prepare(dataset), Written(), "1", "1")
 
 

@@ -82,7 +82,7 @@ async def test_a_look_at_an_unchanged_store_brings_no_body(zarr_format: int, kin
             assert change is not None
             assert [status for status, _ in web.answers].count(304) == 0
             second = await change.open()
-            assert second.dims["time"] == 15
+            assert second.prepared.sizes["time"] == 15
             web.answers.clear()
             assert await second.look() is None
             assert web.answers == [(304, 0)]
@@ -135,7 +135,7 @@ async def test_a_first_open_amid_an_append_is_replaced_by_the_whole_version() ->
             change = await first.look()
             assert change is not None
             assert change.whole
-            assert (await change.open()).dims == first.dims
+            assert (await change.open()).prepared.sizes == first.prepared.sizes
         web.values[root] = json.dumps({**document, **UNGATHERED}).encode()
         grown = json.loads(web.values[long])
         web.values[long] = json.dumps({**grown, "shape": [18, 4]}).encode()

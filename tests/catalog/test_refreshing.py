@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import xarray as xr
 
 from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.opened import Change, Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.refreshing import Outcome
+from sluice.datasets import AsyncDataset
 from sluice.encoders.written import Written
 from sluice.engine import prepare
 from sluice.errors import MetadataError, StoreError, StoreMissing, StoreRefused, StoreTimeout
@@ -37,7 +37,7 @@ class Store:
         await self.ready.wait()
         if self.opening is not None:
             raise self.opening
-        dataset = xr.Dataset(attrs={"version": self.version})
+        dataset = AsyncDataset(attrs={"version": self.version})
         version = self.version + generation
         opened = Opened(entry, prepare(dataset), Written(), version, "")
         return replace(opened, look=lambda: self.look(opened))

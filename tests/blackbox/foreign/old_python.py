@@ -1,5 +1,7 @@
 """What h5py 2 and netCDF4 1 read of a file, as JSON; runs on Python 3.7."""
 
+from __future__ import annotations
+
 import json
 import sys
 from typing import Any
@@ -39,7 +41,7 @@ def by_h5py(path: str) -> dict[str, Any]:
 def by_netcdf4(path: str) -> dict[str, Any]:
     found = {}
     with netCDF4.Dataset(path) as file:
-        every = [("", file), *file.variables.items()]  # type: List[Tuple[str, Any]]
+        every: list[tuple[str, Any]] = [("", file), *file.variables.items()]
         for name, held in every:
             attrs = {key: plain(held.getncattr(key)) for key in held.ncattrs() if key[0] != "_"}
             found[name] = {"values": None if name == "" else plain(held[...]), "attrs": attrs}

@@ -10,12 +10,14 @@ import xarray as xr
 
 from app.catalog.checking.axes import axis_findings, dimension_findings
 from app.catalog.checking.findings import Finding, Severity
-from app.catalog.opening import prepare_axes
+from sluice.datasets import AsyncDataset
+from sluice.engine import prepare
 from tests.catalog.stores import GRID
 
 
 def found(ds: xr.Dataset) -> list[Finding]:
-    return [*axis_findings(ds, prepare_axes(ds)), *dimension_findings(ds)]
+    axes = prepare(AsyncDataset(ds.data_vars, ds.coords, ds.attrs)).axes
+    return [*axis_findings(ds, axes), *dimension_findings(ds)]
 
 
 def axis(name: str, values: Any, **attrs: str) -> xr.Dataset:
