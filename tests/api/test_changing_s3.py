@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
 import obstore
 import pytest
-from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 from zarr.storage import ObjectStore
 
@@ -20,33 +17,21 @@ from app.settings import Settings
 from tests.api.conftest import serving
 from tests.api.growing import append, hours, write
 from tests.api.test_changing_stores import SERIES, is_as_long, readers, series_length, until
+from tests.s3 import KEYS, s3_client, s3_server
 
 # moto warns of the old value of each key that is written anew, whenever that is collected.
 pytestmark = pytest.mark.filterwarnings("ignore:S3 key was not disposed of in time")
 
-KEYS = {"key": "reader", "secret": "hush-hush"}
 ENGINES = ("s3fs", "obstore")
 
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """An S3 in this process."""
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=address,
-        region_name="us-east-1",
-        aws_access_key_id=KEYS["key"],
-        aws_secret_access_key=KEYS["secret"],
-    )
-    s3.create_bucket(Bucket="growing")
-    s3.close()
-    yield address
-    server.stop()
+    with s3_server() as address:
+        with s3_client(address) as s3:
+            s3.create_bucket(Bucket="growing")
+        yield address
 
 
 @pytest.fixture

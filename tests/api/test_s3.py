@@ -8,15 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 from app.settings import Settings
 from tests.api.conftest import serving
-
-KEYS = {"key": "reader", "secret": "hush-hush"}
+from tests.s3 import KEYS, s3_client, s3_server
 
 CATALOG = """
 datasets:
@@ -36,30 +33,19 @@ QUERIES = [
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """An S3 in this process."""
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3_server() as address:
+        yield address
 
 
 @pytest.fixture
 def bucket(endpoint: str, stores: Path, tmp_path: Path) -> Iterator[tuple[Any, str]]:
     """A client of that S3 and a bucket in it that holds the v3 store."""
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=KEYS["key"],
-        aws_secret_access_key=KEYS["secret"],
-    )
-    name = f"bucket-{tmp_path.name.replace('_', '-')[-40:]}".lower().strip("-")
-    s3.create_bucket(Bucket=name)
-    for path in sorted(p for p in (stores / "v3.zarr").rglob("*") if p.is_file()):
-        s3.put_object(Bucket=name, Key=str(path.relative_to(stores)), Body=path.read_bytes())
-    yield s3, name
-    s3.close()
+    with s3_client(endpoint) as s3:
+        name = f"bucket-{tmp_path.name.replace('_', '-')[-40:]}".lower().strip("-")
+        s3.create_bucket(Bucket=name)
+        for path in sorted(p for p in (stores / "v3.zarr").rglob("*") if p.is_file()):
+            s3.put_object(Bucket=name, Key=str(path.relative_to(stores)), Body=path.read_bytes())
+        yield s3, name
 
 
 @pytest.fixture
