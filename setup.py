@@ -11,11 +11,11 @@ from setuptools import find_packages, setup
 
 ROOMS = [f"sluice.app.{name}" for name in find_packages("app")]
 
-# Outside of the checkout: what a module was built from before would get into the next wheel.
+# Outside of the checkout, where nothing is left: what stayed would get into the next wheel.
 BUILD = TemporaryDirectory(prefix="sluice-build-")
 
 setup(
     packages=[*find_packages(include=["sluice", "sluice.*"]), "sluice.app", *ROOMS],
     package_dir={"sluice.app": "app"},
-    options={"build": {"build_base": BUILD.name}},
+    options={"build": {"build_base": BUILD.name}, "egg_info": {"egg_base": BUILD.name}},
 )

@@ -31,7 +31,7 @@ FIRST_PORT = 8000
 PATIENCE_SECONDS = 60
 SHOWN_CHARACTERS = 1200
 
-REQUESTS = (
+REQUESTS: tuple[tuple[str, str, list[str]], ...] = (
     (
         "The weather near Berlin on 2 January at noon",
         "/datasets/sample/sel?time=2024-01-02T12:00Z&level=850"

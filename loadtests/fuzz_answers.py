@@ -74,7 +74,7 @@ def _until_the_end(connection: socket.socket) -> bytes:
 
 def read(received: _Received, method: str, seconds: float) -> Answer:
     """The next answer; raises where it is not whole."""
-    answer = HTTPResponse(received, method=method)  # type: ignore[arg-type] - it reads a file
+    answer = HTTPResponse(received, method=method)  # type: ignore[arg-type]  # it reads a file
     answer.begin()
     headers = answer.headers
     content = unpacked(answer.read(), headers.get("Content-Encoding", ""))

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from hypothesis import strategies as st
 
 # What each dataset takes, with values that mean something.
-MEANT = {
+MEANT: dict[str, dict[str, tuple[str, ...]]] = {
     "sample": {
         "time": (
             "2024-01-02T12:00Z",

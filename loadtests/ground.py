@@ -203,8 +203,8 @@ def uninterrupted() -> Iterator[None]:
     finally:
         for ending, handler in before.items():
             signal.signal(ending, handler)
-        for ending in came:
-            signal.raise_signal(ending)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -30,7 +30,7 @@ SCIENTISTS = 0.1
 PATIENCE_SECONDS = 60
 
 
-@events.init.add_listener
+@events.init.add_listener  # type: ignore[untyped-decorator]  # locust has no types for it
 def prepare(environment: Environment, **_: Any) -> None:
     """Learn the first dataset of the catalog and share out the users; ends the run if it cannot."""
     try:
@@ -45,7 +45,7 @@ def prepare(environment: Environment, **_: Any) -> None:
     Scientist.fixed_count = max(1, round(users * SCIENTISTS))
 
 
-@events.quitting.add_listener
+@events.quitting.add_listener  # type: ignore[untyped-decorator]  # as above
 def summarise(environment: Environment, **_: Any) -> None:
     """Write the figures of the whole run; locust's own CSV files lag behind its end."""
     if path := os.environ.get("LOAD_SUMMARY"):

@@ -73,7 +73,7 @@ async def contestants(endpoint: str) -> AsyncIterator[dict[str, Get]]:
     import aiohttp
     import obstore
     import s3fs
-    from obstore.store import S3Store
+    from obstore.store import S3Config, S3Store
 
     options: dict[str, Any] = {"endpoint_url": endpoint, **KEYS}
     async with AsyncExitStack() as stack:
@@ -88,9 +88,12 @@ async def contestants(endpoint: str) -> AsyncIterator[dict[str, Get]]:
             )
             for engine in ("s3fs", "obstore")
         }
-        keys = {"access_key_id": KEYS["key"], "secret_access_key": KEYS["secret"]}
-        http = {"allow_http": True}
-        store = S3Store("bucket", endpoint=endpoint, client_options=http, **keys)
+        config: S3Config = {
+            "endpoint": endpoint,
+            "access_key_id": KEYS["key"],
+            "secret_access_key": KEYS["secret"],
+        }
+        store = S3Store("bucket", config=config, client_options={"allow_http": True})
 
         async def plain_aiohttp(key: str) -> bytes:
             async with session.get(f"{endpoint}/bucket/store/{key}") as response:

@@ -30,7 +30,7 @@ def truth(time: ArrayLike, latitude: ArrayLike, longitude: ArrayLike) -> NDArray
 
 def hours(first: int, end: int) -> xr.Dataset:
     """The hours `first` to `end`, exclusive, of shape (time, latitude, longitude)."""
-    coords = {"time": START + np.arange(first, end) * HOUR}
+    coords: dict[str, Any] = {"time": START + np.arange(first, end) * HOUR}
     coords |= {"latitude": LATITUDES, "longitude": LONGITUDES}
     values = truth(*np.ix_(coords["time"], LATITUDES, LONGITUDES))
     return xr.Dataset({"v": (tuple(coords), values)}, coords)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import AsyncIterator, Iterable
 
 from sluice.errors import StoreRefused
@@ -57,7 +58,7 @@ class DictSource:
             if key.startswith(prefix):
                 yield key
 
-    async def list_dir(self, prefix: str = "") -> list[str]:
+    async def list_dir(self, prefix: str = "") -> builtins.list[str]:
         self._check_listable()
         start = f"{prefix}/" if prefix else ""
         below = (key[len(start) :] for key in self.values if key.startswith(start))
@@ -68,7 +69,7 @@ class DictSource:
             raise StoreRefused("listing is forbidden")
 
     @property
-    def keys(self) -> list[str]:
+    def keys(self) -> builtins.list[str]:
         """The keys that were asked, in order."""
         return [key for key, _, _ in self.requests]
 

@@ -10,7 +10,7 @@ import asyncio
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zarr
@@ -55,7 +55,7 @@ class StoreSpec:
     """
 
     arrays: tuple[ArraySpec, ...]
-    zarr_format: int = 3
+    zarr_format: Literal[2, 3] = 3
     consolidated: str = ""
     group: str | None = None
     attrs: Mapping[str, Any] = field(default_factory=dict)
@@ -71,7 +71,10 @@ def documents_of(spec: StoreSpec) -> dict[str, bytes]:
         zarr.create_group(store=store, zarr_format=spec.zarr_format)
         if spec.group:
             zarr.create_group(
-                store=store, path=spec.group, zarr_format=spec.zarr_format, attributes=spec.attrs
+                store=store,
+                path=spec.group,
+                zarr_format=spec.zarr_format,
+                attributes=dict(spec.attrs),
             )
         elif spec.attrs:
             zarr.open_group(store, mode="r+").attrs.update(spec.attrs)
@@ -138,7 +141,7 @@ def fs_map(documents: Mapping[str, bytes], *, delay_seconds: float = 0.0) -> Asy
     return AsyncFSMap(ROOT, DictFileSystem(documents, delay_seconds=delay_seconds))
 
 
-class DictFileSystem(AsyncFileSystem):
+class DictFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no types
     """A read-only asynchronous filesystem over a dict of keys below `ROOT`; counts its reads."""
 
     protocol = "dict"

@@ -38,7 +38,7 @@ def refusal(*arguments: str, **variables: str) -> str:
     return done.stderr
 
 
-def test_a_wrong_catalog_is_refused_in_one_line(tmp_path):
+def test_a_wrong_catalog_is_refused_in_one_line(tmp_path: Path) -> None:
     """The CatalogError's sentence is all that is printed, and the status is 2."""
     path = tmp_path / "catalog.yaml"
     path.write_text("datasets: {era5: {url: b, engin: s3fs}}")
@@ -47,13 +47,13 @@ def test_a_wrong_catalog_is_refused_in_one_line(tmp_path):
     assert said == f"sluice: {expected}\n"
 
 
-def test_a_wrong_setting_is_refused_in_one_line():
+def test_a_wrong_setting_is_refused_in_one_line() -> None:
     """A variable that cannot be a setting's value stops the start."""
     assert "SLUICE_THREADS" in refusal("serve", SLUICE_THREADS="many")
 
 
 @pytest.mark.parametrize("arguments", [[], ["serve", "--workers", "0"], ["serv"]])
-def test_wrong_usage_exits_with_2(arguments):
+def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
     """Wrong arguments print the usage and exit with the usual status."""
     done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True)
     assert done.returncode == 2
@@ -69,14 +69,14 @@ def test_wrong_usage_exits_with_2(arguments):
         (["--workers", "two"], "argument --workers: 'two' is not a whole number from 1 up"),
     ],
 )
-def test_a_wrong_number_is_named_with_its_argument(arguments, says):
+def test_a_wrong_number_is_named_with_its_argument(arguments: list[str], says: str) -> None:
     """Whoever writes a number that cannot be reads which argument it was and what it may be."""
     done = subprocess.run([*COMMAND, "serve", *arguments], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == f"sluice serve: error: {says}"
 
 
-def test_an_unknown_verb_is_named():
+def test_an_unknown_verb_is_named() -> None:
     """`./run` says that it does not know a verb before it lists those that it does."""
     script = Path(__file__).parent.parent / "run"
     done = subprocess.run([script, "nosuch"], capture_output=True, text=True)
@@ -85,7 +85,7 @@ def test_an_unknown_verb_is_named():
     assert "./run serve" in done.stderr
 
 
-def test_a_catalog_without_a_bottom_has_no_traceback(tmp_path):
+def test_a_catalog_without_a_bottom_has_no_traceback(tmp_path: Path) -> None:
     """Brackets beyond counting are refused in one line as well."""
     path = tmp_path / "catalog.yaml"
     path.write_text(f"datasets: {'[' * 3000}{']' * 3000}")
@@ -93,7 +93,7 @@ def test_a_catalog_without_a_bottom_has_no_traceback(tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["health", "--url", "http://127.0.0.1:1"]])
-def test_help_and_health_load_no_engine(arguments):
+def test_help_and_health_load_no_engine(arguments: list[str]) -> None:
     """`--help` and `health` answer at once: nothing heavy is imported for them."""
     probe = (
         "import sys; from app.cli import main\n"
@@ -142,7 +142,7 @@ def answering(status: int) -> Iterator[tuple[int, list[str]]]:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1"])
-def test_health_asks_the_server_of_the_settings(host):
+def test_health_asks_the_server_of_the_settings(host: str) -> None:
     """Status 0 and a line when /healthz answers; every interface is asked by way of loopback."""
     with answering(200) as (port, asked):
         done = health(SLUICE_HOST=host, SLUICE_PORT=str(port))
@@ -151,7 +151,7 @@ def test_health_asks_the_server_of_the_settings(host):
     assert asked == ["/healthz"]
 
 
-def test_health_asks_another_server_by_its_address():
+def test_health_asks_another_server_by_its_address() -> None:
     """`--url` goes before the settings, and no proxy of the environment stands between."""
     with answering(200) as (port, asked):
         url = f"http://127.0.0.1:{port}/below/"
@@ -161,7 +161,7 @@ def test_health_asks_another_server_by_its_address():
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nonsense", "http://[::1"])
-def test_no_health_is_status_1_and_one_line(url):
+def test_no_health_is_status_1_and_one_line(url: str) -> None:
     """Where nothing answers, or the address is none, the status is 1 and the line names it."""
     done = health("--url", url)
     assert (done.returncode, done.stdout) == (1, "")
@@ -169,7 +169,7 @@ def test_no_health_is_status_1_and_one_line(url):
     assert done.stderr.count("\n") == 1
 
 
-def test_an_unhealthy_answer_is_status_1():
+def test_an_unhealthy_answer_is_status_1() -> None:
     """A server that answers with a failure is not healthy."""
     with answering(503) as (port, _):
         done = health("--url", f"http://127.0.0.1:{port}")
@@ -178,7 +178,7 @@ def test_an_unhealthy_answer_is_status_1():
 
 
 @pytest.mark.parametrize("given", ["999", "0", "one"])
-def test_a_descriptor_that_does_not_listen_is_refused(given):
+def test_a_descriptor_that_does_not_listen_is_refused(given: str) -> None:
     """Nothing is open there, or something else than a listening socket."""
     done = subprocess.run(
         [*COMMAND, "serve", "--fd", given], stdin=subprocess.DEVNULL, capture_output=True, text=True
@@ -187,7 +187,7 @@ def test_a_descriptor_that_does_not_listen_is_refused(given):
     assert "sluice serve: error: argument --fd: " in done.stderr
 
 
-def test_a_key_is_told_once_beside_the_line_that_makes_it_valid():
+def test_a_key_is_told_once_beside_the_line_that_makes_it_valid() -> None:
     """The key goes to the terminal, the line to the file: ``sluice key NAME >>keys``."""
     arguments = ["key", "team", "--metrics", "--datasets", "a,b"]
     done, again = (
@@ -196,7 +196,7 @@ def test_a_key_is_told_once_beside_the_line_that_makes_it_valid():
     )
     assert done.returncode == 0
     (key,) = Keys(parse_keys(done.stdout, "stdout"))
-    assert (key.name, key.rights, key.datasets) == ("team", {"metrics"}, {"a", "b"})
+    assert (key.name, key.rights, key.datasets) == ("team", frozenset({"metrics"}), frozenset("ab"))
     secret = done.stderr.strip()
     assert Keys([key]).find(secret.encode()) is key
     assert secret not in done.stdout
@@ -204,7 +204,7 @@ def test_a_key_is_told_once_beside_the_line_that_makes_it_valid():
 
 
 @pytest.mark.parametrize("arguments", [["-team"], ["two words"], ["team", "--datasets", "/etc"]])
-def test_a_key_that_could_not_be_read_back_is_refused(arguments):
+def test_a_key_that_could_not_be_read_back_is_refused(arguments: list[str]) -> None:
     """One line says why, and there is no key."""
     done = subprocess.run(
         [*COMMAND, "key", *arguments], env=environment(), capture_output=True, text=True
@@ -219,7 +219,7 @@ def test_a_key_that_could_not_be_read_back_is_refused(arguments):
         (f"team {'0' * 64} datasets=none", "key 'team': there is no dataset 'none'"),
     ],
 )
-def test_wrong_keys_are_refused_in_one_line(tmp_path, keys, says):
+def test_wrong_keys_are_refused_in_one_line(tmp_path: Path, keys: str, says: str) -> None:
     """As a wrong catalog is, and before anything is served."""
     path = tmp_path / "catalog.yaml"
     path.write_text("datasets: {cube: {url: cube.zarr}}")
@@ -227,7 +227,7 @@ def test_wrong_keys_are_refused_in_one_line(tmp_path, keys, says):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_serve_answers_until_it_is_ended(tmp_path, workers):
+def test_serve_answers_until_it_is_ended(tmp_path: Path, workers: int) -> None:
     """The server starts with one worker or several, lists the catalog and ends when asked to."""
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text("datasets: {cube: {url: cube.zarr, title: A cube}}")
@@ -238,6 +238,7 @@ def test_serve_answers_until_it_is_ended(tmp_path, workers):
         stderr=subprocess.PIPE,
         text=True,
     ) as server:
+        assert server.stderr is not None
         try:
             lines = []
             for line in server.stderr:
@@ -246,6 +247,7 @@ def test_serve_answers_until_it_is_ended(tmp_path, workers):
                 running = re.search(r"running on (http://127\.0\.0\.1:\d+)", said)
                 if running and said.count("startup complete") == workers:
                     break
+            assert running
             address = running[1]
             with urllib.request.urlopen(f"{address}/datasets", timeout=60) as answer:
                 assert answer.read() == b'{"datasets":[{"id":"cube","title":"A cube"}]}'

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory) -> tuple[Path, list[tuple[int, int]]]:
+def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[int, int]]]:
     """The sample store and the progress that was reported while it was written."""
     path = tmp_path_factory.mktemp("sample") / "analyses.zarr"
     reported: list[tuple[int, int]] = []
@@ -26,7 +26,7 @@ def sample(tmp_path_factory) -> tuple[Path, list[tuple[int, int]]]:
     return path, reported
 
 
-def test_the_sample_is_what_it_says(sample):
+def test_the_sample_is_what_it_says(sample: tuple[Path, list[tuple[int, int]]]) -> None:
     """Four dimensions, hourly, packed integers, 0..360, north to south, a few megabytes."""
     path, reported = sample
     with xr.open_zarr(path, chunks=None) as ds:
@@ -42,7 +42,7 @@ def test_the_sample_is_what_it_says(sample):
     assert not path.with_name("analyses.zarr.part").exists()
 
 
-def test_the_demo_shows_three_requests_with_their_answers(tmp_path):
+def test_the_demo_shows_three_requests_with_their_answers(tmp_path: Path) -> None:
     """It writes its sample, serves it, prints curl lines with real answers, and ends cleanly."""
     done = subprocess.run(
         [sys.executable, "-m", "demo", "--once"],

@@ -23,7 +23,8 @@ def with_limits(folder: Path, memory: int | None, cpu: str = "max", **chosen: An
 
 def total(settings: Settings) -> int:
     """What all workers may take by their budgets."""
-    return settings.workers * sum(getattr(settings, name) for name in BUDGETS)
+    budgets: list[int] = [getattr(settings, name) for name in BUDGETS]
+    return settings.workers * sum(budgets)
 
 
 def test_threads_follow_the_quota(tmp_path: Path) -> None:

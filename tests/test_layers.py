@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -210,7 +210,7 @@ def size_faults(path: Path) -> Iterator[str]:
                 yield f"{path}:{node.lineno} {node.name}: {lines} lines"
 
 
-def test_every_module_has_a_level():
+def test_every_module_has_a_level() -> None:
     """A new room cannot appear without a place among the layers."""
     assert {room_of(path) for path in MODULES} <= LEVELS.keys()
 
@@ -227,7 +227,7 @@ RULES = [
 
 
 @pytest.mark.parametrize("faults", RULES)
-def test_no_module_breaks_the_house_rule(faults):
+def test_no_module_breaks_the_house_rule(faults: Callable[[Path], Iterator[str]]) -> None:
     """Imports go down, third parties have owners, gather and pickle are banned, sizes bounded."""
     assert [fault for path in MODULES for fault in faults(path)] == []
 
@@ -256,7 +256,13 @@ def test_no_module_breaks_the_house_rule(faults):
         (size_faults, "sluice/arrays", "x = 1\n" * 351),
     ],
 )
-def test_each_rule_finds_what_breaks_it(faults, room, text, tmp_path, monkeypatch):
+def test_each_rule_finds_what_breaks_it(
+    faults: Callable[[Path], Iterator[str]],
+    room: str,
+    text: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Each rule reports a module that breaks it: none of them passes by looking away."""
     monkeypatch.setitem(globals(), "TOP", tmp_path)
     module = tmp_path / room / "wrong.py"
@@ -275,7 +281,9 @@ def test_each_rule_finds_what_breaks_it(faults, room, text, tmp_path, monkeypatc
         ("app/api", "from fastapi import Request\nfrom ..catalog import x\nfrom .y import z\n"),
     ],
 )
-def test_the_rules_allow_a_room_its_own(room, text, tmp_path, monkeypatch):
+def test_the_rules_allow_a_room_its_own(
+    room: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A room may import itself, what is below it, and the third parties that it owns."""
     monkeypatch.setitem(globals(), "TOP", tmp_path)
     module = tmp_path / room / "right.py"

@@ -8,7 +8,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from tests.test_server import served
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[tuple[httpx.Client, Path]]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, Path]]:
     with served(tmp_path_factory.mktemp("served")) as found:
         yield found
 
@@ -75,42 +75,46 @@ def check(answer: tuple[int, dict[str, str], bytes], status: int) -> None:
         b"POST /datasets HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n",
     ],
 )
-def test_what_is_not_http_is_a_400_problem(server, data):
+def test_what_is_not_http_is_a_400_problem(server: tuple[httpx.Client, Path], data: bytes) -> None:
     """Each is answered in the form of all other errors, and the connection is closed."""
     check(said(server, data), 400)
 
 
-def test_a_head_without_end_is_refused(server):
+def test_a_head_without_end_is_refused(server: tuple[httpx.Client, Path]) -> None:
     """Headers and URLs that go on are cut off, whether in one piece or in many."""
     check(said(server, b"GET / HTTP/1.1\r\n", *[b"X: " + b"x" * 30_000 + b"\r\n"] * 8), 431)
     check(said(server, b"GET / HTTP/1.1\r\nX: ", *[b"x" * 30_000] * 8), 431)
     check(said(server, b"GET /", *[b"x" * 30_000] * 8), 414)
 
 
-def test_a_url_that_is_too_long_is_414(server):
+def test_a_url_that_is_too_long_is_414(server: tuple[httpx.Client, Path]) -> None:
     """One that arrives whole reaches the service, which says what to do instead."""
     check(said(server, b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"), 414)
 
 
-def test_ordinary_requests_go_on_one_connection(server):
+def test_ordinary_requests_go_on_one_connection(server: tuple[httpx.Client, Path]) -> None:
     """The bound is on one request's head, not on all that a connection ever sends."""
     padding = {"X-Padding": "x" * 30_000}
     assert {server[0].get("/healthz", headers=padding).status_code for _ in range(5)} == {200}
 
 
 @pytest.mark.parametrize("target", [b"/datasets", b"http://elsewhere/datasets"])
-def test_both_forms_of_a_target_are_understood(server, target):
+def test_both_forms_of_a_target_are_understood(
+    server: tuple[httpx.Client, Path], target: bytes
+) -> None:
     """Origin form and absolute form (RFC 9112 3.2.2)."""
     answer = said(server, b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer[0] == 200
 
 
-def test_who_speaks_the_older_protocol_need_not_name_a_host(server):
+def test_who_speaks_the_older_protocol_need_not_name_a_host(
+    server: tuple[httpx.Client, Path],
+) -> None:
     """HTTP/1.0 has no Host header (RFC 9112 appendix A)."""
     assert said(server, b"GET /healthz HTTP/1.0\r\n\r\n")[0] == 200
 
 
-def test_an_upgrade_is_not_taken(server):
+def test_an_upgrade_is_not_taken(server: tuple[httpx.Client, Path]) -> None:
     """Whoever asks for a websocket gets the plain answer."""
     upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -133,7 +137,7 @@ UPGRADE = b"Host: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
 LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-ID: last\r\n\r\n"
 
 
-def test_what_follows_an_upgrade_is_answered(server):
+def test_what_follows_an_upgrade_is_answered(server: tuple[httpx.Client, Path]) -> None:
     """Nobody upgrades, so it is a request like any other."""
     received = all_said(server, (b"GET /healthz HTTP/1.1\r\n" + UPGRADE + b"\r\n") * 1200 + LAST)
     assert received.count(b"HTTP/1.1 200 OK") == 1201
@@ -141,7 +145,9 @@ def test_what_follows_an_upgrade_is_answered(server):
 
 
 @pytest.mark.parametrize("head", [b"Content-Length: 0010\r\n", b"Transfer-Encoding: chunked\r\n"])
-def test_the_body_of_an_upgrade_is_no_request(server, head):
+def test_the_body_of_an_upgrade_is_no_request(
+    server: tuple[httpx.Client, Path], head: bytes
+) -> None:
     """The parser would take it for one."""
     received = all_said(server, b"POST /datasets HTTP/1.1\r\n" + UPGRADE + head + b"\r\n" + LAST)
     assert received.count(b"HTTP/1.1 ") == 1
@@ -149,7 +155,9 @@ def test_the_body_of_an_upgrade_is_no_request(server, head):
     assert b"x-request-id: last" not in received
 
 
-def test_a_refusal_does_not_come_before_an_answer_that_is_due(server):
+def test_a_refusal_does_not_come_before_an_answer_that_is_due(
+    server: tuple[httpx.Client, Path],
+) -> None:
     """First the answers to what was asked come whole, and then it."""
     request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
     received = all_said(server, request * 2 + b"garbage\r\n\r\n")
@@ -160,7 +168,7 @@ def test_a_refusal_does_not_come_before_an_answer_that_is_due(server):
         assert len(answer.partition(b"\r\n\r\n")[2]) == int(length)
 
 
-def test_a_body_that_breaks_off_is_refused(server):
+def test_a_body_that_breaks_off_is_refused(server: tuple[httpx.Client, Path]) -> None:
     """While it is waited for, the refusal is its answer."""
     post = b"POST /datasets/cube/sel HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     received = all_said(server, post + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\nx\r\n" + LAST)
@@ -169,7 +177,9 @@ def test_a_body_that_breaks_off_is_refused(server):
 
 
 @pytest.mark.parametrize("before", [1, 3, 20])
-def test_a_body_that_goes_wrong_takes_no_answer_from_those_before(server, before):
+def test_a_body_that_goes_wrong_takes_no_answer_from_those_before(
+    server: tuple[httpx.Client, Path], before: int
+) -> None:
     """What was asked in the same breath is answered, then the refusal comes."""
     get = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     post = b"POST /datasets/cube/sel HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -178,7 +188,9 @@ def test_a_body_that_goes_wrong_takes_no_answer_from_those_before(server, before
     assert [answer[:3] for answer in answers] == [b"200"] * before + [b"400"]
 
 
-def test_a_client_that_leaves_while_it_posts_is_not_our_error(server):
+def test_a_client_that_leaves_while_it_posts_is_not_our_error(
+    server: tuple[httpx.Client, Path],
+) -> None:
     """The log has its line, without a status, a traceback or a 500."""
     client, log = server
     url = client.base_url
@@ -207,11 +219,15 @@ def answered(connection: socket.socket) -> bytes:
     return received
 
 
-def test_what_arrives_while_the_loop_is_busy_is_answered_before_the_end():
+def test_what_arrives_while_the_loop_is_busy_is_answered_before_the_end() -> None:
     """A connection that was idle for too long is not closed over a request that nobody read yet."""
     busy = threading.Event()
 
-    async def app(scope, receive, send):
+    async def app(
+        scope: dict[str, Any],
+        receive: Callable[[], Awaitable[dict[str, Any]]],
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> None:
         if scope["type"] != "http":
             return
         if scope["path"] == "/busy":
@@ -253,7 +269,7 @@ IMPATIENT = ConnectionLimits(head_seconds=HEAD_SECONDS, rate_seconds=0.2)
 @contextmanager
 def impatient(app: Any) -> Iterator[tuple[str, int]]:
     """The address of a server of `app` that waits for nobody."""
-    protocol = partial(HttpProtocol, limits=IMPATIENT)
+    protocol: Any = partial(HttpProtocol, limits=IMPATIENT)
     config = uvicorn.Config(app, port=0, http=protocol, lifespan="off", log_level="warning")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -267,7 +283,7 @@ def impatient(app: Any) -> Iterator[tuple[str, int]]:
         thread.join()
 
 
-def test_a_client_that_takes_nothing_is_hung_up_on():
+def test_a_client_that_takes_nothing_is_hung_up_on() -> None:
     """Its connection ends before the answer does; one that reads gets all of it."""
     ended = threading.Event()
 
@@ -323,7 +339,9 @@ def heard(connection: socket.socket, drip: bytes = b"") -> bytes:
     ],
     ids=["nothing", "blank lines", "no end", "drips", "the next one has no end", "unwanted body"],
 )
-def test_a_client_that_does_not_come_to_its_end_is_hung_up_on(sent, drip, answers):
+def test_a_client_that_does_not_come_to_its_end_is_hung_up_on(
+    sent: bytes, drip: bytes, answers: list[int]
+) -> None:
     """Whoever begins a request without ending it, or says nothing, holds no connection."""
     with impatient(done) as address, socket.create_connection(address, timeout=30) as connection:
         connection.sendall(sent)
@@ -332,7 +350,7 @@ def test_a_client_that_does_not_come_to_its_end_is_hung_up_on(sent, drip, answer
     assert (b"urn:sluice:problem:request-timeout" in received) is (408 in answers)
 
 
-def test_who_sends_whole_requests_is_not_hurried():
+def test_who_sends_whole_requests_is_not_hurried() -> None:
     """A connection lives on between requests and during an answer, longer than a head may take."""
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:

@@ -8,7 +8,7 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,7 +120,7 @@ async def started(
 
 
 @pytest.fixture
-def listener():
+def listener() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         yield listener
 
@@ -144,7 +144,9 @@ def check_end(log: str) -> None:
         assert sign not in log, log[-3000:]
 
 
-async def test_nothing_is_dropped_while_it_restarts_behind_a_held_socket(tmp_path, listener):
+async def test_nothing_is_dropped_while_it_restarts_behind_a_held_socket(
+    tmp_path: Path, listener: socket.socket
+) -> None:
     """One server takes over from another, and one starts after another has gone; 50 users go on."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(slow_store(tmp_path, 0.02))
@@ -164,7 +166,9 @@ async def test_nothing_is_dropped_while_it_restarts_behind_a_held_socket(tmp_pat
     check_end(third.log.read_text())
 
 
-async def test_nothing_is_dropped_when_a_worker_is_replaced(tmp_path, listener):
+async def test_nothing_is_dropped_when_a_worker_is_replaced(
+    tmp_path: Path, listener: socket.socket
+) -> None:
     """One of two workers is told to end: it finishes what it has, and its parent starts another."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(slow_store(tmp_path, 0.02))
@@ -185,14 +189,17 @@ async def test_nothing_is_dropped_when_a_worker_is_replaced(tmp_path, listener):
 async def read_head(reader: asyncio.StreamReader) -> str:
     async with asyncio.timeout(30):
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        await reader.readexactly(int(re.search(r"content-length: (\d+)", head)[1]))
+        (length,) = re.findall(r"content-length: (\d+)", head)
+        await reader.readexactly(int(length))
     return head
 
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-async def test_a_kept_connection_has_one_more_answer(tmp_path, listener):
+async def test_a_kept_connection_has_one_more_answer(
+    tmp_path: Path, listener: socket.socket
+) -> None:
     """Idle, unused or in the middle of a head: the next request is answered, as the last one."""
     address = listener.getsockname()
     async with AsyncExitStack() as stack:
@@ -218,7 +225,7 @@ async def test_a_kept_connection_has_one_more_answer(tmp_path, listener):
         check_end(await server.end())
 
 
-async def test_what_outlasts_the_grace_time_is_cut(tmp_path, listener):
+async def test_what_outlasts_the_grace_time_is_cut(tmp_path: Path, listener: socket.socket) -> None:
     """It is answered with a problem, has its line in the log, and the server ends."""
     async with AsyncExitStack() as stack:
         web = await stack.enter_async_context(slow_store(tmp_path, 0))

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -58,7 +59,7 @@ class Gossip(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
-    def _misbehave(self, how: int | str) -> None:
+    def _misbehave(self, how: Any) -> None:
         said = f"{self.path} {dict(self.headers)}"
         match how:
             case "garbled":
@@ -132,7 +133,7 @@ def entries(gossip: str) -> dict[str, dict[str, object]]:
             }  # fmt: skip
     nowhere = "http://127.0.0.1:9"
     nested = {"config_kwargs": {"proxies": {"http": f"http://me:{MARK}Proxy@127.0.0.1:9"}}}
-    odd = {
+    odd: dict[str, dict[str, object]] = {
         "closed": {"url": f"http://user:{MARK}Password@127.0.0.1:9/x?sig={MARK}Signature"},
         "closed-s3": {"url": "s3://b/x", "storage_options": {**s3, "endpoint_url": nowhere}},
         "proxied": {"url": "s3://b/x", "storage_options": {**s3, **nested}},
@@ -196,7 +197,7 @@ async def everything_asked(address: str, ids: list[str]) -> str:
     ]
     async with httpx.AsyncClient(base_url=address, timeout=120, trust_env=False) as client:
 
-        async def ask(method: str, path: str, **how: object) -> None:
+        async def ask(method: str, path: str, **how: Any) -> None:
             answer = await client.request(method, path, **how)
             told.append(f"{answer.status_code} {dict(answer.headers)} {answer.text}")
 
@@ -236,7 +237,7 @@ def started(catalog: Path, out: Path, *arguments: str) -> subprocess.Popen[bytes
         return subprocess.Popen(command, env=variables, stdout=file, stderr=file)
 
 
-def test_no_secret_is_told(gossip, tmp_path):
+def test_no_secret_is_told(gossip: str, tmp_path: Path) -> None:
     """Neither in answers nor in the log at its most talkative, nor in metrics and reports."""
     catalog, log = tmp_path / "catalog.yaml", tmp_path / "log"
     described = entries(gossip)
@@ -263,7 +264,9 @@ def test_no_secret_is_told(gossip, tmp_path):
         assert "Unclosed" not in said
 
 
-def test_no_repr_tells_a_secret(gossip, tmp_path, monkeypatch):
+def test_no_repr_tells_a_secret(
+    gossip: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What ends up in a debugger or in a message about something else."""
     monkeypatch.setenv("CANARY_SECRET", f"{MARK}FromTheEnvironment")
     catalog = tmp_path / "catalog.yaml"
@@ -285,7 +288,7 @@ def test_no_repr_tells_a_secret(gossip, tmp_path, monkeypatch):
         {"SLUICE_THREADS": f"{MARK}InTheWrongPlace"},
     ],
 )
-def test_a_refusal_to_start_repeats_nothing(tmp_path, variables):
+def test_a_refusal_to_start_repeats_nothing(tmp_path: Path, variables: dict[str, str]) -> None:
     """A secret that stands in the wrong variable stays there."""
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text("datasets: {cube: {url: cube.zarr}}")

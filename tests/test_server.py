@@ -49,7 +49,7 @@ def _address(server: subprocess.Popen[bytes], log: Path, workers: int) -> str:
     pytest.fail(log.read_text())
 
 
-def test_all_workers_count_into_one_total(tmp_path):
+def test_all_workers_count_into_one_total(tmp_path: Path) -> None:
     """Whichever worker answers, the metrics are those of all: no request is lost or made up."""
     with served(tmp_path, workers=2) as (client, _):
         url = str(client.base_url.join("/datasets"))
@@ -61,11 +61,12 @@ def test_all_workers_count_into_one_total(tmp_path):
         for _ in range(6):
             text = httpx.get(str(client.base_url.join("/metrics")), timeout=60).text
             row = 'sluice_request_seconds_count{route="/datasets",status="200"} '
-            totals.add(re.search(re.escape(row) + r"([0-9.]+)", text)[1])
+            (total,) = re.findall(re.escape(row) + r"([0-9.]+)", text)
+            totals.add(total)
     assert totals == {"40.0"}
 
 
-def test_each_request_has_a_line_in_the_log(tmp_path):
+def test_each_request_has_a_line_in_the_log(tmp_path: Path) -> None:
     """With its time, severity, status and id; at ``warning`` requests are not written."""
     with served(tmp_path) as (client, log):
         client.get("/datasets?x=hidden", headers={"X-Request-ID": "look-for-me"})
@@ -79,14 +80,14 @@ def test_each_request_has_a_line_in_the_log(tmp_path):
     assert "GET" not in log.read_text()
 
 
-def test_no_answer_is_taken_for_something_else(tmp_path):
+def test_no_answer_is_taken_for_something_else(tmp_path: Path) -> None:
     """Each says once that browsers may not guess its type, refusals and pages included."""
     with served(tmp_path) as (client, _):
         for path in ("/datasets", "/nothing", "/docs", "/docs/assets/swagger-ui.css"):
             assert client.get(path).headers["x-content-type-options"] == "nosniff"
 
 
-def test_under_a_root_path_everything_finds_its_way(tmp_path):
+def test_under_a_root_path_everything_finds_its_way(tmp_path: Path) -> None:
     """Behind a proxy that shows it below a path, the page and the document name that path."""
     with served(tmp_path, ROOT_PATH="/sluice") as (client, _):
         assert client.get("/datasets").status_code == 200
@@ -107,7 +108,9 @@ def test_under_a_root_path_everything_finds_its_way(tmp_path):
     ("trusted", "client_address"),
     [("127.0.0.1", "203.0.113.9"), ("192.0.2.7", "127.0.0.1"), ("", "127.0.0.1")],
 )
-def test_only_trusted_proxies_speak_for_clients(tmp_path, trusted, client_address):
+def test_only_trusted_proxies_speak_for_clients(
+    tmp_path: Path, trusted: str, client_address: str
+) -> None:
     """A forwarded address counts when it comes from a proxy of the setting, and not otherwise."""
     with served(tmp_path, TRUSTED_PROXIES=trusted) as (client, log):
         client.get("/datasets", headers={"X-Forwarded-For": "203.0.113.9"})

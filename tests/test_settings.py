@@ -14,7 +14,7 @@ README = Path(__file__).parent.parent / "README.md"
 
 
 @pytest.fixture(autouse=True)
-def no_settings_around(monkeypatch):
+def no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment of whoever runs the tests sets nothing."""
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
@@ -40,7 +40,7 @@ def written(default: object) -> str:
             return str(default)
 
 
-def test_every_setting_is_in_the_readme_as_it_is():
+def test_every_setting_is_in_the_readme_as_it_is() -> None:
     """The README's table has each setting, its default and its description, and nothing else."""
     actual = {
         f"{PREFIX}{name.upper()}": (written(field.default), field.description)
@@ -49,7 +49,7 @@ def test_every_setting_is_in_the_readme_as_it_is():
     assert documented() == actual
 
 
-def test_the_environment_sets_and_arguments_win(monkeypatch):
+def test_the_environment_sets_and_arguments_win(monkeypatch: pytest.MonkeyPatch) -> None:
     """A `SLUICE_` variable replaces a default, and what is given explicitly replaces both."""
     monkeypatch.setenv("SLUICE_THREADS", "7")
     monkeypatch.setenv("SLUICE_PORT", "9000")
@@ -57,13 +57,13 @@ def test_the_environment_sets_and_arguments_win(monkeypatch):
     assert (settings.threads, settings.port) == (7, 9001)
 
 
-def test_settings_are_frozen():
+def test_settings_are_frozen() -> None:
     """No part of the program can change a setting for the others."""
     with pytest.raises(ValueError, match="frozen"):
         Settings().threads = 5
 
 
-def test_wrong_settings_are_named_in_one_line(monkeypatch):
+def test_wrong_settings_are_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every wrong value is reported by its variable's name, together."""
     monkeypatch.setenv("SLUICE_THREADS", "none")
     monkeypatch.setenv("SLUICE_FAILED_OPEN_SECONDS", "inf")
@@ -72,13 +72,13 @@ def test_wrong_settings_are_named_in_one_line(monkeypatch):
     assert "\n" not in str(it.value)
 
 
-def test_an_unknown_argument_is_refused():
+def test_an_unknown_argument_is_refused() -> None:
     """A setting that does not exist cannot be given by mistake."""
     with pytest.raises(ValueError, match="SLUICE_THREAD: Extra inputs"):
         read_settings({"thread": 5})
 
 
-def test_misspelt_variables_are_found_with_a_suggestion():
+def test_misspelt_variables_are_found_with_a_suggestion() -> None:
     """A variable with our prefix that sets nothing is reported, others are not ours."""
     names = ["PATH", "SLUICE_THREADS", "sluice_port", "SLUICE_REQUEST_CHUNK_BYTE", "SLUICE_QQQ"]
     assert misspelt_variables(names) == {

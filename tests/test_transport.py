@@ -39,7 +39,7 @@ def joined(holding: list[Outgoing] | None = None) -> tuple[Outgoing, Wire]:
     return Outgoing(wire, asyncio.get_running_loop(), holding), wire
 
 
-async def test_a_head_goes_out_with_the_body_behind_it():
+async def test_a_head_goes_out_with_the_body_behind_it() -> None:
     """Two writes are one, however large the second is, and nothing is written twice."""
     transport, wire = joined()
     for body in (b"body", b"b" * 100_000):
@@ -49,7 +49,7 @@ async def test_a_head_goes_out_with_the_body_behind_it():
     assert wire.written == [b"headbody", b"head" + b"b" * 100_000]
 
 
-async def test_what_nothing_follows_goes_out_by_itself():
+async def test_what_nothing_follows_goes_out_by_itself() -> None:
     """A head without a body is not kept back longer than the loop's step lasts."""
     transport, wire = joined()
     transport.write(b"head")
@@ -58,7 +58,7 @@ async def test_what_nothing_follows_goes_out_by_itself():
     assert wire.written == [b"head"]
 
 
-async def test_one_step_of_the_loop_sends_what_all_connections_hold():
+async def test_one_step_of_the_loop_sends_what_all_connections_hold() -> None:
     """Each its own, step after step, whatever became of the others."""
     holding: list[Outgoing] = []
     (one, first), (two, second), (three, third) = (joined(holding) for _ in range(3))
@@ -74,7 +74,7 @@ async def test_one_step_of_the_loop_sends_what_all_connections_hold():
     assert holding == []
 
 
-async def test_large_parts_are_not_kept_at_all():
+async def test_large_parts_are_not_kept_at_all() -> None:
     """The connection's own buffer, which tells writers to wait, sees each of them at once."""
     transport, wire = joined()
     for _ in range(3):
@@ -82,7 +82,7 @@ async def test_large_parts_are_not_kept_at_all():
     assert len(wire.written) == 3
 
 
-async def test_the_end_comes_after_what_was_written():
+async def test_the_end_comes_after_what_was_written() -> None:
     """Closing sends the rest first; aborting sends nothing more, and neither does a lost end."""
     transport, wire = joined()
     transport.write(b"last")
@@ -119,7 +119,7 @@ async def echoing() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamW
         writer.close()
 
 
-async def test_over_a_socket_nothing_is_lost_or_moved():
+async def test_over_a_socket_nothing_is_lost_or_moved() -> None:
     """The bytes of many answers arrive in their order."""
     async with echoing() as (reader, writer):
         for number in range(100):

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numcodecs
@@ -37,7 +38,8 @@ class Asking:
 
     @property
     def parent(self) -> int:
-        return int(re.search(r"Started parent process \[(\d+)\]", self.log.read_text())[1])
+        (parent,) = re.findall(r"Started parent process \[(\d+)\]", self.log.read_text())
+        return int(parent)
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(self._base.join(path), headers=ADMIN, timeout=60)
@@ -75,7 +77,7 @@ class Asking:
 
 
 @pytest.fixture(scope="module")
-def ask(tmp_path_factory) -> Iterator[Asking]:
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
     """A server of two workers beside a store."""
     folder = tmp_path_factory.mktemp("workers")
     write(folder / "a.zarr", hours(0, 12), zarr_format=3, consolidated=True)
@@ -92,7 +94,7 @@ def logged(log: Path, text: str) -> Callable[[], bool]:
     return lambda: text in log.read_text()
 
 
-def test_a_reload_reaches_every_worker(ask):
+def test_a_reload_reaches_every_worker(ask: Asking) -> None:
     """Whichever answers after the POST has the new catalog: one that is gone is 404 at once."""
     answer = ask.reload("datasets: {a: {url: a.zarr}, left: {url: left.zarr}}")
     assert answer.status_code == 200
@@ -103,7 +105,7 @@ def test_a_reload_reaches_every_worker(ask):
     assert ask.datasets() == {("a",)}
 
 
-def test_a_refresh_reaches_every_worker(ask):
+def test_a_refresh_reaches_every_worker(ask: Asking) -> None:
     """Whichever answers after the POST has the new values, and all have one tag for them."""
     ask.reload("datasets: {a: {url: a.zarr, title: To be refreshed}}")
     before = ask.series(opens=2)
@@ -115,7 +117,7 @@ def test_a_refresh_reaches_every_worker(ask):
     assert tag not in {answer.headers["etag"] for answer in before}
 
 
-def test_a_hangup_of_the_parent_is_a_reload(ask):
+def test_a_hangup_of_the_parent_is_a_reload(ask: Asking) -> None:
     """All or nothing, in the log for a wrong file, and no worker is started anew for it."""
     ask.reload("datasets: {a: {url: a.zarr}}")
     workers = pids(ask.log)
@@ -131,7 +133,7 @@ def test_a_hangup_of_the_parent_is_a_reload(ask):
     assert pids(ask.log) == workers
 
 
-def test_a_worker_that_takes_a_dead_ones_place_knows_what_all_know(ask):
+def test_a_worker_that_takes_a_dead_ones_place_knows_what_all_know(ask: Asking) -> None:
     """It serves the catalog that was reloaded last, whatever the file says, and the same tags."""
     ask.reload("datasets: {a: {url: a.zarr, title: Before}, c: {url: c.zarr}}")
     ask.post("/datasets/a/refresh")
@@ -144,7 +146,7 @@ def test_a_worker_that_takes_a_dead_ones_place_knows_what_all_know(ask):
     assert ask.datasets() == {("a", "c")}
 
 
-def test_one_worker_follows_a_hangup(tmp_path, monkeypatch):
+def test_one_worker_follows_a_hangup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGHUP is a reload for one process, too, which lives on, and leaves nothing when it ends."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -168,17 +170,19 @@ def two_workers(catalog: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     serve = [sys.executable, "-m", "app", "serve", "--catalog", str(catalog), "--port", "0"]
     command = [*serve, "--workers", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
         try:
             said = ""
             while said.count("startup complete") < 2:
                 said += (line := server.stderr.readline())
                 assert line, said
-            yield server, re.search(r"running on (http://[0-9.:]+)", said)[1]
+            (address,) = re.findall(r"running on (http://[0-9.:]+)", said)
+            yield server, address
         finally:
             server.send_signal(signal.SIGTERM)
 
 
-def test_all_workers_end_by_themselves(tmp_path):
+def test_all_workers_end_by_themselves(tmp_path: Path) -> None:
     """SIGTERM ends them with status 0, and nothing is left that anybody has to warn of.
 
     Whoever has decoded a Blosc chunk has a semaphore in the system's memory.
@@ -188,6 +192,7 @@ def test_all_workers_end_by_themselves(tmp_path):
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text("datasets: {a: {url: a.zarr}}")
     with two_workers(catalog) as (server, address):
+        assert server.stderr is not None
         for _ in range(8):
             url = f"{address}/datasets/a/{SERIES}"
             assert httpx.get(url, timeout=60).status_code == 200
@@ -201,14 +206,16 @@ def test_all_workers_end_by_themselves(tmp_path):
         assert word not in said, said
 
 
-def test_nobody_is_let_in_while_workers_end(tmp_path):
+def test_nobody_is_let_in_while_workers_end(tmp_path: Path) -> None:
     """A client that comes while an answer is sent to its end is refused at once, and asks another
     server: it is not kept waiting for a worker that never takes it."""
-    zarr.save_array(tmp_path / "a.zarr" / "v", np.zeros(4_000_000), dimension_names=("x",))
+    zeros: Any = np.zeros(4_000_000)
+    zarr.save_array(tmp_path / "a.zarr" / "v", zeros, dimension_names=("x",))
     zarr.open_group(tmp_path / "a.zarr", mode="a")
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text("datasets: {a: {url: a.zarr}}")
     with two_workers(catalog) as (server, address):
+        assert server.stderr is not None
         host, port = address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=60) as slow:
             slow.sendall(b"GET /datasets/a/isel HTTP/1.1\r\nHost: a\r\n\r\n")

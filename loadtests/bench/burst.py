@@ -35,7 +35,8 @@ def burst(stage: Stage) -> Result:
             chunks = asks.scattered(BURSTS + 1)
             fetch(sluice, sluice_path("point", chunks[0]))
             for chunk in chunks[1:]:
-                hours = [chunk.hours[0] // CHUNK_HOURS * CHUNK_HOURS + n for n in range(USERS)]
+                first, _ = chunk.hours or (0, 0)
+                hours = [first // CHUNK_HOURS * CHUNK_HOURS + n for n in range(USERS)]
                 paths = [sluice_path("point", replace(chunk, hours=(h, h))) for h in hours]
                 before = int(fetch(sluice, "/-/decoded"))
                 asked_since(endpoint)

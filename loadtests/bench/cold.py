@@ -38,7 +38,7 @@ def _one_engine(
 ) -> None:
     entry = {"era5": s3_entry(endpoint, BUCKET, ERA5, engine)}
     set_delay(endpoint, 0)
-    with stage.sluice(entry, **NO_CACHE) as sluice:
+    with stage.sluice(entry, environment=NO_CACHE) as sluice:
         verify(sluice, SLUICE, "point", asked, Truth(Path(stage.era5)))
         fetch(sluice, sluice_path("point", asked[0]))
         set_delay(endpoint, LATENCY_SECONDS)

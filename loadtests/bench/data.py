@@ -80,7 +80,7 @@ def _weather(first: int, number: int, random: np.random.Generator) -> NDArray[np
     wave = np.cos((5 + number) * lon - t / 15 + 2 * lat) * np.cos(lat)
     field = 1200 * np.cos(lat) ** 2 + 300 * wave + 100 * np.cos(t * (np.pi / 12) + lon)
     noise = random.integers(-8, 8, field.shape, dtype=np.int16)
-    return field.astype(np.int16) + noise
+    return np.asarray(field.astype(np.int16) + noise)
 
 
 def _write_long(path: Path) -> None:
@@ -132,7 +132,7 @@ def _array(
     chunks: tuple[int, ...],
     dims: tuple[str, ...],
     attrs: dict[str, Any],
-) -> zarr.Array:
+) -> zarr.Array[Any]:
     return group.create_array(
         name,
         shape=shape,

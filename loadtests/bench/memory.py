@@ -25,7 +25,7 @@ def memory(stage: Stage) -> Result:
     paths = [sluice_path("point", ask) for ask in asks.anywhere(POINTS)]
     held: list[int] = []
     failed = 0
-    with stage.sluice(**{CACHE_BYTES: str(BUDGET)}) as sluice:
+    with stage.sluice(environment={CACHE_BYTES: str(BUDGET)}) as sluice:
         start = time.monotonic()
         with sluice.awake(), on_the_asking_core():
             for first in range(0, POINTS, STEP):
@@ -45,9 +45,9 @@ def memory(stage: Stage) -> Result:
         "threads": float(threads),
         "failed": float(failed),
     }
-    first, limit = held[0] / MIB, allowed / MIB
+    early, limit = held[0] / MIB, allowed / MIB
     result.claims += [
-        Claim(f"RSS MiB, after 500 points {first:.0f}", max(held) / MIB, "<=", limit),
+        Claim(f"RSS MiB, after 500 points {early:.0f}", max(held) / MIB, "<=", limit),
         Claim("growth over the second half, MiB", growth / MIB, "<=", SLACK / MIB),
     ]
     if asked < POINTS:

@@ -63,7 +63,7 @@ class Stage:
         entries: Mapping[str, Mapping[str, Any]] | None = None,
         *,
         workers: int = 1,
-        **environment: str,
+        environment: Mapping[str, str] | None = None,
     ) -> Iterator[Server]:
         """Sluice over these catalog entries (None: the hourly fields as files)."""
         written = self.write_catalog(entries or {"era5": {"url": self.era5}})
@@ -74,7 +74,7 @@ class Stage:
             "sluice",
             command,
             self.folder / "sluice.log",
-            environment,
+            environment or {},
             ready="/healthz",
             core=cores()[0] if alone else None,
             sleeps=alone,
@@ -91,7 +91,7 @@ class Stage:
     def started(self, who: Contestant, **environment: str) -> Iterator[Server]:
         """`who`, over the hourly fields as files."""
         if who.app is None:
-            with self.sluice(**environment) as found:
+            with self.sluice(environment=environment) as found:
                 yield found
             return
         python = sys.executable if who.own_venv else self.contestants_python

@@ -28,7 +28,7 @@ def threads(stage: Stage) -> Result:
         for name, environment in (("warm", BUDGET), ("cold", NO_CACHE)):
             set_delay(endpoint, 0 if name == "warm" else 0.03)
             with ExitStack() as stack:
-                sluice = stack.enter_context(stage.sluice(entry, **environment))
+                sluice = stack.enter_context(stage.sluice(entry, environment=environment))
                 _measure(stage, result, stack, sluice, name)
     return result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -80,13 +81,15 @@ LEAVE = st.tuples(st.sampled_from(["end", "cancel", "both"]), st.integers(0, 30)
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.one_of(ARRIVE, LEAVE), max_size=40))
-def test_bytes_are_kept_and_no_turn_is_lost(steps):
+def test_bytes_are_kept_and_no_turn_is_lost(
+    steps: list[tuple[str, Any, Any]],
+) -> None:
     """However requests come, end and are cancelled: all bytes are accounted for, and at the end
     everyone who stayed was served."""
     asyncio.run(live(steps))
 
 
-async def live(steps: list[tuple[str, str, int] | tuple[str, int, bool]]) -> None:
+async def live(steps: list[tuple[str, Any, Any]]) -> None:
     crowd = Crowd()
     for step in steps:
         match step:
@@ -104,7 +107,7 @@ async def live(steps: list[tuple[str, str, int] | tuple[str, int, bool]]) -> Non
     assert (crowd.budget.held_bytes, crowd.budget.waiting) == (0, 0)
 
 
-async def test_what_fits_is_taken_without_waiting():
+async def test_what_fits_is_taken_without_waiting() -> None:
     """Nobody hears of a queue, and the loop is not asked."""
     waits: list[float] = []
     budget = make(waits=waits)
@@ -114,7 +117,7 @@ async def test_what_fits_is_taken_without_waiting():
     assert (budget.held_bytes, waits) == (60, [])
 
 
-async def test_more_than_all_is_all():
+async def test_more_than_all_is_all() -> None:
     """A request larger than the budget runs, alone."""
     budget = make()
     await budget.take("a", 10 * CAPACITY)
@@ -124,7 +127,7 @@ async def test_more_than_all_is_all():
     assert budget.take_now(10 * CAPACITY)
 
 
-async def test_nobody_overtakes_the_first():
+async def test_nobody_overtakes_the_first() -> None:
     """Small requests that would fit wait behind a large one that does not."""
     budget = make()
     await budget.take("a", 60)
@@ -138,7 +141,7 @@ async def test_nobody_overtakes_the_first():
     assert budget.held_bytes == 80
 
 
-async def test_a_light_request_passes_a_heavy_one_that_waits():
+async def test_a_light_request_passes_a_heavy_one_that_waits() -> None:
     """Another client's that fits is served as soon as it comes."""
     budget = make()
     await budget.take("a", 60)
@@ -152,7 +155,7 @@ async def test_a_light_request_passes_a_heavy_one_that_waits():
     assert budget.held_bytes == 70
 
 
-async def test_a_full_queue_refuses_at_once():
+async def test_a_full_queue_refuses_at_once() -> None:
     """And says when to ask again."""
     budget = make(queue_requests=1, queue_seconds=4.2)
     await budget.take("a", CAPACITY)
@@ -165,7 +168,7 @@ async def test_a_full_queue_refuses_at_once():
     await waiting
 
 
-async def test_a_turn_that_does_not_come_is_an_overload():
+async def test_a_turn_that_does_not_come_is_an_overload() -> None:
     """After the longest wait, which is told of; what was behind it moves on."""
     waits: list[float] = []
     budget = make(queue_seconds=0.05, waits=waits)
@@ -176,7 +179,7 @@ async def test_a_turn_that_does_not_come_is_an_overload():
     assert budget.take_now(40)
 
 
-async def test_what_is_in_memory_anyway_is_charged():
+async def test_what_is_in_memory_anyway_is_charged() -> None:
     """It is taken though there is no room, and keeps others waiting until there is again."""
     budget = make()
     await budget.take("a", 90)

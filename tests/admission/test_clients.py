@@ -8,7 +8,7 @@ from app.admission import ClientLimit, client_at
 from app.errors import TooManyRequests
 
 
-def test_one_client_is_refused_and_others_are_not():
+def test_one_client_is_refused_and_others_are_not() -> None:
     """The most is of each client; who leaves makes room, and is forgotten in the end."""
     clients = ClientLimit(2)
     clients.enter("a")
@@ -24,7 +24,7 @@ def test_one_client_is_refused_and_others_are_not():
     assert len(clients) == 0
 
 
-def test_what_counts_without_being_refused_counts():
+def test_what_counts_without_being_refused_counts() -> None:
     """An answer that is being sent keeps its client from beginning another."""
     clients = ClientLimit(1)
     with clients.counted("a"), clients.counted("a"):
@@ -32,7 +32,7 @@ def test_what_counts_without_being_refused_counts():
     assert clients.fits("a")
 
 
-def test_none_is_any_number():
+def test_none_is_any_number() -> None:
     """Zero does not limit."""
     clients = ClientLimit(0)
     for _ in range(100):
@@ -54,6 +54,6 @@ def test_none_is_any_number():
         ("", ""),
     ],
 )
-def test_an_ipv6_network_is_one_client(address, client):
+def test_an_ipv6_network_is_one_client(address: str, client: str) -> None:
     """However it is spelled; an IPv4 address is one by itself, also inside an IPv6 one."""
     assert client_at(address) == client

@@ -30,7 +30,7 @@ async def order_of(lines: dict[str, list[int]]) -> list[Waiter]:
 
 
 @given(st.dictionaries(st.sampled_from("abcd"), COSTS, min_size=2))
-def test_clients_that_wait_get_equal_bytes(lines):
+def test_clients_that_wait_get_equal_bytes(lines: dict[str, list[int]]) -> None:
     """Between any two moments, two clients that wait differ by one largest request of each."""
     order = asyncio.run(order_of(lines))
     for one, other in combinations(lines, 2):
@@ -47,14 +47,14 @@ def test_clients_that_wait_get_equal_bytes(lines):
 
 
 @given(st.dictionaries(st.sampled_from("abcd"), COSTS))
-def test_a_client_is_served_in_its_own_order(lines):
+def test_a_client_is_served_in_its_own_order(lines: dict[str, list[int]]) -> None:
     """Nobody overtakes within a line, and everybody is served once."""
     order = asyncio.run(order_of(lines))
     found = {client: [w.cost for w in order if w.client == client] for client in lines}
     assert found == lines
 
 
-async def test_a_light_request_is_next_whatever_another_client_has_queued():
+async def test_a_light_request_is_next_whatever_another_client_has_queued() -> None:
     """A hundred heavy requests of one client do not keep the light one of another waiting."""
     queue = FairQueue()
     for _ in range(100):
@@ -64,7 +64,7 @@ async def test_a_light_request_is_next_whatever_another_client_has_queued():
     assert [served(queue).client for _ in range(2)] == ["light", "heavy"]
 
 
-async def test_a_heavy_request_is_served_among_light_ones_that_never_end():
+async def test_a_heavy_request_is_served_among_light_ones_that_never_end() -> None:
     """After others had as many bytes as it wants, it is its turn."""
     queue = FairQueue()
     queue.join("heavy", 10)
@@ -76,7 +76,7 @@ async def test_a_heavy_request_is_served_among_light_ones_that_never_end():
     assert 9 <= before <= 10
 
 
-async def test_who_leaves_is_forgotten():
+async def test_who_leaves_is_forgotten() -> None:
     """In the middle, at the end, twice; and nothing is kept of a client that does not wait."""
     queue = FairQueue()
     waiters = [queue.join("a", cost) for cost in (1, 2, 3)]

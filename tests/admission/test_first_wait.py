@@ -28,7 +28,7 @@ class Watch:
 
 
 @pytest.mark.parametrize("waits", [0, 1, 5])
-async def test_only_what_waits_is_watched(waits):
+async def test_only_what_waits_is_watched(waits: int) -> None:
     """Once, however often it waits; the result is the work's own."""
     watch = Watch()
 
@@ -42,7 +42,7 @@ async def test_only_what_waits_is_watched(waits):
 
 
 @pytest.mark.parametrize("waits", [0, 1, 3])
-async def test_errors_are_the_works_own(waits):
+async def test_errors_are_the_works_own(waits: int) -> None:
     """Before the first wait and after it."""
     watch = Watch()
 
@@ -56,7 +56,7 @@ async def test_errors_are_the_works_own(waits):
     assert watch.entered == watch.left == (1 if waits else 0)
 
 
-async def test_the_work_is_cancelled_where_it_waits():
+async def test_the_work_is_cancelled_where_it_waits() -> None:
     """At its first wait or later; work that goes on although it was cancelled goes on."""
     seen = []
 
@@ -83,7 +83,7 @@ async def test_the_work_is_cancelled_where_it_waits():
     assert seen == [False, True]
 
 
-async def test_groups_and_timeouts_inside_and_outside_keep_apart():
+async def test_groups_and_timeouts_inside_and_outside_keep_apart() -> None:
     """A deadline around the rest of the work ends the tasks that the work began before it."""
     ended = []
 

@@ -88,7 +88,7 @@ CHUNKS = (24, 1, 10, 18)
 
 
 @pytest.fixture(scope="session")
-def stores(tmp_path_factory) -> Path:
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the stores that the catalogs of these tests name."""
     folder = tmp_path_factory.mktemp("stores")
     encoding: dict[str, Any] = {"t": {**PACKED, "chunks": CHUNKS}, "u": {"chunks": CHUNKS}}
@@ -102,7 +102,7 @@ def stores(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def write_catalog(stores, tmp_path) -> Callable[[str], Path]:
+def write_catalog(stores: Path, tmp_path: Path) -> Callable[[str], Path]:
     """Writes a catalog; ``{stores}`` in it stands for the folder of the stores."""
 
     def write(text: str) -> Path:
@@ -123,7 +123,7 @@ datasets:
 
 
 @pytest.fixture(scope="module")
-def client(stores, tmp_path_factory) -> Iterator[httpx.Client]:
+def client(stores: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of a server with ordinary settings over `CATALOG`."""
     path = tmp_path_factory.mktemp("catalog") / "catalog.yaml"
     path.write_text(CATALOG.replace("{stores}", str(stores)))

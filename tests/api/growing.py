@@ -42,7 +42,7 @@ def append(store: Any, first: int, end: int, **options: Any) -> None:
 def length_of(answer: dict[str, Any]) -> int:
     """The number of hours in an answer; whatever is in it has to belong to that many."""
     times = answer["coords"]["time"]["data"]
-    length = answer["dims"]["time"]
+    length: int = answer["dims"]["time"]
     assert len(times) == length
     assert np.datetime64(times[-1].rstrip("Z")) == START + (length - 1) * HOUR, times[-1]
     assert answer["data_vars"]["v"]["data"] == [float(number) for number in range(length)]

@@ -123,7 +123,7 @@ def answer(
 ) -> xr.Dataset | None:
     """The part of `ds` that was chosen, under the labels that were asked for."""
     indexers: dict[str, Any] = {}
-    count = max((np.size(asked[dim].chosen) for dim in pointwise), default=0)
+    count = max((np.size(np.asarray(asked[dim].chosen)) for dim in pointwise), default=0)
     for dim, one in asked.items():
         if one.chosen is None:
             return None

@@ -117,8 +117,8 @@ def _periods() -> st.SearchStrategy[tuple[str, int, int]]:
     """A year, month or day with its first and last nanosecond."""
 
     def bounds(text: str) -> tuple[str, int, int]:
-        first = np.datetime64(text)
-        after = first + np.timedelta64(1, np.datetime_data(first)[0])
+        first: Any = np.datetime64(text)
+        after = first + np.array(1, f"m8[{np.datetime_data(first)[0]}]")
         ends = (first.astype("M8[ns]"), after.astype("M8[ns]"))
         return text, int(ends[0].astype("i8")), int(ends[1].astype("i8")) - 1
 
@@ -231,14 +231,15 @@ def _name(draw: Draw, path: str, dim: str, by: By) -> str:
 @st.composite
 def requests(draw: Draw, ds: xr.Dataset) -> Request:
     """A request that the grammar knows, of labels and positions that are mostly there."""
-    path = draw(st.sampled_from(["sel", "sel", "isel"]))
+    paths: list[Literal["sel", "isel"]] = ["sel", "sel", "isel"]
+    path = draw(st.sampled_from(paths))
     together = draw(st.sampled_from([0, 0, 2, 3]))
     pointwise = draw(st.permutations(["lat", "lon", "time", "level"]))[:together]
     default = draw(st.sampled_from([None] * 5 + list(METHODS)))
     method = METHODS[default] if default else None
     known, size = kinds(ds), draw(st.integers(1, 4))
     asked: dict[str, Asked] = {}
-    for dim in draw(st.permutations(list(ds.sizes))):
+    for dim in draw(st.permutations([str(dim) for dim in ds.sizes])):
         if dim in pointwise:
             asked[dim] = _along(draw, ds, dim, known.get(dim), Manner(method, size))
         elif draw(st.integers(0, 2)):

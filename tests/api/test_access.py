@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.client import HTTPConnection
+from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from app.api import create_app
 from app.api.access import caller, require_admin
@@ -40,7 +42,7 @@ def by(name: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def guarded(stores, tmp_path_factory) -> Iterator[httpx.Client]:
+def guarded(stores: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("guarded")
     catalog = folder / "catalog.yaml"
     catalog.write_text(OPEN_TO_ALL.replace("{stores}", str(stores)))
@@ -56,7 +58,7 @@ def ids(client: httpx.Client, headers: dict[str, str]) -> list[str]:
     return [found["id"] for found in client.get("/datasets", headers=headers).json()["datasets"]]
 
 
-def test_each_caller_sees_their_own(guarded):
+def test_each_caller_sees_their_own(guarded: httpx.Client) -> None:
     """The list and `/catalog/status` name what this caller may read, and those can be read."""
     seen = {
         "": ["free"],
@@ -82,7 +84,9 @@ REQUESTS = [
 
 @pytest.mark.parametrize(("method", "rest", "body"), REQUESTS)
 @pytest.mark.parametrize("headers", [{}, by("guest")])
-def test_what_is_hidden_is_not_there(guarded, headers, method, rest, body):
+def test_what_is_hidden_is_not_there(
+    guarded: httpx.Client, headers: dict[str, str], method: str, rest: str, body: str | None
+) -> None:
     """Same status, headers and bytes as for an id that does not exist, but for the id."""
     told = []
     for dataset in ("hidden", "absent"):
@@ -99,7 +103,7 @@ def test_what_is_hidden_is_not_there(guarded, headers, method, rest, body):
 
 
 @pytest.mark.parametrize("path", ["/datasets/any", "/datasets/none/sel", "/metrics"])
-def test_without_a_key_401_says_how_to_send_one(guarded, path):
+def test_without_a_key_401_says_how_to_send_one(guarded: httpx.Client, path: str) -> None:
     """A challenge for programs, a sentence for people."""
     answer = guarded.get(path)
     assert "X-API-Key" in check(answer, 401)["detail"]
@@ -116,7 +120,7 @@ def test_without_a_key_401_says_how_to_send_one(guarded, path):
         {"Authorization": f"Bearer {KEYS['team']}", **by("team")},
     ],
 )
-def test_a_key_comes_by_either_header(guarded, headers):
+def test_a_key_comes_by_either_header(guarded: httpx.Client, headers: dict[str, str]) -> None:
     """Both keys of one holder are valid at once, so that they can be changed in turn."""
     assert ids(guarded, headers) == ["free", "any", "hidden"]
 
@@ -135,13 +139,15 @@ def test_a_key_comes_by_either_header(guarded, headers):
         {"Authorization": KEYS["team"]},
     ],
 )  # fmt: skip
-def test_a_wrong_key_is_never_passed_over(guarded, path, headers):
+def test_a_wrong_key_is_never_passed_over(
+    guarded: httpx.Client, path: str, headers: dict[str, str]
+) -> None:
     """Also where none is needed: whoever sends a key should learn that it does not work."""
     answer = guarded.get(path, headers=headers)
     assert "none of this service's" in check(answer, 401)["detail"]
 
 
-def test_two_different_keys_are_a_400(guarded):
+def test_two_different_keys_are_a_400(guarded: httpx.Client) -> None:
     """Which of them should count?"""
     two = {"Authorization": f"Bearer {KEYS['team']}", **by("guest")}
     check(guarded.get("/datasets", headers=two), 400)
@@ -149,20 +155,20 @@ def test_two_different_keys_are_a_400(guarded):
     check(guarded.get("/datasets", headers=lines), 400)
 
 
-def test_health_and_pages_stay_open(guarded):
+def test_health_and_pages_stay_open(guarded: httpx.Client) -> None:
     """Whatever key comes along."""
     for path in ("/healthz", "/docs", "/openapi.json"):
         assert guarded.get(path, headers={"X-API-Key": "wrong"}).status_code == 200
 
 
-def test_metrics_need_the_right(guarded):
+def test_metrics_need_the_right(guarded: httpx.Client) -> None:
     """A key without it is known, and refused; an admin may read them."""
     assert guarded.get("/metrics", headers=by("guest")).status_code == 200
     assert guarded.get("/metrics", headers=by("boss")).status_code == 200
     assert check(guarded.get("/metrics", headers=by("team")), 403)["right"] == "metrics"
 
 
-def test_no_shared_cache_keeps_what_is_protected(guarded):
+def test_no_shared_cache_keeps_what_is_protected(guarded: httpx.Client) -> None:
     """The dataset's own words stay, without those for shared caches; 304 and HEAD say the same."""
     path = f"/datasets/hidden/{POINT}"
     told = 'private, max-age=60, no-cache="a, b"'
@@ -182,7 +188,7 @@ def test_no_shared_cache_keeps_what_is_protected(guarded):
     assert any_of["cache-control"] == "private, no-cache"
 
 
-def test_what_is_public_stays_fit_for_all_caches(guarded):
+def test_what_is_public_stays_fit_for_all_caches(guarded: httpx.Client) -> None:
     """Keys elsewhere in the catalog, or on the request, change nothing of it."""
     for headers in ({}, by("team")):
         answer = guarded.get(f"/datasets/free/{POINT}", headers=headers)
@@ -190,14 +196,14 @@ def test_what_is_public_stays_fit_for_all_caches(guarded):
         assert answer.headers["vary"] == "Accept, Accept-Encoding, Origin"
 
 
-def test_the_list_is_kept_by_nobody_else(guarded):
+def test_the_list_is_kept_by_nobody_else(guarded: httpx.Client) -> None:
     """It depends on who asks."""
     headers = guarded.get("/datasets").headers
     assert headers["cache-control"] == "private, no-cache"
     assert headers["vary"] == "Authorization, X-API-Key, Origin"
 
 
-def test_a_page_may_send_a_key(guarded):
+def test_a_page_may_send_a_key(guarded: httpx.Client) -> None:
     """A preflight grants both headers, and a refusal can be read."""
     asking = {"Origin": "https://page", "Access-Control-Request-Method": "GET",
               "Access-Control-Request-Headers": "authorization,x-api-key"}  # fmt: skip
@@ -209,7 +215,7 @@ def test_a_page_may_send_a_key(guarded):
     assert refused.headers["access-control-allow-origin"] == "https://page"
 
 
-def test_without_keys_everything_is_as_it_was(client):
+def test_without_keys_everything_is_as_it_was(client: httpx.Client) -> None:
     """No key is asked for, none is looked at, and nothing is private."""
     for headers in ({}, {"X-API-Key": "any"}, {"Authorization": "Basic dXNlcjpwYXNz"}):
         answer = client.get("/datasets/v3", headers=headers)
@@ -219,7 +225,7 @@ def test_without_keys_everything_is_as_it_was(client):
     assert "vary" not in client.get("/datasets").headers
 
 
-def admin_app(settings: Settings):
+def admin_app(settings: Settings) -> FastAPI:
     """The application with a route for admins, which says who asks."""
     from fastapi import Request, Response
 
@@ -237,7 +243,7 @@ def admin_app(settings: Settings):
     return app
 
 
-def test_admin_routes_are_for_admins(write_catalog):
+def test_admin_routes_are_for_admins(write_catalog: Callable[[str], Path]) -> None:
     """401 without a key, 403 for one without the right; `caller` is a stable, public name."""
     settings = Settings(catalog=write_catalog(CATALOG), keys="\n".join(LINES[:2] + LINES[3:]))
     with serving_app(admin_app(settings)) as client:
@@ -250,7 +256,7 @@ def test_admin_routes_are_for_admins(write_catalog):
         assert client.get("/anybody").text == "127.0.0.1"
 
 
-def test_without_keys_there_are_no_admins(write_catalog):
+def test_without_keys_there_are_no_admins(write_catalog: Callable[[str], Path]) -> None:
     """An admin route is never open because nobody thought of keys."""
     with serving_app(admin_app(Settings(catalog=write_catalog(CATALOG)))) as client:
         check(client.get("/admin"), 401)
@@ -258,7 +264,7 @@ def test_without_keys_there_are_no_admins(write_catalog):
         assert client.get("/anybody", headers=by("boss")).text == "127.0.0.1"
 
 
-def test_metrics_may_be_public(write_catalog):
+def test_metrics_may_be_public(write_catalog: Callable[[str], Path]) -> None:
     """By a setting, for a network that only Prometheus can reach."""
     settings = Settings(catalog=write_catalog(CATALOG), keys=LINES[0], metrics_access="public")
     with serving(settings) as client:
@@ -270,7 +276,7 @@ STORE_WORDS = ["url", "storage_options", "storage_options[anon]", "sel[url]", "e
 
 
 @pytest.mark.parametrize("word", STORE_WORDS)
-def test_no_parameter_names_a_store(client, word):
+def test_no_parameter_names_a_store(client: httpx.Client, word: str) -> None:
     """What belongs to the catalog is an unknown parameter, in a URL and in a body."""
     value = "s3://elsewhere/x.zarr"
     for path in ("/datasets", "/datasets/v2", "/datasets/v2/sel", "/datasets/v2/isel"):
@@ -284,7 +290,7 @@ IDS = ["..", "%2e%2e", "..%2f..%2fetc%2fpasswd", "v2%2f..%2fv3", "v2/../v3", "v2
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_no_id_names_a_path(client, name):
+def test_no_id_names_a_path(client: httpx.Client, name: str) -> None:
     """An id is looked up in the catalog as it is; nothing else in its place finds anything."""
     # Not httpx, which resolves dots before it asks.
     connection = HTTPConnection(client.base_url.host, client.base_url.port, timeout=60)

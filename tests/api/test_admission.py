@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPResponse
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -37,7 +39,7 @@ LATE = 0.2
 
 
 @pytest.fixture(scope="module")
-def endpoint(tmp_path_factory) -> Iterator[str]:
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A store of forty chunks and one that is large, behind a server that counts what is asked."""
     folder = tmp_path_factory.mktemp("store")
     small = np.arange(STEPS * 16, dtype="float32").reshape(STEPS, 4, 4)
@@ -51,7 +53,7 @@ def endpoint(tmp_path_factory) -> Iterator[str]:
 
 
 @pytest.fixture
-def serve(endpoint, tmp_path) -> Callable[..., Any]:
+def serve(endpoint: str, tmp_path: Path) -> Callable[..., Any]:
     """A server over that store, which answers late once its metadata and a point are in memory."""
 
     @contextmanager
@@ -83,7 +85,7 @@ class Asked:
 
 
 @pytest.fixture
-def asked(endpoint) -> Asked:
+def asked(endpoint: str) -> Asked:
     return Asked(endpoint)
 
 
@@ -98,7 +100,7 @@ def until(true: Callable[[], object]) -> None:
 def idle(client: httpx.Client) -> None:
     """Wait until no request holds memory or waits for it."""
     for name in ("sluice_inflight_bytes", "sluice_queue_length"):
-        until(lambda name=name: sample_of(client, name) == 0)
+        until(partial(lambda name: sample_of(client, name) == 0, name))
 
 
 def begun(client: httpx.Client, path: str, header: str = "X: y") -> socket.socket:
@@ -117,7 +119,9 @@ def meanwhile(client: httpx.Client, path: str) -> Iterator[Future[httpx.Response
         yield threads.submit(httpx.get, client.base_url.join(path), timeout=60)
 
 
-def test_a_client_that_leaves_ends_what_it_began(serve, asked, caplog):
+def test_a_client_that_leaves_ends_what_it_began(
+    serve: Callable[..., Any], asked: Asked, caplog: pytest.LogCaptureFixture
+) -> None:
     """The store is asked for a few of forty chunks; the log has a line, and no error."""
     with serve() as client, caplog.at_level(logging.INFO):
         with begun(client, SERIES):
@@ -140,7 +144,9 @@ def encoding_seconds() -> float:
 
 @pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="threads have no clocks")
 @pytest.mark.parametrize("format", ["csv", "json", "netcdf"])
-def test_nobody_writes_for_a_client_that_left(serve, endpoint, caplog, format):
+def test_nobody_writes_for_a_client_that_left(
+    serve: Callable[..., Any], endpoint: str, caplog: pytest.LogCaptureFixture, format: str
+) -> None:
     """A long answer is written as long as somebody waits; then its memory is free."""
     with serve(decode_threads=1) as client, caplog.at_level(logging.INFO):
         set_delay(endpoint, 0)
@@ -157,7 +163,7 @@ def test_nobody_writes_for_a_client_that_left(serve, endpoint, caplog, format):
         assert encoding_seconds() - whole == spent
 
 
-def test_what_another_waits_for_is_not_ended(serve, asked):
+def test_what_another_waits_for_is_not_ended(serve: Callable[..., Any], asked: Asked) -> None:
     """Two ask for the same chunks and one leaves: the other gets all, each asked for once."""
     with serve() as client, begun(client, SERIES) as leaver:
         until(asked)
@@ -172,7 +178,9 @@ def test_what_another_waits_for_is_not_ended(serve, asked):
         assert asked() == STEPS - 1  # one is in memory
 
 
-def test_a_client_that_leaves_the_queue_is_forgotten(serve, asked):
+def test_a_client_that_leaves_the_queue_is_forgotten(
+    serve: Callable[..., Any], asked: Asked
+) -> None:
     """It takes no memory when its turn would come, and the store is not asked for it."""
     with serve(inflight_bytes=1) as client, meanwhile(client, SERIES) as answer:
         until(asked)
@@ -183,7 +191,7 @@ def test_a_client_that_leaves_the_queue_is_forgotten(serve, asked):
         assert asked() == STEPS - 1
 
 
-def test_the_deadline_ends_a_request(serve, asked):
+def test_the_deadline_ends_a_request(serve: Callable[..., Any], asked: Asked) -> None:
     """504 with the limit, counted; the store is not asked on."""
     # Time enough for an open on a busy machine, and for half of the series.
     with serve(request_seconds=5 * LATE) as client:
@@ -197,7 +205,7 @@ def test_the_deadline_ends_a_request(serve, asked):
         assert client.get(POINT).status_code == 200
 
 
-def test_the_deadline_holds_for_an_open_too(serve, endpoint):
+def test_the_deadline_holds_for_an_open_too(serve: Callable[..., Any], endpoint: str) -> None:
     """A dataset whose store does not answer keeps nobody longer than that."""
     with serve(request_seconds=1, late=4, opened_datasets=1) as client:
         for path in ("/datasets/big", "/datasets/big/isel?time=0&y=0&x=0"):
@@ -206,7 +214,9 @@ def test_the_deadline_holds_for_an_open_too(serve, endpoint):
         assert client.get("/datasets/big").status_code == 200
 
 
-def test_a_client_with_too_many_requests_is_told_so(serve, asked):
+def test_a_client_with_too_many_requests_is_told_so(
+    serve: Callable[..., Any], asked: Asked
+) -> None:
     """429 and when to ask again; what is small and in memory is answered all the same."""
     with serve(client_requests=1) as client, meanwhile(client, SERIES) as first:
         until(asked)
@@ -219,12 +229,13 @@ def test_a_client_with_too_many_requests_is_told_so(serve, asked):
         assert sample_of(client, "sluice_refused_total", reason="client") == 1
 
 
-def test_an_ipv6_network_counts_as_one(serve, asked):
+def test_an_ipv6_network_counts_as_one(serve: Callable[..., Any], asked: Asked) -> None:
     """Another address of the same 64 bits has no requests of its own; another network has."""
     with serve(client_requests=1) as client:
 
         def ask(address: str) -> httpx.Response:
-            return client.get(LAST, headers={"X-Forwarded-For": address})
+            answer: httpx.Response = client.get(LAST, headers={"X-Forwarded-For": address})
+            return answer
 
         with ThreadPoolExecutor(1) as threads:
             url, headers = client.base_url.join(SERIES), {"X-Forwarded-For": "2001:db8:0:1::a"}
@@ -235,7 +246,7 @@ def test_an_ipv6_network_counts_as_one(serve, asked):
             assert first.result().status_code == 200
 
 
-def test_who_does_not_fit_waits_and_is_served(serve, asked):
+def test_who_does_not_fit_waits_and_is_served(serve: Callable[..., Any], asked: Asked) -> None:
     """One after the other where there is memory for one; the wait is counted."""
     with serve(inflight_bytes=1) as client, ThreadPoolExecutor(4) as threads:
         url = client.base_url.join(SERIES)
@@ -246,7 +257,9 @@ def test_who_does_not_fit_waits_and_is_served(serve, asked):
         assert asked() == STEPS - 1
 
 
-def test_a_light_request_passes_a_heavy_backlog(serve, endpoint, asked):
+def test_a_light_request_passes_a_heavy_backlog(
+    serve: Callable[..., Any], endpoint: str, asked: Asked
+) -> None:
     """The store is asked for its one chunk before all of theirs; what is in memory never waits."""
     heavy = [f"{SERIES}&time={start}:{start + 8}" for start in (1, 9, 17, 25)]
     light = f"{SERIES}&time=39"
@@ -266,7 +279,9 @@ def test_a_light_request_passes_a_heavy_backlog(serve, endpoint, asked):
             answers = []
             for number, path in enumerate([*heavy[1:], light], 1):
                 answers.append(threads.submit(ask, path))
-                until(lambda most=number: sample_of(client, "sluice_queue_length") == most)
+                until(
+                    partial(lambda most: sample_of(client, "sluice_queue_length") == most, number)
+                )
             for address in ("192.0.2.1", "192.0.2.2"):
                 headers = {"X-Forwarded-For": address}
                 assert client.get(POINT, headers=headers).status_code == 200
@@ -278,7 +293,7 @@ def test_a_light_request_passes_a_heavy_backlog(serve, endpoint, asked):
     assert sorted(steps[1:]) == list(range(9, 33))
 
 
-def test_no_turn_in_time_is_503(serve, asked):
+def test_no_turn_in_time_is_503(serve: Callable[..., Any], asked: Asked) -> None:
     """With when to ask again; what is small and in memory does not wait; then all is as before."""
     with serve(inflight_bytes=1, queue_seconds=LATE) as client, meanwhile(client, SERIES) as first:
         until(asked)
@@ -292,7 +307,7 @@ def test_no_turn_in_time_is_503(serve, asked):
         idle(client)
 
 
-def test_a_full_queue_is_503(serve, asked):
+def test_a_full_queue_is_503(serve: Callable[..., Any], asked: Asked) -> None:
     """At once; a HEAD, which reads nothing, does not wait either."""
     with serve(inflight_bytes=1, queue_requests=0) as client, meanwhile(client, SERIES) as first:
         until(asked)
@@ -301,7 +316,7 @@ def test_a_full_queue_is_503(serve, asked):
         assert first.result().status_code == 200
 
 
-def test_an_answer_counts_until_its_client_has_it(serve, endpoint):
+def test_an_answer_counts_until_its_client_has_it(serve: Callable[..., Any], endpoint: str) -> None:
     """A client that does not read holds the memory of its answer, and of no other form of it."""
     set_delay(endpoint, 0)
     with serve() as client:
@@ -315,7 +330,7 @@ def test_an_answer_counts_until_its_client_has_it(serve, endpoint):
         idle(client)
 
 
-def test_large_answers_are_whole(serve, endpoint):
+def test_large_answers_are_whole(serve: Callable[..., Any], endpoint: str) -> None:
     """In pieces or not, many at once: the same bytes, within a budget for one."""
     with serve(inflight_bytes=2**25) as client:
         set_delay(endpoint, 0)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import re
+from pathlib import Path
+from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import xarray as xr
@@ -75,18 +78,24 @@ MIXED = [
 
 
 @pytest.fixture(scope="module", params=["v2", "v3"])
-def dataset(request, stores):
+def dataset(request: pytest.FixtureRequest, stores: Path) -> tuple[str, xr.Dataset]:
     """Name and xarray's own view of each store."""
     store = stores / f"{request.param}.zarr"
     return request.param, xr.open_zarr(store, chunks=None, consolidated=request.param == "v2")
 
 
-def expected(ds: xr.Dataset, path: str, indexers) -> xr.Dataset:
+def expected(ds: xr.Dataset, path: str, indexers: dict[str, Any]) -> xr.Dataset:
     return (ds.sel(**indexers) if path == "sel" else ds.isel(**indexers)).load()
 
 
 @pytest.mark.parametrize(("path", "query", "indexers"), SELECTIONS)
-def test_json_decoded_back_equals_xarray(client, dataset, path, query, indexers):
+def test_json_decoded_back_equals_xarray(
+    client: httpx.Client,
+    dataset: tuple[str, xr.Dataset],
+    path: str,
+    query: str,
+    indexers: dict[str, Any],
+) -> None:
     """Dimensions, coordinates, values and holes of a JSON answer are those of xarray."""
     name, ds = dataset
     answer = client.get(f"/datasets/{name}/{path}?{query}")
@@ -96,7 +105,14 @@ def test_json_decoded_back_equals_xarray(client, dataset, path, query, indexers)
 
 
 @pytest.mark.parametrize(("path", "query", "positions", "labels"), MIXED)
-def test_labels_and_positions_mix(client, dataset, path, query, positions, labels):
+def test_labels_and_positions_mix(
+    client: httpx.Client,
+    dataset: tuple[str, xr.Dataset],
+    path: str,
+    query: str,
+    positions: dict[str, Any],
+    labels: dict[str, Any],
+) -> None:
     """A label or a position for any dimension, on either path."""
     name, ds = dataset
     answer = client.get(f"/datasets/{name}/{path}?{query}")
@@ -105,7 +121,13 @@ def test_labels_and_positions_mix(client, dataset, path, query, positions, label
 
 
 @pytest.mark.parametrize(("path", "query", "indexers"), SELECTIONS)
-def test_netcdf_read_back_equals_xarray(client, dataset, path, query, indexers):
+def test_netcdf_read_back_equals_xarray(
+    client: httpx.Client,
+    dataset: tuple[str, xr.Dataset],
+    path: str,
+    query: str,
+    indexers: dict[str, Any],
+) -> None:
     """A NetCDF answer opens with xarray as the same selection, packed as the store packs it."""
     name, ds = dataset
     answer = client.get(f"/datasets/{name}/{path}?{query}&f=netcdf")
@@ -119,7 +141,7 @@ def test_netcdf_read_back_equals_xarray(client, dataset, path, query, indexers):
         assert got.t.encoding["scale_factor"] == 0.03125
 
 
-def test_variables_are_those_that_were_asked_for(client):
+def test_variables_are_those_that_were_asked_for(client: httpx.Client) -> None:
     """`variables` keeps the named ones with their coordinates, in a list or repeated."""
     for query in ("variables=t,mask", "variables=t&variables=mask"):
         body = client.get(f"/datasets/v2/isel?time=0&level=0&{query}").json()
@@ -127,7 +149,7 @@ def test_variables_are_those_that_were_asked_for(client):
         assert set(body["coords"]) == {"time", "level", "latitude", "longitude", "name"}
 
 
-def test_the_accept_header_chooses_and_f_wins(client):
+def test_the_accept_header_chooses_and_f_wins(client: httpx.Client) -> None:
     """Without `f` the client's preference counts; with it, it does not."""
     path = "/datasets/v2/isel?time=0&level=0&latitude=0&longitude=0"
     header = {"Accept": "application/netcdf, application/json;q=0.5"}
@@ -137,14 +159,14 @@ def test_the_accept_header_chooses_and_f_wins(client):
     assert "Accept" in forced.headers["vary"]
 
 
-def test_answers_carry_the_cache_control_of_their_dataset(client):
+def test_answers_carry_the_cache_control_of_their_dataset(client: httpx.Client) -> None:
     """The catalog says how long an answer may be kept; without it caches are to ask again."""
     path = "isel?time=0&level=0&latitude=0&longitude=0"
     assert client.get(f"/datasets/v3/{path}").headers["cache-control"] == "public, max-age=60"
     assert client.get(f"/datasets/v2/{path}").headers["cache-control"] == "no-cache"
 
 
-def test_a_large_answer_is_whole(client, stores):
+def test_a_large_answer_is_whole(client: httpx.Client, stores: Path) -> None:
     """An answer beyond the inline size goes through the pool and loses nothing."""
     answer = client.get("/datasets/v2/isel?variables=u")
     want = xr.open_zarr(stores / "v2.zarr", chunks=None)["u"]
@@ -152,14 +174,14 @@ def test_a_large_answer_is_whole(client, stores):
     np.testing.assert_array_equal(got, want.values)
 
 
-def test_the_list_opens_nothing(client):
+def test_the_list_opens_nothing(client: httpx.Client) -> None:
     """All datasets are listed, those included whose stores cannot be opened."""
     body = client.get("/datasets").json()
     assert body["datasets"][0] == {"id": "v2", "title": "Weather"}
     assert [row["id"] for row in body["datasets"]] == ["v2", "v3", "gone", "strange"]
 
 
-def test_a_dataset_describes_itself(client):
+def test_a_dataset_describes_itself(client: httpx.Client) -> None:
     """Dimensions, coordinate ranges, and how each variable is stored, as valid JSON."""
     answer = client.get("/datasets/v2")
     body = json.loads(answer.text, parse_constant=lambda text: pytest.fail(f"{text} is not JSON"))
@@ -173,6 +195,6 @@ def test_a_dataset_describes_itself(client):
     assert body["data_vars"]["t"]["attrs"]["units"] == "K"
 
 
-def test_the_process_is_healthy(client):
+def test_the_process_is_healthy(client: httpx.Client) -> None:
     """`/healthz` answers without touching a store."""
     assert client.get("/healthz").json() == {"status": "ok"}

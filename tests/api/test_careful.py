@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Callable, Iterator
 
 import httpx
 import numpy as np
@@ -41,8 +42,12 @@ def globe(lons: np.ndarray) -> xr.Dataset:
     )
 
 
+# Asks one dataset, and the grid that is in it.
+Asked = tuple[Callable[[str], httpx.Response], xr.Dataset]
+
+
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of a server of each grid in each form, and of one with packed longitudes."""
     folder = tmp_path_factory.mktemp("globes")
     names = []
@@ -68,7 +73,7 @@ def client(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=[f"{grid}-{form}" for grid in GRIDS for form in FORMS])
-def ask(request, client):
+def ask(request: pytest.FixtureRequest, client: httpx.Client) -> Asked:
     """Asks one of the datasets; gives the answer and the grid's own longitudes."""
     lons = GRIDS[request.param.rsplit("-", 1)[0]]
     return lambda query: client.get(f"/datasets/{request.param}/sel?{query}"), globe(lons)
@@ -101,7 +106,7 @@ DAY = "time=2020-01-02T00:00Z"
         ("-95/95", -90, 90),
     ],
 )
-def test_boxes_cross_the_seam(ask, asked, west, east):
+def test_boxes_cross_the_seam(ask: Asked, asked: str, west: int, east: int) -> None:
     """A box holds every column from its west end to its east end, under rising labels."""
     get, ds = ask
     got = answer(get(f"lon={asked}&{DAY}"))
@@ -111,14 +116,14 @@ def test_boxes_cross_the_seam(ask, asked, west, east):
     np.testing.assert_array_equal(got.lon_bnds, np.stack([want.lon - 5, want.lon + 5], axis=1))
 
 
-def test_every_third_column_from_the_west_end(ask):
+def test_every_third_column_from_the_west_end(ask: Asked) -> None:
     """The step counts from the west end, across the seam."""
     get, ds = ask
     got = answer(get(f"lon=-20/20/3&{DAY}&variables=v"))
     xr.testing.assert_equal(got.v, seam(ds, -20, 20).sel(time="2020-01-02").v[:, ::3])
 
 
-def test_an_instant_is_that_instant(ask):
+def test_an_instant_is_that_instant(ask: Asked) -> None:
     """Row 1: a time of day in UTC drops the dimension, however the zone is written."""
     get, ds = ask
     for text in ("2020-01-03T00:00:00Z", "2020-01-03T02:00:00%2B02:00"):
@@ -127,7 +132,7 @@ def test_an_instant_is_that_instant(ask):
         assert got.time.shape == ()
 
 
-def test_an_open_interval_reaches_the_end(ask):
+def test_an_open_interval_reaches_the_end(ask: Asked) -> None:
     """Row 2: from a day on, that day included."""
     get, ds = ask
     xr.testing.assert_equal(answer(get("time=2020-01-03/..")), ds.isel(time=slice(2, None)))
@@ -135,7 +140,7 @@ def test_an_open_interval_reaches_the_end(ask):
 
 
 @pytest.mark.parametrize("asked", ["nearest::-10", "nearest::-12", "nearest::347.5", "-10", "350"])
-def test_a_longitude_has_two_names(ask, asked):
+def test_a_longitude_has_two_names(ask: Asked, asked: str) -> None:
     """Row 3: -10 and 350 are one column, which comes back under the store's own label."""
     get, ds = ask
     got = answer(get(f"{DAY}&lat=50&lon={asked}"))
@@ -145,14 +150,14 @@ def test_a_longitude_has_two_names(ask, asked):
 
 
 @pytest.mark.parametrize("asked", ["-10/10", "10/-10"])
-def test_latitudes_come_in_the_stores_order(ask, asked):
+def test_latitudes_come_in_the_stores_order(ask: Asked, asked: str) -> None:
     """Row 5: the rows in between, whichever end is named first. (Row 4 is the seam, above.)"""
     get, ds = ask
     xr.testing.assert_equal(answer(get(f"{DAY}&lat={asked}")), ds.isel(time=1, lat=slice(8, 11)))
 
 
 @pytest.mark.parametrize("asked", ["lat=nearest::500", "time=nearest::1900-01-01"])
-def test_what_lies_far_outside_is_refused(ask, asked):
+def test_what_lies_far_outside_is_refused(ask: Asked, asked: str) -> None:
     """Row 6: no match from beyond the axis; the answer has the axis' range."""
     get, _ = ask
     refused = get(asked)
@@ -161,7 +166,7 @@ def test_what_lies_far_outside_is_refused(ask, asked):
     assert refused.json()["range"] == want
 
 
-def test_an_absent_label_names_its_neighbours(ask):
+def test_an_absent_label_names_its_neighbours(ask: Asked) -> None:
     """Row 7: exact means exact, and the nearest labels are in the answer."""
     get, _ = ask
     refused = get("lat=52.51")
@@ -175,7 +180,7 @@ def test_an_absent_label_names_its_neighbours(ask):
     "asked",
     ["lon=1/9", "lon=-9/-1", "lat=51/59", "time=2021/2022", "time=2020-02-01/..", "lat=91/.."],
 )
-def test_an_interval_of_nothing_is_refused(ask, asked):
+def test_an_interval_of_nothing_is_refused(ask: Asked, asked: str) -> None:
     """Row 8: an interval that selects nothing is never an empty 200."""
     get, _ = ask
     refused = get(asked)
@@ -183,7 +188,7 @@ def test_an_interval_of_nothing_is_refused(ask, asked):
     assert len(refused.json()["range"]) == 2
 
 
-def test_an_unknown_parameter_is_named(ask):
+def test_an_unknown_parameter_is_named(ask: Asked) -> None:
     """Row 9: the parameter that means nothing, and those that mean something."""
     get, _ = ask
     refused = get("lat=0&foo=1")
@@ -192,21 +197,21 @@ def test_an_unknown_parameter_is_named(ask):
 
 
 @pytest.mark.parametrize(("asked", "angle"), [("nearest::359", 0), ("pad::-1", 350), ("-170", 190)])
-def test_neighbours_over_the_seam(client, asked, angle):
+def test_neighbours_over_the_seam(client: httpx.Client, asked: str, angle: int) -> None:
     """The first column is the last one's neighbour, for every method and name of a place."""
     got = answer(client.get(f"/datasets/east-v2/sel?{DAY}&lat=0&lon={asked}"))
     assert got.v.item() % 1000 == angle
     assert got.lon.item() == angle
 
 
-def test_a_list_of_columns_keeps_the_stores_labels(client):
+def test_a_list_of_columns_keeps_the_stores_labels(client: httpx.Client) -> None:
     """Lists come back as the store names their columns, in the asked order."""
     got = answer(client.get(f"/datasets/east-v2/sel?{DAY}&lat=0&lon=-10,10,-20"))
     assert got.lon.values.tolist() == [350, 10, 340]
     assert (got.v.values % 1000).tolist() == [350, 10, 340]
 
 
-def test_netcdf_does_not_bend_the_new_labels(client):
+def test_netcdf_does_not_bend_the_new_labels(client: httpx.Client) -> None:
     """A seam box of packed longitudes is written with labels that the packing could not hold."""
     response = client.get(f"/datasets/packed/sel?lon=-90/90&{DAY}&f=netcdf")
     assert response.status_code == 200
@@ -217,7 +222,7 @@ def test_netcdf_does_not_bend_the_new_labels(client):
         assert "valid_range" not in got.lon.attrs
 
 
-def test_the_shared_dataset_keeps_its_labels(client):
+def test_the_shared_dataset_keeps_its_labels(client: httpx.Client) -> None:
     """A relabelled answer changes nothing for the next one."""
     for _ in range(2):
         client.get(f"/datasets/packed/sel?lon=-90/90&{DAY}&f=netcdf")
@@ -226,7 +231,7 @@ def test_the_shared_dataset_keeps_its_labels(client):
         assert body["attrs"]["valid_range"] == [0.0, 360.0]
 
 
-def test_variables_without_longitude_have_nothing_to_relabel(client):
+def test_variables_without_longitude_have_nothing_to_relabel(client: httpx.Client) -> None:
     """A seam box of which only other variables are kept answers with them."""
     got = answer(client.get("/datasets/east-v2/sel?lon=-10/10&variables=time"))
     assert set(got.coords) == {"time"}
@@ -249,7 +254,7 @@ def test_variables_without_longitude_have_nothing_to_relabel(client):
         ("lat=nearest::52.5&tolerance=height:3", 422),
     ],
 )
-def test_tolerances(client, query, status):
+def test_tolerances(client: httpx.Client, query: str, status: int) -> None:
     """A match may lie as far away as the tolerance says, and no farther."""
     response = client.get(f"/datasets/east-v2/sel?{query}&variables=v")
     assert response.status_code == status, response.text
@@ -297,7 +302,7 @@ class Oracle:
 
 
 @pytest.mark.parametrize("name", ["east-v2", "centred-reversed-sharded"])
-def test_random_boxes_are_what_comparisons_choose(client, name):
+def test_random_boxes_are_what_comparisons_choose(client: httpx.Client, name: str) -> None:
     """A hundred random requests answer with the labels, and the values, of an independent count."""
     ds = globe(GRIDS[name.rsplit("-", 1)[0]])
     for seed in range(100):
@@ -316,7 +321,7 @@ def test_random_boxes_are_what_comparisons_choose(client, name):
 
 
 @pytest.mark.parametrize("name", ["east-sharded", "centred-reversed-v2"])
-def test_random_stations_are_what_comparisons_choose(client, name):
+def test_random_stations_are_what_comparisons_choose(client: httpx.Client, name: str) -> None:
     """Stations anywhere on the globe answer with the nearest cell, seam and poles included."""
     ds = globe(GRIDS[name.rsplit("-", 1)[0]])
     random = np.random.default_rng(3)

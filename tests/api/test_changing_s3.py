@@ -2,53 +2,40 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
 import obstore
 import pytest
-from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 from zarr.storage import ObjectStore
 
 from app.settings import Settings
 from tests.api.conftest import serving
 from tests.api.growing import append, hours, write
-from tests.api.test_changing_stores import SERIES, readers, series_length, until
+from tests.api.test_changing_stores import SERIES, is_as_long, readers, series_length, until
+from tests.s3 import KEYS, s3_client, s3_server
 
 # moto warns of the old value of each key that is written anew, whenever that is collected.
 pytestmark = pytest.mark.filterwarnings("ignore:S3 key was not disposed of in time")
 
-KEYS = {"key": "reader", "secret": "hush-hush"}
 ENGINES = ("s3fs", "obstore")
 
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """An S3 in this process."""
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=address,
-        region_name="us-east-1",
-        aws_access_key_id=KEYS["key"],
-        aws_secret_access_key=KEYS["secret"],
-    )
-    s3.create_bucket(Bucket="growing")
-    s3.close()
-    yield address
-    server.stop()
+    with s3_server() as address:
+        with s3_client(address) as s3:
+            s3.create_bucket(Bucket="growing")
+        yield address
 
 
 @pytest.fixture
-def bucket(endpoint) -> S3Store:
+def bucket(endpoint: str) -> S3Store:
     """The bucket, empty, as its writer has it."""
     store = S3Store(
         "growing",
@@ -69,7 +56,7 @@ def empty(bucket: S3Store) -> None:
 
 
 @pytest.fixture
-def client(endpoint, bucket, tmp_path) -> Iterator[httpx.Client]:
+def client(endpoint: str, bucket: S3Store, tmp_path: Path) -> Iterator[httpx.Client]:
     """A client of a server that reads the bucket by both engines."""
     write(ObjectStore(bucket), hours(0, 12), zarr_format=3, consolidated=True)
     options: dict[str, Any] = {
@@ -85,7 +72,7 @@ def client(endpoint, bucket, tmp_path) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_an_append_is_seen_whole_under_load(client, bucket):
+def test_an_append_is_seen_whole_under_load(client: httpx.Client, bucket: S3Store) -> None:
     """Readers of both engines meet no error and no mixed answer, and see it without being told."""
     # Opened before the writer begins: a first open in the middle of an append lists the store.
     assert {series_length(client, engine) for engine in ENGINES} == {12}
@@ -94,12 +81,14 @@ def test_an_append_is_seen_whole_under_load(client, bucket):
         for first, end in ((12, 15), (15, 40)):
             append(ObjectStore(bucket), first, end, zarr_format=3, consolidated=True)
             for engine in ENGINES:
-                until(lambda n=engine, e=end: series_length(client, n) == e, f"{engine} {end}")
+                until(partial(is_as_long, client, engine, end), f"{engine} {end}")
     assert wrong == []
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_metadata_that_is_gone_is_502_cached_chunks_included(client, bucket, engine):
+def test_metadata_that_is_gone_is_502_cached_chunks_included(
+    client: httpx.Client, bucket: S3Store, engine: str
+) -> None:
     """A bucket that was emptied is found out by the next look, and healed when it is filled."""
     assert series_length(client, engine) == 12
     empty(bucket)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,12 @@ def series_length(client: httpx.Client, name: str) -> int:
     return length_of(answer.json())
 
 
-def test_an_append_is_seen_whole_under_load(tmp_path):
+def is_as_long(client: httpx.Client, name: str, length: int) -> bool:
+    """Whether the series has so many hours."""
+    return series_length(client, name) == length
+
+
+def test_an_append_is_seen_whole_under_load(tmp_path: Path) -> None:
     """Both formats, consolidated or not: no error, and no answer with parts of two versions.
 
     (Those without consolidated metadata have it from the settle time, which is longer here than
@@ -98,7 +104,7 @@ def test_an_append_is_seen_whole_under_load(tmp_path):
                 ):
                     append(store, first, end, zarr_format=zarr_format, consolidated=consolidated)
                 for name in names[: 2 if end < 40 else 4]:
-                    until(lambda n=name, e=end: series_length(client, n) == e, f"{name} {end}")
+                    until(partial(is_as_long, client, name, end), f"{name} {end}")
         assert wrong == []
         answer = client.get("/datasets/v3c").json()
         assert answer["dims"]["time"] == 40
@@ -110,7 +116,7 @@ def test_an_append_is_seen_whole_under_load(tmp_path):
     assert re.search(r'sluice_dataset_version_timestamp_seconds\{dataset="v3c"\} 1', metrics)
 
 
-def test_a_range_of_an_old_version_never_meets_a_new_one(tmp_path):
+def test_a_range_of_an_old_version_never_meets_a_new_one(tmp_path: Path) -> None:
     """Chunks in memory belong to a version: the half-full one is read again for the next."""
     store, catalog = tmp_path / "a.zarr", tmp_path / "catalog.yaml"
     write(store, hours(0, 12), zarr_format=3, consolidated=True)
@@ -138,7 +144,7 @@ def rewritten(tmp_path: Path, **settings: Any) -> Iterator[tuple[httpx.Client, P
         yield client, store
 
 
-def test_a_store_rewritten_in_place_is_refreshed(tmp_path):
+def test_a_store_rewritten_in_place_is_refreshed(tmp_path: Path) -> None:
     """The same metadata over other values: memory answers until an admin says so; then new bytes
     have a new tag."""
     with rewritten(tmp_path) as (client, store):
@@ -158,7 +164,7 @@ def test_a_store_rewritten_in_place_is_refreshed(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["/datasets/a/refresh", "/catalog/reload"])
-def test_only_admins_change_what_is_served(tmp_path, path):
+def test_only_admins_change_what_is_served(tmp_path: Path, path: str) -> None:
     """Without a key 401, with one that lacks the right 403, and parameters are not overlooked."""
     with rewritten(tmp_path) as (client, _):
         for headers, status in (({}, 401), ({"X-API-Key": "read-only"}, 403)):
@@ -170,14 +176,14 @@ def test_only_admins_change_what_is_served(tmp_path, path):
         assert client.get(path, headers=ADMIN).status_code == 405
 
 
-def test_a_service_without_keys_has_no_admins(tmp_path):
+def test_a_service_without_keys_has_no_admins(tmp_path: Path) -> None:
     """Nobody is let in by default."""
     with rewritten(tmp_path, keys="") as (client, _):
         assert client.post("/datasets/a/refresh").status_code == 401
         assert client.post("/catalog/reload").status_code == 401
 
 
-def test_metadata_that_is_gone_is_502_until_it_is_back(tmp_path):
+def test_metadata_that_is_gone_is_502_until_it_is_back(tmp_path: Path) -> None:
     """What is in memory is not answered for a store that is not there any more."""
     with rewritten(tmp_path, status_kept_seconds=0) as (client, store):
         path = f"/datasets/a/{SERIES}"
@@ -196,7 +202,7 @@ def test_metadata_that_is_gone_is_502_until_it_is_back(tmp_path):
         assert client.get(path).headers["etag"] != tag
 
 
-def test_a_new_version_that_does_not_open_leaves_the_old_one(tmp_path):
+def test_a_new_version_that_does_not_open_leaves_the_old_one(tmp_path: Path) -> None:
     """It serves on, the one place that says so is the status, and it heals."""
     with rewritten(tmp_path, status_kept_seconds=0) as (client, store):
         path = f"/datasets/a/{SERIES}"
@@ -217,7 +223,7 @@ def test_a_new_version_that_does_not_open_leaves_the_old_one(tmp_path):
         until(lambda: client.get("/catalog/status").json()["datasets"] == {"a": "ready"}, "ready")
 
 
-def test_strictly_a_stale_dataset_is_not_ready(tmp_path):
+def test_strictly_a_stale_dataset_is_not_ready(tmp_path: Path) -> None:
     """Who wants every dataset to be reachable learns that one is not."""
     with rewritten(tmp_path, status_kept_seconds=0, status_strictly=True) as (client, store):
         assert client.get("/catalog/status").status_code == 200
@@ -225,7 +231,7 @@ def test_strictly_a_stale_dataset_is_not_ready(tmp_path):
         until(lambda: client.get("/catalog/status").status_code == 503, "unready")
 
 
-def test_a_store_that_is_down_at_the_start_heals(tmp_path):
+def test_a_store_that_is_down_at_the_start_heals(tmp_path: Path) -> None:
     """The service starts, that dataset answers 502, the others work, and nobody has to help."""
     with rewritten(tmp_path) as (client, store):
         catalog = f"datasets:\n  a: {{url: {store}, access: public}}\n"
@@ -238,7 +244,7 @@ def test_a_store_that_is_down_at_the_start_heals(tmp_path):
         until(lambda: client.get(f"/datasets/b/{SERIES}").status_code == 200, "healed")
 
 
-async def test_an_unreachable_store_is_answered_for_from_memory(tmp_path):
+async def test_an_unreachable_store_is_answered_for_from_memory(tmp_path: Path) -> None:
     """With a header that says so, which pages may read; what is not in memory is a failure."""
     store, catalog = tmp_path / "a.zarr", tmp_path / "catalog.yaml"
     write(store, hours(0, 12), zarr_format=3, consolidated=True)
@@ -277,7 +283,7 @@ async def test_an_unreachable_store_is_answered_for_from_memory(tmp_path):
             assert "x-sluice-store" not in after.headers
 
 
-def test_a_dataset_that_is_read_elsewhere_has_other_tags(tmp_path):
+def test_a_dataset_that_is_read_elsewhere_has_other_tags(tmp_path: Path) -> None:
     """Another store with the same metadata is another dataset: nobody is told that he has it."""
     with rewritten(tmp_path) as (client, store):
         catalog = tmp_path / "catalog.yaml"
@@ -291,7 +297,7 @@ def test_a_dataset_that_is_read_elsewhere_has_other_tags(tmp_path):
         assert after.headers["etag"] != before.headers["etag"]
 
 
-def test_a_reload_names_what_its_asker_may_see(tmp_path):
+def test_a_reload_names_what_its_asker_may_see(tmp_path: Path) -> None:
     """An admin of some datasets learns nothing of others, not even their names."""
     some, keys = {"X-API-Key": "some"}, f"{KEYS}; some {hash_of(b'some').hex()} admin datasets=a"
     with rewritten(tmp_path, keys=keys) as (client, store):
@@ -302,7 +308,7 @@ def test_a_reload_names_what_its_asker_may_see(tmp_path):
         assert client.get(f"/datasets/c/{SERIES}", headers=ADMIN).status_code == 200
 
 
-def test_a_catalog_is_reloaded_all_or_nothing(tmp_path):
+def test_a_catalog_is_reloaded_all_or_nothing(tmp_path: Path) -> None:
     """Removed entries are 404 at once, new ones answer, and a wrong file is refused in words."""
     with rewritten(tmp_path) as (client, store):
         catalog = tmp_path / "catalog.yaml"

@@ -6,7 +6,9 @@ A point takes two chunks: one of the variable, and that of the coordinate along 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -28,7 +30,9 @@ def gets(client: httpx.Client) -> float:
     return sample_of(client, "sluice_store_request_seconds_count", operation="get")
 
 
-def test_distinct_points_of_one_chunk_ask_the_store_once(write_catalog):
+def test_distinct_points_of_one_chunk_ask_the_store_once(
+    write_catalog: Callable[[str], Path],
+) -> None:
     """After the first point, those beside it are answered from memory, and the metrics say so."""
     with serving(Settings(catalog=write_catalog(CATALOG))) as client:
         client.get("/datasets/v2").raise_for_status()
@@ -48,7 +52,7 @@ def test_distinct_points_of_one_chunk_ask_the_store_once(write_catalog):
         assert sample_of(client, "sluice_chunk_cache_bytes") >= 24 * 10 * 18 * 2
 
 
-def test_without_memory_each_request_asks_the_store(write_catalog):
+def test_without_memory_each_request_asks_the_store(write_catalog: Callable[[str], Path]) -> None:
     """A budget of nothing keeps nothing."""
     with serving(Settings(catalog=write_catalog(CATALOG), chunk_cache_bytes=0)) as client:
         client.get("/datasets/v2").raise_for_status()
@@ -58,7 +62,7 @@ def test_without_memory_each_request_asks_the_store(write_catalog):
         assert gets(client) == opened + 2 * 3
 
 
-def test_datasets_over_one_store_share_their_chunks(write_catalog):
+def test_datasets_over_one_store_share_their_chunks(write_catalog: Callable[[str], Path]) -> None:
     """Two entries with one store and version find each other's chunks; a new opening does too."""
     catalog = CATALOG + '  again: {url: "{stores}/v2.zarr", drop_variables: [u]}\n'
     with serving(Settings(catalog=write_catalog(catalog), opened_datasets=1)) as client:

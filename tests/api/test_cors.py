@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
 import pytest
 
 from app.settings import Settings
@@ -15,14 +19,14 @@ PREFLIGHT = {**PAGE, "Access-Control-Request-Method": "POST",
 
 
 @pytest.fixture(scope="module")
-def open_client(stores, tmp_path_factory):
+def open_client(stores: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     path = tmp_path_factory.mktemp("catalog") / "catalog.yaml"
     path.write_text(CATALOG.replace("{stores}", str(stores)))
     with serving(Settings(catalog=path, cors_origins=("https://maps.example",))) as client:
         yield client
 
 
-def test_it_is_closed_by_default(client):
+def test_it_is_closed_by_default(client: httpx.Client) -> None:
     """Without the setting no header allows anything, and a preflight is a wrong verb."""
     answer = client.get(POINT, headers=PAGE)
     assert not [name for name in answer.headers if name.startswith("access-control")]
@@ -30,7 +34,9 @@ def test_it_is_closed_by_default(client):
 
 
 @pytest.mark.parametrize("path", [POINT, "/datasets/v2/sel?x=1", "/datasets/none", "/nothing"])
-def test_a_page_of_the_origin_may_read_answers_and_refusals(open_client, path):
+def test_a_page_of_the_origin_may_read_answers_and_refusals(
+    open_client: httpx.Client, path: str
+) -> None:
     """The origin is allowed on every answer, with the headers that a script needs."""
     answer = open_client.get(path, headers=PAGE)
     assert answer.headers["access-control-allow-origin"] == "https://maps.example"
@@ -39,7 +45,7 @@ def test_a_page_of_the_origin_may_read_answers_and_refusals(open_client, path):
     assert "Origin" in answer.headers["vary"]
 
 
-def test_a_preflight_of_the_origin_is_granted(open_client):
+def test_a_preflight_of_the_origin_is_granted(open_client: httpx.Client) -> None:
     """A POST of JSON with an id of its own is what a page would send."""
     answer = open_client.options(POINT, headers=PREFLIGHT)
     assert answer.status_code == 200
@@ -47,7 +53,7 @@ def test_a_preflight_of_the_origin_is_granted(open_client):
     assert "x-request-id" in answer.headers["access-control-allow-headers"]
 
 
-def test_another_origin_is_refused(open_client):
+def test_another_origin_is_refused(open_client: httpx.Client) -> None:
     """Its answers carry no permission, and its preflight is a problem document."""
     other = {"Origin": "https://other.example"}
     assert "access-control-allow-origin" not in open_client.get(POINT, headers=other).headers
@@ -56,7 +62,9 @@ def test_another_origin_is_refused(open_client):
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_any_origin_can_be_allowed(write_catalog, monkeypatch):
+def test_any_origin_can_be_allowed(
+    write_catalog: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The environment's ``*`` opens a public service to every page."""
     monkeypatch.setenv("SLUICE_CORS_ORIGINS", "*")
     with serving(Settings(catalog=write_catalog(CATALOG))) as client:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
 import numpy as np
 import pytest
 import xarray as xr
@@ -12,14 +17,17 @@ from tests.api.conftest import CATALOG, serving
 BOX = "time=2020-01-01&level=850&latitude=20/-20&longitude=-10/10"
 
 
-def explained(client, query: str, path: str = "sel", **options) -> dict:
+def explained(
+    client: httpx.Client, query: str, path: str = "sel", **options: Any
+) -> dict[str, Any]:
     answer = client.get(f"/datasets/v2/{path}?explain=true&{query}", **options)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/json"
-    return answer.json()
+    body: dict[str, Any] = answer.json()
+    return body
 
 
-def test_it_names_dimensions_costs_and_coordinates(client):
+def test_it_names_dimensions_costs_and_coordinates(client: httpx.Client) -> None:
     """Dimensions and labels are those that the answer will have; costs those of touched chunks."""
     body = explained(client, f"{BOX}&variables=u")
     real = client.get(f"/datasets/v2/sel?{BOX}&variables=u").json()
@@ -37,19 +45,19 @@ def test_it_names_dimensions_costs_and_coordinates(client):
     assert body["within_limits"] is True
 
 
-def test_coordinates_in_the_store_stay_there(client):
+def test_coordinates_in_the_store_stay_there(client: httpx.Client) -> None:
     """A coordinate that is not in memory is announced without its values."""
     assert explained(client, "level=0", "isel")["coords"]["name"].keys() == {"dims", "dtype"}
 
 
-def test_it_is_json_whatever_else_is_asked_for(client):
+def test_it_is_json_whatever_else_is_asked_for(client: httpx.Client) -> None:
     """Neither `f` nor Accept changes the form; a wrong `f` is still wrong."""
     explained(client, f"{BOX}&f=netcdf", headers={"Accept": "application/netcdf"})
     explained(client, BOX, headers={"Accept": "image/png"})
     assert client.get("/datasets/v2/sel?explain=true&f=xml").status_code == 400
 
 
-def test_points_are_explained(client):
+def test_points_are_explained(client: httpx.Client) -> None:
     """Stations have their new dimension and their coordinates along it."""
     query = "latitude=0,10&longitude=-10,20&pointwise=latitude,longitude&time=2020-01-01T00:00Z"
     body = explained(client, query)
@@ -58,12 +66,14 @@ def test_points_are_explained(client):
 
 
 @pytest.mark.parametrize(("query", "status"), [("latitude=1", 422), ("time=never", 400)])
-def test_what_cannot_be_selected_cannot_be_explained(client, query, status):
+def test_what_cannot_be_selected_cannot_be_explained(
+    client: httpx.Client, query: str, status: int
+) -> None:
     """The errors of the selection itself stay what they are."""
     assert client.get(f"/datasets/v2/sel?explain=true&{query}").status_code == status
 
 
-def test_over_a_limit_it_still_answers(write_catalog):
+def test_over_a_limit_it_still_answers(write_catalog: Callable[[str], Path]) -> None:
     """What would be refused with 413 is explained, and said to be too much."""
     settings = Settings(catalog=write_catalog(CATALOG), request_chunk_bytes=1000)
     with serving(settings) as client:
@@ -71,7 +81,7 @@ def test_over_a_limit_it_still_answers(write_catalog):
         assert explained(client, BOX)["within_limits"] is False
 
 
-def test_it_reads_nothing(tmp_path):
+def test_it_reads_nothing(tmp_path: Path) -> None:
     """An explanation works where the chunks cannot be read any more."""
     ds = xr.Dataset({"v": ("x", np.arange(10.0))}, {"x": np.arange(10)})
     ds.to_zarr(tmp_path / "s.zarr", zarr_format=2, encoding={"v": {"chunks": (5,)}})
@@ -87,7 +97,7 @@ def test_it_reads_nothing(tmp_path):
     )
 
 
-def test_an_explanation_counts_as_its_format_does(write_catalog):
+def test_an_explanation_counts_as_its_format_does(write_catalog: Callable[[str], Path]) -> None:
     """What CSV would count for is told, and it is that which the limit is held against."""
     query = "/datasets/v2/isel?time=0:24&variables=t"
     with serving(Settings(catalog=write_catalog(CATALOG), request_result_bytes=10**6)) as client:

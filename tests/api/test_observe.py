@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -24,27 +26,29 @@ POINT = "/datasets/v2/isel?time=0&level=0&latitude=0&longitude=0"
 
 
 @pytest.mark.parametrize("path", [POINT, "/datasets", "/nothing", "/datasets/v2/sel?x=1", "/docs"])
-def test_every_answer_has_an_id(client, path):
+def test_every_answer_has_an_id(client: httpx.Client, path: str) -> None:
     """Whatever the answer is, an id is on it, and no two are the same."""
     ids = {client.get(path).headers["x-request-id"] for _ in range(2)}
     assert len(ids) == 2
     assert all(re.fullmatch("[0-9a-f]{32}", name) for name in ids)
 
 
-def test_a_clients_own_id_is_kept(client):
+def test_a_clients_own_id_is_kept(client: httpx.Client) -> None:
     """An id that a proxy or client gave comes back, so that logs can be joined."""
     answer = client.get(POINT, headers={"X-Request-ID": "trace-17.a_B"})
     assert answer.headers["x-request-id"] == "trace-17.a_B"
 
 
 @pytest.mark.parametrize("odd", ["", "a b", "x" * 65, "é".encode().decode("latin-1"), '"', "a,b"])
-def test_an_odd_id_is_replaced(client, odd):
+def test_an_odd_id_is_replaced(client: httpx.Client, odd: str) -> None:
     """What could break a log line or a header is not repeated."""
-    answer = client.get(POINT, headers={"X-Request-ID": odd.encode("latin-1")})
+    answer = client.get(POINT, headers={b"X-Request-ID": odd.encode("latin-1")})
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
 
 
-def test_the_log_has_a_line_with_the_id(client, caplog):
+def test_the_log_has_a_line_with_the_id(
+    client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
     """Who, what, status, time and size; a problem's line can be found by its id."""
     with caplog.at_level(logging.INFO, "app.telemetry.request_log"):
         client.get("/datasets/v2/sel?latitude=52.51", headers={"X-Request-ID": "find-me"})
@@ -58,7 +62,7 @@ def test_the_log_has_a_line_with_the_id(client, caplog):
     )
 
 
-def test_a_long_url_is_414_and_says_what_to_do(client):
+def test_a_long_url_is_414_and_says_what_to_do(client: httpx.Client) -> None:
     """More than the setting allows is refused before it is parsed, in every route."""
     for path in ("/datasets/v2/sel?latitude=" + "1," * 10_000, "/" + "x" * 20_000):
         body = check(client.get(path), 414)
@@ -67,7 +71,9 @@ def test_a_long_url_is_414_and_says_what_to_do(client):
         assert "POST" in body["detail"]
 
 
-def test_the_longest_url_that_is_allowed_is_read(stores, write_catalog):
+def test_the_longest_url_that_is_allowed_is_read(
+    stores: Path, write_catalog: Callable[[str], Path]
+) -> None:
     """The limit is a setting and counts path and query."""
     path, query = "/datasets/v2/isel", "level=0&latitude=0&longitude=0&time=0"
     query += ",0" * ((256 - len(path) - len(query)) // 2)
@@ -77,7 +83,9 @@ def test_the_longest_url_that_is_allowed_is_read(stores, write_catalog):
         assert client.get(f"{path}?{query},0").status_code == 414
 
 
-async def test_an_unexpected_error_is_a_500_without_its_text(caplog):
+async def test_an_unexpected_error_is_a_500_without_its_text(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """A bug answers as a problem; its text and traceback go to the log, under the answer's id."""
     events: list[Event] = []
     broken = Application()
@@ -114,7 +122,9 @@ def samples(client: httpx.Client) -> dict[str, float]:
     }
 
 
-def test_metrics_count_requests_opens_store_requests_and_lag(write_catalog):
+def test_metrics_count_requests_opens_store_requests_and_lag(
+    write_catalog: Callable[[str], Path],
+) -> None:
     """By route and status, and by dataset; opens by dataset, and store requests by store."""
     with serving(Settings(catalog=write_catalog(CATALOG))) as client:
         for _ in range(3):
@@ -140,7 +150,7 @@ def test_metrics_count_requests_opens_store_requests_and_lag(write_catalog):
     assert found["sluice_loop_lag_seconds_count"] > 0
 
 
-def test_no_client_can_make_up_metrics(write_catalog):
+def test_no_client_can_make_up_metrics(write_catalog: Callable[[str], Path]) -> None:
     """Unknown paths, methods and datasets do not add rows: labels come from the catalog."""
     with serving(Settings(catalog=write_catalog(CATALOG))) as client:
         client.get("/nothing")
@@ -154,7 +164,7 @@ def test_no_client_can_make_up_metrics(write_catalog):
         assert len(samples(client)) < before + 80
 
 
-def test_server_timing_names_the_phases(client):
+def test_server_timing_names_the_phases(client: httpx.Client) -> None:
     """Open, plan, fetch, decode and encode, in milliseconds; a HEAD has no more than a plan.
 
     What is in memory is not fetched.

@@ -6,6 +6,7 @@ import json
 import random
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -114,7 +115,7 @@ VARIABLES = ["a", "a,s", "time", "x", "h,b", "c", "ref", "when", ""]
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory) -> Iterator[httpx.Client]:
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of a server over all of them, in both formats of Zarr by turns."""
     folder = tmp_path_factory.mktemp("odd")
     for number, (name, make) in enumerate(DATASETS.items()):
@@ -136,7 +137,7 @@ def check(answer: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_it_describes_itself(client, name):
+def test_it_describes_itself(client: httpx.Client, name: str) -> None:
     """`/datasets/{id}` answers for every kind of axis, attribute and variable."""
     answer = client.get(f"/datasets/{name}")
     check(answer)
@@ -144,7 +145,7 @@ def test_it_describes_itself(client, name):
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_it_is_served_whole(client, name):
+def test_it_is_served_whole(client: httpx.Client, name: str) -> None:
     """All of it comes as JSON, and as NetCDF but for complex values, which NetCDF lacks."""
     answer = client.get(f"/datasets/{name}/isel")
     check(answer)
@@ -155,7 +156,7 @@ def test_it_is_served_whole(client, name):
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_no_selection_makes_a_500(client, name):
+def test_no_selection_makes_a_500(client: httpx.Client, name: str) -> None:
     """Two hundred selections, most of them nearly right, are each answered or refused."""
     source = random.Random(name)
     for _ in range(200):
@@ -170,7 +171,7 @@ def test_no_selection_makes_a_500(client, name):
         check(client.get(f"/datasets/{name}/{kind}", params=query))
 
 
-def test_store_that_cannot_be_decoded_is_its_own_fault(tmp_path) -> None:
+def test_store_that_cannot_be_decoded_is_its_own_fault(tmp_path: Path) -> None:
     """Units that do not parse leave their variable out, values that do not decode are a 502."""
     hours = np.array([0, 2**62, 1], "i8")
     units = {"units": "hours since 2000-01-01"}

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,8 +20,9 @@ CASES = 300
 
 
 @pytest.fixture(scope="module")
-def document(client) -> dict[str, Any]:
-    return client.get("/openapi.json").json()
+def document(client: httpx.Client) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/openapi.json").json()
+    return found
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -31,7 +33,7 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
     ]
 
 
-def test_every_operation_is_described(document):
+def test_every_operation_is_described(document: dict[str, Any]) -> None:
     """Each has a summary, a text, and for each parameter and answer a sentence."""
     found = operations(document)
     assert len(found) == 12
@@ -44,7 +46,7 @@ def test_every_operation_is_described(document):
             assert answer["description"].endswith("."), answer
 
 
-def test_every_parameter_of_the_grammar_is_there(document):
+def test_every_parameter_of_the_grammar_is_there(document: dict[str, Any]) -> None:
     """What a selection takes besides dimensions is listed, in a URL and in a body."""
     for path in ("sel", "isel"):
         item = document["paths"][f"/datasets/{{dataset_id}}/{path}"]
@@ -54,7 +56,7 @@ def test_every_parameter_of_the_grammar_is_there(document):
         assert set(body["properties"]) == set(PARAMETERS)
 
 
-def test_every_format_and_error_is_there(document):
+def test_every_format_and_error_is_there(document: dict[str, Any]) -> None:
     """A selection's answers name each media type, and each error is a problem document."""
     answers = document["paths"]["/datasets/{dataset_id}/sel"]["get"]["responses"]
     assert set(answers["200"]["content"]) == {encoder.media_type for encoder in ENCODERS.values()}
@@ -64,19 +66,19 @@ def test_every_format_and_error_is_there(document):
     assert "304" in answers
 
 
-def test_validation_errors_of_the_framework_are_not_promised(document):
+def test_validation_errors_of_the_framework_are_not_promised(document: dict[str, Any]) -> None:
     """FastAPI's own 422 never happens, and the document does not say that it does."""
     assert "HTTPValidationError" not in json.dumps(document)
 
 
-def examples(client) -> list[str]:
+def examples(client: httpx.Client) -> list[str]:
     """The paths in the first table of the guide."""
     guide = client.get("/openapi.json").json()["info"]["description"]
     table = guide.partition("**Values by label**")[0]
     return re.findall(r"`(/i?sel\?[^`]+)`", table)
 
 
-def test_every_example_of_the_guide_answers(client):
+def test_every_example_of_the_guide_answers(client: httpx.Client) -> None:
     """What ``/docs`` says to ask works as it stands, but for the dataset's name and times."""
     paths = examples(client)
     assert len(paths) == 7
@@ -88,7 +90,7 @@ def test_every_example_of_the_guide_answers(client):
         assert answer.status_code == 200, (ours, answer.text)
 
 
-def test_the_page_needs_no_other_server(client):
+def test_the_page_needs_no_other_server(client: httpx.Client) -> None:
     """``/docs`` is a page whose scripts and styles come from here; the root leads to it."""
     assert client.get("/").headers["location"] == "/docs"
     page = client.get("/docs")
@@ -103,13 +105,15 @@ def test_the_page_needs_no_other_server(client):
 @settings(max_examples=CASES, deadline=None, derandomize=True, database=None,
           suppress_health_check=list(HealthCheck))  # fmt: skip
 @given(data=st.data())
-def test_any_request_that_the_document_allows_is_answered_as_it_says(client, document, data):
+def test_any_request_that_the_document_allows_is_answered_as_it_says(
+    client: httpx.Client, document: dict[str, Any], data: st.DataObject
+) -> None:
     """Schemathesis with all of its checks: nothing comes that is not in the document."""
     case = draw_case(data, by_schema.operations(document), ["v2", "v3"])
     by_schema.judge(case, case.call(base_url=str(client.base_url).rstrip("/")))
 
 
-def test_every_parameter_of_a_path_is_described(document):
+def test_every_parameter_of_a_path_is_described(document: dict[str, Any]) -> None:
     """Each name in braces is a parameter of each operation, and each such parameter is there."""
     for _, path, operation in operations(document):
         names = [p["name"] for p in operation.get("parameters", []) if p["in"] == "path"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -42,7 +43,7 @@ MEMORY = {name: dataset(lats, lons) for name, (lats, lons, _) in STORES.items()}
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory):
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of a server over all of them."""
     folder = tmp_path_factory.mktemp("oracle")
     for name, (_, _, form) in STORES.items():
@@ -132,7 +133,7 @@ def test_a_post_and_an_explanation_are_the_same(client: httpx.Client, data: st.D
     name = data.draw(st.sampled_from(sorted(STORES)))
     request: Request = data.draw(requests(MEMORY[name]))
     url = f"/datasets/{name}/{request.path}"
-    got = client.get(url, params=request.pairs)
+    got = client.get(url, params=tuple(request.pairs))
     posted = client.post(url, json=request.document)
     assert (posted.status_code, posted.content) == (got.status_code, got.content)
     explained = client.get(url, params=[*request.pairs, ("explain", "true")])

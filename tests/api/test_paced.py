@@ -22,7 +22,7 @@ from app.api.paced import PIECE_BYTES, LongBody, PacedResponse
         [PIECE_BYTES - 1, 0, 2 * PIECE_BYTES, 2],
     ],
 )
-async def test_all_bytes_arrive_in_their_order(sizes):
+async def test_all_bytes_arrive_in_their_order(sizes: list[int]) -> None:
     """Each piece is of bounded size, the last one says so, and the headers are the answer's own."""
     content = bytes(n % 251 for n in range(sum(sizes)))
     starts = [sum(sizes[:n]) for n in range(len(sizes))]
@@ -30,8 +30,8 @@ async def test_all_bytes_arrive_in_their_order(sizes):
     body = LongBody([memoryview(part) for part in parts], len(content))
     sent: list[Any] = []
     held: list[int] = []
-    budget = Budget(1, queue_requests=0, queue_seconds=1.0, on_wait=[].append)
-    admission = Admission(budget, ClientLimit(1), 1.0, [].append)
+    budget = Budget(1, queue_requests=0, queue_seconds=1.0, on_wait=lambda seconds: None)
+    admission = Admission(budget, ClientLimit(1), 1.0, lambda event: None)
 
     async def send(message: Any) -> None:
         sent.append(message)

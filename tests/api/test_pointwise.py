@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
+from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import xarray as xr
@@ -14,17 +17,17 @@ RANDOM = np.random.default_rng(11)
 
 
 @pytest.fixture(scope="module", params=["v2", "v3"])
-def dataset(request, stores):
+def dataset(request: pytest.FixtureRequest, stores: Path) -> tuple[str, xr.Dataset]:
     """Name and xarray's own view of each store."""
     store = stores / f"{request.param}.zarr"
     return request.param, xr.open_zarr(store, chunks=None, consolidated=request.param == "v2")
 
 
-def along(values) -> xr.DataArray:
+def along(values: list[int] | np.ndarray[Any, Any]) -> xr.DataArray:
     return xr.DataArray(values, dims="points")
 
 
-def test_fifty_stations_equal_xarray(client, dataset):
+def test_fifty_stations_equal_xarray(client: httpx.Client, dataset: tuple[str, xr.Dataset]) -> None:
     """Fifty nearest points of a series are those of xarray, in their order, and as NetCDF too."""
     name, ds = dataset
     lats = RANDOM.uniform(-90, 90, 50).round(3)
@@ -58,7 +61,9 @@ def test_fifty_stations_equal_xarray(client, dataset):
         ),
     ],
 )
-def test_points_by_position_equal_xarray(client, dataset, query, indexers):
+def test_points_by_position_equal_xarray(
+    client: httpx.Client, dataset: tuple[str, xr.Dataset], query: str, indexers: dict[str, Any]
+) -> None:
     """Any two dimensions or more go together; lists of the others stay crossed with them."""
     name, ds = dataset
     answer = client.get(f"/datasets/{name}/isel?{query}")
@@ -68,7 +73,7 @@ def test_points_by_position_equal_xarray(client, dataset, query, indexers):
     xr.testing.assert_equal(decoded(answer), want)
 
 
-def test_a_wrong_station_is_named(client):
+def test_a_wrong_station_is_named(client: httpx.Client) -> None:
     """The answer says which point is not on the axis."""
     query = "latitude=0,10,11&longitude=0,10,20&pointwise=latitude,longitude"
     answer = client.get(f"/datasets/v2/sel?{query}")
@@ -85,6 +90,6 @@ def test_a_wrong_station_is_named(client):
         ("latitude=0,10&longitude=0,10&pointwise=latitude,height", 422),
     ],
 )
-def test_what_is_no_set_of_points(client, query, status):
+def test_what_is_no_set_of_points(client: httpx.Client, query: str, status: int) -> None:
     """Lists that do not go together are the request's mistake; an absent name the dataset's."""
     assert client.get(f"/datasets/v2/sel?{query}").status_code == status

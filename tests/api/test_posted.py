@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -17,7 +21,7 @@ SEL = "/datasets/v2/sel"
 JSON = {"Content-Type": "application/json"}
 
 
-def posted(client, path, document, **headers):
+def posted(client: httpx.Client, path: str, document: object, **headers: str) -> httpx.Response:
     content = document if isinstance(document, bytes | str) else json.dumps(document)
     return client.post(path, content=content, headers=JSON | headers)
 
@@ -41,7 +45,9 @@ def posted(client, path, document, **headers):
         ("/datasets/v2/isel", {"latitude": [3, 5], "time": -1}, "latitude=3,5&time=-1"),
     ],
 )
-def test_a_post_answers_as_its_url_does(client, path, document, query):
+def test_a_post_answers_as_its_url_does(
+    client: httpx.Client, path: str, document: dict[str, Any], query: str
+) -> None:
     """Numbers, texts and arrays mean what they mean in a URL."""
     document = {"variables": ["mask"], **document}
     query = query if "variables" in query else f"variables=mask&{query}"
@@ -50,7 +56,7 @@ def test_a_post_answers_as_its_url_does(client, path, document, query):
     assert answer.json() == client.get(f"{path}?{query}").json()
 
 
-def test_a_selection_too_long_for_a_url_is_answered(client):
+def test_a_selection_too_long_for_a_url_is_answered(client: httpx.Client) -> None:
     """Five thousand stations at once: 30 KB of labels."""
     random = np.random.default_rng(3)
     document = {
@@ -67,7 +73,7 @@ def test_a_selection_too_long_for_a_url_is_answered(client):
     assert decoded(answer).sizes == {"points": 5000}
 
 
-def test_a_posted_answer_is_not_kept(client):
+def test_a_posted_answer_is_not_kept(client: httpx.Client) -> None:
     """It cannot be asked for again by its URL, so it has no tag and no cache may keep it."""
     answer = posted(client, SEL, {"variables": "mask"}, **{"If-None-Match": "*"})
     assert answer.status_code == 200
@@ -75,7 +81,7 @@ def test_a_posted_answer_is_not_kept(client):
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_a_post_takes_a_format_and_an_explanation(client):
+def test_a_post_takes_a_format_and_an_explanation(client: httpx.Client) -> None:
     """The options stand beside the dimensions; Accept works too."""
     csv = posted(client, SEL, {"variables": "mask", "latitude": 50, "f": "csv"})
     assert csv.headers["content-type"] == "text/csv; charset=utf-8"
@@ -85,20 +91,20 @@ def test_a_post_takes_a_format_and_an_explanation(client):
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "json"])
-def test_a_body_that_is_not_json_is_415(client, kind):
+def test_a_body_that_is_not_json_is_415(client: httpx.Client, kind: str) -> None:
     """The answer names what is taken instead."""
     answer = client.post(SEL, content=b"latitude=50", headers={"Content-Type": kind})
     assert check(answer, 415)["known"] == ["application/json"]
 
 
-def test_a_coded_body_is_415(client):
+def test_a_coded_body_is_415(client: httpx.Client) -> None:
     """Bodies are read as they are; a coding would be read as text otherwise."""
     answer = posted(client, SEL, b"{}", **{"Content-Encoding": "gzip"})
     assert check(answer, 415)["content_encoding"] == "gzip"
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/geo+json"])
-def test_json_by_another_name_is_json(client, kind):
+def test_json_by_another_name_is_json(client: httpx.Client, kind: str) -> None:
     """Parameters of the media type and its relatives are fine."""
     answer = client.post(SEL, content=b'{"variables":"mask"}', headers={"Content-Type": kind})
     assert answer.status_code == 200
@@ -114,14 +120,14 @@ def test_json_by_another_name_is_json(client, kind):
         b'{"latitude": "\\ud800"}', b"[" * 100_000, b'{"latitude": 1' + b"0" * 50_000 + b"}",
     ],
 )  # fmt: skip
-def test_a_body_that_means_nothing_is_400(client, body):
+def test_a_body_that_means_nothing_is_400(client: httpx.Client, body: bytes) -> None:
     """Each says what is wrong with it; none is a server error."""
     answer = posted(client, SEL, body)
     assert answer.status_code in (400, 422)
     check(answer, answer.status_code)
 
 
-def test_a_body_over_the_limit_is_413(write_catalog):
+def test_a_body_over_the_limit_is_413(write_catalog: Callable[[str], Path]) -> None:
     """It is not read to its end, whether or not its length was announced."""
     with serving(Settings(catalog=write_catalog(CATALOG), body_bytes=1000)) as client:
         document = b'{"variables":"mask"' + b" " * 2000 + b"}"
@@ -133,7 +139,9 @@ def test_a_body_over_the_limit_is_413(write_catalog):
 
 
 @pytest.mark.parametrize("length", ["Content-Length: 500", "Transfer-Encoding: chunked"])
-def test_a_body_that_does_not_arrive_is_408(write_catalog, length):
+def test_a_body_that_does_not_arrive_is_408(
+    write_catalog: Callable[[str], Path], length: str
+) -> None:
     """However steadily it drips; the connection ends, and the answer says the limit."""
     catalog = write_catalog(CATALOG)
     with serving(Settings(catalog=catalog, request_seconds=0.3)) as client:
@@ -151,7 +159,7 @@ def test_a_body_that_does_not_arrive_is_408(write_catalog, length):
         assert client.get("/healthz").status_code == 200
 
 
-def test_a_list_over_the_limit_is_413(write_catalog):
+def test_a_list_over_the_limit_is_413(write_catalog: Callable[[str], Path]) -> None:
     """Lists are counted before they are looked up, in a URL and in a body."""
     with serving(Settings(catalog=write_catalog(CATALOG), request_labels=3)) as client:
         for answer in (
@@ -163,7 +171,7 @@ def test_a_list_over_the_limit_is_413(write_catalog):
         assert client.get(f"{SEL}?latitude=0,10,20&variables=mask").status_code == 200
 
 
-def test_parameters_in_the_url_of_a_post_are_refused(client):
+def test_parameters_in_the_url_of_a_post_are_refused(client: httpx.Client) -> None:
     """They would be ignored otherwise, or meet the body's own."""
     answer = client.post(f"{SEL}?f=csv", content=b"{}", headers=JSON)
     assert check(answer, 400)["parameter"] == "f"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -57,12 +58,14 @@ CASES = [
 ]
 
 
-def check(answer: httpx.Response, status: int) -> dict:
+def check(answer: httpx.Response, status: int) -> dict[str, Any]:
     """The members that every problem document has; returns them."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["cache-control"] == "no-store"
-    body = json.loads(answer.text, parse_constant=lambda text: pytest.fail(f"{text} is not JSON"))
+    body: dict[str, Any] = json.loads(
+        answer.text, parse_constant=lambda text: pytest.fail(f"{text} is not JSON")
+    )
     assert body["status"] == status
     assert body["type"].startswith("urn:sluice:problem:")
     assert body["title"]
@@ -71,24 +74,26 @@ def check(answer: httpx.Response, status: int) -> dict:
 
 
 @pytest.mark.parametrize(("status", "path", "facts"), CASES)
-def test_a_wrong_request_gets_its_status_and_the_facts(client, status, path, facts):
+def test_a_wrong_request_gets_its_status_and_the_facts(
+    client: httpx.Client, status: int, path: str, facts: dict[str, Any]
+) -> None:
     """The status follows from the kind of mistake, and the body carries the facts behind it."""
     body = check(client.get(path), status)
     assert facts.items() <= body.items()
 
 
-def test_an_unknown_parameter_is_answered_with_the_known_ones(client):
+def test_an_unknown_parameter_is_answered_with_the_known_ones(client: httpx.Client) -> None:
     """Whoever mistypes a parameter reads which ones there are."""
     body = check(client.get("/datasets/v2/sel?lat=5"), 400)
     assert {"time", "level", "latitude", "longitude", "variables", "f"} <= set(body["known"])
 
 
-def test_no_acceptable_format_is_406(client):
+def test_no_acceptable_format_is_406(client: httpx.Client) -> None:
     """An Accept header that nothing satisfies is refused before anything is read."""
     check(client.get(f"/datasets/v2/sel?{POINT}", headers={"Accept": "image/png"}), 406)
 
 
-def test_the_wrong_verb_is_405_with_what_is_allowed(client):
+def test_the_wrong_verb_is_405_with_what_is_allowed(client: httpx.Client) -> None:
     """Starlette's own refusals have the same form and keep their headers."""
     answer = client.delete("/datasets/v2/sel")
     body = check(answer, 405)
@@ -96,7 +101,7 @@ def test_the_wrong_verb_is_405_with_what_is_allowed(client):
     assert answer.headers["allow"] == "GET, HEAD, POST"
 
 
-def test_an_unknown_path_is_404_with_a_way_on(client):
+def test_an_unknown_path_is_404_with_a_way_on(client: httpx.Client) -> None:
     """Whoever asks for nothing that there is reads where to begin."""
     assert "/datasets lists" in check(client.get("/dataset"), 404)["detail"]
 
@@ -112,7 +117,7 @@ def test_an_unknown_path_is_404_with_a_way_on(client):
         ("/{}", "path"),
     ],
 )
-def test_a_long_request_is_not_sent_back(client, path, fact):
+def test_a_long_request_is_not_sent_back(client: httpx.Client, path: str, fact: str) -> None:
     """Facts repeat as much of a client's words as a person would read."""
     answer = client.get(path.format("x" * 5000))
     body = check(answer, answer.status_code)
@@ -120,7 +125,9 @@ def test_a_long_request_is_not_sent_back(client, path, fact):
     assert len(answer.text) < 2000
 
 
-def test_a_missing_store_is_502_and_keeps_its_secrets(client, caplog):
+def test_a_missing_store_is_502_and_keeps_its_secrets(
+    client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
     """The client learns the dataset and the kind of failure; where the store is, the log says."""
     with caplog.at_level(logging.WARNING, "app.api.problems"):
         answer = client.get("/datasets/gone/sel")
@@ -130,7 +137,7 @@ def test_a_missing_store_is_502_and_keeps_its_secrets(client, caplog):
     assert "secret-name" in caplog.text
 
 
-def test_a_misconfigured_dataset_is_502_without_its_url(client):
+def test_a_misconfigured_dataset_is_502_without_its_url(client: httpx.Client) -> None:
     """An entry that cannot be used is the operator's mistake, and its details stay in the log."""
     answer = client.get("/datasets/strange/sel")
     assert check(answer, 502)["type"] == "urn:sluice:problem:misconfigured"
@@ -144,7 +151,7 @@ def error_classes() -> list[type[SluiceError]]:
 
 
 @pytest.mark.parametrize("cls", error_classes())
-def test_every_error_of_the_tree_has_a_row(cls):
+def test_every_error_of_the_tree_has_a_row(cls: type[SluiceError]) -> None:
     """No class of the tree falls back to 500 by being forgotten in the table."""
     if cls in (SluiceError, sluice.errors.NotLoaded):
         assert kind_of(cls) is PROBLEMS[Exception]
@@ -153,14 +160,14 @@ def test_every_error_of_the_tree_has_a_row(cls):
 
 
 @pytest.mark.parametrize("cls", error_classes())
-def test_what_operators_must_know_clients_need_not(cls):
+def test_what_operators_must_know_clients_need_not(cls: type[SluiceError]) -> None:
     """Errors of stores and of the catalog are answered with a fixed sentence."""
     kind = kind_of(cls)
     if issubclass(cls, StoreError | CatalogError):
         assert kind.sentence
 
 
-async def test_facts_of_any_kind_are_valid_json():
+async def test_facts_of_any_kind_are_valid_json() -> None:
     """Facts cannot break the document: NaN, huge integers, bytes and surrogates included."""
     import numpy as np
 
@@ -206,7 +213,7 @@ PIECES = [
 SAFE = "&=%:/,;+\"'[]{}"
 
 
-def test_no_query_makes_a_500(client):
+def test_no_query_makes_a_500(client: httpx.Client) -> None:
     """Three thousand strange queries are each answered, none with a server error."""
     source = random.Random(20)
     for _ in range(1500):
@@ -223,6 +230,6 @@ def test_no_query_makes_a_500(client):
 @pytest.mark.parametrize(
     "name", ["..", "%2e%2e", "a%00b", "%FF", "a" * 5000, "%2Fetc%2Fpasswd", "v2%0A", "{x}"]
 )
-def test_no_dataset_name_makes_a_500(client, name):
+def test_no_dataset_name_makes_a_500(client: httpx.Client, name: str) -> None:
     """Whatever stands in the place of an id is an unknown dataset or an unknown path."""
     check(client.get(f"/datasets/{name}/sel"), 404)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -53,7 +54,7 @@ SELECTIONS = [
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory) -> Iterator[httpx.Client]:
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of a server over the cube alone."""
     path = tmp_path_factory.mktemp("catalog") / "catalog.yaml"
     path.write_text(f"datasets: {{cube: {{url: '{CUBE}'}}}}")
@@ -69,7 +70,9 @@ def cube() -> Iterator[xr.Dataset]:
 
 
 @pytest.mark.parametrize(("query", "indexers"), SELECTIONS)
-def test_a_selection_equals_xarrays_in_both_formats(client, cube, query, indexers):
+def test_a_selection_equals_xarrays_in_both_formats(
+    client: httpx.Client, cube: xr.Dataset, query: str, indexers: dict[str, Any]
+) -> None:
     """The answer as JSON and as NetCDF is what xarray selects."""
     path, _, rest = query.partition("?")
     want = (cube.sel(**indexers) if path == "sel" else cube.isel(**indexers)).load()

@@ -8,15 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 from app.settings import Settings
 from tests.api.conftest import serving
-
-KEYS = {"key": "reader", "secret": "hush-hush"}
+from tests.s3 import KEYS, s3_client, s3_server
 
 CATALOG = """
 datasets:
@@ -36,34 +33,25 @@ QUERIES = [
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """An S3 in this process."""
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3_server() as address:
+        yield address
 
 
 @pytest.fixture
-def bucket(endpoint, stores, tmp_path) -> Iterator[tuple[Any, str]]:
+def bucket(endpoint: str, stores: Path, tmp_path: Path) -> Iterator[tuple[Any, str]]:
     """A client of that S3 and a bucket in it that holds the v3 store."""
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=KEYS["key"],
-        aws_secret_access_key=KEYS["secret"],
-    )
-    name = f"bucket-{tmp_path.name.replace('_', '-')[-40:]}".lower().strip("-")
-    s3.create_bucket(Bucket=name)
-    for path in sorted(p for p in (stores / "v3.zarr").rglob("*") if p.is_file()):
-        s3.put_object(Bucket=name, Key=str(path.relative_to(stores)), Body=path.read_bytes())
-    yield s3, name
-    s3.close()
+    with s3_client(endpoint) as s3:
+        name = f"bucket-{tmp_path.name.replace('_', '-')[-40:]}".lower().strip("-")
+        s3.create_bucket(Bucket=name)
+        for path in sorted(p for p in (stores / "v3.zarr").rglob("*") if p.is_file()):
+            s3.put_object(Bucket=name, Key=str(path.relative_to(stores)), Body=path.read_bytes())
+        yield s3, name
 
 
 @pytest.fixture
-def client(endpoint, bucket, stores, tmp_path) -> Iterator[httpx.Client]:
+def client(
+    endpoint: str, bucket: tuple[Any, str], stores: Path, tmp_path: Path
+) -> Iterator[httpx.Client]:
     """A client of a server that reads the bucket by both engines."""
     options = {**KEYS, "endpoint_url": endpoint, "client_kwargs": {"region_name": "us-east-1"}}
     path = Path(tmp_path / "catalog.yaml")
@@ -76,7 +64,7 @@ def client(endpoint, bucket, stores, tmp_path) -> Iterator[httpx.Client]:
 
 @pytest.mark.parametrize("engine", ["s3fs", "obstore"])
 @pytest.mark.parametrize("query", QUERIES)
-def test_s3_answers_as_the_disk_does(client, engine, query):
+def test_s3_answers_as_the_disk_does(client: httpx.Client, engine: str, query: str) -> None:
     """Where a store lies makes no difference to what is answered."""
     answer = client.get(f"/datasets/{engine}/{query}")
     assert answer.status_code == 200, answer.text
@@ -86,7 +74,9 @@ def test_s3_answers_as_the_disk_does(client, engine, query):
 
 
 @pytest.mark.parametrize("engine", ["s3fs", "obstore"])
-def test_a_bucket_that_goes_away_is_502(client, bucket, engine):
+def test_a_bucket_that_goes_away_is_502(
+    client: httpx.Client, bucket: tuple[Any, str], engine: str
+) -> None:
     """A store that vanishes after it was opened is a failure, never an answer of fill values."""
     s3, name = bucket
     query = f"/datasets/{engine}/isel?level=0&variables=t"
@@ -100,7 +90,9 @@ def test_a_bucket_that_goes_away_is_502(client, bucket, engine):
     assert name not in answer.text
 
 
-def test_a_missing_bucket_is_502_and_no_secret_is_told(client, caplog):
+def test_a_missing_bucket_is_502_and_no_secret_is_told(
+    client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
     """Neither the client nor the log is told a key, and the client not even the bucket."""
     with caplog.at_level(logging.DEBUG, "app"):
         answer = client.get("/datasets/nobucket/sel")

@@ -6,8 +6,9 @@ import asyncio
 import shutil
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Annotated
 
 import httpx
@@ -22,7 +23,9 @@ from tests.api.conftest import CATALOG, serving, serving_app, weather
 POINT = "isel?time=0&level=0&latitude=0&longitude=0"
 
 
-async def test_a_hundred_first_requests_open_the_store_once(write_catalog, stores):
+async def test_a_hundred_first_requests_open_the_store_once(
+    write_catalog: Callable[[str], Path], stores: Path
+) -> None:
     """Simultaneous first requests share one open: the metadata is asked for once."""
     asked: list[str] = []
     # A plain HTTP server over the stores is the counter: what it logs is what was asked.
@@ -39,7 +42,7 @@ async def test_a_hundred_first_requests_open_the_store_once(write_catalog, store
 class _counting_server:
     """Serves the files below `folder` over HTTP and notes every path that is asked for."""
 
-    def __init__(self, folder, asked: list[str]) -> None:
+    def __init__(self, folder: Path, asked: list[str]) -> None:
         self.folder, self.asked = folder, asked
 
     async def __aenter__(self) -> str:
@@ -49,10 +52,10 @@ class _counting_server:
         asked = self.asked
 
         class Handler(SimpleHTTPRequestHandler):
-            def log_message(self, *args) -> None:
+            def log_message(self, *args: object) -> None:
                 asked.append(self.path)
 
-            def log_error(self, *args) -> None:
+            def log_error(self, *args: object) -> None:
                 """Noted by the request's own line already."""
 
         class Server(ThreadingHTTPServer):
@@ -64,13 +67,15 @@ class _counting_server:
         self.thread.start()
         return f"http://127.0.0.1:{self.server.server_address[1]}"
 
-    async def __aexit__(self, *_) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(self.server.shutdown)
         self.server.server_close()
         self.thread.join()
 
 
-def test_a_failed_open_is_remembered_then_tried_again(write_catalog, tmp_path):
+def test_a_failed_open_is_remembered_then_tried_again(
+    write_catalog: Callable[[str], Path], tmp_path: Path
+) -> None:
     """For the stated time the same failure is answered; then a store that is there now opens."""
     target, written = tmp_path / "late.zarr", tmp_path / "written.zarr"
     weather().to_zarr(written, zarr_format=2)
@@ -84,14 +89,16 @@ def test_a_failed_open_is_remembered_then_tried_again(write_catalog, tmp_path):
         assert client.get(f"/datasets/late/{POINT}").status_code == 200
 
 
-def test_more_datasets_than_are_kept_open_all_answer(write_catalog):
+def test_more_datasets_than_are_kept_open_all_answer(write_catalog: Callable[[str], Path]) -> None:
     """With room for one opened dataset, two that take turns are both served."""
     with serving(Settings(catalog=write_catalog(CATALOG), opened_datasets=1)) as client:
         for name in ("v2", "v3", "v2", "v3"):
             assert client.get(f"/datasets/{name}/{POINT}").status_code == 200
 
 
-def test_a_request_over_the_chunk_limit_is_413_before_reading(stores, write_catalog, tmp_path):
+def test_a_request_over_the_chunk_limit_is_413_before_reading(
+    stores: Path, write_catalog: Callable[[str], Path], tmp_path: Path
+) -> None:
     """The limit counts decoded chunks, comes from the plan, and the answer gives both figures."""
     broken = tmp_path / "broken.zarr"
     shutil.copytree(stores / "v2.zarr", broken)
@@ -111,7 +118,7 @@ def test_a_request_over_the_chunk_limit_is_413_before_reading(stores, write_cata
         assert within.status_code == 502
 
 
-def test_a_request_over_the_result_limit_is_413(write_catalog):
+def test_a_request_over_the_result_limit_is_413(write_catalog: Callable[[str], Path]) -> None:
     """The limit on the result counts the bytes of what would be answered."""
     settings = Settings(catalog=write_catalog(CATALOG), request_result_bytes=10_000)
     with serving(settings) as client:
@@ -119,7 +126,9 @@ def test_a_request_over_the_result_limit_is_413(write_catalog):
         assert client.get(f"/datasets/v2/{POINT}").status_code == 200
 
 
-def test_the_threads_are_bounded_and_end_with_the_server(write_catalog):
+def test_the_threads_are_bounded_and_end_with_the_server(
+    write_catalog: Callable[[str], Path],
+) -> None:
     """Many reads start at most the configured threads, and no thread is left afterwards."""
 
     def ours(name: str = "sluice") -> int:
@@ -135,7 +144,7 @@ def test_the_threads_are_bounded_and_end_with_the_server(write_catalog):
     assert ours() == 0
 
 
-async def test_a_wrong_catalog_stops_the_start(write_catalog):
+async def test_a_wrong_catalog_stops_the_start(write_catalog: Callable[[str], Path]) -> None:
     """The lifespan fails before the first request when the catalog is wrong."""
     app = create_app(Settings(catalog=write_catalog("datasets: {}")))
     with pytest.raises(CatalogError, match="at least one dataset"):
@@ -143,7 +152,9 @@ async def test_a_wrong_catalog_stops_the_start(write_catalog):
             pytest.fail("the lifespan went on")
 
 
-def test_an_application_that_embeds_this_one_can_add_routes(write_catalog):
+def test_an_application_that_embeds_this_one_can_add_routes(
+    write_catalog: Callable[[str], Path],
+) -> None:
     """Routes of its own are FastAPI's ordinary ones: with parameters, dependencies, handlers."""
     app = create_app(Settings(catalog=write_catalog(CATALOG)))
     router = APIRouter()
@@ -171,7 +182,9 @@ def test_an_application_that_embeds_this_one_can_add_routes(write_catalog):
         assert client.get("/datasets").status_code == 200
 
 
-def test_several_can_be_mounted_in_one_application(write_catalog, tmp_path):
+def test_several_can_be_mounted_in_one_application(
+    write_catalog: Callable[[str], Path], tmp_path: Path
+) -> None:
     """Each serves its own catalog, once its lifespan was entered; before that it says so."""
     one = create_app(Settings(catalog=write_catalog(CATALOG)))
     other = tmp_path / "other.yaml"
@@ -202,7 +215,7 @@ async def _resource() -> AsyncIterator[str]:
     yield "there"
 
 
-def test_a_request_over_the_number_of_chunks_is_413(write_catalog):
+def test_a_request_over_the_number_of_chunks_is_413(write_catalog: Callable[[str], Path]) -> None:
     """However small chunks are, each costs a request to the store: their number has a limit."""
     path = write_catalog(CATALOG)
     with serving(Settings(catalog=path, request_chunks=3)) as client:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
 from app.settings import Settings
 from tests.api.conftest import CATALOG, serving
 
 
-def test_one_reachable_dataset_is_enough(client):
+def test_one_reachable_dataset_is_enough(client: httpx.Client) -> None:
     """Each dataset is listed; what fails is named by its kind, and no address appears."""
     answer = client.get("/catalog/status")
     assert answer.status_code == 200
@@ -22,7 +27,7 @@ def test_one_reachable_dataset_is_enough(client):
     }
 
 
-def test_strictly_every_dataset_is_wanted(write_catalog):
+def test_strictly_every_dataset_is_wanted(write_catalog: Callable[[str], Path]) -> None:
     """By the setting, one that cannot be reached makes the service unready."""
     path = write_catalog(CATALOG)
     with serving(Settings(catalog=path, status_strictly=True)) as client:
@@ -31,7 +36,7 @@ def test_strictly_every_dataset_is_wanted(write_catalog):
     assert answer.json()["status"] == "unready"
 
 
-def test_no_reachable_dataset_is_unready(write_catalog):
+def test_no_reachable_dataset_is_unready(write_catalog: Callable[[str], Path]) -> None:
     """The process lives, and nothing can be read."""
     path = write_catalog('datasets: {gone: {url: "{stores}/none.zarr"}}')
     with serving(Settings(catalog=path)) as client:

@@ -43,13 +43,13 @@ class Endless:
             yield b"piece"
 
 
-async def test_pieces_come_in_their_order(writing):
+async def test_pieces_come_in_their_order(writing: Writing) -> None:
     """Whatever their kind; nothing among them is no end."""
     assert await whole(writing, [b"a", b"", memoryview(b"bcd")[1:], b"e"]) == b"acde"
     assert await whole(writing, []) == b""
 
 
-async def test_an_error_is_the_callers(writing):
+async def test_an_error_is_the_callers(writing: Writing) -> None:
     """What the writing of a piece raises comes out, and the thread is free."""
 
     def pieces() -> Iterator[bytes]:
@@ -61,7 +61,7 @@ async def test_an_error_is_the_callers(writing):
     assert await whole(writing, [b"x"]) == b"x"
 
 
-async def test_a_short_answer_is_written_between_the_steps_of_a_long_one(writing):
+async def test_a_short_answer_is_written_between_the_steps_of_a_long_one(writing: Writing) -> None:
     """Though there is one thread, which the long one would have for ever."""
     endless = Endless()
     endless.may_come.set()
@@ -74,10 +74,10 @@ async def test_a_short_answer_is_written_between_the_steps_of_a_long_one(writing
     await asyncio.wait([long])
 
 
-async def test_memory_counts_until_the_thread_has_ended(writing):
+async def test_memory_counts_until_the_thread_has_ended(writing: Writing) -> None:
     """Who leaves takes no further piece, and its bytes are given back after the one under way."""
-    budget = Budget(100, queue_requests=0, queue_seconds=1.0, on_wait=[].append)
-    admission = Admission(budget, ClientLimit(1), 1.0, [].append)
+    budget = Budget(100, queue_requests=0, queue_seconds=1.0, on_wait=lambda seconds: None)
+    admission = Admission(budget, ClientLimit(1), 1.0, lambda event: None)
     endless = Endless()
     work = admission.run("a", 60, lambda: writing.write(iter(endless)))
     task = asyncio.create_task(work)

@@ -47,7 +47,7 @@ class Loads:
         return self.answer
 
 
-async def test_many_callers_share_one_load_and_one_array():
+async def test_many_callers_share_one_load_and_one_array() -> None:
     """Two hundred who ask at once for a chunk cause one load, and later ones none."""
     cache, loads = ChunkCache(ROOMY), Loads(chunk(7))
     asking = [asyncio.create_task(cache.load(key(1), loads)) for _ in range(200)]
@@ -61,7 +61,7 @@ async def test_many_callers_share_one_load_and_one_array():
     assert loads.started == 1
 
 
-async def test_a_budget_of_nothing_keeps_nothing_and_still_shares():
+async def test_a_budget_of_nothing_keeps_nothing_and_still_shares() -> None:
     """Without memory those who ask at once share a load; who comes later loads anew."""
     cache, loads = ChunkCache(0), Loads(chunk())
     asking = [asyncio.create_task(cache.load(key(1), loads)) for _ in range(5)]
@@ -73,7 +73,7 @@ async def test_a_budget_of_nothing_keeps_nothing_and_still_shares():
     assert loads.started == 2
 
 
-async def test_one_caller_leaving_does_not_fail_the_others():
+async def test_one_caller_leaving_does_not_fail_the_others() -> None:
     """The load outlives the caller that began it while another one waits."""
     cache, loads = ChunkCache(ROOMY), Loads(chunk())
     first = asyncio.create_task(cache.load(key(1), loads))
@@ -87,7 +87,7 @@ async def test_one_caller_leaving_does_not_fail_the_others():
     assert (loads.started, loads.cancelled) == (1, 0)
 
 
-async def test_the_last_caller_takes_the_load_along():
+async def test_the_last_caller_takes_the_load_along() -> None:
     """A load for which nobody waits any more is cancelled, and nothing is kept of it."""
     cache, loads = ChunkCache(ROOMY), Loads(chunk())
     asking = [asyncio.create_task(cache.load(key(1), loads)) for _ in range(3)]
@@ -101,7 +101,7 @@ async def test_the_last_caller_takes_the_load_along():
     np.testing.assert_array_equal(await cache.load(key(1), loads), chunk())
 
 
-async def test_a_failure_reaches_all_who_wait_and_is_not_kept():
+async def test_a_failure_reaches_all_who_wait_and_is_not_kept() -> None:
     """Every waiter gets the error; the next caller tries anew."""
     cache, loads = ChunkCache(ROOMY), Loads(StoreTimeout("too slow"))
     asking = [asyncio.create_task(cache.load(key(1), loads)) for _ in range(3)]
@@ -114,7 +114,7 @@ async def test_a_failure_reaches_all_who_wait_and_is_not_kept():
     assert loads.started == 2
 
 
-async def test_what_it_gives_out_cannot_be_changed():
+async def test_what_it_gives_out_cannot_be_changed() -> None:
     """Kept arrays are read-only, whoever made them."""
     cache, loads = ChunkCache(ROOMY), Loads(chunk())
     loads.go.set()
@@ -124,7 +124,7 @@ async def test_what_it_gives_out_cannot_be_changed():
         found[0] = 1
 
 
-async def test_that_a_chunk_is_absent_is_not_kept():
+async def test_that_a_chunk_is_absent_is_not_kept() -> None:
     """Somebody may write it under the same metadata: the next one asks the store again."""
     cache, loads = ChunkCache(ROOMY), Loads(ABSENT)
     loads.go.set()
@@ -142,7 +142,9 @@ async def test_that_a_chunk_is_absent_is_not_kept():
         lambda: np.zeros((VALUES, 100), "u1")[:, 3],
     ],
 )
-async def test_a_part_of_a_larger_buffer_does_not_keep_it_alive(make: Callable[[], np.ndarray]):
+async def test_a_part_of_a_larger_buffer_does_not_keep_it_alive(
+    make: Callable[[], np.ndarray],
+) -> None:
     """What is counted is what is held: views of larger buffers are copied."""
     cache, loads = ChunkCache(ROOMY), Loads(make())
     loads.go.set()
@@ -155,7 +157,7 @@ async def test_a_part_of_a_larger_buffer_does_not_keep_it_alive(make: Callable[[
 
 
 @pytest.mark.parametrize("dtype", [object, np.dtypes.StringDType()])
-async def test_text_of_variable_length_counts_with_its_letters(dtype: object):
+async def test_text_of_variable_length_counts_with_its_letters(dtype: object) -> None:
     """The texts that an array points to are held too."""
     cache, loads = ChunkCache(10**7), Loads(np.array(["x" * 10_000] * 3, dtype=dtype))  # type: ignore[call-overload]
     loads.go.set()
@@ -163,7 +165,7 @@ async def test_text_of_variable_length_counts_with_its_letters(dtype: object):
     assert cache.held_bytes >= 30_000
 
 
-def test_the_budget_is_kept_and_a_giant_is_not():
+def test_the_budget_is_kept_and_a_giant_is_not() -> None:
     """However much is put in, no more is held; more than an eighth of it is not worth it."""
     cache = ChunkCache(20 * HELD)
     for number in range(500):
@@ -175,7 +177,7 @@ def test_the_budget_is_kept_and_a_giant_is_not():
     assert cache.get(key(1000)) is None
 
 
-def test_a_key_is_news_once_and_the_memory_of_keys_is_bounded():
+def test_a_key_is_news_once_and_the_memory_of_keys_is_bounded() -> None:
     """Asked about again, a key is no news; after very many others it is forgotten."""
     cache = ChunkCache(ROOMY)
     cache.keep(key(-1), chunk())
@@ -186,7 +188,7 @@ def test_a_key_is_news_once_and_the_memory_of_keys_is_bounded():
     assert cache.is_news(key(1))
 
 
-def test_lookups_are_told_once():
+def test_lookups_are_told_once() -> None:
     """Hits and misses are counted from one telling to the next."""
     cache = ChunkCache(ROOMY)
     cache.keep(key(1), chunk())
@@ -245,14 +247,14 @@ def hit_rate(
     return hits / counted
 
 
-def test_a_mixed_trace_is_served_better_than_by_lru():
+def test_a_mixed_trace_is_served_better_than_by_lru() -> None:
     """Of points among passes over four times the budget nearly all hit; with LRU few do."""
     room = 200
     assert hit_rate(ChunkCache(room * HELD), mixed_trace(room)) > 0.95
     assert hit_rate(LeastRecentlyUsed(room * HELD), mixed_trace(room)) < 0.4
 
 
-def test_a_hot_set_survives_a_scan():
+def test_a_hot_set_survives_a_scan() -> None:
     """After one pass over four times the budget, every hot chunk is still there."""
     cache = ChunkCache(100 * HELD)
     for _ in range(3):
@@ -265,7 +267,7 @@ def test_a_hot_set_survives_a_scan():
     assert all(cache.get(key(number)) is not None for number in range(60))
 
 
-def test_a_new_hot_set_takes_the_old_ones_place():
+def test_a_new_hot_set_takes_the_old_ones_place() -> None:
     """Chunks that were hot once make room when others become hot: nothing stays for ever."""
     cache = ChunkCache(100 * HELD)
     for start in (0, 1000):

@@ -10,6 +10,7 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
+import zarr.codecs
 from zarr.storage import MemoryStore
 
 from sluice.arrays.metadata import ArrayMeta, parse_array

@@ -121,12 +121,12 @@ def test_nczarr_dimensions_are_understood() -> None:
     assert document["attributes"]["_ARRAY_DIMENSIONS"] == ["time"]
 
 
-async def test_a_version_changes_with_the_documents_and_with_nothing_else():
+async def test_a_version_changes_with_the_documents_and_with_nothing_else() -> None:
     """An append gives another version; reading again, or keys in another order, the same one."""
     group = {"zarr_format": 3, "node_type": "group", "attributes": {"a": 1, "b": 2}}
     array = {"zarr_format": 3, "node_type": "array", "shape": [2]}
 
-    async def version(group, array):
+    async def version(group: dict[str, Any], array: dict[str, Any]) -> str:
         documents = {"zarr.json": group, "x/zarr.json": array}
         source = DictSource({key: json.dumps(value).encode() for key, value in documents.items()})
         return (await open_group(source, group=None, zarr_format=3, consolidated=None)).version

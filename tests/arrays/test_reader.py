@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+import zarr.codecs
 from zarr.storage import MemoryStore
 
 from sluice.arrays.chunk_cache import ENTRY_BYTES, ChunkCache
@@ -95,7 +96,9 @@ def point(meta: ArrayMeta, y: int, x: int) -> Any:
 
 @pytest.mark.parametrize("options", LAYOUTS)
 @pytest.mark.parametrize("inline", [0, 10**9])
-async def test_what_is_in_memory_is_not_asked_for_again(options: dict[str, Any], inline: int):
+async def test_what_is_in_memory_is_not_asked_for_again(
+    options: dict[str, Any], inline: int
+) -> None:
     """A second reading, whichever way it selects, asks for nothing but what was not there."""
     meta, source = await written(**options)
     reads = reader(source, inline=inline)
@@ -112,7 +115,7 @@ async def test_what_is_in_memory_is_not_asked_for_again(options: dict[str, Any],
 
 
 @pytest.mark.parametrize("options", LAYOUTS)
-async def test_a_burst_for_a_cold_chunk_asks_once(options: dict[str, Any]):
+async def test_a_burst_for_a_cold_chunk_asks_once(options: dict[str, Any]) -> None:
     """Two hundred readers of one chunk that come together share one request and one decode."""
     meta, source = await written(**options)
     decoded = decodes_of(meta)
@@ -126,7 +129,7 @@ async def test_a_burst_for_a_cold_chunk_asks_once(options: dict[str, Any]):
     assert len(decoded) == 1
 
 
-async def test_overlapping_readings_of_a_shard_decode_each_chunk_once():
+async def test_overlapping_readings_of_a_shard_decode_each_chunk_once() -> None:
     """Readings that overlap share the chunks that they have in common."""
     meta, source = await written(**SHARDED)
     decoded = decodes_of(meta)
@@ -140,7 +143,7 @@ async def test_overlapping_readings_of_a_shard_decode_each_chunk_once():
 
 
 @pytest.mark.parametrize("options", LAYOUTS)
-async def test_a_reader_that_leaves_does_not_fail_another(options: dict[str, Any]):
+async def test_a_reader_that_leaves_does_not_fail_another(options: dict[str, Any]) -> None:
     """Of two readings of one chunk, the first may be cancelled: the other has its values."""
     meta, source = await written(**options)
     reads = reader(source)
@@ -153,7 +156,7 @@ async def test_a_reader_that_leaves_does_not_fail_another(options: dict[str, Any
 
 
 @pytest.mark.parametrize("options", LAYOUTS)
-async def test_an_answer_is_nobody_elses_memory(options: dict[str, Any]):
+async def test_an_answer_is_nobody_elses_memory(options: dict[str, Any]) -> None:
     """Whoever changes an answer changes that answer alone."""
     meta, source = await written(**options)
     reads = reader(source)
@@ -165,7 +168,7 @@ async def test_an_answer_is_nobody_elses_memory(options: dict[str, Any]):
 
 
 @pytest.mark.parametrize("options", LAYOUTS)
-async def test_versions_and_stores_do_not_mix(options: dict[str, Any]):
+async def test_versions_and_stores_do_not_mix(options: dict[str, Any]) -> None:
     """In a shared cache, another version or another store has its own chunks."""
     meta, source = await written(**options)
     cache = ChunkCache(BUDGET)
@@ -176,7 +179,7 @@ async def test_versions_and_stores_do_not_mix(options: dict[str, Any]):
     assert await reader(other, cache, identity="v2").read(meta, point(meta, 0, 0)) == VALUES[0, 4]
 
 
-async def test_failures_are_tried_anew():
+async def test_failures_are_tried_anew() -> None:
     """A chunk that was refused or broken is asked for again, and found once it is mended."""
     meta, source = await written()
     reads = reader(source)
@@ -192,7 +195,7 @@ async def test_failures_are_tried_anew():
     assert await reads.read(meta, point(meta, 0, 0)) == 0
 
 
-async def test_a_reader_may_leave_the_cache_alone():
+async def test_a_reader_may_leave_the_cache_alone() -> None:
     """What is read to be kept elsewhere takes no room."""
     meta, source = await written()
     reads = reader(source)
@@ -202,7 +205,7 @@ async def test_a_reader_may_leave_the_cache_alone():
     assert reads.cache.held_bytes == 3 * (ENTRY_BYTES + 16 * 8)
 
 
-async def test_thousands_of_chunks_from_memory_let_others_run():
+async def test_thousands_of_chunks_from_memory_let_others_run() -> None:
     """A reading that is all in memory gives the loop away every few milliseconds."""
     store = MemoryStore()
     array = await zarr.api.asynchronous.create_array(
@@ -235,7 +238,7 @@ async def test_thousands_of_chunks_from_memory_let_others_run():
 )
 async def test_what_is_in_memory_can_be_had_at_once(
     options: dict[str, Any], make: Callable[..., ReadPlan], key: tuple[Any, ...]
-):
+) -> None:
     """The same values as those that were read, and nobody else's memory."""
     meta, source = await written(**options)
     plan = make(meta.shape, meta.chunks, key)
@@ -252,7 +255,7 @@ async def test_what_is_in_memory_can_be_had_at_once(
     assert source.requests == []
 
 
-async def test_what_is_not_kept_cannot_be_had_at_once():
+async def test_what_is_not_kept_cannot_be_had_at_once() -> None:
     """A chunk that is absent is looked for again: it may have been written meanwhile."""
     meta, source = await written()
     reads = reader(source)
@@ -265,7 +268,7 @@ async def test_what_is_not_kept_cannot_be_had_at_once():
 @pytest.mark.parametrize(
     ("compressors", "on_loop"), [(zarr.codecs.ZstdCodec(), True), (zarr.codecs.GzipCodec(), False)]
 )
-async def test_chunks_of_slow_codecs_leave_the_loop_sooner(compressors: Any, on_loop: bool):
+async def test_chunks_of_slow_codecs_leave_the_loop_sooner(compressors: Any, on_loop: bool) -> None:
     """A chunk of 128 bytes is within the bound; four times that is not."""
     meta, source = await written(compressors=compressors)
     threads: set[threading.Thread] = set()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+import zarr.codecs
 from hypothesis import given
 from hypothesis import strategies as st
 from zarr.storage import MemoryStore
@@ -58,7 +59,7 @@ def plans(draw: st.DrawFn) -> tuple[tuple[int, ...], ArrayPlan]:
 
 
 @given(plans())
-def test_a_span_holds_exactly_from_the_first_to_the_last_value(drawn: Any):
+def test_a_span_holds_exactly_from_the_first_to_the_last_value(drawn: Any) -> None:
     """Every value asked for lies inside; of a mesh the ends are among them: none is wasted."""
     chunks, plan = drawn
     whole = np.arange(np.prod(chunks)).reshape(chunks)
@@ -74,7 +75,7 @@ def test_a_span_holds_exactly_from_the_first_to_the_last_value(drawn: Any):
         np.testing.assert_array_equal(rebuilt.transpose(plan.order)[read.take], wanted)
 
 
-def test_a_part_of_the_wrong_size_is_an_error():
+def test_a_part_of_the_wrong_size_is_an_error() -> None:
     """Bytes that are missing never become values."""
     with pytest.raises(CorruptChunk):
         Span(2, 5).chunk(bytes(23), np.dtype("f8"), (4, 4))
@@ -100,7 +101,9 @@ async def read(reads: StoreReader, meta: ArrayMeta, *key: Any) -> np.ndarray:
 
 
 @pytest.mark.parametrize("options", PLAIN)
-async def test_a_point_of_an_uncompressed_chunk_reads_its_bytes_alone(options: dict[str, Any]):
+async def test_a_point_of_an_uncompressed_chunk_reads_its_bytes_alone(
+    options: dict[str, Any],
+) -> None:
     """First eight bytes; asked again, the chunk is worth keeping; then nothing is asked."""
     meta, source = await written(**options)
     reads = reader(source, 10**8)
@@ -112,7 +115,7 @@ async def test_a_point_of_an_uncompressed_chunk_reads_its_bytes_alone(options: d
 
 
 @pytest.mark.parametrize("options", PLAIN)
-async def test_chunks_that_are_not_kept_are_read_in_parts(options: dict[str, Any]):
+async def test_chunks_that_are_not_kept_are_read_in_parts(options: dict[str, Any]) -> None:
     """Without room for the chunk, each reading takes what it needs; a large part is read whole."""
     meta, source = await written(**options)
     reads = reader(source, 0)
@@ -125,7 +128,7 @@ async def test_chunks_that_are_not_kept_are_read_in_parts(options: dict[str, Any
     assert source.requests == [(meta.key((0, 0)), None, None)]
 
 
-async def test_a_burst_for_one_point_asks_once():
+async def test_a_burst_for_one_point_asks_once() -> None:
     """Those who ask at once for the same bytes share a request."""
     meta, source = await written(**PLAIN[2])
     reads = reader(source, 0)
@@ -134,7 +137,7 @@ async def test_a_burst_for_one_point_asks_once():
     assert len(source.requests) == 1
 
 
-async def test_a_part_of_an_absent_or_short_chunk():
+async def test_a_part_of_an_absent_or_short_chunk() -> None:
     """A chunk that is not there is the fill value; one that ends early is an error."""
     meta, source = await written(**PLAIN[2])
     reads = reader(source, 0)
@@ -154,7 +157,7 @@ async def test_a_part_of_an_absent_or_short_chunk():
         {"dtype": "f8", "compressors": None, "filters": zarr.codecs.TransposeCodec(order=(1, 0))},
     ],
 )
-async def test_what_is_not_plain_is_read_whole(options: dict[str, Any]):
+async def test_what_is_not_plain_is_read_whole(options: dict[str, Any]) -> None:
     """Compressed, filtered, transposed or checked chunks are never read in parts."""
     meta, source = await written(**options)
     assert await read(reader(source, 0), meta, 3, 4) == VALUES[3, 4]

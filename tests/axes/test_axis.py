@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import cftime
 import numpy as np
 import pytest
@@ -134,7 +136,7 @@ def test_an_axis_is_a_view() -> None:
 
 @pytest.mark.parametrize("order", ["<", ">", "="])
 @pytest.mark.parametrize("kind", ["f2", "f4", "f8", "i2", "u8"])
-def test_labels_of_any_byte_order(kind: str, order: str) -> None:
+def test_labels_of_any_byte_order(kind: str, order: Literal["<", ">", "="]) -> None:
     """Stored labels name their byte order, explicitly little-endian ones too."""
     values = np.array([1, 2, 3], np.dtype(kind).newbyteorder(order))
     prepared = Axis.of("x", values, {})

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from app.doors.native.grammar import Grammar
+from sluice.axes.arcs import Indexer
 from sluice.axes.axis import Axis
 from sluice.axes.resolve import Resolved, resolve
 from sluice.errors import QueryError, SelectionError
@@ -26,11 +27,17 @@ def points(names: str, **values: str) -> Resolved:
     return resolve(query.selection, AXES, SIZES)
 
 
+def listed(at: Indexer) -> list[int]:
+    assert isinstance(at, np.ndarray)
+    found: list[int] = at.tolist()
+    return found
+
+
 def test_lists_of_labels_and_positions() -> None:
     """Each dimension answers with as many positions; the others stay as they are."""
     found = points("lat,lon,x", lat="50,-10", lon="nearest::-12,4", x="4,0", time="2020-01-02")
     assert found.pointwise == ("lat", "lon", "x")
-    assert {name: found.positions[name].tolist() for name in found.pointwise} == {
+    assert {name: listed(found.positions[name]) for name in found.pointwise} == {
         "lat": [4, 10],
         "lon": [35, 0],
         "x": [4, 0],
@@ -41,10 +48,10 @@ def test_lists_of_labels_and_positions() -> None:
 def test_scalars_are_for_every_point() -> None:
     """A scalar label or position is repeated; scalars alone are one point."""
     found = points("time,lon,x", time="2020-01-03T00:00Z", lon="0,10,20", x="-1")
-    assert found.positions["time"].tolist() == [2, 2, 2]
-    assert found.positions["x"].tolist() == [4, 4, 4]
+    assert listed(found.positions["time"]) == [2, 2, 2]
+    assert listed(found.positions["x"]) == [4, 4, 4]
     alone = points("time,lat", time="2020-01-03", lat="0")
-    assert {name: at.tolist() for name, at in alone.positions.items()} == {"time": [2], "lat": [9]}
+    assert {name: listed(at) for name, at in alone.positions.items()} == {"time": [2], "lat": [9]}
 
 
 @pytest.mark.parametrize(

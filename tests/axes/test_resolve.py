@@ -34,7 +34,8 @@ def pick(values: Any, text: str, *, method: str | None = None, dtype: str | None
 def taken(values: Any, text: str, **options: Any) -> list[Any]:
     """The labels that were selected, however the positions are written."""
     values = np.asarray(values)
-    return np.atleast_1d(values[pick(values, text, **options)]).tolist()
+    found: list[Any] = np.atleast_1d(values[pick(values, text, **options)]).tolist()
+    return found
 
 
 def facts(values: Any, text: str, **options: Any) -> dict[str, Any]:
@@ -84,7 +85,7 @@ def test_open_and_partial_intervals(text: str, labels: list[int]) -> None:
 def test_interval_ends_survive_rounding() -> None:
     """A box keeps its end rows although 0.1 * 3 is not 0.3."""
     assert taken([0.1, 0.2, 0.3], f"0.1/{0.1 * 3 - 1e-9!r}") == [0.1, 0.2, 0.3]
-    assert pick(np.float32([0.1, 0.2, 0.3]), "0.1/0.3") == slice(0, 3, 1)
+    assert pick(np.array([0.1, 0.2, 0.3], "f4"), "0.1/0.3") == slice(0, 3, 1)
 
 
 def test_an_empty_interval_is_refused() -> None:
@@ -124,7 +125,8 @@ def test_one_step_beyond_is_near() -> None:
 
 def test_a_label_that_is_there_is_taken_under_any_method() -> None:
     """On axes without distances or order too, of one method or the default; all that equal it."""
-    for values in ([1, 3, 2], [1, 1, 2], ["b", "a"], [True, False]):
+    axes: list[list[Any]] = [[1, 3, 2], [1, 1, 2], ["b", "a"], [True, False]]
+    for values in axes:
         label = values[0]
         text = {str: "b", bool: "true"}.get(type(label), "1")
         count = values.count(label)
@@ -373,7 +375,7 @@ AXES = {
     "ps": np.array([1, 2], "M8[ps]"),
     "months": np.array([1, 2], "m8[M]"),
     "z": np.array([], "f8"),
-    "lon": np.arange(0, 360, 45, "u2"),
+    "lon": np.arange(0, 360, 45).astype("u2"),
     "longitude": np.arange(20.0, -20.0, -2.5),
 }
 

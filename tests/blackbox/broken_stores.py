@@ -6,6 +6,7 @@ import json
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ def written(
             path, zarr_format=version, consolidated=consolidated, encoding=encoding, group=group
         )
     return path
+
+
+def _compressed(compressor: Json | None, array: Json) -> None:
+    array.update(compressor=compressor)
 
 
 def edited(path: Path, edit: Callable[[Json], Any]) -> None:
@@ -197,7 +202,7 @@ def broken_chunks(folder: Path) -> Iterator[tuple[str, Path]]:
         for name, data in {"noise": b"noise" * 9, "odd": b"7 bytes"}.items():
             path = written(folder / f"chunk-{codec}-{name}", 2, consolidated=False)
             compressor = {"id": codec} if codec else None
-            edited(path / "t" / ".zarray", lambda d, it=compressor: d.update(compressor=it))
+            edited(path / "t" / ".zarray", partial(_compressed, compressor))
             (path / "t" / "0.0.0").write_bytes(data)
             yield f"chunk-{codec}-{name}", path
     path = written(folder / "coordinate-torn", 2)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from loadtests.ground import free_port, running, wait_until_it_answers
+from tests.clients.nginx import nginx
 from tests.clients.programs import program
 
 Address = tuple[str, int]
@@ -29,33 +29,12 @@ backend back
   http-reuse always
   server service {upstream}
 """
-_NGINX = """
-daemon off;
-{user}
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log stderr warn;
-events {{ worker_connections 256; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/temp;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  upstream service {{ server {upstream}; keepalive 4; }}
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
+_NGINX_BACK = "upstream service {{ server {upstream}; keepalive 4; }}"
+_NGINX_LOCATION = """
       proxy_pass http://service;
-      proxy_http_version 1.1;
       proxy_request_buffering off;
-      proxy_set_header Connection "";
       proxy_set_header X-Forwarded-For $remote_addr;
       proxy_set_header X-API-Key "";
-    }}
-  }}
-}}
 """
 
 
@@ -69,17 +48,13 @@ def door(kind: str, upstream: Address, folder: Path) -> Iterator[Address]:
         yield upstream
         return
     folder.mkdir(parents=True, exist_ok=True)
-    port, config = free_port(), folder / f"{kind}.conf"
-    words = {"port": port, "upstream": f"{upstream[0]}:{upstream[1]}", "folder": folder}
-    if kind == "haproxy":
-        config.write_text(_HAPROXY.format(**words))
-        command = [program("haproxy"), "-db", "-f", str(config)]
-    else:
-        # As root it would read its folders as another user, who may not.
-        user = "user root;" if os.geteuid() == 0 else ""
-        config.write_text(_NGINX.format(user=user, **words))
-        command = [program("nginx"), "-p", str(folder), "-e", "stderr", "-c", str(config)]
-    log = folder / f"{kind}.log"
-    with running(command, log) as server:
+    said = f"{upstream[0]}:{upstream[1]}"
+    if kind == "nginx":
+        with nginx(folder, _NGINX_LOCATION, _NGINX_BACK.format(upstream=said)) as port:
+            yield "127.0.0.1", port
+        return
+    port, config, log = free_port(), folder / f"{kind}.conf", folder / f"{kind}.log"
+    config.write_text(_HAPROXY.format(port=port, upstream=said))
+    with running([program("haproxy"), "-db", "-f", str(config)], log) as server:
         wait_until_it_answers(server, f"http://127.0.0.1:{port}/healthz", log)
         yield "127.0.0.1", port

@@ -43,7 +43,7 @@ def status_of(pid: int) -> int:
 
     The status stays for whoever waits later.
     """
-    ended = None
+    ended: os.waitid_result | None = None
 
     def has_ended() -> bool:
         nonlocal ended
@@ -51,6 +51,7 @@ def status_of(pid: int) -> int:
         return ended is not None
 
     until(has_ended, "an end")
+    assert ended is not None
     return ended.si_status
 
 

@@ -7,7 +7,9 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -146,6 +148,10 @@ def test_no_line_repeats_what_a_library_says(lines: dict[str, list[tuple[str, st
 NAMES = ("self", "None", "argument", "out of range.zarr", "must be dict, not", "True", "ufunc")
 
 
+def edit(document: dict[str, Any], **members: str) -> None:
+    document.update(members)
+
+
 @pytest.fixture(scope="module")
 def named(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """All lines of datasets whose addresses, groups, variables and values are words of code."""
@@ -157,8 +163,8 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         stores[f"group-{n}"] = {"url": str(good), "group": name}
         odd = broken.written(folder / f"odd-{n}.zarr", 2, consolidated=False)
         (odd / "t").rename(odd / name)
-        broken.edited(odd / name / ".zattrs", lambda d, text=name: d.update(scale_factor=text))
-        broken.edited(odd / "u" / ".zarray", lambda d, text=name: d.update(fill_value=text))
+        broken.edited(odd / name / ".zattrs", partial(edit, scale_factor=name))
+        broken.edited(odd / "u" / ".zarray", partial(edit, fill_value=name))
         stores[f"values-{n}"] = {"url": str(odd)}
         refs = {**broken.zarr_references(folder / f"refs-{n}"), "t/0.0.0": [f"/{name}/x", 0, 48]}
         document = folder / f"refs-{n}.json"

@@ -27,9 +27,13 @@ def codecs_deep() -> list[Any]:
 def stores(folder: Path) -> dict[str, Path]:
     made = {}
     deep = {"deep": "@deep", "object": "@object", "flat": [[1]]}
-    for name, array, dtype in (("v2", v2, {"dtype": "<i4"}), ("v3", v3, {"data_type": "int32"})):
+    formats: list[tuple[str, Any, dict[str, str]]] = [
+        ("v2", v2, {"dtype": "<i4"}),
+        ("v3", v3, {"data_type": "int32"}),
+    ]
+    for name, array, number in formats:
         arrays = {
-            "x": array(**dtype),
+            "x": array(**number),
             "a": array(deep),
             "line\nbreak": array(),
             "tab\there": array({"tab\t": "\x01", "nul\0": "\0"}),

@@ -33,14 +33,14 @@ VALUES = np.arange(12.0).reshape(4, 3)
 TEXT_KINDS = {
     "textsU": np.array([*TEXTS, *HALVES]),
     "textsO": np.array(TEXTS, dtype=object),
-    "textsT": np.array(TEXTS, dtype=np.dtypes.StringDType()),  # type: ignore[call-overload]
+    "textsT": np.array(TEXTS, dtype=np.dtypes.StringDType()),
 }
 
 
 def stations(path: Path, zarr_format: int, ids: Any) -> Path:
     """Values by station and latitude, the stations named by `ids` of any dtype."""
     ds = xr.Dataset({"t": (("station", "lat"), VALUES)}, coords={"station": ids, "lat": LATITUDES})
-    ds.to_zarr(path, zarr_format=zarr_format, consolidated=True)  # type: ignore[call-overload]
+    ds.to_zarr(path, zarr_format=zarr_format, consolidated=True)
     return path
 
 
@@ -50,7 +50,7 @@ def characters(path: Path, zarr_format: int) -> Path:
     group = zarr.open_group(path, mode="a", zarr_format=zarr_format)  # type: ignore[arg-type]
     letters = np.array([[letter.encode() for letter in name] for name in IDS])
     dims = ["station", "letter"]
-    named = {"dimension_names": dims} if zarr_format == 3 else {}
+    named: dict[str, Any] = {"dimension_names": dims} if zarr_format == 3 else {}
     del group["station"]
     array = group.create_array("station", shape=letters.shape, dtype="S1", **named)
     array[...] = letters
@@ -64,7 +64,7 @@ def lengthy(path: Path, zarr_format: int) -> Path:
     """Stations named by bytes of any length, which come as objects."""
     stations(path, zarr_format, [0, 1, 2, 3])
     group = zarr.open_group(path, mode="a", zarr_format=zarr_format)  # type: ignore[arg-type]
-    named = {"dimension_names": ["station"]} if zarr_format == 3 else {}
+    named: dict[str, Any] = {"dimension_names": ["station"]} if zarr_format == 3 else {}
     del group["station"]
     array = group.create_array("station", shape=(4,), dtype=VariableLengthBytes(), **named)
     array[...] = np.array([name.encode() for name in IDS], dtype=object)
@@ -78,7 +78,7 @@ def odd(path: Path, zarr_format: int) -> Path:
     """Bytes of every kind, on an axis and in a variable."""
     ids = np.array(ODD)
     ds = xr.Dataset({"n": ("id", np.arange(len(ODD))), "b": ("id", ids)}, coords={"id": ids})
-    ds.to_zarr(path, zarr_format=zarr_format, consolidated=True)  # type: ignore[call-overload]
+    ds.to_zarr(path, zarr_format=zarr_format, consolidated=True)
     return path
 
 
@@ -87,7 +87,7 @@ def texts(path: Path, zarr_format: int, ids: Any) -> Path:
     numbers = ("id", np.arange(len(ids)))
     ds = xr.Dataset({"n": numbers, "b": ("id", ids), "c": (("id", "one"), ids[:, None])})
     ds = ds.assign_coords(id=ids)
-    ds.to_zarr(path, zarr_format=zarr_format, consolidated=True)  # type: ignore[call-overload]
+    ds.to_zarr(path, zarr_format=zarr_format, consolidated=True)
     return path
 
 

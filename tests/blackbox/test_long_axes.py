@@ -67,14 +67,17 @@ def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
 
 def read(written: list[Any], like: Any) -> list[Any]:
     """What JSON wrote, as values of the column's own kind."""
+    found: list[Any]
     match like.dtype.kind:
         case "f":
             numbers = [np.nan if item is None else item for item in written]
-            return np.array(numbers, like.dtype).tolist()
+            found = np.array(numbers, like.dtype).tolist()
+            return found
         case "c":
             return [complex(*item) for item in written]
         case "M":
-            return np.array([item.removesuffix("Z") for item in written], "M8[ns]").tolist()
+            found = np.array([item.removesuffix("Z") for item in written], "M8[ns]").tolist()
+            return found
         case "m":
             return [pd.Timedelta(item).value for item in written]
         case _:

@@ -15,7 +15,7 @@ import zarr
 from tests.blackbox.conftest import Serve, Service, check
 from tests.blackbox.readers import copies, in_old_python, in_r, seen
 
-VALUES = [True, False, True]
+VALUES: list[bool | None] = [True, False, True]
 # Name -> Zarr format, fill value, attributes, and what a reader should have.
 ARRAYS: dict[str, tuple[int, bool | None, dict[str, Any], list[bool | None]]] = {
     "fill_false": (2, False, {}, [True, None, True]),
@@ -44,7 +44,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             array = group.create_array(
                 name, shape=(3,), dtype=bool, chunks=(2,), fill_value=fill, **dims
             )
-            array[...] = VALUES
+            array[...] = np.array(VALUES, bool)
             array.attrs.update(attrs if number == 3 else {"_ARRAY_DIMENSIONS": ["x"], **attrs})
     return {f"v{number}": folder / f"v{number}.zarr" for number in (2, 3)}
 

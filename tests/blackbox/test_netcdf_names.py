@@ -85,11 +85,12 @@ def stores_of(folder: Path) -> Iterator[tuple[str, Path, int]]:
         arrays["v"] = array("int32", [3], ["x"], 2 * len(own), listed)
         yield f"{key}c", write_store(folder / f"{key}c", arrays), len(arrays)
     for key, value in VALUES.items():
-        own, attributes = (dict.fromkeys(n, value) for n in (MEANINGFUL, [*MEANINGFUL, *DECODING]))
+        its = dict.fromkeys(MEANINGFUL, value)
+        attributes = dict.fromkeys([*MEANINGFUL, *DECODING], value)
         # Long ones are not for every type, and JSON makes six bytes of each accent.
         kinds = TYPES[::12] if key == "accents" else TYPES[::6] if key in LONG else TYPES
         arrays = {
-            f"{kind}_{rank}": array(kind, [2] * rank, ["x"] * rank, kind == "bool" or 1, own)
+            f"{kind}_{rank}": array(kind, [2] * rank, ["x"] * rank, kind == "bool" or 1, its)
             for kind in kinds
             for rank in (0, 1)
         }

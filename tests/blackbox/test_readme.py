@@ -17,7 +17,7 @@ import xarray as xr
 
 from demo.sample import write_sample
 from loadtests.ground import ROOT, free_port, running, serving, wait_until_it_answers
-from tests.blackbox.conftest import write_catalog
+from tests.blackbox.conftest import Entries, write_catalog
 
 PAGES = ("README.md", "loadtests/README.md", "loadtests/bench/README.md")
 ADDRESS = "http://127.0.0.1:8000"
@@ -162,7 +162,7 @@ def test_what_the_deployment_shows_is_what_the_sample_answers(demo: Console) -> 
 
 def test_keys_are_made_as_it_is_shown(folder: Path, tmp_path: Path) -> None:
     """Each command in its order, and a server of its own where one is started behind them."""
-    entries = {
+    entries: Entries = {
         "era5": {"url": str(folder / "analyses.zarr"), "title": "ERA5 hourly"},
         "sample": {"url": str(folder / "analyses.zarr"), "title": "Synthetic", "access": "public"},
         "forecast": {"url": str(folder / "analyses.zarr"), "access": ["weather-team"]},
@@ -203,6 +203,10 @@ def test_the_check_finds_what_is_shown(folder: Path, tmp_path: Path) -> None:
         {"lon": ("lon", lon, {"units": "degrees_east", "standard_name": "longitude"})},
     )
     ocean.to_zarr(tmp_path / "ocean.zarr", zarr_format=2, consolidated=True)
-    stores = {"ocean": "ocean.zarr", "gone": "/nowhere.zarr", "sample": folder / "analyses.zarr"}
+    stores: Entries = {
+        "ocean": "ocean.zarr",
+        "gone": "/nowhere.zarr",
+        "sample": folder / "analyses.zarr",
+    }
     write_catalog(tmp_path, stores)
     Console(tmp_path, "").check(CHECK)

@@ -22,7 +22,7 @@ def put(group: zarr.Group, name: str, dims: list[str | None], values: Any, **att
     """An array with these dimensions, in either format, in chunks of two."""
     values = np.asarray(values)
     v3 = group.metadata.zarr_format == 3
-    named = {"dimension_names": dims} if v3 else {}
+    named: dict[str, Any] = {"dimension_names": dims} if v3 else {}
     chunks = tuple(min(size, 2) for size in values.shape)
     array = group.create_array(name, shape=values.shape, chunks=chunks, dtype="f8", **named)
     array[...] = values

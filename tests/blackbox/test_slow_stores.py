@@ -41,7 +41,7 @@ def entry(web: OddWeb, engine: str, bucket: str = "bucket") -> dict[str, Any]:
     """The one store, as this engine reads it."""
     if engine == "http":
         return {"url": f"{web.address}/{bucket}/store.zarr", "zarr_format": 2}
-    options = {"endpoint_url": web.address, "key": "any", "secret": "any"}
+    options: dict[str, Any] = {"endpoint_url": web.address, "key": "any", "secret": "any"}
     options["client_kwargs"] = {"region_name": "us-east-1"}
     where = {"url": f"s3://{bucket}/store.zarr", "zarr_format": 2}
     return {**where, "engine": engine, "storage_options": options}

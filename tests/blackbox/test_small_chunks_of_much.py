@@ -24,9 +24,9 @@ GIB = 2**30
 MOST_GROWN = GIB // 4
 BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
 BZ2 = {"name": "numcodecs.bz2", "configuration": {}}
-LZMA = {"name": "numcodecs.lzma", "configuration": {}}
-DELTA = {"name": "numcodecs.delta", "configuration": {"dtype": "<i4"}}
-CRC = {"name": "numcodecs.crc32", "configuration": {}}
+LZMA: dict[str, Any] = {"name": "numcodecs.lzma", "configuration": {}}
+DELTA: dict[str, Any] = {"name": "numcodecs.delta", "configuration": {"dtype": "<i4"}}
+CRC: dict[str, Any] = {"name": "numcodecs.crc32", "configuration": {}}
 
 
 def zeros(encode: Callable[[bytes], bytes]) -> bytes:

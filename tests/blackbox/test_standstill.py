@@ -49,7 +49,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def two(serve: Serve, tmp_path_factory: pytest.TempPathFactory, settings) -> Service:
+def two(
+    serve: Serve, tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]
+) -> Service:
     service = serve({"a": tmp_path_factory.mktemp("none")}, "--workers", "2", **settings)
     until(lambda: len(workers_of(service.pid)) == 2, "two workers")
     until(says(service.log, "startup complete", 2), "two workers that serve")

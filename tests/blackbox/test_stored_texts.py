@@ -7,7 +7,7 @@ import io
 import json
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import netCDF4
 import numpy as np
@@ -16,7 +16,7 @@ import zarr
 
 from .conftest import Serve, Service, check
 
-FORMATS = (2, 3)
+FORMATS: tuple[Literal[2, 3], ...] = (2, 3)
 CODES = [b"KJFK", b"S\xe3o", b"U+Nv", b"S\xc3\xa3o"]
 TOLD = ["KJFK", "base64url:U-Nv", "U+Nv", "São"]
 BEYOND = np.array([97, 0x110000, 0xFFFFFFFF, 98], "u4").view("U1")
@@ -25,14 +25,15 @@ BEYOND = np.array([97, 0x110000, 0xFFFFFFFF, 98], "u4").view("U1")
 def put(group: zarr.Group, name: str, data: Any, attrs: Any = None, **options: Any) -> None:
     """An array along ``x`` and the places of characters."""
     version, dims = group.metadata.zarr_format, ["x", f"places_{name}"][: data.ndim]
-    named = {"dimension_names": dims} if version == 3 else {}
+    named: dict[str, Any] = {"dimension_names": dims} if version == 3 else {}
     array = group.create_array(name, data=data, **named, **options)
     array.attrs.update({} if version == 3 else {"_ARRAY_DIMENSIONS": dims})
     array.attrs.update(attrs or {})
 
 
-def written(folder: Path, version: int) -> Path:
-    group = zarr.open_group(folder / f"v{version}", mode="w", zarr_format=version)
+def written(folder: Path, version: Literal[2, 3]) -> Path:
+    path = folder / f"v{version}"
+    group = zarr.open_group(path, mode="w", zarr_format=version)
     letters = np.array([list(code.ljust(5, b"\0")) for code in CODES], "u1").view("S1")
     put(group, "plain", letters)
     put(group, "utf8", letters, {"_Encoding": "utf-8"})
@@ -48,16 +49,17 @@ def written(folder: Path, version: int) -> Path:
     far = np.array([1.0, 2.0, 9.96921e36, 4.0])
     put(group, "far", far, {"units": "days since 2000-01-01", "calendar": "noleap"})
     put(group, "good", np.array(["a", "é", "\U0010ffff", "z"]))
-    return Path(str(group.store.root))
+    return path
 
 
 def scalars(folder: Path) -> Path:
     """Scalars of every dtype of text, of which nothing was ever written."""
-    group = zarr.open_group(folder / "scalars", mode="w", zarr_format=3)
+    path = folder / "scalars"
+    group = zarr.open_group(path, mode="w", zarr_format=3)
     for name in ("variable_length_bytes", "string", "U3", "S3"):
         group.create_array(name, shape=(), dtype=name, dimension_names=())
     put(group, "number", np.arange(4.0))
-    return Path(str(group.store.root))
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +79,9 @@ def service(serve: Serve, stores: dict[str, Path]) -> Service:
 
 @pytest.mark.parametrize("version", FORMATS)
 @pytest.mark.parametrize("name", ["plain", "utf8"])
-def test_bytes_that_are_not_of_their_encoding(service: Service, name: str, version: int) -> None:
+def test_bytes_that_are_not_of_their_encoding(
+    service: Service, name: str, version: Literal[2, 3]
+) -> None:
     """Bytes answer alike whether or not an attribute says that they are UTF-8."""
     path = f"/datasets/v{version}/sel?variables={name}"
     assert service.get(path).json()["data_vars"][name]["data"] == TOLD
@@ -91,7 +95,7 @@ def test_bytes_that_are_not_of_their_encoding(service: Service, name: str, versi
 
 
 @pytest.mark.parametrize("version", FORMATS)
-def test_other_encodings(service: Service, version: int) -> None:
+def test_other_encodings(service: Service, version: Literal[2, 3]) -> None:
     described = service.get(f"/datasets/v{version}").json()
     found = service.get(f"/datasets/v{version}/sel?variables=latin,number").json()["data_vars"]
     assert found["latin"]["data"] == [code.decode("latin-1") for code in CODES]
@@ -104,7 +108,7 @@ def test_other_encodings(service: Service, version: int) -> None:
 @pytest.mark.parametrize("form", ["json", "csv", "netcdf"])
 @pytest.mark.parametrize("name", ["torn", "raw", "pieces", "shards"])
 def test_numbers_that_are_no_characters(
-    service: Service, name: str, form: str, version: int
+    service: Service, name: str, form: str, version: Literal[2, 3]
 ) -> None:
     """A chunk of such is broken, and the variable is named; others are answered."""
     if (name, version) == ("shards", 2):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -31,7 +34,7 @@ datasets:
 
 
 @pytest.fixture
-def write(tmp_path):
+def write(tmp_path: Path) -> Callable[..., Catalog]:
     """Writes a catalog file and loads it."""
 
     def load(text: str, **environment: str) -> Catalog:
@@ -42,7 +45,7 @@ def write(tmp_path):
     return load
 
 
-def refusal(write, text: str, **environment: str) -> str:
+def refusal(write: Callable[..., Catalog], text: str, **environment: str) -> str:
     with pytest.raises(CatalogError) as caught:
         write(text, **environment)
     assert "\n" not in str(caught.value)
@@ -50,7 +53,7 @@ def refusal(write, text: str, **environment: str) -> str:
     return str(caught.value)
 
 
-def test_every_field_is_read(write):
+def test_every_field_is_read(write: Callable[..., Catalog]) -> None:
     """An entry carries exactly what the file says."""
     entry = write(WHOLE).entry("era5")
     assert entry.url == "s3://bucket/era5.zarr"
@@ -60,7 +63,7 @@ def test_every_field_is_read(write):
     assert (entry.title, entry.cache_control) == ("ERA5 hourly", "public, max-age=60")
 
 
-def test_an_entry_needs_a_url_alone(write):
+def test_an_entry_needs_a_url_alone(write: Callable[..., Catalog]) -> None:
     """All other fields have defaults, and the file's order is kept."""
     catalog = write(WHOLE)
     assert list(catalog.entries) == ["era5", "cube.2-b_c"]
@@ -83,19 +86,23 @@ def test_an_entry_needs_a_url_alone(write):
         ("memory://cube", False),
     ],
 )
-def test_relative_paths_start_at_the_catalog(write, tmp_path, url, local):
+def test_relative_paths_start_at_the_catalog(
+    write: Callable[..., Catalog], tmp_path: Path, url: str, local: bool
+) -> None:
     """A relative path means the same wherever the server was started; URLs stay as they are."""
     entry = write(f"datasets: {{a: {{url: '{url}'}}}}").entry("a")
     assert entry.url == (str(tmp_path / url) if local else url)
 
 
-def test_a_relative_reference_starts_at_the_catalog(write, tmp_path):
+def test_a_relative_reference_starts_at_the_catalog(
+    write: Callable[..., Catalog], tmp_path: Path
+) -> None:
     """The reference document of a kerchunk dataset is found beside the catalog as well."""
     text = "datasets: {a: {url: 'reference://', storage_options: {fo: refs.json}}}"
     assert write(text).entry("a").storage_options["fo"] == str(tmp_path / "refs.json")
 
 
-def test_secrets_stay_out_of_reprs_and_errors(write):
+def test_secrets_stay_out_of_reprs_and_errors(write: Callable[..., Catalog]) -> None:
     """Neither an entry's repr nor an error about it shows the storage options' values."""
     assert "hush" not in repr(write(WHOLE))
     with_password = write("datasets: {a: {url: 'http://u:${PASSWORD}@h/x'}}", PASSWORD="hush")
@@ -104,7 +111,7 @@ def test_secrets_stay_out_of_reprs_and_errors(write):
     assert "hush" not in refusal(write, "datasets: {a: {url: b, storage_options: hush}}")
 
 
-def test_every_string_may_come_from_the_environment(write):
+def test_every_string_may_come_from_the_environment(write: Callable[..., Catalog]) -> None:
     """Variables are put into all fields, into options at any depth, and into parts of a string."""
     text = """
     datasets:
@@ -126,7 +133,7 @@ def test_every_string_may_come_from_the_environment(write):
     assert (entry.title, entry.cache_control) == ("era5 costs $5 or ${NAME}", "max-age=60")
 
 
-def test_a_missing_variable_is_named_with_its_field(write):
+def test_a_missing_variable_is_named_with_its_field(write: Callable[..., Catalog]) -> None:
     """File, entry, field and variable are in the sentence and the facts; no value is."""
     text = "datasets: {a: {url: '${URL}', storage_options: {kw: [{secret: 'hush${GONE}'}]}}}"
     with pytest.raises(CatalogError) as caught:
@@ -159,7 +166,9 @@ def test_a_missing_variable_is_named_with_its_field(write):
         "{url: b, group: ['${CANARY}']}",
     ],
 )
-def test_no_refusal_shows_what_the_environment_holds(write, fields):
+def test_no_refusal_shows_what_the_environment_holds(
+    write: Callable[..., Catalog], fields: str
+) -> None:
     """A value from the environment is neither in the sentence nor in the whole traceback."""
     with pytest.raises(CatalogError) as caught:
         write(f"datasets: {{a: {fields}}}", CANARY=CANARY)
@@ -168,24 +177,24 @@ def test_no_refusal_shows_what_the_environment_holds(write, fields):
     assert CANARY not in shown + repr(caught.value.facts)
 
 
-def test_an_alias_inside_its_own_anchor_is_refused(write):
+def test_an_alias_inside_its_own_anchor_is_refused(write: Callable[..., Catalog]) -> None:
     """A document that contains itself is one sentence, not a traceback."""
     text = "datasets: {a: {url: b, storage_options: &x {y: *x}}}"
     assert "dataset 'a': nested too deeply" in refusal(write, text)
 
 
-def test_nothing_can_be_changed_after_loading(write):
+def test_nothing_can_be_changed_after_loading(write: Callable[..., Catalog]) -> None:
     """The catalog is a value: neither its entries nor their options can be assigned."""
     catalog = write(WHOLE)
     with pytest.raises(TypeError):
-        catalog.entries["new"] = catalog.entry("era5")
+        operator.setitem(cast(Any, catalog.entries), "new", catalog.entry("era5"))
     with pytest.raises(TypeError):
-        catalog.entry("era5").storage_options["secret"] = "other"
+        operator.setitem(cast(Any, catalog.entry("era5").storage_options), "secret", "other")
     with pytest.raises(ValueError, match="frozen"):
         catalog.entry("era5").url = "elsewhere"
 
 
-def test_an_unknown_dataset_is_named(write):
+def test_an_unknown_dataset_is_named(write: Callable[..., Catalog]) -> None:
     """Asking for an id that is not there raises UnknownDataset with the id among its facts."""
     with pytest.raises(UnknownDataset) as caught:
         write(WHOLE).entry("era6")
@@ -214,7 +223,9 @@ def test_an_unknown_dataset_is_named(write):
         ("{url: b, id: c}", "id", "key of the mapping"),
     ],
 )
-def test_a_wrong_field_is_named_with_its_entry(write, fields, field, says):
+def test_a_wrong_field_is_named_with_its_entry(
+    write: Callable[..., Catalog], fields: str, field: str, says: str
+) -> None:
     """The sentence names the entry, the field and what is wrong with it."""
     sentence = refusal(write, f"datasets: {{fine: {{url: a}}, broken: {fields}}}")
     assert f"dataset 'broken': {field}: " in sentence
@@ -247,14 +258,16 @@ def test_a_wrong_field_is_named_with_its_entry(write, fields, field, says):
         ("{url: '~nobody-of-this-name/x'}", "url", "no home folder"),
     ],
 )
-def test_an_entry_that_no_store_can_answer_is_refused(write, fields, field, says):
+def test_an_entry_that_no_store_can_answer_is_refused(
+    write: Callable[..., Catalog], fields: str, field: str, says: str
+) -> None:
     """What the words alone show to be wrong is refused at the start, with entry and field."""
     sentence = refusal(write, f"datasets: {{fine: {{url: a}}, broken: {fields}}}")
     assert f"dataset 'broken': {field}: " in sentence
     assert says in sentence
 
 
-def test_a_refused_url_keeps_its_secrets(write):
+def test_a_refused_url_keeps_its_secrets(write: Callable[..., Catalog]) -> None:
     """The sentence about a wrong URL shows neither its user nor its query."""
     said = refusal(write, "datasets: {a: {url: 'http://user:hush@host:port/x?sig=hush'}}")
     assert "dataset 'a': url: the host or its port is malformed" in said
@@ -263,14 +276,16 @@ def test_a_refused_url_keeps_its_secrets(write):
 
 @pytest.mark.parametrize("depth", [3000, 100_000])
 @pytest.mark.parametrize("brackets", ["[]", "{}"])
-def test_a_catalog_without_a_bottom_is_refused(write, depth, brackets):
+def test_a_catalog_without_a_bottom_is_refused(
+    write: Callable[..., Catalog], depth: int, brackets: str
+) -> None:
     """Nesting that no parser can follow is one sentence, not a traceback."""
     text = f"datasets: {brackets[0] * depth}{brackets[1] * depth}"
     assert "nested too deeply" in refusal(write, text)
 
 
 @pytest.mark.parametrize("name", ["-a", ".a", "a/b", "a b", "''", "é", "a" * 129, "5", "null"])
-def test_an_id_that_no_path_can_hold_is_refused(write, name):
+def test_an_id_that_no_path_can_hold_is_refused(write: Callable[..., Catalog], name: str) -> None:
     """An id is letters, digits, dots, dashes and underscores, and YAML must read it as a string."""
     assert "an id is" in refusal(write, f"datasets: {{? {name} : {{url: a}}}}")
 
@@ -293,24 +308,26 @@ def test_an_id_that_no_path_can_hold_is_refused(write, name):
         ("a: &x {b: *y}", "line 1"),
     ],
 )
-def test_a_wrong_document_is_refused_in_one_line(write, text, says):
+def test_a_wrong_document_is_refused_in_one_line(
+    write: Callable[..., Catalog], text: str, says: str
+) -> None:
     """Syntax errors and repeated keys come with their line, wrong shapes with what was expected."""
     assert says in refusal(write, text)
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """The path of a catalog that is not there is in the sentence."""
     with pytest.raises(CatalogError, match=r"none\.yaml: there is no such catalog file"):
         load_catalog(tmp_path / "none.yaml")
 
 
-def test_a_folder_is_no_catalog(tmp_path):
+def test_a_folder_is_no_catalog(tmp_path: Path) -> None:
     """What cannot be read as a file is refused with the system's reason."""
     with pytest.raises(CatalogError, match="cannot be read: Is a directory"):
         load_catalog(tmp_path)
 
 
-def test_a_file_that_is_not_text_is_refused(tmp_path):
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     """Bytes that are not UTF-8 are refused rather than guessed at."""
     path = tmp_path / "catalog.yaml"
     path.write_bytes(b"\xff\xfe\x00")
@@ -318,7 +335,7 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
         load_catalog(path)
 
 
-def test_every_field_is_in_the_readme():
+def test_every_field_is_in_the_readme() -> None:
     """The README's table of the catalog has each field that an entry can have, and no other."""
     readme = Path(__file__).parents[2] / "README.md"
     documented = re.findall(r"^\| `([a-z_]+)` \| .+ \| .+ \|$", readme.read_text(), re.M)

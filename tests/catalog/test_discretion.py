@@ -37,26 +37,28 @@ def entry(url: str = "s3://bucket/x", **options: object) -> DatasetEntry:
         (entry("http://[h/x"), {"http://[h/x", "http%3A//%5Bh/x", "http%3A%2F%2F%5Bh%2Fx"}),
     ],
 )
-def test_values_of_options_are_secrets_unless_they_are_harmless(told, secrets):
+def test_values_of_options_are_secrets_unless_they_are_harmless(
+    told: DatasetEntry, secrets: set[str]
+) -> None:
     """Every text among the options but a few, and what URLs carry in secret, also URL-quoted."""
     found = set(secrets_of(told))
     assert secrets <= found
     assert {s for s in found if "%" not in s} == {s for s in secrets if "%" not in s}
 
 
-def test_a_long_secret_is_hidden_before_its_parts():
+def test_a_long_secret_is_hidden_before_its_parts() -> None:
     """A secret that contains another one disappears whole."""
     secrets = secrets_of(entry(key="geheim", secret="geheimnis"))
     assert discreet("a geheimnis and a geheim", secrets) == "a … and a …"
 
 
-def test_an_error_that_tells_nothing_stays_itself():
+def test_an_error_that_tells_nothing_stays_itself() -> None:
     """Such an error keeps its cause, which helps to find out what happened."""
     error = StoreError("the store failed", key="zarr.json")
     assert discreet_error(error, entry(secret="geheim")) is error
 
 
-def test_an_error_keeps_its_kind_without_its_secrets():
+def test_an_error_keeps_its_kind_without_its_secrets() -> None:
     """Class and facts stay; sentence, facts and the cause's words lose the secret."""
     try:
         try:
@@ -71,7 +73,7 @@ def test_an_error_keeps_its_kind_without_its_secrets():
     assert "geheim" not in "".join(traceback.format_exception(told))
 
 
-def test_a_secret_is_found_in_a_group_and_in_a_circle():
+def test_a_secret_is_found_in_a_group_and_in_a_circle() -> None:
     """Errors of tasks come in groups, whose members may point back at their group."""
     inner = ValueError("geheim")
     group = ExceptionGroup("several", [inner])
@@ -83,7 +85,7 @@ def test_a_secret_is_found_in_a_group_and_in_a_circle():
     assert "geheim" not in "".join(traceback.format_exception(told))
 
 
-def test_an_error_of_a_library_becomes_ours():
+def test_an_error_of_a_library_becomes_ours() -> None:
     """An unexpected error that tells a secret is a StoreError that names its class."""
     told = discreet_error(ValueError("bad geheim"), entry(secret="geheim"))
     assert isinstance(told, StoreError)
@@ -101,7 +103,7 @@ def test_an_error_of_a_library_becomes_ours():
         entry(nonsense=CANARY),
     ],
 )
-async def test_no_failed_open_tells_a_secret(told):
+async def test_no_failed_open_tells_a_secret(told: DatasetEntry) -> None:
     """What real engines say about wrong options reaches no error, its cause or the hook."""
     outcomes: list[Exception | None] = []
     async with Filesystems() as filesystems:
@@ -125,7 +127,7 @@ async def test_no_failed_open_tells_a_secret(told):
     assert CANARY not in "".join(traceback.format_exception(told_of))
 
 
-async def test_a_failure_out_of_a_group_is_looked_through_once():
+async def test_a_failure_out_of_a_group_is_looked_through_once() -> None:
     """What a task group raised has the group as its context, which holds it: a ring of a chain."""
 
     async def fail(number: int) -> None:

@@ -30,24 +30,24 @@ ENVIRONMENT = {"NAME": "value", "_n1": "other", "EMPTY": "", "NESTED": "${NAME}"
         ("{NAME}", "{NAME}"),
     ],
 )
-def test_a_reference_becomes_its_value(text, meant):
+def test_a_reference_becomes_its_value(text: str, meant: str) -> None:
     """References are replaced once, their escape is the text itself, other signs stay."""
     assert filled(text, ENVIRONMENT, field="title") == meant
 
 
 @pytest.mark.parametrize("value", [None, True, 5, 2.5, [1, {"a": [False]}], {1: {"b": None}}])
-def test_what_is_no_text_stays(value):
+def test_what_is_no_text_stays(value: object) -> None:
     """Only strings are looked at; everything else keeps its type and value."""
     assert filled(value, {}, field="") == value
 
 
-def test_keys_stay():
+def test_keys_stay() -> None:
     """The names of fields and options are never replaced."""
     assert filled({"${NAME}": "${NAME}"}, ENVIRONMENT, field="") == {"${NAME}": "value"}
 
 
 @pytest.mark.parametrize("text", ["${}", "${", "${NAME", "${1}", "${NA-ME}", "${NAME:-x}", "${ }"])
-def test_a_reference_that_names_nothing_is_refused(text):
+def test_a_reference_that_names_nothing_is_refused(text: str) -> None:
     """What looks like a reference and is none is refused without being repeated."""
     with pytest.raises(CatalogError, match=r"is written \$\{NAME\}") as caught:
         filled({"a": ["", f"hush {text}"]}, ENVIRONMENT, field="")
@@ -56,6 +56,6 @@ def test_a_reference_that_names_nothing_is_refused(text):
 
 
 @given(st.text(alphabet="${}NAM E", max_size=20))
-def test_every_text_can_be_written(text):
+def test_every_text_can_be_written(text: str) -> None:
     """Whatever the text, with its `${` escaped it stands for itself."""
     assert filled(text.replace("${", "$${"), {}, field="") == text

@@ -7,9 +7,9 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
-import xarray as xr
 
 from app.catalog.bulletin import Bulletin, NewTexts
 from app.catalog.catalog import Catalog, DatasetEntry
@@ -22,6 +22,7 @@ from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.relisting import Relister
 from app.shared import unnamed_file
+from sluice.datasets import AsyncDataset
 from sluice.encoders.written import Written
 from sluice.engine import prepare
 from sluice.errors import CatalogError
@@ -41,7 +42,7 @@ datasets:
 
 
 async def open_empty(entry: DatasetEntry, *, generation: str) -> Opened:
-    dataset = xr.Dataset()
+    dataset = AsyncDataset()
     return Opened(entry, prepare(dataset), Written(), generation, "")
 
 
@@ -62,7 +63,7 @@ class Process:
 
 
 @pytest.fixture
-def files(tmp_path) -> Files:
+def files(tmp_path: Path) -> Files:
     files = Files(tmp_path / "catalog.yaml", tmp_path / "keys")
     files.catalog.write_text(OLD)
     (tmp_path / "keys").write_text("")
@@ -70,7 +71,7 @@ def files(tmp_path) -> Files:
 
 
 @pytest.fixture
-def file(files) -> Iterator[int]:
+def file(files: Files) -> Iterator[int]:
     file = unnamed_file("bulletin")
     Bulletin.begin(file, files.read())
     yield file
@@ -78,12 +79,12 @@ def file(files) -> Iterator[int]:
 
 
 @pytest.fixture
-def processes(file, files) -> Iterator[list[Process]]:
+def processes(file: int, files: Files) -> Iterator[list[Process]]:
     with Bulletin(file) as first, Bulletin(file) as second:
         yield [Process(first, files), Process(second, files)]
 
 
-async def test_a_reload_reaches_every_process(processes, files):
+async def test_a_reload_reaches_every_process(processes: list[Process], files: Files) -> None:
     """Who reloads is told the difference; the other has news, and then serves the same."""
     one, other = processes
     for process in processes:
@@ -101,7 +102,9 @@ async def test_a_reload_reaches_every_process(processes, files):
     assert str(await one.follower.reload()) == "nothing changed"
 
 
-async def test_a_reload_knows_the_entries_that_it_tells_of(processes, files):
+async def test_a_reload_knows_the_entries_that_it_tells_of(
+    processes: list[Process], files: Files
+) -> None:
     """Those of both catalogs, be there a later one in use by then."""
     one, _ = processes
     await one.follower.begin()
@@ -121,12 +124,15 @@ async def test_a_reload_knows_the_entries_that_it_tells_of(processes, files):
         (None, ""),
     ],
 )
-async def test_a_wrong_file_changes_nothing(processes, files, catalog, keys):
+async def test_a_wrong_file_changes_nothing(
+    processes: list[Process], files: Files, catalog: str | None, keys: str
+) -> None:
     """Neither of the two files is taken over where one is wrong, or they do not fit."""
     one, other = processes
     await one.follower.begin()
     await other.follower.begin()
     files.catalog.unlink() if catalog is None else files.catalog.write_text(catalog)
+    assert files.keys is not None
     files.keys.write_text(keys)
     with pytest.raises(CatalogError):
         await one.follower.reload()
@@ -135,10 +141,11 @@ async def test_a_wrong_file_changes_nothing(processes, files, catalog, keys):
     assert not one.keys
 
 
-async def test_keys_are_reloaded_with_the_catalog(processes, files):
+async def test_keys_are_reloaded_with_the_catalog(processes: list[Process], files: Files) -> None:
     """A key that was taken out opens nothing any more, a new one does."""
     one, other = processes
     await other.follower.begin()
+    assert files.keys is not None
     for presented in (b"first", b"second"):
         files.keys.write_text(f"ops {hash_of(presented).hex()} admin")
         await one.follower.reload()
@@ -147,7 +154,9 @@ async def test_keys_are_reloaded_with_the_catalog(processes, files):
         assert found == [presented == b"first", presented == b"second"]
 
 
-async def test_a_late_process_serves_what_the_others_serve(file, processes, files):
+async def test_a_late_process_serves_what_the_others_serve(
+    file: int, processes: list[Process], files: Files
+) -> None:
     """A worker that takes a dead one's place reads no file, whatever that says by now."""
     (one, _), before = processes, "datasets: {wrong"
     await one.follower.begin()
@@ -165,7 +174,9 @@ async def test_a_late_process_serves_what_the_others_serve(file, processes, file
     assert versions != {""}
 
 
-async def test_requests_wait_for_the_news_that_is_acted_on(processes, files):
+async def test_requests_wait_for_the_news_that_is_acted_on(
+    processes: list[Process], files: Files
+) -> None:
     """Of many requests that find news at once, none goes on before it is true."""
     one, other = processes
     await one.follower.begin()
@@ -183,7 +194,9 @@ async def test_requests_wait_for_the_news_that_is_acted_on(processes, files):
     assert {tuple(task.result()) for task in requests} == {("new", "same", "other")}
 
 
-def test_a_reload_that_another_one_overtakes_is_made_again(processes, files):
+def test_a_reload_that_another_one_overtakes_is_made_again(
+    processes: list[Process], files: Files
+) -> None:
     """Who has read an older state of the files, and posts it last, looks again."""
     one, other = processes
 
@@ -198,7 +211,9 @@ def test_a_reload_that_another_one_overtakes_is_made_again(processes, files):
     assert one.bulletin.latest_texts() == files.read() == Texts(NEW)
 
 
-async def test_news_upon_news_never_holds_the_loop(processes, files):
+async def test_news_upon_news_never_holds_the_loop(
+    processes: list[Process], files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """News that is posted while older news is acted on is caught up with, and the loop turns: a
     request that comes as the first is done with joins nothing that has ended."""
     one, other = processes
@@ -220,7 +235,7 @@ async def test_news_upon_news_never_holds_the_loop(processes, files):
             turns += 1
 
     late: list[asyncio.Task[None]] = []
-    other.follower._follow = follow_and_hear_more
+    monkeypatch.setattr(other.follower, "_follow", follow_and_hear_more)
     one.follower.renew("same")
     turning = asyncio.create_task(turn())
     await other.follower.catch_up()
@@ -231,7 +246,9 @@ async def test_news_upon_news_never_holds_the_loop(processes, files):
     assert not other.follower.behind
 
 
-async def test_news_that_a_process_cannot_use_is_logged(processes, caplog):
+async def test_news_that_a_process_cannot_use_is_logged(
+    processes: list[Process], caplog: pytest.LogCaptureFixture
+) -> None:
     """A process whose environment differs stays as it was, and goes on reading."""
     one, other = processes
     await one.follower.begin()
@@ -246,7 +263,7 @@ async def test_news_that_a_process_cannot_use_is_logged(processes, caplog):
     assert other.ids == ["new", "same", "other"]
 
 
-async def test_a_wrong_first_catalog_is_an_error(files):
+async def test_a_wrong_first_catalog_is_an_error(files: Files) -> None:
     """A process does not start with nothing to serve."""
     file = unnamed_file("bulletin")
     Bulletin.begin(file, Texts("datasets: {}"))
@@ -257,7 +274,9 @@ async def test_a_wrong_first_catalog_is_an_error(files):
     os.close(file)
 
 
-async def test_a_reload_of_the_same_files_is_no_news(processes, files):
+async def test_a_reload_of_the_same_files_is_no_news(
+    processes: list[Process], files: Files
+) -> None:
     """However often it is asked for, nothing is posted, which would stay for ever."""
     one, other = processes
     await one.follower.begin()
@@ -274,7 +293,9 @@ async def test_a_reload_of_the_same_files_is_no_news(processes, files):
     assert one.ids == other.ids == ["same", "other", "gone"]
 
 
-async def test_a_reload_nobody_waits_for_logs_its_failure(processes, files, caplog):
+async def test_a_reload_nobody_waits_for_logs_its_failure(
+    processes: list[Process], files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
     """A signal has nobody to answer: what is wrong stands in the log."""
     (one, _) = processes
     await one.follower.begin()

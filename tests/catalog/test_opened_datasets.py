@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-import xarray as xr
 
 from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.errors import UnknownDataset
+from sluice.datasets import AsyncDataset
 from sluice.encoders.written import Written
 from sluice.engine import prepare
 from sluice.errors import StoreTimeout
@@ -31,7 +31,7 @@ class Openings:
         await self.ready.wait()
         if self.failing is not None:
             raise self.failing
-        dataset = xr.Dataset(attrs={"id": entry.id})
+        dataset = AsyncDataset(attrs={"id": entry.id})
         return Opened(entry, prepare(dataset), Written(), "1", "1")
 
 
@@ -46,7 +46,7 @@ def make(openings: Openings, *, capacity: int = 2, seconds: float = 60) -> Opene
     return OpenedDatasets(CATALOG, openings, capacity=capacity, failed_open_seconds=seconds)
 
 
-async def test_a_hundred_first_requests_open_once(openings):
+async def test_a_hundred_first_requests_open_once(openings: Openings) -> None:
     """However many ask for a dataset while it is being opened, it is opened once."""
     openings.ready.clear()
     opened = make(openings)
@@ -58,7 +58,7 @@ async def test_a_hundred_first_requests_open_once(openings):
     assert len({id(task.result()) for task in waiting}) == 1
 
 
-async def test_different_datasets_open_side_by_side(openings):
+async def test_different_datasets_open_side_by_side(openings: Openings) -> None:
     """A dataset that is slow to open does not keep another one waiting."""
     openings.ready.clear()
     opened = make(openings)
@@ -70,7 +70,7 @@ async def test_different_datasets_open_side_by_side(openings):
         openings.ready.set()
 
 
-async def test_a_caller_that_leaves_does_not_spoil_the_open(openings):
+async def test_a_caller_that_leaves_does_not_spoil_the_open(openings: Openings) -> None:
     """Cancelling one of two waiting requests leaves the other its dataset."""
     openings.ready.clear()
     opened = make(openings)
@@ -83,7 +83,7 @@ async def test_a_caller_that_leaves_does_not_spoil_the_open(openings):
     assert (await staying).entry.id == "a"
 
 
-async def test_the_least_recently_used_goes_first(openings):
+async def test_the_least_recently_used_goes_first(openings: Openings) -> None:
     """Beyond the capacity, the dataset goes that nobody asked for the longest."""
     opened = make(openings, capacity=2)
     for name in ("a", "b", "a", "c", "a"):
@@ -93,7 +93,7 @@ async def test_the_least_recently_used_goes_first(openings):
     assert openings.count["b"] == 2
 
 
-async def test_an_evicted_dataset_stays_usable(openings):
+async def test_an_evicted_dataset_stays_usable(openings: Openings) -> None:
     """Whoever holds a dataset keeps it; eviction only makes the next request open it anew."""
     opened = make(openings, capacity=1)
     held = await opened.get("a")
@@ -102,7 +102,7 @@ async def test_an_evicted_dataset_stays_usable(openings):
     assert await opened.get("a") is not held
 
 
-async def test_a_failed_open_is_remembered(openings):
+async def test_a_failed_open_is_remembered(openings: Openings) -> None:
     """The same words again, without asking the store, and its traceback does not grow."""
     openings.failing = StoreTimeout("too slow")
     opened = make(openings)
@@ -116,7 +116,7 @@ async def test_a_failed_open_is_remembered(openings):
     assert depths[1] == depths[-1]
 
 
-async def test_a_failed_open_is_tried_again_after_its_time(openings):
+async def test_a_failed_open_is_tried_again_after_its_time(openings: Openings) -> None:
     """Once the stated time is over the store is asked anew, and may have recovered."""
     openings.failing = StoreTimeout("too slow")
     opened = make(openings, seconds=0.05)
@@ -130,7 +130,7 @@ async def test_a_failed_open_is_tried_again_after_its_time(openings):
     assert openings.count == {"a": 2}
 
 
-async def test_a_failure_of_one_is_none_of_the_others(openings):
+async def test_a_failure_of_one_is_none_of_the_others(openings: Openings) -> None:
     """A remembered failure concerns its own dataset alone."""
     openings.failing = StoreTimeout("too slow")
     opened = make(openings)
@@ -140,14 +140,14 @@ async def test_a_failure_of_one_is_none_of_the_others(openings):
     assert (await opened.get("b")).entry.id == "b"
 
 
-async def test_an_unknown_dataset_opens_nothing(openings):
+async def test_an_unknown_dataset_opens_nothing(openings: Openings) -> None:
     """An id outside the catalog raises UnknownDataset and reaches no store."""
     with pytest.raises(UnknownDataset):
         await make(openings).get("nobody")
     assert openings.count == {}
 
 
-async def test_a_probe_takes_nobodys_place(openings):
+async def test_a_probe_takes_nobodys_place(openings: Openings) -> None:
     """Probing a full cache opens the dataset, keeps what was there, and leaves its order alone."""
     opened = make(openings, capacity=2)
     held = [await opened.get(name) for name in "ab"]
@@ -162,7 +162,7 @@ async def test_a_probe_takes_nobodys_place(openings):
     assert openings.count["a"] == 2
 
 
-async def test_a_probe_fills_room_and_goes_first(openings):
+async def test_a_probe_fills_room_and_goes_first(openings: Openings) -> None:
     """What a probe opened is kept while there is room, and makes way before what was asked for."""
     opened = make(openings, capacity=2)
     await opened.get("a")
@@ -177,7 +177,7 @@ async def test_a_probe_fills_room_and_goes_first(openings):
     assert openings.count == {"a": 2, "b": 2, "c": 1}
 
 
-async def test_a_probe_and_a_request_share_one_open(openings):
+async def test_a_probe_and_a_request_share_one_open(openings: Openings) -> None:
     """A request that joins a probe's open gets the dataset, and it is kept for the next."""
     openings.ready.clear()
     opened = make(openings, capacity=1)
@@ -192,7 +192,7 @@ async def test_a_probe_and_a_request_share_one_open(openings):
     assert openings.count == {"a": 1}
 
 
-async def test_a_probe_raises_what_a_request_would(openings):
+async def test_a_probe_raises_what_a_request_would(openings: Openings) -> None:
     """A probe of a store that failed a moment ago answers from memory, as requests do."""
     openings.failing = StoreTimeout("too slow")
     opened = make(openings)
@@ -202,7 +202,7 @@ async def test_a_probe_raises_what_a_request_would(openings):
     assert openings.count == {"a": 1}
 
 
-async def test_each_real_open_is_told_once(openings):
+async def test_each_real_open_is_told_once(openings: Openings) -> None:
     """The hook hears of every open with its seconds and outcome, and of no answer from memory."""
     told: list[tuple[str, float, Exception | None]] = []
     opened = OpenedDatasets(

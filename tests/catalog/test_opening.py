@@ -65,7 +65,8 @@ async def opened(web: Web, kind: str, told: list[Any]) -> AsyncIterator[Opened]:
 @pytest.mark.parametrize("zarr_format", [2, 3])
 async def test_a_look_at_an_unchanged_store_brings_no_body(zarr_format: int, kind: str) -> None:
     """One answer of 304; after an append one body more, and then none again."""
-    store, told = MemoryStore(), []
+    store = MemoryStore()
+    told: list[StoreAsked] = []
     write(store, hours(0, 12), zarr_format=zarr_format, consolidated=True)
     async with Web({}, dates=[OLD]) as web:
         await publish(web, store)

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import xarray as xr
 
 from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.opened import Change, Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.refreshing import Outcome
+from sluice.datasets import AsyncDataset
 from sluice.encoders.written import Written
 from sluice.engine import prepare
 from sluice.errors import MetadataError, StoreError, StoreMissing, StoreRefused, StoreTimeout
@@ -37,7 +37,7 @@ class Store:
         await self.ready.wait()
         if self.opening is not None:
             raise self.opening
-        dataset = xr.Dataset(attrs={"version": self.version})
+        dataset = AsyncDataset(attrs={"version": self.version})
         version = self.version + generation
         opened = Opened(entry, prepare(dataset), Written(), version, "")
         return replace(opened, look=lambda: self.look(opened))
@@ -102,7 +102,7 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_look_is_taken_once_per_time(store, clock):
+async def test_a_look_is_taken_once_per_time(store: Store, clock: Clock) -> None:
     """However many ask, the store is looked at once every `refresh_seconds`, and not before."""
     served = Served(store, clock, refresh_seconds=60)
     for passed, looks in ((0, 0), (59, 0), (1, 1), (30, 1), (30, 2)):
@@ -115,7 +115,7 @@ async def test_a_look_is_taken_once_per_time(store, clock):
     assert store.opens == [""]
 
 
-async def test_in_the_background_nobody_waits(store, clock):
+async def test_in_the_background_nobody_waits(store: Store, clock: Clock) -> None:
     """Requests are answered from the old version until the new one is there, then from that."""
     served = Served(store, clock, refresh_seconds=60)
     before = await served.datasets.get("a")
@@ -133,7 +133,7 @@ async def test_in_the_background_nobody_waits(store, clock):
     assert served.looks == [(Outcome.SWAPPED, None)]
 
 
-async def test_before_a_request_it_waits(store, clock):
+async def test_before_a_request_it_waits(store: Store, clock: Clock) -> None:
     """With `refresh: before` no request that begins when a look is due gets an older version."""
     served = Served(store, clock, refresh_seconds=60, refresh="before")
     await served.version()
@@ -149,7 +149,7 @@ async def test_before_a_request_it_waits(store, clock):
     assert store.looks == 1
 
 
-async def test_zero_seconds_looks_for_every_request(store, clock):
+async def test_zero_seconds_looks_for_every_request(store: Store, clock: Clock) -> None:
     """With `before` and no seconds at all, an answer is never older than its request."""
     served = Served(store, clock, refresh_seconds=0, refresh="before")
     for number in range(5):
@@ -157,7 +157,7 @@ async def test_zero_seconds_looks_for_every_request(store, clock):
         assert await served.version() == str(number)
 
 
-async def test_null_seconds_never_look(store, clock):
+async def test_null_seconds_never_look(store: Store, clock: Clock) -> None:
     """A store that is said never to change is not asked again."""
     served = Served(store, clock, refresh_seconds=None)
     for _ in range(3):
@@ -166,7 +166,7 @@ async def test_null_seconds_never_look(store, clock):
     assert store.looks == 0
 
 
-async def test_documents_have_to_stand_still(store, clock):
+async def test_documents_have_to_stand_still(store: Store, clock: Clock) -> None:
     """What was read one by one is believed when a later look finds the same, and not before."""
     served = Served(store, clock, refresh_seconds=60, settle_seconds=5)
     await served.version()
@@ -185,7 +185,7 @@ async def test_documents_have_to_stand_still(store, clock):
     assert outcomes == [Outcome.SETTLING, Outcome.SETTLING, Outcome.SWAPPED]
 
 
-async def test_a_version_that_does_not_open_leaves_the_old_one(store, clock):
+async def test_a_version_that_does_not_open_leaves_the_old_one(store: Store, clock: Clock) -> None:
     """It serves on and says that it is stale; the new one is tried again soon."""
     served = Served(store, clock, refresh_seconds=60)
     await served.version()
@@ -215,8 +215,8 @@ async def test_a_version_that_does_not_open_leaves_the_old_one(store, clock):
     ],
 )
 async def test_a_store_that_cannot_be_looked_at_serves_on(
-    store, clock, error, outcome, unreachable
-):
+    store: Store, clock: Clock, error: Exception, outcome: Outcome, unreachable: bool
+) -> None:
     """The dataset stays as it is, says so, and is looked at again soon."""
     served = Served(store, clock, refresh_seconds=60)
     opened = await served.datasets.get("a")
@@ -235,7 +235,9 @@ async def test_a_store_that_cannot_be_looked_at_serves_on(
 
 
 @pytest.mark.parametrize("refresh", ["background", "before"])
-async def test_metadata_that_is_gone_is_an_error_until_it_is_back(store, clock, refresh):
+async def test_metadata_that_is_gone_is_an_error_until_it_is_back(
+    store: Store, clock: Clock, refresh: str
+) -> None:
     """What was open is not used any more; it is told to whom it may concern, once."""
     served = Served(store, clock, refresh_seconds=60, refresh=refresh)
     await served.version()
@@ -253,7 +255,7 @@ async def test_metadata_that_is_gone_is_an_error_until_it_is_back(store, clock, 
     assert await served.version() == "1"
 
 
-async def test_a_probe_looks_when_it_is_due(store, clock):
+async def test_a_probe_looks_when_it_is_due(store: Store, clock: Clock) -> None:
     """Readiness asks the store of a dataset that is open, too, and finds what is gone."""
     served = Served(store, clock, refresh_seconds=60)
     await served.version()
@@ -265,7 +267,7 @@ async def test_a_probe_looks_when_it_is_due(store, clock):
         await served.datasets.probe("a")
 
 
-async def test_a_generation_opens_anew(store, clock):
+async def test_a_generation_opens_anew(store: Store, clock: Clock) -> None:
     """Whatever was open or failed is forgotten; the version is another one for good."""
     served = Served(store, clock)
     store.opening = StoreTimeout("slow")
@@ -279,7 +281,7 @@ async def test_a_generation_opens_anew(store, clock):
     assert store.opens == ["", "x", "y"]
 
 
-async def test_what_is_on_its_way_does_not_undo_a_generation(store, clock):
+async def test_what_is_on_its_way_does_not_undo_a_generation(store: Store, clock: Clock) -> None:
     """Neither an open nor a look that began before takes the place of what came after."""
     served = Served(store, clock, refresh_seconds=60)
     store.ready.clear()
@@ -313,7 +315,9 @@ def another(entry: DatasetEntry, **changes: Any) -> Catalog:
         (lambda entry: another(entry, url="memory://b"), False),
     ],
 )
-async def test_a_catalog_takes_the_others_place(store, clock, change: Callable, kept: bool):
+async def test_a_catalog_takes_the_others_place(
+    store: Store, clock: Clock, change: Callable[[DatasetEntry], Catalog], kept: bool
+) -> None:
     """What stays as it was stays open, what is otherwise is opened anew."""
     served = Served(store, clock)
     opened = await served.datasets.get("a")
@@ -321,7 +325,7 @@ async def test_a_catalog_takes_the_others_place(store, clock, change: Callable, 
     assert (await served.datasets.get("a") is opened) == kept
 
 
-async def test_the_background_ends_with_the_service(store, clock):
+async def test_the_background_ends_with_the_service(store: Store, clock: Clock) -> None:
     """A look that nobody waits for is not left behind."""
     served = Served(store, clock, refresh_seconds=60)
     await served.version()

@@ -104,7 +104,7 @@ async def test_what_is_left_out_is_told_once(
 
 def test_news_of_globs_are_read_as_they_were_posted(bulletin: Bulletin) -> None:
     """By whoever reads, names of any signs among them."""
-    news = [NewNames("place", ("ü", "\udcff"), ("x",)), ReloadAsked()]
+    news: list[NewNames | ReloadAsked] = [NewNames("place", ("ü", "\udcff"), ("x",)), ReloadAsked()]
     for item in news:
         bulletin.post(item)
     assert bulletin.unread()[0] == news

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.opening import open_entry
 from app.catalog.status import CatalogStatus, DatasetState, Report
-from sluice.errors import CatalogError, StoreMissing, StoreRefused, StoreTimeout
+from sluice.errors import CatalogError, StoreError, StoreMissing, StoreRefused, StoreTimeout
 from sluice.store import Filesystems
 from tests.catalog.stores import GRID, write_store
 from tests.contracts.web import Web
@@ -61,14 +62,14 @@ async def openings() -> AsyncIterator[Openings]:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Path:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ready") / "grid.zarr"
     write_store(folder, GRID)
     return folder
 
 
 def make(
-    openings: Openings, urls: dict[str, str], *, capacity: int = 8, **options
+    openings: Openings, urls: dict[str, str], *, capacity: int = 8, **options: Any
 ) -> CatalogStatus:
     catalog = Catalog({name: DatasetEntry(id=name, url=url) for name, url in urls.items()})
     opened = OpenedDatasets(catalog, openings, capacity=capacity, failed_open_seconds=0)
@@ -88,7 +89,7 @@ def states(report: Report) -> dict[str, type[Exception] | None]:
     return {state.id: state.failure for state in report.datasets}
 
 
-async def test_each_dataset_has_its_state(openings, store):
+async def test_each_dataset_has_its_state(openings: Openings, store: Path) -> None:
     """In the catalog's order: what opens is ready, what does not has the class of its failure."""
     async with Web({}, status=403) as refusing:
         urls = {
@@ -115,13 +116,15 @@ async def test_each_dataset_has_its_state(openings, store):
         ((StoreMissing, StoreTimeout), False, False),
     ],
 )
-def test_one_dataset_is_enough_unless_strict(failures, ready, strictly):
+def test_one_dataset_is_enough_unless_strict(
+    failures: tuple[type[StoreError] | None, ...], ready: bool, strictly: bool
+) -> None:
     """A service with one dataset to serve is ready; strictly, all of them have to be."""
     report = Report(tuple(DatasetState(str(n), failure) for n, failure in enumerate(failures)))
     assert (report.ready(strict=False), report.ready(strict=True)) == (ready, strictly)
 
 
-async def test_a_report_is_kept_for_its_time(openings, tmp_path):
+async def test_a_report_is_kept_for_its_time(openings: Openings, tmp_path: Path) -> None:
     """Within its seconds a report is answered from memory, after them it is made anew."""
     clock = Clock()
     path = tmp_path / "late.zarr"
@@ -135,7 +138,7 @@ async def test_a_report_is_kept_for_its_time(openings, tmp_path):
     assert states(await status.report()) == {"late": None}
 
 
-async def test_those_who_ask_together_share_a_report(openings, store):
+async def test_those_who_ask_together_share_a_report(openings: Openings, store: Path) -> None:
     """However many ask at once, each store is asked once."""
     status = make(openings, {"grid": str(store), "gone": str(store / "x")})
     async with asyncio.TaskGroup() as group:
@@ -144,7 +147,7 @@ async def test_those_who_ask_together_share_a_report(openings, store):
     assert sorted(openings.asked) == ["gone", "grid"]
 
 
-async def test_a_store_that_hangs_is_timed_out(openings, store):
+async def test_a_store_that_hangs_is_timed_out(openings: Openings, store: Path) -> None:
     """A hanging store costs its patience and no more, and what hangs is let go."""
     async with Web({}, delay=60) as hanging:
         urls = {"slow": f"{hanging.address}/x.zarr", "grid": str(store)}
@@ -158,7 +161,7 @@ async def test_a_store_that_hangs_is_timed_out(openings, store):
         await until(lambda: openings.running == 0)
 
 
-async def test_a_report_that_nobody_waits_for_ends(openings):
+async def test_a_report_that_nobody_waits_for_ends(openings: Openings) -> None:
     """At shutdown the callers are cancelled, and their probes with them."""
     async with Web({}, delay=60) as hanging:
         status = make(openings, {name: f"{hanging.address}/{name}" for name in "abc"})
@@ -170,7 +173,7 @@ async def test_a_report_that_nobody_waits_for_ends(openings):
         await until(lambda: openings.running == 0)
 
 
-async def test_so_many_are_probed_at_a_time(openings, tmp_path):
+async def test_so_many_are_probed_at_a_time(openings: Openings, tmp_path: Path) -> None:
     """However many datasets there are, only so many are opened at once."""
     urls = {f"d{n}": str(tmp_path / f"{n}.zarr") for n in range(20)}
     await make(openings, urls, at_once=3).report()
@@ -178,7 +181,7 @@ async def test_so_many_are_probed_at_a_time(openings, tmp_path):
     assert openings.most_running == 3
 
 
-async def test_what_is_open_is_not_read_again(openings, store):
+async def test_what_is_open_is_not_read_again(openings: Openings, store: Path) -> None:
     """An open dataset is ready without its store being asked, whatever became of the store."""
     catalog = Catalog({"grid": DatasetEntry(id="grid", url=str(store))})
     opened = OpenedDatasets(catalog, openings, capacity=1, failed_open_seconds=0)
@@ -189,7 +192,7 @@ async def test_what_is_open_is_not_read_again(openings, store):
     assert openings.asked == ["grid"]
 
 
-async def test_a_large_catalog_keeps_its_hot_datasets(openings, store):
+async def test_a_large_catalog_keeps_its_hot_datasets(openings: Openings, store: Path) -> None:
     """Probing more datasets than may stay open evicts none that requests have opened."""
     catalog = Catalog({name: DatasetEntry(id=name, url=str(store)) for name in "abcd"})
     opened = OpenedDatasets(catalog, openings, capacity=2, failed_open_seconds=0)

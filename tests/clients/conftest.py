@@ -48,7 +48,8 @@ class Running:
     @property
     def dataset(self) -> xr.Dataset:
         """What xarray reads from the store by itself."""
-        return xr.open_zarr(self.store, chunks=None, consolidated=False)
+        found: xr.Dataset = xr.open_zarr(self.store, chunks=None, consolidated=False)
+        return found
 
     @contextmanager
     def logged(self, *lines: str) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -12,38 +11,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from loadtests.ground import free_port, running, wait_until_it_answers
 from tests.clients.conftest import Running
-from tests.clients.programs import program
+from tests.clients.nginx import nginx
 
 FIELD = "time=2020-01-02T12:00Z&level=850&variables=t"
-CONFIG = """
-daemon off;
-{user}
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log stderr warn;
-events {{ worker_connections 64; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/temp;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  proxy_cache_path {folder}/cache keys_zone=answers:1m;
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
+LOCATION = """
       proxy_pass {upstream};
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
       proxy_cache answers;
       proxy_cache_revalidate on;
       add_header X-Cache-Status $upstream_cache_status always;
-    }}
-  }}
-}}
 """
 
 
@@ -69,19 +45,11 @@ class Proxy:
 @pytest.fixture
 def proxy(service: Running, tmp_path: Path) -> Iterator[Proxy]:
     """nginx with an empty cache before the service."""
-    nginx = program("nginx")
-    port, config, log = free_port(), tmp_path / "nginx.conf", tmp_path / "nginx.log"
-    # As root it would read its folders as another user, who may not.
-    user = "user root;" if os.geteuid() == 0 else ""
-    config.write_text(
-        CONFIG.format(user=user, folder=tmp_path, port=port, upstream=service.address)
-    )
-    command = [nginx, "-p", str(tmp_path), "-e", "stderr", "-c", str(config)]
-    address = f"http://127.0.0.1:{port}"
     # httpx would say that it accepts gzip; each test says what it accepts.
     plain = {"Accept": "*/*", "Accept-Encoding": "identity"}
-    with running(command, log) as server:
-        wait_until_it_answers(server, f"{address}/healthz", log)
+    kept = f"proxy_cache_path {tmp_path}/cache keys_zone=answers:1m;"
+    with nginx(tmp_path, LOCATION.format(upstream=service.address), kept) as port:
+        address = f"http://127.0.0.1:{port}"
         with httpx.Client(base_url=address, headers=plain, timeout=60) as client:
             yield Proxy(client, service)
 

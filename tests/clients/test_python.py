@@ -69,6 +69,7 @@ def test_pandas_read_csv(service: Running) -> None:
     with service.dataset as ds:
         wanted = ds[["t", "u"]].sel(level=850, latitude=40, longitude=100).load()
     assert isinstance(table.index.dtype, pd.DatetimeTZDtype)
+    assert isinstance(table.index, pd.DatetimeIndex)
     assert (table.index.tz_convert(None) == wanted.indexes["time"]).all()
     assert list(table.columns[-2:]) == ["t", "u"]
     assert set(table["latitude"]) == {40.0}

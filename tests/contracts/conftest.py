@@ -14,14 +14,15 @@ from urllib.request import Request, urlopen
 import fsspec
 import obstore
 import pytest
-from moto.server import ThreadedMotoServer
 from obstore.store import MemoryStore as ObstoreMemory
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from sluice.store import ObstoreMap, ZarrStoreSource
-from sluice.store.filesystems import Engine, Filesystems
+from sluice.store.addresses import Engine
+from sluice.store.filesystems import Filesystems
 from sluice.store.source import ByteSource
+from tests.s3 import s3_server
 
 from .web import Web
 
@@ -71,11 +72,8 @@ NUMBERS = count()
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[S3]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield S3(f"http://{host}:{port}")
-    server.stop()
+    with s3_server() as address:
+        yield S3(address)
 
 
 @asynccontextmanager

@@ -52,7 +52,10 @@ async def source_of(web: Web, filesystems: Filesystems, engine: str, **more: Any
     if engine == "http":
         return await filesystems.source(f"{web.address}/bucket/base", storage_options={}, **more)
     return await filesystems.source(
-        "s3://bucket/base", storage_options=options, engine=engine, **more
+        "s3://bucket/base",
+        storage_options=options,
+        engine="s3fs" if engine == "s3fs" else "obstore",
+        **more,
     )
 
 
@@ -202,7 +205,7 @@ async def test_the_gate_bounds_blocking_calls() -> None:
     most = 0
     lock = threading.Lock()
 
-    class Slow(MemoryFileSystem):
+    class Slow(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
         def cat_file(self, path: str, start: Any = None, end: Any = None, **_: Any) -> bytes:
             nonlocal most
             with lock:

@@ -152,7 +152,8 @@ def test_missing_chunks_are_fill_values_and_nothing_else_is(source: DictSource) 
 
 def test_what_is_no_store_is_said_to_be_none() -> None:
     """A path, a dictionary and nothing are told apart from stores before anything is awaited."""
-    for store in ("x.zarr", {}, None):
+    stores: list[Any] = ["x.zarr", {}, None]
+    for store in stores:
         with pytest.raises(TypeError, match="AsyncFSMap"):
             opened(store)
 

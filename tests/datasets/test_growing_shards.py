@@ -31,7 +31,9 @@ def write(path: Path, ds: xr.Dataset, **options: Any) -> None:
 
 
 @pytest.mark.parametrize("compressors", [None, "auto"])
-async def test_the_version_from_before_an_append_reads_its_own_values(tmp_path, compressors):
+async def test_the_version_from_before_an_append_reads_its_own_values(
+    tmp_path: Path, compressors: str | None
+) -> None:
     """The last shard is written anew, chunks in another order: what was open finds its own."""
     path = tmp_path / "a.zarr"
     encoding = {"v": {"chunks": (1, 2), "shards": (4, 8), "compressors": compressors}}
@@ -46,7 +48,7 @@ async def test_the_version_from_before_an_append_reads_its_own_values(tmp_path, 
                 assert float((await ds._isel(time=0, x=x)).v) == x
 
 
-async def test_no_version_reads_the_chunks_of_another_place(tmp_path):
+async def test_no_version_reads_the_chunks_of_another_place(tmp_path: Path) -> None:
     """All versions of a store that grows again and again, read at once while it does."""
     path = tmp_path / "a.zarr"
     encoding = {"v": {"chunks": (1, 2), "shards": (6, 8)}}
@@ -85,7 +87,7 @@ def noise(seed: int) -> np.ndarray[Any, Any]:
     return np.where(loud, seed + random.random((8, 64)) / 2, flat)
 
 
-async def test_shards_rewritten_in_place_are_found_anew(tmp_path):
+async def test_shards_rewritten_in_place_are_found_anew(tmp_path: Path) -> None:
     """Each value is the new one or the old one of its own place: never an error for long."""
     path = tmp_path / "a.zarr"
     ds = xr.Dataset({"v": (("time", "x"), noise(1))}, {"time": np.arange(8)})
@@ -96,7 +98,7 @@ async def test_shards_rewritten_in_place_are_found_anew(tmp_path):
         for seed in (1, 20, 40, 60):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                zarr.open_group(path, mode="r+")["v"][...] = noise(seed)
+                zarr.open_array(path / "v", mode="r+")[...] = noise(seed)
             for time in range(8):
                 for x in range(0, 64, 8):
                     value = float((await opened._isel(time=time, x=x)).v)

@@ -46,7 +46,7 @@ def test_found_times_are_xarrays(minutes: int, unit: str, nearest: bool, descend
     """Times of another resolution than the index are compared as instants."""
     times = pd.date_range("2020-01-01", periods=4, freq="20min")
     index = PandasIndex(times[:: -1 if descending else 1], "x")
-    label = np.datetime64("2020-01-01", unit) + np.timedelta64(minutes, "m")
+    label = np.array("2020-01-01", f"M8[{unit}]")[()] + np.timedelta64(minutes, "m")
     found = search(index, label, nearest=nearest)
     if found is not None:
         assert found == expected(index, label, nearest)

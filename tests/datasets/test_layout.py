@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 from zarr.storage import MemoryStore
 
+from sluice.arrays.plan import ArrayPlan
 from sluice.datasets import AsyncZarrBackendEntrypoint, Layout, plan_isel
 from tests.equivalence.sameness import assert_same
 from tests.sources import DictSource, stored
@@ -83,7 +84,7 @@ def test_an_outline_is_the_answers_form(layout: Layout, indexers: dict[str, Any]
     assert [v.dtype for n, v in outline.variables.items() if n in plan.pending] == [
         v.dtype for n, v in got.variables.items() if n in plan.pending
     ]
-    assert (dict(outline.sizes), outline.coord_names) == (dict(got.sizes), set(got.coords))
+    assert (dict(outline.sizes), outline.coord_names) == (dict(got.sizes), frozenset(got.coords))
     assert outline.cells == sum(got.variables[name].size for name in plan.pending)
 
 
@@ -109,6 +110,7 @@ def test_points_read_a_series_as_a_slice(layout: Layout) -> None:
     pending = plan.pending["t2m"]
     assert pending.dims == ("time", "points")
     assert pending.shape == (10, 4)
+    assert isinstance(pending.plan, ArrayPlan)
     assert pending.plan.points is not None
     assert [axis.positions for axis in pending.plan.axes] == [range(10)]
     assert pending.plan.chunks == 3 * 3  # three chunks of time, two points in one chunk of three

@@ -8,11 +8,13 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import pytest
 
 from sluice.datasets import AsyncZarrBackendEntrypoint
+from tests.s3 import s3_client, s3_server
 from tests.stores import ArraySpec, StoreSpec, documents_of, fs_map
 
 SLOW_SECONDS = 0.2
@@ -83,30 +85,17 @@ READING_OVER_S3 = """
 @pytest.fixture(scope="module")
 def s3_endpoint() -> Iterator[str]:
     """A moto S3 server with one store of each format, uploaded key by key."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    client = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="key",
-        aws_secret_access_key="secret",
-    )
-    client.create_bucket(Bucket="bucket")
-    for zarr_format in (2, 3):
-        for key, value in documents_of(line(zarr_format, f"v{zarr_format}")).items():
-            client.put_object(Bucket="bucket", Key=f"store.zarr/{key}", Body=value)
-    client.close()
-    yield endpoint
-    server.stop()
+    with s3_server() as endpoint:
+        with s3_client(endpoint) as client:
+            client.create_bucket(Bucket="bucket")
+            formats: tuple[Literal[2, 3], ...] = (2, 3)
+            for zarr_format in formats:
+                for key, value in documents_of(line(zarr_format, f"v{zarr_format}")).items():
+                    client.put_object(Bucket="bucket", Key=f"store.zarr/{key}", Body=value)
+        yield endpoint
 
 
-def line(zarr_format: int, group: str | None = None) -> StoreSpec:
+def line(zarr_format: Literal[2, 3], group: str | None = None) -> StoreSpec:
     """Forty labels and forty chunks of one value each."""
     fill = None if zarr_format == 2 else ...
     x = ArraySpec("x", ("x",), np.arange(40), fill=fill)

@@ -8,7 +8,7 @@ import xarray as xr
 from sluice.datasets import relabel
 
 
-def test_labels_attributes_and_encoding():
+def test_labels_attributes_and_encoding() -> None:
     """Labels change, attributes stay but for the old range, packing goes, the input stays whole."""
     ds = xr.Dataset({"v": ("lon", [1, 2])}, {"lon": ("lon", [350, 0], {"units": "degrees_east"})})
     ds.lon.attrs["valid_max"] = 360
@@ -23,7 +23,7 @@ def test_labels_attributes_and_encoding():
     assert "scale_factor" in ds.lon.encoding
 
 
-def test_unsigned_bounds_find_room():
+def test_unsigned_bounds_find_room() -> None:
     """Bounds that could not be negative become wide enough, in whichever order they are stored."""
     edges = np.array([[345, 355], [355, 365]], "u2")
     for dims, data in ((("lon", "nv"), edges), (("nv", "lon"), edges.T)):
@@ -33,7 +33,7 @@ def test_unsigned_bounds_find_room():
         assert got.b.dims == dims
 
 
-def test_nothing_to_relabel():
+def test_nothing_to_relabel() -> None:
     """Without labels, or without their dimension, the dataset is handed back as it is."""
     ds = xr.Dataset({"v": ("time", [1])})
     assert relabel(ds, {}) is ds

@@ -6,7 +6,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numcodecs
 import numpy as np
@@ -39,7 +39,7 @@ SELECTIONS: tuple[dict[str, Any], ...] = (
 
 async def assert_reads_as_xarray(documents: Mapping[str, bytes], **options: Any) -> xr.Dataset:
     """Six selections of the store agree; answers all of it."""
-    theirs = xr.open_zarr(memory_store(documents), chunks=None, **options)
+    theirs: xr.Dataset = xr.open_zarr(memory_store(documents), chunks=None, **options)
     for door in (fs_map, memory_store):
         ours = await AsyncZarrBackendEntrypoint().open_dataset(door(documents), **options)
         assert_same_surface(ours, theirs)
@@ -49,7 +49,7 @@ async def assert_reads_as_xarray(documents: Mapping[str, bytes], **options: Any)
     return theirs.load()
 
 
-def one(values: np.ndarray, zarr_format: int, **layout: Any) -> dict[str, bytes]:
+def one(values: np.ndarray, zarr_format: Literal[2, 3], **layout: Any) -> dict[str, bytes]:
     """A store with the one array `v`, in chunks of two by three where it has two dimensions."""
     if values.ndim == 2:
         layout = {"chunks": (2, 3), **layout}
@@ -66,7 +66,7 @@ def one(values: np.ndarray, zarr_format: int, **layout: Any) -> dict[str, bytes]
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("consolidated", ["", "group"])
 async def test_formats_with_and_without_consolidated_metadata(
-    zarr_format: int, consolidated: str
+    zarr_format: Literal[2, 3], consolidated: str
 ) -> None:
     """Both formats open, whether their metadata is gathered or found by listing."""
     arrays = (
@@ -81,7 +81,7 @@ async def test_formats_with_and_without_consolidated_metadata(
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("group", ["inner", "outer/inner", "/outer/inner/"])
 @pytest.mark.parametrize("consolidated", ["", "group", "root"])
-async def test_groups(zarr_format: int, group: str, consolidated: str) -> None:
+async def test_groups(zarr_format: Literal[2, 3], group: str, consolidated: str) -> None:
     """A group opens by its path; metadata consolidated at the root serves it."""
     array = ArraySpec("v", ("y", "x"), NUMBERS, chunks=(4, 4))
     spec = StoreSpec((array,), zarr_format, consolidated, group=group.strip("/"))
@@ -115,9 +115,9 @@ async def test_blosc_v2(cname: str, shuffle: int) -> None:
 
 
 @pytest.mark.parametrize(("cname", "shuffle"), BLOSC)
-async def test_blosc_v3(cname: str, shuffle: int) -> None:
+async def test_blosc_v3(cname: Any, shuffle: int) -> None:
     """Every inner compressor and shuffle of blosc, as Zarr v3 names them."""
-    names = ("noshuffle", "shuffle", "bitshuffle")
+    names: tuple[Any, ...] = ("noshuffle", "shuffle", "bitshuffle")
     codec = v3.BloscCodec(cname=cname, shuffle=names[shuffle], typesize=8)
     await assert_reads_as_xarray(one(REALS, 3, compressors=(codec,)))
 
@@ -173,7 +173,7 @@ async def test_numcodecs_compressors_v3(name: str, options: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("dtype", [">i2", ">u4", ">f4", ">f8", ">c8", ">M8[s]", ">U3"])
-async def test_big_endian(zarr_format: int, dtype: str) -> None:
+async def test_big_endian(zarr_format: Literal[2, 3], dtype: str) -> None:
     """The most significant byte first."""
     await assert_reads_as_xarray(one(NUMBERS.astype(dtype), zarr_format))
 
@@ -244,7 +244,7 @@ async def test_filters_v3(values: np.ndarray, name: str, options: dict[str, Any]
         *("M8[ns]", "M8[s]", "m8[ns]", "m8[s]", "S3", "U4", "O"),
     ],
 )
-async def test_types(zarr_format: int, dtype: str) -> None:
+async def test_types(zarr_format: Literal[2, 3], dtype: str) -> None:
     """All number types, moments, durations, and text of fixed and of any length."""
     values = NUMBERS % 100
     text = dtype == "O"
@@ -261,7 +261,7 @@ async def test_structured_types() -> None:
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("fill", [..., 0, -7, 5.5, float("nan"), float("-inf")])
-async def test_missing_chunks_are_fill(zarr_format: int, fill: float) -> None:
+async def test_missing_chunks_are_fill(zarr_format: Literal[2, 3], fill: float) -> None:
     """A chunk that was never written is full of the fill value."""
     await assert_reads_as_xarray(one(REALS, zarr_format, fill=fill, holes=(0, 4, 8)))
 
@@ -273,7 +273,7 @@ async def test_missing_chunks_without_fill_value() -> None:
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)])
-async def test_zero_size(zarr_format: int, shape: tuple[int, ...]) -> None:
+async def test_zero_size(zarr_format: Literal[2, 3], shape: tuple[int, ...]) -> None:
     """An array with no cells opens and answers an array with no cells."""
     dataset = await assert_reads_as_xarray(one(np.zeros(shape, "f4"), zarr_format, chunks=None))
     assert dataset["v"].shape == shape
@@ -281,7 +281,7 @@ async def test_zero_size(zarr_format: int, shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("holes", [(), (0,)])
-async def test_zero_dimensions(zarr_format: int, holes: tuple[int, ...]) -> None:
+async def test_zero_dimensions(zarr_format: Literal[2, 3], holes: tuple[int, ...]) -> None:
     """An array without dimensions is one value, written or not."""
     await assert_reads_as_xarray(one(np.array(5.5), zarr_format, fill=2.5, holes=holes))
 
@@ -345,7 +345,8 @@ async def test_point_from_shard_reads_its_parts_only() -> None:
 
     async def noted(path: str, start: int | None = None, end: int | None = None) -> bytes:
         spans.append((start, end))
-        return await read(path, start=start, end=end)
+        content: bytes = await read(path, start=start, end=end)
+        return content
 
     source.fs._cat_file = noted
     answer = await ds._isel(y=3, x=60)
@@ -358,7 +359,7 @@ async def test_point_from_shard_reads_its_parts_only() -> None:
 
 
 def coded(
-    zarr_format: int, **arrays: tuple[tuple[str, ...], Any, dict[str, Any]]
+    zarr_format: Literal[2, 3], **arrays: tuple[tuple[str, ...], Any, dict[str, Any]]
 ) -> dict[str, bytes]:
     """A store of arrays written as name=(dims, raw values, attributes)."""
     fill = None if zarr_format == 2 else ...
@@ -379,7 +380,7 @@ def coded(
     ],
     ids=lambda attrs: "+".join(attrs),
 )
-async def test_packed_numbers(zarr_format: int, attrs: dict[str, Any]) -> None:
+async def test_packed_numbers(zarr_format: Literal[2, 3], attrs: dict[str, Any]) -> None:
     """Scale, offset, missing values and lost signs are decoded as xarray decodes them."""
     packed = (NUMBERS - 10).astype("i2")
     await assert_reads_as_xarray(coded(zarr_format, v=(("y", "x"), packed, attrs)))
@@ -387,7 +388,7 @@ async def test_packed_numbers(zarr_format: int, attrs: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 @pytest.mark.parametrize("calendar", ["standard", "noleap", "360_day", "julian", None])
-async def test_calendars(zarr_format: int, calendar: str | None) -> None:
+async def test_calendars(zarr_format: Literal[2, 3], calendar: str | None) -> None:
     """Times on the axis and in a variable, in standard and non-standard calendars."""
     attrs: dict[str, Any] = {"units": "days since 2000-02-27"}
     if calendar:
@@ -457,7 +458,8 @@ async def test_dropped_variables(drop: str | list[str]) -> None:
 async def test_kerchunk_references(tmp_path: Path) -> None:
     """A JSON reference whose chunks are ranges of one file reads as the store that it describes."""
     documents = one(REALS, 2, compressors=numcodecs.Zlib(1))
-    blob, refs = b"", {}
+    blob = b""
+    refs: dict[str, Any] = {}
     for key, value in documents.items():
         if key.rsplit("/", 1)[-1].startswith("."):
             refs[key] = value.decode()

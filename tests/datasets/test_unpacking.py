@@ -58,7 +58,7 @@ def test_other_decodings_are_left_to_xarray() -> None:
     """One function alone, another order, other dtypes, odd numbers: none of them is unpacked."""
     mask, unpack = steps("f8", [0], 0.5, 1.0)
     other = steps("f4", [0], 0.5, 1.0)
-    odd = (
+    odd: tuple[list[Any], ...] = (
         [],
         [mask],
         [unpack],

@@ -19,7 +19,12 @@ CASES: list[tuple[tuple[str, ...], np.ndarray[Any, Any], dict[str, Any], dict[st
 
 
 @pytest.mark.parametrize(("dims", "data", "attrs", "encoding"), CASES)
-def test_a_variable_of_parts_is_xarrays_own(dims, data, attrs, encoding):
+def test_a_variable_of_parts_is_xarrays_own(
+    dims: tuple[str, ...],
+    data: np.ndarray[Any, Any],
+    attrs: dict[str, Any],
+    encoding: dict[str, Any],
+) -> None:
     """Every slot that xarray's constructor fills holds the same, and nothing of the caller's."""
     made, expected = variable_of(dims, data, attrs, encoding), xr.Variable(dims, data)
     expected.attrs, expected.encoding = dict(attrs), dict(encoding)

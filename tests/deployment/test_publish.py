@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import subprocess
@@ -16,12 +15,12 @@ from typing import Any
 import boto3
 import pytest
 import yaml
-from moto.server import ThreadedMotoServer
 
 from app.settings import Settings
 from demo.sample import write_sample
 from tests.api.conftest import serving
 from tests.real_s3.conftest import radosgw  # noqa: F401 - the fixture, here too
+from tests.s3 import s3_server
 
 ROOT = Path(__file__).parents[2]
 CATALOG = ROOT / "deploy" / "catalog.yaml"
@@ -50,12 +49,8 @@ class Server:
 @pytest.fixture(scope="module")
 def moto() -> Iterator[Server]:
     """The S3 of the compose file's stand-in, in this process."""
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield Server(f"http://{host}:{port}", "example-access-key", "example-secret-key")
-    server.stop()
+    with s3_server() as address:
+        yield Server(address, "example-access-key", "example-secret-key")
 
 
 @pytest.fixture(scope="module", params=["moto", "radosgw"])

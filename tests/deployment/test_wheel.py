@@ -91,10 +91,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stale = source / "build" / "lib" / "sluice" / "stale.py"
     stale.parent.mkdir(parents=True)
     stale.touch()
+    before = sorted(source.iterdir())
     words = ["--quiet", "--disable-pip-version-check", "wheel", "--no-deps", "--wheel-dir"]
     build = [sys.executable, "-m", "pip", *words, str(folder), str(source)]
     done = subprocess.run(build, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert sorted(source.iterdir()) == before
     (path,) = folder.glob("*.whl")
     return path
 
@@ -136,7 +138,7 @@ def installed(wheel: Path, folder: Path, *others: str, extra: str = "") -> Path:
         for top in {file.parts[0] for file in files} - {"..", "__pycache__"}:
             place = folder / top
             if not place.exists():
-                place.symlink_to(distribution(name).locate_file(top))
+                place.symlink_to(str(distribution(name).locate_file(top)))
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
     return folder

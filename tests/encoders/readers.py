@@ -24,7 +24,8 @@ def by_both_engines(content: bytes, **options: Any) -> list[xr.Dataset]:
 def in_c(content: bytes) -> Iterator[netCDF4.Dataset]:
     """The file in the C library's own Python interface, every value of it read."""
     with netCDF4.Dataset("memory", memory=content) as file:
-        for holder in (file, *file.variables.values()):
+        holders: list[Any] = [file, *file.variables.values()]
+        for holder in holders:
             for name in holder.ncattrs():
                 holder.getncattr(name)
         for variable in file.variables.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import time
+from collections.abc import Callable
 
 import pytest
 import zstandard
@@ -34,7 +35,9 @@ from sluice.encoders.codings import compress, compressed, negotiate_coding
         (",,;q=1,;", None),
     ],
 )
-def test_the_client_gets_the_coding_that_it_likes_best(header, coding):
+def test_the_client_gets_the_coding_that_it_likes_best(
+    header: str | None, coding: str | None
+) -> None:
     """RFC 9110 12.5.3: weights decide, then our own order; what is refused is never sent."""
     assert negotiate_coding(header) == coding
 
@@ -43,7 +46,7 @@ def test_the_client_gets_the_coding_that_it_likes_best(header, coding):
     ("name", "decompress"),
     [("gzip", gzip.decompress), ("zstd", zstandard.decompress)],
 )
-def test_coded_bytes_decode_to_the_content(name, decompress):
+def test_coded_bytes_decode_to_the_content(name: str, decompress: Callable[[bytes], bytes]) -> None:
     """What is sent is what was meant, smaller; and the same bytes at another time."""
     content = b"latitude,longitude\r\n" * 1000
     coded = compress(name, content)
@@ -58,12 +61,16 @@ def test_coded_bytes_decode_to_the_content(name, decompress):
     ("name", "decompress"),
     [("gzip", gzip.decompress), ("zstd", lambda coded: zstandard.decompress(coded, 10**6))],
 )
-def test_pieces_are_coded_as_they_come(name, decompress):
+def test_pieces_are_coded_as_they_come(name: str, decompress: Callable[[bytes], bytes]) -> None:
     """They decode to what they are together, and one more ends them.
 
     A streamed zstd frame does not know the size of its content.
     """
-    pieces = [b"", *[b"latitude,longitude\r\n" * 1000] * 3, memoryview(b"end")]
+    pieces: list[bytes | memoryview] = [
+        b"",
+        *[b"latitude,longitude\r\n" * 1000] * 3,
+        memoryview(b"end"),
+    ]
     coded = list(compressed(name, pieces))
     assert decompress(b"".join(coded)) == b"".join(pieces)
     assert len(coded) == len(pieces) + 1

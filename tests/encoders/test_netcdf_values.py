@@ -164,7 +164,7 @@ def test_text(kind: str, encoding: dict[str, Any], data: st.DataObject) -> None:
     """Text and bytes come back; what is missing is empty, NUL U+FFFD, what is no UTF-8 marked."""
     letters = {"S": st.binary(max_size=3), "O": st.text("ab\0 é☃\ud800\n", max_size=3) | st.none()}
     words = letters.get(kind, st.text("ab é☃\n", max_size=3))
-    items = data.draw(st.lists(words, max_size=4))
+    items: list[Any] = data.draw(st.lists(words, max_size=4))
     dtype: Any = {"O": object, "T": np.dtypes.StringDType(), "U": "U3", "S": "S3"}[kind]
     values = np.array(items, dtype=dtype)
     texts = [format_text(item or "").replace("\0", "\ufffd") for item in items if kind != "S"]

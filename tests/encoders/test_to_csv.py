@@ -42,7 +42,8 @@ def column(values: Any, dtype: Any = None) -> list[str]:
 
 def frame(dataset: xr.Dataset, **options: Any) -> pd.DataFrame:
     """What pandas makes of it."""
-    return pd.read_csv(io.BytesIO(encode_csv(dataset)), **options)
+    found: pd.DataFrame = pd.read_csv(io.BytesIO(encode_csv(dataset)), **options)
+    return found
 
 
 def test_bytes_of_a_small_table() -> None:

@@ -39,6 +39,12 @@ async def file_of(spec: StoreSpec, selection: Selection) -> bytes:
     return encode_netcdf(await planned.as_stored().read())
 
 
+def by_xarray(spec: StoreSpec, *, decode_cf: bool) -> xr.Dataset:
+    """The store as xarray opens it."""
+    store: Any = memory_store(documents_of(spec))
+    return xr.open_dataset(store, engine="zarr", consolidated=False, decode_cf=decode_cf)
+
+
 def one(values: np.ndarray[Any, Any], attrs: dict[str, Any], **options: Any) -> StoreSpec:
     """A store of one variable."""
     dims = ("time", "x")[: values.ndim]
@@ -64,17 +70,14 @@ async def test_a_file_holds_what_the_store_holds(
     """Undecoded they are equal in values, types (but for the byte order) and decoding."""
     spec = one(values, attrs, **options)
     content = await file_of(spec, Selection({"time": PositionSlice(1, None)}))
-    raw: dict[str, Any] = {"engine": "zarr", "consolidated": False, "decode_cf": False}
     with xr.open_dataset(BytesIO(content), engine="h5netcdf", decode_cf=False) as file:
-        store = xr.open_dataset(memory_store(documents_of(spec)), **raw).isel(time=slice(1, None))
+        store = by_xarray(spec, decode_cf=False).isel(time=slice(1, None))
         assert file["v"].dtype == store["v"].dtype.newbyteorder("=")
         np.testing.assert_array_equal(file["v"].values, store["v"].values)
         for name, value in store["v"].attrs.items():
             np.testing.assert_equal(file["v"].attrs[name], np.asarray(value)[()], name)
     with xr.open_dataset(BytesIO(content), engine="h5netcdf") as file:
-        decoded = xr.open_dataset(
-            memory_store(documents_of(spec)), engine="zarr", consolidated=False
-        )
+        decoded = by_xarray(spec, decode_cf=True)
         xr.testing.assert_equal(file.load(), decoded.isel(time=slice(1, None)).load())
 
 

@@ -92,8 +92,11 @@ def selections(draw: st.DrawFn, dataset: xr.Dataset) -> Selection:
         places = st.tuples(*[st.integers(0, sizes[name] - 1)] * 4)
         chosen[name] = Positions(draw(places))
     names = sorted(map(str, dataset.data_vars))
-    wanted = draw(st.lists(st.sampled_from(names), min_size=1, unique=True)) if names else []
-    variables = tuple(wanted) if wanted and draw(st.booleans()) else None
+    wanted: list[str] = (
+        draw(st.lists(st.sampled_from(names), min_size=1, unique=True)) if names else []
+    )
+    some = draw(st.booleans())
+    variables = tuple(wanted) if wanted and some else None
     return Selection(chosen, variables, tuple(points))
 
 
@@ -163,7 +166,7 @@ async def test_labels_as_values(along: dict[str, Along], order: Order) -> None:
 async def test_points_of_labels() -> None:
     """Places that are read together are cut between any two of them."""
     opened = await open_dataset(fs_map(documents_of(globe())))
-    asked = {"lon": Labels((350.0, 0, 100, 20)), "time": Positions((0, 11, 5, 5))}
+    asked: dict[str, Along] = {"lon": Labels((350.0, 0, 100, 20)), "time": Positions((0, 11, 5, 5))}
     planned = plan(prepare(opened), Selection(asked, ("t",), ("lon", "time")))
     slabs = await all_slabs(planned, 2, "variable")
     assert len([slab for slab in slabs if "t" in slab.variables]) == 4

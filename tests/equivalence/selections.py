@@ -20,7 +20,7 @@ PLANE = (2, 2)
 def isel_arguments(draw: Draw, dataset: xr.Dataset) -> dict[str, Any]:
     """Keywords of `isel`: positions for some dimensions, and the options."""
     indexers = {
-        name: _position(draw, name, size)
+        str(name): _position(draw, str(name), size)
         for name, size in dataset.sizes.items()
         if draw(st.integers(0, 3))
     }
@@ -59,7 +59,7 @@ def sel_arguments(draw: Draw, dataset: xr.Dataset) -> dict[str, Any]:
 
 def _labels_by_dimension(draw: Draw, dataset: xr.Dataset, method: str | None) -> dict[str, Any]:
     indexers: dict[str, Any] = {}
-    for name, size in dataset.sizes.items():
+    for name, size in ((str(name), size) for name, size in dataset.sizes.items()):
         if not draw(st.integers(0, 2)):
             continue
         if name in dataset.indexes and not rarely(draw, 20):
@@ -209,13 +209,15 @@ def _label(draw: Draw, name: str, index: pd.Index, method: str | None) -> Any:
 
 def _one(draw: Draw, index: pd.Index, inexact: bool) -> Any:
     """One of the labels, in one of its spellings, or (for a method) one beside it."""
-    label = index[draw(st.integers(0, len(index) - 1))]
+    label: Any = index[draw(st.integers(0, len(index) - 1))]
     if isinstance(label, float | np.floating | int | np.integer) and not isinstance(label, bool):
         if inexact:
             return float(label) + draw(st.sampled_from((0.0, 0.1, -0.3, 0.5, 100.0, -100.0)))
         return draw(st.sampled_from((label, label.item() if hasattr(label, "item") else label)))
     if isinstance(label, pd.Timestamp):
-        moved = label + pd.Timedelta(hours=draw(st.sampled_from((0, 1, -5)))) if inexact else label
+        moved: Any = (
+            label + pd.Timedelta(hours=draw(st.sampled_from((0, 1, -5)))) if inexact else label
+        )
         return draw(st.sampled_from(_spellings(moved)))
     if isinstance(label, pd.Timedelta):
         moved = label + pd.Timedelta(minutes=20) if inexact else label

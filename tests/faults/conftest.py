@@ -107,7 +107,7 @@ async def ward(
 ) -> AsyncIterator[Ward]:
     """The service with these `datasets`, and ``truth``, the same store on the disk."""
     async with stood_in(folder) as proxy:
-        options = {**KEYS, "endpoint_url": proxy.address}
+        options: dict[str, Any] = {**KEYS, "endpoint_url": proxy.address}
         options["client_kwargs"] = {"region_name": "us-east-1"}
         entries: dict[str, Any] = {"truth": {"url": str(store)}}
         for name in datasets:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -173,7 +173,7 @@ def test_targets_are_reached_missed_or_not_measured() -> None:
 def test_results_become_a_table_json_and_a_picture(tmp_path: Path) -> None:
     """Figures that are not numbers stay valid JSON; the picture has a bar for each claim."""
     claims = [Claim("a < b & c", 0.7, ">=", 0.5), Claim("none", math.nan, "<=", 0.0)]
-    rows = {"sluice": {"per_s": 1234.5, "p99_ms": math.inf}}
+    rows: dict[str, Mapping[str, float]] = {"sluice": {"per_s": 1234.5, "p99_ms": math.inf}}
     result = Result("point", "points", rows, claims, ["a note"])
     table = "\n".join(lines(result))
     for word in ("1,23", "inf", "reached", "not measured", "a note"):

@@ -131,6 +131,15 @@ def test_an_interrupted_run_leaves_nothing_behind(
     assert alive == []
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C interrupts, also where whoever started the tests has it ignored (``nohup``, CI)."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_waits_until_a_process_is_ours_to_end() -> None:
     """What is being started when Ctrl-C comes is started to its end, then interrupted."""
     started = []

@@ -12,7 +12,7 @@ from loadtests.soak import main
 from loadtests.soak_store import HOUR, LATITUDES, LONGITUDES, START, Asked, check, truth
 
 PLACES = {"latitude": LATITUDES[:2], "longitude": LONGITUDES[:3]}
-BOX = Asked(4, None, *PLACES.values())
+BOX = Asked(4, None, LATITUDES[:2], LONGITUDES[:3])
 
 
 def box(first: int, hours: int = 4) -> Found:
@@ -55,7 +55,7 @@ def test_wrong_answers_are_seen() -> None:
         (mixed, BOX, "do not belong"),
         (box(8, hours=3), BOX, "3 hours in place of 4"),
         (box(8), other, "places"),
-        (box(8), Asked(4, 7, *PLACES.values()), "in place of hour 7"),
+        (box(8), Asked(4, 7, LATITUDES[:2], LONGITUDES[:3]), "in place of hour 7"),
     ]
     for found, asked, reason in wrong:
         with pytest.raises(WrongAnswer, match=reason):

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from sluice.errors import StoreMissing, StoreRefused
-from sluice.store.filesystems import Engine, Filesystems
+from sluice.store.addresses import Engine
+from sluice.store.filesystems import Filesystems
 from sluice.store.source import ByteSource
 from sluice.store.tags import Tagged, Unchanged, get_tagged
 

@@ -9,7 +9,7 @@ import pytest
 from sluice.store.ending import ended
 
 
-async def test_any_end_is_an_end():
+async def test_any_end_is_an_end() -> None:
     """Results, failures and cancellations are for those whose work it is."""
     loop = asyncio.get_running_loop()
     results: list[asyncio.Future[int]] = [loop.create_future() for _ in range(3)]
@@ -25,7 +25,7 @@ async def test_any_end_is_an_end():
     assert isinstance(results[1].exception(), ValueError)
 
 
-async def test_who_leaves_leaves_the_work_alone():
+async def test_who_leaves_leaves_the_work_alone() -> None:
     """A cancelled wait cancels nothing and leaves nothing behind; others go on waiting."""
     work: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     leaver, stayer = (asyncio.create_task(ended(work)) for _ in range(2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -54,7 +55,7 @@ class Moody(DictSource):
         for name in names[1:]:
             yield name
 
-    async def list_dir(self, prefix: str = "") -> list[str]:
+    async def list_dir(self, prefix: str = "") -> builtins.list[str]:
         await self._asked("list_dir")
         return await super().list_dir(prefix)
 

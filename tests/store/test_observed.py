@@ -20,7 +20,7 @@ class Heard:
         self.events.append((operation, received, type(error) if error else None))
 
 
-async def test_each_request_is_told_with_what_it_brought():
+async def test_each_request_is_told_with_what_it_brought() -> None:
     """Values, ranges, missing keys and listings answer as the source does, and are told."""
     source, heard = DictSource({"a": b"abcdef", "b/c": b"x"}), Heard()
     observed = ObservedSource(source, heard)
@@ -36,7 +36,7 @@ async def test_each_request_is_told_with_what_it_brought():
     assert [*heard.events[:2], *sorted(heard.events[2:5]), *heard.events[5:]] == told
 
 
-async def test_a_failure_is_told_and_passed_on():
+async def test_a_failure_is_told_and_passed_on() -> None:
     """A read that fails raises what it raised, after it was told."""
 
     class Failing(DictSource):

@@ -98,6 +98,7 @@ def test_the_next_get_is_what_botocore_would_send(name: str) -> None:
     seen = prepared(**words)
     form = form_of(seen.url, seen.headers, words["key"], keys)
     assert form is not None
+    assert form.region is not None
     assert form.region == words["region_name"]
     other = prepared(**{**words, "key": f"other/{ODD}"})
     path = form.path(f"other/{ODD}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import fsspec
 import numpy as np
 import obstore
@@ -21,7 +23,7 @@ VALUES = np.arange(60, dtype="int32").reshape(6, 10)
 PROTOTYPE = default_buffer_prototype()
 
 
-async def filled(zarr_format: int) -> dict[str, bytes]:
+async def filled(zarr_format: Literal[2, 3]) -> dict[str, bytes]:
     """The keys of a small group with one array `x` in a subgroup, its last chunk left out."""
     store = MemoryStore()
     root = await zarr.api.asynchronous.group(store=store, zarr_format=zarr_format)
@@ -55,6 +57,7 @@ async def test_zarr_reads_through_a_source(values: dict[str, bytes]) -> None:
         group = await zarr.api.asynchronous.open_group(store=store, mode="r")
         assert [name async for name, _ in group.members(max_depth=None)] == ["sub", "sub/x"]
         array = await group.getitem("sub/x")
+        assert isinstance(array, zarr.AsyncArray)
         expected = np.where(np.arange(6)[:, None] < 3, VALUES, 0)
         np.testing.assert_array_equal(await array.getitem(slice(None)), expected)
 

@@ -22,7 +22,7 @@ def back_in_sight() -> Iterator[None]:
     gc.unfreeze()
 
 
-def test_what_the_first_open_of_a_dataset_brings_is_spared(lasting):
+def test_what_the_first_open_of_a_dataset_brings_is_spared(lasting: LastingObjects) -> None:
     """Once for each dataset, and not for an open that failed or for anything else."""
     brought: list[list[int]] = []
 
@@ -38,7 +38,7 @@ def test_what_the_first_open_of_a_dataset_brings_is_spared(lasting):
     assert spared(DatasetOpened("b", 0.1, None))
 
 
-def test_garbage_is_collected_before():
+def test_garbage_is_collected_before() -> None:
     """Rings that nothing refers to are not kept for ever."""
 
     class Ring:

@@ -9,7 +9,7 @@ from app.telemetry.events import LoopLag
 from app.telemetry.loop_lag import watch_loop
 
 
-async def test_a_blocked_loop_is_seen():
+async def test_a_blocked_loop_is_seen() -> None:
     """Whoever blocks the loop for a while makes the next appointment late by about as much.
 
     Each appointment tells how many tasks there are: here this one and the watcher.

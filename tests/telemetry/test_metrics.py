@@ -40,7 +40,7 @@ def numbers(metrics: Metrics) -> dict[tuple[str, ...], float]:
     }
 
 
-def test_every_event_is_counted_where_it_belongs():
+def test_every_event_is_counted_where_it_belongs() -> None:
     """What happened to requests, stores, chunks and the loop is told apart by labels."""
     metrics = Metrics()
     path, route = "/datasets/a/sel", "/datasets/{id}/sel"
@@ -85,7 +85,7 @@ def test_every_event_is_counted_where_it_belongs():
     assert found["sluice_queue_length",] == 1
 
 
-def test_two_applications_do_not_mix():
+def test_two_applications_do_not_mix() -> None:
     """Each counts for itself, also in one process."""
     one, other = Metrics(), Metrics()
     one.record(LoopLag(0.01))
@@ -93,7 +93,7 @@ def test_two_applications_do_not_mix():
     assert numbers(other)["sluice_loop_lag_seconds_count",] == 0
 
 
-def test_sick_stores_are_counted_by_store():
+def test_sick_stores_are_counted_by_store() -> None:
     """Retries by what had failed, and the worst of the circuits of each."""
     metrics = Metrics()
     for event in (
@@ -201,7 +201,7 @@ def test_labels_are_escaped() -> None:
     assert numbers(metrics)["sluice_refused_total", 'a "reason"\\ of\ntwo lines, ü'] == 1
 
 
-def test_every_metric_is_in_the_readme():
+def test_every_metric_is_in_the_readme() -> None:
     """The one table there names each of them, and nothing that is none."""
     helped = re.findall(r"^# HELP (sluice_\w+)", Metrics().render().decode(), re.MULTILINE)
     documented = re.findall(r"^\| `(sluice_\w+)` \|", README.read_text(), re.MULTILINE)

@@ -9,7 +9,7 @@ from sluice.phases import Phases, count_chunks, phase
 from sluice.store.fan_out import spread
 
 
-async def test_overlapping_spans_of_one_phase_count_once():
+async def test_overlapping_spans_of_one_phase_count_once() -> None:
     """Twenty fetches at once take as long as one of them, not twenty times that."""
     phases = Phases()
 
@@ -24,7 +24,7 @@ async def test_overlapping_spans_of_one_phase_count_once():
     assert 0.05 <= phases.seconds["fetch"] <= took
 
 
-async def test_spans_after_each_other_add_up():
+async def test_spans_after_each_other_add_up() -> None:
     """A phase that is entered again goes on counting."""
     phases = Phases()
     for _ in range(2):
@@ -34,7 +34,7 @@ async def test_spans_after_each_other_add_up():
     assert phases.seconds["plan"] >= 0.04
 
 
-async def test_two_requests_do_not_mix():
+async def test_two_requests_do_not_mix() -> None:
     """What runs at the same time for another request is not counted."""
     mine, other = Phases(), Phases()
 
@@ -48,7 +48,7 @@ async def test_two_requests_do_not_mix():
     assert (set(mine.seconds), set(other.seconds)) == ({"fetch"}, {"decode"})
 
 
-def test_a_span_that_nobody_records_is_nothing():
+def test_a_span_that_nobody_records_is_nothing() -> None:
     """The library works the same without a service around it, and after a recording's end."""
     phases = Phases()
     with phases.recording():
@@ -58,7 +58,7 @@ def test_a_span_that_nobody_records_is_nothing():
     assert phases.seconds == {}
 
 
-def test_a_failing_span_counts_too():
+def test_a_failing_span_counts_too() -> None:
     """A phase that ends in an error has taken its time."""
     phases = Phases()
     try:
@@ -69,7 +69,7 @@ def test_a_failing_span_counts_too():
     assert phases.server_timing().startswith("fetch;dur=")
 
 
-async def test_what_waits_is_not_work():
+async def test_what_waits_is_not_work() -> None:
     """The time in which a request waits for a store or another request is told apart."""
     phases = Phases()
     for name in ("open", "plan", "fetch", "encode"):
@@ -77,7 +77,7 @@ async def test_what_waits_is_not_work():
     assert phases.working == 2.0
 
 
-def test_chunks_are_counted_for_the_request_that_needs_them():
+def test_chunks_are_counted_for_the_request_that_needs_them() -> None:
     """Chunks in memory and others add up for whoever records, and for nobody else."""
     phases = Phases()
     with phases.recording():

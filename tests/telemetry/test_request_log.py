@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import pytest
+
 from app.telemetry.events import LoopLag, RequestServed
 from app.telemetry.request_log import GATHER_SECONDS, RequestLog, line_of
 from sluice.phases import Phases
@@ -28,7 +30,7 @@ def served(path: str, phases: Phases | None = None) -> RequestServed:
     )
 
 
-def test_an_answer_is_one_line_of_fields():
+def test_an_answer_is_one_line_of_fields() -> None:
     """When, who, what, how it went, its time and its size; the query is not there."""
     assert line_of(served("/datasets/a/sel")) == (
         "time=2025-11-25T14:50:13.974Z level=info id=abc client=192.0.2.1 method=GET"
@@ -36,7 +38,7 @@ def test_an_answer_is_one_line_of_fields():
     )
 
 
-def test_a_selection_says_what_it_cost():
+def test_a_selection_says_what_it_cost() -> None:
     """The dataset, the values, the chunks in memory and others, and the time in store and CPU."""
     phases = Phases()
     phases.cells, phases.hits, phases.misses = 24, 2, 1
@@ -46,7 +48,7 @@ def test_a_selection_says_what_it_cost():
     )
 
 
-def test_a_path_cannot_forge_a_line_or_a_field():
+def test_a_path_cannot_forge_a_line_or_a_field() -> None:
     """Line breaks, blanks, quotes and escapes in a path are written as such; a long one is cut."""
     line = line_of(served('/x\nGET /a" status=500\x1b[2J\u2028' + "y" * 5000))
     assert line.isprintable()
@@ -54,7 +56,7 @@ def test_a_path_cannot_forge_a_line_or_a_field():
     assert ' path="/x\\nGET /a\\" status=500\\x1b[2J\\u2028yyy' in line
 
 
-async def test_lines_are_written_together(caplog):
+async def test_lines_are_written_together(caplog: pytest.LogCaptureFixture) -> None:
     """What is served within a moment is one record; other events have no line."""
     request_log = RequestLog()
     with caplog.at_level(logging.INFO, LOGGER):
@@ -66,7 +68,7 @@ async def test_lines_are_written_together(caplog):
     assert caplog.messages == [f"{line_of(served('/a'))}\n{line_of(served('/b'))}"]
 
 
-async def test_nothing_is_lost_at_the_end(caplog):
+async def test_nothing_is_lost_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
     """What is waiting when the process ends is written by a last flush, and only once."""
     request_log = RequestLog()
     with caplog.at_level(logging.INFO, LOGGER):
@@ -76,7 +78,7 @@ async def test_nothing_is_lost_at_the_end(caplog):
     assert caplog.messages == [line_of(served("/a"))]
 
 
-async def test_a_quiet_log_keeps_nothing(caplog):
+async def test_a_quiet_log_keeps_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """Where the level leaves the lines out, none is made."""
     request_log = RequestLog()
     with caplog.at_level(logging.WARNING, LOGGER):

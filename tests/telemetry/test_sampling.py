@@ -9,7 +9,7 @@ from app.telemetry.events import Event, LoopLag
 from app.telemetry.sampling import sample
 
 
-async def test_sums_are_told_again_and_again_and_at_the_end():
+async def test_sums_are_told_again_and_again_and_at_the_end() -> None:
     """What was counted after the last telling is told when the sampling ends: nothing is lost."""
     numbers = count()
     seen: list[Event] = []

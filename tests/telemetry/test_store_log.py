@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 
+import pytest
+
 from app.telemetry.events import LoopLag
 from app.telemetry.store_log import write_circuit
 from sluice.events import CircuitChanged
 
 
-def test_a_change_is_one_line(caplog):
+def test_a_change_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     """It names the datasets; that a store is left alone is a warning."""
     with caplog.at_level(logging.INFO, "app.telemetry.store_log"):
         write_circuit(CircuitChanged("s3://a", ("a", "b"), "open"))

@@ -16,4 +16,5 @@ def create_app() -> FastAPI:
     # The plugin finds axes by their CF attributes.
     for name, axis in {"time": "T", "lat": "Y", "lon": "X"}.items():
         ds[name].attrs["axis"] = axis
-    return xpublish.Rest({"era5": ds}, plugins={"cf_edr": CfEdrPlugin()}).app
+    app: FastAPI = xpublish.Rest({"era5": ds}, plugins={"cf_edr": CfEdrPlugin()}).app
+    return app

@@ -14,4 +14,5 @@ def create_app() -> FastAPI:
     """``/datasets/era5/opendap.dods`` over the store in ``BENCH_STORE``."""
     # It holds all that it serves in memory, decoded: all four variables took 4.5 GB.
     ds = xr.open_zarr(os.environ["BENCH_STORE"], chunks=None)[["t2m"]]
-    return xpublish.Rest({"era5": ds}, plugins={"opendap": OpenDapPlugin()}).app
+    app: FastAPI = xpublish.Rest({"era5": ds}, plugins={"opendap": OpenDapPlugin()}).app
+    return app

@@ -49,7 +49,7 @@ def select_box(ds: xr.Dataset, variable: str, time: str, lat: str, lon: str) -> 
     first, last = time.split("/")
     south, north = map(float, lat.split("/"))
     west, east = map(float, lon.split("/"))
-    cells = {"lat": slice(north, south), "lon": slice(west, east)}
+    cells: dict[str, Any] = {"lat": slice(north, south), "lon": slice(west, east)}
     return ds[[variable]].sel(time=slice(first, last), **cells)
 
 

@@ -9,4 +9,5 @@ def create_app() -> FastAPI:
     """``/point/{lon},{lat}`` over any store that the request names."""
     from titiler.xarray.main import app
 
-    return app
+    found: FastAPI = app
+    return found

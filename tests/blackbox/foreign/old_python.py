@@ -1,14 +1,17 @@
 """What h5py 2 and netCDF4 1 read of a file, as JSON; runs on Python 3.7."""
 
+from __future__ import annotations
+
 import json
 import sys
+from typing import Any
 
 import h5py
 import netCDF4
 import numpy as np
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     if isinstance(value, h5py.Empty):
         return ""
     if isinstance(value, bytes):
@@ -22,7 +25,7 @@ def plain(value):
     return value
 
 
-def by_h5py(path):
+def by_h5py(path: str) -> dict[str, Any]:
     found = {}
     with h5py.File(path, "r") as file:
         for name, held in [("", file), *file.items()]:
@@ -35,10 +38,11 @@ def by_h5py(path):
     return found
 
 
-def by_netcdf4(path):
+def by_netcdf4(path: str) -> dict[str, Any]:
     found = {}
     with netCDF4.Dataset(path) as file:
-        for name, held in [("", file), *file.variables.items()]:
+        every: list[tuple[str, Any]] = [("", file), *file.variables.items()]
+        for name, held in every:
             attrs = {key: plain(held.getncattr(key)) for key in held.ncattrs() if key[0] != "_"}
             found[name] = {"values": None if name == "" else plain(held[...]), "attrs": attrs}
     return found

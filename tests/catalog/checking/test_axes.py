@@ -10,19 +10,21 @@ import xarray as xr
 
 from app.catalog.checking.axes import axis_findings, dimension_findings
 from app.catalog.checking.findings import Finding, Severity
-from sluice.engine.prepared import prepare_axes
+from sluice.datasets import AsyncDataset
+from sluice.engine import prepare
 from tests.catalog.stores import GRID
 
 
 def found(ds: xr.Dataset) -> list[Finding]:
-    return [*axis_findings(ds, prepare_axes(ds)), *dimension_findings(ds)]
+    axes = prepare(AsyncDataset(ds.data_vars, ds.coords, ds.attrs)).axes
+    return [*axis_findings(ds, axes), *dimension_findings(ds)]
 
 
 def axis(name: str, values: Any, **attrs: str) -> xr.Dataset:
     return xr.Dataset(coords={name: (name, values, attrs)})
 
 
-def test_a_good_grid_has_no_findings():
+def test_a_good_grid_has_no_findings() -> None:
     """CF attributes, sorted labels, the whole circle: nothing to say."""
     assert found(GRID) == []
 
@@ -43,7 +45,7 @@ def test_a_good_grid_has_no_findings():
         (axis("depth", [1, 2], units="m"), "does not say where up is"),
     ],
 )
-def test_an_axis_that_does_not_say_what_it_is(ds, says):
+def test_an_axis_that_does_not_say_what_it_is(ds: xr.Dataset, says: str) -> None:
     """What looks like time, a place or a height lacks the attribute that would say so."""
     (finding,) = found(ds)
     assert (finding.severity, finding.where) == (Severity.WARNING, next(iter(ds.coords)))
@@ -65,7 +67,7 @@ def test_an_axis_that_does_not_say_what_it_is(ds, says):
         axis("lon", [0.0], units="degrees_east"),
     ],
 )
-def test_an_axis_that_says_enough(ds):
+def test_an_axis_that_says_enough(ds: xr.Dataset) -> None:
     """One sufficient attribute is enough, and nothing is asked of other axes."""
     assert found(ds) == []
 
@@ -85,7 +87,9 @@ def test_an_axis_that_says_enough(ds):
         ([], []),
     ],
 )
-def test_labels_that_cannot_be_searched(values, says):
+def test_labels_that_cannot_be_searched(
+    values: list[float] | list[str] | np.ndarray[Any, Any], says: list[str]
+) -> None:
     """Missing, repeated and unsorted labels are warnings; texts need no order."""
     findings = found(axis("x", values))
     assert {finding.severity for finding in findings} <= {Severity.WARNING}
@@ -95,7 +99,7 @@ def test_labels_that_cannot_be_searched(values, says):
 
 
 @pytest.mark.parametrize("calendar", ["360_day", "noleap", "julian"])
-def test_an_odd_calendar_shows_how_its_times_are_written(calendar):
+def test_an_odd_calendar_shows_how_its_times_are_written(calendar: str) -> None:
     """The note names the calendar and shows its first and last label as answers write them."""
     times = xr.date_range("2001-02-27", periods=3, calendar=calendar, use_cftime=True)
     (finding,) = found(axis("time", times))
@@ -114,14 +118,16 @@ def test_an_odd_calendar_shows_how_its_times_are_written(calendar):
         (np.arange(-180, 179), Severity.WARNING, "columns are missing there"),
     ],
 )
-def test_longitudes_that_do_not_go_round(values, severity, says):
+def test_longitudes_that_do_not_go_round(
+    values: np.ndarray[Any, Any], severity: Severity, says: str
+) -> None:
     """A part of the circle is a note, a seam that nearly closes a warning."""
     (finding,) = found(axis("lon", values, units="degrees_east"))
     assert finding.severity is severity
     assert says in finding.text
 
 
-def test_places_on_two_dimensions_and_dimensions_without_labels():
+def test_places_on_two_dimensions_and_dimensions_without_labels() -> None:
     """Curvilinear coordinates say what selects instead; plain dimensions are noted; bounds not."""
     grid = ("y", "x")
     ds = xr.Dataset(

@@ -59,7 +59,13 @@ async def found(path: Path, limit: int = 256 * MIB) -> list[Finding]:
         ),
     ],
 )
-async def test_chunks_of_a_wrong_size(tmp_path, shape, cut, severity, says):
+async def test_chunks_of_a_wrong_size(
+    tmp_path: Path,
+    shape: tuple[int, ...],
+    cut: dict[str, tuple[int, ...]],
+    severity: Severity | None,
+    says: str,
+) -> None:
     """Tiny ones matter where they are many, as stored objects; huge ones always, as decoded."""
     create(tmp_path / "x.zarr", "v", shape=shape, **cut)
     findings = await found(tmp_path / "x.zarr")
@@ -71,7 +77,7 @@ async def test_chunks_of_a_wrong_size(tmp_path, shape, cut, severity, says):
         assert says in finding.text
 
 
-async def test_the_limit_is_the_servers(tmp_path):
+async def test_the_limit_is_the_servers(tmp_path: Path) -> None:
     """Whether a chunk can be read at all is held against the limit that is given."""
     create(tmp_path / "x.zarr", "v", shape=(1000, 1000), chunks=(1000, 1000))
     assert await found(tmp_path / "x.zarr", limit=4_000_000) == []
@@ -81,7 +87,7 @@ async def test_the_limit_is_the_servers(tmp_path):
 
 
 @pytest.mark.parametrize(("chunk", "warned"), [(1, True), (2, False)])
-async def test_a_coordinate_in_many_chunks(tmp_path, chunk, warned):
+async def test_a_coordinate_in_many_chunks(tmp_path: Path, chunk: int, warned: bool) -> None:
     """What an hourly append makes of a time axis is felt by whoever opens the store."""
     path = tmp_path / "x.zarr"
     create(path, "d0", shape=(200,), chunks=(chunk,))
@@ -89,7 +95,7 @@ async def test_a_coordinate_in_many_chunks(tmp_path, chunk, warned):
     assert [(f.where, "all 200 chunks" in f.text) for f in findings] == [("d0", True)] * warned
 
 
-async def test_what_zarr_python_must_decode_is_noted(tmp_path):
+async def test_what_zarr_python_must_decode_is_noted(tmp_path: Path) -> None:
     """A filter that the fast way does not know is named with its slower way."""
     path = tmp_path / "x.zarr"
     delta = {"name": "numcodecs.delta", "configuration": {"dtype": "<i4"}}
@@ -104,6 +110,6 @@ async def test_what_zarr_python_must_decode_is_noted(tmp_path):
     ("size", "shown"),
     [(0, "0 B"), (1023, "1023 B"), (1024, "1 KiB"), (1_500_000, "1.4 MiB"), (2**50, "1024 TiB")],
 )
-def test_sizes_are_for_people(size, shown):
+def test_sizes_are_for_people(size: int, shown: str) -> None:
     """Bytes come in the unit that keeps the number short."""
     assert in_units(size) == shown

@@ -25,7 +25,7 @@ def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Stores that are good and less good, and a catalog for each."""
     folder = tmp_path_factory.mktemp("check")
     write_store(folder / "grid.zarr", GRID)
@@ -41,14 +41,14 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-def test_a_fine_catalog_is_one_line_and_0(folder):
+def test_a_fine_catalog_is_one_line_and_0(folder: Path) -> None:
     """Nothing to mend, nothing to read."""
     done = run("--catalog", folder / "fine.yaml", "--strict")
     assert (done.returncode, done.stdout) == (0, "1 dataset: nothing is wrong\n")
     assert done.stderr == ""
 
 
-def test_warnings_fail_only_strictly(folder):
+def test_warnings_fail_only_strictly(folder: Path) -> None:
     """A warning is shown and the status stays 0, unless it is asked to be strict."""
     done = run("--catalog", folder / "warned.yaml")
     assert (done.returncode, done.stderr) == (0, "")
@@ -63,7 +63,7 @@ def test_warnings_fail_only_strictly(folder):
     assert run("--catalog", folder / "warned.yaml", "--strict").returncode == 1
 
 
-def test_errors_fail_and_programs_can_read_them(folder):
+def test_errors_fail_and_programs_can_read_them(folder: Path) -> None:
     """The same findings as JSON, with the same status; the setting may name the catalog."""
     done = run("--format", "json", SLUICE_CATALOG=str(folder / "broken.yaml"))
     assert (done.returncode, done.stderr) == (1, "")
@@ -74,14 +74,14 @@ def test_errors_fail_and_programs_can_read_them(folder):
     ]
 
 
-def test_the_servers_limit_counts(folder):
+def test_the_servers_limit_counts(folder: Path) -> None:
     """The check holds chunks against the limit that the server would run with."""
     done = run("--catalog", folder / "fine.yaml", SLUICE_REQUEST_CHUNK_BYTES="1000")
     assert done.returncode == 1
     assert "SLUICE_REQUEST_CHUNK_BYTES to at least 10944" in " ".join(done.stdout.split())
 
 
-def test_a_secret_of_the_environment_is_not_printed(folder):
+def test_a_secret_of_the_environment_is_not_printed(folder: Path) -> None:
     """Neither the table nor the document nor stderr shows what a variable held."""
     for form in ("text", "json"):
         done = run("--catalog", folder / "secret.yaml", "--format", form, CANARY="hush-canary")
@@ -97,7 +97,7 @@ def test_a_secret_of_the_environment_is_not_printed(folder):
         ("datasets: {a: {}}", "dataset 'a': url: this field is required"),
     ],
 )
-def test_a_wrong_catalog_is_2_and_one_line(tmp_path, text, says):
+def test_a_wrong_catalog_is_2_and_one_line(tmp_path: Path, text: str, says: str) -> None:
     """What keeps the server from starting is no finding but wrong usage."""
     path = tmp_path / "catalog.yaml"
     path.write_text(text)
@@ -108,7 +108,7 @@ def test_a_wrong_catalog_is_2_and_one_line(tmp_path, text, says):
 
 
 @pytest.mark.parametrize("arguments", [["--format", "xml"], ["--patience", "0"], ["surplus"]])
-def test_wrong_usage_is_2(arguments):
+def test_wrong_usage_is_2(arguments: list[str]) -> None:
     """Arguments that mean nothing are named with the usage."""
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (2, "")

@@ -6,6 +6,7 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from app.catalog.checking.datasets import check_catalog
 from app.catalog.checking.findings import Finding, Severity
 from app.catalog.opening import open_entry
 from sluice.store import Filesystems
-from sluice.store.guarded import Patience, StoreGuards
+from sluice.store.guarded import StoreGuards
+from sluice.store.retries import Patience
 from tests.catalog.stores import GRID, write_store
 from tests.contracts.web import Web
 
@@ -37,7 +39,7 @@ NONSENSE = b"this is no chunk"
 async def check(
     *entries: DatasetEntry, patience: float = 60, limit: int = 2**28, at_once: int = 8
 ) -> dict[str, tuple[Finding, ...]]:
-    guards = StoreGuards(PATIENCE, lambda datasets, state: None)
+    guards = StoreGuards(PATIENCE, lambda *_: None)
     async with Filesystems() as filesystems:
         opener = partial(
             open_entry, filesystems=filesystems, store_concurrency=8, inline_decode_bytes=2**18
@@ -54,7 +56,7 @@ async def check(
     return {one.id: one.findings for one in checked}
 
 
-async def finding(url: str | Path, **fields) -> Finding:
+async def finding(url: str | Path, **fields: Any) -> Finding:
     """The one finding about one dataset."""
     found = await check(DatasetEntry(id="a", url=str(url), **fields))
     (only,) = found["a"]
@@ -62,18 +64,18 @@ async def finding(url: str | Path, **fields) -> Finding:
 
 
 @pytest.fixture
-def store(tmp_path) -> Path:
+def store(tmp_path: Path) -> Path:
     path = tmp_path / "grid.zarr"
     write_store(path, GRID)
     return path
 
 
-async def test_a_good_store_has_no_findings(store):
+async def test_a_good_store_has_no_findings(store: Path) -> None:
     """A consolidated CF grid whose chunks can be read is fine."""
     assert await check(DatasetEntry(id="a", url=str(store))) == {"a": ()}
 
 
-async def test_datasets_come_in_the_catalogs_order(store):
+async def test_datasets_come_in_the_catalogs_order(store: Path) -> None:
     """However long each takes, and however many are looked at together."""
     urls = {"z": "nowhere", "b": str(store), "a": "nowhere", "y": str(store)}
     for at_once in (1, 8):
@@ -83,7 +85,7 @@ async def test_datasets_come_in_the_catalogs_order(store):
         assert [len(findings) for findings in found.values()] == [1, 0, 1, 0]
 
 
-async def test_a_missing_store_says_where_to_look(store):
+async def test_a_missing_store_says_where_to_look(store: Path) -> None:
     """The error names what is not there and the fields that say where it should be."""
     missing = await finding(store / "nowhere")
     assert missing.severity is Severity.ERROR
@@ -94,7 +96,7 @@ async def test_a_missing_store_says_where_to_look(store):
 
 
 @pytest.mark.parametrize("engine", ["s3fs", "obstore"])
-async def test_a_refusing_s3_names_the_permissions(engine):
+async def test_a_refusing_s3_names_the_permissions(engine: str) -> None:
     """Whoever reads the table knows what to grant."""
     async with Web({}, status=403) as web:
         options = {"endpoint_url": web.address, "key": "someone", "secret": "canary"}
@@ -105,7 +107,7 @@ async def test_a_refusing_s3_names_the_permissions(engine):
     assert "canary" not in refused.text
 
 
-async def test_a_refusing_s3_is_quoted():
+async def test_a_refusing_s3_is_quoted() -> None:
     """What the store itself says about the credentials is in the sentence."""
     async with Web({}, status=403) as web:
         options = {"endpoint_url": web.address, "key": "someone", "secret": "canary"}
@@ -113,7 +115,7 @@ async def test_a_refusing_s3_is_quoted():
     assert "403" in refused.text
 
 
-async def test_a_refusing_web_server_names_the_credentials():
+async def test_a_refusing_web_server_names_the_credentials() -> None:
     """Where there are no permissions by name, the credentials are what to look at."""
     async with Web({}, status=401) as web:
         refused = await finding(f"{web.address}/x")
@@ -121,7 +123,7 @@ async def test_a_refusing_web_server_names_the_credentials():
     assert "storage_options" in refused.text
 
 
-async def test_a_store_that_hangs_costs_its_patience(store):
+async def test_a_store_that_hangs_costs_its_patience(store: Path) -> None:
     """Others are checked meanwhile, and the error says how long was waited."""
     async with Web({}, delay=60) as web:
         found = await check(
@@ -137,7 +139,9 @@ async def test_a_store_that_hangs_costs_its_patience(store):
 @pytest.mark.parametrize(
     ("url", "package", "extra"), [("gs://b/x", "gcsfs", "gs"), ("az://b/x", "adlfs", "az")]
 )
-async def test_a_missing_extra_is_named(monkeypatch, url, package, extra):
+async def test_a_missing_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, url: str, package: str, extra: str
+) -> None:
     """What to install is in the sentence."""
     monkeypatch.setitem(sys.modules, package, None)
     missing = await finding(url)
@@ -145,7 +149,7 @@ async def test_a_missing_extra_is_named(monkeypatch, url, package, extra):
     assert f"{package} is not installed: pip install 'sluice-zarr[{extra}]'" in missing.text
 
 
-async def test_a_chunk_that_does_not_decode_is_found(store):
+async def test_a_chunk_that_does_not_decode_is_found(store: Path) -> None:
     """The first chunk of a data variable is read, as a request would read it."""
     for chunk in (store / "t").iterdir():
         if not chunk.name.startswith("."):
@@ -156,7 +160,7 @@ async def test_a_chunk_that_does_not_decode_is_found(store):
     assert corrupt.text.endswith("Write this variable again.")
 
 
-async def test_a_codec_that_is_not_there_is_found(store):
+async def test_a_codec_that_is_not_there_is_found(store: Path) -> None:
     """An unknown codec keeps the dataset from being opened, and its name is told."""
     write_store(store, GRID, mode="w", consolidated=False)
     document = store / "t" / ".zarray"
@@ -167,7 +171,7 @@ async def test_a_codec_that_is_not_there_is_found(store):
     assert "nosuchcodec" in missing.text
 
 
-async def test_a_chunk_beyond_the_limit_is_not_read(store):
+async def test_a_chunk_beyond_the_limit_is_not_read(store: Path) -> None:
     """What no request may read is an error of its own, and the probe leaves it alone."""
     for chunk in (store / "t").iterdir():
         if not chunk.name.startswith("."):
@@ -191,8 +195,8 @@ async def test_a_chunk_beyond_the_limit_is_not_read(store):
     ],
 )
 async def test_metadata_that_is_not_consolidated_says_what_it_costs(
-    tmp_path, arrays, options, reads
-):
+    tmp_path: Path, arrays: int, options: dict[str, Any], reads: int | None
+) -> None:
     """A v2 store always, a v3 store with many arrays: the documents that each open reads."""
     path = tmp_path / "x.zarr"
     write_store(path, xr.Dataset({f"v{n}": ((), np.float32(n)) for n in range(arrays)}), **options)
@@ -206,14 +210,14 @@ async def test_metadata_that_is_not_consolidated_says_what_it_costs(
         assert f"reads {reads} small documents" in costly.text
 
 
-async def test_a_choice_of_the_catalog_is_not_a_finding(tmp_path):
+async def test_a_choice_of_the_catalog_is_not_a_finding(tmp_path: Path) -> None:
     """Whoever writes `consolidated: false` knows."""
     path = tmp_path / "x.zarr"
     write_store(path, xr.Dataset({"v": ((), 1.0)}), consolidated=False)
     assert await check(DatasetEntry(id="a", url=str(path), consolidated=False)) == {"a": ()}
 
 
-async def test_the_worst_comes_first(tmp_path):
+async def test_the_worst_comes_first(tmp_path: Path) -> None:
     """Errors, then warnings, then notes."""
     path = tmp_path / "x.zarr"
     ds = xr.Dataset({"v": (("lat", "n"), np.ones((2, 3)))}, {"lat": [1.0, 2.0]})

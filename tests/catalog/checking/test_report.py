@@ -16,7 +16,7 @@ NOTE = Finding(Severity.NOTE, "x", "it is selected by position.")
 THREE = (Checked("era5", (ERROR,)), Checked("cube", (WARNING, NOTE)), Checked("fine", ()))
 
 
-def test_a_table_is_aligned_and_ends_with_its_summary():
+def test_a_table_is_aligned_and_ends_with_its_summary() -> None:
     """One row for each finding, wrapped inside its column; then one line that counts."""
     assert report(THREE, "text", width=60) == (
         "DATASET  WHERE     SEVERITY  WHAT IS WRONG, AND HOW TO MEND\n"
@@ -31,7 +31,7 @@ def test_a_table_is_aligned_and_ends_with_its_summary():
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])
-def test_a_table_fits_its_terminal(width):
+def test_a_table_fits_its_terminal(width: int) -> None:
     """However long names and texts are, no line is wider than the terminal."""
     long = Finding(Severity.NOTE, "n" * 60, f"{'word ' * 40}{'x' * 300}")
     lines = report([Checked("d" * 128, (long,))], "text", width=width).splitlines()
@@ -46,7 +46,7 @@ def test_a_table_fits_its_terminal(width):
         ((Checked("a", (ERROR, ERROR, WARNING)),), "1 dataset: 2 errors, 1 warning"),
     ],
 )
-def test_the_summary_counts_what_there_is(checked, line):
+def test_the_summary_counts_what_there_is(checked: tuple[Checked, ...], line: str) -> None:
     """Kinds of findings that did not occur are left out; a clean catalog says so."""
     assert summary(checked) == line
     assert report(checked, "text", width=80).splitlines()[-1] == line
@@ -56,7 +56,9 @@ def test_the_summary_counts_what_there_is(checked, line):
     ("findings", "fails", "fails_strictly"),
     [((), False, False), ((NOTE,), False, False), ((NOTE, WARNING), False, True)],
 )
-def test_warnings_fail_only_strictly(findings, fails, fails_strictly):
+def test_warnings_fail_only_strictly(
+    findings: tuple[Finding, ...], fails: bool, fails_strictly: bool
+) -> None:
     """Errors always fail, warnings on demand, notes never."""
     checked = [Checked("a", findings)]
     assert (failed(checked, strict=False), failed(checked, strict=True)) == (fails, fails_strictly)
@@ -65,7 +67,7 @@ def test_warnings_fail_only_strictly(findings, fails, fails_strictly):
     assert failed(with_error, strict=True)
 
 
-def test_a_document_holds_every_finding():
+def test_a_document_holds_every_finding() -> None:
     """Programs get the same rows; what concerns the whole dataset has no `where`."""
     document = json.loads(report(THREE, "json", width=80))
     assert document["datasets"] == ["era5", "cube", "fine"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.doors.native.grammar import By, Grammar
+from app.doors.native.grammar import Grammar
+from app.doors.native.names import By
 from app.doors.native.query import Query
 from sluice.errors import QueryError, SelectionError
 from sluice.selection import (
@@ -420,7 +422,7 @@ def test_dimensions_called_like_brackets() -> None:
 
 def test_coordinates_of_two_dimensions_say_what_works() -> None:
     """Who asks for a label on a two-dimensional latitude learns what to write instead."""
-    curvilinear = {"dims": {"y": 3, "x": 4, "time": 2}, "formats": FORMATS}
+    curvilinear: dict[str, Any] = {"dims": {"y": 3, "x": 4, "time": 2}, "formats": FORMATS}
     lat = {"lat": ("y", "x"), "time": ("time",), "when": ("time",), "y": ("y", "x")}
     for by in ("label", "position"):
         for name in ("lat", "sel[lat]", "isel[lat]"):

@@ -12,7 +12,7 @@ from app.doors.native.pairs import read_pairs
 
 
 @given(st.text(st.sampled_from("ab=&%+:,2Fé;\x00 "), max_size=30).map(str.encode))
-def test_any_query_string_is_read_as_the_standard_library_reads_it(query_string):
+def test_any_query_string_is_read_as_the_standard_library_reads_it(query_string: bytes) -> None:
     """Whatever a client sends, names and values are those of a well-known reading of forms."""
     text = query_string.decode("latin-1")
     assert read_pairs(query_string) == parse_qsl(text, keep_blank_values=True)
@@ -29,6 +29,6 @@ def test_any_query_string_is_read_as_the_standard_library_reads_it(query_string)
         (b"a=%ff%zz", [("a", "\ufffd%zz")]),
     ],
 )
-def test_pairs_come_decoded_and_in_order(query_string, pairs):
+def test_pairs_come_decoded_and_in_order(query_string: bytes, pairs: list[tuple[str, str]]) -> None:
     """Percent signs and pluses are decoded, empty pieces passed over, repetitions kept."""
     assert read_pairs(query_string) == pairs

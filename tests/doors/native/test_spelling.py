@@ -121,7 +121,7 @@ def test_the_order_of_asking_does_not_show(data: st.DataObject) -> None:
     """Equal queries have one text, however their mappings are ordered."""
     query = data.draw(queries(data.draw(datasets())))
 
-    along = dict(reversed(query.selection.along.items()))
+    along = dict(reversed(list(query.selection.along.items())))
     selection = replace(query.selection, along=along)
     other = replace(query, selection=selection)
     assert other == query
