@@ -44,8 +44,13 @@ _PROBLEM: Final = {
 _EXAMPLES: Final[dict[int, tuple[type[SluiceError], str, dict[str, Any]]]] = {
     400: (
         QueryError,
-        "unknown parameter 'lat'; known are variables, f, method, latitude, longitude",
-        {"parameter": "lat", "known": ["variables", "f", "method", "latitude", "longitude"]},
+        "unknown parameter 'lat'; did you mean latitude? known are variables, f, method, latitude,"
+        " longitude",
+        {
+            "parameter": "lat",
+            "known": ["variables", "f", "method", "latitude", "longitude"],
+            "did_you_mean": "latitude",
+        },
     ),
     401: (
         Unauthorized,
@@ -82,12 +87,14 @@ _EXAMPLES: Final[dict[int, tuple[type[SluiceError], str, dict[str, Any]]]] = {
     ),
     422: (
         SelectionError,
-        "latitude has no label '52.51'; the nearest are 52.5 and 55.0",
+        "latitude has no label '52.51'; the nearest are 52.5 and 55.0; for the nearer of them"
+        " write latitude=nearest::52.51",
         {
             "dimension": "latitude",
             "label": "52.51",
             "nearest": [52.5, 55.0],
             "range": [-90.0, 90.0],
+            "cure": "latitude=nearest::52.51",
         },
     ),
     502: (StoreError, "The dataset's store could not be read.", {"dataset": "sample"}),
