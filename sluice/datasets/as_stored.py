@@ -57,7 +57,9 @@ def as_stored(
 
 def _is_undone(step: Step) -> bool:
     """Whether a reader of the file does this step by the attributes that are kept."""
-    if isinstance(step, Unpacking | Cast):
+    if isinstance(step, Cast):
+        return step.dtype.kind != "b"
+    if isinstance(step, Unpacking):
         return True
     return isinstance(step, partial) and step.func in (*_MASKING, *_DATING)
 
@@ -81,5 +83,6 @@ def _in_type(value: Any, dtype: np.dtype[Any]) -> Any:
     number = np.asarray(value).reshape(())[()]
     with np.errstate(all="ignore"):
         own = number.astype(dtype)
-        same = bool(own == number) or (bool(np.isnan(number)) and dtype.kind == "f")
+        # A float that is told with more digits than the type has is masked in the type's own.
+        same = np.isinf(own) == np.isinf(number) if dtype.kind == "f" else own == number
     return own if same else None
