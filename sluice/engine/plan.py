@@ -28,20 +28,31 @@ class Plan:
     """All that is known of an answer before anything is read.
 
     `found` are the positions that the selection means, and the labels under which the answer shows
-    them; `reading` is what the store is asked for, and `keys` the same by dimension, where that
-    can be told in parts.
+    them; `reading` is what the store is asked for.
     """
 
     prepared: PreparedDataset
     selection: Selection
     found: Resolved
     reading: DatasetPlan
-    keys: Keys | None
 
     @property
     def schema(self) -> Outline:
         """The variables of the answer: their dimensions, shapes, types and sizes."""
         return self.reading.outline
+
+    @property
+    def keys(self) -> Keys | None:
+        """What is asked of each dimension, where that can be told in parts; else None."""
+        layout, found = self.prepared.layout, self.found
+        if any(layout.variables[name] is None for name in self.schema.variables):
+            return None
+        if found.pointwise:
+            indexers = together(self.prepared.dataset, found.positions, found.pointwise)
+            return go_together(self.prepared.dataset, plain_keys(layout.sizes, indexers))
+        plain: dict[Hashable, Key] = {}
+        plain.update(found.positions)
+        return plain
 
     @property
     def form(self) -> Outline | None:
@@ -107,25 +118,26 @@ class Plan:
 
         Each has at most half of `most_bytes`, but for what one row of chunks takes.
         """
-        layout, moved = self.prepared.layout, await self._moved()
-        parts = cuts(layout, self.schema, self.keys, most_bytes // AT_ONCE, order)
+        layout, keys = self.prepared.layout, self.keys
+        moved = {} if keys is None else await self._moved()
+        parts = cuts(layout, self.schema, keys, most_bytes // AT_ONCE, order)
 
         async def read(cut: Cut) -> Slab:
-            return Slab(cut, await self._part(cut, moved))
+            return Slab(cut, await self._part(keys, cut, moved))
 
         async with aclosing(ahead(parts, read)) as found:
             async for slab in found:
                 yield slab
 
     async def _part(
-        self, cut: Cut, moved: Mapping[Hashable, xr.Variable]
+        self, keys: Keys | None, cut: Cut, moved: Mapping[Hashable, xr.Variable]
     ) -> dict[Hashable, xr.Variable]:
         """The variables of a part; those that were `moved` are in memory."""
-        if self.keys is None:
+        if keys is None:
             whole = await self.read()
             return {name: whole.variables[name] for name in cut.names}
         layout = self.prepared.layout
-        keys = narrowed(self.keys, layout.sizes, cut)
+        keys = narrowed(keys, layout.sizes, cut)
         known = {name: _rows(moved[name], cut) for name in cut.names if name in moved}
         pending: dict[Hashable, PendingVariable] = {}
         for name in cut.names:
@@ -147,7 +159,7 @@ class Plan:
     async def _moved(self) -> Mapping[Hashable, xr.Variable]:
         """The coordinates that answer under other labels, and their bounds: few, and small."""
         names = self._moving()
-        if not names or self.keys is None:
+        if not names:
             return {}
         asked = Selection(self.selection.along, tuple(names), self.selection.pointwise)
         found = await plan(self.prepared, asked).read()
@@ -173,18 +185,12 @@ def plan(prepared: PreparedDataset, selection: Selection) -> Plan:
     there.
     """
     found = resolve(selection, prepared.axes, prepared.sizes)
-    plain: dict[Hashable, Key] = {}
-    keys: Keys | None = plain
     if not found.pointwise:
-        plain.update(found.positions)
         reading = plan_positions(prepared.layout, found.positions, selection.variables)
     else:
         indexers = together(prepared.dataset, found.positions, found.pointwise)
         reading = plan_isel(prepared.layout, indexers, keep=selection.variables)
-        keys = go_together(prepared.dataset, plain_keys(prepared.layout.sizes, indexers))
-    if any(prepared.layout.variables[name] is None for name in reading.outline.variables):
-        keys = None
-    return Plan(prepared, selection, found, reading, keys)
+    return Plan(prepared, selection, found, reading)
 
 
 def _rows(variable: xr.Variable, cut: Cut) -> xr.Variable:
