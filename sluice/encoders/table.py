@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from sluice.encoders import described
 from sluice.encoders.csv_rows import check_csv, csv_bytes, csv_text_bytes
 from sluice.encoders.json_pieces import json_pieces
 from sluice.encoders.outline import Outline
@@ -61,6 +62,7 @@ class Encoder:
     value_bytes: Callable[[Outline], int]
     text_bytes: Callable[[Outline, Mapping[Hashable, int]], int]
     forms: int
+    described: Mapping[str, Any]
     stored: bool = False
 
     @property
@@ -101,6 +103,7 @@ ENCODERS = MappingProxyType(
                 # 3.2 to 3.6 (the text alone is 2.6), whole seconds 3.9, compressed 2.1 to 3.2;
                 # instants with fractions of seconds 6.6.
                 forms=4,
+                described=described.JSON,
             ),
             Encoder(
                 name="netcdf",
@@ -114,6 +117,7 @@ ENCODERS = MappingProxyType(
                 # In the file as in memory 1.0, packed 1.5, compressed 2.4; while they are read, and
                 # their fill values become NaN, 3.2. Instants, of which there are few, are 5.1.
                 forms=3,
+                described=described.NETCDF,
                 stored=True,
             ),
             Encoder(
@@ -127,6 +131,7 @@ ENCODERS = MappingProxyType(
                 text_bytes=csv_text_bytes,
                 # Numbers 0.5 to 1.2, instants 1.8: a field counts for more than its value takes.
                 forms=2,
+                described=described.CSV,
             ),
         )
     }

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.doors.native.names import PARAMETERS
+from app.doors.native.option_table import PARAMETERS
 from loadtests import by_schema
 from loadtests.by_schema import draw_case
 from sluice.encoders.table import ENCODERS

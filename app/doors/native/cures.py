@@ -12,7 +12,9 @@ from sluice.axes.roles import Role
 from sluice.errors import SelectionError
 from sluice.labels import spell_name
 
-# What people call the axis of a role, and our options, in lower case.
+from .option_table import OPTIONS
+
+# What people call the axis of a role, in lower case.
 _ROLES: Final[Mapping[str, Role]] = MappingProxyType(
     {
         "lon": "X",
@@ -34,20 +36,7 @@ _ROLES: Final[Mapping[str, Role]] = MappingProxyType(
     }
 )
 _OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "format": "f",
-        "output": "f",
-        "accept": "f",
-        "var": "variables",
-        "vars": "variables",
-        "variable": "variables",
-        "parameter": "variables",
-        "parameter-name": "variables",
-        "parameters": "variables",
-        "fields": "variables",
-        "interpolation": "method",
-        "dry_run": "explain",
-    }
+    {other: name for name, option in OPTIONS.items() for other in option.others}
 )
 # The two ends of an interval, as others ask for them: what is left is the axis.
 _STARTS: Final = ("start", "begin", "from", "min", "after", "since")

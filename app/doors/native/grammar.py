@@ -16,7 +16,8 @@ from sluice.errors import QueryError, SelectionError
 from sluice.kept import Kept
 from sluice.selection import Along, Selection
 
-from .names import PARAMETERS, By, Names
+from .names import By, Names
+from .option_table import PARAMETERS
 from .options import Options, check_together, read_options, with_matches
 from .query import Query
 from .values import check_length, names_method, read_labels, read_positions

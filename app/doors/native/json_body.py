@@ -12,14 +12,10 @@ from typing import Any, NoReturn, TypeAlias
 from sluice.errors import QueryError
 from sluice.wording import excerpt
 
-from .names import PARAMETERS
+from .option_table import OPTIONS
 from .tokens import split_method, split_words
 
 Pairs: TypeAlias = list[tuple[str, str]]
-
-# Options that take several names; the others take one value.
-_LISTS = frozenset({"variables", "tolerance", "pointwise"})
-_TRUTHS = frozenset({"explain"})
 
 _VALUES = "a value is a number, a string, or an array of those that is not empty"
 
@@ -72,14 +68,15 @@ def _constant(text: str) -> NoReturn:
 
 
 def _pairs_of(name: str, value: object) -> Pairs:
+    option = OPTIONS.get(name)
     match value:
         case str():
             return [(name, _unicode(name, value))]
-        case bool() if name in _TRUTHS:
+        case bool() if option is not None and option.is_truth:
             return [(name, "true" if value else "false")]
-        case [_, *_] if name in _LISTS:
+        case [_, *_] if option is not None and option.is_list:
             return [(name, ",".join(_item(name, item) for item in value))]
-        case [_, *_] if name in PARAMETERS:
+        case [_, *_] if option is not None:
             raise QueryError(f"{name} takes one value, not an array", parameter=name)
         case [only]:
             return [(name, _lone(name, _item(name, only)))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from sluice.axes.roles import Role
 from sluice.errors import QueryError, SelectionError
@@ -14,11 +14,9 @@ from sluice.wording import excerpt
 
 from ...errors import UnusableVariable
 from .cures import meant
+from .option_table import PARAMETERS
 
 By: TypeAlias = Literal["label", "position"]
-
-# What a bare name means before it means a dimension; brackets reach a dimension of such a name.
-PARAMETERS: Final = ("variables", "f", "method", "tolerance", "pointwise", "explain")
 
 _BRACKETS = re.compile(r"(sel|isel)\[(.+)\]", re.DOTALL)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sluice.encoders.table import ENCODERS
-
 from .names import By
+from .option_table import OPTIONS, Option
 
 _BY_LABEL: Final = (
     "One parameter per dimension, named like the dimension: a label `latitude=52.5`, with a method"
@@ -22,8 +21,6 @@ _BY_POSITION: Final = (
 _EITHER_WAY: Final = (
     " `sel[NAME]` takes a label and `isel[NAME]` a position, whichever way the others go."
 )
-_METHODS: Final = ["nearest", "pad", "ffill", "backfill", "bfill"]
-
 _EXAMPLES: Final[dict[By, dict[str, dict[str, Any]]]] = {
     "label": {
         "point": {
@@ -98,40 +95,8 @@ def selection(by: By) -> list[dict[str, Any]]:
             explode=True,
             examples=_EXAMPLES[by],
         ),
-        *(query(name, *said) for name, said in OPTIONS.items()),
+        *(query(name, one.words, dict(one.schema)) for name, one in OPTIONS.items()),
     ]
-
-
-# Description and schema of everything that is no dimension.
-OPTIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
-    "variables": (
-        "Names of the variables to return, as `t,u`; all of them without it.",
-        {"type": "string", "minLength": 1},
-    ),
-    "f": (
-        "The answer's format; wins over the `Accept` header.",
-        {"type": "string", "enum": list(ENCODERS)},
-    ),
-    "method": (
-        "How labels that name no method of their own may match inexactly. A label that is on its"
-        " axis is taken under any method; axes of text and of truths take no other.",
-        {"type": "string", "enum": _METHODS},
-    ),
-    "tolerance": (
-        "How far an inexact match may lie, per dimension, as `time:PT1H,latitude:0.25`; for times"
-        " an ISO 8601 duration. Without it, at most one step beyond the axis.",
-        {"type": "string", "pattern": r"^[^,]+:[^,:]+(,[^,]+:[^,:]+)*$"},
-    ),
-    "pointwise": (
-        "Dimensions, as `latitude,longitude`, whose lists, of equal length, are read together,"
-        " point by point, along one new dimension `points`.",
-        {"type": "string", "pattern": "^[^,]+(,[^,]+)+$"},
-    ),
-    "explain": (
-        "Read nothing; answer as JSON what the selection would hold and cost.",
-        {"type": "boolean"},
-    ),
-}
 
 
 def posted(by: By) -> dict[str, Any]:
@@ -144,8 +109,8 @@ def posted(by: By) -> dict[str, Any]:
         ]
     }
     properties = {
-        name: _one_or_several(name, schema) if name in _SEVERAL else schema
-        for name, (_, schema) in OPTIONS.items()
+        name: _one_or_several(option) if option.is_list else dict(option.schema)
+        for name, option in OPTIONS.items()
     }
     said = _BY_LABEL if by == "label" else _BY_POSITION
     schema = {
@@ -161,17 +126,13 @@ def posted(by: By) -> dict[str, Any]:
     }
 
 
-# Options that may be an array of what a URL has commas between, and how many it takes at least.
-_SEVERAL: Final = {"variables": 1, "tolerance": 1, "pointwise": 2}
-
-
-def _one_or_several(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _one_or_several(option: Option) -> dict[str, Any]:
     several = {
         "type": "array",
-        "minItems": _SEVERAL[name],
+        "minItems": option.least,
         "items": {"type": "string", "minLength": 1},
     }
-    return {"oneOf": [schema, several]}
+    return {"oneOf": [dict(option.schema), several]}
 
 
 _POSTED: Final[dict[By, dict[str, dict[str, Any]]]] = {

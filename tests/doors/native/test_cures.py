@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.doors.native.cures import cured, likely
-from app.doors.native.names import PARAMETERS
+from app.doors.native.option_table import PARAMETERS
 from sluice.axes.axis import Axis
 from sluice.axes.resolve import resolve
 from sluice.axes.roles import Role
