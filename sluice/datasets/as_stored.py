@@ -31,7 +31,7 @@ def as_stored(
     """The same array undecoded, in the machine's byte order, with the attributes that decode it.
 
     `encoding` is that of the decoded variable. None for what has to be decoded: other types and
-    codings, and fill values that are none of the type's own.
+    codings, and fill values that are none of the type's own, or two of them.
     """
     if array.stacked or array.meta.dtype.kind not in "iuf" or array.meta.dtype.itemsize > 8:
         return None
@@ -50,6 +50,8 @@ def as_stored(
         if fill is None:
             return None
         own[key] = fill
+    if len({own[key].tobytes() for key in set(_FILLS).intersection(own)}) > 1:
+        return None  # readers know of one value that stands for what is missing
     steps: tuple[Step, ...] = () if array.meta.dtype.isnative else (Cast(dtype),)
     raw = LazyArray(array.reader, array.meta, steps, dtype, stacked=False)
     return raw, own

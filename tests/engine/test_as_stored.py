@@ -56,9 +56,9 @@ def one(values: np.ndarray[Any, Any], attrs: dict[str, Any], **options: Any) -> 
     [
         (VALUES, PACKED, {}),
         (VALUES.astype(">i2"), PACKED, {}),
-        (VALUES, {"_FillValue": 3, "missing_value": 4}, {}),
+        (VALUES, {"_FillValue": 3, "missing_value": 3}, {"fill": 3}),
         (VALUES.astype("f4"), {"_FillValue": float("nan")}, {}),
-        (VALUES.astype("f4") * np.float32(1e20), {"missing_value": 1e20}, {}),
+        (VALUES.astype("f4") * np.float32(1e20), {"missing_value": 1e20}, {"fill": 1e20}),
         (VALUES.astype("f8"), {"units": "days since 1850-01-01", "calendar": "noleap"}, {}),
         (VALUES.astype("i4"), {"units": "hours since 1900-01-01"}, {}),
         (VALUES.astype("u1"), {"scale_factor": np.float64(0.1)}, {}),
@@ -93,6 +93,7 @@ async def test_a_file_holds_what_the_store_holds(
         (VALUES.astype("i1"), {"dtype": "bool"}),
         (VALUES.astype("u1"), {"_FillValue": -1, "_Unsigned": "false"}),
         (VALUES.astype("u1"), {"missing_value": -9999}),
+        (VALUES, {"missing_value": 4}),
         (VALUES.astype("i4"), {"units": "hours", "dtype": "timedelta64[ns]"}),
     ],
 )
