@@ -246,8 +246,10 @@ def test_no_secret_is_told(gossip: str, tmp_path: Path) -> None:
     checks = [started(catalog, out, "check", "--format", form) for form, out in reports.items()]
     server = started(catalog, log, "serve", "--port", "0")
     try:
-        while not (found := re.search(r"running on (http://\S+)", log.read_text())):
+        while "startup complete" not in log.read_text():
             assert server.poll() is None, log.read_text()
+        found = re.search(r"running on (http://\S+)", log.read_text())
+        assert found is not None
         told = asyncio.run(everything_asked(found[1], [*described]))
     finally:
         server.terminate()
