@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import NoReturn
@@ -45,8 +46,6 @@ class Weighed:
 def weigh(serving: Service, plan: Plan, encoder: Encoder) -> Weighed:
     """The planned answer in this format; raises what the format has against it."""
     result_bytes = weighed(encoder, plan)
-    if encoder.stored:
-        plan = plan.as_stored()
     return Weighed(plan, encoder, result_bytes, serving.limits.reading.excess(plan, result_bytes))
 
 
@@ -76,6 +75,8 @@ async def _make(
 
     The former is not counted: it waits for nobody and takes no memory to speak of.
     """
+    if asked.encoder.stored:
+        asked = replace(asked, plan=asked.plan.as_stored())
     inline_bytes = serving.encoding.inline_bytes
     # A hop to a thread costs more than a few values do.
     if asked.result_bytes <= inline_bytes:

@@ -8,8 +8,8 @@ from typing import Any, Final
 TURN: Final = 360
 
 # CF conventions, section 4.2: the recommended spelling and the accepted ones.
-_EAST = frozenset({"degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese"})
-_DEGREES = frozenset({"degrees", "degree"})
+EAST = frozenset({"degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese"})
+DEGREES = frozenset({"degrees", "degree"})
 _NAMES = frozenset({"lon", "longitude"})
 # Beyond two turns either way, labels that claim to be longitudes are something else.
 _FARTHEST = 2 * TURN
@@ -24,13 +24,13 @@ def is_longitude(name: str, attrs: Mapping[str, Any], low: Any, high: Any) -> bo
         return False
     units = attrs.get("units")
     unit = units.strip().lower() if isinstance(units, str) else ""
-    if unit in _EAST:
+    if unit in EAST:
         return True
-    if unit and unit not in _DEGREES:
+    if unit and unit not in DEGREES:
         return False
     if attrs.get("standard_name") == "longitude" or name.lower() in _NAMES:
         return True
-    return unit in _DEGREES and attrs.get("axis") == "X"
+    return unit in DEGREES and attrs.get("axis") == "X"
 
 
 def goes_round(low: Any, high: Any, step: Any, spacing: float) -> bool:

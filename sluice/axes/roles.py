@@ -12,8 +12,8 @@ from sluice.axes.scales import Clock
 Role: TypeAlias = Literal["X", "Y", "Z", "T"]
 
 # The recommended units and the accepted ones; standard names; what people call such axes.
-_NORTH: Final = {"degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn"}
-_PRESSURE: Final = {"pa", "hpa", "bar", "mbar", "millibar", "millibars", "decibar", "dbar", "atm"}
+NORTH: Final = {"degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn"}
+PRESSURE: Final = {"pa", "hpa", "bar", "mbar", "millibar", "millibars", "decibar", "dbar", "atm"}
 _STANDARD_NAMES: Final[Mapping[str, Role]] = {
     "longitude": "X",
     "projection_x_coordinate": "X",
@@ -56,11 +56,11 @@ def role_of(axis: Axis) -> Role | None:
         return "T"
     if role := _STANDARD_NAMES.get(told["standard_name"]):
         return role
-    if units in _NORTH:
+    if units in NORTH:
         return "Y"
     if len(axis.keys) and is_longitude(axis.name, axis.attrs, *_ends(axis)):
         return "X"
-    if told["positive"].lower() in ("up", "down") or units in _PRESSURE:
+    if told["positive"].lower() in ("up", "down") or units in PRESSURE:
         return "Z"
     return _NAMES.get(axis.name.lower())
 

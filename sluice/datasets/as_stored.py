@@ -17,9 +17,8 @@ from sluice.datasets.coding import Cast
 from sluice.datasets.dates import decode_dates
 from sluice.datasets.lazy import LazyArray
 from sluice.datasets.unpacking import Step, Unpacking
+from sluice.stored_form import FILLS, LINEAR, is_number, read_fill
 
-_LINEAR: Final = ("scale_factor", "add_offset")
-_FILLS: Final = ("_FillValue", "missing_value")
 _TIMES: Final = ("units", "calendar")
 _MASKING: Final = (variables._apply_mask, variables._scale_offset_decoding)
 _DATING: Final = (decode_dates, times.decode_cf_datetime)
@@ -40,17 +39,17 @@ def as_stored(
         return None
     if not all(map(_is_undone, array.steps)) or encoding.get("_Unsigned") is not None:
         return None
-    own = {key: encoding[key] for key in (*_LINEAR, *_FILLS, *_TIMES) if key in encoding}
-    linear = [own[key] for key in _LINEAR if key in own]
+    own = {key: encoding[key] for key in (*LINEAR, *FILLS, *_TIMES) if key in encoding}
+    linear = [own[key] for key in LINEAR if key in own]
     # Of whole numbers alone xarray makes whole numbers, of a type that follows from theirs.
-    if not all(map(_is_number, linear)) or (linear and not any(map(_is_fraction, linear))):
+    if not all(map(is_number, linear)) or (linear and not any(map(_is_fraction, linear))):
         return None
-    for key in set(_FILLS).intersection(own):
+    for key in set(FILLS).intersection(own):
         fill = _in_type(own[key], dtype)
         if fill is None:
             return None
         own[key] = fill
-    if len({own[key].tobytes() for key in set(_FILLS).intersection(own)}) > 1:
+    if len({own[key].tobytes() for key in set(FILLS).intersection(own)}) > 1:
         return None  # readers know of one value that stands for what is missing
     steps: tuple[Step, ...] = () if array.meta.dtype.isnative else (Cast(dtype),)
     raw = LazyArray(array.reader, array.meta, steps, dtype, stacked=False)
@@ -66,25 +65,12 @@ def _is_undone(step: Step) -> bool:
     return isinstance(step, partial) and step.func in (*_MASKING, *_DATING)
 
 
-def _is_number(value: Any) -> bool:
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        return False
-    return array.size == 1 and array.dtype.kind in "iuf"
-
-
 def _is_fraction(value: Any) -> bool:
     return bool(np.asarray(value).dtype.kind == "f")
 
 
 def _in_type(value: Any, dtype: np.dtype[Any]) -> Any:
     """The fill value as one of the type's own values, or None if it is none of them."""
-    if not _is_number(value):
-        return None
-    number = np.asarray(value).reshape(())[()]
-    with np.errstate(all="ignore"):
-        own = number.astype(dtype)
-        # A float that is told with more digits than the type has is masked in the type's own.
-        same = np.isinf(own) == np.isinf(number) if dtype.kind == "f" else own == number
-    return own if same else None
+    own = read_fill(value, dtype) if is_number(value) else None
+    # A float that is told with more digits than the type has is masked in the type's own.
+    return own if own is not None and np.isinf(own) == np.isinf(value) else None

@@ -85,9 +85,8 @@ class AsyncZarrBackendEntrypoint:
         lenient = on_unusable == "leave_out"
         if documents is None:
             asked: dict[str, Any] = {"group": group, "zarr_format": zarr_format}
-            asked["consolidated"] = consolidated
             asked["limits"] = replace(limits, dropped=frozenset(names_of(drop_variables)))
-            documents = await open_group(source, **asked)
+            documents = await open_group(source, consolidated=consolidated, **asked)
         cache = ChunkCache(0) if chunk_cache is None else chunk_cache
         identity = object() if store_id is None else (store_id, documents.version)
         indexes = ShardIndexes(source, budget_bytes=shard_index_bytes, most_bytes=shard_index_bytes)

@@ -62,6 +62,20 @@ class PendingVariable:
         return variable_of(self.dims, values, self.attrs, self.encoding)
 
 
+async def read_all(
+    pending: Mapping[Hashable, PendingVariable], meter: TextMeter | None = None
+) -> dict[Hashable, xr.Variable]:
+    """All of these variables, read at once; raises what the first of them raises."""
+    read: dict[Hashable, xr.Variable] = {}
+
+    async def read_one(item: tuple[Hashable, PendingVariable]) -> None:
+        name, variable = item
+        read[name] = await variable.read(name, meter)
+
+    await spread(pending.items(), read_one)
+    return read
+
+
 @record
 class DatasetPlan:
     """The answer to a selection, all but the values that are still in the store.
@@ -134,14 +148,7 @@ class DatasetPlan:
         known = self.at_once()
         if known is not None:
             return known
-        read: dict[Hashable, xr.Variable] = {}
-
-        async def read_one(item: tuple[Hashable, PendingVariable]) -> None:
-            name, pending = item
-            read[name] = await pending.read(name, meter)
-
-        await spread(self.pending.items(), read_one)
-        return self._holding(read)
+        return self._holding(await read_all(self.pending, meter))
 
     def _holding(self, read: Mapping[Hashable, xr.Variable]) -> xr.Dataset:
         """The answer, of which these variables have been read."""

@@ -43,6 +43,12 @@ def relabel(ds: xr.Dataset, labels: Mapping[str, NDArray[Any]]) -> xr.Dataset:
     return join(ds.assign_coords(coords).assign(rest) if changed else ds)
 
 
+def bounds_of(coordinate: xr.Variable) -> str | None:
+    """The variable that a coordinate names as its bounds (CF 7.1), whether or not it is there."""
+    name = coordinate.attrs.get("bounds", coordinate.encoding.get("bounds"))
+    return name if isinstance(name, str) else None
+
+
 def _rewritten(variable: xr.Variable, values: Any) -> xr.Variable:
     encoding = {key: item for key, item in variable.encoding.items() if key not in _PACKING}
     attrs = {key: item for key, item in variable.attrs.items() if key not in _RANGES}
@@ -53,9 +59,11 @@ def _moved_bounds(
     ds: xr.Dataset, coordinate: xr.Variable, values: NDArray[Any]
 ) -> dict[Any, xr.Variable]:
     """The coordinate's bounds (CF 7.1), as far away from the new labels as from the old ones."""
-    name = coordinate.attrs.get("bounds", coordinate.encoding.get("bounds"))
-    bounds = ds.variables.get(name) if isinstance(name, str) else None
-    if bounds is None or coordinate.dims[0] not in bounds.dims or bounds.dtype.kind not in "iuf":
+    name = bounds_of(coordinate)
+    bounds = None if name is None else ds.variables.get(name)
+    if name is None or bounds is None:
+        return {}
+    if coordinate.dims[0] not in bounds.dims or bounds.dtype.kind not in "iuf":
         return {}
     kind = "f8" if values.dtype.kind == "f" else "i8"
     # Whole turns: the difference of two roundings is none.

@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-FILLS: Final = ("_FillValue", "missing_value")
-LINEAR: Final = ("scale_factor", "add_offset")
+from sluice.stored_form import FILLS, LINEAR, is_number, read_fill
+
 # So many are packed and read back at once that they stay in the processor's cache.
 _BLOCK_VALUES: Final = 32_768
 
@@ -164,33 +164,12 @@ def float_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype({2: "f4", 4: "f4"}.get(dtype.itemsize, "f8"))
 
 
-def is_number(value: Any) -> bool:
-    """Whether `value` is one real number."""
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        # Nested lists of unequal lengths.
-        return False
-    return array.size == 1 and array.dtype.kind in "iuf"
-
-
 def _scalar(value: Any) -> Any:
     """A number as a NumPy scalar of a type that NetCDF-4 has."""
     array = np.asarray(value).reshape(())
     if array.dtype.kind == "f":
         return array.astype(float_dtype(array.dtype))[()]
     return np.int32(value) if type(value) is int and -(2**31) <= value < 2**31 else array[()]
-
-
-def read_fill(value: Any, dtype: np.dtype[Any]) -> Any:
-    """The fill value as a scalar of `dtype`, or ``None`` if it is none of its values."""
-    number = np.asarray(value).reshape(())[()]
-    if dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            return dtype.type(number)
-    limits = np.iinfo(dtype)
-    whole = bool(np.isfinite(number)) and int(number) == number
-    return dtype.type(int(number)) if whole and limits.min <= int(number) <= limits.max else None
 
 
 def _packed_dtype(dtype: np.dtype[Any], encoding: Mapping[str, Any]) -> np.dtype[Any] | None:

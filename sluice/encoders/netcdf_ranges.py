@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.encoders.netcdf_attributes import storable_value
-from sluice.encoders.netcdf_packing import LINEAR, Stored, is_number
+from sluice.encoders.netcdf_packing import Stored
+from sluice.stored_form import LINEAR, is_number
 
 # How many numbers each has (old netCDF4 for Python fails on others): readers blank what is outside.
 _COUNTS: Final = MappingProxyType({"valid_min": 1, "valid_max": 1, "valid_range": 2})

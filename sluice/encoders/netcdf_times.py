@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.encoders.netcdf_packing import Stored, float_dtype, is_number, read_fill
+from sluice.encoders.netcdf_packing import Stored, float_dtype
+from sluice.stored_form import is_number, read_fill
 
 # Longest first: the first that counts all values in whole numbers is the one to use.
 _UNITS = MappingProxyType(

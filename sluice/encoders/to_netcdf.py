@@ -10,13 +10,13 @@ import numpy as np
 from sluice.encoders.netcdf_attributes import json_text, storable_attributes
 from sluice.encoders.netcdf_file import NetcdfVariable, write_netcdf
 from sluice.encoders.netcdf_names import FileNames
-from sluice.encoders.netcdf_packing import FILLS, Stored, as_stored, is_number, read_fill
+from sluice.encoders.netcdf_packing import Stored, as_stored
 from sluice.encoders.netcdf_ranges import RANGES, in_type_of, is_recounted, unreadable_ranges
 from sluice.encoders.netcdf_references import renamed_references
 from sluice.encoders.netcdf_values import check_storable, store_values
 from sluice.encoders.outline import Outline, check_distinct_dimensions
 from sluice.encoders.written import Written
-from sluice.stored_form import AS_STORED
+from sluice.stored_form import AS_STORED, FILLS, is_number, read_fill
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -15,12 +15,12 @@ from sluice.axes.resolve import Resolved, resolve
 from sluice.datasets import DatasetPlan, Outline, plan_isel, plan_positions, relabel, together
 from sluice.datasets.indexers import Key, go_together, plain_keys
 from sluice.datasets.layout import Keys, StoredVariable
-from sluice.datasets.pending import PendingVariable
+from sluice.datasets.pending import PendingVariable, read_all
+from sluice.datasets.relabel import bounds_of
 from sluice.engine.prepared import PreparedDataset
 from sluice.engine.slabs import AT_ONCE, Cut, Order, Slab, ahead, cuts, narrowed
 from sluice.record import record
 from sluice.selection import Selection
-from sluice.store.fan_out import spread
 
 
 @record
@@ -148,12 +148,7 @@ class Plan:
                 pending[name] = prepared.select(keys, self.schema.variables[name].dims)
             else:
                 known[name] = _rows(self.reading.variables[name], cut)
-
-        async def read_one(item: tuple[Hashable, PendingVariable]) -> None:
-            name, variable = item
-            known[name] = await variable.read(name)
-
-        await spread(pending.items(), read_one)
+        known |= await read_all(pending)
         return {name: known[name] for name in cut.names}
 
     async def _moved(self) -> Mapping[Hashable, xr.Variable]:
@@ -170,8 +165,9 @@ class Plan:
         variables = self.prepared.dataset.variables
         names = [name for name in self.found.labels if name in self.schema.sizes]
         for name in tuple(names):
-            told = variables[name].attrs.get("bounds", variables[name].encoding.get("bounds"))
-            names += [str(told)] if told in self.schema.variables else []
+            bounds = bounds_of(variables[name])
+            if bounds is not None and bounds in self.schema.variables:
+                names.append(bounds)
         return names
 
     def _labelled(self, result: xr.Dataset) -> xr.Dataset:

@@ -5,21 +5,17 @@ Attributes follow the CF conventions (version 1.11, chapter 4: coordinate types)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 import xarray as xr
 
 from sluice.axes.axis import Axis
-from sluice.axes.longitude import TURN
+from sluice.axes.longitude import DEGREES, EAST, TURN
+from sluice.axes.roles import NORTH, PRESSURE
 from sluice.axes.scales import Clock, Texts
 
 from .findings import Finding, Severity
-
-_NORTH: Final = ("degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn")
-_EAST: Final = ("degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese")
-_DEGREES: Final = ("degrees", "degree")
-_PRESSURE: Final = ("pa", "hpa", "bar", "mbar", "millibar", "millibars", "decibar", "dbar", "atm")
 
 _TIMES: Final = frozenset({"time", "valid_time", "date", "datetime"})
 _VERTICALS: Final = frozenset(
@@ -109,13 +105,13 @@ def _missing_attributes(name: str, axis: Axis) -> str | None:
                 f"it looks like time, but its labels are {labels}: store numbers with units such "
                 "as 'hours since 1970-01-01' (and a calendar)."
             )
-        case "latitude" if not _known_degrees(units, _NORTH, standard_name == "latitude"):
+        case "latitude" if not _known_degrees(units, NORTH, standard_name == "latitude"):
             return _told("latitude", units, "units='degrees_north', standard_name='latitude'")
-        case "longitude" if not _known_degrees(units, _EAST, standard_name == "longitude"):
+        case "longitude" if not _known_degrees(units, EAST, standard_name == "longitude"):
             return _told("longitude", units, "units='degrees_east', standard_name='longitude'")
         case "height" if not units:
             return _told("a vertical axis", units, "units, and positive='up' or 'down'")
-        case "height" if units not in _PRESSURE and attrs["positive"] not in ("up", "down"):
+        case "height" if units not in PRESSURE and attrs["positive"] not in ("up", "down"):
             return "it looks like a vertical axis, and does not say where up is: set positive."
         case _:
             return None
@@ -139,14 +135,14 @@ def _kind(name: str, attrs: Mapping[str, str]) -> str:
 
 def _place_of(name: str, standard_name: str, units: str) -> str:
     """``latitude`` or ``longitude`` where a name or attributes say so, else empty."""
-    for place, known in (("latitude", _NORTH), ("longitude", _EAST)):
+    for place, known in (("latitude", NORTH), ("longitude", EAST)):
         if name in (place, place[:3]) or standard_name == place or units in known:
             return place
     return ""
 
 
-def _known_degrees(units: str, known: tuple[str, ...], named: bool) -> bool:
-    return units in known or (units in _DEGREES and named)
+def _known_degrees(units: str, known: Collection[str], named: bool) -> bool:
+    return units in known or (units in DEGREES and named)
 
 
 def _told(what: str, units: str, wanted: str) -> str:
