@@ -16,6 +16,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice.aliases import Array
+
 JsonScalar: TypeAlias = str | int | float | bool | None
 
 # Nothing is written so that begins like this but base64: texts that do are written as that, too.
@@ -62,7 +64,7 @@ def format_label(value: Any) -> JsonScalar:
             return _format_object(value)
 
 
-def format_labels(values: NDArray[Any]) -> list[Any]:
+def format_labels(values: Array) -> list[Any]:
     """The labels of an array as (nested) lists of what `format_label` gives."""
     match values.dtype.kind:
         case "M":
@@ -176,7 +178,7 @@ def _format_instant(value: np.datetime64) -> str | None:
     return f"{written}.{digits}Z"
 
 
-def _format_instants(values: NDArray[Any]) -> list[Any]:
+def _format_instants(values: Array) -> list[Any]:
     """RFC 3339 texts with the fewest fraction digits (0, 3, 6, 9) that hold the whole array."""
     # NumPy formats the bytes of another byte order as they lie.
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
@@ -187,7 +189,7 @@ def _format_instants(values: NDArray[Any]) -> list[Any]:
     return written.tolist()  # type: ignore[no-any-return]
 
 
-def _finest_unit(values: NDArray[Any], missing: NDArray[np.bool_]) -> Any:
+def _finest_unit(values: Array, missing: NDArray[np.bool_]) -> Any:
     unit, count = np.datetime_data(values.dtype)
     if count != 1 or unit not in ("ms", "us", "ns"):
         return "s"
@@ -200,7 +202,7 @@ def _finest_unit(values: NDArray[Any], missing: NDArray[np.bool_]) -> Any:
     return unit
 
 
-def _format_durations(values: NDArray[Any]) -> list[str | None]:
+def _format_durations(values: Array) -> list[str | None]:
     """ISO 8601 durations of 1-D `values`, in Python integers, which no unit can overflow."""
     unit, count = np.datetime_data(values.dtype)
     ticks = zip(values.astype("i8").tolist(), np.isnat(values).tolist(), strict=True)

@@ -8,6 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice.aliases import Array, DType
+
 # What JSON writes in six bytes, and in two (RFC 8259, 7).
 _IN_SIX: Final = bytes(set(range(32)) - set(b"\b\t\n\f\r"))
 _IN_TWO: Final = b'\b\t\n\f\r"\\'
@@ -19,12 +21,12 @@ _PART: Final = 2**18
 _SCALAR_BYTES: Final = 8
 
 
-def has_texts(dtype: np.dtype[Any]) -> bool:
+def has_texts(dtype: DType) -> bool:
     """Whether values of this dtype lie outside of their array, so that it does not say how long."""
     return dtype.kind in "OT"
 
 
-def text_bytes(values: NDArray[Any]) -> int:
+def text_bytes(values: Array) -> int:
     """The bytes of all texts and bytes among `values`, beside the array itself.
 
     They count as UTF-8 in a JSON text, where a control character is six bytes: so no format
@@ -37,7 +39,7 @@ def text_bytes(values: NDArray[Any]) -> int:
             return 0
 
 
-def text_lengths(values: NDArray[Any]) -> NDArray[np.int64]:
+def text_lengths(values: Array) -> NDArray[np.int64]:
     """For each of 1-D `values`, what `text_bytes` counts."""
     return np.fromiter(map(_length, values.flat), np.int64, values.size)
 

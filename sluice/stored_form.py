@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from sluice.aliases import DType
+
 # In the encoding of a variable whose values are not decoded: the attributes that decode them, fill
 # values in the type of the values.
 AS_STORED: Final = "as_stored"
@@ -23,7 +25,7 @@ def is_number(value: Any) -> bool:
     return array.size == 1 and array.dtype.kind in "iuf"
 
 
-def read_fill(value: Any, dtype: np.dtype[Any]) -> Any:
+def read_fill(value: Any, dtype: DType) -> Any:
     """The fill value as a scalar of `dtype`, or ``None`` if it is none of its values."""
     number = np.asarray(value).reshape(())[()]
     if dtype.kind == "f":

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 async def watched(
-    work: Coroutine[Any, Any, T], watch: Callable[[], AbstractAsyncContextManager[None]]
+    work: Coroutine[object, object, T], watch: Callable[[], AbstractAsyncContextManager[None]]
 ) -> T:
     """What `work` returns or raises, with ``watch()`` around it from its first wait on.
 

@@ -18,7 +18,7 @@ from sluice.kept import Kept
 from .openapi import SECURITY_SCHEMES
 from .state import Service, service
 
-Answering: TypeAlias = Coroutine[Any, Any, Response]
+Answering: TypeAlias = Coroutine[object, object, Response]
 Route: TypeAlias = Callable[[Request], Answering]
 
 _KEPT_BYTES: Final = 512 * 2**10

@@ -18,7 +18,7 @@ from .state import service
 T = TypeVar("T")
 
 
-def attended(request: Request, work: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
+def attended(request: Request, work: Coroutine[object, object, T]) -> Coroutine[Any, Any, T]:
     """What `work` brings; it is cancelled when the deadline comes or the client leaves before.
 
     The body of the request must have been read. Raises DeadlineExceeded, and Starlette's

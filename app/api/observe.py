@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
 from random import getrandbits
 from time import perf_counter, time
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sluice.aliases import Document
 
 from ..telemetry.events import Emit, RequestServed
 from .access import KEY
@@ -109,7 +110,7 @@ class ObserveRequests:
 class _Answer:
     """The way out: adds the id to the headers, and keeps what was sent in mind."""
 
-    def __init__(self, send: Send, request_id: str, state: Mapping[str, Any]) -> None:
+    def __init__(self, send: Send, request_id: str, state: Document) -> None:
         self._send = send
         self._state = state
         self.id = request_id

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
+from sluice.aliases import Document
 from sluice.errors import (
     CatalogError,
     CorruptChunk,
@@ -195,7 +196,7 @@ def problem(
     name: str,
     title: str,
     detail: str,
-    facts: Mapping[str, Any],
+    facts: Document,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """An RFC 9457 document as a response that no cache keeps; its members win over `facts`.
@@ -216,7 +217,7 @@ def problem(
 
 
 def plain_problem(
-    status: int, detail: str, facts: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    status: int, detail: str, facts: Document, headers: Mapping[str, str] | None = None
 ) -> Response:
     """A problem that has no kind of its own: it is called like its status."""
     phrase = HTTPStatus(status).phrase

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from typing import Any
 
 from sluice.arrays.chunk_cache import ChunkCache
 from sluice.arrays.decode import single_threaded_blosc
@@ -101,7 +100,7 @@ async def start(
 
 def _lister(
     settings: Settings, filesystems: Filesystems
-) -> partial[Coroutine[Any, Any, tuple[str, ...]]]:
+) -> partial[Coroutine[object, object, tuple[str, ...]]]:
     """What lists the stores behind a glob."""
     return partial(
         list_names,
@@ -111,7 +110,9 @@ def _lister(
     )
 
 
-def _opener(settings: Settings, filesystems: Filesystems) -> partial[Coroutine[Any, Any, Opened]]:
+def _opener(
+    settings: Settings, filesystems: Filesystems
+) -> partial[Coroutine[object, object, Opened]]:
     return partial(
         open_entry,
         filesystems=filesystems,
@@ -236,7 +237,7 @@ def _admission(settings: Settings, emit: Emit) -> Admission:
 
 
 @asynccontextmanager
-async def _going_on(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def _going_on(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
     """The work that never ends by itself goes on inside the block."""
     task = asyncio.create_task(work)
     try:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 from pydantic_core import ErrorDetails
 
+from sluice.aliases import Document
 from sluice.errors import CatalogError
 from sluice.store.addresses import REFERENCE, Engine, check_url, split_url
 from sluice.store.reference_roots import check_root
@@ -61,7 +62,7 @@ class DatasetEntry(BaseModel):
 
     id: str
     url: str = Field(min_length=1)
-    storage_options: Mapping[str, Any] = Field(default_factory=dict)
+    storage_options: Document = Field(default_factory=dict)
     engine: Engine = "s3fs"
     group: str | None = None
     zarr_format: Literal[2, 3] | None = None
@@ -155,7 +156,7 @@ def _datasets(path: Path, document: Any) -> Mapping[Any, Any]:
     return datasets
 
 
-def _defaults(path: Path, document: Any, environment: Mapping[str, str]) -> Mapping[str, Any]:
+def _defaults(path: Path, document: Any, environment: Mapping[str, str]) -> Document:
     """What every entry has that does not say else."""
     defaults = document.get(DEFAULTS)
     if defaults is None:
@@ -167,7 +168,7 @@ def _defaults(path: Path, document: Any, environment: Mapping[str, str]) -> Mapp
         if name in defaults:
             raise CatalogError(f"{where}: {name}: each dataset has its own", field=name)
     with _naming(where, DEFAULTS):
-        found: Mapping[str, Any] = filled(defaults, environment, field="")
+        found: Document = filled(defaults, environment, field="")
         _validated({**found, "id": DEFAULTS, "url": DEFAULTS})
     return found
 
@@ -176,7 +177,7 @@ def _entry(
     path: Path,
     name: Any,
     fields: Any,
-    defaults: Mapping[str, Any],
+    defaults: Document,
     environment: Mapping[str, str],
 ) -> DatasetEntry:
     where = f"{path}: dataset {name!r}"
@@ -216,7 +217,7 @@ def _check_shape(where: str, name: Any, fields: Any) -> None:
         raise CatalogError(f"{where}: id: the key of the mapping is the id", entry=name, field="id")
 
 
-def _validated(fields: Mapping[str, Any]) -> DatasetEntry:
+def _validated(fields: Document) -> DatasetEntry:
     try:
         return DatasetEntry.model_validate(fields)
     except ValidationError as error:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from sluice.aliases import Document
+
 DEFAULTS: Final = "defaults"
 _MERGED: Final = "storage_options"
 
 
-def inherited(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+def inherited(defaults: Document, own: Document) -> dict[str, Any]:
     """The fields of an entry: its `own`, and of the `defaults` those that it does not have.
 
     Storage options are joined option by option, at every depth. An own one that is null takes an

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from sluice.errors import StoreMissing, StoreTooLarge
 from sluice.store import ByteSource, Filesystems
@@ -18,7 +18,7 @@ from .opening import watched
 
 _AT_ONCE: Final = 8
 
-ListNames: TypeAlias = Callable[[Glob], Coroutine[Any, Any, tuple[str, ...]]]
+ListNames: TypeAlias = Callable[[Glob], Coroutine[object, object, tuple[str, ...]]]
 
 
 async def list_names(

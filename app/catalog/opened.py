@@ -52,12 +52,12 @@ class Change:
 
     version: str
     whole: bool
-    open: Callable[[], Coroutine[Any, Any, Opened]]
+    open: Callable[[], Coroutine[object, object, Opened]]
 
 
 # The store's other version, or None. StoreMissing says that the metadata is gone, MetadataError
 # that it cannot be used, any other StoreError that nobody knows.
-Look: TypeAlias = Callable[[], Coroutine[Any, Any, Change | None]]
+Look: TypeAlias = Callable[[], Coroutine[object, object, Change | None]]
 
 
 async def _unchanging() -> Change | None:

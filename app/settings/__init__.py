@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from sluice.aliases import Document
 from sluice.cgroup import ROOT
 
 from .opening import OpeningSettings
@@ -152,7 +153,7 @@ class Settings(WorkSettings, StoreSettings, RequestSettings, OpeningSettings):
     )
 
 
-def read_settings(given: Mapping[str, Any]) -> Settings:
+def read_settings(given: Document) -> Settings:
     """The environment's settings with those of `given` in their place.
 
     Raises ValueError with one line that names every wrong setting.

@@ -16,11 +16,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from sluice.aliases import Document, DType
 from sluice.arrays.codec_documents import codec_documents, normal_codec, normal_codecs
 from sluice.arrays.excerpts import excerpt
 from sluice.errors import MetadataError
-
-Document = dict[str, Any]
 
 # Where xarray keeps the names of a v2 array's dimensions (its "Zarr encoding specification").
 DIMENSIONS: Final = "_ARRAY_DIMENSIONS"
@@ -57,7 +56,7 @@ _TIMES: Final = ("numpy.datetime64", "numpy.timedelta64")
 _NAMED: Final = re.compile(r"bool|(?:u?int|float|complex)\d+|[iufc]\d+|b1")
 
 
-def normal_array(document: Mapping[str, Any]) -> Document:
+def normal_array(document: Document) -> Document:
     """The `document` of one array (v2: with its ``attributes`` inside) as zarr-python reads it.
 
     Raises MetadataError for what no reading makes sense of; its fact `advice` says what to do,
@@ -72,7 +71,7 @@ def normal_array(document: Mapping[str, Any]) -> Document:
             raise MetadataError(f"its zarr_format is {excerpt(other)}, which is neither 2 nor 3")
 
 
-def _normal_v2(document: Mapping[str, Any]) -> Document:
+def _normal_v2(document: Document) -> Document:
     _expect(document, _NEEDED_V2)
     _expect_units(document["dtype"])
     shape = _lengths("shape", document["shape"])
@@ -100,7 +99,7 @@ def _normal_v2(document: Mapping[str, Any]) -> Document:
     return normal
 
 
-def _normal_v3(document: Mapping[str, Any]) -> Document:
+def _normal_v3(document: Document) -> Document:
     _expect(document, _NEEDED_V3)
     _expect_understood(document)
     _expect_units(document["data_type"])
@@ -131,7 +130,7 @@ def _normal_v3(document: Mapping[str, Any]) -> Document:
     return normal
 
 
-def _expect(document: Mapping[str, Any], needed: tuple[str, ...]) -> None:
+def _expect(document: Document, needed: tuple[str, ...]) -> None:
     """Raise MetadataError where a member is missing."""
     lacking = [name for name in needed if name not in document]
     if lacking:
@@ -140,7 +139,7 @@ def _expect(document: Mapping[str, Any], needed: tuple[str, ...]) -> None:
         raise MetadataError("its attributes are not a JSON object")
 
 
-def _expect_understood(document: Mapping[str, Any]) -> None:
+def _expect_understood(document: Document) -> None:
     """Raise MetadataError for extensions of v3 that must be understood and are not known here."""
     if document.get("storage_transformers"):
         raise MetadataError("it has storage transformers, which are not known here")
@@ -240,7 +239,7 @@ def check_name(name: str) -> None:
         raise MetadataError("its name has a character that no text may have")
 
 
-def dimension_names(document: Mapping[str, Any]) -> tuple[str | None, ...]:
+def dimension_names(document: Document) -> tuple[str | None, ...]:
     """The names of an array's dimensions, one per length of its (normal) shape.
 
     A v3 array may leave some without a name. MetadataError where they are missing or wrong.
@@ -270,7 +269,7 @@ def dimension_names(document: Mapping[str, Any]) -> tuple[str | None, ...]:
     return tuple(names)
 
 
-def marked_fill_value(value: Any, dtype: np.dtype[Any], unsigned: object = None) -> Any:
+def marked_fill_value(value: Any, dtype: DType, unsigned: object = None) -> Any:
     """What the attribute ``_FillValue`` of a v3 array says, in the array's stored `dtype`.
 
     xarray writes floating-point numbers as base64 of a little-endian double, and reads that alone;
@@ -319,7 +318,7 @@ def _written_double(value: Any) -> float | None:
         return None
 
 
-def _nearest(value: Any, dtype: np.dtype[Any]) -> float:
+def _nearest(value: Any, dtype: DType) -> float:
     """The number as the dtype has it; as it is where xarray wrote it, or beyond all of its own."""
     written = _written_double(value)
     if written is not None:
@@ -330,7 +329,7 @@ def _nearest(value: Any, dtype: np.dtype[Any]) -> float:
     return number if math.isinf(nearest) and not math.isinf(number) else nearest
 
 
-def _wrapped(number: int, dtype: np.dtype[Any]) -> int:
+def _wrapped(number: int, dtype: DType) -> int:
     """An unsigned `number` as signed integers of the same length have it; any other as it is."""
     bits = 8 * dtype.itemsize
     beyond = dtype.kind == "i" and 2 ** (bits - 1) <= number < 2**bits

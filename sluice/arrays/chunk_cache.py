@@ -18,10 +18,9 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from sluice.aliases import Array
 from sluice.events import ChunksLookedUp
 from sluice.store.single_flight import SingleFlight
-
-Array: TypeAlias = np.ndarray[Any, Any]
 
 
 class Absent(Enum):
@@ -101,7 +100,9 @@ class ChunkCache:
         """Whether the chunk is in memory; asking is no use of it."""
         return key in self._entries
 
-    async def load(self, key: ChunkKey, make: Callable[[], Coroutine[Any, Any, Chunk]]) -> Chunk:
+    async def load(
+        self, key: ChunkKey, make: Callable[[], Coroutine[object, object, Chunk]]
+    ) -> Chunk:
         """The chunk that ``make()`` brings, or that of whoever loads it already; then kept.
 
         A caller that is cancelled leaves alone; the last one takes ``make()`` with it. What

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from sluice.aliases import Array
 from sluice.errors import CorruptChunk
-
-Array = np.ndarray[Any, Any]
 
 # The last code point (The Unicode Standard, section 2.4).
 _LAST: Final = 0x10FFFF

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from sluice.aliases import Document
 from sluice.arrays.excerpts import excerpt
 from sluice.errors import MetadataError
 
@@ -84,7 +85,7 @@ def normal_codec(codec: Any, depth: int = 0) -> Codec:
     return normal
 
 
-def _name_of(codec: Mapping[str, Any]) -> Any:
+def _name_of(codec: Document) -> Any:
     return codec.get("name") if "name" in codec else codec.get("id")
 
 
@@ -106,7 +107,7 @@ def _number(option: Any) -> Any:
             return option
 
 
-def _check_options(name: str, options: Mapping[str, Any]) -> None:
+def _check_options(name: str, options: Document) -> None:
     """Raise MetadataError for options that are no numbers, without which nothing is decoded."""
     for key in options.keys() & _NEEDED.get(name, ()):
         kind, kinds = ("whole number", int) if key in _COUNTS else ("number", (int, float))
@@ -117,7 +118,7 @@ def _check_options(name: str, options: Mapping[str, Any]) -> None:
             )
 
 
-def codec_documents(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def codec_documents(document: Document) -> Iterator[Document]:
     """All codecs of a (normal) array, those inside of shards too."""
     before = [*(document.get("filters") or ()), document.get("compressor")]
     for codec in [*before, *(document.get("codecs") or ())]:
@@ -129,12 +130,12 @@ def codec_documents(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
                     yield from codec_documents({"codecs": inner.get(member)})
 
 
-def codec_id(codec: Mapping[str, Any]) -> str:
+def codec_id(codec: Document) -> str:
     """The codec's name as numcodecs has it."""
     return str(codec.get("id") or codec.get("name")).removeprefix("numcodecs.")
 
 
-def check_codec(codec: Mapping[str, Any], zarr_format: int) -> None:
+def check_codec(codec: Document, zarr_format: int) -> None:
     """Raise MetadataError, which names the package to install, unless `codec` can be decoded."""
     import numcodecs
     from numcodecs.errors import UnknownCodecError

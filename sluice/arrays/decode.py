@@ -8,18 +8,18 @@ known here gets no decoder and is read through zarr-python instead (`sluice.arra
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
+from sluice.aliases import Array, Document, DType
 from sluice.arrays.code_points import check_code_points
 from sluice.arrays.inflate import bounded
 from sluice.arrays.text_chunks import TextDecoder
 from sluice.errors import CorruptChunk, MetadataError
 
-Array = np.ndarray[Any, Any]
 Step = Callable[[Any], Any]
 Decoder = Callable[[bytes], Array]
 
@@ -59,7 +59,7 @@ def refuse_pickle(codec_ids: Iterable[str]) -> None:
 
 
 def v2_decoder(
-    dtype: np.dtype[Any],
+    dtype: DType,
     shape: Sequence[int],
     order: str,
     filters: Sequence[Any],
@@ -83,9 +83,7 @@ def v2_decoder(
     return partial(_decode_v2, steps, dtype, tuple(shape), order)
 
 
-def v3_decoder(
-    dtype: np.dtype[Any], shape: Sequence[int], codecs: Sequence[Mapping[str, Any]]
-) -> Decoder | None:
+def v3_decoder(dtype: DType, shape: Sequence[int], codecs: Sequence[Document]) -> Decoder | None:
     """The inverse of a Zarr v3 codec chain, given as the codecs' JSON objects.
 
     None where a codec or the dtype is not known here (sharding is not a chain: see `shards`).
@@ -118,7 +116,7 @@ def v3_decoder(
     return partial(_decode_v3, steps, to_array, inverse)
 
 
-def stored_dtype(dtype: np.dtype[Any], codec: Mapping[str, Any]) -> np.dtype[Any] | None:
+def stored_dtype(dtype: DType, codec: Document) -> DType | None:
     """The dtype in which the v3 codec `bytes` writes values; None where another codec does."""
     if codec["name"] != "bytes" or dtype.kind in "OT":
         return None
@@ -126,7 +124,7 @@ def stored_dtype(dtype: np.dtype[Any], codec: Mapping[str, Any]) -> np.dtype[Any
     return dtype.newbyteorder(">" if endian == "big" else "<")
 
 
-def checksum_size(codecs: Sequence[Mapping[str, Any]]) -> int | None:
+def checksum_size(codecs: Sequence[Document]) -> int | None:
     """How many bytes the codecs add to an uncompressed array; None if that is not fixed."""
     names = [codec["name"] for codec in codecs]
     if names[:1] != ["bytes"] or set(names[1:]) - {"crc32c"}:
@@ -135,7 +133,7 @@ def checksum_size(codecs: Sequence[Mapping[str, Any]]) -> int | None:
 
 
 def _decode_v2(
-    steps: list[Step], dtype: np.dtype[Any], shape: tuple[int, ...], order: str, data: bytes
+    steps: list[Step], dtype: DType, shape: tuple[int, ...], order: str, data: bytes
 ) -> Array:
     # A codec may fail with anything at all on damaged input; each means the same here.
     try:
@@ -168,14 +166,14 @@ def _decode_v3(
     return array
 
 
-def _as_flat(chunk: Any, dtype: np.dtype[Any]) -> Array:
+def _as_flat(chunk: Any, dtype: DType) -> Array:
     """What the last v2 codec returned, as a flat array of `dtype`."""
     array = chunk if isinstance(chunk, np.ndarray) else np.frombuffer(chunk, dtype=np.uint8)
     array = array.reshape(-1, order="A")
     return check_code_points(_viewed(array, dtype))
 
 
-def _viewed(array: Array, dtype: np.dtype[Any]) -> Array:
+def _viewed(array: Array, dtype: DType) -> Array:
     if dtype.itemsize and array.nbytes % dtype.itemsize:
         raise CorruptChunk(
             f"a chunk decodes to {array.nbytes} bytes, its data type has {dtype.itemsize} for each"
@@ -189,14 +187,12 @@ def _check_size(size: int, shape: tuple[int, ...]) -> None:
         raise CorruptChunk(f"a chunk decodes to {size} values, its shape {shape} needs another")
 
 
-def _array_step(
-    dtype: np.dtype[Any], shape: tuple[int, ...], codec: Mapping[str, Any]
-) -> Step | None:
+def _array_step(dtype: DType, shape: tuple[int, ...], codec: Document) -> Step | None:
     stored = stored_dtype(dtype, codec)
     return None if stored is None else partial(_from_bytes, stored, shape)
 
 
-def _from_bytes(dtype: np.dtype[Any], shape: tuple[int, ...], data: Any) -> Array:
+def _from_bytes(dtype: DType, shape: tuple[int, ...], data: Any) -> Array:
     array: Array = _viewed(np.frombuffer(data, dtype=np.uint8), dtype)
     _check_size(array.size, shape)
     return check_code_points(array).reshape(shape)
@@ -205,7 +201,7 @@ def _from_bytes(dtype: np.dtype[Any], shape: tuple[int, ...], data: Any) -> Arra
 def _text_decoder(
     codecs: Sequence[Any],
     name: str,
-    dtype: np.dtype[Any],
+    dtype: DType,
     count: int,
     arrange: Callable[[Array], Array],
 ) -> TextDecoder:
@@ -237,7 +233,7 @@ def _arranged(
     return array
 
 
-def bytes_codec(codec: Mapping[str, Any]) -> Any:
+def bytes_codec(codec: Document) -> Any:
     """What decodes a v3 codec from bytes to bytes, as numcodecs has it; None for unknown ones."""
     import numcodecs
 
@@ -252,7 +248,7 @@ def bytes_codec(codec: Mapping[str, Any]) -> Any:
     return None
 
 
-def _most_bytes(dtype: np.dtype[Any], shape: Sequence[int], *, any_dtype: bool) -> int:
+def _most_bytes(dtype: DType, shape: Sequence[int], *, any_dtype: bool) -> int:
     """The most that a codec makes of a chunk: its values, and what codecs below add to them.
 
     Filters may have stored the values in `any_dtype`.
@@ -264,7 +260,7 @@ def _most_bytes(dtype: np.dtype[Any], shape: Sequence[int], *, any_dtype: bool) 
     return size + size // 8 + _CODECS_ADD_BYTES
 
 
-def most_stored_bytes(dtype: np.dtype[Any], count: int, *, any_dtype: bool) -> int:
+def most_stored_bytes(dtype: DType, count: int, *, any_dtype: bool) -> int:
     """The most bytes that `count` values take in the store, whatever their codecs make of them.
 
     No codec doubles what it is given, but for a header; filters may store values in `any_dtype`.

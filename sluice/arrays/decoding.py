@@ -6,8 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, TypeVar
 
-import numpy as np
-
+from sluice.aliases import Array
 from sluice.arrays.chunk_cache import ABSENT, Chunk
 from sluice.arrays.decode import SHORT_TEXT_BYTES
 from sluice.arrays.placing import Reading, encoded_part_bytes, part_bytes
@@ -18,7 +17,6 @@ from sluice.errors import CorruptChunk
 from sluice.phases import phase
 from sluice.sizes import text_bytes
 
-Array = np.ndarray[Any, Any]
 Made = TypeVar("Made")
 
 # What counting one text costs, in bytes that Zstandard decodes meanwhile.

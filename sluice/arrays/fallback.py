@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from sluice.aliases import Array
 from sluice.arrays.code_points import check_code_points
 from sluice.arrays.metadata import ArrayMeta
 from sluice.arrays.plan import ArrayPlan
 from sluice.errors import CorruptChunk, SluiceError
 from sluice.wording import plain_words
-
-Array = np.ndarray[Any, Any]
 
 
 async def read_through_zarr(meta: ArrayMeta, plan: ArrayPlan) -> Array:

@@ -14,6 +14,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple
 
+from sluice.aliases import Document
 from sluice.arrays.excerpts import excerpt
 from sluice.arrays.member_documents import in_time, member_documents
 from sluice.arrays.members import Members, members_v2, members_v3
@@ -23,8 +24,6 @@ from sluice.store.documents import json_object
 from sluice.store.fan_out import spread
 from sluice.store.source import ByteSource
 from sluice.store.tags import Tagged, Unchanged, get_tagged
-
-Document = dict[str, Any]
 
 # What must be found out about the documents of so many arrays takes no time to speak of.
 _FEW_ARRAYS: Final = 64

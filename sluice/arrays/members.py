@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sluice.arrays.array_documents import Document
+from sluice.aliases import Document
 from sluice.arrays.nczarr import with_references
 from sluice.arrays.nesting import levels_exceed, shallow
 from sluice.errors import MetadataError
@@ -22,7 +22,7 @@ class Members(NamedTuple):
     broken: dict[str, str]
 
 
-def members_v3(path: str, group: Document, members: Mapping[str, Any]) -> Members:
+def members_v3(path: str, group: Document, members: Document) -> Members:
     """The group with those of its `members` that are arrays; the broken ones apart."""
     arrays: dict[str, Document] = {}
     broken: dict[str, str] = {}

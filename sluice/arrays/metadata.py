@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -11,7 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from sluice.arrays.array_documents import SCALAR, Document, normal_array
+from sluice.aliases import Document, DType
+from sluice.arrays.array_documents import SCALAR, normal_array
 from sluice.arrays.bounded_zarr import bounded_array
 from sluice.arrays.codec_documents import check_codec, codec_documents, codec_id
 from sluice.arrays.decode import (
@@ -71,12 +71,12 @@ class ArrayMeta:
     path: str
     zarr: Any
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: DType
     chunks: tuple[int, ...]
     fill: Any
     decoder: Decoder | None
     shards: ShardLayout | None
-    raw: np.dtype[Any] | None = None
+    raw: DType | None = None
     effort: int = 1
     texts: TextSize | None = None
     scalar_at: tuple[int, ...] = ()
@@ -108,7 +108,7 @@ class ArrayMeta:
         return f"{self.path}/{name}" if self.path else name
 
 
-def parse_array(path: str, document: Mapping[str, Any], zarr_store: Any) -> ArrayMeta:
+def parse_array(path: str, document: Document, zarr_store: Any) -> ArrayMeta:
     """The array that `document` describes (v2: ``.zarray`` with its ``attributes`` inside).
 
     MetadataError if it makes no sense or cannot be decoded here; the sentence speaks of the array
@@ -173,7 +173,7 @@ def _not_parsed(document: Document, error: Exception) -> MetadataError:
 
 
 def _reading(
-    metadata: Any, dtype: np.dtype[Any]
+    metadata: Any, dtype: DType
 ) -> tuple[tuple[int, ...], Decoder | None, ShardLayout | None]:
     """Decode unit, decoder and shard layout; no decoder where zarr-python must read."""
     if metadata.zarr_format == 2:
@@ -192,7 +192,7 @@ def _reading(
     return _sharded(outer, dtype, metadata.codecs[0])
 
 
-def _raw(metadata: Any, dtype: np.dtype[Any]) -> np.dtype[Any] | None:
+def _raw(metadata: Any, dtype: DType) -> DType | None:
     """The dtype as it lies in the store, if chunks are plain values in C order."""
     if metadata.zarr_format == 2:
         plain = not metadata.filters and metadata.compressor is None and metadata.order == "C"
@@ -202,7 +202,7 @@ def _raw(metadata: Any, dtype: np.dtype[Any]) -> np.dtype[Any] | None:
 
 
 def _sharded(
-    outer: tuple[int, ...], dtype: np.dtype[Any], codec: Any
+    outer: tuple[int, ...], dtype: DType, codec: Any
 ) -> tuple[tuple[int, ...], Decoder | None, ShardLayout | None]:
     inner = tuple(codec.chunk_shape)
     per_shard = tuple(o // i for o, i in zip(outer, inner, strict=True))
@@ -220,7 +220,7 @@ def _sharded(
     return inner, decoder, ShardLayout(per_shard, at_end, size, decode_index, most)
 
 
-def _object_bound(metadata: Any, dtype: np.dtype[Any], chunks: tuple[int, ...]) -> int:
+def _object_bound(metadata: Any, dtype: DType, chunks: tuple[int, ...]) -> int:
     """The most bytes of an object that zarr-python reads: a chunk, or a shard of any codecs."""
     shape = getattr(getattr(metadata, "chunk_grid", None), "chunk_shape", chunks)
     values = max(math.prod(shape), math.prod(chunks))

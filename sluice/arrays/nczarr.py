@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sluice.arrays.array_documents import DIMENSIONS, SCALAR, Document
+from sluice.aliases import Document
+from sluice.arrays.array_documents import DIMENSIONS, SCALAR
 
 _KEYS: Final = ("_NCZARR_ARRAY", "_nczarr_array")
 # How netCDF-C 4.9.0 calls its characters, which are of one byte each.
@@ -36,7 +37,7 @@ def with_references(document: Document) -> Document:
     if said and document.get("dtype") in _CHARACTERS:
         document = {**document, "dtype": "|S1"}
     if _is_scalar(said, [references, attributes.get(DIMENSIONS)], document.get("shape")):
-        return _scalar(document, attributes) | {"chunks": []}
+        return {**_scalar(document, attributes), "chunks": []}
     if DIMENSIONS not in attributes and _are_names(references):
         return {**document, "attributes": {**attributes, DIMENSIONS: _names(references)}}
     return document
@@ -51,7 +52,7 @@ def _with_names(
     if _is_scalar(said, [references, names, written], document.get("shape")):
         # Its one chunk has the key of the first along a dimension.
         marks = {"dimension_names": [], SCALAR: {"must_understand": False}}
-        return _scalar(document, attributes) | marks
+        return {**_scalar(document, attributes), **marks}
     named: Any = references if _are_names(references) else written
     if names is None and _are_names(named):
         kept = {key: item for key, item in attributes.items() if key not in (DIMENSIONS, *_OWN)}

@@ -7,8 +7,9 @@ clients do. What is nested deeper becomes the text of its JSON, as in a format t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any, Final
+
+from sluice.aliases import Document
 
 # Deeper than attributes and codecs are meant to be, and far from Python's recursion limit.
 MOST_LEVELS: Final = 32
@@ -24,7 +25,7 @@ def levels_exceed(value: Any, most: int = MOST_LEVELS) -> bool:
     return True
 
 
-def shallow(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def shallow(attributes: Document) -> dict[str, Any]:
     """`attributes` with the JSON text in place of each value that is nested too deeply."""
     return {
         name: _json_text(value)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from sluice.aliases import Document
 from sluice.arrays.metadata import ArrayMeta
 from sluice.arrays.texts import TextMeter
 from sluice.errors import MetadataError, StoreTooLarge
@@ -43,9 +44,7 @@ class OpeningLimits:
         """Raise StoreTooLarge for more arrays in one group."""
         self._check("variables", "variables", len(set(names) - self.dropped))
 
-    def check_attributes(
-        self, attributes: Mapping[str, Any], arrays: Mapping[str, Mapping[str, Any]]
-    ) -> None:
+    def check_attributes(self, attributes: Document, arrays: Mapping[str, Document]) -> None:
         """Raise StoreTooLarge for more bytes of attributes, of the group and of its arrays."""
         kept = [array for name, array in arrays.items() if name not in self.dropped]
         each = [attributes, *(array.get("attributes") for array in kept)]

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from sluice.aliases import Array
 from sluice.arrays.chunk_cache import ABSENT, Chunk
 from sluice.arrays.metadata import ArrayMeta
 from sluice.arrays.plan import ArrayPlan, ChunkRead
@@ -16,7 +17,6 @@ from sluice.arrays.texts import TextMeter
 from sluice.arrays.workshop import Shares
 from sluice.sizes import text_bytes, text_lengths
 
-Array = np.ndarray[Any, Any]
 Place: TypeAlias = Callable[[ChunkRead, Chunk], None]
 
 

@@ -11,10 +11,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
+from sluice.aliases import Array
 from sluice.arrays.projections import (
     Axis,
     IntArray,
@@ -94,7 +95,7 @@ class ArrayPlan:
             (group.into, *(p.into for p in rest)),
         )
 
-    def finish(self, buffer: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def finish(self, buffer: Array) -> Array:
         """The filled `buffer` in the shape and direction that was asked for."""
         if self.flips:
             buffer = np.ascontiguousarray(np.flip(buffer, self.flips))

@@ -12,10 +12,11 @@ import math
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
+from sluice.aliases import Array
 from sluice.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
 from sluice.arrays.decoding import count_part, count_texts, decode_chunk
 from sluice.arrays.fallback import read_through_zarr
@@ -42,7 +43,6 @@ from sluice.store.fan_out import spread
 from sluice.store.single_flight import SingleFlight
 from sluice.store.source import ByteSource
 
-Array = np.ndarray[Any, Any]
 Fetch: TypeAlias = Callable[[], Awaitable[bytes | None]]
 
 _GAP_BYTES: Final = 64 * 1024

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from sluice.aliases import Array, DType
 from sluice.arrays.code_points import check_code_points
 from sluice.arrays.projections import Within
 from sluice.errors import CorruptChunk
@@ -29,9 +29,7 @@ class Span:
         """How many elements it has."""
         return self.end - self.first
 
-    def chunk(
-        self, data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]
-    ) -> np.ndarray[Any, Any]:
+    def chunk(self, data: bytes, dtype: DType, shape: tuple[int, ...]) -> Array:
         """A chunk of `shape` that has the values of `data` in this span, and anything elsewhere.
 
         Raises CorruptChunk if `data` has not the span's size, or is no text where `dtype` is.

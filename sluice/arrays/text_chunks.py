@@ -14,9 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from sluice.aliases import Array, DType
 from sluice.errors import CorruptChunk
-
-Array = np.ndarray[Any, Any]
 
 # What is made in one go, without a turn for other threads: a call into C holds the interpreter.
 _PIECE_VALUES: Final = 4096
@@ -36,7 +35,7 @@ class TextDecoder:
     inflate: Callable[[Any], Any]
     inflate_short: Callable[[Any], Any]
     codec_id: str
-    dtype: np.dtype[Any]
+    dtype: DType
     count: int
     arrange: Callable[[Array], Array]
 

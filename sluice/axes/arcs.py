@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice.aliases import Array
 from sluice.axes.axis import ROUNDING, Axis
 from sluice.axes.longitude import TURN
 from sluice.axes.scales import Numbers, in_precision
@@ -68,7 +69,7 @@ def distance(axis: Axis, key: Any, index: int) -> Any:
     return min(straight, abs(TURN - straight)) if axis.circular else straight
 
 
-def arc(axis: Axis, start: Value, stop: Value, step: int) -> tuple[Indexer, NDArray[Any] | None]:
+def arc(axis: Axis, start: Value, stop: Value, step: int) -> tuple[Indexer, Array | None]:
     """Positions from longitude `start` eastward to `stop`, every `step`-th, and their labels.
 
     The labels rise from the asked west end; ``None`` where they are the stored ones. Each place is
@@ -171,7 +172,7 @@ def _places(axis: Axis, run: _Run) -> NDArray[np.int64]:
     return indexes if axis.direction == "ascending" else len(axis.keys) - 1 - indexes
 
 
-def _labels(axis: Axis, runs: list[_Run]) -> NDArray[Any]:
+def _labels(axis: Axis, runs: list[_Run]) -> Array:
     """The labels as they were asked for: the stored ones, whole turns added or taken away."""
     dtype = axis.values.dtype.newbyteorder("=")
     wide = np.dtype("f8" if dtype.kind == "f" else "i8")

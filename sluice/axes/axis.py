@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice.aliases import Array, Document, DType
 from sluice.axes.longitude import TURN, goes_round, is_longitude
 from sluice.axes.scales import Numbers, Scale, in_precision, read_number, scale_of
 from sluice.axes.times import Wanted
@@ -39,8 +40,8 @@ class Axis:
     """
 
     name: str
-    values: NDArray[Any]
-    attrs: Mapping[str, Any]
+    values: Array
+    attrs: Document
     scale: Scale
     keys: Sequence[Any]
     order: NDArray[np.int64] | None
@@ -50,11 +51,11 @@ class Axis:
     last_step: Any
     longitude: bool = False
     circular: bool = False
-    narrow: np.dtype[Any] | None = None
+    narrow: DType | None = None
     has_order: bool = False
 
     @classmethod
-    def of(cls, name: str, values: NDArray[Any], attrs: Mapping[str, Any]) -> Self:
+    def of(cls, name: str, values: Array, attrs: Document) -> Self:
         """The axis of a 1-D coordinate; costs one pass over it, a sort if it is unsorted."""
         present = _present(values)
         scale, keys = scale_of(values, present)
@@ -183,7 +184,7 @@ class Axis:
         return [self.label(0), self.label(len(self.keys) - 1)] if len(self.keys) else []
 
 
-def _narrow(scale: Scale) -> np.dtype[Any] | None:
+def _narrow(scale: Scale) -> DType | None:
     match scale:
         case Numbers(dtype) if dtype.kind == "f" and dtype.itemsize < 8:
             return dtype
@@ -191,7 +192,7 @@ def _narrow(scale: Scale) -> np.dtype[Any] | None:
             return None
 
 
-def _present(values: NDArray[Any]) -> NDArray[np.bool_]:
+def _present(values: Array) -> NDArray[np.bool_]:
     """Which values are labels: everything but NaN, NaT and None."""
     missing: NDArray[np.bool_]
     match values.dtype.kind:
@@ -209,13 +210,13 @@ def _present(values: NDArray[Any]) -> NDArray[np.bool_]:
             return np.ones(values.shape, dtype=bool)
 
 
-def _direction(keys: NDArray[Any]) -> Direction:
+def _direction(keys: Array) -> Direction:
     if bool((keys[1:] >= keys[:-1]).all()):
         return "ascending"
     return "descending" if bool((keys[1:] <= keys[:-1]).all()) else "unsorted"
 
 
-def _searchable(keys: NDArray[Any]) -> Sequence[Any]:
+def _searchable(keys: Array) -> Sequence[Any]:
     """The same keys as Python values; bisect over them is several times faster than over arrays."""
     buffer: Any  # that an array is a Buffer, NumPy's stubs only say from Python 3.12 on
     match keys.dtype.kind:
@@ -241,7 +242,7 @@ def _end_steps(scale: Scale, keys: Sequence[Any]) -> tuple[Any, Any]:
 
 
 def _roundness(
-    name: str, attrs: Mapping[str, Any], scale: Scale, keys: Sequence[Any], steps: tuple[Any, Any]
+    name: str, attrs: Document, scale: Scale, keys: Sequence[Any], steps: tuple[Any, Any]
 ) -> tuple[bool, bool]:
     """Whether the axis is one of longitudes, and whether it goes all the way round."""
     if not isinstance(scale, Numbers) or not len(keys):

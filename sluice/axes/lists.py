@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice.aliases import Array
 from sluice.axes.axis import Axis
 from sluice.axes.longitude import TURN
 from sluice.axes.matching import Inexact
@@ -55,7 +56,7 @@ def _is_plain(axis: Axis) -> bool:
             return False
 
 
-def _distances(axis: Axis, labels: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.float64]:
+def _distances(axis: Axis, labels: Array, wanted: Array) -> NDArray[np.float64]:
     """As `circle.distance`: rounded to the axis' own precision, which decides the ties."""
     apart: NDArray[np.float64] = np.abs(labels.astype("f8") - wanted)
     apart = apart.astype(labels.dtype).astype("f8")

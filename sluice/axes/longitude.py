@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
+
+from sluice.aliases import Document
 
 TURN: Final = 360
 
@@ -15,7 +16,7 @@ _NAMES = frozenset({"lon", "longitude"})
 _FARTHEST = 2 * TURN
 
 
-def is_longitude(name: str, attrs: Mapping[str, Any], low: Any, high: Any) -> bool:
+def is_longitude(name: str, attrs: Document, low: Any, high: Any) -> bool:
     """Whether labels from `low` to `high` are degrees of longitude, by CF attributes or by name.
 
     Units that are not degrees (radians, metres) have the last word.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from hashlib import blake2b
 from itertools import chain
-from typing import Any, assert_never
+from typing import assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sluice.aliases import Array
 from sluice.axes.arcs import Indexer, arc
 from sluice.axes.axis import Axis
 from sluice.axes.labels import axis_of, find_interval, find_label, find_listed
@@ -31,7 +31,7 @@ class Resolved:
     """
 
     positions: Mapping[str, Indexer]
-    labels: Mapping[str, NDArray[Any]]
+    labels: Mapping[str, Array]
     pointwise: tuple[str, ...] = ()
 
     @property
@@ -46,7 +46,7 @@ class Resolved:
         return (names, renamed, self.pointwise), ".".join(spelled)
 
 
-def _spelled(found: Indexer | NDArray[Any]) -> str:
+def _spelled(found: Indexer | Array) -> str:
     """Positions or labels in a few signs, none of them a dot."""
     match found:
         case int():
@@ -67,7 +67,7 @@ def resolve(selection: Selection, axes: Mapping[str, Axis], sizes: Mapping[str, 
     the axis' range; along the dimensions of `pointwise`, also the number of the point.
     """
     positions: dict[str, Indexer] = {}
-    labels: dict[str, NDArray[Any]] = {}
+    labels: dict[str, Array] = {}
     for name, wanted in selection.along.items():
         if name in selection.pointwise:
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias
 
+from sluice.aliases import Document
 from sluice.axes.axis import Axis
 from sluice.axes.longitude import is_longitude
 from sluice.axes.scales import Clock
@@ -92,6 +93,6 @@ def _ends(axis: Axis) -> tuple[Any, Any]:
         return float("inf"), float("inf")
 
 
-def _text(attrs: Mapping[str, Any], name: str) -> str:
+def _text(attrs: Document, name: str) -> str:
     value = attrs.get(name)
     return value.strip() if isinstance(value, str) else ""

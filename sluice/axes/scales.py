@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice.aliases import Array, DType
 from sluice.axes.times import (
     DAY,
     Calendar,
@@ -67,7 +68,7 @@ class Scale(Protocol):
 class Numbers:
     """Integers or floats; a float label takes the axis' own precision, as in xarray."""
 
-    dtype: np.dtype[Any]
+    dtype: DType
     expects: str = "a number"
     tick: int = 1
     metric: bool = True
@@ -183,7 +184,7 @@ def read_numbers(labels: Sequence[Value]) -> list[float] | None:
     return list(map(float, texts)) if _NUMBERS.fullmatch(listed) else None
 
 
-def in_precision(number: float, dtype: np.dtype[Any]) -> float:
+def in_precision(number: float, dtype: DType) -> float:
     """The float of that dtype nearest to `number`."""
     if dtype.itemsize == 8:
         return number
@@ -196,7 +197,7 @@ def in_precision(number: float, dtype: np.dtype[Any]) -> float:
         return math.copysign(math.inf, number)
 
 
-def scale_of(values: NDArray[Any], present: NDArray[np.bool_]) -> tuple[Scale, NDArray[Any]]:
+def scale_of(values: Array, present: NDArray[np.bool_]) -> tuple[Scale, Array]:
     """The scale of an axis and the keys of its `values`; no keys where text cannot name labels.
 
     `present` marks the values that are labels at all (not NaN, NaT or None); keys of the others
@@ -220,7 +221,7 @@ def scale_of(values: NDArray[Any], present: NDArray[np.bool_]) -> tuple[Scale, N
             return Unwritable(), np.empty(0, dtype="i8")
 
 
-def _time_scale(values: NDArray[Any]) -> tuple[Scale, NDArray[Any]]:
+def _time_scale(values: Array) -> tuple[Scale, Array]:
     kind = values.dtype.kind
     unit, count = np.datetime_data(values.dtype)
     if count != 1 or unit not in _TICKS:
@@ -231,7 +232,7 @@ def _time_scale(values: NDArray[Any]) -> tuple[Scale, NDArray[Any]]:
     return (Clock(tick, civil_days) if kind == "M" else Durations(tick)), ticks
 
 
-def _object_scale(values: NDArray[Any], present: NDArray[np.bool_]) -> tuple[Scale, NDArray[Any]]:
+def _object_scale(values: Array, present: NDArray[np.bool_]) -> tuple[Scale, Array]:
     labels = values[present]
     if labels.size and all(isinstance(label, str | bytes) for label in labels):
         return Texts(), _written(values, present)
@@ -242,7 +243,7 @@ def _object_scale(values: NDArray[Any], present: NDArray[np.bool_]) -> tuple[Sca
     return Unwritable(), np.empty(0, dtype="i8")
 
 
-def _written(values: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[Any]:
+def _written(values: Array, present: NDArray[np.bool_]) -> Array:
     """Texts and bytes as an answer writes them, which is how a request names them."""
     labels = values[present].tolist()
     try:
@@ -256,7 +257,7 @@ def _written(values: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[Any]:
     return keys
 
 
-def _each(function: Callable[[Any], int], labels: NDArray[Any]) -> NDArray[np.int64]:
+def _each(function: Callable[[Any], int], labels: Array) -> NDArray[np.int64]:
     return np.fromiter((function(label) for label in labels), dtype="i8", count=labels.size)
 
 

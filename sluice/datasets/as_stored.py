@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from xarray.coding import times, variables
 
+from sluice.aliases import DType
 from sluice.datasets.coding import Cast
 from sluice.datasets.dates import decode_dates
 from sluice.datasets.lazy import LazyArray
@@ -69,7 +70,7 @@ def _is_fraction(value: Any) -> bool:
     return bool(np.asarray(value).dtype.kind == "f")
 
 
-def _in_type(value: Any, dtype: np.dtype[Any]) -> Any:
+def _in_type(value: Any, dtype: DType) -> Any:
     """The fill value as one of the type's own values, or None if it is none of them."""
     own = read_fill(value, dtype) if is_number(value) else None
     # A float that is told with more digits than the type has is masked in the type's own.

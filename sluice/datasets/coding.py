@@ -17,11 +17,10 @@ from xarray.coding import strings, variables
 from xarray.coding.common import _ElementwiseFunctionArray
 from xarray.core import indexing
 
+from sluice.aliases import Array, DType
 from sluice.arrays.metadata import ArrayMeta
 from sluice.datasets.unpacking import Step, Unpacking
 from sluice.errors import MetadataError
-
-Array = np.ndarray[Any, Any]
 
 _UNPACKING: Final = (variables._apply_mask, variables._scale_offset_decoding, Unpacking)
 
@@ -43,7 +42,7 @@ class EncodedArray(BackendArray):
 
     __slots__ = ("dtype", "edges", "meta", "name", "shape", "values")
 
-    def __init__(self, name: str, meta: ArrayMeta, dtype: np.dtype[Any]) -> None:
+    def __init__(self, name: str, meta: ArrayMeta, dtype: DType) -> None:
         self.name = name
         self.meta = meta
         self.dtype = dtype
@@ -103,7 +102,7 @@ def compile_decoding(data: Any) -> tuple[EncodedArray, tuple[Step, ...], bool]:
     return data, tuple(steps) if unpacking is None else (unpacking,), stacked
 
 
-def check_unpacking(steps: tuple[Step, ...], dtype: np.dtype[Any]) -> None:
+def check_unpacking(steps: tuple[Step, ...], dtype: DType) -> None:
     """Raise what masking and unpacking raise of values of this `dtype`: all will, or none."""
     values: Any = np.zeros(1, dtype) if dtype.kind in "biufc" else None
     for step in steps:
@@ -117,7 +116,7 @@ def check_unpacking(steps: tuple[Step, ...], dtype: np.dtype[Any]) -> None:
 class Cast:
     """Values as another `dtype`: the machine's byte order, or booleans."""
 
-    dtype: np.dtype[Any]
+    dtype: DType
 
     def __call__(self, values: Any) -> Array:
         return np.asarray(values, dtype=self.dtype)

@@ -18,7 +18,7 @@ from xarray.coding.common import lazy_elemwise_func, pop_to, unpack_for_decoding
 from xarray.coding.times import decode_cf_datetime
 from xarray.core import indexing
 
-Array = np.ndarray[Any, Any]
+from sluice.aliases import Array, Document
 
 _MARK: Final = np.iinfo("i8").min
 # So many objects are made in some 20 ms.
@@ -90,7 +90,7 @@ def _decoded(
     return dates.reshape(counts.shape)
 
 
-def with_date_coders(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+def with_date_coders(options: Document, names: Iterable[str]) -> dict[str, Any]:
     """xarray's decoding `options`, with a `DateCoder` for those variables whose times it decodes.
 
     Whoever sets the deprecated ``use_cftime`` gets xarray's own coder.

@@ -13,6 +13,7 @@ import xarray as xr
 from xarray import conventions
 from xarray.core import indexing
 
+from sluice.aliases import Document
 from sluice.arrays.reader import StoreReader
 from sluice.datasets.coding import NotFetched, check_unpacking, compile_decoding
 from sluice.datasets.dates import with_date_coders
@@ -27,7 +28,7 @@ from sluice.errors import MetadataError
 Decoded = tuple[dict[str, xr.Variable], dict[str, Any], set[Any]]
 
 
-def decode(store: KnownStore, reader: StoreReader, options: Mapping[str, Any]) -> xr.Dataset:
+def decode(store: KnownStore, reader: StoreReader, options: Document) -> xr.Dataset:
     """The Dataset of all variables that can be decoded; `store` is told which ones cannot.
 
     Index coordinates are in memory, the rest is lazy. `options` are xarray's decoding keywords.
@@ -46,7 +47,7 @@ def decode(store: KnownStore, reader: StoreReader, options: Mapping[str, Any]) -
         # Once more, without those that were found to be unusable.
 
 
-def _decoded(store: KnownStore, options: Mapping[str, Any]) -> Decoded | None:
+def _decoded(store: KnownStore, options: Document) -> Decoded | None:
     """xarray's decoding of all variables; None if some of them are to blame that it fails."""
     known = len(store.unusable)
     try:
@@ -63,8 +64,8 @@ def _decoded(store: KnownStore, options: Mapping[str, Any]) -> Decoded | None:
 
 def _decode(
     variables: Mapping[str, xr.Variable],
-    attributes: Mapping[str, Any],
-    options: Mapping[str, Any],
+    attributes: Document,
+    options: Document,
     left_out: Iterable[str],
 ) -> Decoded:
     spelled = {**options, "drop_variables": list(left_out)}
@@ -75,7 +76,7 @@ def _decode(
     return found
 
 
-def _blame(store: KnownStore, options: Mapping[str, Any]) -> None:
+def _blame(store: KnownStore, options: Document) -> None:
     """Decode each variable on its own, and leave out those that fail."""
     variables, _ = store.load()
     owners = {

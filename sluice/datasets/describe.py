@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 from xarray.core.indexes import PandasIndex
 
+from sluice.aliases import Array, DType
 from sluice.datasets.lazy import LazyArray
 from sluice.labels import format_text
 
@@ -50,7 +51,7 @@ def _coordinate(ds: xr.Dataset, name: Any) -> dict[str, Any]:
     }
 
 
-def dtype_name(dtype: np.dtype[Any]) -> str:
+def dtype_name(dtype: DType) -> str:
     """The dtype's name as the answers have it: NumPy's variable-width text is ``str``."""
     return "str" if dtype.kind == "T" else str(dtype)
 
@@ -78,7 +79,7 @@ def _end(label: Any) -> Any:
             return label
 
 
-def step_of(values: np.ndarray[Any, Any]) -> Any:
+def step_of(values: Array) -> Any:
     """The one distance between neighbouring labels, or None."""
     if len(values) < 2 or values.dtype.kind not in "iufmM":
         return None

@@ -14,10 +14,9 @@ import xarray as xr
 from xarray.coding import strings
 from xarray.coding.common import _ElementwiseFunctionArray
 
+from sluice.aliases import Array
 from sluice.arrays.excerpts import excerpt
 from sluice.errors import MetadataError
-
-Array = np.ndarray[Any, Any]
 
 ENCODING: Final = "_Encoding"
 _BYTES: Final = "SO"

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
+from sluice.aliases import Array
 from sluice.datasets.describe import dtype_name, step_of
 from sluice.datasets.pending import DatasetPlan
 from sluice.labels import JsonScalar, format_label
@@ -20,7 +18,7 @@ MOST_LABEL_BYTES: Final = 2**16
 _MOST_LETTERS: Final = 1000
 
 
-def explain(plan: DatasetPlan, labels: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+def explain(plan: DatasetPlan, labels: Mapping[str, Array]) -> dict[str, Any]:
     """Dimensions, costs and chosen coordinates of `plan`; `labels` as for `relabel`.
 
     ``result_bytes`` is the answer in memory, ``chunks`` and ``chunk_bytes`` what must be decoded
@@ -46,7 +44,7 @@ def explain(plan: DatasetPlan, labels: Mapping[str, NDArray[Any]]) -> dict[str, 
     }
 
 
-def _labels(data: np.ndarray[Any, Any]) -> dict[str, Any]:
+def _labels(data: Array) -> dict[str, Any]:
     if data.size <= MOST_LABELS and text_bytes(_texts(data)) <= MOST_LABEL_BYTES:
         return {"data": data}
     ends = data.ravel()[[0, -1]]
@@ -55,7 +53,7 @@ def _labels(data: np.ndarray[Any, Any]) -> dict[str, Any]:
     return {"size": data.size, "first": first, "last": last, "step": step}
 
 
-def _texts(data: NDArray[Any]) -> NDArray[Any]:
+def _texts(data: Array) -> Array:
     """The labels as objects where they are texts of a fixed width, which most do not fill."""
     return data.astype(object) if data.dtype.kind in "US" else data
 

@@ -10,6 +10,8 @@ import numpy as np
 import xarray as xr
 from zarr.errors import BoundsCheckError
 
+from sluice.aliases import Array
+
 IntArray: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 ALL: Final = slice(None)
 
@@ -120,7 +122,7 @@ def _plain_key(dim: Hashable, wanted: Any, size: int) -> Key | None:
             return None
 
 
-def _plain_list(dim: Hashable, positions: np.ndarray[Any, Any], size: int) -> IntArray | None:
+def _plain_list(dim: Hashable, positions: Array, size: int) -> IntArray | None:
     if positions.ndim != 1 or positions.dtype.kind not in "iu":
         return None
     if positions.size:

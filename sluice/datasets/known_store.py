@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +12,7 @@ import zarr
 from xarray.backends.zarr import ZarrStore
 from xarray.core import indexing
 
+from sluice.aliases import Document
 from sluice.arrays.array_documents import check_name, dimension_names, marked_fill_value
 from sluice.arrays.hierarchy import GroupDocuments
 from sluice.arrays.metadata import parse_array
@@ -168,7 +169,7 @@ def _lone(value: Any) -> Any:
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def _dims_of(document: Mapping[str, Any]) -> tuple[str | None, ...]:
+def _dims_of(document: Document) -> tuple[str | None, ...]:
     """The dimensions that a document names, or none."""
     try:
         return dimension_names(document)
@@ -180,5 +181,5 @@ def _group(documents: GroupDocuments) -> Any:
     from zarr.core.group import AsyncGroup, GroupMetadata
     from zarr.storage import MemoryStore, StorePath
 
-    metadata = GroupMetadata(documents.attributes, zarr_format=documents.zarr_format)
+    metadata = GroupMetadata(dict(documents.attributes), zarr_format=documents.zarr_format)
     return AsyncGroup(metadata, StorePath(MemoryStore()))

@@ -10,6 +10,7 @@ import xarray as xr
 from xarray.core.indexes import PandasIndex
 from xarray.core.indexing import map_index_queries
 
+from sluice.aliases import DType
 from sluice.datasets.pending import DatasetPlan
 from sluice.datasets.plan import plan_isel, plan_lazy
 
@@ -81,7 +82,7 @@ def _search_ascending(values: Any, value: Any, nearest: bool) -> int | None:
     return right - 1 if value - below < above - value else right
 
 
-def _as_value(label: Any, dtype: np.dtype[Any]) -> Any:
+def _as_value(label: Any, dtype: DType) -> Any:
     """`label` in the index's own type, or None where that would change or guess its meaning."""
     match label:
         case bool() | np.bool_():
@@ -100,7 +101,7 @@ def _as_value(label: Any, dtype: np.dtype[Any]) -> Any:
             return None
 
 
-def _integer(label: int, dtype: np.dtype[Any]) -> Any:
+def _integer(label: int, dtype: DType) -> Any:
     if dtype.kind == "f":
         return dtype.type(label) if abs(label) <= 2**53 else None
     limits = np.iinfo(dtype)

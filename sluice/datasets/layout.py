@@ -11,6 +11,7 @@ import xarray as xr
 from xarray.core import indexing
 from xarray.core.indexes import PandasIndex
 
+from sluice.aliases import Array
 from sluice.arrays.plan import ReadPlan, plan_element, plan_orthogonal, plan_pointwise
 from sluice.datasets.indexers import ALL, IntArray, Key, Points, length_of, remaining
 from sluice.datasets.lazy import LazyArray
@@ -47,7 +48,7 @@ class IndexCoordinate:
     dim: Hashable
     variable: xr.Variable
     index: PandasIndex
-    values: np.ndarray[Any, Any] | None
+    values: Array | None
     lengths: IntArray | None
 
     @classmethod

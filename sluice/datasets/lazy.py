@@ -9,6 +9,7 @@ import numpy as np
 from xarray.backends.common import BackendArray
 from xarray.core import indexing
 
+from sluice.aliases import Array, DType
 from sluice.arrays.metadata import ArrayMeta
 from sluice.arrays.plan import ReadPlan, plan_orthogonal, plan_pointwise
 from sluice.arrays.reader import StoreReader
@@ -17,8 +18,6 @@ from sluice.arrays.workshop import Shares
 from sluice.datasets.unpacking import Step
 from sluice.errors import NotLoaded
 from sluice.phases import phase
-
-Array = np.ndarray[Any, Any]
 
 # What texts may take before any of theirs was read.
 _UNKNOWN_BYTES: Final = 2**40
@@ -37,7 +36,7 @@ class LazyArray(BackendArray):
         reader: StoreReader,
         meta: ArrayMeta,
         steps: tuple[Step, ...],
-        dtype: np.dtype[Any],
+        dtype: DType,
         *,
         stacked: bool,
     ) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Final, ParamSpec, TypeVar
 
 import numpy as np
 import xarray as xr
 
+from sluice.aliases import Document
 from sluice.arrays.hierarchy import GroupDocuments
 from sluice.arrays.opening_limits import CoordinateRoom, OpeningLimits, too_large
 from sluice.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
@@ -38,7 +39,7 @@ async def open_variables(
     reader: StoreReader,
     documents: GroupDocuments,
     zarr_store: Any,
-    options: Mapping[str, Any],
+    options: Document,
     limits: OpeningLimits,
     *,
     lenient: bool,
@@ -75,7 +76,7 @@ async def _beside(far: bool, work: Callable[P, T], *given: P.args, **named: P.kw
     return await asyncio.to_thread(work, *given, **named) if far else work(*given, **named)
 
 
-def _wanted(store: KnownStore, options: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+def _wanted(store: KnownStore, options: Document) -> tuple[list[str], list[str]]:
     """The variables to read whole, and those whose first and last element xarray will look at."""
     variables = {name: v for name, v in store.variables.items() if name not in store.unusable}
     whole = [name for name, variable in variables.items() if variable.dims == (name,)]

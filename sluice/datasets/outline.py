@@ -7,8 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
-import numpy as np
-
+from sluice.aliases import DType
 from sluice.sizes import has_texts
 
 
@@ -20,7 +19,7 @@ class Outlined(Protocol):
     @property
     def shape(self) -> tuple[int, ...]: ...
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> DType: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Part:
 
     dims: tuple[Hashable, ...]
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: DType
 
 
 @dataclass(frozen=True, slots=True, eq=False)

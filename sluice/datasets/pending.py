@@ -6,9 +6,9 @@ from collections.abc import Collection, Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
+from sluice.aliases import Array, DType
 from sluice.arrays.plan import ReadPlan
 from sluice.arrays.texts import TextMeter
 from sluice.datasets.as_stored import as_stored
@@ -36,7 +36,7 @@ class PendingVariable:
         return self.plan.shape[: len(self.dims)]
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> DType:
         """The dtype of the decoded values."""
         return self.array.dtype
 
@@ -57,7 +57,7 @@ class PendingVariable:
         except CorruptChunk as error:
             raise CorruptChunk(error.detail, variable=str(name)) from error
 
-    def holding(self, values: np.ndarray[Any, Any]) -> xr.Variable:
+    def holding(self, values: Array) -> xr.Variable:
         """The variable with its `values`."""
         return variable_of(self.dims, values, self.attrs, self.encoding)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable
 from typing import Any
 
 import xarray as xr
 
+from sluice.aliases import Document
 
-def together(
-    ds: xr.Dataset, positions: Mapping[str, Any], pointwise: Collection[str]
-) -> dict[str, Any]:
+
+def together(ds: xr.Dataset, positions: Document, pointwise: Collection[str]) -> dict[str, Any]:
     """`positions` for ``isel``, with the 1-D arrays of the dimensions in `pointwise` read together.
 
     The new dimension is ``points``, or ``points_`` where `ds` already has that name.

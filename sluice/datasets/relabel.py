@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
+from sluice.aliases import Array, DType
 from sluice.datasets.repeated import join, separate
 
 # What described the stored values and would bend the new ones: a uint16 axis writes -90 as 65446.
@@ -25,7 +25,7 @@ _PACKING = (
 _RANGES = ("valid_min", "valid_max", "valid_range", "actual_range")
 
 
-def relabel(ds: xr.Dataset, labels: Mapping[str, NDArray[Any]]) -> xr.Dataset:
+def relabel(ds: xr.Dataset, labels: Mapping[str, Array]) -> xr.Dataset:
     """`ds` with new `labels` (1-D, by dimension) for index coordinates; `ds` itself is unchanged.
 
     Attributes stay, but for the range of the stored labels; the stored dtype and packing go. The
@@ -55,9 +55,7 @@ def _rewritten(variable: xr.Variable, values: Any) -> xr.Variable:
     return xr.Variable(variable.dims, values, attrs, encoding)
 
 
-def _moved_bounds(
-    ds: xr.Dataset, coordinate: xr.Variable, values: NDArray[Any]
-) -> dict[Any, xr.Variable]:
+def _moved_bounds(ds: xr.Dataset, coordinate: xr.Variable, values: Array) -> dict[Any, xr.Variable]:
     """The coordinate's bounds (CF 7.1), as far away from the new labels as from the old ones."""
     name = bounds_of(coordinate)
     bounds = None if name is None else ds.variables.get(name)
@@ -75,5 +73,5 @@ def _moved_bounds(
     return {name: _rewritten(moved, moved.values.astype(_roomy(bounds.dtype)))}
 
 
-def _roomy(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def _roomy(dtype: DType) -> DType:
     return dtype if dtype.kind == "f" else np.dtype("i8")

@@ -14,7 +14,8 @@ from typing import Any, Self
 import numpy as np
 from xarray.coding import variables
 
-Array = np.ndarray[Any, Any]
+from sluice.aliases import Array, DType
+
 Step = Callable[[Any], Any]
 
 _DOUBLE = np.dtype("f8")
@@ -24,7 +25,7 @@ _DOUBLE = np.dtype("f8")
 class Unpacking:
     """``values * scale + offset`` as `dtype`, NaN where a value is one of `fills`."""
 
-    dtype: np.dtype[Any]
+    dtype: DType
     fills: tuple[Any, ...]
     scale: Any
     offset: Any

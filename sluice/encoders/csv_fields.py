@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
+from sluice.aliases import Array
 from sluice.encoders.json_values import json_array
 from sluice.encoders.plain import is_missing, plain
 from sluice.labels import format_text
@@ -17,7 +17,7 @@ from sluice.labels import format_text
 _SPECIAL = re.compile('[",\r\n]')
 
 
-def format_fields(values: NDArray[Any]) -> list[str]:
+def format_fields(values: Array) -> list[str]:
     """One field for each of 1-D `values`, quoted where RFC 4180 wants quotes.
 
     Missing values are empty, and an empty string is ``""``. Numbers, booleans, instants and
@@ -46,13 +46,13 @@ def quoted(content: str | None) -> str:
     return '"' + content.replace('"', '""') + '"'
 
 
-def _json_items(values: NDArray[Any]) -> list[str]:
+def _json_items(values: Array) -> list[str]:
     """The items of a JSON array none of which holds a comma or a quote."""
     written = json_array(values)[1:-1].decode()
     return written.replace('"', "").replace("null", "").split(",")
 
 
-def _floats(values: NDArray[Any]) -> list[str]:
+def _floats(values: Array) -> list[str]:
     if values.dtype.itemsize > 8:
         with np.errstate(over="ignore"):
             values = values.astype("f8")
@@ -62,7 +62,7 @@ def _floats(values: NDArray[Any]) -> list[str]:
     return fields
 
 
-def _complexes(values: NDArray[Any]) -> list[str]:
+def _complexes(values: Array) -> list[str]:
     pairs = zip(_floats(values.real), _floats(values.imag), strict=True)
     # A number either part of which is NaN is NaN.
     return [_complex(real, imag) if real and imag else "" for real, imag in pairs]

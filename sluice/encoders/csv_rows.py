@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
+from sluice.aliases import DType
 from sluice.encoders.outline import Outline, OutlinedVariable, check_distinct_dimensions
 from sluice.errors import SelectionError
 from sluice.labels import without_surrogates
@@ -123,7 +121,7 @@ def _positions(dim: Hashable) -> Column:
     return Column(without_surrogates(str(dim)), None, (dim,), _CELL_BYTES)
 
 
-def _cell_bytes(dtype: np.dtype[Any]) -> int:
+def _cell_bytes(dtype: DType) -> int:
     match dtype.kind:
         case "U":
             return max(_CELL_BYTES, dtype.itemsize // 4)

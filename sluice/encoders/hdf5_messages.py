@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from struct import pack, unpack_from
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
 from numcodecs.jenkins import jenkins_lookup3
+
+from sluice.aliases import DType
 
 NOWHERE: Final = 2**64 - 1
 _UNLIMITED: Final = 2**64 - 1
@@ -56,7 +57,7 @@ _DATASPACE, _LINKS, _DATATYPE, _FILL, _LINK, _LAYOUT = 0x01, 0x02, 0x03, 0x05, 0
 _GROUP, _ATTRIBUTE, _ATTRIBUTES = 0x0A, 0x0C, 0x15
 
 
-def datatype(dtype: np.dtype[Any]) -> bytes:
+def datatype(dtype: DType) -> bytes:
     """The datatype of integers, IEEE floats of 4 or 8 bytes, byte strings, or (objects) text."""
     size, big = dtype.itemsize, dtype.str[0] == ">"
     match dtype.kind:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sluice.aliases import Array
 from sluice.encoders.json_values import json_data, json_text
 from sluice.encoders.written import Written
 
@@ -36,12 +36,12 @@ def json_pieces(
     yield frame.end
 
 
-def array_pieces(values: NDArray[Any]) -> Iterator[bytes]:
+def array_pieces(values: Array) -> Iterator[bytes]:
     """The text of an array of any dtype, in pieces."""
     yield from _blocks(values, finest(values))
 
 
-def finest(values: NDArray[Any]) -> NDArray[Any]:
+def finest(values: Array) -> Array:
     """One of the instants with the most fraction digits; nothing of other kinds.
 
     All instants of an array are written with as many digits: beside this one, a part of them too.
@@ -58,7 +58,7 @@ def finest(values: NDArray[Any]) -> NDArray[Any]:
     return found
 
 
-def _blocks(values: NDArray[Any], beside: NDArray[Any]) -> Iterator[bytes]:
+def _blocks(values: Array, beside: Array) -> Iterator[bytes]:
     if values.size <= _BLOCK_VALUES:
         yield _text(values, beside)
         return
@@ -79,7 +79,7 @@ def _blocks(values: NDArray[Any], beside: NDArray[Any]) -> Iterator[bytes]:
     yield b"]"
 
 
-def _text(values: NDArray[Any], beside: NDArray[Any]) -> bytes:
+def _text(values: Array, beside: Array) -> bytes:
     if not beside.size or not values.ndim:
         return json_text(json_data(values))
     row = np.broadcast_to(beside[0], (1, *values.shape[1:]))

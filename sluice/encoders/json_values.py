@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
+from sluice.aliases import Array, DType
 from sluice.encoders.plain import nested_values, plain
 from sluice.labels import (
     PER_SECOND,
@@ -37,14 +37,14 @@ def json_text(value: Any) -> bytes:
         return orjson.dumps(_acceptable(value), option=_OPTIONS)
 
 
-def json_array(values: NDArray[Any]) -> bytes:
+def json_array(values: Array) -> bytes:
     """An array of numbers, booleans or times of any length, as its JSON text in a document."""
     return orjson.dumps(json_data(values), option=_OPTIONS)
 
 
 # Formatting a dtype's name takes longer than encoding a point; a store has a handful of them.
 @lru_cache(maxsize=64)
-def dtype_name(dtype: np.dtype[Any]) -> str:
+def dtype_name(dtype: DType) -> str:
     """The dtype as an answer names it."""
     # NumPy's own word for its variable-width strings, "StringDType()", is no name of a dtype.
     return "str" if dtype.kind == "T" else str(dtype)
@@ -58,7 +58,7 @@ def json_attributes(attrs: Mapping[Any, Any]) -> dict[str, Any]:
     }
 
 
-def json_data(values: NDArray[Any]) -> Any:
+def json_data(values: Array) -> Any:
     """The values in a form that orjson writes; arrays of numbers stay arrays."""
     match values.dtype.kind:
         case "f" if values.dtype.itemsize in (4, 8):
@@ -75,12 +75,12 @@ def json_data(values: NDArray[Any]) -> Any:
             return nested_values(values)
 
 
-def _native(values: NDArray[Any]) -> NDArray[Any]:
+def _native(values: Array) -> Array:
     """C-contiguous and native-endian, as orjson reads memory; no copy when it already is."""
     return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
 
 
-def _instants(values: NDArray[Any]) -> Any:
+def _instants(values: Array) -> Any:
     """Whole seconds go to orjson as they are: it writes 100,000 in 3 ms, NumPy in 40."""
     if not values.dtype.isnative:
         values = values.astype(values.dtype.newbyteorder("="))
@@ -98,11 +98,11 @@ def _instants(values: NDArray[Any]) -> Any:
 
 # Clients ask for the same few times again and again.
 @lru_cache(maxsize=4096)
-def _instant(count: int, dtype: np.dtype[Any]) -> JsonScalar:
+def _instant(count: int, dtype: DType) -> JsonScalar:
     return format_label(np.array(count).view(dtype)[()])
 
 
-def _odd_floats(values: NDArray[Any]) -> Any:
+def _odd_floats(values: Array) -> Any:
     if values.dtype.itemsize > 8:
         wide = values.astype("f8")
         return wide[()] if wide.ndim == 0 else _native(wide)
@@ -111,7 +111,7 @@ def _odd_floats(values: NDArray[Any]) -> Any:
     return shortest[()] if shortest.ndim == 0 else shortest
 
 
-def _pairs(values: NDArray[Any]) -> Any:
+def _pairs(values: Array) -> Any:
     return json_data(np.stack([values.real, values.imag], axis=-1))
 
 

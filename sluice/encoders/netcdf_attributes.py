@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
+from sluice.aliases import Array
 from sluice.encoders.hdf5_messages import ATTRIBUTE_BYTES
 from sluice.encoders.netcdf_names import Distinct, storable_name
 from sluice.encoders.plain import is_missing, plain
@@ -99,7 +100,7 @@ def _fit_int64(items: list[Any] | tuple[Any, ...]) -> bool:
     return not whole or (min(whole) in _INT64 and max(whole) in _INT64)
 
 
-def _whole(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _whole(values: Array) -> Array:
     """Whole numbers that came without a type, in 32 bits if they fit: all readers know these."""
     # As Python's own integers: a range is searched item by item for those of NumPy.
     ends = (int(values.min()), int(values.max())) if values.dtype.kind == "i" else ()
@@ -107,14 +108,14 @@ def _whole(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return values.astype("i4") if fit else values
 
 
-def _array(values: np.ndarray[Any, Any]) -> Any:
+def _array(values: Array) -> Any:
     if values.dtype.kind not in "iuf":
         return storable_value(values.tolist())
     numbers = _numbers(values)
     return numbers[()] if numbers.nbytes <= ATTRIBUTE_BYTES else json_text(values)
 
 
-def _numbers(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _numbers(values: Array) -> Array:
     if values.dtype.kind == "f" and values.dtype.itemsize not in (4, 8):
         return values.astype("f4" if values.dtype.itemsize == 2 else "f8")
     return values.astype(values.dtype.newbyteorder("="), copy=False)

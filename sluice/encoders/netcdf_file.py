@@ -7,16 +7,16 @@ Every other variable lists the scales of its dimensions, and every scale who lis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from struct import pack
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sluice import __version__
+from sluice.aliases import Array, Document
 from sluice.encoders.hdf5_file import File, heap
 from sluice.encoders.hdf5_messages import (
     ATTRIBUTE_BYTES,
@@ -51,8 +51,8 @@ class NetcdfVariable:
 
     name: str
     dims: tuple[str, ...]
-    values: NDArray[Any]
-    attrs: Mapping[str, Any]
+    values: Array
+    attrs: Document
 
     @property
     def is_scale(self) -> bool:
@@ -60,7 +60,7 @@ class NetcdfVariable:
         return self.dims[:1] == (self.name,)
 
 
-def write_netcdf(variables: Sequence[NetcdfVariable], attrs: Mapping[str, Any]) -> list[memoryview]:
+def write_netcdf(variables: Sequence[NetcdfVariable], attrs: Document) -> list[memoryview]:
     """The file with these variables in this order, and these global attributes, in its parts.
 
     The values of the variables are parts of it as they are: they are not copied.
@@ -82,7 +82,7 @@ class _Writer:
         # Where the objects of the root group are, in the order in which a reader finds them.
         self._places = dict.fromkeys([*map(self._link, variables), *self._sizes], NOWHERE)
 
-    def write(self, attrs: Mapping[str, Any]) -> list[memoryview]:
+    def write(self, attrs: Document) -> list[memoryview]:
         """Places values before what refers to them, and the root group at last."""
         used = [dim for variable in self._arrays.values() for dim in variable.dims]
         # Arrays say where their lists of scales are, these where scales are, and these where

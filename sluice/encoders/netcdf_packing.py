@@ -7,13 +7,12 @@ equal to the fill value) there is no packing, and the values are written decoded
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sluice.aliases import Array, Document, DType
 from sluice.stored_form import FILLS, LINEAR, is_number, read_fill
 
 # So many are packed and read back at once that they stay in the processor's cache.
@@ -27,9 +26,9 @@ class Stored:
     `meaning` is what is said of the values where the variable says nothing of the kind itself.
     """
 
-    values: NDArray[Any]
+    values: Array
     attrs: dict[str, Any] = field(default_factory=dict)
-    meaning: Mapping[str, Any] = field(default_factory=dict)
+    meaning: Document = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,8 @@ class Packing:
     says so.
     """
 
-    dtype: np.dtype[Any]
-    counted: np.dtype[Any]
+    dtype: DType
+    counted: DType
     linear: dict[str, Any]
     fills: dict[str, Any]
 
@@ -55,7 +54,7 @@ class Packing:
         """The attributes that decode what `pack` gives."""
         return {**self.linear, **self.fills, **_sign(self.dtype, self.counted)}
 
-    def pack(self, values: NDArray[Any]) -> NDArray[Any] | None:
+    def pack(self, values: Array) -> Array | None:
         """The packed values; ``None`` if there is a NaN and no fill value."""
         gone = np.isnan(values)
         some_gone = gone.any()
@@ -76,7 +75,7 @@ class Packing:
         return packed
 
 
-def packing_of(dtype: np.dtype[Any], encoding: Mapping[str, Any]) -> Packing | None:
+def packing_of(dtype: DType, encoding: Document) -> Packing | None:
     """The packing that a variable's `encoding` describes for floats of `dtype`, if it is one."""
     packed = _packed_dtype(dtype, encoding)
     linear = {key: encoding[key] for key in LINEAR if encoding.get(key) is not None}
@@ -96,12 +95,12 @@ def packing_of(dtype: np.dtype[Any], encoding: Mapping[str, Any]) -> Packing | N
     return Packing(packed, counted, scaled, filled)
 
 
-def as_stored(values: NDArray[Any], decoding: Mapping[str, Any]) -> Stored:
+def as_stored(values: Array, decoding: Document) -> Stored:
     """Values as a store packs them, which the attributes `decoding` decode."""
     return Stored(values, {k: _scalar(v) if k in LINEAR else v for k, v in decoding.items()})
 
 
-def store_integers(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
+def store_integers(values: Array, encoding: Document) -> Stored:
     """Integers as they are, or under the other sign where the store keeps them so."""
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     packed = _packed_dtype(values.dtype, encoding)
@@ -110,7 +109,7 @@ def store_integers(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
     return Stored(values.view(packed), _sign(packed, values.dtype))
 
 
-def _counted(packed: np.dtype[Any], unsigned: Any) -> np.dtype[Any] | None:
+def _counted(packed: DType, unsigned: Any) -> DType | None:
     """What the packed numbers count as; ``None`` where ``_Unsigned`` makes no sense for them."""
     match unsigned, packed.kind:
         case (None, _) | ("true", "u") | ("false", "i"):
@@ -123,13 +122,13 @@ def _counted(packed: np.dtype[Any], unsigned: Any) -> np.dtype[Any] | None:
             return None
 
 
-def _sign(packed: np.dtype[Any], counted: np.dtype[Any]) -> dict[str, str]:
+def _sign(packed: DType, counted: DType) -> dict[str, str]:
     if packed == counted:
         return {}
     return {"_Unsigned": "true" if counted.kind == "u" else "false"}
 
 
-def store_floats(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
+def store_floats(values: Array, encoding: Document) -> Stored:
     """Floats packed as `encoding` says, or decoded in the nearest dtype that NetCDF-4 has."""
     values = values.astype(float_dtype(values.dtype), copy=False)
     packing = packing_of(values.dtype, encoding)
@@ -147,7 +146,7 @@ def store_floats(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
     return Stored(packed.reshape(values.shape), packing.attrs)
 
 
-def _reads_back(packed: NDArray[Any], attrs: dict[str, Any], values: NDArray[Any]) -> bool:
+def _reads_back(packed: Array, attrs: dict[str, Any], values: Array) -> bool:
     """Whether xarray decodes the packed values to the same bits and dtype."""
     import xarray as xr
 
@@ -159,7 +158,7 @@ def _reads_back(packed: NDArray[Any], attrs: dict[str, Any], values: NDArray[Any
     return read.dtype == values.dtype and np.array_equal(read, values, equal_nan=True)
 
 
-def float_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def float_dtype(dtype: DType) -> DType:
     """The NetCDF-4 float that holds all of `dtype` (float64 for longer ones)."""
     return np.dtype({2: "f4", 4: "f4"}.get(dtype.itemsize, "f8"))
 
@@ -172,7 +171,7 @@ def _scalar(value: Any) -> Any:
     return np.int32(value) if type(value) is int and -(2**31) <= value < 2**31 else array[()]
 
 
-def _packed_dtype(dtype: np.dtype[Any], encoding: Mapping[str, Any]) -> np.dtype[Any] | None:
+def _packed_dtype(dtype: DType, encoding: Document) -> DType | None:
     try:
         packed = np.dtype(encoding.get("dtype", dtype))
     except TypeError:

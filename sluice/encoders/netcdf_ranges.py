@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sluice.aliases import Array, Document, DType
 from sluice.encoders.netcdf_attributes import storable_value
 from sluice.encoders.netcdf_packing import Stored
 from sluice.stored_form import LINEAR, is_number
@@ -23,15 +23,13 @@ RANGES: Final = frozenset(_COUNTS)
 _OF_VALUES: Final = (*sorted(RANGES), "flag_masks", "flag_values")
 
 
-def in_type_of(
-    stored: Stored, attrs: Mapping[Any, Any], encoding: Mapping[str, Any]
-) -> dict[str, NDArray[Any]]:
+def in_type_of(stored: Stored, attrs: Mapping[Any, Any], encoding: Document) -> dict[str, Array]:
     """Those of a variable's `attrs` that are values of it, as 1-D arrays of its stored type.
 
     Those that the type does not hold are left out. Whole numbers are packed values, fractions
     unpacked ones: where `encoding` packs and `stored` does not, ranges are unpacked.
     """
-    typed: dict[str, NDArray[Any]] = {}
+    typed: dict[str, Array] = {}
     for name in _OF_VALUES:
         items = _numbers(attrs.get(name))
         if items is None:
@@ -50,9 +48,7 @@ def in_type_of(
     return typed
 
 
-def unreadable_ranges(
-    stored: Stored, attrs: Mapping[Any, Any], typed: Mapping[str, Any]
-) -> set[str]:
+def unreadable_ranges(stored: Stored, attrs: Mapping[Any, Any], typed: Document) -> set[str]:
     """Ranges among `attrs` that stop readers, or have them blank what is valid.
 
     Text beside numbers, or other than one or two numbers, are no range. Numbers that are not in
@@ -72,7 +68,7 @@ def unreadable_ranges(
     return unreadable
 
 
-def is_recounted(stored: Stored, encoding: Mapping[str, Any]) -> bool:
+def is_recounted(stored: Stored, encoding: Document) -> bool:
     """Whether these are times that count from elsewhere, or in another unit, than in the store."""
     return "units" in stored.attrs and stored.attrs["units"] != encoding.get("units")
 
@@ -86,7 +82,7 @@ def _numbers(value: Any) -> list[int | float] | None:
 
 def _integers(
     name: str, items: list[int | float], stored: Stored, attrs: Mapping[Any, Any]
-) -> NDArray[Any] | None:
+) -> Array | None:
     packs = _packs(stored.attrs) or _packs(attrs)
     if any(type(item) is float and (packs or not item.is_integer()) for item in items):
         return None
@@ -113,7 +109,7 @@ def _packs(attrs: Mapping[Any, Any]) -> bool:
     return any(key in attrs for key in LINEAR)
 
 
-def _unpacked(items: list[int | float], encoding: Mapping[str, Any]) -> list[int | float]:
+def _unpacked(items: list[int | float], encoding: Document) -> list[int | float]:
     linear = {key: encoding[key] for key in LINEAR if is_number(encoding.get(key))}
     if not linear or any(type(item) is float for item in items):
         return items
@@ -122,7 +118,7 @@ def _unpacked(items: list[int | float], encoding: Mapping[str, Any]) -> list[int
     return [float(number) for number in numbers]
 
 
-def _floats(items: list[int | float], dtype: np.dtype[Any]) -> NDArray[Any] | None:
+def _floats(items: list[int | float], dtype: DType) -> Array | None:
     try:
         numbers = np.array(items, "f8")
     except OverflowError:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice.aliases import Array, Document, DType
 from sluice.encoders.netcdf_packing import Stored, float_dtype
 from sluice.stored_form import is_number, read_fill
 
@@ -34,7 +34,7 @@ _2000 = 946_684_800 * 10**9
 _EXACT = 2.0**53
 
 
-def store_datetimes(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
+def store_datetimes(values: Array, encoding: Document) -> Stored:
     """datetime64 in the encoding's units, else counted from 1970 in the longest exact unit."""
     stored = _in_units(values, np.isnat(values), encoding)
     if stored is not None:
@@ -46,7 +46,7 @@ def store_datetimes(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored
     return Stored(counts, attrs | _nat_fill(ticks))
 
 
-def store_cftimes(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
+def store_cftimes(values: Array, encoding: Document) -> Stored:
     """cftime dates in the encoding's units, else in those that xarray infers; some may be None."""
     gone = np.array([date is None for date in values.ravel()], bool).reshape(values.shape)
     if gone.all() and gone.size:
@@ -71,9 +71,7 @@ def store_cftimes(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
     return Stored(marked, {**attrs, "_FillValue": np.int64(_NAT)})
 
 
-def _in_units(
-    values: NDArray[Any], gone: NDArray[np.bool_], encoding: Mapping[str, Any]
-) -> Stored | None:
+def _in_units(values: Array, gone: NDArray[np.bool_], encoding: Document) -> Stored | None:
     """Counts in the encoding's own units and dtype, or ``None`` where these are not exact."""
     units, calendar = encoding.get("units"), encoding.get("calendar")
     if not isinstance(units, str) or not isinstance(calendar, str | None):
@@ -93,9 +91,7 @@ def _in_units(
     return Stored(stored.values, {"units": units, "calendar": calendar, **stored.attrs})
 
 
-def _count(
-    values: NDArray[Any], units: str, calendar: str | None
-) -> tuple[NDArray[np.float64], str, str]:
+def _count(values: Array, units: str, calendar: str | None) -> tuple[NDArray[np.float64], str, str]:
     """Instants or dates as counts of units, not always exact, and what they are counted in."""
     if values.dtype.kind == "M":
         calendar = calendar or "proleptic_gregorian"
@@ -107,7 +103,7 @@ def _count(
     return np.asarray(numbers, dtype="f8"), units, calendar
 
 
-def _count_instants(values: NDArray[Any], units: str, calendar: str) -> NDArray[np.float64]:
+def _count_instants(values: Array, units: str, calendar: str) -> NDArray[np.float64]:
     """On a straight line through the counts of two days, which cftime knows."""
     import cftime
 
@@ -122,11 +118,9 @@ def _count_instants(values: NDArray[Any], units: str, calendar: str) -> NDArray[
     return np.asarray(first + since / (a_day / counts_a_day))
 
 
-def _as_packed(
-    numbers: NDArray[Any], gone: NDArray[np.bool_], encoding: Mapping[str, Any]
-) -> Stored | None:
+def _as_packed(numbers: Array, gone: NDArray[np.bool_], encoding: Document) -> Stored | None:
     """Counts in the encoding's dtype with its fill value, or ``None`` if they do not fit."""
-    dtype = np.dtype(encoding.get("dtype", "i8"))
+    dtype: DType = np.dtype(encoding.get("dtype", "i8"))
     if any(encoding.get(key) is not None for key in ("scale_factor", "add_offset", "_Unsigned")):
         return None
     given = encoding.get("_FillValue", encoding.get("missing_value"))
@@ -150,9 +144,9 @@ def _as_packed(
 
 
 def _reads_back(
-    counts: NDArray[Any],
+    counts: Array,
     gone: NDArray[np.bool_],
-    values: NDArray[Any],
+    values: Array,
     units: str,
     calendar: str,
 ) -> bool:
@@ -163,7 +157,7 @@ def _reads_back(
     return bool((np.asarray(read) == values[~gone]).all())
 
 
-def store_durations(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
+def store_durations(values: Array, encoding: Document) -> Stored:
     """timedelta64 in the encoding's units, else in the longest unit that is exact.
 
     The `dtype` attribute is how xarray tells a duration from a number with units of time.
@@ -182,13 +176,13 @@ def store_durations(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored
     return Stored(counts, {**attrs, "units": unit} | _nat_fill(ticks))
 
 
-def _counts_back(counts: NDArray[Any], factor: float, ticks: NDArray[np.int64]) -> bool:
+def _counts_back(counts: Array, factor: float, ticks: NDArray[np.int64]) -> bool:
     if (np.abs(ticks) > _EXACT).any():
         return False
     return bool((np.rint(counts.astype("f8") * factor) == ticks).all())
 
 
-def _ticks(values: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
+def _ticks(values: Array) -> tuple[NDArray[np.int64], int]:
     """The integers behind the values and the nanoseconds of one."""
     unit, count = np.datetime_data(values.dtype)
     if count != 1 or unit not in _TICKS:

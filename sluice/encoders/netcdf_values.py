@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sluice.aliases import Array, Document, DType
 from sluice.encoders.netcdf_attributes import json_text, storable_text
 from sluice.encoders.netcdf_packing import Stored, store_floats, store_integers
 from sluice.encoders.netcdf_times import store_cftimes, store_datetimes, store_durations
@@ -21,7 +20,7 @@ _MOST_DIMENSIONS: Final = 31
 _NO_FLAG: Final = np.int8(-1)
 
 
-def store_values(name: str, values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
+def store_values(name: str, values: Array, encoding: Document) -> Stored:
     """The values of one variable in the form that the store's `encoding` asks for.
 
     Raises `NotAcceptable` for what `check_storable` does.
@@ -44,7 +43,7 @@ def store_values(name: str, values: NDArray[Any], encoding: Mapping[str, Any]) -
             return _store_objects(values, encoding)
 
 
-def check_storable(name: str, dtype: np.dtype[Any], dimensions: int) -> None:
+def check_storable(name: str, dtype: DType, dimensions: int) -> None:
     """Raises `NotAcceptable` for a variable that NetCDF-4 has no type or no shape for."""
     if dtype.kind == "c":
         lacks = "complex numbers"
@@ -59,7 +58,7 @@ def check_storable(name: str, dtype: np.dtype[Any], dimensions: int) -> None:
     )
 
 
-def _store_objects(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
+def _store_objects(values: Array, encoding: Document) -> Stored:
     items = values.ravel().tolist()
     if _are_dates(items, encoding):
         return store_cftimes(values, encoding)
@@ -73,7 +72,7 @@ def _store_objects(values: NDArray[Any], encoding: Mapping[str, Any]) -> Stored:
     return Stored(texts.reshape(values.shape))
 
 
-def _are_dates(items: list[Any], encoding: Mapping[str, Any]) -> bool:
+def _are_dates(items: list[Any], encoding: Document) -> bool:
     """Whether all but the missing ones are cftime's; where none is left, what `encoding` says."""
     some = False
     for item in items:
@@ -84,7 +83,7 @@ def _are_dates(items: list[Any], encoding: Mapping[str, Any]) -> bool:
     return some or (bool(items) and "since" in str(encoding.get("units", "")))
 
 
-def _are(items: list[Any], kind: Any, stored_kind: str, encoding: Mapping[str, Any]) -> bool:
+def _are(items: list[Any], kind: Any, stored_kind: str, encoding: Document) -> bool:
     """Whether all that are not missing are of this kind; where all are, the store's dtype says."""
     some = False
     for item in items:
@@ -95,14 +94,14 @@ def _are(items: list[Any], kind: Any, stored_kind: str, encoding: Mapping[str, A
     return some or _stored_kind(encoding) == stored_kind
 
 
-def _stored_kind(encoding: Mapping[str, Any]) -> str:
+def _stored_kind(encoding: Document) -> str:
     try:
         return str(np.dtype(encoding.get("dtype", object)).kind)
     except TypeError:
         return "O"
 
 
-def _store_flags(values: NDArray[Any], items: list[Any]) -> Stored:
+def _store_flags(values: Array, items: list[Any]) -> Stored:
     """Booleans of which some may be missing, as flags (CF 3.5).
 
     Not by xarray's attribute ``dtype``, which would make a missing one true.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Hashable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-
+from sluice.aliases import DType
 from sluice.errors import NotAcceptable
 from sluice.labels import spell_name
 
@@ -19,7 +18,7 @@ class OutlinedVariable(Protocol):
     @property
     def shape(self) -> tuple[int, ...]: ...
     @property
-    def dtype(self) -> np.dtype[Any]: ...
+    def dtype(self) -> DType: ...
 
 
 class Outline(Protocol):

@@ -7,8 +7,8 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sluice.aliases import Array
 from sluice.labels import (
     format_bytes,
     format_label,
@@ -80,7 +80,7 @@ def _scalar(value: Any) -> Any:
     return format_bytes(bytes(value)) if isinstance(value, bytearray) else format_label(value)
 
 
-def nested_values(values: NDArray[Any]) -> Any:
+def nested_values(values: Array) -> Any:
     """An array of any dtype as nested lists (a 0-d one as its value) of what JSON can hold."""
     match values.dtype.kind:
         case "U" | "T" | "O":

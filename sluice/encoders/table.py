@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from sluice.aliases import Document
 from sluice.encoders import described
 from sluice.encoders.csv_rows import check_csv, csv_bytes, csv_text_bytes
 from sluice.encoders.json_pieces import json_pieces
@@ -62,7 +63,7 @@ class Encoder:
     value_bytes: Callable[[Outline], int]
     text_bytes: Callable[[Outline, Mapping[Hashable, int]], int]
     forms: int
-    described: Mapping[str, Any]
+    described: Document
     stored: bool = False
 
     @property

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice.aliases import Array
 from sluice.encoders.csv_fields import format_fields, quoted
 from sluice.encoders.csv_rows import Column, Rows, lay_out
 from sluice.encoders.json_pieces import finest
@@ -54,10 +55,10 @@ def _lines(columns: list[list[str]]) -> bytes:
 class _Texts:
     """The fields of a column: all of them if they are few, else formatted block by block."""
 
-    values: NDArray[Any]
-    fields: NDArray[Any] | None
+    values: Array
+    fields: Array | None
     # An instant with as many digits as the column needs, so that all blocks have as many.
-    finest: NDArray[Any]
+    finest: Array
     # Per dimension: cells of the answer from one position to the next, positions, own stride.
     steps: tuple[tuple[int, int, int], ...]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from sluice.aliases import DType
 from sluice.encoders.netcdf_attributes import json_text, storable_attributes
 from sluice.encoders.netcdf_file import NetcdfVariable, write_netcdf
 from sluice.encoders.netcdf_names import FileNames
@@ -152,7 +153,7 @@ def _taken(attrs: Mapping[Any, Any], stored: Stored) -> set[str]:
     return taken
 
 
-def _unpacks(name: str, value: Any, dtype: np.dtype[Any]) -> bool:
+def _unpacks(name: str, value: Any, dtype: DType) -> bool:
     """Whether a reader can decode numbers of `dtype` by a packing attribute of this value."""
     match name:
         case "scale_factor" | "add_offset":

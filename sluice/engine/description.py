@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sluice.aliases import Array
 from sluice.axes.axis import Axis
 from sluice.axes.roles import Role, calendar_of_axis
 from sluice.datasets import describe
@@ -49,7 +49,7 @@ def _facts(axis: Axis, role: Role | None) -> dict[str, Any]:
     }
 
 
-def _few_values(values: NDArray[Any]) -> NDArray[Any] | None:
+def _few_values(values: Array) -> Array | None:
     if values.size > MOST_LABELS:
         return None
     texts = np.asarray(values, dtype=object) if values.dtype.kind in "US" else values

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Hashable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
 
 import xarray as xr
-from numpy.typing import NDArray
 
+from sluice.aliases import Array
 from sluice.arrays.texts import TextMeter
 from sluice.axes.resolve import Resolved, resolve
 from sluice.datasets import DatasetPlan, Outline, plan_isel, plan_positions, relabel, together
@@ -61,7 +60,7 @@ class Plan:
         return None if self.found.labels else self.reading.outline
 
     @property
-    def labels(self) -> Mapping[str, NDArray[Any]]:
+    def labels(self) -> Mapping[str, Array]:
         """Labels by dimension where they are not the stored ones: they wrap round the globe."""
         return self.found.labels
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
+from sluice.aliases import Document
 from sluice.errors import CatalogError
 from sluice.store.obstore_options import s3_store_options
 from sluice.store.openers import OPENERS
@@ -48,7 +49,7 @@ def split_document(address: str) -> tuple[str, str]:
     return (f"{folder}/" if not folder or folder.endswith("/") else folder), name
 
 
-def store_of(url: str, storage_options: Mapping[str, Any]) -> str:
+def store_of(url: str, storage_options: Document) -> str:
     """One name for all URLs that fail together: those of a bucket or host, asked in one way.
 
     It holds the options, secrets and all: a key, never to be shown.
@@ -67,7 +68,7 @@ def place_of(url: str) -> str:
     return f"{protocol}://{path.partition('/')[0].rpartition('@')[2]}"
 
 
-def check_url(url: str, storage_options: Mapping[str, Any], engine: Engine) -> None:
+def check_url(url: str, storage_options: Document, engine: Engine) -> None:
     """Refuse what no store can be found with, whatever the network and the disk hold.
 
     Looks at the words alone: imports no engine, opens nothing. Which package an engine needs, and
@@ -176,7 +177,7 @@ def _host(url: str, field: str) -> str:
     return parts.hostname or ""
 
 
-def _check_references(options: Mapping[str, Any]) -> None:
+def _check_references(options: Document) -> None:
     field = "storage_options.fo"
     match checked_options(options)["fo"]:
         case str() as table if is_table(table):
@@ -195,7 +196,7 @@ def _check_references(options: Mapping[str, Any]) -> None:
     _check_remote(options)
 
 
-def _check_remote(options: Mapping[str, Any]) -> None:
+def _check_remote(options: Document) -> None:
     match options.get("remote_protocol"):
         case None | "":
             pass
@@ -213,7 +214,7 @@ def _check_remote(options: Mapping[str, Any]) -> None:
             )
 
 
-def _check_obstore_options(options: Mapping[str, Any]) -> None:
+def _check_obstore_options(options: Document) -> None:
     try:
         s3_store_options(options)
     except (TypeError, ValueError, OverflowError) as error:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from sluice.aliases import Document
 from sluice.errors import SluiceError
 from sluice.store.addresses import REFERENCE, Engine, split_document, split_url
 from sluice.store.fan_out import spread
@@ -31,7 +32,7 @@ class Address:
     """The address of a store, and how it is read."""
 
     url: str
-    storage_options: Mapping[str, Any]
+    storage_options: Document
     engine: Engine = "s3fs"
 
 
@@ -59,7 +60,7 @@ async def connect_all(
     What cannot be connected is left for whoever opens it, and is told then.
     """
 
-    async def connect(address: tuple[str, Mapping[str, Any]]) -> None:
+    async def connect(address: tuple[str, Document]) -> None:
         protocol, options = address
         with suppress(SluiceError):
             await filesystems.connect(protocol, options)
@@ -71,7 +72,7 @@ async def connect_all(
         log.warning("some stores take longer than %g s to be connected: they go on later", seconds)
 
 
-def _different(addresses: Iterable[Address]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _different(addresses: Iterable[Address]) -> Iterator[tuple[str, Document]]:
     """The different filesystems of these stores, by protocol and options; so many at most."""
     seen: set[str] = set()
     for address in addresses:
@@ -85,7 +86,7 @@ def _different(addresses: Iterable[Address]) -> Iterator[tuple[str, Mapping[str,
             yield protocol, options
 
 
-def _filesystems(address: Address) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _filesystems(address: Address) -> Iterator[tuple[str, Document]]:
     if address.engine == "obstore":
         return  # its stores connect with their first request, and cost a millisecond
     protocol = split_url(address.url)[0]
@@ -95,7 +96,7 @@ def _filesystems(address: Address) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield protocol, address.storage_options
 
 
-def _targets(address: Address) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _targets(address: Address) -> Iterator[tuple[str, Document]]:
     """Where the document of references is, and what it is said to refer to."""
     if split_url(address.url)[0] != REFERENCE:
         return

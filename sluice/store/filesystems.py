@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +14,7 @@ from typing import Any, Final, Self, TypeVar
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.reference import ReferenceFileSystem
 
+from sluice.aliases import Document
 from sluice.errors import CatalogError, SluiceError, StoreMissing, StoreOversized
 from sluice.store import references
 from sluice.store.addresses import (
@@ -103,7 +104,7 @@ class Filesystems:
         self,
         url: str,
         *,
-        storage_options: Mapping[str, Any],
+        storage_options: Document,
         engine: Engine = "s3fs",
         concurrency: int = 64,
         reference_roots: Iterable[str] = (),
@@ -134,7 +135,7 @@ class Filesystems:
         reader = _read_by(made, self._calls(store_of(url, storage_options)))
         return self._map(url, made.fs, concurrency, reader)
 
-    async def connect(self, protocol: str, storage_options: Mapping[str, Any]) -> None:
+    async def connect(self, protocol: str, storage_options: Document) -> None:
         """Make the filesystem that sources of this protocol and options will share; reads nothing.
 
         Raises CatalogError as `source` does.

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from math import ceil
 from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
+from sluice.aliases import Document
 from sluice.errors import StoreError, StoreSlow, StoreTimeout
 from sluice.phases import phase
 from sluice.store.addresses import place_of, store_of
@@ -181,7 +182,7 @@ class StoreGuards:
         self._on_change = on_change
         self._guards: dict[str, StoreGuard] = {}
 
-    def guard(self, dataset: str, url: str, storage_options: Mapping[str, Any]) -> StoreGuard:
+    def guard(self, dataset: str, url: str, storage_options: Document) -> StoreGuard:
         """The guard of the store behind `url`, which `dataset` now reads."""
         name = store_of(url, storage_options)
         if name not in self._guards:
@@ -210,7 +211,7 @@ class Watch:
     async def ask(
         self,
         url: str,
-        storage_options: Mapping[str, Any],
+        storage_options: Document,
         ask: Callable[[], Awaitable[Answer]],
         *,
         doing: str,

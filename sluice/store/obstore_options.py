@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from sluice.aliases import Document
 from sluice.errors import CatalogError
 
 # Words of s3fs that steer fsspec's own machinery, which obstore has none of.
@@ -26,7 +27,7 @@ MEANINGLESS = frozenset(
 )
 
 
-def s3_store_options(options: Mapping[str, Any]) -> dict[str, Any]:
+def s3_store_options(options: Document) -> dict[str, Any]:
     """Keyword arguments of obstore's `S3Store` for the s3fs options of a catalog entry.
 
     ==================================  ==========================================
@@ -109,7 +110,7 @@ MEANINGS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 
-def _flattened(options: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+def _flattened(options: Document, above: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in options.items():
         if isinstance(value, Mapping):

@@ -14,11 +14,12 @@ from typing import Any, Final
 from fsspec.asyn import AsyncFileSystem, get_loop
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
+from sluice.aliases import Document
 from sluice.errors import CatalogError
 from sluice.store.inner_addresses import outer_socket
 from sluice.store.signposts import REGION_HEADER
 
-Options = Mapping[str, Any]
+Options = Document
 
 # fsspec keeps instances per thread and hands them out again; ours must belong to one loop and
 # end with it. Remembered listings would hide what was written since.
@@ -226,7 +227,7 @@ def import_modules(names: Iterable[str]) -> None:
             importlib.import_module(name)
 
 
-Opener = Callable[[Options], Coroutine[Any, Any, Opened]]
+Opener = Callable[[Options], Coroutine[object, object, Opened]]
 
 OPENERS: Mapping[str, Opener] = {
     "s3": open_s3,

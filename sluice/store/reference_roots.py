@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import unquote
 
 from yarl import URL
 
+from sluice.aliases import Document
 from sluice.errors import CatalogError, ReferenceRefused
 from sluice.store.failures import redacted
 from sluice.store.inner_addresses import INSIDE, names_inside
@@ -140,7 +141,7 @@ class ReferenceRoots:
     default: str
 
     @classmethod
-    def of(cls, options: Mapping[str, Any], more: Iterable[str]) -> Self:
+    def of(cls, options: Document, more: Iterable[str]) -> Self:
         """Those of the document that the `options` name as `fo`, with `more` of its entry.
 
         Any document reads what lies beside it; a local one, or one that stands in the entry itself,
@@ -253,7 +254,7 @@ def _own_root(fo: str) -> Place | None:
     return Place(place.protocol, place.holder, f"{path}/")
 
 
-def _has_credentials(options: Mapping[str, Any]) -> bool:
+def _has_credentials(options: Document) -> bool:
     """Whether the options for web targets hold what no host should get that a document names."""
     remote = options.get("remote_options") or {}
     given = {*remote, *(remote.get("client_kwargs") or {})}

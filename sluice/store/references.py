@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from fsspec.implementations.reference import ReferenceFileSystem
 
+from sluice.aliases import Document
 from sluice.errors import CatalogError, MetadataError, StoreError
 from sluice.store.blocking import Calls
 from sluice.store.compressed import check_compression, decompressed
@@ -33,7 +34,7 @@ class Malformed:
 _TEMPLATE: Final = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
 
 
-def checked_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
+def checked_options(options: Document) -> Document:
     """`options`, once they are those of a ``reference://`` entry.
 
     Raises:
@@ -69,9 +70,7 @@ def is_table(fo: Any) -> bool:
     )
 
 
-async def table_filesystem(
-    address: str, options: Mapping[str, Any], calls: Calls
-) -> ReferenceFileSystem:
+async def table_filesystem(address: str, options: Document, calls: Calls) -> ReferenceFileSystem:
     """The references in the Parquet table at `address`, which fsspec opens with `options`.
 
     Raises:
@@ -104,7 +103,7 @@ async def table_filesystem(
 
 
 async def document_filesystem(
-    document: Mapping[str, Any] | bytes, name: str, *, compression: str | None, most_bytes: int
+    document: Document | bytes, name: str, *, compression: str | None, most_bytes: int
 ) -> ReferenceFileSystem:
     """The references of a JSON document, parsed or as it was read; work of a thread.
 
@@ -117,7 +116,7 @@ async def document_filesystem(
     """
 
     def make() -> ReferenceFileSystem:
-        parsed: Mapping[str, Any]
+        parsed: Document
         if isinstance(document, bytes):
             text = decompressed(document, name, compression=compression, most_bytes=most_bytes)
             parsed = json_object(text, name)
@@ -128,7 +127,7 @@ async def document_filesystem(
     return await asyncio.to_thread(make)
 
 
-def expanded(document: Mapping[str, Any]) -> dict[str, Reference]:
+def expanded(document: Document) -> dict[str, Reference]:
     """The references of a document by key, with its templates filled in.
 
     A template is a name that stands for a text; nothing in a document is ever evaluated.

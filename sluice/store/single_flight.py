@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from sluice.store.ending import ended
 
@@ -37,7 +37,7 @@ class SingleFlight(Generic[K, V]):
         """How many pieces of work run now."""
         return len(self._flights)
 
-    async def do(self, key: K, make: Callable[[], Coroutine[Any, Any, V]]) -> V:
+    async def do(self, key: K, make: Callable[[], Coroutine[object, object, V]]) -> V:
         """The result, or the exception, of the one running ``make()`` for `key`.
 
         A caller that is cancelled leaves alone; the work is cancelled when its last caller leaves.
@@ -56,7 +56,7 @@ class SingleFlight(Generic[K, V]):
                 flight.task.cancel()
         return flight.task.result()
 
-    def _start(self, key: K, make: Callable[[], Coroutine[Any, Any, V]]) -> _Flight[V]:
+    def _start(self, key: K, make: Callable[[], Coroutine[object, object, V]]) -> _Flight[V]:
         flight = self._flights[key] = _Flight(asyncio.create_task(make()))
 
         def land(task: asyncio.Task[V]) -> None:

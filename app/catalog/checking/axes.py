@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import xarray as xr
 
+from sluice.aliases import Document
 from sluice.axes.axis import Axis
 from sluice.axes.longitude import DEGREES, EAST, TURN
 from sluice.axes.roles import NORTH, PRESSURE
@@ -117,7 +118,7 @@ def _missing_attributes(name: str, axis: Axis) -> str | None:
             return None
 
 
-def _attribute(attrs: Mapping[str, Any], name: str) -> str:
+def _attribute(attrs: Document, name: str) -> str:
     """The attribute `name` as stripped text; empty where it is absent or something else."""
     value = attrs.get(name)
     return value.strip() if isinstance(value, str) else ""

@@ -8,7 +8,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from sluice.store import ByteSource, Filesystems
@@ -84,7 +84,7 @@ def run_check(
     return int(failed(checked, strict=strict))
 
 
-def _run_quietly(work: Coroutine[Any, Any, tuple[Checked, ...]]) -> tuple[Checked, ...]:
+def _run_quietly(work: Coroutine[object, object, tuple[Checked, ...]]) -> tuple[Checked, ...]:
     """Run it without what libraries warn of and log, which is not in the form of the table."""
     logging.getLogger().addHandler(logging.NullHandler())
     with warnings.catch_warnings():

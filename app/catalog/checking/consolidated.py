@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
+from sluice.aliases import Document
 from sluice.arrays.hierarchy import GroupDocuments
 
 from .findings import Finding, Severity
@@ -53,7 +54,7 @@ def stale_findings(gathered: GroupDocuments, own: GroupDocuments) -> list[Findin
     return findings
 
 
-def _differences(gathered: Mapping[str, Any], own: Mapping[str, Any]) -> Iterator[str]:
+def _differences(gathered: Document, own: Document) -> Iterator[str]:
     for field, called in _TELLING.items():
         said, is_so = gathered.get(field), own.get(field)
         if field == "dimension_separator":

@@ -43,8 +43,8 @@ MANY_ARRAYS: Final = 8
 VARIABLES_AT_ONCE: Final = 8
 _DECODING: Final = " Correct the attributes that it is decoded by, or name it in drop_variables."
 
-Opener = Callable[[DatasetEntry], Coroutine[Any, Any, Opened]]
-Sources = Callable[[DatasetEntry], Coroutine[Any, Any, ByteSource]]
+Opener = Callable[[DatasetEntry], Coroutine[object, object, Opened]]
+Sources = Callable[[DatasetEntry], Coroutine[object, object, ByteSource]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
+from sluice.aliases import Document
 from sluice.encoders.table import ENCODERS
 
 
@@ -20,7 +21,7 @@ class Option:
 
     name: str
     words: str
-    schema: Mapping[str, Any]
+    schema: Document
     least: int = 0
     others: tuple[str, ...] = ()
 

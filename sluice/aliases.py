@@ -1,0 +1,15 @@
+"""Types that have one name wherever they are spoken of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+# An array, or a dtype, of any kind: which one it is is known only when a store is read.
+Array: TypeAlias = NDArray[Any]
+DType: TypeAlias = np.dtype[Any]
+# Names and their values as JSON documents and CF attributes hold them: numbers, texts, lists, maps.
+Document: TypeAlias = Mapping[str, Any]
