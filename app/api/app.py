@@ -14,7 +14,7 @@ from ..settings import Settings
 from ..settings.fitting import fitted
 from ..shared import Shared
 from ..telemetry.events import Emit, to_all
-from ..telemetry.gc_freeze import LastingObjects, spare_what_is_there
+from ..telemetry.gc_freeze import GcFreeze, freeze_objects
 from ..telemetry.logs import RequestLog, write_circuit
 from ..telemetry.metrics import Metrics
 from .application import Application, add_docs
@@ -39,7 +39,7 @@ def create_app(settings: Settings, *, shared: Shared | None = None) -> FastAPI:
     sinks = [metrics.record, request_log.record, write_circuit]
     if shared is not None:
         # The process is ours: nobody else in it makes objects.
-        sinks.append(LastingObjects().record)
+        sinks.append(GcFreeze().record)
     emit = to_all(*sinks)
     app = Application(
         title="Sluice",
@@ -69,7 +69,7 @@ def create_app_from_environment() -> FastAPI:
     """What worker processes import: the application with the settings of the environment."""
     app = create_app(Settings(), shared=Shared.told())
     # What was imported lasts, and now nobody waits.
-    spare_what_is_there()
+    freeze_objects()
     return app
 
 

@@ -145,11 +145,11 @@ class RequestLog:
         """Write the lines that are waiting."""
         if self._waiting:
             served, self._waiting = self._waiting, []
-            request_log.info(Answers(served))
+            request_log.info(AnswerLines(served))
 
 
-class Answers(Structured):
-    """Answers of one moment, each a line; written as text or as JSON, whichever the log is."""
+class AnswerLines(Structured):
+    """AnswerLines of one moment, each a line; written as text or as JSON, whichever the log is."""
 
     def __init__(self, served: Sequence[RequestServed]) -> None:
         self._served = served
