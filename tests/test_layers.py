@@ -68,7 +68,7 @@ OWNERS = {
     "gcsfs": {"sluice/store"},
     "adlfs": {"sluice/store"},
     "obstore": {"sluice/store"},
-    "numcodecs": {"sluice/arrays", "sluice/encoders/hdf5_messages"},
+    "numcodecs": {"sluice/arrays", "sluice/encoders/hdf5"},
     "zarr": {"sluice/arrays", "sluice/datasets", "sluice/store/zarr_store"},
     "xarray": {"sluice/datasets", "sluice/encoders", "sluice/engine", "app/catalog", "app/api"},
     "pandas": {"sluice/datasets"},

@@ -13,7 +13,7 @@ import xarray as xr
 from fastapi import Request, Response
 
 from sluice.arrays.texts import TextMeter
-from sluice.encoders.table import Encoder
+from sluice.encoders.formats import Encoder
 from sluice.engine import Plan, fitting, with_fitting
 from sluice.errors import LimitError, SluiceError, StoreError
 from sluice.phases import Phases

@@ -10,7 +10,7 @@ import xarray as xr
 
 from sluice.arrays.texts import TextMeter
 from sluice.datasets import Outline
-from sluice.encoders.table import Encoder
+from sluice.encoders.formats import Encoder
 from sluice.engine import Plan, ReadLimits
 from sluice.sizes import text_bytes
 

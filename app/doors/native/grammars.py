@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from sluice.encoders.table import ENCODERS
+from sluice.encoders.formats import ENCODERS
 
 from ...catalog.opened import Opened
 from .grammar import Grammar

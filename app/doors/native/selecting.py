@@ -10,7 +10,7 @@ from time import perf_counter
 from fastapi import Request, Response
 
 from sluice.datasets import explain
-from sluice.encoders.table import ENCODERS, Encoder, negotiate
+from sluice.encoders.formats import ENCODERS, Encoder, negotiate
 from sluice.engine import Plan, plan
 from sluice.errors import SelectionError
 

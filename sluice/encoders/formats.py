@@ -5,22 +5,72 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from sluice.aliases import Document
-from sluice.encoders import described
-from sluice.encoders.csv_rows import check_csv, csv_bytes, csv_text_bytes
-from sluice.encoders.json_pieces import json_pieces
-from sluice.encoders.outline import Outline
-from sluice.encoders.to_csv import csv_pieces, encode_csv
-from sluice.encoders.to_json import check_json, encode_json, json_bytes
-from sluice.encoders.to_netcdf import check_netcdf, encode_netcdf, netcdf_bytes, netcdf_pieces
-from sluice.encoders.weights import read_weights
-from sluice.encoders.written import Written
+from sluice.encoders.content_coding import read_weights
+from sluice.encoders.csv_encoder import check_csv, csv_bytes, csv_pieces, csv_text_bytes, encode_csv
+from sluice.encoders.json_encoder import Written, check_json, encode_json, json_bytes, json_pieces
+from sluice.encoders.netcdf_encoder import check_netcdf, encode_netcdf, netcdf_bytes, netcdf_pieces
+from sluice.encoders.result_schema import Outline
 from sluice.errors import NotAcceptable, QueryError
 
 if TYPE_CHECKING:
     import xarray as xr
+
+_ARRAY: Final = {
+    "type": "object",
+    "required": ["dims", "attrs", "dtype", "data"],
+    "properties": {
+        "dims": {"type": "array", "items": {"type": "string"}},
+        "attrs": {"type": "object"},
+        "dtype": {"type": "string"},
+        "data": {"description": "Nested lists, one level per dimension; null where missing."},
+    },
+}
+_DATASET: Final = {
+    "type": "object",
+    "description": "The shape of xarray's `Dataset.to_dict()`; with `explain=true`, its costs.",
+    "required": ["dims", "coords"],
+    "properties": {
+        "dims": {"type": "object", "additionalProperties": {"type": "integer"}},
+        "attrs": {"type": "object"},
+        "coords": {"type": "object"},
+        "data_vars": {"type": "object", "additionalProperties": _ARRAY},
+        "result_bytes": {"type": "integer"},
+        "unmeasured": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Variables whose texts count only once they are read.",
+        },
+        "chunks": {"type": "integer"},
+        "chunk_bytes": {"type": "integer"},
+        "within_limits": {"type": "boolean"},
+    },
+}
+_DATASET_EXAMPLE: Final = {
+    "dims": {},
+    "attrs": {"Conventions": "CF-1.8"},
+    "coords": {
+        "time": {
+            "dims": [],
+            "attrs": {},
+            "dtype": "datetime64[ns]",
+            "data": "2024-01-02T12:00:00Z",
+        },
+        "latitude": {"dims": [], "attrs": {}, "dtype": "float32", "data": 52.5},
+    },
+    "data_vars": {"t": {"dims": [], "attrs": {"units": "K"}, "dtype": "float64", "data": 266.5625}},
+}
+JSON_CONTENT: Final[dict[str, Any]] = {"schema": _DATASET, "example": _DATASET_EXAMPLE}
+NETCDF_CONTENT: Final[dict[str, Any]] = {
+    "schema": {"type": "string", "format": "binary", "description": "NetCDF-4."}
+}
+CSV_CONTENT: Final[dict[str, Any]] = {
+    "schema": {"type": "string", "description": "One row per cell, coordinates first."},
+    "example": "time,latitude,t\r\n2024-01-02T12:00:00Z,52.5,266.5625\r\n",
+}
+
 
 T = TypeVar("T")
 
@@ -104,7 +154,7 @@ ENCODERS = MappingProxyType(
                 # 3.2 to 3.6 (the text alone is 2.6), whole seconds 3.9, compressed 2.1 to 3.2;
                 # instants with fractions of seconds 6.6.
                 forms=4,
-                described=described.JSON,
+                described=JSON_CONTENT,
             ),
             Encoder(
                 name="netcdf",
@@ -118,7 +168,7 @@ ENCODERS = MappingProxyType(
                 # In the file as in memory 1.0, packed 1.5, compressed 2.4; while they are read, and
                 # their fill values become NaN, 3.2. Instants, of which there are few, are 5.1.
                 forms=3,
-                described=described.NETCDF,
+                described=NETCDF_CONTENT,
                 stored=True,
             ),
             Encoder(
@@ -132,7 +182,7 @@ ENCODERS = MappingProxyType(
                 text_bytes=csv_text_bytes,
                 # Numbers 0.5 to 1.2, instants 1.8: a field counts for more than its value takes.
                 forms=2,
-                described=described.CSV,
+                described=CSV_CONTENT,
             ),
         )
     }

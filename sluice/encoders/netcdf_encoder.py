@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from sluice.aliases import DType
-from sluice.encoders.netcdf_attributes import json_text, storable_attributes
+from sluice.encoders.json_encoder import Written
+from sluice.encoders.netcdf_attributes import (
+    RANGES,
+    in_type_of,
+    is_recounted,
+    json_text,
+    storable_attributes,
+    unreadable_ranges,
+)
 from sluice.encoders.netcdf_file import NetcdfVariable, write_netcdf
-from sluice.encoders.netcdf_names import FileNames
-from sluice.encoders.netcdf_packing import Stored, as_stored
-from sluice.encoders.netcdf_ranges import RANGES, in_type_of, is_recounted, unreadable_ranges
-from sluice.encoders.netcdf_references import renamed_references
-from sluice.encoders.netcdf_values import check_storable, store_values
-from sluice.encoders.outline import Outline, check_distinct_dimensions
-from sluice.encoders.written import Written
+from sluice.encoders.netcdf_names import FileNames, renamed_references
+from sluice.encoders.netcdf_packing import as_stored, check_storable, store_values
+from sluice.encoders.result_schema import Outline, check_distinct_dimensions
 from sluice.stored_form import AS_STORED, FILLS, is_number, read_fill
 
 if TYPE_CHECKING:

@@ -1,15 +1,18 @@
-"""What the answers of one dataset have in common, found or written once."""
+"""Dataset -> JSON in the shape of ``xarray.Dataset.to_dict()``, always valid, written by orjson."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import math
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from sluice.encoders.json_values import dtype_name, json_attributes, json_data, json_text
+from sluice.aliases import Array
+from sluice.encoders.jsonable import dtype_name, json_attributes, json_data, json_text
 from sluice.encoders.netcdf_names import FileNames
+from sluice.encoders.result_schema import Outline
 from sluice.kept import Kept
 
 if TYPE_CHECKING:
@@ -113,3 +116,107 @@ def _described(name: Hashable, variable: xr.Variable) -> bytes:
         "dtype": dtype_name(variable.dtype),
     }
     return json_text(str(name)) + b":" + json_text(members)[:-1] + b',"data":'
+
+
+def encode_json(
+    dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+) -> bytes:
+    """UTF-8 JSON of ``{"dims", "attrs", "coords", "data_vars"}``; no dtype and no attribute fails.
+
+    What `written` holds already, of answers of this `form` (see there), is not written again; the
+    text is the same without it. The dataset is in memory: reading a lazy variable raises what its
+    array raises.
+    """
+    written = written or Written()
+    frame, variables = written.frame(dataset, form), dataset._variables
+    text: list[bytes] = []
+    for name, before in frame.before:
+        text += (before, written.data(name, variables[name]))
+    text.append(frame.end)
+    return b"".join(text)
+
+
+def check_json(outline: Outline) -> None:
+    """Nothing: JSON has a form for every answer."""
+
+
+def json_bytes(outline: Outline) -> int:
+    """What an answer counts for as JSON, in bytes.
+
+    A value of one byte counts twice, because "false" and its comma are six: so the text of no
+    number, boolean or instant is longer than six times what it counts for. Attributes are in the
+    answer too.
+    """
+    single = [math.prod(v.shape) for v in outline.variables.values() if v.dtype.itemsize == 1]
+    return outline.result_bytes + outline.attribute_bytes + sum(single)
+
+
+# orjson lets no other thread run while it writes: so many floats are a quarter of a millisecond.
+# The text of many more would be memory that is asked of the system anew each time.
+_BLOCK_VALUES: Final = 2**13
+
+
+def json_pieces(
+    dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+) -> Iterator[bytes]:
+    """The text of `encode_json`, in pieces."""
+    written = written or Written()
+    frame, variables = written.frame(dataset, form), dataset._variables
+    for name, before in frame.before:
+        yield before
+        variable = variables[name]
+        if variable.size <= _BLOCK_VALUES:
+            yield written.data(name, variable)
+        else:
+            yield from array_pieces(np.asarray(variable.data))
+    yield frame.end
+
+
+def array_pieces(values: Array) -> Iterator[bytes]:
+    """The text of an array of any dtype, in pieces."""
+    yield from _blocks(values, finest(values))
+
+
+def finest(values: Array) -> Array:
+    """One of the instants with the most fraction digits; nothing of other kinds.
+
+    All instants of an array are written with as many digits: beside this one, a part of them too.
+    """
+    found = values.reshape(-1)[:0]
+    if values.dtype.kind != "M":
+        return found
+    present = values[~np.isnat(values)]
+    for unit in ("s", "ms", "us"):
+        finer = present[present.astype(f"M8[{unit}]") != present]
+        if not finer.size:
+            break
+        found = finer[:1]
+    return found
+
+
+def _blocks(values: Array, beside: Array) -> Iterator[bytes]:
+    if values.size <= _BLOCK_VALUES:
+        yield _text(values, beside)
+        return
+    between = b"["
+    row_values = math.prod(values.shape[1:])  # an item of an array of objects has no size
+    if row_values > _BLOCK_VALUES:
+        for row in values:
+            yield between
+            yield from _blocks(row, beside)
+            between = b","
+    else:
+        rows = _BLOCK_VALUES // row_values
+        for start in range(0, len(values), rows):
+            yield between
+            # A copy: orjson's own text lies in a buffer up to twice as long.
+            yield _text(values[start : start + rows], beside)[1:-1]
+            between = b","
+    yield b"]"
+
+
+def _text(values: Array, beside: Array) -> bytes:
+    if not beside.size or not values.ndim:
+        return json_text(json_data(values))
+    row = np.broadcast_to(beside[0], (1, *values.shape[1:]))
+    return json_text(json_data(np.concatenate([values, row]))[:-1])

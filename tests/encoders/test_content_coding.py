@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import zstandard
 
-from sluice.encoders.codings import compress, compressed, negotiate_coding
+from sluice.encoders.content_coding import compress, compressed, negotiate_coding
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from sluice.encoders.to_netcdf import encode_netcdf
+from sluice.encoders.netcdf_encoder import encode_netcdf
 from sluice.errors import NotAcceptable
 from sluice.labels import format_text
 from tests.encoders.readers import by_both_engines, in_c
@@ -169,6 +169,9 @@ def test_text(kind: str, encoding: dict[str, Any], data: st.DataObject) -> None:
     values = np.array(items, dtype=dtype)
     texts = [format_text(item or "").replace("\0", "\ufffd") for item in items if kind != "S"]
     expected = values.tolist() if kind == "S" else texts
+    if kind == "O" and encoding.get("dtype") == "S1" and items == [None] * len(items):
+        # Nothing but the store's own type says what is missing here.
+        expected = [b""] * len(items)
     for found in read_by_all(variable(values, encoding)):
         assert found.tolist() == expected
 
