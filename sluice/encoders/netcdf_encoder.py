@@ -11,6 +11,7 @@ from sluice.aliases import DType
 from sluice.encoders.json_encoder import Written
 from sluice.encoders.netcdf_attributes import (
     RANGES,
+    Stored,
     in_type_of,
     is_recounted,
     json_text,
