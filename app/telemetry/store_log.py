@@ -1,4 +1,4 @@
-"""The sink that writes of stores: one line when one is left alone, tried, and well again."""
+"""The sink that writes of stores: one line when a circuit opens, is tried, and closes."""
 
 from __future__ import annotations
 
