@@ -13,7 +13,7 @@ from sluice.concurrency import SingleFlight
 from sluice.errors import CatalogError
 
 from ..errors import NotTold
-from ..telemetry.admin_log import write_signalled
+from ..telemetry.logs import write_signalled
 from .bulletin import Bulletin, NewGeneration, News, NewTexts, ReloadAsked
 from .catalog import Catalog, DatasetEntry
 from .configuration import Configuration, Files
