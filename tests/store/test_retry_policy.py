@@ -1,11 +1,18 @@
-"""When a store is asked, by a clock that the test moves."""
+"""When a store is asked again, and when not at all."""
 
 from __future__ import annotations
 
 import pytest
 
 from sluice.errors import StoreUnavailable
-from sluice.store.circuit import Circuit, State
+from sluice.store.retry_policy import (
+    LONGEST_PAUSE_SECONDS,
+    MOST_RETRIES,
+    Circuit,
+    CircuitState,
+    RetryBudget,
+    pause_seconds,
+)
 
 
 class Bench:
@@ -15,7 +22,7 @@ class Bench:
         self.now = 100.0
         self.seen: list[str] = []
         self.circuit = Circuit(
-            failures=3, rest_seconds=10, clock=lambda: self.now, on_change=self.seen.append
+            failures=3, open_seconds=10, clock=lambda: self.now, on_change=self.seen.append
         )
 
     def fail(self, times: int) -> None:
@@ -33,7 +40,7 @@ def test_failures_in_a_row_open_it(bench: Bench) -> None:
     bench.fail(2)
     bench.circuit.succeeded(bench.circuit.admit())
     bench.fail(2)
-    assert bench.circuit.state is State.CLOSED
+    assert bench.circuit.state is CircuitState.CLOSED
     bench.fail(1)
     assert bench.seen == ["open"]
     bench.now += 7.5
@@ -47,7 +54,7 @@ def test_one_caller_tries_for_all(bench: Bench) -> None:
     bench.fail(3)
     bench.now += 10
     trial = bench.circuit.admit()
-    assert bench.circuit.state is State.HALF_OPEN
+    assert bench.circuit.state is CircuitState.HALF_OPEN
     with pytest.raises(StoreUnavailable) as raised:
         bench.circuit.admit()
     assert raised.value.facts == {"retry_after": 1}
@@ -76,7 +83,7 @@ def test_a_trial_that_is_given_up_is_the_next_ones(bench: Bench) -> None:
     bench.now += 10
     bench.circuit.abandoned(bench.circuit.admit())
     bench.circuit.succeeded(bench.circuit.admit())
-    assert bench.circuit.state is State.CLOSED
+    assert bench.circuit.state is CircuitState.CLOSED
 
 
 def test_news_from_before_the_last_change_is_old(bench: Bench) -> None:
@@ -93,4 +100,31 @@ def test_news_from_before_the_last_change_is_old(bench: Bench) -> None:
     bench.circuit.abandoned(early[4])
     states = [bench.circuit.state]
     bench.circuit.succeeded(trial)
-    assert [*states, bench.circuit.state] == [State.HALF_OPEN, State.CLOSED]
+    assert [*states, bench.circuit.state] == [CircuitState.HALF_OPEN, CircuitState.CLOSED]
+
+
+@pytest.mark.parametrize(("tries", "longest"), [(1, 0.1), (2, 0.2), (3, 0.4), (60, 2.0)])
+def test_pauses_are_drawn_below_a_bound_that_doubles(tries: int, longest: float) -> None:
+    """From nothing up to the bound, and never more than the longest."""
+    assert pause_seconds(tries, lambda: 0.0) == 0
+    assert pause_seconds(tries, lambda: 1.0) == pytest.approx(longest)
+    assert pause_seconds(tries) <= LONGEST_PAUSE_SECONDS
+
+
+def spent(budget: RetryBudget) -> int:
+    count = 0
+    while budget.spend():
+        count += 1
+    return count
+
+
+def test_retries_are_a_share_of_the_answers() -> None:
+    """A store begins with some; later every fifth answer brings one, and few are kept."""
+    budget = RetryBudget()
+    assert spent(budget) == MOST_RETRIES
+    for _ in range(51):
+        budget.earn()
+    assert spent(budget) == 10
+    for _ in range(10_000):
+        budget.earn()
+    assert spent(budget) == MOST_RETRIES

@@ -1,4 +1,4 @@
-"""Single flight: one run per key, shared by whoever waits."""
+"""Work is shared, mapped over tasks, and awaited without being owned."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import gc
 
 import pytest
 
-from sluice.store.single_flight import SingleFlight
+from sluice.concurrency import SingleFlight, map_concurrently, wait_done
+from sluice.store.source import get_all
 
 
 class Work:
@@ -193,3 +194,94 @@ async def test_a_failure_after_everybody_left_is_silent() -> None:
     gc.collect()
     await asyncio.sleep(0)
     assert complaints == []
+
+
+@pytest.mark.parametrize(("workers", "most"), [(1, 1), (2, 2), (3, 3), (None, 10)])
+async def test_at_most_so_many_at_a_time(workers: int | None, most: int) -> None:
+    """Every item is worked on once, never more than `workers` together."""
+    running, highest, done = 0, 0, []
+
+    async def work(item: int) -> None:
+        nonlocal running, highest
+        running += 1
+        highest = max(highest, running)
+        await asyncio.sleep(0)
+        running -= 1
+        done.append(item)
+
+    await map_concurrently(range(10), work, workers=workers)
+    assert sorted(done) == list(range(10))
+    assert highest == most
+
+
+@pytest.mark.parametrize("count", [0, 1])
+async def test_one_lone_item_costs_no_task(count: int) -> None:
+    """Nothing, and one item, run in the caller's own task."""
+    before = asyncio.all_tasks()
+    seen = []
+
+    async def work(item: int) -> None:
+        seen.append(asyncio.all_tasks())
+
+    await map_concurrently(range(count), work)
+    assert seen == [before] * count
+
+
+async def test_first_failure_is_raised_itself_and_stops_the_rest() -> None:
+    """No ExceptionGroup reaches the caller, and the cause of the failure stays."""
+    cancelled = []
+
+    async def work(item: int) -> None:
+        if item == 1:
+            raise KeyError("gone") from OSError("why")
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.append(item)
+            raise
+
+    with pytest.raises(KeyError) as raised:
+        await map_concurrently(range(3), work)
+    assert isinstance(raised.value.__cause__, OSError)
+    assert sorted(cancelled) == [0, 2]
+
+
+async def test_get_all_leaves_out_what_is_not_there() -> None:
+    """Missing keys are omitted and repeated ones asked once."""
+    asked = []
+
+    async def get(key: str) -> bytes | None:
+        asked.append(key)
+        return None if key == "b" else key.encode()
+
+    assert await get_all(get, ["a", "b", "c", "a"]) == {"a": b"a", "c": b"c"}
+    assert asked == ["a", "b", "c"]
+
+
+async def test_any_end_is_an_end() -> None:
+    """Results, failures and cancellations are for those whose work it is."""
+    loop = asyncio.get_running_loop()
+    results: list[asyncio.Future[int]] = [loop.create_future() for _ in range(3)]
+    waits = [asyncio.create_task(wait_done(result)) for result in results]
+    await asyncio.sleep(0)
+    assert not any(wait.done() for wait in waits)
+    results[0].set_result(1)
+    results[1].set_exception(ValueError("theirs"))
+    results[2].cancel()
+    assert await asyncio.gather(*waits) == [None] * 3
+    for result in results:
+        await wait_done(result)  # at once
+    assert isinstance(results[1].exception(), ValueError)
+
+
+async def test_who_leaves_leaves_the_work_alone() -> None:
+    """A cancelled wait cancels nothing and leaves nothing behind; others go on waiting."""
+    work: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    leaver, stayer = (asyncio.create_task(wait_done(work)) for _ in range(2))
+    await asyncio.sleep(0)
+    leaver.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaver
+    assert not work.done()
+    work.set_result(1)
+    await asyncio.wait_for(stayer, 5)
