@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Final
 
 from fastapi import FastAPI
 
 from sluice import __version__
 
-from ..doors.native.routes import add_native_door
+from ..doors.native.routes import NativeDoor
 from ..settings import Settings
 from ..settings.fitting import fitted
 from ..shared import Shared
@@ -24,11 +25,16 @@ from .problems import install_problems
 from .routes import add_routes
 from .starting import start
 
+NATIVE: Final = NativeDoor()
 
-def create_app(settings: Settings, *, shared: Shared | None = None) -> FastAPI:
+
+def create_app(
+    settings: Settings, *, shared: Shared | None = None, native: NativeDoor = NATIVE
+) -> FastAPI:
     """The application that serves the catalog of `settings`; does nothing before it is started.
 
-    Our own server hands over what its processes have `shared`, and leaves SIGHUP to them.
+    Our own server hands over what its processes have `shared`, and leaves SIGHUP to them. Who has
+    options or formats of its own gives the `native` door that knows them.
     Raises ValueError where the chosen budgets are more than the memory that the process may have.
     The lifespan raises CatalogError when the catalog is wrong, and owns the running loop's default
     executor: an application that embeds this one gets its bounded pool.
@@ -44,7 +50,7 @@ def create_app(settings: Settings, *, shared: Shared | None = None) -> FastAPI:
     app = Application(
         title="Sluice",
         version=__version__,
-        description=guide(),
+        description=f"{guide()}\n{native.tables()}",
         root_path=settings.root_path,
         docs_url=None,
         redoc_url=None,
@@ -53,7 +59,7 @@ def create_app(settings: Settings, *, shared: Shared | None = None) -> FastAPI:
         lifespan=_lifespan(settings, metrics, request_log, emit, shared),
     )
     install_problems(app)
-    add_native_door(app)
+    native.add_to(app)
     add_routes(app)
     add_docs(app)
     strangers = StrangeOrigins(settings.cors_origins)

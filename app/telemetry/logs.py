@@ -149,7 +149,7 @@ class RequestLog:
 
 
 class AnswerLines(Structured):
-    """AnswerLines of one moment, each a line; written as text or as JSON, whichever the log is."""
+    """Answers of one moment, each a line; written as text or as JSON, whichever the log is."""
 
     def __init__(self, served: Sequence[RequestServed]) -> None:
         self._served = served
