@@ -8,11 +8,10 @@ from typing import Final
 
 import xarray as xr
 
-from sluice.arrays.texts import TextMeter
+from sluice.arrays.texts import TextMeter, text_bytes
 from sluice.datasets import Outline
 from sluice.encoders.table import Encoder
 from sluice.engine import Plan, ReadLimits
-from sluice.sizes import text_bytes
 
 # So many texts are counted in half a millisecond.
 _FEW_TEXTS: Final = 4096

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from time import perf_counter
 from typing import Final
 
-from sluice.arrays.threads import Threads
+from sluice.arrays.reader import Threads
 from sluice.arrays.turns import Share
 
 from .paced import LongBody, Piece

@@ -18,7 +18,7 @@ from xarray.coding.common import _ElementwiseFunctionArray
 from xarray.core import indexing
 
 from sluice.aliases import Array, DType
-from sluice.arrays.metadata import ArrayMeta
+from sluice.arrays.array_metadata import ArrayMeta
 from sluice.datasets.unpacking import Step, Unpacking
 from sluice.errors import MetadataError
 

@@ -14,7 +14,7 @@ from xarray import conventions
 from xarray.core import indexing
 
 from sluice.aliases import Document
-from sluice.arrays.reader import StoreReader
+from sluice.arrays.store_reader import StoreReader
 from sluice.datasets.coding import NotFetched, check_unpacking, compile_decoding
 from sluice.datasets.dates import with_date_coders
 from sluice.datasets.encoded_text import keep_bytes

@@ -15,8 +15,8 @@ from xarray.coding import strings
 from xarray.coding.common import _ElementwiseFunctionArray
 
 from sluice.aliases import Array
-from sluice.arrays.excerpts import excerpt
 from sluice.errors import MetadataError
+from sluice.wording import excerpt
 
 ENCODING: Final = "_Encoding"
 _BYTES: Final = "SO"

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sluice.aliases import Array
+from sluice.arrays.texts import text_bytes
 from sluice.datasets.describe import dtype_name, step_of
 from sluice.datasets.pending import DatasetPlan
 from sluice.labels import JsonScalar, format_label
-from sluice.sizes import text_bytes
 
 # More labels than this, or longer ones, are told by their ends.
 MOST_LABELS: Final = 1000

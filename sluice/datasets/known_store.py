@@ -13,9 +13,9 @@ from xarray.backends.zarr import ZarrStore
 from xarray.core import indexing
 
 from sluice.aliases import Document
-from sluice.arrays.array_documents import check_name, dimension_names, marked_fill_value
-from sluice.arrays.hierarchy import GroupDocuments
-from sluice.arrays.metadata import parse_array
+from sluice.arrays.array_metadata import parse_array
+from sluice.arrays.conventions import check_name, dimension_names, marked_fill_value
+from sluice.arrays.group_metadata import GroupDocuments
 from sluice.datasets.coding import EncodedArray
 from sluice.datasets.encoded_text import check_encoding
 from sluice.datasets.repeated import distinct, told_apart

@@ -13,13 +13,13 @@ from xarray.core.indexes import PandasIndex
 
 from sluice.aliases import Array
 from sluice.arrays.plan import ReadPlan, plan_element, plan_orthogonal, plan_pointwise
+from sluice.arrays.texts import attribute_bytes, text_lengths
 from sluice.datasets.indexers import ALL, IntArray, Key, Points, length_of, remaining
 from sluice.datasets.lazy import LazyArray
 from sluice.datasets.outline import Outline, Part
 from sluice.datasets.pending import PendingVariable
 from sluice.datasets.variables import variable_of
 from sluice.kept import Kept
-from sluice.sizes import attribute_bytes, text_lengths
 
 Keys: TypeAlias = Mapping[Hashable, Key]
 

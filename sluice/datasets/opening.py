@@ -16,10 +16,10 @@ import numpy as np
 import xarray as xr
 
 from sluice.aliases import Document
-from sluice.arrays.hierarchy import GroupDocuments
-from sluice.arrays.opening_limits import CoordinateRoom, OpeningLimits, too_large
+from sluice.arrays.group_metadata import GroupDocuments
+from sluice.arrays.member_documents import CoordinateRoom, OpeningLimits, too_large
 from sluice.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
-from sluice.arrays.reader import StoreReader
+from sluice.arrays.store_reader import StoreReader
 from sluice.datasets.coding import EncodedArray, NotFetched
 from sluice.datasets.decoding import decode
 from sluice.datasets.known_store import KnownStore

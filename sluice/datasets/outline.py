@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 from sluice.aliases import DType
-from sluice.sizes import has_texts
+from sluice.arrays.texts import has_texts
 
 
 class Outlined(Protocol):

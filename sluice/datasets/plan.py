@@ -12,12 +12,12 @@ from typing import Any, Literal, TypeAlias
 import xarray as xr
 from xarray.core.utils import drop_dims_from_indexers
 
+from sluice.arrays.texts import attribute_bytes, has_texts, text_bytes
 from sluice.datasets.indexers import IntArray, for_xarray, go_together, plain_keys
 from sluice.datasets.layout import Keys, Layout, StoredVariable
 from sluice.datasets.lazy import LazyArray
 from sluice.datasets.outline import Outline, Outlined
 from sluice.datasets.pending import DatasetPlan, PendingVariable
-from sluice.sizes import attribute_bytes, has_texts, text_bytes
 
 MissingDims = Literal["raise", "warn", "ignore"]
 Positions: TypeAlias = Mapping[Any, int | slice | IntArray]

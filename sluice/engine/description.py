@@ -7,12 +7,12 @@ from typing import Any, Final
 import numpy as np
 
 from sluice.aliases import Array
+from sluice.arrays.texts import text_bytes
 from sluice.axes.axis import Axis
 from sluice.axes.roles import Role, calendar_of_axis
 from sluice.datasets import describe
 from sluice.datasets.explain import MOST_LABEL_BYTES, MOST_LABELS
 from sluice.engine.prepared import PreparedDataset
-from sluice.sizes import text_bytes
 
 _UNKNOWN: Final = {
     "role": None,

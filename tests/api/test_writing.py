@@ -11,7 +11,7 @@ import pytest
 from app.admission import Admission, Budget, ClientLimit
 from app.api.paced import Piece
 from app.api.writing import Writing
-from sluice.arrays.threads import Threads, busy_pool
+from sluice.arrays.reader import Threads, busy_pool
 
 
 @pytest.fixture
