@@ -22,8 +22,8 @@ from sluice.arrays.array_metadata import ArrayMeta, ShardLayout
 from sluice.arrays.chunk_decoders import check_code_points
 from sluice.arrays.plan import ChunkRead
 from sluice.arrays.projections import Within
+from sluice.concurrency import SingleFlight
 from sluice.errors import CorruptChunk, StoreOversized
-from sluice.store.single_flight import SingleFlight
 from sluice.store.source import ByteSource
 
 

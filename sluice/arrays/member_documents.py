@@ -18,9 +18,9 @@ from sluice.aliases import Document
 from sluice.arrays.array_metadata import ArrayMeta
 from sluice.arrays.conventions import with_references
 from sluice.arrays.texts import TextMeter, attribute_bytes
+from sluice.concurrency import map_concurrently
 from sluice.errors import MetadataError, ReferenceRefused, StoreError, StoreMissing, StoreTooLarge
 from sluice.store.documents import json_object
-from sluice.store.fan_out import spread
 from sluice.store.source import ByteSource
 
 _SETTING: Final = "SLUICE_STORE_"
@@ -248,7 +248,7 @@ async def _one_by_one(source: ByteSource, keys: Sequence[str]) -> dict[str, byte
                 raise
             found[key] = broken
 
-    await spread(keys, read)
+    await map_concurrently(keys, read)
     return found
 
 

@@ -18,9 +18,9 @@ from sluice.arrays.chunk_decoders import SHORT_TEXT_BYTES
 from sluice.arrays.plan import ChunkRead, Reading, encoded_part_bytes, part_bytes
 from sluice.arrays.texts import TextDecoder, text_bytes
 from sluice.arrays.turns import Share, Shares, Turns
+from sluice.concurrency import wait_done
 from sluice.errors import CorruptChunk
 from sluice.phases import phase
-from sluice.store.ending import ended
 
 Made = TypeVar("Made")
 
@@ -53,9 +53,9 @@ class Threads:
             loop = asyncio.get_running_loop()
             running = loop.run_in_executor(self._pool, work, *given)
             try:
-                await ended(running)
+                await wait_done(running)
             except asyncio.CancelledError:
-                await ended(running)
+                await wait_done(running)
                 running.exception()  # nobody is there to be told
                 raise
             return running.result()
