@@ -20,8 +20,8 @@ from sluice.phases import Phases
 from sluice.record import record
 from sluice.wording import plain_words
 
-from ..catalog.catalog import DatasetEntry
 from ..catalog.discretion import discreet_error
+from ..catalog.entry import DatasetEntry
 from ..catalog.opened import Opened
 from .access import caller
 from .answers import Representation, accepted_coding, respond

@@ -8,7 +8,8 @@ from typing import Final
 
 from sluice.kept import Kept
 
-from ..catalog.catalog import Catalog, DatasetEntry
+from ..catalog.catalog import Catalog
+from ..catalog.entry import DatasetEntry
 from .bodies import json_bytes
 
 _KEPT_BYTES: Final = 8 * 2**20

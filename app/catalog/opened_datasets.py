@@ -14,8 +14,9 @@ from sluice.errors import SluiceError
 from sluice.store.single_flight import SingleFlight
 
 from ..telemetry.events import DatasetsCounted
-from .catalog import Catalog, DatasetEntry
+from .catalog import Catalog
 from .discretion import discreet_error
+from .entry import DatasetEntry
 from .opened import Freshness, Opened
 from .refreshing import OnLook, Refresher
 

@@ -16,7 +16,8 @@ from sluice.store.circuit import State
 from sluice.store.guarded import StoreGuards
 from sluice.store.retries import Patience
 
-from ..catalog import Catalog, DatasetEntry
+from ..catalog import Catalog
+from ..entry import DatasetEntry
 from ..listing import list_names
 from ..opening import open_entry, watch_of, watched
 from .datasets import Checked, check_catalog
