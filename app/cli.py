@@ -15,7 +15,7 @@ from sluice.errors import CatalogError
 
 from .settings import PREFIX, Settings, misspelt_variables, read_settings
 from .settings.fitting import fitted
-from .telemetry.json_log import say
+from .telemetry.logs import say
 
 WRONG_USAGE = 2
 # uvicorn's own status for a server that did not come to serve.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -50,7 +51,7 @@ from ..errors import (
     UnknownDataset,
     UnusableVariable,
 )
-from .bodies import json_bytes
+from .response_bodies import json_bytes
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -314,3 +315,14 @@ def install_problems(app: FastAPI) -> None:
 
     for kind in (SluiceError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer)
+
+
+def refusal(status: int, detail: str) -> bytes:
+    """A problem document of this status as HTTP/1.1 sends it, after which the connection ends."""
+    headers = {"X-Request-ID": uuid.uuid4().hex, "Connection": "close"}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "1"
+    answer = plain_problem(status, detail, {}, headers)
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
+    lines += [name + b": " + value for name, value in answer.raw_headers]
+    return b"\r\n".join([*lines, b"", bytes(answer.body)])

@@ -39,14 +39,18 @@ from ..catalog.relisting import Relister
 from ..catalog.status import CatalogStatus
 from ..settings import Settings
 from ..shared import Shared, unnamed_file
-from ..telemetry.events import DatasetLookedAt, DatasetOpened, Emit, RequestQueued
-from ..telemetry.lasting import spare_what_is_there
-from ..telemetry.loop_lag import watch_loop
+from ..telemetry.events import (
+    DatasetLookedAt,
+    DatasetOpened,
+    Emit,
+    RequestQueued,
+    sample,
+    watch_loop,
+)
+from ..telemetry.gc_freeze import spare_what_is_there
 from ..telemetry.metrics import Metrics
-from ..telemetry.sampling import sample
-from .limits import RequestLimits
-from .state import Encoding, Service
-from .writing import Writing
+from .response_bodies import Writing
+from .state import Encoding, RequestLimits, Service
 
 
 async def start(

@@ -13,7 +13,7 @@ from sluice.errors import CatalogError
 from sluice.store.single_flight import SingleFlight
 
 from ..errors import NotTold
-from ..telemetry.admin_log import write_signalled
+from ..telemetry.logs import write_signalled
 from .bulletin import Bulletin, NewGeneration, News, NewTexts, ReloadAsked
 from .catalog import Catalog
 from .configuration import Configuration, Files

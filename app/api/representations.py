@@ -1,9 +1,9 @@
-"""The response of a selection: which bytes it will be, and what is said of them."""
+"""The response of a selection: which bytes it will be, what is said of them, and who has it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, TypeAlias
@@ -20,10 +20,44 @@ from sluice.record import record
 from ..catalog.entry import DatasetEntry
 from ..catalog.opened import Opened
 from .access import caller
-from .conditional import digest, entity_tag, has_already, spelled
-from .headers import RawHeader, RawHeaders, header_of, lines_of
-from .paced import PIECE_BYTES, LongBody, PacedResponse, Piece
+from .response_bodies import (
+    PIECE_BYTES,
+    LongBody,
+    PacedResponse,
+    Piece,
+    RawHeader,
+    RawHeaders,
+    header_of,
+    lines_of,
+)
 from .state import service
+
+_TAG = re.compile(r'(?:W/)?("[^"]*+")')
+
+
+def entity_tag(told: str, places: str) -> str:
+    """A strong tag of everything that an answer's bytes follow from; other parts, another tag.
+
+    `told` is the `digest` of what many answers have in common. `places` is told by each of them, in
+    signs that a tag may have.
+    """
+    return f'"{told}.{places}"'
+
+
+def spelled(said: Hashable) -> bytes:
+    """Texts, numbers and tuples of them as Python spells them: ("ab", "c") is not ("a", "bc")."""
+    return repr(said).encode()
+
+
+def digest(spelled: bytes) -> str:
+    """A few signs in place of a long text; no two texts have the same."""
+    return blake2b(spelled, digest_size=16).hexdigest()
+
+
+def has_already(if_none_match: Iterable[str], tag: str) -> bool:
+    """Whether lines of an ``If-None-Match`` header name `tag`, which exists, or any (``*``)."""
+    return any(line.strip() == "*" or tag in _TAG.findall(line) for line in if_none_match)
+
 
 # Directives that allow shared caches to keep an answer, or tell them how (`private` is put first).
 _DIRECTIVE: Final = re.compile(r'(?:[^,"]|"[^"]*")+')

@@ -1,4 +1,4 @@
-"""A query string is split as everyone splits it."""
+"""A query string as pairs, as the URL Standard reads forms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.doors.native.pairs import read_pairs
+from app.doors.native.tokens import read_pairs
 
 
 @given(st.text(st.sampled_from("ab=&%+:,2Fé;\x00 "), max_size=30).map(str.encode))

@@ -1,11 +1,11 @@
-"""Refusals that lead on: what was probably meant, and how to write it."""
+"""What was probably meant, and how to write it."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from app.doors.native.cures import cured, likely
+from app.doors.native.names import cured, likely
 from app.doors.native.option_table import PARAMETERS
 from sluice.axes.axis import Axis
 from sluice.axes.resolve import resolve

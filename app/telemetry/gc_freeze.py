@@ -1,4 +1,4 @@
-"""The sink that spares what lasts from garbage collections."""
+"""The sink that takes what stays for good out of the garbage collector's sight."""
 
 from __future__ import annotations
 

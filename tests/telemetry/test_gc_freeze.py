@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.telemetry.events import DatasetOpened, LoopLag
-from app.telemetry.lasting import LastingObjects, spare_what_is_there
+from app.telemetry.gc_freeze import LastingObjects, spare_what_is_there
 
 
 @pytest.fixture

@@ -1,12 +1,30 @@
-"""The loop's lag is what blocks it."""
+"""What is told now and then: sums, and the loop's lag, which is what blocks it."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from itertools import count
 
-from app.telemetry.events import LoopLag
-from app.telemetry.loop_lag import watch_loop
+from app.telemetry.events import Event, LoopLag, sample, watch_loop
+
+
+async def test_sums_are_told_again_and_again_and_at_the_end() -> None:
+    """What was counted after the last telling is told when the sampling ends: nothing is lost."""
+    numbers = count()
+    seen: list[Event] = []
+    twice = asyncio.Event()
+
+    def emit(event: Event) -> None:
+        seen.append(event)
+        if len(seen) == 2:
+            twice.set()
+
+    sampling = asyncio.create_task(sample(lambda: LoopLag(next(numbers)), emit, every_seconds=0.01))
+    await twice.wait()
+    sampling.cancel()
+    await asyncio.wait([sampling])
+    assert seen == [LoopLag(0), LoopLag(1), LoopLag(2)]
 
 
 async def test_a_blocked_loop_is_seen() -> None:
