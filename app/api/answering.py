@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from sluice.arrays.texts import TextMeter
 from sluice.datasets import Outline
-from sluice.encoders.table import Encoder
+from sluice.encoders.formats import Encoder
 from sluice.engine import Plan, ReadLimits, fitting, with_fitting
 from sluice.errors import LimitError, SluiceError, StoreError
 from sluice.phases import Phases

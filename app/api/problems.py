@@ -163,7 +163,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             502,
             "store-unavailable",
             "The store is unavailable",
-            "The dataset's store failed so often that it is left alone for now.",
+            "The dataset's store failed so often that its circuit is open for now.",
         ),
         CatalogError: ProblemKind(
             502,
@@ -254,7 +254,7 @@ def _own_problem(scope: Scope, error: SluiceError) -> Response:
     if kind.sentence is None:
         return problem(kind.status, kind.name, kind.title, error.detail, error.facts, headers)
     dataset = scope.get("path_params", {}).get("dataset_id")
-    # Of a store that is left alone the log knows since it is, and it may be asked for a lot.
+    # Of a store whose circuit is open the log knows since it is, and it may be asked for a lot.
     severity = logging.DEBUG if isinstance(error, StoreUnavailable) else logging.WARNING
     log.log(severity, "dataset %r: %s: %s", dataset, type(error).__name__, error.detail)
     facts, sentence = {"dataset": dataset}, kind.sentence

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from sluice.concurrency import SingleFlight
 from sluice.errors import CatalogError
-from sluice.store.single_flight import SingleFlight
 
 from ..errors import NotTold
 from ..telemetry.logs import write_signalled

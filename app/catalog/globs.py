@@ -17,8 +17,8 @@ from typing import Final
 
 from sluice.errors import CatalogError
 from sluice.store.addresses import LOCAL, REFERENCE, ROOTLESS, WEB, split_url
-from sluice.store.failures import redacted
-from sluice.store.paths import joined
+from sluice.store.source import joined
+from sluice.wording import redacted
 
 from .entry import DATASET_ID, ID_RULE, DatasetEntry, stem_of
 

@@ -13,7 +13,7 @@ from time import perf_counter
 from fastapi import FastAPI, Request, Response
 
 from sluice.datasets import explain
-from sluice.encoders.table import ENCODERS, Encoder, negotiate
+from sluice.encoders.formats import ENCODERS, Encoder, negotiate
 from sluice.engine import Plan, plan
 from sluice.errors import QueryError, SelectionError
 from sluice.wording import excerpt
