@@ -12,8 +12,8 @@ from typing import Final
 from sluice.aliases import Document
 from sluice.arrays.member_documents import Found, member_documents
 from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
+from sluice.concurrency import map_concurrently
 from sluice.errors import MetadataError, StoreMissing, StoreRefused, StoreTooLarge
-from sluice.store.fan_out import spread
 from sluice.store.source import ByteSource
 
 _AT_ONCE: Final = 8
@@ -80,7 +80,7 @@ async def _root_documents(
             return
         documents.update({name: _whole(document) for name, document in found.items()})
 
-    await spread(names, read)
+    await map_concurrently(names, read)
     if refused and not documents:
         raise refused[0]
     return documents
@@ -163,7 +163,7 @@ class _Walk:
             async def visit(path: str, deeper: list[str] = deeper) -> None:
                 deeper += await self._visit(path)
 
-            await spread(level, visit, workers=_AT_ONCE)
+            await map_concurrently(level, visit, workers=_AT_ONCE)
             level = sorted(deeper)
         return self.holding
 
