@@ -25,8 +25,8 @@ from sluice.record import record
 from sluice.wording import plain_words
 
 from ..admission import watched
-from ..catalog.catalog import DatasetEntry
 from ..catalog.discretion import discreet_error
+from ..catalog.entry import DatasetEntry
 from ..catalog.opened import Opened
 from ..errors import DeadlineExceeded
 from .access import caller
