@@ -43,7 +43,7 @@ def _facts(axis: Axis, role: Role | None) -> dict[str, Any]:
     return {
         "role": role,
         "ascending": directions[axis.direction],
-        "wraps": axis.circular,
+        "wraps": axis.periodic,
         "calendar": calendar_of_axis(axis),
         "values": _few_values(axis.values),
     }

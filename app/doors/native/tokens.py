@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-from sluice.axes.positions import FARTHEST
+from sluice.axes.resolve import FARTHEST
 from sluice.errors import QueryError
 from sluice.selection import Method
 from sluice.wording import excerpt
