@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sluice.arrays.hierarchy import GroupDocuments, open_group
 from sluice.arrays.opening_limits import OpeningLimits
-from sluice.datasets.plan import plan_isel
+from sluice.datasets.read_plan import plan_isel
 from sluice.encoders.json_pieces import json_pieces
 from sluice.errors import (
     CorruptChunk,

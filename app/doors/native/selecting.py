@@ -9,9 +9,8 @@ from time import perf_counter
 
 from fastapi import Request, Response
 
-from sluice.datasets import explain
 from sluice.encoders.table import ENCODERS, Encoder, negotiate
-from sluice.engine import Plan, plan
+from sluice.engine import Plan, explain, plan
 from sluice.errors import SelectionError
 
 from ...api.answering import Weighed, answer, weigh
