@@ -24,7 +24,7 @@ from .settings import PREFIX, Settings
 from .settings.fitting import SHARES
 from .shared import SHARED, Shared
 from .telemetry.cells import make_room
-from .telemetry.json_log import JsonLines, say
+from .telemetry.logs import JsonLines, say
 
 if TYPE_CHECKING:
     from .serving import Config

@@ -11,7 +11,7 @@ from typing import Any, Final
 import uvicorn
 
 from .connections import Acceptor, ConnectionLimits, Connections
-from .telemetry.json_log import JsonLines, log_what_nobody_caught
+from .telemetry.logs import JsonLines, log_what_nobody_caught
 
 # How many connections that are cut short have a place in the line that tells of them.
 _TOLD: Final = 5

@@ -25,8 +25,8 @@ from .errors import NotTold
 from .liveness import TURN_SECONDS, Standstill, Turns
 from .serving import Server
 from .shared import Shared
-from .telemetry.admin_log import write_signalled
 from .telemetry.cells import leave, make_room
+from .telemetry.logs import write_signalled
 
 # uvicorn's own status for a server that did not come to serve.
 STARTUP_FAILED: Final = 3

@@ -25,6 +25,7 @@ from sluice.arrays.hierarchy import GroupDocuments
 from sluice.arrays.opening_limits import CoordinateRoom, OpeningLimits, too_large
 from sluice.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
 from sluice.arrays.reader import StoreReader
+from sluice.concurrency import map_concurrently
 from sluice.datasets._xarray import variable_of
 from sluice.datasets.cf_decode import check_unpacking, compile_decoding
 from sluice.datasets.known_store import EncodedArray, KnownStore, NotFetched
@@ -33,7 +34,6 @@ from sluice.datasets.lenient_coders import keep_bytes, with_date_coders
 from sluice.datasets.relabel import join
 from sluice.datasets.unusable import Unusable, conflicting, with_needs
 from sluice.errors import CorruptChunk, LimitError, MetadataError
-from sluice.store.fan_out import spread
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -137,7 +137,7 @@ async def _fetch(
         else:
             encoded.edges = (np.asarray(values[0]), np.asarray(values[1]))
 
-    await spread(jobs, fetch)
+    await map_concurrently(jobs, fetch)
 
 
 def _planned(encoded: EncodedArray, room: CoordinateRoom, *, whole: bool) -> ArrayPlan:

@@ -17,12 +17,12 @@ from sluice.arrays.plan import ReadPlan, plan_orthogonal, plan_pointwise
 from sluice.arrays.reader import StoreReader
 from sluice.arrays.texts import TextMeter
 from sluice.arrays.workshop import Shares
+from sluice.concurrency import map_concurrently
 from sluice.datasets._xarray import variable_of
 from sluice.datasets.cf_decode import Step
 from sluice.errors import CorruptChunk, NotLoaded
 from sluice.phases import phase
 from sluice.record import record
-from sluice.store.fan_out import spread
 
 # What texts may take before any of theirs was read.
 _UNKNOWN_BYTES: Final = 2**40
@@ -167,5 +167,5 @@ async def read_all(
         name, variable = item
         read[name] = await variable.read(name, meter)
 
-    await spread(pending.items(), read_one)
+    await map_concurrently(pending.items(), read_one)
     return read
