@@ -26,8 +26,8 @@ from sluice.sizes import text_bytes
 from sluice.wording import plain_words
 
 from ..admission import watched
-from ..catalog.catalog import DatasetEntry
 from ..catalog.discretion import discreet_error
+from ..catalog.entry import DatasetEntry
 from ..catalog.opened import Opened
 from ..errors import DeadlineExceeded
 from .access import caller

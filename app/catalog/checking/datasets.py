@@ -26,8 +26,9 @@ from sluice.errors import (
 from sluice.store.failures import reason_of
 from sluice.store.source import ByteSource
 
-from ..catalog import Catalog, DatasetEntry
+from ..catalog import Catalog
 from ..discretion import discreet, discreet_error, secrets_of
+from ..entry import DatasetEntry
 from ..opened import Opened
 from .axes import axis_findings, dimension_findings
 from .chunk_keys import chunk_key_findings
