@@ -14,7 +14,7 @@ from sluice import __version__
 from sluice.errors import CatalogError
 
 from .settings import PREFIX, Settings, fitted, misspelt_variables, read_settings
-from .telemetry.json_log import say
+from .telemetry.logs import say
 
 WRONG_USAGE = 2
 # uvicorn's own status for a server that did not come to serve.
@@ -164,7 +164,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
     from sluice.arrays.opening_limits import OpeningLimits
     from sluice.store import Filesystems
     from sluice.store.blocking import BlockingThreads
-    from sluice.store.retries import Patience
+    from sluice.store.retry_policy import RetryPolicy
 
     from .catalog.checking.command import run_check
     from .catalog.configuration import Files
@@ -191,13 +191,13 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
                 ),
             ),
             # A catalog may have many datasets of one store that fails: each says what it met.
-            patience=Patience(
+            patience=RetryPolicy(
                 concurrency=settings.store_concurrency,
                 attempts=settings.store_attempts,
                 attempt_seconds=settings.store_attempt_seconds,
                 read_seconds=arguments.patience / 2,  # to hear of it before a dataset's time ends
                 failures=_NEVER,
-                rest_seconds=settings.store_rest_seconds,
+                open_seconds=settings.circuit_open_seconds,
             ),
             limits=OpeningLimits(**settings.store_limits),
         )

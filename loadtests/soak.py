@@ -39,7 +39,7 @@ CHANCES = (0.05, 0.3, 1.0)
 USERS, LEAVERS = 6, 2
 # Short times, so that what must end soon does.
 REFRESH_SECONDS, ATTEMPT_SECONDS, READ_SECONDS = 1.0, 1.0, 3.0
-REST_SECONDS, FAILED_OPEN_SECONDS = 1.0, 0.5
+OPEN_SECONDS, FAILED_OPEN_SECONDS = 1.0, 0.5
 # What a look, an open and an answer may take on a machine that is busy with all of this.
 WORK_SECONDS = 2.0
 # The next look comes this late, and finds the append.
@@ -47,7 +47,7 @@ IN_TIME_SECONDS = REFRESH_SECONDS + WORK_SECONDS
 # What the last fault may cost: the request that meets it, the pause before a retry, the rest of a
 # store whose circuit that opens, and the time until a look that failed is made again.
 PAUSE_SECONDS = 0.2
-HEAL_SECONDS = ATTEMPT_SECONDS + PAUSE_SECONDS + REST_SECONDS + FAILED_OPEN_SECONDS
+HEAL_SECONDS = ATTEMPT_SECONDS + PAUSE_SECONDS + OPEN_SECONDS + FAILED_OPEN_SECONDS
 # The store is here, too: when this process stands still for long, the store does.
 STILL_SECONDS = ATTEMPT_SECONDS / 2
 # Little memory, so that the store is asked.
@@ -55,7 +55,7 @@ ENVIRONMENT = {
     "SLUICE_CHUNK_CACHE_BYTES": "262144",
     "SLUICE_STORE_ATTEMPT_SECONDS": str(ATTEMPT_SECONDS),
     "SLUICE_STORE_READ_SECONDS": str(READ_SECONDS),
-    "SLUICE_STORE_REST_SECONDS": str(REST_SECONDS),
+    "SLUICE_CIRCUIT_OPEN_SECONDS": str(OPEN_SECONDS),
     "SLUICE_FAILED_OPEN_SECONDS": str(FAILED_OPEN_SECONDS),
     "SLUICE_REQUEST_SECONDS": "5",
     "SLUICE_LOG_LEVEL": "warning",

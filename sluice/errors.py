@@ -15,7 +15,7 @@
         │   └── StoreSlow          it answered that it is only slow
         ├── StoreOversized         a value has more bytes than it may
         ├── ReferenceRefused       a reference leads where the catalog entry does not let it
-        ├── StoreUnavailable       it failed so often that it is left alone for a while
+        ├── StoreUnavailable       it failed so often that its circuit is open
         ├── MetadataError          metadata documents absent or broken (also a ValueError)
         ├── StoreTooLarge          its metadata asks for more than an opening may take
         └── CorruptChunk           a chunk does not decode to its declared shape
@@ -104,7 +104,7 @@ class ReferenceRefused(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """The store was not asked: it failed so often that it is left alone for a while.
+    """The store was not asked: it failed so often that its circuit is open.
 
     The fact `retry_after` tells in how many seconds it is asked again.
     """

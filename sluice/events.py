@@ -32,7 +32,7 @@ class StoreRetried:
 
 @dataclass(frozen=True, slots=True)
 class CircuitChanged:
-    """The store of these datasets is left alone (``open``), tried (``half-open``) or well again."""
+    """The circuit of the store of these datasets is ``open`` (nobody asks), tried or ``closed``."""
 
     store: str
     datasets: tuple[str, ...]

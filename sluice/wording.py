@@ -133,3 +133,21 @@ def _is_code(text: str) -> bool:
 def excerpt(text: str) -> str:
     """The text in quotation marks, short enough to stand in an error."""
     return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
+_USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
+
+
+_URL_QUERY = re.compile(r"(\w+://[^\s?'\")<>]+)\?[^\s'\")<>]+")
+
+
+def redacted(text: str) -> str:
+    """`text` without what URLs may carry in secret: user names, passwords and query strings."""
+    return _URL_QUERY.sub(r"\1?...", _USERINFO.sub("", text))
+
+
+def shown(target: str) -> str:
+    """A target for people: no secrets, one line, not too long."""
+    text = redacted(target)
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text if len(text) <= 300 else f"{text[:300]}..."

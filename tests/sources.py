@@ -6,7 +6,7 @@ import builtins
 from collections.abc import AsyncIterator, Iterable
 
 from sluice.errors import StoreRefused
-from sluice.store.tags import Tagged, Unchanged
+from sluice.store.source import Tagged, Unchanged
 
 
 class DictSource:

@@ -20,6 +20,7 @@ LEVELS = {
     "sluice/phases": 0,
     "sluice/record": 0,
     "sluice/aliases": 0,
+    "sluice/concurrency": 0,
     "sluice/cgroup": 1,
     "sluice/stored_form": 1,
     "sluice/selection": 1,
@@ -63,7 +64,7 @@ OWNERS = {
     "gcsfs": {"sluice/store"},
     "adlfs": {"sluice/store"},
     "obstore": {"sluice/store"},
-    "numcodecs": {"sluice/arrays", "sluice/encoders/hdf5_messages"},
+    "numcodecs": {"sluice/arrays", "sluice/encoders/hdf5"},
     "zarr": {"sluice/arrays", "sluice/datasets", "sluice/store/zarr_store"},
     "xarray": {"sluice/datasets", "sluice/encoders", "sluice/engine", "app/catalog", "app/api"},
     "pandas": {"sluice/datasets"},
@@ -71,7 +72,7 @@ OWNERS = {
     "h5py": set(),
     "cftime": {"sluice/datasets", "sluice/encoders"},
     "orjson": {"sluice/encoders"},
-    "zstandard": {"sluice/arrays", "sluice/encoders", "sluice/store/compressed"},
+    "zstandard": {"sluice/arrays", "sluice/encoders", "sluice/store/documents"},
     "prometheus_client": set(),
     "yaml": {"app/catalog"},
     "pydantic": {"app/settings", "app/catalog", "app/api"},
@@ -89,7 +90,7 @@ MODULE_LINES = 350
 
 
 def place_of(path: Path) -> str:
-    """The module below the top, such as ``sluice/store/paths``."""
+    """The module below the top, such as ``sluice/store/source``."""
     place = path.relative_to(TOP).with_suffix("")
     return (place.parent if place.name == "__init__" else place).as_posix()
 

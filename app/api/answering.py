@@ -1,34 +1,39 @@
-"""From a plan to its answer: weigh it, refuse what costs too much, read, encode."""
+"""From a plan to its answer: weigh it, refuse what costs too much, read, encode, or give up."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Coroutine, Hashable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 import xarray as xr
 from fastapi import Request, Response
+from starlette.requests import ClientDisconnect
 
 from sluice.arrays.texts import TextMeter
-from sluice.encoders.table import Encoder
-from sluice.engine import Plan, fitting, with_fitting
+from sluice.datasets import Outline
+from sluice.encoders.formats import Encoder
+from sluice.engine import Plan, ReadLimits, fitting, with_fitting
 from sluice.errors import LimitError, SluiceError, StoreError
 from sluice.phases import Phases
 from sluice.record import record
+from sluice.sizes import text_bytes
 from sluice.wording import plain_words
 
+from ..admission import watched
 from ..catalog.catalog import DatasetEntry
 from ..catalog.discretion import discreet_error
 from ..catalog.opened import Opened
+from ..errors import DeadlineExceeded
 from .access import caller
-from .answers import Representation, accepted_coding, respond
-from .limits import RequestLimits, memory_bytes
-from .paced import LongBody
-from .state import Service
-from .weighing import meter_of, text_weight, weighed
+from .representations import Representation, accepted_coding, respond
+from .response_bodies import LongBody
+from .state import RequestLimits, Service, memory_bytes, service
 
 log = logging.getLogger(__name__)
 
@@ -154,3 +159,88 @@ def _tell(error: Exception, entry: DatasetEntry) -> NoReturn:
         raise error
     log.error("values that do not decode", exc_info=error)
     raise StoreError(f"values do not decode: {plain_words(str(error))}") from error
+
+
+# So many texts are counted in half a millisecond.
+_FEW_TEXTS: Final = 4096
+
+
+def weighed(encoder: Encoder, plan: Plan) -> int:
+    """What the answer counts for, but for texts that are still in the store.
+
+    Raises what its format has against it.
+    """
+    outline = plan.schema
+    texts = plan.reading.texts
+    weight: int | None = outline.notes.get(encoder.name)
+    if weight is None:
+        encoder.check(outline)
+        weight = outline.notes[encoder.name] = encoder.value_bytes(outline)
+    return weight + encoder.text_bytes(outline, texts) if texts else weight
+
+
+def meter_of(plan: Plan, result_bytes: int, limits: ReadLimits) -> TextMeter | None:
+    """What counts the texts of `plan` while they are read; None where it will read none."""
+    if not plan.schema.unmeasured:
+        return None
+    return TextMeter(result_bytes, limits.result_bytes, plan.chunk_bytes, limits.chunk_bytes)
+
+
+async def text_weight(encoder: Encoder, outline: Outline, result: xr.Dataset) -> int:
+    """What the texts that `result` was read with add to its weight."""
+    if not outline.unmeasured:
+        return 0
+    found: dict[Hashable, int] = {}
+    for name in outline.unmeasured:
+        values = result.variables[name].values
+        few = values.size <= _FEW_TEXTS
+        found[name] = text_bytes(values) if few else await asyncio.to_thread(text_bytes, values)
+    return encoder.text_bytes(outline, found)
+
+
+T = TypeVar("T")
+
+
+def attended(request: Request, work: Coroutine[object, object, T]) -> Coroutine[Any, Any, T]:
+    """What `work` brings; it is cancelled when the deadline comes or the client leaves before.
+
+    The body of the request must have been read. Raises DeadlineExceeded, and Starlette's
+    ClientDisconnect.
+    """
+    return watched(work, partial(_attendance, request))
+
+
+@asynccontextmanager
+async def _attendance(request: Request) -> AsyncIterator[None]:
+    """The block is cancelled at the deadline, which comes at once when the client leaves."""
+    admission = service(request).admission
+    loop = asyncio.get_running_loop()
+    scope = asyncio.timeout(admission.seconds)
+    left = False
+
+    async def watch() -> None:
+        nonlocal left
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        left = True
+        scope.reschedule(loop.time())
+
+    try:
+        async with scope:
+            watching = asyncio.create_task(watch())
+            try:
+                yield
+            finally:
+                watching.cancel()
+    except TimeoutError as error:
+        # A store that times out raises a kind of its own, which is not ours to explain.
+        if type(error) is not TimeoutError or not scope.expired():
+            raise
+        if left:
+            raise ClientDisconnect from None
+        admission.refuse("deadline")
+        raise DeadlineExceeded(
+            f"There was no answer within {admission.seconds:g} seconds, the most that a request may"
+            " take: ask for a smaller part.",
+            limit_seconds=admission.seconds,
+        ) from None

@@ -13,14 +13,11 @@ from ..doors.native.routes import add_native_door
 from ..server.processes import Shared
 from ..settings import Settings, fitted
 from ..telemetry.events import Emit, to_all
-from ..telemetry.lasting import LastingObjects, spare_what_is_there
+from ..telemetry.gc_freeze import LastingObjects, spare_what_is_there
+from ..telemetry.logs import RequestLog, write_circuit
 from ..telemetry.metrics import Metrics
-from ..telemetry.request_log import RequestLog
-from ..telemetry.store_log import write_circuit
-from .application import Application
-from .cors import StrangeOrigins, allow_origins
-from .docs import add_docs
-from .observe import ObserveRequests
+from .application import Application, add_docs
+from .middleware import ObserveRequests, StrangeOrigins, allow_origins
 from .openapi import guide
 from .problems import install_problems
 from .routes import add_routes

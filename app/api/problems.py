@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -50,7 +51,7 @@ from ..errors import (
     UnknownDataset,
     UnusableVariable,
 )
-from .bodies import json_bytes
+from .response_bodies import json_bytes
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -162,7 +163,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             502,
             "store-unavailable",
             "The store is unavailable",
-            "The dataset's store failed so often that it is left alone for now.",
+            "The dataset's store failed so often that its circuit is open for now.",
         ),
         CatalogError: ProblemKind(
             502,
@@ -253,7 +254,7 @@ def _own_problem(scope: Scope, error: SluiceError) -> Response:
     if kind.sentence is None:
         return problem(kind.status, kind.name, kind.title, error.detail, error.facts, headers)
     dataset = scope.get("path_params", {}).get("dataset_id")
-    # Of a store that is left alone the log knows since it is, and it may be asked for a lot.
+    # Of a store whose circuit is open the log knows since it is, and it may be asked for a lot.
     severity = logging.DEBUG if isinstance(error, StoreUnavailable) else logging.WARNING
     log.log(severity, "dataset %r: %s: %s", dataset, type(error).__name__, error.detail)
     facts, sentence = {"dataset": dataset}, kind.sentence
@@ -314,3 +315,14 @@ def install_problems(app: FastAPI) -> None:
 
     for kind in (SluiceError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer)
+
+
+def refusal(status: int, detail: str) -> bytes:
+    """A problem document of this status as HTTP/1.1 sends it, after which the connection ends."""
+    headers = {"X-Request-ID": uuid.uuid4().hex, "Connection": "close"}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "1"
+    answer = plain_problem(status, detail, {}, headers)
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
+    lines += [name + b": " + value for name, value in answer.raw_headers]
+    return b"\r\n".join([*lines, b"", bytes(answer.body)])

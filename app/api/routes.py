@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 
+from sluice.engine import describe_prepared
 from sluice.errors import CatalogError, QueryError
 from sluice.wording import excerpt
 
+from ..catalog.opened import Opened
 from ..catalog.status import DatasetState
 from ..errors import CatalogRefused
-from ..telemetry.exposition import CONTENT_TYPE
+from ..telemetry.families import CONTENT_TYPE
 from . import openapi
 from .access import (
+    caller,
     key_of,
     may_see,
     require_admin,
@@ -23,13 +27,12 @@ from .access import (
     visible_entries,
     visible_id,
 )
-from .answers import PRIVATE
+from .answering import attended
 from .application import PlainRoute, Route
-from .attending import attended
-from .bodies import json_bytes
-from .describing import description_of
 from .problems import kind_of
-from .state import service, told_to_stop
+from .representations import PRIVATE, caching
+from .response_bodies import PIECE_BYTES, LongBody, PacedResponse, RawHeaders, json_bytes
+from .state import Service, service, told_to_stop
 
 
 def add_routes(app: FastAPI) -> None:
@@ -169,3 +172,37 @@ def _take_no_parameters(request: Request) -> None:
 
 def _json(body: object, headers: dict[str, str] | None = None, status: int = 200) -> Response:
     return Response(json_bytes(body), status, headers, "application/json")
+
+
+# Longer ones are written anew: attributes may be as long as metadata may.
+_MOST_KEPT_BYTES: Final = 2**20
+# So often are attributes in memory while their text is made: as values, as text, as bytes.
+_FORMS: Final = 4
+
+
+async def description_of(request: Request, serving: Service, dataset_id: str) -> Response:
+    """The dimensions, coordinates and variables of a dataset with their attributes."""
+    opened = await serving.opened.get(dataset_id)
+    content = opened.description.text
+    if content is None:
+        cost = _FORMS * sum(opened.prepared.layout.attribute_bytes.values())
+        write = partial(asyncio.to_thread, _text, opened)
+        content = await serving.admission.run(caller(request), cost, write)
+        if len(content) <= _MOST_KEPT_BYTES:
+            opened.description.text = content
+    headers: RawHeaders = [
+        (b"content-length", str(len(content)).encode()),
+        (b"content-type", b"application/json"),
+        *caching(request, opened.entry),
+    ]
+    if len(content) > PIECE_BYTES:
+        body = LongBody([content], len(content))
+        return PacedResponse(200, headers, body, caller(request), serving.admission)
+    answer = Response(content, media_type="application/json")
+    answer.raw_headers = headers
+    return answer
+
+
+def _text(opened: Opened) -> bytes:
+    told = describe_prepared(opened.prepared)
+    return json_bytes({**opened.entry.told, **told})

@@ -21,7 +21,7 @@ from sluice.events import CircuitChanged
 from sluice.store import Filesystems
 from sluice.store.blocking import BlockingThreads
 from sluice.store.guarded import StoreGuards
-from sluice.store.retries import Patience
+from sluice.store.retry_policy import RetryPolicy
 
 from ..admission import Admission, Budget, ClientLimit
 from ..catalog.bulletin import Bulletin
@@ -39,14 +39,18 @@ from ..catalog.relisting import Relister
 from ..catalog.status import CatalogStatus
 from ..server.processes import Shared, unnamed_file
 from ..settings import Settings
-from ..telemetry.events import DatasetLookedAt, DatasetOpened, Emit, RequestQueued
-from ..telemetry.lasting import spare_what_is_there
-from ..telemetry.loop_lag import watch_loop
+from ..telemetry.events import (
+    DatasetLookedAt,
+    DatasetOpened,
+    Emit,
+    RequestQueued,
+    sample,
+    watch_loop,
+)
+from ..telemetry.gc_freeze import spare_what_is_there
 from ..telemetry.metrics import Metrics
-from ..telemetry.sampling import sample
-from .limits import RequestLimits
-from .state import Encoding, Service
-from .writing import Writing
+from .response_bodies import Writing
+from .state import Encoding, RequestLimits, Service
 
 
 async def start(
@@ -211,13 +215,13 @@ def _limits(settings: Settings) -> RequestLimits:
 
 
 def _guards(settings: Settings, emit: Emit) -> StoreGuards:
-    patience = Patience(
+    patience = RetryPolicy(
         concurrency=settings.store_concurrency,
         attempts=settings.store_attempts,
         attempt_seconds=settings.store_attempt_seconds,
         read_seconds=settings.store_read_seconds,
         failures=settings.store_failures,
-        rest_seconds=settings.store_rest_seconds,
+        open_seconds=settings.circuit_open_seconds,
     )
     return StoreGuards(
         patience,

@@ -2,24 +2,74 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from fastapi import Request
 from starlette.types import Scope
 
+from sluice.engine import Plan, ReadLimits
+from sluice.kept import Kept
 from sluice.phases import Phases
 
 from ..admission import Admission
-from ..catalog.catalog import Catalog
+from ..catalog.catalog import Catalog, DatasetEntry
 from ..catalog.following import Follower
 from ..catalog.keys import Keys
 from ..catalog.opened_datasets import OpenedDatasets
 from ..catalog.status import CatalogStatus
 from ..telemetry.metrics import Metrics
-from .limits import RequestLimits
-from .listed import Listed
-from .writing import Writing
+from .response_bodies import Writing, json_bytes
+
+
+def memory_bytes(plan: Plan, result_bytes: int, forms: int) -> int:
+    """The memory that a planned answer takes while it is made: an estimate from above.
+
+    So often is it in memory at once: as values, packed or decoded, as text or a file, compressed.
+    """
+    return plan.working_bytes + forms * result_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """The most that one request may have: what it reads, labels in a list, bytes of a body."""
+
+    reading: ReadLimits
+    labels: int
+    body_bytes: int
+
+
+_KEPT_BYTES: Final = 8 * 2**20
+# So many are written in less than a millisecond.
+_FEW: Final = 100
+
+
+class Listed:
+    """Keeps the texts of one catalog, by who asks for them."""
+
+    def __init__(self) -> None:
+        self._catalog: Catalog | None = None
+        self._texts: Kept[Hashable, bytes] = Kept(_KEPT_BYTES)
+
+    async def text(
+        self, catalog: Catalog, asker: Hashable, entries: Iterable[DatasetEntry]
+    ) -> bytes:
+        """What is told of those `entries` of the `catalog` that the `asker` may see."""
+        if catalog is not self._catalog:
+            self._catalog, self._texts = catalog, Kept(_KEPT_BYTES)
+        texts = self._texts
+        if (text := texts.get(asker)) is None:
+            few = len(catalog.entries) <= _FEW
+            text = _text(entries) if few else await asyncio.to_thread(_text, entries)
+            texts.keep(asker, text, len(text))
+        return text
+
+
+def _text(entries: Iterable[DatasetEntry]) -> bytes:
+    return json_bytes({"datasets": [entry.told for entry in entries]})
+
 
 # Where a selection leaves, in its request's scope, what it cost.
 _PHASES = "sluice.phases"

@@ -10,7 +10,7 @@ from typing import Final
 
 from sluice.errors import CatalogError
 from sluice.store.addresses import LOCAL, WEB, split_url
-from sluice.store.failures import redacted
+from sluice.wording import redacted
 
 from .catalog import Catalog, parse_catalog
 from .globs import has_wildcards

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from sluice.concurrency import SingleFlight
 from sluice.errors import CatalogError
-from sluice.store.single_flight import SingleFlight
 
 from ..errors import NotTold
-from ..telemetry.admin_log import write_signalled
+from ..telemetry.logs import write_signalled
 from .bulletin import Bulletin, NewGeneration, News, NewTexts, ReloadAsked
 from .catalog import Catalog, DatasetEntry
 from .configuration import Configuration, Files

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from sluice.errors import CatalogError
 from sluice.store.addresses import LOCAL, REFERENCE, ROOTLESS, WEB, split_url
-from sluice.store.failures import redacted
-from sluice.store.paths import joined
+from sluice.store.source import joined
+from sluice.wording import redacted
 
 from .ids import DATASET_ID, ID_RULE, stem_of
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Final, TypeAlias
 
+from sluice.concurrency import map_concurrently
 from sluice.errors import StoreMissing, StoreTooLarge
 from sluice.store import ByteSource, Filesystems
 from sluice.store.addresses import LOCAL, split_url
-from sluice.store.failures import redacted
-from sluice.store.fan_out import spread
 from sluice.store.guarded import StoreGuards
+from sluice.wording import redacted
 
 from ..telemetry.events import Emit
 from .globs import Glob
@@ -61,6 +61,6 @@ async def _matching(glob: Glob, source: ByteSource, most: int) -> tuple[str, ...
             prefix = f"{folder}/" if folder else ""
             found += [prefix + name for name in names if glob.matches(level, name)]
 
-        await spread(folders, look, workers=_AT_ONCE)
+        await map_concurrently(folders, look, workers=_AT_ONCE)
         folders = sorted(found)
     return tuple(folders[: most + 1])

@@ -10,8 +10,8 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from sluice.concurrency import SingleFlight
 from sluice.errors import SluiceError
-from sluice.store.single_flight import SingleFlight
 
 from ..telemetry.events import DatasetsCounted
 from .catalog import Catalog, DatasetEntry

@@ -23,7 +23,7 @@ from sluice.arrays.workshop import Workshop
 from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint
 from sluice.datasets.entrypoint import SHARD_INDEX_BYTES
 from sluice.datasets.unusable import Unusable
-from sluice.encoders.written import Written
+from sluice.encoders.json_encoder import Written
 from sluice.engine import prepare
 from sluice.errors import MetadataError, SluiceError, StoreError
 from sluice.events import StoreAsked, StoreRetried

@@ -7,9 +7,9 @@ import logging
 from contextlib import suppress
 from typing import Final
 
+from sluice.concurrency import map_concurrently
 from sluice.store import Filesystems
 from sluice.store.connecting import Address, connect_all, import_engines
-from sluice.store.fan_out import spread
 
 from .catalog import Catalog
 from .opened_datasets import OpenedDatasets
@@ -67,7 +67,7 @@ class Preparation:
     async def _prepare(self, catalog: Catalog) -> None:
         await prepare_stores(catalog, self._filesystems, seconds=_BACKGROUND_SECONDS)
         wanted = [entry.id for entry in catalog.entries.values() if entry.open == "at_start"]
-        await spread(wanted, self._open, workers=_OPENED_AT_ONCE)
+        await map_concurrently(wanted, self._open, workers=_OPENED_AT_ONCE)
 
     async def _open(self, dataset_id: str) -> None:
         try:

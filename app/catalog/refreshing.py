@@ -14,8 +14,8 @@ from enum import StrEnum
 from math import inf
 from typing import Protocol, TypeAlias
 
+from sluice.concurrency import SingleFlight
 from sluice.errors import MetadataError, StoreError, StoreMissing
-from sluice.store.single_flight import SingleFlight
 
 from .discretion import discreet_error
 from .opened import Change, Opened

@@ -10,8 +10,8 @@ from itertools import islice
 from math import inf
 from typing import Final
 
+from sluice.concurrency import map_concurrently
 from sluice.errors import StoreTimeout
-from sluice.store.fan_out import spread
 
 from .bulletin import Bulletin
 from .discretion import discreet, discreet_error, secrets_of
@@ -55,7 +55,7 @@ class Relister:
 
     async def list_now(self, globs: Iterable[Glob]) -> None:
         """List these now; what fails goes to the log, and what was known of it stays."""
-        await spread(tuple(globs), self._list)
+        await map_concurrently(tuple(globs), self._list)
 
     async def list_unknown(self, globs: Iterable[Glob]) -> None:
         """List those that no process has listed yet."""

@@ -9,9 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from sluice.concurrency import SingleFlight, map_concurrently
 from sluice.errors import StoreTimeout
-from sluice.store.fan_out import spread
-from sluice.store.single_flight import SingleFlight
 
 from .catalog import Catalog
 from .opened_datasets import OpenedDatasets
@@ -121,7 +120,7 @@ class CatalogStatus:
 
         with suppress(TimeoutError):
             async with asyncio.timeout(_ROUNDS * self._patience_seconds):
-                await spread(self._due(catalog), probe, workers=self._at_once)
+                await map_concurrently(self._due(catalog), probe, workers=self._at_once)
         return self._report(catalog) if found is self._known else await self.report()
 
     async def _state(self, dataset_id: str) -> DatasetState:

@@ -10,7 +10,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from ..api.refusal import refusal
+from ..api.problems import refusal
 from ..api.state import LOST
 from ..errors import MalformedRequest
 from .connections import ConnectionLimits, Connections

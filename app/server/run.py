@@ -20,7 +20,7 @@ from ..catalog.following import ask_reload
 from ..errors import NotTold
 from ..settings import PREFIX, SHARES, Settings
 from ..telemetry.cells import make_room
-from ..telemetry.json_log import JsonLines, say
+from ..telemetry.logs import JsonLines, say
 from .connections import connection_limits, raise_descriptor_limit
 from .processes import SHARED, Shared, Turns, watch_alone
 

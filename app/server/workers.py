@@ -26,9 +26,8 @@ from uvicorn.supervisors.multiprocess import Process
 from sluice.errors import CatalogError
 
 from ..errors import NotTold
-from ..telemetry.admin_log import write_signalled
 from ..telemetry.cells import leave, make_room
-from ..telemetry.json_log import JsonLines, log_what_nobody_caught
+from ..telemetry.logs import JsonLines, log_what_nobody_caught, write_signalled
 from .connections import Acceptor, ConnectionLimits, Connections
 from .processes import TURN_SECONDS, Shared, Standstill, Turns
 

@@ -6,15 +6,18 @@ import json
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from sluice.aliases import Document
 from sluice.cgroup import ROOT, Allowance, allowance, available_cores
 
 from .limits import OpeningSettings, RequestSettings, StoreSettings, WorkSettings
+
+if TYPE_CHECKING:
+    # It brings numpy, which a wrong setting is told of without.
+    from sluice.aliases import Document
 
 PREFIX = "SLUICE_"
 # What a worker takes before it has read anything: the interpreter, the libraries, a client of S3.

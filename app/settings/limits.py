@@ -147,14 +147,14 @@ class StoreSettings(BaseSettings):
     store_failures: int = Field(
         default=10,
         ge=1,
-        description="failures in a row after which a store is left alone; meanwhile what is not in"
-        " memory is a 502 at once",
+        description="failures in a row after which the circuit of a store opens; meanwhile what is"
+        " not in memory is a 502 at once",
     )
-    store_rest_seconds: float = Field(
+    circuit_open_seconds: float = Field(
         default=5.0,
         ge=0,
         allow_inf_nan=False,
-        description="how long a store is left alone before one request tries it again",
+        description="how long the circuit of a store is open before one request tries it again",
     )
     document_bytes: int = Field(
         default=64 * 2**20,

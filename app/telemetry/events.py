@@ -1,7 +1,8 @@
-"""The records of what happened, and the one hook through which every room tells of it."""
+"""The records of what happened, the one hook that hears of them, and what is told now and then."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
@@ -113,3 +114,23 @@ def to_all(*sinks: Emit) -> Emit:
             sink(event)
 
     return emit
+
+
+async def sample(sum_up: Callable[[], Event], emit: Emit, *, every_seconds: float = 1.0) -> None:
+    """Emit what `sum_up` answers, every so often and once more when it is cancelled."""
+    try:
+        while True:
+            await asyncio.sleep(every_seconds)
+            emit(sum_up())
+    finally:
+        emit(sum_up())
+
+
+async def watch_loop(emit: Emit, *, every_seconds: float = 0.25) -> None:
+    """Emit a `LoopLag` for each appointment, for ever; cancel it to end it."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + every_seconds
+        await asyncio.sleep(every_seconds)
+        lag = max(0.0, loop.time() - due)
+        emit(LoopLag(lag, tasks=len(asyncio.all_tasks())))

@@ -19,7 +19,7 @@ from .events import (
     RequestRefused,
     RequestServed,
 )
-from .exposition import exposition
+from .families import exposition
 
 FAMILIES: Final = (
     *request_metrics.FAMILIES,

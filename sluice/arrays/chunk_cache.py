@@ -19,8 +19,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from sluice.aliases import Array
+from sluice.concurrency import SingleFlight
 from sluice.events import ChunksLookedUp
-from sluice.store.single_flight import SingleFlight
 
 
 class Absent(Enum):

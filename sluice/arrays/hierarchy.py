@@ -19,11 +19,10 @@ from sluice.arrays.excerpts import excerpt
 from sluice.arrays.member_documents import in_time, member_documents
 from sluice.arrays.members import Members, members_v2, members_v3
 from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
+from sluice.concurrency import map_concurrently
 from sluice.errors import MetadataError, StoreError, StoreMissing, StoreRefused
 from sluice.store.documents import json_object
-from sluice.store.fan_out import spread
-from sluice.store.source import ByteSource
-from sluice.store.tags import Tagged, Unchanged, get_tagged
+from sluice.store.source import ByteSource, Tagged, Unchanged, get_tagged
 
 # What must be found out about the documents of so many arrays takes no time to speak of.
 _FEW_ARRAYS: Final = 64
@@ -206,7 +205,7 @@ async def _probe(
             limits.check_metadata(len(seen.data))
             answers[key] = await in_time(len(seen.data), _asked, seen, key)
 
-    await spread(keys, ask)
+    await map_concurrently(keys, ask)
     if refused and not answers:
         raise StoreRefused(
             f"none of {', '.join(keys)} could be read: grant s3:GetObject on the store's keys, and "

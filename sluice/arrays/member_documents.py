@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
 from sluice.arrays.opening_limits import OpeningLimits
+from sluice.concurrency import map_concurrently
 from sluice.errors import MetadataError, ReferenceRefused, StoreError, StoreMissing
 from sluice.store.documents import json_object
-from sluice.store.fan_out import spread
 from sluice.store.source import ByteSource
 
 Made = TypeVar("Made")
@@ -63,7 +63,7 @@ async def _one_by_one(source: ByteSource, keys: Sequence[str]) -> dict[str, byte
                 raise
             found[key] = broken
 
-    await spread(keys, read)
+    await map_concurrently(keys, read)
     return found
 
 

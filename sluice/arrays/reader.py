@@ -37,10 +37,9 @@ from sluice.arrays.shards import (
 from sluice.arrays.spans import Span, touched_span
 from sluice.arrays.texts import TextMeter
 from sluice.arrays.workshop import Shares, Workshop
+from sluice.concurrency import SingleFlight, map_concurrently
 from sluice.errors import CorruptChunk, LimitError
 from sluice.phases import count_chunks
-from sluice.store.fan_out import spread
-from sluice.store.single_flight import SingleFlight
 from sluice.store.source import ByteSource
 
 Fetch: TypeAlias = Callable[[], Awaitable[bytes | None]]
@@ -155,7 +154,7 @@ class StoreReader:
 
     async def _load(self, reading: Reading, unknown: list[ChunkRead]) -> None:
         if reading.meta.shards is not None:
-            await spread(
+            await map_concurrently(
                 by_shard(unknown, reading.meta.shards).items(),
                 lambda item: self._shard(reading, *item),
                 workers=self.workers,
@@ -167,7 +166,7 @@ class StoreReader:
             chunk = self._chunk(reading, read) if span is None else self._part(reading, read, span)
             await self._put(reading, read, await chunk)
 
-        await spread(unknown, load, workers=self.workers)
+        await map_concurrently(unknown, load, workers=self.workers)
 
     async def _put(self, reading: Reading, read: ChunkRead, chunk: Chunk) -> None:
         """Place a chunk's part; its texts are counted before they are copied."""
@@ -273,7 +272,7 @@ class StoreReader:
             else:
                 found.append((number, *at))
         try:
-            await spread(
+            await map_concurrently(
                 coalesce(found, gap_bytes=_GAP_BYTES, most_bytes=_MOST_BYTES),
                 lambda part: self._range(reading, shard, part, reads),
                 workers=self.workers,
@@ -307,7 +306,7 @@ class StoreReader:
 
             await self._put(reading, read, await self._kept(reading, read, shard.key, fetch))
 
-        await spread(part.parts, chunk, workers=self.workers)
+        await map_concurrently(part.parts, chunk, workers=self.workers)
 
     async def _bytes(self, shard: Shard, start: int, end: int) -> bytes:
         key, index, most = shard.key, shard.index, shard.layout.most_bytes

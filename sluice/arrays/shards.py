@@ -16,8 +16,8 @@ import numpy as np
 
 from sluice.arrays.metadata import ArrayMeta, ShardLayout
 from sluice.arrays.plan import ChunkRead
+from sluice.concurrency import SingleFlight
 from sluice.errors import CorruptChunk, StoreOversized
-from sluice.store.single_flight import SingleFlight
 from sluice.store.source import ByteSource
 
 Index = np.ndarray[Any, np.dtype[np.uint64]]

@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Any, Final, TypeVar
 
 from sluice.arrays.turns import Share, Turns
-from sluice.store.ending import ended
+from sluice.concurrency import wait_done
 
 Made = TypeVar("Made")
 
@@ -44,9 +44,9 @@ class Threads:
             loop = asyncio.get_running_loop()
             running = loop.run_in_executor(self._pool, work, *given)
             try:
-                await ended(running)
+                await wait_done(running)
             except asyncio.CancelledError:
-                await ended(running)
+                await wait_done(running)
                 running.exception()  # nobody is there to be told
                 raise
             return running.result()

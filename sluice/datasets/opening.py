@@ -20,12 +20,12 @@ from sluice.arrays.hierarchy import GroupDocuments
 from sluice.arrays.opening_limits import CoordinateRoom, OpeningLimits, too_large
 from sluice.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
 from sluice.arrays.reader import StoreReader
+from sluice.concurrency import map_concurrently
 from sluice.datasets.coding import EncodedArray, NotFetched
 from sluice.datasets.decoding import decode
 from sluice.datasets.known_store import KnownStore
 from sluice.datasets.unusable import Unusable, with_needs
 from sluice.errors import CorruptChunk, LimitError, MetadataError
-from sluice.store.fan_out import spread
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -129,7 +129,7 @@ async def _fetch(
         else:
             encoded.edges = (np.asarray(values[0]), np.asarray(values[1]))
 
-    await spread(jobs, fetch)
+    await map_concurrently(jobs, fetch)
 
 
 def _planned(encoded: EncodedArray, room: CoordinateRoom, *, whole: bool) -> ArrayPlan:

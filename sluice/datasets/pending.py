@@ -11,13 +11,13 @@ import xarray as xr
 from sluice.aliases import Array, DType
 from sluice.arrays.plan import ReadPlan
 from sluice.arrays.texts import TextMeter
+from sluice.concurrency import map_concurrently
 from sluice.datasets.as_stored import as_stored
 from sluice.datasets.lazy import LazyArray
 from sluice.datasets.outline import Outline
 from sluice.datasets.variables import variable_of
 from sluice.errors import CorruptChunk
 from sluice.record import record
-from sluice.store.fan_out import spread
 from sluice.stored_form import AS_STORED
 
 
@@ -72,7 +72,7 @@ async def read_all(
         name, variable = item
         read[name] = await variable.read(name, meter)
 
-    await spread(pending.items(), read_one)
+    await map_concurrently(pending.items(), read_one)
     return read
 
 

@@ -1,17 +1,124 @@
-"""Bodies of HTTP answers, of which no more is taken than the asker has use for.
+"""Values as they come: in pieces, of which no more is held than was asked for.
 
-What a store sends is bounded while it comes: a body may have no end.
+What a store sends is bounded while it comes: a body may have no end. s3fs, gcsfs, adlfs and
+fsspec's HTTP filesystem speak through aiohttp, and read answers whole, whatever comes, if they are
+not stopped: their sessions are told to make answers that know a bound (see `bounded_answers`).
 """
 
 from __future__ import annotations
 
 import zlib
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-import aiohttp
+if TYPE_CHECKING:
+    import aiohttp
 
-from sluice.store.bounds import ERROR_BYTES
-from sluice.store.parts import OversizedBody, PartTaken
+
+class OversizedBody(Exception):
+    """More bytes came, or are said to come, than the value can have; the rest was not taken."""
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(f"it has more than the {most_bytes} bytes that it may have")
+        self.most_bytes = most_bytes
+
+
+def most_of_answer(start: int | None, end: int | None, most_bytes: int | None) -> int | None:
+    """The most bytes of an answer that has the range, and nothing else, of a bounded value."""
+    if end is not None:
+        asked = end - (start or 0)
+    elif start is not None and start < 0:
+        asked = -start
+    else:
+        return most_bytes
+    return asked if most_bytes is None else min(asked, most_bytes)
+
+
+def check_size(data: bytes, start: int | None, end: int | None, most_bytes: int | None) -> bytes:
+    """`data` that came for the range, unless it is more than that can have (OversizedBody)."""
+    most = most_of_answer(start, end, most_bytes)
+    if most is not None and len(data) > most:
+        raise OversizedBody(most)
+    return data
+
+
+class PartTaken:
+    """The range of a value that comes in pieces (see `headers`): holds no more than it.
+
+    Raises OversizedBody where the value goes on beyond `most_bytes`.
+    """
+
+    def __init__(self, start: int | None, end: int | None, most_bytes: int | None) -> None:
+        self._start = start or 0
+        self._end = end
+        self._most_bytes = most_bytes
+        self._seen = 0
+        self._kept = bytearray()
+
+    @property
+    def data(self) -> bytes:
+        """What the range has of the pieces so far."""
+        return bytes(self._kept)
+
+    def add(self, piece: bytes | memoryview) -> bool:
+        """Take what the range has of the next piece; whether the range is complete."""
+        before = self._seen
+        self._seen += len(piece)
+        if self._start < 0:
+            self._kept += piece
+            del self._kept[: self._start]
+        else:
+            end = None if self._end is None else max(self._end - before, 0)
+            self._kept += piece[max(self._start - before, 0) : end]
+        if self._end is not None and self._seen >= self._end:
+            return True
+        if self._most_bytes is not None and self._seen > self._most_bytes:
+            self._kept.clear()  # an error keeps whatever raised it
+            raise OversizedBody(self._most_bytes)
+        return False
+
+
+# Documents of errors are a few lines.
+ERROR_BYTES: Final = 64 * 2**10
+# Listings have a few hundred bytes for each name.
+LISTING_BYTES: Final = 64 * 2**20
+
+
+@dataclass(slots=True)
+class Bound:
+    """The most that one answer of this read may have, and whether one had more."""
+
+    most_bytes: int
+    exceeded: bool = False
+
+
+bound_of_answers: ContextVar[Bound | None] = ContextVar("bound of answers", default=None)
+
+
+@contextmanager
+def bounded_answers(most_bytes: int | None) -> Iterator[None]:
+    """No answer to a request that the block makes has more than `most_bytes` (None: any number).
+
+    Raises:
+        OversizedBody: one had, whatever the library made of that.
+    """
+    if most_bytes is None:
+        yield
+        return
+    bound = Bound(most_bytes)
+    token = bound_of_answers.set(bound)
+    try:
+        yield
+    except Exception as error:
+        if bound.exceeded:
+            raise OversizedBody(most_bytes) from error
+        raise
+    finally:
+        bound_of_answers.reset(token)
+
 
 # aiohttp asks a connection to pause when twice as much waits to be read, and to go on when some of
 # it was. Who wants the whole body would be woken up for each piece to say so, and read no less.

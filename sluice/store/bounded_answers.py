@@ -6,8 +6,7 @@ from typing import Any
 
 import aiohttp
 
-from sluice.store.bounds import Bound, bound_of_answers
-from sluice.store.parts import OversizedBody
+from sluice.store.bodies import Bound, OversizedBody, bound_of_answers
 
 
 class BoundedAnswer(aiohttp.ClientResponse):

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from sluice.aliases import Document
+from sluice.concurrency import map_concurrently
 from sluice.errors import SluiceError
 from sluice.store.addresses import REFERENCE, Engine, split_document, split_url
-from sluice.store.fan_out import spread
 from sluice.store.filesystems import Filesystems
 from sluice.store.openers import MODULES, OBSTORE_MODULES, import_modules
 from sluice.store.references import is_table
@@ -67,7 +67,7 @@ async def connect_all(
 
     try:
         async with asyncio.timeout(seconds):
-            await spread(list(_different(addresses)), connect, workers=4)
+            await map_concurrently(list(_different(addresses)), connect, workers=4)
     except TimeoutError:
         log.warning("some stores take longer than %g s to be connected: they go on later", seconds)
 

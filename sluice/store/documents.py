@@ -1,11 +1,18 @@
-"""JSON documents that stores hold: metadata and reference sets."""
+"""JSON documents that stores hold (metadata, reference sets), compressed or not."""
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import importlib
 import json
-from typing import Any
+import lzma
+import zipfile
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from typing import Any, Final
 
-from sluice.errors import MetadataError
+from sluice.errors import CatalogError, MetadataError
 from sluice.wording import plain_words
 
 
@@ -24,3 +31,141 @@ def json_object(data: bytes, name: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise MetadataError(f"{name} is not a JSON object")
     return document
+
+
+# What each kind of file begins with: RFC 1952 (gzip), RFC 8878 (zstd), the formats' own
+# specifications for the rest. LZMA's older form begins with nothing that others cannot.
+_MAGIC: Final = (
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bz2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x04\x22\x4d\x18", "lz4"),
+    (b"PK\x03\x04", "zip"),
+    (b"\xff\x06\x00\x00sNaPpY", "snappy"),
+)
+
+
+def _zstd(file: BytesIO) -> Any:
+    import zstandard
+
+    return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+
+
+def _lz4(file: BytesIO) -> Any:
+    return importlib.import_module("lz4.frame").open(file)
+
+
+def _xz(file: BytesIO) -> Any:
+    # Zeros may follow (the format's specification, 2.2), of which the library knows nothing.
+    return lzma.LZMAFile(BytesIO(file.getvalue().rstrip(b"\0")))
+
+
+def _zip(file: BytesIO) -> Any:
+    archive = zipfile.ZipFile(file)
+    return archive.open(archive.namelist()[0])
+
+
+# fsspec's names. Each gives a stream, of which no more is made than is read.
+_OPENERS: Final[Mapping[str, Callable[[BytesIO], Any]]] = {
+    "bz2": bz2.BZ2File,
+    "gzip": gzip.open,
+    "lz4": _lz4,
+    "lzma": lzma.LZMAFile,
+    "xz": _xz,
+    "zip": _zip,
+    "zstd": _zstd,
+}
+# From the data itself; fsspec's own word.
+INFER: Final = "infer"
+
+
+def check_compression(name: Any) -> None:
+    """Refuse a `compression` that no document is opened with.
+
+    Raises:
+        CatalogError: lists the known ones.
+    """
+    if name not in (None, INFER, *_OPENERS):
+        raise CatalogError(
+            f"the compression {str(name)[:50]!r} is unknown; known are "
+            f"{', '.join(_OPENERS)}, infer",
+            field="storage_options.target_options",
+        )
+
+
+def decompressed(data: bytes, name: str, *, compression: str | None, most_bytes: int) -> bytes:
+    """`data` as it was before it was compressed; itself where it is not.
+
+    How it was is told by `compression` or else by its first bytes, and by a `name` in ``.lzma``.
+
+    Raises:
+        MetadataError: it is longer than `most_bytes`, or does not decompress.
+        CatalogError: its compression needs a package that is not installed.
+    """
+    kind = compression if compression not in (None, INFER) else _kind_of(data, name)
+    if kind is None:
+        opened = data[: most_bytes + 1]
+    elif kind not in _OPENERS:
+        raise MetadataError(f"{name} is compressed with {kind}, which is not read: use zstd.")
+    else:
+        opened = _opened(_OPENERS[kind], data, name, kind, most_bytes)
+    if len(opened) > most_bytes:
+        raise MetadataError(
+            f"{name} has more than {most_bytes} bytes, the most that are read of a reference "
+            "document (SLUICE_REFERENCE_BYTES): raise that, or write the references as Parquet."
+        )
+    return opened
+
+
+def _kind_of(data: bytes, name: str) -> str | None:
+    for magic, kind in _MAGIC:
+        if data.startswith(magic):
+            return kind
+    return "lzma" if name.endswith(".lzma") and data[:1] == b"\x5d" else None
+
+
+def _opened(
+    opener: Callable[[BytesIO], Any], data: bytes, name: str, kind: str, most_bytes: int
+) -> bytes:
+    if kind == "zstd" and not _is_whole_zstd(data):
+        raise MetadataError(f"{name} cannot be decompressed as zstd: it is cut off.")
+    try:
+        with opener(BytesIO(data)) as stream:
+            return bytes(stream.read(most_bytes + 1))
+    except ImportError as error:
+        raise CatalogError(
+            f"{name} is compressed with {kind}: pip install {kind}, which is not installed"
+        ) from error
+    except EOFError as error:
+        raise MetadataError(f"{name} cannot be decompressed as {kind}: it is cut off.") from error
+    except Exception as error:  # each library has its own for data that is not its own
+        raise MetadataError(f"{name} cannot be decompressed as {kind}.") from error
+
+
+def _is_whole_zstd(data: bytes) -> bool:
+    """Whether no frame of Zstandard ends early, of which the library says nothing (RFC 8878, 3.1).
+
+    What is no frame is left to the library.
+    """
+    import zstandard
+
+    at = 0
+    while at < len(data):
+        if data[at + 1 : at + 4] == b"\x2a\x4d\x18" and data[at] >> 4 == 5:  # skippable
+            at += 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+            continue
+        try:
+            parameters = zstandard.get_frame_parameters(data[at : at + 18])
+            at += zstandard.frame_header_size(data[at : at + 18])
+        except zstandard.ZstdError:
+            return data[at : at + 4] != _MAGIC[0][0]
+        last = False
+        while not last:
+            header = int.from_bytes(data[at : at + 3], "little")
+            if at + 3 > len(data):
+                return False
+            last, kind, size = bool(header & 1), header >> 1 & 3, header >> 3
+            at += 3 + (1 if kind == 1 else size)
+        at += 4 if parameters.has_checksum else 0
+    return at == len(data)

@@ -18,9 +18,9 @@ from sluice.errors import (
     StoreSlow,
     StoreTimeout,
 )
-from sluice.store.parts import OversizedBody
-from sluice.store.signposts import asked_pause, named_region
-from sluice.wording import plain_words
+from sluice.store.bodies import OversizedBody
+from sluice.store.headers import asked_pause, named_region
+from sluice.wording import plain_words, redacted
 
 
 class Kind(Enum):
@@ -111,8 +111,6 @@ CREDENTIALS_ADVICE = {
     "Unable to locate credentials": "Give key and secret, or anon: true where everyone may read.",
 }
 
-_USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
-_URL_QUERY = re.compile(r"(\w+://[^\s?'\")<>]+)\?[^\s'\")<>]+")
 
 # S3 answers errors with an XML document: these two parts of it say all (ErrorResponses.html).
 _S3_CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -130,11 +128,6 @@ def s3_error(text: str) -> tuple[str | None, str | None]:
     """Code and message of S3's error document in `text`, where there are any."""
     code, message = _S3_CODE.search(text), _S3_MESSAGE.search(text)
     return code and code[1], message and message[1]
-
-
-def redacted(text: str) -> str:
-    """`text` without what URLs may carry in secret: user names, passwords and query strings."""
-    return _URL_QUERY.sub(r"\1?...", _USERINFO.sub("", text))
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -318,3 +311,18 @@ def store_error(
     elif kind is not Kind.ELSEWHERE:
         advice = ""
     return raised(f"{words} {doing} ({reason}). {advice}".rstrip(), **facts)
+
+
+class S3Answer(Exception):
+    """S3 answered with an error; `response` has the shape that botocore gives it."""
+
+    def __init__(
+        self, status: int, reason: str | None, headers: Mapping[str, str], body: bytes
+    ) -> None:
+        code, message = s3_error(body.decode(errors="replace"))
+        self.status = status
+        self.code = code or str(status)
+        said = {"Code": self.code, "Message": message or reason or ""}
+        about = {"HTTPStatusCode": status, "HTTPHeaders": dict(headers)}
+        self.response = {"Error": said, "ResponseMetadata": about}
+        super().__init__(f"{self.code}: {said['Message']}")

@@ -15,6 +15,7 @@ from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.reference import ReferenceFileSystem
 
 from sluice.aliases import Document
+from sluice.concurrency import SingleFlight
 from sluice.errors import CatalogError, SluiceError, StoreMissing, StoreOversized
 from sluice.store import references
 from sluice.store.addresses import (
@@ -30,7 +31,6 @@ from sluice.store.addresses import (
     store_of,
 )
 from sluice.store.blocking import BlockingThreads, Calls, LoopCalls
-from sluice.store.failures import redacted
 from sluice.store.fsmap import AsyncFSMap
 from sluice.store.guarded import Watch
 from sluice.store.obstore_map import ObstoreMap
@@ -38,9 +38,8 @@ from sluice.store.obstore_options import s3_store_options
 from sluice.store.openers import OPENERS, Opener, Options, imported, open_outer_http
 from sluice.store.readers import Reader, WrappedReader, reader_for
 from sluice.store.reference_roots import ReferenceRoots, canonical
-from sluice.store.single_flight import SingleFlight
 from sluice.store.source import ByteSource
-from sluice.wording import plain_words
+from sluice.wording import plain_words, redacted
 
 # Reference documents up to this size are read at any time; of longer ones one at a time.
 _SMALL_DOCUMENT_BYTES: Final = 8 * 2**20

@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
 from sluice.errors import StoreError, StoreMissing
-from sluice.store.bounds import LISTING_BYTES, bounded_answers
-from sluice.store.failures import (
-    S3_LIST_ADVICE,
-    S3_READ_ADVICE,
-    Kind,
-    failure_of,
-    kind_of,
-    redacted,
-)
-from sluice.store.fan_out import get_all
-from sluice.store.paths import joined
-from sluice.store.ranges import check_range
+from sluice.store.bodies import LISTING_BYTES, bounded_answers
+from sluice.store.failures import S3_LIST_ADVICE, S3_READ_ADVICE, Kind, failure_of, kind_of
+from sluice.store.headers import check_range
 from sluice.store.readers import Reader, TaggingReader, protocols_of, reader_for
-from sluice.store.tags import NotModified, Tagged, Unchanged, get_untagged
+from sluice.store.source import ByteSource, NotModified, Tagged, Unchanged, get_untagged, joined
+from sluice.wording import redacted
 
 if TYPE_CHECKING:
     from sluice.store.zarr_store import SourceStore
 
 
-class AsyncFSMap:
+class AsyncFSMap(ByteSource):
     """A `ByteSource` over `root` of an asynchronous filesystem; at most `concurrency` calls run.
 
     The filesystem belongs to whoever made it: the map neither connects nor closes it. Maps of one
@@ -72,7 +64,7 @@ class AsyncFSMap:
         """Bytes ``start`` to ``end`` (exclusive) of `key`, clipped; None when there is no such key.
 
         Raises:
-            ValueError: not a range (see `sluice.store.ranges`).
+            ValueError: not a range (see `sluice.store.headers`).
             StoreOversized: the value has more than `most_bytes`, found out before all came.
             StoreRefused, StoreMissing, StoreTimeout, StoreError: the store did not do its part.
         """
@@ -104,18 +96,6 @@ class AsyncFSMap:
                     return Unchanged()
                 empty = await self._no_value(error, key)
                 return None if empty is None else Tagged(empty, None)
-
-    async def getitems(self, keys: Iterable[str]) -> dict[str, bytes]:
-        """Whole values of those `keys` that exist, read concurrently; missing keys are omitted."""
-        return await get_all(self.get, keys)
-
-    async def exists(self, key: str) -> bool:
-        """Whether `key` names a value.
-
-        It is asked by reading one byte: the answer to a HEAD has no body, so it cannot tell a
-        missing key from a missing bucket.
-        """
-        return await self.get(key, 0, 1) is not None
 
     async def list(self, prefix: str = "") -> AsyncIterator[str]:
         """All keys below the path `prefix`, recursively, relative to the root.

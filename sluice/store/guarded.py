@@ -16,31 +16,36 @@ from sluice.aliases import Document
 from sluice.errors import StoreError, StoreSlow, StoreTimeout
 from sluice.phases import phase
 from sluice.store.addresses import place_of, store_of
-from sluice.store.circuit import Circuit, State
-from sluice.store.fan_out import get_all
-from sluice.store.retries import PASSING, Patience, RetryBudget, pause_seconds, slow_pause_seconds
-from sluice.store.source import ByteSource
-from sluice.store.tags import Tagged, Unchanged, get_tagged
+from sluice.store.retry_policy import (
+    PASSING,
+    Circuit,
+    CircuitState,
+    RetryBudget,
+    RetryPolicy,
+    pause_seconds,
+    slow_pause_seconds,
+)
+from sluice.store.source import ByteSource, Tagged, Unchanged, get_all, get_tagged
 
 Answer = TypeVar("Answer")
 
 # Operation and failure of each request that is tried again.
 Retried: TypeAlias = Callable[[str, StoreError], None]
 # The place of a store, its datasets, and the new state of its circuit.
-OnChange: TypeAlias = Callable[[str, tuple[str, ...], State], None]
+OnChange: TypeAlias = Callable[[str, tuple[str, ...], CircuitState], None]
 
 
 class StoreGuard:
     """What the readers of one store share: its gate, its circuit and its budget of retries."""
 
-    def __init__(self, place: str, patience: Patience, on_change: OnChange) -> None:
+    def __init__(self, place: str, patience: RetryPolicy, on_change: OnChange) -> None:
         self._place = place
         self.datasets: dict[str, None] = {}
         # Whether it has ever answered, be it that it is slow.
         self.has_answered = False
         self.circuit = Circuit(
             failures=patience.failures,
-            rest_seconds=patience.rest_seconds,
+            open_seconds=patience.open_seconds,
             clock=monotonic,
             on_change=self._changed,
         )
@@ -50,8 +55,8 @@ class StoreGuard:
         self._gate = asyncio.Semaphore(patience.concurrency)
         self._budget = RetryBudget()
 
-    def _changed(self, state: State) -> None:
-        if state is State.HALF_OPEN:
+    def _changed(self, state: CircuitState) -> None:
+        if state is CircuitState.HALF_OPEN:
             self._no_trial.clear()
         else:
             self._no_trial.set()
@@ -88,7 +93,7 @@ class StoreGuard:
                 tries += 1
                 pause = pause_seconds(tries)
                 if slow is not None and not self._in_time(deadline):
-                    # Patience ended within a try; what it ended with is still that it is slow.
+                    # The time ended within a try; what it ended with is still that it is slow.
                     raise self._given_up(slow, pause) from failure
                 if not self._may_retry(tries, deadline - pause):
                     raise
@@ -116,7 +121,7 @@ class StoreGuard:
     ) -> Answer:
         """One request. Its own time begins when it may ask: the wait before is not the store's."""
         clock = asyncio.get_running_loop().time
-        waits = self._gate.locked() or self.circuit.state is State.HALF_OPEN
+        waits = self._gate.locked() or self.circuit.state is CircuitState.HALF_OPEN
         ends = clock() + self._patience.attempt_seconds
         try:
             until = deadline if waits else min(ends, deadline)
@@ -139,7 +144,7 @@ class StoreGuard:
         Were those refused who come with it, the request that all belong to would end, and take the
         trial with it. Behind the gate, so that who waits there learns what has failed meanwhile.
         """
-        while self.circuit.state is State.HALF_OPEN:
+        while self.circuit.state is CircuitState.HALF_OPEN:
             await self._no_trial.wait()
         return self.circuit.admit()
 
@@ -177,7 +182,7 @@ class StoreGuard:
 class StoreGuards:
     """The guards of all stores of a process; datasets of one store share one."""
 
-    def __init__(self, patience: Patience, on_change: OnChange) -> None:
+    def __init__(self, patience: RetryPolicy, on_change: OnChange) -> None:
         self._patience = patience
         self._on_change = on_change
         self._guards: dict[str, StoreGuard] = {}

@@ -13,15 +13,20 @@ import aiohttp
 from fsspec.asyn import AsyncFileSystem
 
 from sluice.errors import StoreError
-from sluice.store.bodies import UNPAUSED_BYTES, body_beginning, body_part, uncoded, whole_body
-from sluice.store.bounds import LISTING_BYTES
-from sluice.store.failures import redacted
-from sluice.store.parts import most_of_answer
-from sluice.store.paths import joined
-from sluice.store.ranges import covered, range_header, sliced
+from sluice.store.bodies import (
+    LISTING_BYTES,
+    UNPAUSED_BYTES,
+    body_beginning,
+    body_part,
+    most_of_answer,
+    uncoded,
+    whole_body,
+)
+from sluice.store.failures import S3Answer
+from sluice.store.headers import check_content_range, range_header, sliced, tag_of
 from sluice.store.readers import Redirected
-from sluice.store.s3_answers import S3Answer
-from sluice.store.tags import NotModified, Tagged, tag_of
+from sluice.store.source import NotModified, Tagged, joined
+from sluice.wording import redacted
 
 # How requests are made whose bodies `sluice.store.bodies` reads.
 WHOLE: Final = MappingProxyType({"read_bufsize": UNPAUSED_BYTES, "auto_decompress": False})
@@ -56,7 +61,7 @@ class HttpReader:
             if response.status != 206:
                 return await body_part(response, start, end, most_bytes)
             data = await whole_body(response, most_of_answer(start, end, most_bytes))
-            return covered(data, start, end, response.headers.get("content-range", ""))
+            return check_content_range(data, start, end, response.headers.get("content-range", ""))
 
     async def read_tagged(self, path: str, known: str | None, most_bytes: int | None) -> Tagged:
         asked = {} if known is None else {"If-None-Match": known}

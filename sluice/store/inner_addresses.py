@@ -1,12 +1,22 @@
-"""Addresses of this machine and of the networks around it, where references do not lead unasked."""
+"""Addresses of this machine and its networks, where no reference or redirect leads unasked."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import re
 import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
+
+from yarl import URL
+
+from sluice.errors import ReferenceRefused
+from sluice.wording import shown
+
+if TYPE_CHECKING:
+    import aiohttp
 
 # A part of the error that libraries keep when they put several into one.
 INSIDE: Final = "lies inside this network"
@@ -60,3 +70,48 @@ def outer_socket(address: tuple[Any, ...]) -> socket.socket:
     if is_inner(str(where[0])):
         raise OSError(errno.EACCES, f"{where[0]} {INSIDE}")
     return socket.socket(family, kind, protocol)
+
+
+def outward_redirects() -> aiohttp.TraceConfig:
+    """Makes a session refuse redirects from a public host to an inner address.
+
+    Whoever serves a store from outside could answer with what this service alone can reach. A
+    store whose own host lies inside may redirect anywhere.
+    """
+    import aiohttp
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(_refuse_inward)
+    trace.freeze()
+    return trace
+
+
+async def _refuse_inward(
+    session: aiohttp.ClientSession,
+    context: SimpleNamespace,
+    params: aiohttp.TraceRequestRedirectParams,
+) -> None:
+    headers = params.response.headers
+    location = headers.get("Location") or headers.get("URI") or ""
+    try:
+        target = params.url.join(URL(location))
+    except ValueError:
+        return  # aiohttp has its own words for an address that is none
+    if target.host == params.url.host or await _leads_inside(params.url.host):
+        return
+    if await _leads_inside(target.host):
+        params.response.close()
+        raise ReferenceRefused(
+            f"{shown(str(params.url))} redirects to {shown(str(target))}, which {INSIDE}: it is "
+            "not followed there from outside."
+        )
+
+
+async def _leads_inside(host: str | None) -> bool:
+    if not host or names_inside(host):
+        return True
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False  # then nobody connects to it, unless a proxy does
+    return any(is_inner(str(address[4][0])) for address in found)

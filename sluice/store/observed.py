@@ -7,9 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from time import perf_counter
 from typing import TypeAlias
 
-from sluice.store.fan_out import get_all
-from sluice.store.source import ByteSource
-from sluice.store.tags import Tagged, Unchanged, get_tagged
+from sluice.store.source import ByteSource, Tagged, Unchanged, get_all, get_tagged
 
 # Operation, seconds, bytes received, and the error or None.
 Observe: TypeAlias = Callable[[str, float, int, BaseException | None], None]

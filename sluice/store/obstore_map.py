@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import builtins
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from sluice.errors import StoreError, StoreMissing
+from sluice.store.bodies import OversizedBody, PartTaken, most_of_answer
 from sluice.store.failures import (
     CODES,
     LEADS_NOWHERE,
@@ -18,17 +19,13 @@ from sluice.store.failures import (
     in_words,
     kind_of,
     reason_of,
-    redacted,
     region_advice,
     s3_error,
     store_error,
 )
-from sluice.store.fan_out import get_all
-from sluice.store.parts import OversizedBody, PartTaken, most_of_answer
-from sluice.store.paths import below, joined
-from sluice.store.ranges import check_range
-from sluice.store.signposts import named_region
-from sluice.store.tags import Tagged, Unchanged, settled_tag
+from sluice.store.headers import check_range, named_region, settled_tag
+from sluice.store.source import ByteSource, Tagged, Unchanged, below, joined
+from sluice.wording import redacted
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult
@@ -55,7 +52,7 @@ PIECE_BYTES = 4 * 2**20
 INSTANCE_ROLES = "http://169.254.169.254/"
 
 
-class ObstoreMap:
+class ObstoreMap(ByteSource):
     """A `ByteSource` over the prefix `root` of an obstore store.
 
     obstore's fsspec adapter is not used: it has no suffix ranges. The store has nothing to close.
@@ -91,7 +88,7 @@ class ObstoreMap:
         """Bytes ``start`` to ``end`` (exclusive) of `key`, clipped; None when there is no such key.
 
         Raises:
-            ValueError: not a range (see `sluice.store.ranges`).
+            ValueError: not a range (see `sluice.store.headers`).
             StoreOversized: the value has more than `most_bytes`.
             StoreRefused, StoreMissing, StoreTimeout, StoreError: the store did not do its part.
         """
@@ -121,14 +118,6 @@ class ObstoreMap:
                 return None if empty is None else Tagged(empty, None)
         # obstore does not tell when the store answered: its clock is taken for ours.
         return Tagged(data, settled_tag(meta["e_tag"], meta["last_modified"], None))
-
-    async def getitems(self, keys: Iterable[str]) -> dict[str, bytes]:
-        """Whole values of those `keys` that exist, read concurrently; missing keys are omitted."""
-        return await get_all(self.get, keys)
-
-    async def exists(self, key: str) -> bool:
-        """Whether `key` names a value; asked by reading one byte, as `AsyncFSMap.exists` does."""
-        return await self.get(key, 0, 1) is not None
 
     async def list(self, prefix: str = "") -> AsyncIterator[str]:
         """All keys below the path `prefix`, recursively, relative to the root."""

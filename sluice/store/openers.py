@@ -16,8 +16,8 @@ from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
 from sluice.aliases import Document
 from sluice.errors import CatalogError
+from sluice.store.headers import REGION_HEADER
 from sluice.store.inner_addresses import outer_socket
-from sluice.store.signposts import REGION_HEADER
 
 Options = Document
 
@@ -35,7 +35,7 @@ class Opened:
 
 
 async def open_s3(options: Options) -> Opened:
-    """s3fs, connected. Its words; each request is tried once (see `sluice.store.retries`)."""
+    """s3fs, connected. Its words; each request is tried once (see `sluice.store.retry_policy`)."""
     s3fs = await imported("s3fs", extra=None)
     aiobotocore = await imported("aiobotocore.httpsession", extra=None)
     bounded = await imported("sluice.store.bounded_answers", extra=None)
@@ -84,7 +84,7 @@ async def open_http(options: Options) -> Opened:
     aiohttp = await imported("aiohttp", extra=None)
     bounded = await imported("sluice.store.bounded_answers", extra=None)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=30)
-    redirects = await imported("sluice.store.redirects", extra=None)
+    redirects = await imported("sluice.store.inner_addresses", extra=None)
     usual = {
         "timeout": timeout,
         "response_class": bounded.BoundedAnswer,
@@ -194,7 +194,7 @@ _HTTP: Final = (
     "fsspec.implementations.http",
     "aiohttp",
     "sluice.store.bounded_answers",
-    "sluice.store.redirects",
+    "sluice.store.inner_addresses",
     "sluice.store.http_reader",
 )
 _LOCAL: Final = ("fsspec.implementations.local",)

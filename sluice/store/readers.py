@@ -14,12 +14,16 @@ from fsspec.implementations.reference import ReferenceFileSystem
 
 from sluice.errors import StoreError
 from sluice.store.blocking import Calls, LoopCalls
-from sluice.store.bounds import ERROR_BYTES, bounded_answers
-from sluice.store.failures import redacted
-from sluice.store.parts import OversizedBody, checked, most_of_answer
-from sluice.store.paths import below, joined
-from sluice.store.ranges import resolved
-from sluice.store.tags import Tagged
+from sluice.store.bodies import (
+    ERROR_BYTES,
+    OversizedBody,
+    bounded_answers,
+    check_size,
+    most_of_answer,
+)
+from sluice.store.headers import resolved
+from sluice.store.source import Tagged, below, joined
+from sluice.wording import redacted
 
 CONTAINER_SEEN_SECONDS = 30.0
 
@@ -111,7 +115,7 @@ class ObjectReader:
         # An error's document may be larger than a small value.
         with bounded_answers(None if most is None else max(most, ERROR_BYTES)):
             data = bytes(await self._fs._cat_file(path, start=start, end=end))
-        return checked(data, start, end, most_bytes)
+        return check_size(data, start, end, most_bytes)
 
     async def find(self, root: str, prefix: str) -> list[str]:
         path = joined(root, prefix)
@@ -189,7 +193,7 @@ class WrappedReader:
 def _read(fs: Any, path: str, limits: Limits, most_bytes: int | None) -> bytes:
     if isinstance(fs, MemoryFileSystem):
         # What it opens for one is the file that all others read, and its place in it.
-        return checked(fs.cat_file(path, *limits), *limits, most_bytes)
+        return check_size(fs.cat_file(path, *limits), *limits, most_bytes)
     with fs.open(path, "rb") as file:
         size = file.seek(0, SEEK_END)
         first, last = resolved(*limits, size)

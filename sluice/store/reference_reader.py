@@ -13,14 +13,15 @@ from fsspec.implementations.reference import ReferenceFileSystem
 
 from sluice.errors import MetadataError, ReferenceRefused, StoreError, StoreTimeout
 from sluice.store.blocking import Calls
+from sluice.store.bodies import OversizedBody
 from sluice.store.failures import Kind, causes, failure_of, kind_of, reason_of, store_error
+from sluice.store.headers import resolved, sliced
 from sluice.store.inner_addresses import INSIDE
-from sluice.store.parts import OversizedBody
-from sluice.store.paths import below, joined
-from sluice.store.ranges import resolved, sliced
 from sluice.store.readers import Reader, Redirected, reader_for
-from sluice.store.reference_roots import LOCAL, Admitted, ReferenceRoots, place_of, refusal, shown
+from sluice.store.reference_roots import LOCAL, Admitted, ReferenceRoots, place_of, refusal
 from sluice.store.references import Malformed
+from sluice.store.source import below, joined
+from sluice.wording import shown
 
 MOST_REDIRECTS: Final = 10
 

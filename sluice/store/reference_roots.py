@@ -17,8 +17,8 @@ from yarl import URL
 
 from sluice.aliases import Document
 from sluice.errors import CatalogError, ReferenceRefused
-from sluice.store.failures import redacted
 from sluice.store.inner_addresses import INSIDE, names_inside
+from sluice.wording import shown
 
 LOCAL: Final = "file"
 WEB: Final = ("http", "https")
@@ -216,13 +216,6 @@ def refusal(target: str, place: Place, why: str = "") -> ReferenceRefused:
         f"If the document may be trusted with it, add {place.folder!r} to reference_roots.",
         root=place.folder,
     )
-
-
-def shown(target: str) -> str:
-    """A target for people: no secrets, one line, not too long."""
-    text = redacted(target)
-    text = text if text.isprintable() else ascii(text)[1:-1]
-    return text if len(text) <= 300 else f"{text[:300]}..."
 
 
 def check_root(root: str) -> None:

@@ -14,9 +14,9 @@ from fsspec.implementations.reference import ReferenceFileSystem
 from sluice.aliases import Document
 from sluice.errors import CatalogError, MetadataError, StoreError
 from sluice.store.blocking import Calls
-from sluice.store.compressed import check_compression, decompressed
-from sluice.store.documents import json_object
-from sluice.store.failures import failure_of, redacted
+from sluice.store.documents import check_compression, decompressed, json_object
+from sluice.store.failures import failure_of
+from sluice.wording import redacted
 
 KNOWN_OPTIONS = ("fo", "remote_options", "remote_protocol", "target_options")
 

@@ -11,13 +11,17 @@ from typing import Any, TypeAlias
 import aiohttp
 from yarl import URL
 
-from sluice.store.bodies import UNPAUSED_BYTES, body_beginning, body_part, whole_body
-from sluice.store.parts import most_of_answer
-from sluice.store.ranges import covered, range_header
-from sluice.store.s3_answers import S3Answer
-from sluice.store.s3_form import GetForm, form_of
-from sluice.store.sigv4 import Keys, Signer
-from sluice.store.tags import NotModified
+from sluice.store.bodies import (
+    UNPAUSED_BYTES,
+    body_beginning,
+    body_part,
+    most_of_answer,
+    whole_body,
+)
+from sluice.store.failures import S3Answer
+from sluice.store.headers import check_content_range, range_header
+from sluice.store.s3_requests import GetForm, Keys, Signer, form_of
+from sluice.store.source import NotModified
 
 # A value, or a range of it, and the headers that it came with, by names in lower case.
 Received: TypeAlias = tuple[bytes, Mapping[str, str]]
@@ -113,7 +117,7 @@ class BucketGets:
         match response.status:
             case 206 if is_range:
                 data = await whole_body(response, most_of_answer(start, end, most_bytes))
-                return covered(data, start, end, came.get("content-range", "")), came
+                return check_content_range(data, start, end, came.get("content-range", "")), came
             case 200 if is_range:  # a server without ranges, or an empty value
                 return await body_part(response, start, end, most_bytes), came
             case 200:

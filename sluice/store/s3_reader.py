@@ -10,13 +10,11 @@ from typing import Any
 
 from fsspec.asyn import AsyncFileSystem
 
-from sluice.store.bounds import ERROR_BYTES, bounded_answers
+from sluice.store.bodies import ERROR_BYTES, bounded_answers, check_size, most_of_answer
 from sluice.store.failures import Kind, kind_of
-from sluice.store.parts import checked, most_of_answer
-from sluice.store.paths import below, joined
-from sluice.store.ranges import covered
+from sluice.store.headers import check_content_range, tag_of
 from sluice.store.s3_gets import BucketGets, Received, Unsettled, exchange_of, gets_like
-from sluice.store.tags import Tagged, tag_of
+from sluice.store.source import Tagged, below, joined
 
 # When s3fs got through so often, in the same form, where a plain GET did not, it reads alone for a
 # while.
@@ -56,8 +54,8 @@ class S3Reader:
     """Values of an s3fs filesystem, by plain signed GETs where those do.
 
     The first GET of each bucket is s3fs's own, without the HEAD that it sends before a whole
-    object; those that follow take its form (see `s3_form`) and go over the same connections. Of any
-    answer that is not plain, s3fs has the last word, so errors are its errors.
+    object; those that follow take its form (see `s3_requests`) and go over the same connections. Of
+    any answer that is not plain, s3fs has the last word, so errors are its errors.
     """
 
     def __init__(self, fs: AsyncFileSystem) -> None:
@@ -112,7 +110,7 @@ class S3Reader:
             data = await self._fs._cat_file(
                 asked.path, start=asked.start, end=asked.end, **self._one_part
             )
-        return checked(bytes(data), asked.start, asked.end, asked.most_bytes)
+        return check_size(bytes(data), asked.start, asked.end, asked.most_bytes)
 
     async def _learn(self, asked: Asked, failed: BucketGets | None) -> Received:
         """Have s3fs read, as a plain GET has `failed` or none is known, and note how it asked."""
@@ -127,7 +125,7 @@ class S3Reader:
         await self._note(client, asked, exchange.sent, failed)
         # s3fs takes a part of the range for the range.
         content_range = exchange.came.get("content-range", "")
-        return covered(data, asked.start, asked.end, content_range), exchange.came
+        return check_content_range(data, asked.start, asked.end, content_range), exchange.came
 
     async def _note(
         self, client: Any, asked: Asked, sent: list[Any], failed: BucketGets | None

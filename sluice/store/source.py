@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator, Iterable
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+from urllib.parse import quote
+
+from sluice.concurrency import map_concurrently
 
 
 class ByteSource(Protocol):
@@ -13,6 +17,8 @@ class ByteSource(Protocol):
     ``None`` means "no such key in a store that is there" and nothing else. A read that was refused,
     failed or timed out raises a `StoreError`, and so does one whose bucket or root is gone.
     The source owns the gate that bounds how many requests run at once.
+
+    A source needs `get` and the two listings; it may be any class that has all five.
     """
 
     async def get(
@@ -33,11 +39,15 @@ class ByteSource(Protocol):
 
     async def getitems(self, keys: Iterable[str]) -> dict[str, bytes]:
         """Whole values of those `keys` that exist, read concurrently; missing keys are omitted."""
-        ...
+        return await get_all(self.get, keys)
 
     async def exists(self, key: str) -> bool:
-        """Whether `key` names a value (not merely a prefix of others)."""
-        ...
+        """Whether `key` names a value (not merely a prefix of others).
+
+        It is asked by reading one byte: the answer to a HEAD has no body, so it cannot tell a
+        missing key from a missing bucket.
+        """
+        return await self.get(key, 0, 1) is not None
 
     def list(self, prefix: str = "") -> AsyncIterator[str]:
         """All keys below the path `prefix`, recursively, relative to the root.
@@ -49,3 +59,83 @@ class ByteSource(Protocol):
     async def list_dir(self, prefix: str = "") -> builtins.list[str]:
         """Names one level below `prefix`, of values and of deeper prefixes alike, sorted."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A whole value and its entity tag (RFC 9110, 8.8.3); None: there is none to rely on."""
+
+    data: bytes
+    tag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """In place of a value: the store still has the one whose tag it was shown."""
+
+
+class NotModified(Exception):
+    """The answer 304 to a read that showed a tag."""
+
+
+@runtime_checkable
+class TaggingSource(Protocol):
+    """A `ByteSource` that may spare the reader a value that he has."""
+
+    async def get_tagged(self, key: str, known: str | None = None) -> Tagged | Unchanged | None:
+        """The whole value of `key`, unless it is still the one of the tag `known`; else as `get`.
+
+        A key that is gone is None, whatever tag is shown.
+        """
+        ...
+
+
+async def get_tagged(
+    source: ByteSource, key: str, known: str | None = None
+) -> Tagged | Unchanged | None:
+    """What `source` says of `key`; of a source that knows no tags, the value."""
+    if isinstance(source, TaggingSource):
+        return await source.get_tagged(key, known)
+    return await get_untagged(source, key)
+
+
+async def get_untagged(source: ByteSource, key: str) -> Tagged | None:
+    """The whole value of `key`, without a tag."""
+    data = await source.get(key)
+    return None if data is None else Tagged(data, None)
+
+
+async def get_all(
+    get: Callable[[str], Awaitable[bytes | None]], keys: Iterable[str]
+) -> dict[str, bytes]:
+    """The values of those `keys` that exist; the source's own gate bounds how many run.
+
+    Raises:
+        StoreError: what the first failing `get` raised.
+    """
+    found: dict[str, bytes | None] = dict.fromkeys(keys)
+
+    async def one(key: str) -> None:
+        found[key] = await get(key)
+
+    await map_concurrently(list(found), one)
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def joined(root: str, key: str) -> str:
+    """The full path of `key`; web addresses keep their query, and quote what a path cannot hold."""
+    if "://" not in root:
+        return f"{root}/{key}" if root and key else root or key
+    base, mark, query = root.partition("?")
+    return f"{base.rstrip('/')}/{quote(key)}{mark}{query}"
+
+
+def below(path: str, found: list[str]) -> list[str]:
+    """Those of the full names `found` that lie below `path`, relative to it."""
+    prefix = f"{path.rstrip('/')}/" if path else ""
+    # A name that ends in a slash is a console's folder marker, not a value.
+    return [
+        name[len(prefix) :]
+        for name in found
+        if name.startswith(prefix) and name != prefix and not name.endswith("/")
+    ]

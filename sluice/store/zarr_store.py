@@ -17,11 +17,11 @@ from zarr.abc.store import (
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from zarr.storage import LocalStore, MemoryStore, ZipStore
 
+from sluice.concurrency import map_concurrently
 from sluice.errors import StoreError, StoreMissing
+from sluice.store.bodies import check_size
 from sluice.store.failures import Kind, failure_of, kind_of
-from sluice.store.fan_out import get_all, spread
-from sluice.store.parts import checked
-from sluice.store.ranges import check_range
+from sluice.store.headers import check_range
 from sluice.store.source import ByteSource
 
 # Those that answer a range beyond the value's end with what there is.
@@ -90,7 +90,7 @@ class SourceStore(Store):
             key, byte_range = asked[number]
             parts[number] = await self.get(key, prototype, byte_range)
 
-        await spread(range(len(asked)), read)
+        await map_concurrently(range(len(asked)), read)
         return [parts[number] for number in range(len(asked))]
 
     async def exists(self, key: str) -> bool:
@@ -133,7 +133,7 @@ class SourceStore(Store):
         self._check_writable()
 
 
-class ZarrStoreSource:
+class ZarrStoreSource(ByteSource):
     """A `ByteSource` over any zarr-python store (icechunk, zip, memory); at most `concurrency`
     reads run. The store belongs to whoever made it."""
 
@@ -155,7 +155,7 @@ class ZarrStoreSource:
         """Bytes ``start`` to ``end`` (exclusive) of `key`, clipped; None when there is no such key.
 
         Raises:
-            ValueError: not a range (see `sluice.store.ranges`).
+            ValueError: not a range (see `sluice.store.headers`).
             StoreOversized: the value has more than `most_bytes`. Stores of files and of memory
                 are asked for no more than that; what others bring is looked at once it is here.
             StoreError: the store failed.
@@ -170,7 +170,7 @@ class ZarrStoreSource:
             try:
                 value = await self.store.get(key, default_buffer_prototype(), wanted)
                 if value is not None:
-                    return checked(value.to_bytes(), start, end, most_bytes)
+                    return check_size(value.to_bytes(), start, end, most_bytes)
             except StoreError:
                 raise
             except Exception as error:
@@ -178,10 +178,6 @@ class ZarrStoreSource:
                     return b""
                 raise _failure(error, f"reading {key} of {self.store}") from error
         return None
-
-    async def getitems(self, keys: Iterable[str]) -> dict[str, bytes]:
-        """Whole values of those `keys` that exist, read concurrently; missing keys are omitted."""
-        return await get_all(self.get, keys)
 
     async def exists(self, key: str) -> bool:
         """Whether `key` names a value."""

@@ -14,8 +14,7 @@ import pytest
 import app.errors
 import sluice.errors
 from app.api.application import Application
-from app.api.cors import StrangeOrigins
-from app.api.observe import ObserveRequests
+from app.api.middleware import ObserveRequests, StrangeOrigins
 from app.api.problems import PROBLEMS, install_problems, kind_of
 from sluice.errors import CatalogError, SluiceError, StoreError
 

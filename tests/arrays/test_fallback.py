@@ -14,9 +14,9 @@ from sluice.arrays.fallback import read_through_zarr
 from sluice.arrays.metadata import ArrayMeta, parse_array
 from sluice.arrays.plan import plan_orthogonal
 from sluice.errors import StoreError, StoreFaltered, StoreTimeout, StoreUnavailable
-from sluice.store import retries
+from sluice.store import retry_policy
 from sluice.store.guarded import GuardedSource, StoreGuards
-from sluice.store.retries import Patience
+from sluice.store.retry_policy import RetryPolicy
 from sluice.store.zarr_store import SourceStore
 from tests.sources import DictSource
 
@@ -68,10 +68,10 @@ class Ward:
             "attempt_seconds": 5.0,
             "read_seconds": 20.0,
             "failures": 1000,
-            "rest_seconds": 60.0,
+            "open_seconds": 60.0,
         }
         self.store = Sick(CHUNKS)
-        guard = StoreGuards(Patience(**{**limits, **patience}), lambda *_: None).guard(
+        guard = StoreGuards(RetryPolicy(**{**limits, **patience}), lambda *_: None).guard(
             "d", "s3://bucket/root", {}
         )
         self.retried: list[str] = []
@@ -90,7 +90,7 @@ class Ward:
 
 @pytest.fixture(autouse=True)
 def _brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(retry_policy, "FIRST_PAUSE_SECONDS", 0.001)
 
 
 async def test_what_may_pass_is_tried_again() -> None:

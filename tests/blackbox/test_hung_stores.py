@@ -51,7 +51,7 @@ def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
         entries,
         SLUICE_STORE_ATTEMPT_SECONDS="6",
         SLUICE_STORE_READ_SECONDS="12",
-        SLUICE_STORE_REST_SECONDS="0.5",
+        SLUICE_CIRCUIT_OPEN_SECONDS="0.5",
         SLUICE_CHUNK_CACHE_BYTES="0",
         SLUICE_KEYS="",
     )

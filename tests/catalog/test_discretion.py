@@ -12,9 +12,9 @@ from app.catalog.catalog import Catalog, DatasetEntry
 from app.catalog.discretion import discreet, discreet_error, secrets_of
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.opening import open_entry
+from sluice.concurrency import map_concurrently
 from sluice.errors import SluiceError, StoreError, StoreRefused
 from sluice.store import Filesystems
-from sluice.store.fan_out import spread
 
 CANARY = "hush-canary"
 
@@ -134,6 +134,6 @@ async def test_a_failure_out_of_a_group_is_looked_through_once() -> None:
         raise StoreError(f"{number} told {CANARY}")
 
     with pytest.raises(StoreError) as caught:
-        await spread([1, 2], fail)
+        await map_concurrently([1, 2], fail)
     assert isinstance(caught.value.__context__, BaseExceptionGroup)
     assert CANARY not in str(discreet_error(caught.value, entry(secret=CANARY)))

@@ -23,7 +23,7 @@ from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.relisting import Relister
 from app.server.processes import unnamed_file
 from sluice.datasets import AsyncDataset
-from sluice.encoders.written import Written
+from sluice.encoders.json_encoder import Written
 from sluice.engine import prepare
 from sluice.errors import CatalogError
 

@@ -20,13 +20,13 @@ from sluice.errors import MetadataError, StoreMissing
 from sluice.events import StoreAsked
 from sluice.store import Filesystems
 from sluice.store.guarded import StoreGuards
-from sluice.store.retries import Patience
+from sluice.store.retry_policy import RetryPolicy
 from tests.api.growing import append, hours, write
 from tests.contracts.web import Web
 from tests.sources import stored
 
-PATIENCE = Patience(
-    concurrency=8, attempts=1, attempt_seconds=10, read_seconds=10, failures=9, rest_seconds=1
+PATIENCE = RetryPolicy(
+    concurrency=8, attempts=1, attempt_seconds=10, read_seconds=10, failures=9, open_seconds=1
 )
 UNGATHERED = {"consolidated_metadata": None}
 OLD = "Last-Modified: Wed, 01 Jan 2020 00:00:00 GMT"

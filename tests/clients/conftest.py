@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from app.telemetry.request_log import GATHER_SECONDS
+from app.telemetry.logs import GATHER_SECONDS
 from loadtests.ground import free_port, running, wait_until_it_answers
 from tests.api.conftest import CHUNKS, PACKED, weather
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sluice.errors import StoreMissing
-from sluice.store.source import ByteSource
-from sluice.store.tags import Tagged, Unchanged, get_tagged
+from sluice.store.source import ByteSource, Tagged, Unchanged, get_tagged
 
 from .conftest import BIG, VALUES, Ground
 

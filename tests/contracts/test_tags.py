@@ -11,7 +11,7 @@ import pytest
 
 from sluice.errors import StoreError, StoreRefused
 from sluice.store import ByteSource, Filesystems
-from sluice.store.tags import Tagged, TaggingSource, Unchanged
+from sluice.store.source import Tagged, TaggingSource, Unchanged
 
 from .web import Web
 

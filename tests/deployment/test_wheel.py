@@ -25,7 +25,7 @@ LIBRARY = """
 import asyncio, json, sys
 from importlib.util import find_spec
 import sluice
-from sluice.encoders.to_netcdf import encode_netcdf
+from sluice.encoders.netcdf_encoder import encode_netcdf
 
 
 async def main(url):

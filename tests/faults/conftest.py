@@ -35,7 +35,7 @@ BRIEF: dict[str, Any] = {
     "store_read_seconds": 0.9,
     "store_attempts": 3,
     "store_failures": 10,
-    "store_rest_seconds": 0.2,
+    "circuit_open_seconds": 0.2,
 }
 
 # For stores that answer soon, whatever they answer: a busy machine is no reason for a time-out.

@@ -54,7 +54,7 @@ async def test_requests_do_not_pile_up(
     The circuit opens once, which the log and the metrics say.
     """
     caplog.set_level(logging.INFO, "app")
-    few = {**PATIENT, "store_rest_seconds": 3600, "store_failures": 5}
+    few = {**PATIENT, "circuit_open_seconds": 3600, "store_failures": 5}
     async with ward(tmp_path, store, engine, ["sick"], **few) as it:
         assert (await it.client.get(f"/datasets/sick/{POINT}")).status_code == 200
         it.proxy.asked.clear()
@@ -94,7 +94,7 @@ async def test_a_store_that_is_down_at_the_start_heals(
         truth = await it.client.get(f"/datasets/truth/{POINT}")
         assert truth.status_code == 200
         it.proxy.chances = {}
-        await asyncio.sleep(BRIEF["store_rest_seconds"])
+        await asyncio.sleep(BRIEF["circuit_open_seconds"])
         answer = await it.client.get(f"/datasets/down/{POINT}")
         assert (answer.status_code, answer.content) == (200, truth.content)
 

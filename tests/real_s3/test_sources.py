@@ -10,8 +10,7 @@ import pytest
 from sluice.errors import StoreMissing, StoreRefused
 from sluice.store.addresses import Engine
 from sluice.store.filesystems import Filesystems
-from sluice.store.source import ByteSource
-from sluice.store.tags import Tagged, Unchanged, get_tagged
+from sluice.store.source import ByteSource, Tagged, Unchanged, get_tagged
 
 from .conftest import Keys, Radosgw
 

@@ -22,7 +22,8 @@ from sluice.errors import (
     StoreSlow,
     StoreTimeout,
 )
-from sluice.store.failures import Kind, kind_of, reason_of, redacted, store_error
+from sluice.store.failures import Kind, kind_of, reason_of, store_error
+from sluice.wording import redacted
 
 
 def answered(code: str, status: int) -> ClientError:

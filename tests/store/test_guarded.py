@@ -17,10 +17,9 @@ from sluice.errors import (
     StoreTimeout,
     StoreUnavailable,
 )
-from sluice.store import retries
-from sluice.store.circuit import State
+from sluice.store import retry_policy
 from sluice.store.guarded import GuardedSource, StoreGuard, StoreGuards
-from sluice.store.retries import MOST_RETRIES, Patience
+from sluice.store.retry_policy import MOST_RETRIES, CircuitState, RetryPolicy
 from tests.sources import DictSource
 
 
@@ -84,25 +83,25 @@ class Ward:
             "attempt_seconds": 5.0,
             "read_seconds": 20.0,
             "failures": 1000,
-            "rest_seconds": 60.0,
+            "open_seconds": 60.0,
         }
         self.store = Moody({"a": b"abcdef", "b/c": b"x"}, *moods)
         self.retried: list[tuple[str, type]] = []
-        self.states: list[tuple[tuple[str, ...], State]] = []
-        guards = StoreGuards(Patience(**{**limits, **patience}), self._changed)
+        self.states: list[tuple[tuple[str, ...], CircuitState]] = []
+        guards = StoreGuards(RetryPolicy(**{**limits, **patience}), self._changed)
         self.guard: StoreGuard = guards.guard("d", "s3://bucket/root", {})
         self.source = GuardedSource(
             self.store, self.guard, lambda name, error: self.retried.append((name, type(error)))
         )
 
-    def _changed(self, place: str, datasets: tuple[str, ...], state: State) -> None:
+    def _changed(self, place: str, datasets: tuple[str, ...], state: CircuitState) -> None:
         assert place == "s3://bucket"
         self.states.append((datasets, state))
 
 
 @pytest.fixture(autouse=True)
 def _brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(retry_policy, "FIRST_PAUSE_SECONDS", 0.001)
 
 
 async def test_a_guarded_source_is_its_source() -> None:
@@ -189,12 +188,12 @@ async def test_waiting_at_the_gate_is_not_the_stores_fault() -> None:
 
 async def test_a_sick_store_is_left_alone() -> None:
     """After failures in a row nobody asks, nor those who wait; one finds out that it is well."""
-    ward = Ward(*[StoreFaltered("503")] * 6, failures=6, rest_seconds=1.0, concurrency=1)
+    ward = Ward(*[StoreFaltered("503")] * 6, failures=6, open_seconds=1.0, concurrency=1)
     reads = [asyncio.create_task(ward.source.get("a")) for _ in range(500)]
     await asyncio.wait(reads)
     assert len(ward.store.requests) == 6
     assert {type(read.exception()) for read in reads} <= {StoreFaltered, StoreUnavailable}
-    assert ward.guard.circuit.state is State.OPEN
+    assert ward.guard.circuit.state is CircuitState.OPEN
     await asyncio.sleep(1.1)
     assert await ward.source.get("a") == b"abcdef"
     assert [state for _, state in ward.states] == ["open", "half-open", "closed"]
@@ -203,7 +202,7 @@ async def test_a_sick_store_is_left_alone() -> None:
 
 async def test_those_who_come_with_the_trial_wait_for_it() -> None:
     """A request of many values finds out that a store is well, and is answered in whole."""
-    ward = Ward(StoreFaltered("503"), failures=1, rest_seconds=0, attempts=1)
+    ward = Ward(StoreFaltered("503"), failures=1, open_seconds=0, attempts=1)
     with pytest.raises(StoreFaltered):
         await ward.source.get("a")
     assert await ward.source.getitems(["a", "b/c", "z"]) == {"a": b"abcdef", "b/c": b"x"}
@@ -212,7 +211,7 @@ async def test_those_who_come_with_the_trial_wait_for_it() -> None:
 
 async def test_a_trial_that_is_left_is_taken_over() -> None:
     """Of those who wait for one that was cancelled, the next tries."""
-    ward = Ward(StoreFaltered("503"), failures=1, rest_seconds=0, attempts=1)
+    ward = Ward(StoreFaltered("503"), failures=1, open_seconds=0, attempts=1)
     with pytest.raises(StoreFaltered):
         await ward.source.get("a")
     ward.store.hangs = True
@@ -256,7 +255,7 @@ def _ignore(*_: object) -> None:
 )
 def test_datasets_of_one_store_share_its_guard(first: str, second: str, shared: bool) -> None:
     """A bucket or a host fails as a whole; so do those alone that are asked in the same way."""
-    patience = Patience(4, 3, 5.0, 20.0, 6, 60.0)
+    patience = RetryPolicy(4, 3, 5.0, 20.0, 6, 60.0)
     guards = StoreGuards(patience, _ignore)
     guard = guards.guard("first", first, {"key": "k"})
     assert (guards.guard("second", second, {"key": "k"}) is guard) == shared

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from time import perf_counter
 
+from sluice.concurrency import map_concurrently
 from sluice.phases import Phases, count_chunks, phase
-from sluice.store.fan_out import spread
 
 
 async def test_overlapping_spans_of_one_phase_count_once() -> None:
@@ -19,7 +19,7 @@ async def test_overlapping_spans_of_one_phase_count_once() -> None:
 
     began = perf_counter()
     with phases.recording():
-        await spread(range(20), fetch)
+        await map_concurrently(range(20), fetch)
     took = perf_counter() - began
     assert 0.05 <= phases.seconds["fetch"] <= took
 

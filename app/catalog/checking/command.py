@@ -12,9 +12,8 @@ from typing import Final, TextIO
 
 from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
 from sluice.store import ByteSource, Filesystems
-from sluice.store.circuit import State
 from sluice.store.guarded import StoreGuards
-from sluice.store.retries import Patience
+from sluice.store.retry_policy import CircuitState, RetryPolicy
 
 from ..catalog import Catalog, DatasetEntry
 from ..listing import list_names
@@ -42,7 +41,7 @@ def run_check(
     inline_decode_bytes: int,
     shard_index_bytes: int,
     connect: Callable[[], Filesystems],
-    patience: Patience,
+    patience: RetryPolicy,
     limits: OpeningLimits = DEFAULT_LIMITS,
 ) -> int:
     """Check the `catalog`, with what its globs bring, and write the report to `out`.
@@ -107,5 +106,5 @@ async def source_of(
     return watched(source, entry, None, guards)
 
 
-def _nobody_is_told(store: str, datasets: tuple[str, ...], state: State) -> None:
+def _nobody_is_told(store: str, datasets: tuple[str, ...], state: CircuitState) -> None:
     """What becomes of a circuit shows in the findings."""

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from sluice.arrays.hierarchy import GroupDocuments, open_group
 from sluice.arrays.opening_limits import OpeningLimits
+from sluice.concurrency import map_concurrently
 from sluice.datasets.plan import plan_isel
-from sluice.encoders.json_pieces import json_pieces
+from sluice.encoders.json_encoder import json_pieces
 from sluice.errors import (
     CorruptChunk,
     MetadataError,
@@ -23,7 +24,6 @@ from sluice.errors import (
     StoreTimeout,
 )
 from sluice.store.failures import reason_of
-from sluice.store.fan_out import spread
 from sluice.store.source import ByteSource
 
 from ..catalog import Catalog, DatasetEntry
@@ -86,7 +86,7 @@ async def check_catalog(
                 findings.append(_failed("", error, entry))
         found[entry.id] = _worst_first(findings)
 
-    await spread(catalog.entries.values(), check, workers=at_once)
+    await map_concurrently(catalog.entries.values(), check, workers=at_once)
     return tuple(Checked(name, found[name]) for name in catalog.entries)
 
 
@@ -216,7 +216,7 @@ async def _look_at_chunks(
         except Exception as error:
             findings.append(_failed(str(name), error, opened.entry))
 
-    await spread(list(dataset.variables), look, workers=VARIABLES_AT_ONCE)
+    await map_concurrently(list(dataset.variables), look, workers=VARIABLES_AT_ONCE)
 
 
 def _failed(where: str, failure: Exception, entry: DatasetEntry) -> Finding:

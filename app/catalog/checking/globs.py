@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterator
 from typing import Final
 
+from sluice.concurrency import map_concurrently
 from sluice.errors import StoreTimeout
-from sluice.store.fan_out import spread
 
 from ..catalog import Catalog
 from ..discretion import discreet, discreet_error, secrets_of
@@ -37,7 +37,7 @@ async def expanded(
             if (change := listings.change(glob, names)) is not None:
                 listings.apply(change)
 
-    await spread(catalog.globs, look, workers=_AT_ONCE)
+    await map_concurrently(catalog.globs, look, workers=_AT_ONCE)
     found = listings.expanded(catalog)
     rows = []
     for glob in catalog.globs:

@@ -8,19 +8,32 @@ index coordinate.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from sluice.axes.roles import Role
+from sluice.encoders.formats import ENCODERS
 from sluice.errors import QueryError, SelectionError
 from sluice.kept import Kept
+from sluice.record import record
 from sluice.selection import Along, Selection
 
+from ...catalog.opened import Opened
 from .names import By, Names
 from .option_table import PARAMETERS
 from .options import Options, check_together, read_options, with_matches
-from .query import Query
 from .values import check_length, names_method, read_labels, read_positions
+
+
+@record
+class Query:
+    """A parsed request; `explain` asks what the answer would cost instead."""
+
+    selection: Selection
+    format: str | None = None
+    explain: bool = False
+
 
 # Clients ask with a few sets of options and ever new labels, so the former are read once.
 _KEPT_BYTES: Final = 256 * 2**10
@@ -123,3 +136,18 @@ def _no_method(names: Names, parameter: str) -> QueryError | SelectionError:
         return QueryError(f"{parameter}: positions take no method", parameter=parameter)
     detail = f"{name} has no coordinate, so no method: ask for it by position"
     return SelectionError(detail, parameter=parameter, dimension=name)
+
+
+def grammars_of(opened: Opened) -> Mapping[By, Grammar]:
+    """The grammar of each path for this dataset, prepared for many requests."""
+    dataset = opened.dataset
+    grammar = partial(
+        Grammar,
+        dims=opened.prepared.sizes,
+        coords={str(name): tuple(map(str, coord.dims)) for name, coord in dataset.coords.items()},
+        formats=tuple(ENCODERS),
+        variables=tuple(map(str, dataset.data_vars)),
+        unusable={name: one.reason for name, one in dataset.unusable.items()},
+        roles=opened.prepared.roles,
+    )
+    return {"label": grammar(by="label"), "position": grammar(by="position")}

@@ -1,15 +1,166 @@
-"""What the OpenAPI document says of selections."""
+"""What the OpenAPI document says of selections: their parameters, their bodies, their answers."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from sluice.encoders.table import ENCODERS
+from sluice.encoders.formats import ENCODERS
 
 from ...api.openapi import DATASET_ID, Described, described
 from ...api.openapi.answers import Responses, headers_of, problems
 from .names import By
-from .parameters import posted, selection
+from .option_table import OPTIONS, Option
+
+_BY_LABEL: Final = (
+    "One parameter per dimension, named like the dimension: a label `latitude=52.5`, with a method"
+    " `latitude=nearest::52.4`, a list `latitude=10,20,30`, an inclusive interval `time=a/b`,"
+    " `a/..`, `../b`, `a/b/6`, a period `time=2024-01`. A dimension without a coordinate takes"
+    " positions. A dimension that is not named comes whole."
+)
+_BY_POSITION: Final = (
+    "One parameter per dimension, named like the dimension: a position `time=0`, `time=-1`, a"
+    " Python slice `time=0:24:6`, or a list `latitude=3,5,8`. A dimension that is not named comes"
+    " whole."
+)
+_EITHER_WAY: Final = (
+    " `sel[NAME]` takes a label and `isel[NAME]` a position, whichever way the others go."
+)
+_EXAMPLES: Final[dict[By, dict[str, dict[str, Any]]]] = {
+    "label": {
+        "point": {
+            "summary": "A point",
+            "value": {
+                "time": "2024-01-02T12:00Z",
+                "level": "850",
+                "latitude": "nearest::52.5",
+                "longitude": "nearest::13.4",
+            },
+        },
+        "series": {
+            "summary": "A series at one place",
+            "value": {"level": "850", "latitude": "nearest::52.5", "longitude": "nearest::13.4"},
+        },
+        "box": {
+            "summary": "A box across Greenwich",
+            "value": {
+                "time": "2024-01-02T12:00Z",
+                "latitude": "40/60",
+                "longitude": "-10/10",
+            },
+        },
+        "stations": {
+            "summary": "Several stations at once",
+            "value": {
+                "time": "2024-01-02T12:00Z",
+                "level": "850",
+                "latitude": "52.5,48.1,40.4",
+                "longitude": "13.4,11.6,-3.7",
+                "method": "nearest",
+                "pointwise": "latitude,longitude",
+            },
+        },
+        "latest": {
+            "summary": "The latest time step at one place",
+            "value": {"isel[time]": "-1", "latitude": "52.5", "longitude": "12.5"},
+        },
+        "month": {
+            "summary": "A NetCDF file of one month",
+            "value": {"time": "2024-01", "level": "850", "f": "netcdf"},
+        },
+    },
+    "position": {
+        "latest": {"summary": "The latest time step", "value": {"time": "-1"}},
+        "thinned": {
+            "summary": "Every sixth step of a day, some rows",
+            "value": {"time": "0:24:6", "latitude": "3,5,8"},
+        },
+    },
+}
+
+
+def query(name: str, description: str, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """One parameter of the query string."""
+    return {"name": name, "in": "query", "description": description, "schema": schema, **more}
+
+
+def selection(by: By) -> list[dict[str, Any]]:
+    """All parameters of a selection in a URL."""
+    return [
+        query(
+            "selection",
+            (_BY_LABEL if by == "label" else _BY_POSITION) + _EITHER_WAY,
+            {
+                "type": "object",
+                "propertyNames": {"minLength": 1},
+                "additionalProperties": {"type": "string", "minLength": 1},
+            },
+            # OpenAPI's form for "any further name": an exploded object.
+            style="form",
+            explode=True,
+            examples=_EXAMPLES[by],
+        ),
+        *(query(name, one.words, dict(one.schema)) for name, one in OPTIONS.items()),
+    ]
+
+
+def posted(by: By) -> dict[str, Any]:
+    """The body of a POST: the same parameters as a JSON object."""
+    value = {
+        "oneOf": [
+            {"type": "number"},
+            {"type": "string"},
+            {"type": "array", "minItems": 1, "items": {"type": ["number", "string"]}},
+        ]
+    }
+    properties = {
+        name: _one_or_several(option) if option.is_list else dict(option.schema)
+        for name, option in OPTIONS.items()
+    }
+    said = _BY_LABEL if by == "label" else _BY_POSITION
+    schema = {
+        "type": "object",
+        "description": f"{said} Numbers, texts in the same grammar, or arrays of them.",
+        "properties": properties,
+        "propertyNames": {"minLength": 1},
+        "additionalProperties": value,
+    }
+    return {
+        "required": True,
+        "content": {"application/json": {"schema": schema, "examples": _POSTED[by]}},
+    }
+
+
+def _one_or_several(option: Option) -> dict[str, Any]:
+    several = {
+        "type": "array",
+        "minItems": option.least,
+        "items": {"type": "string", "minLength": 1},
+    }
+    return {"oneOf": [dict(option.schema), several]}
+
+
+_POSTED: Final[dict[By, dict[str, dict[str, Any]]]] = {
+    "label": {
+        "stations": {
+            "summary": "Several stations at once",
+            "value": {
+                "time": "2024-01-02T12:00Z",
+                "level": 850,
+                "latitude": [52.5, 48.1, 40.4],
+                "longitude": [13.4, 11.6, -3.7],
+                "method": "nearest",
+                "pointwise": ["latitude", "longitude"],
+            },
+        }
+    },
+    "position": {
+        "rows": {
+            "summary": "Some rows of the latest time step",
+            "value": {"time": -1, "latitude": [3, 5, 8], "variables": ["t"]},
+        }
+    },
+}
+
 
 _SELECTING: Final = (400, 401, 404, 406, 413, 414, 422, 429, 500, 502, 503, 504)
 

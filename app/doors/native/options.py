@@ -20,8 +20,7 @@ from sluice.selection import (
 )
 from sluice.wording import excerpt
 
-from .cures import meant
-from .names import By, Names
+from .names import By, Names, meant
 from .tokens import in_one, read_method, split_words
 
 # What says how selections are to be read.

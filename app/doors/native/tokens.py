@@ -1,4 +1,4 @@
-"""The smallest pieces of a parameter's value: words, quoted words, methods, integers."""
+"""The smallest pieces of a query string: pairs, words, quoted words, methods, integers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
+from urllib.parse import unquote_plus
 
 from sluice.axes.positions import FARTHEST
 from sluice.errors import QueryError
 from sluice.selection import Method
 from sluice.wording import excerpt
+
+Pairs: TypeAlias = list[tuple[str, str]]
+
+
+def read_pairs(query_string: bytes) -> Pairs:
+    """The pairs in their order; names may repeat, values may be empty, nothing is refused.
+
+    What is no UTF-8 becomes U+FFFD. (URL Standard, "application/x-www-form-urlencoded parsing".)
+    """
+    text = query_string.decode("latin-1")
+    pieces = [piece.partition("=") for piece in text.split("&") if piece]
+    if "%" not in text and "+" not in text:
+        return [(name, value) for name, _, value in pieces]
+    return [(unquote_plus(name), unquote_plus(value)) for name, _, value in pieces]
+
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {

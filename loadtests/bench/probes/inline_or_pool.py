@@ -20,7 +20,7 @@ from numcodecs.zstd import Zstd
 from sluice.arrays.decode import single_threaded_blosc
 from sluice.arrays.threads import busy_pool
 from sluice.arrays.workshop import Shares, Workshop
-from sluice.store.fan_out import spread
+from sluice.concurrency import map_concurrently
 
 SIZES = tuple(2**power * 1024 for power in (2, 4, 5, 6, 7, 8, 10, 11, 12))
 AT_ONCE = 40
@@ -88,11 +88,11 @@ async def _forty(shop: Workshop, decode: Decode, data: Any, size: int) -> tuple[
             last = now
 
     start = time.process_time()
-    await spread(range(AT_ONCE), one, workers=32)
+    await map_concurrently(range(AT_ONCE), one, workers=32)
     spent = time.process_time() - start
     beating = asyncio.create_task(beat())
     await asyncio.sleep(0)
-    await spread(range(AT_ONCE), one, workers=32)
+    await map_concurrently(range(AT_ONCE), one, workers=32)
     beating.cancel()
     return spent / AT_ONCE * 1e6, max(gaps) * 1e3
 

@@ -19,18 +19,18 @@ from app.catalog.checking.findings import Finding, Severity
 from app.catalog.opening import open_entry
 from sluice.store import Filesystems
 from sluice.store.guarded import StoreGuards
-from sluice.store.retries import Patience
+from sluice.store.retry_policy import RetryPolicy
 from tests.catalog.stores import GRID, write_store
 from tests.contracts.web import Web
 
 # One try for each request.
-PATIENCE = Patience(
+PATIENCE = RetryPolicy(
     concurrency=8,
     attempts=1,
     attempt_seconds=30,
     read_seconds=30,
     failures=1000,
-    rest_seconds=1,
+    open_seconds=1,
 )
 # Text that is no number's chunk, nor any codec's.
 NONSENSE = b"this is no chunk"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import assert_never
 
-from app.doors.native.query import Query
+from app.doors.native.grammar import Query
 from sluice.selection import (
     Along,
     Interval,

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.doors.native.grammar import Grammar
+from app.doors.native.grammar import Grammar, Query
 from app.doors.native.names import By
-from app.doors.native.query import Query
 from sluice.errors import QueryError, SelectionError
 from sluice.selection import (
     Interval,

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.doors.native.grammar import Grammar
+from app.doors.native.grammar import Grammar, Query
 from app.doors.native.json_body import read_posted
-from app.doors.native.query import Query
 from sluice.errors import LimitError, QueryError, SelectionError
 from sluice.selection import Interval, Label, Labels, Match, Position, Positions, Selection
 

@@ -8,9 +8,8 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from app.doors.native.grammar import Grammar
+from app.doors.native.grammar import Grammar, Query
 from app.doors.native.names import By
-from app.doors.native.query import Query
 from sluice.axes.axis import Axis
 from sluice.axes.resolve import resolve
 from sluice.errors import LimitError, QueryError, SelectionError

@@ -1,0 +1,206 @@
+"""The response of a selection: which bytes it will be, what is said of them, and who has it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final, TypeAlias
+
+import xarray as xr
+from fastapi import Request, Response
+
+from sluice import __version__
+from sluice.encoders.content_coding import compress, compressed, negotiate_coding
+from sluice.encoders.formats import Encoder
+from sluice.phases import Phases
+from sluice.record import record
+
+from ..catalog.catalog import DatasetEntry
+from ..catalog.opened import Opened
+from .access import caller
+from .response_bodies import (
+    PIECE_BYTES,
+    LongBody,
+    PacedResponse,
+    Piece,
+    RawHeader,
+    RawHeaders,
+    header_of,
+    lines_of,
+)
+from .state import service
+
+_TAG = re.compile(r'(?:W/)?("[^"]*+")')
+
+
+def entity_tag(told: str, places: str) -> str:
+    """A strong tag of everything that an answer's bytes follow from; other parts, another tag.
+
+    `told` is the `digest` of what many answers have in common. `places` is told by each of them, in
+    signs that a tag may have.
+    """
+    return f'"{told}.{places}"'
+
+
+def spelled(said: Hashable) -> bytes:
+    """Texts, numbers and tuples of them as Python spells them: ("ab", "c") is not ("a", "bc")."""
+    return repr(said).encode()
+
+
+def digest(spelled: bytes) -> str:
+    """A few signs in place of a long text; no two texts have the same."""
+    return blake2b(spelled, digest_size=16).hexdigest()
+
+
+def has_already(if_none_match: Iterable[str], tag: str) -> bool:
+    """Whether lines of an ``If-None-Match`` header name `tag`, which exists, or any (``*``)."""
+    return any(line.strip() == "*" or tag in _TAG.findall(line) for line in if_none_match)
+
+
+# Directives that allow shared caches to keep an answer, or tell them how (`private` is put first).
+_DIRECTIVE: Final = re.compile(r'(?:[^,"]|"[^"]*")+')
+_SHARED: Final = ("private", "public", "s-maxage", "proxy-revalidate")
+# Of answers that depend on who asks, and hold nothing but names.
+PRIVATE: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-Key"}
+
+# What is kept of the part of a tag that many answers share, besides the signs of its names.
+_TOLD_BYTES: Final = 512
+_SIGN_BYTES: Final = 4
+
+# What a request chooses: what many choose alike, and in a few signs where that leads this one.
+Said: TypeAlias = tuple[Hashable, str]
+
+
+@record
+class Representation:
+    """The form that an answer will have, known before anything is read."""
+
+    opened: Opened
+    encoder: Encoder
+    coding: str | None
+
+    def tag(self, said: Said) -> str:
+        """The entity tag: of what the dataset is, what `said` chooses of it, and the form."""
+        names, places = said
+        common = (self.encoder.media_type, self.coding, names)
+        told = self.opened.told.get(common)
+        if told is None:
+            text = spelled((self.opened.identity, *common, __version__))
+            told = digest(text)
+            self.opened.told.keep(common, told, _TOLD_BYTES + _SIGN_BYTES * len(text))
+        return entity_tag(told, places)
+
+    def body(self, dataset: xr.Dataset, form: Hashable) -> bytes:
+        """The answer that `dataset` is, in this representation; for `form` see `Written`."""
+        content = self.encoder.encode(dataset, self.opened.written, form)
+        return content if self.coding is None else compress(self.coding, content)
+
+    def pieces(self, dataset: xr.Dataset, form: Hashable) -> Iterator[Piece]:
+        """The same in pieces, each a few milliseconds of work."""
+        pieces = self.encoder.pieces(dataset, self.opened.written, form)
+        return pieces if self.coding is None else compressed(self.coding, pieces)
+
+    def headers(self, said: Said) -> RawHeaders:
+        """What the answer says of its form, whether or not its body is sent."""
+        headers = [(b"content-type", self.encoder.media_type.encode())]
+        if self.coding is not None:
+            headers.append((b"content-encoding", self.coding.encode()))
+        if self.encoder.name != "json":
+            file = file_name(self.opened.entry.id, said, self.encoder.suffix)
+            headers.append((b"content-disposition", f'attachment; filename="{file}"'.encode()))
+        return headers
+
+
+def file_name(dataset_id: str, said: Said, suffix: str) -> str:
+    """A file's name of at most 80 letters: the same for the same part of a dataset, at any time.
+
+    Ids have no letter that a file system minds.
+    """
+    part = blake2b(repr((dataset_id, said)).encode(), digest_size=5).hexdigest()
+    return f"{dataset_id[:60]}-{part}{suffix}"
+
+
+def accepted_coding(request: Request, result_bytes: int, compress_bytes: int) -> str | None:
+    """The content coding for a result of this size; small ones are sent as they are."""
+    if result_bytes < compress_bytes:
+        return None
+    return negotiate_coding(header_of(request, b"accept-encoding"))
+
+
+async def respond(
+    request: Request,
+    form: Representation,
+    said: Said,
+    phases: Phases,
+    make: Callable[[], Awaitable[bytes | LongBody]],
+) -> Response:
+    """The answer with the body that `make` makes, which it does only if a body is wanted.
+
+    Its tag is of all that was `said` of the answer.
+
+    A HEAD, and a GET of what the client has already, end before anything is read. What answers a
+    POST cannot be asked for again by its URL: no tag, and nothing to keep.
+    """
+    headers: RawHeaders = []
+    if form.opened.freshness.unreachable:
+        headers.append((b"x-sluice-store", b"unreachable"))
+    if request.method == "POST":
+        headers.append((b"cache-control", b"no-store"))
+    else:
+        tag = form.tag(said)
+        headers.append((b"etag", tag.encode()))
+        headers += caching(request, form.opened.entry, "Accept, Accept-Encoding")
+        if has_already(lines_of(request, b"if-none-match"), tag):
+            return _Exactly(304, [*headers, _timing(phases)])
+        if request.method == "HEAD":
+            return _Exactly(200, [*headers, *form.headers(said), _timing(phases)])
+    content = await make()
+    length = (b"content-length", str(len(content)).encode())
+    headers += (*form.headers(said), length, _timing(phases))
+    if isinstance(content, bytes):
+        if len(content) <= PIECE_BYTES:
+            return _Exactly(200, headers, content)
+        content = LongBody([content], len(content))
+    return PacedResponse(200, headers, content, caller(request), service(request).admission)
+
+
+class _Exactly(Response):
+    """A response that says what it is told to say, and nothing that Starlette would find out."""
+
+    def __init__(self, status: int, headers: RawHeaders, content: bytes = b"") -> None:
+        self.status_code = status
+        self.raw_headers = headers
+        self.body = content
+        self.background = None
+
+
+def _timing(phases: Phases) -> RawHeader:
+    return b"server-timing", phases.server_timing().encode()
+
+
+def caching(request: Request, entry: DatasetEntry, vary: str = "") -> tuple[RawHeader, ...]:
+    """Who may keep an answer from this dataset, and which of the request's headers chose it.
+
+    Without a ``Cache-Control`` of its own caches ask again, which a tag makes cheap. What not
+    everybody may read is kept by nobody but who asked (RFC 9111, section 5.2.2.7).
+    """
+    return _caching(service(request).keys.public(entry), entry.cache_control or "no-cache", vary)
+
+
+# The entries of a catalog have few of these.
+@lru_cache(maxsize=256)
+def _caching(public: bool, control: str, vary: str) -> tuple[RawHeader, ...]:
+    if not public:
+        vary = ", ".join(filter(None, (vary, PRIVATE["Vary"])))
+        control = _private(control)
+    varied = ((b"vary", vary.encode("latin-1")),) if vary else ()
+    return *varied, (b"cache-control", control.encode("latin-1"))
+
+
+def _private(control: str) -> str:
+    """A ``Cache-Control`` with nothing in it that is for shared caches."""
+    told = [part.strip() for part in _DIRECTIVE.findall(control)]
+    kept = [part for part in told if part.partition("=")[0].lower() not in _SHARED]
+    return ", ".join(["private", *filter(None, kept)])

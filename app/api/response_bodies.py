@@ -1,0 +1,152 @@
+"""Headers and bodies of answers: small ones as JSON, long ones written and sent step by step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from fastapi import Request, Response
+from starlette.types import Receive, Scope, Send
+
+from sluice.arrays.threads import Threads
+from sluice.arrays.turns import Share
+from sluice.labels import format_label, format_labels, without_surrogates
+
+from ..admission import Admission
+
+# Names in small letters, as ASGI has them (specification, "HTTP Connection Scope").
+RawHeader: TypeAlias = tuple[bytes, bytes]
+RawHeaders: TypeAlias = list[RawHeader]
+
+
+def lines_of(request: Request, name: bytes) -> list[str]:
+    """All lines of the header of this `name`, which is in small letters."""
+    return [str(value, "latin-1") for key, value in request.scope["headers"] if key == name]
+
+
+def header_of(request: Request, name: bytes) -> str | None:
+    """The header of this `name` as if it were one line (RFC 9110, section 5.3); None without."""
+    lines = lines_of(request, name)
+    return ", ".join(lines) if lines else None
+
+
+def json_bytes(value: Any) -> bytes:
+    """`value` as valid JSON, whatever is in it: what JSON cannot say becomes null or text."""
+    # The standard library here: it takes integers of any size and lone surrogates, and these
+    # bodies, which can echo a client's text, are small.
+    return json.dumps(_plain(value), allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case str():
+            # Names, sentences, what a client wrote; labels among them are formatted already.
+            return without_surrogates(value)
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_plain(item) for item in value]
+        case np.ndarray():
+            return format_labels(value)
+        case _:
+            return format_label(value)
+
+
+PIECE_BYTES: Final = 256 * 2**10
+
+Piece: TypeAlias = bytes | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class LongBody:
+    """A body in pieces of any size, `size` bytes in all, that are never put together."""
+
+    pieces: Sequence[Piece]
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+
+class PacedResponse(Response):
+    """A response whose body counts as memory in flight until its client has taken it.
+
+    Each piece waits until the connection has room: the server's buffer never holds more than one.
+    """
+
+    def __init__(
+        self, status: int, headers: RawHeaders, body: LongBody, client: str, admission: Admission
+    ) -> None:
+        self.status_code = status
+        self.raw_headers = headers
+        self._body = body
+        self._client = client
+        self._admission = admission
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._admission.sending(self._client, len(self._body)):
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": self.status_code,
+                    "headers": self.raw_headers,
+                }
+            )
+            for piece in even_pieces(self._body.pieces):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def even_pieces(pieces: Sequence[Piece]) -> Iterator[bytes]:
+    """The same bytes in pieces of at most `PIECE_BYTES`: long ones are cut, short ones joined."""
+    short: list[Piece] = []
+    length = 0
+    for piece in pieces:
+        if length + len(piece) > PIECE_BYTES:
+            yield b"".join(short)
+            short, length = [], 0
+        cut = len(piece) - len(piece) % PIECE_BYTES
+        for start in range(0, cut, PIECE_BYTES):
+            yield bytes(piece[start : start + PIECE_BYTES])
+        if cut < len(piece):
+            short.append(piece[cut:])
+            length += len(piece) - cut
+    if short:
+        yield b"".join(short)
+
+
+# Long beside the hop to a thread and back, short beside what a client or another answer waits for.
+_STEP_SECONDS: Final = 0.01
+
+
+class Writing:
+    """Writes answers in a few threads: each in steps, between which it makes way for the others.
+
+    A short answer is not kept waiting by long ones, whose place it takes at their next step.
+    """
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+
+    async def write(self, pieces: Iterator[Piece]) -> LongBody:
+        """All of the pieces. Whoever is cancelled has ended the work, at the end of its step."""
+        written: list[Piece] = []
+        share = Share()
+        while await self._threads.run(share, _write_some, pieces, written):
+            pass
+        return LongBody(written, sum(map(len, written)))
+
+
+def _write_some(pieces: Iterator[Piece], written: list[Piece]) -> bool:
+    """Write on for the time of a step; whether there may be more."""
+    enough = perf_counter() + _STEP_SECONDS
+    for piece in pieces:
+        if piece:
+            written.append(piece)
+        if perf_counter() > enough:
+            return True
+    return False

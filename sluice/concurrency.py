@@ -1,0 +1,132 @@
+"""Tasks of one event loop: many at once, one for all who ask, and waiting for others' work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+async def map_concurrently(
+    items: Iterable[Item], work: Callable[[Item], Awaitable[None]], *, workers: int | None = None
+) -> None:
+    """Await `work` for every item, at most `workers` at a time (None: all at once).
+
+    The first failure stops the rest and is raised itself, not inside an ExceptionGroup. One lone
+    item costs no task.
+    """
+    waiting = iter(items)
+    ahead = list(islice(waiting, 2))
+    if len(ahead) < 2:
+        for item in ahead:
+            await work(item)
+        return
+    waiting = chain(ahead, waiting)
+
+    async def worker(item: Item) -> None:
+        await work(item)
+        for following in waiting:
+            await work(following)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for item in islice(waiting, workers):
+                group.create_task(worker(item))
+    except BaseExceptionGroup as failures:
+        failure = _first(failures)
+        raise failure from failure.__cause__
+
+
+def _first(failure: BaseException) -> BaseException:
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure
+
+
+async def wait_done(work: asyncio.Future[Any]) -> None:
+    """Return when `work` has ended, however it did; whoever is cancelled meanwhile leaves it be.
+
+    What ``asyncio.wait`` does for many, at half its cost. (A shield would report a failure
+    that comes after its caller left to the loop's handler, although others receive it.)
+    """
+    if work.done():
+        return
+    end = asyncio.get_running_loop().create_future()
+
+    def tell(_: asyncio.Future[Any]) -> None:
+        if not end.done():
+            end.set_result(None)
+
+    work.add_done_callback(tell)
+    try:
+        await end
+    finally:
+        work.remove_done_callback(tell)
+
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+@dataclass(slots=True)
+class _Flight(Generic[V]):
+    task: asyncio.Task[V]
+    waiters: int = 0
+
+
+class SingleFlight(Generic[K, V]):
+    """Callers that ask for the same key at the same time share one run of the work.
+
+    Nothing is remembered after a run: the next caller starts a new one, also in the moment in
+    which the run has ended and its callbacks have not been called. (Who joined it then would get
+    the old result without ever giving way to the loop.) Keeping results is a cache's job. An
+    instance belongs to one event loop.
+    """
+
+    __slots__ = ("_flights",)
+
+    def __init__(self) -> None:
+        self._flights: dict[K, _Flight[V]] = {}
+
+    def __len__(self) -> int:
+        """How many pieces of work run now."""
+        return len(self._flights)
+
+    async def do(self, key: K, make: Callable[[], Coroutine[object, object, V]]) -> V:
+        """The result, or the exception, of the one running ``make()`` for `key`.
+
+        A caller that is cancelled leaves alone; the work is cancelled when its last caller leaves.
+        """
+        flight = self._flights.get(key)
+        if flight is None or flight.task.done():
+            flight = self._start(key, make)
+        flight.waiters += 1
+        try:
+            await wait_done(flight.task)
+        finally:
+            flight.waiters -= 1
+            if not flight.waiters and not flight.task.done():
+                # Forgotten at once: whoever comes next must not join work that is being cancelled.
+                self._forget(key, flight)
+                flight.task.cancel()
+        return flight.task.result()
+
+    def _start(self, key: K, make: Callable[[], Coroutine[object, object, V]]) -> _Flight[V]:
+        flight = self._flights[key] = _Flight(asyncio.create_task(make()))
+
+        def land(task: asyncio.Task[V]) -> None:
+            self._forget(key, flight)
+            if not task.cancelled():
+                # Looked at here, so that work which fails after its callers left stays silent.
+                task.exception()
+
+        flight.task.add_done_callback(land)
+        return flight
+
+    def _forget(self, key: K, flight: _Flight[V]) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
