@@ -67,7 +67,7 @@ OWNERS = {
     "numcodecs": {"sluice/arrays", "sluice/encoders/hdf5"},
     "zarr": {"sluice/arrays", "sluice/datasets", "sluice/store/zarr_store"},
     "xarray": {"sluice/datasets", "sluice/encoders", "sluice/engine", "app/catalog", "app/api"},
-    "pandas": {"sluice/datasets"},
+    "pandas": {"sluice/datasets", "sluice/engine"},
     "h5netcdf": set(),
     "h5py": set(),
     "cftime": {"sluice/datasets", "sluice/encoders"},

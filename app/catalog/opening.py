@@ -34,8 +34,8 @@ from sluice.store.observed import Observe, ObservedSource
 from sluice.wording import plain_words
 
 from ..telemetry.events import Emit
-from .catalog import DatasetEntry
 from .discretion import discreet, secrets_of
+from .entry import DatasetEntry
 from .opened import Change, Opened
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,8 @@ from sluice.store import ByteSource, Filesystems
 from sluice.store.guarded import StoreGuards
 from sluice.store.retry_policy import CircuitState, RetryPolicy
 
-from ..catalog import Catalog, DatasetEntry
+from ..catalog import Catalog
+from ..entry import DatasetEntry
 from ..listing import list_names
 from ..opening import open_entry, watch_of, watched
 from .datasets import Checked, check_catalog

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sluice.datasets.variables import variable_of
+from sluice.datasets._xarray import variable_of
 
 CASES: list[tuple[tuple[str, ...], np.ndarray[Any, Any], dict[str, Any], dict[str, Any]]] = [
     ((), np.array(1.5), {"units": "K"}, {"dtype": "int16"}),

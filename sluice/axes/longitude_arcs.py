@@ -14,17 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array
-from sluice.axes.axis import ROUNDING, Axis
-from sluice.axes.longitude import TURN
+from sluice.axes.axis import ROUNDING, Axis, no_overlap
+from sluice.axes.label_text import spell_value
+from sluice.axes.roles import TURN
 from sluice.axes.scales import Numbers, in_precision
-from sluice.axes.selection_errors import empty
-from sluice.axes.values import spell_value
 from sluice.errors import QueryError
 from sluice.selection import Value
 from sluice.wording import excerpt
 
 Indexer: TypeAlias = int | slice | NDArray[np.int64]
-
 _FARTHEST = 1_000_000
 
 
@@ -58,7 +56,7 @@ def neighbours(axis: Axis, place: int) -> tuple[int, int]:
     On a circle the last key lies below the first.
     """
     size = len(axis.keys)
-    if axis.circular and not 0 < place < size:
+    if axis.periodic and not 0 < place < size:
         return size - 1, 0
     return place - 1, place
 
@@ -66,7 +64,7 @@ def neighbours(axis: Axis, place: int) -> tuple[int, int]:
 def distance(axis: Axis, key: Any, index: int) -> Any:
     """How far `key` is from the label at `index` of `keys`; modulo 360 on a circle."""
     straight = axis.distance(key, index)
-    return min(straight, abs(TURN - straight)) if axis.circular else straight
+    return min(straight, abs(TURN - straight)) if axis.periodic else straight
 
 
 def arc(axis: Axis, start: Value, stop: Value, step: int) -> tuple[Indexer, Array | None]:
@@ -78,7 +76,7 @@ def arc(axis: Axis, start: Value, stop: Value, step: int) -> tuple[Indexer, Arra
     west, east = _ends(_read(axis, start), _read(axis, stop))
     runs = _disjoint(axis, _runs(axis, west, east))
     if not runs:
-        raise empty(axis, f"{spell_value(start)}/{spell_value(stop)}")
+        raise no_overlap(axis, f"{spell_value(start)}/{spell_value(stop)}")
     if len(runs) == 1:
         positions = _positions(axis, runs[0], step)
     else:

@@ -1,4 +1,4 @@
-"""Label search against pandas: where it answers at all, it answers what xarray would."""
+"""Labels found in an index, and positions that are read together."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from xarray.core.indexes import PandasIndex
 
-from sluice.datasets.labels import search
+from sluice.datasets import pointwise_indexers
+from sluice.datasets.indexers import search
 
 numbers = st.sampled_from(["i1", "i4", "i8", "u2", "f4", "f8"])
 
@@ -74,3 +76,23 @@ def test_found_times_are_xarrays(minutes: int, unit: str, nearest: bool, descend
 def test_whatever_is_not_certain_is_left_to_xarray(values: Any, label: Any) -> None:
     """Duplicates, unsorted labels, NaN, text, other types and overflow get no answer here."""
     assert search(PandasIndex(values, "x"), label, nearest=False) is None
+
+
+@pytest.mark.parametrize(
+    ("taken", "dim"), [([], "points"), (["points"], "points_"), (["points", "points_"], "points__")]
+)
+def test_the_new_dimension_takes_a_free_name(taken: list[str], dim: str) -> None:
+    """What the dataset already calls points stays what it is."""
+    ds = xr.Dataset({"v": (("x", "y"), np.arange(6).reshape(2, 3))}, dict.fromkeys(taken, 1))
+    indexers = pointwise_indexers(ds, {"x": np.array([1, 0]), "y": np.array([2, 2])}, ("x", "y"))
+    got = ds.isel(indexers)
+    assert got.v.dims == (dim,)
+    assert got.v.values.tolist() == [5, 2]
+
+
+def test_other_positions_are_left_alone() -> None:
+    """What is not named stays crossed with the points."""
+    ds = xr.Dataset({"v": (("x", "y", "z"), np.zeros((2, 2, 2)))})
+    places = {"x": np.array([0, 1]), "y": np.array([0, 0]), "z": slice(0, 1)}
+    got = ds.isel(pointwise_indexers(ds, places, ("x", "y")))
+    assert got.sizes == {"points": 2, "z": 1}

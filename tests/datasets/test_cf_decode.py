@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from xarray.coding.variables import _apply_mask, _scale_offset_decoding
 
-from sluice.datasets.unpacking import Unpacking
+from sluice.datasets.cf_decode import Unpacking
 
 numbers = st.sampled_from([0.5, -3, 1e300, np.float32(0.1), np.int16(7), 2.0**-1074])
 

@@ -1,8 +1,12 @@
-"""Numbers to times by xarray's own decoding, but for those that are missing (CF 2.5.1 and 4.4).
+"""What xarray refuses to decode, or decodes as what it is not: here it stays missing, or bytes.
 
-xarray marks what is missing before it decodes: NaN among floats, the least int64 among integers.
-datetime64 has NaT for both. cftime has nothing: it refuses the one, and makes the reference date of
-the other. Here they stay missing, as None among the dates.
+Dates: xarray marks what is missing before it decodes (CF 2.5.1 and 4.4), NaN among floats, the
+least int64 among integers. datetime64 has NaT for both. cftime has nothing: it refuses the one, and
+makes the reference date of the other. Here they stay missing, as None among the dates.
+
+Texts: the netCDF attribute ``_Encoding`` says of which encoding bytes are (NetCDF User's Guide,
+appendix "Attribute Conventions"). xarray decodes by it, and fails with the first bytes that are
+none of the encoding. Here those stay bytes, as if nothing was said of them.
 """
 
 from __future__ import annotations
@@ -14,15 +18,26 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 from xarray.coders import CFDatetimeCoder
-from xarray.coding.common import lazy_elemwise_func, pop_to, unpack_for_decoding
+from xarray.coding import strings
+from xarray.coding.common import (
+    _ElementwiseFunctionArray,
+    lazy_elemwise_func,
+    pop_to,
+    unpack_for_decoding,
+)
 from xarray.coding.times import decode_cf_datetime
 from xarray.core import indexing
 
 from sluice.aliases import Array, Document
+from sluice.arrays.excerpts import excerpt
+from sluice.errors import MetadataError
 
 _MARK: Final = np.iinfo("i8").min
 # So many objects are made in some 20 ms.
 _PIECE: Final = 8192
+ENCODING: Final = "_Encoding"
+_BYTES: Final = "SO"
+_ADVICE: Final = "Correct the attribute, or name it in drop_variables."
 
 
 class DateCoder(CFDatetimeCoder):
@@ -129,3 +144,58 @@ def _missing(counts: Array) -> Any:
             return counts == _MARK
         case _:
             return np.zeros(counts.shape, bool)
+
+
+def check_encoding(variable: xr.Variable) -> None:
+    """Take from an encoded `variable` an ``_Encoding`` that says nothing, as that of numbers.
+
+    MetadataError for an encoding that is none.
+    """
+    if ENCODING not in variable.attrs:
+        return
+    if variable.dtype.kind not in _BYTES:
+        variable.encoding[ENCODING] = variable.attrs.pop(ENCODING)
+    elif not _is_encoding(variable.attrs[ENCODING]):
+        raise MetadataError(
+            f"its attribute {ENCODING} is {excerpt(variable.attrs[ENCODING])}, which is no "
+            "encoding of text that is known",
+            advice=_ADVICE,
+        )
+
+
+def keep_bytes(variable: xr.Variable) -> None:
+    """Let a variable that xarray decodes by its ``_Encoding`` keep what is not of it as bytes."""
+    data: Any = variable._data
+    while (inner := getattr(data, "array", None)) is not None:
+        if isinstance(data, _ElementwiseFunctionArray):
+            match data.func:
+                case partial(func=strings.decode_bytes_array, keywords={"encoding": encoding}):
+                    data.func = partial(decode_bytes, encoding=encoding)
+        data = inner
+
+
+def decode_bytes(values: Any, encoding: str) -> Array:
+    """Each of the bytes as text of the encoding, or itself, as objects."""
+    array = np.asarray(values)
+    decoded = np.empty(array.size, dtype=object)
+    decoded[:] = [_as_text(item, encoding) for item in array.ravel().tolist()]
+    return decoded.reshape(array.shape)
+
+
+def _as_text(item: Any, encoding: str) -> Any:
+    if not isinstance(item, bytes):
+        return item
+    try:
+        return item.decode(encoding)
+    except UnicodeError:
+        return item
+
+
+def _is_encoding(name: Any) -> bool:
+    try:
+        b"a".decode(name)
+    except UnicodeError:
+        return True  # it takes more than one byte
+    except (LookupError, ValueError, TypeError):
+        return False
+    return True

@@ -115,15 +115,15 @@ def test_cost_is_known_before_anything_is_read(source: DictSource) -> None:
     plan = plan_isel(ds, {"time": slice(20, 30), "lat": 0, "lon": [0, 7]}, keep=["t2m"])
     scalars = {"station": 1, "reference": 1}
     assert plan.chunks == 2 * 2 + len(scalars)
-    assert plan.outline.sizes == {"time": 10, "lon": 2}
+    assert plan.schema.sizes == {"time": 10, "lon": 2}
     assert plan.pending["t2m"].plan.chunks * plan.pending["t2m"].array.meta.chunk_bytes == (
         4 * 24 * 3 * 4 * 2
     )
-    assert plan.outline.result_bytes > 10 * 2 * 8
+    assert plan.schema.result_bytes > 10 * 2 * 8
     assert source.requests == []
     answer = asyncio.run(plan.read())
     assert list(answer.data_vars) == ["t2m"]
-    assert answer.sizes == plan.outline.sizes
+    assert answer.sizes == plan.schema.sizes
 
 
 def test_keep_is_what_selecting_names_gives(source: DictSource, store: MemoryStore) -> None:

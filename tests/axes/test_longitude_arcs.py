@@ -42,7 +42,7 @@ def label(values: Any, text: str, **attrs: Any) -> Any:
 
 def prepared(name: str, attrs: dict[str, Any], values: Any) -> tuple[bool, bool]:
     axis = Axis.of(name, np.asarray(values), attrs)
-    return axis.longitude, axis.circular
+    return axis.longitude, axis.periodic
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_makes_a_longitude(name: str, attrs: dict[str, Any], is_one: bool) 
 
 
 @pytest.mark.parametrize(
-    ("values", "circular"),
+    ("values", "periodic"),
     [
         (GLOBE, True),
         (CENTRED[::-1], True),
@@ -83,9 +83,9 @@ def test_what_makes_a_longitude(name: str, attrs: dict[str, Any], is_one: bool) 
         ([0, 120, 240], True),
     ],
 )
-def test_what_makes_a_circle(values: Any, circular: bool) -> None:
+def test_what_makes_a_circle(values: Any, periodic: bool) -> None:
     """The axis goes round when one more step after the last label is the first again."""
-    assert prepared("lon", {}, values) == (True, circular)
+    assert prepared("lon", {}, values) == (True, periodic)
 
 
 @pytest.mark.parametrize("values", [[], ["a", "b"], [0.0, 1e30], np.arange(3).astype("M8[s]")])

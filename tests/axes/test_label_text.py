@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.axes.times import DAY, SECOND, calendar_of, civil_days, read_duration, read_time
+from sluice.axes.label_text import DAY, SECOND, calendar_of, civil_days, read_duration, read_time
 from sluice.labels import format_label
 
 NOON = "2020-01-01T12:00:00"
