@@ -18,9 +18,9 @@ import httpx
 import pytest
 import uvicorn
 
-from app.connections import ConnectionLimits
-from app.protocol import LINGER_SECONDS, HttpProtocol
-from tests.test_server import served
+from app.server.connections import ConnectionLimits
+from app.server.protocol import LINGER_SECONDS, HttpProtocol
+from tests.server.test_run import served
 
 
 @pytest.fixture(scope="module")

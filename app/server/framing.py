@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final, NoReturn, Protocol
 
-from .errors import MalformedRequest
+from ..errors import MalformedRequest
 
 Headers = Sequence[tuple[bytes, bytes]]
 

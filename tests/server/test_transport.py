@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.transport import Outgoing
+from app.server.transport import Outgoing
 
 
 class Wire(asyncio.Transport):

@@ -1,4 +1,8 @@
-"""A connection's way out: small writes go out together, and its end waits for what was sent."""
+"""A connection's way out: small writes go out together, and its end waits for what was sent.
+
+Beside it, who is waited for: how fast bodies go over a connection, in either direction, and whether
+a client that sends no more is still there for its answer.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import asyncio
 import logging
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -19,6 +23,10 @@ _LONGEST_LOOK_SECONDS: Final = 1.0
 # No state of tcp(7), but of the kernel's list of them.
 _TCP_CLOSE: Final = 7
 _RESET: Final = struct.pack("ii", 1, 0)
+# How often a client that sends no more is looked at.
+PRESENCE_SECONDS: Final = 0.5
+# Clients pass over it (RFC 9110, section 15.2); the kernel of one that has gone refuses it.
+_ASIDE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 log = logging.getLogger(__name__)
 
@@ -198,3 +206,141 @@ def _flush_all(holding: list[Outgoing]) -> None:
     holding.clear()
     for connection in held:
         connection._flush()
+
+
+class SendingPace:
+    """Watches a body that a client sends: `least_rate` bytes a second, over `seconds` each time.
+
+    `paused` says whether we are the ones who keep it waiting; `on_slow` is called once.
+    """
+
+    def __init__(
+        self,
+        least_rate: float,
+        seconds: float,
+        paused: Callable[[], bool],
+        on_slow: Callable[[], object],
+    ) -> None:
+        self._least_bytes = least_rate * seconds
+        self._seconds = seconds
+        self._paused = paused
+        self._on_slow = on_slow
+        self._bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """A body begins."""
+        self._bytes = 0
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._seconds, self._judge)
+
+    def came(self, size: int) -> None:
+        """So many bytes of it have come."""
+        self._bytes += size
+
+    def end(self) -> None:
+        """It has ended, or nobody waits for it any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _judge(self) -> None:
+        if self._bytes >= self._least_bytes or self._paused():
+            self.begin()
+        else:
+            self._timer = None
+            self._on_slow()
+
+
+class TakingPace:
+    """Watches how fast a client takes what was written to it, while it is waited for.
+
+    `left_bytes` tells what is not taken yet. Once `seconds` were waited, in one piece or in many,
+    `on_slow` is called with the bytes that were taken if they are less than `least_rate` a second.
+    """
+
+    def __init__(
+        self,
+        least_rate: float,
+        seconds: float,
+        left_bytes: Callable[[], int],
+        on_slow: Callable[[int], object],
+    ) -> None:
+        self._least_bytes = least_rate * seconds
+        self._seconds = seconds
+        self._bytes_left = left_bytes
+        self._on_slow = on_slow
+        self._since = 0.0
+        self._left_before = 0
+        self._waited_seconds = 0.0
+        self._taken_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wait(self) -> None:
+        """The client is waited for from now on."""
+        loop = asyncio.get_running_loop()
+        self._since, self._left_before = loop.time(), self._bytes_left()
+        left_seconds = max(0.0, self._seconds - self._waited_seconds)
+        self._timer = loop.call_later(left_seconds, self._judge)
+
+    def go_on(self) -> None:
+        """It has taken enough for now."""
+        if self._timer is not None:
+            self._count()
+            self.end()
+
+    def end(self) -> None:
+        """Nobody waits any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _count(self) -> None:
+        self._waited_seconds += asyncio.get_running_loop().time() - self._since
+        self._taken_bytes += self._left_before - self._bytes_left()
+
+    def _judge(self) -> None:
+        self._count()
+        self._timer = None
+        if self._taken_bytes < self._least_bytes:
+            self._on_slow(self._taken_bytes)
+            return
+        self._waited_seconds, self._taken_bytes = 0.0, 0
+        self.wait()
+
+
+class Presence:
+    """Watches a client that has closed its own direction, and may have closed both.
+
+    The two look alike (RFC 9293, section 3.6) until something is sent: where an answer takes long
+    and `may_ask` says that none has begun, a word is sent that means nothing. `on_gone` is called
+    once the connection turns out to be over.
+    """
+
+    def __init__(
+        self,
+        transport: Outgoing,
+        may_ask: Callable[[], bool],
+        on_gone: Callable[[], object],
+    ) -> None:
+        self._transport = transport
+        self._may_ask = may_ask
+        self._on_gone = on_gone
+        self._asked = False
+        self._timer = self._later()
+
+    def _later(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(PRESENCE_SECONDS, self._look)
+
+    def _look(self) -> None:
+        if self._transport.is_over():
+            self._on_gone()
+            return
+        if not self._asked and self._may_ask():
+            self._asked = True
+            self._transport.write(_ASIDE)
+        self._timer = self._later()
+
+    def end(self) -> None:
+        """Nobody wants to know any more."""
+        self._timer.cancel()

@@ -12,22 +12,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from .catalog.bulletin import Bulletin
-from .catalog.configuration import Files
-from .catalog.following import ask_reload
-from .descriptors import connection_limits, raise_descriptor_limit
-from .errors import NotTold
-from .liveness import Turns, watch_alone
-from .settings import PREFIX, Settings
-from .settings.fitting import SHARES
-from .shared import SHARED, Shared
-from .telemetry.cells import make_room
-from .telemetry.logs import JsonLines, say
+from ..catalog.bulletin import Bulletin
+from ..catalog.configuration import Files
+from ..catalog.following import ask_reload
+from ..errors import NotTold
+from ..settings import PREFIX, SHARES, Settings
+from ..telemetry.cells import make_room
+from ..telemetry.logs import JsonLines, say
+from .connections import connection_limits, raise_descriptor_limit
+from .processes import SHARED, Shared, Turns, watch_alone
 
 if TYPE_CHECKING:
-    from .serving import Config
+    from .workers import Config
+
+# `app`, or `sluice.app` where it is installed.
+SERVICE: Final = __name__.rpartition(".server.")[0]
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def run_server(settings: Settings, fd: int | None) -> None:
     Or they share the listening socket `fd`, which whoever started this one holds: what connects
     while one server ends and the next one starts waits there.
     """
-    from .serving import Config
+    from .workers import Config
 
     # The application is named, not handed over: worker processes import it and read the same
     # environment, so one way of starting serves one worker and many.
@@ -49,7 +50,7 @@ def run_server(settings: Settings, fd: int | None) -> None:
         os.environ.pop(f"{PREFIX}URLS", None)
     os.environ[f"{PREFIX}WORKERS"] = str(settings.workers)
     config = Config(
-        f"{__package__}.api.app:create_app_from_environment",
+        f"{SERVICE}.api.app:create_app_from_environment",
         limits=connection_limits(settings, raise_descriptor_limit()),
         factory=True,
         host=settings.host,
@@ -144,8 +145,8 @@ def _logging(level: str, form: str) -> dict[str, Any]:
     config["loggers"]["uvicorn"]["level"] = level
     for name, least in (("request_log", level), ("admin_log", "INFO")):
         whole = {"handlers": ["requests"], "level": least, "propagate": False}
-        config["loggers"][f"{__package__}.telemetry.{name}"] = whole
-    config["loggers"][__package__] = {"handlers": ["default"], "level": level, "propagate": False}
+        config["loggers"][f"{SERVICE}.telemetry.{name}"] = whole
+    config["loggers"][SERVICE] = {"handlers": ["default"], "level": level, "propagate": False}
     if form == "json":
         config["formatters"] = {name: {"()": JsonLines} for name in config["formatters"]}
         config["root"] = {"handlers": ["default"], "level": "WARNING"}

@@ -10,14 +10,12 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from .api.problems import refusal
-from .api.state import LOST
+from ..api.problems import refusal
+from ..api.state import LOST
+from ..errors import MalformedRequest
 from .connections import ConnectionLimits, Connections
-from .errors import MalformedRequest
 from .framing import Body, Heads, body_of, names_chunked
-from .pace import SendingPace, TakingPace
-from .presence import Presence
-from .transport import Outgoing
+from .transport import Outgoing, Presence, SendingPace, TakingPace
 
 # How long a connection without a request stays open when the server stops.
 LINGER_SECONDS: Final = 1
@@ -33,7 +31,7 @@ _OPERATORS_END: Final = b"/refresh"
 class HttpProtocol(HttpToolsProtocol):
     """Refuses what is not HTTP, or has no end, as a problem document, and hangs up.
 
-    The application never sees such a request. Heads and bodies are cut by `app.framing`, and the
+    The application never sees such a request. Heads and bodies are cut by `framing`, and the
     parser gets one after the other: a request begins when the one before is answered. It hangs up
     too on clients that stop taking their answer, or sending their body, which would keep memory.
 

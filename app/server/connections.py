@@ -7,9 +7,11 @@ import errno
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from ..settings import Settings
 from .transport import Outgoing
 
 # Accepted in one step of the loop: descriptors of connections that make room are free in the next.
@@ -17,6 +19,9 @@ _AT_ONCE: Final = 16
 _PAUSE_SECONDS: Final = 0.05
 # A system without descriptors or memory for one more connection.
 _NO_ROOM: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+# More of them help nobody, and some systems name no bound at all.
+_MOST_DESCRIPTORS: Final = 2**16
+_MOST_CONNECTIONS: Final = 10_000
 
 log = logging.getLogger(__name__)
 
@@ -211,3 +216,33 @@ class Acceptor:
         self._beginning.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.debug("a connection ended as it began: %s", error)
+
+
+def raise_descriptor_limit() -> int:
+    """Take as many descriptors as this process may give itself; their number, for each worker."""
+    try:
+        import resource
+    except ImportError:  # Windows counts otherwise, and far
+        return _MOST_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        # Some systems have a smaller bound that they do not tell.
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return wanted
+    return _MOST_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
+
+
+def connection_limits(settings: Settings, descriptors: int) -> ConnectionLimits:
+    """What connections may take, by the settings; stores and files need some `descriptors` too."""
+    connections = settings.connections or min(descriptors * 3 // 4, _MOST_CONNECTIONS)
+    return ConnectionLimits(
+        connections=max(connections, 1),
+        reserved_connections=min(settings.reserved_connections, connections - 1),
+        head_bytes=settings.head_bytes,
+        head_seconds=settings.head_seconds,
+        answer_bytes_per_second=settings.answer_bytes_per_second,
+        body_bytes_per_second=settings.body_bytes_per_second,
+        rate_seconds=settings.rate_seconds,
+    )

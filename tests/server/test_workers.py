@@ -22,7 +22,7 @@ import zarr
 from app.catalog.keys import hash_of
 from tests.api.growing import hours, write
 from tests.api.test_changing_stores import SERIES, until
-from tests.test_server import served
+from tests.server.test_run import served
 
 ADMIN = {"X-API-Key": "let-me-in"}
 KEYS = f"ops {hash_of(b'let-me-in').hex()} admin"

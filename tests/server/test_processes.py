@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from app.liveness import TURN_SECONDS, Standstill, Turns, stacks
-from app.shared import unnamed_file
+from app.server.processes import TURN_SECONDS, Standstill, Turns, stacks, unnamed_file
 
 
 class Clock:

@@ -1,6 +1,8 @@
-"""Several worker processes that one parent keeps alive: uvicorn's own, but for how they end.
+"""uvicorn's server, and several worker processes that one parent keeps alive.
 
-A process that lives may be one whose loop stands still: the parent asks how often it has turned.
+Both are uvicorn's own, but for whom the server lets in, for what it waits at its end, and for how
+workers end: a process that lives may be one whose loop stands still, so the parent asks how often
+it has turned.
 """
 
 from __future__ import annotations
@@ -9,24 +11,25 @@ import faulthandler
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from socket import socket
-from typing import Final, NoReturn
+from functools import partial
+from types import FrameType
+from typing import Any, Final, NoReturn
 
-from uvicorn import Config
+import uvicorn
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
 from sluice.errors import CatalogError
 
-from .errors import NotTold
-from .liveness import TURN_SECONDS, Standstill, Turns
-from .serving import Server
-from .shared import Shared
-from .telemetry.cells import leave, make_room
-from .telemetry.logs import write_signalled
+from ..errors import NotTold
+from ..telemetry.cells import leave, make_room
+from ..telemetry.logs import JsonLines, log_what_nobody_caught, write_signalled
+from .connections import Acceptor, ConnectionLimits, Connections
+from .processes import TURN_SECONDS, Shared, Standstill, Turns
 
 # uvicorn's own status for a server that did not come to serve.
 STARTUP_FAILED: Final = 3
@@ -34,7 +37,83 @@ STARTUP_FAILED: Final = 3
 # How long a process that stands still may take to write its stacks.
 _LAST_WORDS_SECONDS: Final = 5.0
 
+# How many connections that are cut short have a place in the line that tells of them.
+_TOLD: Final = 5
+
 log = logging.getLogger(__name__)
+
+
+class Config(uvicorn.Config):
+    """uvicorn's, with what a connection may take."""
+
+    def __init__(self, app: str, *, limits: ConnectionLimits, **options: Any) -> None:
+        super().__init__(app, **options)
+        self.limits = limits
+
+    def configure_logging(self) -> None:
+        """Set up the log of this process; where it is JSON, for what Python itself writes, too."""
+        super().configure_logging()
+        config = self.log_config
+        if isinstance(config, dict) and config["formatters"]["default"].get("()") is JsonLines:
+            log_what_nobody_caught()
+
+    def listener(self) -> socket.socket:
+        """The socket to listen on; what connections take from it, they take at once.
+
+        No part of an answer waits for the one before (TCP_NODELAY).
+        """
+        # A descriptor that was handed over does not tell uvicorn what kind of socket it is.
+        listener = socket.socket(fileno=self.bind_socket().detach())
+        listener.set_inheritable(True)
+        if listener.family in (socket.AF_INET, socket.AF_INET6):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
+
+
+class Server(uvicorn.Server):
+    """Accepts connections itself; ends when its clients have what was sent to them."""
+
+    config: Config
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application while those who connect wait, then let them in."""
+        # Imported here: a process that only watches over workers does without.
+        from .protocol import HttpProtocol
+
+        for listener in sockets or []:
+            listener.listen(self.config.backlog)
+        await super().startup(sockets=[])
+        mates, state = self.server_state.connections, self.lifespan.state
+        self._connections = Connections.among(mates, state, self.config.limits)
+        make = partial(HttpProtocol, self.config, self.server_state, state)
+        self._acceptors = [Acceptor(one, self._connections, make) for one in sockets or []]
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Heed a signal; from now on `/readyz` says so, if there is an application to ask."""
+        drain = self.lifespan.state.get("drain") if self.started else None
+        if drain is not None:
+            drain.told = True
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let nobody in, and end; say what was not taken within the grace time."""
+        for acceptor in self._acceptors:
+            acceptor.close()
+        await super().shutdown(sockets)
+        _tell_of_cut(self._connections)
+
+
+def _tell_of_cut(connections: Connections) -> None:
+    left = {name: size for name, size in connections.left_bytes() if size}
+    if not left:
+        return
+    largest = sorted(left, key=lambda name: -left[name])[:_TOLD]
+    log.warning(
+        "%d connections ended with %d bytes that their clients had not taken: %s",
+        len(left),
+        sum(left.values()),
+        ", ".join(f"{name} {left[name]}" for name in largest),
+    )
 
 
 def end_by_itself() -> None:
@@ -62,7 +141,7 @@ class TurningServer(Server):
         self._turns = turns
         self._parent = parent
 
-    async def serve(self, sockets: list[socket] | None = None) -> None:
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal ends it."""
         with self._turns.counted():
             await super().serve(sockets)
@@ -78,8 +157,10 @@ class TurningServer(Server):
 class Worker(Process):
     """One of the processes; it gives back what it shares with the others when it ends."""
 
+    config: Config
+
     def __init__(
-        self, config: Config, sockets: list[socket], shared: Shared, still_seconds: float
+        self, config: Config, sockets: list[socket.socket], shared: Shared, still_seconds: float
     ) -> None:
         super().__init__(config, sockets)
         self.place = shared.place
@@ -88,7 +169,7 @@ class Worker(Process):
         self._still = Standstill(still_seconds)
         self._parent = os.getpid()
 
-    def target(self, sockets: list[socket] | None = None) -> None:
+    def target(self, sockets: list[socket.socket] | None = None) -> None:
         """What the process runs."""
         end_by_itself()
         # The parent's last question to a loop that stands still is answered with all stacks.
@@ -137,12 +218,13 @@ class Workers(Multiprocess):
     A worker whose loop stands still for `still_seconds` is replaced like one that has died.
     """
 
+    config: Config
     processes: list[Worker]  # type: ignore[assignment]
 
     def __init__(
         self,
         config: Config,
-        sockets: list[socket],
+        sockets: list[socket.socket],
         reload: Callable[[], bool],
         shared: Shared,
         still_seconds: float,
