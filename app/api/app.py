@@ -11,9 +11,8 @@ from fastapi import FastAPI
 from sluice import __version__
 
 from ..doors.native.routes import NativeDoor
-from ..settings import Settings
-from ..settings.fitting import fitted
-from ..shared import Shared
+from ..server.processes import Shared
+from ..settings import Settings, fitted
 from ..telemetry.events import Emit, to_all
 from ..telemetry.gc_freeze import GcFreeze, freeze_objects
 from ..telemetry.logs import RequestLog, write_circuit

@@ -17,7 +17,7 @@ from sluice.encoders.formats import Encoder
 from sluice.phases import Phases
 from sluice.record import record
 
-from ..catalog.catalog import DatasetEntry
+from ..catalog.entry import DatasetEntry
 from ..catalog.opened import Opened
 from .access import caller
 from .response_bodies import (

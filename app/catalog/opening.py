@@ -17,9 +17,9 @@ from typing import Any, Final
 import xarray as xr
 
 from sluice.arrays.chunk_cache import ChunkCache
-from sluice.arrays.hierarchy import GroupDocuments, group_again, open_group
-from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
-from sluice.arrays.workshop import Workshop
+from sluice.arrays.group_metadata import GroupDocuments, group_again, open_group
+from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
+from sluice.arrays.reader import Workshop
 from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint
 from sluice.datasets.entrypoint import SHARD_INDEX_BYTES
 from sluice.datasets.unusable import Unusable
@@ -34,8 +34,8 @@ from sluice.store.observed import Observe, ObservedSource
 from sluice.wording import plain_words
 
 from ..telemetry.events import Emit
-from .catalog import DatasetEntry
 from .discretion import discreet, secrets_of
+from .entry import DatasetEntry
 from .opened import Change, Opened
 
 log = logging.getLogger(__name__)

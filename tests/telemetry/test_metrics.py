@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.shared import unnamed_file
+from app.server.processes import unnamed_file
 from app.telemetry.cells import leave, make_room
 from app.telemetry.events import (
     DatasetOpened,

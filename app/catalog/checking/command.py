@@ -10,12 +10,13 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Final, TextIO
 
-from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
+from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
 from sluice.store import ByteSource, Filesystems
 from sluice.store.guarded import StoreGuards
 from sluice.store.retry_policy import CircuitState, RetryPolicy
 
-from ..catalog import Catalog, DatasetEntry
+from ..catalog import Catalog
+from ..entry import DatasetEntry
 from ..listing import list_names
 from ..opening import open_entry, watch_of, watched
 from .datasets import Checked, check_catalog

@@ -14,9 +14,8 @@ from typing import TypeAlias
 
 from fastapi import FastAPI, Request, Response
 
-from sluice.datasets import explain
 from sluice.encoders.formats import ENCODERS, Encoder, negotiate
-from sluice.engine import plan
+from sluice.engine import explain, plan
 from sluice.errors import QueryError, SelectionError
 from sluice.wording import excerpt
 
