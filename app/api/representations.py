@@ -12,12 +12,12 @@ import xarray as xr
 from fastapi import Request, Response
 
 from sluice import __version__
-from sluice.encoders.codings import compress, compressed, negotiate_coding
-from sluice.encoders.table import Encoder
+from sluice.encoders.content_coding import compress, compressed, negotiate_coding
+from sluice.encoders.formats import Encoder
 from sluice.phases import Phases
 from sluice.record import record
 
-from ..catalog.catalog import DatasetEntry
+from ..catalog.entry import DatasetEntry
 from ..catalog.opened import Opened
 from .access import caller
 from .response_bodies import (

@@ -8,11 +8,11 @@ from math import inf
 from typing import Any, Final, TypeAlias, TypeVar
 
 from sluice.datasets import AsyncDataset
-from sluice.encoders.written import Written
+from sluice.encoders.json_encoder import Written
 from sluice.engine import PreparedDataset
 from sluice.kept import Kept
 
-from .catalog import DatasetEntry
+from .entry import DatasetEntry
 
 T = TypeVar("T")
 

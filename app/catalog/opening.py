@@ -23,7 +23,7 @@ from sluice.arrays.workshop import Workshop
 from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint
 from sluice.datasets.entrypoint import SHARD_INDEX_BYTES
 from sluice.datasets.unusable import Unusable
-from sluice.encoders.written import Written
+from sluice.encoders.json_encoder import Written
 from sluice.engine import prepare
 from sluice.errors import MetadataError, SluiceError
 from sluice.store import ByteSource, Filesystems
@@ -32,8 +32,8 @@ from sluice.store.resilient import ResilientSource, StoreGuards, Watch
 from sluice.wording import plain_words
 
 from ..telemetry.events import Emit
-from .catalog import DatasetEntry
 from .discretion import discreet, secrets_of
+from .entry import DatasetEntry
 from .opened import Change, Opened
 
 log = logging.getLogger(__name__)

@@ -17,8 +17,7 @@ import numpy as np
 
 from sluice import __version__
 from sluice.aliases import Array, Document
-from sluice.encoders.hdf5_file import File, heap
-from sluice.encoders.hdf5_messages import (
+from sluice.encoders.hdf5 import (
     ATTRIBUTE_BYTES,
     NO_SPACE,
     NOWHERE,
@@ -27,12 +26,14 @@ from sluice.encoders.hdf5_messages import (
     REFERRERS,
     TERMINATED,
     TEXTS,
+    File,
     array_header,
     attribute,
     dataspace,
     datatype,
     group_header,
     growing_header,
+    heap,
     text_type,
 )
 from sluice.encoders.netcdf_names import NOT_A_DIMENSION

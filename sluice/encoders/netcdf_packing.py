@@ -1,5 +1,6 @@
-"""Floats as a store packs them (CF scale, offset and fill value), when that loses nothing.
+"""Arrays of any dtype as NetCDF-4 stores them, and the attributes that decode them.
 
+Floats are packed as a store packs them (CF scale, offset and fill value), when that loses nothing.
 Packing is checked by decoding it again with the decoder that a reader of the file will use.
 Where it does not give the values back (conflicting fill values, NaN without a fill value, a value
 equal to the fill value) there is no packing, and the values are written decoded.
@@ -7,28 +8,21 @@ equal to the fill value) there is no packing, and the values are written decoded
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from sluice.aliases import Array, Document, DType
+from sluice.encoders.jsonable import is_missing, plain
+from sluice.encoders.netcdf_attributes import Stored, float_dtype, json_text, storable_text
+from sluice.encoders.netcdf_times import store_cftimes, store_datetimes, store_durations
+from sluice.errors import NotAcceptable
+from sluice.labels import format_text, without_surrogates
 from sluice.stored_form import FILLS, LINEAR, is_number, read_fill
 
 # So many are packed and read back at once that they stay in the processor's cache.
 _BLOCK_VALUES: Final = 32_768
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """An array of a dtype that NetCDF-4 has, and the attributes that a reader decodes it by.
-
-    `meaning` is what is said of the values where the variable says nothing of the kind itself.
-    """
-
-    values: Array
-    attrs: dict[str, Any] = field(default_factory=dict)
-    meaning: Document = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +152,6 @@ def _reads_back(packed: Array, attrs: dict[str, Any], values: Array) -> bool:
     return read.dtype == values.dtype and np.array_equal(read, values, equal_nan=True)
 
 
-def float_dtype(dtype: DType) -> DType:
-    """The NetCDF-4 float that holds all of `dtype` (float64 for longer ones)."""
-    return np.dtype({2: "f4", 4: "f4"}.get(dtype.itemsize, "f8"))
-
-
 def _scalar(value: Any) -> Any:
     """A number as a NumPy scalar of a type that NetCDF-4 has."""
     array = np.asarray(value).reshape(())
@@ -181,3 +170,114 @@ def _packed_dtype(dtype: DType, encoding: Document) -> DType | None:
         linear = any(encoding.get(key) is not None for key in LINEAR)
         return float_dtype(packed) if linear else dtype
     return packed.newbyteorder("=") if packed.kind in "iu" else None
+
+
+# HDF5 has 32; bytes need one more than they have.
+_MOST_DIMENSIONS: Final = 31
+# Stands for a boolean that is missing.
+_NO_FLAG: Final = np.int8(-1)
+
+
+def store_values(name: str, values: Array, encoding: Document) -> Stored:
+    """The values of one variable in the form that the store's `encoding` asks for.
+
+    Raises `NotAcceptable` for what `check_storable` does.
+    """
+    check_storable(name, values.dtype, values.ndim)
+    match values.dtype.kind:
+        case "b":
+            return Stored(values.astype("i1"), {"dtype": "bool"})
+        case "i" | "u":
+            return store_integers(values, encoding)
+        case "f":
+            return store_floats(values, encoding)
+        case "M":
+            return store_datetimes(values, encoding)
+        case "m":
+            return store_durations(values, encoding)
+        case "S":
+            return Stored(values if values.dtype.itemsize else values.astype("S1"))
+        case _:
+            return _store_objects(values, encoding)
+
+
+def check_storable(name: str, dtype: DType, dimensions: int) -> None:
+    """Raises `NotAcceptable` for a variable that NetCDF-4 has no type or no shape for."""
+    if dtype.kind == "c":
+        lacks = "complex numbers"
+    elif dimensions > _MOST_DIMENSIONS:
+        lacks = f"more than {_MOST_DIMENSIONS} dimensions"
+    else:
+        return
+    raise NotAcceptable(
+        f"{name} holds {lacks}, which NetCDF-4 cannot store; ask for json or csv",
+        variable=name,
+        known=["json", "csv"],
+    )
+
+
+def _store_objects(values: Array, encoding: Document) -> Stored:
+    items = values.ravel().tolist()
+    if _are_dates(items, encoding):
+        return store_cftimes(values, encoding)
+    if _are(items, bool | np.bool_, "b", encoding):
+        return _store_flags(values, items)
+    if _are(items, bytes, "S", encoding):
+        known = [item if isinstance(item, bytes) else b"" for item in items]
+        return Stored(np.array(known, "S").reshape(values.shape))
+    texts = np.empty(values.size, dtype=object)
+    texts[:] = [_text(item) for item in items]
+    return Stored(texts.reshape(values.shape))
+
+
+def _are_dates(items: list[Any], encoding: Document) -> bool:
+    """Whether all but the missing ones are cftime's; where none is left, what `encoding` says."""
+    some = False
+    for item in items:
+        if hasattr(item, "has_year_zero"):
+            some = True
+        elif item is not None:
+            return False
+    return some or (bool(items) and "since" in str(encoding.get("units", "")))
+
+
+def _are(items: list[Any], kind: Any, stored_kind: str, encoding: Document) -> bool:
+    """Whether all that are not missing are of this kind; where all are, the store's dtype says."""
+    some = False
+    for item in items:
+        if isinstance(item, kind):
+            some = True
+        elif isinstance(item, str) or not is_missing(item):
+            return False
+    return some or _stored_kind(encoding) == stored_kind
+
+
+def _stored_kind(encoding: Document) -> str:
+    try:
+        return str(np.dtype(encoding.get("dtype", object)).kind)
+    except TypeError:
+        return "O"
+
+
+def _store_flags(values: Array, items: list[Any]) -> Stored:
+    """Booleans of which some may be missing, as flags (CF 3.5).
+
+    Not by xarray's attribute ``dtype``, which would make a missing one true.
+    """
+    flags = [_NO_FLAG if is_missing(item) else item for item in items]
+    stored = np.array(flags, dtype="i1").reshape(values.shape)
+    meaning = {"flag_values": np.array([0, 1], "i1"), "flag_meanings": "false true"}
+    return Stored(stored, {"_FillValue": _NO_FLAG}, meaning)
+
+
+def _text(item: Any) -> str:
+    """A string as it is, a missing one empty, anything else as JSON.
+
+    Only text that is no UTF-8 is marked, as in JSON: what is text and what bytes, the types say.
+    """
+    if isinstance(item, str):
+        return storable_text(item if without_surrogates(item) == item else format_text(item))
+    if is_missing(item):
+        return ""
+    written = plain(item)
+    return storable_text(written) if isinstance(written, str) else json_text(written)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from app.doors.native.option_table import PARAMETERS
 from loadtests import by_schema
 from loadtests.by_schema import draw_case
-from sluice.encoders.table import ENCODERS
+from sluice.encoders.formats import ENCODERS
 
 CASES = 300
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.settings import Settings
-from sluice.encoders.table import ENCODERS
+from sluice.encoders.formats import ENCODERS
 from tests.api.conftest import decoded, serving
 from tests.api.oracle import dataset
 from tests.api.oracle_requests import Request, requests

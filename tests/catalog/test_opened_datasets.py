@@ -6,12 +6,13 @@ import asyncio
 
 import pytest
 
-from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.catalog import Catalog
+from app.catalog.entry import DatasetEntry
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.errors import UnknownDataset
 from sluice.datasets import AsyncDataset
-from sluice.encoders.written import Written
+from sluice.encoders.json_encoder import Written
 from sluice.engine import prepare
 from sluice.errors import StoreTimeout
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from zarr.storage import MemoryStore
 
-from app.catalog.catalog import DatasetEntry
+from app.catalog.entry import DatasetEntry
 from app.catalog.opened import Opened
 from app.catalog.opening import open_entry, source_of
 from sluice.errors import MetadataError, StoreMissing

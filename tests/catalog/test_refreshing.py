@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.catalog import Catalog
+from app.catalog.entry import DatasetEntry
 from app.catalog.opened import Change, Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.refreshing import Outcome
 from sluice.datasets import AsyncDataset
-from sluice.encoders.written import Written
+from sluice.encoders.json_encoder import Written
 from sluice.engine import prepare
 from sluice.errors import MetadataError, StoreError, StoreMissing, StoreRefused, StoreTimeout
 

@@ -10,7 +10,7 @@ import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sluice.encoders.to_netcdf import encode_netcdf
+from sluice.encoders.netcdf_encoder import encode_netcdf
 from tests.encoders.readers import by_both_engines, in_c
 from tests.encoders.samples import attributes, scalars
 

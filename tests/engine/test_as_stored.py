@@ -14,7 +14,7 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from sluice.datasets import open_dataset
-from sluice.encoders.to_netcdf import encode_netcdf
+from sluice.encoders.netcdf_encoder import encode_netcdf
 from sluice.engine import plan, prepare
 from sluice.selection import Position, PositionSlice, Selection
 from tests.equivalence.strategies import stores

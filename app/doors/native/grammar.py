@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from sluice.axes.roles import Role
-from sluice.encoders.table import ENCODERS
+from sluice.encoders.formats import ENCODERS
 from sluice.errors import QueryError, SelectionError
 from sluice.kept import Kept
 from sluice.record import record

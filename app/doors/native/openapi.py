@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sluice.encoders.table import ENCODERS
+from sluice.encoders.formats import ENCODERS
 
 from ...api.openapi import DATASET_ID, Described, described
 from ...api.openapi.answers import Responses, headers_of, problems

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sluice.aliases import Document
-from sluice.encoders.table import ENCODERS
+from sluice.encoders.formats import ENCODERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.catalog import Catalog
 from app.catalog.checking.datasets import check_catalog
 from app.catalog.checking.findings import Finding, Severity
+from app.catalog.entry import DatasetEntry
 from app.catalog.opening import open_entry, source_of
 from sluice.store import Filesystems
 from sluice.store.resilient import StoreGuards

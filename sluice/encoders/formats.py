@@ -1,0 +1,236 @@
+"""The formats that an answer can have, and which of them a client gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from sluice.aliases import Document
+from sluice.encoders.content_coding import read_weights
+from sluice.encoders.csv_encoder import check_csv, csv_bytes, csv_pieces, csv_text_bytes, encode_csv
+from sluice.encoders.json_encoder import Written, check_json, encode_json, json_bytes, json_pieces
+from sluice.encoders.netcdf_encoder import check_netcdf, encode_netcdf, netcdf_bytes, netcdf_pieces
+from sluice.encoders.result_schema import Outline
+from sluice.errors import NotAcceptable, QueryError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_ARRAY: Final = {
+    "type": "object",
+    "required": ["dims", "attrs", "dtype", "data"],
+    "properties": {
+        "dims": {"type": "array", "items": {"type": "string"}},
+        "attrs": {"type": "object"},
+        "dtype": {"type": "string"},
+        "data": {"description": "Nested lists, one level per dimension; null where missing."},
+    },
+}
+_DATASET: Final = {
+    "type": "object",
+    "description": "The shape of xarray's `Dataset.to_dict()`; with `explain=true`, its costs.",
+    "required": ["dims", "coords"],
+    "properties": {
+        "dims": {"type": "object", "additionalProperties": {"type": "integer"}},
+        "attrs": {"type": "object"},
+        "coords": {"type": "object"},
+        "data_vars": {"type": "object", "additionalProperties": _ARRAY},
+        "result_bytes": {"type": "integer"},
+        "unmeasured": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Variables whose texts count only once they are read.",
+        },
+        "chunks": {"type": "integer"},
+        "chunk_bytes": {"type": "integer"},
+        "within_limits": {"type": "boolean"},
+    },
+}
+_DATASET_EXAMPLE: Final = {
+    "dims": {},
+    "attrs": {"Conventions": "CF-1.8"},
+    "coords": {
+        "time": {
+            "dims": [],
+            "attrs": {},
+            "dtype": "datetime64[ns]",
+            "data": "2024-01-02T12:00:00Z",
+        },
+        "latitude": {"dims": [], "attrs": {}, "dtype": "float32", "data": 52.5},
+    },
+    "data_vars": {"t": {"dims": [], "attrs": {"units": "K"}, "dtype": "float64", "data": 266.5625}},
+}
+JSON_CONTENT: Final[dict[str, Any]] = {"schema": _DATASET, "example": _DATASET_EXAMPLE}
+NETCDF_CONTENT: Final[dict[str, Any]] = {
+    "schema": {"type": "string", "format": "binary", "description": "NetCDF-4."}
+}
+CSV_CONTENT: Final[dict[str, Any]] = {
+    "schema": {"type": "string", "description": "One row per cell, coordinates first."},
+    "example": "time,latitude,t\r\n2024-01-02T12:00:00Z,52.5,266.5625\r\n",
+}
+
+
+T = TypeVar("T")
+
+
+class Encode(Protocol):
+    """Writes a dataset in memory; it may take what is `written` of answers of this `form`."""
+
+    def __call__(
+        self, dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+    ) -> bytes: ...
+
+
+class Pieces(Protocol):
+    """Writes what `Encode` writes, in pieces: each, nothing among them, a few milliseconds of work.
+
+    Whoever asks for no more of them has ended the work.
+    """
+
+    def __call__(
+        self, dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+    ) -> Iterator[bytes | memoryview]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """One format: its name in ``f=``, its media type, its file suffix, and how it is written, at
+    once or in pieces.
+
+    `check` raises what `encode` would raise, before anything is read. `value_bytes` is what the
+    limit on results is held against, with `text_bytes`, which texts of variable length add once
+    their bytes by variable are known; `forms` is how often so much is in memory at once, at most.
+    """
+
+    name: str
+    media_type: str
+    suffix: str
+    encode: Encode
+    pieces: Pieces
+    check: Callable[[Outline], None]
+    value_bytes: Callable[[Outline], int]
+    text_bytes: Callable[[Outline, Mapping[Hashable, int]], int]
+    forms: int
+    described: Document
+    stored: bool = False
+
+    @property
+    def essence(self) -> str:
+        """The media type without its parameters, as an ``Accept`` header names it."""
+        return self.media_type.partition(";")[0]
+
+
+def _anew(encode: Callable[[xr.Dataset], T]) -> Callable[..., T]:
+    """The function of a format that has nothing to keep between answers."""
+
+    def anew(dataset: xr.Dataset, written: Written | None = None, form: Hashable = None) -> T:
+        return encode(dataset)
+
+    return anew
+
+
+def _once(outline: Outline, texts: Mapping[Hashable, int]) -> int:
+    """What texts count for in a format that has each of them once."""
+    return sum(texts.values())
+
+
+# In order of preference: the first, JSON, is what a client gets that does not say.
+ENCODERS = MappingProxyType(
+    {
+        encoder.name: encoder
+        for encoder in (
+            Encoder(
+                name="json",
+                media_type="application/json",
+                suffix=".json",
+                encode=encode_json,
+                pieces=json_pieces,
+                check=check_json,
+                value_bytes=json_bytes,
+                text_bytes=_once,
+                # Measured with 4 million values of each dtype, those included: floats and integers
+                # 3.2 to 3.6 (the text alone is 2.6), whole seconds 3.9, compressed 2.1 to 3.2;
+                # instants with fractions of seconds 6.6.
+                forms=4,
+                described=JSON_CONTENT,
+            ),
+            Encoder(
+                name="netcdf",
+                media_type="application/netcdf",
+                suffix=".nc",
+                encode=encode_netcdf,
+                pieces=netcdf_pieces,
+                check=check_netcdf,
+                value_bytes=netcdf_bytes,
+                text_bytes=_once,
+                # In the file as in memory 1.0, packed 1.5, compressed 2.4; while they are read, and
+                # their fill values become NaN, 3.2. Instants, of which there are few, are 5.1.
+                forms=3,
+                described=NETCDF_CONTENT,
+                stored=True,
+            ),
+            Encoder(
+                name="csv",
+                media_type="text/csv; charset=utf-8",
+                suffix=".csv",
+                encode=_anew(encode_csv),
+                pieces=_anew(csv_pieces),
+                check=check_csv,
+                value_bytes=csv_bytes,
+                text_bytes=csv_text_bytes,
+                # Numbers 0.5 to 1.2, instants 1.8: a field counts for more than its value takes.
+                forms=2,
+                described=CSV_CONTENT,
+            ),
+        )
+    }
+)
+# What clients also call these formats in an Accept header.
+_SYNONYMS = MappingProxyType({"application/x-netcdf": "application/netcdf"})
+
+
+def negotiate(f: str | None, accept: str | None) -> Encoder:
+    """The encoder that `f` names, else the one that an ``Accept`` header prefers (RFC 9110 12.5.1).
+
+    Without either, or at equal preference, the first of `ENCODERS`. Raises `QueryError` for an
+    unknown `f` and `NotAcceptable` when the header refuses every format.
+    """
+    if f is not None:
+        if f not in ENCODERS:
+            known = list(ENCODERS)
+            raise QueryError(
+                f"f={f!r:.80} is no format; the formats are {', '.join(known)}",
+                parameter="f",
+                known=known,
+            )
+        return ENCODERS[f]
+    if accept is None or accept == "*/*":
+        return ENCODERS["json"]
+    ranges = _media_ranges(accept)
+    best = max(ENCODERS.values(), key=lambda encoder: _quality(encoder.essence, ranges))
+    if _quality(best.essence, ranges) > 0:
+        return best
+    media_types = [encoder.essence for encoder in ENCODERS.values()]
+    raise NotAcceptable(
+        f"none of the formats is acceptable; they are {', '.join(media_types)}", known=media_types
+    )
+
+
+def _media_ranges(accept: str) -> dict[str, float]:
+    """Media range -> quality, under the names that we know the ranges by."""
+    ranges: dict[str, float] = {}
+    for media_range, quality in read_weights(accept).items():
+        known = _SYNONYMS.get(media_range, media_range)
+        ranges[known] = max(quality, ranges.get(known, 0.0))
+    return ranges or {"*/*": 1.0}
+
+
+def _quality(media_type: str, ranges: dict[str, float]) -> float:
+    """The quality of the most specific range that covers the media type."""
+    kind = media_type.partition("/")[0]
+    for media_range in (media_type, f"{kind}/*", "*/*"):
+        if media_range in ranges:
+            return ranges[media_range]
+    return 0.0

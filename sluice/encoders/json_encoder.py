@@ -1,0 +1,222 @@
+"""Dataset -> JSON in the shape of ``xarray.Dataset.to_dict()``, always valid, written by orjson."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from sluice.aliases import Array
+from sluice.encoders.jsonable import dtype_name, json_attributes, json_data, json_text
+from sluice.encoders.netcdf_names import FileNames
+from sluice.encoders.result_schema import Outline
+from sluice.kept import Kept
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# Longer axes are written anew: their text would be held as long as the dataset is open.
+_MOST_LABELS: Final = 100_000
+# Of the labels of all axes of one dataset, and of the frames of its answers: clients ask for a few
+# forms of answers again and again, and whoever asks for more gets them anew.
+_LABELS_BYTES: Final = 32 * 2**20
+_FRAMES_BYTES: Final = 4 * 2**20
+# What a frame takes beside its text: it keeps the form that it belongs to.
+_FRAME_BYTES: Final = 2048
+_PART_BYTES: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The text of an answer around its values.
+
+    Each variable's values come behind the text beside its name in `before`; `end` closes all.
+    """
+
+    before: tuple[tuple[Hashable, bytes], ...]
+    end: bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """What keeping it costs."""
+        parts = sum([_PART_BYTES + len(text) for _, text in self.before])
+        return _FRAME_BYTES + parts + len(self.end)
+
+
+class Written:
+    """The frames of a dataset's answers as JSON, the labels of its whole axes once they were asked,
+    and the names that its NetCDF files have in common.
+    """
+
+    def __init__(self, dataset: xr.Dataset | None = None) -> None:
+        self._frames: Kept[Hashable, Frame] = Kept(_FRAMES_BYTES)
+        self._labels: Kept[Hashable, bytes] = Kept(_LABELS_BYTES)
+        self._axes: dict[Hashable, Any] = {}
+        # Now, for a dataset of many names is opened beside the loop.
+        self._names = FileNames({}) if dataset is None else FileNames.of(dataset)
+        if dataset is not None:
+            for name in dataset._indexes:
+                self._axes[name] = dataset._variables[name]._data
+
+    def names(self, dataset: xr.Dataset) -> FileNames:
+        """The names in NetCDF files of what `dataset`, an answer, holds."""
+        return self._names.covering(dataset)
+
+    def frame(self, dataset: xr.Dataset, form: Hashable) -> Frame:
+        """The text around the values of `dataset`.
+
+        `form` stands for its names, attributes, sizes and dtypes: answers of one form are alike in
+        all of them. None says that nothing is known of it.
+        """
+        known = self._frames.get(form)
+        if known is None:
+            known = _frame(dataset)
+            if form is not None:
+                self._frames.keep(form, known, known.held_bytes)
+        return known
+
+    def data(self, name: Hashable, variable: xr.Variable) -> bytes:
+        """The text of a variable's values; that of whole (immutable) axes is written once."""
+        data = variable._data
+        if type(data) is np.ndarray:
+            return json_text(json_data(data))
+        if data is not self._axes.get(name) or variable.size > _MOST_LABELS:
+            return json_text(json_data(np.asarray(variable.data)))
+        text = self._labels.get(name)
+        if text is None:
+            text = json_text(json_data(np.asarray(variable.data)))
+            self._labels.keep(name, text, len(text))
+        return text
+
+
+def _frame(dataset: xr.Dataset) -> Frame:
+    before: list[tuple[Hashable, bytes]] = []
+    sizes = json_text({str(name): size for name, size in dataset._dims.items()})
+    attrs = json_text(json_attributes(dataset.attrs))
+    opening = b'{"dims":' + sizes + b',"attrs":' + attrs
+    kinds = (b',"coords":{', b'},"data_vars":{')
+    for kind, is_coord in zip(kinds, (True, False), strict=True):
+        opening += kind
+        for name, variable in dataset._variables.items():
+            if (name in dataset._coord_names) is is_coord:
+                before.append((name, opening + _described(name, variable)))
+                opening = b"},"
+        # What closes a variable closes the last one too, without the comma.
+        opening = b"}" if opening == b"}," else opening
+    return Frame(tuple(before), opening + b"}}")
+
+
+def _described(name: Hashable, variable: xr.Variable) -> bytes:
+    members = {
+        "dims": [str(dim) for dim in variable.dims],
+        "attrs": json_attributes(variable.attrs),
+        "dtype": dtype_name(variable.dtype),
+    }
+    return json_text(str(name)) + b":" + json_text(members)[:-1] + b',"data":'
+
+
+def encode_json(
+    dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+) -> bytes:
+    """UTF-8 JSON of ``{"dims", "attrs", "coords", "data_vars"}``; no dtype and no attribute fails.
+
+    What `written` holds already, of answers of this `form` (see there), is not written again; the
+    text is the same without it. The dataset is in memory: reading a lazy variable raises what its
+    array raises.
+    """
+    written = written or Written()
+    frame, variables = written.frame(dataset, form), dataset._variables
+    text: list[bytes] = []
+    for name, before in frame.before:
+        text += (before, written.data(name, variables[name]))
+    text.append(frame.end)
+    return b"".join(text)
+
+
+def check_json(outline: Outline) -> None:
+    """Nothing: JSON has a form for every answer."""
+
+
+def json_bytes(outline: Outline) -> int:
+    """What an answer counts for as JSON, in bytes.
+
+    A value of one byte counts twice, because "false" and its comma are six: so the text of no
+    number, boolean or instant is longer than six times what it counts for. Attributes are in the
+    answer too.
+    """
+    single = [math.prod(v.shape) for v in outline.variables.values() if v.dtype.itemsize == 1]
+    return outline.result_bytes + outline.attribute_bytes + sum(single)
+
+
+# orjson lets no other thread run while it writes: so many floats are a quarter of a millisecond.
+# The text of many more would be memory that is asked of the system anew each time.
+_BLOCK_VALUES: Final = 2**13
+
+
+def json_pieces(
+    dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+) -> Iterator[bytes]:
+    """The text of `encode_json`, in pieces."""
+    written = written or Written()
+    frame, variables = written.frame(dataset, form), dataset._variables
+    for name, before in frame.before:
+        yield before
+        variable = variables[name]
+        if variable.size <= _BLOCK_VALUES:
+            yield written.data(name, variable)
+        else:
+            yield from array_pieces(np.asarray(variable.data))
+    yield frame.end
+
+
+def array_pieces(values: Array) -> Iterator[bytes]:
+    """The text of an array of any dtype, in pieces."""
+    yield from _blocks(values, finest(values))
+
+
+def finest(values: Array) -> Array:
+    """One of the instants with the most fraction digits; nothing of other kinds.
+
+    All instants of an array are written with as many digits: beside this one, a part of them too.
+    """
+    found = values.reshape(-1)[:0]
+    if values.dtype.kind != "M":
+        return found
+    present = values[~np.isnat(values)]
+    for unit in ("s", "ms", "us"):
+        finer = present[present.astype(f"M8[{unit}]") != present]
+        if not finer.size:
+            break
+        found = finer[:1]
+    return found
+
+
+def _blocks(values: Array, beside: Array) -> Iterator[bytes]:
+    if values.size <= _BLOCK_VALUES:
+        yield _text(values, beside)
+        return
+    between = b"["
+    row_values = math.prod(values.shape[1:])  # an item of an array of objects has no size
+    if row_values > _BLOCK_VALUES:
+        for row in values:
+            yield between
+            yield from _blocks(row, beside)
+            between = b","
+    else:
+        rows = _BLOCK_VALUES // row_values
+        for start in range(0, len(values), rows):
+            yield between
+            # A copy: orjson's own text lies in a buffer up to twice as long.
+            yield _text(values[start : start + rows], beside)[1:-1]
+            between = b","
+    yield b"]"
+
+
+def _text(values: Array, beside: Array) -> bytes:
+    if not beside.size or not values.ndim:
+        return json_text(json_data(values))
+    row = np.broadcast_to(beside[0], (1, *values.shape[1:]))
+    return json_text(json_data(np.concatenate([values, row]))[:-1])
