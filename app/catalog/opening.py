@@ -17,9 +17,9 @@ from typing import Any, Final
 import xarray as xr
 
 from sluice.arrays.chunk_cache import ChunkCache
-from sluice.arrays.hierarchy import GroupDocuments, group_again, open_group
-from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
-from sluice.arrays.workshop import Workshop
+from sluice.arrays.group_metadata import GroupDocuments, group_again, open_group
+from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
+from sluice.arrays.reader import Workshop
 from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint
 from sluice.datasets.entrypoint import SHARD_INDEX_BYTES
 from sluice.datasets.unusable import Unusable

@@ -15,14 +15,20 @@ from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple
 
 from sluice.aliases import Document
-from sluice.arrays.excerpts import excerpt
-from sluice.arrays.member_documents import in_time, member_documents
-from sluice.arrays.members import Members, members_v2, members_v3
-from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
+from sluice.arrays.member_documents import (
+    DEFAULT_LIMITS,
+    Members,
+    OpeningLimits,
+    in_time,
+    member_documents,
+    members_v2,
+    members_v3,
+)
 from sluice.concurrency import map_concurrently
 from sluice.errors import MetadataError, StoreError, StoreMissing, StoreRefused
 from sluice.store.documents import json_object
 from sluice.store.source import ByteSource, Tagged, Unchanged, get_tagged
+from sluice.wording import excerpt
 
 # What must be found out about the documents of so many arrays takes no time to speak of.
 _FEW_ARRAYS: Final = 64

@@ -10,7 +10,7 @@ import pytest
 import zarr
 from zarr.storage import MemoryStore
 
-from sluice.arrays.hierarchy import GroupDocuments, group_again, open_group
+from sluice.arrays.group_metadata import GroupDocuments, group_again, open_group
 from sluice.errors import MetadataError, StoreMissing, StoreRefused
 from tests.sources import DictSource, TaggingDict, stored
 
