@@ -16,10 +16,9 @@ from sluice.arrays.member_documents import OpeningLimits
 from sluice.arrays.reader import Threads, Workshop, busy_pool
 from sluice.cgroup import available_cores
 from sluice.engine import ReadLimits
-from sluice.events import CircuitChanged
 from sluice.store import Filesystems
 from sluice.store.blocking import BlockingThreads
-from sluice.store.guarded import StoreGuards
+from sluice.store.resilient import StoreGuards
 from sluice.store.retry_policy import RetryPolicy
 
 from ..admission import Admission, Budget, ClientLimit
@@ -214,7 +213,7 @@ def _limits(settings: Settings) -> RequestLimits:
 
 
 def _guards(settings: Settings, emit: Emit) -> StoreGuards:
-    patience = RetryPolicy(
+    policy = RetryPolicy(
         concurrency=settings.store_concurrency,
         attempts=settings.store_attempts,
         attempt_seconds=settings.store_attempt_seconds,
@@ -222,10 +221,7 @@ def _guards(settings: Settings, emit: Emit) -> StoreGuards:
         failures=settings.store_failures,
         open_seconds=settings.circuit_open_seconds,
     )
-    return StoreGuards(
-        patience,
-        lambda store, datasets, state: emit(CircuitChanged(store, datasets, state.value)),
-    )
+    return StoreGuards(policy, emit)
 
 
 def _admission(settings: Settings, emit: Emit) -> Admission:
