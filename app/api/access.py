@@ -11,7 +11,7 @@ from starlette.types import Scope
 from sluice.errors import QueryError
 
 from ..admission import client_at
-from ..catalog.catalog import DatasetEntry
+from ..catalog.entry import DatasetEntry
 from ..catalog.keys import Key
 from ..errors import Forbidden, Unauthorized, UnknownDataset
 from .state import Service, service

@@ -15,23 +15,22 @@ import xarray as xr
 from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
-from sluice.arrays.texts import TextMeter
-from sluice.datasets import Outline
+from sluice.arrays.texts import TextMeter, text_bytes
+from sluice.datasets import ResultSchema
 from sluice.encoders.formats import Encoder
 from sluice.engine import Plan, ReadLimits, fitting, with_fitting
 from sluice.errors import LimitError, SluiceError, StoreError
 from sluice.phases import Phases
 from sluice.record import record
-from sluice.sizes import text_bytes
 from sluice.wording import plain_words
 
 from ..admission import watched
-from ..catalog.catalog import DatasetEntry
 from ..catalog.discretion import discreet_error
+from ..catalog.entry import DatasetEntry
 from ..catalog.opened import Opened
 from ..errors import DeadlineExceeded
 from .access import caller
-from .representations import Representation, accepted_coding, respond
+from .representations import Representation, SelectionKey, accepted_coding, respond
 from .response_bodies import LongBody
 from .state import RequestLimits, Service, memory_bytes, service
 
@@ -40,18 +39,33 @@ log = logging.getLogger(__name__)
 
 @record
 class Weighed:
-    """A plan in a format: what the answer counts for, and the limit that it exceeds, if any."""
+    """A plan in a format: what the answer counts for, and the limit that it exceeds, if any.
+
+    `options` are what else a door was asked for, by name.
+    """
 
     plan: Plan
     encoder: Encoder
     result_bytes: int
     excess: LimitError | None
+    options: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def key(self) -> SelectionKey:
+        """What tells this answer from every other one of the dataset, but for its form."""
+        if not self.options:
+            return self.plan.key
+        names, places = self.plan.key
+        return (names, self.options), places
 
 
-def weigh(serving: Service, plan: Plan, encoder: Encoder) -> Weighed:
+def weigh(
+    serving: Service, plan: Plan, encoder: Encoder, options: tuple[tuple[str, object], ...] = ()
+) -> Weighed:
     """The planned answer in this format; raises what the format has against it."""
     result_bytes = weighed(encoder, plan)
-    return Weighed(plan, encoder, result_bytes, serving.limits.reading.excess(plan, result_bytes))
+    excess = serving.limits.reading.excess(plan, result_bytes)
+    return Weighed(plan, encoder, result_bytes, excess, options)
 
 
 async def answer(
@@ -63,7 +77,7 @@ async def answer(
     coding = accepted_coding(request, asked.result_bytes, serving.encoding.compress_bytes)
     form = Representation(opened, asked.encoder, coding)
     make = partial(_make, request, serving, asked, form, phases)
-    return await respond(request, form, asked.plan.key, phases, make)
+    return await respond(request, form, asked.key, phases, make)
 
 
 def _told_what_fits(serving: Service, asked: Weighed, excess: LimitError) -> LimitError:
@@ -170,13 +184,13 @@ def weighed(encoder: Encoder, plan: Plan) -> int:
 
     Raises what its format has against it.
     """
-    outline = plan.schema
+    schema = plan.schema
     texts = plan.reading.texts
-    weight: int | None = outline.notes.get(encoder.name)
+    weight: int | None = schema.notes.get(encoder.name)
     if weight is None:
-        encoder.check(outline)
-        weight = outline.notes[encoder.name] = encoder.value_bytes(outline)
-    return weight + encoder.text_bytes(outline, texts) if texts else weight
+        encoder.check(schema)
+        weight = schema.notes[encoder.name] = encoder.value_bytes(schema)
+    return weight + encoder.text_bytes(schema, texts) if texts else weight
 
 
 def meter_of(plan: Plan, result_bytes: int, limits: ReadLimits) -> TextMeter | None:
@@ -186,16 +200,16 @@ def meter_of(plan: Plan, result_bytes: int, limits: ReadLimits) -> TextMeter | N
     return TextMeter(result_bytes, limits.result_bytes, plan.chunk_bytes, limits.chunk_bytes)
 
 
-async def text_weight(encoder: Encoder, outline: Outline, result: xr.Dataset) -> int:
+async def text_weight(encoder: Encoder, schema: ResultSchema, result: xr.Dataset) -> int:
     """What the texts that `result` was read with add to its weight."""
-    if not outline.unmeasured:
+    if not schema.unmeasured:
         return 0
     found: dict[Hashable, int] = {}
-    for name in outline.unmeasured:
+    for name in schema.unmeasured:
         values = result.variables[name].values
         few = values.size <= _FEW_TEXTS
         found[name] = text_bytes(values) if few else await asyncio.to_thread(text_bytes, values)
-    return encoder.text_bytes(outline, found)
+    return encoder.text_bytes(schema, found)
 
 
 T = TypeVar("T")

@@ -15,7 +15,8 @@ from sluice.kept import Kept
 from sluice.phases import Phases
 
 from ..admission import Admission
-from ..catalog.catalog import Catalog, DatasetEntry
+from ..catalog.catalog import Catalog
+from ..catalog.entry import DatasetEntry
 from ..catalog.following import Follower
 from ..catalog.keys import Keys
 from ..catalog.opened_datasets import OpenedDatasets

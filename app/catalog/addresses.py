@@ -13,8 +13,8 @@ from sluice.store.addresses import LOCAL, WEB, split_url
 from sluice.wording import redacted
 
 from .catalog import Catalog, parse_catalog
+from .entry import DATASET_ID, stem_of
 from .globs import has_wildcards
-from .ids import DATASET_ID, stem_of
 
 # Where errors say that such an address was found; local paths start in the working directory.
 PLACE: Final = Path("the command line")

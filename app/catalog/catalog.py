@@ -9,90 +9,25 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sluice.aliases import Document
 from sluice.errors import CatalogError
-from sluice.store.addresses import REFERENCE, Engine, check_url, split_url
+from sluice.store.addresses import REFERENCE, check_url, split_url
 from sluice.store.reference_roots import check_root
 
 from ..errors import UnknownDataset
 from .defaults import DEFAULTS, inherited
 from .document import parse_document, read_text
+from .entry import DATASET_ID, ID_RULE, DatasetEntry
 from .environment import filled
 from .globs import Glob, has_wildcards, is_template
-from .ids import DATASET_ID, ID_RULE
-
-# Printable ASCII with no blank at either end, which a header would lose (RFC 9110, section 5.5).
-_HEADER_VALUE = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"
 
 # What stands at the top of a catalog.
 _KEYS: Final = ("datasets", DEFAULTS)
-
-
-def _public_or_names(value: Any) -> Any:
-    names = isinstance(value, list) and value and all(isinstance(name, str) for name in value)
-    if not (names or value in ("public", None)):
-        raise ValueError("expected 'public' or a list with the names of keys")
-    return value
-
-
-Access: TypeAlias = Annotated[
-    Literal["public"] | tuple[str, ...], BeforeValidator(_public_or_names)
-]
-
-
-def _truth_or_truths(value: Any) -> Any:
-    truths = value.values() if isinstance(value, Mapping) else (value,)
-    if not all(isinstance(truth, bool) for truth in truths):
-        raise ValueError("expected true, false, or a mapping of names to true or false")
-    return value
-
-
-DecodeTimes: TypeAlias = Annotated[bool | Mapping[str, bool], BeforeValidator(_truth_or_truths)]
-
-
-class DatasetEntry(BaseModel):
-    """One dataset of the catalog: where its store is and how to open it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: str
-    url: str = Field(min_length=1)
-    storage_options: Document = Field(default_factory=dict)
-    engine: Engine = "s3fs"
-    group: str | None = None
-    zarr_format: Literal[2, 3] | None = None
-    consolidated: StrictBool | None = None
-    drop_variables: tuple[str, ...] = ()
-    # Whether numbers with time units become times: of all variables, or by their names.
-    decode_times: DecodeTimes = True
-    reference_roots: tuple[str, ...] = ()
-    title: str | None = None
-    description: str | None = None
-    license: str | None = None
-    attribution: str | None = None
-    open: Literal["on_demand", "at_start"] = "on_demand"
-    cache_control: str | None = Field(default=None, pattern=_HEADER_VALUE)
-    refresh_seconds: float | None = Field(default=60.0, ge=0, allow_inf_nan=False)
-    refresh: Literal["background", "before"] = "background"
-    settle_seconds: float = Field(default=5.0, ge=0, allow_inf_nan=False)
-    # Who may read it: anybody, the holders of these keys, or (None) of any key if there are keys.
-    access: Access | None = None
-
-    @property
-    def told(self) -> Mapping[str, str | None]:
-        """What people want to know of it: the id, the title, and what else is set."""
-        more = {name: getattr(self, name) for name in ("description", "license", "attribution")}
-        given = {name: text for name, text in more.items() if text is not None}
-        return {"id": self.id, "title": self.title, **given}
-
-    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        # Neither options nor URLs: they may hold secrets, and reprs end up in logs.
-        return [("id", self.id), ("engine", self.engine)]
 
 
 @dataclass(frozen=True, slots=True)

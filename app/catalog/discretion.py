@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from sluice.errors import SluiceError, StoreError
 
-from .catalog import DatasetEntry
+from .entry import DatasetEntry
 
 # Options whose values help to find a mistake and open no door; all others are taken for secrets.
 _HARMLESS: Final = frozenset(

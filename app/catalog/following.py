@@ -15,8 +15,9 @@ from sluice.errors import CatalogError
 from ..errors import NotTold
 from ..telemetry.logs import write_signalled
 from .bulletin import Bulletin, NewGeneration, News, NewTexts, ReloadAsked
-from .catalog import Catalog, DatasetEntry
+from .catalog import Catalog
 from .configuration import Configuration, Files
+from .entry import DatasetEntry
 from .keys import Keys
 from .listings import Expanded, Listings, NewNames
 from .opened_datasets import OpenedDatasets

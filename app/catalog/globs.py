@@ -13,17 +13,14 @@ from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sluice.errors import CatalogError
 from sluice.store.addresses import LOCAL, REFERENCE, ROOTLESS, WEB, split_url
 from sluice.store.source import joined
 from sluice.wording import redacted
 
-from .ids import DATASET_ID, ID_RULE, stem_of
-
-if TYPE_CHECKING:
-    from .catalog import DatasetEntry
+from .entry import DATASET_ID, ID_RULE, DatasetEntry, stem_of
 
 # What a template may name of a store: its name without the extension, and that of its folder.
 FIELDS: Final = ("stem", "parent")

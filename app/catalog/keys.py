@@ -23,9 +23,9 @@ from typing import Final
 
 from sluice.errors import CatalogError
 
-from .catalog import Catalog, DatasetEntry
+from .catalog import Catalog
+from .entry import DATASET_ID, DatasetEntry
 from .globs import some_may_bring
-from .ids import DATASET_ID
 
 RIGHTS: Final = ("admin", "metrics")
 # Short, and a mark by which scanners of repositories can find keys that leaked.

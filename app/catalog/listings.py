@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from .catalog import Catalog, DatasetEntry
+from .catalog import Catalog
+from .entry import DatasetEntry
 from .globs import Glob, LeftOut, brought
 
 

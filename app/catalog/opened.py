@@ -12,7 +12,7 @@ from sluice.encoders.json_encoder import Written
 from sluice.engine import PreparedDataset
 from sluice.kept import Kept
 
-from .catalog import DatasetEntry
+from .entry import DatasetEntry
 
 T = TypeVar("T")
 

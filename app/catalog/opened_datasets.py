@@ -14,8 +14,9 @@ from sluice.concurrency import SingleFlight
 from sluice.errors import SluiceError
 
 from ..telemetry.events import DatasetsCounted
-from .catalog import Catalog, DatasetEntry
+from .catalog import Catalog
 from .discretion import discreet_error
+from .entry import DatasetEntry
 from .opened import Freshness, Opened
 from .refreshing import OnLook, Refresher
 

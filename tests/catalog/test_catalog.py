@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import pytest
 
-from app.catalog.catalog import Catalog, DatasetEntry, load_catalog
+from app.catalog.catalog import Catalog, load_catalog
+from app.catalog.entry import DatasetEntry
 from app.errors import UnknownDataset
 from sluice.errors import CatalogError
 
@@ -187,9 +188,9 @@ def test_nothing_can_be_changed_after_loading(write: Callable[..., Catalog]) -> 
     """The catalog is a value: neither its entries nor their options can be assigned."""
     catalog = write(WHOLE)
     with pytest.raises(TypeError):
-        operator.setitem(cast(Any, catalog.entries), "new", catalog.entry("era5"))
+        operator.setitem(cast("Any", catalog.entries), "new", catalog.entry("era5"))
     with pytest.raises(TypeError):
-        operator.setitem(cast(Any, catalog.entry("era5").storage_options), "secret", "other")
+        operator.setitem(cast("Any", catalog.entry("era5").storage_options), "secret", "other")
     with pytest.raises(ValueError, match="frozen"):
         catalog.entry("era5").url = "elsewhere"
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from app.catalog.bulletin import Bulletin, NewTexts
-from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.catalog import Catalog
 from app.catalog.configuration import Configuration, Files, Texts
+from app.catalog.entry import DatasetEntry
 from app.catalog.following import Difference, Follower, announce, ask_reload
 from app.catalog.globs import Glob
 from app.catalog.keys import Keys, hash_of
@@ -21,7 +22,7 @@ from app.catalog.listings import Listings
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.relisting import Relister
-from app.shared import unnamed_file
+from app.server.processes import unnamed_file
 from sluice.datasets import AsyncDataset
 from sluice.encoders.json_encoder import Written
 from sluice.engine import prepare

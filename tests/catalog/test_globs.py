@@ -8,8 +8,8 @@ import pytest
 
 from app.catalog.addresses import catalog_of_addresses, ids_of
 from app.catalog.catalog import Catalog, parse_catalog
+from app.catalog.entry import stem_of
 from app.catalog.globs import Glob
-from app.catalog.ids import stem_of
 from app.catalog.listings import Listings, NewNames
 from sluice.errors import CatalogError
 

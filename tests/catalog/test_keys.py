@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.catalog import Catalog
+from app.catalog.entry import DatasetEntry
 from app.catalog.globs import Glob
 from app.catalog.keys import RIGHTS, Keys, check_holders, line_of, load_keys, new_key, parse_keys
 from sluice.errors import CatalogError

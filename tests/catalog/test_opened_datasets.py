@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.catalog import Catalog
+from app.catalog.entry import DatasetEntry
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.errors import UnknownDataset

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.catalog import Catalog
+from app.catalog.entry import DatasetEntry
 from app.catalog.opened import Change, Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.refreshing import Outcome

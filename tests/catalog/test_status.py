@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from app.catalog.catalog import Catalog, DatasetEntry
+from app.catalog.catalog import Catalog
+from app.catalog.entry import DatasetEntry
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.opening import open_entry

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from sluice.arrays.hierarchy import GroupDocuments, open_group
-from sluice.arrays.opening_limits import OpeningLimits
+from sluice.arrays.group_metadata import GroupDocuments, open_group
+from sluice.arrays.member_documents import OpeningLimits
 from sluice.concurrency import map_concurrently
-from sluice.datasets.plan import plan_isel
+from sluice.datasets.read_plan import plan_isel
 from sluice.encoders.json_encoder import json_pieces
 from sluice.errors import (
     CorruptChunk,
@@ -26,8 +26,9 @@ from sluice.errors import (
 from sluice.store.failures import reason_of
 from sluice.store.source import ByteSource
 
-from ..catalog import Catalog, DatasetEntry
+from ..catalog import Catalog
 from ..discretion import discreet, discreet_error, secrets_of
+from ..entry import DatasetEntry
 from ..opened import Opened
 from .axes import axis_findings, dimension_findings
 from .chunk_keys import chunk_key_findings

@@ -10,9 +10,9 @@ import pytest
 import zarr
 from zarr.errors import ZarrUserWarning
 
-from app.catalog.catalog import DatasetEntry
 from app.catalog.checking.chunks import chunk_findings, in_units
 from app.catalog.checking.findings import Finding, Severity
+from app.catalog.entry import DatasetEntry
 from app.catalog.opening import open_entry
 from sluice.store import Filesystems
 

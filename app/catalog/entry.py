@@ -1,0 +1,88 @@
+"""One dataset of a catalog: what its entry says, and what ids there are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+
+from sluice.aliases import Document
+from sluice.store.addresses import Engine
+
+DATASET_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+ID_RULE: Final = (
+    "an id is a string of at most 128 letters, digits, '.', '_' and '-', not led by a sign"
+)
+# `.zarr` and `.zip`, but not the year of `air.2024`.
+_EXTENSION: Final = re.compile(r"(?<=[^.])\.[A-Za-z][A-Za-z0-9]*\Z")
+# Printable ASCII with no blank at either end, which a header would lose (RFC 9110, section 5.5).
+_HEADER_VALUE = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"
+
+
+def stem_of(name: str) -> str:
+    """The name of a store without its extension, which begins with a letter."""
+    return _EXTENSION.sub("", name)
+
+
+def _public_or_names(value: object) -> object:
+    names = isinstance(value, list) and value and all(isinstance(name, str) for name in value)
+    if not (names or value in ("public", None)):
+        raise ValueError("expected 'public' or a list with the names of keys")
+    return value
+
+
+Access: TypeAlias = Annotated[
+    Literal["public"] | tuple[str, ...], BeforeValidator(_public_or_names)
+]
+
+
+def _truth_or_truths(value: object) -> object:
+    truths = value.values() if isinstance(value, Mapping) else (value,)
+    if not all(isinstance(truth, bool) for truth in truths):
+        raise ValueError("expected true, false, or a mapping of names to true or false")
+    return value
+
+
+DecodeTimes: TypeAlias = Annotated[bool | Mapping[str, bool], BeforeValidator(_truth_or_truths)]
+
+
+class DatasetEntry(BaseModel):
+    """One dataset of the catalog: where its store is and how to open it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    url: str = Field(min_length=1)
+    storage_options: Document = Field(default_factory=dict)
+    engine: Engine = "s3fs"
+    group: str | None = None
+    zarr_format: Literal[2, 3] | None = None
+    consolidated: StrictBool | None = None
+    drop_variables: tuple[str, ...] = ()
+    # Whether numbers with time units become times: of all variables, or by their names.
+    decode_times: DecodeTimes = True
+    reference_roots: tuple[str, ...] = ()
+    title: str | None = None
+    description: str | None = None
+    license: str | None = None
+    attribution: str | None = None
+    open: Literal["on_demand", "at_start"] = "on_demand"
+    cache_control: str | None = Field(default=None, pattern=_HEADER_VALUE)
+    refresh_seconds: float | None = Field(default=60.0, ge=0, allow_inf_nan=False)
+    refresh: Literal["background", "before"] = "background"
+    settle_seconds: float = Field(default=5.0, ge=0, allow_inf_nan=False)
+    # Who may read it: anybody, the holders of these keys, or (None) of any key if there are keys.
+    access: Access | None = None
+
+    @property
+    def told(self) -> Mapping[str, str | None]:
+        """What people want to know of it: the id, the title, and what else is set."""
+        more = {name: getattr(self, name) for name in ("description", "license", "attribution")}
+        given = {name: text for name, text in more.items() if text is not None}
+        return {"id": self.id, "title": self.title, **given}
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
+        # Neither options nor URLs: they may hold secrets, and reprs end up in logs.
+        return [("id", self.id), ("engine", self.engine)]
