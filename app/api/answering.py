@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 import xarray as xr
 from fastapi import Request, Response
@@ -215,7 +215,7 @@ async def text_weight(encoder: Encoder, schema: ResultSchema, result: xr.Dataset
 T = TypeVar("T")
 
 
-def attended(request: Request, work: Coroutine[object, object, T]) -> Coroutine[Any, Any, T]:
+def attended(request: Request, work: Coroutine[object, object, T]) -> Coroutine[object, object, T]:
     """What `work` brings; it is cancelled when the deadline comes or the client leaves before.
 
     The body of the request must have been read. Raises DeadlineExceeded, and Starlette's

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -225,7 +225,7 @@ def plain_problem(
     return problem(status, phrase.lower().replace(" ", "-"), phrase, detail, facts, headers)
 
 
-def _shortened(fact: Any) -> Any:
+def _shortened(fact: object) -> object:
     if isinstance(fact, str) and len(fact) > _LONGEST_FACT:
         return fact[: _LONGEST_FACT - 3] + "..."
     return fact

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI, Request, Response
 
@@ -29,6 +29,7 @@ from .access import (
 )
 from .answering import attended
 from .application import PlainRoute, Route
+from .openapi import Schema
 from .problems import kind_of
 from .representations import PRIVATE, caching
 from .response_bodies import PIECE_BYTES, LongBody, PacedResponse, RawHeaders, json_bytes
@@ -51,14 +52,14 @@ def add_routes(app: FastAPI) -> None:
     add_route(app, "POST", "/catalog/reload", reload_catalog, openapi.RELOAD)
 
 
-def add_reading_route(app: FastAPI, path: str, route: Route, said: dict[str, Any]) -> None:
+def add_reading_route(app: FastAPI, path: str, route: Route, described: Schema) -> None:
     """Register a route for GET, and for HEAD, which is the same answer without its body."""
-    add_route(app, "GET", path, route, said)
+    add_route(app, "GET", path, route, described)
     # One description is enough.
     add_route(app, "HEAD", path, route, {"include_in_schema": False})
 
 
-def add_route(app: FastAPI, method: str, path: str, route: Route, said: dict[str, Any]) -> None:
+def add_route(app: FastAPI, method: str, path: str, route: Route, described: Schema) -> None:
     """Register one route, with what the OpenAPI document says of it."""
     app.router.add_api_route(
         path,
@@ -66,7 +67,7 @@ def add_route(app: FastAPI, method: str, path: str, route: Route, said: dict[str
         methods=[method],
         response_model=None,
         route_class_override=PlainRoute,
-        **said,
+        **described,
     )
 
 
