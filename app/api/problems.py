@@ -317,8 +317,11 @@ def install_problems(app: FastAPI) -> None:
         app.add_exception_handler(kind, answer)
 
 
-def refusal(status: int, detail: str) -> bytes:
-    """A problem document of this status as HTTP/1.1 sends it, after which the connection ends."""
+def connection_problem(status: int, detail: str) -> bytes:
+    """A problem of this status as HTTP/1.1 sends it to a request that no application sees.
+
+    The connection ends after it.
+    """
     headers = {"X-Request-ID": uuid.uuid4().hex, "Connection": "close"}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "1"

@@ -72,7 +72,7 @@ class LongBody:
         return self.size
 
 
-class PacedResponse(Response):
+class BackpressureResponse(Response):
     """A response whose body counts as memory in flight until its client has taken it.
 
     Each piece waits until the connection has room: the server's buffer never holds more than one.
@@ -123,7 +123,7 @@ def even_pieces(pieces: Sequence[Piece]) -> Iterator[bytes]:
 _STEP_SECONDS: Final = 0.01
 
 
-class Writing:
+class BodyWriter:
     """Writes answers in a few threads: each in steps, between which it makes way for the others.
 
     A short answer is not kept waiting by long ones, whose place it takes at their next step.

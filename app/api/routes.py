@@ -27,12 +27,12 @@ from .access import (
     visible_entries,
     visible_id,
 )
-from .answering import attended
+from .answering import cancellable
 from .application import PlainRoute, Route
 from .openapi import Schema
 from .problems import kind_of
 from .representations import PRIVATE, caching
-from .response_bodies import PIECE_BYTES, LongBody, PacedResponse, RawHeaders, json_bytes
+from .response_bodies import PIECE_BYTES, BackpressureResponse, LongBody, RawHeaders, json_bytes
 from .small_answers import Answer, CatalogChange, CatalogStatus, DatasetVersion, Healthy, Ready
 from .state import Service, service, told_to_stop
 
@@ -117,7 +117,7 @@ async def list_datasets(request: Request) -> Response:
     serving, key = service(request), key_of(request)
     asker = key, bool(serving.keys)
     entries = seen_entries(serving, key)
-    text = await serving.listed.text(serving.catalog, asker, entries)
+    text = await serving.dataset_lists.text(serving.catalog, asker, entries)
     headers = PRIVATE if serving.keys else None
     return Response(text, 200, headers, "application/json")
 
@@ -126,7 +126,7 @@ async def describe_dataset(request: Request) -> Response:
     """What one dataset holds: its dimensions, coordinates and variables with their attributes."""
     _take_no_parameters(request)
     work = description_of(request, service(request), visible_id(request))
-    return await attended(request, work)
+    return await cancellable(request, work)
 
 
 async def refresh_dataset(request: Request) -> Response:
@@ -201,7 +201,7 @@ async def description_of(request: Request, serving: Service, dataset_id: str) ->
     ]
     if len(content) > PIECE_BYTES:
         body = LongBody([content], len(content))
-        return PacedResponse(200, headers, body, caller(request), serving.admission)
+        return BackpressureResponse(200, headers, body, caller(request), serving.admission)
     answer = Response(content, media_type="application/json")
     answer.raw_headers = headers
     return answer
