@@ -13,8 +13,7 @@ from pathlib import Path
 from sluice import __version__
 from sluice.errors import CatalogError
 
-from .settings import PREFIX, Settings, misspelt_variables, read_settings
-from .settings.fitting import fitted
+from .settings import PREFIX, Settings, fitted, misspelt_variables, read_settings
 from .telemetry.logs import say
 
 WRONG_USAGE = 2
@@ -54,7 +53,7 @@ def _run_serve(settings: Settings, arguments: argparse.Namespace) -> int:
         say(line, as_json=settings.log_format == "json")
         return STARTUP_FAILED
     # Imported here, so that wrong usage and --help answer at once.
-    from .server import run_server
+    from .server.run import run_server
 
     run_server(settings, arguments.fd)
     return 0
@@ -162,7 +161,7 @@ def _check_catalog(settings: Settings) -> None:
 
 
 def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
-    from sluice.arrays.opening_limits import OpeningLimits
+    from sluice.arrays.member_documents import OpeningLimits
     from sluice.store import Filesystems
     from sluice.store.blocking import BlockingThreads
     from sluice.store.retry_policy import RetryPolicy

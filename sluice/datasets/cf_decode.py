@@ -22,7 +22,7 @@ from xarray.coding.common import _ElementwiseFunctionArray
 from xarray.core import indexing
 
 from sluice.aliases import Array, DType
-from sluice.arrays.metadata import ArrayMeta
+from sluice.arrays.array_metadata import ArrayMeta
 from sluice.datasets.known_store import EncodedArray
 from sluice.datasets.lenient_coders import decode_dates
 from sluice.errors import MetadataError

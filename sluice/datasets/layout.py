@@ -18,12 +18,12 @@ from xarray.core.indexes import PandasIndex
 
 from sluice.aliases import Array, DType
 from sluice.arrays.plan import ReadPlan, plan_element, plan_orthogonal, plan_pointwise
+from sluice.arrays.texts import attribute_bytes, has_texts, text_lengths
 from sluice.datasets._xarray import stored_of, variable_of
 from sluice.datasets.cf_decode import StoredLabels
 from sluice.datasets.indexers import ALL, IntArray, Key, Points, length_of, remaining
 from sluice.datasets.lazy import LazyArray, VariableReadPlan
 from sluice.kept import Kept
-from sluice.sizes import attribute_bytes, has_texts, text_lengths
 from sluice.stored_form import AS_STORED
 
 Keys: TypeAlias = Mapping[Hashable, Key]

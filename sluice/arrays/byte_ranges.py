@@ -1,0 +1,255 @@
+"""Parts of stored objects that hold what is wanted: inner chunks of a shard, stretches of a chunk.
+
+Zarr v3 codec `sharding_indexed`: a shard's index is an array of (offset, length) pairs in C order
+of the inner chunks; a pair of 2**64 - 1 marks an inner chunk that does not exist. The index is read
+once and kept, the chunks by coalesced byte ranges. Of an uncompressed chunk, which lies in C order,
+the stretch of bytes that is asked for can be read instead of the whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from sluice.aliases import Array, DType
+from sluice.arrays.array_metadata import ArrayMeta, ShardLayout
+from sluice.arrays.chunk_decoders import check_code_points
+from sluice.arrays.plan import ChunkRead
+from sluice.arrays.projections import Within
+from sluice.concurrency import SingleFlight
+from sluice.errors import CorruptChunk, StoreOversized
+from sluice.store.source import ByteSource
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Elements `first` to `end` (exclusive) of a chunk whose elements lie in C order."""
+
+    first: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        """How many elements it has."""
+        return self.end - self.first
+
+    def chunk(self, data: bytes, dtype: DType, shape: tuple[int, ...]) -> Array:
+        """A chunk of `shape` that has the values of `data` in this span, and anything elsewhere.
+
+        Raises CorruptChunk if `data` has not the span's size, or is no text where `dtype` is.
+        """
+        if len(data) != self.size * dtype.itemsize:
+            raise CorruptChunk(f"a chunk of {math.prod(shape)} values ends early")
+        # Memory that is never written is never really taken, however large the chunk is.
+        chunk = np.empty(shape, dtype)
+        values = np.frombuffer(data, np.uint8).view(dtype)
+        chunk.reshape(-1)[self.first : self.end] = check_code_points(values)
+        return chunk
+
+
+def touched_span(shape: Sequence[int], order: Sequence[int], take: Sequence[Within]) -> Span:
+    """The shortest span that holds every corner of ``chunk.transpose(order)[take]``.
+
+    So it holds all of its elements, whether several lists in `take` are a mesh or points.
+    """
+    low, high = [0] * len(shape), [0] * len(shape)
+    for axis, within in zip(order, take, strict=True):
+        low[axis], high[axis] = _bounds(within)
+    steps = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    first = sum(at * step for at, step in zip(low, steps, strict=True))
+    last = sum(at * step for at, step in zip(high, steps, strict=True))
+    return Span(first, last + 1)
+
+
+def _bounds(within: Within) -> tuple[int, int]:
+    """The least and the greatest of the positions, of which there is at least one."""
+    if isinstance(within, slice):
+        positions = range(within.start, within.stop, within.step or 1)
+        return positions[0], positions[-1]
+    return int(within.min()), int(within.max())
+
+
+Index = np.ndarray[Any, np.dtype[np.uint64]]
+
+# A chunk's place inside its shard, and what is wanted of it.
+ShardRead: TypeAlias = tuple[tuple[int, ...], ChunkRead]
+
+_MISSING = 2**64 - 1
+# A larger index is decoded beside the loop.
+_INLINE_BYTES: Final = 256 * 2**10
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """One request: bytes ``start`` to ``end`` of a shard, and the inner chunks that lie in it."""
+
+    start: int
+    end: int
+    parts: tuple[tuple[int, int, int], ...]  # (number of the inner chunk, start, end)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One shard as it is read: where it is, and whether its index has to be confirmed."""
+
+    key: str
+    layout: ShardLayout
+    index: Index | None
+    grows: bool
+
+    def check(self, part: ByteRange, most_bytes: int) -> None:
+        """CorruptChunk where the index has a chunk of more bytes than one may have."""
+        if any(end - start > most_bytes for _, start, end in part.parts):
+            raise CorruptChunk(
+                f"shard {self.key!r} says that it has a chunk of more than the {most_bytes} bytes"
+                " that one may have"
+            )
+
+
+class ShardMoved(CorruptChunk):
+    """The shard was written anew, and its chunks lie elsewhere in it now."""
+
+
+def may_grow(shard: tuple[int, ...], layout: ShardLayout, meta: ArrayMeta) -> bool:
+    """Whether the shard reaches beyond its array: an append writes such a one anew."""
+    sizes = [count * length for count, length in zip(layout.per_shard, meta.chunks, strict=True)]
+    ends = [(place + 1) * size for place, size in zip(shard, sizes, strict=True)]
+    return any(end > length for end, length in zip(ends, meta.shape, strict=True))
+
+
+class ShardIndexes:
+    """The indexes of recently read shards, each fetched once however many requests need it.
+
+    Holds at most `budget_bytes` of indexes, of which none has more than `most_bytes`; the least
+    recently used go first. A shard that does not exist is not remembered: it may be written any
+    moment.
+    """
+
+    def __init__(
+        self, source: ByteSource, *, budget_bytes: int, most_bytes: int | None = None
+    ) -> None:
+        self._source = source
+        self._budget = budget_bytes
+        self._most_bytes = most_bytes
+        self._held = 0
+        self._indexes: OrderedDict[str, Index] = OrderedDict()
+        self._flight: SingleFlight[str, Index | None] = SingleFlight()
+
+    def known(self, key: str) -> Index | None:
+        """The index of the shard at `key`, if it is here."""
+        index = self._indexes.get(key)
+        if index is not None:
+            self._indexes.move_to_end(key)
+        return index
+
+    async def get(self, key: str, layout: ShardLayout) -> Index | None:
+        """The index of the shard at `key`, of shape (\\*chunks per shard, 2); None: no shard.
+
+        Raises StoreOversized where it has more than `most_bytes`.
+        """
+        index = self.known(key)
+        if index is not None:
+            return index
+        return await self._flight.do(key, lambda: self._fetch(key, layout))
+
+    async def confirm(self, key: str, layout: ShardLayout, index: Index) -> None:
+        """Ask for the index once more; raises ShardMoved if it is another one than `index`.
+
+        What was read by `index` before this call did lie where it says.
+        """
+        # A request of its own: one that runs already may have been answered too early.
+        now = await self._read(key, layout)
+        if now is None or not np.array_equal(now, index):
+            self._drop(key)
+            raise ShardMoved(f"shard {key!r} was written anew while it was read")
+
+    async def _fetch(self, key: str, layout: ShardLayout) -> Index | None:
+        index = await self._read(key, layout)
+        if index is not None:
+            self._keep(key, index)
+        return index
+
+    async def _read(self, key: str, layout: ShardLayout) -> Index | None:
+        size = layout.index_size
+        if self._most_bytes is not None and size > self._most_bytes:
+            raise StoreOversized(
+                f"the index of shard {key!r} has {size} bytes, of at most {self._most_bytes}"
+                " (SLUICE_SHARD_INDEX_BYTES): its shards have too many chunks each"
+            )
+        limits = (-size, None) if layout.index_at_end else (0, size)
+        data = await self._source.get(key, *limits, most_bytes=layout.most_bytes)
+        if data is None:
+            return None
+        if len(data) != size:
+            raise CorruptChunk(f"shard {key!r} is shorter than its index")
+        if size > _INLINE_BYTES:
+            return await asyncio.to_thread(_decoded, layout, data)
+        return _decoded(layout, data)
+
+    def _drop(self, key: str) -> None:
+        if (dropped := self._indexes.pop(key, None)) is not None:
+            self._held -= dropped.nbytes
+
+    def _keep(self, key: str, index: Index) -> None:
+        self._drop(key)
+        self._indexes[key] = index
+        self._held += index.nbytes
+        while self._held > self._budget and len(self._indexes) > 1:
+            _, dropped = self._indexes.popitem(last=False)
+            self._held -= dropped.nbytes
+
+
+def _decoded(layout: ShardLayout, data: bytes) -> Index:
+    return layout.decode_index(data).astype(np.uint64)
+
+
+def locate(index: Index | None, inner: Sequence[tuple[int, ...]]) -> list[tuple[int, int] | None]:
+    """Where each of the `inner` chunks lies in its shard, as (start, end); None: not there.
+
+    A shard that does not exist has no index.
+    """
+    if index is None:
+        return [None] * len(inner)
+    places: list[tuple[int, int] | None] = []
+    for coords in inner:
+        offset, length = (int(value) for value in index[coords])
+        missing = offset == _MISSING and length == _MISSING
+        places.append(None if missing else (offset, offset + length))
+    return places
+
+
+def coalesce(
+    places: Iterable[tuple[int, int, int]], *, gap_bytes: int, most_bytes: int
+) -> list[ByteRange]:
+    """Merge (number, start, end) places into few requests.
+
+    Neighbours at most `gap_bytes` apart share a request, as long as it stays within `most_bytes`.
+    """
+    ranges: list[ByteRange] = []
+    for number, start, end in sorted(places, key=lambda place: place[1]):
+        if ranges:
+            last = ranges[-1]
+            near = start - last.end <= gap_bytes
+            if near and max(end, last.end) - last.start <= most_bytes:
+                parts = (*last.parts, (number, start, end))
+                ranges[-1] = ByteRange(last.start, max(end, last.end), parts)
+                continue
+        ranges.append(ByteRange(start, end, ((number, start, end),)))
+    return ranges
+
+
+def by_shard(
+    reads: Iterable[ChunkRead], layout: ShardLayout
+) -> dict[tuple[int, ...], list[ShardRead]]:
+    """Reads grouped by the shard that holds them, each with its place inside that shard."""
+    shards: dict[tuple[int, ...], list[ShardRead]] = defaultdict(list)
+    for read in reads:
+        pairs = [divmod(c, n) for c, n in zip(read.coords, layout.per_shard, strict=True)]
+        shards[tuple(shard for shard, _ in pairs)].append((tuple(i for _, i in pairs), read))
+    return shards

@@ -1,0 +1,181 @@
+"""What the reader does not know goes through zarr-python, so that nothing it reads is refused.
+
+zarr-python takes what comes; here it reads within the bounds of an array's metadata.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from zarr.abc.codec import ArrayBytesCodec, BytesBytesCodec
+from zarr.codecs import ShardingCodec
+
+from sluice.aliases import Array
+from sluice.arrays.chunk_decoders import bytes_codec, check_code_points, most_stored_bytes
+from sluice.arrays.codec_table import bounded, check_size
+from sluice.arrays.texts import check_count
+from sluice.errors import CorruptChunk, SluiceError
+from sluice.store.zarr_store import SourceStore
+from sluice.wording import plain_words
+
+
+async def read_through_zarr(meta: ArrayMeta, plan: ArrayPlan) -> Array:
+    """The values of `plan`, in the shape of its buffer, by zarr-python's own async reading.
+
+    zarr-python decodes in the loop's default executor and raises errors of many types for damaged
+    chunks; errors of the store pass through as they are.
+    """
+    try:
+        return check_code_points(await _read(meta.zarr, plan))
+    except SluiceError:
+        raise
+    except (ValueError, RuntimeError, SystemError, TypeError, OSError, KeyError) as error:
+        raise CorruptChunk(
+            f"array {meta.path!r} cannot be read: {plain_words(str(error))}"
+        ) from error
+
+
+async def _read(array: Any, plan: ArrayPlan) -> Array:
+    rest = tuple(np.asarray(axis.positions, dtype=np.int64) for axis in plan.axes)
+    if 0 in plan.buffer_shape:
+        return np.empty(plan.buffer_shape, dtype=array.metadata.dtype.to_native_dtype())
+    if plan.points is None:
+        if not rest:
+            return np.asarray(await array.getitem(()))
+        return np.asarray(await array.oindex.getitem(rest))
+    # Coordinates in full: every point crossed with every position of the other axes.
+    spread = (slice(None), *(None,) * len(rest))
+    pointed = [positions[spread] for positions in plan.points.positions]
+    crossed = [
+        positions[(None, *(slice(None) if i == j else None for j in range(len(rest))))]
+        for i, positions in enumerate(rest)
+    ]
+    full = np.broadcast_arrays(*pointed, *crossed)
+    key: list[Array] = [full[0]] * len(full)
+    for axis, positions in zip(plan.order, full, strict=True):
+        key[axis] = positions.reshape(-1)
+    return np.asarray(await array.vindex.getitem(tuple(key))).reshape(plan.buffer_shape)
+
+
+if TYPE_CHECKING:
+    from sluice.arrays.array_metadata import ArrayMeta
+    from sluice.arrays.plan import ArrayPlan
+
+_COUNTED = ("vlen-utf8", "vlen-bytes")
+
+
+def bounded_array(array: Any, most_bytes: int) -> Any:
+    """The zarr-python array over a store of which no object has more than `most_bytes`.
+
+    Its codecs make no more of a chunk than the shape and the data type allow.
+    """
+    from zarr.core.array import AsyncArray
+    from zarr.storage import StorePath
+
+    store = array.store_path.store
+    if not isinstance(store, SourceStore):
+        return array
+    path = StorePath(store.bounded(most_bytes), array.store_path.path)
+    within = AsyncArray(array.metadata, path)
+    # The metadata stays, since it is what is told of the array.
+    object.__setattr__(within, "codec_pipeline", _pipeline(array.metadata))
+    return within
+
+
+def _pipeline(metadata: Any) -> Any:
+    from zarr.codecs._v2 import V2Codec
+    from zarr.registry import get_pipeline_class
+
+    if metadata.zarr_format == 2:
+        codecs: list[Any] = [V2Codec(*_v2_codecs(metadata))]
+    else:
+        codecs = [_within_bounds(codec) for codec in metadata.codecs]
+    return get_pipeline_class().from_codecs(codecs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoding:
+    """What zarr-python decodes one step of a Zarr v2 chunk with."""
+
+    decode: Callable[[Any], Any]
+
+
+def _v2_codecs(metadata: Any) -> tuple[tuple[Any, ...], Any]:
+    count = math.prod(metadata.chunks)
+    most = most_stored_bytes(metadata.dtype.to_native_dtype(), count, any_dtype=True)
+
+    def decoding(codec: Any) -> _Decoding:
+        if codec.codec_id in _COUNTED:
+            return _Decoding(partial(_counted, codec.decode, count))
+        return _Decoding(bounded(codec, most))
+
+    filters = tuple(decoding(codec) for codec in metadata.filters or ())
+    return filters, None if metadata.compressor is None else decoding(metadata.compressor)
+
+
+def _counted(decode: Callable[[Any], Any], count: int, data: Any) -> Any:
+    check_count(data, count)
+    return decode(data)
+
+
+def _within_bounds(codec: Any) -> Any:
+    """A codec of zarr-python with a bound on what it makes, where it makes bytes or objects."""
+    if isinstance(codec, ShardingCodec):
+        return ShardingCodec(
+            chunk_shape=codec.chunk_shape,
+            codecs=[_within_bounds(inner) for inner in codec.codecs],
+            index_codecs=codec.index_codecs,
+            index_location=codec.index_location,
+        )
+    if isinstance(codec, BytesBytesCodec):
+        return _BoundedBytes(codec, bytes_codec(codec.to_dict()))
+    if isinstance(codec, ArrayBytesCodec) and codec.to_dict()["name"] in _COUNTED:
+        return _CountedTexts(codec)
+    return codec
+
+
+@dataclass(frozen=True)
+class _BoundedBytes(BytesBytesCodec):
+    """A codec from bytes to bytes, by way of `known` where it is one of numcodecs' own."""
+
+    inner: Any
+    known: Any
+
+    @property
+    def is_fixed_size(self) -> bool:  # type: ignore[override]
+        return bool(self.inner.is_fixed_size)
+
+    def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> int:
+        return int(self.inner.compute_encoded_size(input_byte_length, chunk_spec))
+
+    async def _decode_single(self, chunk_bytes: Any, chunk_spec: Any) -> Any:
+        dtype, count = chunk_spec.dtype.to_native_dtype(), math.prod(chunk_spec.shape)
+        most = most_stored_bytes(dtype, count, any_dtype=True)
+        if self.known is None:
+            made = await self.inner._decode_single(chunk_bytes, chunk_spec)
+            check_size(len(made), most)
+            return made
+        data = chunk_bytes.to_bytes()
+        plain = await asyncio.to_thread(bounded(self.known, most), data)
+        return chunk_spec.prototype.buffer.from_bytes(bytes(plain))
+
+
+@dataclass(frozen=True)
+class _CountedTexts(ArrayBytesCodec):
+    """A codec of texts of variable length, which says how many it has of them."""
+
+    inner: Any
+    is_fixed_size = False
+
+    def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> int:
+        return int(self.inner.compute_encoded_size(input_byte_length, chunk_spec))
+
+    async def _decode_single(self, chunk_bytes: Any, chunk_spec: Any) -> Any:
+        check_count(chunk_bytes.to_bytes(), math.prod(chunk_spec.shape))
+        return await self.inner._decode_single(chunk_bytes, chunk_spec)

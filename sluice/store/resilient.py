@@ -1,0 +1,330 @@
+"""Sources of stores that misbehave: deadlines, retries and a circuit, shared by all of a store.
+
+The libraries below try each request once (see `protocols` and `obstore_map`): all tries are here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from math import ceil
+from time import monotonic, perf_counter
+from typing import TypeVar
+
+from sluice.aliases import Document
+from sluice.errors import StoreError, StoreSlow, StoreTimeout
+from sluice.events import CircuitChanged, Emit, StoreAsked, StoreRetried
+from sluice.phases import phase
+from sluice.store.addresses import place_of, store_of
+from sluice.store.retry_policy import (
+    PASSING,
+    Circuit,
+    CircuitState,
+    RetryBudget,
+    RetryPolicy,
+    pause_seconds,
+    slow_pause_seconds,
+)
+from sluice.store.source import ByteSource, Tagged, Unchanged, get_tagged
+
+Answer = TypeVar("Answer")
+
+
+class StoreGuard:
+    """What the readers of one store share: its gate, its circuit and its budget of retries."""
+
+    def __init__(self, place: str, policy: RetryPolicy, emit: Emit | None) -> None:
+        self.place = place
+        self.datasets: dict[str, None] = {}
+        # Whether it has ever answered, be it that it is slow.
+        self.has_answered = False
+        self.circuit = Circuit(
+            failures=policy.failures,
+            open_seconds=policy.open_seconds,
+            clock=monotonic,
+            on_change=self._changed,
+        )
+        self._emit = emit
+        self._no_trial = asyncio.Event()
+        self._policy = policy
+        self._gate = asyncio.Semaphore(policy.concurrency)
+        self._budget = RetryBudget()
+
+    def _changed(self, state: CircuitState) -> None:
+        if state is CircuitState.HALF_OPEN:
+            self._no_trial.clear()
+        else:
+            self._no_trial.set()
+        if self._emit is not None:
+            self._emit(CircuitChanged(self.place, tuple(self.datasets), state.value))
+
+    async def ask(
+        self,
+        ask: Callable[[], Awaitable[Answer]],
+        *,
+        doing: str,
+        retried: Callable[[StoreError], None],
+    ) -> Answer:
+        """What ``ask()`` brings, after as many tries as time, number and budget allow.
+
+        All waiting counts against the deadline: for the gate, for answers, between tries. A store
+        that says that it is only slow is asked for as long as there is time, after the pauses that
+        it wants.
+
+        Raises:
+            StoreTimeout: no answer in time.
+            StoreUnavailable: the circuit is open; the store was not asked.
+            StoreError: what the last try, or one that no other would mend, raised.
+        """
+        deadline = asyncio.get_running_loop().time() + self._policy.read_seconds
+        tries = slowed = 0
+        slow: StoreSlow | None = None
+        while True:
+            try:
+                answer = await self._try(ask, deadline, doing)
+            except StoreSlow as failure:
+                slow = failure
+                slowed += 1
+                pause = slow_pause_seconds(slowed, failure.facts.get("retry_after"))
+                if not self._in_time(deadline - pause):
+                    raise self._given_up(failure, pause) from failure
+                retried(failure)
+            except PASSING as failure:
+                tries += 1
+                pause = pause_seconds(tries)
+                if slow is not None and not self._in_time(deadline):
+                    # The time ended within a try; what it ended with is still that it is slow.
+                    raise self._given_up(slow, pause) from failure
+                if not self._may_retry(tries, deadline - pause):
+                    raise
+                retried(failure)
+            else:
+                self._budget.earn()
+                return answer
+            await asyncio.sleep(pause)
+
+    def _may_retry(self, tries: int, latest: float) -> bool:
+        in_time = self._in_time(latest)
+        return tries < self._policy.attempts and in_time and self._budget.spend()
+
+    def _in_time(self, latest: float) -> bool:
+        return asyncio.get_running_loop().time() < latest
+
+    def _given_up(self, failure: StoreSlow, pause: float) -> StoreSlow:
+        """What a read is told that no pause helps any more: the circuit hears of it, once."""
+        self.circuit.given_up()
+        facts = {**failure.facts, "retry_after": max(1, ceil(pause))}
+        return StoreSlow(failure.detail, **facts)
+
+    async def _try(
+        self, ask: Callable[[], Awaitable[Answer]], deadline: float, doing: str
+    ) -> Answer:
+        """One request. Its own time begins when it may ask: the wait before is not the store's."""
+        clock = asyncio.get_running_loop().time
+        waits = self._gate.locked() or self.circuit.state is CircuitState.HALF_OPEN
+        ends = clock() + self._policy.attempt_seconds
+        try:
+            until = deadline if waits else min(ends, deadline)
+            async with asyncio.timeout_at(until) as time, self._gate:
+                ticket = await self._admitted()
+                if waits:
+                    ends = clock() + self._policy.attempt_seconds
+                    time.reschedule(min(ends, deadline))
+                return await self._judged(ask, ticket, lambda: ends < deadline and time.expired())
+        except StoreError:
+            raise
+        except TimeoutError as error:
+            raise StoreTimeout(f"The store did not answer in time, {doing}.") from error
+
+    async def _admitted(self) -> int:
+        """The circuit's ticket; while another caller tries for all, its end is awaited.
+
+        Were those refused who come with it, the request that all belong to would end, and take the
+        trial with it. Behind the gate, so that who waits there learns what has failed meanwhile.
+        """
+        while self.circuit.state is CircuitState.HALF_OPEN:
+            await self._no_trial.wait()
+        return self.circuit.admit()
+
+    async def _judged(
+        self, ask: Callable[[], Awaitable[Answer]], ticket: int, took_too_long: Callable[[], bool]
+    ) -> Answer:
+        """One request, of whose end the circuit hears."""
+        try:
+            answer = await ask()
+        except StoreSlow:
+            # An answer of a store that lives; whether it is good for anything, shows in the end.
+            self.has_answered = True
+            self.circuit.slowed(ticket)
+            raise
+        except PASSING:
+            self.circuit.failed(ticket)
+            raise
+        except asyncio.CancelledError:
+            if took_too_long():
+                self.circuit.failed(ticket)
+            else:
+                self.circuit.abandoned(ticket)
+            raise
+        except BaseException:
+            self._answered(ticket)
+            raise
+        self._answered(ticket)
+        return answer
+
+    def _answered(self, ticket: int) -> None:
+        self.has_answered = True
+        self.circuit.succeeded(ticket)
+
+
+class StoreGuards:
+    """The guards of all stores of a process; datasets of one store share one.
+
+    `emit` hears of each circuit that changes.
+    """
+
+    def __init__(self, policy: RetryPolicy, emit: Emit | None = None) -> None:
+        self._policy = policy
+        self._emit = emit
+        self._guards: dict[str, StoreGuard] = {}
+
+    def guard(self, dataset: str, url: str, storage_options: Document) -> StoreGuard:
+        """The guard of the store behind `url`, which `dataset` now reads."""
+        name = store_of(url, storage_options)
+        if name not in self._guards:
+            self._guards[name] = StoreGuard(place_of(url), self._policy, self._emit)
+        guard = self._guards[name]
+        guard.datasets[dataset] = None
+        return guard
+
+    def has_answered(self, dataset: str) -> bool:
+        """Whether any store that `dataset` reads has answered so far."""
+        read = (guard for guard in self._guards.values() if dataset in guard.datasets)
+        return any(guard.has_answered for guard in read)
+
+
+class Watch:
+    """How one dataset asks stores beside its own, such as that of its references: as it asks its.
+
+    `emit` hears of each further try.
+    """
+
+    def __init__(self, guards: StoreGuards, dataset: str, emit: Emit | None = None) -> None:
+        self._guards = guards
+        self._dataset = dataset
+        self._emit = emit
+
+    async def ask(
+        self,
+        url: str,
+        storage_options: Document,
+        ask: Callable[[], Awaitable[Answer]],
+        *,
+        doing: str,
+    ) -> Answer:
+        """What ``ask()`` brings of the store behind `url`; see `StoreGuard.ask`."""
+        guard = self._guards.guard(self._dataset, url, storage_options)
+
+        def retried(failure: StoreError) -> None:
+            if self._emit is not None:
+                self._emit(StoreRetried(guard.place, "get", failure))
+
+        return await guard.ask(ask, doing=doing, retried=retried)
+
+
+class ResilientSource(ByteSource):
+    """`source`, the store at `place`, as requests read it.
+
+    `emit` hears of each request, failed ones included, and of each further try; the time of a
+    request includes the wait at the source's own gate. With a `guard`, that of its store, it has
+    its deadlines, retries and circuit, and its gate; without, each request is made once.
+    """
+
+    def __init__(
+        self,
+        source: ByteSource,
+        place: str,
+        *,
+        guard: StoreGuard | None = None,
+        emit: Emit | None = None,
+    ) -> None:
+        self._source = source
+        self._place = place
+        self._guard = guard
+        self._emit = emit
+
+    def __repr__(self) -> str:
+        return f"ResilientSource({self._source!r})"
+
+    async def get(
+        self,
+        key: str,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        most_bytes: int | None = None,
+    ) -> bytes | None:
+        """As the source's own; see `StoreGuard.ask` for what it raises."""
+        ask = partial(self._source.get, key, start, end, most_bytes=most_bytes)
+        return await self._ask("get", f"reading {key}", partial(self._told, "get", ask))
+
+    async def get_tagged(self, key: str, known: str | None = None) -> Tagged | Unchanged | None:
+        """As the source's own; an unchanged value is a request that brought nothing."""
+        ask = partial(get_tagged, self._source, key, known)
+        return await self._ask("get", f"reading {key}", partial(self._told, "get", ask))
+
+    async def list(self, prefix: str = "") -> AsyncIterator[str]:
+        """As the source's own, once all keys are there: a listing that breaks off begins anew.
+
+        Its requests are not told of: only the source knows how many they are.
+        """
+
+        async def keys() -> builtins.list[str]:
+            return [key async for key in self._source.list(prefix)]
+
+        for key in await self._ask("list", f"listing {prefix}", keys):
+            yield key
+
+    async def list_dir(self, prefix: str = "") -> builtins.list[str]:
+        """As the source's own."""
+        ask = partial(self._source.list_dir, prefix)
+        return await self._ask("list", f"listing {prefix}", partial(self._told, "list", ask))
+
+    async def _ask(
+        self, operation: str, doing: str, ask: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
+        with phase("fetch"):
+            if self._guard is None:
+                return await ask()
+            retried = partial(self._retried, operation)
+            return await self._guard.ask(ask, doing=doing, retried=retried)
+
+    def _retried(self, operation: str, failure: StoreError) -> None:
+        if self._emit is not None:
+            self._emit(StoreRetried(self._place, operation, failure))
+
+    async def _told(self, operation: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """One request, of which `emit` hears how long it took and what it brought."""
+        if self._emit is None:
+            return await ask()
+        began = perf_counter()
+        try:
+            answer = await ask()
+        except BaseException as error:
+            self._emit(StoreAsked(self._place, operation, perf_counter() - began, 0, error))
+            raise
+        seconds = perf_counter() - began
+        self._emit(StoreAsked(self._place, operation, seconds, _nbytes(answer), None))
+        return answer
+
+
+def _nbytes(answer: object) -> int:
+    match answer:
+        case bytes():
+            return len(answer)
+        case Tagged(data=data):
+            return len(data)
+        case _:
+            return 0
