@@ -83,7 +83,7 @@ async def start(
     await stack.enter_async_context(_going_on(sample(opened.count, emit)))
     status = CatalogStatus(
         opened,
-        keep_seconds=settings.status_kept_seconds,
+        keep_seconds=settings.status_cache_seconds,
         patience_seconds=settings.status_patience_seconds,
     )
     return Service(
@@ -253,8 +253,8 @@ def _workshop(settings: Settings, stack: AsyncExitStack) -> Workshop:
     lone = available_cores(settings.cgroup_root) == 1
     return Workshop(
         inline_bytes=settings.inline_decode_bytes,
-        between_bytes=settings.lone_core_decode_bytes if lone else 0,
-        under_way_bytes=settings.under_way_bytes,
+        between_bytes=settings.single_core_decode_bytes if lone else 0,
+        under_way_bytes=settings.chunks_inflight_bytes,
         threads=threads,
         pool=pool,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from io import BytesIO
 from typing import Any
 
@@ -14,7 +14,9 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from sluice.datasets import open_dataset
-from sluice.encoders.netcdf_encoder import encode_netcdf
+from sluice.encoders.netcdf_encoder import NetcdfFile, VariableSchema, encode_netcdf
+from sluice.encoders.netcdf_names import FileNames
+from sluice.encoders.netcdf_packing import form_of, store_values
 from sluice.engine import plan, prepare
 from sluice.engine.slabs import Order
 from sluice.selection import Along, Position, Positions, PositionSlice, Selection
@@ -237,3 +239,38 @@ async def test_index_coordinates_are_as_stored(
     with xr.open_dataset(BytesIO(encode_netcdf(whole)), engine="h5netcdf", decode_cf=False) as file:
         assert file["time"].dtype == theirs["time"].dtype.newbyteorder("=")
         np.testing.assert_array_equal(file["time"].values, theirs["time"].values)
+
+
+@settings(deadline=None)
+@given(spec=stores(), data=st.data())
+def test_any_file_is_known_before_its_values(
+    runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
+) -> None:
+    """What a plan says of an answer gives the file's size and its first bytes; rows the rest."""
+    try:
+        opened = runner.run(open_dataset(fs_map(documents_of(spec))))
+        planned = plan(prepare(opened), Selection()).as_stored()
+        whole = runner.run(planned.read())
+        expected = encode_netcdf(whole)
+    except Exception:
+        assume(False)
+        raise
+    reading = planned.reading
+    found: dict[Hashable, VariableSchema] = {**reading.variables, **reading.pending}
+    variables = {name: found[name] for name in planned.schema.variables}
+    known = {}
+    for name, variable in variables.items():
+        if form_of(str(name), variable.dtype, len(variable.dims), variable.encoding) is None:
+            assume(name not in reading.pending)
+            in_memory = reading.variables[name]
+            known[name] = store_values(in_memory.values, in_memory.encoding)
+    names, coord_names = FileNames.of(opened), planned.schema.coord_names
+    file = NetcdfFile(variables, coord_names, reading.attrs, names, known)
+    content = file.layout.metadata
+    for name, read in whole.variables.items():
+        values = known[name].values if name in known else read.values
+        ends = data.draw(st.lists(st.integers(0, len(values)), max_size=3)) if values.ndim else []
+        for part in np.split(values, sorted(ends)) if values.ndim else [values]:
+            content += b"".join(file.put(name, part))
+    file.finish()
+    assert (len(content), content) == (file.layout.size, expected)
