@@ -38,14 +38,14 @@ from ..catalog.status import CatalogStatus
 from ..server.processes import Shared, unnamed_file
 from ..settings import Settings
 from ..telemetry.events import (
-    DatasetLookedAt,
     DatasetOpened,
+    DatasetRevalidated,
     Emit,
     RequestQueued,
     sample,
     watch_loop,
 )
-from ..telemetry.gc_freeze import spare_what_is_there
+from ..telemetry.gc_freeze import freeze_objects
 from ..telemetry.metrics import Metrics
 from .response_bodies import Writing
 from .state import Encoding, RequestLimits, Service
@@ -79,11 +79,11 @@ async def start(
     opened, follower, keys = await _following(settings, opener, lister, emit, shared, stack)
     await _prepare(opened, follower, filesystems, stack)
     if shared is not None:
-        spare_what_is_there()  # the libraries of stores, before a request opens one
+        freeze_objects()  # the libraries of stores, before a request opens one
     await stack.enter_async_context(_going_on(sample(opened.count, emit)))
     status = CatalogStatus(
         opened,
-        keep_seconds=settings.status_kept_seconds,
+        keep_seconds=settings.status_cache_seconds,
         patience_seconds=settings.status_patience_seconds,
     )
     return Service(
@@ -154,7 +154,7 @@ async def _following(
         capacity_bytes=settings.opened_bytes,
         failed_open_seconds=settings.failed_open_seconds,
         on_open=lambda dataset, took, error: emit(DatasetOpened(dataset, took, error)),
-        on_look=lambda dataset, outcome, error: emit(DatasetLookedAt(dataset, outcome, error)),
+        on_look=lambda dataset, outcome, error: emit(DatasetRevalidated(dataset, outcome, error)),
         on_gone=lambda dataset: follower.gone(dataset),
     )
     stack.push_async_callback(opened.aclose)
@@ -253,8 +253,8 @@ def _workshop(settings: Settings, stack: AsyncExitStack) -> Workshop:
     lone = available_cores(settings.cgroup_root) == 1
     return Workshop(
         inline_bytes=settings.inline_decode_bytes,
-        between_bytes=settings.lone_core_decode_bytes if lone else 0,
-        under_way_bytes=settings.under_way_bytes,
+        between_bytes=settings.single_core_decode_bytes if lone else 0,
+        under_way_bytes=settings.chunks_inflight_bytes,
         threads=threads,
         pool=pool,
     )
