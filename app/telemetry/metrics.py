@@ -123,7 +123,7 @@ METRICS: Final[tuple[Family, ...]] = (
     Family(
         "sluice_dataset_request_seconds",
         "summary",
-        "The same of one dataset, whatever the answer",
+        "The same by dataset, whatever the answer",
         (of(RequestServed, _dataset_times),),
         labels=("dataset",),
         most=1000,
@@ -147,7 +147,7 @@ METRICS: Final[tuple[Family, ...]] = (
     Family(
         "sluice_refused_total",
         "counter",
-        "Requests that were not answered, by reason: client, overload, deadline",
+        "Requests that were not answered, by reason: client (429), overload (503), deadline (504)",
         (of(RequestRefused, lambda series: lambda e: series.add(1, e.reason)),),
         labels=("reason",),
         most=20,
@@ -174,7 +174,7 @@ METRICS: Final[tuple[Family, ...]] = (
     Family(
         "sluice_dataset_open_seconds",
         "summary",
-        "Time to open a dataset",
+        "Time to open a dataset, by outcome: ok, or the class of the error",
         (
             of(
                 DatasetOpened,
@@ -187,7 +187,8 @@ METRICS: Final[tuple[Family, ...]] = (
     Family(
         "sluice_dataset_refreshes_total",
         "counter",
-        "Looks at a dataset's store for another version, by what they came to",
+        "Looks at a dataset's store for another version, by what they came to: unchanged, settling,"
+        " swapped, failed, unreachable, gone",
         (of(DatasetRevalidated, lambda series: lambda e: series.add(1, e.dataset, e.outcome)),),
         labels=("dataset", "outcome"),
         most=1100,
@@ -214,7 +215,7 @@ METRICS: Final[tuple[Family, ...]] = (
     Family(
         "sluice_store_request_seconds",
         "histogram",
-        "Time of one request to a store",
+        "Time of one request to a store, by outcome: ok, or the class of the error",
         (
             of(
                 StoreAsked,
@@ -254,7 +255,8 @@ METRICS: Final[tuple[Family, ...]] = (
     Family(
         "sluice_store_circuit_state",
         "gauge",
-        "Whether a store is asked: 0 yes, 1 by one request as a trial, 2 no",
+        "Whether a store is asked: 0 yes, 1 by one request as a trial, 2 no; of several circuits"
+        " and workers the worst",
         (of(CircuitChanged, _worst_circuit),),
         labels=("store",),
         most=100,
@@ -276,7 +278,7 @@ METRICS: Final[tuple[Family, ...]] = (
     Family(
         "sluice_chunk_lookups_total",
         "counter",
-        "Decoded chunks that requests needed, by whether they were in memory",
+        "Decoded chunks that requests needed, by whether they were in memory: hit, miss",
         (of(ChunksLookedUp, _lookups),),
         labels=("outcome",),
         most=2,
