@@ -152,7 +152,8 @@ async def respond(
         tag = form.tag(key)
         headers.append((b"etag", tag.encode()))
         headers += caching(request, form.opened.entry, "Accept, Accept-Encoding")
-        if is_not_modified(lines_of(request, b"if-none-match"), tag):
+        known = lines_of(request, b"if-none-match")
+        if known and is_not_modified(known, tag):
             return _RawResponse(304, [*headers, _timing(phases)])
         if request.method == "HEAD":
             return _RawResponse(200, [*headers, *form.headers(key), _timing(phases)])

@@ -112,13 +112,9 @@ class Series:
 
     def observe(self, seconds: float, *labels: str) -> None:
         """Something took so long."""
-        observe(self.at(*labels), self.family.buckets, seconds)
-
-
-def observe(cells: Numbers, buckets: tuple[float, ...], seconds: float) -> None:
-    """Something took so long, of the histogram or summary with these cells."""
-    cells[bisect_left(buckets, seconds)] += 1
-    cells[-1] += seconds
+        cells = self.at(*labels)
+        cells[bisect_left(self.family.buckets, seconds)] += 1
+        cells[-1] += seconds
 
 
 def counted_as(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from time import time
 from typing import Final, TypeAlias, TypeVar
@@ -20,7 +21,7 @@ from .events import (
     RequestRefused,
     RequestServed,
 )
-from .families import SECONDS, Family, Series, Source, exposition, observe
+from .families import SECONDS, Family, Series, Source, exposition
 
 E = TypeVar("E", bound=Event)
 Count: TypeAlias = Callable[[E], None]
@@ -48,15 +49,34 @@ def _request_times(series: Series) -> Count[RequestServed]:
         cells = known.get(kind)
         if cells is None:
             cells = known[kind] = series.at(event.route, str(event.status))
-        observe(cells, buckets, event.seconds)
+        cells[bisect_left(buckets, event.seconds)] += 1
+        cells[-1] += event.seconds
 
     return count
 
 
 def _dataset_times(series: Series) -> Count[RequestServed]:
+    known: dict[str, Numbers] = {}
+
     def count(event: RequestServed) -> None:
         if event.dataset:
-            series.observe(event.seconds, event.dataset)
+            cells = known.get(event.dataset)
+            if cells is None:
+                cells = known[event.dataset] = series.at(event.dataset)
+            cells[0] += 1
+            cells[1] += event.seconds
+
+    return count
+
+
+def _sent_bytes(series: Series) -> Count[RequestServed]:
+    known: dict[str, Numbers] = {}
+
+    def count(event: RequestServed) -> None:
+        cells = known.get(event.dataset)
+        if cells is None:
+            cells = known[event.dataset] = series.at(event.dataset)
+        cells[0] += event.sent_bytes
 
     return count
 
@@ -140,7 +160,7 @@ METRICS: Final[tuple[Family, ...]] = (
         "sluice_sent_bytes_total",
         "counter",
         "Bytes of answers' bodies",
-        (of(RequestServed, lambda series: lambda e: series.add(e.sent_bytes, e.dataset)),),
+        (of(RequestServed, _sent_bytes),),
         labels=("dataset",),
         most=1000,
     ),
