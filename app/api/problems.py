@@ -51,7 +51,7 @@ from ..errors import (
     UnknownDataset,
     UnusableVariable,
 )
-from .response_bodies import json_bytes
+from .response_bodies import small_json
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -212,7 +212,7 @@ def problem(
     }
     # Twice: the first gives the members the first places, the second the last word.
     told = {name: _shortened(fact) for name, fact in facts.items()}
-    content = json_bytes({**members, **told, **members})
+    content = small_json({**members, **told, **members})
     sent = {**(headers or {}), "Cache-Control": "no-store"}
     return Response(content, status, sent, media_type=MEDIA_TYPE)
 

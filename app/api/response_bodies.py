@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
-import numpy as np
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
 from sluice.arrays.reader import Threads
 from sluice.arrays.turns import Share
-from sluice.labels import format_label, format_labels, without_surrogates
+from sluice.encoders.jsonable import json_text, to_jsonable
 
 from ..admission import Admission
 
@@ -34,26 +32,9 @@ def header_of(request: Request, name: bytes) -> str | None:
     return ", ".join(lines) if lines else None
 
 
-def json_bytes(value: Any) -> bytes:
+def small_json(value: object) -> bytes:
     """`value` as valid JSON, whatever is in it: what JSON cannot say becomes null or text."""
-    # The standard library here: it takes integers of any size and lone surrogates, and these
-    # bodies, which can echo a client's text, are small.
-    return json.dumps(_plain(value), allow_nan=False, separators=(",", ":")).encode("ascii")
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case str():
-            # Names, sentences, what a client wrote; labels among them are formatted already.
-            return without_surrogates(value)
-        case Mapping():
-            return {str(key): _plain(item) for key, item in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [_plain(item) for item in value]
-        case np.ndarray():
-            return format_labels(value)
-        case _:
-            return format_label(value)
+    return json_text(to_jsonable(value))
 
 
 PIECE_BYTES: Final = 256 * 2**10

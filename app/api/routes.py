@@ -31,7 +31,7 @@ from .answering import attended
 from .application import PlainRoute, Route
 from .problems import kind_of
 from .representations import PRIVATE, caching
-from .response_bodies import PIECE_BYTES, LongBody, PacedResponse, RawHeaders, json_bytes
+from .response_bodies import PIECE_BYTES, LongBody, PacedResponse, RawHeaders, small_json
 from .state import Service, service, told_to_stop
 
 
@@ -171,7 +171,7 @@ def _take_no_parameters(request: Request) -> None:
 
 
 def _json(body: object, headers: dict[str, str] | None = None, status: int = 200) -> Response:
-    return Response(json_bytes(body), status, headers, "application/json")
+    return Response(small_json(body), status, headers, "application/json")
 
 
 # Longer ones are written anew: attributes may be as long as metadata may.
@@ -205,4 +205,4 @@ async def description_of(request: Request, serving: Service, dataset_id: str) ->
 
 def _text(opened: Opened) -> bytes:
     told = describe_prepared(opened.prepared)
-    return json_bytes({**opened.entry.told, **told})
+    return small_json({**opened.entry.told, **told})

@@ -22,7 +22,7 @@ from ..catalog.keys import Keys
 from ..catalog.opened_datasets import OpenedDatasets
 from ..catalog.status import CatalogStatus
 from ..telemetry.metrics import Metrics
-from .response_bodies import Writing, json_bytes
+from .response_bodies import Writing, small_json
 
 
 def memory_bytes(plan: Plan, result_bytes: int, forms: int) -> int:
@@ -69,7 +69,7 @@ class Listed:
 
 
 def _text(entries: Iterable[DatasetEntry]) -> bytes:
-    return json_bytes({"datasets": [entry.told for entry in entries]})
+    return small_json({"datasets": [entry.told for entry in entries]})
 
 
 # Where a selection leaves, in its request's scope, what it cost.

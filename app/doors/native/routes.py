@@ -23,7 +23,7 @@ from ...api.access import visible_id
 from ...api.answering import Weighed, answer, attended, weigh
 from ...api.application import Answering, Route
 from ...api.representations import Representation, respond
-from ...api.response_bodies import header_of, json_bytes
+from ...api.response_bodies import header_of, small_json
 from ...api.routes import add_reading_route, add_route
 from ...api.state import Service, begin_phases, service
 from ...catalog.opened import Opened
@@ -166,4 +166,4 @@ def _explained(asked: Weighed) -> bytes:
         "within_limits": asked.excess is None,
         **({"options": dict(asked.options)} if asked.options else {}),
     }
-    return json_bytes({**explain(asked.plan.reading, asked.plan.labels), **told})
+    return small_json({**explain(asked.plan.reading, asked.plan.labels), **told})
