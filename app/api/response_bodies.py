@@ -32,7 +32,7 @@ def header_of(request: Request, name: bytes) -> str | None:
     return ", ".join(lines) if lines else None
 
 
-def small_json(value: object) -> bytes:
+def json_bytes(value: object) -> bytes:
     """`value` as valid JSON, whatever is in it: what JSON cannot say becomes null or text."""
     return json_text(to_jsonable(value))
 
@@ -53,7 +53,7 @@ class LongBody:
         return self.size
 
 
-class PacedResponse(Response):
+class BackpressureResponse(Response):
     """A response whose body counts as memory in flight until its client has taken it.
 
     Each piece waits until the connection has room: the server's buffer never holds more than one.
@@ -104,7 +104,7 @@ def even_pieces(pieces: Sequence[Piece]) -> Iterator[bytes]:
 _STEP_SECONDS: Final = 0.01
 
 
-class Writing:
+class BodyWriter:
     """Writes answers in a few threads: each in steps, between which it makes way for the others.
 
     A short answer is not kept waiting by long ones, whose place it takes at their next step.
