@@ -30,7 +30,7 @@ from ..catalog.entry import DatasetEntry
 from ..catalog.opened import Opened
 from ..errors import DeadlineExceeded
 from .access import caller
-from .representations import Representation, accepted_coding, respond
+from .representations import Representation, SelectionKey, accepted_coding, respond
 from .response_bodies import LongBody
 from .state import RequestLimits, Service, memory_bytes, service
 
@@ -39,18 +39,33 @@ log = logging.getLogger(__name__)
 
 @record
 class Weighed:
-    """A plan in a format: what the answer counts for, and the limit that it exceeds, if any."""
+    """A plan in a format: what the answer counts for, and the limit that it exceeds, if any.
+
+    `options` are what else a door was asked for, by name.
+    """
 
     plan: Plan
     encoder: Encoder
     result_bytes: int
     excess: LimitError | None
+    options: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def key(self) -> SelectionKey:
+        """What tells this answer from every other one of the dataset, but for its form."""
+        if not self.options:
+            return self.plan.key
+        names, places = self.plan.key
+        return (names, self.options), places
 
 
-def weigh(serving: Service, plan: Plan, encoder: Encoder) -> Weighed:
+def weigh(
+    serving: Service, plan: Plan, encoder: Encoder, options: tuple[tuple[str, object], ...] = ()
+) -> Weighed:
     """The planned answer in this format; raises what the format has against it."""
     result_bytes = weighed(encoder, plan)
-    return Weighed(plan, encoder, result_bytes, serving.limits.reading.excess(plan, result_bytes))
+    excess = serving.limits.reading.excess(plan, result_bytes)
+    return Weighed(plan, encoder, result_bytes, excess, options)
 
 
 async def answer(
@@ -62,7 +77,7 @@ async def answer(
     coding = accepted_coding(request, asked.result_bytes, serving.encoding.compress_bytes)
     form = Representation(opened, asked.encoder, coding)
     make = partial(_make, request, serving, asked, form, phases)
-    return await respond(request, form, asked.plan.key, phases, make)
+    return await respond(request, form, asked.key, phases, make)
 
 
 def _told_what_fits(serving: Service, asked: Weighed, excess: LimitError) -> LimitError:

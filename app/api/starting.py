@@ -16,10 +16,9 @@ from sluice.arrays.member_documents import OpeningLimits
 from sluice.arrays.reader import Threads, Workshop, busy_pool
 from sluice.cgroup import available_cores
 from sluice.engine import ReadLimits
-from sluice.events import CircuitChanged
 from sluice.store import Filesystems
 from sluice.store.blocking import BlockingThreads
-from sluice.store.guarded import StoreGuards
+from sluice.store.resilient import StoreGuards
 from sluice.store.retry_policy import RetryPolicy
 
 from ..admission import Admission, Budget, ClientLimit
@@ -39,14 +38,14 @@ from ..catalog.status import CatalogStatus
 from ..server.processes import Shared, unnamed_file
 from ..settings import Settings
 from ..telemetry.events import (
-    DatasetLookedAt,
     DatasetOpened,
+    DatasetRevalidated,
     Emit,
     RequestQueued,
     sample,
     watch_loop,
 )
-from ..telemetry.gc_freeze import spare_what_is_there
+from ..telemetry.gc_freeze import freeze_objects
 from ..telemetry.metrics import Metrics
 from .response_bodies import Writing
 from .state import Encoding, RequestLimits, Service
@@ -80,7 +79,7 @@ async def start(
     opened, follower, keys = await _following(settings, opener, lister, emit, shared, stack)
     await _prepare(opened, follower, filesystems, stack)
     if shared is not None:
-        spare_what_is_there()  # the libraries of stores, before a request opens one
+        freeze_objects()  # the libraries of stores, before a request opens one
     await stack.enter_async_context(_going_on(sample(opened.count, emit)))
     status = CatalogStatus(
         opened,
@@ -155,7 +154,7 @@ async def _following(
         capacity_bytes=settings.opened_bytes,
         failed_open_seconds=settings.failed_open_seconds,
         on_open=lambda dataset, took, error: emit(DatasetOpened(dataset, took, error)),
-        on_look=lambda dataset, outcome, error: emit(DatasetLookedAt(dataset, outcome, error)),
+        on_look=lambda dataset, outcome, error: emit(DatasetRevalidated(dataset, outcome, error)),
         on_gone=lambda dataset: follower.gone(dataset),
     )
     stack.push_async_callback(opened.aclose)
@@ -214,7 +213,7 @@ def _limits(settings: Settings) -> RequestLimits:
 
 
 def _guards(settings: Settings, emit: Emit) -> StoreGuards:
-    patience = RetryPolicy(
+    policy = RetryPolicy(
         concurrency=settings.store_concurrency,
         attempts=settings.store_attempts,
         attempt_seconds=settings.store_attempt_seconds,
@@ -222,10 +221,7 @@ def _guards(settings: Settings, emit: Emit) -> StoreGuards:
         failures=settings.store_failures,
         open_seconds=settings.circuit_open_seconds,
     )
-    return StoreGuards(
-        patience,
-        lambda store, datasets, state: emit(CircuitChanged(store, datasets, state.value)),
-    )
+    return StoreGuards(policy, emit)
 
 
 def _admission(settings: Settings, emit: Emit) -> Admission:

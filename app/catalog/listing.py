@@ -9,12 +9,12 @@ from sluice.concurrency import map_concurrently
 from sluice.errors import StoreMissing, StoreTooLarge
 from sluice.store import ByteSource, Filesystems
 from sluice.store.addresses import LOCAL, split_url
-from sluice.store.guarded import StoreGuards
+from sluice.store.resilient import StoreGuards
 from sluice.wording import redacted
 
 from ..telemetry.events import Emit
 from .globs import Glob
-from .opening import watched
+from .opening import source_of
 
 _AT_ONCE: Final = 8
 
@@ -35,14 +35,11 @@ async def list_names(
     Raises StoreError where a folder cannot be listed, CatalogError where the options do not fit.
     """
     entry = glob.entry.model_copy(update={"url": glob.root})
-    source = await filesystems.source(
-        entry.url,
-        storage_options=entry.storage_options,
-        engine=entry.engine,
-        concurrency=store_concurrency,
+    source = await source_of(
+        entry, filesystems, store_concurrency=store_concurrency, emit=emit, guards=guards
     )
     try:
-        return await _matching(glob, watched(source, entry, emit, guards), most)
+        return await _matching(glob, source, most)
     except StoreMissing as error:
         if split_url(glob.root)[0] in LOCAL:
             raise StoreMissing(f"There is no folder {redacted(glob.root)}.") from error

@@ -191,28 +191,30 @@ ENCODERS = MappingProxyType(
 _SYNONYMS = MappingProxyType({"application/x-netcdf": "application/netcdf"})
 
 
-def negotiate(f: str | None, accept: str | None) -> Encoder:
+def negotiate(
+    f: str | None, accept: str | None, encoders: Mapping[str, Encoder] = ENCODERS
+) -> Encoder:
     """The encoder that `f` names, else the one that an ``Accept`` header prefers (RFC 9110 12.5.1).
 
-    Without either, or at equal preference, the first of `ENCODERS`. Raises `QueryError` for an
+    Without either, or at equal preference, the first of `encoders`. Raises `QueryError` for an
     unknown `f` and `NotAcceptable` when the header refuses every format.
     """
     if f is not None:
-        if f not in ENCODERS:
-            known = list(ENCODERS)
+        if f not in encoders:
+            known = list(encoders)
             raise QueryError(
                 f"f={f!r:.80} is no format; the formats are {', '.join(known)}",
                 parameter="f",
                 known=known,
             )
-        return ENCODERS[f]
+        return encoders[f]
     if accept is None or accept == "*/*":
-        return ENCODERS["json"]
+        return encoders["json"]
     ranges = _media_ranges(accept)
-    best = max(ENCODERS.values(), key=lambda encoder: _quality(encoder.essence, ranges))
+    best = max(encoders.values(), key=lambda encoder: _quality(encoder.essence, ranges))
     if _quality(best.essence, ranges) > 0:
         return best
-    media_types = [encoder.essence for encoder in ENCODERS.values()]
+    media_types = [encoder.essence for encoder in encoders.values()]
     raise NotAcceptable(
         f"none of the formats is acceptable; they are {', '.join(media_types)}", known=media_types
     )

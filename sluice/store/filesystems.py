@@ -32,12 +32,12 @@ from sluice.store.addresses import (
 )
 from sluice.store.blocking import BlockingThreads, Calls, LoopCalls
 from sluice.store.fsmap import AsyncFSMap
-from sluice.store.guarded import Watch
 from sluice.store.obstore_map import ObstoreMap
 from sluice.store.obstore_options import s3_store_options
 from sluice.store.openers import OPENERS, Opener, Options, imported, open_outer_http
 from sluice.store.readers import Reader, WrappedReader, reader_for
 from sluice.store.reference_roots import ReferenceRoots, canonical
+from sluice.store.resilient import Watch
 from sluice.store.source import ByteSource
 from sluice.wording import plain_words, redacted
 
@@ -105,7 +105,7 @@ class Filesystems:
         *,
         storage_options: Document,
         engine: Engine = "s3fs",
-        concurrency: int = 64,
+        concurrency: int | None = 64,
         reference_roots: Iterable[str] = (),
         watch: Watch | None = None,
     ) -> ByteSource:
@@ -113,7 +113,8 @@ class Filesystems:
 
         Nothing of the store itself is read, except the document behind ``reference://``, whose
         references may read below `reference_roots` as well (see `ReferenceRoots`). It is read
-        through `watch`, without one it is tried once.
+        through `watch`, without one it is tried once. At most `concurrency` requests run at once;
+        None is for a source whose reader has a gate, as a `ResilientSource` has.
 
         Raises:
             CatalogError: `check_url` refuses it, its options are not the engine's, or an extra is
@@ -144,7 +145,9 @@ class Filesystems:
     def _calls(self, store: str) -> Calls:
         return LoopCalls() if self._threads is None else self._threads.of(store)
 
-    def _map(self, url: str, fs: AsyncFileSystem, concurrency: int, reader: Reader) -> AsyncFSMap:
+    def _map(
+        self, url: str, fs: AsyncFileSystem, concurrency: int | None, reader: Reader
+    ) -> AsyncFSMap:
         most = self._document_bytes
         return AsyncFSMap(url, fs, reader=reader, concurrency=concurrency, most_bytes=most)
 
@@ -165,7 +168,7 @@ class Filesystems:
         made: Connected | None = self._made.get(name)
         return made if made is not None else await self._flight.do(name, make)
 
-    async def _obstore_s3(self, path: str, options: Options, concurrency: int) -> ObstoreMap:
+    async def _obstore_s3(self, path: str, options: Options, concurrency: int | None) -> ObstoreMap:
         bucket, _, root = path.partition("/")
         name = f"obstore {bucket} {_canonical(options)}"
         if name not in self._made:
@@ -183,7 +186,7 @@ class Filesystems:
         path: str,
         options: Options,
         roots: ReferenceRoots,
-        concurrency: int,
+        concurrency: int | None,
         watch: Watch | None,
     ) -> AsyncFSMap:
         from sluice.store.reference_reader import ReferenceReader, RootedTargets

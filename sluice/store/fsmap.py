@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
@@ -15,7 +14,15 @@ from sluice.store.bodies import LISTING_BYTES, bounded_answers
 from sluice.store.failures import S3_LIST_ADVICE, S3_READ_ADVICE, Kind, failure_of, kind_of
 from sluice.store.headers import check_range
 from sluice.store.readers import Reader, TaggingReader, protocols_of, reader_for
-from sluice.store.source import ByteSource, NotModified, Tagged, Unchanged, get_untagged, joined
+from sluice.store.source import (
+    ByteSource,
+    NotModified,
+    Tagged,
+    Unchanged,
+    gate_of,
+    get_untagged,
+    joined,
+)
 from sluice.wording import redacted
 
 if TYPE_CHECKING:
@@ -23,7 +30,8 @@ if TYPE_CHECKING:
 
 
 class AsyncFSMap(ByteSource):
-    """A `ByteSource` over `root` of an asynchronous filesystem; at most `concurrency` calls run.
+    """A `ByteSource` over `root` of an asynchronous filesystem; at most `concurrency` calls run
+    (None: any number).
 
     The filesystem belongs to whoever made it: the map neither connects nor closes it. Maps of one
     filesystem may share its `reader`, and with it what that has learned of their buckets.
@@ -38,7 +46,7 @@ class AsyncFSMap(ByteSource):
         root: str,
         fs: AsyncFileSystem,
         *,
-        concurrency: int = 64,
+        concurrency: int | None = 64,
         reader: Reader | None = None,
         most_bytes: int | None = None,
     ) -> None:
@@ -47,7 +55,7 @@ class AsyncFSMap(ByteSource):
         self.root: str = str(fs._strip_protocol(root)).rstrip("/")
         self._reader = reader_for(fs) if reader is None else reader
         self._most_bytes = most_bytes
-        self._gate = asyncio.Semaphore(concurrency)
+        self._gate = gate_of(concurrency)
         self._is_s3 = "s3" in protocols_of(fs)
 
     def __repr__(self) -> str:

@@ -11,14 +11,13 @@ from functools import partial
 from typing import Final, TextIO
 
 from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
-from sluice.store import ByteSource, Filesystems
-from sluice.store.guarded import StoreGuards
-from sluice.store.retry_policy import CircuitState, RetryPolicy
+from sluice.store import Filesystems
+from sluice.store.resilient import StoreGuards
+from sluice.store.retry_policy import RetryPolicy
 
 from ..catalog import Catalog
-from ..entry import DatasetEntry
 from ..listing import list_names
-from ..opening import open_entry, watch_of, watched
+from ..opening import open_entry, source_of
 from .datasets import Checked, check_catalog
 from .globs import expanded
 from .report import Format, failed, report
@@ -50,11 +49,11 @@ def run_check(
     Stores are asked with `patience`, as a server asks them. 0, or 1 where there is an error (with
     `strict`: or a warning).
     """
-    guards = StoreGuards(patience, _nobody_is_told)
+    guards = StoreGuards(patience)
     lister = partial(
         list_names, store_concurrency=store_concurrency, most=glob_datasets, guards=guards
     )
-    connecting = partial(source_of, concurrency=store_concurrency, guards=guards)
+    connecting = partial(source_of, store_concurrency=store_concurrency, guards=guards)
     opening = partial(
         open_entry,
         guards=guards,
@@ -90,22 +89,3 @@ def _run_quietly(work: Coroutine[object, object, tuple[Checked, ...]]) -> tuple[
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return asyncio.run(work)
-
-
-async def source_of(
-    entry: DatasetEntry, *, filesystems: Filesystems, concurrency: int, guards: StoreGuards
-) -> ByteSource:
-    """The store of `entry` alone, connected and not opened, behind its one of the `guards`."""
-    source = await filesystems.source(
-        entry.url,
-        storage_options=entry.storage_options,
-        engine=entry.engine,
-        concurrency=concurrency,
-        reference_roots=entry.reference_roots,
-        watch=watch_of(entry, None, guards),
-    )
-    return watched(source, entry, None, guards)
-
-
-def _nobody_is_told(store: str, datasets: tuple[str, ...], state: CircuitState) -> None:
-    """What becomes of a circuit shows in the findings."""

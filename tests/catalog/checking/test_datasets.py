@@ -13,13 +13,12 @@ import pytest
 import xarray as xr
 
 from app.catalog.catalog import Catalog
-from app.catalog.checking.command import source_of
 from app.catalog.checking.datasets import check_catalog
 from app.catalog.checking.findings import Finding, Severity
 from app.catalog.entry import DatasetEntry
-from app.catalog.opening import open_entry
+from app.catalog.opening import open_entry, source_of
 from sluice.store import Filesystems
-from sluice.store.guarded import StoreGuards
+from sluice.store.resilient import StoreGuards
 from sluice.store.retry_policy import RetryPolicy
 from tests.catalog.stores import GRID, write_store
 from tests.contracts.web import Web
@@ -40,7 +39,7 @@ NONSENSE = b"this is no chunk"
 async def check(
     *entries: DatasetEntry, patience: float = 60, limit: int = 2**28, at_once: int = 8
 ) -> dict[str, tuple[Finding, ...]]:
-    guards = StoreGuards(PATIENCE, lambda *_: None)
+    guards = StoreGuards(PATIENCE)
     async with Filesystems() as filesystems:
         opener = partial(
             open_entry, filesystems=filesystems, store_concurrency=8, inline_decode_bytes=2**18
@@ -48,7 +47,7 @@ async def check(
         checked = await check_catalog(
             Catalog({entry.id: entry for entry in entries}),
             opener,
-            partial(source_of, filesystems=filesystems, concurrency=8, guards=guards),
+            partial(source_of, filesystems=filesystems, store_concurrency=8, guards=guards),
             request_chunk_bytes=limit,
             patience_seconds=patience,
             at_once=at_once,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.doors.native.names import cured, likely
-from app.doors.native.option_table import PARAMETERS
+from app.doors.native.options import OPTIONS
 from sluice.axes.axis import Axis
 from sluice.axes.resolve import resolve
 from sluice.axes.roles import Role
@@ -39,7 +39,8 @@ ROLES: dict[str, Role] = {"longitude": "X", "latitude": "Y", "plev": "Z", "valid
 )
 def test_likely(written: str, meant: str | None) -> None:
     """Names of other services, of roles, and those that are nearly right."""
-    assert likely(written, [*PARAMETERS, *ROLES], ROLES) == meant
+    others = {other: name for name, option in OPTIONS.items() for other in option.others}
+    assert likely(written, [*OPTIONS, *ROLES], ROLES, others) == meant
 
 
 def refused(axis: Axis, label: str, match: Match | None = None) -> SelectionError:
