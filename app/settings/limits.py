@@ -196,7 +196,7 @@ class WorkSettings(BaseSettings):
         description="threads for decoding, and as many for large encoding, which give way to the"
         " event loop (0: one for each core that `cpu.max` allows)",
     )
-    under_way_bytes: int = Field(
+    chunk_inflight_bytes: int = Field(
         default=64 * 2**20,
         ge=1,
         description="decoded size of the chunks that are fetched and decoded at once; requests"
@@ -215,7 +215,7 @@ class WorkSettings(BaseSettings):
         description="chunks up to this decoded size are decoded on the event loop (a quarter of it"
         " behind gzip and zlib, a twentieth behind bz2 and lzma)",
     )
-    lone_core_decode_bytes: int = Field(
+    single_core_decode_bytes: int = Field(
         default=2 * 2**20,
         ge=0,
         description="the same where there is one core alone; the event loop goes round between two"
