@@ -82,7 +82,7 @@ async def start(
     await stack.enter_async_context(_going_on(sample(opened.count, emit)))
     status = CatalogStatus(
         opened,
-        keep_seconds=settings.status_kept_seconds,
+        keep_seconds=settings.status_cache_seconds,
         patience_seconds=settings.status_patience_seconds,
     )
     return Service(
@@ -249,7 +249,7 @@ def _reader(settings: Settings, stack: AsyncExitStack) -> Reader:
     threads, pool = _low_priority_threads(settings, "decode", stack)
     return Reader(
         cache_bytes=settings.chunk_cache_bytes,
-        in_flight_bytes=settings.chunk_inflight_bytes,
+        in_flight_bytes=settings.chunks_inflight_bytes,
         inline_bytes=settings.inline_decode_bytes,
         single_core_bytes=settings.single_core_decode_bytes,
         cores=available_cores(settings.cgroup_root),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from io import BytesIO
 from typing import Any
 
@@ -14,7 +14,9 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from sluice.datasets import open_dataset
-from sluice.encoders.netcdf_encoder import encode_netcdf
+from sluice.encoders.netcdf_encoder import NetcdfFile, VariableSchema, encode_netcdf
+from sluice.encoders.netcdf_names import FileNames
+from sluice.encoders.netcdf_packing import form_of, store_values
 from sluice.engine import plan, prepare
 from sluice.selection import Position, PositionSlice, Selection
 from tests.equivalence.strategies import stores
@@ -132,3 +134,38 @@ def test_any_file_decodes_to_the_answer(
         for name, variable in theirs.variables.items():
             assert ours.variables[name].dtype == variable.dtype, name
             xr.testing.assert_equal(ours.variables[name], variable)
+
+
+@settings(deadline=None)
+@given(spec=stores(), data=st.data())
+def test_any_file_is_known_before_its_values(
+    runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
+) -> None:
+    """What a plan says of an answer gives the file's size and its first bytes; rows the rest."""
+    try:
+        opened = runner.run(open_dataset(fs_map(documents_of(spec))))
+        planned = plan(prepare(opened), Selection()).as_stored()
+        whole = runner.run(planned.read())
+        expected = encode_netcdf(whole)
+    except Exception:
+        assume(False)
+        raise
+    reading = planned.reading
+    found: dict[Hashable, VariableSchema] = {**reading.variables, **reading.pending}
+    variables = {name: found[name] for name in planned.schema.variables}
+    known = {}
+    for name, variable in variables.items():
+        if form_of(str(name), variable.dtype, len(variable.dims), variable.encoding) is None:
+            assume(name not in reading.pending)
+            in_memory = reading.variables[name]
+            known[name] = store_values(in_memory.values, in_memory.encoding)
+    names, coord_names = FileNames.of(opened), planned.schema.coord_names
+    file = NetcdfFile(variables, coord_names, reading.attrs, names, known)
+    content = file.layout.metadata
+    for name, read in whole.variables.items():
+        values = known[name].values if name in known else read.values
+        ends = data.draw(st.lists(st.integers(0, len(values)), max_size=3)) if values.ndim else []
+        for part in np.split(values, sorted(ends)) if values.ndim else [values]:
+            content += b"".join(file.put(name, part))
+    file.finish()
+    assert (len(content), content) == (file.layout.size, expected)
