@@ -32,6 +32,7 @@ from .application import PlainRoute, Route
 from .problems import kind_of
 from .representations import PRIVATE, caching
 from .response_bodies import PIECE_BYTES, LongBody, PacedResponse, RawHeaders, json_bytes
+from .small_answers import Answer, CatalogChange, CatalogStatus, DatasetVersion, Healthy, Ready
 from .state import Service, service, told_to_stop
 
 
@@ -72,14 +73,14 @@ def add_route(app: FastAPI, method: str, path: str, route: Route, said: dict[str
 async def healthz(request: Request) -> Response:
     """Whether the process answers; touches no store."""
     _take_no_parameters(request)
-    return _json({"status": "ok"}, {"Cache-Control": "no-store"})
+    return _json(Healthy(), {"Cache-Control": "no-store"})
 
 
 async def readyz(request: Request) -> Response:
     """Whether the process takes requests: 200 until it is told to stop; touches no store."""
     _take_no_parameters(request)
     ready = not told_to_stop(request.scope)
-    body = {"status": "ready" if ready else "stopping"}
+    body = Ready(status="ready" if ready else "stopping")
     return _json(body, {"Cache-Control": "no-store"}, 200 if ready else 503)
 
 
@@ -94,7 +95,7 @@ async def catalog_status(request: Request) -> Response:
     report = await serving.status.report()
     ready = report.ready(strict=serving.status_strictly)
     states = {state.id: _word(state) for state in report.datasets if state.id in visible}
-    body = {"status": "ready" if ready else "unready", "datasets": states}
+    body = CatalogStatus(status="ready" if ready else "unready", datasets=states)
     return _json(body, {"Cache-Control": "no-store"}, 200 if ready else 503)
 
 
@@ -134,7 +135,9 @@ async def refresh_dataset(request: Request) -> Response:
     serving.follower.renew(dataset_id)
     await serving.follower.catch_up()
     opened = await serving.opened.get(dataset_id)
-    return _json({"id": dataset_id, "version": opened.version}, {"Cache-Control": "no-store"})
+    return _json(
+        DatasetVersion(id=dataset_id, version=opened.version), {"Cache-Control": "no-store"}
+    )
 
 
 async def reload_catalog(request: Request) -> Response:
@@ -151,7 +154,7 @@ async def reload_catalog(request: Request) -> Response:
         what: [name for name in names if may_see(serving, key, found.entries[name])]
         for what, names in found.by_kind.items()
     }
-    return _json(told, {"Cache-Control": "no-store"})
+    return _json(CatalogChange(**told), {"Cache-Control": "no-store"})
 
 
 def _word(state: DatasetState) -> str:
@@ -169,8 +172,8 @@ def _take_no_parameters(request: Request) -> None:
         raise QueryError(detail, parameter=name, known=[])
 
 
-def _json(body: object, headers: dict[str, str] | None = None, status: int = 200) -> Response:
-    return Response(json_bytes(body), status, headers, "application/json")
+def _json(body: Answer, headers: dict[str, str], status: int = 200) -> Response:
+    return Response(json_bytes(body.model_dump()), status, headers, "application/json")
 
 
 # Longer ones are written anew: attributes may be as long as metadata may.

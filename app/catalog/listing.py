@@ -8,7 +8,8 @@ from typing import Final, TypeAlias
 from sluice.concurrency import map_concurrently
 from sluice.errors import StoreMissing, StoreTooLarge
 from sluice.store import ByteSource, Filesystems
-from sluice.store.addresses import LOCAL, split_url
+from sluice.store.addresses import split_url
+from sluice.store.protocols import LOCAL
 from sluice.store.resilient import StoreGuards
 from sluice.wording import redacted
 

@@ -30,22 +30,13 @@ _ARRAY: Final = {
 }
 _DATASET: Final = {
     "type": "object",
-    "description": "The shape of xarray's `Dataset.to_dict()`; with `explain=true`, its costs.",
-    "required": ["dims", "coords"],
+    "description": "The shape of xarray's `Dataset.to_dict()`.",
+    "required": ["dims", "attrs", "coords", "data_vars"],
     "properties": {
         "dims": {"type": "object", "additionalProperties": {"type": "integer"}},
         "attrs": {"type": "object"},
         "coords": {"type": "object"},
         "data_vars": {"type": "object", "additionalProperties": _ARRAY},
-        "result_bytes": {"type": "integer"},
-        "unmeasured": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "Variables whose texts count only once they are read.",
-        },
-        "chunks": {"type": "integer"},
-        "chunk_bytes": {"type": "integer"},
-        "within_limits": {"type": "boolean"},
     },
 }
 _DATASET_EXAMPLE: Final = {

@@ -11,9 +11,10 @@ from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
 from sluice.errors import StoreError, StoreMissing
 from sluice.store.bodies import LISTING_BYTES, bounded_answers
-from sluice.store.failures import S3_LIST_ADVICE, S3_READ_ADVICE, Kind, failure_of, kind_of
+from sluice.store.failures import Kind, failure_of, kind_of
 from sluice.store.headers import check_range
-from sluice.store.readers import Reader, TaggingReader, protocols_of, reader_for
+from sluice.store.protocols import filesystem_kind, reader_for
+from sluice.store.readers import Reader, TaggingReader
 from sluice.store.source import (
     ByteSource,
     NotModified,
@@ -56,7 +57,7 @@ class AsyncFSMap(ByteSource):
         self._reader = reader_for(fs) if reader is None else reader
         self._most_bytes = most_bytes
         self._gate = gate_of(concurrency)
-        self._is_s3 = "s3" in protocols_of(fs)
+        self._kind = filesystem_kind(fs)
 
     def __repr__(self) -> str:
         return f"AsyncFSMap({self._name!r})"
@@ -142,7 +143,7 @@ class AsyncFSMap(ByteSource):
                 if isinstance(error, StoreError):
                     raise
                 if kind_of(error) is not Kind.MISSING_KEY:
-                    advice = S3_LIST_ADVICE if self._is_s3 else ""
+                    advice = "" if self._kind is None else self._kind.list_advice
                     raise self._failure(error, f"listing {self._name}", advice) from error
                 await self._confirm_root()
                 return []
@@ -157,7 +158,7 @@ class AsyncFSMap(ByteSource):
                 await self._confirm_root()
                 return None
             case _:
-                advice = S3_READ_ADVICE if self._is_s3 else ""
+                advice = "" if self._kind is None else self._kind.read_advice
                 raise self._failure(error, f"reading {key} of {self._name}", advice) from error
 
     async def _confirm_root(self) -> None:

@@ -17,8 +17,9 @@ from sluice.store.bodies import OversizedBody
 from sluice.store.failures import Kind, causes, failure_of, kind_of, reason_of, store_error
 from sluice.store.headers import resolved, sliced
 from sluice.store.inner_addresses import INSIDE
-from sluice.store.readers import Reader, Redirected, reader_for
-from sluice.store.reference_roots import LOCAL, Admitted, ReferenceRoots, place_of, refusal
+from sluice.store.protocols import reader_for
+from sluice.store.readers import Reader, Redirected
+from sluice.store.reference_roots import FILE, Admitted, ReferenceRoots, place_of, refusal
 from sluice.store.references import Malformed
 from sluice.store.source import below, joined
 from sluice.wording import shown
@@ -95,7 +96,7 @@ class RootedTargets:
     ) -> bytes:
         reader = await self._connect(admitted.protocol, admitted.named)
         address = admitted.address
-        if admitted.protocol == LOCAL:
+        if admitted.protocol == FILE:
             address = await self._calls.run(address, self._roots.real_path, address)
         try:
             return await reader.read(address, start, end, most_bytes)

@@ -7,8 +7,8 @@ from typing import Any, Final, TypeAlias
 
 from sluice.encoders.formats import ENCODERS, Encoder
 
-from ...api.openapi import DATASET_ID, Described, described
-from ...api.openapi.answers import Responses, headers_of, problems
+from ...api.openapi import DATASET_ID, Described, Responses, described, headers_of, problems
+from ...api.small_answers import Explanation, schema_of
 from .names import By
 from .options import FORMAT, Option
 
@@ -205,6 +205,8 @@ def post_described(by: By, options: Options, formats: Formats) -> Described:
 def _selected(formats: Formats, *, tagged: bool) -> Responses:
     """The part that was selected, in each format; `tagged` answers can be asked for again."""
     content = {encoder.media_type: dict(encoder.described) for encoder in formats.values()}
+    as_json = content[formats["json"].media_type]
+    as_json["schema"] = {"anyOf": [as_json["schema"], schema_of(Explanation)]}
     names = ["X-Request-ID", "Cache-Control", "Content-Disposition", "Server-Timing"]
     names.append("X-Sluice-Store")
     answers: Responses = {}
