@@ -30,7 +30,9 @@ from ..errors import DeadlineExceeded
 from .access import caller
 from .representations import Representation, SelectionKey, accepted_coding, respond
 from .response_bodies import LongBody
-from .state import RequestLimits, Service, memory_bytes, service
+from .state import RequestLimits, Service, service
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +55,8 @@ class Weighed:
         """What tells this answer from every other one of the dataset, but for its form."""
         if not self.options:
             return self.plan.key
-        names, places = self.plan.key
-        return (names, self.options), places
+        chosen, own = self.plan.key
+        return (chosen, self.options), own
 
 
 def weigh(
@@ -72,7 +74,7 @@ async def answer(
     """The response; raises LimitError, before anything is read, where a limit is exceeded."""
     if asked.excess is not None:
         work = asyncio.to_thread(_told_what_fits, serving, asked, asked.excess)
-        raise await attended(request, work)
+        raise await cancellable(request, work)
     coding = accepted_coding(request, asked.result_bytes, serving.encoding.compress_bytes)
     form = Representation(opened, asked.encoder, coding)
     make = partial(_make, request, serving, asked, form, phases)
@@ -108,7 +110,7 @@ async def _make(
     texts = min(asked.plan.text_bytes, serving.limits.reading.result_bytes)
     cost = memory_bytes(asked.plan, asked.result_bytes + texts, asked.encoder.forms)
     make = partial(_read_and_encode, asked, form, phases, serving, texts)
-    return await attended(request, serving.admission.run(caller(request), cost, make))
+    return await cancellable(request, serving.admission.run(caller(request), cost, make))
 
 
 async def _read_and_encode(
@@ -125,9 +127,17 @@ async def _read_and_encode(
     began = perf_counter()
     more = asked.encoder.forms * max(0, texts - likely_texts)
     with serving.admission.budget.charged(more):
-        content = await encoding.writing.write(form.pieces(result, asked.plan.form))
+        content = await encoding.writer.write(form.pieces(result, asked.plan.form))
     phases.since("encode", began)
     return content
+
+
+def memory_bytes(plan: Plan, result_bytes: int, forms: int) -> int:
+    """The memory that a planned answer takes while it is made: an estimate from above.
+
+    So often is it in memory at once: as values, packed or decoded, as text or a file, compressed.
+    """
+    return plan.working_bytes + forms * result_bytes
 
 
 async def _counted_texts(result: xr.Dataset, asked: Weighed, limits: RequestLimits) -> int:
@@ -211,18 +221,16 @@ async def text_weight(encoder: Encoder, schema: ResultSchema, result: xr.Dataset
     return encoder.text_bytes(schema, found)
 
 
-T = TypeVar("T")
-
 # Where the first wait of a request leaves the time by which it must be answered.
 _DEADLINE: Final = "sluice.deadline"
 
 
-async def attended(request: Request, work: Coroutine[object, object, T]) -> T:
+async def cancellable(request: Request, work: Coroutine[object, object, T]) -> T:
     """What `work` brings; it is cancelled when the deadline comes or the client leaves before.
 
-    So everything is awaited that may take long; what takes no time needs nobody to attend it. The
-    deadline is that of the request, however many parts of it are attended. The body of the request
-    must have been read. Raises DeadlineExceeded, and Starlette's ClientDisconnect.
+    So everything is awaited that may take long. The deadline is that of the request, however many
+    parts of it are awaited so. The body of the request must have been read. Raises
+    DeadlineExceeded, and Starlette's ClientDisconnect.
     """
     admission = service(request).admission
     loop = asyncio.get_running_loop()

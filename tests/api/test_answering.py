@@ -1,4 +1,4 @@
-"""Answers are attended while they are waited for: by their deadline, and by their client."""
+"""What is waited for is cancelled at the deadline, and when the client leaves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.types import Message, Scope
 
 from app.admission import Admission, Budget, ClientLimit
 from app.api import create_app
-from app.api.answering import attended
+from app.api.answering import cancellable
 from app.errors import DeadlineExceeded
 from app.settings import Settings
 from tests.api.conftest import CATALOG
@@ -49,10 +49,10 @@ async def test_what_is_made_or_raised_is_the_works_own(waits: int) -> None:
         return waits
 
     client = Client()
-    assert await attended(client.request, work(None)) == waits
+    assert await cancellable(client.request, work(None)) == waits
     for error in (ValueError("no"), TimeoutError("a store's own")):
         with pytest.raises(type(error), match=str(error)):
-            await attended(client.request, work(error))
+            await cancellable(client.request, work(error))
 
 
 async def test_the_work_is_cancelled_where_it_waits() -> None:
@@ -71,7 +71,7 @@ async def test_the_work_is_cancelled_where_it_waits() -> None:
 
     client = Client()
     for stubborn in (False, True):
-        task = asyncio.create_task(attended(client.request, work(stubborn)))
+        task = asyncio.create_task(cancellable(client.request, work(stubborn)))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         task.cancel()
@@ -100,17 +100,17 @@ async def test_the_deadline_ends_what_the_work_has_begun() -> None:
 
     client = Client(seconds=0.05)
     with pytest.raises(DeadlineExceeded):
-        await attended(client.request, work())
+        await cancellable(client.request, work())
     assert (ended, [event.reason for event in client.refused]) == ([True] * 3, ["deadline"])
 
 
 async def test_all_parts_of_a_request_have_one_deadline() -> None:
     """What the first took of the time is not there for the second."""
     client = Client(seconds=0.2)
-    await attended(client.request, asyncio.sleep(0))
+    await cancellable(client.request, asyncio.sleep(0))
     await asyncio.sleep(0.2)
     with pytest.raises(DeadlineExceeded):
-        await attended(client.request, asyncio.sleep(60))
+        await cancellable(client.request, asyncio.sleep(60))
 
 
 async def test_a_client_that_leaves_takes_the_work_with_it() -> None:
@@ -118,7 +118,7 @@ async def test_a_client_that_leaves_takes_the_work_with_it() -> None:
     client = Client()
     asyncio.get_running_loop().call_soon(client.leaves.set)
     with pytest.raises(ClientDisconnect):
-        await attended(client.request, asyncio.sleep(60))
+        await cancellable(client.request, asyncio.sleep(60))
     assert client.refused == []
 
 

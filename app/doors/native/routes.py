@@ -20,7 +20,7 @@ from sluice.errors import QueryError, SelectionError
 from sluice.wording import excerpt
 
 from ...api.access import visible_id
-from ...api.answering import Weighed, answer, attended, weigh
+from ...api.answering import Weighed, answer, cancellable, weigh
 from ...api.application import Answering, Route
 from ...api.representations import Representation, respond
 from ...api.response_bodies import header_of, json_bytes
@@ -29,7 +29,7 @@ from ...api.state import Service, begin_phases, service
 from ...catalog.opened import Opened
 from .grammar import Grammar, Query
 from .json_body import read_json_body
-from .names import By, cured
+from .names import By, with_cure
 from .openapi import ask_described, formats_table, post_described
 from .options import OPTIONS, Option, options_table
 from .tokens import read_pairs
@@ -106,7 +106,7 @@ class NativeDoor:
         phases, began = begin_phases(request.scope), perf_counter()
         opened = serving.opened.current(dataset_id)
         if opened is None:
-            opened = await attended(request, serving.opened.get(dataset_id))
+            opened = await cancellable(request, serving.opened.get(dataset_id))
         began = phases.since("open", began)
         query, asked = self._plan(request, serving, opened, by, parse)
         phases.since("plan", began)
@@ -114,8 +114,8 @@ class NativeDoor:
         if not query.explain:
             return await answer(request, serving, opened, asked, phases)
         form = Representation(opened, self.formats["json"], None)
-        names, places = asked.key
-        key = ((names, asked.encoder.name, repr(serving.limits)), places)
+        chosen, own = asked.key
+        key = ((chosen, asked.encoder.name, repr(serving.limits)), own)
         return await respond(request, form, key, phases, partial(_explain, request, asked, serving))
 
     def _plan(
@@ -132,7 +132,7 @@ class NativeDoor:
         except SelectionError as error:
             name = str(error.facts.get("dimension"))
             axis = opened.prepared.axes.get(name)
-            raise cured(error, axis, grammar.names.for_labels(name)) from None
+            raise with_cure(error, axis, grammar.names.for_labels(name)) from None
         return query, weigh(serving, planned, encoder, query.more)
 
     def grammars_of(self, opened: Opened) -> Mapping[By, Grammar]:
@@ -157,7 +157,7 @@ async def _explain(request: Request, asked: Weighed, serving: Service) -> bytes:
     held = sum(variable.nbytes for variable in asked.plan.reading.variables.values())
     if held <= serving.encoding.inline_bytes:
         return _explained(asked)
-    return await attended(request, asyncio.to_thread(_explained, asked))
+    return await cancellable(request, asyncio.to_thread(_explained, asked))
 
 
 def _explained(asked: Weighed) -> bytes:
