@@ -175,6 +175,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
             Files(settings.catalog, urls=settings.urls).read_catalog(),
             sys.stdout,
             glob_datasets=settings.glob_datasets,
+            group_datasets=settings.group_datasets,
             glob_seconds=settings.glob_seconds,
             form=arguments.format,
             strict=arguments.strict,

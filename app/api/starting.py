@@ -105,12 +105,14 @@ async def start(
 def _lister(
     settings: Settings, filesystems: Filesystems
 ) -> partial[Coroutine[object, object, tuple[str, ...]]]:
-    """What lists the stores behind a glob."""
+    """What lists the stores behind a glob, and the groups of a hierarchy."""
     return partial(
         list_names,
         filesystems=filesystems,
         store_concurrency=settings.store_concurrency,
         most=settings.glob_datasets,
+        most_groups=settings.group_datasets,
+        limits=OpeningLimits(**settings.store_limits),
     )
 
 
@@ -158,12 +160,13 @@ async def _following(
         on_open=lambda dataset, took, error: emit(DatasetOpened(dataset, took, error)),
         on_look=lambda dataset, outcome, error: emit(DatasetLookedAt(dataset, outcome, error)),
         on_gone=lambda dataset: follower.gone(dataset),
+        find_groups=lambda dataset: follower.find_groups(dataset),
     )
     stack.push_async_callback(opened.aclose)
     keys = Keys()
     relister = Relister(
         bulletin,
-        Listings(settings.glob_datasets),
+        Listings(settings.glob_datasets, settings.group_datasets),
         lister,
         seconds=settings.glob_seconds,
         retry_seconds=settings.failed_open_seconds,
@@ -174,6 +177,7 @@ async def _following(
     await follower.list_globs()
     if shared is None or shared.place == 0:
         await stack.enter_async_context(_going_on(follower.keep_listed()))
+        await stack.enter_async_context(_going_on(follower.keep_groups_listed()))
     if shared is not None:
         _reload_on_hangup(follower)
     return opened, follower, keys

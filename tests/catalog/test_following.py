@@ -329,7 +329,7 @@ async def test_globs_are_listed_before_a_reload_is_served(file: int, files: File
         processes = []
         for _ in range(2):
             bulletin = stack.enter_context(Bulletin(file))
-            relister = Relister(bulletin, Listings(9), list_names, seconds=9, retry_seconds=9)
+            relister = Relister(bulletin, Listings(9, 9), list_names, seconds=9, retry_seconds=9)
             processes.append(Process(bulletin, files, relister))
         one, other = processes
         for process in processes:

@@ -86,7 +86,7 @@ def test_whoever_comes_first_has_the_id() -> None:
         ' a: {url: "s3://own/a"}}'
     )
     one, two = catalog.globs
-    listings = Listings(2)
+    listings = Listings(2, 2)
     for glob, names in ((one, ["z.zarr", "a.zarr", "y.b", "y.a", "c c.zarr"]), (two, ["q"])):
         change = listings.change(glob, names)
         assert change is not None
@@ -106,7 +106,7 @@ def test_whoever_comes_first_has_the_id() -> None:
 
 def test_a_change_may_be_told_twice() -> None:
     """Two processes may have found the same."""
-    glob, listings = glob_of("s3://b/*"), Listings(9)
+    glob, listings = glob_of("s3://b/*"), Listings(9, 9)
     assert not listings.knows(glob)
     for _ in range(2):
         listings.apply(NewNames(glob.place, ("a", "b"), ()))

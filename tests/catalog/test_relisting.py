@@ -55,7 +55,7 @@ async def test_globs_are_listed_when_they_are_due(
 ) -> None:
     """Every `refresh_seconds`, sooner after a failure, or once; only differences are posted."""
     globs = parse_catalog(Path("c.yaml"), CATALOG).globs
-    stores, listings = Stores(), Listings(99)
+    stores, listings = Stores(), Listings(99, 99)
     relister = Relister(
         bulletin, listings, stores.list, seconds=9, retry_seconds=5, clock=lambda: stores.now
     )
@@ -90,7 +90,7 @@ async def test_what_is_left_out_is_told_once(
 ) -> None:
     """And again where it is something else."""
     catalog = parse_catalog(Path("c.yaml"), CATALOG)
-    globs, listings = catalog.globs[:1], Listings(99)
+    globs, listings = catalog.globs[:1], Listings(99, 99)
     relister = Relister(bulletin, listings, Stores().list, seconds=9, retry_seconds=5)
     for names in (["a a"], ["a a"], ["a a", "b b"]):
         if change := listings.change(globs[0], names):

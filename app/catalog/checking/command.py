@@ -11,14 +11,14 @@ from functools import partial
 from typing import Final, TextIO
 
 from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
-from sluice.store import ByteSource, Filesystems
+from sluice.store import Filesystems
 from sluice.store.guarded import StoreGuards
 from sluice.store.retry_policy import CircuitState, RetryPolicy
 
 from ..catalog import Catalog
-from ..entry import DatasetEntry
 from ..listing import list_names
-from ..opening import open_entry, watch_of, watched
+from ..listings import Listings
+from ..opening import open_entry, source_of
 from .datasets import Checked, check_catalog
 from .globs import expanded
 from .report import Format, failed, report
@@ -33,6 +33,7 @@ def run_check(
     out: TextIO,
     *,
     glob_datasets: int,
+    group_datasets: int,
     glob_seconds: float,
     form: Format,
     strict: bool,
@@ -45,16 +46,21 @@ def run_check(
     patience: RetryPolicy,
     limits: OpeningLimits = DEFAULT_LIMITS,
 ) -> int:
-    """Check the `catalog`, with what its globs bring, and write the report to `out`.
+    """Check the `catalog`, with what globs and hierarchies bring, and write the report to `out`.
 
     Stores are asked with `patience`, as a server asks them. 0, or 1 where there is an error (with
     `strict`: or a warning).
     """
     guards = StoreGuards(patience, _nobody_is_told)
     lister = partial(
-        list_names, store_concurrency=store_concurrency, most=glob_datasets, guards=guards
+        list_names,
+        store_concurrency=store_concurrency,
+        most=glob_datasets,
+        most_groups=group_datasets,
+        guards=guards,
+        limits=limits,
     )
-    connecting = partial(source_of, concurrency=store_concurrency, guards=guards)
+    connecting = partial(source_of, store_concurrency=store_concurrency, guards=guards)
     opening = partial(
         open_entry,
         guards=guards,
@@ -67,7 +73,10 @@ def run_check(
     async def check() -> tuple[Checked, ...]:
         async with connect() as filesystems:
             whole, of_globs = await expanded(
-                catalog, partial(lister, filesystems=filesystems), glob_datasets, glob_seconds
+                catalog,
+                partial(lister, filesystems=filesystems),
+                Listings(glob_datasets, group_datasets),
+                glob_seconds,
             )
             return of_globs + await check_catalog(
                 whole,
@@ -90,21 +99,6 @@ def _run_quietly(work: Coroutine[object, object, tuple[Checked, ...]]) -> tuple[
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return asyncio.run(work)
-
-
-async def source_of(
-    entry: DatasetEntry, *, filesystems: Filesystems, concurrency: int, guards: StoreGuards
-) -> ByteSource:
-    """The store of `entry` alone, connected and not opened, behind its one of the `guards`."""
-    source = await filesystems.source(
-        entry.url,
-        storage_options=entry.storage_options,
-        engine=entry.engine,
-        concurrency=concurrency,
-        reference_roots=entry.reference_roots,
-        watch=watch_of(entry, None, guards),
-    )
-    return watched(source, entry, None, guards)
 
 
 def _nobody_is_told(store: str, datasets: tuple[str, ...], state: CircuitState) -> None:
