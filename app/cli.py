@@ -13,8 +13,7 @@ from pathlib import Path
 from sluice import __version__
 from sluice.errors import CatalogError
 
-from .settings import PREFIX, Settings, misspelt_variables, read_settings
-from .settings.fitting import fitted
+from .settings import PREFIX, Settings, fitted, misspelt_variables, read_settings
 from .telemetry.logs import say
 
 WRONG_USAGE = 2
@@ -54,7 +53,7 @@ def _run_serve(settings: Settings, arguments: argparse.Namespace) -> int:
         say(line, as_json=settings.log_format == "json")
         return STARTUP_FAILED
     # Imported here, so that wrong usage and --help answer at once.
-    from .server import run_server
+    from .server.run import run_server
 
     run_server(settings, arguments.fd)
     return 0

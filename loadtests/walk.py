@@ -150,8 +150,8 @@ def _walk(recorder: Recorder, client: HTTPConnection, path: str) -> Walk:
 @contextmanager
 def _serving(sample: Path, folder: Path) -> Iterator[int]:
     """The port of a server in a thread, as `serve` runs it, until the block ends."""
-    from app.connections import ConnectionLimits
-    from app.serving import Config, Server
+    from app.server.connections import ConnectionLimits
+    from app.server.workers import Config, Server
 
     catalog = folder / "catalog.yaml"
     catalog.write_text(f'datasets: {{sample: {{url: "{sample.absolute()}"}}}}', encoding="utf-8")

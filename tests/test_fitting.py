@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.settings import Settings
-from app.settings.fitting import fitted
+from app.settings import Settings, fitted
 
 BUDGETS = ("chunk_cache_bytes", "inflight_bytes", "opened_bytes")
 MIB = 2**20

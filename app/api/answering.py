@@ -16,7 +16,7 @@ from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
 from sluice.arrays.texts import TextMeter
-from sluice.datasets import Outline
+from sluice.datasets import ResultSchema
 from sluice.encoders.formats import Encoder
 from sluice.engine import Plan, ReadLimits, fitting, with_fitting
 from sluice.errors import LimitError, SluiceError, StoreError
@@ -170,13 +170,13 @@ def weighed(encoder: Encoder, plan: Plan) -> int:
 
     Raises what its format has against it.
     """
-    outline = plan.schema
+    schema = plan.schema
     texts = plan.reading.texts
-    weight: int | None = outline.notes.get(encoder.name)
+    weight: int | None = schema.notes.get(encoder.name)
     if weight is None:
-        encoder.check(outline)
-        weight = outline.notes[encoder.name] = encoder.value_bytes(outline)
-    return weight + encoder.text_bytes(outline, texts) if texts else weight
+        encoder.check(schema)
+        weight = schema.notes[encoder.name] = encoder.value_bytes(schema)
+    return weight + encoder.text_bytes(schema, texts) if texts else weight
 
 
 def meter_of(plan: Plan, result_bytes: int, limits: ReadLimits) -> TextMeter | None:
@@ -186,16 +186,16 @@ def meter_of(plan: Plan, result_bytes: int, limits: ReadLimits) -> TextMeter | N
     return TextMeter(result_bytes, limits.result_bytes, plan.chunk_bytes, limits.chunk_bytes)
 
 
-async def text_weight(encoder: Encoder, outline: Outline, result: xr.Dataset) -> int:
+async def text_weight(encoder: Encoder, schema: ResultSchema, result: xr.Dataset) -> int:
     """What the texts that `result` was read with add to its weight."""
-    if not outline.unmeasured:
+    if not schema.unmeasured:
         return 0
     found: dict[Hashable, int] = {}
-    for name in outline.unmeasured:
+    for name in schema.unmeasured:
         values = result.variables[name].values
         few = values.size <= _FEW_TEXTS
         found[name] = text_bytes(values) if few else await asyncio.to_thread(text_bytes, values)
-    return encoder.text_bytes(outline, found)
+    return encoder.text_bytes(schema, found)
 
 
 T = TypeVar("T")

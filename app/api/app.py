@@ -10,9 +10,8 @@ from fastapi import FastAPI
 from sluice import __version__
 
 from ..doors.native.routes import add_native_door
-from ..settings import Settings
-from ..settings.fitting import fitted
-from ..shared import Shared
+from ..server.processes import Shared
+from ..settings import Settings, fitted
 from ..telemetry.events import Emit, to_all
 from ..telemetry.gc_freeze import LastingObjects, spare_what_is_there
 from ..telemetry.logs import RequestLog, write_circuit

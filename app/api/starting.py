@@ -37,8 +37,8 @@ from ..catalog.opening import open_entry
 from ..catalog.preparing import Preparation, prepare_stores
 from ..catalog.relisting import Relister
 from ..catalog.status import CatalogStatus
+from ..server.processes import Shared, unnamed_file
 from ..settings import Settings
-from ..shared import Shared, unnamed_file
 from ..telemetry.events import (
     DatasetLookedAt,
     DatasetOpened,

@@ -6,19 +6,26 @@ import json
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from sluice.aliases import Document
-from sluice.cgroup import ROOT
+from sluice.cgroup import ROOT, Allowance, allowance, available_cores
 
-from .opening import OpeningSettings
-from .requests import RequestSettings
-from .stores import StoreSettings, WorkSettings
+from .limits import OpeningSettings, RequestSettings, StoreSettings, WorkSettings
+
+if TYPE_CHECKING:
+    # It brings numpy, which a wrong setting is told of without.
+    from sluice.aliases import Document
 
 PREFIX = "SLUICE_"
+# What a worker takes before it has read anything: the interpreter, the libraries, a client of S3.
+_BASE_BYTES: Final = 160 * 2**20
+# Of the rest, where there is a limit; the remainder is for what is counted nowhere.
+SHARES: Final = {"chunk_cache_bytes": 0.25, "inflight_bytes": 0.45, "opened_bytes": 0.15}
+_REMAINDER: Final = 0.15
+_MEGABYTE: Final = 2**20
 
 
 def _split(value: object) -> object:
@@ -175,3 +182,57 @@ def misspelt_variables(names: Iterable[str]) -> dict[str, str | None]:
     stray = {name: setting for name, setting in ours.items() if setting not in known}
     close = {name: get_close_matches(setting, known, 1) for name, setting in stray.items()}
     return {name: PREFIX + found[0].upper() if found else None for name, found in close.items()}
+
+
+def fitted(settings: Settings) -> Settings:
+    """The settings with a number in place of each that follows the cores and the memory.
+
+    Raises ValueError with one line where the chosen budgets are more than the memory.
+    """
+    allowed = allowance(settings.cgroup_root)
+    return settings.model_copy(update={**_threads(settings), **_budgets(settings, allowed)})
+
+
+def _threads(settings: Settings) -> dict[str, int]:
+    cores = available_cores(settings.cgroup_root)
+    threads = settings.threads or min(max(2, 2 * cores), 32)
+    return {
+        "threads": threads,
+        "blocking_threads": settings.blocking_threads or min(16 * threads, 256),
+        "decode_threads": settings.decode_threads or cores,
+    }
+
+
+def _budgets(settings: Settings, allowed: Allowance) -> dict[str, int]:
+    """The budgets that nobody has chosen: shares of what the chosen ones leave of the memory."""
+    if allowed.memory_bytes is None:
+        return {}
+    chosen = {name: getattr(settings, name) for name in SHARES if _is_chosen(settings, name)}
+    _check(chosen, settings.workers, allowed.memory_bytes)
+    mine = allowed.memory_bytes // settings.workers
+    left = max(mine - _BASE_BYTES, mine // 4) - sum(chosen.values())
+    shares = {name: share for name, share in SHARES.items() if name not in chosen}
+    whole = sum(shares.values()) + _REMAINDER
+    found = {name: max(int(left * share / whole), _MEGABYTE) for name, share in shares.items()}
+    # One request must not take all that there is for all of them.
+    inflight = {**found, **chosen}["inflight_bytes"]
+    for name, parts in (("request_result_bytes", 8), ("under_way_bytes", 4)):
+        if not _is_chosen(settings, name):
+            found[name] = min(getattr(settings, name), max(inflight // parts, _MEGABYTE))
+    return found
+
+
+def _is_chosen(settings: Settings, name: str) -> bool:
+    return name in settings.model_fields_set
+
+
+def _check(chosen: dict[str, int], workers: int, memory_bytes: int) -> None:
+    total = workers * sum(chosen.values())
+    if total <= memory_bytes:
+        return
+    named = " + ".join(f"{PREFIX}{name.upper()} ({value})" for name, value in chosen.items())
+    times = f"{workers} workers times " if workers > 1 else ""
+    raise ValueError(
+        f"{times}{named} is {total} bytes, and the cgroup allows {memory_bytes} (memory.max):"
+        " set less, or leave them out and they follow it"
+    )

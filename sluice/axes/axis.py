@@ -12,17 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array, Document, DType
-from sluice.axes.longitude import TURN, goes_round, is_longitude
-from sluice.axes.scales import Numbers, Scale, in_precision, read_number, scale_of
-from sluice.axes.times import Wanted
-from sluice.axes.values import spell_value
-from sluice.errors import QueryError
+from sluice.axes.label_text import Wanted, read_number, spell_value
+from sluice.axes.roles import TURN, is_longitude, is_periodic
+from sluice.axes.scales import Numbers, Scale, in_precision, scale_of
+from sluice.errors import QueryError, SelectionError
 from sluice.labels import JsonScalar, format_label, spell_label
 from sluice.selection import Value
 from sluice.wording import excerpt
 
 Direction: TypeAlias = Literal["ascending", "descending", "unsorted"]
-
 # The part of a step that computing a label may have lost to rounding.
 ROUNDING = 1e-6
 
@@ -35,7 +33,7 @@ class Axis:
     null, ascending, as `scale` counts them, as plain Python values. `order` holds each key's
     position on an unsorted axis (elsewhere the direction says it). `first_step` and `last_step`
     are the distances between the two distinct keys at the lower and the upper end, ``None`` where
-    there are no two. `longitude` says that labels 360 apart are one place, `circular` that the
+    there are no two. `longitude` says that labels 360 apart are one place, `periodic` that the
     last label's other neighbour is the first.
     """
 
@@ -50,7 +48,7 @@ class Axis:
     first_step: Any
     last_step: Any
     longitude: bool = False
-    circular: bool = False
+    periodic: bool = False
     narrow: DType | None = None
     has_order: bool = False
 
@@ -70,9 +68,9 @@ class Axis:
         unique = bool((keys[1:] != keys[:-1]).all())
         search = _searchable(keys)
         steps = _end_steps(scale, search)
-        round_ = _roundness(name, attrs, scale, search, steps)
+        circle = _longitude_facts(name, attrs, scale, search, steps)
         has_order = unique and order is None and scale.metric
-        form = (direction, unique, *steps, *round_, _narrow(scale), has_order)
+        form = (direction, unique, *steps, *circle, _narrow(scale), has_order)
         return cls(name, values, attrs, scale, search, order, *form)
 
     @property
@@ -241,7 +239,7 @@ def _end_steps(scale: Scale, keys: Sequence[Any]) -> tuple[Any, Any]:
     return (second - keys[0]) * scale.tick, (keys[-1] - last_but_one) * scale.tick
 
 
-def _roundness(
+def _longitude_facts(
     name: str, attrs: Document, scale: Scale, keys: Sequence[Any], steps: tuple[Any, Any]
 ) -> tuple[bool, bool]:
     """Whether the axis is one of longitudes, and whether it goes all the way round."""
@@ -253,4 +251,51 @@ def _roundness(
     if None in steps:
         return True, False
     spacing = float(np.spacing(scale.dtype.type(TURN))) if scale.dtype.kind == "f" else 0.0
-    return True, goes_round(low, high, max(steps), spacing)
+    return True, is_periodic(low, high, max(steps), spacing)
+
+
+def no_overlap(axis: Axis, label: Value) -> SelectionError:
+    """The refusal of an interval or period that holds no label."""
+    return SelectionError(
+        f"{axis.name} has no labels inside {excerpt(spell_value(label))}; {_spans(axis)}",
+        dimension=axis.name,
+        label=spell_value(label),
+        range=axis.range,
+    )
+
+
+def out_of_range(axis: Axis, label: Value, reason: str) -> SelectionError:
+    """The refusal of an inexact match, for a `reason` that the range explains."""
+    return SelectionError(
+        f"{axis.name}: {reason}; {_spans(axis)}",
+        dimension=axis.name,
+        label=spell_value(label),
+        range=axis.range,
+    )
+
+
+def no_such_label(
+    axis: Axis, label: Value, around: tuple[int, int], why: str = ""
+) -> SelectionError:
+    """The refusal of a label that is not on the axis; the keys at `around` are its neighbours.
+
+    `why` says more of it, as the rest of a sentence.
+    """
+    nearest = [axis.label(index) for index in around if 0 <= index < len(axis.keys)]
+    verb = "is" if len(nearest) == 1 else "are"
+    hint = f"; the nearest {verb} {' and '.join(map(spell_label, nearest))}" if nearest else ""
+    return SelectionError(
+        f"{axis.name} has no label {excerpt(spell_value(label))}{why}{hint}",
+        dimension=axis.name,
+        label=spell_value(label),
+        nearest=nearest,
+        range=axis.range,
+    )
+
+
+def _spans(axis: Axis) -> str:
+    if not len(axis.keys):
+        return "it is empty"
+    low, high = map(spell_label, axis.range)
+    units = axis.attrs.get("units")
+    return f"it spans {low} to {high}{f' {units}' if isinstance(units, str) else ''}"

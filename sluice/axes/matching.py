@@ -1,25 +1,36 @@
-"""Inexact matches: which label stands for one that is not on the axis, and when none does."""
+"""Labels, lists and intervals along one prepared axis -> positions, exactly or by a match policy.
+
+Raises `QueryError` for a label that the axis' type cannot hold and `SelectionError` for one that
+is not there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, assert_never
 
-from sluice.axes.arcs import distance, neighbours
-from sluice.axes.axis import ROUNDING, Axis
-from sluice.axes.scales import Clock, Durations, read_number
-from sluice.axes.selection_errors import outside
-from sluice.axes.times import read_duration
-from sluice.axes.values import spell_value
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice.aliases import Array
+from sluice.axes.axis import ROUNDING, Axis, no_overlap, no_such_label, out_of_range
+from sluice.axes.label_text import Wanted, read_duration, read_number, read_numbers, spell_value
+from sluice.axes.longitude_arcs import Indexer, distance, longitude_key, neighbours
+from sluice.axes.roles import TURN
+from sluice.axes.scales import Clock, Durations, Numbers
 from sluice.errors import QueryError, SelectionError
-from sluice.selection import Match, Method, Value
+from sluice.selection import Interval, Match, Method, Value
 from sluice.wording import excerpt
+
+UNKNOWN: Final = -1
+# So few labels are found sooner one by one.
+_FEW: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Inexact:
+class MatchPolicy:
     """How far from a label its match may lie, and on which side.
 
     `tolerance` is in the units of the axis' keys (nanoseconds for times); without one, a match
@@ -30,12 +41,16 @@ class Inexact:
     tolerance: Any = None
 
 
-UNBOUNDED: Final[Mapping[Method, Inexact]] = MappingProxyType(
-    {"nearest": Inexact("nearest"), "pad": Inexact("pad"), "backfill": Inexact("backfill")}
+UNBOUNDED: Final[Mapping[Method, MatchPolicy]] = MappingProxyType(
+    {
+        "nearest": MatchPolicy("nearest"),
+        "pad": MatchPolicy("pad"),
+        "backfill": MatchPolicy("backfill"),
+    }
 )
 
 
-def inexact_of(axis: Axis, match: Match | None) -> Inexact | None:
+def policy_of(axis: Axis, match: Match | None) -> MatchPolicy | None:
     """How labels along `axis` may match inexactly, if at all."""
     if match is None:
         return None
@@ -47,7 +62,7 @@ def inexact_of(axis: Axis, match: Match | None) -> Inexact | None:
             parameter="tolerance",
             dimension=axis.name,
         )
-    return Inexact(match.method, read_tolerance(axis, match.tolerance))
+    return MatchPolicy(match.method, read_tolerance(axis, match.tolerance))
 
 
 def read_tolerance(axis: Axis, tolerance: Value) -> Any:
@@ -70,7 +85,7 @@ def read_tolerance(axis: Axis, tolerance: Value) -> Any:
     return distance
 
 
-def match_inexactly(axis: Axis, label: Value, key: Any, asked: Inexact) -> int:
+def match_by_policy(axis: Axis, label: Value, key: Any, asked: MatchPolicy) -> int:
     """The position of the label that the method takes for `key`, which `label` names.
 
     The axis has an order. Raises `SelectionError` for a key that is farther away than the
@@ -80,15 +95,15 @@ def match_inexactly(axis: Axis, label: Value, key: Any, asked: Inexact) -> int:
     if first != after:
         return axis.position(first)
     between = 0 < first < len(axis.keys)
-    if asked.tolerance is None and not between and not axis.circular:
+    if asked.tolerance is None and not between and not axis.periodic:
         _check_domain(axis, label, key, first)
     chosen = _choose(axis, key, first, asked.method)
     if not between and not 0 <= chosen < len(axis.keys):
         text = excerpt(spell_value(label))
-        raise outside(axis, label, f"no label to {asked.method} {text} from")
+        raise out_of_range(axis, label, f"no label to {asked.method} {text} from")
     if asked.tolerance is not None and _too_far(axis, key, chosen, asked.tolerance):
         text = excerpt(spell_value(label))
-        raise outside(axis, label, f"{text} is farther than the tolerance from its match")
+        raise out_of_range(axis, label, f"{text} is farther than the tolerance from its match")
     return axis.position(chosen)
 
 
@@ -117,10 +132,10 @@ def _check_domain(axis: Axis, label: Value, key: Any, place: int) -> None:
         end, step = (0, axis.first_step) if place == 0 else (-1, axis.last_step)
         if step is None:
             reason = f"one label has no step, so a tolerance has to say how far {text} may be"
-            raise outside(axis, label, reason)
+            raise out_of_range(axis, label, reason)
         if abs(axis.key(end) - key) <= step * (1 + ROUNDING):
             return
-    raise outside(axis, label, f"{text} is more than one step outside")
+    raise out_of_range(axis, label, f"{text} is more than one step outside")
 
 
 def _choose(axis: Axis, key: Any, place: int, method: Method) -> int:
@@ -147,3 +162,121 @@ def _nearest(axis: Axis, key: Any, below: int, above: int) -> int:
     # A tie goes to the larger label, as in pandas on indexes of either direction; to the eastern
     # one across a seam.
     return below if distance(axis, key, below) < distance(axis, key, above) else above
+
+
+def axis_of(name: str, axes: Mapping[str, Axis]) -> Axis:
+    """The prepared axis of a dimension; `SelectionError` where it has no labels."""
+    axis = axes.get(name)
+    if axis is None:
+        raise SelectionError(f"{name} has no labels; select by position", dimension=name)
+    return axis
+
+
+def _read(axis: Axis, label: Value) -> Wanted:
+    if not axis.longitude:
+        return axis.read(label)
+    key = longitude_key(axis, label)
+    return Wanted(key, key)
+
+
+def find_label(axis: Axis, label: Value, policy: MatchPolicy | None) -> Indexer:
+    """The position of one label; a slice or an array for a period and for a repeated label."""
+    wanted = _read(axis, label)
+    if policy is not None and axis.has_order:
+        return match_by_policy(axis, label, wanted.first, policy)
+    if wanted.period and policy is None:
+        first, after = axis.find(wanted.first)[0], axis.find(wanted.last)[1]
+        return _run(axis, first, after, 1, label)
+    first, after = _find_exactly(axis, label, wanted.first, policy)
+    # A repeated label answers with all its positions and keeps the dimension, as in xarray.
+    return axis.position(first) if after - first == 1 else _run(axis, first, after, 1, label)
+
+
+def find_listed(axis: Axis, label: Value, policy: MatchPolicy | None) -> list[int]:
+    """The positions of one label of a list: several where it is repeated on the axis."""
+    key = _read(axis, label).first
+    if policy is not None and axis.has_order:
+        return [match_by_policy(axis, label, key, policy)]
+    first, after = _find_exactly(axis, label, key, policy)
+    return sorted(axis.position(index) for index in range(first, after))
+
+
+def _find_exactly(
+    axis: Axis, label: Value, key: Any, policy: MatchPolicy | None
+) -> tuple[int, int]:
+    """The range of the keys that equal `key`, as on an axis without order or method they must."""
+    first, after = axis.find(key)
+    if first == after:
+        why = "" if policy is None else f", and {no_method(axis, policy.method)}"
+        raise no_such_label(axis, label, neighbours(axis, first), why)
+    return first, after
+
+
+def find_interval(axis: Axis, interval: Interval) -> Indexer:
+    """The positions of an inclusive interval, in the store's order."""
+    # Longitudes come here with an open end alone: it lies on the axis, so nothing is turned.
+    ends = [axis.read(end) for end in (interval.start, interval.stop) if end is not None]
+    if len(ends) == 2:
+        # Either end may be named first. A period counts whole where it is an end: 2020/2020-03 are
+        # the three months from the beginning of 2020.
+        low, high = ends if ends[0].first <= ends[1].last else reversed(ends)
+        first, after = axis.find(low.first)[0], axis.find(high.last)[1]
+    else:
+        first = 0 if interval.start is None else axis.find(ends[0].first)[0]
+        after = len(axis.keys) if interval.stop is None else axis.find(ends[-1].last)[1]
+    asked = "/".join(".." if e is None else spell_value(e) for e in (interval.start, interval.stop))
+    return _run(axis, first, after, interval.step, asked)
+
+
+def _run(axis: Axis, first: int, after: int, step: int, label: Value) -> Indexer:
+    """The stored positions of ``keys[first:after]``, every `step`-th of them, in store order."""
+    if first >= after:
+        raise no_overlap(axis, label)
+    if axis.order is not None:
+        return np.sort(axis.order[first:after])[::step]
+    if axis.direction == "descending":
+        first, after = len(axis.keys) - after, len(axis.keys) - first
+    return slice(first, after, step)
+
+
+def find_many(axis: Axis, labels: Sequence[Value], policy: MatchPolicy | None) -> NDArray[np.int64]:
+    """The position of each label; `UNKNOWN` wherever it must be found, or refused, by itself.
+
+    Known are numbers between two labels of a sorted axis whose nearest is asked for, and those
+    that are stored labels.
+    """
+    unknown = np.full(len(labels), UNKNOWN)
+    if len(labels) <= _FEW or not (policy is None or policy == MatchPolicy("nearest")):
+        return unknown
+    numbers = read_numbers(labels) if _is_plain(axis) else None
+    if numbers is None:
+        return unknown
+    keys = np.asarray(axis.keys)
+    with np.errstate(over="ignore"):  # what becomes infinite is outside every axis
+        wanted = np.array(numbers).astype(keys.dtype)
+    # The last label is a neighbour of what lies beyond it, too.
+    inside = (wanted > keys[0]) & (wanted < keys[-1])
+    right = np.where(inside, keys.searchsorted(wanted), 1)
+    below, above = (_distances(axis, keys[right - side], wanted) for side in (1, 0))
+    known = inside if policy is not None else inside & (above == 0)
+    # A tie goes to the larger label.
+    found = np.where(below < above, right - 1, right)
+    return np.where(
+        known, found if axis.direction == "ascending" else len(keys) - 1 - found, unknown
+    )
+
+
+def _is_plain(axis: Axis) -> bool:
+    """Whether the axis has floats of NumPy's own precisions in a strict order."""
+    match axis.scale:
+        case Numbers(dtype) if dtype.kind == "f" and dtype.itemsize > 2:
+            return axis.unique and axis.order is None and len(axis.keys) > 1
+        case _:
+            return False
+
+
+def _distances(axis: Axis, labels: Array, wanted: Array) -> NDArray[np.float64]:
+    """As `circle.distance`: rounded to the axis' own precision, which decides the ties."""
+    apart: NDArray[np.float64] = np.abs(labels.astype("f8") - wanted)
+    apart = apart.astype(labels.dtype).astype("f8")
+    return np.minimum(apart, np.abs(TURN - apart)) if axis.periodic else apart

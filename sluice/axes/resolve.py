@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import chain
-from typing import assert_never
+from typing import Any, TypeVar, assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sluice.aliases import Array
-from sluice.axes.arcs import Indexer, arc
 from sluice.axes.axis import Axis
-from sluice.axes.labels import axis_of, find_interval, find_label, find_listed
-from sluice.axes.lists import UNKNOWN, find_many
-from sluice.axes.matching import inexact_of
-from sluice.axes.points import resolve_points
-from sluice.axes.positions import in_range, python_slice
+from sluice.axes.label_text import spell_value
+from sluice.axes.longitude_arcs import Indexer, arc
+from sluice.axes.matching import (
+    UNKNOWN,
+    MatchPolicy,
+    axis_of,
+    find_interval,
+    find_label,
+    find_listed,
+    find_many,
+    policy_of,
+)
+from sluice.errors import QueryError, SelectionError
 from sluice.record import record
-from sluice.selection import Interval, Label, Labels, Position, Positions, PositionSlice, Selection
+from sluice.selection import (
+    Interval,
+    Label,
+    Labels,
+    Position,
+    Positions,
+    PositionSlice,
+    Selection,
+    Value,
+)
+from sluice.wording import excerpt
+
+T = TypeVar("T")
+# Farther than any axis reaches, and still an integer of 64 bits.
+FARTHEST = 10**18
 
 
 @record
@@ -74,7 +96,7 @@ def resolve(selection: Selection, axes: Mapping[str, Axis], sizes: Mapping[str, 
         match wanted:
             case Label():
                 axis = axis_of(name, axes)
-                positions[name] = find_label(axis, wanted.value, inexact_of(axis, wanted.match))
+                positions[name] = find_label(axis, wanted.value, policy_of(axis, wanted.match))
             case Interval(start, stop, step) if (
                 start is not None and stop is not None and _is_longitude(name, axes)
             ):
@@ -102,9 +124,9 @@ def _resolve_one(
     match wanted:
         case Labels(values, match):
             axis = axis_of(name, axes)
-            inexact = inexact_of(axis, match)
-            known = zip(values, find_many(axis, values, inexact).tolist(), strict=True)
-            found = [find_listed(axis, v, inexact) if i == UNKNOWN else (i,) for v, i in known]
+            policy = policy_of(axis, match)
+            known = zip(values, find_many(axis, values, policy).tolist(), strict=True)
+            found = [find_listed(axis, v, policy) if i == UNKNOWN else (i,) for v, i in known]
             return np.array(list(chain.from_iterable(found)), dtype="i8")
         case Interval():
             return find_interval(axis_of(name, axes), wanted)
@@ -116,3 +138,87 @@ def _resolve_one(
             return python_slice(name, wanted, sizes[name])
         case _:
             assert_never(wanted)
+
+
+def resolve_points(
+    selection: Selection, axes: Mapping[str, Axis], sizes: Mapping[str, int]
+) -> dict[str, NDArray[np.int64]]:
+    """Equally long positions along each dimension that `selection` reads pointwise.
+
+    Raises what `resolve` raises; its facts give the number of the point, from 0, as ``point``.
+    """
+    found = {name: _along(name, selection, axes, sizes) for name in selection.pointwise}
+    # A scalar is for every point.
+    together = np.broadcast_arrays(*found.values())
+    return dict(zip(found, together, strict=True))
+
+
+def _along(
+    name: str, selection: Selection, axes: Mapping[str, Axis], sizes: Mapping[str, int]
+) -> NDArray[np.int64]:
+    wanted = selection.along[name]
+    match wanted:
+        case Label(label, match):
+            axis = axis_of(name, axes)
+            return np.array([_only(axis, label, policy_of(axis, match))])
+        case Labels(labels, match):
+            axis = axis_of(name, axes)
+            policy = policy_of(axis, match)
+            known = find_many(axis, labels, policy)
+            return _numbered(labels, lambda label: _only(axis, label, policy), known)
+        case Position(index):
+            return np.array([in_range(name, index, sizes[name])])
+        case Positions(indexes):
+            unknown = np.full(len(indexes), UNKNOWN)
+            return _numbered(indexes, lambda index: in_range(name, index, sizes[name]), unknown)
+        case Interval() | PositionSlice():
+            raise QueryError(f"{name}: an interval has no points", parameter="pointwise")
+        case _:
+            assert_never(wanted)
+
+
+def _only(axis: Axis, label: Value, policy: MatchPolicy | None) -> int:
+    positions = find_listed(axis, label, policy)
+    if len(positions) == 1:
+        return positions[0]
+    text = spell_value(label)
+    raise SelectionError(
+        f"{axis.name} has the label {excerpt(text)} {len(positions)} times: it is no point",
+        dimension=axis.name,
+        label=text,
+    )
+
+
+def _numbered(
+    items: Sequence[T], find: Callable[[T], int], known: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """`known`, with what `find` finds where that is `UNKNOWN`; errors tell the point's number."""
+    found = known.copy()
+    for number in np.flatnonzero(known == UNKNOWN).tolist():
+        try:
+            found[number] = find(items[number])
+        except (QueryError, SelectionError) as error:
+            facts: dict[str, Any] = {**error.facts, "point": number}
+            raise type(error)(f"point {number}: {error.detail}", **facts) from None
+    return found
+
+
+def in_range(name: str, index: int, size: int) -> int:
+    """`index` counted from the start; `SelectionError` where there is no such position."""
+    if -size <= index < size:
+        return index + size if index < 0 else index
+    told = f"{index} is not one" if abs(index) < FARTHEST else "one so far away is none"
+    raise SelectionError(f"{name} has {size} positions; {told} of them", dimension=name, size=size)
+
+
+def python_slice(name: str, asked: PositionSlice, size: int) -> slice:
+    """The same slice with its ends on the axis; refused where it selects nothing."""
+    if asked.step == 0:
+        raise QueryError(f"{name}: a step cannot be 0", parameter=name)
+    start, stop, step = slice(asked.start, asked.stop, asked.step).indices(size)
+    if not range(start, stop, step):
+        raise SelectionError(
+            f"{name} has {size} positions; the slice selects none", dimension=name, size=size
+        )
+    # A stop of -1 would mean the last position again.
+    return slice(start, stop if stop >= 0 else None, step)

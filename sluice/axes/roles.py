@@ -1,17 +1,27 @@
-"""What the axes of a dataset stand for: X, Y, Z or T (CF conventions 1.11, chapter 4)."""
+"""What the axes of a dataset stand for: X, Y, Z or T (CF conventions 1.11, chapter 4).
+
+Which axes are longitudes, and which of those are periodic.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from sluice.aliases import Document
-from sluice.axes.axis import Axis
-from sluice.axes.longitude import is_longitude
 from sluice.axes.scales import Clock
 
-Role: TypeAlias = Literal["X", "Y", "Z", "T"]
+if TYPE_CHECKING:
+    from sluice.axes.axis import Axis
 
+TURN: Final = 360
+# CF conventions, section 4.2: the recommended spelling and the accepted ones.
+EAST = frozenset({"degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese"})
+DEGREES = frozenset({"degrees", "degree"})
+_LONGITUDE_NAMES = frozenset({"lon", "longitude"})
+# Beyond two turns either way, labels that claim to be longitudes are something else.
+_FARTHEST = 2 * TURN
+Role: TypeAlias = Literal["X", "Y", "Z", "T"]
 # The recommended units and the accepted ones; standard names; what people call such axes.
 NORTH: Final = {"degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn"}
 PRESSURE: Final = {"pa", "hpa", "bar", "mbar", "millibar", "millibars", "decibar", "dbar", "atm"}
@@ -44,6 +54,33 @@ _NAMES: Final[Mapping[str, Role]] = {
     "altitude": "Z",
     "isobaricinhpa": "Z",
 }
+
+
+def is_longitude(name: str, attrs: Document, low: Any, high: Any) -> bool:
+    """Whether labels from `low` to `high` are degrees of longitude, by CF attributes or by name.
+
+    Units that are not degrees (radians, metres) have the last word.
+    """
+    if not (-_FARTHEST <= low <= high <= _FARTHEST):
+        return False
+    units = attrs.get("units")
+    unit = units.strip().lower() if isinstance(units, str) else ""
+    if unit in EAST:
+        return True
+    if unit and unit not in DEGREES:
+        return False
+    if attrs.get("standard_name") == "longitude" or name.lower() in _LONGITUDE_NAMES:
+        return True
+    return unit in DEGREES and attrs.get("axis") == "X"
+
+
+def is_periodic(low: Any, high: Any, step: Any, spacing: float) -> bool:
+    """Whether one more step after the label `high` reaches ``low + 360``.
+
+    Within a thousandth of a step and four times the labels' own precision (`spacing`): decimals
+    that were cut before they were stored do not open the circle.
+    """
+    return bool(high + step * 1.001 + 4 * spacing >= low + TURN)
 
 
 def role_of(axis: Axis) -> Role | None:

@@ -1,14 +1,9 @@
 """Arrays to xarray: open a store, select from it by awaiting. The library ends here."""
 
-from sluice.datasets.dataset import AsyncDataset
-from sluice.datasets.describe import describe
-from sluice.datasets.entrypoint import AsyncZarrBackendEntrypoint
-from sluice.datasets.explain import explain
-from sluice.datasets.layout import Layout
-from sluice.datasets.outline import Outline
-from sluice.datasets.pending import DatasetPlan
-from sluice.datasets.plan import plan_isel, plan_positions
-from sluice.datasets.pointwise import together
+from sluice.datasets.entrypoint import AsyncDataset, AsyncZarrBackendEntrypoint
+from sluice.datasets.indexers import pointwise_indexers
+from sluice.datasets.layout import Layout, ResultSchema
+from sluice.datasets.read_plan import DatasetReadPlan, plan_isel, plan_positions
 from sluice.datasets.relabel import relabel
 
 open_dataset = AsyncZarrBackendEntrypoint().open_dataset
@@ -16,14 +11,12 @@ open_dataset = AsyncZarrBackendEntrypoint().open_dataset
 __all__ = [
     "AsyncDataset",
     "AsyncZarrBackendEntrypoint",
-    "DatasetPlan",
+    "DatasetReadPlan",
     "Layout",
-    "Outline",
-    "describe",
-    "explain",
+    "ResultSchema",
     "open_dataset",
     "plan_isel",
     "plan_positions",
+    "pointwise_indexers",
     "relabel",
-    "together",
 ]

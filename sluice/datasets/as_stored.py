@@ -14,10 +14,9 @@ import numpy as np
 from xarray.coding import times, variables
 
 from sluice.aliases import DType
-from sluice.datasets.coding import Cast
-from sluice.datasets.dates import decode_dates
+from sluice.datasets.cf_decode import Cast, Step, Unpacking
 from sluice.datasets.lazy import LazyArray
-from sluice.datasets.unpacking import Step, Unpacking
+from sluice.datasets.lenient_coders import decode_dates
 from sluice.stored_form import FILLS, LINEAR, is_number, read_fill
 
 _TIMES: Final = ("units", "calendar")

@@ -1,19 +1,22 @@
-"""Positional indexers in plain form: integers, slices, lists and points within bounds."""
+"""Indexers in plain form: integers, slices, lists and points within bounds; labels by search."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import xarray as xr
+from xarray.core.indexes import PandasIndex
 from zarr.errors import BoundsCheckError
 
-from sluice.aliases import Array
+from sluice.aliases import Array, Document, DType
 
 IntArray: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 ALL: Final = slice(None)
+# datetime64[ns], the finest that coordinates use, ends in 2262 and begins in 1677.
+_SAFE_YEARS = 290
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,3 +137,85 @@ def _plain_list(dim: Hashable, positions: Array, size: int) -> IntArray | None:
 
 def _outside(dim: Hashable, position: Any, size: int) -> BoundsCheckError:
     return BoundsCheckError(f"{dim!r} has {size} positions; {position} is not one of them")
+
+
+def pointwise_indexers(
+    ds: xr.Dataset, positions: Document, pointwise: Collection[str]
+) -> dict[str, Any]:
+    """`positions` for ``isel``, with the 1-D arrays of the dimensions in `pointwise` read together.
+
+    The new dimension is ``points``, or ``points_`` where `ds` already has that name.
+    """
+    dim = _free_name(ds)
+    return {
+        name: xr.Variable((dim,), place) if name in pointwise else place
+        for name, place in positions.items()
+    }
+
+
+def _free_name(ds: xr.Dataset) -> str:
+    taken: set[Hashable] = {*ds.variables, *ds.dims}
+    name = "points"
+    while name in taken:
+        name += "_"
+    return name
+
+
+def search(index: xr.Index, label: Any, *, nearest: bool) -> int | None:
+    """The position of a scalar `label` in a sorted index of numbers or times.
+
+    None wherever the answer is not certain (another kind of index or label, duplicates, absent):
+    then xarray and pandas decide. Ties go to the larger label, as in pandas' ``get_indexer``.
+    """
+    if type(index) is not PandasIndex or not index.index.is_unique:
+        return None
+    values = index.index.values
+    value = _as_value(label, values.dtype) if values.dtype == index.coord_dtype else None
+    if value is None or not len(values):
+        return None
+    if index.index.is_monotonic_increasing:
+        return _search_ascending(values, value, nearest)
+    if index.index.is_monotonic_decreasing:
+        found = _search_ascending(values[::-1], value, nearest)
+        return None if found is None else len(values) - 1 - found
+    return None
+
+
+def _search_ascending(values: Any, value: Any, nearest: bool) -> int | None:
+    right = int(np.searchsorted(values, value))
+    if right < len(values) and values[right] == value:
+        return right
+    if not nearest:
+        return None
+    if right == 0 or right == len(values):
+        return None  # beyond the last label rounding can make pandas refuse
+    below, above = values[right - 1], values[right]
+    if values.dtype.kind == "i":  # Python's integers cannot overflow in the subtraction
+        below, above, value = int(below), int(above), int(value)
+    return right - 1 if value - below < above - value else right
+
+
+def _as_value(label: Any, dtype: DType) -> Any:
+    """`label` in the index's own type, or None where that would change or guess its meaning."""
+    match label:
+        case bool() | np.bool_():
+            return None
+        case int() | np.integer() if dtype.kind in "if":
+            return _integer(int(label), dtype)
+        case float() | np.floating() if dtype.kind == "f" and np.isfinite(label):
+            # xarray too casts labels to the coordinate's precision (xarray#5727).
+            with np.errstate(over="ignore"):
+                return dtype.type(label)
+        case np.datetime64() if dtype.kind == "M" and not np.isnat(label):
+            year = int(label.astype("M8[Y]").astype(np.int64))
+            value = label.astype(dtype) if abs(year) < _SAFE_YEARS else label
+            return value if value.dtype == dtype and value == label else None
+        case _:
+            return None
+
+
+def _integer(label: int, dtype: DType) -> Any:
+    if dtype.kind == "f":
+        return dtype.type(label) if abs(label) <= 2**53 else None
+    limits = np.iinfo(dtype)
+    return dtype.type(label) if limits.min <= label <= limits.max else None

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import xarray as xr
 
-from sluice.datasets.dataset import AsyncDataset
+from sluice.datasets.entrypoint import AsyncDataset
 from sluice.errors import MetadataError
 
 

@@ -9,18 +9,18 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 import zarr
+from xarray.backends.common import BackendArray
 from xarray.backends.zarr import ZarrStore
 from xarray.core import indexing
 
-from sluice.aliases import Document
+from sluice.aliases import Array, Document, DType
 from sluice.arrays.array_documents import check_name, dimension_names, marked_fill_value
 from sluice.arrays.hierarchy import GroupDocuments
-from sluice.arrays.metadata import parse_array
-from sluice.datasets.coding import EncodedArray
-from sluice.datasets.encoded_text import check_encoding
-from sluice.datasets.repeated import distinct, told_apart
+from sluice.arrays.metadata import ArrayMeta, parse_array
+from sluice.datasets._xarray import variable_of
+from sluice.datasets.lenient_coders import check_encoding
+from sluice.datasets.relabel import distinct, told_apart
 from sluice.datasets.unusable import Unusable
-from sluice.datasets.variables import variable_of
 from sluice.errors import MetadataError
 
 _FILL: Final = "_FillValue"
@@ -183,3 +183,52 @@ def _group(documents: GroupDocuments) -> Any:
 
     metadata = GroupMetadata(dict(documents.attributes), zarr_format=documents.zarr_format)
     return AsyncGroup(metadata, StorePath(MemoryStore()))
+
+
+class NotFetched(Exception):
+    """xarray looked at values while it opened, and they are not here yet: `name` needs them."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class EncodedArray(BackendArray):
+    """An array as the store has it, while the dataset is being opened.
+
+    xarray reads some values synchronously when it decodes: all of an index coordinate, the first
+    and the last of a time. Those are put here before; any other look raises `NotFetched`.
+    """
+
+    __slots__ = ("dtype", "edges", "meta", "name", "shape", "values")
+
+    def __init__(self, name: str, meta: ArrayMeta, dtype: DType) -> None:
+        self.name = name
+        self.meta = meta
+        self.dtype = dtype
+        self.shape = meta.shape
+        self.values: Array | None = None
+        self.edges: tuple[Array, Array] | None = None
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Array:
+        if self.values is not None:
+            return np.asarray(
+                indexing.apply_indexer(indexing.NumpyIndexingAdapter(self.values), key)
+            )
+        if self.edges is None:
+            raise NotFetched(self.name)
+        return self._edge(key)
+
+    def _edge(self, key: indexing.ExplicitIndexer) -> Array:
+        """The first or the last element, whichever `key` names; the rest is not here."""
+        places = [
+            range(*k.indices(size)) if isinstance(k, slice) else np.atleast_1d(k)
+            for k, size in zip(key.tuple, self.shape, strict=True)
+        ]
+        shape = [len(p) for p, k in zip(places, key.tuple, strict=True) if isinstance(k, slice)]
+        assert self.edges is not None
+        if all(len(p) == 1 and p[0] == 0 for p in places):
+            return self.edges[0].reshape(shape)
+        if all(len(p) == 1 and p[0] == n - 1 for p, n in zip(places, self.shape, strict=True)):
+            return self.edges[1].reshape(shape)
+        raise NotFetched(self.name)

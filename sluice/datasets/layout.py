@@ -1,39 +1,100 @@
-"""What selections need to know of a Dataset's variables, found out once and kept with it."""
+"""What selections need to know of a Dataset's variables, found out once and kept with it.
+
+From it follows the schema of a result: what an answer has in common with all others of its form,
+before any position is looked at.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Protocol, Self, TypeAlias
 
 import numpy as np
 import xarray as xr
 from xarray.core import indexing
 from xarray.core.indexes import PandasIndex
 
-from sluice.aliases import Array
+from sluice.aliases import Array, DType
 from sluice.arrays.plan import ReadPlan, plan_element, plan_orthogonal, plan_pointwise
+from sluice.datasets._xarray import variable_of
 from sluice.datasets.indexers import ALL, IntArray, Key, Points, length_of, remaining
-from sluice.datasets.lazy import LazyArray
-from sluice.datasets.outline import Outline, Part
-from sluice.datasets.pending import PendingVariable
-from sluice.datasets.variables import variable_of
+from sluice.datasets.lazy import LazyArray, VariableReadPlan
 from sluice.kept import Kept
-from sluice.sizes import attribute_bytes, text_lengths
+from sluice.sizes import attribute_bytes, has_texts, text_lengths
 
 Keys: TypeAlias = Mapping[Hashable, Key]
-
 # What stands for the whole dataset among the names of its variables.
 _WHOLE: Final = object()
-
 # Lengths of slices are anybody's choice, so forms are without number: so much of them is kept.
 _KEPT_BYTES: Final = 4 * 2**20
 # How often labels are in memory, and what a variable takes besides its attributes.
 _FORMS: Final = 3
 _VARIABLE_BYTES: Final = 16 * 2**10
-# What an outline takes for itself, and for each of its variables.
-_OUTLINE_BYTES: Final = 2048
+# What a schema takes for itself, and for each of its variables.
+_SCHEMA_BYTES: Final = 2048
 _PART_BYTES: Final = 512
+# What a schema follows from: the names to keep, whether scalars drop, what each key leaves.
+_Form: TypeAlias = tuple[Hashable, ...]
+
+
+class SchemaVariable(Protocol):
+    """A variable of an answer, in memory or not."""
+
+    @property
+    def dims(self) -> tuple[Hashable, ...]: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> DType: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ResultVariable:
+    """One variable of an answer: its decoded form."""
+
+    dims: tuple[Hashable, ...]
+    shape: tuple[int, ...]
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResultSchema:
+    """The variables of an answer in their order, and what they add up to.
+
+    `cells` counts the values that must be read, `attribute_bytes` is what all attributes take.
+    How long the texts of the `unmeasured` variables are is known once they are read. One schema
+    serves all selections of one form, so whoever finds out more that follows from it keeps that in
+    `notes`.
+    """
+
+    variables: Mapping[Hashable, SchemaVariable]
+    coord_names: frozenset[Hashable]
+    sizes: Mapping[Hashable, int]
+    result_bytes: int
+    cells: int
+    attribute_bytes: int
+    unmeasured: tuple[Hashable, ...]
+    notes: dict[Hashable, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        variables: Mapping[Hashable, SchemaVariable],
+        coords: Iterable[Hashable],
+        unread: Iterable[Hashable],
+        attribute_bytes: int,
+    ) -> Self:
+        """The schema of these `variables`, of which `unread` must be read."""
+        sizes: dict[Hashable, int] = {}
+        for variable in variables.values():
+            sizes.update(zip(variable.dims, variable.shape, strict=True))
+        nbytes = sum([math.prod(v.shape) * v.dtype.itemsize for v in variables.values()])
+        unread = list(unread)
+        cells = sum([math.prod(variables[name].shape) for name in unread])
+        texts = tuple([name for name in unread if has_texts(variables[name].dtype)])
+        return cls(variables, frozenset(coords), sizes, nbytes, cells, attribute_bytes, texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +160,11 @@ class StoredVariable:
     encoding: dict[Any, Any]
     array: LazyArray
 
-    def select(self, keys: Keys, dims: tuple[Hashable, ...]) -> PendingVariable:
+    def select(self, keys: Keys, dims: tuple[Hashable, ...]) -> VariableReadPlan:
         """Its part of an answer, in which it has the dimensions `dims`."""
         array = self.array
         wanted = array.stored_key(tuple([keys.get(dim, ALL) for dim in self.dims]))
-        return PendingVariable(dims, self.attrs, self.encoding, array, self._plan(wanted, dims))
+        return VariableReadPlan(dims, self.attrs, self.encoding, array, self._plan(wanted, dims))
 
     def _plan(self, wanted: tuple[Any, ...], dims: tuple[Hashable, ...]) -> ReadPlan:
         shape, chunks = self.array.meta.shape, self.array.meta.chunks
@@ -118,11 +179,9 @@ class StoredVariable:
 
 # None stands for what only xarray's own indexing selects from.
 Prepared: TypeAlias = IndexCoordinate | StoredVariable | None
-# What an outline follows from: the names to keep, whether scalars drop, what each key leaves.
-_Form: TypeAlias = tuple[Hashable, ...]
 
 
-def _few_outlines() -> Kept[_Form, Outline]:
+def _few_schemas() -> Kept[_Form, ResultSchema]:
     return Kept(_KEPT_BYTES)
 
 
@@ -130,7 +189,7 @@ def _few_outlines() -> Kept[_Form, Outline]:
 class Layout:
     """A Dataset and its variables as selections take them; nothing of it changes.
 
-    `attribute_bytes` is what the attributes of each variable and of the whole take. Outlines are
+    `attribute_bytes` is what the attributes of each variable and of the whole take. Schemas are
     kept: clients ask for a few forms of answers again and again.
     """
 
@@ -140,7 +199,7 @@ class Layout:
     dims: Mapping[Hashable, tuple[Hashable, ...]]
     coords: tuple[Hashable, ...]
     attribute_bytes: Mapping[Hashable, int]
-    _outlines: Kept[_Form, Outline] = field(default_factory=_few_outlines)
+    _schemas: Kept[_Form, ResultSchema] = field(default_factory=_few_schemas)
 
     @classmethod
     def of(cls, ds: xr.Dataset) -> Self:
@@ -163,7 +222,9 @@ class Layout:
         attrs = sum(self.attribute_bytes.values())
         return _FORMS * labels + attrs + _VARIABLE_BYTES * len(self.variables)
 
-    def outline(self, keys: Keys, keep: Collection[Hashable] | None, drop: bool) -> Outline | None:
+    def schema(
+        self, keys: Keys, keep: Collection[Hashable] | None, drop: bool
+    ) -> ResultSchema | None:
         """The form of the answer to `keys`; None where one of its variables is not prepared.
 
         With `keep`, these variables and the coordinates along the dimensions that they are left
@@ -173,20 +234,20 @@ class Layout:
             dim if type(key) is int else (dim, *self._left(dim, key)) for dim, key in keys.items()
         ]
         form: _Form = (None if keep is None else tuple(keep), drop, *lengths)
-        outline = self._outlines.get(form)
-        if outline is None:
-            outline = self._outlined(keys, keep, drop)
-            if outline is not None:
-                parts = len(outline.variables) + len(form)
-                self._outlines.keep(form, outline, _OUTLINE_BYTES + _PART_BYTES * parts)
-        return outline
+        schema = self._schemas.get(form)
+        if schema is None:
+            schema = self._schema_of(keys, keep, drop)
+            if schema is not None:
+                parts = len(schema.variables) + len(form)
+                self._schemas.keep(form, schema, _SCHEMA_BYTES + _PART_BYTES * parts)
+        return schema
 
-    def _outlined(
+    def _schema_of(
         self, keys: Keys, keep: Collection[Hashable] | None, drop: bool
-    ) -> Outline | None:
+    ) -> ResultSchema | None:
         names = self.variables if keep is None else self._kept(keys, keep)
         lengths = self._lengths(keys)
-        parts: dict[Hashable, Part] = {}
+        parts: dict[Hashable, ResultVariable] = {}
         for name in names:
             prepared, dims = self.variables[name], self.dims[name]
             if prepared is None:
@@ -194,11 +255,11 @@ class Layout:
             left = remaining(dims, keys)
             if not (drop and name in self.coords and dims and not left):
                 dtype = self.dataset._variables[name].dtype
-                parts[name] = Part(left, tuple([lengths[dim] for dim in left]), dtype)
+                parts[name] = ResultVariable(left, tuple([lengths[dim] for dim in left]), dtype)
         unread = [name for name in parts if type(self.variables[name]) is StoredVariable]
         attrs = sum([self.attribute_bytes[name] for name in (*parts, _WHOLE)])
         coords = [name for name in self.coords if name in parts]
-        return Outline.of(parts, coords, unread, attrs)
+        return ResultSchema.of(parts, coords, unread, attrs)
 
     def _left(self, dim: Hashable, key: Key) -> tuple[Hashable, int | None]:
         """The dimension that `key` leaves of `dim`, and its length (None: it leaves none)."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Mapping
 from typing import Any, Final, NoReturn
 
 import numpy as np
+import xarray as xr
 from xarray.backends.common import BackendArray
 from xarray.core import indexing
 
@@ -15,9 +17,12 @@ from sluice.arrays.plan import ReadPlan, plan_orthogonal, plan_pointwise
 from sluice.arrays.reader import StoreReader
 from sluice.arrays.texts import TextMeter
 from sluice.arrays.workshop import Shares
-from sluice.datasets.unpacking import Step
-from sluice.errors import NotLoaded
+from sluice.concurrency import map_concurrently
+from sluice.datasets._xarray import variable_of
+from sluice.datasets.cf_decode import Step
+from sluice.errors import CorruptChunk, NotLoaded
 from sluice.phases import phase
+from sluice.record import record
 
 # What texts may take before any of theirs was read.
 _UNKNOWN_BYTES: Final = 2**40
@@ -109,3 +114,58 @@ class LazyArray(BackendArray):
             shape = values.shape[:-1] if self.stacked else values.shape
             return np.empty(shape, self.dtype)
         return np.asarray(decoded)
+
+
+@record
+class VariableReadPlan:
+    """A variable of the answer whose values are still to be read."""
+
+    dims: tuple[Hashable, ...]
+    attrs: dict[Any, Any]
+    encoding: dict[Any, Any]
+    array: LazyArray
+    plan: ReadPlan
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.plan.shape[: len(self.dims)]
+
+    @property
+    def dtype(self) -> DType:
+        """The dtype of the decoded values."""
+        return self.array.dtype
+
+    @property
+    def working_bytes(self) -> int:
+        """The most that reading it holds beside the values themselves."""
+        return self.array.reader.working_bytes(self.array.meta, self.plan)
+
+    @property
+    def text_bytes(self) -> int:
+        """The likely bytes of its texts, which lie outside of the array; the most if unknown."""
+        return self.array.text_bytes(self.plan)
+
+    async def read(self, name: Hashable, meter: TextMeter | None = None) -> xr.Variable:
+        """The variable, whose `name` is told of a chunk that does not decode."""
+        try:
+            return self.holding(await self.array.read(self.plan, meter))
+        except CorruptChunk as error:
+            raise CorruptChunk(error.detail, variable=str(name)) from error
+
+    def holding(self, values: Array) -> xr.Variable:
+        """The variable with its `values`."""
+        return variable_of(self.dims, values, self.attrs, self.encoding)
+
+
+async def read_all(
+    pending: Mapping[Hashable, VariableReadPlan], meter: TextMeter | None = None
+) -> dict[Hashable, xr.Variable]:
+    """All of these variables, read at once; raises what the first of them raises."""
+    read: dict[Hashable, xr.Variable] = {}
+
+    async def read_one(item: tuple[Hashable, VariableReadPlan]) -> None:
+        name, variable = item
+        read[name] = await variable.read(name, meter)
+
+    await map_concurrently(pending.items(), read_one)
+    return read

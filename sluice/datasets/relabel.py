@@ -1,15 +1,28 @@
-"""A selection under the labels that were asked for: -10 where the store says 350."""
+"""A selection under other labels, and one with a dimension twice: Datasets rewritten in memory.
+
+Labels are those that were asked for: -10 where the store says 350.
+
+One dimension can be there twice in one variable, such as a covariance over (band, band). The NetCDF
+data model allows it, and a position or label along it is one along both. xarray keeps such a
+variable, but most of what it does loses one of the two (pydata/xarray#1378). So whatever xarray
+does here is done with the second one under a name of its own, which is taken off again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Container, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import xarray as xr
+from xarray.core.utils import drop_dims_from_indexers
 
 from sluice.aliases import Array, DType
-from sluice.datasets.repeated import join, separate
+from sluice.datasets._xarray import variable_of
+from sluice.errors import MetadataError
+from sluice.labels import spell_name
 
 # What described the stored values and would bend the new ones: a uint16 axis writes -90 as 65446.
 _PACKING = (
@@ -23,6 +36,8 @@ _PACKING = (
 )
 # Attributes that readers use to blank what lies outside; they spoke of the stored labels.
 _RANGES = ("valid_min", "valid_max", "valid_range", "actual_range")
+Dims = tuple[Hashable, ...]
+D = TypeVar("D", bound=xr.Dataset)
 
 
 def relabel(ds: xr.Dataset, labels: Mapping[str, Array]) -> xr.Dataset:
@@ -75,3 +90,118 @@ def _moved_bounds(ds: xr.Dataset, coordinate: xr.Variable, values: Array) -> dic
 
 def _roomy(dtype: DType) -> DType:
     return dtype if dtype.kind == "f" else np.dtype("i8")
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """The dimension `dim` where a variable has it once more, for the `number`-th time."""
+
+    dim: Hashable
+    number: int
+
+
+def repeats(dims: Dims) -> bool:
+    """Whether any dimension is there twice."""
+    return len(set(dims)) < len(dims)
+
+
+def distinct(dims: Dims) -> Dims:
+    """The dimensions with a `Repeat` for each that is there already."""
+    seen: Counter[Hashable] = Counter()
+    found: list[Hashable] = []
+    for dim in dims:
+        found.append(Repeat(dim, seen[dim]) if seen[dim] else dim)
+        seen[dim] += 1
+    return tuple(found)
+
+
+def told_apart(name: str, variable: xr.Variable, taken: Container[Hashable]) -> xr.Variable:
+    """An encoded variable with distinct dimensions, as xarray decodes it rightly.
+
+    Dimensions that the store does not name are each one of its own, called after the variable; its
+    name is none of those `taken`. Raises `MetadataError` for one that it has in two sizes.
+    """
+    dims = _named(name, variable.dims, taken)
+    _check_sizes(dims, variable.shape)
+    chunks = variable.encoding.get("chunks", ())
+    encoding = {**variable.encoding, "preferred_chunks": dict(zip(dims, chunks, strict=False))}
+    return variable_of(distinct(dims), variable._data, variable._attrs, encoding)
+
+
+def _named(name: str, dims: Dims, taken: Container[Hashable]) -> Dims:
+    named: list[Hashable] = []
+    for place, dim in enumerate(dims):
+        free = f"{name}_dim_{place}"
+        while dim is None and free in taken:
+            free += "_"
+        named.append(free if dim is None else dim)
+    return tuple(named)
+
+
+def _check_sizes(dims: Dims, shape: tuple[int, ...]) -> None:
+    sizes: dict[Hashable, int] = {}
+    for dim, size in zip(dims, shape, strict=True):
+        if sizes.setdefault(dim, size) != size:
+            raise MetadataError(
+                f"its dimension {spell_name(dim)} has the lengths {sizes[dim]} and {size}"
+            )
+
+
+def separate(ds: D) -> D:
+    """`ds` with distinct dimensions in each variable; itself where they are."""
+    renamed = {n: _under(v, distinct(v.dims)) for n, v in ds._variables.items() if repeats(v.dims)}
+    if not renamed:
+        return ds
+    sizes = dict(ds._dims)
+    for variable in renamed.values():
+        sizes.update(zip(variable.dims, variable.shape, strict=True))
+    return ds._replace({**ds._variables, **renamed}, dims=sizes)
+
+
+def join(ds: D) -> D:
+    """`ds` with the dimensions that each `Repeat` stands for."""
+    if not any(isinstance(dim, Repeat) for dim in ds._dims):
+        return ds
+    variables = {
+        name: _under(variable, tuple([_name(dim) for dim in variable.dims]))
+        if any(isinstance(dim, Repeat) for dim in variable.dims)
+        else variable
+        for name, variable in ds._variables.items()
+    }
+    sizes = {dim: size for dim, size in ds._dims.items() if not isinstance(dim, Repeat)}
+    return ds._replace(variables, dims=sizes)
+
+
+def isel_along_all(
+    ds: D,
+    indexers: Mapping[Any, Any],
+    drop: bool,
+    missing_dims: Literal["raise", "warn", "ignore"],
+) -> D:
+    """``ds.isel(indexers)``, along each place of a dimension that a variable has twice."""
+    apart = separate(ds)
+    if apart is not ds:
+        indexers = drop_dims_from_indexers(indexers, ds._dims, missing_dims)
+        again = [dim for dim in apart._dims if isinstance(dim, Repeat) and dim.dim in indexers]
+        indexers = {**indexers, **{dim: _along(dim, indexers[dim.dim]) for dim in again}}
+    return join(xr.Dataset.isel(apart, indexers, drop, missing_dims))
+
+
+def _name(dim: Hashable) -> Hashable:
+    return dim.dim if isinstance(dim, Repeat) else dim
+
+
+def _under(variable: xr.Variable, dims: Dims) -> xr.Variable:
+    return variable_of(dims, variable._data, variable._attrs, variable._encoding)
+
+
+def _along(repeat: Repeat, indexer: Any) -> Any:
+    """`indexer` for the dimension's other place; positions that are labelled by it, by that."""
+    if isinstance(indexer, xr.DataArray):
+        indexer = indexer.variable
+    elif isinstance(indexer, tuple):
+        indexer = xr.as_variable(indexer)
+    if not isinstance(indexer, xr.Variable):
+        return indexer
+    dims = tuple([repeat if dim == repeat.dim else dim for dim in indexer.dims])
+    return xr.Variable(dims, indexer._data)

@@ -11,10 +11,17 @@ import xarray as xr
 from sluice.aliases import Array
 from sluice.arrays.texts import TextMeter
 from sluice.axes.resolve import Resolved, resolve
-from sluice.datasets import DatasetPlan, Outline, plan_isel, plan_positions, relabel, together
+from sluice.datasets import (
+    DatasetReadPlan,
+    ResultSchema,
+    plan_isel,
+    plan_positions,
+    pointwise_indexers,
+    relabel,
+)
 from sluice.datasets.indexers import Key, go_together, plain_keys
 from sluice.datasets.layout import Keys, StoredVariable
-from sluice.datasets.pending import PendingVariable, read_all
+from sluice.datasets.lazy import VariableReadPlan, read_all
 from sluice.datasets.relabel import bounds_of
 from sluice.engine.prepared import PreparedDataset
 from sluice.engine.slabs import AT_ONCE, Cut, Order, Slab, ahead, cuts, narrowed
@@ -33,12 +40,12 @@ class Plan:
     prepared: PreparedDataset
     selection: Selection
     found: Resolved
-    reading: DatasetPlan
+    reading: DatasetReadPlan
 
     @property
-    def schema(self) -> Outline:
+    def schema(self) -> ResultSchema:
         """The variables of the answer: their dimensions, shapes, types and sizes."""
-        return self.reading.outline
+        return self.reading.schema
 
     @property
     def keys(self) -> Keys | None:
@@ -47,17 +54,17 @@ class Plan:
         if any(layout.variables[name] is None for name in self.schema.variables):
             return None
         if found.pointwise:
-            indexers = together(self.prepared.dataset, found.positions, found.pointwise)
+            indexers = pointwise_indexers(self.prepared.dataset, found.positions, found.pointwise)
             return go_together(self.prepared.dataset, plain_keys(layout.sizes, indexers))
         plain: dict[Hashable, Key] = {}
         plain.update(found.positions)
         return plain
 
     @property
-    def form(self) -> Outline | None:
+    def form(self) -> ResultSchema | None:
         """What answers with the same text around their values have in common; None if unknown."""
         # Other labels bring other attributes.
-        return None if self.found.labels else self.reading.outline
+        return None if self.found.labels else self.reading.schema
 
     @property
     def labels(self) -> Mapping[str, Array]:
@@ -138,7 +145,7 @@ class Plan:
         layout = self.prepared.layout
         keys = narrowed(keys, layout.sizes, cut)
         known = {name: _rows(moved[name], cut) for name in cut.names if name in moved}
-        pending: dict[Hashable, PendingVariable] = {}
+        pending: dict[Hashable, VariableReadPlan] = {}
         for name in cut.names:
             prepared = layout.variables[name]
             if name in known:
@@ -183,7 +190,7 @@ def plan(prepared: PreparedDataset, selection: Selection) -> Plan:
     if not found.pointwise:
         reading = plan_positions(prepared.layout, found.positions, selection.variables)
     else:
-        indexers = together(prepared.dataset, found.positions, found.pointwise)
+        indexers = pointwise_indexers(prepared.dataset, found.positions, found.pointwise)
         reading = plan_isel(prepared.layout, indexers, keep=selection.variables)
     return Plan(prepared, selection, found, reading)
 

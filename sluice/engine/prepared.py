@@ -1,16 +1,43 @@
-"""What every selection needs of a dataset, found out once."""
+"""What every selection needs of a dataset, found out once; what is told of it, and of a plan.
+
+Nothing here reads.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any, Final
 
+import numpy as np
+import pandas as pd
 import xarray as xr
+from xarray.core.indexes import PandasIndex
 
+from sluice.aliases import Array, DType
 from sluice.axes.axis import Axis
-from sluice.axes.roles import Role, roles_of
+from sluice.axes.roles import Role, calendar_of_axis, roles_of
 from sluice.datasets import AsyncDataset, Layout
+from sluice.datasets.lazy import LazyArray
+from sluice.datasets.read_plan import DatasetReadPlan
+from sluice.labels import JsonScalar, format_label, format_text
+from sluice.sizes import text_bytes
+
+_UNKNOWN: Final = {
+    "role": None,
+    "ascending": None,
+    "wraps": None,
+    "calendar": None,
+    "values": None,
+}
+# More labels than this, or longer ones, are told by their ends.
+MOST_LABELS: Final = 1000
+MOST_LABEL_BYTES: Final = 2**16
+# Of a text that is an end no more letters are told.
+_MOST_LETTERS: Final = 1000
+# So many objects are compared in some 10 ms.
+_PIECE: Final = 8192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,3 +76,182 @@ def prepare_axes(dataset: xr.Dataset) -> dict[str, Axis]:
         for name, variable in indexed.items()
         if variable.dims == (name,)
     }
+
+
+def describe_prepared(prepared: PreparedDataset) -> dict[str, Any]:
+    """As `describe`, and for each coordinate the facts of its axis.
+
+    ``role`` is X, Y, Z or T; ``ascending`` None where labels neither rise nor fall; ``wraps`` says
+    that the last label's other neighbour is the first; ``values`` are all labels where they are
+    at most `MOST_LABELS`. All of them are None for a coordinate without an index.
+    """
+    told = describe(prepared.dataset)
+    for name, coordinate in told["coords"].items():
+        axis = prepared.axes.get(str(name))
+        role = prepared.roles.get(str(name))
+        coordinate.update(_UNKNOWN if axis is None else _facts(axis, role))
+    return told
+
+
+def _facts(axis: Axis, role: Role | None) -> dict[str, Any]:
+    directions = {"ascending": True, "descending": False, "unsorted": None}
+    return {
+        "role": role,
+        "ascending": directions[axis.direction],
+        "wraps": axis.periodic,
+        "calendar": calendar_of_axis(axis),
+        "values": _few_values(axis.values),
+    }
+
+
+def _few_values(values: Array) -> Array | None:
+    if values.size > MOST_LABELS:
+        return None
+    texts = np.asarray(values, dtype=object) if values.dtype.kind in "US" else values
+    return values if text_bytes(texts) <= MOST_LABEL_BYTES else None
+
+
+def explain(plan: DatasetReadPlan, labels: Mapping[str, Array]) -> dict[str, Any]:
+    """Dimensions, costs and chosen coordinates of `plan`; `labels` as for `relabel`.
+
+    ``result_bytes`` is the answer in memory, ``chunks`` and ``chunk_bytes`` what must be decoded
+    for it. A coordinate of more than `MOST_LABELS` labels, or of texts of more than
+    `MOST_LABEL_BYTES`, has ``size``, ``first``, ``last`` (cut where they are long) and ``step`` in
+    place of ``data``; one whose values are still in the store has neither.
+    """
+    schema = plan.schema
+    described: dict[Any, dict[str, Any]] = {}
+    for name, form in schema.variables.items():
+        if name not in schema.coord_names:
+            continue
+        described[name] = {"dims": form.dims, "dtype": dtype_name(form.dtype)}
+        if name in plan.variables:
+            data = labels[str(name)] if name in labels else plan.variables[name].values
+            described[name] |= {"dtype": dtype_name(data.dtype), **_labels(data)}
+    return {
+        "dims": schema.sizes,
+        "result_bytes": schema.result_bytes,
+        "chunks": plan.chunks,
+        "chunk_bytes": plan.chunk_bytes,
+        "coords": described,
+    }
+
+
+def _labels(data: Array) -> dict[str, Any]:
+    if data.size <= MOST_LABELS and text_bytes(_texts(data)) <= MOST_LABEL_BYTES:
+        return {"data": data}
+    ends = data.ravel()[[0, -1]]
+    first, last = (_shortened(format_label(end)) for end in ends)
+    step = step_of(data) if data.ndim == 1 else None
+    return {"size": data.size, "first": first, "last": last, "step": step}
+
+
+def _texts(data: Array) -> Array:
+    """The labels as objects where they are texts of a fixed width, which most do not fill."""
+    return data.astype(object) if data.dtype.kind in "US" else data
+
+
+def _shortened(label: JsonScalar) -> JsonScalar:
+    if isinstance(label, str) and len(label) > _MOST_LETTERS:
+        return f"{label[:_MOST_LETTERS]}..."
+    return label
+
+
+def describe(ds: xr.Dataset) -> dict[str, Any]:
+    """Attributes, dimensions, coordinates and data variables of `ds`; reads nothing.
+
+    ``min`` and ``max`` are in the coordinate's own type (text as answers write it), None without
+    an index or an order of its labels; ``step`` is None where labels are not evenly spaced;
+    ``nbytes`` is the decoded size; ``unusable`` has the reason for each variable of the store that
+    is left out.
+    """
+    return {
+        "attrs": dict(ds.attrs),
+        "dims": dict(ds.sizes),
+        "coords": {name: _coordinate(ds, name) for name in ds.coords},
+        "data_vars": {name: _data_variable(ds.variables[name]) for name in ds.data_vars},
+        "unusable": {name: one.reason for name, one in ds.encoding.get("unusable", {}).items()},
+    }
+
+
+def _coordinate(ds: xr.Dataset, name: Any) -> dict[str, Any]:
+    variable = ds.variables[name]
+    least = most = step = None
+    index = ds._indexes.get(name)
+    if isinstance(index, PandasIndex) and len(index.index):
+        least, most = _range(index.index)
+        step = step_of(variable.values)
+    return {
+        "dims": list(variable.dims),
+        "dtype": dtype_name(variable.dtype),
+        "min": least,
+        "max": most,
+        "step": step,
+        "attrs": dict(variable.attrs),
+    }
+
+
+def dtype_name(dtype: DType) -> str:
+    """The dtype's name as the answers have it: NumPy's variable-width text is ``str``."""
+    return "str" if dtype.kind == "T" else str(dtype)
+
+
+def _range(labels: pd.Index[Any]) -> tuple[Any, Any]:
+    """The smallest and the largest label, missing ones aside; None if they have no order."""
+    try:
+        if labels.dtype.kind == "O" and len(labels) > _PIECE:
+            # Objects are compared without a break, in which no other thread runs.
+            starts = range(0, len(labels), _PIECE)
+            ends = [_range(labels[start : start + _PIECE]) for start in starts]
+            labels = pd.Index([end for pair in ends for end in pair])
+        return _end(labels.min()), _end(labels.max())
+    except TypeError:
+        return None, None
+
+
+def _end(label: Any) -> Any:
+    match label:
+        case str():
+            return format_text(label)
+        case pd.Timestamp() | pd.Timedelta():
+            return label.to_numpy()
+        case _:
+            return label
+
+
+def step_of(values: Array) -> Any:
+    """The one distance between neighbouring labels, or None."""
+    if len(values) < 2 or values.dtype.kind not in "iufmM":
+        return None
+    steps = np.diff(values)
+    first = steps[0]
+    if values.dtype.kind == "f":
+        # Labels are rounded to their own precision, so their distances differ by as much.
+        slack = 4 * np.spacing(np.abs(values).max())
+        return first if np.abs(steps - first).max() <= slack else None
+    return first if (steps == first).all() else None
+
+
+def _data_variable(variable: xr.Variable) -> dict[str, Any]:
+    encoding = variable.encoding
+    described = {
+        "dims": list(variable.dims),
+        "dtype": dtype_name(variable.dtype),
+        "chunks": encoding.get("chunks"),
+        "shards": encoding.get("shards"),
+        "codecs": _codecs(variable),
+        "nbytes": variable.size * variable.dtype.itemsize,
+    }
+    return described | {"attrs": dict(variable.attrs)}
+
+
+def _codecs(variable: xr.Variable) -> list[str]:
+    """The names of the codecs, in the order in which they encode."""
+    array = getattr(variable._data, "array", None)
+    if not isinstance(array, LazyArray):
+        return []
+    metadata = array.meta.zarr.metadata
+    if metadata.zarr_format == 2:
+        chain = [*(metadata.filters or ()), metadata.compressor]
+        return [codec.codec_id for codec in chain if codec is not None]
+    return [codec.to_dict()["name"] for codec in metadata.codecs]

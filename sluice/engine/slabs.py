@@ -25,8 +25,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sluice.datasets.indexers import ALL, Key, Points, length_of
-from sluice.datasets.layout import Keys, Layout, StoredVariable
-from sluice.datasets.outline import Outline
+from sluice.datasets.layout import Keys, Layout, ResultSchema, StoredVariable
 from sluice.record import record
 
 Order: TypeAlias = Literal["variable", "row"]
@@ -58,7 +57,7 @@ class Slab:
 
 
 def cuts(
-    layout: Layout, schema: Outline, keys: Keys | None, most_bytes: int, order: Order
+    layout: Layout, schema: ResultSchema, keys: Keys | None, most_bytes: int, order: Order
 ) -> Iterator[Cut]:
     """The parts of an answer in their order, of at most `most_bytes` where chunks let it be.
 
@@ -79,7 +78,7 @@ def cuts(
             yield from _along(layout, schema, keys, most_bytes, first, (name,), [name])
 
 
-def _leading(schema: Outline) -> Hashable | None:
+def _leading(schema: ResultSchema) -> Hashable | None:
     """The first dimension of the variable with the most of them; None where there is none."""
     most: tuple[Hashable, ...] = max((v.dims for v in schema.variables.values()), key=len)
     twice = [v for v in schema.variables.values() if most and v.dims.count(most[0]) > 1]
@@ -88,7 +87,7 @@ def _leading(schema: Outline) -> Hashable | None:
 
 def _along(
     layout: Layout,
-    schema: Outline,
+    schema: ResultSchema,
     keys: Keys,
     most_bytes: int,
     dim: Hashable | None,
@@ -110,7 +109,7 @@ def _along(
         yield Cut(names)
 
 
-def _row_bytes(schema: Outline, name: Hashable, dim: Hashable) -> int:
+def _row_bytes(schema: ResultSchema, name: Hashable, dim: Hashable) -> int:
     variable = schema.variables[name]
     lengths = [n for d, n in zip(variable.dims, variable.shape, strict=True) if d != dim]
     return math.prod(lengths) * variable.dtype.itemsize
@@ -129,7 +128,7 @@ def _joined(ends: NDArray[np.int64], most_rows: int) -> Iterator[int]:
 
 
 def _ends(
-    layout: Layout, schema: Outline, keys: Keys, dim: Hashable, along: list[Hashable]
+    layout: Layout, schema: ResultSchema, keys: Keys, dim: Hashable, along: list[Hashable]
 ) -> NDArray[np.int64]:
     """After which rows along `dim` another chunk begins, of the variable with the longest ones."""
     size = schema.sizes[dim]

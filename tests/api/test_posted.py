@@ -15,7 +15,7 @@ import pytest
 from app.settings import Settings
 from tests.api.conftest import CATALOG, decoded, serving
 from tests.api.test_problems import check
-from tests.test_protocol import heard
+from tests.server.test_protocol import heard
 
 SEL = "/datasets/v2/sel"
 JSON = {"Content-Type": "application/json"}

@@ -11,7 +11,7 @@ import pytest
 
 from app.catalog.bulletin import Bulletin, NewGeneration, News, NewTexts
 from app.catalog.configuration import Texts
-from app.shared import unnamed_file
+from app.server.processes import unnamed_file
 
 TEXTS = Texts("datasets: {}\n# two lines, and ü\n", "ops aa")
 

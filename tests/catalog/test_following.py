@@ -22,7 +22,7 @@ from app.catalog.listings import Listings
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.relisting import Relister
-from app.shared import unnamed_file
+from app.server.processes import unnamed_file
 from sluice.datasets import AsyncDataset
 from sluice.encoders.json_encoder import Written
 from sluice.engine import prepare

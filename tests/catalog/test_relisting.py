@@ -15,7 +15,7 @@ from app.catalog.configuration import Texts
 from app.catalog.globs import Glob
 from app.catalog.listings import Listings, NewNames
 from app.catalog.relisting import Relister
-from app.shared import unnamed_file
+from app.server.processes import unnamed_file
 from sluice.errors import StoreError
 
 CATALOG = """

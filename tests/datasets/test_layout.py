@@ -76,32 +76,32 @@ def test_positions_and_points_answer_as_in_xarray(
 def test_an_outline_is_the_answers_form(layout: Layout, indexers: dict[str, Any]) -> None:
     """What is known before anything is read: dimensions, shapes, dtypes, bytes, in their order."""
     plan = plan_isel(layout, indexers)
-    got, outline = asyncio.run(plan.read()), plan.outline
-    assert {n: (v.dims, v.shape) for n, v in outline.variables.items()} == {
+    got, schema = asyncio.run(plan.read()), plan.schema
+    assert {n: (v.dims, v.shape) for n, v in schema.variables.items()} == {
         n: (v.dims, v.shape) for n, v in got.variables.items()
     }
-    assert list(outline.variables) == list(got.variables)
-    assert [v.dtype for n, v in outline.variables.items() if n in plan.pending] == [
+    assert list(schema.variables) == list(got.variables)
+    assert [v.dtype for n, v in schema.variables.items() if n in plan.pending] == [
         v.dtype for n, v in got.variables.items() if n in plan.pending
     ]
-    assert (dict(outline.sizes), outline.coord_names) == (dict(got.sizes), frozenset(got.coords))
-    assert outline.cells == sum(got.variables[name].size for name in plan.pending)
+    assert (dict(schema.sizes), schema.coord_names) == (dict(got.sizes), frozenset(got.coords))
+    assert schema.cells == sum(got.variables[name].size for name in plan.pending)
 
 
 def test_one_outline_serves_all_selections_of_one_form(layout: Layout) -> None:
     """Other positions share it; another length, another name or another point has its own."""
-    one = plan_isel(layout, {"time": 1, "lat": slice(0, 2)}).outline
-    assert plan_isel(layout, {"time": 7, "lat": slice(3, 5)}).outline is one
+    one = plan_isel(layout, {"time": 1, "lat": slice(0, 2)}).schema
+    assert plan_isel(layout, {"time": 7, "lat": slice(3, 5)}).schema is one
     for other in ({"time": 1, "lat": slice(0, 3)}, {"time": [1], "lat": slice(0, 2)}, {"lat": 1}):
-        assert plan_isel(layout, other).outline is not one
-    assert plan_isel(layout, {"time": 1, "lat": slice(0, 2)}, keep=["t2m"]).outline is not one
+        assert plan_isel(layout, other).schema is not one
+    assert plan_isel(layout, {"time": 1, "lat": slice(0, 2)}, keep=["t2m"]).schema is not one
 
 
 def test_forms_without_number_take_bounded_memory(layout: Layout) -> None:
-    """Whoever asks for ever new lengths is answered, and the kept outlines are forgotten."""
+    """Whoever asks for ever new lengths is answered, and the kept schemas are forgotten."""
     for stop in range(1, 1500):
         plan_isel(layout, {"lat": np.zeros(stop, int)})
-    assert 0 < layout._outlines.held_bytes <= 4 * 2**20
+    assert 0 < layout._schemas.held_bytes <= 4 * 2**20
 
 
 def test_points_read_a_series_as_a_slice(layout: Layout) -> None:

@@ -182,7 +182,7 @@ def test_the_library_reads_without_the_server(library: Path, line: Path, tmp_pat
 
 def test_the_command_says_what_to_install(library: Path, tmp_path: Path) -> None:
     """Without the server's packages it is one line, and no traceback."""
-    begin = "import sys; from sluice.app.command import main; sys.exit(main(['serve']))"
+    begin = "import sys; from sluice.app.__main__ import main; sys.exit(main(['serve']))"
     done = python(library, tmp_path, "-c", begin)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

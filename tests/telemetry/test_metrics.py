@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.shared import unnamed_file
+from app.server.processes import unnamed_file
 from app.telemetry.cells import leave, make_room
 from app.telemetry.events import (
     DatasetLookedAt,

@@ -12,8 +12,7 @@ import xarray as xr
 
 from sluice.aliases import Document
 from sluice.axes.axis import Axis
-from sluice.axes.longitude import DEGREES, EAST, TURN
-from sluice.axes.roles import NORTH, PRESSURE
+from sluice.axes.roles import DEGREES, EAST, NORTH, PRESSURE, TURN
 from sluice.axes.scales import Clock, Texts
 
 from .findings import Finding, Severity
@@ -164,7 +163,7 @@ def _calendar(name: str, axis: Axis) -> Iterator[Finding]:
 
 
 def _longitudes(name: str, axis: Axis) -> Iterator[Finding]:
-    if not axis.longitude or axis.circular or axis.first_step is None:
+    if not axis.longitude or axis.periodic or axis.first_step is None:
         return
     low, high = axis.keys[0], axis.keys[-1]
     gap, step = low + TURN - high, max(axis.first_step, axis.last_step)

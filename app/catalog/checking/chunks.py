@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import xarray as xr
 
-from sluice.datasets.describe import describe
 from sluice.datasets.lazy import LazyArray
+from sluice.engine.prepared import describe
 
 from .findings import Finding, Severity
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sluice.arrays.hierarchy import GroupDocuments, open_group
 from sluice.arrays.opening_limits import OpeningLimits
 from sluice.concurrency import map_concurrently
-from sluice.datasets.plan import plan_isel
+from sluice.datasets.read_plan import plan_isel
 from sluice.encoders.json_encoder import json_pieces
 from sluice.errors import (
     CorruptChunk,

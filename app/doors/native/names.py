@@ -190,7 +190,7 @@ def cured(error: SelectionError, axis: Axis | None, parameter: str) -> Selection
     if axis is None or not axis.has_order or "label" not in error.facts:
         return error
     nearest = error.facts.get("nearest", ())
-    if len(nearest) > 1 or (nearest and axis.circular):
+    if len(nearest) > 1 or (nearest and axis.periodic):
         cure = f"{parameter}=nearest::{error.facts['label']}"
         told = f"for the nearer of them write {cure}"
     elif not nearest and len(axis.keys) == 1:

@@ -12,9 +12,8 @@ from time import perf_counter
 
 from fastapi import FastAPI, Request, Response
 
-from sluice.datasets import explain
 from sluice.encoders.formats import ENCODERS, Encoder, negotiate
-from sluice.engine import Plan, plan
+from sluice.engine import Plan, explain, plan
 from sluice.errors import QueryError, SelectionError
 from sluice.wording import excerpt
 

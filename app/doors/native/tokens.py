@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 from urllib.parse import unquote_plus
 
-from sluice.axes.positions import FARTHEST
+from sluice.axes.resolve import FARTHEST
 from sluice.errors import QueryError
 from sluice.selection import Method
 from sluice.wording import excerpt

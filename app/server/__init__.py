@@ -1,0 +1,1 @@
+"""Running the service: the processes of one server, and HTTP on their connections."""

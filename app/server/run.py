@@ -1,0 +1,153 @@
+"""Running the service: uvicorn with one worker or many, its log, and what workers share."""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from ..catalog.bulletin import Bulletin
+from ..catalog.configuration import Files
+from ..catalog.following import ask_reload
+from ..errors import NotTold
+from ..settings import PREFIX, SHARES, Settings
+from ..telemetry.cells import make_room
+from ..telemetry.logs import JsonLines, say
+from .connections import connection_limits, raise_descriptor_limit
+from .processes import SHARED, Shared, Turns, watch_alone
+
+if TYPE_CHECKING:
+    from .workers import Config
+
+# `app`, or `sluice.app` where it is installed.
+SERVICE: Final = __name__.rpartition(".server.")[0]
+
+log = logging.getLogger(__name__)
+
+
+def run_server(settings: Settings, fd: int | None) -> None:
+    """Serve until a signal ends it; the workers share the port.
+
+    Or they share the listening socket `fd`, which whoever started this one holds: what connects
+    while one server ends and the next one starts waits there.
+    """
+    from .workers import Config
+
+    # The application is named, not handed over: worker processes import it and read the same
+    # environment, so one way of starting serves one worker and many.
+    os.environ[f"{PREFIX}CATALOG"] = str(settings.catalog.absolute())
+    if settings.urls:
+        os.environ[f"{PREFIX}URLS"] = json.dumps(settings.urls)
+    else:
+        os.environ.pop(f"{PREFIX}URLS", None)
+    os.environ[f"{PREFIX}WORKERS"] = str(settings.workers)
+    config = Config(
+        f"{SERVICE}.api.app:create_app_from_environment",
+        limits=connection_limits(settings, raise_descriptor_limit()),
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        fd=fd,
+        workers=settings.workers,
+        timeout_graceful_shutdown=settings.grace_seconds,
+        # No browser may take an answer for something else than it says it is.
+        headers=[("X-Content-Type-Options", "nosniff")],
+        ws="none",
+        log_config=_logging(settings.log_level.upper(), settings.log_format),
+        # Our own line for each request has its id, and leaves the query out.
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=",".join(settings.trusted_proxies),
+    )
+    log.info("%s", _budget_line(settings))
+    files = Files(settings.catalog, settings.keys_file, settings.keys, settings.urls)
+    with _shared(files, settings.log_format) as (shared, bulletin):
+        _run(config, partial(ask_reload, bulletin, files), shared, settings.loop_still_seconds)
+
+
+def _budget_line(settings: Settings) -> str:
+    """What each process may take, by its settings and by its cgroup."""
+    mebibytes = {name: getattr(settings, name) // 2**20 for name in SHARES}
+    return (
+        f"{settings.workers} x {settings.decode_threads} decode threads, {settings.threads} threads"
+        f" a local store; MiB: {mebibytes['chunk_cache_bytes']} for chunks,"
+        f" {mebibytes['inflight_bytes']} for requests, {mebibytes['opened_bytes']} for datasets"
+    )
+
+
+def _run(config: Config, reload: Callable[[], bool], shared: Shared, still_seconds: float) -> None:
+    """Serve as `config` says; with several workers, `reload` is called on SIGHUP.
+
+    One alone does that itself, once its application has started.
+    """
+    from .workers import STARTUP_FAILED, TurningServer, Workers, end_by_itself
+
+    listener = config.listener()
+    if config.workers > 1:
+        workers = Workers(config, [listener], reload, shared, still_seconds)
+        workers.run()
+        if workers.failed:
+            sys.exit(STARTUP_FAILED)
+        return
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    end_by_itself()
+    faulthandler.enable()
+    turns = Turns(shared.turns, shared.place)
+    watch_alone(turns, still_seconds)
+    server = TurningServer(config, turns)
+    with suppress(KeyboardInterrupt):
+        server.run([listener])
+    if not server.started:
+        sys.exit(STARTUP_FAILED)
+
+
+@contextmanager
+def _shared(files: Files, log_format: str) -> Iterator[tuple[Shared, Bulletin]]:
+    """What the processes share, which they find in their environment, and its bulletin."""
+    try:
+        shared = Shared.begin()
+        make_room(shared.counts, 1)
+        Bulletin.begin(shared.bulletin, files.read())
+    except (OSError, NotTold) as error:
+        line = f"there is no room in memory for what the processes share: {error}"
+        say(line, as_json=log_format == "json")
+        sys.exit(1)
+    shared.tell()
+    try:
+        with Bulletin(shared.bulletin) as bulletin:
+            yield shared, bulletin
+    finally:
+        del os.environ[SHARED]
+
+
+def _logging(level: str, form: str) -> dict[str, Any]:
+    """uvicorn's own configuration with a time in each line, and our loggers beside its own.
+
+    The lines of requests and admins are whole already: they are fields, the time among them. As
+    JSON, whatever any library logs is, too.
+    """
+    from uvicorn.config import LOGGING_CONFIG
+
+    config: dict[str, Any] = deepcopy(LOGGING_CONFIG)
+    config["formatters"]["default"]["fmt"] = "%(asctime)s %(levelprefix)s %(message)s"
+    config["formatters"]["requests"] = {"format": "%(message)s"}
+    config["handlers"]["requests"] = {**config["handlers"]["default"], "formatter": "requests"}
+    config["loggers"]["uvicorn"]["level"] = level
+    for name, least in (("request_log", level), ("admin_log", "INFO")):
+        whole = {"handlers": ["requests"], "level": least, "propagate": False}
+        config["loggers"][f"{SERVICE}.telemetry.{name}"] = whole
+    config["loggers"][SERVICE] = {"handlers": ["default"], "level": level, "propagate": False}
+    if form == "json":
+        config["formatters"] = {name: {"()": JsonLines} for name in config["formatters"]}
+        config["root"] = {"handlers": ["default"], "level": "WARNING"}
+    return config

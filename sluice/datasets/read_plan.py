@@ -1,0 +1,236 @@
+"""What a selection of a whole Dataset needs of the store, known before anything is read.
+
+What is common (integers, slices, lists and points along dimensions with plain indexes) goes the
+short way, the rest by xarray's own lazy `isel`; both end in the same plan of what is read. Labels
+become positions by binary search where that is certain, by xarray's indexes elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import replace
+from typing import Any, Literal, TypeAlias
+
+import xarray as xr
+from xarray.core.indexing import map_index_queries
+from xarray.core.utils import drop_dims_from_indexers
+
+from sluice.arrays.texts import TextMeter
+from sluice.datasets.as_stored import as_stored
+from sluice.datasets.indexers import IntArray, for_xarray, go_together, plain_keys, search
+from sluice.datasets.layout import Keys, Layout, ResultSchema, SchemaVariable, StoredVariable
+from sluice.datasets.lazy import LazyArray, VariableReadPlan, read_all
+from sluice.record import record
+from sluice.sizes import attribute_bytes, has_texts, text_bytes
+from sluice.stored_form import AS_STORED
+
+MissingDims = Literal["raise", "warn", "ignore"]
+Positions: TypeAlias = Mapping[Any, int | slice | IntArray]
+
+
+@record
+class DatasetReadPlan:
+    """The answer to a selection, all but the values that are still in the store.
+
+    `variables` are in memory, `pending` must be read; both stand in `schema`, in their order.
+    `attrs` and `encoding` belong to the dataset that is selected from; its variables' own do, too.
+    `texts` are the bytes of text, outside of their arrays, of those `variables` that have any.
+    """
+
+    schema: ResultSchema
+    variables: Mapping[Hashable, xr.Variable]
+    pending: Mapping[Hashable, VariableReadPlan]
+    indexes: Mapping[Hashable, xr.Index]
+    attrs: dict[Any, Any]
+    encoding: dict[Any, Any]
+    texts: Mapping[Hashable, int]
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks must be decoded."""
+        return sum([v.plan.chunks for v in self.pending.values()])
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Decoded size of the touched chunks, in bytes: what the answer costs."""
+        return sum([v.plan.chunks * v.array.meta.chunk_bytes for v in self.pending.values()])
+
+    @property
+    def working_bytes(self) -> int:
+        """The most decoded bytes of chunks that reading has in memory at once."""
+        return sum([v.working_bytes for v in self.pending.values()])
+
+    @property
+    def text_bytes(self) -> int:
+        """The likely bytes of the texts that are still to be read; the most if unknown."""
+        return sum([v.text_bytes for v in self.pending.values()])
+
+    def as_stored(self, but: Collection[Hashable] = ()) -> DatasetReadPlan:
+        """The same answer with values as the store packs them, where metadata allows it.
+
+        Their encoding has, under `AS_STORED`, the attributes that decode them. The variables named
+        in `but` are decoded in any case. The schema stays that of the decoded answer.
+        """
+        pending: dict[Hashable, VariableReadPlan] = {}
+        for name, variable in self.pending.items():
+            raw = as_stored(variable.array, variable.encoding)
+            if raw is None or name in but:
+                pending[name] = variable
+            else:
+                array, decoding = raw
+                encoding = {**variable.encoding, AS_STORED: decoding}
+                pending[name] = replace(variable, encoding=encoding, array=array)
+        return replace(self, pending=pending)
+
+    def at_once(self) -> xr.Dataset | None:
+        """What `read` brings, if it is small and each touched chunk is in memory just now."""
+        for pending in self.pending.values():
+            if not pending.array.holds(pending.plan):
+                return None
+        return self._holding(
+            {name: v.holding(v.array.at_once(v.plan)) for name, v in self.pending.items()}
+        )
+
+    async def read(self, meter: TextMeter | None = None) -> xr.Dataset:
+        """The answer as a plain Dataset in memory; it shares nothing that can be changed.
+
+        Texts are counted by the `meter`; LimitError as soon as it has had too many. CorruptChunk
+        has the fact `variable`.
+        """
+        known = self.at_once()
+        if known is not None:
+            return known
+        return self._holding(await read_all(self.pending, meter))
+
+    def _holding(self, read: Mapping[Hashable, xr.Variable]) -> xr.Dataset:
+        """The answer, of which these variables have been read."""
+        # All names first: their order is the answer's.
+        variables: dict[Any, Any] = dict.fromkeys(self.schema.variables)
+        variables.update(self.variables)
+        variables.update(read)
+        return xr.Dataset._construct_direct(
+            variables,
+            set(self.schema.coord_names),
+            dict(self.schema.sizes),
+            dict(self.attrs),
+            dict(self.indexes),
+            dict(self.encoding),
+        )
+
+
+def plan_isel(
+    ds: xr.Dataset | Layout,
+    indexers: Mapping[Any, Any],
+    *,
+    drop: bool = False,
+    missing_dims: MissingDims = "raise",
+    keep: Collection[Hashable] | None = None,
+) -> DatasetReadPlan:
+    """What ``ds.isel(indexers)`` needs; then only the variables in `keep`, if given.
+
+    Positions along dimensions, as in xarray; whoever selects often hands the `Layout` over. Raises
+    what ``ds.isel`` raises; reads nothing.
+    """
+    layout = ds if isinstance(ds, Layout) else Layout.of(ds)
+    ds = layout.dataset
+    if not layout.sizes.keys() >= indexers.keys():
+        indexers = drop_dims_from_indexers(indexers, ds._dims, missing_dims)
+    keys = plain_keys(layout.sizes, indexers)
+    plain = go_together(ds, keys)
+    if plain is not None:
+        schema = layout.schema(plain, keep, drop)
+        if schema is not None:
+            return _plan_plainly(layout, schema, plain)
+    spelled = {dim: for_xarray(ds, dim, keys[dim], wanted) for dim, wanted in indexers.items()}
+    return _plan_by_xarray(ds.isel(spelled, drop=drop), keep)
+
+
+def plan_positions(
+    layout: Layout, positions: Positions, keep: Collection[Hashable] | None
+) -> DatasetReadPlan:
+    """As `plan_isel`, of positions that are plain and within bounds already, and are no points."""
+    schema = layout.schema(positions, keep, drop=False)
+    if schema is not None:
+        return _plan_plainly(layout, schema, positions)
+    ds = layout.dataset
+    spelled = {dim: for_xarray(ds, dim, key, key) for dim, key in positions.items()}
+    return _plan_by_xarray(ds.isel(spelled), keep)
+
+
+def plan_lazy(lazy: xr.Dataset) -> DatasetReadPlan:
+    """What it takes to load `lazy`, a selection that xarray made without reading."""
+    variables: dict[Hashable, xr.Variable] = {}
+    pending: dict[Hashable, VariableReadPlan] = {}
+    for name, variable in lazy._variables.items():
+        data: Any = variable._data
+        array = getattr(data, "array", None)
+        if isinstance(array, LazyArray):
+            plan = array.plan(data.key)
+            pending[name] = VariableReadPlan(
+                variable.dims, variable.attrs, variable.encoding, array, plan
+            )
+        else:
+            variables[name] = variable.copy(deep=False)
+    found = variables | pending
+    ordered: dict[Hashable, SchemaVariable] = {name: found[name] for name in lazy._variables}
+    attrs = sum([attribute_bytes(v.attrs) for v in found.values()]) + attribute_bytes(lazy.attrs)
+    schema = ResultSchema.of(ordered, lazy._coord_names, pending, attrs)
+    texts = {n: text_bytes(v.values) for n, v in variables.items() if has_texts(v.dtype)}
+    return DatasetReadPlan(
+        schema, variables, pending, lazy._indexes, lazy.attrs, lazy.encoding, texts
+    )
+
+
+def _plan_by_xarray(lazy: xr.Dataset, keep: Collection[Hashable] | None) -> DatasetReadPlan:
+    return plan_lazy(lazy if keep is None else lazy[list(keep)])
+
+
+def _plan_plainly(layout: Layout, schema: ResultSchema, keys: Keys) -> DatasetReadPlan:
+    """The short way, for the variables of `schema`."""
+    variables: dict[Hashable, xr.Variable] = {}
+    pending: dict[Hashable, VariableReadPlan] = {}
+    indexes: dict[Hashable, xr.Index] = {}
+    texts: dict[Hashable, int] = {}
+    for name, part in schema.variables.items():
+        prepared = layout.variables[name]
+        if isinstance(prepared, StoredVariable):
+            pending[name] = prepared.select(keys, part.dims)
+        else:
+            assert prepared is not None
+            variables[name], index = prepared.select(keys)
+            if index is not None:
+                indexes[name] = index
+            if prepared.lengths is not None:
+                texts[name] = prepared.text_bytes(keys)
+    ds = layout.dataset
+    return DatasetReadPlan(schema, variables, pending, indexes, ds.attrs, ds.encoding, texts)
+
+
+def plan_sel(
+    ds: xr.Dataset,
+    indexers: Mapping[Any, Any],
+    *,
+    method: str | None,
+    tolerance: Any,
+    drop: bool,
+) -> DatasetReadPlan:
+    """What ``ds.sel(indexers, method, tolerance, drop)`` needs; raises what it raises.
+
+    Coordinates that are asked by label must be in memory.
+    """
+    positions: dict[Hashable, Any] = {}
+    rest = dict(indexers)
+    if tolerance is None and method in (None, "nearest"):
+        for name, label in indexers.items():
+            index = ds._indexes.get(name)
+            position = None if index is None else search(index, label, nearest=method is not None)
+            if position is not None:
+                positions[name] = position
+                del rest[name]
+    if rest:
+        found = map_index_queries(ds, rest, method, tolerance)
+        plain = not (found.drop_coords or found.variables or found.indexes or found.rename_dims)
+        if not plain or positions.keys() & found.dim_indexers.keys():
+            return plan_lazy(ds.sel(indexers, method, tolerance, drop))
+        positions |= found.dim_indexers
+    return plan_isel(ds, positions, drop=drop)

@@ -1,0 +1,37 @@
+"""Variables made of parts are those that xarray's constructor makes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from sluice.datasets._xarray import variable_of
+
+CASES: list[tuple[tuple[str, ...], np.ndarray[Any, Any], dict[str, Any], dict[str, Any]]] = [
+    ((), np.array(1.5), {"units": "K"}, {"dtype": "int16"}),
+    (("x",), np.arange(3), {}, {}),
+    (("x", "y"), np.array([["a", "b"]], dtype="T"), {"a": [1, 2]}, {"chunks": (1, 1)}),
+    ((), np.array("2020-01-01", "M8[ns]"), {}, {"units": "days since 2000-01-01"}),
+]
+
+
+@pytest.mark.parametrize(("dims", "data", "attrs", "encoding"), CASES)
+def test_a_variable_of_parts_is_xarrays_own(
+    dims: tuple[str, ...],
+    data: np.ndarray[Any, Any],
+    attrs: dict[str, Any],
+    encoding: dict[str, Any],
+) -> None:
+    """Every slot that xarray's constructor fills holds the same, and nothing of the caller's."""
+    made, expected = variable_of(dims, data, attrs, encoding), xr.Variable(dims, data)
+    expected.attrs, expected.encoding = dict(attrs), dict(encoding)
+    assert type(made) is xr.Variable
+    assert made.identical(expected)
+    assert made.encoding == expected.encoding
+    assert made.dtype == expected.dtype
+    assert {*xr.Variable.__slots__} == {"_attrs", "_data", "_dims", "_encoding"}
+    made.attrs["mine"] = made.encoding["mine"] = 1
+    assert "mine" not in {**attrs, **encoding}
