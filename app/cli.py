@@ -161,7 +161,7 @@ def _check_catalog(settings: Settings) -> None:
 
 
 def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
-    from sluice.arrays.opening_limits import OpeningLimits
+    from sluice.arrays.member_documents import OpeningLimits
     from sluice.store import Filesystems
     from sluice.store.blocking import BlockingThreads
     from sluice.store.retry_policy import RetryPolicy

@@ -130,9 +130,18 @@ def _is_code(text: str) -> bool:
     return _CODE.search(re.sub(_GIVEN, "''", text)) is not None
 
 
-def excerpt(text: str) -> str:
-    """The text in quotation marks, short enough to stand in an error."""
-    return repr(text if len(text) <= 80 else text[:77] + "...")
+def excerpt(value: object) -> str:
+    """A member of a document as it stands in a sentence: text in quotes, all else as JSON."""
+    if isinstance(value, str):
+        return repr(_cut(value))
+    try:
+        return _cut(json.dumps(value, ensure_ascii=False))
+    except (RecursionError, ValueError, TypeError):
+        return "not readable"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")

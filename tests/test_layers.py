@@ -26,7 +26,6 @@ LEVELS = {
     "sluice/selection": 1,
     "sluice/kept": 1,
     "sluice/labels": 1,
-    "sluice/sizes": 1,
     "sluice/wording": 1,
     "sluice/encoders": 2,
     "sluice/store": 2,

@@ -1,8 +1,6 @@
 """Who may begin now, who waits, and who is sent away: bytes, turns and deadlines, without HTTP."""
 
-from .admission import Admission
-from .budget import Budget
-from .clients import ClientLimit, client_at
+from .admission import Admission, Budget, ClientLimit, client_at
 from .first_wait import watched
 
 __all__ = ["Admission", "Budget", "ClientLimit", "client_at", "watched"]

@@ -1,16 +1,197 @@
-"""The door that every answer passes which costs memory: its client's count, then the budget."""
+"""Who may begin now, who waits, and who is sent away: bytes, turns and clients, without HTTP."""
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv6Address, IPv6Network
+from time import perf_counter
 from typing import TypeVar
 
 from ..errors import Overloaded, TooManyRequests
 from ..telemetry.events import Emit, InFlight, RequestRefused
-from .budget import Budget
-from .clients import ClientLimit
+from .fair_queue import FairQueue, Waiter
+
+RETRY_SECONDS = 1
+# What one subscriber gets at least, and picks addresses from at will (RFC 4291, section 2.5.4;
+# RFC 6177).
+_SUBSCRIBER_BITS = 64
+
+
+def client_at(address: str) -> str:
+    """Who asks from this address: all of an IPv6 subscriber's addresses are one client.
+
+    What is no address, as under some servers, is a client of that name.
+    """
+    if ":" not in address:
+        return address
+    try:
+        found = IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(IPv6Network((found, _SUBSCRIBER_BITS), strict=False))
+
+
+class ClientLimit:
+    """Counts what runs for each client, `most` at once (0: any number); forgets who has nothing."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._running: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        """How many clients have something running."""
+        return len(self._running)
+
+    def fits(self, client: str) -> bool:
+        """Whether one more of this client may run now."""
+        return not self._most or self._running.get(client, 0) < self._most
+
+    def enter(self, client: str) -> None:
+        """One more of this client runs, until it leaves; raises TooManyRequests."""
+        if not self.fits(client):
+            raise TooManyRequests(
+                f"{self._most} requests of yours run already, which is the most at once."
+                " Ask again when one of them is answered.",
+                limit=self._most,
+                retry_after=RETRY_SECONDS,
+            )
+        self._count(client)
+
+    def leave(self, client: str) -> None:
+        """One less of this client runs."""
+        left = self._running[client] - 1
+        if left:
+            self._running[client] = left
+        else:
+            del self._running[client]
+
+    @contextmanager
+    def counted(self, client: str) -> Iterator[None]:
+        """The block counts as one more of this client, which is not refused."""
+        self._count(client)
+        try:
+            yield
+        finally:
+            self.leave(client)
+
+    def _count(self, client: str) -> None:
+        self._running[client] = self._running.get(client, 0) + 1
+
+
+class Budget:
+    """`capacity` bytes that requests of one event loop take before they begin, and give back.
+
+    Whoever does not fit waits in a `FairQueue`, at most `queue_requests` at once and each for
+    `queue_seconds` at most. Nobody overtakes the first, so that a large request is not kept waiting
+    by small ones for ever. `on_wait` is called with the seconds that each has waited.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        *,
+        queue_requests: int,
+        queue_seconds: float,
+        on_wait: Callable[[float], None],
+    ) -> None:
+        self._capacity = capacity
+        self._queue_requests = queue_requests
+        self._queue_seconds = queue_seconds
+        self._on_wait = on_wait
+        self._queue = FairQueue()
+        self._held = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """The bytes that are taken now."""
+        return self._held
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return len(self._queue)
+
+    def take_now(self, cost: int) -> bool:
+        """Take `cost` bytes, if that keeps nobody waiting; whether they were taken."""
+        held = self._held + min(cost, self._capacity)
+        if held > self._capacity or self._queue:
+            return False
+        self._held = held
+        return True
+
+    async def take(self, client: str, cost: int) -> None:
+        """Take `cost` bytes, or all there are where it is more, until they are given back.
+
+        Raises Overloaded when too many wait already, or when the turn does not come in time.
+        """
+        if self.take_now(cost):
+            return
+        if len(self._queue) >= self._queue_requests:
+            raise self._overloaded("Too many requests wait for memory.")
+        waiter = self._queue.join(client, min(cost, self._capacity))
+        self._serve()  # the light are first as soon as they come
+        began = perf_counter()
+        try:
+            await self._wait(waiter)
+        finally:
+            self._on_wait(perf_counter() - began)
+
+    def give_back(self, cost: int) -> None:
+        """Return what was taken for `cost`; whoever fits now is served."""
+        self._held -= min(cost, self._capacity)
+        if self._queue:
+            self._serve()
+
+    @contextmanager
+    def charged(self, cost: int) -> Iterator[None]:
+        """The block holds `cost` bytes that are in memory anyway: it takes them without waiting.
+
+        Others wait until what is held is within the capacity again.
+        """
+        self._held += cost
+        try:
+            yield
+        finally:
+            self._held -= cost
+            self._serve()
+
+    async def _wait(self, waiter: Waiter) -> None:
+        try:
+            async with asyncio.timeout(self._queue_seconds):
+                await waiter.turn
+        except BaseException as error:
+            if waiter.turn.done() and not waiter.turn.cancelled():
+                # Its turn came in the moment in which it gave up.
+                self.give_back(waiter.cost)
+            else:
+                self._queue.leave(waiter)
+                self._serve()
+            if isinstance(error, TimeoutError):
+                raise self._overloaded("There was no memory for the request in time.") from None
+            raise
+
+    def _serve(self) -> None:
+        """Give all those their turn who are first and fit."""
+        while (waiter := self._queue.first()) is not None:
+            if waiter.turn.done():  # cancelled, and its task does not know yet
+                self._queue.leave(waiter)
+                continue
+            if self._held + waiter.cost > self._capacity:
+                return
+            self._queue.serve(waiter)
+            self._held += waiter.cost
+            waiter.turn.set_result(None)
+
+    def _overloaded(self, what: str) -> Overloaded:
+        seconds = max(1, math.ceil(self._queue_seconds))
+        return Overloaded(f"{what} Ask again in {seconds} seconds.", retry_after=seconds)
+
 
 T = TypeVar("T")
 

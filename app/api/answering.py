@@ -15,14 +15,13 @@ import xarray as xr
 from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
-from sluice.arrays.texts import TextMeter
+from sluice.arrays.texts import TextMeter, text_bytes
 from sluice.datasets import ResultSchema
 from sluice.encoders.formats import Encoder
 from sluice.engine import Plan, ReadLimits, fitting, with_fitting
 from sluice.errors import LimitError, SluiceError, StoreError
 from sluice.phases import Phases
 from sluice.record import record
-from sluice.sizes import text_bytes
 from sluice.wording import plain_words
 
 from ..admission import watched

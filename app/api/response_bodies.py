@@ -12,7 +12,7 @@ import numpy as np
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
-from sluice.arrays.threads import Threads
+from sluice.arrays.reader import Threads
 from sluice.arrays.turns import Share
 from sluice.labels import format_label, format_labels, without_surrogates
 

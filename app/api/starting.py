@@ -11,10 +11,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 
 from sluice.arrays.chunk_cache import ChunkCache
-from sluice.arrays.decode import single_threaded_blosc
-from sluice.arrays.opening_limits import OpeningLimits
-from sluice.arrays.threads import Threads, busy_pool
-from sluice.arrays.workshop import Workshop
+from sluice.arrays.chunk_decoders import single_threaded_blosc
+from sluice.arrays.member_documents import OpeningLimits
+from sluice.arrays.reader import Threads, Workshop, busy_pool
 from sluice.cgroup import available_cores
 from sluice.engine import ReadLimits
 from sluice.events import CircuitChanged

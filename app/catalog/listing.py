@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Final, TypeAlias
 
 from sluice.arrays.group_paths import groups_with_arrays
-from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
+from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
 from sluice.concurrency import map_concurrently
 from sluice.errors import StoreMissing, StoreTooLarge
 from sluice.store import ByteSource, Filesystems

@@ -17,9 +17,10 @@ from typing import Final, TypeAlias
 import xarray as xr
 
 from sluice.arrays.chunk_cache import ChunkCache
-from sluice.arrays.hierarchy import GroupDocuments, groups_again, open_groups
-from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
-from sluice.arrays.workshop import Workshop
+from sluice.arrays.group_documents import GroupDocuments
+from sluice.arrays.group_metadata import open_groups, revalidate_groups
+from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
+from sluice.arrays.reader import Workshop
 from sluice.concurrency import map_concurrently
 from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint
 from sluice.datasets.entrypoint import SHARD_INDEX_BYTES
@@ -122,7 +123,7 @@ class _Store:
 
     async def read_again(self, known: Levels) -> Levels:
         """These documents as they are now, `known` itself where a tag or a digest says so."""
-        return await groups_again(
+        return await revalidate_groups(
             self.source,
             known,
             zarr_format=self.entry.zarr_format,

@@ -7,24 +7,29 @@ Zarr v3 core specification, "Array metadata"; netCDF-C's NCZarr for what it adds
 
 from __future__ import annotations
 
-import base64
-import math
 import re
-import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
 
-from sluice.aliases import Document, DType
-from sluice.arrays.codec_documents import codec_documents, normal_codec, normal_codecs
-from sluice.arrays.excerpts import excerpt
+from sluice.aliases import Document
+from sluice.arrays.codec_table import COUNTS
+from sluice.arrays.conventions import DIMENSIONS, SCALAR
 from sluice.errors import MetadataError
+from sluice.wording import excerpt
 
-# Where xarray keeps the names of a v2 array's dimensions (its "Zarr encoding specification").
-DIMENSIONS: Final = "_ARRAY_DIMENSIONS"
-# Marks a v3 scalar that is stored as the one value along a dimension.
-SCALAR: Final = "sluice_scalar"
+Codec = dict[str, Any]
+
+
+_INTEGER: Final = re.compile(r"-?\d{1,18}")
+
+
+_DECIMAL: Final = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?(?:[eE][+-]?\d{1,3})?")
+
+
+_DEEPEST: Final = 16
+
 
 # What NumPy counts positions with.
 _LONGEST: Final = 2**63 - 1
@@ -48,8 +53,6 @@ _KNOWN_V3: Final = frozenset(
 _ONE_BYTE: Final = re.compile(r"[<>=]([biu]1|[SV]\d+)")
 # NumPy's times without a unit.
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-# Names that NumPy knows and the specification does not; old writers used them.
-_DIGITS: Final = re.compile(r"[+-]?\d{1,20}")
 # NumPy's times without a unit, in either format: numbers of which nobody knows what they count.
 _UNITLESS: Final = re.compile(r"[<>=|]?(?:[mM]8|datetime64|timedelta64)(?:\[(?:\d*generic)?\])?")
 _TIMES: Final = ("numpy.datetime64", "numpy.timedelta64")
@@ -228,117 +231,69 @@ def _normal_field(field: Any) -> Any:
     return field
 
 
-def check_name(name: str) -> None:
-    """Raise MetadataError for a name under which no store keeps anything, or no format writes it.
+def normal_codecs(member: str, codecs: Any) -> list[Codec]:
+    """The list of codecs under `member` (see `normal_codec`)."""
+    if not isinstance(codecs, list | tuple):
+        raise MetadataError(f"its {member} are not a list of codecs")
+    return [normal_codec(codec) for codec in codecs]
 
-    Python can hold halves of surrogate pairs, which UTF-8 cannot.
+
+def normal_codec(codec: Any, depth: int = 0) -> Codec:
+    """One codec (v2: ``id`` with its options, v3: ``name`` and ``configuration``) as it is meant.
+
+    Options that are numbers in a text become numbers. Raises MetadataError for what is no codec.
     """
-    if not name:
-        raise MetadataError("it has no name")
-    if "\0" in name or _SURROGATE.search(name):
-        raise MetadataError("its name has a character that no text may have")
-
-
-def dimension_names(document: Document) -> tuple[str | None, ...]:
-    """The names of an array's dimensions, one per length of its (normal) shape.
-
-    A v3 array may leave some without a name. MetadataError where they are missing or wrong.
-    """
-    rank = len(document["shape"])
-    if document["zarr_format"] == 3:
-        member, names = "dimension_names", document.get("dimension_names")
+    if isinstance(codec, str):  # the short form of Zarr v3.1, "Extension definition"
+        codec = {"name": codec}
+    if not isinstance(codec, Mapping) or not isinstance(_name_of(codec), str):
+        raise MetadataError("one of its codecs has no name")
+    if depth > _DEEPEST:
+        raise MetadataError("its codecs are nested too deeply")
+    normal = {key: _option(key, option) for key, option in codec.items()}
+    configuration = normal.get("configuration")
+    if configuration is None:
+        normal.pop("configuration", None)
+    elif not isinstance(configuration, Mapping):
+        raise MetadataError(f"the configuration of its codec {_name_of(codec)!r} is no JSON object")
     else:
-        member = DIMENSIONS
-        names = (document.get("attributes") or {}).get(member)
-    if names is None:
-        if not rank:
-            return ()
-        raise MetadataError(
-            f"its metadata does not name its dimensions ({member})",
-            advice=f"Add {member} to its metadata, one name for each of its {rank} dimensions, or "
-            "name it in drop_variables.",
-        )
-    if not isinstance(names, list | tuple) or not all(
-        isinstance(name, str) or (name is None and member == "dimension_names") for name in names
-    ):
-        raise MetadataError(f"its {member} is {excerpt(names)}, which is no list of names")
-    if len(names) != rank:
-        raise MetadataError(f"its {member} has {len(names)} names, its shape {rank} dimensions")
-    if any(name is not None and ("\0" in name or _SURROGATE.search(name)) for name in names):
-        raise MetadataError(f"its {member} has a character that no text may have")
-    return tuple(names)
+        normal["configuration"] = {
+            key: [normal_codec(inner, depth + 1) for inner in option]
+            if key in ("codecs", "index_codecs") and isinstance(option, list)
+            else _option(key, option)
+            for key, option in configuration.items()
+        }
+    return normal
 
 
-def marked_fill_value(value: Any, dtype: DType, unsigned: object = None) -> Any:
-    """What the attribute ``_FillValue`` of a v3 array says, in the array's stored `dtype`.
-
-    xarray writes floating-point numbers as base64 of a little-endian double, and reads that alone;
-    others write the number, or its name (``"NaN"``). Theirs becomes the nearest number of the
-    dtype, as which it stands among the values (CF conventions, 2.5.1). Where the attribute
-    `_Unsigned` is ``"true"`` and the integers are signed, the number may be told as it is meant:
-    255 is stored as -1 in one byte.
-    MetadataError for what is no value of the dtype.
-    """
-    try:
-        match dtype.kind:
-            case "f":
-                return _nearest(value, dtype)
-            case "c" if isinstance(value, list) and len(value) == 2:
-                return complex(_double(value[0]), _double(value[1]))
-            case "c":
-                return complex(_double(value))
-            case "b":
-                return bool(value)
-            case "i" | "u":
-                whole = _integer(value)
-                return _wrapped(whole, dtype) if unsigned == "true" else whole
-            case "S":
-                return base64.b64decode(value, validate=True)
-            case _:
-                return value
-    except (ValueError, TypeError, OverflowError):
-        raise MetadataError(
-            f"its attribute _FillValue is {excerpt(value)}, which is no value of its data type "
-            f"{dtype}"
-        ) from None
+def _name_of(codec: Document) -> Any:
+    return codec.get("name") if "name" in codec else codec.get("id")
 
 
-def _double(value: Any) -> float:
-    written = _written_double(value)
-    return float(value) if written is None else written
+def _option(key: str, option: Any) -> Any:
+    """The option under `key`: a number where it is one, however it is written."""
+    number = _number(option)
+    if key in COUNTS and isinstance(number, float) and number.is_integer():
+        return int(number)
+    return number
 
 
-def _written_double(value: Any) -> float | None:
-    """The number whose double stands here as base64, as xarray writes it; None for others."""
-    if not isinstance(value, str):
-        return None
-    try:
-        return float(struct.unpack("<d", base64.b64decode(value, validate=True))[0])
-    except (ValueError, struct.error):
-        return None
+def _number(option: Any) -> Any:
+    match option:
+        case str() if _INTEGER.fullmatch(text := option.strip()):
+            return int(text)
+        case str() if _DECIMAL.fullmatch(text := option.strip()):
+            return float(text)
+        case _:
+            return option
 
 
-def _nearest(value: Any, dtype: DType) -> float:
-    """The number as the dtype has it; as it is where xarray wrote it, or beyond all of its own."""
-    written = _written_double(value)
-    if written is not None:
-        return written
-    number = float(value)
-    with np.errstate(over="ignore"):
-        nearest = float(dtype.type(number))
-    return number if math.isinf(nearest) and not math.isinf(number) else nearest
-
-
-def _wrapped(number: int, dtype: DType) -> int:
-    """An unsigned `number` as signed integers of the same length have it; any other as it is."""
-    bits = 8 * dtype.itemsize
-    beyond = dtype.kind == "i" and 2 ** (bits - 1) <= number < 2**bits
-    return number - 2**bits if beyond else number
-
-
-def _integer(value: Any) -> int:
-    number = float(value) if isinstance(value, str) and not _DIGITS.fullmatch(value) else value
-    whole = int(number)
-    if whole != number and not isinstance(number, str):
-        raise ValueError(value)
-    return whole
+def codec_documents(document: Document) -> Iterator[Document]:
+    """All codecs of a (normal) array, those inside of shards too."""
+    before = [*(document.get("filters") or ()), document.get("compressor")]
+    for codec in [*before, *(document.get("codecs") or ())]:
+        if isinstance(codec, Mapping):
+            yield codec
+            inner = codec.get("configuration")
+            if isinstance(inner, Mapping):
+                for member in ("codecs", "index_codecs"):
+                    yield from codec_documents({"codecs": inner.get(member)})

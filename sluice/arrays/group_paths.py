@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sluice.aliases import Document
-from sluice.arrays.member_documents import Found, member_documents
-from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
+from sluice.arrays.member_documents import DEFAULT_LIMITS, Found, OpeningLimits, member_documents
 from sluice.concurrency import map_concurrently
 from sluice.errors import MetadataError, StoreMissing, StoreRefused, StoreTooLarge
 from sluice.store.source import ByteSource

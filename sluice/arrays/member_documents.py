@@ -1,16 +1,201 @@
-"""The metadata documents of a group's members, each of which may be broken without the others."""
+"""The arrays of one group by their documents: how much of them may be read, and which can be used.
+
+A few hundred bytes of metadata can ask for coordinates of any size, so what opening a store may
+take is judged from metadata before anything is made of it. A coordinate that exceeds a limit is
+left out; what exceeds one for all of the store is an error. Each names the setting by which an
+operator allows more. Each document may be broken without the others.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
-from sluice.arrays.opening_limits import OpeningLimits
+from sluice.aliases import Document
+from sluice.arrays.array_metadata import ArrayMeta
+from sluice.arrays.conventions import with_references
+from sluice.arrays.texts import TextMeter, attribute_bytes
 from sluice.concurrency import map_concurrently
-from sluice.errors import MetadataError, ReferenceRefused, StoreError, StoreMissing
+from sluice.errors import MetadataError, ReferenceRefused, StoreError, StoreMissing, StoreTooLarge
 from sluice.store.documents import json_object
 from sluice.store.source import ByteSource
+
+_SETTING: Final = "SLUICE_STORE_"
+
+
+# Deeper than attributes and codecs are meant to be, and far from Python's recursion limit.
+MOST_LEVELS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningLimits:
+    """The most that one group may have.
+
+    The defaults leave room for what archives have: thousands of variables, a million labels of an
+    hourly series, one chunk for each step of some years. Variables that are `dropped` count for
+    none of them but the metadata, which is read before anything of it is known.
+    """
+
+    metadata_bytes: int = 32 * 2**20
+    attribute_bytes: int = 16 * 2**20
+    variables: int = 10_000
+    coordinate_bytes: int = 128 * 2**20
+    coordinate_chunks: int = 100_000
+    dropped: frozenset[str] = frozenset()
+
+    def check_metadata(self, nbytes: int) -> None:
+        """Raise StoreTooLarge for more bytes of metadata documents."""
+        self._check("metadata_bytes", "bytes of metadata", nbytes)
+
+    def check_variables(self, names: Collection[str]) -> None:
+        """Raise StoreTooLarge for more arrays in one group."""
+        self._check("variables", "variables", len(set(names) - self.dropped))
+
+    def check_attributes(self, attributes: Document, arrays: Mapping[str, Document]) -> None:
+        """Raise StoreTooLarge for more bytes of attributes, of the group and of its arrays."""
+        kept = [array for name, array in arrays.items() if name not in self.dropped]
+        each = [attributes, *(array.get("attributes") for array in kept)]
+        nbytes = sum([attribute_bytes(one) for one in each if isinstance(one, Mapping)])
+        self._check("attribute_bytes", "bytes of attributes", nbytes)
+
+    def _check(self, limited: str, what: str, found: int) -> None:
+        limit: int = getattr(self, limited)
+        if found > limit:
+            raise StoreTooLarge(
+                f"the store has {found} {what}, of which {_SETTING}{limited.upper()} allows"
+                f" {limit}",
+                limited=limited,
+                found=found,
+                limit=limit,
+            )
+
+
+DEFAULT_LIMITS: Final = OpeningLimits()
+
+
+class CoordinateRoom:
+    """What the coordinates of one store may still take while it is opened."""
+
+    def __init__(self, limits: OpeningLimits) -> None:
+        self._limits = limits
+        self._bytes = 0
+        self._chunks = 0
+
+    def meter(self) -> TextMeter:
+        """What counts the texts of one coordinate, whose length shows only as they are read."""
+        limit = self._limits.coordinate_bytes
+        return TextMeter(self._bytes, limit, 0, limit)
+
+    def take(self, nbytes: int) -> None:
+        """So many bytes of text were read."""
+        self._bytes += nbytes
+
+    def enter(self, meta: ArrayMeta, values: int, chunks: int) -> None:
+        """So many `values` out of so many `chunks` are to be read; MetadataError if too many.
+
+        One chunk is the least that is decoded, however few of its values are wanted.
+        """
+        nbytes = max(values * meta.dtype.itemsize, min(chunks, 1) * meta.chunk_bytes)
+        for limited, what, found, limit in (
+            ("coordinate_bytes", "bytes", self._bytes + nbytes, self._limits.coordinate_bytes),
+            ("coordinate_chunks", "chunks", self._chunks + chunks, self._limits.coordinate_chunks),
+        ):
+            if found > limit:
+                raise too_large(limited, what, found, limit)
+        self._bytes += nbytes
+        self._chunks += chunks
+
+
+def too_large(limited: str, what: str, found: int, limit: int) -> MetadataError:
+    """The reason why a coordinate is left out."""
+    return MetadataError(
+        "its values are read when the dataset is opened, and with them the coordinates take"
+        f" {found} {what} or more, of which {_SETTING}{limited.upper()} allows {limit}",
+        advice="Raise that setting, or name it in drop_variables.",
+    )
+
+
+class Members(NamedTuple):
+    """A group's attributes, the documents of its arrays, and reasons why others have none.
+
+    A v2 array's document is its ``.zarray`` with the ``.zattrs`` under ``attributes``, as in v3.
+    """
+
+    attributes: Document
+    arrays: dict[str, Document]
+    broken: dict[str, str]
+
+
+def members_v3(path: str, group: Document, members: Document) -> Members:
+    """The group with those of its `members` that are arrays; the broken ones apart."""
+    arrays: dict[str, Document] = {}
+    broken: dict[str, str] = {}
+    for name, member in members.items():
+        match member:
+            case MetadataError():
+                broken[name] = member.detail
+            case dict() if member.get("node_type") == "array":
+                _add(arrays, broken, name, with_references(member))
+            case dict() if member.get("node_type") == "group":
+                pass
+            case dict():
+                broken[name] = "its 'zarr.json' says neither that it is an array nor a group"
+            case _:
+                broken[name] = "its metadata is not a JSON object"
+    return Members(_attributes(group.get("attributes"), path), arrays, broken)
+
+
+def members_v2(path: str, zattrs: Any, members: Mapping[str, tuple[Any, Any]]) -> Members:
+    """The group of these ``.zattrs``, with the ``.zarray`` and ``.zattrs`` of each array."""
+    arrays: dict[str, Document] = {}
+    broken: dict[str, str] = {}
+    for name, (zarray, attributes) in members.items():
+        try:
+            _add(arrays, broken, name, _array_v2(zarray, attributes))
+        except MetadataError as error:
+            broken[name] = error.detail
+    return Members(_attributes(zattrs, path), arrays, broken)
+
+
+def _add(
+    arrays: dict[str, Document], broken: dict[str, str], name: str, document: Document
+) -> None:
+    """Put the `document` where it belongs, with attributes that can be walked."""
+    attributes = document.get("attributes")
+    if levels_exceed({**document, "attributes": None}):
+        broken[name] = "its metadata is nested too deeply"
+    elif isinstance(attributes, dict):
+        arrays[name] = {**document, "attributes": shallow(attributes)}
+    elif attributes is None:
+        arrays[name] = document
+    else:
+        broken[name] = "its attributes are not a JSON object"
+
+
+def _attributes(attributes: Any, path: str) -> Document:
+    if attributes is None:
+        return {}
+    if not isinstance(attributes, dict):
+        raise MetadataError(
+            f"the attributes of {repr(path) if path else 'the root'} are not a JSON object"
+        )
+    return shallow(attributes)
+
+
+def _array_v2(zarray: Any, zattrs: Any) -> Document:
+    """A v2 array's document; NCZarr's dimension references become xarray's attribute."""
+    for document in (zarray, zattrs):
+        if isinstance(document, MetadataError):
+            raise document
+    if not isinstance(zarray, dict):
+        raise MetadataError("its '.zarray' is not a JSON object")
+    if not isinstance(zattrs or {}, dict):
+        raise MetadataError("its '.zattrs' is not a JSON object")
+    return with_references({**zarray, "attributes": dict(zattrs or {})})
+
 
 Made = TypeVar("Made")
 Given = ParamSpec("Given")
@@ -91,3 +276,68 @@ def _document(value: bytes | MetadataError, key: str) -> Found:
         return json_object(value, repr(key))
     except MetadataError as error:
         return error
+
+
+def levels_exceed(value: Any, most: int = MOST_LEVELS) -> bool:
+    """Whether objects and lists in `value` are nested more than `most` levels deep."""
+    level = [value]
+    for _ in range(most + 1):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return False
+    return True
+
+
+def shallow(attributes: Document) -> dict[str, Any]:
+    """`attributes` with the JSON text in place of each value that is nested too deeply."""
+    return {
+        name: _json_text(value)
+        if isinstance(value, dict | list) and levels_exceed(value)
+        else value
+        for name, value in attributes.items()
+    }
+
+
+def _inside(value: Any) -> list[Any]:
+    match value:
+        case dict():
+            return list(value.values())
+        case list():
+            return value
+        case _:
+            return []
+
+
+class _Written(str):
+    """A part of a JSON text, as it stands there."""
+
+    __slots__ = ()
+
+
+def _json_text(value: Any) -> str:
+    """``json.dumps(value)``, however deep it is nested: without recursion."""
+    parts: list[str] = []
+    left: list[Any] = [value]
+    while left:
+        match left.pop():
+            case _Written() as text:
+                parts.append(text)
+            case dict() | list() as outer:
+                left += reversed(_opened(outer))
+            case scalar:
+                parts.append(json.dumps(scalar))
+    return "".join(parts)
+
+
+def _opened(value: dict[str, Any] | list[Any]) -> list[Any]:
+    """The brackets, names and separators of an object or list, and between them its values."""
+    if isinstance(value, dict):
+        start, end = "{", "}"
+        members = [[_Written(f"{json.dumps(name)}: "), item] for name, item in value.items()]
+    else:
+        start, end = "[", "]"
+        members = [[item] for item in value]
+    opened: list[Any] = [_Written(start)]
+    for number, member in enumerate(members):
+        opened += [_Written(", "), *member] if number else member
+    return [*opened, _Written(end)]

@@ -1,322 +1,212 @@
-"""Plan, fetch, decode, place: the coroutine that turns an `ArrayPlan` into values.
-
-Touched chunks that are in memory are placed at once into one preallocated output. Each of the
-others is fetched when its turn comes, decoded as it arrives, kept and placed. A few workers walk
-them; the source's gate bounds the requests, and turns bound the bytes, of all readers together.
-"""
+"""What the readings of many datasets share: where chunks are decoded, and how much at once."""
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass, field, replace
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from time import perf_counter
-from typing import Final, TypeAlias
-
-import numpy as np
+from typing import Any, Final, TypeVar
 
 from sluice.aliases import Array
-from sluice.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
-from sluice.arrays.decoding import count_part, count_texts, decode_chunk
-from sluice.arrays.fallback import read_through_zarr
-from sluice.arrays.metadata import ArrayMeta
-from sluice.arrays.placing import Reading, placing
-from sluice.arrays.plan import ArrayPlan, ChunkRead, ElementPlan, ReadPlan
-from sluice.arrays.shards import (
-    ByteRange,
-    Shard,
-    ShardIndexes,
-    ShardMoved,
-    ShardRead,
-    by_shard,
-    coalesce,
-    locate,
-    may_grow,
-)
-from sluice.arrays.spans import Span, touched_span
-from sluice.arrays.texts import TextMeter
-from sluice.arrays.workshop import Shares, Workshop
-from sluice.concurrency import SingleFlight, map_concurrently
-from sluice.errors import CorruptChunk, LimitError
-from sluice.phases import count_chunks
-from sluice.store.source import ByteSource
+from sluice.arrays.chunk_cache import ABSENT, Chunk
+from sluice.arrays.chunk_decoders import SHORT_TEXT_BYTES
+from sluice.arrays.plan import ChunkRead, Reading, encoded_part_bytes, part_bytes
+from sluice.arrays.texts import TextDecoder, text_bytes
+from sluice.arrays.turns import Share, Shares, Turns
+from sluice.concurrency import wait_done
+from sluice.errors import CorruptChunk
+from sluice.phases import phase
 
-Fetch: TypeAlias = Callable[[], Awaitable[bytes | None]]
+Made = TypeVar("Made")
 
-_GAP_BYTES: Final = 64 * 1024
-_MOST_BYTES: Final = 16 * 1024 * 1024
-_SAVED_SHARE: Final = 0.75
-# How often a shard may be written anew while it is read; an append does it once.
-_MOST_MOVES: Final = 4
-# How long chunks from memory are placed in one go: thousands of them would stop the loop.
-_TURN_SECONDS: Final = 0.005
-# So many chunks from memory are placed without looking at the clock.
-_FEW_CHUNKS: Final = 100
+# The loop must not wait for a core that such work has: where both want it, the loop gets three
+# quarters (sched(7), "The nice value").
+_NICENESS: Final = 5
+# Work on the loop begins within so long of a round of the loop, in which all others had theirs.
+_ROUND_SECONDS: Final = 0.005
 
 
-@dataclass(frozen=True, slots=True)
-class StoreReader:
-    """What all arrays of one opened store share: where bytes come from and how work is spread.
+class Threads:
+    """At most `number` threads of a `pool` (None: the loop's default executor), one a turn.
 
-    `workers` bounds the chunks that one read asks for at once. Other stores may share the
-    `workshop`, and the `cache`, in which `identity` stands for this store at this version.
+    What waits inside a pool could not be overtaken: it waits before it. Belongs to one event loop;
+    whoever made the pool closes it.
     """
 
-    source: ByteSource
-    indexes: ShardIndexes
-    workshop: Workshop
-    workers: int
-    cache: ChunkCache
-    identity: Hashable
-    ranges: SingleFlight[tuple[str, int, int], bytes | None] = field(default_factory=SingleFlight)
+    def __init__(self, number: int, pool: Executor | None) -> None:
+        self._turns = Turns(number)
+        self._pool = pool
+        self._round_ends = 0.0
 
-    def keeping_nothing(self) -> StoreReader:
-        """This reader for values that their caller keeps: it leaves the shared cache alone."""
-        return replace(self, cache=ChunkCache(0))
+    async def run(self, share: Share, work: Callable[..., Made], *given: Any) -> Made:
+        """What ``work(*given)`` makes, in a turn of whoever has `share`.
 
-    def holds(self, meta: ArrayMeta, plan: ReadPlan) -> bool:
-        """Whether `plan` touches few chunks, and all of them are in memory."""
-        if isinstance(plan, ElementPlan):
-            return self.cache.holds(self._name(meta, plan))
-        if meta.decoder is None or plan.chunks > _FEW_CHUNKS:
-            return False
-        return all(self.cache.holds(self._name(meta, read)) for read in plan.reads())
-
-    def at_once(self, meta: ArrayMeta, plan: ReadPlan) -> Array:
-        """What `read` brings, without waiting: the cache `holds` it."""
-        count_chunks(plan.chunks, 0)
-        if isinstance(plan, ElementPlan):
-            return np.array(self._known(meta, plan)[plan.place], dtype=meta.dtype)
-        out = np.empty(plan.buffer_shape, dtype=meta.dtype)
-        place = placing(meta, plan, out)
-        for read in plan.reads():
-            place(read, self._known(meta, read))
-        return plan.finish(out)
-
-    def _known(self, meta: ArrayMeta, read: ChunkRead | ElementPlan) -> Array:
-        chunk = self.cache.get(self._name(meta, read))
-        assert chunk is not None, "asked for at once, and not in memory"
-        return chunk
-
-    def working_bytes(self, meta: ArrayMeta, plan: ReadPlan) -> int:
-        """The most decoded bytes of chunks that reading `plan` has in memory at once.
-
-        Ranges of a shard may hold any number of its chunks, and so does what zarr-python reads.
+        Who is cancelled meanwhile leaves when the thread has ended: no thread works for nobody, and
+        what it has in its hands is counted for as long as it has it.
         """
-        chunks = plan.chunks
-        if meta.shards is None and meta.decoder is not None:
-            chunks = min(chunks, self.workers)
-        beside = 0.0
-        if meta.texts is not None and meta.texts.mean_bytes is not None:
-            beside = math.prod(meta.chunks) * meta.texts.mean_bytes
-        return chunks * (meta.chunk_bytes + int(beside))
+        async with self._turns.turn(share, 1):
+            loop = asyncio.get_running_loop()
+            running = loop.run_in_executor(self._pool, work, *given)
+            try:
+                await wait_done(running)
+            except asyncio.CancelledError:
+                await wait_done(running)
+                running.exception()  # nobody is there to be told
+                raise
+            return running.result()
 
-    async def read(self, meta: ArrayMeta, plan: ReadPlan, meter: TextMeter | None = None) -> Array:
-        """The planned values as an array of `plan.shape`, in the array's stored dtype.
+    async def between(self, share: Share, work: Callable[..., Made], *given: Any) -> Made:
+        """What ``work(*given)`` makes, on the loop, in the same turns.
 
-        Texts are counted by the `meter`; LimitError as soon as it has had too many.
+        Every few milliseconds the loop goes round, however much of this waits.
         """
-        if isinstance(plan, ElementPlan):
-            plan = plan.array_plan()
-        if not meta.texts:
-            meter = None
-        if meta.decoder is None:
-            read = await read_through_zarr(meta, plan)
-            if meter is not None:
-                meter.take(await count_texts(self.workshop, Shares(), read))
-            return plan.finish(read)
-        out = np.empty(plan.buffer_shape, dtype=meta.dtype)
-        place, points = placing(meta, plan, out), plan.points is not None
-        reading = Reading(meta, plan.order, place, out, points, meter)
-        unknown = await self._place_known(reading, plan)
-        count_chunks(plan.chunks - len(unknown), len(unknown))
-        if unknown:
-            await self._load(reading, unknown)
-        return plan.finish(out)
-
-    async def _place_known(self, reading: Reading, plan: ArrayPlan) -> list[ChunkRead]:
-        """Place what is in memory, without a task; the rest is returned."""
-        unknown = []
-        turn_ends = perf_counter() + _TURN_SECONDS
-        for read in plan.reads():
-            chunk = self.cache.get(self._name(reading.meta, read))
-            if chunk is None:
-                unknown.append(read)
-            elif reading.meter is None:
-                reading.place(read, chunk)
-            else:
-                await self._put(reading, read, chunk)
-            if perf_counter() > turn_ends:
+        async with self._turns.turn(share, 1):
+            if perf_counter() > self._round_ends:
                 await asyncio.sleep(0)
-                turn_ends = perf_counter() + _TURN_SECONDS
-        return unknown
+                self._round_ends = perf_counter() + _ROUND_SECONDS
+            return work(*given)
 
-    async def _load(self, reading: Reading, unknown: list[ChunkRead]) -> None:
-        if reading.meta.shards is not None:
-            await map_concurrently(
-                by_shard(unknown, reading.meta.shards).items(),
-                lambda item: self._shard(reading, *item),
-                workers=self.workers,
-            )
-            return
 
-        async def load(read: ChunkRead) -> None:
-            span = self._worthwhile_span(reading, read)
-            chunk = self._chunk(reading, read) if span is None else self._part(reading, read, span)
-            await self._put(reading, read, await chunk)
+def busy_pool(threads: int, name: str) -> ThreadPoolExecutor:
+    """Threads for work that keeps a core busy; they give way to the loop."""
+    return ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=_give_way)
 
-        await map_concurrently(unknown, load, workers=self.workers)
 
-    async def _put(self, reading: Reading, read: ChunkRead, chunk: Chunk) -> None:
-        """Place a chunk's part; its texts are counted before they are copied."""
+def _give_way() -> None:
+    # On Linux it is the thread's own (nice(2), "C library/kernel differences").
+    if sys.platform == "linux":
+        os.nice(_NICENESS)
+
+
+Given = TypeVar("Given")
+
+
+class Workshop:
+    """What all readings of a process share, so that many of them together stay within bounds.
+
+    Work on up to `inline_bytes` is done on the loop, since the hop to a thread costs more; larger
+    work in the `pool` (None: the loop's default executor), of which it takes at most `threads`.
+    Up to `between_bytes` it is done on the loop too, but a piece between two rounds of it: for
+    where threads have no core of their own. There they do not work beside the loop but in its
+    place, and it takes the core back from them at each event.
+
+    Chunks that are fetched and decoded at once have at most `under_way_bytes`. It belongs to one
+    event loop; whoever made the pool closes it.
+    """
+
+    def __init__(
+        self,
+        *,
+        inline_bytes: int,
+        between_bytes: int = 0,
+        under_way_bytes: int,
+        threads: int,
+        pool: Executor | None,
+    ) -> None:
+        self._inline_bytes = inline_bytes
+        self._between_bytes = between_bytes
+        self._under_way = Turns(under_way_bytes)
+        self._threads = Threads(threads, pool)
+
+    def under_way(self, shares: Shares, chunk_bytes: int) -> AbstractAsyncContextManager[None]:
+        """The block is the turn of a chunk of so many bytes to be fetched and decoded."""
+        return self._under_way.turn(shares.under_way, chunk_bytes)
+
+    def is_small(self, nbytes: int) -> bool:
+        """Whether work on so many bytes is done on the loop."""
+        return nbytes <= self._inline_bytes
+
+    async def run(
+        self, shares: Shares, work: Callable[[Given], Made], given: Given, nbytes: int
+    ) -> Made:
+        """What ``work(given)`` makes, which takes about as long as decoding `nbytes` does."""
+        if self.is_small(nbytes):
+            return work(given)
+        if nbytes <= self._between_bytes:
+            return await self._threads.between(shares.threads, work, given)
+        return await self._threads.run(shares.threads, work, given)
+
+
+# What counting one text costs, in bytes that Zstandard decodes meanwhile.
+_COUNTING_EFFORT: Final = 64
+# What is not short is too long for the loop.
+_UNKNOWN_BYTES: Final = 2**40
+
+
+async def count_texts(workshop: Workshop, shares: Shares, values: Array) -> int:
+    """The bytes of the texts in `values`."""
+    return await workshop.run(shares, text_bytes, values, _COUNTING_EFFORT * values.size)
+
+
+async def count_part(workshop: Workshop, reading: Reading, read: ChunkRead, chunk: Chunk) -> int:
+    """The bytes of the texts that `read` takes of its chunk."""
+    cost = 0 if chunk is ABSENT else _COUNTING_EFFORT * chunk.size
+    return await workshop.run(reading.shares, partial(part_bytes, reading, read), chunk, cost)
+
+
+async def decode_chunk(
+    workshop: Workshop, reading: Reading, read: ChunkRead, key: str, data: bytes
+) -> Array:
+    """The values of the chunk `key`, of which `read` wants some, in the shape of such chunks.
+
+    Raises:
+        CorruptChunk: the bytes are no such chunk; it names the key.
+        LimitError: `read` takes more text of it than its reading may have; none was made.
+    """
+    meta = reading.meta
+    assert meta.decoder is not None
+    try:
+        with phase("decode"):
+            if isinstance(meta.decoder, TextDecoder):
+                return await _decode_texts(workshop, reading, read, meta.decoder, data)
+            cost = meta.effort * meta.chunk_bytes
+            return await workshop.run(reading.shares, meta.decoder, data, cost)
+    except CorruptChunk as error:
+        raise CorruptChunk(f"{key!r}: {error.detail}") from error
+
+
+async def _decode_texts(
+    workshop: Workshop, reading: Reading, read: ChunkRead, decoder: TextDecoder, data: bytes
+) -> Array:
+    """A chunk of texts, whose size shows once it is inflated: on the loop if that is short."""
+    texts = reading.meta.texts
+    assert texts is not None
+
+    def make(encoded: Any) -> tuple[Array, int]:
+        size = decoder.size(encoded)
         if reading.meter is not None:
-            count = count_part(self.workshop, reading, read, chunk)
-            reading.meter.take(await count)
-        reading.place(read, chunk)
+            part = partial(encoded_part_bytes, reading, read, decoder, encoded)
+            reading.meter.foresee(size, part)
+        return decoder.values(encoded), size
 
-    def _worthwhile_span(self, reading: Reading, read: ChunkRead) -> Span | None:
-        """What to read of a chunk instead of all of it; nothing where that saves little.
+    short = _short(workshop, reading, decoder, data)
+    if short is not None:
+        cost = _COUNTING_EFFORT * decoder.count + len(short)
+        chunk, found = await workshop.run(reading.shares, make, short, cost)
+    else:
+        work = partial(_whole, decoder, make)
+        chunk, found = await workshop.run(reading.shares, work, data, _UNKNOWN_BYTES)
+    texts.see(found, decoder.count)
+    if reading.meter is not None:
+        reading.meter.decode(found)
+    return chunk
 
-        A chunk that is asked for again is read whole, to be kept.
-        """
-        meta = reading.meta
-        if meta.raw is None:
-            return None
-        span = touched_span(meta.chunks, reading.order, read.take)
-        saved = meta.chunk_bytes - span.size * meta.raw.itemsize
-        if saved < max(_GAP_BYTES, _SAVED_SHARE * meta.chunk_bytes):
-            return None
-        if self.cache.would_keep(meta.chunk_bytes) and not self.cache.is_news(
-            self._name(meta, read)
-        ):
-            return None
-        return span
 
-    def _name(self, meta: ArrayMeta, read: ChunkRead | ElementPlan) -> ChunkKey:
-        return self.identity, meta.path, read.coords
+def _whole(decoder: TextDecoder, make: Callable[[Any], Made], data: bytes) -> Made:
+    return make(decoder.inflate(data))
 
-    async def _chunk(self, reading: Reading, read: ChunkRead) -> Chunk:
-        key, most = reading.meta.key(read.coords), reading.meta.stored_bytes
-        return await self._kept(reading, read, key, lambda: self.source.get(key, most_bytes=most))
 
-    async def _kept(self, reading: Reading, read: ChunkRead, key: str, fetch: Fetch) -> Chunk:
-        """The chunk from memory, or of the bytes that `fetch` brings once it has its turn."""
-        meta, refused = reading.meta, False
-
-        async def load() -> Chunk:
-            nonlocal refused
-            async with self.workshop.under_way(reading.shares, meta.under_way_bytes):
-                data = await fetch()
-                if data is None:
-                    return ABSENT
-                try:
-                    return await decode_chunk(self.workshop, reading, read, key, data)
-                except LimitError:
-                    refused = True
-                    raise
-
-        while True:
-            try:
-                return await self.cache.load(self._name(meta, read), load)
-            except LimitError:
-                # Too much for another reading, whose load this one joined, need not be for this.
-                if refused:
-                    raise
-
-    async def _part(self, reading: Reading, read: ChunkRead, span: Span) -> Chunk:
-        """A chunk of which only `span` has its values."""
-        meta = reading.meta
-        assert meta.raw is not None
-        key = meta.key(read.coords)
-        start, end = span.first * meta.raw.itemsize, span.end * meta.raw.itemsize
-        async with self.workshop.under_way(reading.shares, end - start):
-            data = await self.ranges.do(
-                (key, start, end),
-                lambda: self.source.get(key, start, end, most_bytes=meta.stored_bytes),
-            )
-        if data is None:
-            return ABSENT
-        try:
-            return span.chunk(data, meta.raw, meta.chunks)
-        except CorruptChunk as error:
-            raise CorruptChunk(f"{key!r}: {error.detail}") from error
-
-    async def _shard(
-        self, reading: Reading, shard: tuple[int, ...], reads: list[ShardRead]
-    ) -> None:
-        """Place chunks of one shard, by the index that it has while they are read."""
-        for move in range(1, _MOST_MOVES + 1):
-            try:
-                await self._by_index(reading, shard, reads)
-                return
-            except ShardMoved:
-                if move == _MOST_MOVES:
-                    raise
-
-    async def _by_index(
-        self, reading: Reading, place: tuple[int, ...], reads: list[ShardRead]
-    ) -> None:
-        key, layout = reading.meta.key(place), reading.meta.shards
-        assert layout is not None
-        index = self.indexes.known(key)
-        if index is None:
-            async with self.workshop.under_way(reading.shares, layout.index_working_bytes):
-                index = await self.indexes.get(key, layout)
-        shard = Shard(key, layout, index, may_grow(place, layout, reading.meta))
-        found = []
-        places = locate(index, [inner for inner, _ in reads])
-        for number, (at, (_, read)) in enumerate(zip(places, reads, strict=True)):
-            if at is None:
-                await self._put(reading, read, ABSENT)
-            else:
-                found.append((number, *at))
-        try:
-            await map_concurrently(
-                coalesce(found, gap_bytes=_GAP_BYTES, most_bytes=_MOST_BYTES),
-                lambda part: self._range(reading, shard, part, reads),
-                workers=self.workers,
-            )
-        except ShardMoved:
-            raise
-        except CorruptChunk:
-            if index is not None:  # it may be that of a shard that was rewritten in place
-                await self.indexes.confirm(key, layout, index)
-            raise
-
-    async def _range(
-        self, reading: Reading, shard: Shard, part: ByteRange, reads: list[ShardRead]
-    ) -> None:
-        """Place the chunks of one range, which is fetched unless others load all of them."""
-        shard.check(part, reading.meta.stored_bytes)
-        arrived: bytes | None = None
-
-        async def whole() -> bytes:
-            nonlocal arrived
-            if arrived is None:
-                arrived = await self._bytes(shard, part.start, part.end)
-            return arrived
-
-        async def chunk(inner: tuple[int, int, int]) -> None:
-            number, start, end = inner
-            read = reads[number][1]
-
-            async def fetch() -> bytes:
-                return (await whole())[start - part.start : end - part.start]
-
-            await self._put(reading, read, await self._kept(reading, read, shard.key, fetch))
-
-        await map_concurrently(part.parts, chunk, workers=self.workers)
-
-    async def _bytes(self, shard: Shard, start: int, end: int) -> bytes:
-        key, index, most = shard.key, shard.index, shard.layout.most_bytes
-        # Shared among those who know the same index, so none was asked for before it was known.
-        bounds = (f"{key} {id(index)}", start, end)
-        data = await self.ranges.do(
-            bounds, lambda: self.source.get(key, start, end, most_bytes=most)
-        )
-        if shard.grows and index is not None:
-            await self.indexes.confirm(key, shard.layout, index)
-        if data is None or len(data) != end - start:
-            raise CorruptChunk(f"shard {key!r} does not hold what its index says")
-        return data
+def _short(workshop: Workshop, reading: Reading, decoder: TextDecoder, data: bytes) -> Any | None:
+    """The encoded form of a chunk, where it is short enough to look at on the loop."""
+    most = max(len(data), reading.meta.effort * SHORT_TEXT_BYTES)
+    if not workshop.is_small(most):
+        return None
+    try:
+        return decoder.inflate_short(data)
+    except CorruptChunk:  # or damaged, which shows again
+        return None

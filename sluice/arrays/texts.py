@@ -1,11 +1,109 @@
-"""Text of variable length counts as it is read: no metadata says how long it is."""
+"""Texts of variable length: their chunks, and what they count for as they are read.
+
+No metadata says how long such texts are. numcodecs' ``vlen-utf8`` and ``vlen-bytes``, which Zarr v3
+has taken over, store the number of values, then each value's length and its bytes; all numbers are
+little-endian, of four bytes: how long the texts are shows before any of them is made.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import struct
+from codecs import getincrementaldecoder
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
-from sluice.errors import LimitError
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice.aliases import Array, DType
+from sluice.errors import CorruptChunk, LimitError
+
+# What JSON writes in six bytes, and in two (RFC 8259, 7).
+_IN_SIX: Final = bytes(set(range(32)) - set(b"\b\t\n\f\r"))
+_IN_TWO: Final = b'\b\t\n\f\r"\\'
+# Looking at each character of longer ones takes longer than a copy.
+_SHORT: Final = 256
+_PART: Final = 2**18
+
+# What a number, a boolean or nothing counts for.
+_SCALAR_BYTES: Final = 8
+
+
+def has_texts(dtype: DType) -> bool:
+    """Whether values of this dtype lie outside of their array, so that it does not say how long."""
+    return dtype.kind in "OT"
+
+
+def text_bytes(values: Array) -> int:
+    """The bytes of all texts and bytes among `values`, beside the array itself.
+
+    They count as UTF-8 in a JSON text, where a control character is six bytes: so no format
+    makes more of them than they count for.
+    """
+    match values.dtype.kind:
+        case "O" | "T":
+            return sum(map(_length, values.flat))
+        case _:
+            return 0
+
+
+def text_lengths(values: Array) -> NDArray[np.int64]:
+    """For each of 1-D `values`, what `text_bytes` counts."""
+    return np.fromiter(map(_length, values.flat), np.int64, values.size)
+
+
+def attribute_bytes(attrs: Mapping[Any, Any]) -> int:
+    """The bytes of all names, texts and arrays among attributes, and 8 for each other value."""
+    total = 0
+    # No recursion: attributes may be nested as deep as their document.
+    left: list[Any] = [attrs]
+    while left:
+        match left.pop():
+            case Mapping() as items:
+                left += items.keys()
+                left += items.values()
+            case list() | tuple() | set() | frozenset() as items:
+                left += items
+            case np.ndarray() as array:
+                total += array.nbytes + text_bytes(array)
+            case int() as number:
+                total += max(_SCALAR_BYTES, number.bit_length() // 2)
+            case value:
+                total += _length(value) or _SCALAR_BYTES
+    return total
+
+
+def _length(value: Any) -> int:
+    match value:
+        case str():
+            if _is_plain(value):
+                return len(value)
+            # In parts, between which other threads have their turn.
+            starts = range(0, len(value), _PART)
+            parts = (value[start : start + _PART] for start in starts)
+            return sum(_escaped(part.encode("utf-8", "surrogatepass")) for part in parts)
+        case bytes() | bytearray():
+            starts = range(0, len(value), _PART)
+            return sum(_escaped(value[start : start + _PART]) for start in starts)
+        case list() | tuple() | np.ndarray():
+            return _SCALAR_BYTES * len(value) if np.ndim(value) else 0
+        case _:
+            return 0
+
+
+def _is_plain(text: str) -> bool:
+    """Whether each character is one byte in JSON; what is long is not looked at."""
+    short = len(text) <= _SHORT and text.isascii() and text.isprintable()
+    return short and '"' not in text and "\\" not in text
+
+
+def _escaped(text: bytes | bytearray) -> int:
+    """How long the text is in JSON, without its quotation marks."""
+    size = len(text)
+    long = size - len(text.translate(None, _IN_SIX))
+    short = size - len(text.translate(None, _IN_TWO))
+    return size + 5 * long + short
 
 
 @dataclass(slots=True)
@@ -73,3 +171,121 @@ class TextSize:
     def see(self, nbytes: int, values: int) -> None:
         """A chunk of so many values has so many bytes of text."""
         self.mean_bytes = max(self.mean_bytes or 0.0, nbytes / max(1, values))
+
+
+# What is made in one go, without a turn for other threads: a call into C holds the interpreter.
+_PIECE_VALUES: Final = 4096
+_PIECE_BYTES: Final = 2**20
+_LENGTH: Final = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class TextDecoder:
+    """A chunk's bytes -> its texts, by way of their encoded form, whose size is theirs.
+
+    `inflate` brings that form, and `inflate_short` too where it is short (else CorruptChunk).
+    `arrange` brings `count` flat values to the shape of the chunk. `codec_id` is ``vlen-utf8`` or
+    ``vlen-bytes``; texts come as `dtype`.
+    """
+
+    inflate: Callable[[Any], Any]
+    inflate_short: Callable[[Any], Any]
+    codec_id: str
+    dtype: DType
+    count: int
+    arrange: Callable[[Array], Array]
+
+    def __call__(self, data: bytes) -> Array:
+        """The values of a chunk; CorruptChunk for bytes that are none."""
+        return self.values(self.inflate(data))
+
+    def size(self, encoded: Any) -> int:
+        """The bytes of all texts of a chunk in encoded form."""
+        return max(0, _viewed(encoded).nbytes - _LENGTH.size * (1 + self.count))
+
+    def lengths(self, encoded: Any) -> Array:
+        """The bytes of each text, in the shape of the chunk."""
+        spans = _spans(self._counted(encoded), self.count)
+        flat = np.fromiter((end - start for start, end in spans), np.int64, self.count)
+        return self.arrange(flat)
+
+    def values(self, encoded: Any) -> Array:
+        """The texts of a chunk in encoded form, in the shape of the chunk."""
+        view = self._counted(encoded)
+        if self.count <= _PIECE_VALUES and view.nbytes <= _PIECE_BYTES:
+            return self.arrange(self._made(view, self.count))
+        made = np.empty(self.count, self.dtype)
+        for first, last, start, end in _pieces(_spans(view, self.count)):
+            made[first:last] = self._piece(view[start:end], last - first)
+        return self.arrange(made)
+
+    def _counted(self, encoded: Any) -> memoryview:
+        """Memory for so many texts as the chunk says is taken at once."""
+        view = _viewed(encoded)
+        check_count(view, self.count)
+        return view
+
+    def _piece(self, view: memoryview, count: int) -> Any:
+        if count == 1 and view.nbytes > _PIECE_BYTES and self.codec_id == "vlen-utf8":
+            return _long_text(view[_LENGTH.size :])
+        return self._made(_LENGTH.pack(count) + bytes(view), count)
+
+    def _made(self, encoded: Any, count: int) -> Array:
+        import numcodecs
+
+        # Damaged input fails in many ways; each means the same.
+        try:
+            flat: Array = numcodecs.get_codec({"id": self.codec_id}).decode(encoded)
+            texts: Array = flat.astype(self.dtype).reshape(-1)
+        except Exception as error:
+            raise CorruptChunk("a chunk of texts is damaged") from error
+        if texts.size != count:
+            raise CorruptChunk(f"a chunk decodes to {texts.size} texts, not {count}")
+        return texts
+
+
+def check_count(encoded: Any, count: int) -> None:
+    """Raise CorruptChunk unless a chunk says that it has as many values as it must have."""
+    stated = int.from_bytes(_viewed(encoded)[: _LENGTH.size], "little")
+    if stated != count:
+        raise CorruptChunk(f"a chunk says that it has {stated} values, not {count}")
+
+
+def _viewed(encoded: Any) -> memoryview:
+    return memoryview(encoded).cast("B")
+
+
+def _spans(view: memoryview, count: int) -> Iterator[tuple[int, int]]:
+    """Where the bytes of each text begin and end."""
+    end = _LENGTH.size
+    for _ in range(count):
+        try:
+            (length,) = _LENGTH.unpack_from(view, end)
+        except struct.error:
+            length = view.nbytes
+        start, end = end + _LENGTH.size, end + _LENGTH.size + length
+        if end > view.nbytes:
+            raise CorruptChunk("a chunk of texts ends before its last one")
+        yield start, end
+
+
+def _pieces(spans: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int, int, int]]:
+    """The first value and the one after the last, and their bytes, of pieces of bounded size."""
+    first, start, number, end = 0, _LENGTH.size, 0, _LENGTH.size
+    for number, (_, after) in enumerate(spans):
+        if number > first and (number - first >= _PIECE_VALUES or after - start > _PIECE_BYTES):
+            yield first, number, start, end
+            first, start = number, end
+        end = after
+    if end > start:
+        yield first, number + 1, start, end
+
+
+def _long_text(view: memoryview) -> str:
+    decoder = getincrementaldecoder("utf-8")()
+    starts = range(0, view.nbytes, _PIECE_BYTES)
+    try:
+        parts = [decoder.decode(view[start : start + _PIECE_BYTES]) for start in starts]
+        return "".join([*parts, decoder.decode(b"", final=True)])
+    except UnicodeDecodeError as error:
+        raise CorruptChunk("a chunk of texts has one that is no UTF-8") from error

@@ -20,6 +20,14 @@ class Share:
     had: int = 0
 
 
+@dataclass(slots=True)
+class Shares:
+    """What one reading has had of a workshop."""
+
+    under_way: Share = field(default_factory=Share)
+    threads: Share = field(default_factory=Share)
+
+
 @dataclass(order=True, frozen=True, slots=True)
 class _Waiting:
     start: int

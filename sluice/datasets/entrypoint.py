@@ -13,12 +13,13 @@ import xarray as xr
 import zarr.abc.store
 from xarray.namedarray.utils import either_dict_or_kwargs
 
+from sluice.arrays.byte_ranges import ShardIndexes
 from sluice.arrays.chunk_cache import ChunkCache
-from sluice.arrays.hierarchy import GroupDocuments, open_group
-from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
-from sluice.arrays.reader import StoreReader
-from sluice.arrays.shards import ShardIndexes
-from sluice.arrays.workshop import Workshop
+from sluice.arrays.group_documents import GroupDocuments
+from sluice.arrays.group_metadata import open_group
+from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
+from sluice.arrays.reader import Workshop
+from sluice.arrays.store_reader import StoreReader
 from sluice.cgroup import available_cores
 from sluice.datasets.group_opening import names_of, open_variables
 from sluice.datasets.read_plan import MissingDims, plan_isel, plan_sel
@@ -84,7 +85,7 @@ class AsyncZarrBackendEntrypoint:
         StoreTooLarge.
 
         Whoever made `store` closes it. Raises a StoreError if the store cannot be opened (see
-        `sluice.arrays.hierarchy.open_group`), a MetadataError for what cannot be decoded.
+        `sluice.arrays.group_metadata.open_group`), a MetadataError for what cannot be decoded.
         """
         source = _source(store)
         lenient = on_unusable == "leave_out"

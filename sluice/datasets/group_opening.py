@@ -21,10 +21,10 @@ from xarray import conventions
 from xarray.core import indexing
 
 from sluice.aliases import Document
-from sluice.arrays.hierarchy import GroupDocuments
-from sluice.arrays.opening_limits import CoordinateRoom, OpeningLimits, too_large
+from sluice.arrays.group_documents import GroupDocuments
+from sluice.arrays.member_documents import CoordinateRoom, OpeningLimits, too_large
 from sluice.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
-from sluice.arrays.reader import StoreReader
+from sluice.arrays.store_reader import StoreReader
 from sluice.concurrency import map_concurrently
 from sluice.datasets._xarray import variable_of
 from sluice.datasets.cf_decode import check_unpacking, compile_decoding

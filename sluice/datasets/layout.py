@@ -18,11 +18,11 @@ from xarray.core.indexes import PandasIndex
 
 from sluice.aliases import Array, DType
 from sluice.arrays.plan import ReadPlan, plan_element, plan_orthogonal, plan_pointwise
+from sluice.arrays.texts import attribute_bytes, has_texts, text_lengths
 from sluice.datasets._xarray import variable_of
 from sluice.datasets.indexers import ALL, IntArray, Key, Points, length_of, remaining
 from sluice.datasets.lazy import LazyArray, VariableReadPlan
 from sluice.kept import Kept
-from sluice.sizes import attribute_bytes, has_texts, text_lengths
 
 Keys: TypeAlias = Mapping[Hashable, Key]
 # What stands for the whole dataset among the names of its variables.

@@ -12,11 +12,11 @@ from xarray.backends.common import BackendArray
 from xarray.core import indexing
 
 from sluice.aliases import Array, DType
-from sluice.arrays.metadata import ArrayMeta
+from sluice.arrays.array_metadata import ArrayMeta
 from sluice.arrays.plan import ReadPlan, plan_orthogonal, plan_pointwise
-from sluice.arrays.reader import StoreReader
+from sluice.arrays.store_reader import StoreReader
 from sluice.arrays.texts import TextMeter
-from sluice.arrays.workshop import Shares
+from sluice.arrays.turns import Shares
 from sluice.concurrency import map_concurrently
 from sluice.datasets._xarray import variable_of
 from sluice.datasets.cf_decode import Step

@@ -29,8 +29,8 @@ from xarray.coding.times import decode_cf_datetime
 from xarray.core import indexing
 
 from sluice.aliases import Array, Document
-from sluice.arrays.excerpts import excerpt
 from sluice.errors import MetadataError
+from sluice.wording import excerpt
 
 _MARK: Final = np.iinfo("i8").min
 # So many objects are made in some 20 ms.

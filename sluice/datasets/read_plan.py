@@ -15,13 +15,12 @@ import xarray as xr
 from xarray.core.indexing import map_index_queries
 from xarray.core.utils import drop_dims_from_indexers
 
-from sluice.arrays.texts import TextMeter
+from sluice.arrays.texts import TextMeter, attribute_bytes, has_texts, text_bytes
 from sluice.datasets.as_stored import as_stored
 from sluice.datasets.indexers import IntArray, for_xarray, go_together, plain_keys, search
 from sluice.datasets.layout import Keys, Layout, ResultSchema, SchemaVariable, StoredVariable
 from sluice.datasets.lazy import LazyArray, VariableReadPlan, read_all
 from sluice.record import record
-from sluice.sizes import attribute_bytes, has_texts, text_bytes
 from sluice.stored_form import AS_STORED
 
 MissingDims = Literal["raise", "warn", "ignore"]

@@ -13,9 +13,9 @@ from typing import Any, Final, Self
 
 import xarray as xr
 
-from sluice.arrays.excerpts import excerpt
 from sluice.errors import SluiceError
 from sluice.labels import spell_name
+from sluice.wording import excerpt
 
 # So many names stand in one reason.
 _MOST_NAMED: Final = 5

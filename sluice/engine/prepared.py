@@ -16,13 +16,13 @@ import xarray as xr
 from xarray.core.indexes import PandasIndex
 
 from sluice.aliases import Array, DType
+from sluice.arrays.texts import text_bytes
 from sluice.axes.axis import Axis
 from sluice.axes.roles import Role, calendar_of_axis, roles_of
 from sluice.datasets import AsyncDataset, Layout
 from sluice.datasets.lazy import LazyArray
 from sluice.datasets.read_plan import DatasetReadPlan
 from sluice.labels import JsonScalar, format_label, format_text
-from sluice.sizes import text_bytes
 
 _UNKNOWN: Final = {
     "role": None,

@@ -11,7 +11,7 @@ import pytest
 
 from app.admission import Admission, Budget, ClientLimit
 from app.api.response_bodies import PIECE_BYTES, LongBody, PacedResponse, Piece, Writing
-from sluice.arrays.threads import Threads, busy_pool
+from sluice.arrays.reader import Threads, busy_pool
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from sluice.arrays.workshop import Workshop
+from sluice.arrays.reader import Workshop
 
 
 def workshop(inline_bytes: int = 10**9, *, under_way_bytes: int = 10**9) -> Workshop:

@@ -16,9 +16,8 @@ from app.catalog.catalog import Catalog
 from app.catalog.configuration import Configuration, Files, Texts
 from app.catalog.entry import DatasetEntry
 from app.catalog.following import Difference, Follower, announce, ask_reload
-from app.catalog.globs import Glob
 from app.catalog.keys import Keys, hash_of
-from app.catalog.listings import Listings
+from app.catalog.listings import Listed, Listings
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.relisting import Relister
@@ -322,7 +321,7 @@ async def test_globs_are_listed_before_a_reload_is_served(file: int, files: File
     """All processes serve what one has listed, with the answer that the reload has."""
     names = ("a.zarr", "b.zarr")
 
-    async def list_names(glob: Glob) -> tuple[str, ...]:
+    async def list_names(glob: Listed) -> tuple[str, ...]:
         return names
 
     async with AsyncExitStack() as stack:

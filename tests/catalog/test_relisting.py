@@ -12,8 +12,7 @@ import pytest
 from app.catalog.bulletin import Bulletin, ReloadAsked
 from app.catalog.catalog import parse_catalog
 from app.catalog.configuration import Texts
-from app.catalog.globs import Glob
-from app.catalog.listings import Listings, NewNames
+from app.catalog.listings import Listed, Listings, NewNames
 from app.catalog.relisting import Relister
 from app.server.processes import unnamed_file
 from sluice.errors import StoreError
@@ -43,7 +42,7 @@ class Stores:
         self.listed: list[str] = []
         self.now = 0.0
 
-    async def list(self, glob: Glob) -> tuple[str, ...]:
+    async def list(self, glob: Listed) -> tuple[str, ...]:
         self.listed.append(glob.entry.id)
         if isinstance(self.names, Exception):
             raise self.names

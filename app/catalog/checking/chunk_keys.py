@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice, product
 from typing import Final
 
-from sluice.arrays.metadata import ArrayMeta
+from sluice.arrays.array_metadata import ArrayMeta
 from sluice.errors import StoreError
 from sluice.store.source import ByteSource
 

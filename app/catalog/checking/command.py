@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Final, TextIO
 
-from sluice.arrays.opening_limits import DEFAULT_LIMITS, OpeningLimits
+from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
 from sluice.store import Filesystems
 from sluice.store.guarded import StoreGuards
 from sluice.store.retry_policy import CircuitState, RetryPolicy

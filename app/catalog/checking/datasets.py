@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from sluice.arrays.hierarchy import GroupDocuments, open_group
-from sluice.arrays.opening_limits import OpeningLimits
+from sluice.arrays.group_documents import GroupDocuments
+from sluice.arrays.group_metadata import open_group
+from sluice.arrays.member_documents import OpeningLimits
 from sluice.concurrency import map_concurrently
 from sluice.datasets.read_plan import plan_isel
 from sluice.encoders.json_encoder import json_pieces

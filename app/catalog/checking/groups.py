@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
-from sluice.arrays.hierarchy import open_group
+from sluice.arrays.group_metadata import open_group
 from sluice.errors import SluiceError
 from sluice.store.documents import json_object
 from sluice.store.source import ByteSource

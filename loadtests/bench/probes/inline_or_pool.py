@@ -17,9 +17,9 @@ import numpy as np
 from numcodecs.blosc import Blosc
 from numcodecs.zstd import Zstd
 
-from sluice.arrays.decode import single_threaded_blosc
-from sluice.arrays.threads import busy_pool
-from sluice.arrays.workshop import Shares, Workshop
+from sluice.arrays.chunk_decoders import single_threaded_blosc
+from sluice.arrays.reader import Workshop, busy_pool
+from sluice.arrays.turns import Shares
 from sluice.concurrency import map_concurrently
 
 SIZES = tuple(2**power * 1024 for power in (2, 4, 5, 6, 7, 8, 10, 11, 12))

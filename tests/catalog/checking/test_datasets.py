@@ -13,11 +13,10 @@ import pytest
 import xarray as xr
 
 from app.catalog.catalog import Catalog
-from app.catalog.checking.command import source_of
 from app.catalog.checking.datasets import check_catalog
 from app.catalog.checking.findings import Finding, Severity
 from app.catalog.entry import DatasetEntry
-from app.catalog.opening import open_entry
+from app.catalog.opening import open_entry, source_of
 from sluice.store import Filesystems
 from sluice.store.guarded import StoreGuards
 from sluice.store.retry_policy import RetryPolicy
@@ -48,7 +47,7 @@ async def check(
         checked = await check_catalog(
             Catalog({entry.id: entry for entry in entries}),
             opener,
-            partial(source_of, filesystems=filesystems, concurrency=8, guards=guards),
+            partial(source_of, filesystems=filesystems, store_concurrency=8, guards=guards),
             request_chunk_bytes=limit,
             patience_seconds=patience,
             at_once=at_once,

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sluice.arrays.fallback import read_through_zarr
-from sluice.arrays.metadata import ArrayMeta, parse_array
+from sluice.arrays.array_metadata import ArrayMeta, parse_array
 from sluice.arrays.plan import plan_orthogonal
+from sluice.arrays.zarr_fallback import read_through_zarr
 from sluice.errors import StoreError, StoreFaltered, StoreTimeout, StoreUnavailable
 from sluice.store import retry_policy
 from sluice.store.guarded import GuardedSource, StoreGuards

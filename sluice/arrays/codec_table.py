@@ -1,7 +1,9 @@
-"""Codecs that make no more bytes of a chunk than it may have, whatever the chunk says.
+"""Codecs: which can be decoded here, and none makes more bytes of a chunk than it may have.
 
 A few kilobytes can inflate to gigabytes. Frames of Zstandard, Blosc and LZ4 state what they inflate
-to, which is looked at first; streams are inflated up to the bound and not further.
+to, which is looked at first; streams are inflated up to the bound and not further. A codec that
+nothing here can decode is refused while its array is parsed: a chunk that comes later would be
+taken for damaged, which it is not.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from sluice.errors import CorruptChunk
+from sluice.aliases import Document
+from sluice.errors import CorruptChunk, MetadataError
+from sluice.wording import excerpt
 
 Step = Callable[[Any], Any]
 
@@ -157,3 +161,88 @@ _FILES: Mapping[str, Callable[[Any, BytesIO], Any]] = MappingProxyType(
         "lzma": _lzma_file,
     }
 )
+
+
+# Options that are counts: numcodecs takes them as they are, and fails on another kind of number
+# only when it decodes.
+COUNTS: Final = frozenset(
+    {"elementsize", "level", "clevel", "blocksize", "typesize", "acceleration", "format"}
+)
+# Options by which a chunk is decoded, so that nothing can be read where they are no numbers.
+_NEEDED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"shuffle": ("elementsize",), "fixedscaleoffset": ("offset", "scale"), "lzma": ("format",)}
+)
+
+# Packages from the Python Package Index that bring codecs of these names, or that begin so.
+_PACKAGES: Final = MappingProxyType(
+    {
+        "zfpy": "zfpy",
+        "pcodec": "pcodec",
+        "msgpack2": "msgpack",
+        "crc32c": "google-crc32c",
+        "grib": "kerchunk",
+        "fill_hdf_strings": "kerchunk",
+        "record_member": "kerchunk",
+        "FITSAscii": "kerchunk",
+        "FITSVarBintable": "kerchunk",
+        "gribberish": "gribberish",
+        "cast_value": "cast-value-rs",
+    }
+)
+_PACKAGES_BY_PREFIX: Final = MappingProxyType(
+    {"imagecodecs_": "imagecodecs", "gribscan": "gribscan"}
+)
+
+
+def _check_options(name: str, options: Document) -> None:
+    """Raise MetadataError for options that are no numbers, without which nothing is decoded."""
+    for key in options.keys() & _NEEDED.get(name, ()):
+        kind, kinds = ("whole number", int) if key in COUNTS else ("number", (int, float))
+        option = options[key]
+        if isinstance(option, bool) or not isinstance(option, kinds):
+            raise MetadataError(
+                f"its codec {name!r} has the option {key} {excerpt(option)}, which is no {kind}"
+            )
+
+
+def codec_id(codec: Document) -> str:
+    """The codec's name as numcodecs has it."""
+    return str(codec.get("id") or codec.get("name")).removeprefix("numcodecs.")
+
+
+def check_codec(codec: Document, zarr_format: int) -> None:
+    """Raise MetadataError, which names the package to install, unless `codec` can be decoded."""
+    import numcodecs
+    from numcodecs.errors import UnknownCodecError
+    from zarr.errors import UnknownCodecError as UnknownZarrCodec
+    from zarr.registry import get_codec_class
+
+    name = codec_id(codec)
+    options = codec if zarr_format == 2 else {**codec.get("configuration", {}), "id": name}
+    _check_options(name, options)
+    try:
+        if zarr_format == 2 or str(codec["name"]).startswith("numcodecs."):
+            numcodecs.get_codec(dict(options))
+        if zarr_format == 3:
+            get_codec_class(str(codec["name"]))
+    except (UnknownCodecError, UnknownZarrCodec, ImportError, KeyError):
+        raise _not_installed(name) from None
+    except (TypeError, ValueError):
+        raise MetadataError(f"its codec {name!r} has options that it does not take") from None
+
+
+def _not_installed(name: str) -> MetadataError:
+    package = _PACKAGES.get(name) or next(
+        (package for prefix, package in _PACKAGES_BY_PREFIX.items() if name.startswith(prefix)),
+        None,
+    )
+    if package is None:
+        return MetadataError(
+            f"its codec {name!r} is not known here",
+            advice="Install the Python package that brings this codec to numcodecs or zarr, or "
+            "name the variable in drop_variables.",
+        )
+    return MetadataError(
+        f"its codec {name!r} needs the Python package {package}, which is not installed here",
+        advice=f"Install {package} where Sluice runs, or name the variable in drop_variables.",
+    )

@@ -1,4 +1,7 @@
-"""zarr-python's own reading, which takes what comes, within the bounds of an array's metadata."""
+"""What the reader does not know goes through zarr-python, so that nothing it reads is refused.
+
+zarr-python takes what comes; here it reads within the bounds of an array's metadata.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,62 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from zarr.abc.codec import ArrayBytesCodec, BytesBytesCodec
 from zarr.codecs import ShardingCodec
 
-from sluice.arrays.decode import bytes_codec, most_stored_bytes
-from sluice.arrays.inflate import bounded, check_size
-from sluice.arrays.text_chunks import check_count
+from sluice.aliases import Array
+from sluice.arrays.chunk_decoders import bytes_codec, check_code_points, most_stored_bytes
+from sluice.arrays.codec_table import bounded, check_size
+from sluice.arrays.texts import check_count
+from sluice.errors import CorruptChunk, SluiceError
 from sluice.store.zarr_store import SourceStore
+from sluice.wording import plain_words
+
+
+async def read_through_zarr(meta: ArrayMeta, plan: ArrayPlan) -> Array:
+    """The values of `plan`, in the shape of its buffer, by zarr-python's own async reading.
+
+    zarr-python decodes in the loop's default executor and raises errors of many types for damaged
+    chunks; errors of the store pass through as they are.
+    """
+    try:
+        return check_code_points(await _read(meta.zarr, plan))
+    except SluiceError:
+        raise
+    except (ValueError, RuntimeError, SystemError, TypeError, OSError, KeyError) as error:
+        raise CorruptChunk(
+            f"array {meta.path!r} cannot be read: {plain_words(str(error))}"
+        ) from error
+
+
+async def _read(array: Any, plan: ArrayPlan) -> Array:
+    rest = tuple(np.asarray(axis.positions, dtype=np.int64) for axis in plan.axes)
+    if 0 in plan.buffer_shape:
+        return np.empty(plan.buffer_shape, dtype=array.metadata.dtype.to_native_dtype())
+    if plan.points is None:
+        if not rest:
+            return np.asarray(await array.getitem(()))
+        return np.asarray(await array.oindex.getitem(rest))
+    # Coordinates in full: every point crossed with every position of the other axes.
+    spread = (slice(None), *(None,) * len(rest))
+    pointed = [positions[spread] for positions in plan.points.positions]
+    crossed = [
+        positions[(None, *(slice(None) if i == j else None for j in range(len(rest))))]
+        for i, positions in enumerate(rest)
+    ]
+    full = np.broadcast_arrays(*pointed, *crossed)
+    key: list[Array] = [full[0]] * len(full)
+    for axis, positions in zip(plan.order, full, strict=True):
+        key[axis] = positions.reshape(-1)
+    return np.asarray(await array.vindex.getitem(tuple(key))).reshape(plan.buffer_shape)
+
+
+if TYPE_CHECKING:
+    from sluice.arrays.array_metadata import ArrayMeta
+    from sluice.arrays.plan import ArrayPlan
 
 _COUNTED = ("vlen-utf8", "vlen-bytes")
 

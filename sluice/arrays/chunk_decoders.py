@@ -2,7 +2,7 @@
 
 The chains follow the Zarr v2 specification (filters, then compressor) and v3 core specification,
 "Codecs" (array -> array, array -> bytes, bytes -> bytes). An array whose dtype or codecs are not
-known here gets no decoder and is read through zarr-python instead (`sluice.arrays.fallback`).
+known here gets no decoder and is read through zarr-python instead (`sluice.arrays.zarr_fallback`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,29 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from sluice.aliases import Array, Document, DType
-from sluice.arrays.code_points import check_code_points
-from sluice.arrays.inflate import bounded
-from sluice.arrays.text_chunks import TextDecoder
+from sluice.arrays.codec_table import bounded
+from sluice.arrays.texts import TextDecoder
 from sluice.errors import CorruptChunk, MetadataError
+
+# The last code point (The Unicode Standard, section 2.4).
+_LAST: Final = 0x10FFFF
+
+
+def check_code_points(values: Array) -> Array:
+    """`values` themselves, of any dtype; CorruptChunk if texts of them hold no code points.
+
+    NumPy keeps such texts, and fails when one of them is looked at.
+    """
+    if values.dtype.kind == "U" and values.size and values.dtype.itemsize:
+        flat = np.ascontiguousarray(values).reshape(-1)
+        points = flat.view(np.dtype("u4").newbyteorder(values.dtype.byteorder))
+        if (most := int(points.max())) > _LAST:
+            raise CorruptChunk(
+                f"a chunk of text holds the number {most}, which is no Unicode character: it is "
+                "torn, or of another byte order than its metadata says"
+            )
+    return values
+
 
 Step = Callable[[Any], Any]
 Decoder = Callable[[bytes], Array]

@@ -11,10 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from sluice.aliases import Document, DType
-from sluice.arrays.array_documents import SCALAR, normal_array
-from sluice.arrays.bounded_zarr import bounded_array
-from sluice.arrays.codec_documents import check_codec, codec_documents, codec_id
-from sluice.arrays.decode import (
+from sluice.arrays.array_documents import codec_documents, normal_array
+from sluice.arrays.chunk_decoders import (
     MOST_TEXT_BYTES,
     Decoder,
     checksum_size,
@@ -24,11 +22,12 @@ from sluice.arrays.decode import (
     v2_decoder,
     v3_decoder,
 )
-from sluice.arrays.excerpts import excerpt
-from sluice.arrays.texts import TextSize
+from sluice.arrays.codec_table import check_codec, codec_id
+from sluice.arrays.conventions import SCALAR
+from sluice.arrays.texts import TextSize, has_texts
+from sluice.arrays.zarr_fallback import bounded_array
 from sluice.errors import MetadataError
-from sluice.sizes import has_texts
-from sluice.wording import plain_words
+from sluice.wording import excerpt, plain_words
 
 # Measured with 2 MiB of int16: 2.4 ms by Zstandard, 8 to 11 by these, 42 and 53 by the last two.
 _EFFORTS: Final = MappingProxyType({"zlib": 4, "gzip": 4, "bz2": 20, "lzma": 20})

@@ -14,8 +14,8 @@ import pytest
 import zstandard
 from zarr.storage import MemoryStore
 
-from sluice.arrays.inflate import bounded
-from sluice.arrays.metadata import ArrayMeta, parse_array
+from sluice.arrays.array_metadata import ArrayMeta, parse_array
+from sluice.arrays.codec_table import bounded
 from sluice.errors import CorruptChunk
 
 MIB = 2**20

@@ -1,0 +1,275 @@
+"""The metadata documents of one group: asked for in one wave where the store allows it.
+
+Of an unknown format ``zarr.json`` and ``.zmetadata`` are asked together, in the root and in the
+group. Without consolidated metadata the group is listed and its arrays' documents follow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from sluice.aliases import Document
+from sluice.arrays.group_documents import (
+    Gathered,
+    GroupDocuments,
+    RootDocument,
+    consolidated_group,
+    digest_of,
+    expect_group,
+    group_of,
+    join_path,
+    not_a_group,
+    root_document,
+)
+from sluice.arrays.member_documents import (
+    DEFAULT_LIMITS,
+    OpeningLimits,
+    in_time,
+    member_documents,
+    members_v2,
+    members_v3,
+)
+from sluice.concurrency import map_concurrently
+from sluice.errors import MetadataError, StoreError, StoreMissing, StoreRefused
+from sluice.store.documents import json_object
+from sluice.store.source import ByteSource, Tagged, Unchanged, get_tagged
+
+# What must be found out about the documents of so many arrays takes no time to speak of.
+_FEW_ARRAYS: Final = 64
+
+_UNLISTED: Final = (
+    "the store can be neither listed nor has consolidated metadata: consolidate it "
+    "(zarr.consolidate_metadata) or allow listing (on S3: s3:ListBucket)"
+)
+
+
+async def open_group(
+    source: ByteSource,
+    *,
+    group: str | None,
+    zarr_format: int | None,
+    consolidated: bool | None,
+    limits: OpeningLimits = DEFAULT_LIMITS,
+) -> GroupDocuments:
+    """The documents of `group` (the root when None).
+
+    `zarr_format` asks for no key of the other format. `consolidated`: True insists on consolidated
+    metadata, False ignores it, None takes it where it is there.
+
+    Raises StoreMissing if there is no group, MetadataError if its documents cannot be used or it
+    cannot be listed, StoreRefused if nothing may be read, StoreTooLarge beyond `limits`.
+    """
+    reading = _Reading(zarr_format, consolidated, limits)
+    (found,) = await _open_all(source, [(group or "").strip("/")], reading)
+    return found
+
+
+async def open_groups(
+    source: ByteSource,
+    *,
+    groups: Sequence[str],
+    zarr_format: int | None,
+    consolidated: bool | None,
+    limits: OpeningLimits = DEFAULT_LIMITS,
+) -> tuple[GroupDocuments, ...]:
+    """The documents of each of the `groups`: what they have in common is asked for once.
+
+    Raises as `open_group` does.
+    """
+    paths = [path.strip("/") for path in groups]
+    return await _open_all(source, paths, _Reading(zarr_format, consolidated, limits))
+
+
+class _Reading(NamedTuple):
+    """How metadata is to be read: the keywords of `open_group`."""
+
+    zarr_format: int | None
+    consolidated: bool | None
+    limits: OpeningLimits
+
+
+async def _open_all(
+    source: ByteSource, paths: Sequence[str], reading: _Reading
+) -> tuple[GroupDocuments, ...]:
+    answers = await _probe(source, paths, reading)
+    found: dict[str, GroupDocuments] = {}
+
+    async def open_one(path: str) -> None:
+        found[path] = await _opened(source, path, answers, reading)
+        await _settle(found[path], reading.limits)
+
+    await map_concurrently(dict.fromkeys(paths), open_one)
+    return tuple(found[path] for path in paths)
+
+
+async def _settle(found: GroupDocuments, limits: OpeningLimits) -> None:
+    """Find out once what takes long with many arrays: their attributes' size, and the version."""
+    limits.check_variables([*found.arrays, *found.broken])
+
+    def settle() -> str:
+        limits.check_attributes(found.attributes, found.arrays)
+        return found.version
+
+    if len(found.arrays) <= _FEW_ARRAYS:
+        settle()
+    else:
+        await asyncio.to_thread(settle)
+
+
+async def _opened(
+    source: ByteSource, path: str, answers: Mapping[str, RootDocument], reading: _Reading
+) -> GroupDocuments:
+    zarr_format, consolidated, limits = reading
+    if consolidated is not False:
+        found = consolidated_group(answers, path)
+        if found is not None:
+            return found
+    if consolidated:
+        raise MetadataError("the store has no consolidated metadata, which was insisted on")
+    if (root := answers.get(join_path(path, "zarr.json"))) is not None:
+        return await _listed_v3(source, path, root.document, limits)
+    if zarr_format != 3 and (listed := await _listed_v2(source, path, limits)) is not None:
+        return listed
+    raise StoreMissing(f"no Zarr group{f' {path!r}' if path else ''} in this store")
+
+
+async def revalidate_groups(
+    source: ByteSource,
+    known: Sequence[GroupDocuments],
+    *,
+    zarr_format: int | None,
+    consolidated: bool | None,
+    limits: OpeningLimits = DEFAULT_LIMITS,
+) -> tuple[GroupDocuments, ...]:
+    """The documents of these groups as they are now: the `known` ones, if theirs is the same.
+
+    So consolidated groups cost one request while nothing changes, and where the store gives tags
+    (RFC 9110, 13.1.2) no body comes; elsewhere its bytes are compared. They are not read without
+    their consolidated metadata: a writer that appends takes that away first (Zarr v3) and puts it
+    back last, and in between arrays may differ in length.
+
+    Raises StoreMissing if the metadata is gone, MetadataError if it cannot be used or is not
+    consolidated any more, and the StoreError of a store that cannot be asked.
+    """
+    reading = _Reading(zarr_format, consolidated, limits)
+    paths = [one.path for one in known]
+    if any(one.gathered is None for one in known):
+        return await _open_all(source, paths, reading)
+    gathered = {one.gathered.key: one.gathered for one in known if one.gathered is not None}
+    now = {key: await _same(source, one) for key, one in gathered.items()}
+    if all(isinstance(one, Gathered) for one in now.values()):
+        return tuple(_as_gathered(one, now) for one in known)
+    try:
+        return await _open_all(source, paths, reading._replace(consolidated=True))
+    except MetadataError as error:
+        gone = next((key for key, one in now.items() if one is None), None)
+        if gone is not None:
+            raise StoreMissing(f"the consolidated metadata {gone!r} is gone") from error
+        raise
+
+
+async def _same(source: ByteSource, one: Gathered) -> Gathered | Tagged | None:
+    """`one`, under its tag of now, if it says the same; else what is there in its place."""
+    seen = await get_tagged(source, one.key, one.tag)
+    match seen:
+        case Unchanged():
+            return one
+        case Tagged(data, tag) if await in_time(len(data), digest_of, data) == one.digest:
+            return one if tag == one.tag else replace(one, tag=tag)
+    return seen
+
+
+def _as_gathered(
+    known: GroupDocuments, now: Mapping[str, Gathered | Tagged | None]
+) -> GroupDocuments:
+    """The same documents, out of the document of now."""
+    one = now[known.gathered.key] if known.gathered is not None else None
+    if not isinstance(one, Gathered) or one is known.gathered:
+        return known
+    return replace(known, gathered=one)
+
+
+async def _probe(
+    source: ByteSource, paths: Sequence[str], reading: _Reading
+) -> dict[str, RootDocument]:
+    """The root documents that exist; a refused one does not matter while another answers."""
+    zarr_format, consolidated, limits = reading
+    names = ["zarr.json"] if zarr_format != 2 else []
+    if zarr_format != 3 and consolidated is not False:
+        names.append(".zmetadata")
+    folders = dict.fromkeys([*paths, ""] if consolidated is not False else paths)
+    keys = [join_path(folder, name) for folder in folders for name in names]
+    refused: list[StoreRefused] = []
+    answers: dict[str, RootDocument] = {}
+
+    async def ask(key: str) -> None:
+        try:
+            seen = await get_tagged(source, key)
+        except StoreRefused as error:
+            refused.append(error)
+            return
+        if isinstance(seen, Tagged):
+            limits.check_metadata(len(seen.data))
+            answers[key] = await in_time(len(seen.data), root_document, seen, key)
+
+    await map_concurrently(keys, ask)
+    if refused and not answers:
+        raise StoreRefused(
+            f"none of {', '.join(keys)} could be read: grant s3:GetObject on the store's keys, and "
+            "s3:ListBucket, without which a missing key looks like a forbidden one"
+        ) from refused[0]
+    return answers
+
+
+async def _listed_v3(
+    source: ByteSource, path: str, document: Document, limits: OpeningLimits
+) -> GroupDocuments:
+    expect_group(document, path)
+    names = await _children(source, path, "zarr.json", limits)
+    found = await member_documents(
+        source, [join_path(path, name, "zarr.json") for name in names], limits
+    )
+    members = {
+        name: found[key] for name in names if (key := join_path(path, name, "zarr.json")) in found
+    }
+    return group_of(path, 3, members_v3(path, document, members))
+
+
+async def _listed_v2(source: ByteSource, path: str, limits: OpeningLimits) -> GroupDocuments | None:
+    own = [join_path(path, name) for name in (".zgroup", ".zattrs", ".zarray")]
+    documents = await _documents(source, own)
+    if own[0] not in documents:
+        if own[2] in documents:
+            raise not_a_group(path, "a Zarr array")
+        return None
+    names = await _children(source, path, ".zgroup", limits)
+    keys = [join_path(path, name, file) for name in names for file in (".zarray", ".zattrs")]
+    found = await member_documents(source, keys, limits)
+    members = {
+        name: (found[zarray], found.get(join_path(path, name, ".zattrs")))
+        for name in names
+        if (zarray := join_path(path, name, ".zarray")) in found
+    }
+    return group_of(path, 2, members_v2(path, documents.get(own[1]), members))
+
+
+async def _children(source: ByteSource, path: str, known: str, limits: OpeningLimits) -> list[str]:
+    """Names in the group that may be arrays; `known` is a key that a true listing must show."""
+    try:
+        names = await source.list_dir(path)
+    except StoreError as error:
+        kind = StoreRefused if isinstance(error, StoreRefused) else MetadataError
+        raise kind(_UNLISTED) from error
+    if known not in names:
+        raise MetadataError(_UNLISTED)
+    children = [name for name in names if not name.startswith((".z", "zarr.json"))]
+    limits.check_variables(children)
+    return children
+
+
+async def _documents(source: ByteSource, keys: list[str]) -> dict[str, Document]:
+    found = await source.getitems(keys)
+    return {key: json_object(data, repr(key)) for key, data in found.items()}

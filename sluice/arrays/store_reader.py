@@ -1,0 +1,322 @@
+"""Plan, fetch, decode, place: the coroutine that turns an `ArrayPlan` into values.
+
+Touched chunks that are in memory are placed at once into one preallocated output. Each of the
+others is fetched when its turn comes, decoded as it arrives, kept and placed. A few workers walk
+them; the source's gate bounds the requests, and turns bound the bytes, of all readers together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from sluice.aliases import Array
+from sluice.arrays.array_metadata import ArrayMeta
+from sluice.arrays.byte_ranges import (
+    ByteRange,
+    Shard,
+    ShardIndexes,
+    ShardMoved,
+    ShardRead,
+    Span,
+    by_shard,
+    coalesce,
+    locate,
+    may_grow,
+    touched_span,
+)
+from sluice.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
+from sluice.arrays.plan import ArrayPlan, ChunkRead, ElementPlan, Reading, ReadPlan, placing
+from sluice.arrays.reader import Workshop, count_part, count_texts, decode_chunk
+from sluice.arrays.texts import TextMeter
+from sluice.arrays.turns import Shares
+from sluice.arrays.zarr_fallback import read_through_zarr
+from sluice.concurrency import SingleFlight, map_concurrently
+from sluice.errors import CorruptChunk, LimitError
+from sluice.phases import count_chunks
+from sluice.store.source import ByteSource
+
+Fetch: TypeAlias = Callable[[], Awaitable[bytes | None]]
+
+_GAP_BYTES: Final = 64 * 1024
+_MOST_BYTES: Final = 16 * 1024 * 1024
+_SAVED_SHARE: Final = 0.75
+# How often a shard may be written anew while it is read; an append does it once.
+_MOST_MOVES: Final = 4
+# How long chunks from memory are placed in one go: thousands of them would stop the loop.
+_TURN_SECONDS: Final = 0.005
+# So many chunks from memory are placed without looking at the clock.
+_FEW_CHUNKS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReader:
+    """What all arrays of one opened store share: where bytes come from and how work is spread.
+
+    `workers` bounds the chunks that one read asks for at once. Other stores may share the
+    `workshop`, and the `cache`, in which `identity` stands for this store at this version.
+    """
+
+    source: ByteSource
+    indexes: ShardIndexes
+    workshop: Workshop
+    workers: int
+    cache: ChunkCache
+    identity: Hashable
+    ranges: SingleFlight[tuple[str, int, int], bytes | None] = field(default_factory=SingleFlight)
+
+    def keeping_nothing(self) -> StoreReader:
+        """This reader for values that their caller keeps: it leaves the shared cache alone."""
+        return replace(self, cache=ChunkCache(0))
+
+    def holds(self, meta: ArrayMeta, plan: ReadPlan) -> bool:
+        """Whether `plan` touches few chunks, and all of them are in memory."""
+        if isinstance(plan, ElementPlan):
+            return self.cache.holds(self._name(meta, plan))
+        if meta.decoder is None or plan.chunks > _FEW_CHUNKS:
+            return False
+        return all(self.cache.holds(self._name(meta, read)) for read in plan.reads())
+
+    def at_once(self, meta: ArrayMeta, plan: ReadPlan) -> Array:
+        """What `read` brings, without waiting: the cache `holds` it."""
+        count_chunks(plan.chunks, 0)
+        if isinstance(plan, ElementPlan):
+            return np.array(self._known(meta, plan)[plan.place], dtype=meta.dtype)
+        out = np.empty(plan.buffer_shape, dtype=meta.dtype)
+        place = placing(meta, plan, out)
+        for read in plan.reads():
+            place(read, self._known(meta, read))
+        return plan.finish(out)
+
+    def _known(self, meta: ArrayMeta, read: ChunkRead | ElementPlan) -> Array:
+        chunk = self.cache.get(self._name(meta, read))
+        assert chunk is not None, "asked for at once, and not in memory"
+        return chunk
+
+    def working_bytes(self, meta: ArrayMeta, plan: ReadPlan) -> int:
+        """The most decoded bytes of chunks that reading `plan` has in memory at once.
+
+        Ranges of a shard may hold any number of its chunks, and so does what zarr-python reads.
+        """
+        chunks = plan.chunks
+        if meta.shards is None and meta.decoder is not None:
+            chunks = min(chunks, self.workers)
+        beside = 0.0
+        if meta.texts is not None and meta.texts.mean_bytes is not None:
+            beside = math.prod(meta.chunks) * meta.texts.mean_bytes
+        return chunks * (meta.chunk_bytes + int(beside))
+
+    async def read(self, meta: ArrayMeta, plan: ReadPlan, meter: TextMeter | None = None) -> Array:
+        """The planned values as an array of `plan.shape`, in the array's stored dtype.
+
+        Texts are counted by the `meter`; LimitError as soon as it has had too many.
+        """
+        if isinstance(plan, ElementPlan):
+            plan = plan.array_plan()
+        if not meta.texts:
+            meter = None
+        if meta.decoder is None:
+            read = await read_through_zarr(meta, plan)
+            if meter is not None:
+                meter.take(await count_texts(self.workshop, Shares(), read))
+            return plan.finish(read)
+        out = np.empty(plan.buffer_shape, dtype=meta.dtype)
+        place, points = placing(meta, plan, out), plan.points is not None
+        reading = Reading(meta, plan.order, place, out, points, meter)
+        unknown = await self._place_known(reading, plan)
+        count_chunks(plan.chunks - len(unknown), len(unknown))
+        if unknown:
+            await self._load(reading, unknown)
+        return plan.finish(out)
+
+    async def _place_known(self, reading: Reading, plan: ArrayPlan) -> list[ChunkRead]:
+        """Place what is in memory, without a task; the rest is returned."""
+        unknown = []
+        turn_ends = perf_counter() + _TURN_SECONDS
+        for read in plan.reads():
+            chunk = self.cache.get(self._name(reading.meta, read))
+            if chunk is None:
+                unknown.append(read)
+            elif reading.meter is None:
+                reading.place(read, chunk)
+            else:
+                await self._put(reading, read, chunk)
+            if perf_counter() > turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = perf_counter() + _TURN_SECONDS
+        return unknown
+
+    async def _load(self, reading: Reading, unknown: list[ChunkRead]) -> None:
+        if reading.meta.shards is not None:
+            await map_concurrently(
+                by_shard(unknown, reading.meta.shards).items(),
+                lambda item: self._shard(reading, *item),
+                workers=self.workers,
+            )
+            return
+
+        async def load(read: ChunkRead) -> None:
+            span = self._worthwhile_span(reading, read)
+            chunk = self._chunk(reading, read) if span is None else self._part(reading, read, span)
+            await self._put(reading, read, await chunk)
+
+        await map_concurrently(unknown, load, workers=self.workers)
+
+    async def _put(self, reading: Reading, read: ChunkRead, chunk: Chunk) -> None:
+        """Place a chunk's part; its texts are counted before they are copied."""
+        if reading.meter is not None:
+            count = count_part(self.workshop, reading, read, chunk)
+            reading.meter.take(await count)
+        reading.place(read, chunk)
+
+    def _worthwhile_span(self, reading: Reading, read: ChunkRead) -> Span | None:
+        """What to read of a chunk instead of all of it; nothing where that saves little.
+
+        A chunk that is asked for again is read whole, to be kept.
+        """
+        meta = reading.meta
+        if meta.raw is None:
+            return None
+        span = touched_span(meta.chunks, reading.order, read.take)
+        saved = meta.chunk_bytes - span.size * meta.raw.itemsize
+        if saved < max(_GAP_BYTES, _SAVED_SHARE * meta.chunk_bytes):
+            return None
+        if self.cache.would_keep(meta.chunk_bytes) and not self.cache.is_news(
+            self._name(meta, read)
+        ):
+            return None
+        return span
+
+    def _name(self, meta: ArrayMeta, read: ChunkRead | ElementPlan) -> ChunkKey:
+        return self.identity, meta.path, read.coords
+
+    async def _chunk(self, reading: Reading, read: ChunkRead) -> Chunk:
+        key, most = reading.meta.key(read.coords), reading.meta.stored_bytes
+        return await self._kept(reading, read, key, lambda: self.source.get(key, most_bytes=most))
+
+    async def _kept(self, reading: Reading, read: ChunkRead, key: str, fetch: Fetch) -> Chunk:
+        """The chunk from memory, or of the bytes that `fetch` brings once it has its turn."""
+        meta, refused = reading.meta, False
+
+        async def load() -> Chunk:
+            nonlocal refused
+            async with self.workshop.under_way(reading.shares, meta.under_way_bytes):
+                data = await fetch()
+                if data is None:
+                    return ABSENT
+                try:
+                    return await decode_chunk(self.workshop, reading, read, key, data)
+                except LimitError:
+                    refused = True
+                    raise
+
+        while True:
+            try:
+                return await self.cache.load(self._name(meta, read), load)
+            except LimitError:
+                # Too much for another reading, whose load this one joined, need not be for this.
+                if refused:
+                    raise
+
+    async def _part(self, reading: Reading, read: ChunkRead, span: Span) -> Chunk:
+        """A chunk of which only `span` has its values."""
+        meta = reading.meta
+        assert meta.raw is not None
+        key = meta.key(read.coords)
+        start, end = span.first * meta.raw.itemsize, span.end * meta.raw.itemsize
+        async with self.workshop.under_way(reading.shares, end - start):
+            data = await self.ranges.do(
+                (key, start, end),
+                lambda: self.source.get(key, start, end, most_bytes=meta.stored_bytes),
+            )
+        if data is None:
+            return ABSENT
+        try:
+            return span.chunk(data, meta.raw, meta.chunks)
+        except CorruptChunk as error:
+            raise CorruptChunk(f"{key!r}: {error.detail}") from error
+
+    async def _shard(
+        self, reading: Reading, shard: tuple[int, ...], reads: list[ShardRead]
+    ) -> None:
+        """Place chunks of one shard, by the index that it has while they are read."""
+        for move in range(1, _MOST_MOVES + 1):
+            try:
+                await self._by_index(reading, shard, reads)
+                return
+            except ShardMoved:
+                if move == _MOST_MOVES:
+                    raise
+
+    async def _by_index(
+        self, reading: Reading, place: tuple[int, ...], reads: list[ShardRead]
+    ) -> None:
+        key, layout = reading.meta.key(place), reading.meta.shards
+        assert layout is not None
+        index = self.indexes.known(key)
+        if index is None:
+            async with self.workshop.under_way(reading.shares, layout.index_working_bytes):
+                index = await self.indexes.get(key, layout)
+        shard = Shard(key, layout, index, may_grow(place, layout, reading.meta))
+        found = []
+        places = locate(index, [inner for inner, _ in reads])
+        for number, (at, (_, read)) in enumerate(zip(places, reads, strict=True)):
+            if at is None:
+                await self._put(reading, read, ABSENT)
+            else:
+                found.append((number, *at))
+        try:
+            await map_concurrently(
+                coalesce(found, gap_bytes=_GAP_BYTES, most_bytes=_MOST_BYTES),
+                lambda part: self._range(reading, shard, part, reads),
+                workers=self.workers,
+            )
+        except ShardMoved:
+            raise
+        except CorruptChunk:
+            if index is not None:  # it may be that of a shard that was rewritten in place
+                await self.indexes.confirm(key, layout, index)
+            raise
+
+    async def _range(
+        self, reading: Reading, shard: Shard, part: ByteRange, reads: list[ShardRead]
+    ) -> None:
+        """Place the chunks of one range, which is fetched unless others load all of them."""
+        shard.check(part, reading.meta.stored_bytes)
+        arrived: bytes | None = None
+
+        async def whole() -> bytes:
+            nonlocal arrived
+            if arrived is None:
+                arrived = await self._bytes(shard, part.start, part.end)
+            return arrived
+
+        async def chunk(inner: tuple[int, int, int]) -> None:
+            number, start, end = inner
+            read = reads[number][1]
+
+            async def fetch() -> bytes:
+                return (await whole())[start - part.start : end - part.start]
+
+            await self._put(reading, read, await self._kept(reading, read, shard.key, fetch))
+
+        await map_concurrently(part.parts, chunk, workers=self.workers)
+
+    async def _bytes(self, shard: Shard, start: int, end: int) -> bytes:
+        key, index, most = shard.key, shard.index, shard.layout.most_bytes
+        # Shared among those who know the same index, so none was asked for before it was known.
+        bounds = (f"{key} {id(index)}", start, end)
+        data = await self.ranges.do(
+            bounds, lambda: self.source.get(key, start, end, most_bytes=most)
+        )
+        if shard.grows and index is not None:
+            await self.indexes.confirm(key, shard.layout, index)
+        if data is None or len(data) != end - start:
+            raise CorruptChunk(f"shard {key!r} does not hold what its index says")
+        return data
