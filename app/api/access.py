@@ -110,10 +110,9 @@ def meant_group(serving: Service, key: Key | None, dataset_id: str) -> str | Non
     catalog = serving.catalog
     close = catalog.close_groups(dataset_id)
     visible = [name for name in close if may_see(serving, key, catalog.entries[name])]
-    best = get_close_matches(dataset_id[:LONGEST_ID], visible, n=1)
-    if not best and dataset_id in catalog.trees:
-        best = visible[:1]  # there are groups, and no array beside them
-    return best[0] if best else None
+    if dataset_id in catalog.trees:
+        return visible[0] if visible else None  # there are groups, and no array beside them
+    return next(iter(get_close_matches(dataset_id[:LONGEST_ID], visible, n=1)), None)
 
 
 def visible_entries(request: Request) -> list[DatasetEntry]:

@@ -29,7 +29,7 @@ from ..catalog.configuration import Files
 from ..catalog.following import Follower
 from ..catalog.keys import Keys
 from ..catalog.listing import ListNames, list_names
-from ..catalog.listings import Listings
+from ..catalog.listings import ListingLimits, Listings
 from ..catalog.opened import Opened
 from ..catalog.opened_datasets import OpenedDatasets, Opener
 from ..catalog.opening import open_entry
@@ -109,8 +109,7 @@ def _lister(
         list_names,
         filesystems=filesystems,
         store_concurrency=settings.store_concurrency,
-        most=settings.glob_datasets,
-        most_groups=settings.group_datasets,
+        most=ListingLimits(*settings.listing_limits),
         limits=OpeningLimits(**settings.store_limits),
     )
 
@@ -165,9 +164,8 @@ async def _following(
     keys = Keys()
     relister = Relister(
         bulletin,
-        Listings(settings.glob_datasets, settings.group_datasets),
+        Listings(ListingLimits(*settings.listing_limits)),
         lister,
-        seconds=settings.glob_seconds,
         retry_seconds=settings.failed_open_seconds,
     )
     follower = Follower(bulletin, files, opened, keys, relister)

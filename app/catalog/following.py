@@ -19,7 +19,7 @@ from .catalog import Catalog
 from .configuration import Configuration, Files
 from .entry import DatasetEntry
 from .keys import Keys
-from .listings import Expanded, Listings, NewNames
+from .listings import Expanded, ListingLimits, Listings, NewNames
 from .opened_datasets import OpenedDatasets
 from .relisting import Relister
 
@@ -114,7 +114,7 @@ class Follower:
         relister: Relister | None = None,
     ) -> None:
         self._relister = relister
-        self._listings = Listings(0, 0) if relister is None else relister.listings
+        self._listings = Listings(ListingLimits(0, 0, 0)) if relister is None else relister.listings
         self._configuration = Configuration(Catalog({}))
         self._expanded = Expanded(Catalog({}))
         self._reload_asked = False

@@ -19,7 +19,7 @@ from sluice.wording import redacted
 
 from ..telemetry.events import Emit
 from .globs import Glob
-from .listings import Listed
+from .listings import Listed, ListingLimits
 from .opening import source_of
 
 _AT_ONCE: Final = 8
@@ -32,15 +32,14 @@ async def list_names(
     *,
     filesystems: Filesystems,
     store_concurrency: int,
-    most: int,
-    most_groups: int,
+    most: ListingLimits,
     emit: Emit | None = None,
     guards: StoreGuards | None = None,
     limits: OpeningLimits = DEFAULT_LIMITS,
 ) -> tuple[str, ...]:
     """The names below the root of a glob that match it, or the paths of a tree's groups, sorted.
 
-    The first `most` (of groups: `most_groups`) and one more. Raises StoreError where a folder or
+    As many as there may be, and one more. Raises StoreError where a folder or
     the hierarchy cannot be listed, CatalogError where the options do not fit.
     """
     url = listed.root if isinstance(listed, Glob) else listed.entry.url
@@ -49,12 +48,12 @@ async def list_names(
         entry, filesystems, store_concurrency=store_concurrency, emit=emit, guards=guards
     )
     if isinstance(listed, Glob):
-        return await _stores(listed, source, most)
+        return await _stores(listed, source, most.datasets)
     return await groups_with_arrays(
         source,
         zarr_format=entry.zarr_format,
         consolidated=entry.consolidated,
-        most=most_groups,
+        most=most.groups,
         limits=limits,
     )
 

@@ -19,6 +19,18 @@ Listed: TypeAlias = Glob | GroupTree
 
 
 @dataclass(frozen=True, slots=True)
+class ListingLimits:
+    """How many datasets globs may bring together, and how many groups of hierarchies there are.
+
+    A listing may take so many `seconds`.
+    """
+
+    datasets: int
+    groups: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class NewNames:
     """A glob, or a tree, lists other names below its root than before; `place` is that of it."""
 
@@ -50,13 +62,11 @@ class Expanded:
 class Listings:
     """The names that were listed, by the `place` of the glob or the tree.
 
-    Globs bring `most` datasets together, trees `most_groups`. Names are kept of those that no
-    catalog has any more, and of those that it does not have yet.
+    Names are kept of those that no catalog has any more, and of those that it does not have yet.
     """
 
-    def __init__(self, most: int, most_groups: int) -> None:
-        self._most = most
-        self._most_groups = most_groups
+    def __init__(self, limits: ListingLimits) -> None:
+        self.limits = limits
         self._names: dict[str, frozenset[str]] = {}
         # What one catalog's globs and trees bring: most of it stays from listing to listing.
         self._made_for: Catalog | None = None
@@ -112,14 +122,14 @@ class Listings:
         """The entries of the file, and those that the globs bring."""
         before, self._made = self._made, {}
         entries = dict(catalog.entries)
-        room = self._most
+        room = self.limits.datasets
         for number, glob in enumerate(catalog.globs):
             found: list[DatasetEntry] = []
             for name in sorted(self._names.get(glob.place, ())):
                 key = f"{number} {glob.place}", name
                 self._made[key] = before.get(key) or glob.entry_of(name)
                 found.append(self._made[key])
-            served = _served(glob, found, entries, (room, self._most), left_out)
+            served = _served(glob, found, entries, (room, self.limits.datasets), left_out)
             entries |= served
             room -= len(served)
         return entries
@@ -139,7 +149,7 @@ class Listings:
         """The groups of each tree that was listed, by their ids."""
         before, self._groups = self._groups, {}
         taken = dict(entries)
-        room = self._most_groups
+        room = self.limits.groups
         for own, tree in trees.items():
             if not self.knows(tree):
                 continue
@@ -148,7 +158,7 @@ class Listings:
                 key = f"{own} {tree.place}", path
                 self._groups[key] = before.get(key) or tree.entry_of(path)
                 found.append(self._groups[key])
-            served = _served(tree, found, taken, (room, self._most_groups), left_out)
+            served = _served(tree, found, taken, (room, self.limits.groups), left_out)
             taken |= served
             room -= len(served)
             yield own, served

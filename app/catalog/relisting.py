@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class Relister:
-    """Lists globs and trees, each for at most `seconds`, and posts what differs from `listings`.
+    """Lists globs and trees, as the limits of `listings` allow, and posts what differs from these.
 
     After a listing that failed the next one is due in `retry_seconds`, if not sooner.
     """
@@ -43,14 +43,12 @@ class Relister:
         listings: Listings,
         list_names: ListNames,
         *,
-        seconds: float,
         retry_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.listings = listings
         self._bulletin = bulletin
         self._list_names = list_names
-        self._seconds = seconds
         self._retry_seconds = retry_seconds
         self._clock = clock
         self._due: dict[str, float] = {}
@@ -101,13 +99,13 @@ class Relister:
         failure: Exception | None = None
         began = self._clock()
         try:
-            async with asyncio.timeout(self._seconds) as patience:
+            async with asyncio.timeout(self.listings.limits.seconds) as patience:
                 names = await self._list_names(listed)
             change = self.listings.change(listed, names)
             if change is not None:
                 self._bulletin.post(change)
         except Exception as error:
-            late = StoreTimeout(f"It took more than {self._seconds:g} seconds.")
+            late = StoreTimeout(f"It took more than {self.listings.limits.seconds:g} seconds.")
             failure = discreet_error(late if patience.expired() else error, listed.entry)
         self._schedule(listed, failed=failure is not None, took=self._clock() - began)
         self._note(listed, failure)

@@ -303,6 +303,11 @@ class OpeningSettings(BaseSettings):
     )
 
     @property
+    def listing_limits(self) -> tuple[int, int, float]:
+        """Most datasets that globs bring, most that hierarchies are, most seconds of a listing."""
+        return self.glob_datasets, self.group_datasets, self.glob_seconds
+
+    @property
     def store_limits(self) -> dict[str, Any]:
         """What a store may make its opening take, by the names without their `store_`."""
         names = ("metadata_bytes", "attribute_bytes", "variables")

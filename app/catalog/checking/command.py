@@ -17,7 +17,7 @@ from sluice.store.retry_policy import CircuitState, RetryPolicy
 
 from ..catalog import Catalog
 from ..listing import list_names
-from ..listings import Listings
+from ..listings import ListingLimits, Listings
 from ..opening import open_entry, source_of
 from .datasets import Checked, check_catalog
 from .globs import expanded
@@ -32,9 +32,7 @@ def run_check(
     catalog: Catalog,
     out: TextIO,
     *,
-    glob_datasets: int,
-    group_datasets: int,
-    glob_seconds: float,
+    listing: ListingLimits,
     form: Format,
     strict: bool,
     patience_seconds: float,
@@ -52,14 +50,8 @@ def run_check(
     `strict`: or a warning).
     """
     guards = StoreGuards(patience, _nobody_is_told)
-    lister = partial(
-        list_names,
-        store_concurrency=store_concurrency,
-        most=glob_datasets,
-        most_groups=group_datasets,
-        guards=guards,
-        limits=limits,
-    )
+    of_stores = partial(list_names, most=listing, guards=guards, limits=limits)
+    lister = partial(of_stores, store_concurrency=store_concurrency)
     connecting = partial(source_of, store_concurrency=store_concurrency, guards=guards)
     opening = partial(
         open_entry,
@@ -73,10 +65,7 @@ def run_check(
     async def check() -> tuple[Checked, ...]:
         async with connect() as filesystems:
             whole, of_globs = await expanded(
-                catalog,
-                partial(lister, filesystems=filesystems),
-                Listings(glob_datasets, group_datasets),
-                glob_seconds,
+                catalog, partial(lister, filesystems=filesystems), Listings(listing)
             )
             return of_globs + await check_catalog(
                 whole,

@@ -21,13 +21,13 @@ _AT_ONCE: Final = 8
 
 
 async def expanded(
-    catalog: Catalog, list_names: ListNames, listings: Listings, seconds: float
+    catalog: Catalog, list_names: ListNames, listings: Listings
 ) -> tuple[Catalog, tuple[Checked, ...]]:
     """The `catalog` with what globs and hierarchies bring; a row of findings for each with any.
 
     Those that could not be enumerated are not in it.
     """
-    failures = dict[str, Exception]()
+    failures, seconds = dict[str, Exception](), listings.limits.seconds
 
     async def look(listed: Listed) -> None:
         try:
