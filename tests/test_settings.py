@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from app.settings import PREFIX, Settings, misspelt_variables, read_settings
+from loadtests.reference import COMMAND, as_variable, settings_page
 
-README = Path(__file__).parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 
 
 @pytest.fixture(autouse=True)
@@ -21,32 +22,33 @@ def no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def documented() -> dict[str, tuple[str, str]]:
-    """Default and description by variable, from the README's table."""
+    """Default and description by variable, from the page's tables."""
     row = r"^\| `(SLUICE_\w+)` \| (?:`([^`]+)`|none) \| (.+?) \|$"
-    rows = re.findall(row, README.read_text(), re.M)
+    rows = re.findall(row, PAGE.read_text(), re.M)
     return {name: (default, description) for name, default, description in rows}
 
 
-def written(default: object) -> str:
-    """A default as the environment would set it."""
-    match default:
-        case None:
-            return ""
-        case tuple():
-            return ",".join(default)
-        case bool():
-            return str(default).lower()
-        case _:
-            return str(default)
-
-
-def test_every_setting_is_in_the_readme_as_it_is() -> None:
-    """The README's table has each setting, its default and its description, and nothing else."""
+def test_every_setting_is_documented_as_it_is() -> None:
+    """The page has each setting, its default and its description, and nothing else."""
     actual = {
-        f"{PREFIX}{name.upper()}": (written(field.default), field.description)
+        f"{PREFIX}{name.upper()}": (as_variable(field.default), field.description)
         for name, field in Settings.model_fields.items()
     }
     assert documented() == actual
+
+
+def test_the_page_is_what_the_code_makes_of_it() -> None:
+    """Whoever changes a setting writes its page anew."""
+    assert PAGE.read_text() == settings_page(), f"{COMMAND} writes it anew"
+
+
+@pytest.mark.parametrize(
+    ("default", "written"),
+    [(None, ""), ("", ""), (("a", "b"), "a,b"), (True, "true"), (2.5, "2.5"), (Path("x"), "x")],
+)
+def test_defaults_are_shown_as_variables(default: object, written: str) -> None:
+    """As the environment would set them."""
+    assert as_variable(default) == written
 
 
 def test_the_environment_sets_and_arguments_win(monkeypatch: pytest.MonkeyPatch) -> None:

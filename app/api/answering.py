@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 import xarray as xr
 from fastapi import Request, Response
@@ -30,27 +30,44 @@ from ..catalog.entry import DatasetEntry
 from ..catalog.opened import Opened
 from ..errors import DeadlineExceeded
 from .access import caller
-from .representations import Representation, accepted_coding, respond
+from .representations import Representation, SelectionKey, accepted_coding, respond
 from .response_bodies import LongBody
-from .state import RequestLimits, Service, memory_bytes, service
+from .state import RequestLimits, Service, service
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 
 @record
 class Weighed:
-    """A plan in a format: what the answer counts for, and the limit that it exceeds, if any."""
+    """A plan in a format: what the answer counts for, and the limit that it exceeds, if any.
+
+    `options` are what else a door was asked for, by name.
+    """
 
     plan: Plan
     encoder: Encoder
     result_bytes: int
     excess: LimitError | None
+    options: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def key(self) -> SelectionKey:
+        """What tells this answer from every other one of the dataset, but for its form."""
+        if not self.options:
+            return self.plan.key
+        chosen, own = self.plan.key
+        return (chosen, self.options), own
 
 
-def weigh(serving: Service, plan: Plan, encoder: Encoder) -> Weighed:
+def weigh(
+    serving: Service, plan: Plan, encoder: Encoder, options: tuple[tuple[str, object], ...] = ()
+) -> Weighed:
     """The planned answer in this format; raises what the format has against it."""
     result_bytes = weighed(encoder, plan)
-    return Weighed(plan, encoder, result_bytes, serving.limits.reading.excess(plan, result_bytes))
+    excess = serving.limits.reading.excess(plan, result_bytes)
+    return Weighed(plan, encoder, result_bytes, excess, options)
 
 
 async def answer(
@@ -62,7 +79,7 @@ async def answer(
     coding = accepted_coding(request, asked.result_bytes, serving.encoding.compress_bytes)
     form = Representation(opened, asked.encoder, coding)
     make = partial(_make, request, serving, asked, form, phases)
-    return await respond(request, form, asked.plan.key, phases, make)
+    return await respond(request, form, asked.key, phases, make)
 
 
 def _told_what_fits(serving: Service, asked: Weighed, excess: LimitError) -> LimitError:
@@ -111,9 +128,17 @@ async def _read_and_encode(
     began = perf_counter()
     more = asked.encoder.forms * max(0, texts - likely_texts)
     with serving.admission.budget.charged(more):
-        content = await encoding.writing.write(form.pieces(result, asked.plan.form))
+        content = await encoding.writer.write(form.pieces(result, asked.plan.form))
     phases.since("encode", began)
     return content
+
+
+def memory_bytes(plan: Plan, result_bytes: int, forms: int) -> int:
+    """The memory that a planned answer takes while it is made: an estimate from above.
+
+    So often is it in memory at once: as values, packed or decoded, as text or a file, compressed.
+    """
+    return plan.working_bytes + forms * result_bytes
 
 
 async def _counted_texts(result: xr.Dataset, asked: Weighed, limits: RequestLimits) -> int:
@@ -197,20 +222,19 @@ async def text_weight(encoder: Encoder, schema: ResultSchema, result: xr.Dataset
     return encoder.text_bytes(schema, found)
 
 
-T = TypeVar("T")
-
-
-def attended(request: Request, work: Coroutine[object, object, T]) -> Coroutine[Any, Any, T]:
+def cancellable(
+    request: Request, work: Coroutine[object, object, T]
+) -> Coroutine[object, object, T]:
     """What `work` brings; it is cancelled when the deadline comes or the client leaves before.
 
     The body of the request must have been read. Raises DeadlineExceeded, and Starlette's
     ClientDisconnect.
     """
-    return watched(work, partial(_attendance, request))
+    return watched(work, partial(_until_given_up, request))
 
 
 @asynccontextmanager
-async def _attendance(request: Request) -> AsyncIterator[None]:
+async def _until_given_up(request: Request) -> AsyncIterator[None]:
     """The block is cancelled at the deadline, which comes at once when the client leaves."""
     admission = service(request).admission
     loop = asyncio.get_running_loop()

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Final
 
 from fastapi import FastAPI
 
 from sluice import __version__
 
-from ..doors.native.routes import add_native_door
+from ..doors.native.routes import NativeDoor
 from ..server.processes import Shared
 from ..settings import Settings, fitted
 from ..telemetry.events import Emit, to_all
-from ..telemetry.gc_freeze import LastingObjects, spare_what_is_there
+from ..telemetry.gc_freeze import GcFreeze, freeze_objects
 from ..telemetry.logs import RequestLog, write_circuit
 from ..telemetry.metrics import Metrics
 from .application import Application, add_docs
-from .middleware import ObserveRequests, StrangeOrigins, allow_origins
+from .middleware import ObserveRequests, UnlistedOrigins, allow_origins
 from .openapi import guide
 from .problems import install_problems
 from .routes import add_routes
 from .starting import start
 
+NATIVE: Final = NativeDoor()
 
-def create_app(settings: Settings, *, shared: Shared | None = None) -> FastAPI:
+
+def create_app(
+    settings: Settings, *, shared: Shared | None = None, native: NativeDoor = NATIVE
+) -> FastAPI:
     """The application that serves the catalog of `settings`; does nothing before it is started.
 
-    Our own server hands over what its processes have `shared`, and leaves SIGHUP to them.
+    Our own server hands over what its processes have `shared`, and leaves SIGHUP to them. Who has
+    options or formats of its own gives the `native` door that knows them.
     Raises ValueError where the chosen budgets are more than the memory that the process may have.
     The lifespan raises CatalogError when the catalog is wrong, and owns the running loop's default
     executor: an application that embeds this one gets its bounded pool.
@@ -38,12 +44,12 @@ def create_app(settings: Settings, *, shared: Shared | None = None) -> FastAPI:
     sinks = [metrics.record, request_log.record, write_circuit]
     if shared is not None:
         # The process is ours: nobody else in it makes objects.
-        sinks.append(LastingObjects().record)
+        sinks.append(GcFreeze().record)
     emit = to_all(*sinks)
     app = Application(
         title="Sluice",
         version=__version__,
-        description=guide(),
+        description=f"{guide()}\n{native.tables()}",
         root_path=settings.root_path,
         docs_url=None,
         redoc_url=None,
@@ -52,13 +58,11 @@ def create_app(settings: Settings, *, shared: Shared | None = None) -> FastAPI:
         lifespan=_lifespan(settings, metrics, request_log, emit, shared),
     )
     install_problems(app)
-    add_native_door(app)
+    native.add_to(app)
     add_routes(app)
     add_docs(app)
-    strangers = StrangeOrigins(settings.cors_origins)
-    app.add_middleware(
-        ObserveRequests, emit=emit, url_bytes=settings.url_bytes, strangers=strangers
-    )
+    unlisted = UnlistedOrigins(settings.cors_origins)
+    app.add_middleware(ObserveRequests, emit=emit, url_bytes=settings.url_bytes, unlisted=unlisted)
     # The last one added is the first to see a request: refusals are readable across origins too.
     allow_origins(app, settings.cors_origins)
     return app
@@ -68,7 +72,7 @@ def create_app_from_environment() -> FastAPI:
     """What worker processes import: the application with the settings of the environment."""
     app = create_app(Settings(), shared=Shared.told())
     # What was imported lasts, and now nobody waits.
-    spare_what_is_there()
+    freeze_objects()
     return app
 
 

@@ -22,7 +22,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sluice.kept import Kept
 
-from .openapi import SECURITY_SCHEMES
+from .openapi import SECURITY_SCHEMES, Schema
+from .small_answers import schemas
 from .state import Service, service
 
 Answering: TypeAlias = Coroutine[object, object, Response]
@@ -114,13 +115,17 @@ class Application(FastAPI):
             inner = cls(inner, *args, **options)
         return inner
 
-    def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document, which FastAPI makes of routes, and how a key is sent.
+    def openapi(self) -> Schema:
+        """The OpenAPI document, which FastAPI makes of routes, the answers, and how a key is sent.
 
-        That it would learn from the parameters of routes, and ours have none.
+        These it would learn from the parameters and results of routes, and ours have none.
         """
+        made = self.openapi_schema is not None
         document = super().openapi()
-        document.setdefault("components", {})["securitySchemes"] = SECURITY_SCHEMES
+        if not made:
+            components = document.setdefault("components", {})
+            components["securitySchemes"] = SECURITY_SCHEMES
+            components["schemas"] = {**schemas(), **components.get("schemas", {})}
         return document
 
 

@@ -22,8 +22,8 @@ from ..catalog.opened import Opened
 from .access import caller
 from .response_bodies import (
     PIECE_BYTES,
+    BackpressureResponse,
     LongBody,
-    PacedResponse,
     Piece,
     RawHeader,
     RawHeaders,
@@ -35,18 +35,18 @@ from .state import service
 _TAG = re.compile(r'(?:W/)?("[^"]*+")')
 
 
-def entity_tag(told: str, places: str) -> str:
+def entity_tag(shared: str, own: str) -> str:
     """A strong tag of everything that an answer's bytes follow from; other parts, another tag.
 
-    `told` is the `digest` of what many answers have in common. `places` is told by each of them, in
+    `shared` is the `digest` of what many answers have in common; `own` is what each has besides, in
     signs that a tag may have.
     """
-    return f'"{told}.{places}"'
+    return f'"{shared}.{own}"'
 
 
-def spelled(said: Hashable) -> bytes:
+def spelled(value: Hashable) -> bytes:
     """Texts, numbers and tuples of them as Python spells them: ("ab", "c") is not ("a", "bc")."""
-    return repr(said).encode()
+    return repr(value).encode()
 
 
 def digest(spelled: bytes) -> str:
@@ -54,7 +54,7 @@ def digest(spelled: bytes) -> str:
     return blake2b(spelled, digest_size=16).hexdigest()
 
 
-def has_already(if_none_match: Iterable[str], tag: str) -> bool:
+def is_not_modified(if_none_match: Iterable[str], tag: str) -> bool:
     """Whether lines of an ``If-None-Match`` header name `tag`, which exists, or any (``*``)."""
     return any(line.strip() == "*" or tag in _TAG.findall(line) for line in if_none_match)
 
@@ -66,11 +66,11 @@ _SHARED: Final = ("private", "public", "s-maxage", "proxy-revalidate")
 PRIVATE: Final = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-Key"}
 
 # What is kept of the part of a tag that many answers share, besides the signs of its names.
-_TOLD_BYTES: Final = 512
+_DIGEST_BYTES: Final = 512
 _SIGN_BYTES: Final = 4
 
 # What a request chooses: what many choose alike, and in a few signs where that leads this one.
-Said: TypeAlias = tuple[Hashable, str]
+SelectionKey: TypeAlias = tuple[Hashable, str]
 
 
 @record
@@ -81,16 +81,16 @@ class Representation:
     encoder: Encoder
     coding: str | None
 
-    def tag(self, said: Said) -> str:
-        """The entity tag: of what the dataset is, what `said` chooses of it, and the form."""
-        names, places = said
-        common = (self.encoder.media_type, self.coding, names)
-        told = self.opened.told.get(common)
-        if told is None:
+    def tag(self, key: SelectionKey) -> str:
+        """The entity tag: of what the dataset is, what the `key` chooses of it, and the form."""
+        chosen, own = key
+        common = (self.encoder.media_type, self.coding, chosen)
+        shared = self.opened.told.get(common)
+        if shared is None:
             text = spelled((self.opened.identity, *common, __version__))
-            told = digest(text)
-            self.opened.told.keep(common, told, _TOLD_BYTES + _SIGN_BYTES * len(text))
-        return entity_tag(told, places)
+            shared = digest(text)
+            self.opened.told.keep(common, shared, _DIGEST_BYTES + _SIGN_BYTES * len(text))
+        return entity_tag(shared, own)
 
     def body(self, dataset: xr.Dataset, form: Hashable) -> bytes:
         """The answer that `dataset` is, in this representation; for `form` see `Written`."""
@@ -102,23 +102,23 @@ class Representation:
         pieces = self.encoder.pieces(dataset, self.opened.written, form)
         return pieces if self.coding is None else compressed(self.coding, pieces)
 
-    def headers(self, said: Said) -> RawHeaders:
+    def headers(self, key: SelectionKey) -> RawHeaders:
         """What the answer says of its form, whether or not its body is sent."""
         headers = [(b"content-type", self.encoder.media_type.encode())]
         if self.coding is not None:
             headers.append((b"content-encoding", self.coding.encode()))
         if self.encoder.name != "json":
-            file = file_name(self.opened.entry.id, said, self.encoder.suffix)
+            file = file_name(self.opened.entry.id, key, self.encoder.suffix)
             headers.append((b"content-disposition", f'attachment; filename="{file}"'.encode()))
         return headers
 
 
-def file_name(dataset_id: str, said: Said, suffix: str) -> str:
+def file_name(dataset_id: str, key: SelectionKey, suffix: str) -> str:
     """A file's name of at most 80 letters: the same for the same part of a dataset, at any time.
 
     Ids have no letter that a file system minds.
     """
-    part = blake2b(repr((dataset_id, said)).encode(), digest_size=5).hexdigest()
+    part = blake2b(repr((dataset_id, key)).encode(), digest_size=5).hexdigest()
     return f"{dataset_id[:60]}-{part}{suffix}"
 
 
@@ -132,13 +132,13 @@ def accepted_coding(request: Request, result_bytes: int, compress_bytes: int) ->
 async def respond(
     request: Request,
     form: Representation,
-    said: Said,
+    key: SelectionKey,
     phases: Phases,
     make: Callable[[], Awaitable[bytes | LongBody]],
 ) -> Response:
     """The answer with the body that `make` makes, which it does only if a body is wanted.
 
-    Its tag is of all that was `said` of the answer.
+    Its tag is of all that `key` holds of the answer.
 
     A HEAD, and a GET of what the client has already, end before anything is read. What answers a
     POST cannot be asked for again by its URL: no tag, and nothing to keep.
@@ -149,24 +149,24 @@ async def respond(
     if request.method == "POST":
         headers.append((b"cache-control", b"no-store"))
     else:
-        tag = form.tag(said)
+        tag = form.tag(key)
         headers.append((b"etag", tag.encode()))
         headers += caching(request, form.opened.entry, "Accept, Accept-Encoding")
-        if has_already(lines_of(request, b"if-none-match"), tag):
-            return _Exactly(304, [*headers, _timing(phases)])
+        if is_not_modified(lines_of(request, b"if-none-match"), tag):
+            return _RawResponse(304, [*headers, _timing(phases)])
         if request.method == "HEAD":
-            return _Exactly(200, [*headers, *form.headers(said), _timing(phases)])
+            return _RawResponse(200, [*headers, *form.headers(key), _timing(phases)])
     content = await make()
     length = (b"content-length", str(len(content)).encode())
-    headers += (*form.headers(said), length, _timing(phases))
+    headers += (*form.headers(key), length, _timing(phases))
     if isinstance(content, bytes):
         if len(content) <= PIECE_BYTES:
-            return _Exactly(200, headers, content)
+            return _RawResponse(200, headers, content)
         content = LongBody([content], len(content))
-    return PacedResponse(200, headers, content, caller(request), service(request).admission)
+    return BackpressureResponse(200, headers, content, caller(request), service(request).admission)
 
 
-class _Exactly(Response):
+class _RawResponse(Response):
     """A response that says what it is told to say, and nothing that Starlette would find out."""
 
     def __init__(self, status: int, headers: RawHeaders, content: bytes = b"") -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI, Request, Response
 
@@ -27,11 +27,13 @@ from .access import (
     visible_entries,
     visible_id,
 )
-from .answering import attended
+from .answering import cancellable
 from .application import PlainRoute, Route
+from .openapi import Schema
 from .problems import kind_of
 from .representations import PRIVATE, caching
-from .response_bodies import PIECE_BYTES, LongBody, PacedResponse, RawHeaders, json_bytes
+from .response_bodies import PIECE_BYTES, BackpressureResponse, LongBody, RawHeaders, json_bytes
+from .small_answers import Answer, CatalogChange, CatalogStatus, DatasetVersion, Healthy, Ready
 from .state import Service, service, told_to_stop
 
 
@@ -50,14 +52,14 @@ def add_routes(app: FastAPI) -> None:
     add_route(app, "POST", "/catalog/reload", reload_catalog, openapi.RELOAD)
 
 
-def add_reading_route(app: FastAPI, path: str, route: Route, said: dict[str, Any]) -> None:
+def add_reading_route(app: FastAPI, path: str, route: Route, described: Schema) -> None:
     """Register a route for GET, and for HEAD, which is the same answer without its body."""
-    add_route(app, "GET", path, route, said)
+    add_route(app, "GET", path, route, described)
     # One description is enough.
     add_route(app, "HEAD", path, route, {"include_in_schema": False})
 
 
-def add_route(app: FastAPI, method: str, path: str, route: Route, said: dict[str, Any]) -> None:
+def add_route(app: FastAPI, method: str, path: str, route: Route, described: Schema) -> None:
     """Register one route, with what the OpenAPI document says of it."""
     app.router.add_api_route(
         path,
@@ -65,21 +67,21 @@ def add_route(app: FastAPI, method: str, path: str, route: Route, said: dict[str
         methods=[method],
         response_model=None,
         route_class_override=PlainRoute,
-        **said,
+        **described,
     )
 
 
 async def healthz(request: Request) -> Response:
     """Whether the process answers; touches no store."""
     _take_no_parameters(request)
-    return _json({"status": "ok"}, {"Cache-Control": "no-store"})
+    return _json(Healthy(), {"Cache-Control": "no-store"})
 
 
 async def readyz(request: Request) -> Response:
     """Whether the process takes requests: 200 until it is told to stop; touches no store."""
     _take_no_parameters(request)
     ready = not told_to_stop(request.scope)
-    body = {"status": "ready" if ready else "stopping"}
+    body = Ready(status="ready" if ready else "stopping")
     return _json(body, {"Cache-Control": "no-store"}, 200 if ready else 503)
 
 
@@ -94,7 +96,7 @@ async def catalog_status(request: Request) -> Response:
     report = await serving.status.report()
     ready = report.ready(strict=serving.status_strictly)
     states = {state.id: _word(state) for state in report.datasets if state.id in visible}
-    body = {"status": "ready" if ready else "unready", "datasets": states}
+    body = CatalogStatus(status="ready" if ready else "unready", datasets=states)
     return _json(body, {"Cache-Control": "no-store"}, 200 if ready else 503)
 
 
@@ -115,7 +117,7 @@ async def list_datasets(request: Request) -> Response:
     serving, key = service(request), key_of(request)
     asker = key, bool(serving.keys)
     entries = seen_entries(serving, key)
-    text = await serving.listed.text(serving.catalog, asker, entries)
+    text = await serving.dataset_lists.text(serving.catalog, asker, entries)
     headers = PRIVATE if serving.keys else None
     return Response(text, 200, headers, "application/json")
 
@@ -124,7 +126,7 @@ async def describe_dataset(request: Request) -> Response:
     """What one dataset holds: its dimensions, coordinates and variables with their attributes."""
     _take_no_parameters(request)
     work = description_of(request, service(request), visible_id(request))
-    return await attended(request, work)
+    return await cancellable(request, work)
 
 
 async def refresh_dataset(request: Request) -> Response:
@@ -135,7 +137,9 @@ async def refresh_dataset(request: Request) -> Response:
     serving.follower.renew(dataset_id)
     await serving.follower.catch_up()
     opened = await serving.opened.get(dataset_id)
-    return _json({"id": dataset_id, "version": opened.version}, {"Cache-Control": "no-store"})
+    return _json(
+        DatasetVersion(id=dataset_id, version=opened.version), {"Cache-Control": "no-store"}
+    )
 
 
 async def reload_catalog(request: Request) -> Response:
@@ -152,7 +156,7 @@ async def reload_catalog(request: Request) -> Response:
         what: [name for name in names if may_see(serving, key, found.entries[name])]
         for what, names in found.by_kind.items()
     }
-    return _json(told, {"Cache-Control": "no-store"})
+    return _json(CatalogChange(**told), {"Cache-Control": "no-store"})
 
 
 def _word(state: DatasetState) -> str:
@@ -170,8 +174,8 @@ def _take_no_parameters(request: Request) -> None:
         raise QueryError(detail, parameter=name, known=[])
 
 
-def _json(body: object, headers: dict[str, str] | None = None, status: int = 200) -> Response:
-    return Response(json_bytes(body), status, headers, "application/json")
+def _json(body: Answer, headers: dict[str, str], status: int = 200) -> Response:
+    return Response(json_bytes(body.model_dump()), status, headers, "application/json")
 
 
 # Longer ones are written anew: attributes may be as long as metadata may.
@@ -197,7 +201,7 @@ async def description_of(request: Request, serving: Service, dataset_id: str) ->
     ]
     if len(content) > PIECE_BYTES:
         body = LongBody([content], len(content))
-        return PacedResponse(200, headers, body, caller(request), serving.admission)
+        return BackpressureResponse(200, headers, body, caller(request), serving.admission)
     answer = Response(content, media_type="application/json")
     answer.raw_headers = headers
     return answer

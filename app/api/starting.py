@@ -16,10 +16,9 @@ from sluice.arrays.member_documents import OpeningLimits
 from sluice.arrays.reader import Threads, Workshop, busy_pool
 from sluice.cgroup import available_cores
 from sluice.engine import ReadLimits
-from sluice.events import CircuitChanged
 from sluice.store import Filesystems
 from sluice.store.blocking import BlockingThreads
-from sluice.store.guarded import StoreGuards
+from sluice.store.resilient import StoreGuards
 from sluice.store.retry_policy import RetryPolicy
 
 from ..admission import Admission, Budget, ClientLimit
@@ -39,16 +38,16 @@ from ..catalog.status import CatalogStatus
 from ..server.processes import Shared, unnamed_file
 from ..settings import Settings
 from ..telemetry.events import (
-    DatasetLookedAt,
     DatasetOpened,
+    DatasetRevalidated,
     Emit,
     RequestQueued,
     sample,
     watch_loop,
 )
-from ..telemetry.gc_freeze import spare_what_is_there
+from ..telemetry.gc_freeze import freeze_objects
 from ..telemetry.metrics import Metrics
-from .response_bodies import Writing
+from .response_bodies import BodyWriter
 from .state import Encoding, RequestLimits, Service
 
 
@@ -64,10 +63,10 @@ async def start(
     _own_default_executor(settings.threads, stack)
     filesystems = await stack.enter_async_context(_filesystems(settings, stack))
     chunk_cache = ChunkCache(settings.chunk_cache_bytes)
-    await stack.enter_async_context(_going_on(watch_loop(emit)))
-    await stack.enter_async_context(_going_on(sample(chunk_cache.lookups, emit)))
+    await stack.enter_async_context(_background(watch_loop(emit)))
+    await stack.enter_async_context(_background(sample(chunk_cache.lookups, emit)))
     admission = _admission(settings, emit)
-    await stack.enter_async_context(_going_on(sample(admission.in_flight, emit)))
+    await stack.enter_async_context(_background(sample(admission.in_flight, emit)))
     guards = _guards(settings, emit)
     lister = partial(_lister(settings, filesystems), emit=emit, guards=guards)
     opener = partial(
@@ -80,11 +79,11 @@ async def start(
     opened, follower, keys = await _following(settings, opener, lister, emit, shared, stack)
     await _prepare(opened, follower, filesystems, stack)
     if shared is not None:
-        spare_what_is_there()  # the libraries of stores, before a request opens one
-    await stack.enter_async_context(_going_on(sample(opened.count, emit)))
+        freeze_objects()  # the libraries of stores, before a request opens one
+    await stack.enter_async_context(_background(sample(opened.count, emit)))
     status = CatalogStatus(
         opened,
-        keep_seconds=settings.status_kept_seconds,
+        keep_seconds=settings.status_cache_seconds,
         patience_seconds=settings.status_patience_seconds,
     )
     return Service(
@@ -156,7 +155,7 @@ async def _following(
         capacity_bytes=settings.opened_bytes,
         failed_open_seconds=settings.failed_open_seconds,
         on_open=lambda dataset, took, error: emit(DatasetOpened(dataset, took, error)),
-        on_look=lambda dataset, outcome, error: emit(DatasetLookedAt(dataset, outcome, error)),
+        on_look=lambda dataset, outcome, error: emit(DatasetRevalidated(dataset, outcome, error)),
         on_gone=lambda dataset: follower.gone(dataset),
         find_groups=lambda dataset: follower.find_groups(dataset),
     )
@@ -173,8 +172,8 @@ async def _following(
     await follower.begin()
     await follower.list_globs()
     if shared is None or shared.place == 0:
-        await stack.enter_async_context(_going_on(follower.keep_listed()))
-        await stack.enter_async_context(_going_on(follower.keep_groups_listed()))
+        await stack.enter_async_context(_background(follower.keep_listed()))
+        await stack.enter_async_context(_background(follower.keep_groups_listed()))
     if shared is not None:
         _reload_on_hangup(follower)
     return opened, follower, keys
@@ -216,7 +215,7 @@ def _limits(settings: Settings) -> RequestLimits:
 
 
 def _guards(settings: Settings, emit: Emit) -> StoreGuards:
-    patience = RetryPolicy(
+    policy = RetryPolicy(
         concurrency=settings.store_concurrency,
         attempts=settings.store_attempts,
         attempt_seconds=settings.store_attempt_seconds,
@@ -224,10 +223,7 @@ def _guards(settings: Settings, emit: Emit) -> StoreGuards:
         failures=settings.store_failures,
         open_seconds=settings.circuit_open_seconds,
     )
-    return StoreGuards(
-        patience,
-        lambda store, datasets, state: emit(CircuitChanged(store, datasets, state.value)),
-    )
+    return StoreGuards(policy, emit)
 
 
 def _admission(settings: Settings, emit: Emit) -> Admission:
@@ -242,7 +238,7 @@ def _admission(settings: Settings, emit: Emit) -> Admission:
 
 
 @asynccontextmanager
-async def _going_on(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+async def _background(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
     """The work that never ends by itself goes on inside the block."""
     task = asyncio.create_task(work)
     try:
@@ -259,16 +255,16 @@ def _workshop(settings: Settings, stack: AsyncExitStack) -> Workshop:
     lone = available_cores(settings.cgroup_root) == 1
     return Workshop(
         inline_bytes=settings.inline_decode_bytes,
-        between_bytes=settings.lone_core_decode_bytes if lone else 0,
-        under_way_bytes=settings.under_way_bytes,
+        between_bytes=settings.single_core_decode_bytes if lone else 0,
+        under_way_bytes=settings.chunks_inflight_bytes,
         threads=threads,
         pool=pool,
     )
 
 
 def _encoding(settings: Settings, stack: AsyncExitStack) -> Encoding:
-    writing = Writing(Threads(*_busy_threads(settings, "encode", stack)))
-    return Encoding(settings.inline_encode_bytes, settings.compress_bytes, writing)
+    writer = BodyWriter(Threads(*_busy_threads(settings, "encode", stack)))
+    return Encoding(settings.inline_encode_bytes, settings.compress_bytes, writer)
 
 
 def _busy_threads(

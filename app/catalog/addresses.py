@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from sluice.errors import CatalogError
-from sluice.store.addresses import LOCAL, WEB, split_url
+from sluice.store.addresses import split_url
+from sluice.store.protocols import LOCAL, WEB
 from sluice.wording import redacted
 
 from .catalog import Catalog, parse_catalog

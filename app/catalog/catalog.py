@@ -17,7 +17,8 @@ from pydantic_core import ErrorDetails
 
 from sluice.aliases import Document
 from sluice.errors import CatalogError
-from sluice.store.addresses import REFERENCE, check_url, split_url
+from sluice.store.addresses import check_url, split_url
+from sluice.store.protocols import REFERENCE
 from sluice.store.reference_roots import check_root
 
 from ..errors import UnknownDataset

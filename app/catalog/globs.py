@@ -16,7 +16,8 @@ from hashlib import blake2b
 from typing import Final
 
 from sluice.errors import CatalogError
-from sluice.store.addresses import LOCAL, REFERENCE, ROOTLESS, WEB, split_url
+from sluice.store.addresses import split_url
+from sluice.store.protocols import LOCAL, REFERENCE, ROOTLESS, WEB
 from sluice.store.source import joined
 
 from .entry import DATASET_ID, GROUP_SIGN, ID_RULE, DatasetEntry, stem_of

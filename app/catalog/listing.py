@@ -13,8 +13,9 @@ from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
 from sluice.concurrency import map_concurrently
 from sluice.errors import StoreMissing, StoreTooLarge
 from sluice.store import ByteSource, Filesystems
-from sluice.store.addresses import LOCAL, split_url
-from sluice.store.guarded import StoreGuards
+from sluice.store.addresses import split_url
+from sluice.store.protocols import LOCAL
+from sluice.store.resilient import StoreGuards
 from sluice.wording import redacted
 
 from ..telemetry.events import Emit

@@ -28,12 +28,10 @@ from sluice.datasets.inherited import with_inherited
 from sluice.datasets.unusable import Unusable
 from sluice.encoders.json_encoder import Written
 from sluice.engine import prepare
-from sluice.errors import MetadataError, SluiceError, StoreError
-from sluice.events import StoreAsked, StoreRetried
+from sluice.errors import MetadataError, SluiceError
 from sluice.store import ByteSource, Filesystems
 from sluice.store.addresses import place_of
-from sluice.store.guarded import GuardedSource, Retried, StoreGuards, Watch
-from sluice.store.observed import Observe, ObservedSource
+from sluice.store.resilient import ResilientSource, StoreGuards, Watch
 from sluice.wording import plain_words
 
 from ..telemetry.events import Emit
@@ -299,52 +297,20 @@ async def source_of(
     emit: Emit | None = None,
     guards: StoreGuards | None = None,
 ) -> ByteSource:
-    """The store of `entry` alone, connected and not opened, behind its one of the `guards`.
+    """The store of `entry`, connected and not opened, as requests read it.
 
-    Raises CatalogError when the options do not fit it.
+    Each request is told to `emit`, and passes the gate of its store's one of the `guards`, or else
+    that of the source.
     """
     source = await filesystems.source(
         entry.url,
         storage_options=entry.storage_options,
         engine=entry.engine,
-        concurrency=store_concurrency,
+        concurrency=store_concurrency if guards is None else None,
         reference_roots=entry.reference_roots,
-        watch=_watch_of(entry, emit, guards),
+        watch=None if guards is None else Watch(guards, entry.id, emit),
     )
-    return _watched(source, entry, emit, guards)
-
-
-def _watch_of(entry: DatasetEntry, emit: Emit | None, guards: StoreGuards | None) -> Watch | None:
-    """How stores beside that of `entry` are asked for it."""
-    if guards is None:
-        return None
-    where = entry.storage_options.get("fo")
-    place = place_of(where if isinstance(where, str) else entry.url)
-    return Watch(guards, entry.id, _telling_retries(place, emit))
-
-
-def _watched(
-    source: ByteSource, entry: DatasetEntry, emit: Emit | None, guards: StoreGuards | None
-) -> ByteSource:
-    """`source` as requests read it: each request is told of, and passes the guard of its store."""
-    if emit is not None:
-        source = ObservedSource(source, _telling(place_of(entry.url), emit))
-    if guards is not None:
-        guard = guards.guard(entry.id, entry.url, entry.storage_options)
-        source = GuardedSource(source, guard, _telling_retries(place_of(entry.url), emit))
-    return source
-
-
-def _telling(store: str, emit: Emit) -> Observe:
-    def tell(operation: str, seconds: float, received: int, error: BaseException | None) -> None:
-        emit(StoreAsked(store, operation, seconds, received, error))
-
-    return tell
-
-
-def _telling_retries(store: str, emit: Emit | None) -> Retried:
-    def tell(operation: str, failure: StoreError) -> None:
-        if emit is not None:
-            emit(StoreRetried(store, operation, failure))
-
-    return tell
+    if guards is None and emit is None:
+        return source
+    guard = None if guards is None else guards.guard(entry.id, entry.url, entry.storage_options)
+    return ResilientSource(source, place_of(entry.url), guard=guard, emit=emit)

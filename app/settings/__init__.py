@@ -152,7 +152,7 @@ class Settings(WorkSettings, StoreSettings, RequestSettings, OpeningSettings):
         description="how long `/catalog/status` waits for a dataset that is not open yet; for all"
         " together twice as long",
     )
-    status_kept_seconds: float = Field(
+    status_cache_seconds: float = Field(
         default=30.0,
         ge=0,
         allow_inf_nan=False,
@@ -216,7 +216,7 @@ def _budgets(settings: Settings, allowed: Allowance) -> dict[str, int]:
     found = {name: max(int(left * share / whole), _MEGABYTE) for name, share in shares.items()}
     # One request must not take all that there is for all of them.
     inflight = {**found, **chosen}["inflight_bytes"]
-    for name, parts in (("request_result_bytes", 8), ("under_way_bytes", 4)):
+    for name, parts in (("request_result_bytes", 8), ("chunks_inflight_bytes", 4)):
         if not _is_chosen(settings, name):
             found[name] = min(getattr(settings, name), max(inflight // parts, _MEGABYTE))
     return found

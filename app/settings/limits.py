@@ -89,7 +89,7 @@ class RequestSettings(BaseSettings):
     inflight_bytes: int = Field(
         default=512 * 2**20,
         ge=1,
-        description="memory that requests under way may take together; more of them wait (unset,"
+        description="memory that requests in flight may take together; more of them wait (unset,"
         " where the cgroup has a `memory.max`: 45 % of a worker's part of it, less 160 MiB)",
     )
     queue_requests: int = Field(
@@ -196,7 +196,7 @@ class WorkSettings(BaseSettings):
         description="threads for decoding, and as many for large encoding, which give way to the"
         " event loop (0: one for each core that `cpu.max` allows)",
     )
-    under_way_bytes: int = Field(
+    chunks_inflight_bytes: int = Field(
         default=64 * 2**20,
         ge=1,
         description="decoded size of the chunks that are fetched and decoded at once; requests"
@@ -215,10 +215,10 @@ class WorkSettings(BaseSettings):
         description="chunks up to this decoded size are decoded on the event loop (a quarter of it"
         " behind gzip and zlib, a twentieth behind bz2 and lzma)",
     )
-    lone_core_decode_bytes: int = Field(
+    single_core_decode_bytes: int = Field(
         default=2 * 2**20,
         ge=0,
-        description="the same where there is one core alone; the event loop goes round between two"
+        description="the same where there is a single core; the event loop goes round between two"
         " of the larger ones",
     )
     inline_encode_bytes: int = Field(

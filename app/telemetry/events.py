@@ -44,7 +44,7 @@ class DatasetOpened:
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetLookedAt:
+class DatasetRevalidated:
     """One look at the store of an opened dataset, for another version: what it came to.
 
     `outcome` is ``unchanged``, ``settling``, ``swapped``, ``failed``, ``unreachable`` or ``gone``.
@@ -98,7 +98,7 @@ Event: TypeAlias = (
     | RequestQueued
     | InFlight
     | DatasetOpened
-    | DatasetLookedAt
+    | DatasetRevalidated
     | DatasetsCounted
     | events.Event
     | LoopLag

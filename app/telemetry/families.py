@@ -8,7 +8,7 @@ processes become one text (Prometheus' text format, 0.0.4).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import isnan
@@ -41,24 +41,38 @@ SECONDS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where the numbers of a metric come from: a kind of event, and what of it is counted.
+
+    `counting` is given the series of one process, and gives what counts one event in them.
+    """
+
+    event: type[object]
+    counting: Callable[[Series], Callable[..., None]]
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """What is known of a metric before anything is counted; `most` is of its series.
 
-    A histogram has the `SECONDS` as its buckets, a summary only its sum and its count. The gauges
-    of several processes are added up, or of each the largest (`worst`) is told.
+    Several `sources` are all counted. `buckets` are those of a histogram; a summary has only its
+    count and its sum. The gauges of several processes are added up, or of each the largest
+    (`worst`) is told.
     """
 
     name: str
-    help: str
     kind: Kind
+    help: str
+    sources: tuple[Source, ...]
     labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
     most: int = 1
     worst: bool = False
 
     @property
     def cells(self) -> int:
-        """How many cells a series has: a histogram one for each bucket, and its sum."""
-        return {"histogram": len(SECONDS) + 2, "summary": 2}.get(self.kind, 1)
+        """How many cells a series has: a histogram one for each bucket and beyond, and its sum."""
+        return 1 if self.kind in ("counter", "gauge") else len(self.buckets) + 2
 
     @property
     def lines(self) -> int:
@@ -98,12 +112,12 @@ class Series:
 
     def observe(self, seconds: float, *labels: str) -> None:
         """Something took so long."""
-        observe(self.at(*labels), seconds)
+        observe(self.at(*labels), self.family.buckets, seconds)
 
 
-def observe(cells: Numbers, seconds: float) -> None:
+def observe(cells: Numbers, buckets: tuple[float, ...], seconds: float) -> None:
     """Something took so long, of the histogram or summary with these cells."""
-    cells[bisect_left(SECONDS, seconds) if len(cells) > 2 else 0] += 1
+    cells[bisect_left(buckets, seconds)] += 1
     cells[-1] += seconds
 
 
@@ -135,7 +149,6 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 # The cells of a family's series, by the values of its labels.
 Found: TypeAlias = dict[tuple[str, ...], list[float]]
 
-_BOUNDS: Final = (*map(repr, SECONDS), "+Inf")
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
@@ -185,12 +198,14 @@ def _series_lines(family: Family, found: Found) -> Iterator[str]:
                 yield f"{family.name}_count{labels} {cells[0]!r}"
                 yield f"{family.name}_sum{labels} {cells[1]!r}"
             case "histogram":
-                yield from _histogram_lines(family.name, pairs, labels, cells)
+                yield from _histogram_lines(family, pairs, labels, cells)
 
 
-def _histogram_lines(name: str, pairs: list[str], labels: str, cells: list[float]) -> Iterator[str]:
-    counts = list(accumulate(cells[:-1]))
-    for bound, count in zip(_BOUNDS, counts, strict=True):
+def _histogram_lines(
+    family: Family, pairs: list[str], labels: str, cells: list[float]
+) -> Iterator[str]:
+    name, counts = family.name, list(accumulate(cells[:-1]))
+    for bound, count in zip((*map(repr, family.buckets), "+Inf"), counts, strict=True):
         yield f"{name}_bucket{{{','.join((*pairs, f'le={chr(34)}{bound}{chr(34)}'))}}} {count!r}"
     yield f"{name}_count{labels} {counts[-1]!r}"
     yield f"{name}_sum{labels} {cells[-1]!r}"

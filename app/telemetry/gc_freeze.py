@@ -7,7 +7,7 @@ import gc
 from .events import DatasetOpened, Event
 
 
-class LastingObjects:
+class GcFreeze:
     """Takes all objects that there are out of the collector's sight, whenever more of them last.
 
     A full collection looks at each object once: 100,000 of them, which is what the libraries and
@@ -23,10 +23,10 @@ class LastingObjects:
         """Spare what the first open of a dataset has brought."""
         if type(event) is DatasetOpened and event.error is None and event.dataset not in self._seen:
             self._seen.add(event.dataset)
-            spare_what_is_there()
+            freeze_objects()
 
 
-def spare_what_is_there() -> None:
+def freeze_objects() -> None:
     """Spare all objects; what nothing refers to is collected before."""
     gc.collect()
     gc.freeze()

@@ -145,10 +145,10 @@ class RequestLog:
         """Write the lines that are waiting."""
         if self._waiting:
             served, self._waiting = self._waiting, []
-            request_log.info(Answers(served))
+            request_log.info(AnswerLines(served))
 
 
-class Answers(Structured):
+class AnswerLines(Structured):
     """Answers of one moment, each a line; written as text or as JSON, whichever the log is."""
 
     def __init__(self, served: Sequence[RequestServed]) -> None:

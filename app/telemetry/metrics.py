@@ -1,16 +1,17 @@
-"""The sink that counts: Prometheus metrics of one application, or of all its worker processes."""
+"""The metrics: one table, whose rows name the events that they count, and the sink of these."""
 
 from __future__ import annotations
 
-from typing import Final, assert_never
+from collections.abc import Callable, Sequence
+from time import time
+from typing import Final, TypeAlias, TypeVar
 
 from sluice.events import ChunksLookedUp, CircuitChanged, StoreAsked, StoreRetried
 
-from . import admission_metrics, dataset_metrics, process_metrics, request_metrics, store_metrics
-from .cells import Cells, read_all
+from .cells import Cells, Numbers, read_all
 from .events import (
-    DatasetLookedAt,
     DatasetOpened,
+    DatasetRevalidated,
     DatasetsCounted,
     Event,
     InFlight,
@@ -19,14 +20,279 @@ from .events import (
     RequestRefused,
     RequestServed,
 )
-from .families import exposition
+from .families import SECONDS, Family, Series, Source, exposition, observe
 
-FAMILIES: Final = (
-    *request_metrics.FAMILIES,
-    *admission_metrics.FAMILIES,
-    *dataset_metrics.FAMILIES,
-    *store_metrics.FAMILIES,
-    *process_metrics.FAMILIES,
+E = TypeVar("E", bound=Event)
+Count: TypeAlias = Callable[[E], None]
+
+_CIRCUITS: Final = {"closed": 0, "half-open": 1, "open": 2}
+
+
+def of(event: type[E], counting: Callable[[Series], Count[E]]) -> Source:
+    """A source whose event and counting belong together."""
+    return Source(event, counting)
+
+
+def outcome_of(error: BaseException | None) -> str:
+    """How something ended: well, or with an error of this class."""
+    return "ok" if error is None else type(error).__name__
+
+
+def _request_times(series: Series) -> Count[RequestServed]:
+    buckets = series.family.buckets
+    # By the number, which is at hand: to write it for each answer would take longer.
+    known: dict[tuple[str, int], Numbers] = {}
+
+    def count(event: RequestServed) -> None:
+        kind = (event.route, event.status)
+        cells = known.get(kind)
+        if cells is None:
+            cells = known[kind] = series.at(event.route, str(event.status))
+        observe(cells, buckets, event.seconds)
+
+    return count
+
+
+def _dataset_times(series: Series) -> Count[RequestServed]:
+    def count(event: RequestServed) -> None:
+        if event.dataset:
+            series.observe(event.seconds, event.dataset)
+
+    return count
+
+
+def _failures(series: Series) -> Count[RequestServed]:
+    def count(event: RequestServed) -> None:
+        if event.status >= 500 and event.dataset:
+            series.add(1, event.dataset, str(event.status))
+
+    return count
+
+
+def _opened_at(series: Series) -> Count[DatasetOpened]:
+    def count(event: DatasetOpened) -> None:
+        if event.error is None:
+            series.set(time(), event.dataset)
+
+    return count
+
+
+def _swapped_at(series: Series) -> Count[DatasetRevalidated]:
+    def count(event: DatasetRevalidated) -> None:
+        if event.outcome == "swapped":
+            series.set(time(), event.dataset)
+
+    return count
+
+
+def _lookups(series: Series) -> Count[ChunksLookedUp]:
+    def count(event: ChunksLookedUp) -> None:
+        series.add(event.hits, "hit")
+        series.add(event.misses, "miss")
+
+    return count
+
+
+def _worst_circuit(series: Series) -> Count[CircuitChanged]:
+    # One bucket, read in two ways, or a disk has several circuits: the worst is told. Each is
+    # known by its first dataset, and forgotten when it is closed.
+    open_circuits: dict[str, dict[str, int]] = {}
+
+    def count(event: CircuitChanged) -> None:
+        circuits = open_circuits.setdefault(event.store, {})
+        if event.state == "closed":
+            circuits.pop(event.datasets[0], None)
+        else:
+            circuits[event.datasets[0]] = _CIRCUITS[event.state]
+        series.set(max(circuits.values(), default=0), event.store)
+
+    return count
+
+
+# A store is a bucket or a host, however many datasets it holds.
+METRICS: Final[tuple[Family, ...]] = (
+    Family(
+        "sluice_request_seconds",
+        "histogram",
+        "Time from a request to the last byte of its answer",
+        (of(RequestServed, _request_times),),
+        labels=("route", "status"),
+        buckets=SECONDS,
+        most=50,
+    ),
+    Family(
+        "sluice_dataset_request_seconds",
+        "summary",
+        "The same of one dataset, whatever the answer",
+        (of(RequestServed, _dataset_times),),
+        labels=("dataset",),
+        most=1000,
+    ),
+    Family(
+        "sluice_dataset_failures_total",
+        "counter",
+        "Answers of one dataset with a status of 500 or more",
+        (of(RequestServed, _failures),),
+        labels=("dataset", "status"),
+        most=200,
+    ),
+    Family(
+        "sluice_sent_bytes_total",
+        "counter",
+        "Bytes of answers' bodies",
+        (of(RequestServed, lambda series: lambda e: series.add(e.sent_bytes, e.dataset)),),
+        labels=("dataset",),
+        most=1000,
+    ),
+    Family(
+        "sluice_refused_total",
+        "counter",
+        "Requests that were not answered, by reason: client, overload, deadline",
+        (of(RequestRefused, lambda series: lambda e: series.add(1, e.reason)),),
+        labels=("reason",),
+        most=20,
+    ),
+    Family(
+        "sluice_queue_seconds",
+        "histogram",
+        "How long those requests waited for memory that had to",
+        (of(RequestQueued, lambda series: lambda e: series.observe(e.seconds)),),
+        buckets=SECONDS,
+    ),
+    Family(
+        "sluice_inflight_bytes",
+        "gauge",
+        "Memory that requests in flight may take",
+        (of(InFlight, lambda series: lambda e: series.set(e.held_bytes)),),
+    ),
+    Family(
+        "sluice_queue_length",
+        "gauge",
+        "Requests that wait for memory",
+        (of(InFlight, lambda series: lambda e: series.set(e.waiting)),),
+    ),
+    Family(
+        "sluice_dataset_open_seconds",
+        "summary",
+        "Time to open a dataset",
+        (
+            of(
+                DatasetOpened,
+                lambda series: lambda e: series.observe(e.seconds, e.dataset, outcome_of(e.error)),
+            ),
+        ),
+        labels=("dataset", "outcome"),
+        most=1000,
+    ),
+    Family(
+        "sluice_dataset_refreshes_total",
+        "counter",
+        "Looks at a dataset's store for another version, by what they came to",
+        (of(DatasetRevalidated, lambda series: lambda e: series.add(1, e.dataset, e.outcome)),),
+        labels=("dataset", "outcome"),
+        most=1100,
+    ),
+    # Of several workers the one that opened it last.
+    Family(
+        "sluice_dataset_version_timestamp_seconds",
+        "gauge",
+        "When the version that a dataset serves was opened, in Unix time",
+        (
+            of(DatasetOpened, _opened_at),
+            of(DatasetRevalidated, _swapped_at),
+        ),
+        labels=("dataset",),
+        most=1000,
+        worst=True,
+    ),
+    Family(
+        "sluice_open_datasets",
+        "gauge",
+        "Datasets that are open, each worker's own counted",
+        (of(DatasetsCounted, lambda series: lambda e: series.set(e.open)),),
+    ),
+    Family(
+        "sluice_store_request_seconds",
+        "histogram",
+        "Time of one request to a store",
+        (
+            of(
+                StoreAsked,
+                lambda series: (
+                    lambda e: series.observe(e.seconds, e.store, e.operation, outcome_of(e.error))
+                ),
+            ),
+        ),
+        labels=("store", "operation", "outcome"),
+        buckets=SECONDS,
+        most=60,
+    ),
+    Family(
+        "sluice_store_received_bytes_total",
+        "counter",
+        "Bytes that stores sent",
+        (of(StoreAsked, lambda series: lambda e: series.add(e.received_bytes, e.store)),),
+        labels=("store",),
+        most=100,
+    ),
+    Family(
+        "sluice_store_retries_total",
+        "counter",
+        "Requests to a store that were tried again, by what had failed",
+        (
+            of(
+                StoreRetried,
+                lambda series: (
+                    lambda e: series.add(1, e.store, e.operation, type(e.error).__name__)
+                ),
+            ),
+        ),
+        labels=("store", "operation", "error"),
+        most=100,
+    ),
+    # Of several workers the one that is worst off: each judges for itself.
+    Family(
+        "sluice_store_circuit_state",
+        "gauge",
+        "Whether a store is asked: 0 yes, 1 by one request as a trial, 2 no",
+        (of(CircuitChanged, _worst_circuit),),
+        labels=("store",),
+        most=100,
+        worst=True,
+    ),
+    Family(
+        "sluice_loop_lag_seconds",
+        "histogram",
+        "How late the event loop was for an appointment",
+        (of(LoopLag, lambda series: lambda e: series.observe(e.seconds)),),
+        buckets=SECONDS,
+    ),
+    Family(
+        "sluice_tasks",
+        "gauge",
+        "Tasks of the event loop that have not ended",
+        (of(LoopLag, lambda series: lambda e: series.set(e.tasks)),),
+    ),
+    Family(
+        "sluice_chunk_lookups_total",
+        "counter",
+        "Decoded chunks that requests needed, by whether they were in memory",
+        (of(ChunksLookedUp, _lookups),),
+        labels=("outcome",),
+        most=2,
+    ),
+    Family(
+        "sluice_chunk_evictions_total",
+        "counter",
+        "Decoded chunks that had to make room for others",
+        (of(ChunksLookedUp, lambda series: lambda e: series.add(e.evictions)),),
+    ),
+    Family(
+        "sluice_chunk_cache_bytes",
+        "gauge",
+        "Memory that cached chunks hold",
+        (of(ChunksLookedUp, lambda series: lambda e: series.set(e.held_bytes)),),
+    ),
 )
 
 
@@ -37,34 +303,34 @@ class Metrics:
     `render` adds up those of all; each would otherwise tell of itself alone, whichever answers.
     """
 
-    def __init__(self, counts: int | None = None, place: int = 0) -> None:
+    def __init__(
+        self, counts: int | None = None, place: int = 0, table: Sequence[Family] = METRICS
+    ) -> None:
         self._counts = counts
-        gauges = {family.name for family in FAMILIES if family.kind == "gauge"}
+        self._table = table
+        gauges = {family.name for family in table if family.kind == "gauge"}
         self._cells = Cells() if counts is None else Cells.at(counts, place, gauges)
-        self._requests = request_metrics.RequestMetrics(self._cells)
-        self._admission = admission_metrics.AdmissionMetrics(self._cells)
-        self._datasets = dataset_metrics.DatasetMetrics(self._cells)
-        self._stores = store_metrics.StoreMetrics(self._cells)
-        self._process = process_metrics.ProcessMetrics(self._cells)
+        self._counting: dict[type[object], list[Callable[..., None]]] = {}
+        for family in table:
+            series = Series(family, self._cells)
+            for source in family.sources:
+                self._counting.setdefault(source.event, []).append(source.counting(series))
 
     def record(self, event: Event) -> None:
-        """Count one event."""
-        match event:
-            case RequestServed():
-                self._requests.record(event)
-            case RequestRefused() | RequestQueued() | InFlight():
-                self._admission.record(event)
-            case DatasetOpened() | DatasetLookedAt() | DatasetsCounted():
-                self._datasets.record(event)
-            case StoreAsked() | StoreRetried() | CircuitChanged():
-                self._stores.record(event)
-            case LoopLag() | ChunksLookedUp():
-                self._process.record(event)
-            case _:
-                assert_never(event)
+        """Count one event in every metric that it is a source of."""
+        for count in self._counting.get(type(event), ()):
+            count(event)
 
     def render(self) -> bytes:
-        """All metrics as `exposition.CONTENT_TYPE`; any thread may ask."""
-        if self._counts is None:
-            return exposition(FAMILIES, [(True, self._cells.read())])
-        return exposition(FAMILIES, read_all(self._counts))
+        """All metrics as `families.CONTENT_TYPE`; any thread may ask."""
+        regions = [(True, self._cells.read())] if self._counts is None else read_all(self._counts)
+        return exposition(self._table, regions)
+
+
+def metrics_table(table: Sequence[Family] = METRICS) -> str:
+    """The metrics as a Markdown table: name, kind, labels, and what is counted."""
+    lines = ["| metric | kind | labels | what it counts |", "|---|---|---|---|"]
+    for family in table:
+        labels = ", ".join(f"`{label}`" for label in family.labels)
+        lines.append(f"| `{family.name}` | {family.kind} | {labels} | {family.help} |")
+    return "\n".join([*lines, ""])

@@ -23,7 +23,7 @@ def inline(stage: Stage) -> Result:
             for way, name in WAYS.items()
         )
         result.notes.append(f"{row['codec']:5} {row['size'] // 1024:5} KiB: {'; '.join(ways)}")
-    for way, setting in (("loop", "inline_decode_bytes"), ("between", "lone_core_decode_bytes")):
+    for way, setting in (("loop", "inline_decode_bytes"), ("between", "single_core_decode_bytes")):
         bound = int(Settings.model_fields[setting].default)
         worst = max(row[f"{way}_gap_ms"] for row in found if row["size"] <= bound)
         said = f"longest gap for 40 chunks of up to {bound // 1024} KiB {WAYS[way]}, ms"

@@ -5,26 +5,35 @@ adapters once gives the plain functions that they would apply, so an answer is d
 xarray's code without its lazy indexing. The commonest pair of them, masking and unpacking (CF
 conventions 2.5.1 and 8.1), is made one pass with half of their copies; whatever is not exactly
 those two is left to xarray's own functions.
+
+What a reader of another format undoes alike need not be decoded at all: `stored_form`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Self
 
 import numpy as np
-from xarray.coding import strings, variables
+from xarray.coding import strings, times, variables
 from xarray.coding.common import _ElementwiseFunctionArray
 from xarray.core import indexing
 
 from sluice.aliases import Array, DType
+from sluice.arrays.array_metadata import ArrayMeta
 from sluice.datasets.known_store import EncodedArray
+from sluice.datasets.lenient_coders import decode_dates
 from sluice.errors import MetadataError
+from sluice.stored_form import FILLS, LINEAR, is_number, read_fill
 
 Step = Callable[[Any], Any]
 _DOUBLE = np.dtype("f8")
+# Whole numbers up to here are added and multiplied as int64 without a thought.
+_LARGEST: Final = 2**62
+# So many labels are compared at once.
+_PIECE: Final = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,3 +143,145 @@ class Cast:
 
     def __call__(self, values: Any) -> Array:
         return np.asarray(values, dtype=self.dtype)
+
+
+_MASKING: Final = (variables._apply_mask, variables._scale_offset_decoding)
+_DATING: Final = (decode_dates, times.decode_cf_datetime)
+_KEPT: Final = (*LINEAR, *FILLS, "units", "calendar", "_Unsigned")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredForm:
+    """Values as the store packs them: `steps` give them the `dtype` in the machine's byte order.
+
+    `decoding` are the attributes by which the CF conventions decode them (2.5.1, 4.4 and 8.1),
+    fill values in the type of the values.
+    """
+
+    dtype: DType
+    steps: tuple[Step, ...]
+    decoding: dict[str, object]
+
+
+def stored_form(
+    meta: ArrayMeta, steps: Sequence[Step], encoding: Mapping[Hashable, object]
+) -> StoredForm | None:
+    """How an array's values are undecoded, for formats that pack as stores do; None: decode them.
+
+    Metadata alone decides, never values: numbers, times and durations go as they are. `encoding`
+    is that of the variable that `steps` decode. Decoded are other types and codings, and fill
+    values that are none of the type's own, or two of them.
+    """
+    if meta.dtype.kind not in "iuf" or meta.dtype.itemsize > 8:
+        return None
+    dtype = meta.dtype.newbyteorder("=")
+    if dtype == np.dtype("f2"):
+        return None
+    if not all(map(_is_undone, steps)):
+        return None
+    own = {key: encoding[key] for key in _KEPT if encoding.get(key) is not None}
+    linear = [own[key] for key in LINEAR if key in own]
+    # Of whole numbers alone xarray makes whole numbers, of a type that follows from theirs.
+    if not all(map(is_number, linear)) or (linear and not any(map(_is_fraction, linear))):
+        return None
+    if not _counts_alike(own, dtype):
+        return None
+    fills = {key: _in_type(own[key], dtype) for key in FILLS if key in own}
+    # Readers know of one value that stands for what is missing.
+    if None in fills.values() or len({fill.tobytes() for fill in fills.values()}) > 1:
+        return None
+    native: tuple[Step, ...] = () if meta.dtype.isnative else (Cast(dtype),)
+    return StoredForm(dtype, native, own | fills | _duration(steps))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredLabels:
+    """The values of an index coordinate as the store packs them, and how they decode.
+
+    Whole numbers that are evenly spaced are a range: first, step and count.
+    """
+
+    values: Array | range
+    form: StoredForm
+
+    @classmethod
+    def of(cls, values: Array, form: StoredForm) -> Self:
+        """Stored 1-D `values` in their `form`."""
+        native = values.astype(form.dtype, copy=False)
+        return cls(native if (spaced := exact_range(native)) is None else spaced, form)
+
+    @property
+    def nbytes(self) -> int:
+        """What they take."""
+        return 0 if isinstance(self.values, range) else self.values.nbytes
+
+    def pick(self, place: int | slice | Array) -> Array:
+        """An array of the values at some places, of which no other has a view."""
+        if isinstance(self.values, range):
+            if not isinstance(place, np.ndarray):
+                return np.array(self.values[place], self.form.dtype)
+            counted = np.where(place < 0, place + len(self.values), place)
+            return (self.values.start + counted * self.values.step).astype(self.form.dtype)
+        return np.array(self.values[place, ...])
+
+
+def exact_range(values: Array) -> range | None:
+    """The range that has exactly these 1-D whole numbers in this order; None for all others."""
+    if values.dtype.kind not in "iu" or values.size < 2:
+        return None
+    first, step = int(values[0]), int(values[1]) - int(values[0])
+    last = first + step * (values.size - 1)
+    if not step or max(abs(first), abs(last)) > _LARGEST:
+        return None
+    for start in range(0, values.size, _PIECE):
+        piece = values[start : start + _PIECE]
+        numbers = np.arange(start, start + piece.size) * step + first
+        if not np.array_equal(piece, numbers):
+            return None
+    return range(first, last + (1 if step > 0 else -1), step)
+
+
+def _is_undone(step: Step) -> bool:
+    """Whether a reader of the file does this step by the attributes that are kept."""
+    match step:
+        case Cast(dtype):
+            return dtype.kind != "b"
+        case Unpacking():
+            return True
+        case partial(func=np.asarray, keywords={"dtype": dtype}):
+            return np.dtype(dtype).kind in "iu"  # the other sign, which _Unsigned tells
+        case partial(func=function):
+            return function in (*_MASKING, *_DATING, times.decode_cf_timedelta)
+        case _:
+            return False
+
+
+def _counts_alike(own: Mapping[str, object], dtype: DType) -> bool:
+    """Whether readers find the same sign and the same fill values by ``_Unsigned``, if it is there.
+
+    They read ``_FillValue`` by it, and not ``missing_value``.
+    """
+    sign = own.get("_Unsigned")
+    if sign is None:
+        return True
+    return dtype.kind in "iu" and sign in ("true", "false") and "missing_value" not in own
+
+
+def _duration(steps: Sequence[Step]) -> dict[str, object]:
+    """The attribute by which xarray tells a duration from a number with a unit of time."""
+    for step in steps:
+        match step:
+            case partial(func=times.decode_cf_timedelta, keywords={"time_unit": unit}):
+                return {"dtype": f"timedelta64[{unit}]"}
+    return {}
+
+
+def _is_fraction(value: object) -> bool:
+    return bool(np.asarray(value).dtype.kind == "f")
+
+
+def _in_type(value: Any, dtype: DType) -> Any:
+    """The fill value as one of the type's own values, or None if it is none of them."""
+    own = read_fill(value, dtype) if is_number(value) else None
+    # A float that is told with more digits than the type has is masked in the type's own.
+    return own if own is not None and np.isinf(own) == np.isinf(value) else None

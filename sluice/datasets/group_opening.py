@@ -26,8 +26,13 @@ from sluice.arrays.member_documents import CoordinateRoom, OpeningLimits, too_la
 from sluice.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
 from sluice.arrays.store_reader import StoreReader
 from sluice.concurrency import map_concurrently
-from sluice.datasets._xarray import variable_of
-from sluice.datasets.cf_decode import check_unpacking, compile_decoding
+from sluice.datasets._xarray import variable_of, with_stored
+from sluice.datasets.cf_decode import (
+    StoredLabels,
+    check_unpacking,
+    compile_decoding,
+    stored_form,
+)
 from sluice.datasets.known_store import EncodedArray, KnownStore, NotFetched
 from sluice.datasets.lazy import LazyArray
 from sluice.datasets.lenient_coders import keep_bytes, with_date_coders
@@ -234,13 +239,28 @@ def _with_indexes(dataset: xr.Dataset, store: KnownStore) -> xr.Dataset:
     """`dataset` with xarray's default index for every dimension coordinate."""
     names = [n for n, c in dataset.coords.items() if c.dims == (n,) and n not in dataset.xindexes]
     coords: dict[Any, xr.Variable] = {}
+    stored: dict[Any, StoredLabels | None] = {}
     for name in names:
         # In memory first: values can decode to a finer or coarser unit than xarray announces.
         with _blamed(store, name):
             variable = dataset.variables[name]
             coords[name] = variable.copy(data=variable.data)
             coords[name].to_index()
-    return dataset.assign_coords(xr.Coordinates(coords)) if coords else dataset
+            stored[name] = _as_stored(variable)
+    if not coords:
+        return dataset
+    indexed = dataset.assign_coords(xr.Coordinates(coords))
+    known = {n: with_stored(indexed.variables[n], s) for n, s in stored.items() if s is not None}
+    return indexed._replace({**indexed._variables, **known}) if known else indexed
+
+
+def _as_stored(coordinate: xr.Variable) -> StoredLabels | None:
+    """What the store has in the place of a coordinate's labels, if that differs from them."""
+    encoded, steps, stacked = compile_decoding(coordinate._data)
+    form = None if stacked else stored_form(encoded.meta, steps, coordinate.encoding)
+    if form is None or not form.decoding or encoded.values is None:
+        return None
+    return StoredLabels.of(encoded.values, form)
 
 
 def _lazily(reader: StoreReader, dataset: xr.Dataset, store: KnownStore) -> xr.Dataset:

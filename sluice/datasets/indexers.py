@@ -167,18 +167,20 @@ def search(index: xr.Index, label: Any, *, nearest: bool) -> int | None:
     None wherever the answer is not certain (another kind of index or label, duplicates, absent):
     then xarray and pandas decide. Ties go to the larger label, as in pandas' ``get_indexer``.
     """
-    if type(index) is not PandasIndex or not index.index.is_unique:
+    if type(index) is not PandasIndex:
+        return None
+    # Uniqueness second: of labels that are in no order pandas makes a table, to know it.
+    rises, falls = index.index.is_monotonic_increasing, index.index.is_monotonic_decreasing
+    if not (rises or falls) or not index.index.is_unique:
         return None
     values = index.index.values
     value = _as_value(label, values.dtype) if values.dtype == index.coord_dtype else None
     if value is None or not len(values):
         return None
-    if index.index.is_monotonic_increasing:
+    if rises:
         return _search_ascending(values, value, nearest)
-    if index.index.is_monotonic_decreasing:
-        found = _search_ascending(values[::-1], value, nearest)
-        return None if found is None else len(values) - 1 - found
-    return None
+    found = _search_ascending(values[::-1], value, nearest)
+    return None if found is None else len(values) - 1 - found
 
 
 def _search_ascending(values: Any, value: Any, nearest: bool) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, Self, TypeAlias
 
 import numpy as np
@@ -19,10 +19,12 @@ from xarray.core.indexes import PandasIndex
 from sluice.aliases import Array, DType
 from sluice.arrays.plan import ReadPlan, plan_element, plan_orthogonal, plan_pointwise
 from sluice.arrays.texts import attribute_bytes, has_texts, text_lengths
-from sluice.datasets._xarray import variable_of
+from sluice.datasets._xarray import stored_of, variable_of
+from sluice.datasets.cf_decode import StoredLabels
 from sluice.datasets.indexers import ALL, IntArray, Key, Points, length_of, remaining
 from sluice.datasets.lazy import LazyArray, VariableReadPlan
 from sluice.kept import Kept
+from sluice.stored_form import AS_STORED
 
 Keys: TypeAlias = Mapping[Hashable, Key]
 # What stands for the whole dataset among the names of its variables.
@@ -96,13 +98,27 @@ class ResultSchema:
         texts = tuple([name for name in unread if has_texts(variables[name].dtype)])
         return cls(variables, frozenset(coords), sizes, nbytes, cells, attribute_bytes, texts)
 
+    def with_types(self, dtypes: Mapping[Hashable, DType]) -> ResultSchema:
+        """The schema with other types of some variables; itself where all have theirs."""
+        changed: dict[Hashable, SchemaVariable] = {}
+        for name, dtype in dtypes.items():
+            variable = self.variables[name]
+            if variable.dtype != dtype:
+                changed[name] = ResultVariable(variable.dims, variable.shape, dtype)
+        if not changed:
+            return self
+        variables = {**self.variables, **changed}
+        nbytes = sum([math.prod(v.shape) * v.dtype.itemsize for v in variables.values()])
+        return replace(self, variables=variables, result_bytes=nbytes, notes={})
+
 
 @dataclass(frozen=True, slots=True)
 class IndexCoordinate:
     """A coordinate with an index of its own, in memory.
 
     `values` are its labels as NumPy has them, None where xarray must say what a label becomes;
-    `lengths` the bytes of each, where labels are texts of variable length.
+    `lengths` the bytes of each, where labels are texts of variable length; `stored` what the store
+    has in their place, where that is known and differs.
     """
 
     name: Hashable
@@ -111,6 +127,7 @@ class IndexCoordinate:
     index: PandasIndex
     values: Array | None
     lengths: IntArray | None
+    stored: StoredLabels | None
 
     @classmethod
     def of(cls, name: Hashable, variable: xr.Variable, index: PandasIndex) -> Self:
@@ -118,7 +135,9 @@ class IndexCoordinate:
         values = index.index.values
         plain = values.dtype == index.coord_dtype and values.dtype.kind in "iufmM"
         lengths = text_lengths(np.asarray(values)) if values.dtype.kind in "OT" else None
-        return cls(name, index.dim, variable, index, values if plain else None, lengths)
+        stored = stored_of(variable)
+        known = stored if isinstance(stored, StoredLabels) else None
+        return cls(name, index.dim, variable, index, values if plain else None, lengths, known)
 
     def select(self, keys: Keys) -> tuple[xr.Variable, PandasIndex | None]:
         """Its part of an answer, and its index if it keeps one."""
@@ -134,6 +153,19 @@ class IndexCoordinate:
                 kept = self.index.isel({self.dim: key})
                 assert kept is not None
                 return kept.create_variables({self.name: self.variable})[self.name], kept
+
+    def select_stored(self, keys: Keys) -> xr.Variable | None:
+        """Its part of an answer as the store packs it, without an index; None: it is decoded.
+
+        The encoding has, under `AS_STORED`, the attributes that decode it.
+        """
+        if self.stored is None:
+            return None
+        key = keys.get(self.dim, ALL)
+        place = key.positions if isinstance(key, Points) else key
+        dims = remaining((self.dim,), keys)
+        encoding = {**self.variable.encoding, AS_STORED: self.stored.form.decoding}
+        return variable_of(dims, self.stored.pick(place), self.variable.attrs, encoding)
 
     def text_bytes(self, keys: Keys) -> int:
         """The bytes of the texts of its part of an answer."""
@@ -219,8 +251,9 @@ class Layout:
         """
         coordinates = [p for p in self.variables.values() if type(p) is IndexCoordinate]
         labels = sum([c.variable.nbytes + c.text_bytes({}) for c in coordinates])
+        stored = sum([c.stored.nbytes for c in coordinates if c.stored is not None])
         attrs = sum(self.attribute_bytes.values())
-        return _FORMS * labels + attrs + _VARIABLE_BYTES * len(self.variables)
+        return _FORMS * labels + stored + attrs + _VARIABLE_BYTES * len(self.variables)
 
     def schema(
         self, keys: Keys, keep: Collection[Hashable] | None, drop: bool
@@ -241,6 +274,19 @@ class Layout:
                 parts = len(schema.variables) + len(form)
                 self._schemas.keep(form, schema, _SCHEMA_BYTES + _PART_BYTES * parts)
         return schema
+
+    def labels_as_stored(
+        self, names: Iterable[Hashable], keys: Keys
+    ) -> dict[Hashable, xr.Variable]:
+        """Those of the index coordinates `names` that can be as the store packs them."""
+        found: dict[Hashable, xr.Variable] = {}
+        for name in names:
+            prepared = self.variables[name]
+            if isinstance(prepared, IndexCoordinate):
+                stored = prepared.select_stored(keys)
+                if stored is not None:
+                    found[name] = stored
+        return found
 
     def _schema_of(
         self, keys: Keys, keep: Collection[Hashable] | None, drop: bool

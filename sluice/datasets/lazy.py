@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from typing import Any, Final, NoReturn
 
 import numpy as np
@@ -19,10 +20,11 @@ from sluice.arrays.texts import TextMeter
 from sluice.arrays.turns import Shares
 from sluice.concurrency import map_concurrently
 from sluice.datasets._xarray import variable_of
-from sluice.datasets.cf_decode import Step
+from sluice.datasets.cf_decode import Step, stored_form
 from sluice.errors import CorruptChunk, NotLoaded
 from sluice.phases import phase
 from sluice.record import record
+from sluice.stored_form import AS_STORED
 
 # What texts may take before any of theirs was read.
 _UNKNOWN_BYTES: Final = 2**40
@@ -70,6 +72,20 @@ class LazyArray(BackendArray):
     def stored_key(self, key: tuple[Any, ...]) -> tuple[Any, ...]:
         """`key` for the stored array: a stacked string's characters are always read whole."""
         return (*key, slice(None)) if self.stacked else key
+
+    def as_stored(
+        self, encoding: Mapping[Hashable, object]
+    ) -> tuple[LazyArray, dict[str, object]] | None:
+        """The same array undecoded, and what decodes it; None for what has to be decoded.
+
+        `encoding` is that of the decoded variable; see `stored_form`.
+        """
+        form = None if self.stacked else stored_form(self.meta, self.steps, encoding)
+        if form is None:
+            return None
+        return LazyArray(
+            self.reader, self.meta, form.steps, form.dtype, stacked=False
+        ), form.decoding
 
     def holds(self, plan: ReadPlan) -> bool:
         """Whether `at_once` gives the planned values: they are few, and in memory."""
@@ -144,6 +160,21 @@ class VariableReadPlan:
     def text_bytes(self) -> int:
         """The likely bytes of its texts, which lie outside of the array; the most if unknown."""
         return self.array.text_bytes(self.plan)
+
+    def as_stored(self) -> VariableReadPlan:
+        """The same with values as the store packs them, itself where they have to be decoded.
+
+        Their encoding has, under `AS_STORED`, the attributes that decode them.
+        """
+        raw = self.array.as_stored(self.encoding)
+        if raw is None:
+            return self
+        array, decoding = raw
+        return replace(self, encoding={**self.encoding, AS_STORED: decoding}, array=array)
+
+    def read_like(self, other: VariableReadPlan) -> VariableReadPlan:
+        """The same part of the variable, decoded or as stored as in the `other` plan of it."""
+        return replace(self, encoding=other.encoding, array=other.array)
 
     async def read(self, name: Hashable, meter: TextMeter | None = None) -> xr.Variable:
         """The variable, whose `name` is told of a chunk that does not decode."""

@@ -16,12 +16,10 @@ from xarray.core.indexing import map_index_queries
 from xarray.core.utils import drop_dims_from_indexers
 
 from sluice.arrays.texts import TextMeter, attribute_bytes, has_texts, text_bytes
-from sluice.datasets.as_stored import as_stored
 from sluice.datasets.indexers import IntArray, for_xarray, go_together, plain_keys, search
 from sluice.datasets.layout import Keys, Layout, ResultSchema, SchemaVariable, StoredVariable
 from sluice.datasets.lazy import LazyArray, VariableReadPlan, read_all
 from sluice.record import record
-from sluice.stored_form import AS_STORED
 
 MissingDims = Literal["raise", "warn", "ignore"]
 Positions: TypeAlias = Mapping[Any, int | slice | IntArray]
@@ -64,22 +62,22 @@ class DatasetReadPlan:
         """The likely bytes of the texts that are still to be read; the most if unknown."""
         return sum([v.text_bytes for v in self.pending.values()])
 
-    def as_stored(self, but: Collection[Hashable] = ()) -> DatasetReadPlan:
+    def as_stored(
+        self, but: Collection[Hashable], coordinates: Mapping[Hashable, xr.Variable]
+    ) -> DatasetReadPlan:
         """The same answer with values as the store packs them, where metadata allows it.
 
         Their encoding has, under `AS_STORED`, the attributes that decode them. The variables named
-        in `but` are decoded in any case. The schema stays that of the decoded answer.
+        in `but` are decoded in any case; `coordinates` take the place of decoded ones, and of their
+        indexes. The schema tells the types that the answer has then.
         """
-        pending: dict[Hashable, VariableReadPlan] = {}
-        for name, variable in self.pending.items():
-            raw = as_stored(variable.array, variable.encoding)
-            if raw is None or name in but:
-                pending[name] = variable
-            else:
-                array, decoding = raw
-                encoding = {**variable.encoding, AS_STORED: decoding}
-                pending[name] = replace(variable, encoding=encoding, array=array)
-        return replace(self, pending=pending)
+        pending = {n: v if n in but else v.as_stored() for n, v in self.pending.items()}
+        variables = {**self.variables, **coordinates}
+        indexes = {name: index for name, index in self.indexes.items() if name not in coordinates}
+        dtypes = {name: variable.dtype for name, variable in pending.items()}
+        dtypes |= {name: variable.dtype for name, variable in coordinates.items()}
+        schema = self.schema.with_types(dtypes)
+        return replace(self, schema=schema, variables=variables, pending=pending, indexes=indexes)
 
     def at_once(self) -> xr.Dataset | None:
         """What `read` brings, if it is small and each touched chunk is in memory just now."""

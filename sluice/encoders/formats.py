@@ -30,22 +30,13 @@ _ARRAY: Final = {
 }
 _DATASET: Final = {
     "type": "object",
-    "description": "The shape of xarray's `Dataset.to_dict()`; with `explain=true`, its costs.",
-    "required": ["dims", "coords"],
+    "description": "The shape of xarray's `Dataset.to_dict()`.",
+    "required": ["dims", "attrs", "coords", "data_vars"],
     "properties": {
         "dims": {"type": "object", "additionalProperties": {"type": "integer"}},
         "attrs": {"type": "object"},
         "coords": {"type": "object"},
         "data_vars": {"type": "object", "additionalProperties": _ARRAY},
-        "result_bytes": {"type": "integer"},
-        "unmeasured": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "Variables whose texts count only once they are read.",
-        },
-        "chunks": {"type": "integer"},
-        "chunk_bytes": {"type": "integer"},
-        "within_limits": {"type": "boolean"},
     },
 }
 _DATASET_EXAMPLE: Final = {
@@ -191,28 +182,30 @@ ENCODERS = MappingProxyType(
 _SYNONYMS = MappingProxyType({"application/x-netcdf": "application/netcdf"})
 
 
-def negotiate(f: str | None, accept: str | None) -> Encoder:
+def negotiate(
+    f: str | None, accept: str | None, encoders: Mapping[str, Encoder] = ENCODERS
+) -> Encoder:
     """The encoder that `f` names, else the one that an ``Accept`` header prefers (RFC 9110 12.5.1).
 
-    Without either, or at equal preference, the first of `ENCODERS`. Raises `QueryError` for an
+    Without either, or at equal preference, the first of `encoders`. Raises `QueryError` for an
     unknown `f` and `NotAcceptable` when the header refuses every format.
     """
     if f is not None:
-        if f not in ENCODERS:
-            known = list(ENCODERS)
+        if f not in encoders:
+            known = list(encoders)
             raise QueryError(
                 f"f={f!r:.80} is no format; the formats are {', '.join(known)}",
                 parameter="f",
                 known=known,
             )
-        return ENCODERS[f]
+        return encoders[f]
     if accept is None or accept == "*/*":
-        return ENCODERS["json"]
+        return encoders["json"]
     ranges = _media_ranges(accept)
-    best = max(ENCODERS.values(), key=lambda encoder: _quality(encoder.essence, ranges))
+    best = max(encoders.values(), key=lambda encoder: _quality(encoder.essence, ranges))
     if _quality(best.essence, ranges) > 0:
         return best
-    media_types = [encoder.essence for encoder in ENCODERS.values()]
+    media_types = [encoder.essence for encoder in encoders.values()]
     raise NotAcceptable(
         f"none of the formats is acceptable; they are {', '.join(media_types)}", known=media_types
     )

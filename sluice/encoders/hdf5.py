@@ -1,26 +1,34 @@
-"""An HDF5 file in memory: the parts of object headers, heaps, and pieces one behind the other.
+"""The parts of an HDF5 file, from the values and addresses that they hold.
 
 Roman numerals are sections of the HDF5 File Format Specification, version 3.0. Addresses and
-lengths have eight bytes.
+lengths have eight bytes. Nothing here decides where anything lies.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
-from struct import pack, unpack_from
-from typing import Any, Final
+from dataclasses import dataclass
+from struct import pack, pack_into, unpack_from
+from typing import Final
 
+import numpy as np
 from numcodecs.jenkins import jenkins_lookup3
+from numpy.typing import NDArray
 
 from sluice.aliases import DType
 
 NOWHERE: Final = 2**64 - 1
-_UNLIMITED: Final = 2**64 - 1
+# How long a dimension that can grow may become.
+UNLIMITED: Final = 2**64 - 1
 # Of arrays that grow along a dimension that has no length yet.
 _CHUNK_BYTES: Final = 2**20
 _LONE_CHUNK: Final = 512
+# Twice the rank of the B-trees of chunks, where a file does not say (H5Pset_istore_k).
+_NODE_ENTRIES: Final = 64
 # The value of an attribute, which shares the 64 KiB of a message with its name, type and shape.
 ATTRIBUTE_BYTES: Final = 64_000
+SUPERBLOCK_BYTES: Final = 48
 # A shape without any value (IV.A.2.b).
 NO_SPACE: Final = b"\x02\x00\x00\x02"
 # How text of one length ends (IV.A.2.d, class 3).
@@ -90,40 +98,53 @@ def attribute(name: str, kind: bytes, space: bytes, data: bytes) -> bytes:
     return b"".join((head, key, kind, space, data))
 
 
+@dataclass(frozen=True, slots=True)
+class ArrayHeader:
+    """The object header of an array; where its values, or the index of its chunks, lie is open."""
+
+    content: bytearray
+    _hole: int
+
+    def point_to(self, address: int) -> None:
+        """Fills in the address, and the checksum of all."""
+        pack_into("<Q", self.content, self._hole, address)
+        self.content[-4:] = checked(bytes(self.content[:-4]))[-4:]
+
+
 def array_header(
-    kind: bytes,
-    shape: Sequence[int],
-    place: tuple[int, int],
-    fill: bytes,
-    attributes: Sequence[bytes],
-) -> bytes:
-    """The object header of an array that lies in one piece at `place`, an address and a length.
+    kind: bytes, shape: Sequence[int], length: int, fill: bytes, attributes: Sequence[bytes]
+) -> ArrayHeader:
+    """The header of an array whose values are one piece of `length` bytes (IV.A.2.i, class 1).
 
     At `NOWHERE` all its values are the `fill`, or zero where that is empty.
     """
     # Room is found when values are written, and filled before if there is a fill (IV.A.2.f).
     filled = pack("<BBI", 3, 0x2A, len(fill)) + fill if fill else b"\x03\x0a"
-    layout = pack("<BBQQ", 3, 1, *place)
+    layout = pack("<BBQQ", 3, 1, NOWHERE, length)
     return _array(dataspace(shape), kind, filled, layout, attributes)
 
 
-def growing_header(
-    kind: bytes, shape: Sequence[int], fill: bytes, attributes: Sequence[bytes]
-) -> bytes:
-    """The object header of an array without a value: where its shape has zeros, it can grow.
+def chunked_header(
+    kind: bytes,
+    shape: Sequence[int],
+    most: Sequence[int],
+    chunks: Sequence[int],
+    fill: bytes,
+    attributes: Sequence[bytes],
+) -> ArrayHeader:
+    """The header of an array in chunks, which can grow to `most` (IV.A.2.i, class 2).
 
-    Its chunks have no tree yet (IV.A.2.i, layout class 2); room is found for one by one.
+    It points to the B-tree of its chunks; at `NOWHERE` there is none, and all values are the fill.
     """
     (size,) = unpack_from("<I", kind, 4)
+    # Room is found for one chunk after the other.
     filled = pack("<BBI", 3, 0x2B, len(fill)) + fill if fill else b"\x03\x0b"
-    lengths = _chunk_lengths(shape, size)
-    layout = pack(f"<BBBQ{len(shape)}II", 3, 2, len(shape) + 1, NOWHERE, *lengths, size)
-    space = dataspace(shape, [length or _UNLIMITED for length in shape])
-    return _array(space, kind, filled, layout, attributes)
+    layout = pack(f"<BBBQ{len(shape)}II", 3, 2, len(shape) + 1, NOWHERE, *chunks, size)
+    return _array(dataspace(shape, most), kind, filled, layout, attributes)
 
 
-def _chunk_lengths(shape: Sequence[int], size: int) -> list[int]:
-    """One along what grows (more if there is nothing else), and what is left in a chunk's bytes."""
+def growing_chunks(shape: Sequence[int], size: int) -> list[int]:
+    """Chunks of an array without a value: one along what grows, more if nothing else does not."""
     if len(shape) == 1:
         return [_LONE_CHUNK]
     room, lengths = _CHUNK_BYTES // size, []
@@ -135,9 +156,85 @@ def _chunk_lengths(shape: Sequence[int], size: int) -> list[int]:
 
 def _array(
     space: bytes, kind: bytes, filled: bytes, layout: bytes, attributes: Sequence[bytes]
-) -> bytes:
-    messages = ((_DATASPACE, space), (_DATATYPE, kind), (_FILL, filled), (_LAYOUT, layout))
-    return _header(messages, attributes)
+) -> ArrayHeader:
+    before = ((_DATASPACE, space), (_DATATYPE, kind), (_FILL, filled))
+    content = _header((*before, (_LAYOUT, layout)), attributes)
+    # Signature, version, flags and length; each message has a head; the address is the last but
+    # the lengths in its own.
+    start = 10 + 6 + sum([6 + len(message) for _, message in before])
+    return ArrayHeader(bytearray(content), start + layout.index(pack("<Q", NOWHERE)))
+
+
+def chunk_counts(shape: Sequence[int], chunks: Sequence[int]) -> list[int]:
+    """How many chunks there are along each dimension."""
+    return [-(-length // chunk) for length, chunk in zip(shape, chunks, strict=True)]
+
+
+def index_bytes(chunks: int, rank: int) -> int:
+    """How long the index of so many chunks, of arrays of `rank` dimensions, is."""
+    nodes = level = -(-chunks // _NODE_ENTRIES)
+    while level > 1:
+        level = -(-level // _NODE_ENTRIES)
+        nodes += level
+    return nodes * _node_bytes(rank)
+
+
+def chunk_index(
+    address: int, first: int, shape: Sequence[int], chunks: Sequence[int], size: int
+) -> tuple[bytes, int]:
+    """A B-tree, version 1, of chunks that lie one behind the other from `first` on (III.A.1).
+
+    They are in C order, none is filtered, and those at the edge are as long as the others. The tree
+    lies at `address`; where its root is comes second.
+    """
+    entries = _chunk_entries(first, shape, chunks, size)
+    end = entries[-1:].copy()
+    end["bytes"], end["offsets"] = 0, end["offsets"] + np.array([*chunks, size], "u8")
+    tree, level = b"", 0
+    while True:
+        start = address + len(tree)
+        tree += _nodes(start, level, entries, end)
+        # The first key of each node leads to it.
+        entries, level = entries[::_NODE_ENTRIES].copy(), level + 1
+        entries["child"] = start + np.arange(len(entries), dtype="u8") * _node_bytes(len(shape))
+        if len(entries) == 1:
+            return tree, start
+
+
+def _chunk_entries(
+    first: int, shape: Sequence[int], chunks: Sequence[int], size: int
+) -> NDArray[np.void]:
+    """Key and address of each chunk; the last of its offsets is that within an element."""
+    grid = chunk_counts(shape, chunks)
+    count, chunk_bytes = math.prod(grid), math.prod(chunks) * size
+    key = [("bytes", "<u4"), ("mask", "<u4"), ("offsets", "<u8", len(grid) + 1)]
+    entries = np.zeros(count, [*key, ("child", "<u8")])
+    entries["bytes"] = chunk_bytes
+    places = np.indices(grid).reshape(len(grid), count).T
+    entries["offsets"][:, :-1] = places * np.array(chunks)
+    entries["child"] = first + np.arange(count, dtype="u8") * chunk_bytes
+    return entries
+
+
+def _nodes(address: int, level: int, entries: NDArray[np.void], end: NDArray[np.void]) -> bytes:
+    """The nodes of one level; the key behind the last child of each is the next one's first."""
+    node_bytes = _node_bytes(entries["offsets"].shape[1] - 1)
+    starts = range(0, len(entries), _NODE_ENTRIES)
+    behind = np.concatenate([entries[_NODE_ENTRIES::_NODE_ENTRIES], end])
+    nodes: list[bytes] = []
+    for number, start in enumerate(starts):
+        own, place = entries[start : start + _NODE_ENTRIES], address + number * node_bytes
+        left = place - node_bytes if number else NOWHERE
+        right = place + node_bytes if number + 1 < len(starts) else NOWHERE
+        head = pack("<4sBBHQQ", b"TREE", 1, level, len(own), left, right)
+        node = head + own.tobytes() + behind[number : number + 1].tobytes()[:-8]
+        nodes.append(node.ljust(node_bytes, b"\0"))
+    return b"".join(nodes)
+
+
+def _node_bytes(rank: int) -> int:
+    """Nodes have room for all entries: keys before, between and behind the addresses."""
+    return 24 + 8 * _NODE_ENTRIES + (8 + 8 * (rank + 1)) * (_NODE_ENTRIES + 1)
 
 
 def group_header(links: Sequence[tuple[str, int]], attributes: Sequence[bytes]) -> bytes:
@@ -146,6 +243,13 @@ def group_header(links: Sequence[tuple[str, int]], attributes: Sequence[bytes]) 
     messages = [(_LINKS, pack("<BBQ", 0, 3, len(links)) + _no_heap()), (_GROUP, bytes(2))]
     messages += [(_LINK, _link(order, *link)) for order, link in enumerate(links)]
     return _header(messages, attributes)
+
+
+def superblock(end: int, root: int) -> bytes:
+    """The first bytes of a file of `end` bytes whose root group has its header at `root` (II.B)."""
+    # Version 2, offsets and lengths of eight bytes, no extension.
+    signature = b"\x89HDF\r\n\x1a\n"
+    return checked(pack("<8s4B4Q", signature, 2, 8, 8, 0, 0, NOWHERE, end, root))
 
 
 def checked(content: bytes) -> bytes:
@@ -177,33 +281,9 @@ def _no_heap() -> bytes:
     return pack("<QQQ", NOWHERE, NOWHERE, NOWHERE)
 
 
-_SUPERBLOCK_BYTES: Final = 48
 _LEAST_COLLECTION_BYTES: Final = 4_096
 # A reader holds the whole collection to get at one object of it.
 _MOST_COLLECTION_BYTES: Final = 65_536
-
-
-class File:
-    """The pieces placed so far; the next will lie at `end`, a multiple of eight."""
-
-    def __init__(self) -> None:
-        self.end = _SUPERBLOCK_BYTES
-        self._pieces: list[Any] = [b""]
-
-    def place(self, piece: Any) -> int:
-        """Adds bytes, or an array of them, which may change until the end; its address."""
-        address, length = self.end, len(piece)
-        self._pieces += (piece, bytes(-length % 8))
-        self.end += length + -length % 8
-        return address
-
-    def finish(self, root: int) -> list[memoryview]:
-        """The pieces of the file, whose root group has its header at the address `root`."""
-        # Version 2, offsets and lengths of eight bytes, no extension (II.B).
-        signature = b"\x89HDF\r\n\x1a\n"
-        superblock = pack("<8s4B4Q", signature, 2, 8, 8, 0, 0, NOWHERE, self.end, root)
-        self._pieces[0] = checked(superblock)
-        return [memoryview(piece) for piece in self._pieces]
 
 
 def heap(

@@ -53,15 +53,29 @@ _INT64: Final = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """An array of a dtype that NetCDF-4 has, and the attributes that a reader decodes it by.
+class StoredForm:
+    """A dtype that NetCDF-4 has, and the attributes that a reader decodes its values by.
 
     `meaning` is what is said of the values where the variable says nothing of the kind itself.
     """
 
+    dtype: DType
+    attrs: Document = field(default_factory=dict)
+    meaning: Document = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Values in the form that a file has them in."""
+
     values: Array
     attrs: dict[str, Any] = field(default_factory=dict)
     meaning: Document = field(default_factory=dict)
+
+    @property
+    def form(self) -> StoredForm:
+        """What is known of them without the values."""
+        return StoredForm(self.values.dtype, self.attrs, self.meaning)
 
 
 def float_dtype(dtype: DType) -> DType:
@@ -161,24 +175,24 @@ RANGES: Final = frozenset(_COUNTS)
 _OF_VALUES: Final = (*sorted(RANGES), "flag_masks", "flag_values")
 
 
-def in_type_of(stored: Stored, attrs: Mapping[Any, Any], encoding: Document) -> dict[str, Array]:
+def in_type_of(form: StoredForm, attrs: Mapping[Any, Any], encoding: Document) -> dict[str, Array]:
     """Those of a variable's `attrs` that are values of it, as 1-D arrays of its stored type.
 
     Those that the type does not hold are left out. Whole numbers are packed values, fractions
-    unpacked ones: where `encoding` packs and `stored` does not, ranges are unpacked.
+    unpacked ones: where `encoding` packs and `form` does not, ranges are unpacked.
     """
     typed: dict[str, Array] = {}
     for name in _OF_VALUES:
         items = _read_numbers(attrs.get(name))
         if items is None:
             continue
-        match stored.values.dtype.kind:
+        match form.dtype.kind:
             case "i" | "u":
-                numbers = _integers(name, items, stored, attrs)
+                numbers = _integers(name, items, form, attrs)
             case "f" if name != "flag_masks":
-                unpacks = name in RANGES and not _packs(stored.attrs)
+                unpacks = name in RANGES and not _packs(form.attrs)
                 unpacked = _unpacked(items, encoding) if unpacks else items
-                numbers = _floats(unpacked, stored.values.dtype)
+                numbers = _floats(unpacked, form.dtype)
             case _:
                 numbers = None
         if numbers is not None:
@@ -186,14 +200,14 @@ def in_type_of(stored: Stored, attrs: Mapping[Any, Any], encoding: Document) -> 
     return typed
 
 
-def unreadable_ranges(stored: Stored, attrs: Mapping[Any, Any], typed: Document) -> set[str]:
+def unreadable_ranges(form: StoredForm, attrs: Mapping[Any, Any], typed: Document) -> set[str]:
     """Ranges among `attrs` that stop readers, or have them blank what is valid.
 
     Text beside numbers, or other than one or two numbers, are no range. Numbers that are not in
     `typed`, because a type does not hold them, are in another one, but not beside single bytes:
     RNetCDF, which looks at ranges of these alone, reads them as bytes, and fails if they are none.
     """
-    dtype = stored.values.dtype
+    dtype = form.dtype
     if dtype.kind not in "iuf":
         return set()
     unreadable: set[str] = set()
@@ -206,9 +220,9 @@ def unreadable_ranges(stored: Stored, attrs: Mapping[Any, Any], typed: Document)
     return unreadable
 
 
-def is_recounted(stored: Stored, encoding: Document) -> bool:
+def is_recounted(form: StoredForm, encoding: Document) -> bool:
     """Whether these are times that count from elsewhere, or in another unit, than in the store."""
-    return "units" in stored.attrs and stored.attrs["units"] != encoding.get("units")
+    return "units" in form.attrs and form.attrs["units"] != encoding.get("units")
 
 
 def _read_numbers(value: Any) -> list[int | float] | None:
@@ -219,17 +233,17 @@ def _read_numbers(value: Any) -> list[int | float] | None:
 
 
 def _integers(
-    name: str, items: list[int | float], stored: Stored, attrs: Mapping[Any, Any]
+    name: str, items: list[int | float], form: StoredForm, attrs: Mapping[Any, Any]
 ) -> Array | None:
-    packs = _packs(stored.attrs) or _packs(attrs)
+    packs = _packs(form.attrs) or _packs(attrs)
     if any(type(item) is float and (packs or not item.is_integer()) for item in items):
         return None
-    dtype = stored.values.dtype
+    dtype = form.dtype
     kinds = [dtype.kind]
     if name == "flag_masks":
         # Bits, whatever their number.
         kinds.append("u")
-    match stored.attrs.get("_Unsigned", attrs.get("_Unsigned")):
+    match form.attrs.get("_Unsigned", attrs.get("_Unsigned")):
         case "true":
             kinds.append("u")
         case "false":

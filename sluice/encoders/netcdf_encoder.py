@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
-from sluice.aliases import DType
+from sluice.aliases import Array, DType
 from sluice.encoders.json_encoder import Written
 from sluice.encoders.netcdf_attributes import (
     RANGES,
     Stored,
+    StoredForm,
     in_type_of,
     is_recounted,
     json_text,
     storable_attributes,
     unreadable_ranges,
 )
-from sluice.encoders.netcdf_file import NetcdfVariable, write_netcdf
+from sluice.encoders.netcdf_file import FileLayout, NetcdfVariable, ValueWriter, file_layout
 from sluice.encoders.netcdf_names import FileNames, renamed_references
-from sluice.encoders.netcdf_packing import as_stored, check_storable, store_values
+from sluice.encoders.netcdf_packing import check_storable, form_of, in_form, store_values
 from sluice.encoders.result_schema import Outline, check_distinct_dimensions
-from sluice.stored_form import AS_STORED, FILLS, is_number, read_fill
+from sluice.stored_form import FILLS, is_number, read_fill
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,6 +35,81 @@ _PACKING = frozenset(("_FillValue", "_Unsigned", "add_offset", "missing_value", 
 _NAME: Final = "NetCDF as it is written here"
 # Copied in a fraction of a millisecond, compressed in a few.
 _PIECE_BYTES: Final = 2**18
+
+
+class VariableSchema(Protocol):
+    """A variable of an answer, in memory or not; under `AS_STORED` its encoding may have more."""
+
+    @property
+    def dims(self) -> tuple[Hashable, ...]: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> DType: ...
+    @property
+    def attrs(self) -> dict[Any, Any]: ...
+    @property
+    def encoding(self) -> dict[Any, Any]: ...
+
+
+class NetcdfFile:
+    """The NetCDF file of a dataset, of whose values nothing is known yet but those that decide.
+
+    `layout` has its first bytes, its size, and where values will lie: those of the variables in
+    their order, under the names that `names` have for them.
+    """
+
+    def __init__(
+        self,
+        variables: Mapping[Hashable, VariableSchema],
+        coord_names: Collection[Hashable],
+        attrs: Mapping[Any, Any],
+        names: FileNames,
+        known: Mapping[Hashable, Stored],
+    ) -> None:
+        """`known` has the values of the variables of which `form_of` says that these decide.
+
+        Raises `NotAcceptable` for complex variables, and for those that have a dimension twice.
+        """
+        check_distinct_dimensions(variables, coord_names, _NAME)
+        self._names = names.stored
+        self._known = known
+        self._forms: dict[Hashable, StoredForm] = {}
+        beside = _coordinates(variables, coord_names, names)
+        data = [name for name in variables if name not in coord_names]
+        described: list[NetcdfVariable] = []
+        for name in (*data, *(name for name in variables if name in coord_names)):
+            variable = variables[name]
+            form = self._forms[name] = self._form(name, variable)
+            texts = known[name].values.ravel().tolist() if form.dtype.kind == "O" else ()
+            described.append(_described(names, name, variable, form, texts, beside.get(name, {})))
+        own = storable_attributes(
+            renamed_references(attrs, names), taken=("coordinates", "_FillValue")
+        )
+        order = [names.stored[name] for name in variables]
+        self.layout: FileLayout = file_layout(described, {**own, **beside.get(None, {})}, order)
+        self._writer = ValueWriter(self.layout)
+
+    def _form(self, name: Hashable, variable: VariableSchema) -> StoredForm:
+        if name in self._known:
+            return self._known[name].form
+        form = form_of(str(name), variable.dtype, len(variable.dims), variable.encoding)
+        if form is None:
+            raise ValueError(f"how {name} is stored depends on its values")
+        return form
+
+    def put(self, name: Hashable, values: Array) -> Iterator[memoryview]:
+        """The bytes of the next values of a variable, decoded or as stored as its schema says.
+
+        Values come in the order of the file, in any number, such as some rows of a variable.
+        """
+        form = self._forms[name]
+        if form.dtype.kind != "O":
+            yield from self._writer.put(self._names[name], in_form(values, form))
+
+    def finish(self) -> None:
+        """Raises `ValueError` where values are still to come."""
+        self._writer.finish()
 
 
 def encode_netcdf(
@@ -51,23 +127,30 @@ def netcdf_pieces(
     Names that NetCDF-4 does not have become those that they are in all files of the dataset that
     `written` belongs to, without one in those of `dataset`, and so do attributes that name them.
 
-    Nothing comes after each variable that is packed, and then the file in its pieces. What NetCDF-4
-    cannot hold is written as text or decoded (float16 as float32). Raises
+    Nothing comes after each variable that is packed by its values, and then the file in its pieces.
+    What NetCDF-4 cannot hold is written as text or decoded (float16 as float32). Raises
     `NotAcceptable` for complex variables, and for those that have a dimension twice.
     """
-    variables = dataset.variables
-    check_distinct_dimensions(variables, dataset.coords, _NAME)
+    variables, coord_names = dataset.variables, set(dataset.coords)
+    check_distinct_dimensions(variables, coord_names, _NAME)
+    known: dict[Hashable, Stored] = {}
+    for name, variable in variables.items():
+        if form_of(str(name), variable.dtype, variable.ndim, variable.encoding) is None:
+            known[name] = store_values(np.asarray(variable.data), variable.encoding)
+            yield memoryview(b"")
     names = (written or Written(dataset)).names(dataset)
-    beside = _coordinates(dataset, names)
-    stored = []
-    for name in (*dataset.data_vars, *dataset.coords):
-        stored.append(_stored_variable(names, name, variables[name], beside.get(name, {})))
-        yield memoryview(b"")
-    own = renamed_references(dataset.attrs, names)
-    attrs = storable_attributes(own, taken=("coordinates", "_FillValue"))
-    for part in write_netcdf(stored, {**attrs, **beside.get(None, {})}):
-        for start in range(0, len(part), _PIECE_BYTES):
-            yield part[start : start + _PIECE_BYTES]
+    file = NetcdfFile(variables, coord_names, dataset.attrs, names, known)
+    yield from _in_pieces(memoryview(file.layout.metadata))
+    for name, variable in variables.items():
+        values = known[name].values if name in known else np.asarray(variable.data)
+        for part in file.put(name, values):
+            yield from _in_pieces(part)
+    file.finish()
+
+
+def _in_pieces(part: memoryview) -> Iterator[memoryview]:
+    for start in range(0, len(part), _PIECE_BYTES):
+        yield part[start : start + _PIECE_BYTES]
 
 
 def check_netcdf(outline: Outline) -> None:
@@ -82,17 +165,22 @@ def netcdf_bytes(outline: Outline) -> int:
     return outline.result_bytes + outline.attribute_bytes
 
 
-def _coordinates(dataset: xr.Dataset, names: FileNames) -> dict[Any, dict[str, str]]:
+def _coordinates(
+    variables: Mapping[Hashable, VariableSchema],
+    coord_names: Collection[Hashable],
+    names: FileNames,
+) -> dict[Hashable | None, dict[str, str]]:
     """The attribute that names a variable's coordinates other than those of its dimensions (CF 5).
 
     Under ``None``, for the file, are those that no variable can name: how xarray finds them.
     """
-    listed = {name: set(dataset.variables[name].dims) for name in dataset.coords}
-    for dim in dataset.dims:
-        listed.pop(dim, None)
-    beside: dict[Any, dict[str, str]] = {}
+    listed = {name: set(variables[name].dims) for name in variables if name in coord_names}
+    for variable in variables.values():
+        for dim in variable.dims:
+            listed.pop(dim, None)
+    beside: dict[Hashable | None, dict[str, str]] = {}
     alone = set(listed)
-    for name, variable in dataset.variables.items():
+    for name, variable in variables.items():
         if name in listed or name in variable.dims:
             continue
         own = {coord for coord, dims in listed.items() if dims.issubset(variable.dims)}
@@ -104,21 +192,22 @@ def _coordinates(dataset: xr.Dataset, names: FileNames) -> dict[Any, dict[str, s
     return beside
 
 
-def _stored_variable(
-    names: FileNames, name: Any, variable: xr.Variable, beside: dict[str, str]
+def _described(
+    names: FileNames,
+    name: Hashable,
+    variable: VariableSchema,
+    form: StoredForm,
+    texts: Sequence[str],
+    beside: Mapping[str, str],
 ) -> NetcdfVariable:
-    values, decoding = np.asarray(variable.data), variable.encoding.get(AS_STORED)
-    if decoding is None:
-        stored = store_values(str(name), values, variable.encoding)
-    else:
-        stored = as_stored(values, decoding)
-    typed = in_type_of(stored, variable.attrs, variable.encoding)
-    taken = _taken(variable.attrs, stored) | unreadable_ranges(stored, variable.attrs, typed)
-    if is_recounted(stored, variable.encoding):
+    """A variable as the file has it, which has its values in this form."""
+    typed = in_type_of(form, variable.attrs, variable.encoding)
+    taken = _taken(variable.attrs, form) | unreadable_ranges(form, variable.attrs, typed)
+    if is_recounted(form, variable.encoding):
         taken |= RANGES
     for fill in FILLS:
         if fill in variable.attrs and fill not in taken:
-            typed[fill] = read_fill(variable.attrs[fill], stored.values.dtype)
+            typed[fill] = read_fill(variable.attrs[fill], form.dtype)
     # That no time is missing needs no word: a file says NaT by a number, where it has one.
     own = renamed_references(variable.attrs, names)
     told = {n: v for n, v in own.items() if not (n in FILLS and _is_nat(v))}
@@ -126,13 +215,13 @@ def _stored_variable(
     if "bounds" in attrs and not isinstance(attrs["bounds"], str):
         # xarray looks for a variable of this name, which a list cannot be.
         attrs["bounds"] = json_text(attrs["bounds"])
-    dims, values = tuple(names.stored[dim] for dim in variable.dims), stored.values
-    if values.dtype.kind == "S":
-        dims += (_characters(names, name),)
-        values = np.ndarray((*values.shape, values.dtype.itemsize), "S1", values.tobytes())
-    meaning = {} if stored.meaning.keys() & attrs.keys() else stored.meaning
-    told_of_values = {**stored.attrs, **meaning}
-    return NetcdfVariable(names.stored[name], dims, values, {**attrs, **told_of_values, **beside})
+    meaning = {} if form.meaning.keys() & attrs.keys() else form.meaning
+    attrs = {**attrs, **form.attrs, **meaning, **beside}
+    dims, shape = tuple(names.stored[dim] for dim in variable.dims), variable.shape
+    if form.dtype.kind != "S":
+        return NetcdfVariable(names.stored[name], dims, shape, form.dtype, attrs, texts)
+    dims, shape = (*dims, _characters(names, name)), (*shape, form.dtype.itemsize)
+    return NetcdfVariable(names.stored[name], dims, shape, np.dtype("S1"), attrs)
 
 
 def _is_nat(value: Any) -> bool:
@@ -147,13 +236,13 @@ def _characters(names: FileNames, name: Any) -> str:
     return dim
 
 
-def _taken(attrs: Mapping[Any, Any], stored: Stored) -> set[str]:
+def _taken(attrs: Mapping[Any, Any], form: StoredForm) -> set[str]:
     """Names that mean something to a reader, and that a variable's own attribute cannot have."""
-    taken = {"coordinates", "_Encoding", *stored.attrs}
+    taken = {"coordinates", "_Encoding", *form.attrs}
     # A store that was opened undecoded keeps the packing of its numbers among its attributes.
-    raw = not stored.attrs and stored.values.dtype.kind in "iuf"
+    raw = not form.attrs and form.dtype.kind in "iuf"
     for name in _PACKING.intersection(attrs):
-        if not (raw and _unpacks(name, attrs[name], stored.values.dtype)):
+        if not (raw and _unpacks(name, attrs[name], form.dtype)):
             taken.add(name)
     return taken
 

@@ -1,22 +1,28 @@
-"""Variables, dimensions and attributes -> the bytes of a NetCDF-4 file.
+"""Variables, dimensions and attributes -> the bytes of a NetCDF-4 file: metadata, then values.
 
 NetCDF-4 is HDF5 by convention (NetCDF User's Guide, "NetCDF-4 File Format"; HDF5 Dimension Scale
 Specification). A dimension is a scale: the variable of its name, or a placeholder without values.
 Every other variable lists the scales of its dimensions, and every scale who lists it.
+
+All that describes the values lies before the first of them, and follows from names, shapes, types
+and attributes alone: so a file has a size, and each value its place, before any value is known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from struct import pack
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from sluice import __version__
-from sluice.aliases import Array, Document
+from sluice.aliases import Array, Document, DType
 from sluice.encoders.hdf5 import (
     ATTRIBUTE_BYTES,
     NO_SPACE,
@@ -24,16 +30,23 @@ from sluice.encoders.hdf5 import (
     PADDED,
     REFERENCES,
     REFERRERS,
+    SUPERBLOCK_BYTES,
     TERMINATED,
     TEXTS,
-    File,
+    UNLIMITED,
+    ArrayHeader,
     array_header,
     attribute,
+    chunk_counts,
+    chunk_index,
+    chunked_header,
     dataspace,
     datatype,
     group_header,
-    growing_header,
+    growing_chunks,
     heap,
+    index_bytes,
+    superblock,
     text_type,
 )
 from sluice.encoders.netcdf_names import NOT_A_DIMENSION
@@ -44,16 +57,21 @@ _PROPERTIES: Final = f"version=2,sluice={__version__}"
 
 @dataclass(frozen=True, slots=True)
 class NetcdfVariable:
-    """Integers, floats, single bytes or (as objects) text along named dimensions.
+    """Integers, floats, single bytes or (as objects) text along named dimensions, but for values.
 
     Attributes are text of any length, or at most `ATTRIBUTE_BYTES` of numbers or lists of text;
-    `_FillValue` is one of the variable's values.
+    `_FillValue` is one of the variable's values. Text has no length that follows from its type:
+    all of it is in `texts`. With `chunks`, of so many values along each dimension, values lie chunk
+    by chunk; without them they are one piece.
     """
 
     name: str
     dims: tuple[str, ...]
-    values: Array
+    shape: tuple[int, ...]
+    dtype: DType
     attrs: Document
+    texts: Sequence[str] = ()
+    chunks: tuple[int, ...] | None = None
 
     @property
     def is_scale(self) -> bool:
@@ -61,20 +79,107 @@ class NetcdfVariable:
         return self.dims[:1] == (self.name,)
 
 
-def write_netcdf(variables: Sequence[NetcdfVariable], attrs: Document) -> list[memoryview]:
-    """The file with these variables in this order, and these global attributes, in its parts.
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Where the values of a variable lie in a file: so many bytes from `start` on, in C order.
 
-    The values of the variables are parts of it as they are: they are not copied.
+    With `chunks` each of them is in C order, and so are they; what is missing at the edge is there
+    as well, as the `fill` or zero.
     """
-    return _Writer(variables).write(attrs)
+
+    start: int
+    length: int
+    chunks: tuple[int, ...] | None
+    fill: object
 
 
-class _Writer:
-    """Places everything, and knows the addresses of what it has placed."""
+@dataclass(frozen=True, slots=True)
+class FileLayout:
+    """A file but for its values: its first bytes, its size, and where each variable's values lie.
 
-    def __init__(self, variables: Sequence[NetcdfVariable]) -> None:
-        self._file = File()
-        self._sizes = {d: n for v in variables for d, n in zip(v.dims, v.values.shape, strict=True)}
+    `extents` are in the order of the file, each from a multiple of eight bytes on; those of no
+    length, and of text, which is in the `metadata`, are not among them.
+    """
+
+    metadata: bytes
+    size: int
+    extents: Mapping[str, Extent]
+
+
+def file_layout(
+    variables: Sequence[NetcdfVariable],
+    attrs: Document,
+    order: Iterable[str] = (),
+    unlimited: Collection[str] = (),
+) -> FileLayout:
+    """The file with these variables in this order, and these global attributes.
+
+    Values are in the `order` of these names, or in that of the variables. Dimensions that are
+    `unlimited` can grow: `ValueError` for what lies along them and has no chunks.
+    """
+    return _Metadata(variables, unlimited).layout(attrs, [*order])
+
+
+class ValueWriter:
+    """Takes the values of a file in its order, and gives the bytes behind those given before."""
+
+    def __init__(self, layout: FileLayout) -> None:
+        self._extents = deque(layout.extents.items())
+        self._left = self._extents[0][1].length if self._extents else 0
+
+    def put(self, name: str, values: Array) -> Iterator[memoryview]:
+        """The bytes of the next values of a variable, in the type and byte order of the file.
+
+        Without chunks that is any number of them in C order, such as rows; else a box of whole
+        chunks which follow each other in the file. Raises `ValueError` for values that are not
+        next, once the bytes are asked for.
+        """
+        if not values.size:
+            return
+        if not self._extents or self._extents[0][0] != name:
+            raise ValueError(f"the values of {name} are not the next ones of the file")
+        extent = self._extents[0][1]
+        parts = [values] if extent.chunks is None else _chunks(values, extent.chunks, extent.fill)
+        for part in parts:
+            self._left -= part.nbytes
+            if self._left < 0:
+                raise ValueError(f"{name} has more values than its place in the file")
+            yield np.ascontiguousarray(part).reshape(-1).view("u1").data
+        if not self._left:
+            yield memoryview(bytes(-extent.length % 8))
+            self._extents.popleft()
+            self._left = self._extents[0][1].length if self._extents else 0
+
+    def finish(self) -> None:
+        """Raises `ValueError` where values are still to come."""
+        if self._extents:
+            raise ValueError(f"{self._left} bytes of {self._extents[0][0]} are missing")
+
+
+def _chunks(values: Array, chunks: tuple[int, ...], fill: object) -> Iterator[Array]:
+    """The chunks of a box, those at its end filled up."""
+    for place in np.ndindex(*chunk_counts(values.shape, chunks)):
+        starts = [number * chunk for number, chunk in zip(place, chunks, strict=True)]
+        part = values[tuple(slice(s, s + c) for s, c in zip(starts, chunks, strict=True))]
+        if part.shape == chunks:
+            yield part
+        else:
+            whole = np.full(chunks, 0 if fill is None else fill, values.dtype)
+            whole[tuple(slice(length) for length in part.shape)] = part
+            yield whole
+
+
+class _Metadata:
+    """Places everything but values, and knows the addresses of what it has placed."""
+
+    def __init__(self, variables: Sequence[NetcdfVariable], unlimited: Collection[str]) -> None:
+        # The next piece will lie at the end, a multiple of eight.
+        self._end = SUPERBLOCK_BYTES
+        self._pieces: list[bytes | bytearray] = []
+        # The length of values that are still without a place, and who wants to know it.
+        self._waiting: dict[str, tuple[NetcdfVariable, int, Callable[[int], None]]] = {}
+        self._unlimited = frozenset(unlimited)
+        self._sizes = {d: n for v in variables for d, n in zip(v.dims, v.shape, strict=True)}
         self._ids = {dim: number for number, dim in enumerate(self._sizes)}
         self._arrays = {self._link(v): v for v in variables if not v.is_scale}
         self._scales = {v.name: v for v in variables if v.is_scale}
@@ -83,14 +188,14 @@ class _Writer:
         # Where the objects of the root group are, in the order in which a reader finds them.
         self._places = dict.fromkeys([*map(self._link, variables), *self._sizes], NOWHERE)
 
-    def write(self, attrs: Document) -> list[memoryview]:
-        """Places values before what refers to them, and the root group at last."""
+    def layout(self, attrs: Document, order: list[str]) -> FileLayout:
+        """Places what is referred to before what refers to it, and the root group at last."""
         used = [dim for variable in self._arrays.values() for dim in variable.dims]
         # Arrays say where their lists of scales are, these where scales are, and these where
         # arrays are: the lists have a place at once, but are written when the rest is placed.
-        start = self._file.end
+        start = self._end
         lists, handles = heap(start, [bytes(8)] * len(used), 8)
-        self._file.place(lists)
+        self._place(lists)
         unused = iter(handles)
         for link, variable in self._arrays.items():
             self._places[link] = self._place_array(variable, islice(unused, len(variable.dims)))
@@ -99,8 +204,27 @@ class _Writer:
         lists[:], _ = heap(start, [pack("<Q", self._places[dim]) for dim in used], 8)
         attributes = [self._attribute(*item) for item in attrs.items()]
         attributes.append(_text("_NCProperties", _PROPERTIES))
-        root = group_header([*self._places.items()], attributes)
-        return self._file.finish(self._file.place(root))
+        root = self._place(group_header([*self._places.items()], attributes))
+        extents, size = self._place_values(order)
+        return FileLayout(b"".join([superblock(size, root), *self._pieces]), size, extents)
+
+    def _place(self, piece: bytes | bytearray) -> int:
+        """Adds a piece, which may change until the end; its address."""
+        address, length = self._end, len(piece)
+        self._pieces += (piece, bytes(-length % 8))
+        self._end += length + -length % 8
+        return address
+
+    def _place_values(self, order: list[str]) -> tuple[dict[str, Extent], int]:
+        """The places of all values in this order, and where the last of them end."""
+        end, extents = self._end, dict[str, Extent]()
+        for name in dict.fromkeys([n for n in order if n in self._waiting] + [*self._waiting]):
+            variable, length, settle = self._waiting[name]
+            settle(end)
+            fill = variable.attrs.get("_FillValue")
+            extents[name] = Extent(end, length, variable.chunks, fill)
+            end += length + -length % 8
+        return extents, end
 
     def _link(self, variable: NetcdfVariable) -> str:
         """The variable's name, unless that leads to the scale of a dimension which it is not."""
@@ -109,10 +233,10 @@ class _Writer:
 
     def _place_array(self, variable: NetcdfVariable, lists: Iterable[bytes]) -> int:
         if not variable.dims:
-            return self._place(variable, [])
+            return self._place_header(variable, [])
         space = dataspace((len(variable.dims),))
         listed = attribute("DIMENSION_LIST", REFERENCES, space, b"".join(lists))
-        place = self._place(variable, [listed, self._coordinates(variable.dims)])
+        place = self._place_header(variable, [listed, self._coordinates(variable.dims)])
         for axis, dim in enumerate(variable.dims):
             self._referrers[dim].append(pack("<QI4x", place, axis))
         return place
@@ -123,7 +247,7 @@ class _Writer:
         hidden = [
             _text("CLASS", "DIMENSION_SCALE\0", TERMINATED),
             _text("NAME", f"{name}\0", TERMINATED),
-            _numbers("_Netcdf4Dimid", np.int32(self._ids[dim])),
+            _numbers("_Netcdf4Dimid", np.array(self._ids[dim], "i4")),
             self._coordinates((dim,) if variable is None else variable.dims),
         ]
         if 0 < 16 * len(referrers) <= ATTRIBUTE_BYTES:
@@ -131,29 +255,54 @@ class _Writer:
             space = dataspace((len(referrers),))
             hidden.append(attribute("REFERENCE_LIST", REFERRERS, space, b"".join(referrers)))
         if variable is not None:
-            return self._place(variable, hidden)
-        kind = datatype(np.dtype(">f4"))
-        return self._file.place(_header(kind, (size,), (NOWHERE, 4 * size), b"", hidden))
+            return self._place_header(variable, hidden)
+        placeholder = NetcdfVariable(dim, (dim,), (size,), np.dtype(">f4"), {})
+        return self._place(self._header(placeholder, hidden).content)
 
-    def _place(self, variable: NetcdfVariable, hidden: list[bytes]) -> int:
-        """The values of a variable and its header; the address of the latter."""
-        kind, shape = datatype(variable.values.dtype), variable.values.shape
-        if variable.values.dtype.kind == "O":
-            content: Any = self._place_texts(variable.values.ravel().tolist())
-        else:
-            content = np.ascontiguousarray(variable.values).reshape(-1).view("u1")
-        length = memoryview(content).nbytes
-        place = (self._file.place(content) if length else NOWHERE, length)
+    def _place_header(self, variable: NetcdfVariable, hidden: list[bytes]) -> int:
+        """The header of a variable, in which the place of its values may still be open."""
+        length = math.prod(variable.shape) * variable.dtype.itemsize
+        if length and variable.chunks is None and self._unlimited.intersection(variable.dims):
+            raise ValueError(f"{variable.name} can grow, and needs chunks")
+        if variable.dtype.kind == "O":
+            texts = self._place(self._place_texts(variable.texts))
+            header = self._header(variable, hidden)
+            header.point_to(texts if length else NOWHERE)
+            return self._place(header.content)
+        header = self._header(variable, hidden)
+        settle: Callable[[int], None] = header.point_to
+        if variable.chunks is not None and length:
+            counts = [
+                -(-n // chunk) for n, chunk in zip(variable.shape, variable.chunks, strict=True)
+            ]
+            index = bytearray(index_bytes(math.prod(counts), len(counts)))
+            settle = partial(_index_chunks, variable, header, index, self._place(index))
+            length = math.prod((*counts, *variable.chunks)) * variable.dtype.itemsize
+        if length:
+            self._waiting[variable.name] = variable, length, settle
+        return self._place(header.content)
+
+    def _header(self, variable: NetcdfVariable, hidden: list[bytes]) -> ArrayHeader:
+        """The header of an array; in NetCDF a dimension of no length is one that can grow."""
         attributes = hidden + [self._attribute(*item) for item in variable.attrs.items()]
+        kind, shape, size = datatype(variable.dtype), variable.shape, variable.dtype.itemsize
         fill = variable.attrs.get("_FillValue")
         filled = b"" if fill is None else fill.tobytes()
-        return self._file.place(_header(kind, shape, place, filled, attributes))
+        most = [
+            UNLIMITED if not length or dim in self._unlimited else length
+            for dim, length in zip(variable.dims, shape, strict=True)
+        ]
+        if variable.chunks is None and UNLIMITED not in most:
+            length = math.prod(shape) * (16 if variable.dtype.kind == "O" else size)
+            return array_header(kind, shape, length, filled, attributes)
+        chunks = variable.chunks or growing_chunks(shape, size)
+        return chunked_header(kind, shape, most, chunks, filled, attributes)
 
     def _coordinates(self, dims: Sequence[str]) -> bytes:
         """The numbers of a variable's dimensions: what the C library looks for first."""
         return _numbers("_Netcdf4Coordinates", np.array([self._ids[dim] for dim in dims], "i4"))
 
-    def _attribute(self, name: str, value: Any) -> bytes:
+    def _attribute(self, name: str, value: object) -> bytes:
         match value:
             case str() if value.isascii() and len(value) <= ATTRIBUTE_BYTES:
                 return _text(name, value)
@@ -162,26 +311,23 @@ class _Writer:
             case list():
                 return attribute(name, TEXTS, dataspace((len(value),)), self._place_texts(value))
             case _:
-                return _numbers(name, np.atleast_1d(value))
+                return _numbers(name, np.atleast_1d(np.asarray(value)))
 
-    def _place_texts(self, texts: list[str]) -> bytes:
+    def _place_texts(self, texts: Sequence[str]) -> bytes:
         """Text of any length; what stands for it in an array."""
-        content, handles = heap(self._file.end, [text.encode() for text in texts])
-        self._file.place(content)
+        content, handles = heap(self._end, [text.encode() for text in texts])
+        self._place(content)
         return b"".join(handles)
 
 
-def _header(
-    kind: bytes,
-    shape: tuple[int, ...],
-    place: tuple[int, int],
-    fill: bytes,
-    attributes: Sequence[bytes],
-) -> bytes:
-    """The header of an array; in NetCDF a dimension of no length is one that can grow."""
-    if 0 in shape:
-        return growing_header(kind, shape, fill, attributes)
-    return array_header(kind, shape, place, fill, attributes)
+def _index_chunks(
+    variable: NetcdfVariable, header: ArrayHeader, index: bytearray, address: int, first: int
+) -> None:
+    """Writes the index of the chunks from `first` on, and tells the header of it."""
+    assert variable.chunks is not None
+    size = variable.dtype.itemsize
+    index[:], root = chunk_index(address, first, variable.shape, variable.chunks, size)
+    header.point_to(root)
 
 
 def _text(name: str, value: str, ending: int = PADDED) -> bytes:
@@ -195,5 +341,5 @@ def _text(name: str, value: str, ending: int = PADDED) -> bytes:
     return attribute(name, text_type(len(data) or 1, ending), space, data)
 
 
-def _numbers(name: str, value: Any) -> bytes:
+def _numbers(name: str, value: Array) -> bytes:
     return attribute(name, datatype(value.dtype), dataspace(value.shape), value.tobytes())

@@ -15,11 +15,17 @@ import numpy as np
 
 from sluice.aliases import Array, Document, DType
 from sluice.encoders.jsonable import is_missing, plain
-from sluice.encoders.netcdf_attributes import Stored, float_dtype, json_text, storable_text
+from sluice.encoders.netcdf_attributes import (
+    Stored,
+    StoredForm,
+    float_dtype,
+    json_text,
+    storable_text,
+)
 from sluice.encoders.netcdf_times import store_cftimes, store_datetimes, store_durations
 from sluice.errors import NotAcceptable
 from sluice.labels import format_text, without_surrogates
-from sluice.stored_form import FILLS, LINEAR, is_number, read_fill
+from sluice.stored_form import AS_STORED, FILLS, LINEAR, is_number, read_fill
 
 # So many are packed and read back at once that they stay in the processor's cache.
 _BLOCK_VALUES: Final = 32_768
@@ -89,18 +95,46 @@ def packing_of(dtype: DType, encoding: Document) -> Packing | None:
     return Packing(packed, counted, scaled, filled)
 
 
-def as_stored(values: Array, decoding: Document) -> Stored:
-    """Values as a store packs them, which the attributes `decoding` decode."""
-    return Stored(values, {k: _scalar(v) if k in LINEAR else v for k, v in decoding.items()})
+def form_of(name: str, dtype: DType, dimensions: int, encoding: Document) -> StoredForm | None:
+    """The form that values of `dtype` have in a file, if that follows from their `encoding`.
+
+    None where the values decide: packing that must lose nothing, times that are counted in whole
+    numbers, texts, objects. Raises `NotAcceptable` for what `check_storable` does.
+    """
+    check_storable(name, dtype, dimensions)
+    decoding: Document | None = encoding.get(AS_STORED)
+    if decoding is not None:
+        told = {k: _scalar(v) if k in LINEAR else v for k, v in decoding.items()}
+        return StoredForm(dtype.newbyteorder("="), told)
+    match dtype.kind:
+        case "b":
+            return StoredForm(np.dtype("i1"), {"dtype": "bool"})
+        case "i" | "u":
+            return _integer_form(dtype.newbyteorder("="), encoding)
+        case "f":
+            held = float_dtype(dtype)
+            packing = packing_of(held, encoding)
+            return StoredForm(held) if packing is None or not packing.attrs else None
+        case "S":
+            return StoredForm(dtype if dtype.itemsize else np.dtype("S1"))
+        case _:
+            return None
 
 
-def store_integers(values: Array, encoding: Document) -> Stored:
+def in_form(values: Array, form: StoredForm) -> Array:
+    """Any values of a variable in the form that `form_of` gave; no copy where they are in it."""
+    if values.dtype.kind in "iu" and values.dtype.kind != form.dtype.kind:
+        # The same bits.
+        return values.astype(values.dtype.newbyteorder("="), copy=False).view(form.dtype)
+    return values.astype(form.dtype, copy=False)
+
+
+def _integer_form(dtype: DType, encoding: Document) -> StoredForm:
     """Integers as they are, or under the other sign where the store keeps them so."""
-    values = values.astype(values.dtype.newbyteorder("="), copy=False)
-    packed = _packed_dtype(values.dtype, encoding)
-    if packed is None or _counted(packed, encoding.get("_Unsigned")) != values.dtype:
-        return Stored(values)
-    return Stored(values.view(packed), _sign(packed, values.dtype))
+    packed = _packed_dtype(dtype, encoding)
+    if packed is None or _counted(packed, encoding.get("_Unsigned")) != dtype:
+        return StoredForm(dtype)
+    return StoredForm(packed, _sign(packed, dtype))
 
 
 def _counted(packed: DType, unsigned: Any) -> DType | None:
@@ -178,25 +212,15 @@ _MOST_DIMENSIONS: Final = 31
 _NO_FLAG: Final = np.int8(-1)
 
 
-def store_values(name: str, values: Array, encoding: Document) -> Stored:
-    """The values of one variable in the form that the store's `encoding` asks for.
-
-    Raises `NotAcceptable` for what `check_storable` does.
-    """
-    check_storable(name, values.dtype, values.ndim)
+def store_values(values: Array, encoding: Document) -> Stored:
+    """The values of a variable whose form they decide themselves, as `encoding` wants them."""
     match values.dtype.kind:
-        case "b":
-            return Stored(values.astype("i1"), {"dtype": "bool"})
-        case "i" | "u":
-            return store_integers(values, encoding)
         case "f":
             return store_floats(values, encoding)
         case "M":
             return store_datetimes(values, encoding)
         case "m":
             return store_durations(values, encoding)
-        case "S":
-            return Stored(values if values.dtype.itemsize else values.astype("S1"))
         case _:
             return _store_objects(values, encoding)
 

@@ -101,11 +101,15 @@ class Plan:
         return self.reading.text_bytes
 
     def as_stored(self) -> Plan:
-        """The same plan, read as the store packs its values; see `sluice.datasets.as_stored`.
+        """The same plan, read as the store packs its values where metadata alone allows it.
 
-        What answers under other labels is decoded: coordinates, and bounds that move with them.
+        See `sluice.datasets.cf_decode.stored_form`. What answers under other labels is decoded:
+        coordinates, and bounds that move with them.
         """
-        return replace(self, reading=self.reading.as_stored(self._moving()))
+        moving, keys = self._moving(), self.keys
+        names = [name for name in self.schema.variables if name not in moving]
+        labels = {} if keys is None else self.prepared.layout.labels_as_stored(names, keys)
+        return replace(self, reading=self.reading.as_stored(moving, labels))
 
     def read_cached(self) -> xr.Dataset | None:
         """What `read` brings, if it is small and all of it is in memory just now."""
@@ -151,7 +155,8 @@ class Plan:
             if name in known:
                 continue
             if isinstance(prepared, StoredVariable):
-                pending[name] = prepared.select(keys, self.schema.variables[name].dims)
+                part = prepared.select(keys, self.schema.variables[name].dims)
+                pending[name] = part.read_like(self.reading.pending[name])
             else:
                 known[name] = _rows(self.reading.variables[name], cut)
         known |= await read_all(pending)

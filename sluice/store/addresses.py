@@ -11,18 +11,11 @@ from urllib.parse import unquote, urlsplit
 from sluice.aliases import Document
 from sluice.errors import CatalogError
 from sluice.store.obstore_options import s3_store_options
-from sluice.store.openers import OPENERS
+from sluice.store.protocols import KIND_OF, LOCAL, REFERENCE, ROOTLESS, WEB
 from sluice.store.references import checked_options, is_table
 from sluice.wording import plain_words
 
 Engine = Literal["s3fs", "obstore"]
-
-REFERENCE = "reference"
-OBSTORE_PROTOCOLS = ("s3", "s3a")
-LOCAL = ("file", "local")
-WEB = ("http", "https")
-# The root of a memory filesystem, or of a reference set, is a store like any other.
-ROOTLESS = ("memory", REFERENCE)
 
 # `s3:/bucket`, `s3:bucket` and `simplecache::path` would otherwise pass for local paths. A drive's
 # single letter, and a colon later in a path, are left alone.
@@ -83,7 +76,7 @@ def check_url(url: str, storage_options: Document, engine: Engine) -> None:
         case "s3fs":
             pass
         case "obstore":
-            if protocol not in OBSTORE_PROTOCOLS:
+            if not KIND_OF[protocol].by_obstore:
                 raise CatalogError(
                     f"the obstore engine serves s3://, not {protocol}://", field="engine"
                 )
@@ -102,8 +95,9 @@ def check_protocol(protocol: str, field: str) -> None:
     Raises:
         CatalogError: lists the known ones.
     """
-    if protocol not in OPENERS:
-        known = ", ".join(f"{name}://" for name in sorted([*OPENERS, REFERENCE]))
+    kind = KIND_OF.get(protocol)
+    if kind is None or kind.connect is None:
+        known = ", ".join(f"{name}://" for name in sorted(KIND_OF))
         shown = protocol if protocol.isprintable() else ascii(protocol)[1:-1]
         raise CatalogError(f"{shown}:// is unknown; known are {known}", field=field)
 
@@ -147,7 +141,7 @@ def _check_form(url: str, field: str) -> None:
     name, next_character = almost.groups()
     if next_character == ":":
         raise CatalogError(f"chained addresses ({name}::) are not served", field=field)
-    if next_character == "/" or name.lower() in (*OPENERS, REFERENCE):
+    if next_character == "/" or name.lower() in KIND_OF:
         raise CatalogError(
             f"{name}:{next_character} is neither a protocol nor a path: "
             f"a protocol is written {name}://, a path of that name ./{name}:",
@@ -156,16 +150,17 @@ def _check_form(url: str, field: str) -> None:
 
 
 def _check_place(protocol: str, path: str, url: str, field: str) -> None:
-    if protocol in ROOTLESS:
-        return
-    if protocol in WEB:
-        named, what = _host(url, field), "host"
-    elif protocol in LOCAL:
-        named, what = path, "path"
-    else:
-        named, what = path.partition("/")[0], "bucket"
+    match KIND_OF[protocol].needs:
+        case "":
+            return
+        case "host":
+            named = _host(url, field)
+        case "path":
+            named = path
+        case "bucket":
+            named = path.partition("/")[0]
     if not named.strip():
-        raise CatalogError(f"{protocol}:// needs a {what} after it", field=field)
+        raise CatalogError(f"{protocol}:// needs a {KIND_OF[protocol].needs} after it", field=field)
 
 
 def _host(url: str, field: str) -> str:

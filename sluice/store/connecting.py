@@ -16,9 +16,9 @@ from typing import Final
 from sluice.aliases import Document
 from sluice.concurrency import map_concurrently
 from sluice.errors import SluiceError
-from sluice.store.addresses import REFERENCE, Engine, split_document, split_url
+from sluice.store.addresses import Engine, split_document, split_url
 from sluice.store.filesystems import Filesystems
-from sluice.store.openers import MODULES, OBSTORE_MODULES, import_modules
+from sluice.store.protocols import KIND_OF, OBSTORE_MODULES, REFERENCE, import_modules
 from sluice.store.references import is_table
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,8 @@ def import_engines(addresses: Iterable[Address]) -> None:
             continue
         protocols = [split_url(address.url)[0], *(p for p, _ in _targets(address))]
         for protocol in protocols:
-            wanted |= dict.fromkeys(MODULES.get(protocol, ()))
+            if protocol in KIND_OF:
+                wanted |= dict.fromkeys(KIND_OF[protocol].modules)
     import_modules(wanted)
 
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.reference import ReferenceFileSystem
 
 from sluice.aliases import Document
 from sluice.concurrency import SingleFlight
-from sluice.errors import CatalogError, SluiceError, StoreMissing, StoreOversized
+from sluice.errors import CatalogError, SluiceError
 from sluice.store import references
 from sluice.store.addresses import (
-    LOCAL,
-    REFERENCE,
-    WEB,
     Engine,
     check_protocol,
     check_target_protocol,
@@ -32,17 +28,26 @@ from sluice.store.addresses import (
 )
 from sluice.store.blocking import BlockingThreads, Calls, LoopCalls
 from sluice.store.fsmap import AsyncFSMap
-from sluice.store.guarded import Watch
 from sluice.store.obstore_map import ObstoreMap
 from sluice.store.obstore_options import s3_store_options
-from sluice.store.openers import OPENERS, Opener, Options, imported, open_outer_http
-from sluice.store.readers import Reader, WrappedReader, reader_for
-from sluice.store.reference_roots import ReferenceRoots, canonical
+from sluice.store.protocols import (
+    KIND_OF,
+    LOCAL,
+    REFERENCE,
+    WEB,
+    Connect,
+    canonical,
+    imported,
+    reader_for,
+)
+from sluice.store.readers import BlockingReader, Opened, Reader
+from sluice.store.reference_roots import ReferenceRoots
+from sluice.store.resilient import Watch
 from sluice.store.source import ByteSource
 from sluice.wording import plain_words, redacted
 
-# Reference documents up to this size are read at any time; of longer ones one at a time.
-_SMALL_DOCUMENT_BYTES: Final = 8 * 2**20
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
 
 Answer = TypeVar("Answer")
 
@@ -61,8 +66,7 @@ class Filesystems:
     It belongs to the loop that it is entered on, and closes there what it opened. A value of which
     its reader says nothing, such as a metadata document, has at most `document_bytes`, a document
     of references, once decompressed, `reference_bytes`; of those that are long one at a time is
-    read and parsed. Blocking calls are made by `threads`, of
-    each store its own.
+    read and parsed. Blocking calls are made by `threads`, of each store its own.
     """
 
     def __init__(
@@ -73,13 +77,12 @@ class Filesystems:
         threads: BlockingThreads | None = None,
     ) -> None:
         self._document_bytes = document_bytes
-        self._reference_bytes = reference_bytes
+        self._documents = references.ReferenceDocuments(reference_bytes)
         self._threads = threads
-        self._made: dict[str, Any] = {}
+        self._made: dict[str, Connected] = {}
+        self._buckets: dict[str, ObjectStore] = {}
         self._flight: SingleFlight[str, Connected] = SingleFlight()
         self._closing = AsyncExitStack()
-        self._large_document = asyncio.Lock()
-        self._parsing = asyncio.Lock()
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -97,6 +100,7 @@ class Filesystems:
         """Close all sessions; sources made here cannot read afterwards."""
         self._closed = True
         self._made.clear()
+        self._buckets.clear()
         await self._closing.aclose()
 
     async def source(
@@ -105,7 +109,7 @@ class Filesystems:
         *,
         storage_options: Document,
         engine: Engine = "s3fs",
-        concurrency: int = 64,
+        concurrency: int | None = 64,
         reference_roots: Iterable[str] = (),
         watch: Watch | None = None,
     ) -> ByteSource:
@@ -113,7 +117,8 @@ class Filesystems:
 
         Nothing of the store itself is read, except the document behind ``reference://``, whose
         references may read below `reference_roots` as well (see `ReferenceRoots`). It is read
-        through `watch`, without one it is tried once.
+        through `watch`, without one it is tried once. At most `concurrency` requests run at once;
+        None is for a source whose reader has a gate, as a `ResilientSource` has.
 
         Raises:
             CatalogError: `check_url` refuses it, its options are not the engine's, or an extra is
@@ -144,46 +149,52 @@ class Filesystems:
     def _calls(self, store: str) -> Calls:
         return LoopCalls() if self._threads is None else self._threads.of(store)
 
-    def _map(self, url: str, fs: AsyncFileSystem, concurrency: int, reader: Reader) -> AsyncFSMap:
+    def _map(
+        self, url: str, fs: AsyncFileSystem, concurrency: int | None, reader: Reader
+    ) -> AsyncFSMap:
         most = self._document_bytes
         return AsyncFSMap(url, fs, reader=reader, concurrency=concurrency, most_bytes=most)
 
     async def _connected(
-        self, protocol: str, options: Options, opener: Opener | None = None
+        self, protocol: str, options: Document, *, outside: bool = False
     ) -> Connected:
+        """The filesystem; one that connects `outside` alone where its kind knows the difference."""
         check_protocol(protocol, "url")
+        kind = KIND_OF[protocol]
+        connect = (kind.connect_outside if outside else None) or kind.connect
         # http and https, or gs and gcs, are one filesystem.
-        opener = opener or OPENERS[protocol]
-        name = f"{opener.__name__} {_canonical(options)}"
+        name = f"{kind.protocols[0]} {connect is kind.connect} {_in_order(options)}"
 
         async def make() -> Connected:
-            opened = await _accepting(protocol, opener(options))
+            opened = await _opened(protocol, connect, options)
             self._closing.push_async_callback(opened.aclose)
             self._made[name] = connected = Connected(opened.fs, reader_for(opened.fs))
             return connected
 
-        made: Connected | None = self._made.get(name)
+        made = self._made.get(name)
         return made if made is not None else await self._flight.do(name, make)
 
-    async def _obstore_s3(self, path: str, options: Options, concurrency: int) -> ObstoreMap:
+    async def _obstore_s3(
+        self, path: str, options: Document, concurrency: int | None
+    ) -> ObstoreMap:
         bucket, _, root = path.partition("/")
-        name = f"obstore {bucket} {_canonical(options)}"
-        if name not in self._made:
+        name = f"{bucket} {_in_order(options)}"
+        if name not in self._buckets:
             arguments = s3_store_options(options)
-            obstore_store = await imported("obstore.store", extra=None)
+            obstore_store = await imported("obstore.store")
             try:
-                self._made[name] = obstore_store.S3Store(bucket, **arguments)
+                self._buckets[name] = obstore_store.S3Store(bucket, **arguments)
             except Exception as error:
                 raise _refused_options("s3", error) from error
         most = self._document_bytes
-        return ObstoreMap(self._made[name], root, concurrency=concurrency, most_bytes=most)
+        return ObstoreMap(self._buckets[name], root, concurrency=concurrency, most_bytes=most)
 
     async def _references(
         self,
         path: str,
-        options: Options,
+        options: Document,
         roots: ReferenceRoots,
-        concurrency: int,
+        concurrency: int | None,
         watch: Watch | None,
     ) -> AsyncFSMap:
         from sluice.store.reference_reader import ReferenceReader, RootedTargets
@@ -211,29 +222,25 @@ class Filesystems:
         return self._map(path, fs, concurrency, reader)
 
     async def _target_reader(
-        self, options: Options, calls: Calls, protocol: str, named: bool
+        self, options: Document, calls: Calls, protocol: str, named: bool
     ) -> Reader:
         """What reads targets by `protocol`; by the web, inner addresses only where one is named."""
         remote = options.get("remote_protocol") or ""
         # `remote_options` are meant for the one protocol that they go with.
         meant = canonical(remote) == canonical(protocol) or (not remote and protocol not in LOCAL)
-        given: Options = (options.get("remote_options") or {}) if meant else {}
+        given: Document = (options.get("remote_options") or {}) if meant else {}
         if protocol not in WEB:
             return _read_by(await self._connected(protocol, given), calls)
         from sluice.store.http_reader import HttpReader
 
-        opener = OPENERS[protocol] if named else open_outer_http
-        return HttpReader((await self._connected(protocol, given, opener)).fs, follows=False)
+        made = await self._connected(protocol, given, outside=not named)
+        return HttpReader(made.fs, follows=False)
 
     async def _document(
-        self, fo: Any, options: Options, watch: Watch | None
+        self, fo: str | Document, options: Document, watch: Watch | None
     ) -> ReferenceFileSystem:
-        most_bytes = self._reference_bytes
         if not isinstance(fo, str):
-            name = "the catalog entry"
-            return await references.document_filesystem(
-                fo, name, compression=None, most_bytes=most_bytes
-            )
+            return await self._documents.given(fo)
         target_options, compression = self._opening(options)
         folder, name = split_document(fo)
         made = await self._connected(split_url(folder)[0], target_options)
@@ -245,36 +252,9 @@ class Filesystems:
             get = partial(source.get, name, most_bytes=stored_bytes)
             return await _watched(watch, fo, target_options, get)
 
-        opened = partial(self._opened_document, read, redacted(fo), compression)
-        if most_bytes <= _SMALL_DOCUMENT_BYTES:
-            return await opened(most_bytes)
-        try:
-            return await opened(_SMALL_DOCUMENT_BYTES)
-        except StoreOversized:
-            # Once more: nobody knew how long it is, and many at once would fill the memory.
-            async with self._large_document:
-                return await opened(most_bytes)
+        return await self._documents.read(read, redacted(fo), compression)
 
-    async def _opened_document(
-        self,
-        read: Callable[[int], Awaitable[bytes | None]],
-        shown: str,
-        compression: str | None,
-        stored_bytes: int,
-    ) -> ReferenceFileSystem:
-        """The document, of at most `stored_bytes` in the store; one is parsed at a time."""
-        document = await read(stored_bytes)
-        if document is None:
-            raise StoreMissing(f"There is no reference document at {shown}.")
-        async with self._parsing:
-            return await references.document_filesystem(
-                document,
-                f"the reference set {shown}",
-                compression=compression,
-                most_bytes=self._reference_bytes,
-            )
-
-    def _opening(self, options: Options) -> tuple[Options, str | None]:
+    def _opening(self, options: Document) -> tuple[Document, str | None]:
         """The options of the filesystem of the references, and how they are compressed."""
         given = dict(options.get("target_options") or {})
         compression = given.pop("compression", None)
@@ -282,7 +262,7 @@ class Filesystems:
 
 
 async def _watched(
-    watch: Watch | None, fo: str, options: Options, ask: Callable[[], Awaitable[Answer]]
+    watch: Watch | None, fo: str, options: Document, ask: Callable[[], Awaitable[Answer]]
 ) -> Answer:
     """What is read of the references at `fo`, with the patience that its store gets."""
     if watch is None:
@@ -292,16 +272,18 @@ async def _watched(
 
 def _read_by(made: Connected, calls: Calls) -> Reader:
     """The reader of `made`; where its calls block, one that makes them by those of its store."""
-    return reader_for(made.fs, calls) if isinstance(made.reader, WrappedReader) else made.reader
+    return reader_for(made.fs, calls) if isinstance(made.reader, BlockingReader) else made.reader
 
 
-def _canonical(options: Options) -> str:
+def _in_order(options: Document) -> str:
     return json.dumps(options, sort_keys=True, default=repr)
 
 
-async def _accepting(protocol: str, opening: Any) -> Any:
+async def _opened(protocol: str, connect: Connect | None, options: Document) -> Opened:
+    if connect is None:
+        raise CatalogError(f"{protocol}:// is no filesystem of its own", field="url")
     try:
-        return await opening
+        return await connect(options)
     except SluiceError:
         raise
     except Exception as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
@@ -12,10 +11,19 @@ from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
 from sluice.errors import StoreError, StoreMissing
 from sluice.store.bodies import LISTING_BYTES, bounded_answers
-from sluice.store.failures import S3_LIST_ADVICE, S3_READ_ADVICE, Kind, failure_of, kind_of
+from sluice.store.failures import Kind, failure_of, kind_of
 from sluice.store.headers import check_range
-from sluice.store.readers import Reader, TaggingReader, protocols_of, reader_for
-from sluice.store.source import ByteSource, NotModified, Tagged, Unchanged, get_untagged, joined
+from sluice.store.protocols import filesystem_kind, reader_for
+from sluice.store.readers import Reader, TaggingReader
+from sluice.store.source import (
+    ByteSource,
+    NotModified,
+    Tagged,
+    Unchanged,
+    gate_of,
+    get_untagged,
+    joined,
+)
 from sluice.wording import redacted
 
 if TYPE_CHECKING:
@@ -23,7 +31,8 @@ if TYPE_CHECKING:
 
 
 class AsyncFSMap(ByteSource):
-    """A `ByteSource` over `root` of an asynchronous filesystem; at most `concurrency` calls run.
+    """A `ByteSource` over `root` of an asynchronous filesystem; at most `concurrency` calls run
+    (None: any number).
 
     The filesystem belongs to whoever made it: the map neither connects nor closes it. Maps of one
     filesystem may share its `reader`, and with it what that has learned of their buckets.
@@ -38,7 +47,7 @@ class AsyncFSMap(ByteSource):
         root: str,
         fs: AsyncFileSystem,
         *,
-        concurrency: int = 64,
+        concurrency: int | None = 64,
         reader: Reader | None = None,
         most_bytes: int | None = None,
     ) -> None:
@@ -47,8 +56,8 @@ class AsyncFSMap(ByteSource):
         self.root: str = str(fs._strip_protocol(root)).rstrip("/")
         self._reader = reader_for(fs) if reader is None else reader
         self._most_bytes = most_bytes
-        self._gate = asyncio.Semaphore(concurrency)
-        self._is_s3 = "s3" in protocols_of(fs)
+        self._gate = gate_of(concurrency)
+        self._kind = filesystem_kind(fs)
 
     def __repr__(self) -> str:
         return f"AsyncFSMap({self._name!r})"
@@ -134,7 +143,7 @@ class AsyncFSMap(ByteSource):
                 if isinstance(error, StoreError):
                     raise
                 if kind_of(error) is not Kind.MISSING_KEY:
-                    advice = S3_LIST_ADVICE if self._is_s3 else ""
+                    advice = "" if self._kind is None else self._kind.list_advice
                     raise self._failure(error, f"listing {self._name}", advice) from error
                 await self._confirm_root()
                 return []
@@ -149,7 +158,7 @@ class AsyncFSMap(ByteSource):
                 await self._confirm_root()
                 return None
             case _:
-                advice = S3_READ_ADVICE if self._is_s3 else ""
+                advice = "" if self._kind is None else self._kind.read_advice
                 raise self._failure(error, f"reading {key} of {self._name}", advice) from error
 
     async def _confirm_root(self) -> None:

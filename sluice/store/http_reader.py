@@ -1,4 +1,4 @@
-"""Values and listings of a web server, whatever it makes of the Range header."""
+"""A web server, opened and read, whatever it makes of the Range header."""
 
 from __future__ import annotations
 
@@ -10,21 +10,28 @@ from typing import Any, Final
 from urllib.parse import unquote, urljoin, urlsplit
 
 import aiohttp
+from aiohttp.connector import Connection
 from fsspec.asyn import AsyncFileSystem
+from fsspec.implementations.http import HTTPFileSystem
 
+from sluice.aliases import Document
 from sluice.errors import StoreError
 from sluice.store.bodies import (
     LISTING_BYTES,
     UNPAUSED_BYTES,
+    Bound,
+    OversizedBody,
     body_beginning,
     body_part,
+    bound_of_answers,
     most_of_answer,
     uncoded,
     whole_body,
 )
 from sluice.store.failures import S3Answer
 from sluice.store.headers import check_content_range, range_header, sliced, tag_of
-from sluice.store.readers import Redirected
+from sluice.store.inner_addresses import outer_socket, outward_redirects
+from sluice.store.readers import OURS, Opened, Redirected
 from sluice.store.source import NotModified, Tagged, joined
 from sluice.wording import redacted
 
@@ -36,6 +43,73 @@ BUSY_STATUSES: Final = frozenset({429, 500, 503})
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
+class BoundedAnswer(aiohttp.ClientResponse):
+    """An answer whose body is bounded where the read that asked for it is."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """As aiohttp's own, with a body that counts."""
+        await super().start(connection)
+        bound = bound_of_answers.get()
+        if bound is not None:
+            body: Any = _CountedBody(self.content, bound)
+            self.content = body
+        return self
+
+
+class _CountedBody:
+    """aiohttp's body, whose pieces are counted as they are read."""
+
+    def __init__(self, body: aiohttp.StreamReader, bound: Bound) -> None:
+        self._body = body
+        self._bound = bound
+        self._seen = 0
+
+    def __getattr__(self, name: str) -> object:
+        found: object = getattr(self._body, name)
+        return found
+
+    async def read(self, n: int = -1) -> bytes:
+        """As aiohttp's own, until there is too much."""
+        if n >= 0:
+            return self._counted(await self._body.read(n))
+        pieces = []
+        while piece := self._counted(await self._body.readany()):
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _counted(self, piece: bytes) -> bytes:
+        self._seen += len(piece)
+        if self._seen > self._bound.most_bytes:
+            self._bound.exceeded = True
+            raise OversizedBody(self._bound.most_bytes)
+        return piece
+
+
+async def connect(options: Document) -> Opened:
+    """fsspec's HTTP filesystem over one aiohttp session."""
+    usual = {
+        "timeout": aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=30),
+        "response_class": BoundedAnswer,
+        "trace_configs": [outward_redirects()],
+    }
+    client = {**usual, **options.get("client_kwargs", {})}
+    ours = {**OURS, **options, "client_kwargs": client, "asynchronous": True}
+    fs = HTTPFileSystem(**ours)
+    session = await fs.set_session()
+    return Opened(fs, session.close)
+
+
+async def connect_outside(options: Document) -> Opened:
+    """As `connect`, without connections to inner addresses (see `inner_addresses`).
+
+    Behind a proxy that the options name it is the proxy that connects, and knows where names lead.
+    """
+    client = dict(options.get("client_kwargs", {}))
+    if not (options.get("proxy") or client.get("proxy") or client.get("trust_env")):
+        client["connector"] = aiohttp.TCPConnector(socket_factory=outer_socket)
+    return await connect({**options, "client_kwargs": client})
+
+
 class HttpReader:
     """fsspec's HTTP filesystem, read through its own session and request options.
 
@@ -44,7 +118,7 @@ class HttpReader:
     """
 
     def __init__(self, fs: AsyncFileSystem, *, follows: bool = True) -> None:
-        self._fs: Any = fs
+        self._fs = fs
         # Without: where a server sends this reader instead is raised, as Redirected.
         self._follows = follows
 

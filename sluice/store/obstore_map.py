@@ -24,7 +24,7 @@ from sluice.store.failures import (
     store_error,
 )
 from sluice.store.headers import check_range, named_region, settled_tag
-from sluice.store.source import ByteSource, Tagged, Unchanged, below, joined
+from sluice.store.source import ByteSource, Tagged, Unchanged, below, gate_of, joined
 from sluice.wording import redacted
 
 if TYPE_CHECKING:
@@ -65,13 +65,13 @@ class ObstoreMap(ByteSource):
         store: ObjectStore,
         root: str = "",
         *,
-        concurrency: int = 64,
+        concurrency: int | None = 64,
         most_bytes: int | None = None,
     ) -> None:
         self.store = store
         self._most_bytes = most_bytes
         self.root = root.strip("/")
-        self._gate = asyncio.Semaphore(concurrency)
+        self._gate = gate_of(concurrency)
         self._is_s3 = type(store).__name__ == "S3Store"
 
     def __repr__(self) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from math import inf
 from os import SEEK_END
-from typing import Any, NoReturn, Protocol, TypeAlias, runtime_checkable
+from types import MappingProxyType
+from typing import Final, NoReturn, Protocol, TypeAlias, runtime_checkable
 
+from fsspec import AbstractFileSystem
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.memory import MemoryFileSystem
-from fsspec.implementations.reference import ReferenceFileSystem
 
 from sluice.errors import StoreError
-from sluice.store.blocking import Calls, LoopCalls
+from sluice.store.blocking import Calls
 from sluice.store.bodies import (
     ERROR_BYTES,
     OversizedBody,
@@ -28,6 +31,18 @@ from sluice.wording import redacted
 CONTAINER_SEEN_SECONDS = 30.0
 
 Limits: TypeAlias = tuple[int | None, int | None]
+
+# fsspec keeps instances per thread and hands them out again; ours must belong to one loop and
+# end with it. Remembered listings would hide what was written since.
+OURS: Final = MappingProxyType({"skip_instance_cache": True, "use_listings_cache": False})
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A connected filesystem and how to close it."""
+
+    fs: AsyncFileSystem
+    aclose: Callable[[], Awaitable[object]]
 
 
 class Reader(Protocol):
@@ -75,37 +90,11 @@ class TaggingReader(Protocol):
         ...
 
 
-def protocols_of(fs: AsyncFileSystem) -> frozenset[str]:
-    """The names of the protocols that `fs` serves."""
-    return frozenset([fs.protocol] if isinstance(fs.protocol, str) else fs.protocol)
-
-
-def reader_for(fs: AsyncFileSystem, calls: Calls | None = None) -> Reader:
-    """The way to read `fs`; its blocking calls are made by `calls`."""
-    calls = LoopCalls() if calls is None else calls
-    if isinstance(fs, AsyncFileSystemWrapper):
-        return WrappedReader(fs, calls)
-    if isinstance(fs, ReferenceFileSystem):
-        from sluice.store.reference_reader import OwnTargets, ReferenceReader
-
-        return ReferenceReader(fs, OwnTargets(fs, calls), calls)
-    protocols = protocols_of(fs)
-    if protocols & {"http", "https"}:
-        from sluice.store.http_reader import HttpReader
-
-        return HttpReader(fs)
-    if "s3" in protocols:
-        from sluice.store.s3_reader import S3Reader
-
-        return S3Reader(fs)
-    return AzureReader(fs) if "az" in protocols else ObjectReader(fs)
-
-
 class ObjectReader:
     """Any other asynchronous filesystem, such as gcsfs."""
 
     def __init__(self, fs: AsyncFileSystem) -> None:
-        self._fs: Any = fs
+        self._fs = fs
         self._seen: dict[str, float] = {}  # containers, and when they were last seen
 
     async def read(
@@ -160,11 +149,11 @@ class AzureReader(ObjectReader):
             return int((await blob.get_blob_properties()).size)
 
 
-class WrappedReader:
+class BlockingReader:
     """A filesystem that has only blocking calls (local files, memory)."""
 
     def __init__(self, fs: AsyncFileSystemWrapper, calls: Calls) -> None:
-        self._fs: Any = fs.sync_fs
+        self._fs = fs.sync_fs
         self._calls = calls
 
     async def read(
@@ -190,7 +179,7 @@ class WrappedReader:
         return bool(await self._calls.run(root, self._fs.isdir, root))
 
 
-def _read(fs: Any, path: str, limits: Limits, most_bytes: int | None) -> bytes:
+def _read(fs: AbstractFileSystem, path: str, limits: Limits, most_bytes: int | None) -> bytes:
     if isinstance(fs, MemoryFileSystem):
         # What it opens for one is the file that all others read, and its place in it.
         return check_size(fs.cat_file(path, *limits), *limits, most_bytes)
@@ -204,7 +193,7 @@ def _read(fs: Any, path: str, limits: Limits, most_bytes: int | None) -> bytes:
         return bytes(file.read(last - first))
 
 
-def _find(fs: Any, path: str) -> list[str]:
+def _find(fs: AbstractFileSystem, path: str) -> list[str]:
     def give_up(error: Exception) -> NoReturn:
         # fsspec would leave out whatever cannot be listed.
         raise error
@@ -212,5 +201,5 @@ def _find(fs: Any, path: str) -> list[str]:
     return list(fs.find(path, on_error=give_up))
 
 
-def _names(fs: Any, path: str) -> list[str]:
+def _names(fs: AbstractFileSystem, path: str) -> list[str]:
     return list(fs.ls(path, detail=False))

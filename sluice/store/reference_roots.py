@@ -18,14 +18,11 @@ from yarl import URL
 from sluice.aliases import Document
 from sluice.errors import CatalogError, ReferenceRefused
 from sluice.store.inner_addresses import INSIDE, names_inside
+from sluice.store.protocols import BUCKETS, LOCAL, WEB, canonical
 from sluice.wording import shown
 
-LOCAL: Final = "file"
-WEB: Final = ("http", "https")
-# Protocols whose addresses begin with a bucket or a container.
-BUCKETS: Final = ("s3", "gs", "az")
-_SAME: Final = {"local": LOCAL, "s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az"}
-KNOWN: Final = (LOCAL, *WEB, *BUCKETS, "memory")
+FILE: Final = LOCAL[0]
+KNOWN: Final = (FILE, *WEB, *BUCKETS, "memory")
 
 # Options of a web filesystem that let whoever receives them in elsewhere.
 _CREDENTIALS: Final = ("headers", "auth", "cookies")
@@ -51,7 +48,7 @@ class Place:
     def folder(self) -> str:
         """The address of the folder that it lies in."""
         path = self.path.rpartition("/")[0]
-        if self.protocol == LOCAL:
+        if self.protocol == FILE:
             return path or "/"
         return f"{self.protocol}://{self.holder}{path}/"
 
@@ -61,12 +58,6 @@ class Place:
         return self.protocol in WEB and names_inside(re.sub(r":\d+$", "", self.holder))
 
 
-def canonical(protocol: str) -> str:
-    """The one name of a protocol, which has several: in letters of any case (RFC 3986, 3.1)."""
-    name = protocol.lower()
-    return _SAME.get(name, name)
-
-
 def place_of(address: str, folder: str = "") -> Place:
     """The place of `address`; a relative path starts at `folder`.
 
@@ -74,13 +65,13 @@ def place_of(address: str, folder: str = "") -> Place:
         ValueError: no place of a protocol that is known; the sentence says why.
     """
     protocol, mark, rest = address.partition("://")
-    protocol = canonical(protocol) if mark else LOCAL
+    protocol = canonical(protocol) if mark else FILE
     if "\0" in address:
         raise ValueError("no address has a NUL character in it")
     if not mark and "::" in address.partition("/")[0]:
         raise ValueError("chained addresses are not served")
-    if protocol == LOCAL:
-        return Place(LOCAL, "", os.path.join(folder or os.getcwd(), rest if mark else address))
+    if protocol == FILE:
+        return Place(FILE, "", os.path.join(folder or os.getcwd(), rest if mark else address))
     if protocol not in KNOWN:
         chained = " (chained addresses are not served)" if "::" in protocol else ""
         raise ValueError(f"references cannot be read by {protocol}://{chained}")
@@ -152,10 +143,10 @@ class ReferenceRoots:
         own = [place] if isinstance(fo, str) and (place := _own_root(fo)) else []
         named = own + [place_of(root) for root in more if not _is_protocol(root)]
         anywhere = {canonical(root[:-3]) for root in more if _is_protocol(root)}
-        if not isinstance(fo, str) or any(place.protocol == LOCAL for place in own):
+        if not isinstance(fo, str) or any(place.protocol == FILE for place in own):
             anywhere |= {*BUCKETS, *([] if _has_credentials(options) else WEB)}
-        folders = [place.path for place in named if place.protocol == LOCAL]
-        default = str(options.get("remote_protocol") or LOCAL)
+        folders = [place.path for place in named if place.protocol == FILE]
+        default = str(options.get("remote_protocol") or FILE)
         return cls(tuple(named), frozenset(anywhere), folders[0] if folders else "", default)
 
     def reaches(self, protocol: str) -> bool:
@@ -176,8 +167,8 @@ class ReferenceRoots:
             raise ReferenceRefused(
                 f"{shown(target)} is refused: {error}. Whoever made the document must mend it."
             ) from error
-        if place.protocol == LOCAL:
-            return Admitted(LOCAL, place.path, named=True)
+        if place.protocol == FILE:
+            return Admitted(FILE, place.path, named=True)
         if place.protocol in BUCKETS:
             address = f"{place.protocol}://{place.holder}{place.path}"
         if any(root.holds(place) for root in self.named):
@@ -193,7 +184,7 @@ class ReferenceRoots:
         protocol, mark, rest = target.partition("://")
         if mark:
             return f"{protocol.lower()}://{rest}"
-        return target if canonical(self.default) == LOCAL else f"{self.default}://{target}"
+        return target if canonical(self.default) == FILE else f"{self.default}://{target}"
 
     def real_path(self, path: str) -> str:
         """The file behind `path`, links followed; blocking.
@@ -201,9 +192,9 @@ class ReferenceRoots:
         Raises:
             ReferenceRefused: it lies below no root.
         """
-        real = Place(LOCAL, "", os.path.realpath(path))
-        roots = (root for root in self.named if root.protocol == LOCAL)
-        if any(Place(LOCAL, "", os.path.realpath(root.path)).holds(real) for root in roots):
+        real = Place(FILE, "", os.path.realpath(path))
+        roots = (root for root in self.named if root.protocol == FILE)
+        if any(Place(FILE, "", os.path.realpath(root.path)).holds(real) for root in roots):
             return real.path
         raise refusal(path, real)
 

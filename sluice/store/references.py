@@ -5,23 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from functools import partial
+from typing import Final, TypeAlias, TypeGuard
 
 from fsspec.implementations.reference import ReferenceFileSystem
 
 from sluice.aliases import Document
-from sluice.errors import CatalogError, MetadataError, StoreError
+from sluice.errors import CatalogError, MetadataError, StoreError, StoreMissing, StoreOversized
 from sluice.store.blocking import Calls
 from sluice.store.documents import check_compression, decompressed, json_object
 from sluice.store.failures import failure_of
 from sluice.wording import redacted
 
+# Documents up to this size are read at any time; of longer ones one at a time.
+_SMALL_BYTES: Final = 8 * 2**20
+
 KNOWN_OPTIONS = ("fo", "remote_options", "remote_protocol", "target_options")
 
 # Inline text, or a target's address with or without an offset and a size.
-Reference: TypeAlias = str | list[Any]
+Reference: TypeAlias = str | list[object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ def checked_options(options: Document) -> Document:
     return options
 
 
-def is_table(fo: Any) -> bool:
+def is_table(fo: object) -> TypeGuard[str]:
     """Whether the references are a directory of Parquet files rather than a JSON document."""
     return isinstance(fo, str) and (
         fo.rstrip("/").endswith((".parq", ".parquet")) or fo.endswith("/")
@@ -102,29 +106,74 @@ async def table_filesystem(address: str, options: Document, calls: Calls) -> Ref
         ) from error
 
 
-async def document_filesystem(
-    document: Document | bytes, name: str, *, compression: str | None, most_bytes: int
-) -> ReferenceFileSystem:
-    """The references of a JSON document, parsed or as it was read; work of a thread.
+class ReferenceDocuments:
+    """Opens JSON documents of references that have at most `most_bytes`, once decompressed.
 
-    The filesystem holds them alone: it is given nothing to read targets with. A reference that is
-    none fails when it is read (`Malformed`), as one does whose target is gone: others are read.
-
-    Raises:
-        MetadataError: the document is no JSON, too large, or does not follow kerchunk's
-            specification; names `name`.
+    Of those that are long one at a time is read, and of all one at a time is parsed.
     """
 
-    def make() -> ReferenceFileSystem:
-        parsed: Document
-        if isinstance(document, bytes):
-            text = decompressed(document, name, compression=compression, most_bytes=most_bytes)
-            parsed = json_object(text, name)
-        else:
-            parsed = document
-        return ReferenceFileSystem(expanded(parsed), fs={None: None}, asynchronous=True)
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._large = asyncio.Lock()
+        self._parsing = asyncio.Lock()
 
-    return await asyncio.to_thread(make)
+    async def given(self, document: Document) -> ReferenceFileSystem:
+        """The references of a document that stands in the catalog entry itself."""
+        return await asyncio.to_thread(_filesystem, document)
+
+    async def read(
+        self,
+        read: Callable[[int], Awaitable[bytes | None]],
+        shown: str,
+        compression: str | None,
+    ) -> ReferenceFileSystem:
+        """The references of the document at the address `shown`.
+
+        `read` brings it, of at most so many bytes.
+
+        Raises:
+            StoreMissing: there is none.
+            MetadataError: it is no JSON, too large, or does not follow kerchunk's specification.
+        """
+        opened = partial(self._opened, read, shown, compression)
+        if self._most_bytes <= _SMALL_BYTES:
+            return await opened(self._most_bytes)
+        try:
+            return await opened(_SMALL_BYTES)
+        except StoreOversized:
+            # Once more: nobody knew how long it is, and many at once would fill the memory.
+            async with self._large:
+                return await opened(self._most_bytes)
+
+    async def _opened(
+        self,
+        read: Callable[[int], Awaitable[bytes | None]],
+        shown: str,
+        compression: str | None,
+        stored_bytes: int,
+    ) -> ReferenceFileSystem:
+        """The document, of at most `stored_bytes` in the store."""
+        document = await read(stored_bytes)
+        if document is None:
+            raise StoreMissing(f"There is no reference document at {shown}.")
+        name = f"the reference set {shown}"
+
+        def make() -> ReferenceFileSystem:
+            most = self._most_bytes
+            text = decompressed(document, name, compression=compression, most_bytes=most)
+            return _filesystem(json_object(text, name))
+
+        async with self._parsing:
+            return await asyncio.to_thread(make)
+
+
+def _filesystem(document: Document) -> ReferenceFileSystem:
+    """The references of a parsed document; work of a thread.
+
+    It holds them alone: it is given nothing to read targets with. A reference that is none fails
+    when it is read (`Malformed`), as one does whose target is gone: others are read.
+    """
+    return ReferenceFileSystem(expanded(document), fs={None: None}, asynchronous=True)
 
 
 def expanded(document: Document) -> dict[str, Reference]:
@@ -153,7 +202,7 @@ def expanded(document: Document) -> dict[str, Reference]:
     return {str(key): _reference(value, templates) for key, value in refs.items()}
 
 
-def _templates(given: Any) -> Mapping[str, str]:
+def _templates(given: object) -> Mapping[str, str]:
     if not isinstance(given, Mapping):
         raise MetadataError("'templates' in the references is not a JSON object")
     for name, text in given.items():
@@ -165,7 +214,7 @@ def _templates(given: Any) -> Mapping[str, str]:
     return given
 
 
-def _reference(value: Any, templates: Mapping[str, str]) -> Reference:
+def _reference(value: object, templates: Mapping[str, str]) -> Reference:
     match value:
         case str():
             return value
@@ -180,7 +229,7 @@ def _reference(value: Any, templates: Mapping[str, str]) -> Reference:
     return [Malformed("neither text nor an address, which offset and size may follow")]
 
 
-def _count(number: Any) -> int | None:
+def _count(number: object) -> int | None:
     """A count of bytes, however JSON spells it; None for what is none."""
     match number:
         case bool():

@@ -2,24 +2,161 @@
 
 from __future__ import annotations
 
-import inspect
 import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Final, TypeAlias
 
+import aiohttp
 from fsspec.asyn import AsyncFileSystem
+from yarl import URL
 
-from sluice.store.bodies import ERROR_BYTES, bounded_answers, check_size, most_of_answer
-from sluice.store.failures import Kind, kind_of
-from sluice.store.headers import check_content_range, tag_of
-from sluice.store.s3_gets import BucketGets, Received, Unsettled, exchange_of, gets_like
-from sluice.store.source import Tagged, below, joined
+from sluice.store._s3fs import (
+    Client,
+    Connection,
+    S3Calls,
+    Sent,
+    connection_of,
+    exchange_of,
+    keys_of,
+    tries_once,
+)
+from sluice.store.bodies import (
+    ERROR_BYTES,
+    UNPAUSED_BYTES,
+    body_beginning,
+    body_part,
+    bounded_answers,
+    check_size,
+    most_of_answer,
+    whole_body,
+)
+from sluice.store.failures import Kind, S3Answer, kind_of
+from sluice.store.headers import check_content_range, range_header, tag_of
+from sluice.store.s3_requests import GetForm, Signer, form_of
+from sluice.store.source import NotModified, Tagged, below, joined
+
+# A value, or a range of it, and the headers that it came with, by names in lower case.
+Received: TypeAlias = tuple[bytes, Mapping[str, str]]
 
 # When s3fs got through so often, in the same form, where a plain GET did not, it reads alone for a
 # while.
-PATIENCE = 10
-REST_SECONDS = 60.0
+MOST_OVERRULED: Final = 10
+ALONE_SECONDS = 60.0
+# What botocore tries again (its standard mode), if its configuration lets it.
+TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
+TRANSIENT_FAILURES = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError)
+
+
+class Unsettled(Exception):
+    """Something on which s3fs must have the last word: a redirect, another region, wrong keys.
+
+    So is a failure that its configuration tries again.
+    """
+
+
+class BucketGets:
+    """GETs of one bucket in one form; the client and its connections belong to s3fs."""
+
+    def __init__(self, client: Client, form: GetForm, connection: Connection) -> None:
+        self.form = form
+        self.overruled = 0
+        self._client = client
+        self._connection = connection
+        self._signer = None if form.region is None else Signer(form.region)
+        self._one_try = tries_once(client)
+
+    async def get(
+        self,
+        key: str,
+        start: int | None,
+        end: int | None,
+        *,
+        most_bytes: int | None,
+        known: str | None = None,
+    ) -> Received:
+        """The range of `key`, from one request.
+
+        Raises:
+            Unsettled: ask s3fs.
+            NotModified: the value is still that of the tag `known`.
+            OversizedBody: it has more than `most_bytes`, or than the range.
+            S3Answer: no such key or bucket, past the end, denied, or a failure of the server.
+            aiohttp.ClientError, TimeoutError: no whole answer.
+            EOFError: an answer that is not what was asked for.
+        """
+        try:
+            async with self._answer(key, range_header(start, end), known) as response:
+                return await self._received(response, start, end, most_bytes, known)
+        except TRANSIENT_FAILURES as failure:
+            if self._one_try:
+                raise
+            raise Unsettled(failure) from failure
+
+    @asynccontextmanager
+    async def _answer(
+        self, key: str, byte_range: str | None, known: str | None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to a GET, of whose body nothing is read yet."""
+        path = self.form.path(key)
+        keys = None if self._signer is None else await keys_of(self._client)
+        headers = self.form.signed(path, byte_range, self._signer, keys)
+        if known is not None:
+            headers["if-none-match"] = known  # which need not be signed, as only S3's own must
+        connection = self._connection
+        async with connection.session.get(
+            URL(self.form.origin + path, encoded=True),
+            headers=headers,
+            allow_redirects=False,
+            proxy=connection.proxy,
+            proxy_headers=connection.proxy_headers,
+            read_bufsize=UNPAUSED_BYTES,
+        ) as response:
+            yield response
+
+    async def _received(
+        self,
+        response: aiohttp.ClientResponse,
+        start: int | None,
+        end: int | None,
+        most_bytes: int | None,
+        known: str | None,
+    ) -> Received:
+        came = response.headers
+        is_range = start is not None or end is not None
+        match response.status:
+            case 206 if is_range:
+                data = await whole_body(response, most_of_answer(start, end, most_bytes))
+                return check_content_range(data, start, end, came.get("content-range", "")), came
+            case 200 if is_range:  # a server without ranges, or an empty value
+                return await body_part(response, start, end, most_bytes), came
+            case 200:
+                return await whole_body(response, most_bytes), came
+            case 304 if known is not None:
+                raise NotModified
+            case status:
+                answer = S3Answer(status, response.reason, came, await body_beginning(response))
+                raise answer if self._is_final(answer) else Unsettled(answer)
+
+    def _is_final(self, answer: S3Answer) -> bool:
+        match answer.status:
+            case 404 | 416:
+                return True
+            case 403:
+                return answer.code == "AccessDenied"
+            case status:
+                return self._one_try and status in TRANSIENT_STATUSES
+
+
+async def gets_like(client: Client, request: Sent, key: str) -> BucketGets | None:
+    """GETs of the form of the `request` for `key` that `client` sent; None: leave them to s3fs."""
+    form = form_of(request.url, request.headers, key, await keys_of(client))
+    connection = await connection_of(client, request.url)
+    if form is None or connection is None:
+        return None
+    return BucketGets(client, form, connection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +171,6 @@ class Asked:
     most_bytes: int | None
 
 
-def must_ask_s3fs(fs: Any) -> bool:
-    """Whether something about `fs` is s3fs's own business, so that it makes every request."""
-    import s3fs
-
-    ours = ("_cat_file", "_call_s3", "get_s3")
-    checksums = fs.config_kwargs.get("response_checksum_validation")
-    return (
-        # a subclass that reads in its own way
-        any(getattr(type(fs), name) is not getattr(s3fs.S3FileSystem, name) for name in ours)
-        # paths may name versions
-        or bool(fs.version_aware)
-        # whoever writes this down wants bodies compared with the checksums that S3 keeps
-        or checksums == "when_supported"
-    )
-
-
 class S3Reader:
     """Values of an s3fs filesystem, by plain signed GETs where those do.
 
@@ -59,15 +180,11 @@ class S3Reader:
     """
 
     def __init__(self, fs: AsyncFileSystem) -> None:
-        self._fs: Any = fs
-        # An s3fs that can read a value in several parts asks for its size first, unless told to
-        # read one part; older ones read one part and do not know the word.
-        parts = "max_concurrency" in inspect.signature(fs._cat_file).parameters
-        self._one_part: dict[str, int] = {"max_concurrency": 1} if parts else {}
-        self._only_s3fs = must_ask_s3fs(fs)
-        self._client: Any = None
+        self._s3fs = S3Calls(fs)
+        self._only_s3fs = self._s3fs.makes_every_request
+        self._client: Client = None
         self._gets: dict[str, BucketGets] = {}
-        self._left: dict[str, float] = {}  # buckets that s3fs reads alone, and until when
+        self._alone: dict[str, float] = {}  # buckets that s3fs reads alone, and until when
 
     async def read(
         self, path: str, start: int | None, end: int | None, most_bytes: int | None
@@ -91,9 +208,9 @@ class S3Reader:
         asked = Asked(path, bucket, key, start, end, most_bytes)
         if self._only_s3fs or not key or "?" in key:
             return await self._ask_s3fs(asked), {}
-        client = await self._fs.set_session()
+        client = await self._s3fs.client()
         if client is not self._client:  # the first, or s3fs has connected anew
-            self._client, self._gets, self._left = client, {}, {}
+            self._client, self._gets, self._alone = client, {}, {}
         gets = self._gets.get(bucket)
         if gets is None:
             return await self._learn(asked, None)
@@ -107,14 +224,12 @@ class S3Reader:
     async def _ask_s3fs(self, asked: Asked) -> bytes:
         most = most_of_answer(asked.start, asked.end, asked.most_bytes)
         with bounded_answers(None if most is None else max(most, ERROR_BYTES)):
-            data = await self._fs._cat_file(
-                asked.path, start=asked.start, end=asked.end, **self._one_part
-            )
-        return check_size(bytes(data), asked.start, asked.end, asked.most_bytes)
+            data = await self._s3fs.value(asked.path, asked.start, asked.end)
+        return check_size(data, asked.start, asked.end, asked.most_bytes)
 
     async def _learn(self, asked: Asked, failed: BucketGets | None) -> Received:
         """Have s3fs read, as a plain GET has `failed` or none is known, and note how it asked."""
-        client = await self._fs.get_s3(asked.bucket)
+        client = await self._s3fs.client_of(asked.bucket)
         with exchange_of(client) as exchange:
             try:
                 data = await self._ask_s3fs(asked)
@@ -128,13 +243,13 @@ class S3Reader:
         return check_content_range(data, asked.start, asked.end, content_range), exchange.came
 
     async def _note(
-        self, client: Any, asked: Asked, sent: list[Any], failed: BucketGets | None
+        self, client: Client, asked: Asked, sent: list[Sent], failed: BucketGets | None
     ) -> None:
-        if time.monotonic() < self._left.get(asked.bucket, 0.0):
+        if time.monotonic() < self._alone.get(asked.bucket, 0.0):
             return
         meant = (asked.bucket, asked.key, None)
         try:
-            plain = sent and tuple(self._fs.split_path(asked.path)) == meant
+            plain = sent and self._s3fs.split(asked.path) == meant
             learned = await gets_like(client, sent[-1], asked.key) if plain else None
         except (AttributeError, LookupError, TypeError, ValueError):
             # An aiobotocore of another build: s3fs knows how to deal with it.
@@ -147,22 +262,20 @@ class S3Reader:
                 self._gets[asked.bucket] = learned
         else:
             failed.overruled += 1
-            if failed.overruled >= PATIENCE:
-                self._leave(asked.bucket, time.monotonic() + REST_SECONDS)
+            if failed.overruled >= MOST_OVERRULED:
+                self._leave(asked.bucket, time.monotonic() + ALONE_SECONDS)
 
     def _leave(self, bucket: str, until: float) -> None:
         self._gets.pop(bucket, None)
-        self._left[bucket] = until
+        self._alone[bucket] = until
 
     async def find(self, root: str, prefix: str) -> list[str]:
         path = joined(root, prefix)
-        return below(path, await self._fs._find(path))
+        return below(path, await self._s3fs.find(path))
 
     async def names(self, root: str, prefix: str) -> list[str]:
         path = joined(root, prefix)
-        # Refreshed, because a listing that s3fs remembers hides what was written since.
-        entries = await self._fs._ls(path, detail=False, refresh=True)
-        return below(path, [entry.rstrip("/") for entry in entries])
+        return below(path, [name.rstrip("/") for name in await self._s3fs.names(path)])
 
     async def root_is_there(self, root: str) -> bool:
         # S3 tells NoSuchKey from NoSuchBucket itself.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 from urllib.parse import quote
@@ -16,7 +18,7 @@ class ByteSource(Protocol):
 
     ``None`` means "no such key in a store that is there" and nothing else. A read that was refused,
     failed or timed out raises a `StoreError`, and so does one whose bucket or root is gone.
-    The source owns the gate that bounds how many requests run at once.
+    The source has the gate that bounds how many requests run at once, unless who reads it has one.
 
     A source needs `get` and the two listings; it may be any class that has all five.
     """
@@ -103,6 +105,11 @@ async def get_untagged(source: ByteSource, key: str) -> Tagged | None:
     """The whole value of `key`, without a tag."""
     data = await source.get(key)
     return None if data is None else Tagged(data, None)
+
+
+def gate_of(concurrency: int | None) -> AbstractAsyncContextManager[object]:
+    """What at most `concurrency` requests pass at once; None: any number."""
+    return nullcontext() if concurrency is None else asyncio.Semaphore(concurrency)
 
 
 async def get_all(

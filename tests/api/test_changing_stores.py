@@ -185,7 +185,7 @@ def test_a_service_without_keys_has_no_admins(tmp_path: Path) -> None:
 
 def test_metadata_that_is_gone_is_502_until_it_is_back(tmp_path: Path) -> None:
     """What is in memory is not answered for a store that is not there any more."""
-    with rewritten(tmp_path, status_kept_seconds=0) as (client, store):
+    with rewritten(tmp_path, status_cache_seconds=0) as (client, store):
         path = f"/datasets/a/{SERIES}"
         tag = client.get(path).headers["etag"]
         away = store.rename(store.with_name("away.zarr"))
@@ -204,7 +204,7 @@ def test_metadata_that_is_gone_is_502_until_it_is_back(tmp_path: Path) -> None:
 
 def test_a_new_version_that_does_not_open_leaves_the_old_one(tmp_path: Path) -> None:
     """It serves on, the one place that says so is the status, and it heals."""
-    with rewritten(tmp_path, status_kept_seconds=0) as (client, store):
+    with rewritten(tmp_path, status_cache_seconds=0) as (client, store):
         path = f"/datasets/a/{SERIES}"
         content = client.get(path).content
         gathered = store / ".zmetadata"
@@ -225,7 +225,7 @@ def test_a_new_version_that_does_not_open_leaves_the_old_one(tmp_path: Path) -> 
 
 def test_strictly_a_stale_dataset_is_not_ready(tmp_path: Path) -> None:
     """Who wants every dataset to be reachable learns that one is not."""
-    with rewritten(tmp_path, status_kept_seconds=0, status_strictly=True) as (client, store):
+    with rewritten(tmp_path, status_cache_seconds=0, status_strictly=True) as (client, store):
         assert client.get("/catalog/status").status_code == 200
         (store / ".zmetadata").write_bytes(b"{")
         until(lambda: client.get("/catalog/status").status_code == 503, "unready")

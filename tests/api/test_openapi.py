@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.doors.native.option_table import PARAMETERS
+from app.doors.native.options import OPTIONS
 from loadtests import by_schema
 from loadtests.by_schema import draw_case
 from sluice.encoders.formats import ENCODERS
@@ -51,9 +51,9 @@ def test_every_parameter_of_the_grammar_is_there(document: dict[str, Any]) -> No
     for path in ("sel", "isel"):
         item = document["paths"][f"/datasets/{{dataset_id}}/{path}"]
         names = {parameter["name"] for parameter in item["get"]["parameters"]}
-        assert names == {*PARAMETERS, "selection", "dataset_id"}
+        assert names == {*OPTIONS, "selection", "dataset_id"}
         body = item["post"]["requestBody"]["content"]["application/json"]["schema"]
-        assert set(body["properties"]) == set(PARAMETERS)
+        assert set(body["properties"]) == set(OPTIONS)
 
 
 def test_every_format_and_error_is_there(document: dict[str, Any]) -> None:

@@ -14,8 +14,9 @@ from sluice.arrays.array_metadata import ArrayMeta, parse_array
 from sluice.arrays.plan import plan_orthogonal
 from sluice.arrays.zarr_fallback import read_through_zarr
 from sluice.errors import StoreError, StoreFaltered, StoreTimeout, StoreUnavailable
+from sluice.events import Event, StoreRetried
 from sluice.store import retry_policy
-from sluice.store.guarded import GuardedSource, StoreGuards
+from sluice.store.resilient import ResilientSource, StoreGuards
 from sluice.store.retry_policy import RetryPolicy
 from sluice.store.zarr_store import SourceStore
 from tests.sources import DictSource
@@ -71,17 +72,21 @@ class Ward:
             "open_seconds": 60.0,
         }
         self.store = Sick(CHUNKS)
-        guard = StoreGuards(RetryPolicy(**{**limits, **patience}), lambda *_: None).guard(
+        guard = StoreGuards(RetryPolicy(**{**limits, **patience})).guard(
             "d", "s3://bucket/root", {}
         )
         self.retried: list[str] = []
-        source = GuardedSource(self.store, guard, lambda name, _: self.retried.append(name))
+        source = ResilientSource(self.store, "s3://bucket", guard=guard, emit=self._heard)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # some versions of zarr warn about numcodecs' codecs
             self.meta: ArrayMeta = parse_array(
                 "x", json.loads(json.dumps(DOCUMENT)), SourceStore(source)
             )
         assert self.meta.decoder is None
+
+    def _heard(self, event: Event) -> None:
+        if isinstance(event, StoreRetried):
+            self.retried.append(event.operation)
 
     async def read(self) -> list[int]:
         plan = plan_orthogonal((16,), (4,), [slice(None)])

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,11 +16,11 @@ from zarr.storage import MemoryStore
 
 from app.catalog.entry import DatasetEntry
 from app.catalog.opened import Opened
-from app.catalog.opening import open_entry
+from app.catalog.opening import open_entry, source_of
 from sluice.errors import MetadataError, StoreMissing
 from sluice.events import StoreAsked
 from sluice.store import Filesystems
-from sluice.store.guarded import StoreGuards
+from sluice.store.resilient import StoreGuards
 from sluice.store.retry_policy import RetryPolicy
 from tests.api.growing import append, hours, write
 from tests.contracts.web import Web
@@ -56,9 +57,20 @@ async def opened(web: Web, kind: str, told: list[Any]) -> AsyncIterator[Opened]:
             entry_of(web, kind),
             inline_decode_bytes=0,
             emit=told.append,
-            guards=StoreGuards(PATIENCE, lambda *_: None),
+            guards=StoreGuards(PATIENCE),
         )
     gc.collect()
+
+
+@pytest.mark.parametrize("kind", ["http", "s3fs", "obstore"])
+async def test_requests_pass_one_gate(kind: str) -> None:
+    """With guards it is that of the store's, however few the source itself would let pass."""
+    async with Web({"/bucket/a.zarr/key": b"x"}, delay=0.05) as web, Filesystems() as filesystems:
+        guards = StoreGuards(replace(PATIENCE, concurrency=6))
+        entry = entry_of(web, kind)
+        source = await source_of(entry, filesystems, store_concurrency=2, guards=guards)
+        assert await source.getitems(["key", *map(str, range(20))]) == {"key": b"x"}
+        assert web.most_running == 6
 
 
 @pytest.mark.parametrize("kind", ["http", "s3fs", "obstore"])

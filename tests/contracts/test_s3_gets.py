@@ -13,7 +13,7 @@ import s3fs
 
 from sluice.errors import StoreError, StoreMissing, StoreRefused, StoreTimeout
 from sluice.store import AsyncFSMap, Filesystems, s3_reader
-from sluice.store.s3_reader import PATIENCE
+from sluice.store.s3_reader import MOST_OVERRULED
 from sluice.store.source import ByteSource
 
 from .web import Web
@@ -280,7 +280,7 @@ async def test_many_may_be_first(web: Web) -> None:
     async with Filesystems() as filesystems:
         words = {"endpoint_url": web.address, **KEYS}
         source = await filesystems.source("s3://bucket/base", storage_options=words)
-        values = await source.getitems(["key", "empty", *map(str, range(3 * PATIENCE))])
+        values = await source.getitems(["key", "empty", *map(str, range(3 * MOST_OVERRULED))])
         assert values == {"key": BODY, "empty": b""}
         web.heads.clear()
         assert await source.get("key") == BODY
@@ -292,7 +292,7 @@ async def test_a_bucket_that_moves_under_many_is_followed(web: Web) -> None:
     async with learned(web) as source:
         web.delay = 0.05
         web.region = "eu-west-7"
-        many = 3 * PATIENCE
+        many = 3 * MOST_OVERRULED
         async with asyncio.TaskGroup() as group:
             reads = [group.create_task(source.get("key")) for _ in range(many)]
         assert [read.result() for read in reads] == [BODY] * many
@@ -305,12 +305,12 @@ async def test_a_server_that_takes_s3fs_alone_gets_it(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where plain GETs are refused time and again and s3fs's are not, they rest for a while."""
-    monkeypatch.setattr(s3_reader, "REST_SECONDS", rest := 1.0)
+    monkeypatch.setattr(s3_reader, "ALONE_SECONDS", rest := 1.0)
     async with learned(web) as source:
-        for _ in range(PATIENCE):
+        for _ in range(MOST_OVERRULED):
             web.first = [(403, "SignatureDoesNotMatch", [])]
             assert await source.get("key") == BODY
-        assert by_s3fs(web) == [False, True] * PATIENCE
+        assert by_s3fs(web) == [False, True] * MOST_OVERRULED
         web.heads.clear()
         assert [await source.get("key") for _ in range(3)] == [BODY] * 3
         assert by_s3fs(web) == [True] * 3

@@ -96,11 +96,11 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "catalog.yaml"
 
 
-def test_the_readmes_requests_are_answered_from_the_bucket(
+def test_the_quickstarts_requests_are_answered_from_the_bucket(
     published: Server, local: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each curl line of the README gets byte for byte what the sample on the disk answers."""
-    paths = ASKED.findall((ROOT / "README.md").read_text())
+    """Each curl line of the quickstart gets byte for byte what the sample on the disk answers."""
+    paths = ASKED.findall((ROOT / "docs" / "quickstart.md").read_text())
     assert len(paths) >= 3
     for name, value in published.variables().items():
         monkeypatch.setenv(name, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from sluice.encoders.netcdf_file import NetcdfVariable, write_netcdf
+from sluice.encoders.netcdf_file import NetcdfVariable, ValueWriter, file_layout
 
 SIZES = {"x": 3, "y": 2, "z": 1}
 DTYPES = ["i1", "<i2", ">i4", "i8", "u1", ">u2", "u4", "u8", "f4", ">f4", "f8", ">f8", "S1", "O"]
@@ -33,8 +34,26 @@ attributes = st.dictionaries(
 )
 
 
+@dataclass
+class Filled:
+    """A variable with its values."""
+
+    name: str
+    dims: tuple[str, ...]
+    values: np.ndarray[Any, Any]
+    attrs: dict[str, Any]
+    chunks: tuple[int, ...] | None = None
+
+    @property
+    def schema(self) -> NetcdfVariable:
+        """What is known without the values, but for text."""
+        shape, dtype = self.values.shape, self.values.dtype
+        texts = self.values.ravel().tolist() if dtype.kind == "O" else ()
+        return NetcdfVariable(self.name, self.dims, shape, dtype, self.attrs, texts, self.chunks)
+
+
 @st.composite
-def files(draw: st.DrawFn) -> tuple[list[NetcdfVariable], dict[str, Any]]:
+def files(draw: st.DrawFn) -> tuple[list[Filled], dict[str, Any]]:
     """Variables of any dtype along any dimensions, coordinates of one or two among them."""
     variables = []
     for name in draw(st.lists(st.sampled_from([*"xyabc"]), unique=True)):
@@ -45,11 +64,11 @@ def files(draw: st.DrawFn) -> tuple[list[NetcdfVariable], dict[str, Any]]:
         shape = tuple(SIZES[dim] for dim in dims)
         elements = texts if dtype == "O" else None
         values = draw(npst.arrays(dtype, shape, elements=elements))
-        variables.append(NetcdfVariable(name, dims, values, draw(attributes)))
+        variables.append(Filled(name, dims, values, draw(attributes)))
     return variables, draw(attributes)
 
 
-def by_h5netcdf(variables: list[NetcdfVariable], attrs: dict[str, Any]) -> bytes:
+def by_h5netcdf(variables: list[Filled], attrs: dict[str, Any]) -> bytes:
     """The same file by the library that reads and writes NetCDF-4 through h5py."""
     buffer = io.BytesIO()
     with h5netcdf.File(buffer, "w") as file:
@@ -113,14 +132,20 @@ def attributes_in_c(holder: Any) -> list[tuple[str, Any]]:
     return [(name, plain(holder.getncattr(name))) for name in holder.ncattrs()]
 
 
-def file_of(variables: list[NetcdfVariable], attrs: dict[str, Any]) -> bytes:
-    return b"".join(write_netcdf(variables, attrs))
+def file_of(variables: list[Filled], attrs: dict[str, Any]) -> bytes:
+    layout = file_layout([variable.schema for variable in variables], attrs)
+    writer, values = ValueWriter(layout), {v.name: v.values for v in variables}
+    parts = [part for name in layout.extents for part in writer.put(name, values[name])]
+    writer.finish()
+    content = layout.metadata + b"".join(parts)
+    assert len(content) == layout.size
+    return content
 
 
 @given(files())
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 def test_any_file_is_read_as_written_by_the_library(
-    file: tuple[list[NetcdfVariable], dict[str, Any]],
+    file: tuple[list[Filled], dict[str, Any]],
 ) -> None:
     """h5netcdf and the C library see the same in our file as in h5netcdf's of the same content."""
     ours, theirs = file_of(*file), by_h5netcdf(*file)
@@ -128,9 +153,9 @@ def test_any_file_is_read_as_written_by_the_library(
         assert seen(ours) == seen(theirs)
 
 
-def variable(name: str, dims: str, values: Any, **attrs: Any) -> NetcdfVariable:
+def variable(name: str, dims: str, values: Any, **attrs: Any) -> Filled:
     """A variable along dimensions of one letter each."""
-    return NetcdfVariable(name, tuple(dims), np.asarray(values), attrs)
+    return Filled(name, tuple(dims), np.asarray(values), attrs)
 
 
 def test_scales_are_attached() -> None:
@@ -228,3 +253,118 @@ def test_what_has_no_type_is_refused(dtype: str) -> None:
     """Values of a dtype that the format lacks raise, and are not written as something else."""
     with pytest.raises(TypeError, match="HDF5"):
         file_of([variable("v", "x", np.zeros(1, dtype))], {})
+
+
+@given(files(), st.data())
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+def test_values_in_any_rows_give_the_same_bytes(
+    file: tuple[list[Filled], dict[str, Any]], data: st.DataObject
+) -> None:
+    """A size and places that are known before any value, and rows in parts of any length."""
+    variables, attrs = file
+    order = data.draw(st.permutations([variable.name for variable in variables]))
+    layout = file_layout([variable.schema for variable in variables], attrs, order)
+    assert [*layout.extents] == [name for name in order if name in layout.extents]
+    values = {variable.name: variable.values for variable in variables}
+    writer, content = ValueWriter(layout), layout.metadata
+    for name, extent in layout.extents.items():
+        assert (extent.start, extent.start % 8) == (len(content), 0)
+        own = values[name]
+        ends = data.draw(st.lists(st.integers(0, len(own)))) if own.ndim else []
+        for part in np.split(own, sorted(ends)) if own.ndim else [own]:
+            content += b"".join(writer.put(name, part))
+        assert content[extent.start :][: extent.length] == own.tobytes()
+    writer.finish()
+    assert len(content) == layout.size
+    for seen in (seen_by_h5netcdf, seen_in_c):
+        assert seen(content) == seen(file_of(variables, attrs))
+
+
+def test_values_have_their_turn_and_their_number() -> None:
+    """Values of another variable, too many and too few of them are refused."""
+    pair = [variable("v", "x", [1, 2]), variable("w", "x", [3, 4])]
+    layout = file_layout([one.schema for one in pair], {})
+    with pytest.raises(ValueError, match="w are not the next"):
+        [*ValueWriter(layout).put("w", pair[1].values)]
+    with pytest.raises(ValueError, match="v has more values"):
+        [*ValueWriter(layout).put("v", np.zeros(3, "i8"))]
+    writer = ValueWriter(layout)
+    assert b"".join(writer.put("v", pair[0].values[:1])) == np.int64(1).tobytes()
+    with pytest.raises(ValueError, match="8 bytes of v are missing"):
+        writer.finish()
+
+
+@pytest.mark.parametrize(
+    ("shape", "chunks"),
+    [
+        ((5, 7), (2, 3)),
+        ((4, 6), (2, 3)),
+        ((1, 1), (4, 4)),
+        ((130, 70), (2, 1)),
+        ((9000,), (1,)),
+        ((3, 2, 2), (3, 1, 2)),
+    ],
+)
+def test_values_in_chunks(shape: tuple[int, ...], chunks: tuple[int, ...]) -> None:
+    """A tree of no, one and two levels leads to each chunk; what fills up the last is not seen."""
+    values = np.arange(np.prod(shape), dtype="i4").reshape(shape)
+    chunked = Filled(
+        "v", ("x", "y", "z")[: len(shape)], values, {"_FillValue": np.int32(-9)}, chunks
+    )
+    labels = variable("x", "x", np.arange(shape[0]))
+    content = file_of([chunked, labels], {})
+    with h5py.File(io.BytesIO(content)) as file:
+        assert file["v"].chunks == chunks
+        np.testing.assert_array_equal(file["v"][...], values)
+        count = file["v"].id.get_num_chunks()
+        places = [file["v"].id.get_chunk_info(number) for number in range(min(count, 200))]
+    extent = file_layout([chunked.schema, labels.schema], {}).extents["v"]
+    size = int(np.prod(chunks)) * 4
+    assert count * size == extent.length
+    assert [one.byte_offset for one in places] == [
+        extent.start + size * number for number in range(len(places))
+    ]
+    for _, _, [(_, _, found, _), _] in (seen_by_h5netcdf(content), seen_in_c(content)):
+        assert found == plain(values)
+
+
+def test_chunks_come_in_boxes() -> None:
+    """A box of whole chunks at a time, in their order, gives the bytes of all at once."""
+    chunked = Filled("v", ("x", "y"), np.arange(70).reshape(10, 7), {}, (4, 3))
+    layout = file_layout([chunked.schema], {})
+    writer, content = ValueWriter(layout), layout.metadata
+    for rows, columns in [((0, 4), (0, 3)), ((0, 4), (3, 7)), ((4, 10), (0, 7))]:
+        content += b"".join(writer.put("v", chunked.values[slice(*rows), slice(*columns)]))
+    writer.finish()
+    assert content == file_of([chunked], {})
+
+
+def test_a_dimension_that_grows(tmp_path: Path) -> None:
+    """The C library appends to chunks, also where their tree is full."""
+    path, values = tmp_path / "grows.nc", np.arange(64 * 3, dtype="f4").reshape(64, 3)
+    labels = Filled("x", ("x",), np.arange(64.0), {}, (1,))
+    chunked = Filled("v", ("x", "y"), values, {"_FillValue": np.float32(-1)}, (1, 3))
+    layout = file_layout([chunked.schema, labels.schema], {}, unlimited=["x"])
+    writer = ValueWriter(layout)
+    parts = [*writer.put("v", values), *writer.put("x", labels.values)]
+    path.write_bytes(layout.metadata + b"".join(parts))
+    with netCDF4.Dataset(path, "r+") as file:
+        assert [file.dimensions[dim].isunlimited() for dim in "xy"] == [True, False]
+        file["v"][64:70] = 7
+        file["x"][64:70] = np.arange(64.0, 70.0)
+    with netCDF4.Dataset(path) as file:
+        np.testing.assert_array_equal(file["v"][...], [*values, *np.full((6, 3), 7)])
+        np.testing.assert_array_equal(file["x"][...], np.arange(70.0))
+
+
+def test_what_grows_needs_chunks() -> None:
+    """A piece of values cannot grow; a dimension without labels can."""
+    with pytest.raises(ValueError, match="v can grow"):
+        file_layout([variable("v", "x", [1]).schema], {}, unlimited=["x"])
+    chunked = Filled("v", ("x",), np.arange(3), {}, (2,))
+    layout = file_layout([chunked.schema], {}, unlimited=["x"])
+    writer = ValueWriter(layout)
+    content = layout.metadata + b"".join(writer.put("v", chunked.values))
+    with netCDF4.Dataset("memory", memory=content) as file:
+        assert (file.dimensions["x"].isunlimited(), len(file.dimensions["x"])) == (True, 3)
+        assert file["v"][...].tolist() == [0, 1, 2]

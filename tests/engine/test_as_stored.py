@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from io import BytesIO
 from typing import Any
 
@@ -14,15 +14,21 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from sluice.datasets import open_dataset
-from sluice.encoders.netcdf_encoder import encode_netcdf
+from sluice.encoders.netcdf_encoder import NetcdfFile, VariableSchema, encode_netcdf
+from sluice.encoders.netcdf_names import FileNames
+from sluice.encoders.netcdf_packing import form_of, store_values
 from sluice.engine import plan, prepare
-from sluice.selection import Position, PositionSlice, Selection
+from sluice.engine.slabs import Order
+from sluice.selection import Along, Position, Positions, PositionSlice, Selection
+from sluice.stored_form import AS_STORED
+from tests.engine.selections import all_slabs, selections, together
 from tests.equivalence.strategies import stores
 from tests.stores import ArraySpec, StoreSpec, documents_of, fs_map, memory_store
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
 
 VALUES = np.arange(12, dtype="i2").reshape(3, 4)
+SCALED = {"scale_factor": 0.5, "add_offset": 10.0}
 PACKED = {"scale_factor": 0.5, "add_offset": 10.0, "_FillValue": 5, "units": "K"}
 
 
@@ -63,6 +69,11 @@ def one(values: np.ndarray[Any, Any], attrs: dict[str, Any], **options: Any) -> 
         (VALUES.astype("i4"), {"units": "hours since 1900-01-01"}, {}),
         (VALUES.astype("u1"), {"scale_factor": np.float64(0.1)}, {}),
         (VALUES, PACKED, {"chunks": (2, 2), "fill": 7, "holes": (0,)}),
+        (VALUES.astype("i4"), {"units": "hours", "dtype": "timedelta64[ns]"}, {"fill": 5}),
+        (VALUES.astype("f8") / 4, {"units": "days", "dtype": "timedelta64[s]"}, {}),
+        (VALUES.astype("i1") - 6, {"_Unsigned": "true"}, {"fill": -1}),
+        (VALUES.astype("i1") - 6, {"_Unsigned": "true", **SCALED}, {"fill": -2}),
+        (VALUES.astype("u1"), {"_Unsigned": "false"}, {"fill": 3}),
     ],
 )
 async def test_a_file_holds_what_the_store_holds(
@@ -91,10 +102,10 @@ async def test_a_file_holds_what_the_store_holds(
         (VALUES.astype("f2"), {}),
         (VALUES.astype(bool), {}),
         (VALUES.astype("i1"), {"dtype": "bool"}),
-        (VALUES.astype("u1"), {"_FillValue": -1, "_Unsigned": "false"}),
         (VALUES.astype("u1"), {"missing_value": -9999}),
         (VALUES, {"missing_value": 4}),
-        (VALUES.astype("i4"), {"units": "hours", "dtype": "timedelta64[ns]"}),
+        (VALUES.astype("i1"), {"missing_value": -1, "_Unsigned": "true"}),
+        (VALUES, {"_Unsigned": "perhaps"}),
     ],
 )
 async def test_what_no_file_decodes_is_decoded(
@@ -132,3 +143,134 @@ def test_any_file_decodes_to_the_answer(
         for name, variable in theirs.variables.items():
             assert ours.variables[name].dtype == variable.dtype, name
             xr.testing.assert_equal(ours.variables[name], variable)
+
+
+def by_positions(dataset: xr.Dataset, selection: Selection) -> xr.Dataset:
+    """What xarray selects for a selection of positions."""
+    indexers: dict[str, Any] = {}
+    for name, wanted in selection.along.items():
+        match wanted:
+            case Position(index):
+                indexers[name] = index
+            case Positions(indexes):
+                places = list(indexes)
+                together = name in selection.pointwise
+                indexers[name] = xr.Variable("points", places) if together else places
+            case PositionSlice(start, stop, step):
+                indexers[name] = slice(start, stop, step)
+    return dataset.isel(indexers)
+
+
+@pytest.mark.parametrize("order", ["variable", "row"])
+@settings(deadline=None)
+@given(spec=stores(), data=st.data())
+def test_values_are_those_that_xarray_does_not_decode(
+    runner: asyncio.Runner, order: Order, spec: StoreSpec, data: st.DataObject
+) -> None:
+    """Read whole and in slabs, what goes as stored is what the store has, in values and types."""
+    try:
+        opened = runner.run(open_dataset(fs_map(documents_of(spec))))
+        selection = data.draw(selections(opened), label="selection")
+        planned = plan(prepare(opened), selection)
+        runner.run(planned.read())
+        theirs = by_positions(by_xarray(spec, decode_cf=False), selection).load()
+    except Exception:
+        assume(False)
+        raise
+    stored = planned.as_stored()
+    whole = runner.run(stored.read())
+    most_bytes = data.draw(st.sampled_from([1, 100, 10_000]), label="bytes")
+    parts = together(runner.run(all_slabs(stored, most_bytes, order)))
+    assert parts.keys() == whole.variables.keys()
+    names = [name for name, v in whole.variables.items() if AS_STORED in v.encoding]
+    event("some as stored" if names else "none as stored")
+    for name in names:
+        for ours in (whole.variables[name], parts[name]):
+            variable = theirs.variables[name]
+            assert (ours.dims, ours.shape) == (variable.dims, variable.shape), name
+            assert ours.dtype == variable.dtype.newbyteorder("="), name
+            assert stored.schema.variables[name].dtype == ours.dtype
+            np.testing.assert_array_equal(ours.values, variable.values, str(name))
+    for name, variable in whole.variables.items():
+        assert variable.identical(parts[name].to_base_variable()) or name in names
+
+
+TIMES = {"units": "days since 1850-01-01", "calendar": "noleap"}
+
+
+@pytest.mark.parametrize("order", ["variable", "row"])
+@pytest.mark.parametrize(
+    ("values", "attrs"),
+    [
+        (np.arange(0, 30, 10, dtype="i4"), TIMES),
+        (np.arange(9, 3, -2, dtype=">i8"), {"units": "hours since 2000-01-01"}),
+        (np.array([0.1, 0.25, 3.5]), TIMES),
+        (np.array([10, 20, 25], dtype="i2"), {"scale_factor": 0.1, "_FillValue": -1}),
+        (np.array([1, 2, 4], dtype="i4"), {"units": "days", "dtype": "timedelta64[ns]"}),
+    ],
+)
+@pytest.mark.parametrize(
+    "wanted", [Position(1), Positions((2, 0, 2)), PositionSlice(None, None, -1), None]
+)
+async def test_index_coordinates_are_as_stored(
+    order: Order, values: np.ndarray[Any, Any], attrs: dict[str, Any], wanted: Along | None
+) -> None:
+    """What labels an axis goes as the store has it, too: no instant is counted anew."""
+    spec = StoreSpec(
+        (
+            ArraySpec("time", ("time",), values, attrs, fill=None),
+            ArraySpec("v", ("time", "x"), VALUES, PACKED, chunks=(1, 4)),
+        ),
+        zarr_format=2,
+    )
+    planned = plan(
+        prepare(await open_dataset(fs_map(documents_of(spec)))),
+        Selection({} if wanted is None else {"time": wanted}),
+    )
+    decoded, stored = await planned.read(), planned.as_stored()
+    theirs = by_positions(by_xarray(spec, decode_cf=False), planned.selection)
+    whole = await stored.read()
+    parts = together(await all_slabs(stored, 1, order))
+    for ours in (whole.variables["time"], parts["time"]):
+        assert ours.dtype == theirs["time"].dtype.newbyteorder("=")
+        np.testing.assert_array_equal(ours.values, theirs["time"].values)
+    with xr.open_dataset(BytesIO(encode_netcdf(whole)), engine="h5netcdf") as file:
+        xr.testing.assert_equal(file.load(), decoded)
+    with xr.open_dataset(BytesIO(encode_netcdf(whole)), engine="h5netcdf", decode_cf=False) as file:
+        assert file["time"].dtype == theirs["time"].dtype.newbyteorder("=")
+        np.testing.assert_array_equal(file["time"].values, theirs["time"].values)
+
+
+@settings(deadline=None)
+@given(spec=stores(), data=st.data())
+def test_any_file_is_known_before_its_values(
+    runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
+) -> None:
+    """What a plan says of an answer gives the file's size and its first bytes; rows the rest."""
+    try:
+        opened = runner.run(open_dataset(fs_map(documents_of(spec))))
+        planned = plan(prepare(opened), Selection()).as_stored()
+        whole = runner.run(planned.read())
+        expected = encode_netcdf(whole)
+    except Exception:
+        assume(False)
+        raise
+    reading = planned.reading
+    found: dict[Hashable, VariableSchema] = {**reading.variables, **reading.pending}
+    variables = {name: found[name] for name in planned.schema.variables}
+    known = {}
+    for name, variable in variables.items():
+        if form_of(str(name), variable.dtype, len(variable.dims), variable.encoding) is None:
+            assume(name not in reading.pending)
+            in_memory = reading.variables[name]
+            known[name] = store_values(in_memory.values, in_memory.encoding)
+    names, coord_names = FileNames.of(opened), planned.schema.coord_names
+    file = NetcdfFile(variables, coord_names, reading.attrs, names, known)
+    content = file.layout.metadata
+    for name, read in whole.variables.items():
+        values = known[name].values if name in known else read.values
+        ends = data.draw(st.lists(st.integers(0, len(values)), max_size=3)) if values.ndim else []
+        for part in np.split(values, sorted(ends)) if values.ndim else [values]:
+            content += b"".join(file.put(name, part))
+    file.finish()
+    assert (len(content), content) == (file.layout.size, expected)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from sluice.arrays.chunk_cache import ChunkCache
 from sluice.datasets import open_dataset
-from sluice.engine import Plan, plan, prepare
-from sluice.engine.slabs import Order, Slab
+from sluice.engine import plan, prepare
+from sluice.engine.slabs import Order
 from sluice.errors import SluiceError
 from sluice.selection import (
     Along,
@@ -25,9 +25,9 @@ from sluice.selection import (
     Match,
     Position,
     Positions,
-    PositionSlice,
     Selection,
 )
+from tests.engine.selections import all_slabs, selections, together
 from tests.equivalence.strategies import stores
 from tests.stores import ArraySpec, StoreSpec, documents_of, fs_map
 
@@ -42,25 +42,6 @@ def runner() -> Iterator[asyncio.Runner]:
         yield running
 
 
-async def all_slabs(planned: Plan, most_bytes: int, order: Order) -> list[Slab]:
-    """Every slab, in its order."""
-    return [slab async for slab in planned.slabs(most_bytes, order)]
-
-
-def together(slabs: list[Slab]) -> dict[Any, xr.Variable]:
-    """The variables of all slabs."""
-    parts: dict[Any, list[xr.Variable]] = {}
-    dims: dict[Any, Any] = {}
-    for slab in slabs:
-        for name, variable in slab.variables.items():
-            parts.setdefault(name, []).append(variable)
-            dims[name] = slab.cut.dim
-    return {
-        name: several[0] if len(several) == 1 else xr.Variable.concat(several, dims[name])
-        for name, several in parts.items()
-    }
-
-
 def assert_same(ours: dict[Any, xr.Variable], whole: xr.Dataset) -> None:
     """Name by name they are equal, with their types and attributes."""
     assert ours.keys() == whole.variables.keys()
@@ -68,36 +49,6 @@ def assert_same(ours: dict[Any, xr.Variable], whole: xr.Dataset) -> None:
         plain, theirs = ours[name].to_base_variable(), variable.to_base_variable()
         assert plain.dtype == theirs.dtype, name
         assert plain.identical(theirs), name
-
-
-def along(size: int) -> st.SearchStrategy[Along]:
-    """What a dimension of this size may be asked for."""
-    places = st.integers(-size, size - 1)
-    ends = st.one_of(st.none(), st.integers(-size - 1, size + 1))
-    return st.one_of(
-        st.builds(Position, places),
-        st.builds(Positions, st.lists(places, min_size=1, max_size=6).map(tuple)),
-        st.builds(PositionSlice, ends, ends, st.sampled_from([None, 1, 2, 3, -1, -2])),
-    )
-
-
-@st.composite
-def selections(draw: st.DrawFn, dataset: xr.Dataset) -> Selection:
-    """Positions of any kind, some of them read together, of some variables or all."""
-    sizes = {str(name): size for name, size in dataset.sizes.items() if size}
-    asked = draw(st.sets(st.sampled_from(sorted(sizes)))) if sizes else set()
-    chosen = {name: draw(along(sizes[name])) for name in sorted(asked)}
-    points = sorted(asked) if len(asked) > 1 and draw(st.integers(0, 2)) == 0 else []
-    for name in points:
-        places = st.tuples(*[st.integers(0, sizes[name] - 1)] * 4)
-        chosen[name] = Positions(draw(places))
-    names = sorted(map(str, dataset.data_vars))
-    wanted: list[str] = (
-        draw(st.lists(st.sampled_from(names), min_size=1, unique=True)) if names else []
-    )
-    some = draw(st.booleans())
-    variables = tuple(wanted) if wanted and some else None
-    return Selection(chosen, variables, tuple(points))
 
 
 @settings(deadline=None)

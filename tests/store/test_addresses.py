@@ -11,7 +11,7 @@ import pytest
 from sluice.errors import CatalogError
 from sluice.store import Filesystems
 from sluice.store.addresses import check_url, split_document
-from sluice.store.openers import OPENERS
+from sluice.store.protocols import KIND_OF, REFERENCE
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,9 @@ def test_an_address_that_may_have_a_store_passes(url: str) -> None:
     check_url(url, {}, "s3fs")
 
 
-@pytest.mark.parametrize("protocol", [name for name in OPENERS if name != "memory"])
+@pytest.mark.parametrize(
+    "protocol", [name for name in KIND_OF if name not in ("memory", REFERENCE)]
+)
 def test_every_protocol_needs_its_place(protocol: str) -> None:
     """No protocol but memory:// means anything without a bucket, host or path after it."""
     with pytest.raises(CatalogError, match=f"{protocol}:// needs a ") as caught:

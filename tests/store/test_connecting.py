@@ -12,7 +12,6 @@ import pytest
 from loadtests.attack.odd_web import odd_web
 from sluice.store import Filesystems
 from sluice.store.connecting import Address, connect_all, import_engines
-from sluice.store.openers import MODULES, OPENERS
 
 SCRIPT = """
 import sys
@@ -41,11 +40,6 @@ def test_what_the_stores_need_is_imported_and_no_more(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout.strip() == repr(expected)
-
-
-def test_each_protocol_says_what_it_needs() -> None:
-    """A filesystem that is added without its modules would be imported by the first request."""
-    assert MODULES.keys() == {*OPENERS, "reference"}
 
 
 async def test_filesystems_are_connected_once_and_read_nothing(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from app.telemetry.events import DatasetOpened, LoopLag
-from app.telemetry.gc_freeze import LastingObjects, spare_what_is_there
+from app.telemetry.gc_freeze import GcFreeze, freeze_objects
 
 
 @pytest.fixture
-def lasting() -> LastingObjects:
-    return LastingObjects()
+def lasting() -> GcFreeze:
+    return GcFreeze()
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def back_in_sight() -> Iterator[None]:
     gc.unfreeze()
 
 
-def test_what_the_first_open_of_a_dataset_brings_is_spared(lasting: LastingObjects) -> None:
+def test_what_the_first_open_of_a_dataset_brings_is_spared(lasting: GcFreeze) -> None:
     """Once for each dataset, and not for an open that failed or for anything else."""
     brought: list[list[int]] = []
 
@@ -50,5 +50,5 @@ def test_garbage_is_collected_before() -> None:
     ring = Ring()
     ring.itself = ring  # type: ignore[attr-defined]
     del ring
-    spare_what_is_there()
+    freeze_objects()
     assert Ring.freed

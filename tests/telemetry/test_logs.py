@@ -13,7 +13,7 @@ import pytest
 from app.telemetry.events import LoopLag, RequestServed
 from app.telemetry.logs import (
     GATHER_SECONDS,
-    Answers,
+    AnswerLines,
     JsonLines,
     RequestLog,
     line_of,
@@ -136,7 +136,7 @@ def test_answers_are_a_line_each() -> None:
         RequestServed(*who, asked, "", "a", 200, 0.0042, 7, phases, key)
         for asked, phases, key in ((path, None, ""), ("/b", done, "team"))
     ]
-    first, second = written(Answers(served))
+    first, second = written(AnswerLines(served))
     assert first["time"] == "2025-11-25T14:50:13.974Z"
     assert first["path"] == path[:200]
     assert "key" not in first

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,20 +14,22 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.server.processes import unnamed_file
 from app.telemetry.cells import leave, make_room
 from app.telemetry.events import (
-    DatasetLookedAt,
     DatasetOpened,
+    DatasetRevalidated,
     DatasetsCounted,
+    Event,
     InFlight,
     LoopLag,
     RequestQueued,
     RequestRefused,
     RequestServed,
 )
-from app.telemetry.metrics import Metrics
+from app.telemetry.families import Family
+from app.telemetry.metrics import METRICS, Metrics, metrics_table, of
 from sluice.errors import StoreFaltered, StoreRefused
 from sluice.events import ChunksLookedUp, CircuitChanged, StoreAsked, StoreRetried
 
-README = Path(__file__).parent.parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "operations.md"
 
 
 def numbers(metrics: Metrics) -> dict[tuple[str, ...], float]:
@@ -83,6 +86,31 @@ def test_every_event_is_counted_where_it_belongs() -> None:
     assert found["sluice_queue_seconds_sum",] == 0.5
     assert found["sluice_inflight_bytes",] == 600
     assert found["sluice_queue_length",] == 1
+
+
+def test_a_metric_is_one_row() -> None:
+    """A row more is a metric more: counted, told in Prometheus' format, and in the docs' table."""
+    row = Family(
+        "toy_seconds",
+        "histogram",
+        "How long toys took",
+        (of(RequestQueued, lambda series: lambda e: series.observe(e.seconds, "wood")),),
+        labels=("stuff",),
+        buckets=(0.1, 1.0),
+    )
+    metrics = Metrics(table=[*METRICS, row])
+    metrics.record(RequestQueued(0.5))
+    found = numbers(metrics)
+    assert (found["toy_seconds_count", "wood"], found["toy_seconds_sum", "wood"]) == (1, 0.5)
+    buckets = re.findall(r'toy_seconds_bucket\{.*le="(.+)"\} (.+)', metrics.render().decode())
+    assert buckets == [("0.1", "0.0"), ("1.0", "1.0"), ("+Inf", "1.0")]
+    assert "| `toy_seconds` | histogram | `stuff` | How long toys took |\n" in metrics_table([row])
+
+
+def test_every_kind_of_event_is_counted() -> None:
+    """None is told to nobody."""
+    counted = {source.event for family in METRICS for source in family.sources}
+    assert counted == {*get_args(Event)}
 
 
 def test_two_applications_do_not_mix() -> None:
@@ -178,7 +206,7 @@ def test_metrics_have_an_end(counts: int) -> None:
             )
         metrics.record(DatasetOpened(dataset, 0.5, None))
         metrics.record(DatasetOpened(dataset, 0.5, error))
-        metrics.record(DatasetLookedAt(dataset, "unchanged", None))
+        metrics.record(DatasetRevalidated(dataset, "unchanged", None))
         metrics.record(StoreAsked(store, "get", 0.5, 10, error))
         metrics.record(StoreRetried(store, "get", error))
         metrics.record(CircuitChanged(store, (dataset,), "open"))
@@ -201,8 +229,8 @@ def test_labels_are_escaped() -> None:
     assert numbers(metrics)["sluice_refused_total", 'a "reason"\\ of\ntwo lines, ü'] == 1
 
 
-def test_every_metric_is_in_the_readme() -> None:
+def test_every_metric_is_documented() -> None:
     """The one table there names each of them, and nothing that is none."""
     helped = re.findall(r"^# HELP (sluice_\w+)", Metrics().render().decode(), re.MULTILINE)
-    documented = re.findall(r"^\| `(sluice_\w+)` \|", README.read_text(), re.MULTILINE)
+    documented = re.findall(r"^\| `(sluice_\w+)` \|", PAGE.read_text(), re.MULTILINE)
     assert sorted(documented) == sorted(n for n in helped if not n.endswith("_created"))

@@ -12,8 +12,8 @@ from typing import Final, TextIO
 
 from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
 from sluice.store import Filesystems
-from sluice.store.guarded import StoreGuards
-from sluice.store.retry_policy import CircuitState, RetryPolicy
+from sluice.store.resilient import StoreGuards
+from sluice.store.retry_policy import RetryPolicy
 
 from ..catalog import Catalog
 from ..listing import list_names
@@ -49,7 +49,7 @@ def run_check(
     Stores are asked with `patience`, as a server asks them. 0, or 1 where there is an error (with
     `strict`: or a warning).
     """
-    guards = StoreGuards(patience, _nobody_is_told)
+    guards = StoreGuards(patience)
     of_stores = partial(list_names, most=listing, guards=guards, limits=limits)
     lister = partial(of_stores, store_concurrency=store_concurrency)
     connecting = partial(source_of, store_concurrency=store_concurrency, guards=guards)
@@ -88,7 +88,3 @@ def _run_quietly(work: Coroutine[object, object, tuple[Checked, ...]]) -> tuple[
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return asyncio.run(work)
-
-
-def _nobody_is_told(store: str, datasets: tuple[str, ...], state: CircuitState) -> None:
-    """What becomes of a circuit shows in the findings."""

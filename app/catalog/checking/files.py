@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from sluice.errors import SluiceError
-from sluice.store.addresses import LOCAL, ROOTLESS, split_document, split_url
+from sluice.store.addresses import split_document, split_url
+from sluice.store.protocols import LOCAL, ROOTLESS
 from sluice.store.source import ByteSource
 
 # The source of another address than the entry's, with its options.

@@ -1,4 +1,4 @@
-"""Request parameters -> `Query`; pure text, no dataset is touched.
+"""Request parameters, of a URL or a JSON object -> `Query`; no dataset is touched.
 
 Which words a dimension takes follows from the path (labels on ``sel``, positions on ``isel``), or
 from ``sel[...]`` and ``isel[...]`` around its name on either, and from whether the dimension has an
@@ -8,31 +8,43 @@ index coordinate.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
+from itertools import chain
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 from sluice.axes.roles import Role
-from sluice.encoders.formats import ENCODERS
 from sluice.errors import QueryError, SelectionError
 from sluice.kept import Kept
 from sluice.record import record
-from sluice.selection import Along, Selection
+from sluice.selection import (
+    Along,
+    Interval,
+    Label,
+    Labels,
+    Match,
+    Method,
+    Position,
+    Positions,
+    PositionSlice,
+    Selection,
+)
 
-from ...catalog.opened import Opened
 from .names import By, Names
-from .option_table import PARAMETERS
-from .options import Options, check_together, read_options, with_matches
+from .options import METHOD, OPTIONS, POINTWISE, TOLERANCE, Option, Options, read_options
 from .values import check_length, names_method, read_labels, read_positions
 
 
 @record
 class Query:
-    """A parsed request; `explain` asks what the answer would cost instead."""
+    """A parsed request; `explain` asks what the answer would cost instead.
+
+    `more` are the options that are no part of these.
+    """
 
     selection: Selection
     format: str | None = None
     explain: bool = False
+    more: tuple[tuple[str, object], ...] = ()
 
 
 # Clients ask with a few sets of options and ever new labels, so the former are read once.
@@ -41,7 +53,11 @@ _KEPT_BYTES: Final = 256 * 2**10
 _OPTIONS_BYTES: Final = 512
 _SIGN_BYTES: Final = 32
 
-_Given: TypeAlias = tuple[tuple[str, str], ...]
+_Pairs: TypeAlias = tuple[tuple[str, str], ...]
+
+_OPTION_LISTS: Final = "variables, pointwise and tolerance"
+# What says how selections are to be read.
+_ABOUT_SELECTIONS: Final = frozenset((METHOD.name, TOLERANCE.name, POINTWISE.name))
 
 
 class Grammar:
@@ -62,15 +78,13 @@ class Grammar:
         variables: Collection[str] | None = None,
         unusable: Mapping[str, str] = MappingProxyType({}),
         roles: Mapping[str, Role] = MappingProxyType({}),
+        options: Mapping[str, Option[object]] = OPTIONS,
     ) -> None:
-        self.names = Names(dims, coords, by, unusable, roles)
+        others = {name: option.others for name, option in options.items()}
+        self.names = Names(dims, coords, by, others, formats, variables, unusable, roles)
+        self._table = options
         self._meanings: dict[str, tuple[str, bool]] = {}
-
-        def options(pairs: _Given) -> Options:
-            return read_options(pairs, self.names, variables, formats)
-
-        self._read_options = options
-        self._options: Kept[_Given, Options] = Kept(_KEPT_BYTES)
+        self._options: Kept[_Pairs, Options] = Kept(_KEPT_BYTES)
 
     def parse(self, pairs: Sequence[tuple[str, str]], *, most_labels: int | None = None) -> Query:
         """The query that decoded `pairs` (a name may repeat) ask for.
@@ -82,25 +96,49 @@ class Grammar:
         given: list[tuple[str, str]] = []
         asked: dict[str, list[str]] = {}
         for pair in pairs:
-            if pair[0] in PARAMETERS:
+            if pair[0] in self._table:
                 given.append(pair)
             else:
                 asked.setdefault(pair[0], []).append(pair[1])
         along = self._along(asked, most_labels)
-        options = self._options_of(tuple(given), along, most_labels)
-        selection = Selection(with_matches(options, along), options.variables, options.pointwise)
-        return Query(selection, options.format, options.explain)
+        return _query(self._options_of(tuple(given), along, most_labels), along)
 
-    def _options_of(self, given: _Given, along: Mapping[str, Along], most: int | None) -> Options:
+    def parse_json(
+        self, members: Mapping[str, list[str] | bool], *, most_labels: int | None = None
+    ) -> Query:
+        """The query that the `members` of a JSON object ask for; raises as `parse`.
+
+        An array is `Items`, any other value a list of one, true and false are for options alone.
+        """
+        given = {name: value for name, value in members.items() if name in self._table}
+        asked = {
+            name: value
+            for name, value in members.items()
+            if name not in self._table and not isinstance(value, bool)
+        }
+        along = self._along(asked, most_labels)
+        if most_labels is not None:
+            lists = [value for value in given.values() if not isinstance(value, bool)]
+            check_length(_OPTION_LISTS, list(chain.from_iterable(lists)), most_labels)
+        options = read_options(given, self.names, self._table)
+        _check_together(options, along, self.names.by)
+        return _query(options, along)
+
+    def _options_of(self, given: _Pairs, along: Mapping[str, Along], most: int | None) -> Options:
         """The options of these parameters; those that are refused are not kept."""
         known = self._options.get(given)
-        if known is None and most is not None:
-            check_length("variables, pointwise and tolerance", [text for _, text in given], most)
-        options = self._read_options(given) if known is None else known
-        check_together(options, along, self.names.by)
-        if known is None:
-            signs = sum([len(name) + len(text) for name, text in given])
-            self._options.keep(given, options, _OPTIONS_BYTES + _SIGN_BYTES * signs)
+        if known is not None:
+            _check_together(known, along, self.names.by)
+            return known
+        if most is not None:
+            check_length(_OPTION_LISTS, [text for _, text in given], most)
+        texts: dict[str, list[str]] = {}
+        for name, text in given:
+            texts.setdefault(name, []).append(text)
+        options = read_options(texts, self.names, self._table)
+        _check_together(options, along, self.names.by)
+        signs = sum([len(name) + len(text) for name, text in given])
+        self._options.keep(given, options, _OPTIONS_BYTES + _SIGN_BYTES * signs)
         return options
 
     def _along(self, asked: Mapping[str, list[str]], most: int | None) -> dict[str, Along]:
@@ -138,16 +176,94 @@ def _no_method(names: Names, parameter: str) -> QueryError | SelectionError:
     return SelectionError(detail, parameter=parameter, dimension=name)
 
 
-def grammars_of(opened: Opened) -> Mapping[By, Grammar]:
-    """The grammar of each path for this dataset, prepared for many requests."""
-    dataset = opened.dataset
-    grammar = partial(
-        Grammar,
-        dims=opened.prepared.sizes,
-        coords={str(name): tuple(map(str, coord.dims)) for name, coord in dataset.coords.items()},
-        formats=tuple(ENCODERS),
-        variables=tuple(map(str, dataset.data_vars)),
-        unusable={name: one.reason for name, one in dataset.unusable.items()},
-        roles=opened.prepared.roles,
-    )
-    return {"label": grammar(by="label"), "position": grammar(by="position")}
+def _query(options: Options, along: Mapping[str, Along]) -> Query:
+    selection = Selection(_with_matches(options, along), options.variables, options.pointwise)
+    return Query(selection, options.format, options.explain, options.more)
+
+
+def _with_matches(options: Options, along: Mapping[str, Along]) -> Mapping[str, Along]:
+    """`along` with the method for labels that name none, and the tolerances of their dimensions."""
+    if options.method is None and not options.tolerances:
+        return along
+    return {name: _matched(name, wanted, options) for name, wanted in along.items()}
+
+
+def _matched(name: str, wanted: Along, options: Options) -> Along:
+    match wanted:
+        case Label(value, own):
+            return Label(value, _match(name, own, options))
+        case Labels(values, own):
+            return Labels(values, _match(name, own, options))
+        case _:
+            return wanted
+
+
+def _match(name: str, own: Match | None, options: Options) -> Match | None:
+    method = options.method if own is None else own.method
+    return None if method is None else Match(method, options.tolerances.get(name))
+
+
+def _check_together(options: Options, along: Mapping[str, Along], by: By) -> None:
+    """Raise `QueryError` for options that do not go with these selections."""
+    if options.given.isdisjoint(_ABOUT_SELECTIONS):
+        return
+    _check_inexact(options, along, by)
+    _check_tolerances(options.tolerances, along, options.method)
+    _check_pointwise(options.pointwise, along)
+
+
+def _check_inexact(options: Options, along: Mapping[str, Along], by: By) -> None:
+    """Raise `QueryError` for a method or tolerance where nothing but positions is asked for."""
+    if by == "label" or any(isinstance(s, Label | Labels | Interval) for s in along.values()):
+        return
+    for name in ("method", "tolerance"):
+        if name in options.given:
+            raise QueryError(f"{name}: positions are exact; use sel[...]", parameter=name)
+
+
+def _check_tolerances(
+    tolerances: Collection[str], along: Mapping[str, Along], default: Method | None
+) -> None:
+    """Raise `QueryError` for a tolerance along a dimension where nothing is inexact."""
+    for name in tolerances:
+        match along.get(name):
+            case Label(_, match) | Labels(_, match) if match or default:
+                pass
+            case _:
+                detail = f"tolerance: nothing along {name} has a method such as nearest"
+                raise QueryError(detail, parameter="tolerance", dimension=name)
+
+
+def _check_pointwise(names: Sequence[str], along: Mapping[str, Along]) -> None:
+    """Raise `QueryError` unless the lists of these dimensions go together, point by point.
+
+    It takes two dimensions or more, each once, and lists of one length; none at all is fine.
+    """
+    if not names:
+        return
+    if len(names) < 2 or len(set(names)) < len(names):
+        detail = "pointwise: name two dimensions or more, each once"
+        raise QueryError(detail, parameter="pointwise")
+    lengths = {name: _count(name, along.get(name)) for name in names}
+    if len({count for count in lengths.values() if count is not None}) > 1:
+        counted = ", ".join(f"{count or 1} for {name}" for name, count in lengths.items())
+        detail = f"pointwise: the lists differ in length: {counted}"
+        raise QueryError(detail, parameter="pointwise", lengths=lengths)
+
+
+def _count(name: str, wanted: Along | None) -> int | None:
+    """How many points a selection names; ``None`` for a scalar, which is for all of them."""
+    match wanted:
+        case Label() | Position():
+            return None
+        case Labels(several):
+            return len(several)
+        case Positions(indexes):
+            return len(indexes)
+        case Interval() | PositionSlice():
+            detail = f"pointwise: {name} is asked for by an interval, not by a list"
+        case None:
+            detail = f"pointwise: {name} is not asked for"
+        case _:
+            assert_never(wanted)
+    raise QueryError(detail, parameter="pointwise", dimension=name)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from typing import Any, NoReturn, TypeAlias
+from collections.abc import Mapping
+from typing import NoReturn, TypeAlias
 
 from fastapi import Request
 
@@ -16,35 +17,34 @@ from sluice.errors import LimitError, QueryError
 from sluice.wording import excerpt
 
 from ...errors import NotJson, RequestTimeout
-from .option_table import OPTIONS
-from .tokens import split_method, split_words
+from .options import OPTIONS, Option
+from .values import Items, Number
 
-Pairs: TypeAlias = list[tuple[str, str]]
+Members: TypeAlias = dict[str, list[str] | bool]
 
 _VALUES = "a value is a number, a string, or an array of those that is not empty"
 
 
-def read_posted(data: bytes) -> Pairs:
-    """The parameters in `data`, a JSON object, as decoded pairs for `parse`.
+def read_members(data: bytes, options: Mapping[str, Option[object]] = OPTIONS) -> Members:
+    """The parameters in `data`, a JSON object, as values for `Grammar.parse_json`.
 
-    Numbers keep their digits, strings are in the grammar of a URL's parameters, and an array is a
-    repeated parameter (an array of one keeps the dimension). Raises `QueryError` for what is not
-    such an object; the facts give the line and column, or the parameter.
+    Strings are in the grammar of a URL's parameters, an array is a list, true and false are for
+    `options` that take them. Raises `QueryError` for what is not such an object; the facts give the
+    line and column, or the parameter.
     """
-    pairs: Pairs = []
-    for name, value in _document(data).items():
-        pairs.extend(_pairs_of(_unicode(name, name), value))
-    return pairs
+    return {
+        name: _value_of(_unicode(name, name), value, options.get(name))
+        for name, value in _document(data).items()
+    }
 
 
-def _document(data: bytes) -> dict[str, Any]:
+def _document(data: bytes) -> dict[str, object]:
     try:
-        document = json.loads(
+        document: object = json.loads(
             data.decode(),
             object_pairs_hook=_object,
-            # A number is the digits that were written.
-            parse_int=str,
-            parse_float=str,
+            parse_int=Number,
+            parse_float=Number,
             parse_constant=_constant,
         )
     except UnicodeDecodeError as error:
@@ -59,7 +59,7 @@ def _document(data: bytes) -> dict[str, Any]:
     return document
 
 
-def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(members: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(members)
     if len(found) < len(members):
         twice = Counter(name for name, _ in members).most_common(1)[0][0]
@@ -71,38 +71,28 @@ def _constant(text: str) -> NoReturn:
     raise QueryError(f"the body is not JSON: {text} is no number")
 
 
-def _pairs_of(name: str, value: object) -> Pairs:
-    option = OPTIONS.get(name)
+def _value_of(name: str, value: object, option: Option[object] | None) -> list[str] | bool:
     match value:
         case str():
-            return [(name, _unicode(name, value))]
+            return [_text(name, value)]
         case bool() if option is not None and option.is_truth:
-            return [(name, "true" if value else "false")]
-        case [_, *_] if option is not None and option.is_list:
-            return [(name, ",".join(_item(name, item) for item in value))]
-        case [_, *_] if option is not None:
+            return value
+        case [_, *_] if option is not None and not option.is_list:
             raise QueryError(f"{name} takes one value, not an array", parameter=name)
-        case [only]:
-            return [(name, _lone(name, _item(name, only)))]
         case [_, *_]:
-            return [(name, _item(name, item)) for item in value]
+            return Items([_text(name, item) for item in value])
         case _:
             raise _refused(name, value)
 
 
-def _item(name: str, value: object) -> str:
-    if isinstance(value, str):
-        return _unicode(name, value)
-    raise _refused(name, value)
-
-
-def _lone(name: str, text: str) -> str:
-    """The only item of an array as a list; it may be one already."""
-    try:
-        listed = split_words(name, split_method(name, text)[1]).separator == ","
-    except QueryError:
-        listed = False
-    return text if listed else f"{text},"
+def _text(name: str, value: object) -> str:
+    match value:
+        case Number():
+            return value
+        case str():
+            return _unicode(name, value)
+        case _:
+            raise _refused(name, value)
 
 
 def _unicode(name: str, text: str) -> str:
@@ -129,10 +119,10 @@ def _refused(name: str, value: object) -> QueryError:
     return QueryError(f"{excerpt(name)} holds {kind}; {_VALUES}", parameter=name)
 
 
-async def posted_pairs(
-    request: Request, *, most_bytes: int, seconds: float
-) -> list[tuple[str, str]]:
-    """The parameters in the body, as a query string would name them.
+async def read_json_body(
+    request: Request, options: Mapping[str, Option[object]], *, most_bytes: int, seconds: float
+) -> Members:
+    """The parameters in the body; see `read_members`.
 
     Raises NotJson for another media type, LimitError for more than `most_bytes`, RequestTimeout for
     what has not arrived after `seconds`, QueryError for what is not an object of parameters.
@@ -148,11 +138,12 @@ async def posted_pairs(
     _check_length(int(announced) if announced.isdecimal() else 0, most_bytes)
     try:
         async with asyncio.timeout(seconds):
-            return read_posted(await _read(request, most_bytes))
+            body = await _read(request, most_bytes)
     except TimeoutError:
         raise RequestTimeout(
             f"The body did not arrive within {seconds:g} seconds.", limit_seconds=seconds
         ) from None
+    return read_members(body, options)
 
 
 async def _read(request: Request, most_bytes: int) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from sluice.axes.axis import Axis
 from sluice.axes.roles import Role
@@ -19,7 +19,6 @@ from sluice.labels import spell_name
 from sluice.wording import excerpt
 
 from ...errors import UnusableVariable
-from .option_table import OPTIONS, PARAMETERS
 
 By: TypeAlias = Literal["label", "position"]
 
@@ -28,11 +27,17 @@ _BRACKETS = re.compile(r"(sel|isel)\[(.+)\]", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a parameter name can mean for one dataset on one path."""
+    """What a name can mean for one dataset on one path, as a parameter or in the value of one.
+
+    `options` are the parameters that are no dimensions, each with what else it is called.
+    """
 
     dims: Mapping[str, int]
     coords: Mapping[str, tuple[str, ...]]
     by: By
+    options: Mapping[str, tuple[str, ...]]
+    formats: Collection[str]
+    variables: Collection[str] | None = None
     unusable: Mapping[str, str] = field(default_factory=dict)
     roles: Mapping[str, Role] = field(default_factory=dict)
 
@@ -70,15 +75,16 @@ class Names:
             raise self._no_index(parameter, name, dims)
         if name != parameter:
             there = ", ".join(map(spell_name, self.dims))
-            middle, facts = meant(name, list(self.dims), self.roles)
+            middle, facts = did_you_mean(name, list(self.dims), self.roles)
             raise SelectionError(
                 f"there is no dimension {excerpt(name)}{middle or ';'} there are {there}",
                 parameter=parameter,
                 known=list(self.dims),
                 **facts,
             )
-        known = [*PARAMETERS, *map(self._written, self.dims)]
-        middle, facts = meant(name, known, self.roles)
+        known = [*self.options, *map(self._written, self.dims)]
+        others = {other: one for one, called in self.options.items() for other in called}
+        middle, facts = did_you_mean(name, known, self.roles, others)
         raise QueryError(
             f"unknown parameter {excerpt(name)}{middle or ';'} known are {', '.join(known)}",
             parameter=name,
@@ -93,7 +99,7 @@ class Names:
 
     def _written(self, dim: str) -> str:
         """The parameter that asks for `dim` on this path."""
-        if dim not in PARAMETERS and self.target(dim)[0] == dim:
+        if dim not in self.options and self.target(dim)[0] == dim:
             return dim
         return f"sel[{dim}]" if self.by == "label" else f"isel[{dim}]"
 
@@ -146,23 +152,25 @@ _ROLES: Final[Mapping[str, Role]] = MappingProxyType(
         "datetime": "T",
     }
 )
-_OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
-    {other: name for name, option in OPTIONS.items() for other in option.others}
-)
 # The two ends of an interval, as others ask for them: what is left is the axis.
 _STARTS: Final = ("start", "begin", "from", "min", "after", "since")
 _ENDS: Final = ("end", "stop", "to", "max", "before", "until")
 
 
-def likely(name: str, known: Collection[str], roles: Mapping[str, Role]) -> str | None:
+def likely_name(
+    name: str,
+    known: Collection[str],
+    roles: Mapping[str, Role],
+    others: Mapping[str, str] = MappingProxyType({}),
+) -> str | None:
     """What somebody who wrote `name` meant: one of the `known` names, or ``NAME=a/b``.
 
-    `roles` are those of the dataset's axes.
+    `roles` are those of the dataset's axes; `others` are names that the known ones have elsewhere.
     """
     plain = name.strip().lower()
     axes = {role: axis for axis, role in roles.items()}
-    if plain in _OPTIONS:
-        return _OPTIONS[plain]
+    if plain in others:
+        return others[plain]
     if plain in _ROLES and _ROLES[plain] in axes:
         return axes[_ROLES[plain]]
     words = plain.replace("-", "_").split("_")
@@ -175,17 +183,20 @@ def likely(name: str, known: Collection[str], roles: Mapping[str, Role]) -> str 
     return close[0] if close else None
 
 
-def meant(
-    name: str, known: Collection[str], roles: Mapping[str, Role]
+def did_you_mean(
+    name: str,
+    known: Collection[str],
+    roles: Mapping[str, Role],
+    others: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, dict[str, str]]:
-    """A sentence's middle and a fact that tell what `likely` found; empty where that is nothing."""
-    found = likely(name, known, roles)
+    """A sentence's middle and a fact that tell of `likely_name`; empty where there is none."""
+    found = likely_name(name, known, roles, others)
     if found is None:
         return "", {}
     return f"; did you mean {found}?", {"did_you_mean": found}
 
 
-def cured(error: SelectionError, axis: Axis | None, parameter: str) -> SelectionError:
+def with_cure(error: SelectionError, axis: Axis | None, parameter: str) -> SelectionError:
     """The same refusal of a label, with the words that ask for what is there; itself if none do."""
     if axis is None or not axis.has_order or "label" not in error.facts:
         return error
@@ -198,5 +209,5 @@ def cured(error: SelectionError, axis: Axis | None, parameter: str) -> Selection
         told = f"say how far away it may be: {cure}"
     else:
         return error
-    facts: dict[str, Any] = {**error.facts, "cure": cure}
+    facts = {**error.facts, "cure": cure}
     return type(error)(f"{error.detail}; {told}", **facts)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final, TypeAlias
 
-from sluice.encoders.formats import ENCODERS
+from sluice.encoders.formats import ENCODERS, Encoder
 
-from ...api.openapi import DATASET_ID, Described, described
-from ...api.openapi.answers import Responses, headers_of, problems
+from ...api.openapi import DATASET_ID, Responses, Schema, described, headers_of, problems
+from ...api.small_answers import Explanation, schema_of
 from .names import By
-from .option_table import OPTIONS, Option
+from .options import FORMAT, Option
+
+Options: TypeAlias = Mapping[str, Option[object]]
+Formats: TypeAlias = Mapping[str, Encoder]
 
 _BY_LABEL: Final = (
     "One parameter per dimension, named like the dimension: a label `latitude=52.5`, with a method"
@@ -25,7 +29,7 @@ _BY_POSITION: Final = (
 _EITHER_WAY: Final = (
     " `sel[NAME]` takes a label and `isel[NAME]` a position, whichever way the others go."
 )
-_EXAMPLES: Final[dict[By, dict[str, dict[str, Any]]]] = {
+_EXAMPLES: Final[dict[By, dict[str, Schema]]] = {
     "label": {
         "point": {
             "summary": "A point",
@@ -78,12 +82,12 @@ _EXAMPLES: Final[dict[By, dict[str, dict[str, Any]]]] = {
 }
 
 
-def query(name: str, description: str, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
+def query(name: str, description: str, schema: Schema, **more: object) -> Schema:
     """One parameter of the query string."""
     return {"name": name, "in": "query", "description": description, "schema": schema, **more}
 
 
-def selection(by: By) -> list[dict[str, Any]]:
+def _selection(by: By, options: Options, formats: Formats) -> list[Schema]:
     """All parameters of a selection in a URL."""
     return [
         query(
@@ -99,11 +103,20 @@ def selection(by: By) -> list[dict[str, Any]]:
             explode=True,
             examples=_EXAMPLES[by],
         ),
-        *(query(name, one.words, dict(one.schema)) for name, one in OPTIONS.items()),
+        *(
+            query(name, option.words, _schema_of(option, formats))
+            for name, option in options.items()
+        ),
     ]
 
 
-def posted(by: By) -> dict[str, Any]:
+def _schema_of(option: Option[object], formats: Formats) -> Schema:
+    """The JSON schema of an option's one value; of the format it lists those that there are."""
+    schema = dict(option.schema)
+    return {**schema, "enum": list(formats)} if option.name == FORMAT.name else schema
+
+
+def _body(by: By, options: Options, formats: Formats) -> Schema:
     """The body of a POST: the same parameters as a JSON object."""
     value = {
         "oneOf": [
@@ -113,13 +126,13 @@ def posted(by: By) -> dict[str, Any]:
         ]
     }
     properties = {
-        name: _one_or_several(option) if option.is_list else dict(option.schema)
-        for name, option in OPTIONS.items()
+        name: _one_or_several(option) if option.is_list else _schema_of(option, formats)
+        for name, option in options.items()
     }
-    said = _BY_LABEL if by == "label" else _BY_POSITION
+    words = _BY_LABEL if by == "label" else _BY_POSITION
     schema = {
         "type": "object",
-        "description": f"{said} Numbers, texts in the same grammar, or arrays of them.",
+        "description": f"{words} Numbers, texts in the same grammar, or arrays of them.",
         "properties": properties,
         "propertyNames": {"minLength": 1},
         "additionalProperties": value,
@@ -130,7 +143,7 @@ def posted(by: By) -> dict[str, Any]:
     }
 
 
-def _one_or_several(option: Option) -> dict[str, Any]:
+def _one_or_several(option: Option[object]) -> Schema:
     several = {
         "type": "array",
         "minItems": option.least,
@@ -139,7 +152,7 @@ def _one_or_several(option: Option) -> dict[str, Any]:
     return {"oneOf": [dict(option.schema), several]}
 
 
-_POSTED: Final[dict[By, dict[str, dict[str, Any]]]] = {
+_POSTED: Final[dict[By, dict[str, Schema]]] = {
     "label": {
         "stations": {
             "summary": "Several stations at once",
@@ -165,32 +178,34 @@ _POSTED: Final[dict[By, dict[str, dict[str, Any]]]] = {
 _SELECTING: Final = (400, 401, 404, 406, 413, 414, 422, 429, 500, 502, 503, 504)
 
 
-def ask_described(by: By) -> Described:
+def ask_described(by: By, options: Options, formats: Formats) -> Schema:
     """Keyword arguments for the route of a GET."""
     return described(
         "selections",
         f"Select by {by}",
-        selected(tagged=True),
+        _selected(formats, tagged=True),
         problems(*_SELECTING),
-        parameters=[DATASET_ID, *selection(by)],
+        parameters=[DATASET_ID, *_selection(by, options, formats)],
     )
 
 
-def post_described(by: By) -> Described:
+def post_described(by: By, options: Options, formats: Formats) -> Schema:
     """Keyword arguments for the route of a POST."""
     return described(
         "selections",
         f"Select by {by}, for what is too long for a URL",
-        selected(tagged=False),
+        _selected(formats, tagged=False),
         problems(*_SELECTING, 408, 415),
         parameters=[DATASET_ID],
-        requestBody=posted(by),
+        requestBody=_body(by, options, formats),
     )
 
 
-def selected(*, tagged: bool) -> Responses:
+def _selected(formats: Formats, *, tagged: bool) -> Responses:
     """The part that was selected, in each format; `tagged` answers can be asked for again."""
-    content = {encoder.media_type: dict(encoder.described) for encoder in ENCODERS.values()}
+    content = {encoder.media_type: dict(encoder.described) for encoder in formats.values()}
+    as_json = content[formats["json"].media_type]
+    as_json["schema"] = {"anyOf": [as_json["schema"], schema_of(Explanation)]}
     names = ["X-Request-ID", "Cache-Control", "Content-Disposition", "Server-Timing"]
     names.append("X-Sluice-Store")
     answers: Responses = {}
@@ -204,3 +219,12 @@ def selected(*, tagged: bool) -> Responses:
         "headers": headers_of(*names),
     }
     return answers
+
+
+def formats_table(formats: Formats = ENCODERS) -> str:
+    """The formats as a Markdown table: what asks for one, its media type, and what it is."""
+    lines = ["| format | media type | file | holds |", "|---|---|---|---|"]
+    for name, encoder in formats.items():
+        words = encoder.described["schema"].get("description", "")
+        lines.append(f"| `f={name}` | `{encoder.essence}` | `{encoder.suffix}` | {words} |")
+    return "\n".join([*lines, ""])

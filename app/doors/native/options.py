@@ -1,32 +1,59 @@
-"""The parameters that are no selection: what to return, and how labels may match."""
+"""The parameters that are no selection: one table, each row with how it is read and what it means.
+
+A row is all that an option needs: URLs and JSON bodies take it, refusals and documents name it, and
+what no part of the query takes as its own is in the explanation and in the entity tag.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from types import MappingProxyType
+from typing import Final, Generic, TypeAlias, TypeVar, cast
 
+from sluice.aliases import Document
 from sluice.errors import QueryError, SelectionError
-from sluice.selection import (
-    Along,
-    Interval,
-    Label,
-    Labels,
-    Match,
-    Method,
-    Position,
-    Positions,
-    PositionSlice,
-)
+from sluice.selection import Method
 from sluice.wording import excerpt
 
-from .names import By, Names, meant
-from .tokens import in_one, read_method, split_words
+from .names import Names, did_you_mean
+from .tokens import METHODS, join_repeated, read_method, split_tokens
 
-# What says how selections are to be read.
-_ABOUT_SELECTIONS = frozenset(("method", "tolerance", "pointwise"))
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
-_MARKS = ('"', "/", "::")
+# What a request gives of an option: the texts of a URL or the items of a JSON array, in the grammar
+# of URLs, or JSON's true and false.
+Given: TypeAlias = Sequence[str] | bool
+
+_MARKS: Final = ('"', "/", "::")
+
+
+@dataclass(frozen=True, slots=True)
+class Option(Generic[T_co]):
+    """One parameter: its name, what it is for, the JSON schema of its one value in a URL, and how
+    its texts are read of a dataset of these names.
+
+    Where it lists names, `least` is how many at least: a POST may have an array of them. `others`
+    is what the same is called elsewhere.
+    """
+
+    name: str
+    words: str
+    schema: Document
+    read: Callable[[Sequence[str], Names], T_co]
+    least: int = 0
+    others: tuple[str, ...] = ()
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it takes several names."""
+        return self.least > 0
+
+    @property
+    def is_truth(self) -> bool:
+        """Whether it is true or false."""
+        return self.schema.get("type") == "boolean"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +61,8 @@ class Options:
     """All that a request says beside its selections.
 
     `given` are the names of the parameters; `method` is for labels that name none; `tolerances`
-    are texts by dimension; `pointwise` names dimensions, in the order of the request.
+    are texts by dimension; `pointwise` names dimensions, in the order of the request; `more` is
+    what has no part of its own here, by name.
     """
 
     given: frozenset[str]
@@ -44,84 +72,77 @@ class Options:
     tolerances: Mapping[str, str]
     pointwise: tuple[str, ...]
     explain: bool
+    more: tuple[tuple[str, object], ...] = ()
 
 
 def read_options(
-    pairs: Sequence[tuple[str, str]],
-    names: Names,
-    variables: Collection[str] | None,
-    formats: Collection[str],
+    given: Mapping[str, Given], names: Names, table: Mapping[str, Option[object]]
 ) -> Options:
-    """The options that `pairs` (a name may repeat) give of a dataset of these `names`.
+    """The options that are `given` of a dataset of these `names`.
 
     Raises `QueryError` for text that means nothing and `SelectionError` for unknown names.
     """
-    texts: dict[str, list[str]] = {}
-    for name, value in pairs:
-        texts.setdefault(name, []).append(value)
+    values: dict[str, object] = {}
+    for name, option in table.items():
+        if name in given:
+            value = given[name]
+            values[name] = value if isinstance(value, bool) else option.read(value, names)
+
+    def taken(option: Option[T]) -> T | None:
+        return cast("T | None", values.pop(option.name, None))
+
     return Options(
-        given=frozenset(texts),
-        variables=read_variables(texts.get("variables"), names, variables),
-        format=read_format(texts.get("f"), formats),
-        method=read_default_method(texts.get("method")),
-        tolerances=read_tolerances(texts.get("tolerance"), names),
-        pointwise=read_names("pointwise", texts.get("pointwise"), names),
-        explain=read_truth("explain", texts.get("explain")),
+        given=frozenset(given),
+        variables=taken(VARIABLES),
+        format=taken(FORMAT),
+        method=taken(METHOD),
+        tolerances=taken(TOLERANCE) or {},
+        pointwise=taken(POINTWISE) or (),
+        explain=taken(EXPLAIN) or False,
+        more=tuple(values.items()),
     )
 
 
-def once(name: str, texts: list[str]) -> str:
+def _once(name: str, texts: Sequence[str]) -> str:
     """The one value of a parameter; `QueryError` if it is repeated."""
     if len(texts) > 1:
         raise QueryError(f"{name} is given {len(texts)} times", parameter=name)
     return texts[0]
 
 
-def read_default_method(texts: list[str] | None) -> Method | None:
+def _read_default_method(texts: Sequence[str], names: Names) -> Method:
     """The method of labels that name none; `QueryError` for one that is unknown."""
-    return None if texts is None else read_method("method", once("method", texts))
+    return read_method("method", _once("method", texts))
 
 
-def read_format(texts: list[str] | None, formats: Collection[str]) -> str | None:
+def _read_format(texts: Sequence[str], names: Names) -> str:
     """The name of the format; `QueryError`, which names the known ones, for another word."""
-    if texts is None:
-        return None
-    text = once("f", texts)
-    if text not in formats:
+    text = _once("f", texts)
+    if text not in names.formats:
         raise QueryError(
-            f"f={excerpt(text)} is no format; the formats are {', '.join(formats)}",
+            f"f={excerpt(text)} is no format; the formats are {', '.join(names.formats)}",
             parameter="f",
-            known=list(formats),
+            known=list(names.formats),
         )
     return text
 
 
-def read_truth(name: str, texts: list[str] | None) -> bool:
+def _read_explain(texts: Sequence[str], names: Names) -> bool:
     """Whether ``true`` was asked for; `QueryError` for what is neither that nor ``false``."""
-    if texts is None:
-        return False
-    text = once(name, texts)
+    text = _once("explain", texts)
     if text not in ("true", "false"):
-        raise QueryError(f"{name}={excerpt(text)}: write true or false", parameter=name)
+        raise QueryError(f"explain={excerpt(text)}: write true or false", parameter="explain")
     return text == "true"
 
 
-def read_variables(
-    texts: list[str] | None,
-    names: Names,
-    known: Collection[str] | None,
-) -> tuple[str, ...] | None:
-    """The names to return, each once; ``None`` for all.
+def _read_variables(texts: Sequence[str], names: Names) -> tuple[str, ...]:
+    """The names to return, each once.
 
     Raises `QueryError` for a list of nothing, `SelectionError` for what the dataset lacks.
     """
-    if texts is None:
-        return None
-    wanted: dict[str, None] = {}
-    for text in in_one(texts, _MARKS):
-        wanted.update(dict.fromkeys(_list_of("variables", text)))
-    if known is not None:
-        _check_variables(wanted, names, [*known, *names.coords])
+    wanted = dict.fromkeys(_listed("variables", texts))
+    if names.variables is not None:
+        _check_variables(wanted, names, [*names.variables, *names.coords])
     return tuple(wanted)
 
 
@@ -129,7 +150,7 @@ def _check_variables(wanted: Collection[str], names: Names, known: list[str]) ->
     for name in wanted:
         if name not in known:
             names.check_usable("variables", name)
-            middle, facts = meant(name, known, {})
+            middle, facts = did_you_mean(name, known, {})
             raise SelectionError(
                 f"there is no variable {excerpt(name)}{middle or ';'} the variables are"
                 f" {', '.join(known)}",
@@ -139,134 +160,119 @@ def _check_variables(wanted: Collection[str], names: Names, known: list[str]) ->
             )
 
 
-def read_tolerances(texts: list[str] | None, names: Names) -> dict[str, str]:
+def _read_tolerances(texts: Sequence[str], names: Names) -> dict[str, str]:
     """Distances as text by dimension, from ``lat:0.25,time:PT1H``.
 
     Raises `QueryError` for another form, `SelectionError` for a name that is no dimension.
     """
     found: dict[str, str] = {}
-    for text in in_one(texts or (), _MARKS):
-        for word in _list_of("tolerance", text):
-            # From the right: a dimension's name may hold a colon, a distance cannot.
-            name, colon, distance = word.rpartition(":")
-            if not (colon and name and distance) or name in found:
-                detail = f"tolerance={excerpt(text)}: write each dimension once, as lat:0.25"
-                raise QueryError(detail, parameter="tolerance")
-            names.check_usable("tolerance", name)
-            if name not in names.dims:
-                raise SelectionError(
-                    f"tolerance: there is no dimension {excerpt(name)}",
-                    parameter="tolerance",
-                    known=list(names.dims),
-                )
-            found[name] = distance
+    for token in _listed("tolerance", texts):
+        # From the right: a dimension's name may hold a colon, a distance cannot.
+        name, colon, distance = token.rpartition(":")
+        if not (colon and name and distance) or name in found:
+            detail = f"tolerance={excerpt(','.join(texts))}: write each dimension once, as lat:0.25"
+            raise QueryError(detail, parameter="tolerance")
+        _check_dimension("tolerance", name, names)
+        found[name] = distance
     return found
 
 
-def with_matches(options: Options, along: Mapping[str, Along]) -> Mapping[str, Along]:
-    """`along` with the method for labels that name none, and the tolerances of their dimensions."""
-    if options.method is None and not options.tolerances:
-        return along
-    return {name: _matched(name, wanted, options) for name, wanted in along.items()}
+def _read_pointwise(texts: Sequence[str], names: Names) -> tuple[str, ...]:
+    """The dimensions that are read together; `SelectionError` for a name that is none."""
+    tokens = tuple(_listed("pointwise", texts))
+    for name in tokens:
+        _check_dimension("pointwise", name, names)
+    return tokens
 
 
-def _matched(name: str, wanted: Along, options: Options) -> Along:
-    match wanted:
-        case Label(value, own):
-            return Label(value, _match(name, own, options))
-        case Labels(values, own):
-            return Labels(values, _match(name, own, options))
-        case _:
-            return wanted
+def _check_dimension(parameter: str, name: str, names: Names) -> None:
+    if name not in names.dims:
+        names.check_usable(parameter, name)
+        raise SelectionError(
+            f"{parameter}: there is no dimension {excerpt(name)}",
+            parameter=parameter,
+            known=list(names.dims),
+        )
 
 
-def _match(name: str, own: Match | None, options: Options) -> Match | None:
-    method = options.method if own is None else own.method
-    return None if method is None else Match(method, options.tolerances.get(name))
+def _listed(parameter: str, texts: Sequence[str]) -> list[str]:
+    """The names of all texts in their order; `QueryError` for an empty one, and for intervals."""
+    found: list[str] = []
+    for text in join_repeated(texts, _MARKS):
+        tokens = split_tokens(parameter, text)
+        if tokens.separator == "/":
+            raise QueryError(f"{parameter}: names are separated by commas", parameter=parameter)
+        found += tokens.texts
+    return found
 
 
-def check_together(options: Options, along: Mapping[str, Along], by: By) -> None:
-    """Raise `QueryError` for options that do not go with these selections."""
-    if options.given.isdisjoint(_ABOUT_SELECTIONS):
-        return
-    _check_inexact(options, along, by)
-    _check_tolerances(options.tolerances, along, options.method)
-    _check_pointwise(options.pointwise, along)
+VARIABLES: Final = Option(
+    "variables",
+    "Names of the variables to return, as `t,u`; all of them without it.",
+    {"type": "string", "minLength": 1},
+    _read_variables,
+    least=1,
+    others=("var", "vars", "variable", "parameter", "parameters", "parameter-name", "fields"),
+)
+FORMAT: Final = Option(
+    "f",
+    "The answer's format; wins over the `Accept` header.",
+    # Which ones there are is told by the table of formats.
+    {"type": "string"},
+    _read_format,
+    others=("format", "output", "accept"),
+)
+METHOD: Final = Option(
+    "method",
+    "How labels that name no method of their own may match inexactly. A label that is on its axis"
+    " is taken under any method; axes of text and of truths take no other.",
+    {"type": "string", "enum": list(METHODS)},
+    _read_default_method,
+    others=("interpolation",),
+)
+TOLERANCE: Final = Option(
+    "tolerance",
+    "How far an inexact match may lie, per dimension, as `time:PT1H,latitude:0.25`; for times an"
+    " ISO 8601 duration. Without it, at most one step beyond the axis.",
+    {"type": "string", "pattern": r"^[^,]+:[^,:]+(,[^,]+:[^,:]+)*$"},
+    _read_tolerances,
+    least=1,
+)
+POINTWISE: Final = Option(
+    "pointwise",
+    "Dimensions, as `latitude,longitude`, whose lists, of equal length, are read together, point by"
+    " point, along one new dimension `points`.",
+    {"type": "string", "pattern": "^[^,]+(,[^,]+)+$"},
+    _read_pointwise,
+    least=2,
+)
+EXPLAIN: Final = Option(
+    "explain",
+    "Read nothing; answer as JSON what the selection would hold and cost.",
+    {"type": "boolean"},
+    _read_explain,
+    others=("dry_run",),
+)
 
 
-def _check_inexact(options: Options, along: Mapping[str, Along], by: By) -> None:
-    """Raise `QueryError` for a method or tolerance where nothing but positions is asked for."""
-    if by == "label" or any(isinstance(s, Label | Labels | Interval) for s in along.values()):
-        return
-    for name in ("method", "tolerance"):
-        if name in options.given:
-            raise QueryError(f"{name}: positions are exact; use sel[...]", parameter=name)
+def by_name(options: Iterable[Option[object]]) -> Mapping[str, Option[object]]:
+    """A table of options, for whoever has a name."""
+    return MappingProxyType({option.name: option for option in options})
 
 
-def _check_tolerances(
-    tolerances: Collection[str], along: Mapping[str, Along], default: Method | None
-) -> None:
-    """Raise `QueryError` for a tolerance along a dimension where nothing is inexact."""
-    for name in tolerances:
-        match along.get(name):
-            case Label(_, match) | Labels(_, match) if match or default:
-                pass
-            case _:
-                detail = f"tolerance: nothing along {name} has a method such as nearest"
-                raise QueryError(detail, parameter="tolerance", dimension=name)
+# What a bare name means before it means a dimension; brackets reach a dimension of such a name.
+OPTIONS: Final = by_name((VARIABLES, FORMAT, METHOD, TOLERANCE, POINTWISE, EXPLAIN))
 
 
-def read_names(parameter: str, texts: list[str] | None, names: Names) -> tuple[str, ...]:
-    """The dimensions that a parameter lists; `SelectionError` for a name that is none."""
-    words = [word for text in in_one(texts or (), _MARKS) for word in _list_of(parameter, text)]
-    for name in words:
-        if name not in names.dims:
-            names.check_usable(parameter, name)
-            raise SelectionError(
-                f"{parameter}: there is no dimension {excerpt(name)}",
-                parameter=parameter,
-                known=list(names.dims),
-            )
-    return tuple(words)
+def options_table(table: Mapping[str, Option[object]] = OPTIONS) -> str:
+    """The options as a Markdown table: name, how many values one takes, what it is for."""
+    lines = ["| option | takes | means |", "|---|---|---|"]
+    for option in table.values():
+        lines.append(f"| `{option.name}` | {_taken(option)} | {option.words} |")
+    return "\n".join([*lines, ""])
 
 
-def _check_pointwise(words: Sequence[str], along: Mapping[str, Along]) -> None:
-    """Raise `QueryError` unless the lists of these dimensions go together, point by point.
-
-    It takes two dimensions or more, each once, and lists of one length; none at all is fine.
-    """
-    if not words:
-        return
-    if len(words) < 2 or len(set(words)) < len(words):
-        detail = "pointwise: name two dimensions or more, each once"
-        raise QueryError(detail, parameter="pointwise")
-    lengths = {name: _count(name, along.get(name)) for name in words}
-    if len({count for count in lengths.values() if count is not None}) > 1:
-        counted = ", ".join(f"{count or 1} for {name}" for name, count in lengths.items())
-        detail = f"pointwise: the lists differ in length: {counted}"
-        raise QueryError(detail, parameter="pointwise", lengths=lengths)
-
-
-def _count(name: str, wanted: Along | None) -> int | None:
-    """How many points a selection names; ``None`` for a scalar, which is for all of them."""
-    match wanted:
-        case Label() | Position():
-            return None
-        case Labels(several):
-            return len(several)
-        case Positions(indexes):
-            return len(indexes)
-        case Interval() | PositionSlice():
-            detail = f"pointwise: {name} is asked for by an interval, not by a list"
-        case None:
-            detail = f"pointwise: {name} is not asked for"
-        case _:
-            assert_never(wanted)
-    raise QueryError(detail, parameter="pointwise", dimension=name)
-
-
-def _list_of(parameter: str, text: str) -> list[str]:
-    words = split_words(parameter, text)
-    if words.separator == "/":
-        raise QueryError(f"{parameter}: names are separated by commas", parameter=parameter)
-    return list(words.texts)
+def _taken(option: Option[object]) -> str:
+    if option.is_list:
+        return "a list of names" if option.least == 1 else f"a list of {option.least} names or more"
+    return "`true` or `false`" if option.is_truth else "one word"

@@ -6,118 +6,149 @@ Every selection takes one path, from its parameters to its answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
+from typing import TypeAlias
 
 from fastapi import FastAPI, Request, Response
 
 from sluice.encoders.formats import ENCODERS, Encoder, negotiate
-from sluice.engine import Plan, explain, plan
+from sluice.engine import explain, plan
 from sluice.errors import QueryError, SelectionError
 from sluice.wording import excerpt
 
 from ...api.access import visible_id
-from ...api.answering import Weighed, answer, attended, weigh
-from ...api.application import Answering
+from ...api.answering import Weighed, answer, cancellable, weigh
+from ...api.application import Answering, Route
 from ...api.representations import Representation, respond
 from ...api.response_bodies import header_of, json_bytes
 from ...api.routes import add_reading_route, add_route
 from ...api.state import Service, begin_phases, service
 from ...catalog.opened import Opened
-from .grammar import Query, grammars_of
-from .json_body import posted_pairs
-from .names import By, cured
-from .openapi import ask_described, post_described
+from .grammar import Grammar, Query
+from .json_body import read_json_body
+from .names import By, with_cure
+from .openapi import ask_described, formats_table, post_described
+from .options import OPTIONS, Option, options_table
 from .tokens import read_pairs
 
-
-def add_native_door(app: FastAPI) -> None:
-    """Register the routes of selections, by label and by position."""
-    label, position = "/datasets/{dataset_id}/sel", "/datasets/{dataset_id}/isel"
-    add_reading_route(app, label, select_by_label, ask_described("label"))
-    add_reading_route(app, position, select_by_position, ask_described("position"))
-    add_route(app, "POST", label, post_by_label, post_described("label"))
-    add_route(app, "POST", position, post_by_position, post_described("position"))
+# How the parameters of a request are read, in a URL or in a body.
+Parse: TypeAlias = Callable[..., Query]
 
 
-def select_by_label(request: Request) -> Answering:
-    """A part of the dataset, chosen by coordinate labels."""
-    return _select_asked(request, "label")
+@dataclass(frozen=True, slots=True, eq=False)
+class NativeDoor:
+    """The routes of selections, by label and by position: with these options and these formats.
 
+    Both are tables: a row more is known wherever a request is read, refused, answered or described.
+    """
 
-def select_by_position(request: Request) -> Answering:
-    """A part of the dataset, chosen by positions along its dimensions."""
-    return _select_asked(request, "position")
+    options: Mapping[str, Option[object]] = field(default_factory=lambda: OPTIONS)
+    formats: Mapping[str, Encoder] = field(default_factory=lambda: ENCODERS)
 
+    def add_to(self, app: FastAPI) -> None:
+        """Register the routes."""
+        routes: tuple[tuple[By, str, Route, Route], ...] = (
+            ("label", "sel", self.select_by_label, self.post_by_label),
+            ("position", "isel", self.select_by_position, self.post_by_position),
+        )
+        for by, word, ask, post in routes:
+            path = f"/datasets/{{dataset_id}}/{word}"
+            add_reading_route(app, path, ask, ask_described(by, self.options, self.formats))
+            add_route(app, "POST", path, post, post_described(by, self.options, self.formats))
 
-def post_by_label(request: Request) -> Answering:
-    """A part of the dataset, chosen by coordinate labels too long for a URL."""
-    return _select_posted(request, "label")
+    def tables(self) -> str:
+        """All options and formats, as Markdown for those who ask."""
+        options, formats = options_table(self.options), formats_table(self.formats)
+        return f"**Options**\n\n{options}\n**Formats**\n\n{formats}"
 
+    def select_by_label(self, request: Request) -> Answering:
+        """A part of the dataset, chosen by coordinate labels."""
+        return self._select_asked(request, "label")
 
-def post_by_position(request: Request) -> Answering:
-    """A part of the dataset, chosen by positions too long for a URL."""
-    return _select_posted(request, "position")
+    def select_by_position(self, request: Request) -> Answering:
+        """A part of the dataset, chosen by positions along its dimensions."""
+        return self._select_asked(request, "position")
 
+    def post_by_label(self, request: Request) -> Answering:
+        """A part of the dataset, chosen by coordinate labels too long for a URL."""
+        return self._select_posted(request, "label")
 
-async def _select_asked(request: Request, by: By) -> Response:
-    dataset_id = visible_id(request)
-    pairs = read_pairs(request.scope["query_string"])
-    return await _select(request, dataset_id, by, pairs)
+    def post_by_position(self, request: Request) -> Answering:
+        """A part of the dataset, chosen by positions too long for a URL."""
+        return self._select_posted(request, "position")
 
+    async def _select_asked(self, request: Request, by: By) -> Response:
+        dataset_id = visible_id(request)
+        pairs = read_pairs(request.scope["query_string"])
+        work = self._select(request, dataset_id, by, partial(Grammar.parse, pairs=pairs))
+        return await cancellable(request, work)
 
-async def _select_posted(request: Request, by: By) -> Response:
-    dataset_id = visible_id(request)
-    for name in request.query_params:
-        detail = f"{excerpt(name)} stands in the URL; a POST has all its parameters in its body"
-        raise QueryError(detail, parameter=name)
-    most_bytes, seconds = service(request).limits.body_bytes, service(request).admission.seconds
-    pairs = await posted_pairs(request, most_bytes=most_bytes, seconds=seconds)
-    return await _select(request, dataset_id, by, pairs)
+    async def _select_posted(self, request: Request, by: By) -> Response:
+        dataset_id = visible_id(request)
+        for name in request.query_params:
+            detail = f"{excerpt(name)} stands in the URL; a POST has all its parameters in its body"
+            raise QueryError(detail, parameter=name)
+        serving = service(request)
+        members = await read_json_body(
+            request,
+            self.options,
+            most_bytes=serving.limits.body_bytes,
+            seconds=serving.admission.seconds,
+        )
+        work = self._select(request, dataset_id, by, partial(Grammar.parse_json, members=members))
+        return await cancellable(request, work)
 
+    async def _select(self, request: Request, dataset_id: str, by: By, parse: Parse) -> Response:
+        """Understand, refuse early, plan, refuse what costs too much, read, encode."""
+        serving = service(request)
+        phases, began = begin_phases(request.scope), perf_counter()
+        opened = await serving.opened.get(dataset_id)
+        began = phases.since("open", began)
+        query, asked = self._plan(request, serving, opened, by, parse)
+        phases.since("plan", began)
+        phases.cells = asked.plan.schema.cells
+        if not query.explain:
+            return await answer(request, serving, opened, asked, phases)
+        form = Representation(opened, self.formats["json"], None)
+        chosen, own = asked.key
+        key = ((chosen, asked.encoder.name, repr(serving.limits)), own)
+        return await respond(request, form, key, phases, partial(_explain, asked, serving))
 
-def _select(request: Request, dataset_id: str, by: By, pairs: Pairs) -> Answering:
-    work = select(request, service(request), dataset_id, by, pairs)
-    return attended(request, work)
+    def _plan(
+        self, request: Request, serving: Service, opened: Opened, by: By, parse: Parse
+    ) -> tuple[Query, Weighed]:
+        """Everything that can be refused without reading is refused here, but for limits."""
+        grammar = opened.for_door(self.grammars_of)[by]
+        query = parse(grammar, most_labels=serving.limits.labels)
+        # An explanation is JSON, whatever format it explains.
+        accept = None if query.explain else header_of(request, b"accept")
+        encoder = negotiate(query.format, accept, self.formats)
+        try:
+            planned = plan(opened.prepared, query.selection)
+        except SelectionError as error:
+            name = str(error.facts.get("dimension"))
+            axis = opened.prepared.axes.get(name)
+            raise with_cure(error, axis, grammar.names.for_labels(name)) from None
+        return query, weigh(serving, planned, encoder, query.more)
 
-
-Pairs = Sequence[tuple[str, str]]
-
-
-async def select(
-    request: Request, serving: Service, dataset_id: str, by: By, pairs: Pairs
-) -> Response:
-    """Understand, refuse early, plan, refuse what costs too much, read, encode."""
-    phases, began = begin_phases(request.scope), perf_counter()
-    opened = await serving.opened.get(dataset_id)
-    began = phases.since("open", began)
-    query, encoder, planned = _plan(request, serving, opened, by, pairs)
-    asked = weigh(serving, planned, encoder)
-    phases.since("plan", began)
-    phases.cells = planned.schema.cells
-    if not query.explain:
-        return await answer(request, serving, opened, asked, phases)
-    form = Representation(opened, ENCODERS["json"], None)
-    names, places = planned.key
-    said = ((names, encoder.name, repr(serving.limits)), places)
-    return await respond(request, form, said, phases, partial(_explain, asked, serving))
-
-
-def _plan(
-    request: Request, serving: Service, opened: Opened, by: By, pairs: Pairs
-) -> tuple[Query, Encoder, Plan]:
-    """Everything that can be refused without reading is refused here, but for limits."""
-    grammar = opened.for_door(grammars_of)[by]
-    query = grammar.parse(pairs, most_labels=serving.limits.labels)
-    # An explanation is JSON, whatever format it explains.
-    encoder = negotiate(query.format, None if query.explain else header_of(request, b"accept"))
-    try:
-        return query, encoder, plan(opened.prepared, query.selection)
-    except SelectionError as error:
-        name = str(error.facts.get("dimension"))
-        axis = opened.prepared.axes.get(name)
-        raise cured(error, axis, grammar.names.for_labels(name)) from None
+    def grammars_of(self, opened: Opened) -> Mapping[By, Grammar]:
+        """What requests can ask of this dataset on each path, prepared for many of them."""
+        dataset = opened.dataset
+        coords = {str(name): tuple(map(str, coord.dims)) for name, coord in dataset.coords.items()}
+        grammar = partial(
+            Grammar,
+            dims=opened.prepared.sizes,
+            coords=coords,
+            formats=tuple(self.formats),
+            variables=tuple(map(str, dataset.data_vars)),
+            unusable={name: one.reason for name, one in dataset.unusable.items()},
+            roles=opened.prepared.roles,
+            options=self.options,
+        )
+        return {"label": grammar(by="label"), "position": grammar(by="position")}
 
 
 async def _explain(asked: Weighed, serving: Service) -> bytes:
@@ -133,5 +164,6 @@ def _explained(asked: Weighed) -> bytes:
         "result_bytes": asked.result_bytes,
         "unmeasured": asked.plan.schema.unmeasured,
         "within_limits": asked.excess is None,
+        **({"options": dict(asked.options)} if asked.options else {}),
     }
     return json_bytes({**explain(asked.plan.reading, asked.plan.labels), **told})

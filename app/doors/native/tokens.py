@@ -1,4 +1,4 @@
-"""The smallest pieces of a query string: pairs, words, quoted words, methods, integers."""
+"""The smallest pieces of a query string: pairs, tokens, quoted tokens, methods, integers."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 # Possessive quantifiers: a long hostile value costs one pass, never a backtrack.
 _QUOTED = r'"(?:[^"]++|"")*+"'
 _BARE = r'(?!")[^,/]*+'
-_WORDS = re.compile(rf"(?:(?:{_QUOTED}|{_BARE})[,/])*+(?:{_QUOTED}|{_BARE})")
-_WORD = re.compile(rf"(?:({_QUOTED})|({_BARE}))([,/]|\Z)")
+_TOKENS = re.compile(rf"(?:(?:{_QUOTED}|{_BARE})[,/])*+(?:{_QUOTED}|{_BARE})")
+_TOKEN = re.compile(rf"(?:({_QUOTED})|({_BARE}))([,/]|\Z)")
 _METHOD = re.compile(r'([^",/:]*+)::')
-# One bare word, behind a method or not: most values are no more.
-_LONE = re.compile(r'(?:([^",/:]*+)::)?+((?:[^",/:]++|:(?!:))++)')
-# What makes a value more than one bare word.
+# One bare token, behind a method or not: most values are no more.
+_SINGLE = re.compile(r'(?:([^",/:]*+)::)?+((?:[^",/:]++|:(?!:))++)')
+# What makes a value more than one bare token.
 _MARKS = re.compile(r'[",/]|::')
 _INTEGER = re.compile(r"(-?)(?=[0-9])0*+([0-9]*+)", re.ASCII)
 
@@ -55,10 +55,10 @@ Separator: TypeAlias = Literal["", ",", "/"]
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """The words of one value, quotes taken off, and the one kind of separator between them.
+class Tokens:
+    """The tokens of one value, quotes taken off, and the one kind of separator between them.
 
-    `quoted` are the places of the words that quotes protect from being read as syntax.
+    `quoted` are the places of the tokens that quotes protect from being read as syntax.
     """
 
     texts: tuple[str, ...]
@@ -74,13 +74,13 @@ def split_method(name: str, value: str) -> tuple[Method | None, str]:
     return read_method(name, found[1]), value[found.end() :]
 
 
-def read_lone(name: str, value: str) -> tuple[str, Method | None] | None:
-    """The word of a value that is one bare word, and its method; None for any other value."""
-    found = _LONE.fullmatch(value)
+def parse_single_token(name: str, value: str) -> tuple[str, Method | None] | None:
+    """The token of a value that is one bare token, and its method; None for any other value."""
+    found = _SINGLE.fullmatch(value)
     if found is None:
         return None
-    method, word = found.groups()
-    return word, None if method is None else read_method(name, method)
+    method, token = found.groups()
+    return token, None if method is None else read_method(name, method)
 
 
 def read_method(name: str, text: str) -> Method:
@@ -95,14 +95,19 @@ def read_method(name: str, text: str) -> Method:
     return method
 
 
-def split_words(name: str, value: str) -> Words:
-    """The words between commas or slashes, quotes taken off; a lone word and a comma are a list.
+def is_plain(text: str) -> bool:
+    """Whether nothing in a text means more than itself, wherever it stands in a value."""
+    return not _MARKS.search(text)
 
-    Raises `QueryError` for an empty word, an unclosed quote, both separators in one value, and
+
+def split_tokens(name: str, value: str) -> Tokens:
+    """The tokens between commas or slashes, quotes taken off; one token and a comma are a list.
+
+    Raises `QueryError` for an empty token, an unclosed quote, both separators in one value, and
     ``::`` outside quotes.
     """
     if value and not _MARKS.search(value):
-        return Words((value,), "")
+        return Tokens((value,), "")
     texts, separators, quoted = _split_quoted(name, value) if '"' in value else _split_bare(value)
     if len(separators) > 1:
         raise _unreadable(name, value, "a list (commas) cannot hold an interval (slashes)")
@@ -114,43 +119,43 @@ def split_words(name: str, value: str) -> Words:
         raise _unreadable(name, value, "a value is empty")
     if "::" in value and any("::" in text for text in bare):
         raise _unreadable(name, value, "a label with :: in it is written in double quotes")
-    return Words(tuple(texts), separator, frozenset(quoted))
+    return Tokens(tuple(texts), separator, frozenset(quoted))
 
 
 def _split_bare(value: str) -> tuple[list[str], set[str], set[int]]:
-    """Words, separators and no quoted places of a value without quotes; many times faster."""
+    """Tokens, separators and no quoted places of a value without quotes; many times faster."""
     separators = {separator for separator in ",/" if separator in value}
     return value.split("," if "," in separators else "/"), separators, set()
 
 
 def _split_quoted(name: str, value: str) -> tuple[list[str], set[str], set[int]]:
-    if not _WORDS.fullmatch(value):
+    if not _TOKENS.fullmatch(value):
         raise _unreadable(name, value, 'a quoted label ends with ", and "" is a quote in it')
-    found: list[tuple[str, str, str]] = _WORD.findall(value)
+    found: list[tuple[str, str, str]] = _TOKEN.findall(value)
     if len(found) > 1 and not found[-2][2]:
-        # The end, found once more behind the last word.
+        # The end, found once more behind the last token.
         found.pop()
-    texts = [word[1:-1].replace('""', '"') if word else bare for word, bare, _ in found]
-    quoted = {place for place, (word, _, _) in enumerate(found) if word}
-    return texts, {separator for _, _, separator in found if separator}, quoted
+    texts = [quoted[1:-1].replace('""', '"') if quoted else bare for quoted, bare, _ in found]
+    places = {place for place, (quoted, _, _) in enumerate(found) if quoted}
+    return texts, {separator for _, _, separator in found if separator}, places
 
 
-def count_words(value: str) -> int:
-    """How many words a list holds, behind a method or not; 1 for malformed text."""
+def count_tokens(value: str) -> int:
+    """How many tokens a list holds, behind a method or not; 1 for malformed text."""
     if "," not in value:
         return 1
     if '"' not in value:
         return value.count(",") + (not value.endswith(","))
     method = _METHOD.match(value)
     rest = value[method.end() :] if method else value
-    # The end is found once more: behind the last word, or behind the comma of a list of one.
-    return _WORD.subn("", rest)[1] - 1 if _WORDS.fullmatch(rest) else 1
+    # The end is found once more: behind the last token, or behind the comma of a list of one.
+    return _TOKEN.subn("", rest)[1] - 1 if _TOKENS.fullmatch(rest) else 1
 
 
-def in_one(texts: Sequence[str], marks: Sequence[str]) -> Sequence[str]:
-    """The words of a repeated parameter as one list, which is read many times faster.
+def join_repeated(texts: Sequence[str], marks: Sequence[str]) -> Sequence[str]:
+    """The texts of a repeated parameter as one list, which is read many times faster.
 
-    Only where neither empty words nor `marks`, which mean something else than a list, are in them.
+    Only where neither empty tokens nor `marks`, which mean something else than a list, are in them.
     """
     if len(texts) == 1:
         return texts

@@ -23,13 +23,14 @@ from sluice.wording import excerpt
 
 from .tokens import (
     METHODS,
-    Words,
-    count_words,
-    in_one,
+    Tokens,
+    count_tokens,
+    is_plain,
+    join_repeated,
+    parse_single_token,
     read_integer,
-    read_lone,
     split_method,
-    split_words,
+    split_tokens,
 )
 
 # Made once: most requests name one of these, if any.
@@ -43,13 +44,28 @@ _MATCHES: Final[Mapping[Method | None, Match | None]] = MappingProxyType(
 )
 
 
+class Number(str):
+    """A number of a JSON document: the digits that were written, of which none is lost.
+
+    What they mean is known to the axis alone: a label of 20 digits, a float32, a text.
+    """
+
+    __slots__ = ()
+
+
+class Items(list[str]):
+    """The texts and numbers of a JSON array, which is a list also where it has but one."""
+
+    __slots__ = ()
+
+
 def check_length(parameter: str, texts: Sequence[str], most: int) -> None:
     """Raise `LimitError` for more than `most` labels or positions, before any is looked at."""
     if len(texts) == 1 and "," not in texts[0]:
         return
     if sum([text.count(",") + 1 for text in texts]) <= most:
         return
-    count = sum(map(count_words, texts))
+    count = sum(map(count_tokens, texts))
     if count > most:
         raise LimitError(
             f"{parameter} lists {count} labels, positions or names; at most {most} are allowed",
@@ -62,21 +78,50 @@ def check_length(parameter: str, texts: Sequence[str], most: int) -> None:
 def read_labels(parameter: str, texts: Sequence[str]) -> Along:
     """The label, list or interval that the values of a parameter name.
 
-    Raises `QueryError` for malformed text and for values that do not go together.
+    They are the texts of a URL, or a JSON array. Raises `QueryError` for malformed text and for
+    values that do not go together.
     """
+    if type(texts) is Items:
+        return _read_label_items(parameter, texts)
     if len(texts) == 1:
-        return _read_words(parameter, texts[0])
-    parts = [_read_words(parameter, text) for text in in_one(texts, ('"', "/", "::"))]
+        return _read_tokens(parameter, texts[0])
+    parts = [_read_tokens(parameter, text) for text in join_repeated(texts, ('"', "/", "::"))]
     return _merge_labels(parameter, parts)
 
 
 def read_positions(parameter: str, texts: Sequence[str]) -> Along:
-    """The position, list or slice that the values of a parameter name.
-
-    Raises `QueryError` for malformed text and for values that do not go together.
-    """
-    parts = [_read_places(parameter, text) for text in in_one(texts, (":",))]
+    """The position, list or slice that the values of a parameter name; see `read_labels`."""
+    if type(texts) is Items:
+        return _read_position_items(parameter, texts)
+    parts = [_read_places(parameter, text) for text in join_repeated(texts, (":",))]
     return _merge_positions(parameter, parts)
+
+
+def _read_label_items(parameter: str, items: Items) -> Labels:
+    """The items as labels, each in the grammar; most are plain, and are what they say."""
+    if all(items) and is_plain(" ".join(items)):
+        return Labels(tuple(map(str, items)))
+    found = _merge_labels(parameter, [_read_tokens(parameter, item) for item in items])
+    match found:
+        case Label(label, match):
+            return Labels((label,), match)
+        case Labels():
+            return found
+        case _:
+            raise QueryError(f"{parameter}: a list cannot hold an interval", parameter=parameter)
+
+
+def _read_position_items(parameter: str, items: Items) -> Positions:
+    if not any(mark in item for mark in ",:" for item in items):
+        return Positions(tuple([_integer(parameter, item) for item in items]))
+    found = _merge_positions(parameter, [_read_places(parameter, item) for item in items])
+    match found:
+        case Position(index):
+            return Positions((index,))
+        case Positions():
+            return found
+        case _:
+            raise QueryError(f"{parameter}: a list cannot hold a slice", parameter=parameter)
 
 
 def names_method(value: str) -> bool:
@@ -85,7 +130,7 @@ def names_method(value: str) -> bool:
     return bool(colons) and prefix in METHODS
 
 
-def _merge_labels(name: str, parts: list[Label | Labels | Interval]) -> Along:
+def _merge_labels(name: str, parts: list[Label | Labels | Interval]) -> Label | Labels | Interval:
     if len(parts) == 1:
         return parts[0]
     labels: list[Value] = []
@@ -104,7 +149,9 @@ def _merge_labels(name: str, parts: list[Label | Labels | Interval]) -> Along:
     return Labels(tuple(labels), matches.pop())
 
 
-def _merge_positions(name: str, parts: list[Position | Positions | PositionSlice]) -> Along:
+def _merge_positions(
+    name: str, parts: list[Position | Positions | PositionSlice]
+) -> Position | Positions | PositionSlice:
     if len(parts) == 1:
         return parts[0]
     indexes: list[int] = []
@@ -119,26 +166,26 @@ def _merge_positions(name: str, parts: list[Position | Positions | PositionSlice
     return Positions(tuple(indexes))
 
 
-def _read_words(name: str, value: str) -> Label | Labels | Interval:
-    lone = read_lone(name, value)
-    if lone is not None:
-        label, method = lone
+def _read_tokens(name: str, value: str) -> Label | Labels | Interval:
+    single = parse_single_token(name, value)
+    if single is not None:
+        label, method = single
         return Label(label, _MATCHES[method])
     method, rest = split_method(name, value)
-    words = split_words(name, rest)
-    match words.separator:
+    tokens = split_tokens(name, rest)
+    match tokens.separator:
         case "":
-            return Label(words.texts[0], _MATCHES[method])
+            return Label(tokens.texts[0], _MATCHES[method])
         case ",":
-            return Labels(words.texts, _MATCHES[method])
+            return Labels(tokens.texts, _MATCHES[method])
         case "/":
             if method is not None:
                 raise QueryError(f"{name}: an interval takes no method", parameter=name)
-            return _read_interval(name, value, words)
+            return _read_interval(name, value, tokens)
 
 
-def _read_interval(name: str, value: str, words: Words) -> Interval:
-    texts = words.texts
+def _read_interval(name: str, value: str, tokens: Tokens) -> Interval:
+    texts = tokens.texts
     if len(texts) > 3:
         raise QueryError(f"{name}={excerpt(value)}: an interval is a/b or a/b/step", parameter=name)
     step = read_integer(texts[2]) if len(texts) == 3 else 1
@@ -146,13 +193,13 @@ def _read_interval(name: str, value: str, words: Words) -> Interval:
         raise QueryError(
             f"{name}={excerpt(value)}: the step is a whole number from 1 up", parameter=name
         )
-    start, stop = (_read_end(words, place) for place in (0, 1))
+    start, stop = (_read_end(tokens, place) for place in (0, 1))
     return Interval(start, stop, step)
 
 
-def _read_end(words: Words, place: int) -> str | None:
-    text = words.texts[place]
-    return None if text == ".." and place not in words.quoted else text
+def _read_end(tokens: Tokens, place: int) -> str | None:
+    text = tokens.texts[place]
+    return None if text == ".." and place not in tokens.quoted else text
 
 
 def _read_places(name: str, value: str) -> Position | Positions | PositionSlice:

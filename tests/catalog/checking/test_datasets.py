@@ -18,7 +18,7 @@ from app.catalog.checking.findings import Finding, Severity
 from app.catalog.entry import DatasetEntry
 from app.catalog.opening import open_entry, source_of
 from sluice.store import Filesystems
-from sluice.store.guarded import StoreGuards
+from sluice.store.resilient import StoreGuards
 from sluice.store.retry_policy import RetryPolicy
 from tests.catalog.stores import GRID, write_store
 from tests.contracts.web import Web
@@ -39,7 +39,7 @@ NONSENSE = b"this is no chunk"
 async def check(
     *entries: DatasetEntry, patience: float = 60, limit: int = 2**28, at_once: int = 8
 ) -> dict[str, tuple[Finding, ...]]:
-    guards = StoreGuards(PATIENCE, lambda *_: None)
+    guards = StoreGuards(PATIENCE)
     async with Filesystems() as filesystems:
         opener = partial(
             open_entry, filesystems=filesystems, store_concurrency=8, inline_decode_bytes=2**18

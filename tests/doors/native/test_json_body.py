@@ -13,11 +13,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.doors.native.grammar import Grammar, Query
-from app.doors.native.json_body import read_posted
+from app.doors.native.json_body import read_members
+from app.doors.native.values import Number
 from sluice.errors import LimitError, QueryError, SelectionError
 from sluice.selection import Interval, Label, Labels, Match, Position, Positions, Selection
 
 DIMS = {"lat": 9, "lon": 9, "x": 9, "variables": 3}
+
+
+def labels_of(query: Query) -> list[object]:
+    found: list[object] = []
+    for wanted in query.selection.along.values():
+        match wanted:
+            case Label(value):
+                found.append(value)
+            case Labels(values):
+                found += values
+            case _:
+                pass
+    return found
 
 
 def ask(document: Any) -> Query:
@@ -28,7 +42,7 @@ def ask(document: Any) -> Query:
         by="label",
         formats=("json",),
         variables=("t", "a,b"),
-    ).parse(read_posted(text.encode()))
+    ).parse_json(read_members(text.encode()))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +59,7 @@ def ask(document: Any) -> Query:
 )
 def test_scalars_keep_what_was_written(value: str, text: str) -> None:
     """Numbers keep their digits, strings are what they say."""
-    assert read_posted(f'{{"lat": {value}}}'.encode()) == [("lat", text)]
+    assert read_members(f'{{"lat": {value}}}'.encode()) == {"lat": [text]}
 
 
 @pytest.mark.parametrize(
@@ -127,8 +141,14 @@ def test_arrays_hold_labels_alone(value: Any) -> None:
     """An interval or an empty text in an array is refused as in a repeated parameter."""
     with pytest.raises(QueryError):
         ask({"lat": value})
-    with pytest.raises(QueryError):
-        ask({"isel[lat]": ["0:2"]})
+
+
+@pytest.mark.parametrize("value", [["0:2"], ["0:2", 1], [1.5], ["1,,"], [""], ["pad::1"]])
+def test_arrays_hold_positions_alone(value: Any) -> None:
+    """Neither a slice nor what is no whole number is one of a list."""
+    with pytest.raises(QueryError) as caught:
+        ask({"isel[lat]": value})
+    assert caught.value.facts == {"parameter": "isel[lat]"}
 
 
 @pytest.mark.parametrize(
@@ -156,7 +176,7 @@ def test_arrays_hold_labels_alone(value: Any) -> None:
 def test_what_is_no_document(text: str, facts: dict[str, Any]) -> None:
     """What is not a JSON object, strictly, is refused; where it breaks off is said."""
     with pytest.raises(QueryError) as caught:
-        read_posted(text.encode())
+        read_members(text.encode())
     assert caught.value.facts == facts
     assert caught.value.detail.isprintable()
 
@@ -164,7 +184,7 @@ def test_what_is_no_document(text: str, facts: dict[str, Any]) -> None:
 def test_what_is_not_utf8() -> None:
     """Bytes in another encoding are refused, with the place of the first that is wrong."""
     with pytest.raises(QueryError) as caught:
-        read_posted('{"lat": "é"}'.encode("latin-1"))
+        read_members('{"lat": "é"}'.encode("latin-1"))
     assert caught.value.facts == {"byte": 9}
 
 
@@ -180,9 +200,13 @@ parameters = st.one_of(st.sampled_from(["lat", "x", "isel[lat]", "f", "variables
 def test_any_body_is_read_or_refused(body: bytes | str) -> None:
     """Whatever is posted, nothing but the errors of the contract is raised."""
     with suppress(QueryError, SelectionError, LimitError):
-        pairs = read_posted(body if isinstance(body, bytes) else body.encode())
-        assert all(type(part) is str for pair in pairs for part in pair)
-        Grammar(dims=DIMS, coords={"lat": ("lat",)}, by="label", formats=("json",)).parse(pairs)
+        members = read_members(body if isinstance(body, bytes) else body.encode())
+        for name, value in members.items():
+            assert type(name) is str
+            assert isinstance(value, bool) or all(type(item) in (str, Number) for item in value)
+        grammar = Grammar(dims=DIMS, coords={"lat": ("lat",)}, by="label", formats=("json",))
+        query = grammar.parse_json(members)
+        assert {type(label) for label in labels_of(query)} <= {str}
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))

@@ -17,8 +17,9 @@ from sluice.errors import (
     StoreTimeout,
     StoreUnavailable,
 )
+from sluice.events import CircuitChanged, Event, StoreAsked, StoreRetried
 from sluice.store import retry_policy
-from sluice.store.guarded import GuardedSource, StoreGuard, StoreGuards
+from sluice.store.resilient import ResilientSource, StoreGuard, StoreGuards
 from sluice.store.retry_policy import MOST_RETRIES, CircuitState, RetryPolicy
 from tests.sources import DictSource
 
@@ -74,7 +75,7 @@ class Moody(DictSource):
 
 
 class Ward:
-    """A guarded source over a moody store, and what was told of it."""
+    """A resilient source over a moody store, and what was told of it."""
 
     def __init__(self, *moods: Exception | None, **patience: Any) -> None:
         limits: dict[str, Any] = {
@@ -87,16 +88,19 @@ class Ward:
         }
         self.store = Moody({"a": b"abcdef", "b/c": b"x"}, *moods)
         self.retried: list[tuple[str, type]] = []
-        self.states: list[tuple[tuple[str, ...], CircuitState]] = []
-        guards = StoreGuards(RetryPolicy(**{**limits, **patience}), self._changed)
+        self.states: list[tuple[tuple[str, ...], str]] = []
+        guards = StoreGuards(RetryPolicy(**{**limits, **patience}), self._heard)
         self.guard: StoreGuard = guards.guard("d", "s3://bucket/root", {})
-        self.source = GuardedSource(
-            self.store, self.guard, lambda name, error: self.retried.append((name, type(error)))
-        )
+        self.source = ResilientSource(self.store, "s3://bucket", guard=self.guard, emit=self._heard)
 
-    def _changed(self, place: str, datasets: tuple[str, ...], state: CircuitState) -> None:
-        assert place == "s3://bucket"
-        self.states.append((datasets, state))
+    def _heard(self, event: Event) -> None:
+        match event:
+            case CircuitChanged(store, datasets, state):
+                assert store == "s3://bucket"
+                self.states.append((datasets, state))
+            case StoreRetried(store, operation, error):
+                assert store == "s3://bucket"
+                self.retried.append((operation, type(error)))
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +108,7 @@ def _brief_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry_policy, "FIRST_PAUSE_SECONDS", 0.001)
 
 
-async def test_a_guarded_source_is_its_source() -> None:
+async def test_a_resilient_source_is_its_source() -> None:
     """Values, ranges, missing keys and listings come as they are, each by one request."""
     ward = Ward()
     assert await ward.source.get("a") == b"abcdef"
@@ -186,7 +190,7 @@ async def test_waiting_at_the_gate_is_not_the_stores_fault() -> None:
     assert ward.states == []
 
 
-async def test_a_sick_store_is_left_alone() -> None:
+async def test_the_circuit_of_a_sick_store_opens() -> None:
     """After failures in a row nobody asks, nor those who wait; one finds out that it is well."""
     ward = Ward(*[StoreFaltered("503")] * 6, failures=6, open_seconds=1.0, concurrency=1)
     reads = [asyncio.create_task(ward.source.get("a")) for _ in range(500)]
@@ -239,10 +243,6 @@ async def test_a_reader_that_leaves_says_nothing() -> None:
     assert (ward.states, ward.store.running) == ([], 0)
 
 
-def _ignore(*_: object) -> None:
-    pass
-
-
 @pytest.mark.parametrize(
     ("first", "second", "shared"),
     [
@@ -256,8 +256,62 @@ def _ignore(*_: object) -> None:
 def test_datasets_of_one_store_share_its_guard(first: str, second: str, shared: bool) -> None:
     """A bucket or a host fails as a whole; so do those alone that are asked in the same way."""
     patience = RetryPolicy(4, 3, 5.0, 20.0, 6, 60.0)
-    guards = StoreGuards(patience, _ignore)
+    guards = StoreGuards(patience)
     guard = guards.guard("first", first, {"key": "k"})
     assert (guards.guard("second", second, {"key": "k"}) is guard) == shared
     assert list(guard.datasets) == (["first", "second"] if shared else ["first"])
     assert guards.guard("third", first, {"key": "other"}) is not guard
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.events: list[tuple[str, int, type | None]] = []
+
+    def __call__(self, event: Event) -> None:
+        assert isinstance(event, StoreAsked)
+        assert event.store == "s3://bucket"
+        assert event.seconds >= 0
+        error = type(event.error) if event.error else None
+        self.events.append((event.operation, event.received_bytes, error))
+
+
+async def test_each_request_is_told_with_what_it_brought() -> None:
+    """Values, ranges, missing keys and listings answer as the source does, and are told."""
+    source, heard = DictSource({"a": b"abcdef", "b/c": b"x"}), Heard()
+    observed = ResilientSource(source, "s3://bucket", emit=heard)
+    assert await observed.get("a", 1, 3) == b"bc"
+    assert await observed.get("z") is None
+    assert await observed.getitems(["a", "b/c", "z"]) == {"a": b"abcdef", "b/c": b"x"}
+    assert await observed.exists("a")
+    assert await observed.list_dir("") == await source.list_dir("")
+    assert [key async for key in observed.list()] == [key async for key in source.list()]
+    told = [("get", 2, None), ("get", 0, None)]
+    told += sorted([("get", 6, None), ("get", 1, None), ("get", 0, None)])
+    told += [("get", 1, None), ("list", 0, None)]
+    assert [*heard.events[:2], *sorted(heard.events[2:5]), *heard.events[5:]] == told
+
+
+async def test_a_failure_is_told_and_passed_on() -> None:
+    """A read that fails raises what it raised, after it was told."""
+
+    class Failing(DictSource):
+        async def get(
+            self,
+            key: str,
+            start: int | None = None,
+            end: int | None = None,
+            *,
+            most_bytes: int | None = None,
+        ) -> None:
+            raise StoreTimeout("no answer")
+
+        async def list_dir(self, prefix: str = "") -> list[str]:
+            raise StoreTimeout("no answer")
+
+    heard = Heard()
+    observed = ResilientSource(Failing({}), "s3://bucket", emit=heard)
+    with pytest.raises(StoreTimeout):
+        await observed.get("a")
+    with pytest.raises(StoreTimeout):
+        await observed.list_dir()
+    assert heard.events == [("get", 0, StoreTimeout), ("list", 0, StoreTimeout)]

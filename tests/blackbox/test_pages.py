@@ -1,4 +1,4 @@
-"""What the README shows at a console is what happens there: every block is run, or says why not."""
+"""What our pages show at a console is what happens there: every block is run, or says why not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ from loadtests.ground import ROOT, free_port, running, serving, wait_until_it_an
 from tests.blackbox.conftest import Entries, write_catalog
 from tests.blackbox.processes import until
 
-PAGES = ("README.md", "loadtests/README.md", "loadtests/bench/README.md")
+PAGES = (
+    "README.md",
+    "loadtests/README.md",
+    "loadtests/bench/README.md",
+    *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
+)
 ADDRESS = "http://127.0.0.1:8000"
 
 # By the first command of a block: why it is not run here.
@@ -63,8 +68,8 @@ def blocks() -> Iterator[Block]:
             commands = []
             for part in re.split(r"^\$ ", text, flags=re.M)[1:]:
                 command, *said = part.splitlines()
-                # An argument may go on in the next line.
-                while command.count("'") % 2:
+                # An argument, or a command, may go on in the next line.
+                while command.count("'") % 2 or command.endswith("\\"):
                     command = f"{command}\n{said.pop(0)}"
                 commands.append((command, "\n".join(said)))
             yield Block(page, tuple(commands))
@@ -116,10 +121,10 @@ def runnable(page: str, mark: str) -> Block:
     return found
 
 
-KEYS = runnable("README.md", "sluice key")
-RELOAD = runnable("README.md", "/catalog/reload")
-CHECK = runnable("README.md", "sluice check")
-GROUPS = runnable("README.md", "era5~land")
+KEYS = runnable("docs/access.md", "sluice key")
+RELOAD = runnable("docs/stores-that-change.md", "/catalog/reload")
+CHECK = runnable("docs/catalog.md", "sluice check")
+GROUPS = runnable("docs/catalog.md", "era5~land")
 SPECIAL = (KEYS, RELOAD, CHECK, GROUPS)
 REQUESTS = [block for block in BLOCKS if block.reason is None and block not in SPECIAL]
 
@@ -145,10 +150,10 @@ def test_every_block_is_accounted_for() -> None:
     """No reason is left over, and there are blocks of each kind."""
     for command in NOT_RUN:
         assert any(block.first.startswith(command) for block in BLOCKS), command
-    assert len(REQUESTS) >= 8
+    assert len(REQUESTS) >= 12
 
 
-@pytest.mark.parametrize("block", REQUESTS, ids=lambda block: block.first[-60:])
+@pytest.mark.parametrize("block", REQUESTS, ids=lambda block: f"{block.page} {block.first[-60:]}")
 def test_requests_have_the_answers_that_are_shown(demo: Console, block: Block) -> None:
     """Of the demo's server, to the last digit."""
     demo.check(block)
@@ -159,7 +164,7 @@ def test_what_the_deployment_shows_is_what_the_sample_answers(demo: Console) -> 
     blocks = [b for b in BLOCKS if b.first.startswith("docker")]
     asked = [pair for b in blocks for pair in b.commands if pair[0].startswith("curl")]
     assert asked
-    demo.check(Block("README.md", tuple(asked)))
+    demo.check(Block("docs/deployment.md", tuple(asked)))
 
 
 def test_keys_are_made_as_it_is_shown(folder: Path, tmp_path: Path) -> None:

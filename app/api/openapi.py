@@ -1,9 +1,12 @@
-"""The answers of the routes as OpenAPI describes them: bodies, headers, problems."""
+"""What the OpenAPI document says of each route, as keyword arguments for its registration."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, Final
+from importlib.resources import files
+from typing import Any, Final, TypeAlias
+
+from pydantic import BaseModel
 
 from sluice.errors import (
     LimitError,
@@ -15,7 +18,7 @@ from sluice.errors import (
     StoreTimeout,
 )
 
-from ...errors import (
+from ..errors import (
     Forbidden,
     NotJson,
     Overloaded,
@@ -24,24 +27,25 @@ from ...errors import (
     Unauthorized,
     UnknownDataset,
 )
-from ..problems import MEDIA_TYPE, kind_of
+from .problems import MEDIA_TYPE, kind_of
+from .small_answers import (
+    CatalogChange,
+    CatalogStatus,
+    DatasetDescription,
+    DatasetList,
+    DatasetVersion,
+    Healthy,
+    Problem,
+    Ready,
+    schema_of,
+)
 
-Responses = dict[int | str, dict[str, Any]]
+# Parts of the document, and arguments of FastAPI's that become some.
+Schema: TypeAlias = dict[str, Any]
+Responses: TypeAlias = dict[int | str, Schema]
 
-_PROBLEM: Final = {
-    "type": "object",
-    "description": "RFC 9457; further members are facts such as the parameter, range or limit.",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string", "format": "uri"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-    },
-    "additionalProperties": True,
-}
 # What a client could read, by status: the kind of problem, a sentence, and some of the facts.
-_EXAMPLES: Final[dict[int, tuple[type[SluiceError], str, dict[str, Any]]]] = {
+_EXAMPLES: Final[dict[int, tuple[type[SluiceError], str, Schema]]] = {
     400: (
         QueryError,
         "unknown parameter 'lat'; did you mean latitude? known are variables, f, method, latitude,"
@@ -140,14 +144,14 @@ def problems(*statuses: int) -> Responses:
     return {
         status: {
             "description": _MEANINGS.get(status, HTTPStatus(status).phrase),
-            "content": {MEDIA_TYPE: {"schema": _PROBLEM, **_example(status)}},
+            "content": {MEDIA_TYPE: {"schema": schema_of(Problem), **_example(status)}},
             "headers": headers_of("X-Request-ID", *_TELLING.get(status, ())),
         }
         for status in statuses
     }
 
 
-def _example(status: int) -> dict[str, Any]:
+def _example(status: int) -> Schema:
     if status not in _EXAMPLES:
         return {}
     error, detail, facts = _EXAMPLES[status]
@@ -175,17 +179,105 @@ _TELLING: Final = {
 }
 
 
-def headers_of(*names: str) -> dict[str, Any]:
+def headers_of(*names: str) -> Schema:
     """These headers of an answer, described."""
     return {name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in names}
 
 
-def json_answer(description: str, schema: dict[str, Any], status: int = 200) -> Responses:
+def json_answer(description: str, model: type[BaseModel], status: int = 200) -> Responses:
     """A JSON answer of one shape."""
     return {
         status: {
             "description": description,
-            "content": {"application/json": {"schema": schema}},
+            "content": {"application/json": {"schema": schema_of(model)}},
             "headers": headers_of("X-Request-ID"),
         }
     }
+
+
+def guide() -> str:
+    """The text at the top of ``/docs``, as Markdown: how to ask, by examples."""
+    return files(__package__).joinpath("guide.md").read_text(encoding="utf-8")
+
+
+# A key may be sent in either header, or in none where all is public.
+SECURITY_SCHEMES: Final = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer KEY`"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The key."},
+}
+_BY_KEY: Final[list[dict[str, list[str]]]] = [{}, {"bearer": []}, {"header": []}]
+
+
+def described(tag: str, summary: str, *answers: Responses, **extra: object) -> Schema:
+    """Keyword arguments for a route; `extra` is for its operation in the document."""
+    responses: Responses = {}
+    for answer in answers:
+        responses |= answer
+    if 401 in responses:
+        extra["security"] = _BY_KEY
+    return {"tags": [tag], "summary": summary, "responses": responses, "openapi_extra": extra}
+
+
+DATASET_ID: Final = {
+    "name": "dataset_id",
+    "in": "path",
+    "required": True,
+    "description": "A dataset's id, as `/datasets` lists them.",
+    "schema": {"type": "string"},
+    "example": "sample",
+}
+
+LISTING: Final = described(
+    "datasets",
+    "The datasets",
+    json_answer("Ids, titles and what else the catalog says, in its order.", DatasetList),
+    problems(400, 401, 414),
+)
+DESCRIBE: Final = described(
+    "datasets",
+    "What one dataset holds",
+    json_answer("Dimensions, coordinates and variables.", DatasetDescription),
+    problems(400, 401, 404, 414, 429, 500, 502, 503, 504),
+    parameters=[DATASET_ID],
+)
+REFRESH: Final = described(
+    "administration",
+    "Open a dataset anew, whose store was rewritten in place",
+    json_answer("It is opened; its version is another one.", DatasetVersion),
+    problems(400, 401, 403, 404, 414, 500, 502, 503, 504),
+    parameters=[DATASET_ID],
+)
+RELOAD: Final = described(
+    "administration",
+    "Read the catalog and the keys anew",
+    json_answer("They are served; how the catalog differs.", CatalogChange),
+    problems(400, 401, 403, 409, 414, 500, 503),
+)
+HEALTH: Final = described(
+    "process",
+    "Does the process answer?",
+    json_answer("It does.", Healthy),
+    problems(400, 414),
+)
+READY: Final = described(
+    "process",
+    "Does the process take requests?",
+    json_answer("It does.", Ready),
+    json_answer("It was told to stop.", Ready, 503),
+    problems(400, 414),
+)
+STATUS: Final = described(
+    "process",
+    "Which datasets can be read?",
+    json_answer("They can.", CatalogStatus),
+    json_answer(
+        "None of them can (or not all, where the settings are strict).", CatalogStatus, 503
+    ),
+    problems(400, 401, 414),
+)
+METRICS: Final = described(
+    "process",
+    "Metrics for Prometheus",
+    {200: {"description": "Prometheus' text format.", "content": {"text/plain": {}}}},
+    problems(400, 401, 403, 414),
+)

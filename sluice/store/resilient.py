@@ -1,19 +1,21 @@
 """Sources of stores that misbehave: deadlines, retries and a circuit, shared by all of a store.
 
-The libraries below try each request once (see `openers` and `obstore_options`): all tries are here.
+The libraries below try each request once (see `protocols` and `obstore_map`): all tries are here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from math import ceil
-from time import monotonic
-from typing import Any, TypeAlias, TypeVar
+from time import monotonic, perf_counter
+from typing import TypeVar
 
 from sluice.aliases import Document
 from sluice.errors import StoreError, StoreSlow, StoreTimeout
+from sluice.events import CircuitChanged, Emit, StoreAsked, StoreRetried
 from sluice.phases import phase
 from sluice.store.addresses import place_of, store_of
 from sluice.store.retry_policy import (
@@ -25,34 +27,29 @@ from sluice.store.retry_policy import (
     pause_seconds,
     slow_pause_seconds,
 )
-from sluice.store.source import ByteSource, Tagged, Unchanged, get_all, get_tagged
+from sluice.store.source import ByteSource, Tagged, Unchanged, get_tagged
 
 Answer = TypeVar("Answer")
-
-# Operation and failure of each request that is tried again.
-Retried: TypeAlias = Callable[[str, StoreError], None]
-# The place of a store, its datasets, and the new state of its circuit.
-OnChange: TypeAlias = Callable[[str, tuple[str, ...], CircuitState], None]
 
 
 class StoreGuard:
     """What the readers of one store share: its gate, its circuit and its budget of retries."""
 
-    def __init__(self, place: str, patience: RetryPolicy, on_change: OnChange) -> None:
-        self._place = place
+    def __init__(self, place: str, policy: RetryPolicy, emit: Emit | None) -> None:
+        self.place = place
         self.datasets: dict[str, None] = {}
         # Whether it has ever answered, be it that it is slow.
         self.has_answered = False
         self.circuit = Circuit(
-            failures=patience.failures,
-            open_seconds=patience.open_seconds,
+            failures=policy.failures,
+            open_seconds=policy.open_seconds,
             clock=monotonic,
             on_change=self._changed,
         )
-        self._on_change = on_change
+        self._emit = emit
         self._no_trial = asyncio.Event()
-        self._patience = patience
-        self._gate = asyncio.Semaphore(patience.concurrency)
+        self._policy = policy
+        self._gate = asyncio.Semaphore(policy.concurrency)
         self._budget = RetryBudget()
 
     def _changed(self, state: CircuitState) -> None:
@@ -60,10 +57,15 @@ class StoreGuard:
             self._no_trial.clear()
         else:
             self._no_trial.set()
-        self._on_change(self._place, tuple(self.datasets), state)
+        if self._emit is not None:
+            self._emit(CircuitChanged(self.place, tuple(self.datasets), state.value))
 
     async def ask(
-        self, ask: Callable[[], Awaitable[Answer]], *, doing: str, retried: Callable[[Any], None]
+        self,
+        ask: Callable[[], Awaitable[Answer]],
+        *,
+        doing: str,
+        retried: Callable[[StoreError], None],
     ) -> Answer:
         """What ``ask()`` brings, after as many tries as time, number and budget allow.
 
@@ -76,7 +78,7 @@ class StoreGuard:
             StoreUnavailable: the circuit is open; the store was not asked.
             StoreError: what the last try, or one that no other would mend, raised.
         """
-        deadline = asyncio.get_running_loop().time() + self._patience.read_seconds
+        deadline = asyncio.get_running_loop().time() + self._policy.read_seconds
         tries = slowed = 0
         slow: StoreSlow | None = None
         while True:
@@ -105,7 +107,7 @@ class StoreGuard:
 
     def _may_retry(self, tries: int, latest: float) -> bool:
         in_time = self._in_time(latest)
-        return tries < self._patience.attempts and in_time and self._budget.spend()
+        return tries < self._policy.attempts and in_time and self._budget.spend()
 
     def _in_time(self, latest: float) -> bool:
         return asyncio.get_running_loop().time() < latest
@@ -122,17 +124,15 @@ class StoreGuard:
         """One request. Its own time begins when it may ask: the wait before is not the store's."""
         clock = asyncio.get_running_loop().time
         waits = self._gate.locked() or self.circuit.state is CircuitState.HALF_OPEN
-        ends = clock() + self._patience.attempt_seconds
+        ends = clock() + self._policy.attempt_seconds
         try:
             until = deadline if waits else min(ends, deadline)
-            async with asyncio.timeout_at(until) as patience, self._gate:
+            async with asyncio.timeout_at(until) as time, self._gate:
                 ticket = await self._admitted()
                 if waits:
-                    ends = clock() + self._patience.attempt_seconds
-                    patience.reschedule(min(ends, deadline))
-                return await self._judged(
-                    ask, ticket, lambda: ends < deadline and patience.expired()
-                )
+                    ends = clock() + self._policy.attempt_seconds
+                    time.reschedule(min(ends, deadline))
+                return await self._judged(ask, ticket, lambda: ends < deadline and time.expired())
         except StoreError:
             raise
         except TimeoutError as error:
@@ -180,18 +180,21 @@ class StoreGuard:
 
 
 class StoreGuards:
-    """The guards of all stores of a process; datasets of one store share one."""
+    """The guards of all stores of a process; datasets of one store share one.
 
-    def __init__(self, patience: RetryPolicy, on_change: OnChange) -> None:
-        self._patience = patience
-        self._on_change = on_change
+    `emit` hears of each circuit that changes.
+    """
+
+    def __init__(self, policy: RetryPolicy, emit: Emit | None = None) -> None:
+        self._policy = policy
+        self._emit = emit
         self._guards: dict[str, StoreGuard] = {}
 
     def guard(self, dataset: str, url: str, storage_options: Document) -> StoreGuard:
         """The guard of the store behind `url`, which `dataset` now reads."""
         name = store_of(url, storage_options)
         if name not in self._guards:
-            self._guards[name] = StoreGuard(place_of(url), self._patience, self._on_change)
+            self._guards[name] = StoreGuard(place_of(url), self._policy, self._emit)
         guard = self._guards[name]
         guard.datasets[dataset] = None
         return guard
@@ -205,13 +208,13 @@ class StoreGuards:
 class Watch:
     """How one dataset asks stores beside its own, such as that of its references: as it asks its.
 
-    `retried` hears of each further try.
+    `emit` hears of each further try.
     """
 
-    def __init__(self, guards: StoreGuards, dataset: str, retried: Retried) -> None:
+    def __init__(self, guards: StoreGuards, dataset: str, emit: Emit | None = None) -> None:
         self._guards = guards
         self._dataset = dataset
-        self._retried = retried
+        self._emit = emit
 
     async def ask(
         self,
@@ -223,21 +226,37 @@ class Watch:
     ) -> Answer:
         """What ``ask()`` brings of the store behind `url`; see `StoreGuard.ask`."""
         guard = self._guards.guard(self._dataset, url, storage_options)
-        return await guard.ask(
-            ask, doing=doing, retried=lambda failure: self._retried("get", failure)
-        )
+
+        def retried(failure: StoreError) -> None:
+            if self._emit is not None:
+                self._emit(StoreRetried(guard.place, "get", failure))
+
+        return await guard.ask(ask, doing=doing, retried=retried)
 
 
-class GuardedSource:
-    """`source` behind the `guard` of its store; `retried` hears of each further try."""
+class ResilientSource(ByteSource):
+    """`source`, the store at `place`, as requests read it.
 
-    def __init__(self, source: ByteSource, guard: StoreGuard, retried: Retried) -> None:
+    `emit` hears of each request, failed ones included, and of each further try; the time of a
+    request includes the wait at the source's own gate. With a `guard`, that of its store, it has
+    its deadlines, retries and circuit, and its gate; without, each request is made once.
+    """
+
+    def __init__(
+        self,
+        source: ByteSource,
+        place: str,
+        *,
+        guard: StoreGuard | None = None,
+        emit: Emit | None = None,
+    ) -> None:
         self._source = source
-        self._retried = retried
-        self.guard = guard
+        self._place = place
+        self._guard = guard
+        self._emit = emit
 
     def __repr__(self) -> str:
-        return f"GuardedSource({self._source!r})"
+        return f"ResilientSource({self._source!r})"
 
     async def get(
         self,
@@ -248,28 +267,19 @@ class GuardedSource:
         most_bytes: int | None = None,
     ) -> bytes | None:
         """As the source's own; see `StoreGuard.ask` for what it raises."""
-        return await self._ask(
-            "get",
-            f"reading {key}",
-            lambda: self._source.get(key, start, end, most_bytes=most_bytes),
-        )
+        ask = partial(self._source.get, key, start, end, most_bytes=most_bytes)
+        return await self._ask("get", f"reading {key}", partial(self._told, "get", ask))
 
     async def get_tagged(self, key: str, known: str | None = None) -> Tagged | Unchanged | None:
-        """As the source's own; a read like any other."""
-        return await self._ask(
-            "get", f"reading {key}", lambda: get_tagged(self._source, key, known)
-        )
-
-    async def getitems(self, keys: Iterable[str]) -> dict[str, bytes]:
-        """As the source's own; each key is read by itself."""
-        return await get_all(self.get, keys)
-
-    async def exists(self, key: str) -> bool:
-        """As the source's own."""
-        return await self.get(key, 0, 1) is not None
+        """As the source's own; an unchanged value is a request that brought nothing."""
+        ask = partial(get_tagged, self._source, key, known)
+        return await self._ask("get", f"reading {key}", partial(self._told, "get", ask))
 
     async def list(self, prefix: str = "") -> AsyncIterator[str]:
-        """As the source's own, once all keys are there: a listing that breaks off begins anew."""
+        """As the source's own, once all keys are there: a listing that breaks off begins anew.
+
+        Its requests are not told of: only the source knows how many they are.
+        """
 
         async def keys() -> builtins.list[str]:
             return [key async for key in self._source.list(prefix)]
@@ -279,12 +289,42 @@ class GuardedSource:
 
     async def list_dir(self, prefix: str = "") -> builtins.list[str]:
         """As the source's own."""
-        return await self._ask("list", f"listing {prefix}", lambda: self._source.list_dir(prefix))
+        ask = partial(self._source.list_dir, prefix)
+        return await self._ask("list", f"listing {prefix}", partial(self._told, "list", ask))
 
     async def _ask(
         self, operation: str, doing: str, ask: Callable[[], Awaitable[Answer]]
     ) -> Answer:
         with phase("fetch"):
-            return await self.guard.ask(
-                ask, doing=doing, retried=lambda failure: self._retried(operation, failure)
-            )
+            if self._guard is None:
+                return await ask()
+            retried = partial(self._retried, operation)
+            return await self._guard.ask(ask, doing=doing, retried=retried)
+
+    def _retried(self, operation: str, failure: StoreError) -> None:
+        if self._emit is not None:
+            self._emit(StoreRetried(self._place, operation, failure))
+
+    async def _told(self, operation: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """One request, of which `emit` hears how long it took and what it brought."""
+        if self._emit is None:
+            return await ask()
+        began = perf_counter()
+        try:
+            answer = await ask()
+        except BaseException as error:
+            self._emit(StoreAsked(self._place, operation, perf_counter() - began, 0, error))
+            raise
+        seconds = perf_counter() - began
+        self._emit(StoreAsked(self._place, operation, seconds, _nbytes(answer), None))
+        return answer
+
+
+def _nbytes(answer: object) -> int:
+    match answer:
+        case bytes():
+            return len(answer)
+        case Tagged(data=data):
+            return len(data)
+        case _:
+            return 0

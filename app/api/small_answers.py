@@ -1,0 +1,214 @@
+"""The small answers, each as a model: the OpenAPI document is made of them, and tests hold it true.
+
+Selections are not among them, whose values are written without a detour; nor is what comes as a
+document from below (datasets, descriptions, explanations, facts of problems): that is written as it
+is, and a test holds real answers against the models here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+
+from sluice.aliases import Document
+
+_REF: Final = "#/components/schemas/{model}"
+
+# A label, or null, in whatever JSON has for it.
+Label: TypeAlias = object
+
+
+class Answer(BaseModel):
+    """A JSON object with these members, and no others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Healthy(Answer):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(Answer):
+    """Whether the process takes requests."""
+
+    status: Literal["ready", "stopping"]
+
+
+class CatalogStatus(Answer):
+    """Which datasets can be read."""
+
+    status: Literal["ready", "unready"]
+    datasets: Annotated[
+        dict[str, str],
+        Field(
+            description="By id: `ready`, `stale` (it serves the version that it had: its store"
+            " cannot be looked at, or has another that cannot be opened), `pending` (nobody has"
+            " looked yet; ask again) or the kind of failure."
+        ),
+    ]
+
+
+class DatasetVersion(Answer):
+    """A dataset that was opened anew."""
+
+    id: str
+    version: str
+
+
+class CatalogChange(Answer):
+    """How a catalog differs from the one before: ids of datasets."""
+
+    added: list[str]
+    changed: list[str]
+    removed: list[str]
+
+
+class DatasetSummary(Answer):
+    """What the catalog says of a dataset; the last three are there where it says them."""
+
+    id: str
+    title: str | None
+    description: Annotated[str, Field(description="What it is, for people.")] = ""
+    license: Annotated[str, Field(description="What may be done with it.")] = ""
+    attribution: Annotated[str, Field(description="Whom to name as its source.")] = ""
+
+
+class DatasetList(Answer):
+    """The datasets of the catalog, in its order."""
+
+    datasets: list[DatasetSummary]
+
+
+class Coordinate(Answer):
+    """One coordinate of a dataset."""
+
+    dims: list[str]
+    dtype: str
+    min: Annotated[
+        Label, Field(description="The smallest label; null where labels are not indexed.")
+    ]
+    max: Annotated[
+        Label, Field(description="The largest label; null where labels are not indexed.")
+    ]
+    step: Annotated[
+        Label, Field(description="The distance of neighbours; null where it is not one.")
+    ]
+    attrs: dict[str, object]
+    role: Annotated[
+        Literal["X", "Y", "Z", "T"] | None, Field(description="What the axis stands for.")
+    ]
+    ascending: Annotated[bool | None, Field(description="null: neither rises nor falls.")]
+    wraps: Annotated[bool | None, Field(description="It goes all the way round.")]
+    calendar: Annotated[str | None, Field(description="Of times, as CF names it.")]
+    values: Annotated[
+        list[Label] | None,
+        Field(description="All labels, up to 1,000; null where there are more."),
+    ]
+
+
+class DataVariable(Answer):
+    """One data variable of a dataset."""
+
+    dims: list[str]
+    dtype: str
+    chunks: list[int] | None
+    shards: list[int] | None
+    codecs: list[str]
+    nbytes: Annotated[int, Field(description="Decoded size.")]
+    attrs: dict[str, object]
+
+
+class DatasetDescription(DatasetSummary):
+    """What one dataset holds."""
+
+    attrs: dict[str, object]
+    dims: dict[str, int]
+    coords: dict[str, Coordinate]
+    data_vars: dict[str, DataVariable]
+    unusable: Annotated[
+        dict[str, str],
+        Field(description="Variables of the store that cannot be used, and why."),
+    ]
+
+
+class ExplainedCoordinate(Answer):
+    """A coordinate that was chosen: its labels, or their ends where there are many, or neither."""
+
+    dims: list[str]
+    dtype: str
+    data: Annotated[object, Field(description="All labels, up to 1,000.")] = None
+    size: Annotated[int, Field(description="How many labels, where they are more.")] = 0
+    first: Label = None
+    last: Label = None
+    step: Label = None
+
+
+class Explanation(Answer):
+    """What a selection would hold and cost: the answer with `explain=true`."""
+
+    dims: dict[str, int]
+    result_bytes: int
+    chunks: Annotated[int, Field(description="How many must be decoded.")]
+    chunk_bytes: Annotated[int, Field(description="Their decoded size.")]
+    coords: dict[str, ExplainedCoordinate]
+    unmeasured: Annotated[
+        list[str],
+        Field(description="Variables whose texts count only once they are read."),
+    ]
+    within_limits: bool
+    options: Annotated[
+        dict[str, object],
+        Field(description="Further options of the request, as they were read."),
+    ] = {}
+
+
+class Problem(BaseModel):
+    """RFC 9457; further members are facts such as the parameter, range or limit."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Annotated[str, Field(json_schema_extra={"format": "uri"})]
+    title: str
+    status: int
+    detail: str
+
+
+MODELS: Final[tuple[type[BaseModel], ...]] = (
+    Healthy,
+    Ready,
+    CatalogStatus,
+    DatasetVersion,
+    CatalogChange,
+    DatasetList,
+    DatasetDescription,
+    Explanation,
+    Problem,
+)
+
+
+class _Untitled(GenerateJsonSchema):
+    """Members are called by their names alone."""
+
+    def field_title_should_be_set(self, schema: object) -> bool:
+        """Never: a title would repeat the name."""
+        return False
+
+
+def schemas(models: Iterable[type[BaseModel]] = MODELS) -> Document:
+    """The JSON schemas of all models and their parts, by name, for the document's components."""
+    mode: JsonSchemaMode = "validation"
+    _, definitions = models_json_schema(
+        [(model, mode) for model in models], ref_template=_REF, schema_generator=_Untitled
+    )
+    found: Document = definitions["$defs"]
+    return found
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, str]:
+    """Where the document has the schema of a model."""
+    return {"$ref": _REF.format(model=model.__name__)}

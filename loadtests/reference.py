@@ -1,0 +1,79 @@
+"""The parts of `docs/` that are made from the code; `./run docs` writes them anew."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from pydantic_settings import BaseSettings
+
+from app.settings import PREFIX, Settings
+from app.settings.limits import OpeningSettings, RequestSettings, StoreSettings, WorkSettings
+
+DOCS: Final = Path(__file__).parent.parent / "docs"
+COMMAND: Final = "./run docs"
+SETTINGS_INTRODUCTION: Final = """\
+# Settings
+
+Every setting is an environment variable, and has its unit in its name. Numbers are per worker
+process. Wrong values are refused at the start, in one line that names the variable; the log warns
+of a variable with the prefix that sets nothing, and says which one was probably meant. What one
+dataset may have is in its entry of the [catalog](catalog.md). This page is made from the code by
+`./run docs`, and a test holds it to the code.
+"""
+# Where settings stand: those of a class, under a heading.
+GROUPS: Final[dict[str, type[BaseSettings]]] = {
+    "The service": Settings,
+    "Requests and connections": RequestSettings,
+    "Reading stores": StoreSettings,
+    "Threads, memory for chunks, inline work": WorkSettings,
+    "Opened datasets": OpeningSettings,
+}
+
+
+def settings_page() -> str:
+    """All of ``docs/settings.md``."""
+    parts = [SETTINGS_INTRODUCTION]
+    for heading, group in GROUPS.items():
+        rows = "\n".join(_setting_rows(group))
+        parts.append(f"## {heading}\n\n| variable | default | meaning |\n|---|---|---|\n{rows}\n")
+    return "\n".join(parts)
+
+
+def _setting_rows(group: type[BaseSettings]) -> Iterator[str]:
+    for name in group.__annotations__:
+        if name in group.model_fields:
+            field = group.model_fields[name]
+            default = as_variable(field.default)
+            shown = f"`{default}`" if default else "none"
+            yield f"| `{PREFIX}{name.upper()}` | {shown} | {field.description} |"
+
+
+def as_variable(default: object) -> str:
+    """A default as the environment would set it."""
+    match default:
+        case None:
+            return ""
+        case tuple():
+            return ",".join(default)
+        case bool():
+            return str(default).lower()
+        case _:
+            return str(default)
+
+
+PAGES: Final[dict[str, Callable[[], str]]] = {"settings.md": settings_page}
+
+
+def main() -> int:
+    """Write each page that is made; the exit status."""
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")
+        sys.stdout.write(f"docs/{name}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""An option is one row, and so is a format: whatever knows them knows a toy of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+import xarray as xr
+
+from app.api import create_app
+from app.doors.native.names import Names
+from app.doors.native.openapi import formats_table
+from app.doors.native.options import OPTIONS, Option, by_name, options_table
+from app.doors.native.routes import NativeDoor
+from app.settings import Settings
+from sluice.encoders.formats import ENCODERS
+from sluice.encoders.json_encoder import Written
+from sluice.errors import QueryError
+from tests.api.conftest import serving_app
+from tests.api.test_problems import check
+
+POINT = {"time": 0, "lat": 1, "lon": 1}
+URL = "/datasets/small/isel?" + "&".join(f"{name}={value}" for name, value in POINT.items())
+
+
+def read_digits(texts: Sequence[str], names: Names) -> int:
+    if not texts[0].isdecimal():
+        raise QueryError(f"digits={texts[0]}: a whole number", parameter="digits")
+    return int(texts[0])
+
+
+def write_toy(
+    dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+) -> Iterator[bytes]:
+    yield "-".join(map(str, dataset.data_vars)).encode()
+
+
+DIGITS = Option(
+    "digits", "How many digits.", {"type": "integer"}, read_digits, others=("precision",)
+)
+TOY = replace(
+    ENCODERS["csv"],
+    name="toy",
+    media_type="text/x-toy",
+    suffix=".toy",
+    encode=lambda dataset, written=None, form=None: b"".join(write_toy(dataset)),
+    pieces=write_toy,
+    described={"schema": {"type": "string", "description": "Names alone."}},
+)
+DOOR = NativeDoor(by_name([*OPTIONS.values(), DIGITS]), {**ENCODERS, "toy": TOY})
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    folder = tmp_path_factory.mktemp("toy")
+    coords = {name: (name, [float(n) for n in range(3)]) for name in ("lat", "lon")}
+    values = [[[float(n)] * 3] * 3 for n in range(2)]
+    dataset = xr.Dataset({name: (("time", "lat", "lon"), values) for name in ("t", "u")}, coords)
+    dataset.to_zarr(folder / "small.zarr", zarr_format=2)
+    catalog = folder / "catalog.yaml"
+    catalog.write_text(f'datasets: {{small: {{url: "{folder}/small.zarr"}}}}')
+    with serving_app(create_app(Settings(catalog=catalog), native=DOOR)) as client:
+        yield client
+
+
+@pytest.fixture
+def ask(client: httpx.Client) -> Callable[[dict[str, str | int | bool]], list[httpx.Response]]:
+    """The answers to a point with these options, asked for in a URL and in a body."""
+
+    def both(options: dict[str, str | int | bool]) -> list[httpx.Response]:
+        in_url = {name: str(value).lower() for name, value in {**POINT, **options}.items()}
+        path = "/datasets/small/isel"
+        return [client.get(path, params=in_url), client.post(path, json={**POINT, **options})]
+
+    return both
+
+
+Ask = Callable[[dict[str, str | int | bool]], list[httpx.Response]]
+
+
+def test_urls_and_bodies_take_a_new_option(ask: Ask) -> None:
+    """It is read by its row, and refused by it."""
+    for answer in ask({"digits": 3}):
+        assert answer.status_code == 200, answer.text
+    for answer in ask({"digits": "three"}):
+        assert check(answer, 400)["parameter"] == "digits"
+    for answer in ask({"precision": 3}):
+        assert check(answer, 400)["did_you_mean"] == "digits"
+        assert "digits" in answer.json()["known"]
+
+
+def test_urls_and_bodies_take_a_new_format(ask: Ask, client: httpx.Client) -> None:
+    """By its name and by the Accept header; whoever asks for another learns of it."""
+    answers = [*ask({"f": "toy"}), client.get(URL, headers={"Accept": "text/x-toy"})]
+    for answer in answers:
+        assert (answer.status_code, answer.text) == (200, "t-u")
+        assert answer.headers["content-type"] == "text/x-toy"
+        assert answer.headers["content-disposition"].endswith('.toy"')
+    for answer in ask({"f": "none"}):
+        assert "toy" in check(answer, 400)["known"]
+
+
+def test_explanations_tell_what_was_asked(ask: Ask) -> None:
+    """A new option stands in the explanation as it was read; a new format is explained."""
+    for answer in ask({"explain": True, "digits": 3, "f": "toy"}):
+        assert answer.json()["options"] == {"digits": 3}
+    for answer in ask({"explain": True, "f": "toy", "variables": "t"}):
+        assert answer.status_code == 200
+        assert "options" not in answer.json()
+
+
+def test_tags_tell_new_options_and_formats_apart(client: httpx.Client) -> None:
+    """Each value is another answer, also of what is explained; equal ones are one."""
+    queries = ["", "&digits=3", "&digits=4", "&f=toy", "&f=toy&digits=3"]
+    queries += [f"{query}&explain=true" for query in queries]
+    tags = [client.get(URL + query).headers["etag"] for query in queries]
+    assert len(set(tags)) == len(tags)
+    assert client.get(f"{URL}&digits=03").headers["etag"] == tags[1]
+
+
+def test_the_openapi_document_names_them(client: httpx.Client) -> None:
+    """The option in URLs and bodies, the format among the answers and the names of formats."""
+    document: dict[str, Any] = client.get("/openapi.json").json()
+    for word in ("sel", "isel"):
+        item = document["paths"][f"/datasets/{{dataset_id}}/{word}"]
+        parameters = {one["name"]: one for one in item["get"]["parameters"]}
+        body = item["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"]
+        assert parameters["digits"]["schema"] == body["digits"] == {"type": "integer"}
+        assert parameters["f"]["schema"]["enum"] == body["f"]["enum"] == [*ENCODERS, "toy"]
+        for method in ("get", "post"):
+            assert "text/x-toy" in item[method]["responses"]["200"]["content"]
+
+
+def test_the_docs_name_them(client: httpx.Client) -> None:
+    """In the tables that the docs are made of, and on the page."""
+    option = "| `digits` | one word | How many digits. |\n"
+    format_ = "| `f=toy` | `text/x-toy` | `.toy` | Names alone. |\n"
+    assert option in options_table(DOOR.options)
+    assert format_ in formats_table(DOOR.formats)
+    guide = client.get("/openapi.json").json()["info"]["description"]
+    assert option in guide
+    assert format_ in guide
+
+
+def test_every_option_and_format_is_in_the_tables() -> None:
+    """With how many values an option takes, and what a format holds."""
+    options, formats = options_table(), formats_table()
+    assert options.count("\n") == 2 + len(OPTIONS)
+    assert "| `pointwise` | a list of 2 names or more |" in options
+    assert "| `explain` | `true` or `false` |" in options
+    assert formats.count("\n") == 2 + len(ENCODERS)
+    assert "| `f=netcdf` | `application/netcdf` | `.nc` | NetCDF-4. |" in formats
