@@ -205,3 +205,12 @@ def _histogram_lines(
         yield f"{name}_bucket{{{','.join((*pairs, f'le={chr(34)}{bound}{chr(34)}'))}}} {count!r}"
     yield f"{name}_count{labels} {counts[-1]!r}"
     yield f"{name}_sum{labels} {cells[-1]!r}"
+
+
+def rows_of(families: Sequence[Family]) -> str:
+    """The rows of a Markdown table of families: name, kind, labels, help."""
+    rows = []
+    for family in families:
+        labels = ", ".join(f"`{label}`" for label in family.labels)
+        rows.append(f"| `{family.name}` | {family.kind} | {labels} | {family.help} |\n")
+    return "".join(rows)

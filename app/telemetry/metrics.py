@@ -21,7 +21,7 @@ from .events import (
     RequestRefused,
     RequestServed,
 )
-from .families import SECONDS, Family, Series, Source, exposition
+from .families import SECONDS, Family, Series, Source, exposition, rows_of
 
 E = TypeVar("E", bound=Event)
 Count: TypeAlias = Callable[[E], None]
@@ -101,14 +101,6 @@ def _swapped_at(series: Series) -> Count[DatasetRevalidated]:
     def count(event: DatasetRevalidated) -> None:
         if event.outcome == "swapped":
             series.set(time(), event.dataset)
-
-    return count
-
-
-def _lookups(series: Series) -> Count[ChunksLookedUp]:
-    def count(event: ChunksLookedUp) -> None:
-        series.add(event.hits, "hit")
-        series.add(event.misses, "miss")
 
     return count
 
@@ -299,7 +291,10 @@ METRICS: Final[tuple[Family, ...]] = (
         "sluice_chunk_lookups_total",
         "counter",
         "Decoded chunks that requests needed, by whether they were in memory: hit, miss",
-        (of(ChunksLookedUp, _lookups),),
+        (
+            of(ChunksLookedUp, lambda series: lambda e: series.add(e.hits, "hit")),
+            of(ChunksLookedUp, lambda series: lambda e: series.add(e.misses, "miss")),
+        ),
         labels=("outcome",),
         most=2,
     ),
@@ -351,8 +346,4 @@ class Metrics:
 
 def metrics_table(table: Sequence[Family] = METRICS) -> str:
     """The metrics as a Markdown table: name, kind, labels, and what is counted."""
-    lines = ["| metric | kind | labels | what it counts |", "|---|---|---|---|"]
-    for family in table:
-        labels = ", ".join(f"`{label}`" for label in family.labels)
-        lines.append(f"| `{family.name}` | {family.kind} | {labels} | {family.help} |")
-    return "\n".join([*lines, ""])
+    return f"| metric | kind | labels | what it counts |\n|---|---|---|---|\n{rows_of(table)}"
