@@ -12,9 +12,8 @@ import numpy as np
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
-from sluice.arrays.reader import Threads
-from sluice.arrays.turns import Share
 from sluice.labels import format_label, format_labels, without_surrogates
+from sluice.scheduler import Flow, Threads
 
 from ..admission import Admission
 
@@ -135,8 +134,8 @@ class BodyWriter:
     async def write(self, pieces: Iterator[Piece]) -> LongBody:
         """All of the pieces. Whoever is cancelled has ended the work, at the end of its step."""
         written: list[Piece] = []
-        share = Share()
-        while await self._threads.run(share, _write_some, pieces, written):
+        flow = Flow()
+        while await self._threads.run(flow, _write_some, pieces, written):
             pass
         return LongBody(written, sum(map(len, written)))
 

@@ -94,17 +94,24 @@ class OpenedDatasets:
 
         Raises UnknownDataset for an id that the catalog lacks, and whatever its open raised.
         """
+        opened = self.current(dataset_id)
+        if opened is not None:
+            return opened
+        if (known := self._opened.get(dataset_id)) is not None:
+            await self._refresher.refresh(known)
+        return self._opened.get(dataset_id) or await self._open_and_keep(dataset_id)
+
+    def current(self, dataset_id: str) -> Opened | None:
+        """The opened dataset of this id, unless it has to be waited for: see `get`."""
         opened = self._opened.get(dataset_id)
         if opened is None:
-            return await self._open_and_keep(dataset_id)
+            return None
         self._opened.move_to_end(dataset_id)
-        if self._clock() < opened.freshness.due:
-            return opened
-        if opened.entry.refresh == "background":
+        if self._clock() >= opened.freshness.due:
+            if opened.entry.refresh != "background":
+                return None
             self._refresher.start(opened)
-            return opened
-        await self._refresher.refresh(opened)
-        return self._opened.get(dataset_id) or await self._open_and_keep(dataset_id)
+        return opened
 
     async def probe(self, dataset_id: str) -> Freshness:
         """How fresh this dataset is, which is open or can be opened; raises what `get` would raise.

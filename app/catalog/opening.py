@@ -16,12 +16,10 @@ from typing import Any, Final
 
 import xarray as xr
 
-from sluice.arrays.chunk_cache import ChunkCache
 from sluice.arrays.group_metadata import GroupDocuments, group_again, open_group
 from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
-from sluice.arrays.reader import Workshop
+from sluice.arrays.reader import Reader
 from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint
-from sluice.datasets.entrypoint import SHARD_INDEX_BYTES
 from sluice.datasets.unusable import Unusable
 from sluice.encoders.json_encoder import Written
 from sluice.engine import prepare
@@ -53,10 +51,7 @@ async def open_entry(
     filesystems: Filesystems,
     *,
     store_concurrency: int,
-    inline_decode_bytes: int,
-    shard_index_bytes: int = SHARD_INDEX_BYTES,
-    chunk_cache: ChunkCache | None = None,
-    workshop: Workshop | None = None,
+    reader: Reader | None = None,
     emit: Emit | None = None,
     guards: StoreGuards | None = None,
     generation: str = "",
@@ -65,30 +60,18 @@ async def open_entry(
     """Open the store of `entry` and prepare an axis for each of its index coordinates.
 
     Every request to the store, now and later, is told to `emit`, and passes the store's one of the
-    `guards`; without them it is tried once. Chunks are decoded in the `workshop` and kept in
-    `chunk_cache`, where entries of one store, version and `generation` find each other's.
+    `guards`; without them it is tried once. Chunks are decoded and kept by the `reader`, where
+    entries of one store, version and `generation` find each other's.
 
     Raises StoreError when the store cannot be opened, CatalogError when the options do not fit it.
     """
     source = await source_of(
         entry, filesystems, store_concurrency=store_concurrency, emit=emit, guards=guards
     )
-    arrays = _Arrays(inline_decode_bytes, shard_index_bytes, chunk_cache, workshop, limits)
-    store = _Store(entry, source, generation, arrays)
+    store = _Store(entry, source, generation, reader, limits)
     with _our_errors():
         documents = await open_group(source, **store.reading)
         return await store.opened(documents)
-
-
-@dataclass(frozen=True, slots=True)
-class _Arrays:
-    """How chunks of all stores are decoded and kept."""
-
-    inline_decode_bytes: int
-    shard_index_bytes: int
-    chunk_cache: ChunkCache | None
-    workshop: Workshop | None
-    limits: OpeningLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +81,8 @@ class _Store:
     entry: DatasetEntry
     source: ByteSource
     generation: str
-    arrays: _Arrays
+    reader: Reader | None
+    limits: OpeningLimits
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -107,7 +91,7 @@ class _Store:
         options = ("group", "zarr_format", "consolidated")
         given = {name: getattr(entry, name) for name in options}
         dropped = frozenset(entry.drop_variables)
-        return {**given, "limits": replace(self.arrays.limits, dropped=dropped)}
+        return {**given, "limits": replace(self.limits, dropped=dropped)}
 
     async def opened(
         self, documents: GroupDocuments, before: Mapping[str, Unusable] = NOTHING
@@ -122,12 +106,9 @@ class _Store:
             drop_variables=self.entry.drop_variables,
             decode_times=_decoded_times(self.entry, documents),
             on_unusable="leave_out",
-            inline_decode_bytes=self.arrays.inline_decode_bytes,
-            shard_index_bytes=self.arrays.shard_index_bytes,
-            chunk_cache=self.arrays.chunk_cache,
-            workshop=self.arrays.workshop,
+            reader=self.reader,
             store_id=_store_id(self.entry, self.generation),
-            limits=self.arrays.limits,
+            limits=self.limits,
         )
         if dataset.unusable != before:
             _write_unusable(self.entry, dataset.unusable)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final, TextIO
 
 from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
+from sluice.arrays.reader import Reader
 from sluice.store import Filesystems
 from sluice.store.resilient import StoreGuards
 from sluice.store.retry_policy import RetryPolicy
@@ -38,8 +39,7 @@ def run_check(
     patience_seconds: float,
     request_chunk_bytes: int,
     store_concurrency: int,
-    inline_decode_bytes: int,
-    shard_index_bytes: int,
+    reader: Reader,
     connect: Callable[[], Filesystems],
     patience: RetryPolicy,
     limits: OpeningLimits = DEFAULT_LIMITS,
@@ -58,8 +58,7 @@ def run_check(
         open_entry,
         guards=guards,
         store_concurrency=store_concurrency,
-        inline_decode_bytes=inline_decode_bytes,
-        shard_index_bytes=shard_index_bytes,
+        reader=reader,
         limits=limits,
     )
 
