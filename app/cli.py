@@ -169,13 +169,13 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
 
     from .catalog.checking.command import run_check
     from .catalog.configuration import Files
+    from .catalog.listings import ListingLimits
 
     try:
         return run_check(
             Files(settings.catalog, urls=settings.urls).read_catalog(),
             sys.stdout,
-            glob_datasets=settings.glob_datasets,
-            glob_seconds=settings.glob_seconds,
+            listing=ListingLimits(*settings.listing_limits),
             form=arguments.format,
             strict=arguments.strict,
             patience_seconds=arguments.patience,

@@ -28,7 +28,7 @@ from ..catalog.configuration import Files
 from ..catalog.following import Follower
 from ..catalog.keys import Keys
 from ..catalog.listing import ListNames, list_names
-from ..catalog.listings import Listings
+from ..catalog.listings import ListingLimits, Listings
 from ..catalog.opened import Opened
 from ..catalog.opened_datasets import OpenedDatasets, Opener
 from ..catalog.opening import open_entry
@@ -102,12 +102,13 @@ async def start(
 def _lister(
     settings: Settings, filesystems: Filesystems
 ) -> partial[Coroutine[object, object, tuple[str, ...]]]:
-    """What lists the stores behind a glob."""
+    """What lists the stores behind a glob, and the groups of a hierarchy."""
     return partial(
         list_names,
         filesystems=filesystems,
         store_concurrency=settings.store_concurrency,
-        most=settings.glob_datasets,
+        most=ListingLimits(*settings.listing_limits),
+        limits=OpeningLimits(**settings.store_limits),
     )
 
 
@@ -153,14 +154,14 @@ async def _following(
         on_open=lambda dataset, took, error: emit(DatasetOpened(dataset, took, error)),
         on_look=lambda dataset, outcome, error: emit(DatasetRevalidated(dataset, outcome, error)),
         on_gone=lambda dataset: follower.gone(dataset),
+        find_groups=lambda dataset: follower.find_groups(dataset),
     )
     stack.push_async_callback(opened.aclose)
     keys = Keys()
     relister = Relister(
         bulletin,
-        Listings(settings.glob_datasets),
+        Listings(ListingLimits(*settings.listing_limits)),
         lister,
-        seconds=settings.glob_seconds,
         retry_seconds=settings.failed_open_seconds,
     )
     follower = Follower(bulletin, files, opened, keys, relister)
@@ -169,6 +170,7 @@ async def _following(
     await follower.list_globs()
     if shared is None or shared.place == 0:
         await stack.enter_async_context(_background(follower.keep_listed()))
+        await stack.enter_async_context(_background(follower.keep_groups_listed()))
     if shared is not None:
         _reload_on_hangup(follower)
     return opened, follower, keys

@@ -13,7 +13,8 @@ import xarray as xr
 import zarr.abc.store
 from xarray.namedarray.utils import either_dict_or_kwargs
 
-from sluice.arrays.group_metadata import GroupDocuments, open_group
+from sluice.arrays.group_documents import GroupDocuments
+from sluice.arrays.group_metadata import open_group
 from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
 from sluice.arrays.reader import Reader
 from sluice.arrays.store_reader import StoreReader

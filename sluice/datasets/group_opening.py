@@ -21,7 +21,7 @@ from xarray import conventions
 from xarray.core import indexing
 
 from sluice.aliases import Document
-from sluice.arrays.group_metadata import GroupDocuments
+from sluice.arrays.group_documents import GroupDocuments
 from sluice.arrays.member_documents import CoordinateRoom, OpeningLimits, too_large
 from sluice.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
 from sluice.arrays.store_reader import StoreReader
