@@ -89,7 +89,7 @@ class Representation:
         if shared is None:
             text = spelled((self.opened.identity, *common, __version__))
             shared = digest(text)
-            self.opened.told.keep(common, shared, _DIGEST_BYTES + _SIGN_BYTES * len(text))
+            self.opened.told.put(common, shared, _DIGEST_BYTES + _SIGN_BYTES * len(text))
         return entity_tag(shared, own)
 
     def body(self, dataset: xr.Dataset, form: Hashable) -> bytes:

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 from fastapi import Request
 from starlette.types import Scope
 
+from sluice.bounded_cache import BoundedCache
 from sluice.engine import ReadLimits
-from sluice.kept import Kept
 from sluice.phases import Phases
 
 from ..admission import Admission
@@ -44,19 +44,19 @@ class DatasetLists:
 
     def __init__(self) -> None:
         self._catalog: Catalog | None = None
-        self._texts: Kept[Hashable, bytes] = Kept(_KEPT_BYTES)
+        self._texts: BoundedCache[Hashable, bytes] = BoundedCache(_KEPT_BYTES)
 
     async def text(
         self, catalog: Catalog, asker: Hashable, entries: Iterable[DatasetEntry]
     ) -> bytes:
         """What is told of those `entries` of the `catalog` that the `asker` may see."""
         if catalog is not self._catalog:
-            self._catalog, self._texts = catalog, Kept(_KEPT_BYTES)
+            self._catalog, self._texts = catalog, BoundedCache(_KEPT_BYTES)
         texts = self._texts
         if (text := texts.get(asker)) is None:
             few = len(catalog.entries) <= _FEW
             text = _text(entries) if few else await asyncio.to_thread(_text, entries)
-            texts.keep(asker, text, len(text))
+            texts.put(asker, text, len(text))
         return text
 
 

@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Final, TypeAlias, assert_never
 
 from sluice.axes.roles import Role
+from sluice.bounded_cache import BoundedCache
 from sluice.errors import QueryError, SelectionError
-from sluice.kept import Kept
 from sluice.record import record
 from sluice.selection import (
     Along,
@@ -84,7 +84,7 @@ class Grammar:
         self.names = Names(dims, coords, by, others, formats, variables, unusable, roles)
         self._table = options
         self._meanings: dict[str, tuple[str, bool]] = {}
-        self._options: Kept[_Pairs, Options] = Kept(_KEPT_BYTES)
+        self._options: BoundedCache[_Pairs, Options] = BoundedCache(_KEPT_BYTES)
 
     def parse(self, pairs: Sequence[tuple[str, str]], *, most_labels: int | None = None) -> Query:
         """The query that decoded `pairs` (a name may repeat) ask for.
@@ -139,7 +139,7 @@ class Grammar:
         options = read_options(texts, self.names, self._table)
         _check_together(options, along, self.names.by)
         signs = sum([len(name) + len(text) for name, text in given])
-        self._options.keep(given, options, _OPTIONS_BYTES + _SIGN_BYTES * signs)
+        self._options.put(given, options, _OPTIONS_BYTES + _SIGN_BYTES * signs)
         return options
 
     def _along(self, asked: Mapping[str, list[str]], most: int | None) -> dict[str, Along]:
