@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Hashable
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 import xarray as xr
 from fastapi import Request, Response
@@ -24,7 +23,6 @@ from sluice.phases import Phases
 from sluice.record import record
 from sluice.wording import plain_words
 
-from ..admission import watched
 from ..catalog.discretion import discreet_error
 from ..catalog.entry import DatasetEntry
 from ..catalog.opened import Opened
@@ -32,7 +30,9 @@ from ..errors import DeadlineExceeded
 from .access import caller
 from .representations import Representation, SelectionKey, accepted_coding, respond
 from .response_bodies import LongBody
-from .state import RequestLimits, Service, memory_bytes, service
+from .state import RequestLimits, Service, service
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +55,8 @@ class Weighed:
         """What tells this answer from every other one of the dataset, but for its form."""
         if not self.options:
             return self.plan.key
-        names, places = self.plan.key
-        return (names, self.options), places
+        chosen, own = self.plan.key
+        return (chosen, self.options), own
 
 
 def weigh(
@@ -73,7 +73,8 @@ async def answer(
 ) -> Response:
     """The response; raises LimitError, before anything is read, where a limit is exceeded."""
     if asked.excess is not None:
-        raise await asyncio.to_thread(_told_what_fits, serving, asked, asked.excess)
+        work = asyncio.to_thread(_told_what_fits, serving, asked, asked.excess)
+        raise await cancellable(request, work)
     coding = accepted_coding(request, asked.result_bytes, serving.encoding.compress_bytes)
     form = Representation(opened, asked.encoder, coding)
     make = partial(_make, request, serving, asked, form, phases)
@@ -101,15 +102,15 @@ async def _make(
     if asked.result_bytes <= inline_bytes:
         with phases.recording():
             result = _cached(asked.plan, form.opened.entry)
-        if result is not None:
-            texts = await _counted_texts(result, asked, serving.limits)
-            if texts <= inline_bytes:
-                return _encode(result, asked, form, phases)
+        if isinstance(result, Plan):
+            asked = replace(asked, plan=result)
+        elif await _counted_texts(result, asked, serving.limits) <= inline_bytes:
+            return _encode(result, asked, form, phases)
     # Texts that nobody has read yet may take all that one answer may have.
     texts = min(asked.plan.text_bytes, serving.limits.reading.result_bytes)
     cost = memory_bytes(asked.plan, asked.result_bytes + texts, asked.encoder.forms)
     make = partial(_read_and_encode, asked, form, phases, serving, texts)
-    return await serving.admission.run(caller(request), cost, make)
+    return await cancellable(request, serving.admission.run(caller(request), cost, make))
 
 
 async def _read_and_encode(
@@ -126,9 +127,17 @@ async def _read_and_encode(
     began = perf_counter()
     more = asked.encoder.forms * max(0, texts - likely_texts)
     with serving.admission.budget.charged(more):
-        content = await encoding.writing.write(form.pieces(result, asked.plan.form))
+        content = await encoding.writer.write(form.pieces(result, asked.plan.form))
     phases.since("encode", began)
     return content
+
+
+def memory_bytes(plan: Plan, result_bytes: int, forms: int) -> int:
+    """The memory that a planned answer takes while it is made: an estimate from above.
+
+    So often is it in memory at once: as values, packed or decoded, as text or a file, compressed.
+    """
+    return plan.working_bytes + forms * result_bytes
 
 
 async def _counted_texts(result: xr.Dataset, asked: Weighed, limits: RequestLimits) -> int:
@@ -148,8 +157,8 @@ def _encode(result: xr.Dataset, asked: Weighed, form: Representation, phases: Ph
     return content
 
 
-def _cached(plan: Plan, entry: DatasetEntry) -> xr.Dataset | None:
-    """The planned answer, if it can be had without asking the store; raises as `_read`."""
+def _cached(plan: Plan, entry: DatasetEntry) -> xr.Dataset | Plan:
+    """The planned answer, if it can be had without asking the store, or what is left to load."""
     try:
         return plan.read_cached()
     except Exception as error:
@@ -159,7 +168,7 @@ def _cached(plan: Plan, entry: DatasetEntry) -> xr.Dataset | None:
 async def _read(plan: Plan, entry: DatasetEntry, meter: TextMeter | None) -> xr.Dataset:
     """The planned answer; values that xarray cannot decode are the store's fault, not ours."""
     try:
-        return await plan.read(meter)
+        return await plan.load(meter)
     except Exception as error:
         _tell(error, entry)
 
@@ -212,24 +221,21 @@ async def text_weight(encoder: Encoder, schema: ResultSchema, result: xr.Dataset
     return encoder.text_bytes(schema, found)
 
 
-T = TypeVar("T")
+# Where the first wait of a request leaves the time by which it must be answered.
+_DEADLINE: Final = "sluice.deadline"
 
 
-def attended(request: Request, work: Coroutine[object, object, T]) -> Coroutine[Any, Any, T]:
+async def cancellable(request: Request, work: Coroutine[object, object, T]) -> T:
     """What `work` brings; it is cancelled when the deadline comes or the client leaves before.
 
-    The body of the request must have been read. Raises DeadlineExceeded, and Starlette's
-    ClientDisconnect.
+    So everything is awaited that may take long. The deadline is that of the request, however many
+    parts of it are awaited so. The body of the request must have been read. Raises
+    DeadlineExceeded, and Starlette's ClientDisconnect.
     """
-    return watched(work, partial(_attendance, request))
-
-
-@asynccontextmanager
-async def _attendance(request: Request) -> AsyncIterator[None]:
-    """The block is cancelled at the deadline, which comes at once when the client leaves."""
     admission = service(request).admission
     loop = asyncio.get_running_loop()
-    scope = asyncio.timeout(admission.seconds)
+    deadline: float = request.scope.setdefault(_DEADLINE, loop.time() + admission.seconds)
+    scope = asyncio.timeout_at(deadline)
     left = False
 
     async def watch() -> None:
@@ -243,7 +249,7 @@ async def _attendance(request: Request) -> AsyncIterator[None]:
         async with scope:
             watching = asyncio.create_task(watch())
             try:
-                yield
+                return await work
             finally:
                 watching.cancel()
     except TimeoutError as error:

@@ -111,10 +111,12 @@ class Plan:
         labels = {} if keys is None else self.prepared.layout.labels_as_stored(names, keys)
         return replace(self, reading=self.reading.as_stored(moving, labels))
 
-    def read_cached(self) -> xr.Dataset | None:
-        """What `read` brings, if it is small and all of it is in memory just now."""
-        result = self.reading.at_once()
-        return None if result is None else self._labelled(result)
+    def read_cached(self) -> xr.Dataset | Plan:
+        """What `read` brings, if all of it is small and in memory just now; else what to `load`."""
+        found = self.reading.read_cached()
+        if isinstance(found, xr.Dataset):
+            return self._labelled(found)
+        return self if found is self.reading else replace(self, reading=found)
 
     async def read(self, meter: TextMeter | None = None) -> xr.Dataset:
         """The answer as a plain Dataset in memory; `meter` counts its texts as they come.
@@ -122,6 +124,10 @@ class Plan:
         Raises a StoreError where the store does not do its part, LimitError from the `meter`.
         """
         return self._labelled(await self.reading.read(meter))
+
+    async def load(self, meter: TextMeter | None = None) -> xr.Dataset:
+        """What `read` brings, for who has called `read_cached`."""
+        return self._labelled(await self.reading.load(meter))
 
     async def slabs(self, most_bytes: int, order: Order = "variable") -> AsyncGenerator[Slab, None]:
         """The answer in parts, of which no more than two are in memory: see `sluice.engine.slabs`.

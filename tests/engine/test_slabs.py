@@ -12,7 +12,7 @@ import xarray as xr
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from sluice.arrays.chunk_cache import ChunkCache
+from sluice.arrays.reader import Reader
 from sluice.datasets import open_dataset
 from sluice.engine import plan, prepare
 from sluice.engine.slabs import Order
@@ -57,9 +57,9 @@ def test_slabs_put_together_are_the_whole(
     runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
 ) -> None:
     """Any selection from any store, in parts of any size and in either order."""
-    cache = ChunkCache(2**24)
+    reader = Reader(cache_bytes=2**24)
     try:
-        opened = runner.run(open_dataset(fs_map(documents_of(spec)), chunk_cache=cache))
+        opened = runner.run(open_dataset(fs_map(documents_of(spec)), reader=reader))
     except Exception:
         assume(False)
         raise
