@@ -20,8 +20,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sluice.errors import SelectionError, SluiceError
 
 
@@ -29,7 +27,7 @@ class UnusableVariable(SelectionError):
     """The request names a variable that the store has, but that cannot be read or decoded."""
 
     @classmethod
-    def named(cls, parameter: str, name: str, reason: str, **facts: Any) -> UnusableVariable:
+    def named(cls, parameter: str, name: str, reason: str, **facts: object) -> UnusableVariable:
         """The error for what `parameter` asks of the variable `name`, which fails for `reason`."""
         detail = f"{name} cannot be used: {reason}"
         return cls(detail, parameter=parameter, variable=name, reason=reason, **facts)

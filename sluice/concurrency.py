@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 
 async def map_concurrently(
@@ -47,7 +49,7 @@ def _first(failure: BaseException) -> BaseException:
     return failure
 
 
-async def wait_done(work: asyncio.Future[Any]) -> None:
+async def wait_done(work: asyncio.Future[V]) -> None:
     """Return when `work` has ended, however it did; whoever is cancelled meanwhile leaves it be.
 
     What ``asyncio.wait`` does for many, at half its cost. (A shield would report a failure
@@ -57,7 +59,7 @@ async def wait_done(work: asyncio.Future[Any]) -> None:
         return
     end = asyncio.get_running_loop().create_future()
 
-    def tell(_: asyncio.Future[Any]) -> None:
+    def tell(_: asyncio.Future[V]) -> None:
         if not end.done():
             end.set_result(None)
 
@@ -66,10 +68,6 @@ async def wait_done(work: asyncio.Future[Any]) -> None:
         await end
     finally:
         work.remove_done_callback(tell)
-
-
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 import xarray as xr
 from fastapi import Request, Response
@@ -32,7 +32,9 @@ from ..errors import DeadlineExceeded
 from .access import caller
 from .representations import Representation, SelectionKey, accepted_coding, respond
 from .response_bodies import LongBody
-from .state import RequestLimits, Service, memory_bytes, service
+from .state import RequestLimits, Service, service
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +57,8 @@ class Weighed:
         """What tells this answer from every other one of the dataset, but for its form."""
         if not self.options:
             return self.plan.key
-        names, places = self.plan.key
-        return (names, self.options), places
+        chosen, own = self.plan.key
+        return (chosen, self.options), own
 
 
 def weigh(
@@ -126,9 +128,17 @@ async def _read_and_encode(
     began = perf_counter()
     more = asked.encoder.forms * max(0, texts - likely_texts)
     with serving.admission.budget.charged(more):
-        content = await encoding.writing.write(form.pieces(result, asked.plan.form))
+        content = await encoding.writer.write(form.pieces(result, asked.plan.form))
     phases.since("encode", began)
     return content
+
+
+def memory_bytes(plan: Plan, result_bytes: int, forms: int) -> int:
+    """The memory that a planned answer takes while it is made: an estimate from above.
+
+    So often is it in memory at once: as values, packed or decoded, as text or a file, compressed.
+    """
+    return plan.working_bytes + forms * result_bytes
 
 
 async def _counted_texts(result: xr.Dataset, asked: Weighed, limits: RequestLimits) -> int:
@@ -212,20 +222,19 @@ async def text_weight(encoder: Encoder, schema: ResultSchema, result: xr.Dataset
     return encoder.text_bytes(schema, found)
 
 
-T = TypeVar("T")
-
-
-def attended(request: Request, work: Coroutine[object, object, T]) -> Coroutine[Any, Any, T]:
+def cancellable(
+    request: Request, work: Coroutine[object, object, T]
+) -> Coroutine[object, object, T]:
     """What `work` brings; it is cancelled when the deadline comes or the client leaves before.
 
     The body of the request must have been read. Raises DeadlineExceeded, and Starlette's
     ClientDisconnect.
     """
-    return watched(work, partial(_attendance, request))
+    return watched(work, partial(_until_given_up, request))
 
 
 @asynccontextmanager
-async def _attendance(request: Request) -> AsyncIterator[None]:
+async def _until_given_up(request: Request) -> AsyncIterator[None]:
     """The block is cancelled at the deadline, which comes at once when the client leaves."""
     admission = service(request).admission
     loop = asyncio.get_running_loop()

@@ -18,7 +18,7 @@ from ..telemetry.gc_freeze import GcFreeze, freeze_objects
 from ..telemetry.logs import RequestLog, write_circuit
 from ..telemetry.metrics import Metrics
 from .application import Application, add_docs
-from .middleware import ObserveRequests, StrangeOrigins, allow_origins
+from .middleware import ObserveRequests, UnlistedOrigins, allow_origins
 from .openapi import guide
 from .problems import install_problems
 from .routes import add_routes
@@ -61,10 +61,8 @@ def create_app(
     native.add_to(app)
     add_routes(app)
     add_docs(app)
-    strangers = StrangeOrigins(settings.cors_origins)
-    app.add_middleware(
-        ObserveRequests, emit=emit, url_bytes=settings.url_bytes, strangers=strangers
-    )
+    unlisted = UnlistedOrigins(settings.cors_origins)
+    app.add_middleware(ObserveRequests, emit=emit, url_bytes=settings.url_bytes, unlisted=unlisted)
     # The last one added is the first to see a request: refusals are readable across origins too.
     allow_origins(app, settings.cors_origins)
     return app

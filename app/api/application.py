@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sluice.kept import Kept
 
-from .openapi import SECURITY_SCHEMES
+from .openapi import SECURITY_SCHEMES, Schema
 from .small_answers import schemas
 from .state import Service, service
 
@@ -115,7 +115,7 @@ class Application(FastAPI):
             inner = cls(inner, *args, **options)
         return inner
 
-    def openapi(self) -> dict[str, Any]:
+    def openapi(self) -> Schema:
         """The OpenAPI document, which FastAPI makes of routes, the answers, and how a key is sent.
 
         These it would learn from the parameters and results of routes, and ours have none.

@@ -69,7 +69,7 @@ def allow_origins(app: FastAPI, origins: tuple[str, ...]) -> None:
         )
 
 
-class StrangeOrigins:
+class UnlistedOrigins:
     """Tells the log of each origin, once, whose pages asked and may not read the answers.
 
     Their first `fetch` is the moment in which an operator misses the setting; the browser itself
@@ -112,11 +112,11 @@ class ObserveRequests:
     with the id.
     """
 
-    def __init__(self, app: ASGIApp, emit: Emit, url_bytes: int, strangers: StrangeOrigins) -> None:
+    def __init__(self, app: ASGIApp, emit: Emit, url_bytes: int, unlisted: UnlistedOrigins) -> None:
         self._app = app
         self._emit = emit
         self._url_bytes = url_bytes
-        self._strangers = strangers
+        self._unlisted = unlisted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -150,7 +150,7 @@ class ObserveRequests:
             if name == b"x-request-id" and found is None and _PLAIN_ID.fullmatch(value):
                 found = str(value, "ascii")
             elif name == b"origin":
-                self._strangers.note(value, headers)
+                self._unlisted.note(value, headers)
         # Nobody has to be unable to guess it, and asking the system takes three times as long.
         return found or f"{getrandbits(128):032x}"
 

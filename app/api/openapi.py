@@ -40,11 +40,12 @@ from .small_answers import (
     schema_of,
 )
 
-Responses: TypeAlias = dict[int | str, dict[str, Any]]
-Described: TypeAlias = dict[str, Any]
+# Parts of the document, and arguments of FastAPI's that become some.
+Schema: TypeAlias = dict[str, Any]
+Responses: TypeAlias = dict[int | str, Schema]
 
 # What a client could read, by status: the kind of problem, a sentence, and some of the facts.
-_EXAMPLES: Final[dict[int, tuple[type[SluiceError], str, dict[str, Any]]]] = {
+_EXAMPLES: Final[dict[int, tuple[type[SluiceError], str, Schema]]] = {
     400: (
         QueryError,
         "unknown parameter 'lat'; did you mean latitude? known are variables, f, method, latitude,"
@@ -150,7 +151,7 @@ def problems(*statuses: int) -> Responses:
     }
 
 
-def _example(status: int) -> dict[str, Any]:
+def _example(status: int) -> Schema:
     if status not in _EXAMPLES:
         return {}
     error, detail, facts = _EXAMPLES[status]
@@ -178,7 +179,7 @@ _TELLING: Final = {
 }
 
 
-def headers_of(*names: str) -> dict[str, Any]:
+def headers_of(*names: str) -> Schema:
     """These headers of an answer, described."""
     return {name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in names}
 
@@ -207,7 +208,7 @@ SECURITY_SCHEMES: Final = {
 _BY_KEY: Final[list[dict[str, list[str]]]] = [{}, {"bearer": []}, {"header": []}]
 
 
-def described(tag: str, summary: str, *answers: Responses, **extra: Any) -> Described:
+def described(tag: str, summary: str, *answers: Responses, **extra: object) -> Schema:
     """Keyword arguments for a route; `extra` is for its operation in the document."""
     responses: Responses = {}
     for answer in answers:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -225,7 +225,7 @@ def plain_problem(
     return problem(status, phrase.lower().replace(" ", "-"), phrase, detail, facts, headers)
 
 
-def _shortened(fact: Any) -> Any:
+def _shortened(fact: object) -> object:
     if isinstance(fact, str) and len(fact) > _LONGEST_FACT:
         return fact[: _LONGEST_FACT - 3] + "..."
     return fact
@@ -317,8 +317,11 @@ def install_problems(app: FastAPI) -> None:
         app.add_exception_handler(kind, answer)
 
 
-def refusal(status: int, detail: str) -> bytes:
-    """A problem document of this status as HTTP/1.1 sends it, after which the connection ends."""
+def connection_problem(status: int, detail: str) -> bytes:
+    """A problem of this status as HTTP/1.1 sends it to a request that no application sees.
+
+    The connection ends after it.
+    """
     headers = {"X-Request-ID": uuid.uuid4().hex, "Connection": "close"}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "1"

@@ -22,8 +22,8 @@ from ..catalog.opened import Opened
 from .access import caller
 from .response_bodies import (
     PIECE_BYTES,
+    BackpressureResponse,
     LongBody,
-    PacedResponse,
     Piece,
     RawHeader,
     RawHeaders,
@@ -54,7 +54,7 @@ def digest(spelled: bytes) -> str:
     return blake2b(spelled, digest_size=16).hexdigest()
 
 
-def has_already(if_none_match: Iterable[str], tag: str) -> bool:
+def is_not_modified(if_none_match: Iterable[str], tag: str) -> bool:
     """Whether lines of an ``If-None-Match`` header name `tag`, which exists, or any (``*``)."""
     return any(line.strip() == "*" or tag in _TAG.findall(line) for line in if_none_match)
 
@@ -152,21 +152,21 @@ async def respond(
         tag = form.tag(key)
         headers.append((b"etag", tag.encode()))
         headers += caching(request, form.opened.entry, "Accept, Accept-Encoding")
-        if has_already(lines_of(request, b"if-none-match"), tag):
-            return _Exactly(304, [*headers, _timing(phases)])
+        if is_not_modified(lines_of(request, b"if-none-match"), tag):
+            return _RawResponse(304, [*headers, _timing(phases)])
         if request.method == "HEAD":
-            return _Exactly(200, [*headers, *form.headers(key), _timing(phases)])
+            return _RawResponse(200, [*headers, *form.headers(key), _timing(phases)])
     content = await make()
     length = (b"content-length", str(len(content)).encode())
     headers += (*form.headers(key), length, _timing(phases))
     if isinstance(content, bytes):
         if len(content) <= PIECE_BYTES:
-            return _Exactly(200, headers, content)
+            return _RawResponse(200, headers, content)
         content = LongBody([content], len(content))
-    return PacedResponse(200, headers, content, caller(request), service(request).admission)
+    return BackpressureResponse(200, headers, content, caller(request), service(request).admission)
 
 
-class _Exactly(Response):
+class _RawResponse(Response):
     """A response that says what it is told to say, and nothing that Starlette would find out."""
 
     def __init__(self, status: int, headers: RawHeaders, content: bytes = b"") -> None:

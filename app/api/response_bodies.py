@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from fastapi import Request, Response
@@ -34,22 +34,22 @@ def header_of(request: Request, name: bytes) -> str | None:
     return ", ".join(lines) if lines else None
 
 
-def json_bytes(value: Any) -> bytes:
+def json_bytes(value: object) -> bytes:
     """`value` as valid JSON, whatever is in it: what JSON cannot say becomes null or text."""
     # The standard library here: it takes integers of any size and lone surrogates, and these
     # bodies, which can echo a client's text, are small.
-    return json.dumps(_plain(value), allow_nan=False, separators=(",", ":")).encode("ascii")
+    return json.dumps(_to_jsonable(value), allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
-def _plain(value: Any) -> Any:
+def _to_jsonable(value: object) -> object:
     match value:
         case str():
             # Names, sentences, what a client wrote; labels among them are formatted already.
             return without_surrogates(value)
         case Mapping():
-            return {str(key): _plain(item) for key, item in value.items()}
+            return {str(key): _to_jsonable(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
-            return [_plain(item) for item in value]
+            return [_to_jsonable(item) for item in value]
         case np.ndarray():
             return format_labels(value)
         case _:
@@ -72,7 +72,7 @@ class LongBody:
         return self.size
 
 
-class PacedResponse(Response):
+class BackpressureResponse(Response):
     """A response whose body counts as memory in flight until its client has taken it.
 
     Each piece waits until the connection has room: the server's buffer never holds more than one.
@@ -123,7 +123,7 @@ def even_pieces(pieces: Sequence[Piece]) -> Iterator[bytes]:
 _STEP_SECONDS: Final = 0.01
 
 
-class Writing:
+class BodyWriter:
     """Writes answers in a few threads: each in steps, between which it makes way for the others.
 
     A short answer is not kept waiting by long ones, whose place it takes at their next step.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI, Request, Response
 
@@ -27,11 +27,12 @@ from .access import (
     visible_entries,
     visible_id,
 )
-from .answering import attended
+from .answering import cancellable
 from .application import PlainRoute, Route
+from .openapi import Schema
 from .problems import kind_of
 from .representations import PRIVATE, caching
-from .response_bodies import PIECE_BYTES, LongBody, PacedResponse, RawHeaders, json_bytes
+from .response_bodies import PIECE_BYTES, BackpressureResponse, LongBody, RawHeaders, json_bytes
 from .small_answers import Answer, CatalogChange, CatalogStatus, DatasetVersion, Healthy, Ready
 from .state import Service, service, told_to_stop
 
@@ -51,14 +52,14 @@ def add_routes(app: FastAPI) -> None:
     add_route(app, "POST", "/catalog/reload", reload_catalog, openapi.RELOAD)
 
 
-def add_reading_route(app: FastAPI, path: str, route: Route, said: dict[str, Any]) -> None:
+def add_reading_route(app: FastAPI, path: str, route: Route, described: Schema) -> None:
     """Register a route for GET, and for HEAD, which is the same answer without its body."""
-    add_route(app, "GET", path, route, said)
+    add_route(app, "GET", path, route, described)
     # One description is enough.
     add_route(app, "HEAD", path, route, {"include_in_schema": False})
 
 
-def add_route(app: FastAPI, method: str, path: str, route: Route, said: dict[str, Any]) -> None:
+def add_route(app: FastAPI, method: str, path: str, route: Route, described: Schema) -> None:
     """Register one route, with what the OpenAPI document says of it."""
     app.router.add_api_route(
         path,
@@ -66,7 +67,7 @@ def add_route(app: FastAPI, method: str, path: str, route: Route, said: dict[str
         methods=[method],
         response_model=None,
         route_class_override=PlainRoute,
-        **said,
+        **described,
     )
 
 
@@ -116,7 +117,7 @@ async def list_datasets(request: Request) -> Response:
     serving, key = service(request), key_of(request)
     asker = key, bool(serving.keys)
     entries = seen_entries(serving, key)
-    text = await serving.listed.text(serving.catalog, asker, entries)
+    text = await serving.dataset_lists.text(serving.catalog, asker, entries)
     headers = PRIVATE if serving.keys else None
     return Response(text, 200, headers, "application/json")
 
@@ -125,7 +126,7 @@ async def describe_dataset(request: Request) -> Response:
     """What one dataset holds: its dimensions, coordinates and variables with their attributes."""
     _take_no_parameters(request)
     work = description_of(request, service(request), visible_id(request))
-    return await attended(request, work)
+    return await cancellable(request, work)
 
 
 async def refresh_dataset(request: Request) -> Response:
@@ -200,7 +201,7 @@ async def description_of(request: Request, serving: Service, dataset_id: str) ->
     ]
     if len(content) > PIECE_BYTES:
         body = LongBody([content], len(content))
-        return PacedResponse(200, headers, body, caller(request), serving.admission)
+        return BackpressureResponse(200, headers, body, caller(request), serving.admission)
     answer = Response(content, media_type="application/json")
     answer.raw_headers = headers
     return answer

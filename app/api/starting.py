@@ -47,7 +47,7 @@ from ..telemetry.events import (
 )
 from ..telemetry.gc_freeze import freeze_objects
 from ..telemetry.metrics import Metrics
-from .response_bodies import Writing
+from .response_bodies import BodyWriter
 from .state import Encoding, RequestLimits, Service
 
 
@@ -63,10 +63,10 @@ async def start(
     _own_default_executor(settings.threads, stack)
     filesystems = await stack.enter_async_context(_filesystems(settings, stack))
     chunk_cache = ChunkCache(settings.chunk_cache_bytes)
-    await stack.enter_async_context(_going_on(watch_loop(emit)))
-    await stack.enter_async_context(_going_on(sample(chunk_cache.lookups, emit)))
+    await stack.enter_async_context(_background(watch_loop(emit)))
+    await stack.enter_async_context(_background(sample(chunk_cache.lookups, emit)))
     admission = _admission(settings, emit)
-    await stack.enter_async_context(_going_on(sample(admission.in_flight, emit)))
+    await stack.enter_async_context(_background(sample(admission.in_flight, emit)))
     guards = _guards(settings, emit)
     lister = partial(_lister(settings, filesystems), emit=emit, guards=guards)
     opener = partial(
@@ -80,7 +80,7 @@ async def start(
     await _prepare(opened, follower, filesystems, stack)
     if shared is not None:
         freeze_objects()  # the libraries of stores, before a request opens one
-    await stack.enter_async_context(_going_on(sample(opened.count, emit)))
+    await stack.enter_async_context(_background(sample(opened.count, emit)))
     status = CatalogStatus(
         opened,
         keep_seconds=settings.status_cache_seconds,
@@ -171,7 +171,7 @@ async def _following(
     await follower.begin()
     await follower.list_globs()
     if shared is None or shared.place == 0:
-        await stack.enter_async_context(_going_on(follower.keep_listed()))
+        await stack.enter_async_context(_background(follower.keep_listed()))
     if shared is not None:
         _reload_on_hangup(follower)
     return opened, follower, keys
@@ -236,7 +236,7 @@ def _admission(settings: Settings, emit: Emit) -> Admission:
 
 
 @asynccontextmanager
-async def _going_on(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+async def _background(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
     """The work that never ends by itself goes on inside the block."""
     task = asyncio.create_task(work)
     try:
@@ -261,8 +261,8 @@ def _workshop(settings: Settings, stack: AsyncExitStack) -> Workshop:
 
 
 def _encoding(settings: Settings, stack: AsyncExitStack) -> Encoding:
-    writing = Writing(Threads(*_busy_threads(settings, "encode", stack)))
-    return Encoding(settings.inline_encode_bytes, settings.compress_bytes, writing)
+    writer = BodyWriter(Threads(*_busy_threads(settings, "encode", stack)))
+    return Encoding(settings.inline_encode_bytes, settings.compress_bytes, writer)
 
 
 def _busy_threads(

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from fastapi import Request
 from starlette.types import Scope
 
-from sluice.engine import Plan, ReadLimits
+from sluice.engine import ReadLimits
 from sluice.kept import Kept
 from sluice.phases import Phases
 
@@ -22,15 +22,7 @@ from ..catalog.keys import Keys
 from ..catalog.opened_datasets import OpenedDatasets
 from ..catalog.status import CatalogStatus
 from ..telemetry.metrics import Metrics
-from .response_bodies import Writing, json_bytes
-
-
-def memory_bytes(plan: Plan, result_bytes: int, forms: int) -> int:
-    """The memory that a planned answer takes while it is made: an estimate from above.
-
-    So often is it in memory at once: as values, packed or decoded, as text or a file, compressed.
-    """
-    return plan.working_bytes + forms * result_bytes
+from .response_bodies import BodyWriter, json_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +39,7 @@ _KEPT_BYTES: Final = 8 * 2**20
 _FEW: Final = 100
 
 
-class Listed:
+class DatasetLists:
     """Keeps the texts of one catalog, by who asks for them."""
 
     def __init__(self) -> None:
@@ -88,7 +80,7 @@ class Encoding:
 
     inline_bytes: int
     compress_bytes: int
-    writing: Writing
+    writer: BodyWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +97,7 @@ class Service:
     encoding: Encoding
     admission: Admission
     metrics: Metrics
-    listed: Listed = field(default_factory=Listed)
+    dataset_lists: DatasetLists = field(default_factory=DatasetLists)
 
     @property
     def catalog(self) -> Catalog:

@@ -10,7 +10,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from ..api.problems import refusal
+from ..api.problems import connection_problem
 from ..api.state import LOST
 from ..errors import MalformedRequest
 from .connections import ConnectionLimits, Connections
@@ -248,7 +248,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._heads.begun:
             self._last = True
             detail = "Others wait for this connection, whose request does not end. Ask again."
-            self.transport.write(refusal(503, detail))
+            self.transport.write(connection_problem(503, detail))
         self.transport.release()
 
     # Who is waited for, and for how long
@@ -343,5 +343,5 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.message_event.set()
         self._mates.wait(self)
         if not in_vain:
-            self.transport.write(refusal(status, detail))
+            self.transport.write(connection_problem(status, detail))
         self.transport.close()

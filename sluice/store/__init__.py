@@ -6,7 +6,7 @@ makes them from URLs and owns the connections. Names are loaded when they are fi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sluice.store.filesystems import Filesystems
@@ -34,10 +34,11 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """The public class `name`, from the module that holds it."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    public: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return public

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import aiohttp
 import s3fs
@@ -35,9 +35,23 @@ PRIVATE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 
-# What botocore and its requests and answers are to the type checker: they have no types.
+# What a client of botocore is to the type checker.
 Client: TypeAlias = Any
-Sent: TypeAlias = Any
+
+
+class Sent(Protocol):
+    """A request as botocore prepared it."""
+
+    url: str
+    headers: Mapping[str, str | bytes]
+
+
+class Answered(Protocol):
+    """An answer as botocore received it."""
+
+    status_code: int
+    headers: Mapping[str, str]
+
 
 # botocore tells its listeners of every request that it is about to send, and of every answer.
 GET_EVENT: Final = "before-send.s3.GetObject"
@@ -81,7 +95,9 @@ class _BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has 
         return session
 
 
-def _end_of_redirects(request_dict: Sent, response: Sent, **_: object) -> None:
+def _end_of_redirects(
+    request_dict: Document, response: tuple[Answered, object] | None, **_: object
+) -> None:
     """Of a bucket's HEAD that is redirected without a region, no other HEAD learns it.
 
     botocore would ask that again, and again for the answer of each, until the stack is full.

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from time import monotonic
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar, TypeVarTuple
 from weakref import WeakValueDictionary
 
 from sluice.errors import StoreTimeout
 
 Made = TypeVar("Made")
+Given = TypeVarTuple("Given")
 
 # A call that nobody waits for any more, and that takes so long, hangs.
 HUNG_SECONDS: Final = 5.0
@@ -29,7 +30,7 @@ HUNG_SECONDS: Final = 5.0
 class Calls(Protocol):
     """Where the blocking calls of a store are made."""
 
-    async def run(self, path: str, call: Callable[..., Made], *arguments: Any) -> Made:
+    async def run(self, path: str, call: Callable[[*Given], Made], *arguments: *Given) -> Made:
         """What ``call(*arguments)``, which is about `path`, returns or raises."""
         ...
 
@@ -37,9 +38,9 @@ class Calls(Protocol):
 class LoopCalls:
     """Calls in the running loop's default executor: for whoever shares no `BlockingThreads`."""
 
-    async def run(self, path: str, call: Callable[..., Made], *arguments: Any) -> Made:
+    async def run(self, path: str, call: Callable[[*Given], Made], *arguments: *Given) -> Made:
         """As `Calls` says."""
-        return await asyncio.to_thread(call, *arguments)
+        return await asyncio.to_thread(partial(call, *arguments))
 
 
 @dataclass(eq=False, slots=True)
@@ -47,8 +48,8 @@ class _Call:
     """One call: `done` is what its caller awaits."""
 
     path: str
-    work: Callable[[], Any]
-    done: asyncio.Future[Any]
+    work: Callable[[], object]
+    done: asyncio.Future[object]
     began: float = 0.0
 
     @property
@@ -59,7 +60,9 @@ class _Call:
 class _Thread(threading.Thread):
     """Makes one call after the other; nobody waits for its end, least of all the interpreter's."""
 
-    def __init__(self, ended: Callable[[_Thread, _Call, Any, BaseException | None], None]) -> None:
+    def __init__(
+        self, ended: Callable[[_Thread, _Call, object, BaseException | None], None]
+    ) -> None:
         super().__init__(name="sluice-blocking", daemon=True)
         self.calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._ended = ended
@@ -153,7 +156,7 @@ class BlockingThreads:
         return thread
 
     def _ended(
-        self, thread: _Thread, call: _Call, result: Any, error: BaseException | None
+        self, thread: _Thread, call: _Call, result: object, error: BaseException | None
     ) -> None:
         store = self._under_way.pop(call, None) or self._left.pop(call)
         store.under_way.discard(call)
@@ -185,7 +188,7 @@ class StoreThreads:
         """Whether another of its calls may begin."""
         return len(self.under_way) < self._most and not self._lost_all
 
-    async def run(self, path: str, call: Callable[..., Made], *arguments: Any) -> Made:
+    async def run(self, path: str, call: Callable[[*Given], Made], *arguments: *Given) -> Made:
         """What ``call(*arguments)``, which is about `path`, returns or raises, in its turn.
 
         Raises:

@@ -9,8 +9,9 @@ import json
 import lzma
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sluice.errors import CatalogError, MetadataError
 from sluice.wording import plain_words
@@ -46,30 +47,43 @@ _MAGIC: Final = (
 )
 
 
-def _zstd(file: BytesIO) -> Any:
+class _Stream(Protocol):
+    """What was compressed, of which no more is made than is read."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+def _gzip(file: BytesIO) -> _Stream:
+    return gzip.GzipFile(fileobj=file)
+
+
+def _zstd(file: BytesIO) -> _Stream:
     import zstandard
 
     return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
 
 
-def _lz4(file: BytesIO) -> Any:
-    return importlib.import_module("lz4.frame").open(file)
+def _lz4(file: BytesIO) -> _Stream:
+    opened: _Stream = importlib.import_module("lz4.frame").open(file)
+    return opened
 
 
-def _xz(file: BytesIO) -> Any:
+def _xz(file: BytesIO) -> _Stream:
     # Zeros may follow (the format's specification, 2.2), of which the library knows nothing.
     return lzma.LZMAFile(BytesIO(file.getvalue().rstrip(b"\0")))
 
 
-def _zip(file: BytesIO) -> Any:
+def _zip(file: BytesIO) -> _Stream:
     archive = zipfile.ZipFile(file)
     return archive.open(archive.namelist()[0])
 
 
 # fsspec's names. Each gives a stream, of which no more is made than is read.
-_OPENERS: Final[Mapping[str, Callable[[BytesIO], Any]]] = {
+_OPENERS: Final[Mapping[str, Callable[[BytesIO], _Stream]]] = {
     "bz2": bz2.BZ2File,
-    "gzip": gzip.open,
+    "gzip": _gzip,
     "lz4": _lz4,
     "lzma": lzma.LZMAFile,
     "xz": _xz,
@@ -80,7 +94,7 @@ _OPENERS: Final[Mapping[str, Callable[[BytesIO], Any]]] = {
 INFER: Final = "infer"
 
 
-def check_compression(name: Any) -> None:
+def check_compression(name: object) -> None:
     """Refuse a `compression` that no document is opened with.
 
     Raises:
@@ -126,12 +140,12 @@ def _kind_of(data: bytes, name: str) -> str | None:
 
 
 def _opened(
-    opener: Callable[[BytesIO], Any], data: bytes, name: str, kind: str, most_bytes: int
+    opener: Callable[[BytesIO], _Stream], data: bytes, name: str, kind: str, most_bytes: int
 ) -> bytes:
     if kind == "zstd" and not _is_whole_zstd(data):
         raise MetadataError(f"{name} cannot be decompressed as zstd: it is cut off.")
     try:
-        with opener(BytesIO(data)) as stream:
+        with closing(opener(BytesIO(data))) as stream:
             return bytes(stream.read(most_bytes + 1))
     except ImportError as error:
         raise CatalogError(

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from types import MappingProxyType
-from typing import Any
 
 from sluice.errors import (
     StoreError,
@@ -166,7 +165,7 @@ def _leads_nowhere(error: BaseException) -> bool:
 
 
 def _codes(error: BaseException) -> Iterator[str]:
-    response: Any = getattr(error, "response", None)
+    response = getattr(error, "response", None)
     if isinstance(response, dict):
         yield str(response.get("Error", {}).get("Code"))
         yield str(response.get("ResponseMetadata", {}).get("HTTPStatusCode"))
@@ -211,7 +210,7 @@ def reason_of(error: BaseException) -> str:
     No word of ours or of a library's code is in it: an operator reads it.
     """
     for link in causes(error):
-        response: Any = getattr(link, "response", None)
+        response = getattr(link, "response", None)
         if isinstance(response, dict) and response.get("Error"):
             answer = response["Error"]
             code = in_words(str(answer.get("Code")))
@@ -251,7 +250,9 @@ def in_words(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).strip().lower() if ending else name
 
 
-def failure_of(error: BaseException, *, doing: str, advice: str = "", **facts: Any) -> StoreError:
+def failure_of(
+    error: BaseException, *, doing: str, advice: str = "", **facts: object
+) -> StoreError:
     """The `StoreError` for what a library raised while `doing`; see `store_error`.
 
     With what the answer said besides: when to come back, or the region to go to.
@@ -259,7 +260,8 @@ def failure_of(error: BaseException, *, doing: str, advice: str = "", **facts: A
     kind = kind_of(error)
     pause = next(filter(_is_known, map(asked_pause, causes(error))), None)
     if kind is Kind.SLOWED or (kind is Kind.FALTERED and pause is not None):
-        return store_error(Kind.SLOWED, reason_of(error), doing=doing, retry_after=pause, **facts)
+        facts["retry_after"] = pause
+        return store_error(Kind.SLOWED, reason_of(error), doing=doing, advice="", **facts)
     if kind is Kind.ELSEWHERE:
         region = next(filter(_is_known, map(named_region, causes(error))), None)
         advice = region_advice(region)
@@ -298,7 +300,7 @@ _RAISED: Mapping[Kind, tuple[type[StoreError], str]] = MappingProxyType(
 
 
 def store_error(
-    kind: Kind, reason: str, *, doing: str, advice: str = "", **facts: Any
+    kind: Kind, reason: str, *, doing: str, advice: str = "", **facts: object
 ) -> StoreError:
     """The `StoreError` for a failure of this `kind` while `doing` (such as "reading x of y").
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Final
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
@@ -117,7 +117,7 @@ def headers_of(error: BaseException) -> Mapping[str, str]:
 
     botocore keeps them in its response, azure in its own one, aiohttp beside it.
     """
-    response: Any = getattr(error, "response", None)
+    response = getattr(error, "response", None)
     if isinstance(response, Mapping):
         found = response.get("ResponseMetadata", {}).get("HTTPHeaders")
     else:
@@ -150,7 +150,7 @@ def named_region(error: BaseException) -> str | None:
     """The region in which S3 says that the bucket lies."""
     if region := headers_of(error).get(REGION_HEADER):
         return region
-    response: Any = getattr(error, "response", None)
+    response = getattr(error, "response", None)
     if isinstance(response, Mapping):
         said = response.get("Error", {})
         if region := said.get("Region"):

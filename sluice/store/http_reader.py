@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urljoin, urlsplit
 
 import aiohttp
+from aiohttp.connector import Connection
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.http import HTTPFileSystem
 
@@ -45,7 +46,7 @@ REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 class BoundedAnswer(aiohttp.ClientResponse):
     """An answer whose body is bounded where the read that asked for it is."""
 
-    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
         """As aiohttp's own, with a body that counts."""
         await super().start(connection)
         bound = bound_of_answers.get()
@@ -63,8 +64,9 @@ class _CountedBody:
         self._bound = bound
         self._seen = 0
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._body, name)
+    def __getattr__(self, name: str) -> object:
+        found: object = getattr(self._body, name)
+        return found
 
     async def read(self, n: int = -1) -> bytes:
         """As aiohttp's own, until there is too much."""

@@ -8,7 +8,7 @@ import re
 import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from yarl import URL
 
@@ -17,6 +17,7 @@ from sluice.wording import shown
 
 if TYPE_CHECKING:
     import aiohttp
+    from aiohttp.connector import AddrInfoType
 
 # A part of the error that libraries keep when they put several into one.
 INSIDE: Final = "lies inside this network"
@@ -60,7 +61,7 @@ def names_inside(host: str) -> bool:
     return bool(":" in name or _NUMBERS.fullmatch(name)) and is_inner(name)
 
 
-def outer_socket(address: tuple[Any, ...]) -> socket.socket:
+def outer_socket(address: AddrInfoType) -> socket.socket:
     """A socket for an entry of `getaddrinfo`; raises OSError for an inner address.
 
     aiohttp asks for one for each address that it is about to connect to, whatever name or redirect

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from sluice.aliases import Document
 from sluice.errors import CatalogError
+
+# Keyword arguments, of which some are such again.
+Arguments: TypeAlias = dict[str, Any]
 
 # Words of s3fs that steer fsspec's own machinery, which obstore has none of.
 MEANINGLESS = frozenset(
@@ -27,7 +30,7 @@ MEANINGLESS = frozenset(
 )
 
 
-def s3_store_options(options: Document) -> dict[str, Any]:
+def s3_store_options(options: Document) -> Arguments:
     """Keyword arguments of obstore's `S3Store` for the s3fs options of a catalog entry.
 
     ==================================  ==========================================
@@ -56,7 +59,7 @@ def s3_store_options(options: Document) -> dict[str, Any]:
         CatalogError: an option that obstore has no word for.
     """
     meanings = _flattened(options)
-    arguments: dict[str, Any] = {
+    arguments: Arguments = {
         "client_options": {"connect_timeout": _seconds(5), "timeout": _seconds(60)},
         "retry_config": {"max_retries": 0, "retry_timeout": _seconds(30)},
     }
@@ -74,7 +77,7 @@ def s3_store_options(options: Document) -> dict[str, Any]:
     return arguments
 
 
-def _same(value: Any) -> Any:
+def _same(value: object) -> object:
     return value
 
 
@@ -82,15 +85,15 @@ def _seconds(value: float) -> timedelta:
     return timedelta(seconds=value)
 
 
-def _is_false(value: Any) -> bool:
+def _is_false(value: object) -> bool:
     return value is False
 
 
-def _is_virtual(value: Any) -> bool:
+def _is_virtual(value: object) -> bool:
     return bool(value == "virtual")
 
 
-MEANINGS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+MEANINGS: Mapping[str, tuple[str, Callable[[Any], object]]] = {
     "key": ("access_key_id", _same),
     "username": ("access_key_id", _same),
     "secret": ("secret_access_key", _same),
@@ -110,8 +113,8 @@ MEANINGS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 
-def _flattened(options: Document, above: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def _flattened(options: Document, above: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
     for name, value in options.items():
         if isinstance(value, Mapping):
             flat |= _flattened(value, f"{above}{name}.")
@@ -120,7 +123,7 @@ def _flattened(options: Document, above: str = "") -> dict[str, Any]:
     return flat
 
 
-def _put(arguments: dict[str, Any], path: str, value: Any) -> None:
+def _put(arguments: Arguments, path: str, value: object) -> None:
     *folders, name = path.split(".")
     for folder in folders:
         arguments = arguments.setdefault(folder, {})

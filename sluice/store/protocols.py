@@ -11,8 +11,8 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from types import MappingProxyType, MethodType
-from typing import Any, Final, Literal, TypeAlias
+from types import MappingProxyType, MethodType, ModuleType
+from typing import Final, Literal, TypeAlias
 
 from fsspec.asyn import AsyncFileSystem, get_loop
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
@@ -49,7 +49,7 @@ class FilesystemKind:
     by_obstore: bool = False
 
 
-async def imported(module: str, *, extra: str | None = None) -> Any:
+async def imported(module: str, *, extra: str | None = None) -> ModuleType:
     """The module, imported in a thread because engines take long enough to stall a loop.
 
     Raises:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.reference import ReferenceFileSystem
 
 from sluice.errors import MetadataError, ReferenceRefused, StoreError, StoreTimeout
-from sluice.store.blocking import Calls
+from sluice.store.blocking import Calls, Given, Made
 from sluice.store.bodies import OversizedBody
 from sluice.store.failures import Kind, causes, failure_of, kind_of, reason_of, store_error
 from sluice.store.headers import resolved, sliced
@@ -117,7 +117,7 @@ class ReferenceReader:
         self._lazy = not isinstance(fs.references, dict)
         self._targets = targets
 
-    async def _run(self, path: str, call: Callable[..., Any], *arguments: Any) -> Any:
+    async def _run(self, path: str, call: Callable[[*Given], Made], *arguments: *Given) -> Made:
         # References in Parquet are read from their files when they are looked up.
         return await self._calls.run(path, call, *arguments) if self._lazy else call(*arguments)
 
@@ -145,7 +145,7 @@ class ReferenceReader:
             doing = f"reading {shown(target)}, to which the reference {path} points"
             raise failure_of(error, doing=doing, key=path) from error
 
-    async def _looked_up(self, path: str) -> tuple[Any, int | None, int | None]:
+    async def _looked_up(self, path: str) -> tuple[object, int | None, int | None]:
         if self._lazy and (not _TABLE_KEY.search(path) or ".." in path.split("/")):
             # A table takes any last part for chunk numbers, and names of variables for folders.
             raise FileNotFoundError(path)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeAlias, TypeGuard
+from typing import Final, TypeAlias, TypeGuard
 
 from fsspec.implementations.reference import ReferenceFileSystem
 
@@ -25,7 +25,7 @@ _SMALL_BYTES: Final = 8 * 2**20
 KNOWN_OPTIONS = ("fo", "remote_options", "remote_protocol", "target_options")
 
 # Inline text, or a target's address with or without an offset and a size.
-Reference: TypeAlias = str | list[Any]
+Reference: TypeAlias = str | list[object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ def expanded(document: Document) -> dict[str, Reference]:
     return {str(key): _reference(value, templates) for key, value in refs.items()}
 
 
-def _templates(given: Any) -> Mapping[str, str]:
+def _templates(given: object) -> Mapping[str, str]:
     if not isinstance(given, Mapping):
         raise MetadataError("'templates' in the references is not a JSON object")
     for name, text in given.items():
@@ -214,7 +214,7 @@ def _templates(given: Any) -> Mapping[str, str]:
     return given
 
 
-def _reference(value: Any, templates: Mapping[str, str]) -> Reference:
+def _reference(value: object, templates: Mapping[str, str]) -> Reference:
     match value:
         case str():
             return value
@@ -229,7 +229,7 @@ def _reference(value: Any, templates: Mapping[str, str]) -> Reference:
     return [Malformed("neither text nor an address, which offset and size may follow")]
 
 
-def _count(number: Any) -> int | None:
+def _count(number: object) -> int | None:
     """A count of bytes, however JSON spells it; None for what is none."""
     match number:
         case bool():

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.api.application import Application
-from app.api.middleware import ObserveRequests, StrangeOrigins
+from app.api.middleware import ObserveRequests, UnlistedOrigins
 from app.api.problems import install_problems
 from app.settings import Settings
 from app.telemetry.events import Event, RequestServed
@@ -90,7 +90,7 @@ async def test_an_unexpected_error_is_a_500_without_its_text(
     broken = Application()
     install_problems(broken)
     broken.add_middleware(
-        ObserveRequests, emit=events.append, url_bytes=1000, strangers=StrangeOrigins(())
+        ObserveRequests, emit=events.append, url_bytes=1000, unlisted=UnlistedOrigins(())
     )
 
     @broken.get("/")

@@ -14,7 +14,7 @@ import pytest
 import app.errors
 import sluice.errors
 from app.api.application import Application
-from app.api.middleware import ObserveRequests, StrangeOrigins
+from app.api.middleware import ObserveRequests, UnlistedOrigins
 from app.api.problems import PROBLEMS, install_problems, kind_of
 from sluice.errors import CatalogError, SluiceError, StoreError
 
@@ -175,7 +175,7 @@ async def test_facts_of_any_kind_are_valid_json() -> None:
     odd = Application()
     install_problems(odd)
     odd.add_middleware(
-        ObserveRequests, emit=lambda event: None, url_bytes=1000, strangers=StrangeOrigins(())
+        ObserveRequests, emit=lambda event: None, url_bytes=1000, unlisted=UnlistedOrigins(())
     )
 
     @odd.get("/")

@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 import zstandard
 
-from app.api.representations import digest, entity_tag, has_already, spelled
+from app.api.representations import digest, entity_tag, is_not_modified, spelled
 from app.settings import Settings
 from tests.api.conftest import CATALOG, serving
 
@@ -202,12 +202,12 @@ def test_parts_of_a_tag_are_told_apart() -> None:
 )
 def test_if_none_match_is_read_as_rfc_9110_writes_it(header: list[str], found: bool) -> None:
     """Weak comparison, lists, several lines, any; a text that is no tag matches nothing."""
-    assert has_already(header, '"a"') is found
+    assert is_not_modified(header, '"a"') is found
 
 
 def test_a_long_condition_is_cheap() -> None:
     """A header of many quotes is read in one pass."""
-    assert not has_already(['"' * 60_001 + "x"], '"a"')
+    assert not is_not_modified(['"' * 60_001 + "x"], '"a"')
 
 
 FIRST_CELL = "/datasets/v2/isel?time=0&level=0&latitude=0&longitude=0"

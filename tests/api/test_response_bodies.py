@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.admission import Admission, Budget, ClientLimit
-from app.api.response_bodies import PIECE_BYTES, LongBody, PacedResponse, Piece, Writing
+from app.api.response_bodies import PIECE_BYTES, BackpressureResponse, BodyWriter, LongBody, Piece
 from sluice.arrays.reader import Threads, busy_pool
 
 
@@ -45,7 +45,7 @@ async def test_all_bytes_arrive_in_their_order(sizes: list[int]) -> None:
         raise AssertionError("nothing is asked of the client")
 
     headers = [(b"etag", b'"x"')]
-    await PacedResponse(200, headers, body, "a", admission)({"type": "http"}, receive, send)
+    await BackpressureResponse(200, headers, body, "a", admission)({"type": "http"}, receive, send)
     start, *pieces = sent
     assert (start["status"], start["headers"]) == (200, headers)
     assert b"".join(piece["body"] for piece in pieces) == content
@@ -56,14 +56,14 @@ async def test_all_bytes_arrive_in_their_order(sizes: list[int]) -> None:
 
 
 @pytest.fixture
-def writing() -> Iterator[Writing]:
+def writer() -> Iterator[BodyWriter]:
     """One thread for all answers."""
     with busy_pool(1, "encode") as pool:
-        yield Writing(Threads(1, pool))
+        yield BodyWriter(Threads(1, pool))
 
 
-async def whole(writing: Writing, pieces: list[Piece]) -> bytes:
-    body = await writing.write(iter(pieces))
+async def whole(writer: BodyWriter, pieces: list[Piece]) -> bytes:
+    body = await writer.write(iter(pieces))
     assert len(body) == sum(map(len, pieces))
     return b"".join(body.pieces)
 
@@ -84,13 +84,13 @@ class Endless:
             yield b"piece"
 
 
-async def test_pieces_come_in_their_order(writing: Writing) -> None:
+async def test_pieces_come_in_their_order(writer: BodyWriter) -> None:
     """Whatever their kind; nothing among them is no end."""
-    assert await whole(writing, [b"a", b"", memoryview(b"bcd")[1:], b"e"]) == b"acde"
-    assert await whole(writing, []) == b""
+    assert await whole(writer, [b"a", b"", memoryview(b"bcd")[1:], b"e"]) == b"acde"
+    assert await whole(writer, []) == b""
 
 
-async def test_an_error_is_the_callers(writing: Writing) -> None:
+async def test_an_error_is_the_callers(writer: BodyWriter) -> None:
     """What the writing of a piece raises comes out, and the thread is free."""
 
     def pieces() -> Iterator[bytes]:
@@ -98,29 +98,31 @@ async def test_an_error_is_the_callers(writing: Writing) -> None:
         raise ValueError("no such piece")
 
     with pytest.raises(ValueError, match="no such piece"):
-        await writing.write(pieces())
-    assert await whole(writing, [b"x"]) == b"x"
+        await writer.write(pieces())
+    assert await whole(writer, [b"x"]) == b"x"
 
 
-async def test_a_short_answer_is_written_between_the_steps_of_a_long_one(writing: Writing) -> None:
+async def test_a_short_answer_is_written_between_the_steps_of_a_long_one(
+    writer: BodyWriter,
+) -> None:
     """Though there is one thread, which the long one would have for ever."""
     endless = Endless()
     endless.may_come.set()
-    long = asyncio.create_task(writing.write(iter(endless)))
+    long = asyncio.create_task(writer.write(iter(endless)))
     while not endless.made:  # noqa: ASYNC110 - a thread cannot set the loop's event
         await asyncio.sleep(0)
-    assert await whole(writing, [b"short"]) == b"short"
+    assert await whole(writer, [b"short"]) == b"short"
     assert not long.done()
     long.cancel()
     await asyncio.wait([long])
 
 
-async def test_memory_counts_until_the_thread_has_ended(writing: Writing) -> None:
+async def test_memory_counts_until_the_thread_has_ended(writer: BodyWriter) -> None:
     """Who leaves takes no further piece, and its bytes are given back after the one under way."""
     budget = Budget(100, queue_requests=0, queue_seconds=1.0, on_wait=lambda seconds: None)
     admission = Admission(budget, ClientLimit(1), 1.0, lambda event: None)
     endless = Endless()
-    work = admission.run("a", 60, lambda: writing.write(iter(endless)))
+    work = admission.run("a", 60, lambda: writer.write(iter(endless)))
     task = asyncio.create_task(work)
     while not endless.asked.is_set():  # noqa: ASYNC110 - a thread cannot set the loop's event
         await asyncio.sleep(0.001)
@@ -132,5 +134,5 @@ async def test_memory_counts_until_the_thread_has_ended(writing: Writing) -> Non
     await asyncio.wait([task])
     assert (budget.held_bytes, task.cancelled()) == (0, True)
     made = endless.made
-    assert await whole(writing, [b"x"]) == b"x"
+    assert await whole(writer, [b"x"]) == b"x"
     assert endless.made == made

@@ -75,7 +75,7 @@ class Names:
             raise self._no_index(parameter, name, dims)
         if name != parameter:
             there = ", ".join(map(spell_name, self.dims))
-            middle, facts = meant(name, list(self.dims), self.roles)
+            middle, facts = did_you_mean(name, list(self.dims), self.roles)
             raise SelectionError(
                 f"there is no dimension {excerpt(name)}{middle or ';'} there are {there}",
                 parameter=parameter,
@@ -84,7 +84,7 @@ class Names:
             )
         known = [*self.options, *map(self._written, self.dims)]
         others = {other: one for one, called in self.options.items() for other in called}
-        middle, facts = meant(name, known, self.roles, others)
+        middle, facts = did_you_mean(name, known, self.roles, others)
         raise QueryError(
             f"unknown parameter {excerpt(name)}{middle or ';'} known are {', '.join(known)}",
             parameter=name,
@@ -157,7 +157,7 @@ _STARTS: Final = ("start", "begin", "from", "min", "after", "since")
 _ENDS: Final = ("end", "stop", "to", "max", "before", "until")
 
 
-def likely(
+def likely_name(
     name: str,
     known: Collection[str],
     roles: Mapping[str, Role],
@@ -183,20 +183,20 @@ def likely(
     return close[0] if close else None
 
 
-def meant(
+def did_you_mean(
     name: str,
     known: Collection[str],
     roles: Mapping[str, Role],
     others: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, dict[str, str]]:
-    """A sentence's middle and a fact that tell what `likely` found; empty where that is nothing."""
-    found = likely(name, known, roles, others)
+    """A sentence's middle and a fact that tell of `likely_name`; empty where there is none."""
+    found = likely_name(name, known, roles, others)
     if found is None:
         return "", {}
     return f"; did you mean {found}?", {"did_you_mean": found}
 
 
-def cured(error: SelectionError, axis: Axis | None, parameter: str) -> SelectionError:
+def with_cure(error: SelectionError, axis: Axis | None, parameter: str) -> SelectionError:
     """The same refusal of a label, with the words that ask for what is there; itself if none do."""
     if axis is None or not axis.has_order or "label" not in error.facts:
         return error

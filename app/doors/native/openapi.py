@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from sluice.encoders.formats import ENCODERS, Encoder
 
-from ...api.openapi import DATASET_ID, Described, Responses, described, headers_of, problems
+from ...api.openapi import DATASET_ID, Responses, Schema, described, headers_of, problems
 from ...api.small_answers import Explanation, schema_of
 from .names import By
 from .options import FORMAT, Option
 
 Options: TypeAlias = Mapping[str, Option[object]]
 Formats: TypeAlias = Mapping[str, Encoder]
-Schema: TypeAlias = dict[str, Any]
 
 _BY_LABEL: Final = (
     "One parameter per dimension, named like the dimension: a label `latitude=52.5`, with a method"
@@ -83,7 +82,7 @@ _EXAMPLES: Final[dict[By, dict[str, Schema]]] = {
 }
 
 
-def query(name: str, description: str, schema: Schema, **more: Any) -> Schema:
+def query(name: str, description: str, schema: Schema, **more: object) -> Schema:
     """One parameter of the query string."""
     return {"name": name, "in": "query", "description": description, "schema": schema, **more}
 
@@ -179,7 +178,7 @@ _POSTED: Final[dict[By, dict[str, Schema]]] = {
 _SELECTING: Final = (400, 401, 404, 406, 413, 414, 422, 429, 500, 502, 503, 504)
 
 
-def ask_described(by: By, options: Options, formats: Formats) -> Described:
+def ask_described(by: By, options: Options, formats: Formats) -> Schema:
     """Keyword arguments for the route of a GET."""
     return described(
         "selections",
@@ -190,7 +189,7 @@ def ask_described(by: By, options: Options, formats: Formats) -> Described:
     )
 
 
-def post_described(by: By, options: Options, formats: Formats) -> Described:
+def post_described(by: By, options: Options, formats: Formats) -> Schema:
     """Keyword arguments for the route of a POST."""
     return described(
         "selections",

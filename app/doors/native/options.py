@@ -16,7 +16,7 @@ from sluice.errors import QueryError, SelectionError
 from sluice.selection import Method
 from sluice.wording import excerpt
 
-from .names import Names, meant
+from .names import Names, did_you_mean
 from .tokens import METHODS, join_repeated, read_method, split_tokens
 
 T = TypeVar("T")
@@ -150,7 +150,7 @@ def _check_variables(wanted: Collection[str], names: Names, known: list[str]) ->
     for name in wanted:
         if name not in known:
             names.check_usable("variables", name)
-            middle, facts = meant(name, known, {})
+            middle, facts = did_you_mean(name, known, {})
             raise SelectionError(
                 f"there is no variable {excerpt(name)}{middle or ';'} the variables are"
                 f" {', '.join(known)}",

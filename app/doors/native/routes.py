@@ -20,7 +20,7 @@ from sluice.errors import QueryError, SelectionError
 from sluice.wording import excerpt
 
 from ...api.access import visible_id
-from ...api.answering import Weighed, answer, attended, weigh
+from ...api.answering import Weighed, answer, cancellable, weigh
 from ...api.application import Answering, Route
 from ...api.representations import Representation, respond
 from ...api.response_bodies import header_of, json_bytes
@@ -29,7 +29,7 @@ from ...api.state import Service, begin_phases, service
 from ...catalog.opened import Opened
 from .grammar import Grammar, Query
 from .json_body import read_json_body
-from .names import By, cured
+from .names import By, with_cure
 from .openapi import ask_described, formats_table, post_described
 from .options import OPTIONS, Option, options_table
 from .tokens import read_pairs
@@ -84,7 +84,7 @@ class NativeDoor:
         dataset_id = visible_id(request)
         pairs = read_pairs(request.scope["query_string"])
         work = self._select(request, dataset_id, by, partial(Grammar.parse, pairs=pairs))
-        return await attended(request, work)
+        return await cancellable(request, work)
 
     async def _select_posted(self, request: Request, by: By) -> Response:
         dataset_id = visible_id(request)
@@ -99,7 +99,7 @@ class NativeDoor:
             seconds=serving.admission.seconds,
         )
         work = self._select(request, dataset_id, by, partial(Grammar.parse_json, members=members))
-        return await attended(request, work)
+        return await cancellable(request, work)
 
     async def _select(self, request: Request, dataset_id: str, by: By, parse: Parse) -> Response:
         """Understand, refuse early, plan, refuse what costs too much, read, encode."""
@@ -113,8 +113,8 @@ class NativeDoor:
         if not query.explain:
             return await answer(request, serving, opened, asked, phases)
         form = Representation(opened, self.formats["json"], None)
-        names, places = asked.key
-        key = ((names, asked.encoder.name, repr(serving.limits)), places)
+        chosen, own = asked.key
+        key = ((chosen, asked.encoder.name, repr(serving.limits)), own)
         return await respond(request, form, key, phases, partial(_explain, asked, serving))
 
     def _plan(
@@ -131,7 +131,7 @@ class NativeDoor:
         except SelectionError as error:
             name = str(error.facts.get("dimension"))
             axis = opened.prepared.axes.get(name)
-            raise cured(error, axis, grammar.names.for_labels(name)) from None
+            raise with_cure(error, axis, grammar.names.for_labels(name)) from None
         return query, weigh(serving, planned, encoder, query.more)
 
     def grammars_of(self, opened: Opened) -> Mapping[By, Grammar]:

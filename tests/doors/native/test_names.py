@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.doors.native.names import cured, likely
+from app.doors.native.names import likely_name, with_cure
 from app.doors.native.options import OPTIONS
 from sluice.axes.axis import Axis
 from sluice.axes.resolve import resolve
@@ -40,13 +40,13 @@ ROLES: dict[str, Role] = {"longitude": "X", "latitude": "Y", "plev": "Z", "valid
 def test_likely(written: str, meant: str | None) -> None:
     """Names of other services, of roles, and those that are nearly right."""
     others = {other: name for name, option in OPTIONS.items() for other in option.others}
-    assert likely(written, [*OPTIONS, *ROLES], ROLES, others) == meant
+    assert likely_name(written, [*OPTIONS, *ROLES], ROLES, others) == meant
 
 
 def refused(axis: Axis, label: str, match: Match | None = None) -> SelectionError:
     with pytest.raises(SelectionError) as caught:
         resolve(Selection({axis.name: Label(label, match)}), {axis.name: axis}, {})
-    return cured(caught.value, axis, axis.name)
+    return with_cure(caught.value, axis, axis.name)
 
 
 def test_off_the_grid() -> None:
