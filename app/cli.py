@@ -162,26 +162,30 @@ def _check_catalog(settings: Settings) -> None:
 
 def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
     from sluice.arrays.member_documents import OpeningLimits
+    from sluice.arrays.reader import Reader
     from sluice.store import Filesystems
     from sluice.store.blocking import BlockingThreads
     from sluice.store.retry_policy import RetryPolicy
 
     from .catalog.checking.command import run_check
     from .catalog.configuration import Files
+    from .catalog.listings import ListingLimits
 
     try:
         return run_check(
             Files(settings.catalog, urls=settings.urls).read_catalog(),
             sys.stdout,
-            glob_datasets=settings.glob_datasets,
-            glob_seconds=settings.glob_seconds,
+            listing=ListingLimits(*settings.listing_limits),
             form=arguments.format,
             strict=arguments.strict,
             patience_seconds=arguments.patience,
             request_chunk_bytes=settings.request_chunk_bytes,
             store_concurrency=settings.store_concurrency,
-            inline_decode_bytes=settings.inline_decode_bytes,
-            shard_index_bytes=settings.shard_index_bytes,
+            reader=Reader(
+                cache_bytes=0,
+                inline_bytes=settings.inline_decode_bytes,
+                shard_index_bytes=settings.shard_index_bytes,
+            ),
             connect=partial(
                 Filesystems,
                 document_bytes=settings.document_bytes,

@@ -56,10 +56,16 @@ class UnknownDataset(SluiceError):
     """The catalog has no dataset of this name, or none that the caller may know of."""
 
     @classmethod
-    def named(cls, dataset_id: str) -> UnknownDataset:
-        """The error for this id: the same words whether there is nothing or something hidden."""
-        sentence = "The catalog has no dataset of this name; GET /datasets lists them."
-        return cls(sentence, dataset=dataset_id)
+    def named(cls, dataset_id: str, meant: str | None = None) -> UnknownDataset:
+        """The error for this id: the same words whether there is nothing or something hidden.
+
+        `meant` is the id of a dataset that the caller may know of and may have meant.
+        """
+        none = "The catalog has no dataset of this name"
+        if meant is None:
+            return cls(f"{none}; GET /datasets lists them.", dataset=dataset_id)
+        sentence = f"{none}; did you mean {meant}? GET /datasets lists them."
+        return cls(sentence, dataset=dataset_id, did_you_mean=meant)
 
 
 class Unauthorized(SluiceError):

@@ -1,8 +1,8 @@
 """Zarr stores as xarray Datasets, read on one event loop from the socket to the chunk.
 
 The library beneath the service: `Filesystems` and `AsyncFSMap` read keys, `open_dataset` and
-`AsyncZarrBackendEntrypoint` open stores, and the Datasets are selected from by awaiting ``_sel``
-and ``_isel``. Names are loaded when they are first used.
+`AsyncZarrBackendEntrypoint` open stores, which share a `Reader`, and the Datasets are selected from
+by awaiting ``_sel`` and ``_isel``. Names are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sluice.arrays.reader import Reader
     from sluice.datasets import AsyncZarrBackendEntrypoint, open_dataset
     from sluice.store import AsyncFSMap, Filesystems
 
@@ -19,6 +20,7 @@ __all__ = [
     "AsyncFSMap",
     "AsyncZarrBackendEntrypoint",
     "Filesystems",
+    "Reader",
     "__version__",
     "open_dataset",
 ]
@@ -27,6 +29,7 @@ _HOMES = {
     "AsyncFSMap": "store",
     "AsyncZarrBackendEntrypoint": "datasets",
     "Filesystems": "store",
+    "Reader": "arrays.reader",
     "open_dataset": "datasets",
 }
 

@@ -17,6 +17,7 @@
         ├── ReferenceRefused       a reference leads where the catalog entry does not let it
         ├── StoreUnavailable       it failed so often that its circuit is open
         ├── MetadataError          metadata documents absent or broken (also a ValueError)
+        │   └── MisalignedGroup    a group does not fit those that it lies in
         ├── StoreTooLarge          its metadata asks for more than an opening may take
         └── CorruptChunk           a chunk does not decode to its declared shape
 
@@ -112,6 +113,13 @@ class StoreUnavailable(StoreError):
 
 class MetadataError(StoreError, ValueError):
     """The store's metadata documents are absent, unreadable or contradict each other."""
+
+
+class MisalignedGroup(MetadataError):
+    """A group of a hierarchy is not aligned with those whose coordinates it would inherit.
+
+    The fact `group` is its path.
+    """
 
 
 class StoreTooLarge(StoreError):

@@ -22,6 +22,7 @@ LEVELS = {
     "sluice/aliases": 0,
     "sluice/concurrency": 0,
     "sluice/cgroup": 1,
+    "sluice/scheduler": 1,
     "sluice/stored_form": 1,
     "sluice/selection": 1,
     "sluice/kept": 1,

@@ -1,6 +1,5 @@
 """Who may begin now, who waits, and who is sent away: bytes, turns and deadlines, without HTTP."""
 
 from .admission import Admission, Budget, ClientLimit, client_at
-from .first_wait import watched
 
-__all__ = ["Admission", "Budget", "ClientLimit", "client_at", "watched"]
+__all__ = ["Admission", "Budget", "ClientLimit", "client_at"]

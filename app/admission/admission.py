@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network
 from time import perf_counter
 from typing import TypeVar
+from weakref import WeakValueDictionary
+
+from sluice.scheduler import FairScheduler, Flow
 
 from ..errors import Overloaded, TooManyRequests
 from ..telemetry.events import Emit, InFlight, RequestRefused
-from .fair_queue import FairQueue, Waiter
+
+T = TypeVar("T")
 
 RETRY_SECONDS = 1
 # What one subscriber gets at least, and picks addresses from at will (RFC 4291, section 2.5.4;
@@ -87,9 +91,9 @@ class ClientLimit:
 class Budget:
     """`capacity` bytes that requests of one event loop take before they begin, and give back.
 
-    Whoever does not fit waits in a `FairQueue`, at most `queue_requests` at once and each for
-    `queue_seconds` at most. Nobody overtakes the first, so that a large request is not kept waiting
-    by small ones for ever. `on_wait` is called with the seconds that each has waited.
+    Whoever does not fit waits for its turn, which clients have by the bytes that each asks for; at
+    most `queue_requests` at once and each for `queue_seconds` at most. `on_wait` is called with the
+    seconds that each has waited.
     """
 
     def __init__(
@@ -100,30 +104,25 @@ class Budget:
         queue_seconds: float,
         on_wait: Callable[[float], None],
     ) -> None:
-        self._capacity = capacity
+        self._scheduler = FairScheduler(capacity)
         self._queue_requests = queue_requests
         self._queue_seconds = queue_seconds
         self._on_wait = on_wait
-        self._queue = FairQueue()
-        self._held = 0
+        # Of clients that wait now.
+        self._flows: WeakValueDictionary[str, Flow] = WeakValueDictionary()
+        self.take_now = self._scheduler.take_now
+        self.give_back = self._scheduler.give_back
+        self.charged = self._scheduler.charged
 
     @property
     def held_bytes(self) -> int:
         """The bytes that are taken now."""
-        return self._held
+        return self._scheduler.held
 
     @property
     def waiting(self) -> int:
         """How many wait for their turn."""
-        return len(self._queue)
-
-    def take_now(self, cost: int) -> bool:
-        """Take `cost` bytes, if that keeps nobody waiting; whether they were taken."""
-        held = self._held + min(cost, self._capacity)
-        if held > self._capacity or self._queue:
-            return False
-        self._held = held
-        return True
+        return self._scheduler.waiting
 
     async def take(self, client: str, cost: int) -> None:
         """Take `cost` bytes, or all there are where it is more, until they are given back.
@@ -132,68 +131,21 @@ class Budget:
         """
         if self.take_now(cost):
             return
-        if len(self._queue) >= self._queue_requests:
+        if self.waiting >= self._queue_requests:
             raise self._overloaded("Too many requests wait for memory.")
-        waiter = self._queue.join(client, min(cost, self._capacity))
-        self._serve()  # the light are first as soon as they come
+        flow = self._flows.setdefault(client, Flow())
         began = perf_counter()
         try:
-            await self._wait(waiter)
+            async with asyncio.timeout(self._queue_seconds):
+                await self._scheduler.take(flow, cost)
+        except TimeoutError:
+            raise self._overloaded("There was no memory for the request in time.") from None
         finally:
             self._on_wait(perf_counter() - began)
-
-    def give_back(self, cost: int) -> None:
-        """Return what was taken for `cost`; whoever fits now is served."""
-        self._held -= min(cost, self._capacity)
-        if self._queue:
-            self._serve()
-
-    @contextmanager
-    def charged(self, cost: int) -> Iterator[None]:
-        """The block holds `cost` bytes that are in memory anyway: it takes them without waiting.
-
-        Others wait until what is held is within the capacity again.
-        """
-        self._held += cost
-        try:
-            yield
-        finally:
-            self._held -= cost
-            self._serve()
-
-    async def _wait(self, waiter: Waiter) -> None:
-        try:
-            async with asyncio.timeout(self._queue_seconds):
-                await waiter.turn
-        except BaseException as error:
-            if waiter.turn.done() and not waiter.turn.cancelled():
-                # Its turn came in the moment in which it gave up.
-                self.give_back(waiter.cost)
-            else:
-                self._queue.leave(waiter)
-                self._serve()
-            if isinstance(error, TimeoutError):
-                raise self._overloaded("There was no memory for the request in time.") from None
-            raise
-
-    def _serve(self) -> None:
-        """Give all those their turn who are first and fit."""
-        while (waiter := self._queue.first()) is not None:
-            if waiter.turn.done():  # cancelled, and its task does not know yet
-                self._queue.leave(waiter)
-                continue
-            if self._held + waiter.cost > self._capacity:
-                return
-            self._queue.serve(waiter)
-            self._held += waiter.cost
-            waiter.turn.set_result(None)
 
     def _overloaded(self, what: str) -> Overloaded:
         seconds = max(1, math.ceil(self._queue_seconds))
         return Overloaded(f"{what} Ask again in {seconds} seconds.", retry_after=seconds)
-
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)

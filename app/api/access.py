@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Final
 
 from fastapi import Request
@@ -11,7 +12,7 @@ from starlette.types import Scope
 from sluice.errors import QueryError
 
 from ..admission import client_at
-from ..catalog.entry import DatasetEntry
+from ..catalog.entry import LONGEST_ID, DatasetEntry
 from ..catalog.keys import Key
 from ..errors import Forbidden, Unauthorized, UnknownDataset
 from .state import Service, service
@@ -95,12 +96,23 @@ def visible_id(request: Request) -> str:
     serving = service(request)
     dataset_id = str(request.path_params["dataset_id"])
     key = key_of(request)
-    entry = serving.catalog.entries.get(dataset_id)
+    catalog = serving.catalog
+    entry = catalog.entries.get(dataset_id) or catalog.expected(dataset_id)
     if entry is not None and may_see(serving, key, entry):
         return dataset_id
     if key is None and serving.keys:
         raise Unauthorized(f"This needs a key; {_HOW}.")
-    raise UnknownDataset.named(dataset_id)
+    raise UnknownDataset.named(dataset_id, meant_group(serving, key, dataset_id))
+
+
+def meant_group(serving: Service, key: Key | None, dataset_id: str) -> str | None:
+    """The group that somebody may mean by this id, who may see that group; None: no idea."""
+    catalog = serving.catalog
+    close = catalog.close_groups(dataset_id)
+    visible = [name for name in close if may_see(serving, key, catalog.entries[name])]
+    if dataset_id in catalog.trees:
+        return visible[0] if visible else None  # there are groups, and no array beside them
+    return next(iter(get_close_matches(dataset_id[:LONGEST_ID], visible, n=1)), None)
 
 
 def visible_entries(request: Request) -> list[DatasetEntry]:

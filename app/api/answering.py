@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Hashable
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -24,7 +23,6 @@ from sluice.phases import Phases
 from sluice.record import record
 from sluice.wording import plain_words
 
-from ..admission import watched
 from ..catalog.discretion import discreet_error
 from ..catalog.entry import DatasetEntry
 from ..catalog.opened import Opened
@@ -75,7 +73,8 @@ async def answer(
 ) -> Response:
     """The response; raises LimitError, before anything is read, where a limit is exceeded."""
     if asked.excess is not None:
-        raise await asyncio.to_thread(_told_what_fits, serving, asked, asked.excess)
+        work = asyncio.to_thread(_told_what_fits, serving, asked, asked.excess)
+        raise await cancellable(request, work)
     coding = accepted_coding(request, asked.result_bytes, serving.encoding.compress_bytes)
     form = Representation(opened, asked.encoder, coding)
     make = partial(_make, request, serving, asked, form, phases)
@@ -103,15 +102,15 @@ async def _make(
     if asked.result_bytes <= inline_bytes:
         with phases.recording():
             result = _cached(asked.plan, form.opened.entry)
-        if result is not None:
-            texts = await _counted_texts(result, asked, serving.limits)
-            if texts <= inline_bytes:
-                return _encode(result, asked, form, phases)
+        if isinstance(result, Plan):
+            asked = replace(asked, plan=result)
+        elif await _counted_texts(result, asked, serving.limits) <= inline_bytes:
+            return _encode(result, asked, form, phases)
     # Texts that nobody has read yet may take all that one answer may have.
     texts = min(asked.plan.text_bytes, serving.limits.reading.result_bytes)
     cost = memory_bytes(asked.plan, asked.result_bytes + texts, asked.encoder.forms)
     make = partial(_read_and_encode, asked, form, phases, serving, texts)
-    return await serving.admission.run(caller(request), cost, make)
+    return await cancellable(request, serving.admission.run(caller(request), cost, make))
 
 
 async def _read_and_encode(
@@ -158,8 +157,8 @@ def _encode(result: xr.Dataset, asked: Weighed, form: Representation, phases: Ph
     return content
 
 
-def _cached(plan: Plan, entry: DatasetEntry) -> xr.Dataset | None:
-    """The planned answer, if it can be had without asking the store; raises as `_read`."""
+def _cached(plan: Plan, entry: DatasetEntry) -> xr.Dataset | Plan:
+    """The planned answer, if it can be had without asking the store, or what is left to load."""
     try:
         return plan.read_cached()
     except Exception as error:
@@ -169,7 +168,7 @@ def _cached(plan: Plan, entry: DatasetEntry) -> xr.Dataset | None:
 async def _read(plan: Plan, entry: DatasetEntry, meter: TextMeter | None) -> xr.Dataset:
     """The planned answer; values that xarray cannot decode are the store's fault, not ours."""
     try:
-        return await plan.read(meter)
+        return await plan.load(meter)
     except Exception as error:
         _tell(error, entry)
 
@@ -222,23 +221,21 @@ async def text_weight(encoder: Encoder, schema: ResultSchema, result: xr.Dataset
     return encoder.text_bytes(schema, found)
 
 
-def cancellable(
-    request: Request, work: Coroutine[object, object, T]
-) -> Coroutine[object, object, T]:
+# Where the first wait of a request leaves the time by which it must be answered.
+_DEADLINE: Final = "sluice.deadline"
+
+
+async def cancellable(request: Request, work: Coroutine[object, object, T]) -> T:
     """What `work` brings; it is cancelled when the deadline comes or the client leaves before.
 
-    The body of the request must have been read. Raises DeadlineExceeded, and Starlette's
-    ClientDisconnect.
+    So everything is awaited that may take long. The deadline is that of the request, however many
+    parts of it are awaited so. The body of the request must have been read. Raises
+    DeadlineExceeded, and Starlette's ClientDisconnect.
     """
-    return watched(work, partial(_until_given_up, request))
-
-
-@asynccontextmanager
-async def _until_given_up(request: Request) -> AsyncIterator[None]:
-    """The block is cancelled at the deadline, which comes at once when the client leaves."""
     admission = service(request).admission
     loop = asyncio.get_running_loop()
-    scope = asyncio.timeout(admission.seconds)
+    deadline: float = request.scope.setdefault(_DEADLINE, loop.time() + admission.seconds)
+    scope = asyncio.timeout_at(deadline)
     left = False
 
     async def watch() -> None:
@@ -252,7 +249,7 @@ async def _until_given_up(request: Request) -> AsyncIterator[None]:
         async with scope:
             watching = asyncio.create_task(watch())
             try:
-                yield
+                return await work
             finally:
                 watching.cancel()
     except TimeoutError as error:

@@ -22,6 +22,7 @@ from sluice.errors import (
     CorruptChunk,
     LimitError,
     MetadataError,
+    MisalignedGroup,
     NotAcceptable,
     QueryError,
     ReferenceRefused,
@@ -260,6 +261,9 @@ def _own_problem(scope: Scope, error: SluiceError) -> Response:
     facts, sentence = {"dataset": dataset}, kind.sentence
     if isinstance(error, CorruptChunk) and (variable := error.facts.get("variable")) is not None:
         facts, sentence = {**facts, "variable": variable}, f"{sentence} It is of {variable}."
+    if isinstance(error, MisalignedGroup):
+        facts["group"] = group = error.facts["group"]
+        sentence = f"The group {group!r} is not aligned with those that it lies in."
     return problem(kind.status, kind.name, kind.title, sentence, facts, headers)
 
 

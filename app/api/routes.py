@@ -125,8 +125,7 @@ async def list_datasets(request: Request) -> Response:
 async def describe_dataset(request: Request) -> Response:
     """What one dataset holds: its dimensions, coordinates and variables with their attributes."""
     _take_no_parameters(request)
-    work = description_of(request, service(request), visible_id(request))
-    return await cancellable(request, work)
+    return await description_of(request, service(request), visible_id(request))
 
 
 async def refresh_dataset(request: Request) -> Response:
@@ -186,12 +185,14 @@ _FORMS: Final = 4
 
 async def description_of(request: Request, serving: Service, dataset_id: str) -> Response:
     """The dimensions, coordinates and variables of a dataset with their attributes."""
-    opened = await serving.opened.get(dataset_id)
+    opened = serving.opened.current(dataset_id)
+    if opened is None:
+        opened = await cancellable(request, serving.opened.get(dataset_id))
     content = opened.description.text
     if content is None:
         cost = _FORMS * sum(opened.prepared.layout.attribute_bytes.values())
         write = partial(asyncio.to_thread, _text, opened)
-        content = await serving.admission.run(caller(request), cost, write)
+        content = await cancellable(request, serving.admission.run(caller(request), cost, write))
         if len(content) <= _MOST_KEPT_BYTES:
             opened.description.text = content
     headers: RawHeaders = [

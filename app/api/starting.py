@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 
-from sluice.arrays.chunk_cache import ChunkCache
 from sluice.arrays.chunk_decoders import single_threaded_blosc
 from sluice.arrays.member_documents import OpeningLimits
-from sluice.arrays.reader import Threads, Workshop, busy_pool
+from sluice.arrays.reader import Reader
 from sluice.cgroup import available_cores
 from sluice.engine import ReadLimits
+from sluice.scheduler import Threads, low_priority_pool
 from sluice.store import Filesystems
 from sluice.store.blocking import BlockingThreads
 from sluice.store.resilient import StoreGuards
@@ -28,7 +28,7 @@ from ..catalog.configuration import Files
 from ..catalog.following import Follower
 from ..catalog.keys import Keys
 from ..catalog.listing import ListNames, list_names
-from ..catalog.listings import Listings
+from ..catalog.listings import ListingLimits, Listings
 from ..catalog.opened import Opened
 from ..catalog.opened_datasets import OpenedDatasets, Opener
 from ..catalog.opening import open_entry
@@ -62,17 +62,16 @@ async def start(
     single_threaded_blosc()
     _own_default_executor(settings.threads, stack)
     filesystems = await stack.enter_async_context(_filesystems(settings, stack))
-    chunk_cache = ChunkCache(settings.chunk_cache_bytes)
+    reader = _reader(settings, stack)
     await stack.enter_async_context(_background(watch_loop(emit)))
-    await stack.enter_async_context(_background(sample(chunk_cache.lookups, emit)))
+    await stack.enter_async_context(_background(sample(reader.cache.lookups, emit)))
     admission = _admission(settings, emit)
     await stack.enter_async_context(_background(sample(admission.in_flight, emit)))
     guards = _guards(settings, emit)
     lister = partial(_lister(settings, filesystems), emit=emit, guards=guards)
     opener = partial(
         _opener(settings, filesystems),
-        chunk_cache=chunk_cache,
-        workshop=_workshop(settings, stack),
+        reader=reader,
         emit=emit,
         guards=guards,
     )
@@ -103,12 +102,13 @@ async def start(
 def _lister(
     settings: Settings, filesystems: Filesystems
 ) -> partial[Coroutine[object, object, tuple[str, ...]]]:
-    """What lists the stores behind a glob."""
+    """What lists the stores behind a glob, and the groups of a hierarchy."""
     return partial(
         list_names,
         filesystems=filesystems,
         store_concurrency=settings.store_concurrency,
-        most=settings.glob_datasets,
+        most=ListingLimits(*settings.listing_limits),
+        limits=OpeningLimits(**settings.store_limits),
     )
 
 
@@ -119,8 +119,6 @@ def _opener(
         open_entry,
         filesystems=filesystems,
         store_concurrency=settings.store_concurrency,
-        shard_index_bytes=settings.shard_index_bytes,
-        inline_decode_bytes=settings.inline_decode_bytes,
         limits=OpeningLimits(**settings.store_limits),
     )
 
@@ -156,14 +154,14 @@ async def _following(
         on_open=lambda dataset, took, error: emit(DatasetOpened(dataset, took, error)),
         on_look=lambda dataset, outcome, error: emit(DatasetRevalidated(dataset, outcome, error)),
         on_gone=lambda dataset: follower.gone(dataset),
+        find_groups=lambda dataset: follower.find_groups(dataset),
     )
     stack.push_async_callback(opened.aclose)
     keys = Keys()
     relister = Relister(
         bulletin,
-        Listings(settings.glob_datasets),
+        Listings(ListingLimits(*settings.listing_limits)),
         lister,
-        seconds=settings.glob_seconds,
         retry_seconds=settings.failed_open_seconds,
     )
     follower = Follower(bulletin, files, opened, keys, relister)
@@ -172,6 +170,7 @@ async def _following(
     await follower.list_globs()
     if shared is None or shared.place == 0:
         await stack.enter_async_context(_background(follower.keep_listed()))
+        await stack.enter_async_context(_background(follower.keep_groups_listed()))
     if shared is not None:
         _reload_on_hangup(follower)
     return opened, follower, keys
@@ -247,30 +246,32 @@ async def _background(work: Coroutine[object, object, None]) -> AsyncIterator[No
             await task
 
 
-def _workshop(settings: Settings, stack: AsyncExitStack) -> Workshop:
-    """Where the chunks of all datasets are decoded."""
-    threads, pool = _busy_threads(settings, "decode", stack)
-    lone = available_cores(settings.cgroup_root) == 1
-    return Workshop(
+def _reader(settings: Settings, stack: AsyncExitStack) -> Reader:
+    """What all datasets share: the cache of their chunks, and where these are decoded."""
+    threads, pool = _low_priority_threads(settings, "decode", stack)
+    return Reader(
+        cache_bytes=settings.chunk_cache_bytes,
+        in_flight_bytes=settings.chunks_inflight_bytes,
         inline_bytes=settings.inline_decode_bytes,
-        between_bytes=settings.single_core_decode_bytes if lone else 0,
-        under_way_bytes=settings.chunks_inflight_bytes,
+        single_core_bytes=settings.single_core_decode_bytes,
+        cores=available_cores(settings.cgroup_root),
         threads=threads,
         pool=pool,
+        shard_index_bytes=settings.shard_index_bytes,
     )
 
 
 def _encoding(settings: Settings, stack: AsyncExitStack) -> Encoding:
-    writer = BodyWriter(Threads(*_busy_threads(settings, "encode", stack)))
+    writer = BodyWriter(Threads(*_low_priority_threads(settings, "encode", stack)))
     return Encoding(settings.inline_encode_bytes, settings.compress_bytes, writer)
 
 
-def _busy_threads(
+def _low_priority_threads(
     settings: Settings, name: str, stack: AsyncExitStack
 ) -> tuple[int, ThreadPoolExecutor]:
     """How many threads may work on large values at once, and they."""
     threads = settings.decode_threads
-    pool = busy_pool(threads, name)
+    pool = low_priority_pool(threads, name)
     stack.callback(pool.shutdown, wait=False, cancel_futures=True)
     return threads, pool
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
@@ -23,10 +24,13 @@ from sluice.store.reference_roots import check_root
 from ..errors import UnknownDataset
 from .defaults import DEFAULTS, inherited
 from .document import parse_document, read_text
-from .entry import DATASET_ID, ID_RULE, DatasetEntry
+from .entry import DATASET_ID, GROUP_SIGN, ID_RULE, DatasetEntry, GroupEntry
 from .environment import filled
 from .globs import Glob, has_wildcards, is_template
+from .group_trees import GroupTree
 
+# To find what a misspelt id means takes time for each that it may.
+_BESIDE: Final = 100
 # What stands at the top of a catalog.
 _KEYS: Final = ("datasets", DEFAULTS)
 
@@ -35,11 +39,16 @@ _KEYS: Final = ("datasets", DEFAULTS)
 class Catalog:
     """The entries by id, in the order of the file, and the `globs` that bring others.
 
-    A catalog that was parsed has the entries that its file names; `Listings` adds what globs bring.
+    A catalog that was parsed has the entries that its file names; `Listings` adds what globs bring,
+    and puts the groups of a hierarchy in the place of its entry. `trees` are those of all entries
+    that stand for groups, by their ids, whether their groups are known or not; `groups` has the ids
+    of those that are, sorted.
     """
 
     entries: Mapping[str, DatasetEntry]
     globs: tuple[Glob, ...] = ()
+    trees: Mapping[str, GroupTree] = field(default_factory=dict)
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def entry(self, dataset_id: str) -> DatasetEntry:
         """The entry of this id; raises UnknownDataset when there is none."""
@@ -47,6 +56,34 @@ class Catalog:
             return self.entries[dataset_id]
         except KeyError:
             raise UnknownDataset.named(dataset_id) from None
+
+    def tree_of(self, dataset_id: str) -> GroupTree | None:
+        """The hierarchy among whose groups one of this id would be."""
+        own = dataset_id
+        while own:
+            if (tree := self.trees.get(own)) is not None:
+                return tree
+            own = own.rpartition(GROUP_SIGN)[0]
+        return None
+
+    def expected(self, dataset_id: str) -> GroupEntry | None:
+        """The entry that this id may come to have: that of a group of a tree not enumerated yet."""
+        tree = None if dataset_id in self.entries else self.tree_of(dataset_id)
+        if tree is None or tree.entry.id in self.groups:
+            return None
+        return tree.entry_of(tree.path_of(dataset_id))
+
+    def is_pending(self, dataset_id: str) -> bool:
+        """Whether the groups have to be enumerated before anything is known of this id."""
+        entry = self.entries.get(dataset_id)
+        return self.expected(dataset_id) is not None if entry is None else entry.has_groups
+
+    def close_groups(self, dataset_id: str) -> Sequence[str]:
+        """Ids of groups beside which this one would stand: those that it may be meant for."""
+        tree = self.tree_of(dataset_id)
+        known = self.groups.get(tree.entry.id, ()) if tree else ()
+        at = bisect(known, dataset_id)
+        return known[max(0, at - _BESIDE) : at + _BESIDE]
 
 
 def load_catalog(path: Path, environment: Mapping[str, str] = os.environ) -> Catalog:
@@ -76,7 +113,8 @@ def catalog_of(entries: Iterable[DatasetEntry], place: Path) -> Catalog:
                 globs.append(Glob.of(entry))
         else:
             named[entry.id] = entry
-    return Catalog(MappingProxyType(named), tuple(globs))
+    trees = {name: GroupTree.of(entry) for name, entry in named.items() if entry.has_groups}
+    return Catalog(MappingProxyType(named), tuple(globs), MappingProxyType(trees))
 
 
 def _datasets(path: Path, document: Any) -> Mapping[Any, Any]:
@@ -145,7 +183,9 @@ def _naming(where: str, name: Any) -> Iterator[None]:
 
 
 def _check_shape(where: str, name: Any, fields: Any) -> None:
-    if not isinstance(name, str) or not (is_template(name) or DATASET_ID.fullmatch(name)):
+    # An entry for one group of a hierarchy, such as one with a title of its own, has a tilde in it.
+    own = isinstance(name, str) and DATASET_ID.fullmatch(name.replace(GROUP_SIGN, "-"))
+    if not isinstance(name, str) or not (is_template(name) or own):
         raise CatalogError(f"{where}: {ID_RULE}", entry=name)
     if not isinstance(fields, Mapping):
         raise CatalogError(f"{where}: must be a mapping with at least 'url'", entry=name)

@@ -15,6 +15,12 @@ DATASET_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 ID_RULE: Final = (
     "an id is a string of at most 128 letters, digits, '.', '_' and '-', not led by a sign"
 )
+# Between the id of an entry and the names of a group; an id in a file may have it, too.
+GROUP_SIGN: Final = "~"
+LONGEST_ID: Final = 256
+GROUP_ID: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._~-]{{0,{LONGEST_ID - 1}}}")
+# What stands for all groups of a hierarchy in the place of one.
+EVERY_GROUP: Final = "*"
 # `.zarr` and `.zip`, but not the year of `air.2024`.
 _EXTENSION: Final = re.compile(r"(?<=[^.])\.[A-Za-z][A-Za-z0-9]*\Z")
 # Printable ASCII with no blank at either end, which a header would lose (RFC 9110, section 5.5).
@@ -77,12 +83,33 @@ class DatasetEntry(BaseModel):
     access: Access | None = None
 
     @property
+    def has_groups(self) -> bool:
+        """Whether it stands for each group of a hierarchy, which nobody has asked for them yet."""
+        return self.group == EVERY_GROUP
+
+    @property
     def told(self) -> Mapping[str, str | None]:
         """What people want to know of it: the id, the title, and what else is set."""
         more = {name: getattr(self, name) for name in ("description", "license", "attribution")}
         given = {name: text for name, text in more.items() if text is not None}
-        return {"id": self.id, "title": self.title, **given}
+        pending = {"groups": "pending"} if self.has_groups else {}
+        return {"id": self.id, "title": self.title, **given, **pending}
 
     def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
         # Neither options nor URLs: they may hold secrets, and reprs end up in logs.
         return [("id", self.id), ("engine", self.engine)]
+
+
+class GroupEntry(DatasetEntry):
+    """One group of the hierarchy that another entry names, whose id is `hierarchy`.
+
+    Beside its own coordinates it has those that it inherits from the groups it lies in.
+    """
+
+    hierarchy: str
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The paths of the groups that it lies in, the root (``""``) first, and its own."""
+        names = self.group.split("/") if self.group else []
+        return tuple("/".join(names[:depth]) for depth in range(len(names) + 1))

@@ -19,7 +19,7 @@ from .catalog import Catalog
 from .configuration import Configuration, Files
 from .entry import DatasetEntry
 from .keys import Keys
-from .listings import Expanded, Listings, NewNames
+from .listings import Expanded, ListingLimits, Listings, NewNames
 from .opened_datasets import OpenedDatasets
 from .relisting import Relister
 
@@ -114,7 +114,7 @@ class Follower:
         relister: Relister | None = None,
     ) -> None:
         self._relister = relister
-        self._listings = Listings(0) if relister is None else relister.listings
+        self._listings = Listings(ListingLimits(0, 0, 0)) if relister is None else relister.listings
         self._configuration = Configuration(Catalog({}))
         self._expanded = Expanded(Catalog({}))
         self._reload_asked = False
@@ -159,6 +159,28 @@ class Follower:
                 self._reload_asked = False
                 await self._reload_or_log()
             await self._relister.list_due(self._configuration.catalog.globs)
+            await self.catch_up()
+
+    async def keep_groups_listed(self, pause_seconds: float = _PAUSE_SECONDS) -> None:
+        """For ever enumerate the groups of hierarchies when they are due, for all processes.
+
+        One process of a server does so.
+        """
+        while self._relister is not None:
+            await self._relister.list_due_trees(self._expanded.catalog.trees.values())
+            await self.catch_up()
+            expanded = self._expanded
+            self._relister.tell_left_out(expanded.catalog.trees.values(), expanded.left_out)
+            await asyncio.sleep(pause_seconds)
+
+    async def find_groups(self, dataset_id: str) -> None:
+        """Enumerate the groups that this id may be one of, where nobody has done so yet.
+
+        Raises what keeps the store from telling, and NotTold.
+        """
+        tree = self._opened.catalog.tree_of(dataset_id)
+        if tree is not None and self._relister is not None:
+            await self._relister.find(tree)
             await self.catch_up()
 
     async def catch_up(self) -> None:
@@ -251,6 +273,8 @@ class Follower:
             self._configuration = configuration
             self._opened.replace_catalog(self._expanded.catalog)
             self._keys.replace(configuration.keys)
+        if latest is not None and self._relister is not None:
+            self._relister.make_due(self._expanded.catalog.trees.values())
         for item in news:
             match item:
                 case NewGeneration(dataset, generation):

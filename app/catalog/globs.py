@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
@@ -19,9 +19,8 @@ from sluice.errors import CatalogError
 from sluice.store.addresses import split_url
 from sluice.store.protocols import LOCAL, REFERENCE, ROOTLESS, WEB
 from sluice.store.source import joined
-from sluice.wording import redacted
 
-from .entry import DATASET_ID, ID_RULE, DatasetEntry, stem_of
+from .entry import DATASET_ID, GROUP_SIGN, ID_RULE, DatasetEntry, stem_of
 
 # What a template may name of a store: its name without the extension, and that of its folder.
 FIELDS: Final = ("stem", "parent")
@@ -64,6 +63,11 @@ class Glob:
         place = blake2b(said.encode(), digest_size=16).hexdigest()
         return cls(entry, root, levels, place)
 
+    @property
+    def label(self) -> str:
+        """What the log calls it."""
+        return f"glob {self.entry.id!r}"
+
     @cached_property
     def patterns(self) -> tuple[re.Pattern[str], ...]:
         """What the names of each level match."""
@@ -72,7 +76,8 @@ class Glob:
     @cached_property
     def _ids(self) -> re.Pattern[str]:
         words = _FIELD.split(self.entry.id)[::2]
-        return re.compile(".+".join(map(re.escape, words)))
+        groups = f"({GROUP_SIGN}.+)?" if self.entry.has_groups else ""
+        return re.compile(".+".join(map(re.escape, words)) + groups)
 
     def matches(self, level: int, name: str) -> bool:
         """Whether a `name` on this level belongs to it."""
@@ -104,48 +109,6 @@ class Glob:
             "description": description,
         }
         return self.entry.model_copy(update=changes)
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A store that a glob found and that is not served, and why."""
-
-    glob: Glob
-    url: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{redacted(self.url)}: {self.reason}"
-
-
-def brought(
-    glob: Glob,
-    entries: Iterable[DatasetEntry],
-    taken: Mapping[str, DatasetEntry],
-    room: int,
-    most: int,
-) -> tuple[dict[str, DatasetEntry], list[LeftOut]]:
-    """Those `entries` of a glob that are served beside those that are `taken`, and the others.
-
-    There is `room` for so many of the `most` that all globs may bring.
-    """
-    served: dict[str, DatasetEntry] = {}
-    left_out: list[LeftOut] = []
-    for entry in entries:
-        earlier = taken.get(entry.id) or served.get(entry.id)
-        if not DATASET_ID.fullmatch(entry.id):
-            reason = f"{entry.id!r} is no id: {ID_RULE}"
-        elif earlier is not None:
-            reason = f"the id {entry.id!r} is that of {redacted(earlier.url)}"
-        elif len(served) < room:
-            served[entry.id] = entry
-            continue
-        else:
-            reason = f"there are more than the {most} datasets that globs may bring"
-            left_out.append(LeftOut(glob, f"{entry.url} and what follows it", reason))
-            break
-        left_out.append(LeftOut(glob, entry.url, reason))
-    return served, left_out
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

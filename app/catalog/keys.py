@@ -24,7 +24,7 @@ from typing import Final
 from sluice.errors import CatalogError
 
 from .catalog import Catalog
-from .entry import DATASET_ID, DatasetEntry
+from .entry import GROUP_ID, GROUP_SIGN, DatasetEntry, GroupEntry
 from .globs import some_may_bring
 
 RIGHTS: Final = ("admin", "metrics")
@@ -59,8 +59,13 @@ class Key:
         return right in self.rights or "admin" in self.rights
 
     def opens(self, entry: DatasetEntry) -> bool:
-        """Whether neither the key nor the dataset keeps its holder out."""
+        """Whether neither the key nor the dataset keeps its holder out.
+
+        A key for a hierarchy opens its groups.
+        """
         of_key = self.datasets is None or self.names(entry.id)
+        if not of_key and isinstance(entry, GroupEntry):
+            of_key = self.names(entry.hierarchy)
         of_entry = not isinstance(entry.access, tuple) or self.name in entry.access
         return of_key and of_entry
 
@@ -186,7 +191,7 @@ def _key(words: list[str], place: str) -> Key:
 
 def _is_listed(word: str) -> bool:
     """Whether this may stand in a list of datasets."""
-    return (_PATTERN if is_pattern(word) else DATASET_ID).fullmatch(word) is not None
+    return (_PATTERN if is_pattern(word) else GROUP_ID).fullmatch(word) is not None
 
 
 def check_holders(catalog: Catalog, keys: Iterable[Key]) -> None:
@@ -209,8 +214,13 @@ def check_holders(catalog: Catalog, keys: Iterable[Key]) -> None:
 
 
 def _may_mean(dataset_id: str, catalog: Catalog) -> bool:
-    """Whether there is such a dataset, or one may come with a glob."""
+    """Whether there is such a dataset, or one may come with a glob or be a group."""
     if not is_pattern(dataset_id):
-        return dataset_id in catalog.entries or some_may_bring(catalog.globs, dataset_id)
-    matching = (name for name in catalog.entries if fnmatchcase(name, dataset_id))
-    return bool(catalog.globs) or any(matching)
+        may_come = some_may_bring(catalog.globs, dataset_id) or catalog.tree_of(dataset_id)
+        return dataset_id in catalog.entries or bool(may_come)
+    # Of the groups of a tree, the pattern's end may mean any.
+    named = dataset_id.partition("*")[0].partition("?")[0]
+    groups = (f"{name}{GROUP_SIGN}" for name in catalog.trees)
+    of_groups = (named.startswith(group) or group.startswith(named) for group in groups)
+    matching = (fnmatchcase(name, dataset_id) for name in catalog.entries)
+    return bool(catalog.globs) or any(matching) or any(of_groups)

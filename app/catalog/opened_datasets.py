@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from copy import copy
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -29,6 +29,8 @@ class Opener(Protocol):
 
 # Called once for every real open with the dataset's id, its seconds and its error, if it failed.
 OnOpen: TypeAlias = Callable[[str, float, Exception | None], None]
+# Enumerates the groups that the dataset's id may be one of; the catalog is another one then.
+FindGroups: TypeAlias = Callable[[str], Coroutine[object, object, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class OpenedDatasets:
     so that a broken store is not asked again by every request, and then tried anew.
 
     Every `refresh_seconds` of its entry, a dataset that is asked for has its store looked at (see
-    `Refresher`). `on_gone` is called with the id of one whose metadata was found to be gone.
+    `Refresher`). `on_gone` is called with the id of one whose metadata was found to be gone,
+    `find_groups` with one of which the catalog knows nothing before a hierarchy is enumerated.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class OpenedDatasets:
         on_open: OnOpen | None = None,
         on_look: OnLook | None = None,
         on_gone: Callable[[str], None] | None = None,
+        find_groups: FindGroups | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.catalog = catalog
@@ -70,6 +74,7 @@ class OpenedDatasets:
         self._failed_open_seconds = failed_open_seconds
         self._on_open = on_open
         self._on_gone = on_gone
+        self._find_groups = find_groups
         self._clock = clock
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         self._failures: dict[str, _Failure] = {}
@@ -94,17 +99,24 @@ class OpenedDatasets:
 
         Raises UnknownDataset for an id that the catalog lacks, and whatever its open raised.
         """
+        opened = self.current(dataset_id)
+        if opened is not None:
+            return opened
+        if (known := self._opened.get(dataset_id)) is not None:
+            await self._refresher.refresh(known)
+        return self._opened.get(dataset_id) or await self._open_and_keep(dataset_id)
+
+    def current(self, dataset_id: str) -> Opened | None:
+        """The opened dataset of this id, unless it has to be waited for: see `get`."""
         opened = self._opened.get(dataset_id)
         if opened is None:
-            return await self._open_and_keep(dataset_id)
+            return None
         self._opened.move_to_end(dataset_id)
-        if self._clock() < opened.freshness.due:
-            return opened
-        if opened.entry.refresh == "background":
+        if self._clock() >= opened.freshness.due:
+            if opened.entry.refresh != "background":
+                return None
             self._refresher.start(opened)
-            return opened
-        await self._refresher.refresh(opened)
-        return self._opened.get(dataset_id) or await self._open_and_keep(dataset_id)
+        return opened
 
     async def probe(self, dataset_id: str) -> Freshness:
         """How fresh this dataset is, which is open or can be opened; raises what `get` would raise.
@@ -117,6 +129,7 @@ class OpenedDatasets:
             await self._refresher.refresh(opened)
             opened = self._opened.get(dataset_id)
         if opened is None:
+            await self.find(dataset_id)
             drops = self._drops.get(dataset_id)
             opened = await self._open_once(dataset_id)
             if dataset_id not in self._opened and drops == self._drops.get(dataset_id):
@@ -164,7 +177,13 @@ class OpenedDatasets:
         self._failures.pop(dataset_id, None)
         self._drops[dataset_id] = self._drops.get(dataset_id, 0) + 1
 
+    async def find(self, dataset_id: str) -> None:
+        """Have the catalog know of this id, if it is that of a group or of a hierarchy."""
+        if self._find_groups is not None and self.catalog.is_pending(dataset_id):
+            await self._find_groups(dataset_id)
+
     async def _open_and_keep(self, dataset_id: str) -> Opened:
+        await self.find(dataset_id)
         drops = self._drops.get(dataset_id)
         opened = await self._open_once(dataset_id)
         if self._drops.get(dataset_id) == drops:

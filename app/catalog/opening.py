@@ -12,16 +12,17 @@ from functools import partial
 from hashlib import blake2b
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 import xarray as xr
 
-from sluice.arrays.chunk_cache import ChunkCache
-from sluice.arrays.group_metadata import GroupDocuments, group_again, open_group
+from sluice.arrays.group_documents import GroupDocuments
+from sluice.arrays.group_metadata import open_groups, revalidate_groups
 from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
-from sluice.arrays.reader import Workshop
+from sluice.arrays.reader import Reader
+from sluice.concurrency import map_concurrently
 from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint
-from sluice.datasets.entrypoint import SHARD_INDEX_BYTES
+from sluice.datasets.inherited import with_inherited
 from sluice.datasets.unusable import Unusable
 from sluice.encoders.json_encoder import Written
 from sluice.engine import prepare
@@ -33,13 +34,15 @@ from sluice.wording import plain_words
 
 from ..telemetry.events import Emit
 from .discretion import discreet, secrets_of
-from .entry import DatasetEntry
+from .entry import DatasetEntry, GroupEntry
 from .opened import Change, Opened
 
 log = logging.getLogger(__name__)
 
 # So many of the variables that are left out stand in the log.
 _MOST_TOLD: Final = 20
+# The documents of a group, and before them those of the groups that it inherits from.
+Levels: TypeAlias = tuple[GroupDocuments, ...]
 NOTHING: Final[Mapping[str, Unusable]] = MappingProxyType({})
 
 
@@ -53,10 +56,7 @@ async def open_entry(
     filesystems: Filesystems,
     *,
     store_concurrency: int,
-    inline_decode_bytes: int,
-    shard_index_bytes: int = SHARD_INDEX_BYTES,
-    chunk_cache: ChunkCache | None = None,
-    workshop: Workshop | None = None,
+    reader: Reader | None = None,
     emit: Emit | None = None,
     guards: StoreGuards | None = None,
     generation: str = "",
@@ -65,30 +65,17 @@ async def open_entry(
     """Open the store of `entry` and prepare an axis for each of its index coordinates.
 
     Every request to the store, now and later, is told to `emit`, and passes the store's one of the
-    `guards`; without them it is tried once. Chunks are decoded in the `workshop` and kept in
-    `chunk_cache`, where entries of one store, version and `generation` find each other's.
+    `guards`; without them it is tried once. Chunks are decoded and kept by the `reader`, where
+    entries of one store, version and `generation` find each other's.
 
     Raises StoreError when the store cannot be opened, CatalogError when the options do not fit it.
     """
     source = await source_of(
         entry, filesystems, store_concurrency=store_concurrency, emit=emit, guards=guards
     )
-    arrays = _Arrays(inline_decode_bytes, shard_index_bytes, chunk_cache, workshop, limits)
-    store = _Store(entry, source, generation, arrays)
+    store = _Store(entry, source, generation, reader, limits)
     with _our_errors():
-        documents = await open_group(source, **store.reading)
-        return await store.opened(documents)
-
-
-@dataclass(frozen=True, slots=True)
-class _Arrays:
-    """How chunks of all stores are decoded and kept."""
-
-    inline_decode_bytes: int
-    shard_index_bytes: int
-    chunk_cache: ChunkCache | None
-    workshop: Workshop | None
-    limits: OpeningLimits
+        return await store.opened(await store.read())
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,53 +85,73 @@ class _Store:
     entry: DatasetEntry
     source: ByteSource
     generation: str
-    arrays: _Arrays
+    reader: Reader | None
+    limits: OpeningLimits
 
     @property
-    def reading(self) -> dict[str, Any]:
-        """How the entry wants metadata to be read."""
-        entry = self.entry
-        options = ("group", "zarr_format", "consolidated")
-        given = {name: getattr(entry, name) for name in options}
-        dropped = frozenset(entry.drop_variables)
-        return {**given, "limits": replace(self.arrays.limits, dropped=dropped)}
+    def _limits(self) -> OpeningLimits:
+        return replace(self.limits, dropped=frozenset(self.entry.drop_variables))
 
-    async def opened(
-        self, documents: GroupDocuments, before: Mapping[str, Unusable] = NOTHING
-    ) -> Opened:
+    async def read(self) -> Levels:
+        """The documents of the entry's group, and those of the groups it inherits from."""
+        entry = self.entry
+        return await open_groups(
+            self.source,
+            groups=entry.levels if isinstance(entry, GroupEntry) else [entry.group or ""],
+            zarr_format=entry.zarr_format,
+            consolidated=entry.consolidated,
+            limits=self._limits,
+        )
+
+    async def read_again(self, known: Levels) -> Levels:
+        """These documents as they are now, `known` itself where a tag or a digest says so."""
+        return await revalidate_groups(
+            self.source,
+            known,
+            zarr_format=self.entry.zarr_format,
+            consolidated=self.entry.consolidated,
+            limits=self._limits,
+        )
+
+    async def opened(self, levels: Levels, before: Mapping[str, Unusable] = NOTHING) -> Opened:
         """The dataset of these documents, ready for requests.
 
         `before` are the variables that an earlier opening left out, and that are no news.
         """
-        dataset = await AsyncZarrBackendEntrypoint().open_dataset(
+        datasets: dict[str, AsyncDataset] = {}
+
+        async def open_level(documents: GroupDocuments) -> None:
+            datasets[documents.path] = await self._dataset(documents)
+
+        await map_concurrently(levels, open_level)
+        dataset = with_inherited({one.path: datasets[one.path] for one in levels})
+        if dataset.unusable != before:
+            _write_unusable(self.entry, dataset.unusable)
+        version = _version(levels) + self.generation
+        if len(dataset.variables) > _FEW_VARIABLES or _labels(dataset) > _FEW_LABELS:
+            opened = await asyncio.to_thread(prepared, self.entry, dataset, version)
+        else:
+            opened = prepared(self.entry, dataset, version)
+        return replace(opened, look=_Look(self, levels, dataset.unusable))
+
+    async def _dataset(self, documents: GroupDocuments) -> AsyncDataset:
+        """One group by itself."""
+        return await AsyncZarrBackendEntrypoint().open_dataset(
             self.source,
             documents=documents,
             drop_variables=self.entry.drop_variables,
             decode_times=_decoded_times(self.entry, documents),
             on_unusable="leave_out",
-            inline_decode_bytes=self.arrays.inline_decode_bytes,
-            shard_index_bytes=self.arrays.shard_index_bytes,
-            chunk_cache=self.arrays.chunk_cache,
-            workshop=self.arrays.workshop,
+            reader=self.reader,
             store_id=_store_id(self.entry, self.generation),
-            limits=self.arrays.limits,
+            limits=self.limits,
         )
-        if dataset.unusable != before:
-            _write_unusable(self.entry, dataset.unusable)
-        version = documents.version + self.generation
-        if len(dataset.variables) > _FEW_VARIABLES or _labels(dataset) > _FEW_LABELS:
-            opened = await asyncio.to_thread(prepared, self.entry, dataset, version)
-        else:
-            opened = prepared(self.entry, dataset, version)
-        return replace(opened, look=_Look(self, documents, dataset.unusable))
 
 
 class _Look:
     """Looks whether the store has another version than the one of `known`."""
 
-    def __init__(
-        self, store: _Store, known: GroupDocuments, unusable: Mapping[str, Unusable]
-    ) -> None:
+    def __init__(self, store: _Store, known: Levels, unusable: Mapping[str, Unusable]) -> None:
         self._store = store
         self._known = known
         self._unusable = unusable
@@ -152,14 +159,15 @@ class _Look:
     async def __call__(self) -> Change | None:
         store, known = self._store, self._known
         with _our_errors():
-            now = await group_again(store.source, known, **store.reading)
-        if now is known or now.version == known.version:
+            now = await store.read_again(known)
+        if _version(now) == _version(known):
             # Maybe the same in other words: the next look compares with these.
             self._known = now
             return await self._mended(now)
-        return Change(now.version, now.gathered is not None, partial(self._open, now))
+        whole = all(one.gathered is not None for one in now)
+        return Change(_version(now), whole, partial(self._open, now))
 
-    async def _mended(self, documents: GroupDocuments) -> Change | None:
+    async def _mended(self, documents: Levels) -> Change | None:
         """The same version with other variables left out: chunks that were not whole may be now."""
         if not any(one.passing for one in self._unusable.values()):
             return None
@@ -171,9 +179,9 @@ class _Look:
         async def mended() -> Opened:
             return opened
 
-        return Change(documents.version, True, mended)
+        return Change(_version(documents), True, mended)
 
-    async def _open(self, documents: GroupDocuments) -> Opened:
+    async def _open(self, documents: Levels) -> Opened:
         """The new version; refused while variables are missing that a writer may yet complete."""
         with _our_errors():
             opened = await self._store.opened(documents, self._unusable)
@@ -183,6 +191,14 @@ class _Look:
             name, one = next(iter(lost.items()))
             raise MetadataError(f"the variable {name!r} cannot be used any more: {one.reason}")
         return opened
+
+
+def _version(levels: Levels) -> str:
+    """One name for what these documents say."""
+    if len(levels) == 1:
+        return levels[0].version
+    said = "".join(one.version for one in levels)
+    return blake2b(said.encode(), digest_size=16).hexdigest()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -12,6 +13,7 @@ from sluice.store import Filesystems
 from sluice.store.connecting import Address, connect_all, import_engines
 
 from .catalog import Catalog
+from .entry import DatasetEntry
 from .opened_datasets import OpenedDatasets
 
 # Some stores ask for credentials over the network, which may take long: the service starts without
@@ -66,13 +68,30 @@ class Preparation:
 
     async def _prepare(self, catalog: Catalog) -> None:
         await prepare_stores(catalog, self._filesystems, seconds=_BACKGROUND_SECONDS)
-        wanted = [entry.id for entry in catalog.entries.values() if entry.open == "at_start"]
+        trees = [entry for entry in _at_start(catalog) if entry.has_groups]
+        await map_concurrently(trees, self._find, workers=_OPENED_AT_ONCE)
+        wanted = [one.id for one in _at_start(self._opened.catalog) if not one.has_groups]
         await map_concurrently(wanted, self._open, workers=_OPENED_AT_ONCE)
+
+    async def _find(self, tree: DatasetEntry) -> None:
+        """Have the groups found that are to be opened."""
+        try:
+            await self._opened.find(tree.id)
+        except Exception as error:
+            _write_unopened(tree.id, error)
 
     async def _open(self, dataset_id: str) -> None:
         try:
             await self._opened.probe(dataset_id)
         except Exception as error:
-            # Whoever asks for it has it tried again, and is told why it fails.
-            kind = type(error).__name__
-            log.warning("dataset %r was not opened at the start: %s: %s", dataset_id, kind, error)
+            _write_unopened(dataset_id, error)
+
+
+def _at_start(catalog: Catalog) -> Iterator[DatasetEntry]:
+    return (entry for entry in catalog.entries.values() if entry.open == "at_start")
+
+
+def _write_unopened(dataset_id: str, error: Exception) -> None:
+    """Whoever asks for it has it tried again, and is told why it fails."""
+    kind = type(error).__name__
+    log.warning("dataset %r was not opened at the start: %s: %s", dataset_id, kind, error)

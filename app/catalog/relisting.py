@@ -1,4 +1,4 @@
-"""Globs, listed now and then while requests go on; what fails leaves things as they were."""
+"""Globs and hierarchies, listed now and then while requests go on; what fails changes nothing."""
 
 from __future__ import annotations
 
@@ -6,29 +6,33 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from copy import copy
 from itertools import islice
 from math import inf
 from typing import Final
 
-from sluice.concurrency import map_concurrently
-from sluice.errors import StoreTimeout
+from sluice.concurrency import SingleFlight, map_concurrently
+from sluice.errors import SluiceError, StoreTimeout
 
 from .bulletin import Bulletin
 from .discretion import discreet, discreet_error, secrets_of
-from .globs import Glob, LeftOut
 from .listing import ListNames
-from .listings import Listings
+from .listings import LeftOut, Listed, Listings
 
 # So many of the stores that are left out stand in the log.
 _MOST_TOLD: Final = 20
-# A glob is listed no more often, whatever its `refresh_seconds`.
+# Nothing is listed more often, whatever its `refresh_seconds`, nor for more than so much of the
+# time: a walk over thousands of groups takes a while.
 _LEAST_SECONDS: Final = 1.0
+_REST: Final = 9
+# So many hierarchies are listed at once in the background, each with a walk of many requests.
+_TREES_AT_ONCE: Final = 4
 
 log = logging.getLogger(__name__)
 
 
 class Relister:
-    """Lists globs, each for at most `seconds`, and posts what differs from the `listings`.
+    """Lists globs and trees, as the limits of `listings` allow, and posts what differs from these.
 
     After a listing that failed the next one is due in `retry_seconds`, if not sooner.
     """
@@ -39,87 +43,112 @@ class Relister:
         listings: Listings,
         list_names: ListNames,
         *,
-        seconds: float,
         retry_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.listings = listings
         self._bulletin = bulletin
         self._list_names = list_names
-        self._seconds = seconds
         self._retry_seconds = retry_seconds
         self._clock = clock
         self._due: dict[str, float] = {}
-        self._troubles: dict[str, str] = {}
+        self._failures: dict[str, Exception] = {}
         self._told: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._flight: SingleFlight[str, None] = SingleFlight()
 
-    async def list_now(self, globs: Iterable[Glob]) -> None:
+    async def list_now(self, listed: Iterable[Listed], *, at_once: int | None = None) -> None:
         """List these now; what fails goes to the log, and what was known of it stays."""
-        await map_concurrently(tuple(globs), self._list)
+        await map_concurrently(tuple(listed), self._list_once, workers=at_once)
 
-    async def list_unknown(self, globs: Iterable[Glob]) -> None:
+    async def list_unknown(self, listed: Iterable[Listed]) -> None:
         """List those that no process has listed yet."""
-        await self.list_now([glob for glob in globs if not self.listings.knows(glob)])
+        await self.list_now([one for one in listed if not self.listings.knows(one)])
 
-    async def list_due(self, globs: Iterable[Glob]) -> None:
+    async def list_due(self, listed: Iterable[Listed], *, at_once: int | None = None) -> None:
         """List those whose time has come; of one that others have listed it begins now."""
         due = []
-        for glob in globs:
-            if glob.place not in self._due and self.listings.knows(glob):
-                self._schedule(glob, failed=False)
-            elif self._clock() >= self._due.get(glob.place, -inf):
-                due.append(glob)
-        await self.list_now(due)
+        for one in listed:
+            if one.place not in self._due and self.listings.knows(one):
+                self._schedule(one, failed=False)
+            elif self._clock() >= self._due.get(one.place, -inf):
+                due.append(one)
+        await self.list_now(due, at_once=at_once)
 
-    async def _list(self, glob: Glob) -> None:
+    async def list_due_trees(self, trees: Iterable[Listed]) -> None:
+        """As `list_due`, a few at once."""
+        await self.list_due(trees, at_once=_TREES_AT_ONCE)
+
+    def make_due(self, listed: Iterable[Listed]) -> None:
+        """Have these listed the next time that anything is."""
+        self._due.update({one.place: -inf for one in listed})
+
+    async def find(self, listed: Listed) -> None:
+        """List it, for somebody who waits; raises why that fails, or failed a moment ago."""
+        failure = self._failures.get(listed.place)
+        if failure is None or self._clock() >= self._due.get(listed.place, -inf):
+            await self._list_once(listed)
+            failure = self._failures.get(listed.place)
+        if failure is not None:
+            # Without this, each raise would add its frames to the one traceback that we keep.
+            raise failure.with_traceback(None)
+
+    async def _list_once(self, listed: Listed) -> None:
+        await self._flight.do(listed.place, lambda: self._list(listed))
+
+    async def _list(self, listed: Listed) -> None:
         failure: Exception | None = None
+        began = self._clock()
         try:
-            async with asyncio.timeout(self._seconds) as patience:
-                names = await self._list_names(glob)
-            change = self.listings.change(glob, names)
+            async with asyncio.timeout(self.listings.limits.seconds) as patience:
+                names = await self._list_names(listed)
+            change = self.listings.change(listed, names)
             if change is not None:
                 self._bulletin.post(change)
         except Exception as error:
-            late = StoreTimeout(f"It took more than {self._seconds:g} seconds.")
-            failure = discreet_error(late if patience.expired() else error, glob.entry)
-        self._schedule(glob, failed=failure is not None)
-        self._tell(glob, "" if failure is None else str(failure))
+            late = StoreTimeout(f"It took more than {self.listings.limits.seconds:g} seconds.")
+            failure = discreet_error(late if patience.expired() else error, listed.entry)
+        self._schedule(listed, failed=failure is not None, took=self._clock() - began)
+        self._note(listed, failure)
 
-    def _schedule(self, glob: Glob, *, failed: bool) -> None:
-        pause = glob.entry.refresh_seconds
-        pause = inf if pause is None else max(pause, _LEAST_SECONDS)
+    def _schedule(self, listed: Listed, *, failed: bool, took: float = 0.0) -> None:
+        pause = listed.entry.refresh_seconds
+        pause = inf if pause is None else max(pause, _LEAST_SECONDS, took * _REST)
         if failed:
-            pause = min(pause, max(self._retry_seconds, _LEAST_SECONDS))
-        self._due[glob.place] = self._clock() + pause
+            pause = min(pause, max(self._retry_seconds, _LEAST_SECONDS, took))
+        self._due[listed.place] = self._clock() + pause
 
-    def _tell(self, glob: Glob, trouble: str) -> None:
-        """Log what is new: trouble that the last listing did not have, or its end."""
-        before = self._troubles.pop(glob.place, "")
-        name = glob.entry.id
-        if trouble:
-            self._troubles[glob.place] = trouble
-        if trouble and trouble != before:
-            words = "cannot be listed, and what it brought before stays"
-            log.warning("glob %r: %s: %s", name, words, trouble)
-        elif before and not trouble:
-            log.info("glob %r: it can be listed again", name)
+    def _note(self, listed: Listed, failure: Exception | None) -> None:
+        """Keep the failure, and log what is new: another than that of the last listing, or none."""
+        before = self._failures.pop(listed.place, None)
+        if failure is not None:
+            # Its causes, and the frames that raised it, hold all that was read.
+            bare = copy(failure) if isinstance(failure, SluiceError) else failure
+            self._failures[listed.place] = bare
+            if before is None or str(before) != str(failure):
+                words = "cannot be listed, and what it brought before stays"
+                log.warning("%s: %s: %s", listed.label, words, failure)
+        elif before is not None:
+            log.info("%s: it can be listed again", listed.label)
 
-    def tell_left_out(self, globs: Iterable[Glob], left_out: tuple[LeftOut, ...]) -> None:
-        """Log which stores of each glob are not served, where that is news."""
-        for glob in globs:
-            name = glob.entry.id, glob.place
-            mine = tuple(str(one) for one in left_out if one.glob is glob)
+    def tell_left_out(self, listed: Iterable[Listed], left_out: Iterable[LeftOut]) -> None:
+        """Log what each of these found that is not served, where that is news."""
+        by: dict[tuple[str, str], list[str]] = {}
+        for left in left_out:
+            by.setdefault((left.listed.entry.id, left.listed.place), []).append(str(left))
+        for one in listed:
+            name = one.entry.id, one.place
+            mine = tuple(by.get(name, ()))
             if mine != self._told.get(name, ()):
                 self._told[name] = mine
-                _write_left_out(glob, mine)
+                _write_left_out(one, mine)
 
 
-def _write_left_out(glob: Glob, left_out: tuple[str, ...]) -> None:
-    name, secrets = glob.entry.id, secrets_of(glob.entry)
+def _write_left_out(listed: Listed, left_out: tuple[str, ...]) -> None:
+    name, secrets = listed.label, secrets_of(listed.entry)
     if not left_out:
-        log.info("glob %r: nothing that it finds is left out any more", name)
+        log.info("%s: nothing that was found is left out any more", name)
         return
     words = "; ".join(discreet(one, secrets) for one in islice(left_out, _MOST_TOLD))
     more = len(left_out) - _MOST_TOLD
     rest = f"; and {more} more" if more > 0 else ""
-    log.warning("glob %r: %d found and not served: %s%s", name, len(left_out), words, rest)
+    log.warning("%s: %d found and not served: %s%s", name, len(left_out), words, rest)

@@ -282,12 +282,18 @@ class OpeningSettings(BaseSettings):
         description="most datasets that the globs of a catalog bring; those beyond it are left out"
         " and logged",
     )
+    group_datasets: int = Field(
+        default=10_000,
+        ge=1,
+        description="most datasets that the groups of a catalog's hierarchies are; those beyond it"
+        " are left out and logged",
+    )
     glob_seconds: float = Field(
         default=60.0,
         gt=0,
         allow_inf_nan=False,
-        description="how long the listing of a glob may take, which a start waits for; then it has"
-        " failed, and what it brought before stays",
+        description="how long the listing of a glob may take, which a start waits for, or that of"
+        " a hierarchy's groups; then it has failed, and what it brought before stays",
     )
     failed_open_seconds: float = Field(
         default=5.0,
@@ -295,6 +301,11 @@ class OpeningSettings(BaseSettings):
         allow_inf_nan=False,
         description="how long a failed open is answered from memory before it is tried again",
     )
+
+    @property
+    def listing_limits(self) -> tuple[int, int, float]:
+        """Most datasets that globs bring, most that hierarchies are, most seconds of a listing."""
+        return self.glob_datasets, self.group_datasets, self.glob_seconds
 
     @property
     def store_limits(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from sluice.errors import MetadataError
 from sluice.wording import excerpt, plain_words
 
 # Measured with 2 MiB of int16: 2.4 ms by Zstandard, 8 to 11 by these, 42 and 53 by the last two.
-_EFFORTS: Final = MappingProxyType({"zlib": 4, "gzip": 4, "bz2": 20, "lzma": 20})
+_DECODE_COSTS: Final = MappingProxyType({"zlib": 4, "gzip": 4, "bz2": 20, "lzma": 20})
 
 # So many chunks of text at their longest are about what a process can hold.
 _TEXTS_AT_ONCE: Final = 8
@@ -62,8 +62,8 @@ class ArrayMeta:
     `chunks` is the shape of the unit that is decoded (inside a shard: the inner chunk). Without a
     `decoder` the array is read through `zarr`, zarr-python's own array over the same store.
     `raw` is the dtype in which chunks lie in C order in the store, if nothing else is done to them.
-    `effort` is how many times as long as Zstandard its codecs take. `texts` is what is known of the
-    length of its texts, where they have none that the dtype states. A scalar may lie at
+    `decode_cost` is how many times as long as Zstandard its codecs take. `texts` is what is known
+    of the length of its texts, where they have none that the dtype states. A scalar may lie at
     `scalar_at`, as an array of one value does.
     """
 
@@ -76,7 +76,7 @@ class ArrayMeta:
     decoder: Decoder | None
     shards: ShardLayout | None
     raw: DType | None = None
-    effort: int = 1
+    decode_cost: int = 1
     texts: TextSize | None = None
     scalar_at: tuple[int, ...] = ()
 
@@ -92,10 +92,10 @@ class ArrayMeta:
         return most_stored_bytes(self.dtype, math.prod(self.chunks), any_dtype=filtered)
 
     @cached_property
-    def under_way_bytes(self) -> int:
+    def in_flight_bytes(self) -> int:
         """What a chunk is taken for while it is fetched and decoded.
 
-        Nothing says how long texts are: few such chunks are under way at once.
+        Nothing says how long texts are: few such chunks are in flight at once.
         """
         if self.dtype.kind in "OT":
             return max(self.chunk_bytes, MOST_TEXT_BYTES // _TEXTS_AT_ONCE)
@@ -129,13 +129,11 @@ def parse_array(path: str, document: Document, zarr_store: Any) -> ArrayMeta:
         chunks = _chunk_bound(array)
         array = bounded_array(array, _object_bound(array.metadata, dtype, chunks))
     raw = None if decoder is None or shards is not None else _raw(array.metadata, dtype)
-    effort = max((_EFFORTS.get(name, 1) for name in names), default=1)
+    cost = max((_DECODE_COSTS.get(name, 1) for name in names), default=1)
     texts = TextSize() if has_texts(dtype) else None
     at = (0,) if SCALAR in document else ()
     shape = tuple(array.shape)
-    return ArrayMeta(
-        path, array, shape, dtype, chunks, fill, decoder, shards, raw, effort, texts, at
-    )
+    return ArrayMeta(path, array, shape, dtype, chunks, fill, decoder, shards, raw, cost, texts, at)
 
 
 def _parsed(path: str, document: Document, zarr_store: Any) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from sys import getsizeof
@@ -86,19 +86,29 @@ class ChunkCache:
         return self._held
 
     def get(self, key: ChunkKey) -> Array | None:
-        """The chunk, or None: `load` it."""
+        """The chunk, or None: `load` it, which looks once more and counts what is missing."""
         entry = self._entries.get(key)
-        if entry is None:
-            self._misses += 1
-            return None
+        return None if entry is None else self._use(entry)
+
+    def get_all(self, keys: Sequence[ChunkKey]) -> list[Array] | None:
+        """The chunks, if each of them is in memory; else none is used."""
+        entries = []
+        for key in keys:
+            entry = self._entries.get(key)
+            if entry is None:
+                return None
+            entries.append(entry)
+        return [self._use(entry) for entry in entries]
+
+    def _use(self, entry: _Entry) -> Array:
         self._hits += 1
         if entry.uses < _MOST_USES:
             entry.uses += 1
         return entry.chunk
 
-    def holds(self, key: ChunkKey) -> bool:
-        """Whether the chunk is in memory; asking is no use of it."""
-        return key in self._entries
+    def missed(self) -> None:
+        """A chunk was looked for that is not in memory, and is not loaded from here."""
+        self._misses += 1
 
     async def load(
         self, key: ChunkKey, make: Callable[[], Coroutine[object, object, Chunk]]
@@ -109,8 +119,9 @@ class ChunkCache:
         ``make()`` raises, everyone who waits gets, and the next caller tries anew.
         """
         entry = self._entries.get(key)
-        if entry is not None:  # it landed after the caller had looked
-            return entry.chunk
+        if entry is not None:  # it may have landed after the caller had looked
+            return self._use(entry)
+        self._misses += 1
 
         async def made() -> Chunk:
             chunk = await make()
@@ -157,12 +168,12 @@ class ChunkCache:
         """Whether an array of so many bytes is small enough to be kept."""
         return chunk_bytes + ENTRY_BYTES <= self._budget // _LARGEST_SHARE
 
-    def is_news(self, key: ChunkKey) -> bool:
-        """Whether `key` is a stranger; once it was asked about, it is none for a while."""
+    def seen_recently(self, key: ChunkKey) -> bool:
+        """Whether `key` is here, was here, or was asked about a while ago, as it is from now on."""
         if key in self._ghosts or key in self._entries:
-            return False
-        self._haunt(key)
-        return True
+            return True
+        self._remember(key)
+        return False
 
     def lookups(self) -> ChunksLookedUp:
         """Hits, misses and evictions since the last call, and the bytes that are held now."""
@@ -185,9 +196,9 @@ class ChunkCache:
             self._main.append(key)
             return
         self._drop(key)
-        self._haunt(key)
+        self._remember(key)
 
-    def _haunt(self, key: ChunkKey) -> None:
+    def _remember(self, key: ChunkKey) -> None:
         self._ghosts[key] = None
         while len(self._ghosts) > max(len(self._entries), _LEAST_GHOSTS):
             self._ghosts.popitem(last=False)

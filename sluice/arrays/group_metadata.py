@@ -7,17 +7,25 @@ group. Without consolidated metadata the group is listed and its arrays' documen
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from hashlib import blake2b
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 from sluice.aliases import Document
+from sluice.arrays.group_documents import (
+    Gathered,
+    GroupDocuments,
+    RootDocument,
+    consolidated_group,
+    digest_of,
+    expect_group,
+    group_of,
+    join_path,
+    not_a_group,
+    root_document,
+)
 from sluice.arrays.member_documents import (
     DEFAULT_LIMITS,
-    Members,
     OpeningLimits,
     in_time,
     member_documents,
@@ -28,7 +36,6 @@ from sluice.concurrency import map_concurrently
 from sluice.errors import MetadataError, StoreError, StoreMissing, StoreRefused
 from sluice.store.documents import json_object
 from sluice.store.source import ByteSource, Tagged, Unchanged, get_tagged
-from sluice.wording import excerpt
 
 # What must be found out about the documents of so many arrays takes no time to speak of.
 _FEW_ARRAYS: Final = 64
@@ -37,58 +44,6 @@ _UNLISTED: Final = (
     "the store can be neither listed nor has consolidated metadata: consolidate it "
     "(zarr.consolidate_metadata) or allow listing (on S3: s3:ListBucket)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """The one document that holds all metadata of a consolidated store.
-
-    Its key, a digest of its bytes, and the tag by which the store knows them, if it gave one.
-    """
-
-    key: str
-    digest: str
-    tag: str | None
-
-
-class _Asked(NamedTuple):
-    """A document of the root as it came, a digest of its bytes, and their tag."""
-
-    document: Document
-    digest: str
-    tag: str | None
-
-
-@dataclass(frozen=True)
-class GroupDocuments:
-    """One group: its attributes and the documents of the arrays directly in it.
-
-    A v2 array's document is its ``.zarray`` with the ``.zattrs`` under ``attributes``, as in v3.
-    They were `gathered` in one document, or else read one by one. Those whose documents cannot be
-    used at all are `broken`: why, by their names.
-    """
-
-    path: str
-    zarr_format: Literal[2, 3]
-    attributes: Document
-    arrays: dict[str, Document]
-    gathered: Gathered | None = None
-    broken: Mapping[str, str] = field(default_factory=dict)
-
-    @cached_property
-    def version(self) -> str:
-        """A digest of all that is here: another one as soon as a document says something else.
-
-        An append changes it, since a shape changes; chunks rewritten in place do not. Documents
-        that were read one by one may be those of a writer that has not come to its chunks yet, so
-        the same ones, once they are gathered, are another version.
-        """
-        said: list[Any] = [self.path, self.zarr_format, self.attributes, self.arrays]
-        if self.broken:
-            said.append(sorted(self.broken.items()))
-        if self.gathered is not None:
-            said.append("gathered")
-        return _digest(json.dumps(said, sort_keys=True).encode())
 
 
 async def open_group(
@@ -107,99 +62,148 @@ async def open_group(
     Raises StoreMissing if there is no group, MetadataError if its documents cannot be used or it
     cannot be listed, StoreRefused if nothing may be read, StoreTooLarge beyond `limits`.
     """
-    path = (group or "").strip("/")
-    found = await _opened(source, path, zarr_format, consolidated, limits)
-    limits.check_variables([*found.arrays, *found.broken])
-    if len(found.arrays) <= _FEW_ARRAYS:
-        _settle(found, limits)
-    else:
-        await asyncio.to_thread(_settle, found, limits)
+    reading = _Reading(zarr_format, consolidated, limits)
+    (found,) = await _open_all(source, [(group or "").strip("/")], reading)
     return found
 
 
-def _settle(found: GroupDocuments, limits: OpeningLimits) -> str:
+async def open_groups(
+    source: ByteSource,
+    *,
+    groups: Sequence[str],
+    zarr_format: int | None,
+    consolidated: bool | None,
+    limits: OpeningLimits = DEFAULT_LIMITS,
+) -> tuple[GroupDocuments, ...]:
+    """The documents of each of the `groups`: what they have in common is asked for once.
+
+    Raises as `open_group` does.
+    """
+    paths = [path.strip("/") for path in groups]
+    return await _open_all(source, paths, _Reading(zarr_format, consolidated, limits))
+
+
+class _Reading(NamedTuple):
+    """How metadata is to be read: the keywords of `open_group`."""
+
+    zarr_format: int | None
+    consolidated: bool | None
+    limits: OpeningLimits
+
+
+async def _open_all(
+    source: ByteSource, paths: Sequence[str], reading: _Reading
+) -> tuple[GroupDocuments, ...]:
+    answers = await _probe(source, paths, reading)
+    found: dict[str, GroupDocuments] = {}
+
+    async def open_one(path: str) -> None:
+        found[path] = await _opened(source, path, answers, reading)
+        await _settle(found[path], reading.limits)
+
+    await map_concurrently(dict.fromkeys(paths), open_one)
+    return tuple(found[path] for path in paths)
+
+
+async def _settle(found: GroupDocuments, limits: OpeningLimits) -> None:
     """Find out once what takes long with many arrays: their attributes' size, and the version."""
-    limits.check_attributes(found.attributes, found.arrays)
-    return found.version
+    limits.check_variables([*found.arrays, *found.broken])
+
+    def settle() -> str:
+        limits.check_attributes(found.attributes, found.arrays)
+        return found.version
+
+    if len(found.arrays) <= _FEW_ARRAYS:
+        settle()
+    else:
+        await asyncio.to_thread(settle)
 
 
 async def _opened(
-    source: ByteSource,
-    path: str,
-    zarr_format: int | None,
-    consolidated: bool | None,
-    limits: OpeningLimits,
+    source: ByteSource, path: str, answers: Mapping[str, RootDocument], reading: _Reading
 ) -> GroupDocuments:
-    answers = await _probe(source, path, zarr_format, consolidated, limits)
+    zarr_format, consolidated, limits = reading
     if consolidated is not False:
-        found = _consolidated(answers, path)
+        found = consolidated_group(answers, path)
         if found is not None:
             return found
     if consolidated:
         raise MetadataError("the store has no consolidated metadata, which was insisted on")
-    if (asked := answers.get(_join(path, "zarr.json"))) is not None:
-        return await _listed_v3(source, path, asked.document, limits)
+    if (root := answers.get(join_path(path, "zarr.json"))) is not None:
+        return await _listed_v3(source, path, root.document, limits)
     if zarr_format != 3 and (listed := await _listed_v2(source, path, limits)) is not None:
         return listed
     raise StoreMissing(f"no Zarr group{f' {path!r}' if path else ''} in this store")
 
 
-async def group_again(
+async def revalidate_groups(
     source: ByteSource,
-    known: GroupDocuments,
+    known: Sequence[GroupDocuments],
     *,
-    group: str | None,
     zarr_format: int | None,
     consolidated: bool | None,
     limits: OpeningLimits = DEFAULT_LIMITS,
-) -> GroupDocuments:
-    """The documents of `group` as they are now: `known` itself, if its one document is the same.
+) -> tuple[GroupDocuments, ...]:
+    """The documents of these groups as they are now: the `known` ones, if theirs is the same.
 
-    So a consolidated group costs one request while nothing changes, and where the store gives tags
-    (RFC 9110, 13.1.2) no body comes; elsewhere its bytes are compared. It is not read without its
-    consolidated metadata: a writer that appends takes that away first (Zarr v3) and puts it back
-    last, and in between arrays may differ in length.
+    So consolidated groups cost one request while nothing changes, and where the store gives tags
+    (RFC 9110, 13.1.2) no body comes; elsewhere its bytes are compared. They are not read without
+    their consolidated metadata: a writer that appends takes that away first (Zarr v3) and puts it
+    back last, and in between arrays may differ in length.
 
     Raises StoreMissing if the metadata is gone, MetadataError if it cannot be used or is not
     consolidated any more, and the StoreError of a store that cannot be asked.
     """
-    options: dict[str, Any] = {"group": group, "zarr_format": zarr_format, "limits": limits}
-    if known.gathered is None:
-        return await open_group(source, **options, consolidated=consolidated)
-    one = known.gathered
-    seen = await get_tagged(source, one.key, one.tag)
-    match seen:
-        case Unchanged():
-            return known
-        case Tagged(data, tag) if await in_time(len(data), _digest, data) == one.digest:
-            return known if tag == one.tag else replace(known, gathered=replace(one, tag=tag))
+    reading = _Reading(zarr_format, consolidated, limits)
+    paths = [one.path for one in known]
+    if any(one.gathered is None for one in known):
+        return await _open_all(source, paths, reading)
+    gathered = {one.gathered.key: one.gathered for one in known if one.gathered is not None}
+    now = {key: await _same(source, one) for key, one in gathered.items()}
+    if all(isinstance(one, Gathered) for one in now.values()):
+        return tuple(_as_gathered(one, now) for one in known)
     try:
-        return await open_group(source, **options, consolidated=True)
+        return await _open_all(source, paths, reading._replace(consolidated=True))
     except MetadataError as error:
-        if seen is None:
-            raise StoreMissing(f"the consolidated metadata {one.key!r} is gone") from error
+        gone = next((key for key, one in now.items() if one is None), None)
+        if gone is not None:
+            raise StoreMissing(f"the consolidated metadata {gone!r} is gone") from error
         raise
 
 
-def _digest(data: bytes) -> str:
-    return blake2b(data, digest_size=16).hexdigest()
+async def _same(source: ByteSource, one: Gathered) -> Gathered | Tagged | None:
+    """`one`, under its tag of now, if it says the same; else what is there in its place."""
+    seen = await get_tagged(source, one.key, one.tag)
+    match seen:
+        case Unchanged():
+            return one
+        case Tagged(data, tag) if await in_time(len(data), digest_of, data) == one.digest:
+            return one if tag == one.tag else replace(one, tag=tag)
+    return seen
+
+
+def _as_gathered(
+    known: GroupDocuments, now: Mapping[str, Gathered | Tagged | None]
+) -> GroupDocuments:
+    """The same documents, out of the document of now."""
+    one = now[known.gathered.key] if known.gathered is not None else None
+    if not isinstance(one, Gathered) or one is known.gathered:
+        return known
+    return replace(known, gathered=one)
 
 
 async def _probe(
-    source: ByteSource,
-    path: str,
-    zarr_format: int | None,
-    consolidated: bool | None,
-    limits: OpeningLimits,
-) -> dict[str, _Asked]:
+    source: ByteSource, paths: Sequence[str], reading: _Reading
+) -> dict[str, RootDocument]:
     """The root documents that exist; a refused one does not matter while another answers."""
+    zarr_format, consolidated, limits = reading
     names = ["zarr.json"] if zarr_format != 2 else []
     if zarr_format != 3 and consolidated is not False:
         names.append(".zmetadata")
-    folders = dict.fromkeys([path, ""] if consolidated is not False else [path])
-    keys = [_join(folder, name) for folder in folders for name in names]
+    folders = dict.fromkeys([*paths, ""] if consolidated is not False else paths)
+    keys = [join_path(folder, name) for folder in folders for name in names]
     refused: list[StoreRefused] = []
-    answers: dict[str, _Asked] = {}
+    answers: dict[str, RootDocument] = {}
 
     async def ask(key: str) -> None:
         try:
@@ -209,7 +213,7 @@ async def _probe(
             return
         if isinstance(seen, Tagged):
             limits.check_metadata(len(seen.data))
-            answers[key] = await in_time(len(seen.data), _asked, seen, key)
+            answers[key] = await in_time(len(seen.data), root_document, seen, key)
 
     await map_concurrently(keys, ask)
     if refused and not answers:
@@ -220,96 +224,36 @@ async def _probe(
     return answers
 
 
-def _asked(seen: Tagged, key: str) -> _Asked:
-    return _Asked(json_object(seen.data, repr(key)), _digest(seen.data), seen.tag)
-
-
-def _consolidated(answers: Mapping[str, _Asked], path: str) -> GroupDocuments | None:
-    """The group from its own or the root's consolidated metadata; v3 before v2, as zarr does."""
-    readings = [("zarr.json", _consolidated_v3), (".zmetadata", _consolidated_v2)]
-    for name, read in readings:
-        for folder in dict.fromkeys([path, ""]):
-            key = _join(folder, name)
-            if (asked := answers.get(key)) is None:
-                continue
-            inside = path.removeprefix(folder).strip("/")
-            if (found := read(asked.document, path, inside)) is not None:
-                return replace(found, gathered=Gathered(key, asked.digest, asked.tag))
-        if _join(path, "zarr.json") in answers:
-            return None
-    return None
-
-
-def _consolidated_v3(document: Document, path: str, inside: str) -> GroupDocuments | None:
-    if not inside:
-        _expect_group(document, path)
-    gathered = document.get("consolidated_metadata")
-    members = gathered.get("metadata") if isinstance(gathered, dict) else None
-    if not isinstance(members, dict):
-        return None
-    group = members.get(inside) if inside else document
-    if not isinstance(group, dict) or group.get("node_type") != "group":
-        return None
-    prefix = f"{inside}/" if inside else ""
-    own = {
-        name.removeprefix(prefix): member
-        for name, member in members.items()
-        if name.startswith(prefix) and "/" not in name.removeprefix(prefix)
-    }
-    return _group(path, 3, members_v3(path, group, own))
-
-
-def _consolidated_v2(document: Document, path: str, inside: str) -> GroupDocuments | None:
-    members = document.get("metadata")
-    if not isinstance(members, dict):
-        raise MetadataError("'.zmetadata' has no 'metadata' object")
-    prefix = f"{inside}/" if inside else ""
-    if f"{prefix}.zgroup" not in members:
-        return None
-    own = {}
-    for key, member in members.items():
-        name = key.removeprefix(prefix).removesuffix("/.zarray")
-        if key == f"{prefix}{name}/.zarray" and "/" not in name:
-            own[name] = member, members.get(f"{prefix}{name}/.zattrs")
-    return _group(path, 2, members_v2(path, members.get(f"{prefix}.zattrs"), own))
-
-
 async def _listed_v3(
     source: ByteSource, path: str, document: Document, limits: OpeningLimits
 ) -> GroupDocuments:
-    _expect_group(document, path)
+    expect_group(document, path)
     names = await _children(source, path, "zarr.json", limits)
     found = await member_documents(
-        source, [_join(path, name, "zarr.json") for name in names], limits
+        source, [join_path(path, name, "zarr.json") for name in names], limits
     )
     members = {
-        name: found[key] for name in names if (key := _join(path, name, "zarr.json")) in found
+        name: found[key] for name in names if (key := join_path(path, name, "zarr.json")) in found
     }
-    return _group(path, 3, members_v3(path, document, members))
+    return group_of(path, 3, members_v3(path, document, members))
 
 
 async def _listed_v2(source: ByteSource, path: str, limits: OpeningLimits) -> GroupDocuments | None:
-    own = [_join(path, name) for name in (".zgroup", ".zattrs", ".zarray")]
+    own = [join_path(path, name) for name in (".zgroup", ".zattrs", ".zarray")]
     documents = await _documents(source, own)
     if own[0] not in documents:
         if own[2] in documents:
-            raise _not_a_group(path, "a Zarr array")
+            raise not_a_group(path, "a Zarr array")
         return None
     names = await _children(source, path, ".zgroup", limits)
-    keys = [_join(path, name, file) for name in names for file in (".zarray", ".zattrs")]
+    keys = [join_path(path, name, file) for name in names for file in (".zarray", ".zattrs")]
     found = await member_documents(source, keys, limits)
     members = {
-        name: (found[zarray], found.get(_join(path, name, ".zattrs")))
+        name: (found[zarray], found.get(join_path(path, name, ".zattrs")))
         for name in names
-        if (zarray := _join(path, name, ".zarray")) in found
+        if (zarray := join_path(path, name, ".zarray")) in found
     }
-    return _group(path, 2, members_v2(path, documents.get(own[1]), members))
-
-
-def _group(path: str, zarr_format: Literal[2, 3], members: Members) -> GroupDocuments:
-    return GroupDocuments(
-        path, zarr_format, members.attributes, members.arrays, None, members.broken
-    )
+    return group_of(path, 2, members_v2(path, documents.get(own[1]), members))
 
 
 async def _children(source: ByteSource, path: str, known: str, limits: OpeningLimits) -> list[str]:
@@ -329,20 +273,3 @@ async def _children(source: ByteSource, path: str, known: str, limits: OpeningLi
 async def _documents(source: ByteSource, keys: list[str]) -> dict[str, Document]:
     found = await source.getitems(keys)
     return {key: json_object(data, repr(key)) for key, data in found.items()}
-
-
-def _expect_group(document: Document, path: str) -> None:
-    node = document.get("node_type")
-    if node != "group":
-        kind = "a Zarr array" if node == "array" else f"of node_type {excerpt(node)}"
-        raise _not_a_group(path, kind)
-
-
-def _not_a_group(path: str, kind: str) -> MetadataError:
-    way = "name the group that it lies in" if path else "name the folder of the group that it is in"
-    option = "group" if path else "url"
-    return MetadataError(f"its {option} leads to {kind}, not to a group: {way} as {option}")
-
-
-def _join(*parts: str) -> str:
-    return "/".join(part for part in parts if part)

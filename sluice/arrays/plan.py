@@ -30,8 +30,8 @@ from sluice.arrays.projections import (
     Within,
 )
 from sluice.arrays.texts import TextDecoder, TextMeter, text_bytes, text_lengths
-from sluice.arrays.turns import Shares
 from sluice.record import record
+from sluice.scheduler import Flow
 
 AxisKey: TypeAlias = int | slice | IntArray
 
@@ -111,21 +111,39 @@ class ArrayPlan:
 
 @record
 class ElementPlan:
-    """One element of an array: the chunk that has it, and its `place` in there."""
+    """One element of an array: the chunk that has it, and its `place` in there.
+
+    It is read as the `ArrayPlan` of that one position is, and made in less time.
+    """
 
     coords: tuple[int, ...]
     place: tuple[int, ...]
     chunk_shape: tuple[int, ...]
     chunks: ClassVar = 1
     shape: ClassVar[tuple[int, ...]] = ()
+    points: ClassVar = None
 
-    def array_plan(self) -> ArrayPlan:
-        """The same as a plan of axes, each with one position."""
-        axes = [
-            PositionAxis(chunk * size + place, size)
-            for chunk, place, size in zip(self.coords, self.place, self.chunk_shape, strict=True)
-        ]
-        return ArrayPlan(tuple(axes), None, tuple(range(len(axes))), (), ())
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        along = zip(self.coords, self.place, self.chunk_shape, strict=True)
+        return tuple([PositionAxis(chunk * size + place, size) for chunk, place, size in along])
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        return tuple(range(len(self.coords)))
+
+    @property
+    def buffer_shape(self) -> tuple[int, ...]:
+        return (1,) * len(self.coords)
+
+    def reads(self) -> Iterator[ChunkRead]:
+        """The one chunk."""
+        take = tuple([slice(place, place + 1) for place in self.place])
+        yield ChunkRead(self.coords, take, (slice(0, 1),) * len(self.coords))
+
+    def finish(self, buffer: Array) -> Array:
+        """The filled `buffer` without its axes."""
+        return buffer.reshape(())
 
 
 ReadPlan: TypeAlias = "ArrayPlan | ElementPlan"
@@ -253,10 +271,11 @@ class Reading:
     out: Array
     points: bool
     meter: TextMeter | None
-    shares: Shares = field(default_factory=Shares)
+    fetching: Flow = field(default_factory=Flow)
+    decoding: Flow = field(default_factory=Flow)
 
 
-def placing(meta: ArrayMeta, plan: ArrayPlan, out: Array) -> Place:
+def placing(meta: ArrayMeta, plan: ReadPlan, out: Array) -> Place:
     """What puts each chunk's part into `out`, the buffer of `plan`."""
 
     def place(read: ChunkRead, chunk: Chunk) -> None:

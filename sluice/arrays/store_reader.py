@@ -32,14 +32,14 @@ from sluice.arrays.byte_ranges import (
     touched_span,
 )
 from sluice.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
-from sluice.arrays.plan import ArrayPlan, ChunkRead, ElementPlan, Reading, ReadPlan, placing
-from sluice.arrays.reader import Workshop, count_part, count_texts, decode_chunk
+from sluice.arrays.plan import ChunkRead, ElementPlan, Reading, ReadPlan, placing
+from sluice.arrays.reader import Reader, count_part, count_texts, decode_chunk
 from sluice.arrays.texts import TextMeter
-from sluice.arrays.turns import Shares
 from sluice.arrays.zarr_fallback import read_through_zarr
 from sluice.concurrency import SingleFlight, map_concurrently
 from sluice.errors import CorruptChunk, LimitError
 from sluice.phases import count_chunks
+from sluice.scheduler import Flow
 from sluice.store.source import ByteSource
 
 Fetch: TypeAlias = Callable[[], Awaitable[bytes | None]]
@@ -57,47 +57,50 @@ _FEW_CHUNKS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class StoreReader:
-    """What all arrays of one opened store share: where bytes come from and how work is spread.
+    """What all arrays of one opened store share: where its bytes come from, and its shard indexes.
 
-    `workers` bounds the chunks that one read asks for at once. Other stores may share the
-    `workshop`, and the `cache`, in which `identity` stands for this store at this version.
+    `reader` is what it shares with other stores. Chunks are kept in `cache`, in which `identity`
+    stands for this store at this version.
     """
 
     source: ByteSource
     indexes: ShardIndexes
-    workshop: Workshop
-    workers: int
+    reader: Reader
     cache: ChunkCache
     identity: Hashable
     ranges: SingleFlight[tuple[str, int, int], bytes | None] = field(default_factory=SingleFlight)
 
-    def keeping_nothing(self) -> StoreReader:
+    @classmethod
+    def of(cls, source: ByteSource, reader: Reader, identity: Hashable) -> StoreReader:
+        """A store behind `source`, whose chunks are kept in the cache of `reader`."""
+        most = reader.shard_index_bytes
+        indexes = ShardIndexes(source, budget_bytes=most, most_bytes=most)
+        return cls(source, indexes, reader, reader.cache, identity)
+
+    def without_cache(self) -> StoreReader:
         """This reader for values that their caller keeps: it leaves the shared cache alone."""
         return replace(self, cache=ChunkCache(0))
 
-    def holds(self, meta: ArrayMeta, plan: ReadPlan) -> bool:
-        """Whether `plan` touches few chunks, and all of them are in memory."""
+    def read_cached(self, meta: ArrayMeta, plan: ReadPlan) -> Array | None:
+        """What `read` brings, if that is of few chunks and all of them are in memory just now."""
         if isinstance(plan, ElementPlan):
-            return self.cache.holds(self._name(meta, plan))
+            chunk = self.cache.get((self.identity, meta.path, plan.coords))
+            if chunk is None:
+                return None
+            count_chunks(1, 0)
+            return np.array(chunk[plan.place], dtype=meta.dtype)
         if meta.decoder is None or plan.chunks > _FEW_CHUNKS:
-            return False
-        return all(self.cache.holds(self._name(meta, read)) for read in plan.reads())
-
-    def at_once(self, meta: ArrayMeta, plan: ReadPlan) -> Array:
-        """What `read` brings, without waiting: the cache `holds` it."""
+            return None
+        reads = list(plan.reads())
+        chunks = self.cache.get_all([self._name(meta, read) for read in reads])
+        if chunks is None:
+            return None
         count_chunks(plan.chunks, 0)
-        if isinstance(plan, ElementPlan):
-            return np.array(self._known(meta, plan)[plan.place], dtype=meta.dtype)
         out = np.empty(plan.buffer_shape, dtype=meta.dtype)
         place = placing(meta, plan, out)
-        for read in plan.reads():
-            place(read, self._known(meta, read))
+        for read, chunk in zip(reads, chunks, strict=True):
+            place(read, chunk)
         return plan.finish(out)
-
-    def _known(self, meta: ArrayMeta, read: ChunkRead | ElementPlan) -> Array:
-        chunk = self.cache.get(self._name(meta, read))
-        assert chunk is not None, "asked for at once, and not in memory"
-        return chunk
 
     def working_bytes(self, meta: ArrayMeta, plan: ReadPlan) -> int:
         """The most decoded bytes of chunks that reading `plan` has in memory at once.
@@ -106,7 +109,7 @@ class StoreReader:
         """
         chunks = plan.chunks
         if meta.shards is None and meta.decoder is not None:
-            chunks = min(chunks, self.workers)
+            chunks = min(chunks, self.reader.workers)
         beside = 0.0
         if meta.texts is not None and meta.texts.mean_bytes is not None:
             beside = math.prod(meta.chunks) * meta.texts.mean_bytes
@@ -117,14 +120,12 @@ class StoreReader:
 
         Texts are counted by the `meter`; LimitError as soon as it has had too many.
         """
-        if isinstance(plan, ElementPlan):
-            plan = plan.array_plan()
         if not meta.texts:
             meter = None
         if meta.decoder is None:
             read = await read_through_zarr(meta, plan)
             if meter is not None:
-                meter.take(await count_texts(self.workshop, Shares(), read))
+                meter.take(await count_texts(self.reader.pool, Flow(), read))
             return plan.finish(read)
         out = np.empty(plan.buffer_shape, dtype=meta.dtype)
         place, points = placing(meta, plan, out), plan.points is not None
@@ -135,8 +136,10 @@ class StoreReader:
             await self._load(reading, unknown)
         return plan.finish(out)
 
-    async def _place_known(self, reading: Reading, plan: ArrayPlan) -> list[ChunkRead]:
+    async def _place_known(self, reading: Reading, plan: ReadPlan) -> list[ChunkRead]:
         """Place what is in memory, without a task; the rest is returned."""
+        if isinstance(plan, ElementPlan):
+            return list(plan.reads())  # who loads it looks there
         unknown = []
         turn_ends = perf_counter() + _TURN_SECONDS
         for read in plan.reads():
@@ -157,7 +160,7 @@ class StoreReader:
             await map_concurrently(
                 by_shard(unknown, reading.meta.shards).items(),
                 lambda item: self._shard(reading, *item),
-                workers=self.workers,
+                workers=self.reader.workers,
             )
             return
 
@@ -166,12 +169,12 @@ class StoreReader:
             chunk = self._chunk(reading, read) if span is None else self._part(reading, read, span)
             await self._put(reading, read, await chunk)
 
-        await map_concurrently(unknown, load, workers=self.workers)
+        await map_concurrently(unknown, load, workers=self.reader.workers)
 
     async def _put(self, reading: Reading, read: ChunkRead, chunk: Chunk) -> None:
         """Place a chunk's part; its texts are counted before they are copied."""
         if reading.meter is not None:
-            count = count_part(self.workshop, reading, read, chunk)
+            count = count_part(self.reader.pool, reading, read, chunk)
             reading.meter.take(await count)
         reading.place(read, chunk)
 
@@ -187,31 +190,31 @@ class StoreReader:
         saved = meta.chunk_bytes - span.size * meta.raw.itemsize
         if saved < max(_GAP_BYTES, _SAVED_SHARE * meta.chunk_bytes):
             return None
-        if self.cache.would_keep(meta.chunk_bytes) and not self.cache.is_news(
+        if self.cache.would_keep(meta.chunk_bytes) and self.cache.seen_recently(
             self._name(meta, read)
         ):
             return None
         return span
 
-    def _name(self, meta: ArrayMeta, read: ChunkRead | ElementPlan) -> ChunkKey:
+    def _name(self, meta: ArrayMeta, read: ChunkRead) -> ChunkKey:
         return self.identity, meta.path, read.coords
 
     async def _chunk(self, reading: Reading, read: ChunkRead) -> Chunk:
         key, most = reading.meta.key(read.coords), reading.meta.stored_bytes
-        return await self._kept(reading, read, key, lambda: self.source.get(key, most_bytes=most))
+        return await self._cached(reading, read, key, lambda: self.source.get(key, most_bytes=most))
 
-    async def _kept(self, reading: Reading, read: ChunkRead, key: str, fetch: Fetch) -> Chunk:
+    async def _cached(self, reading: Reading, read: ChunkRead, key: str, fetch: Fetch) -> Chunk:
         """The chunk from memory, or of the bytes that `fetch` brings once it has its turn."""
         meta, refused = reading.meta, False
 
         async def load() -> Chunk:
             nonlocal refused
-            async with self.workshop.under_way(reading.shares, meta.under_way_bytes):
+            async with self.reader.in_flight(reading.fetching, meta.in_flight_bytes):
                 data = await fetch()
                 if data is None:
                     return ABSENT
                 try:
-                    return await decode_chunk(self.workshop, reading, read, key, data)
+                    return await decode_chunk(self.reader.pool, reading, read, key, data)
                 except LimitError:
                     refused = True
                     raise
@@ -228,9 +231,10 @@ class StoreReader:
         """A chunk of which only `span` has its values."""
         meta = reading.meta
         assert meta.raw is not None
+        self.cache.missed()
         key = meta.key(read.coords)
         start, end = span.first * meta.raw.itemsize, span.end * meta.raw.itemsize
-        async with self.workshop.under_way(reading.shares, end - start):
+        async with self.reader.in_flight(reading.fetching, end - start):
             data = await self.ranges.do(
                 (key, start, end),
                 lambda: self.source.get(key, start, end, most_bytes=meta.stored_bytes),
@@ -261,13 +265,14 @@ class StoreReader:
         assert layout is not None
         index = self.indexes.known(key)
         if index is None:
-            async with self.workshop.under_way(reading.shares, layout.index_working_bytes):
+            async with self.reader.in_flight(reading.fetching, layout.index_working_bytes):
                 index = await self.indexes.get(key, layout)
         shard = Shard(key, layout, index, may_grow(place, layout, reading.meta))
         found = []
         places = locate(index, [inner for inner, _ in reads])
         for number, (at, (_, read)) in enumerate(zip(places, reads, strict=True)):
             if at is None:
+                self.cache.missed()
                 await self._put(reading, read, ABSENT)
             else:
                 found.append((number, *at))
@@ -275,7 +280,7 @@ class StoreReader:
             await map_concurrently(
                 coalesce(found, gap_bytes=_GAP_BYTES, most_bytes=_MOST_BYTES),
                 lambda part: self._range(reading, shard, part, reads),
-                workers=self.workers,
+                workers=self.reader.workers,
             )
         except ShardMoved:
             raise
@@ -304,9 +309,9 @@ class StoreReader:
             async def fetch() -> bytes:
                 return (await whole())[start - part.start : end - part.start]
 
-            await self._put(reading, read, await self._kept(reading, read, shard.key, fetch))
+            await self._put(reading, read, await self._cached(reading, read, shard.key, fetch))
 
-        await map_concurrently(part.parts, chunk, workers=self.workers)
+        await map_concurrently(part.parts, chunk, workers=self.reader.workers)
 
     async def _bytes(self, shard: Shard, start: int, end: int) -> bytes:
         key, index, most = shard.key, shard.index, shard.layout.most_bytes

@@ -25,7 +25,7 @@ from sluice.store.zarr_store import SourceStore
 from sluice.wording import plain_words
 
 
-async def read_through_zarr(meta: ArrayMeta, plan: ArrayPlan) -> Array:
+async def read_through_zarr(meta: ArrayMeta, plan: ReadPlan) -> Array:
     """The values of `plan`, in the shape of its buffer, by zarr-python's own async reading.
 
     zarr-python decodes in the loop's default executor and raises errors of many types for damaged
@@ -41,7 +41,7 @@ async def read_through_zarr(meta: ArrayMeta, plan: ArrayPlan) -> Array:
         ) from error
 
 
-async def _read(array: Any, plan: ArrayPlan) -> Array:
+async def _read(array: Any, plan: ReadPlan) -> Array:
     rest = tuple(np.asarray(axis.positions, dtype=np.int64) for axis in plan.axes)
     if 0 in plan.buffer_shape:
         return np.empty(plan.buffer_shape, dtype=array.metadata.dtype.to_native_dtype())
@@ -65,7 +65,7 @@ async def _read(array: Any, plan: ArrayPlan) -> Array:
 
 if TYPE_CHECKING:
     from sluice.arrays.array_metadata import ArrayMeta
-    from sluice.arrays.plan import ArrayPlan
+    from sluice.arrays.plan import ReadPlan
 
 _COUNTED = ("vlen-utf8", "vlen-bytes")
 

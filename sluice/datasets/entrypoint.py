@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final, Literal, Self
+from typing import Any, Literal, Self
 
 import xarray as xr
 import zarr.abc.store
 from xarray.namedarray.utils import either_dict_or_kwargs
 
-from sluice.arrays.byte_ranges import ShardIndexes
-from sluice.arrays.chunk_cache import ChunkCache
-from sluice.arrays.group_metadata import GroupDocuments, open_group
+from sluice.arrays.group_documents import GroupDocuments
+from sluice.arrays.group_metadata import open_group
 from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
-from sluice.arrays.reader import Workshop
+from sluice.arrays.reader import Reader
 from sluice.arrays.store_reader import StoreReader
-from sluice.cgroup import available_cores
 from sluice.datasets.group_opening import names_of, open_variables
 from sluice.datasets.read_plan import MissingDims, plan_isel, plan_sel
 from sluice.datasets.relabel import isel_along_all
@@ -27,13 +25,6 @@ from sluice.datasets.unusable import Unusable
 from sluice.errors import MetadataError
 from sluice.store.source import ByteSource
 from sluice.store.zarr_store import SourceStore, ZarrStoreSource
-
-# Of chunks that are fetched and decoded at once, for a dataset that shares no workshop.
-UNDER_WAY_BYTES: Final = 64 * 2**20
-# Of the indexes of shards that are kept, and of each of them.
-SHARD_INDEX_BYTES: Final = 64 * 2**20
-# Of chunks that are decoded between rounds of the loop, where there is one core alone.
-BETWEEN_BYTES: Final = 2 * 2**20
 
 
 class AsyncZarrBackendEntrypoint:
@@ -55,26 +46,20 @@ class AsyncZarrBackendEntrypoint:
         decode_timedelta: Any = None,
         on_unusable: Literal["raise", "leave_out"] = "raise",
         documents: GroupDocuments | None = None,
-        inline_decode_bytes: int = 256 * 1024,
-        shard_index_bytes: int = SHARD_INDEX_BYTES,
-        workers: int = 32,
-        workshop: Workshop | None = None,
-        chunk_cache: ChunkCache | None = None,
+        reader: Reader | None = None,
         store_id: str | None = None,
         limits: OpeningLimits = DEFAULT_LIMITS,
     ) -> AsyncDataset:
         """The group as a Dataset: index coordinates in memory, the rest lazy.
 
         The first keywords are xarray's, with xarray's meanings. Whoever has read the group's
-        `documents` already hands them over, and none is read again. `shard_index_bytes` bounds the
-        shard indexes that are kept, and each of them, `workers` the chunks that one array reads at
-        once. Chunks are decoded in the `workshop`, which many datasets may share; without one,
-        those of more than `inline_decode_bytes` are decoded in the loop's default executor.
+        `documents` already hands them over, and none is read again.
 
-        Decoded chunks are kept in `chunk_cache`, which many datasets may share; without one none
-        is kept. Its chunks are found again by those who open the same version of the store under
-        the same `store_id`, whose meaning is the caller's; without one each opening is on its own.
-        What is rewritten in place, under the same metadata, is not noticed while it is kept.
+        Chunks are fetched, decoded and kept by the `reader`, which many datasets share; without one
+        the dataset has one of its own that keeps none. Kept chunks are found again by those who
+        open the same version of the store under the same `store_id`, whose meaning is the caller's;
+        without one each opening is on its own. What is rewritten in place, under the same metadata,
+        is not noticed while it is kept.
 
         A variable that cannot be used (no dimensions, an unknown codec, times that do not decode)
         is an error that names it, as in xarray; with ``on_unusable="leave_out"`` it is left out,
@@ -92,11 +77,9 @@ class AsyncZarrBackendEntrypoint:
             asked: dict[str, Any] = {"group": group, "zarr_format": zarr_format}
             asked["limits"] = replace(limits, dropped=frozenset(names_of(drop_variables)))
             documents = await open_group(source, consolidated=consolidated, **asked)
-        cache = ChunkCache(0) if chunk_cache is None else chunk_cache
         identity = object() if store_id is None else (store_id, documents.version)
-        indexes = ShardIndexes(source, budget_bytes=shard_index_bytes, most_bytes=shard_index_bytes)
-        shop = _own_workshop(inline_decode_bytes) if workshop is None else workshop
-        reader = StoreReader(source, indexes, shop, workers, cache, identity)
+        shared = Reader(cache_bytes=0) if reader is None else reader
+        chunks = StoreReader.of(source, shared, identity)
         options = {
             "mask_and_scale": mask_and_scale,
             "decode_times": decode_times,
@@ -107,7 +90,7 @@ class AsyncZarrBackendEntrypoint:
             "decode_timedelta": decode_timedelta,
         }
         opened, unusable = await open_variables(
-            reader, documents, SourceStore(source), options, limits, lenient=lenient
+            chunks, documents, SourceStore(source), options, limits, lenient=lenient
         )
         _refuse_or_note(opened, unusable, on_unusable)
         return _awaitable(opened)
@@ -133,16 +116,6 @@ def _awaitable(opened: xr.Dataset) -> AsyncDataset:
         opened._attrs,
         opened._indexes,
         opened._encoding,
-    )
-
-
-def _own_workshop(inline_bytes: int) -> Workshop:
-    return Workshop(
-        inline_bytes=inline_bytes,
-        between_bytes=BETWEEN_BYTES if available_cores() == 1 else 0,
-        under_way_bytes=UNDER_WAY_BYTES,
-        threads=available_cores(),
-        pool=None,
     )
 
 

@@ -21,7 +21,7 @@ from xarray import conventions
 from xarray.core import indexing
 
 from sluice.aliases import Document
-from sluice.arrays.group_metadata import GroupDocuments
+from sluice.arrays.group_documents import GroupDocuments
 from sluice.arrays.member_documents import CoordinateRoom, OpeningLimits, too_large
 from sluice.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
 from sluice.arrays.store_reader import StoreReader
@@ -69,7 +69,7 @@ async def open_variables(
     store = await _beside(many, KnownStore, documents, zarr_store, dropped)
     store.lenient = lenient
     # Read once and then held by the dataset itself: not for the cache of chunks.
-    opener, room = reader.keeping_nothing(), CoordinateRoom(limits)
+    opener, room = reader.without_cache(), CoordinateRoom(limits)
     await _fetch(opener, store, room, *_wanted(store, options))
     while True:
         heavy = many or store.fetched_bytes > _FEW_BYTES

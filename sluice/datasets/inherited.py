@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from sluice.datasets.entrypoint import AsyncDataset
-from sluice.errors import MetadataError
+from sluice.errors import MisalignedGroup
 
 
 def with_inherited(levels: Mapping[str, AsyncDataset]) -> AsyncDataset:
@@ -23,7 +23,7 @@ def with_inherited(levels: Mapping[str, AsyncDataset]) -> AsyncDataset:
     `levels` are those of a path, by their groups' paths: the root (``""``), a group in it, one in
     that, and so on. Nothing is read: index coordinates are in memory.
 
-    Raises MetadataError for a group that is not aligned with those it lies in.
+    Raises MisalignedGroup for a group that is not aligned with those it lies in.
     """
     paths = list(levels)
     own = levels[paths[-1]]
@@ -56,9 +56,10 @@ def _below(above: xr.Dataset, own: xr.Dataset, path: str) -> xr.Dataset:
     try:
         xr.align(own, above, join="exact", copy=False)
     except ValueError as error:
-        raise MetadataError(
+        raise MisalignedGroup(
             f"the group {path!r} is not aligned with those that it lies in, whose coordinates it"
-            f" would inherit: {error}"
+            f" would inherit: {error}",
+            group=path,
         ) from error
     return own.assign_coords(above.coords).assign(above.data_vars)
 

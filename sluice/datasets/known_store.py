@@ -16,7 +16,7 @@ from xarray.core import indexing
 from sluice.aliases import Array, Document, DType
 from sluice.arrays.array_metadata import ArrayMeta, parse_array
 from sluice.arrays.conventions import check_name, dimension_names, marked_fill_value
-from sluice.arrays.group_metadata import GroupDocuments
+from sluice.arrays.group_documents import GroupDocuments
 from sluice.datasets._xarray import variable_of
 from sluice.datasets.lenient_coders import check_encoding
 from sluice.datasets.relabel import distinct, told_apart

@@ -17,13 +17,13 @@ from sluice.arrays.array_metadata import ArrayMeta
 from sluice.arrays.plan import ReadPlan, plan_orthogonal, plan_pointwise
 from sluice.arrays.store_reader import StoreReader
 from sluice.arrays.texts import TextMeter
-from sluice.arrays.turns import Shares
 from sluice.concurrency import map_concurrently
 from sluice.datasets._xarray import variable_of
 from sluice.datasets.cf_decode import Step, stored_form
 from sluice.errors import CorruptChunk, NotLoaded
 from sluice.phases import phase
 from sluice.record import record
+from sluice.scheduler import Flow
 from sluice.stored_form import AS_STORED
 
 # What texts may take before any of theirs was read.
@@ -87,10 +87,13 @@ class LazyArray(BackendArray):
             self.reader, self.meta, form.steps, form.dtype, stacked=False
         ), form.decoding
 
-    def holds(self, plan: ReadPlan) -> bool:
-        """Whether `at_once` gives the planned values: they are few, and in memory."""
+    def read_cached(self, plan: ReadPlan) -> Array | None:
+        """What `read` brings, if that is small and each of its chunks is in memory just now."""
         size = math.prod(plan.shape) * self.meta.dtype.itemsize + self.text_bytes(plan)
-        return self.reader.workshop.is_small(size) and self.reader.holds(self.meta, plan)
+        if not self.reader.reader.pool.is_small(size):
+            return None
+        values = self.reader.read_cached(self.meta, plan)
+        return None if values is None else self._decoded(values)
 
     def text_bytes(self, plan: ReadPlan) -> int:
         """The likely bytes of texts among the planned values; 1 TiB where none was read yet."""
@@ -101,18 +104,14 @@ class LazyArray(BackendArray):
             return _UNKNOWN_BYTES
         return int(math.prod(plan.shape) * texts.mean_bytes)
 
-    def at_once(self, plan: ReadPlan) -> Array:
-        """The planned values, decoded, of chunks that are in memory."""
-        return self._decoded(self.reader.at_once(self.meta, plan))
-
     async def read(self, plan: ReadPlan, meter: TextMeter | None = None) -> Array:
         """The planned values, decoded; large ones beside the loop. Texts go by the `meter`."""
         values = await self.reader.read(self.meta, plan, meter)
-        workshop = self.reader.workshop
-        if not self.steps or workshop.is_small(values.nbytes):
+        pool = self.reader.reader.pool
+        if not self.steps or pool.is_small(values.nbytes):
             return self._decoded(values)
         with phase("decode"):
-            return await workshop.run(Shares(), self._decoded, values, values.nbytes)
+            return await pool.run(Flow(), self._decoded, values, values.nbytes)
 
     def _decoded(self, values: Any) -> Array:
         if not self.meta.shape and values.dtype.kind in "SUMm":

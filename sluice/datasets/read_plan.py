@@ -79,14 +79,22 @@ class DatasetReadPlan:
         schema = self.schema.with_types(dtypes)
         return replace(self, schema=schema, variables=variables, pending=pending, indexes=indexes)
 
-    def at_once(self) -> xr.Dataset | None:
-        """What `read` brings, if it is small and each touched chunk is in memory just now."""
-        for pending in self.pending.values():
-            if not pending.array.holds(pending.plan):
-                return None
-        return self._holding(
-            {name: v.holding(v.array.at_once(v.plan)) for name, v in self.pending.items()}
-        )
+    def read_cached(self) -> xr.Dataset | DatasetReadPlan:
+        """What `read` brings, if all of it is small and in memory just now; else what to `load`.
+
+        That has the variables which were there: each chunk is looked for once.
+        """
+        found: dict[Hashable, xr.Variable] = {}
+        for name, variable in self.pending.items():
+            values = variable.array.read_cached(variable.plan)
+            if values is not None:
+                found[name] = variable.holding(values)
+        if len(found) == len(self.pending):
+            return self._holding(found)
+        if not found:
+            return self
+        pending = {name: one for name, one in self.pending.items() if name not in found}
+        return replace(self, variables={**self.variables, **found}, pending=pending)
 
     async def read(self, meter: TextMeter | None = None) -> xr.Dataset:
         """The answer as a plain Dataset in memory; it shares nothing that can be changed.
@@ -94,9 +102,11 @@ class DatasetReadPlan:
         Texts are counted by the `meter`; LimitError as soon as it has had too many. CorruptChunk
         has the fact `variable`.
         """
-        known = self.at_once()
-        if known is not None:
-            return known
+        found = self.read_cached()
+        return found if isinstance(found, xr.Dataset) else await found.load(meter)
+
+    async def load(self, meter: TextMeter | None = None) -> xr.Dataset:
+        """What `read` brings, for who has called `read_cached`."""
         return self._holding(await read_all(self.pending, meter))
 
     def _holding(self, read: Mapping[Hashable, xr.Variable]) -> xr.Dataset:

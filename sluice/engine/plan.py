@@ -133,10 +133,12 @@ class Plan:
         labels = {} if keys is None else self.prepared.layout.labels_as_stored(names, keys)
         return replace(self, reading=self.reading.as_stored(moving, labels))
 
-    def read_cached(self) -> xr.Dataset | None:
-        """What `read` brings, if it is small and all of it is in memory just now."""
-        result = self.reading.at_once()
-        return None if result is None else self._labelled(result)
+    def read_cached(self) -> xr.Dataset | Plan:
+        """What `read` brings, if all of it is small and in memory just now; else what to `load`."""
+        found = self.reading.read_cached()
+        if isinstance(found, xr.Dataset):
+            return self._labelled(found)
+        return self if found is self.reading else replace(self, reading=found)
 
     async def read(self, meter: TextMeter | None = None) -> xr.Dataset:
         """The answer as a plain Dataset in memory; `meter` counts its texts as they come.
@@ -144,6 +146,10 @@ class Plan:
         Raises a StoreError where the store does not do its part, LimitError from the `meter`.
         """
         return self._labelled(await self.reading.read(meter))
+
+    async def load(self, meter: TextMeter | None = None) -> xr.Dataset:
+        """What `read` brings, for who has called `read_cached`."""
+        return self._labelled(await self.reading.load(meter))
 
     def slab_costs(self, most_bytes: int, order: Order = "variable") -> SlabCosts:
         """What `slabs` of this size in this order cost: how often chunks are decoded, and memory.

@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 from xarray.core.indexes import PandasIndex
 
-from sluice.aliases import Array, DType
+from sluice.aliases import Array
 from sluice.arrays.texts import text_bytes
 from sluice.axes.axis import Axis
 from sluice.axes.roles import Role, calendar_of_axis, roles_of
@@ -23,6 +23,7 @@ from sluice.axes.scales import step_of
 from sluice.datasets import AsyncDataset, Layout
 from sluice.datasets.lazy import LazyArray
 from sluice.datasets.read_plan import DatasetReadPlan
+from sluice.encoders.jsonable import dtype_name
 from sluice.labels import JsonScalar, format_label, format_text
 
 _UNKNOWN: Final = {
@@ -204,11 +205,6 @@ def _is_counted(axis: Axis, index: PandasIndex) -> bool:
     """Whether the ends of the axis are the smallest and the largest label in the index' type."""
     dtype = axis.values.dtype
     return len(axis.keys) > 0 and dtype.kind in "iufmM" and dtype == index.index.dtype
-
-
-def dtype_name(dtype: DType) -> str:
-    """The dtype's name as the answers have it: NumPy's variable-width text is ``str``."""
-    return "str" if dtype.kind == "T" else str(dtype)
 
 
 def _range(labels: pd.Index[Any]) -> tuple[Any, Any]:

@@ -71,7 +71,7 @@ class Crowd:
         assert budget.held_bytes == sum(self.holding.values()) <= CAPACITY
         running = sum(not task.done() for task in self.tasks)
         assert budget.waiting == running - len(self.holding)
-        first = budget._queue.first()
+        first = budget._scheduler._queue.first()
         assert first is None or budget.held_bytes + first.cost > CAPACITY
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from app.admission import Admission, Budget, ClientLimit
 from app.api.response_bodies import PIECE_BYTES, BackpressureResponse, BodyWriter, LongBody, Piece
-from sluice.arrays.reader import Threads, busy_pool
+from sluice.scheduler import Threads, low_priority_pool
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ async def test_all_bytes_arrive_in_their_order(sizes: list[int]) -> None:
 @pytest.fixture
 def writer() -> Iterator[BodyWriter]:
     """One thread for all answers."""
-    with busy_pool(1, "encode") as pool:
+    with low_priority_pool(1, "encode") as pool:
         yield BodyWriter(Threads(1, pool))
 
 

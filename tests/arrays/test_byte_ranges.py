@@ -19,7 +19,7 @@ from sluice.arrays.chunk_cache import ChunkCache
 from sluice.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
 from sluice.arrays.store_reader import StoreReader
 from sluice.errors import CorruptChunk
-from tests.arrays.workshops import workshop
+from tests.arrays.readers import shared_reader
 from tests.sources import DictSource, stored
 
 SHARDED_VALUES = np.arange(64).reshape(8, 8)
@@ -39,7 +39,7 @@ def sharded(**options: Any) -> tuple[ArrayMeta, DictSource]:
 
 def shards_reader(source: DictSource) -> StoreReader:
     return StoreReader(
-        source, ShardIndexes(source, budget_bytes=1000), workshop(), 4, ChunkCache(0), None
+        source, ShardIndexes(source, budget_bytes=1000), shared_reader(), ChunkCache(0), None
     )
 
 
@@ -199,7 +199,7 @@ async def written(**options: Any) -> tuple[ArrayMeta, DictSource]:
 
 def reader(source: DictSource, budget_bytes: int) -> StoreReader:
     indexes = ShardIndexes(source, budget_bytes=0)
-    return StoreReader(source, indexes, workshop(), 4, ChunkCache(budget_bytes), "store")
+    return StoreReader(source, indexes, shared_reader(), ChunkCache(budget_bytes), "store")
 
 
 async def read(reads: StoreReader, meta: ArrayMeta, *key: Any) -> np.ndarray:

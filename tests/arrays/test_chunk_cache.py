@@ -177,27 +177,43 @@ def test_the_budget_is_kept_and_a_giant_is_not() -> None:
     assert cache.get(key(1000)) is None
 
 
-def test_a_key_is_news_once_and_the_memory_of_keys_is_bounded() -> None:
-    """Asked about again, a key is no news; after very many others it is forgotten."""
+def test_a_key_is_seen_once_and_the_memory_of_keys_is_bounded() -> None:
+    """Asked about again, a key was seen recently; after very many others it is forgotten."""
     cache = ChunkCache(ROOMY)
     cache.keep(key(-1), chunk())
-    asked = [cache.is_news(key(number)) for number in (-1, 1, 1)]
-    assert asked == [False, True, False]
+    asked = [cache.seen_recently(key(number)) for number in (-1, 1, 1)]
+    assert asked == [True, False, True]
     for number in range(1000, 2000):
-        cache.is_news(key(number))
-    assert cache.is_news(key(1))
+        cache.seen_recently(key(number))
+    assert not cache.seen_recently(key(1))
 
 
-def test_lookups_are_told_once() -> None:
-    """Hits and misses are counted from one telling to the next."""
+async def test_lookups_are_told_once() -> None:
+    """Hits and misses are counted from one telling to the next; a look before a load is none."""
     cache = ChunkCache(ROOMY)
     cache.keep(key(1), chunk())
-    for number in (1, 1, 2):
-        cache.get(key(number))
+    for number in (1, 2):
+        assert (cache.get(key(number)) is None) is (number == 2)
+    loads = Loads(chunk())
+    loads.go.set()
+    await cache.load(key(1), loads)
+    await cache.load(key(2), loads)
+    cache.missed()
     told = cache.lookups()
-    assert (told.hits, told.misses, told.held_bytes) == (2, 1, HELD)
+    assert (told.hits, told.misses, told.held_bytes) == (2, 2, 2 * HELD)
     told = cache.lookups()
-    assert (told.hits, told.misses, told.held_bytes) == (0, 0, HELD)
+    assert (told.hits, told.misses, told.held_bytes) == (0, 0, 2 * HELD)
+
+
+def test_several_chunks_are_had_together_or_not_at_all() -> None:
+    """Where one is missing, none of the others is used."""
+    cache = ChunkCache(ROOMY)
+    for number in (1, 2):
+        cache.keep(key(number), chunk())
+    assert cache.get_all([key(1), key(2), key(3)]) is None
+    assert cache.lookups().hits == 0
+    assert cache.get_all([key(1), key(2)]) == [cache.get(key(1)), cache.get(key(2))]
+    assert cache.lookups().hits == 4
 
 
 class LeastRecentlyUsed:

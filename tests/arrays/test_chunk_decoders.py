@@ -121,7 +121,7 @@ def test_pickle_is_never_decoded() -> None:
 def test_slow_codecs_are_known_as_such(options: dict[str, Any], effort: int) -> None:
     """Inside of shards too: how long a chunk holds the loop follows from its size and these."""
     meta, _ = written(**options)
-    assert meta.effort == effort
+    assert meta.decode_cost == effort
     assert meta.decoder is not None
 
 

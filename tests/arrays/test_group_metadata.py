@@ -10,7 +10,8 @@ import pytest
 import zarr
 from zarr.storage import MemoryStore
 
-from sluice.arrays.group_metadata import GroupDocuments, group_again, open_group
+from sluice.arrays.group_documents import GroupDocuments
+from sluice.arrays.group_metadata import open_group, revalidate_groups
 from sluice.errors import MetadataError, StoreMissing, StoreRefused
 from tests.sources import DictSource, TaggingDict, stored
 
@@ -138,7 +139,6 @@ async def test_a_version_changes_with_the_documents_and_with_nothing_else() -> N
 
 
 UNSPECIFIED = "ignore:Consolidated metadata is currently not part"
-READING: dict[str, Any] = {"group": None, "zarr_format": None, "consolidated": None}
 
 
 def known_of(source: DictSource) -> GroupDocuments:
@@ -149,7 +149,8 @@ def known_of(source: DictSource) -> GroupDocuments:
 
 
 def again(source: DictSource, known: GroupDocuments) -> GroupDocuments:
-    return asyncio.run(group_again(source, known, **READING))
+    (now,) = asyncio.run(revalidate_groups(source, [known], zarr_format=None, consolidated=None))
+    return now
 
 
 @pytest.mark.filterwarnings(UNSPECIFIED)

@@ -19,7 +19,7 @@ from sluice.arrays.chunk_cache import ENTRY_BYTES, ChunkCache
 from sluice.arrays.plan import ReadPlan, plan_element, plan_orthogonal, plan_pointwise
 from sluice.arrays.store_reader import StoreReader
 from sluice.errors import CorruptChunk, StoreRefused
-from tests.arrays.workshops import rounds_counted, workshop
+from tests.arrays.readers import rounds_counted, shared_reader
 from tests.sources import DictSource, stored
 
 VALUES = np.arange(64, dtype="i8").reshape(8, 8)
@@ -70,7 +70,7 @@ def reader(
 ) -> StoreReader:
     cache = ChunkCache(BUDGET) if cache is None else cache
     return StoreReader(
-        source, ShardIndexes(source, budget_bytes=9999), workshop(inline), 4, cache, identity
+        source, ShardIndexes(source, budget_bytes=9999), shared_reader(inline), cache, identity
     )
 
 
@@ -199,7 +199,7 @@ async def test_a_reader_may_leave_the_cache_alone() -> None:
     """What is read to be kept elsewhere takes no room."""
     meta, source = await written()
     reads = reader(source)
-    await reads.keeping_nothing().read(meta, everything(meta))
+    await reads.without_cache().read(meta, everything(meta))
     assert reads.cache.held_bytes == 0
     await reads.read(meta, everything(meta))
     assert reads.cache.held_bytes == 3 * (ENTRY_BYTES + 16 * 8)
@@ -236,33 +236,33 @@ async def test_thousands_of_chunks_from_memory_let_others_run() -> None:
     ],
     ids=["element", "orthogonal", "row", "points"],
 )
-async def test_what_is_in_memory_can_be_had_at_once(
+async def test_what_is_in_memory_is_read_without_waiting(
     options: dict[str, Any], make: Callable[..., ReadPlan], key: tuple[Any, ...]
 ) -> None:
     """The same values as those that were read, and nobody else's memory."""
     meta, source = await written(**options)
     plan = make(meta.shape, meta.chunks, key)
     reads = reader(source)
-    assert not reads.holds(meta, plan)
+    assert reads.read_cached(meta, plan) is None
     read = await reads.read(meta, plan)
     source.requests.clear()
     for _ in range(2):
-        assert reads.holds(meta, plan)
-        at_once = reads.at_once(meta, plan)
-        assert (at_once.dtype, at_once.shape) == (read.dtype, read.shape)
-        np.testing.assert_array_equal(at_once, read)
-        at_once[...] = 99
+        cached = reads.read_cached(meta, plan)
+        assert cached is not None
+        assert (cached.dtype, cached.shape) == (read.dtype, read.shape)
+        np.testing.assert_array_equal(cached, read)
+        cached[...] = 99
     assert source.requests == []
 
 
-async def test_what_is_not_kept_cannot_be_had_at_once() -> None:
+async def test_what_is_absent_is_never_cached() -> None:
     """A chunk that is absent is looked for again: it may have been written meanwhile."""
     meta, source = await written()
     reads = reader(source)
     await reads.read(meta, everything(meta))
-    assert not reads.holds(meta, everything(meta))
-    assert not reads.holds(meta, plan_element(meta.shape, meta.chunks, (7, 7)))
-    assert reads.holds(meta, plan_element(meta.shape, meta.chunks, (7, 3)))
+    assert reads.read_cached(meta, everything(meta)) is None
+    assert reads.read_cached(meta, plan_element(meta.shape, meta.chunks, (7, 7))) is None
+    assert reads.read_cached(meta, plan_element(meta.shape, meta.chunks, (7, 3))) is not None
 
 
 @pytest.mark.parametrize(

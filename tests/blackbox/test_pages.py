@@ -18,6 +18,7 @@ import xarray as xr
 from demo.sample import write_sample
 from loadtests.ground import ROOT, free_port, running, serving, wait_until_it_answers
 from tests.blackbox.conftest import Entries, write_catalog
+from tests.blackbox.processes import until
 
 PAGES = (
     "README.md",
@@ -123,7 +124,8 @@ def runnable(page: str, mark: str) -> Block:
 KEYS = runnable("docs/access.md", "sluice key")
 RELOAD = runnable("docs/stores-that-change.md", "/catalog/reload")
 CHECK = runnable("docs/catalog.md", "sluice check")
-SPECIAL = (KEYS, RELOAD, CHECK)
+GROUPS = runnable("docs/catalog.md", "era5~land")
+SPECIAL = (KEYS, RELOAD, CHECK, GROUPS)
 REQUESTS = [block for block in BLOCKS if block.reason is None and block not in SPECIAL]
 
 
@@ -198,6 +200,21 @@ def test_reloads_answer_as_it_is_shown(folder: Path, tmp_path: Path) -> None:
         write_catalog(tmp_path, {name: entries[name] for name in "ac"})
         console.address, console.environment = address, {"KEY": key}
         console.check(RELOAD)
+
+
+def test_groups_are_served_as_it_is_shown(tmp_path: Path) -> None:
+    """One group in another one, whose times it inherits."""
+    times = xr.date_range("2020-01-01", periods=8, freq="6h")
+    land = xr.Dataset({"t2m": ("time", np.arange(8.0))}, {"time": times})
+    hourly = xr.Dataset({"rain": ("time", np.arange(8.0))})
+    tree = xr.DataTree.from_dict({"/land": land, "/land/hourly": hourly})
+    tree.to_zarr(tmp_path / "era5.zarr", zarr_format=2, write_inherited_coords=False)
+    entry = {"url": "era5.zarr", "title": "ERA5", "group": "*"}
+    catalog = write_catalog(tmp_path, {"era5": entry})
+    with serving(catalog, tmp_path / "server.log") as (_, address):
+        console = Console(tmp_path, address)
+        until(lambda: "pending" not in console.run(GROUPS.commands[0][0]), "know the groups")
+        console.check(GROUPS)
 
 
 def test_the_check_finds_what_is_shown(folder: Path, tmp_path: Path) -> None:

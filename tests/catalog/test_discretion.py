@@ -13,6 +13,7 @@ from app.catalog.discretion import discreet, discreet_error, secrets_of
 from app.catalog.entry import DatasetEntry
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.opening import open_entry
+from sluice.arrays.reader import Reader
 from sluice.concurrency import map_concurrently
 from sluice.errors import SluiceError, StoreError, StoreRefused
 from sluice.store import Filesystems
@@ -111,7 +112,10 @@ async def test_no_failed_open_tells_a_secret(told: DatasetEntry) -> None:
         opened = OpenedDatasets(
             Catalog({"a": told}),
             partial(
-                open_entry, filesystems=filesystems, store_concurrency=8, inline_decode_bytes=0
+                open_entry,
+                filesystems=filesystems,
+                store_concurrency=8,
+                reader=Reader(cache_bytes=0, inline_bytes=0),
             ),
             capacity=1,
             failed_open_seconds=60,

@@ -16,9 +16,8 @@ from app.catalog.catalog import Catalog
 from app.catalog.configuration import Configuration, Files, Texts
 from app.catalog.entry import DatasetEntry
 from app.catalog.following import Difference, Follower, announce, ask_reload
-from app.catalog.globs import Glob
 from app.catalog.keys import Keys, hash_of
-from app.catalog.listings import Listings
+from app.catalog.listings import Listed, ListingLimits, Listings
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.relisting import Relister
@@ -322,14 +321,16 @@ async def test_globs_are_listed_before_a_reload_is_served(file: int, files: File
     """All processes serve what one has listed, with the answer that the reload has."""
     names = ("a.zarr", "b.zarr")
 
-    async def list_names(glob: Glob) -> tuple[str, ...]:
+    async def list_names(glob: Listed) -> tuple[str, ...]:
         return names
 
     async with AsyncExitStack() as stack:
         processes = []
         for _ in range(2):
             bulletin = stack.enter_context(Bulletin(file))
-            relister = Relister(bulletin, Listings(9), list_names, seconds=9, retry_seconds=9)
+            relister = Relister(
+                bulletin, Listings(ListingLimits(9, 9, 9)), list_names, retry_seconds=9
+            )
             processes.append(Process(bulletin, files, relister))
         one, other = processes
         for process in processes:

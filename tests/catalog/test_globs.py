@@ -8,9 +8,10 @@ import pytest
 
 from app.catalog.addresses import catalog_of_addresses, ids_of
 from app.catalog.catalog import Catalog, parse_catalog
-from app.catalog.entry import stem_of
+from app.catalog.entry import GroupEntry, stem_of
 from app.catalog.globs import Glob
-from app.catalog.listings import Listings, NewNames
+from app.catalog.group_trees import GroupTree
+from app.catalog.listings import Expanded, Listed, ListingLimits, Listings, NewNames
 from sluice.errors import CatalogError
 
 
@@ -86,7 +87,7 @@ def test_whoever_comes_first_has_the_id() -> None:
         ' a: {url: "s3://own/a"}}'
     )
     one, two = catalog.globs
-    listings = Listings(2)
+    listings = Listings(ListingLimits(2, 2, 9))
     for glob, names in ((one, ["z.zarr", "a.zarr", "y.b", "y.a", "c c.zarr"]), (two, ["q"])):
         change = listings.change(glob, names)
         assert change is not None
@@ -106,7 +107,7 @@ def test_whoever_comes_first_has_the_id() -> None:
 
 def test_a_change_may_be_told_twice() -> None:
     """Two processes may have found the same."""
-    glob, listings = glob_of("s3://b/*"), Listings(9)
+    glob, listings = glob_of("s3://b/*"), Listings(ListingLimits(9, 9, 9))
     assert not listings.knows(glob)
     for _ in range(2):
         listings.apply(NewNames(glob.place, ("a", "b"), ()))
@@ -165,3 +166,61 @@ def test_a_store_without_a_name_is_refused(url: str) -> None:
     """No id is made up."""
     with pytest.raises(CatalogError, match="no id can be made of"):
         catalog_of_addresses([url])
+
+
+TREES = """
+datasets:
+  tree: {url: "s3://b/tree", group: "*", title: A tree, access: public}
+  tree~a~b: {url: "s3://b/own"}
+  "{stem}-x": {url: "s3://c/*", group: "*"}
+"""
+
+
+def test_groups_stand_in_the_place_of_their_entry() -> None:
+    """Once they are known; before, it says that they are pending."""
+    catalog, listings = catalog_of(TREES), Listings(ListingLimits(9, 4, 9))
+
+    def learn(listed: Listed, *names: str) -> Expanded:
+        change = listings.change(listed, names)
+        assert change is not None
+        listings.apply(change)
+        return listings.expanded(catalog)
+
+    found = learn(catalog.globs[0], "one", "two").catalog
+    assert list(found.entries) == ["tree", "tree~a~b", "one-x", "two-x"]
+    assert [found.entries[name].told.get("groups") for name in ("tree", "tree~a~b")] == [
+        "pending",
+        None,
+    ]
+    assert found.is_pending("tree~q")
+    assert found.is_pending("two-x")
+    assert not found.is_pending("tree~a~b")
+    assert not found.is_pending("other~q")
+    expected = found.expected("tree~q~r")
+    assert expected is not None
+    assert (expected.group, expected.access) == ("q/r", "public")
+    learn(found.trees["tree"], "", "a", "a/b", "c~d", "z z")
+    expanded = learn(found.trees["two-x"], "m", "n", "o")
+    ids = ["tree", "tree~a", "tree~a~b", "one-x", "two-x~m", "two-x~n"]
+    assert list(expanded.catalog.entries) == ids
+    assert expanded.catalog.entries["tree~a~b"].url == "s3://b/own"
+    root, inner = expanded.catalog.entries["tree"], expanded.catalog.entries["tree~a"]
+    assert isinstance(root, GroupEntry)
+    assert isinstance(inner, GroupEntry)
+    assert (root.levels, root.title, root.group) == (("",), "A tree", None)
+    assert (inner.levels, inner.title, inner.group) == (("", "a"), "A tree: a", "a")
+    assert [str(one).partition(":")[0] for one in expanded.left_out] == [
+        "the group 'a/b'",
+        "the group 'c~d'",
+        "the group 'z z'",
+        "the group 'o' and what follows it",
+    ]
+    again = listings.expanded(catalog).catalog.entries
+    assert all(again[name] is entry for name, entry in expanded.catalog.entries.items())
+
+
+def test_trees_of_one_store_are_listed_as_one() -> None:
+    """Whatever is said of them that changes no group; another format may have others."""
+    tree = catalog_of(TREES).trees["tree"]
+    assert GroupTree.of(tree.entry.model_copy(update={"id": "b", "title": "c"})).place == tree.place
+    assert GroupTree.of(tree.entry.model_copy(update={"zarr_format": 2})).place != tree.place

@@ -10,6 +10,7 @@ import pytest
 from app.catalog.catalog import Catalog
 from app.catalog.entry import DatasetEntry
 from app.catalog.globs import Glob
+from app.catalog.group_trees import GroupTree
 from app.catalog.keys import RIGHTS, Keys, check_holders, line_of, load_keys, new_key, parse_keys
 from sluice.errors import CatalogError
 
@@ -157,3 +158,18 @@ def test_what_a_glob_may_bring_may_be_named() -> None:
             continue
         with pytest.raises(CatalogError, match="there is no dataset 'y-1'"):
             check_holders(Catalog({}, (glob,)), [key])
+
+
+def test_groups_are_named_by_their_entry_or_by_a_pattern() -> None:
+    """Before they are known, too; a key that can open none is a misspelling."""
+    tree = DatasetEntry(id="tree", url="s3://bucket/tree", group="*")
+    trees = {"tree": GroupTree.of(tree)}
+    opened = {"tree": True, "tree~a~b": True, "tree~a*": True, "tre*": True, "*~a": True}
+    for named, opens in {**opened, "tree~b": False}.items():
+        (key,) = parse_keys(f"team {DIGEST} datasets={named}", "keys")
+        check_holders(Catalog({"tree": tree}, (), trees), [key])
+        assert key.opens(trees["tree"].entry_of("a/b")) is (opens and named != "*~a")
+    for named in ("trees~a", "tree-*", "x*"):
+        (key,) = parse_keys(f"team {DIGEST} datasets={named}", "keys")
+        with pytest.raises(CatalogError, match="there is no dataset"):
+            check_holders(Catalog({"tree": tree}, (), trees), [key])

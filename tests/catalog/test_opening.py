@@ -17,6 +17,7 @@ from zarr.storage import MemoryStore
 from app.catalog.entry import DatasetEntry
 from app.catalog.opened import Opened
 from app.catalog.opening import open_entry, source_of
+from sluice.arrays.reader import Reader
 from sluice.errors import MetadataError, StoreMissing
 from sluice.events import StoreAsked
 from sluice.store import Filesystems
@@ -55,7 +56,7 @@ async def opened(web: Web, kind: str, told: list[Any]) -> AsyncIterator[Opened]:
         opening = partial(open_entry, filesystems=filesystems, store_concurrency=8)
         yield await opening(
             entry_of(web, kind),
-            inline_decode_bytes=0,
+            reader=Reader(cache_bytes=0, inline_bytes=0),
             emit=told.append,
             guards=StoreGuards(PATIENCE),
         )

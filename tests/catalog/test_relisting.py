@@ -12,8 +12,7 @@ import pytest
 from app.catalog.bulletin import Bulletin, ReloadAsked
 from app.catalog.catalog import parse_catalog
 from app.catalog.configuration import Texts
-from app.catalog.globs import Glob
-from app.catalog.listings import Listings, NewNames
+from app.catalog.listings import Listed, ListingLimits, Listings, NewNames
 from app.catalog.relisting import Relister
 from app.server.processes import unnamed_file
 from sluice.errors import StoreError
@@ -43,7 +42,7 @@ class Stores:
         self.listed: list[str] = []
         self.now = 0.0
 
-    async def list(self, glob: Glob) -> tuple[str, ...]:
+    async def list(self, glob: Listed) -> tuple[str, ...]:
         self.listed.append(glob.entry.id)
         if isinstance(self.names, Exception):
             raise self.names
@@ -55,10 +54,8 @@ async def test_globs_are_listed_when_they_are_due(
 ) -> None:
     """Every `refresh_seconds`, sooner after a failure, or once; only differences are posted."""
     globs = parse_catalog(Path("c.yaml"), CATALOG).globs
-    stores, listings = Stores(), Listings(99)
-    relister = Relister(
-        bulletin, listings, stores.list, seconds=9, retry_seconds=5, clock=lambda: stores.now
-    )
+    stores, listings = Stores(), Listings(ListingLimits(99, 99, 9))
+    relister = Relister(bulletin, listings, stores.list, retry_seconds=5, clock=lambda: stores.now)
 
     def posted() -> list[object]:
         news, reading = bulletin.unread()
@@ -90,8 +87,8 @@ async def test_what_is_left_out_is_told_once(
 ) -> None:
     """And again where it is something else."""
     catalog = parse_catalog(Path("c.yaml"), CATALOG)
-    globs, listings = catalog.globs[:1], Listings(99)
-    relister = Relister(bulletin, listings, Stores().list, seconds=9, retry_seconds=5)
+    globs, listings = catalog.globs[:1], Listings(ListingLimits(99, 99, 9))
+    relister = Relister(bulletin, listings, Stores().list, retry_seconds=5)
     for names in (["a a"], ["a a"], ["a a", "b b"]):
         if change := listings.change(globs[0], names):
             listings.apply(change)

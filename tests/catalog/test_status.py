@@ -16,6 +16,7 @@ from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.opening import open_entry
 from app.catalog.status import CatalogStatus, DatasetState, Report
+from sluice.arrays.reader import Reader
 from sluice.errors import CatalogError, StoreError, StoreMissing, StoreRefused, StoreTimeout
 from sluice.store import Filesystems
 from tests.catalog.stores import GRID, write_store
@@ -40,7 +41,10 @@ class Openings:
         self.running = 0
         self.most_running = 0
         self._open = partial(
-            open_entry, filesystems=filesystems, store_concurrency=8, inline_decode_bytes=0
+            open_entry,
+            filesystems=filesystems,
+            store_concurrency=8,
+            reader=Reader(cache_bytes=0, inline_bytes=0),
         )
 
     async def __call__(self, entry: DatasetEntry, *, generation: str) -> Opened:

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 from zarr.storage import MemoryStore
 
-from sluice.arrays.chunk_cache import ChunkCache
+from sluice.arrays.reader import Reader
 from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint, plan_isel
 from sluice.errors import MetadataError, NotLoaded
 from tests.sources import DictSource, stored
@@ -176,16 +176,16 @@ def test_variable_without_dimensions_is_a_metadata_error() -> None:
 def test_a_shared_cache_serves_whoever_names_the_same_store(source: DictSource) -> None:
     """Under one `store_id` an opening finds the chunks of another; without one it is on its own."""
 
-    async def keys(cache: ChunkCache, store_id: str | None) -> set[str]:
+    async def keys(reader: Reader, store_id: str | None) -> set[str]:
         source.requests.clear()
         entrypoint = AsyncZarrBackendEntrypoint()
-        ds = await entrypoint.open_dataset(source, chunk_cache=cache, store_id=store_id)
+        ds = await entrypoint.open_dataset(source, reader=reader, store_id=store_id)
         await ds[["t2m"]]._isel(time=0, lat=0, lon=0)
         return set(source.keys)
 
     async def scenario() -> list[bool]:
-        cache = ChunkCache(10**7)
-        asked = [await keys(cache, name) for name in ("a", "a", "b", None, None)]
+        reader = Reader(cache_bytes=10**7)
+        asked = [await keys(reader, name) for name in ("a", "a", "b", None, None)]
         return ["t2m/0.0.0" in each for each in asked]
 
     assert asyncio.run(scenario()) == [True, False, True, True, True]
@@ -193,6 +193,6 @@ def test_a_shared_cache_serves_whoever_names_the_same_store(source: DictSource) 
 
 def test_coordinates_take_no_room_among_the_chunks(source: DictSource) -> None:
     """What opening reads is held by the dataset, not by the cache of chunks."""
-    cache = ChunkCache(10**7)
-    opened(source, chunk_cache=cache)
-    assert cache.held_bytes == 0
+    reader = Reader(cache_bytes=10**7)
+    opened(source, reader=reader)
+    assert reader.cache.held_bytes == 0

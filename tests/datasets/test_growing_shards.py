@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 import zarr
 
-from sluice.arrays.chunk_cache import ChunkCache
+from sluice.arrays.reader import Reader
 from sluice.datasets import AsyncZarrBackendEntrypoint
 from sluice.store import Filesystems
 
@@ -53,7 +53,7 @@ async def test_no_version_reads_the_chunks_of_another_place(tmp_path: Path) -> N
     path = tmp_path / "a.zarr"
     encoding = {"v": {"chunks": (1, 2), "shards": (6, 8)}}
     write(path, hours(0, 1), encoding=encoding)
-    cache, versions = ChunkCache(2**12), []
+    reader, versions = Reader(cache_bytes=2**12), []
     async with Filesystems() as filesystems:
         source = await filesystems.source(str(path), storage_options={})
 
@@ -65,7 +65,7 @@ async def test_no_version_reads_the_chunks_of_another_place(tmp_path: Path) -> N
 
         for end in (2, 3, 5, 6, 9, 11, 12):
             ds = await AsyncZarrBackendEntrypoint().open_dataset(
-                source, chunk_cache=cache, store_id="a"
+                source, reader=reader, store_id="a"
             )
             await ds._isel(time=-1, x=slice(0, 4))
             versions.append(ds)

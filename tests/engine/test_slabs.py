@@ -14,8 +14,8 @@ import xarray as xr
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from sluice.arrays.chunk_cache import ChunkCache
 from sluice.arrays.plan import ElementPlan
+from sluice.arrays.reader import Reader
 from sluice.datasets import open_dataset
 from sluice.datasets.layout import StoredVariable
 from sluice.engine import Plan, plan, prepare
@@ -62,9 +62,9 @@ def test_slabs_put_together_are_the_whole(
     runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
 ) -> None:
     """Any selection from any store, in parts of any size and in either order."""
-    cache = ChunkCache(2**24)
+    reader = Reader(cache_bytes=2**24)
     try:
-        opened = runner.run(open_dataset(fs_map(documents_of(spec)), chunk_cache=cache))
+        opened = runner.run(open_dataset(fs_map(documents_of(spec)), reader=reader))
     except Exception:
         assume(False)
         raise
@@ -187,9 +187,8 @@ def decodes(planned: Plan, slabs: list[Slab]) -> dict[Any, Counter[tuple[int, ..
                 assert isinstance(variable, StoredVariable)
                 part = narrowed(keys, layout.sizes, slab.cut)
                 reading = variable.select(part, planned.schema.variables[name].dims).plan
-            if isinstance(reading, ElementPlan):
-                reading = reading.array_plan()
-            found[name].update(read.coords for read in reading.reads())
+            parts = [reading] if isinstance(reading, ElementPlan) else reading.reads()
+            found[name].update(read.coords for read in parts)
     return found
 
 

@@ -19,7 +19,7 @@ from hypothesis import event, given, note
 from hypothesis import strategies as st
 from zarr.errors import BoundsCheckError
 
-from sluice.arrays.chunk_cache import ChunkCache
+from sluice.arrays.reader import Reader
 from sluice.datasets import AsyncZarrBackendEntrypoint
 from sluice.errors import MetadataError
 from tests.equivalence.sameness import assert_same, assert_same_surface, assert_unchanged, snapshot
@@ -112,7 +112,7 @@ def open_both(data: st.DataObject, runner: asyncio.Runner, spec: StoreSpec) -> B
     theirs = outcome_of(reopened)
     entrypoint = AsyncZarrBackendEntrypoint()
     # The AsyncFSMap belongs to the loop on which it is used.
-    kept: dict[str, Any] = {"chunk_cache": ChunkCache(2**24), **options}
+    kept: dict[str, Any] = {"reader": Reader(cache_bytes=2**24), **options}
     ours = outcome_of(lambda: runner.run(entrypoint.open_dataset(door(documents), **kept)))
     if assert_same_failure(ours, theirs, opening=True):
         return None

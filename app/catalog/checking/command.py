@@ -11,12 +11,14 @@ from functools import partial
 from typing import Final, TextIO
 
 from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
+from sluice.arrays.reader import Reader
 from sluice.store import Filesystems
 from sluice.store.resilient import StoreGuards
 from sluice.store.retry_policy import RetryPolicy
 
 from ..catalog import Catalog
 from ..listing import list_names
+from ..listings import ListingLimits, Listings
 from ..opening import open_entry, source_of
 from .datasets import Checked, check_catalog
 from .globs import expanded
@@ -31,42 +33,38 @@ def run_check(
     catalog: Catalog,
     out: TextIO,
     *,
-    glob_datasets: int,
-    glob_seconds: float,
+    listing: ListingLimits,
     form: Format,
     strict: bool,
     patience_seconds: float,
     request_chunk_bytes: int,
     store_concurrency: int,
-    inline_decode_bytes: int,
-    shard_index_bytes: int,
+    reader: Reader,
     connect: Callable[[], Filesystems],
     patience: RetryPolicy,
     limits: OpeningLimits = DEFAULT_LIMITS,
 ) -> int:
-    """Check the `catalog`, with what its globs bring, and write the report to `out`.
+    """Check the `catalog`, with what globs and hierarchies bring, and write the report to `out`.
 
     Stores are asked with `patience`, as a server asks them. 0, or 1 where there is an error (with
     `strict`: or a warning).
     """
     guards = StoreGuards(patience)
-    lister = partial(
-        list_names, store_concurrency=store_concurrency, most=glob_datasets, guards=guards
-    )
+    of_stores = partial(list_names, most=listing, guards=guards, limits=limits)
+    lister = partial(of_stores, store_concurrency=store_concurrency)
     connecting = partial(source_of, store_concurrency=store_concurrency, guards=guards)
     opening = partial(
         open_entry,
         guards=guards,
         store_concurrency=store_concurrency,
-        inline_decode_bytes=inline_decode_bytes,
-        shard_index_bytes=shard_index_bytes,
+        reader=reader,
         limits=limits,
     )
 
     async def check() -> tuple[Checked, ...]:
         async with connect() as filesystems:
             whole, of_globs = await expanded(
-                catalog, partial(lister, filesystems=filesystems), glob_datasets, glob_seconds
+                catalog, partial(lister, filesystems=filesystems), Listings(listing)
             )
             return of_globs + await check_catalog(
                 whole,

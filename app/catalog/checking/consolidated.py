@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from sluice.aliases import Document
-from sluice.arrays.group_metadata import GroupDocuments
+from sluice.arrays.group_documents import GroupDocuments
 
 from .findings import Finding, Severity
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from sluice.arrays.group_metadata import GroupDocuments, open_group
+from sluice.arrays.group_documents import GroupDocuments
+from sluice.arrays.group_metadata import open_group
 from sluice.arrays.member_documents import OpeningLimits
 from sluice.concurrency import map_concurrently
 from sluice.datasets.read_plan import plan_isel

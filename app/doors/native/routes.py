@@ -83,8 +83,7 @@ class NativeDoor:
     async def _select_asked(self, request: Request, by: By) -> Response:
         dataset_id = visible_id(request)
         pairs = read_pairs(request.scope["query_string"])
-        work = self._select(request, dataset_id, by, partial(Grammar.parse, pairs=pairs))
-        return await cancellable(request, work)
+        return await self._select(request, dataset_id, by, partial(Grammar.parse, pairs=pairs))
 
     async def _select_posted(self, request: Request, by: By) -> Response:
         dataset_id = visible_id(request)
@@ -98,14 +97,16 @@ class NativeDoor:
             most_bytes=serving.limits.body_bytes,
             seconds=serving.admission.seconds,
         )
-        work = self._select(request, dataset_id, by, partial(Grammar.parse_json, members=members))
-        return await cancellable(request, work)
+        parse = partial(Grammar.parse_json, members=members)
+        return await self._select(request, dataset_id, by, parse)
 
     async def _select(self, request: Request, dataset_id: str, by: By, parse: Parse) -> Response:
         """Understand, refuse early, plan, refuse what costs too much, read, encode."""
         serving = service(request)
         phases, began = begin_phases(request.scope), perf_counter()
-        opened = await serving.opened.get(dataset_id)
+        opened = serving.opened.current(dataset_id)
+        if opened is None:
+            opened = await cancellable(request, serving.opened.get(dataset_id))
         began = phases.since("open", began)
         query, asked = self._plan(request, serving, opened, by, parse)
         phases.since("plan", began)
@@ -115,7 +116,7 @@ class NativeDoor:
         form = Representation(opened, self.formats["json"], None)
         chosen, own = asked.key
         key = ((chosen, asked.encoder.name, repr(serving.limits)), own)
-        return await respond(request, form, key, phases, partial(_explain, asked, serving))
+        return await respond(request, form, key, phases, partial(_explain, request, asked, serving))
 
     def _plan(
         self, request: Request, serving: Service, opened: Opened, by: By, parse: Parse
@@ -151,12 +152,12 @@ class NativeDoor:
         return {"label": grammar(by="label"), "position": grammar(by="position")}
 
 
-async def _explain(asked: Weighed, serving: Service) -> bytes:
+async def _explain(request: Request, asked: Weighed, serving: Service) -> bytes:
     """What the planned answer would be and cost; reads nothing."""
     held = sum(variable.nbytes for variable in asked.plan.reading.variables.values())
     if held <= serving.encoding.inline_bytes:
         return _explained(asked)
-    return await asyncio.to_thread(_explained, asked)
+    return await cancellable(request, asyncio.to_thread(_explained, asked))
 
 
 def _explained(asked: Weighed) -> bytes:

@@ -18,9 +18,9 @@ from numcodecs.blosc import Blosc
 from numcodecs.zstd import Zstd
 
 from sluice.arrays.chunk_decoders import single_threaded_blosc
-from sluice.arrays.reader import Workshop, busy_pool
-from sluice.arrays.turns import Shares
+from sluice.arrays.reader import DecodePool
 from sluice.concurrency import map_concurrently
+from sluice.scheduler import Flow, low_priority_pool
 
 SIZES = tuple(2**power * 1024 for power in (2, 4, 5, 6, 7, 8, 10, 11, 12))
 AT_ONCE = 40
@@ -31,12 +31,11 @@ async def main(rounds: int) -> None:
     """Print, for each codec and size: microseconds a decode and the longest gap, each way."""
     single_threaded_blosc()
     found = []
-    with busy_pool(1, "decode") as pool:
+    with low_priority_pool(1, "decode") as pool:
         ways = {
-            name: Workshop(
+            name: DecodePool(
                 inline_bytes=inline,
-                between_bytes=between,
-                under_way_bytes=2**30,
+                cooperative_bytes=between,
                 threads=1,
                 pool=pool,
             )
@@ -72,12 +71,12 @@ def _values(size: int) -> np.ndarray[Any, Any]:
     return (1000 * np.sin(np.arange(size // 2) / 500) + steps).astype("i2")
 
 
-async def _forty(shop: Workshop, decode: Decode, data: Any, size: int) -> tuple[float, float]:
+async def _forty(pool: DecodePool, decode: Decode, data: Any, size: int) -> tuple[float, float]:
     """CPU microseconds of each of forty decodes, and the loop's longest gap in milliseconds."""
-    shares, gaps = Shares(), [0.0]
+    flow, gaps = Flow(), [0.0]
 
     async def one(_: int) -> None:
-        await shop.run(shares, decode, data, size)
+        await pool.run(flow, decode, data, size)
 
     async def beat() -> None:
         last = time.perf_counter()

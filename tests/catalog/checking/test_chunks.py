@@ -14,6 +14,7 @@ from app.catalog.checking.chunks import chunk_findings, in_units
 from app.catalog.checking.findings import Finding, Severity
 from app.catalog.entry import DatasetEntry
 from app.catalog.opening import open_entry
+from sluice.arrays.reader import Reader
 from sluice.store import Filesystems
 
 MIB = 2**20
@@ -35,7 +36,10 @@ async def found(path: Path, limit: int = 256 * MIB) -> list[Finding]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ZarrUserWarning)
             opened = await open_entry(
-                entry, filesystems, store_concurrency=64, inline_decode_bytes=2**18
+                entry,
+                filesystems,
+                store_concurrency=64,
+                reader=Reader(cache_bytes=0, inline_bytes=2**18),
             )
     return list(chunk_findings(opened.dataset, request_chunk_bytes=limit))
 

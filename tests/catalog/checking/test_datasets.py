@@ -17,6 +17,7 @@ from app.catalog.checking.datasets import check_catalog
 from app.catalog.checking.findings import Finding, Severity
 from app.catalog.entry import DatasetEntry
 from app.catalog.opening import open_entry, source_of
+from sluice.arrays.reader import Reader
 from sluice.store import Filesystems
 from sluice.store.resilient import StoreGuards
 from sluice.store.retry_policy import RetryPolicy
@@ -42,7 +43,10 @@ async def check(
     guards = StoreGuards(PATIENCE)
     async with Filesystems() as filesystems:
         opener = partial(
-            open_entry, filesystems=filesystems, store_concurrency=8, inline_decode_bytes=2**18
+            open_entry,
+            filesystems=filesystems,
+            store_concurrency=8,
+            reader=Reader(cache_bytes=0, inline_bytes=2**18),
         )
         checked = await check_catalog(
             Catalog({entry.id: entry for entry in entries}),

@@ -1,4 +1,4 @@
-"""What tests of arrays need: a workshop with room for everything, and the rounds of the loop."""
+"""What tests of arrays need: a reader with room for everything, and the rounds of the loop."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from sluice.arrays.reader import Workshop
+from sluice.arrays.reader import Reader
 
 
-def workshop(inline_bytes: int = 10**9, *, under_way_bytes: int = 10**9) -> Workshop:
-    return Workshop(
-        inline_bytes=inline_bytes, under_way_bytes=under_way_bytes, threads=2, pool=None
+def shared_reader(inline_bytes: int = 10**9) -> Reader:
+    return Reader(
+        cache_bytes=0, in_flight_bytes=10**9, inline_bytes=inline_bytes, threads=2, workers=4
     )
 
 
