@@ -8,7 +8,7 @@ from math import inf
 from typing import Any, Final, TypeAlias, TypeVar
 
 from sluice.datasets import AsyncDataset
-from sluice.encoders.json_encoder import Written
+from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import PreparedDataset
 from sluice.kept import Kept
 
@@ -81,7 +81,7 @@ class Opened:
 
     entry: DatasetEntry
     prepared: PreparedDataset
-    written: Written
+    fragments: FragmentCache
     version: str
     identity: str
     look: Look = _unchanging

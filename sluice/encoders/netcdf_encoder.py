@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from sluice.aliases import Array, DType
-from sluice.encoders.json_encoder import Written
+from sluice.encoders.answer_schema import AnswerSchema, check_distinct_dimensions
+from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.netcdf_attributes import (
     RANGES,
     Stored,
@@ -22,7 +23,6 @@ from sluice.encoders.netcdf_attributes import (
 from sluice.encoders.netcdf_file import FileLayout, NetcdfVariable, ValueWriter, file_layout
 from sluice.encoders.netcdf_names import FileNames, renamed_references
 from sluice.encoders.netcdf_packing import check_storable, form_of, in_form, store_values
-from sluice.encoders.result_schema import Outline, check_distinct_dimensions
 from sluice.stored_form import FILLS, is_number, read_fill
 
 if TYPE_CHECKING:
@@ -113,19 +113,19 @@ class NetcdfFile:
 
 
 def encode_netcdf(
-    dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+    dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
 ) -> bytes:
     """The bytes of `netcdf_pieces` in one piece."""
-    return b"".join(netcdf_pieces(dataset, written))
+    return b"".join(netcdf_pieces(dataset, fragments))
 
 
 def netcdf_pieces(
-    dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+    dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
 ) -> Iterator[memoryview]:
     """The bytes of a NetCDF-4 file; the dataset itself is not changed.
 
     Names that NetCDF-4 does not have become those that they are in all files of the dataset that
-    `written` belongs to, without one in those of `dataset`, and so do attributes that name them.
+    `fragments` belongs to, without one in those of `dataset`, and so do attributes that name them.
 
     Nothing comes after each variable that is packed by its values, and then the file in its pieces.
     What NetCDF-4 cannot hold is written as text or decoded (float16 as float32). Raises
@@ -138,7 +138,7 @@ def netcdf_pieces(
         if form_of(str(name), variable.dtype, variable.ndim, variable.encoding) is None:
             known[name] = store_values(np.asarray(variable.data), variable.encoding)
             yield memoryview(b"")
-    names = (written or Written(dataset)).names(dataset)
+    names = (fragments or FragmentCache(dataset)).names(dataset)
     file = NetcdfFile(variables, coord_names, dataset.attrs, names, known)
     yield from _in_pieces(memoryview(file.layout.metadata))
     for name, variable in variables.items():
@@ -153,16 +153,16 @@ def _in_pieces(part: memoryview) -> Iterator[memoryview]:
         yield part[start : start + _PIECE_BYTES]
 
 
-def check_netcdf(outline: Outline) -> None:
+def check_netcdf(schema: AnswerSchema) -> None:
     """Raises `NotAcceptable` for an answer with variables that the file cannot hold."""
-    check_distinct_dimensions(outline.variables, outline.coord_names, _NAME)
-    for name, variable in outline.variables.items():
+    check_distinct_dimensions(schema.variables, schema.coord_names, _NAME)
+    for name, variable in schema.variables.items():
         check_storable(str(name), variable.dtype, len(variable.dims))
 
 
-def netcdf_bytes(outline: Outline) -> int:
+def netcdf_weight(schema: AnswerSchema) -> int:
     """What an answer counts for as NetCDF, in bytes: its size in memory, with its attributes."""
-    return outline.result_bytes + outline.attribute_bytes
+    return schema.result_bytes + schema.attribute_bytes
 
 
 def _coordinates(
