@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -61,7 +61,7 @@ class FragmentCache:
     def __init__(self, dataset: xr.Dataset | None = None) -> None:
         self._templates: Kept[Hashable, Template] = Kept(_TEMPLATES_BYTES)
         self._labels: Kept[Hashable, bytes] = Kept(_LABELS_BYTES)
-        self._axes: dict[Hashable, Any] = {}
+        self._axes: dict[Hashable, object] = {}
         # Now, for a dataset of many names is opened beside the loop.
         self._names = FileNames({}) if dataset is None else FileNames.of(dataset)
         if dataset is not None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
-from sluice.aliases import Array, DType
-from sluice.encoders.answer_schema import AnswerSchema, check_distinct_dimensions
+from sluice.aliases import Array, Document, DType
+from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable, check_distinct_dimensions
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.netcdf_attributes import (
     RANGES,
@@ -37,19 +37,17 @@ _NAME: Final = "NetCDF as it is written here"
 _PIECE_BYTES: Final = 2**18
 
 
-class VariableSchema(Protocol):
-    """A variable of an answer, in memory or not; under `AS_STORED` its encoding may have more."""
+class VariableSchema(AnswerVariable, Protocol):
+    """A variable of an answer, in memory or not, and what is said of it.
+
+    Its dtype is that of the values that will come: under `AS_STORED` its encoding may have how they
+    are decoded.
+    """
 
     @property
-    def dims(self) -> tuple[Hashable, ...]: ...
+    def attrs(self) -> Mapping[Hashable, object]: ...
     @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def dtype(self) -> DType: ...
-    @property
-    def attrs(self) -> dict[Any, Any]: ...
-    @property
-    def encoding(self) -> dict[Any, Any]: ...
+    def encoding(self) -> Document: ...
 
 
 class NetcdfFile:
@@ -63,7 +61,7 @@ class NetcdfFile:
         self,
         variables: Mapping[Hashable, VariableSchema],
         coord_names: Collection[Hashable],
-        attrs: Mapping[Any, Any],
+        attrs: Mapping[Hashable, object],
         names: FileNames,
         known: Mapping[Hashable, Stored],
     ) -> None:
@@ -211,7 +209,7 @@ def _described(
     # That no time is missing needs no word: a file says NaT by a number, where it has one.
     own = renamed_references(variable.attrs, names)
     told = {n: v for n, v in own.items() if not (n in FILLS and _is_nat(v))}
-    attrs = storable_attributes({**told, **typed}, taken)
+    attrs = storable_attributes(told | typed, taken)
     if "bounds" in attrs and not isinstance(attrs["bounds"], str):
         # xarray looks for a variable of this name, which a list cannot be.
         attrs["bounds"] = as_text(attrs["bounds"])
@@ -224,11 +222,11 @@ def _described(
     return NetcdfVariable(names.stored[name], dims, shape, np.dtype("S1"), attrs)
 
 
-def _is_nat(value: Any) -> bool:
+def _is_nat(value: object) -> bool:
     return isinstance(value, np.datetime64 | np.timedelta64) and bool(np.isnat(value))
 
 
-def _characters(names: FileNames, name: Any) -> str:
+def _characters(names: FileNames, name: Hashable) -> str:
     """A dimension of its own for the bytes of a variable."""
     dim = f"{names.stored[name]}_characters"
     while dim in names.stored.values():
@@ -236,7 +234,7 @@ def _characters(names: FileNames, name: Any) -> str:
     return dim
 
 
-def _taken(attrs: Mapping[Any, Any], form: StoredForm) -> set[str]:
+def _taken(attrs: Mapping[Hashable, object], form: StoredForm) -> set[str]:
     """Names that mean something to a reader, and that a variable's own attribute cannot have."""
     taken = {"coordinates", "_Encoding", *form.attrs}
     # A store that was opened undecoded keeps the packing of its numbers among its attributes.
@@ -247,7 +245,7 @@ def _taken(attrs: Mapping[Any, Any], form: StoredForm) -> set[str]:
     return taken
 
 
-def _unpacks(name: str, value: Any, dtype: DType) -> bool:
+def _unpacks(name: str, value: object, dtype: DType) -> bool:
     """Whether a reader can decode numbers of `dtype` by a packing attribute of this value."""
     match name:
         case "scale_factor" | "add_offset":
