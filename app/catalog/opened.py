@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final, TypeAlias, TypeVar
 
+from sluice.bounded_cache import BoundedCache
 from sluice.datasets import AsyncDataset
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import PreparedDataset
-from sluice.kept import Kept
 
 from .entry import DatasetEntry
 
@@ -65,8 +65,8 @@ async def _unchanging() -> Change | None:
     return None
 
 
-def _few() -> Kept[Hashable, str]:
-    return Kept(_TOLD_BYTES)
+def _few() -> BoundedCache[Hashable, str]:
+    return BoundedCache(_TOLD_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Opened:
     look: Look = _unchanging
     freshness: Freshness = field(default_factory=Freshness)
     description: Description = field(default_factory=Description)
-    told: Kept[Hashable, str] = field(default_factory=_few)
+    told: BoundedCache[Hashable, str] = field(default_factory=_few)
     _of_doors: dict[Callable[[Opened], Any], Any] = field(default_factory=dict)
 
     @property

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from sluice.aliases import Array
+from sluice.bounded_cache import BoundedCache
 from sluice.encoders.answer_schema import AnswerSchema
 from sluice.encoders.jsonable import (
     array_to_jsonable,
@@ -18,7 +19,6 @@ from sluice.encoders.jsonable import (
     json_text,
 )
 from sluice.encoders.netcdf_names import FileNames
-from sluice.kept import Kept
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,8 +59,8 @@ class FragmentCache:
     """
 
     def __init__(self, dataset: xr.Dataset | None = None) -> None:
-        self._templates: Kept[Hashable, Template] = Kept(_TEMPLATES_BYTES)
-        self._labels: Kept[Hashable, bytes] = Kept(_LABELS_BYTES)
+        self._templates: BoundedCache[Hashable, Template] = BoundedCache(_TEMPLATES_BYTES)
+        self._labels: BoundedCache[Hashable, bytes] = BoundedCache(_LABELS_BYTES)
         self._axes: dict[Hashable, object] = {}
         # Now, for a dataset of many names is opened beside the loop.
         self._names = FileNames({}) if dataset is None else FileNames.of(dataset)
@@ -82,7 +82,7 @@ class FragmentCache:
         if known is None:
             known = _template(dataset)
             if template_key is not None:
-                self._templates.keep(template_key, known, known.held_bytes)
+                self._templates.put(template_key, known, known.held_bytes)
         return known
 
     def data(self, name: Hashable, variable: xr.Variable) -> bytes:
@@ -95,7 +95,7 @@ class FragmentCache:
         text = self._labels.get(name)
         if text is None:
             text = json_text(array_to_jsonable(np.asarray(variable.data)))
-            self._labels.keep(name, text, len(text))
+            self._labels.put(name, text, len(text))
         return text
 
 
