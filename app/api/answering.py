@@ -78,7 +78,7 @@ async def answer(
     coding = accepted_coding(request, asked.result_bytes, serving.encoding.compress_bytes)
     form = Representation(opened, asked.encoder, coding)
     make = partial(_make, request, serving, asked, form, phases)
-    return await respond(request, form, asked.key, phases, make)
+    return await respond(request, serving, form, asked.key, phases, make)
 
 
 def _told_what_fits(serving: Service, asked: Weighed, excess: LimitError) -> LimitError:
