@@ -122,10 +122,8 @@ def file_name(dataset_id: str, key: SelectionKey, suffix: str) -> str:
     return f"{dataset_id[:60]}-{part}{suffix}"
 
 
-def accepted_coding(request: Request, result_bytes: int, compress_bytes: int) -> str | None:
-    """The content coding for a result of this size; small ones are sent as they are."""
-    if result_bytes < compress_bytes:
-        return None
+def accepted_coding(request: Request) -> str | None:
+    """The content coding that the client likes best of those that we have, for large answers."""
     return negotiate_coding(header_of(request, b"accept-encoding"))
 
 

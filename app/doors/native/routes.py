@@ -114,7 +114,7 @@ class NativeDoor:
         began = phases.since("open", began)
         query, asked = self._plan(request, serving, opened, by, parse)
         phases.since("plan", began)
-        phases.cells = asked.plan.schema.cells
+        phases.cells = asked.cells
         if not query.explain:
             return await answer(request, serving, opened, asked, phases)
         form = Representation(opened, self.formats["json"], None)
