@@ -23,8 +23,7 @@ from sluice.phases import Phases
 from sluice.record import record
 from sluice.wording import plain_words
 
-from ..catalog.discretion import discreet_error
-from ..catalog.entry import DatasetEntry
+from ..catalog.entry import DatasetEntry, discreet_error
 from ..catalog.opened import Opened
 from ..errors import DeadlineExceeded
 from .access import caller

@@ -13,7 +13,7 @@ from sluice.errors import CatalogError, QueryError
 from sluice.wording import excerpt
 
 from ..catalog.opened import Opened
-from ..catalog.status import DatasetState
+from ..catalog.readiness import DatasetState
 from ..errors import CatalogRefused
 from ..telemetry.families import CONTENT_TYPE
 from . import openapi

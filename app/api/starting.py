@@ -22,19 +22,15 @@ from sluice.store.resilient import StoreGuards
 from sluice.store.retry_policy import RetryPolicy
 
 from ..admission import Admission, Budget, ClientLimit
-from ..catalog.bulletin import Bulletin
 from ..catalog.catalog import Catalog
-from ..catalog.configuration import Files
-from ..catalog.following import Follower
-from ..catalog.keys import Keys
-from ..catalog.listing import ListNames, list_names
+from ..catalog.config_sync import Follower
+from ..catalog.configuration import Files, Keys
+from ..catalog.control_log import Bulletin
 from ..catalog.listings import ListingLimits, Listings
-from ..catalog.opened import Opened
-from ..catalog.opened_datasets import OpenedDatasets, Opener
+from ..catalog.opened import Opened, OpenedDatasets, Opener
 from ..catalog.opening import open_entry
-from ..catalog.preparing import Preparation, prepare_stores
-from ..catalog.relisting import Relister
-from ..catalog.status import CatalogStatus
+from ..catalog.readiness import CatalogStatus, Preparation, prepare_stores
+from ..catalog.relisting import ListNames, Relister, list_names
 from ..server.processes import Shared, unnamed_file
 from ..settings import Settings
 from ..telemetry.events import (

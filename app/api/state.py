@@ -16,11 +16,11 @@ from sluice.phases import Phases
 
 from ..admission import Admission
 from ..catalog.catalog import Catalog
+from ..catalog.config_sync import Follower
+from ..catalog.configuration import Keys
 from ..catalog.entry import DatasetEntry
-from ..catalog.following import Follower
-from ..catalog.keys import Keys
-from ..catalog.opened_datasets import OpenedDatasets
-from ..catalog.status import CatalogStatus
+from ..catalog.opened import OpenedDatasets
+from ..catalog.readiness import CatalogStatus
 from ..telemetry.metrics import Metrics
 from .response_bodies import BodyWriter, json_bytes
 

@@ -33,8 +33,7 @@ from sluice.store.resilient import ResilientSource, StoreGuards, Watch
 from sluice.wording import plain_words
 
 from ..telemetry.events import Emit
-from .discretion import discreet, secrets_of
-from .entry import DatasetEntry, GroupEntry
+from .entry import DatasetEntry, GroupEntry, discreet, secrets_of
 from .opened import Change, Opened
 
 log = logging.getLogger(__name__)

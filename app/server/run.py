@@ -14,9 +14,9 @@ from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from ..catalog.bulletin import Bulletin
+from ..catalog.config_sync import ask_reload
 from ..catalog.configuration import Files
-from ..catalog.following import ask_reload
+from ..catalog.control_log import Bulletin
 from ..errors import NotTold
 from ..settings import PREFIX, SHARES, Settings
 from ..telemetry.cells import make_room

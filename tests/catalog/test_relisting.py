@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.catalog.bulletin import Bulletin, ReloadAsked
 from app.catalog.catalog import parse_catalog
 from app.catalog.configuration import Texts
+from app.catalog.control_log import Bulletin, ReloadAsked
 from app.catalog.listings import Listed, ListingLimits, Listings, NewNames
 from app.catalog.relisting import Relister
 from app.server.processes import unnamed_file

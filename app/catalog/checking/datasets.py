@@ -28,17 +28,11 @@ from sluice.store.failures import reason_of
 from sluice.store.source import ByteSource
 
 from ..catalog import Catalog
-from ..discretion import discreet, discreet_error, secrets_of
-from ..entry import DatasetEntry
+from ..entry import DatasetEntry, discreet, discreet_error, secrets_of
 from ..opened import Opened
-from .axes import axis_findings, dimension_findings
-from .chunk_keys import chunk_key_findings
-from .chunks import chunk_findings, first_part, lazy_array
-from .consolidated import stale_findings
-from .files import file_at
-from .findings import Finding, Severity
-from .groups import stores_below, variables_below
-from .masks import mask_findings
+from .chunks import chunk_findings, chunk_key_findings, first_part, lazy_array
+from .findings import Finding, Severity, axis_findings, dimension_findings, mask_findings
+from .stores import file_at, stale_findings, stores_below, variables_below
 
 # From so many arrays on, opening a v3 group array by array is felt.
 MANY_ARRAYS: Final = 8

@@ -1,4 +1,4 @@
-"""What a process does about the news of its server, and how it makes some."""
+"""What a process does about the control log of its server, and how it writes into it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from sluice.errors import CatalogError
 
 from ..errors import NotTold
 from ..telemetry.logs import write_signalled
-from .bulletin import Bulletin, NewGeneration, News, NewTexts, ReloadAsked
 from .catalog import Catalog
-from .configuration import Configuration, Files
+from .configuration import Configuration, Files, Keys
+from .control_log import Bulletin, NewGeneration, News, NewTexts, ReloadAsked
 from .entry import DatasetEntry
-from .keys import Keys
 from .listings import Expanded, ListingLimits, Listings, NewNames
-from .opened_datasets import OpenedDatasets
+from .opened import OpenedDatasets
 from .relisting import Relister
 
 # How often files that go on changing are read for one reload.

@@ -11,15 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from app.catalog.bulletin import Bulletin, NewTexts
 from app.catalog.catalog import Catalog
-from app.catalog.configuration import Configuration, Files, Texts
+from app.catalog.config_sync import Difference, Follower, announce, ask_reload
+from app.catalog.configuration import Configuration, Files, Keys, Texts, hash_of
+from app.catalog.control_log import Bulletin, NewTexts
 from app.catalog.entry import DatasetEntry
-from app.catalog.following import Difference, Follower, announce, ask_reload
-from app.catalog.keys import Keys, hash_of
 from app.catalog.listings import Listed, ListingLimits, Listings
-from app.catalog.opened import Opened
-from app.catalog.opened_datasets import OpenedDatasets
+from app.catalog.opened import Opened, OpenedDatasets
 from app.catalog.relisting import Relister
 from app.server.processes import unnamed_file
 from sluice.datasets import AsyncDataset

@@ -1,7 +1,7 @@
 """Versions of a store: whether there is another one, asked now and then while requests go on.
 
-A look asks for the metadata alone. What it finds becomes the dataset that the next requests get;
-those that run end with the one they began with (stale-while-revalidate, RFC 5861, section 3).
+A revalidation asks for the metadata alone. What it finds becomes the dataset that the next requests
+get; those that run end with the one they began with (stale-while-revalidate, RFC 5861, section 3).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias
 from sluice.concurrency import SingleFlight
 from sluice.errors import MetadataError, StoreError, StoreMissing
 
-from .discretion import discreet_error
+from .entry import discreet_error
 from .opened import Change, Opened
 
 log = logging.getLogger(__name__)

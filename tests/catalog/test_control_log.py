@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.catalog.bulletin import Bulletin, NewGeneration, News, NewTexts
 from app.catalog.configuration import Texts
+from app.catalog.control_log import Bulletin, NewGeneration, News, NewTexts
 from app.server.processes import unnamed_file
 
 TEXTS = Texts("datasets: {}\n# two lines, and ü\n", "ops aa")

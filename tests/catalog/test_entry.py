@@ -9,9 +9,8 @@ from functools import partial
 import pytest
 
 from app.catalog.catalog import Catalog
-from app.catalog.discretion import discreet, discreet_error, secrets_of
-from app.catalog.entry import DatasetEntry
-from app.catalog.opened_datasets import OpenedDatasets
+from app.catalog.entry import DatasetEntry, discreet, discreet_error, secrets_of
+from app.catalog.opened import OpenedDatasets
 from app.catalog.opening import open_entry
 from sluice.arrays.reader import Reader
 from sluice.concurrency import map_concurrently

@@ -11,9 +11,8 @@ import pytest
 
 from app.catalog.catalog import Catalog
 from app.catalog.entry import DatasetEntry
-from app.catalog.opened import Change, Opened
-from app.catalog.opened_datasets import OpenedDatasets
-from app.catalog.refreshing import Outcome
+from app.catalog.opened import Change, Opened, OpenedDatasets
+from app.catalog.revalidation import Outcome
 from sluice.datasets import AsyncDataset
 from sluice.encoders.json_encoder import Written
 from sluice.engine import prepare

@@ -8,8 +8,7 @@ import pytest
 
 from app.catalog.catalog import Catalog
 from app.catalog.entry import DatasetEntry
-from app.catalog.opened import Opened
-from app.catalog.opened_datasets import OpenedDatasets
+from app.catalog.opened import Opened, OpenedDatasets
 from app.errors import UnknownDataset
 from sluice.datasets import AsyncDataset
 from sluice.encoders.json_encoder import Written
