@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, TypeAlias
 
-import numpy as np
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
-from sluice.labels import format_label, format_labels, without_surrogates
+from sluice.encoders.jsonable import json_text, to_jsonable
 from sluice.scheduler import Flow, Threads
 
 from ..admission import Admission
@@ -35,24 +33,7 @@ def header_of(request: Request, name: bytes) -> str | None:
 
 def json_bytes(value: object) -> bytes:
     """`value` as valid JSON, whatever is in it: what JSON cannot say becomes null or text."""
-    # The standard library here: it takes integers of any size and lone surrogates, and these
-    # bodies, which can echo a client's text, are small.
-    return json.dumps(_to_jsonable(value), allow_nan=False, separators=(",", ":")).encode("ascii")
-
-
-def _to_jsonable(value: object) -> object:
-    match value:
-        case str():
-            # Names, sentences, what a client wrote; labels among them are formatted already.
-            return without_surrogates(value)
-        case Mapping():
-            return {str(key): _to_jsonable(item) for key, item in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [_to_jsonable(item) for item in value]
-        case np.ndarray():
-            return format_labels(value)
-        case _:
-            return format_label(value)
+    return json_text(to_jsonable(value))
 
 
 PIECE_BYTES: Final = 256 * 2**10

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from sluice.aliases import Array, DType
 from sluice.encoders.json_encoder import finest
-from sluice.encoders.jsonable import is_missing, json_array, plain
+from sluice.encoders.jsonable import array_to_jsonable, is_missing, json_text, to_jsonable
 from sluice.encoders.result_schema import Outline, OutlinedVariable, check_distinct_dimensions
 from sluice.errors import SelectionError
 from sluice.labels import format_text, without_surrogates
@@ -177,7 +176,7 @@ def quoted(content: str | None) -> str:
 
 def _json_items(values: Array) -> list[str]:
     """The items of a JSON array none of which holds a comma or a quote."""
-    written = json_array(values)[1:-1].decode()
+    written = json_text(array_to_jsonable(values))[1:-1].decode()
     return written.replace('"', "").replace("null", "").split(",")
 
 
@@ -211,19 +210,11 @@ def _object_text(item: Any) -> str | None:
             return _floats(np.asarray([item]))[0]
         case complex() | np.complexfloating():
             return _complexes(np.asarray([item]))[0]
-    match plain(item):
+    match to_jsonable(item):
         case str() as written:
             return written
         case written:
-            return _json(written)
-
-
-def _json(value: Any) -> str:
-    try:
-        return orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:
-        # An integer beyond 64 bits.
-        return str(value)
+            return json_text(written).decode()
 
 
 # A few milliseconds of work: no other thread runs while one block's fields are joined.

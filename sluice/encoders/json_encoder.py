@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from sluice.aliases import Array
-from sluice.encoders.jsonable import dtype_name, json_attributes, json_data, json_text
+from sluice.encoders.jsonable import (
+    array_to_jsonable,
+    attributes_to_jsonable,
+    dtype_name,
+    json_text,
+)
 from sluice.encoders.netcdf_names import FileNames
 from sluice.encoders.result_schema import Outline
 from sluice.kept import Kept
@@ -82,12 +87,12 @@ class Written:
         """The text of a variable's values; that of whole (immutable) axes is written once."""
         data = variable._data
         if type(data) is np.ndarray:
-            return json_text(json_data(data))
+            return json_text(array_to_jsonable(data))
         if data is not self._axes.get(name) or variable.size > _MOST_LABELS:
-            return json_text(json_data(np.asarray(variable.data)))
+            return json_text(array_to_jsonable(np.asarray(variable.data)))
         text = self._labels.get(name)
         if text is None:
-            text = json_text(json_data(np.asarray(variable.data)))
+            text = json_text(array_to_jsonable(np.asarray(variable.data)))
             self._labels.keep(name, text, len(text))
         return text
 
@@ -95,7 +100,7 @@ class Written:
 def _frame(dataset: xr.Dataset) -> Frame:
     before: list[tuple[Hashable, bytes]] = []
     sizes = json_text({str(name): size for name, size in dataset._dims.items()})
-    attrs = json_text(json_attributes(dataset.attrs))
+    attrs = json_text(attributes_to_jsonable(dataset.attrs))
     opening = b'{"dims":' + sizes + b',"attrs":' + attrs
     kinds = (b',"coords":{', b'},"data_vars":{')
     for kind, is_coord in zip(kinds, (True, False), strict=True):
@@ -112,7 +117,7 @@ def _frame(dataset: xr.Dataset) -> Frame:
 def _described(name: Hashable, variable: xr.Variable) -> bytes:
     members = {
         "dims": [str(dim) for dim in variable.dims],
-        "attrs": json_attributes(variable.attrs),
+        "attrs": attributes_to_jsonable(variable.attrs),
         "dtype": dtype_name(variable.dtype),
     }
     return json_text(str(name)) + b":" + json_text(members)[:-1] + b',"data":'
@@ -217,6 +222,8 @@ def _blocks(values: Array, beside: Array) -> Iterator[bytes]:
 
 def _text(values: Array, beside: Array) -> bytes:
     if not beside.size or not values.ndim:
-        return json_text(json_data(values))
+        return json_text(array_to_jsonable(values))
     row = np.broadcast_to(beside[0], (1, *values.shape[1:]))
-    return json_text(json_data(np.concatenate([values, row]))[:-1])
+    rows = array_to_jsonable(np.concatenate([values, row]))
+    assert isinstance(rows, np.ndarray | list)
+    return json_text(rows[:-1])

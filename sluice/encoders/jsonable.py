@@ -1,9 +1,12 @@
-"""Any value as JSON knows values, and the JSON text of documents of them; never fails."""
+"""Any value as JSON knows values, and the text of documents of them: the one way into JSON.
+
+Labels, attributes, values of arrays, and whatever an answer says of them: none of it fails.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from functools import lru_cache
 from math import isfinite
 from typing import Any, Final
@@ -25,15 +28,31 @@ from sluice.labels import (
 )
 
 # Deeper than any metadata document, shallower than orjson's own limit of 254.
-_DEEPEST = 100
-_NUMBERS = frozenset((int, float, bool, type(None)))
-_PANDAS_MISSING = frozenset(("NAType", "NaTType"))
+_DEEPEST: Final = 100
+_NUMBERS: Final = frozenset((int, float, bool, type(None)))
+_PANDAS_MISSING: Final = frozenset(("NAType", "NaTType"))
+_OPTIONS: Final = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+_INT64: Final = np.dtype("i8")
+_TICKS: Final = {np.dtype(f"M8[{unit}]"): size for unit, size in PER_SECOND.items()}
+# Attributes of exactly these types need no look inside; orjson writes NaN and infinity as null.
+_JSON_TYPES: Final = frozenset((str, int, float, bool, type(None)))
 
 
-def plain(value: Any, depth: int = 0) -> Any:
+def json_text(document: object) -> bytes:
+    """The JSON text of what `to_jsonable` makes, and of documents of that."""
+    try:
+        return orjson.dumps(document, option=_OPTIONS)
+    except orjson.JSONEncodeError:
+        # Rare enough to find out by failing: lone surrogates, and integers beyond 64 bits.
+        return orjson.dumps(_acceptable(document), option=_OPTIONS)
+
+
+def to_jsonable(value: object, depth: int = 0) -> object:
     """`value` of strings, numbers, booleans, ``None``, lists and string-keyed dicts alone.
 
-    Strings are those of attributes here, and stay themselves; `nested_values` has those of arrays.
+    Numbers may be NumPy's, and in arrays of them. What is missing, infinite or NaN is ``None``, or
+    written so. Strings are names, sentences and attributes, and stay themselves, but for lone
+    surrogates; those in arrays are values, and become what `format_text` says.
     """
     if depth > _DEEPEST:
         return "..."
@@ -42,31 +61,47 @@ def plain(value: Any, depth: int = 0) -> Any:
             return without_surrogates(value)
         case Mapping():
             return {
-                without_surrogates(str(key)): plain(item, depth + 1) for key, item in value.items()
+                without_surrogates(str(key)): to_jsonable(item, depth + 1)
+                for key, item in value.items()
             }
         case list() | tuple() | set() | frozenset():
             return _items(value, depth + 1)
         case np.ndarray():
-            numbers = value.dtype.kind in "iub" or value.dtype == np.float64
-            return plain(value.tolist() if numbers else nested_values(value), depth + 1)
+            return array_to_jsonable(value, depth + 1)
         case complex() | np.complexfloating():
             return [format_label(value.real), format_label(value.imag)]
         case np.void():
-            return plain(value.item(), depth + 1)
+            return to_jsonable(value.item(), depth + 1)
         case _:
             return _scalar(value)
 
 
-def _items(values: Collection[Any], depth: int) -> list[Any]:
-    """Lists of numbers can be long: nothing is called for each of them."""
-    if not _NUMBERS.issuperset(map(type, values)):
-        return [plain(item, depth) for item in values]
-    if all(isfinite(item) for item in values if type(item) is float):
-        return list(values)
-    return [None if type(item) is float and not isfinite(item) else item for item in values]
+def attributes_to_jsonable(attrs: Mapping[Hashable, object]) -> dict[str, object]:
+    """Attributes by name, each as JSON knows values."""
+    return {
+        str(name): value if type(value) in _JSON_TYPES else to_jsonable(value)
+        for name, value in attrs.items()
+    }
 
 
-def is_missing(value: Any) -> bool:
+def array_to_jsonable(values: Array, depth: int = 0) -> object:
+    """The values of an array of any dtype; those of numbers stay arrays, as orjson reads them."""
+    match values.dtype.kind:
+        case "f" if values.dtype.itemsize in (4, 8):
+            return values[()] if values.ndim == 0 else _native(values)
+        case "f":
+            return _odd_floats(values)
+        case "i" | "u" | "b":
+            return values.item() if values.ndim == 0 else _native(values)
+        case "M":
+            return _instants(values)
+        case "c":
+            return array_to_jsonable(np.stack([values.real, values.imag], axis=-1))
+        case _:
+            return _nested(values, depth)
+
+
+def is_missing(value: object) -> bool:
     """Whether a single value is none: ``None``, NaN, NaT or pandas' NA."""
     match value:
         case None:
@@ -80,22 +115,40 @@ def is_missing(value: Any) -> bool:
             return type(value).__name__ in _PANDAS_MISSING
 
 
-def _scalar(value: Any) -> Any:
+# Formatting a dtype's name takes longer than encoding a point; a store has a handful of them.
+@lru_cache(maxsize=64)
+def dtype_name(dtype: DType) -> str:
+    """The dtype as an answer names it."""
+    # NumPy's own word for its variable-width strings, "StringDType()", is no name of a dtype.
+    return "str" if dtype.kind == "T" else str(dtype)
+
+
+def _scalar(value: object) -> JsonScalar:
     if is_missing(value):
         return None
     return format_bytes(bytes(value)) if isinstance(value, bytearray) else format_label(value)
 
 
-def nested_values(values: Array) -> Any:
-    """An array of any dtype as nested lists (a 0-d one as its value) of what JSON can hold."""
+def _items(values: Collection[object], depth: int) -> list[object]:
+    """Lists of numbers can be long: nothing is called for each of them."""
+    if not _NUMBERS.issuperset(map(type, values)):
+        return [to_jsonable(item, depth) for item in values]
+    if all(isfinite(item) for item in values if isinstance(item, float)):
+        return list(values)
+    return [None if isinstance(item, float) and not isfinite(item) else item for item in values]
+
+
+def _nested(values: Array, depth: int) -> object:
+    """Texts, bytes, durations and objects as nested lists; a 0-d array as its value."""
+    flat: Sequence[object]
     match values.dtype.kind:
         case "U" | "T" | "O":
             items = values.ravel().tolist()
-            flat: Any = _texts(items)
+            flat = _texts(items, depth)
             if flat is items and values.ndim > 1:
                 return values.tolist()
-        case "V" | "S" | "c":
-            flat = [plain(item) for item in values.ravel().tolist()]
+        case "V" | "S":
+            flat = [to_jsonable(item, depth) for item in values.ravel().tolist()]
         case _:
             flat = format_labels(values.ravel())
     if values.ndim == 0:
@@ -108,66 +161,15 @@ def nested_values(values: Array) -> Any:
     return nested.reshape(values.shape).tolist()
 
 
-def _texts(items: list[Any]) -> list[Any]:
+def _texts(items: list[Any], depth: int) -> Sequence[object]:
     try:
         return format_texts(items)
     except TypeError:
         # Some are missing, or no text at all.
-        return [format_text(item) if isinstance(item, str) else plain(item) for item in items]
-
-
-_OPTIONS: Final = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
-_INT64 = np.dtype("i8")
-_TICKS = {np.dtype(f"M8[{unit}]"): size for unit, size in PER_SECOND.items()}
-# Attributes of exactly these types need no look inside; orjson writes NaN and infinity as null.
-_JSON_TYPES = frozenset((str, int, float, bool, type(None)))
-
-
-def json_text(value: Any) -> bytes:
-    """The JSON text of a document whose leaves are what this module makes; never fails."""
-    try:
-        return orjson.dumps(value, option=_OPTIONS)
-    except orjson.JSONEncodeError:
-        # Rare enough to find out by failing: lone surrogates, and integers beyond 64 bits.
-        return orjson.dumps(_acceptable(value), option=_OPTIONS)
-
-
-def json_array(values: Array) -> bytes:
-    """An array of numbers, booleans or times of any length, as its JSON text in a document."""
-    return orjson.dumps(json_data(values), option=_OPTIONS)
-
-
-# Formatting a dtype's name takes longer than encoding a point; a store has a handful of them.
-@lru_cache(maxsize=64)
-def dtype_name(dtype: DType) -> str:
-    """The dtype as an answer names it."""
-    # NumPy's own word for its variable-width strings, "StringDType()", is no name of a dtype.
-    return "str" if dtype.kind == "T" else str(dtype)
-
-
-def json_attributes(attrs: Mapping[Any, Any]) -> dict[str, Any]:
-    """Attributes by name, each as JSON knows values."""
-    return {
-        str(name): value if type(value) in _JSON_TYPES else plain(value)
-        for name, value in attrs.items()
-    }
-
-
-def json_data(values: Array) -> Any:
-    """The values in a form that orjson writes; arrays of numbers stay arrays."""
-    match values.dtype.kind:
-        case "f" if values.dtype.itemsize in (4, 8):
-            return values[()] if values.ndim == 0 else _native(values)
-        case "f":
-            return _odd_floats(values)
-        case "i" | "u" | "b":
-            return values.item() if values.ndim == 0 else _native(values)
-        case "M":
-            return _instants(values)
-        case "c":
-            return _pairs(values)
-        case _:
-            return nested_values(values)
+        return [
+            format_text(item) if isinstance(item, str) else to_jsonable(item, depth)
+            for item in items
+        ]
 
 
 def _native(values: Array) -> Array:
@@ -175,7 +177,7 @@ def _native(values: Array) -> Array:
     return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
 
 
-def _instants(values: Array) -> Any:
+def _instants(values: Array) -> object:
     """Whole seconds go to orjson as they are: it writes 100,000 in 3 ms, NumPy in 40."""
     if not values.dtype.isnative:
         values = values.astype(values.dtype.newbyteorder("="))
@@ -197,7 +199,7 @@ def _instant(count: int, dtype: DType) -> JsonScalar:
     return format_label(np.array(count).view(dtype)[()])
 
 
-def _odd_floats(values: Array) -> Any:
+def _odd_floats(values: Array) -> object:
     if values.dtype.itemsize > 8:
         wide = values.astype("f8")
         return wide[()] if wide.ndim == 0 else _native(wide)
@@ -206,11 +208,7 @@ def _odd_floats(values: Array) -> Any:
     return shortest[()] if shortest.ndim == 0 else shortest
 
 
-def _pairs(values: Array) -> Any:
-    return json_data(np.stack([values.real, values.imag], axis=-1))
-
-
-def _acceptable(value: Any) -> Any:
+def _acceptable(value: object) -> object:
     """A document that orjson refused, without what it refuses; integers stay exact."""
     match value:
         case dict():

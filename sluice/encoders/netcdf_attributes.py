@@ -13,11 +13,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
-import orjson
 
 from sluice.aliases import Array, Document, DType
 from sluice.encoders.hdf5 import ATTRIBUTE_BYTES
-from sluice.encoders.jsonable import is_missing, plain
+from sluice.encoders.jsonable import is_missing, json_text, to_jsonable
 from sluice.encoders.netcdf_names import Distinct, storable_name
 from sluice.labels import without_surrogates
 from sluice.stored_form import LINEAR, is_number
@@ -104,11 +103,11 @@ def storable_value(value: Any) -> Any:
     """Text, a number or a 1-D list of either (below 64 KiB) as it is; else JSON text."""
     match value:
         case bool() | np.bool_() | None:
-            return json_text(value)
+            return as_text(value)
         case int() if value in _INT64:
             return _whole(np.asarray(value))[()]
         case np.timedelta64():  # which is one of NumPy's integers
-            return storable_text(str(plain(value))) if not is_missing(value) else json_text(None)
+            return as_text(None) if is_missing(value) else storable_text(str(to_jsonable(value)))
         case float() | np.integer() | np.floating():
             return _numbers(np.asarray(value))[()]
         case list() | tuple() if value:
@@ -116,8 +115,8 @@ def storable_value(value: Any) -> Any:
         case np.ndarray() if value.ndim <= 1 and value.size:
             return _array(value)
         case _:
-            written = plain(value)
-            return storable_text(written) if isinstance(written, str) else json_text(written)
+            written = to_jsonable(value)
+            return storable_text(written) if isinstance(written, str) else as_text(written)
 
 
 def storable_text(value: str) -> str:
@@ -131,7 +130,7 @@ def _list(items: list[Any] | tuple[Any, ...]) -> Any:
         return [storable_text(item) for item in items]
     if kinds <= {int, float} and _fit_int64(items):
         return _array(_whole(np.array(items)))
-    return json_text(items)
+    return as_text(items)
 
 
 def _fit_int64(items: list[Any] | tuple[Any, ...]) -> bool:
@@ -151,7 +150,7 @@ def _array(values: Array) -> Any:
     if values.dtype.kind not in "iuf":
         return storable_value(values.tolist())
     numbers = _numbers(values)
-    return numbers[()] if numbers.nbytes <= ATTRIBUTE_BYTES else json_text(values)
+    return numbers[()] if numbers.nbytes <= ATTRIBUTE_BYTES else as_text(values)
 
 
 def _numbers(values: Array) -> Array:
@@ -160,13 +159,9 @@ def _numbers(values: Array) -> Array:
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
-def json_text(value: Any) -> str:
-    """Any value as JSON text, integers of any size included."""
-    try:
-        return orjson.dumps(plain(value)).decode()
-    except orjson.JSONEncodeError:
-        # An integer beyond 64 bits somewhere inside.
-        return storable_text(str(plain(value)))
+def as_text(value: object) -> str:
+    """Any value as JSON text."""
+    return json_text(to_jsonable(value)).decode()
 
 
 # How many numbers each has (old netCDF4 for Python fails on others): readers blank what is outside.
@@ -227,8 +222,8 @@ def is_recounted(form: StoredForm, encoding: Document) -> bool:
 
 def _read_numbers(value: Any) -> list[int | float] | None:
     """The numbers of an attribute, if it is one or a list of them."""
-    plain = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-    items = list(plain) if isinstance(plain, list | tuple) else [plain]
+    numbers = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    items = list(numbers) if isinstance(numbers, list | tuple) else [numbers]
     return items if items and all(type(item) in (int, float) for item in items) else None
 
 

@@ -13,9 +13,9 @@ from sluice.encoders.netcdf_attributes import (
     RANGES,
     Stored,
     StoredForm,
+    as_text,
     in_type_of,
     is_recounted,
-    json_text,
     storable_attributes,
     unreadable_ranges,
 )
@@ -214,7 +214,7 @@ def _described(
     attrs = storable_attributes({**told, **typed}, taken)
     if "bounds" in attrs and not isinstance(attrs["bounds"], str):
         # xarray looks for a variable of this name, which a list cannot be.
-        attrs["bounds"] = json_text(attrs["bounds"])
+        attrs["bounds"] = as_text(attrs["bounds"])
     meaning = {} if form.meaning.keys() & attrs.keys() else form.meaning
     attrs = {**attrs, **form.attrs, **meaning, **beside}
     dims, shape = tuple(names.stored[dim] for dim in variable.dims), variable.shape

@@ -14,12 +14,12 @@ from typing import Any, Final
 import numpy as np
 
 from sluice.aliases import Array, Document, DType
-from sluice.encoders.jsonable import is_missing, plain
+from sluice.encoders.jsonable import is_missing, to_jsonable
 from sluice.encoders.netcdf_attributes import (
     Stored,
     StoredForm,
+    as_text,
     float_dtype,
-    json_text,
     storable_text,
 )
 from sluice.encoders.netcdf_times import store_cftimes, store_datetimes, store_durations
@@ -303,5 +303,5 @@ def _text(item: Any) -> str:
         return storable_text(item if without_surrogates(item) == item else format_text(item))
     if is_missing(item):
         return ""
-    written = plain(item)
-    return storable_text(written) if isinstance(written, str) else json_text(written)
+    written = to_jsonable(item)
+    return storable_text(written) if isinstance(written, str) else as_text(written)

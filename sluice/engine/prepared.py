@@ -15,13 +15,14 @@ import pandas as pd
 import xarray as xr
 from xarray.core.indexes import PandasIndex
 
-from sluice.aliases import Array, DType
+from sluice.aliases import Array
 from sluice.arrays.texts import text_bytes
 from sluice.axes.axis import Axis
 from sluice.axes.roles import Role, calendar_of_axis, roles_of
 from sluice.datasets import AsyncDataset, Layout
 from sluice.datasets.lazy import LazyArray
 from sluice.datasets.read_plan import DatasetReadPlan
+from sluice.encoders.jsonable import dtype_name
 from sluice.labels import JsonScalar, format_label, format_text
 
 _UNKNOWN: Final = {
@@ -189,11 +190,6 @@ def _coordinate(ds: xr.Dataset, name: Any) -> dict[str, Any]:
         "step": step,
         "attrs": dict(variable.attrs),
     }
-
-
-def dtype_name(dtype: DType) -> str:
-    """The dtype's name as the answers have it: NumPy's variable-width text is ``str``."""
-    return "str" if dtype.kind == "T" else str(dtype)
 
 
 def _range(labels: pd.Index[Any]) -> tuple[Any, Any]:
