@@ -25,7 +25,7 @@ LEVELS = {
     "sluice/scheduler": 1,
     "sluice/stored_form": 1,
     "sluice/selection": 1,
-    "sluice/kept": 1,
+    "sluice/bounded_cache": 1,
     "sluice/labels": 1,
     "sluice/wording": 1,
     "sluice/encoders": 2,

@@ -15,7 +15,7 @@ from ..server.processes import Shared
 from ..settings import Settings, fitted
 from ..telemetry.events import Emit, to_all
 from ..telemetry.gc_freeze import GcFreeze, freeze_objects
-from ..telemetry.logs import RequestLog, write_circuit
+from ..telemetry.logs import RequestLog
 from ..telemetry.metrics import Metrics
 from .application import Application, add_docs
 from .middleware import ObserveRequests, UnlistedOrigins, allow_origins
@@ -41,7 +41,7 @@ def create_app(
     settings = fitted(settings)
     metrics = Metrics() if shared is None else Metrics(shared.counts, shared.place)
     request_log = RequestLog()
-    sinks = [metrics.record, request_log.record, write_circuit]
+    sinks = [metrics.record, request_log.record]
     if shared is not None:
         # The process is ours: nobody else in it makes objects.
         sinks.append(GcFreeze().record)

@@ -20,7 +20,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sluice.kept import Kept
+from sluice.bounded_cache import BoundedCache
 
 from .openapi import SECURITY_SCHEMES, Schema
 from .small_answers import schemas
@@ -78,7 +78,7 @@ class Application(FastAPI):
 
     def setup(self) -> None:
         """Serve the OpenAPI document, whose text FastAPI would write anew for every request."""
-        written: Kept[str, bytes] = Kept(_DOCUMENTS_BYTES)
+        written: BoundedCache[str, bytes] = BoundedCache(_DOCUMENTS_BYTES)
 
         async def document(request: Request) -> Response:
             root = request.scope.get("root_path", "").rstrip("/")
@@ -86,7 +86,7 @@ class Application(FastAPI):
             if text is None:
                 servers = {"servers": [{"url": root}]} if root else {}
                 text = json.dumps({**self.openapi(), **servers}, ensure_ascii=False).encode()
-                written.keep(root, text, len(text) + len(root))
+                written.put(root, text, len(text) + len(root))
             return Response(text, media_type="application/json")
 
         if self.openapi_url:
@@ -140,7 +140,7 @@ class _PlainRoutesFirst:
         self._routes = routes
         self._app = app
         # A service has few paths that are asked for; looking takes longer than remembering.
-        self._found: Kept[_Asked, _Found] = Kept(_KEPT_BYTES)
+        self._found: BoundedCache[_Asked, _Found] = BoundedCache(_KEPT_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = None
@@ -162,7 +162,7 @@ class _PlainRoutesFirst:
         for route in self._routes:
             match, child_scope = route.matches(scope)
             if match is Match.FULL:
-                self._found.keep(asked, (route, child_scope), _PATH_BYTES + _SIGN_BYTES * len(path))
+                self._found.put(asked, (route, child_scope), _PATH_BYTES + _SIGN_BYTES * len(path))
                 return route, child_scope
         return None
 

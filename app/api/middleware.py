@@ -23,7 +23,7 @@ from ..telemetry.events import Emit, RequestServed
 from .access import KEY
 from .problems import expected_problem, plain_problem, problem, unexpected
 from .response_bodies import RawHeaders
-from .state import LOST, knows, phases_of, stopping
+from .state import LOST, PHASES, knows, stopping
 
 log = logging.getLogger(__name__)
 
@@ -126,8 +126,9 @@ class ObserveRequests:
         state = scope.get("state", {})
         answer = _Answer(send, self._request_id(scope["headers"]), state)
         try:
-            if _url_length(scope) > self._url_bytes:
-                await self._refuse_length(scope, receive, answer)
+            length = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+            if length > self._url_bytes:
+                await self._refuse_length(length, scope, receive, answer)
             else:
                 await self._app(scope, receive, answer)
         except ClientDisconnect:
@@ -154,8 +155,8 @@ class ObserveRequests:
         # Nobody has to be unable to guess it, and asking the system takes three times as long.
         return found or f"{getrandbits(128):032x}"
 
-    async def _refuse_length(self, scope: Scope, receive: Receive, send: Send) -> None:
-        length, limit = _url_length(scope), self._url_bytes
+    async def _refuse_length(self, length: int, scope: Scope, receive: Receive, send: Send) -> None:
+        limit = self._url_bytes
         detail = (
             f"The path and query have {length} bytes; at most {limit} are read."
             " Send a long selection as the JSON object of a POST."
@@ -180,7 +181,7 @@ class ObserveRequests:
             status=answer.status,
             seconds=seconds,
             sent_bytes=answer.sent_bytes,
-            phases=phases_of(scope),
+            phases=scope.get(PHASES),
             key="" if key is None else key.name,
         )
 
@@ -228,7 +229,3 @@ async def _cut_off(scope: Scope, receive: Receive, answer: _Answer) -> None:
         detail = "The server stops and could not finish this; ask again."
         headers = {"Retry-After": "1", "Connection": "close"}
         await plain_problem(503, detail, {}, headers)(scope, receive, answer)
-
-
-def _url_length(scope: Scope) -> int:
-    return len(scope.get("raw_path") or b"") + len(scope["query_string"])

@@ -89,7 +89,7 @@ class Representation:
         if shared is None:
             text = spelled((self.opened.identity, *common, __version__))
             shared = digest(text)
-            self.opened.told.keep(common, shared, _DIGEST_BYTES + _SIGN_BYTES * len(text))
+            self.opened.told.put(common, shared, _DIGEST_BYTES + _SIGN_BYTES * len(text))
         return entity_tag(shared, own)
 
     def body(self, dataset: xr.Dataset, form: Hashable) -> bytes:
@@ -152,7 +152,8 @@ async def respond(
         tag = form.tag(key)
         headers.append((b"etag", tag.encode()))
         headers += caching(request, form.opened.entry, "Accept, Accept-Encoding")
-        if is_not_modified(lines_of(request, b"if-none-match"), tag):
+        known = lines_of(request, b"if-none-match")
+        if known and is_not_modified(known, tag):
             return _RawResponse(304, [*headers, _timing(phases)])
         if request.method == "HEAD":
             return _RawResponse(200, [*headers, *form.headers(key), _timing(phases)])

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 from fastapi import Request
 from starlette.types import Scope
 
+from sluice.bounded_cache import BoundedCache
 from sluice.engine import ReadLimits
-from sluice.kept import Kept
 from sluice.phases import Phases
 
 from ..admission import Admission
@@ -44,19 +44,19 @@ class DatasetLists:
 
     def __init__(self) -> None:
         self._catalog: Catalog | None = None
-        self._texts: Kept[Hashable, bytes] = Kept(_KEPT_BYTES)
+        self._texts: BoundedCache[Hashable, bytes] = BoundedCache(_KEPT_BYTES)
 
     async def text(
         self, catalog: Catalog, asker: Hashable, entries: Iterable[DatasetEntry]
     ) -> bytes:
         """What is told of those `entries` of the `catalog` that the `asker` may see."""
         if catalog is not self._catalog:
-            self._catalog, self._texts = catalog, Kept(_KEPT_BYTES)
+            self._catalog, self._texts = catalog, BoundedCache(_KEPT_BYTES)
         texts = self._texts
         if (text := texts.get(asker)) is None:
             few = len(catalog.entries) <= _FEW
             text = _text(entries) if few else await asyncio.to_thread(_text, entries)
-            texts.keep(asker, text, len(text))
+            texts.put(asker, text, len(text))
         return text
 
 
@@ -65,7 +65,7 @@ def _text(entries: Iterable[DatasetEntry]) -> bytes:
 
 
 # Where a selection leaves, in its request's scope, what it cost.
-_PHASES = "sluice.phases"
+PHASES: Final = "sluice.phases"
 # Our own server's protocol puts it into a scope's state when the connection is lost: what is sent
 # after that goes nowhere.
 LOST: Final = "lost"
@@ -140,15 +140,10 @@ def knows(scope: Scope, dataset_id: str) -> bool:
     """Whether the catalog of the service behind `scope`, if it has started, has this dataset."""
     # An application that is mounted in ours leaves its own name behind.
     serving: Service | None = getattr(scope.get("app"), "service", None)
-    return serving is not None and dataset_id in serving.catalog.entries
+    return serving is not None and dataset_id in serving.opened.catalog.entries
 
 
 def begin_phases(scope: Scope) -> Phases:
-    """The record of what the request behind `scope` costs, for `phases_of` to find."""
-    phases = scope[_PHASES] = Phases()
+    """The record of what the request behind `scope` costs, for whoever tells of it."""
+    phases = scope[PHASES] = Phases()
     return phases
-
-
-def phases_of(scope: Scope) -> Phases | None:
-    """What the request behind `scope` cost, if it was a selection."""
-    return scope.get(_PHASES)

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
+from sluice.bounded_cache import BoundedCache
 from sluice.concurrency import SingleFlight
 from sluice.datasets import AsyncDataset
 from sluice.encoders.json_encoder import Written
 from sluice.engine import PreparedDataset
 from sluice.errors import SluiceError
-from sluice.kept import Kept
 
 from ..telemetry.events import DatasetsCounted
 from .catalog import Catalog
@@ -74,8 +74,8 @@ async def _unchanging() -> Change | None:
     return None
 
 
-def _few() -> Kept[Hashable, str]:
-    return Kept(_TOLD_BYTES)
+def _few() -> BoundedCache[Hashable, str]:
+    return BoundedCache(_TOLD_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Opened:
     look: Look = _unchanging
     freshness: Freshness = field(default_factory=Freshness)
     description: Description = field(default_factory=Description)
-    told: Kept[Hashable, str] = field(default_factory=_few)
+    told: BoundedCache[Hashable, str] = field(default_factory=_few)
     _of_doors: dict[Callable[[Opened], Any], Any] = field(default_factory=dict)
 
     @property

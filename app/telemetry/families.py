@@ -112,13 +112,9 @@ class Series:
 
     def observe(self, seconds: float, *labels: str) -> None:
         """Something took so long."""
-        observe(self.at(*labels), self.family.buckets, seconds)
-
-
-def observe(cells: Numbers, buckets: tuple[float, ...], seconds: float) -> None:
-    """Something took so long, of the histogram or summary with these cells."""
-    cells[bisect_left(buckets, seconds)] += 1
-    cells[-1] += seconds
+        cells = self.at(*labels)
+        cells[bisect_left(self.family.buckets, seconds)] += 1
+        cells[-1] += seconds
 
 
 def counted_as(
@@ -209,3 +205,12 @@ def _histogram_lines(
         yield f"{name}_bucket{{{','.join((*pairs, f'le={chr(34)}{bound}{chr(34)}'))}}} {count!r}"
     yield f"{name}_count{labels} {counts[-1]!r}"
     yield f"{name}_sum{labels} {cells[-1]!r}"
+
+
+def rows_of(families: Sequence[Family]) -> str:
+    """The rows of a Markdown table of families: name, kind, labels, help."""
+    rows = []
+    for family in families:
+        labels = ", ".join(f"`{label}`" for label in family.labels)
+        rows.append(f"| `{family.name}` | {family.kind} | {labels} | {family.help} |\n")
+    return "".join(rows)

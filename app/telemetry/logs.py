@@ -130,8 +130,9 @@ class RequestLog:
         self._waiting: list[RequestServed] = []
 
     def record(self, event: Event) -> None:
-        """Keep the line of an answer; other events are counted elsewhere and not written."""
+        """Keep the line of an answer, and write of circuits; other events are counted elsewhere."""
         if type(event) is not RequestServed:
+            write_circuit(event)
             return
         if event.method == "POST":
             write_action(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from time import time
 from typing import Final, TypeAlias, TypeVar
@@ -20,7 +21,7 @@ from .events import (
     RequestRefused,
     RequestServed,
 )
-from .families import SECONDS, Family, Series, Source, exposition, observe
+from .families import SECONDS, Family, Series, Source, exposition, rows_of
 
 E = TypeVar("E", bound=Event)
 Count: TypeAlias = Callable[[E], None]
@@ -48,15 +49,34 @@ def _request_times(series: Series) -> Count[RequestServed]:
         cells = known.get(kind)
         if cells is None:
             cells = known[kind] = series.at(event.route, str(event.status))
-        observe(cells, buckets, event.seconds)
+        cells[bisect_left(buckets, event.seconds)] += 1
+        cells[-1] += event.seconds
 
     return count
 
 
 def _dataset_times(series: Series) -> Count[RequestServed]:
+    known: dict[str, Numbers] = {}
+
     def count(event: RequestServed) -> None:
         if event.dataset:
-            series.observe(event.seconds, event.dataset)
+            cells = known.get(event.dataset)
+            if cells is None:
+                cells = known[event.dataset] = series.at(event.dataset)
+            cells[0] += 1
+            cells[1] += event.seconds
+
+    return count
+
+
+def _sent_bytes(series: Series) -> Count[RequestServed]:
+    known: dict[str, Numbers] = {}
+
+    def count(event: RequestServed) -> None:
+        cells = known.get(event.dataset)
+        if cells is None:
+            cells = known[event.dataset] = series.at(event.dataset)
+        cells[0] += event.sent_bytes
 
     return count
 
@@ -81,14 +101,6 @@ def _swapped_at(series: Series) -> Count[DatasetRevalidated]:
     def count(event: DatasetRevalidated) -> None:
         if event.outcome == "swapped":
             series.set(time(), event.dataset)
-
-    return count
-
-
-def _lookups(series: Series) -> Count[ChunksLookedUp]:
-    def count(event: ChunksLookedUp) -> None:
-        series.add(event.hits, "hit")
-        series.add(event.misses, "miss")
 
     return count
 
@@ -123,7 +135,7 @@ METRICS: Final[tuple[Family, ...]] = (
     Family(
         "sluice_dataset_request_seconds",
         "summary",
-        "The same of one dataset, whatever the answer",
+        "The same by dataset, whatever the answer",
         (of(RequestServed, _dataset_times),),
         labels=("dataset",),
         most=1000,
@@ -140,14 +152,14 @@ METRICS: Final[tuple[Family, ...]] = (
         "sluice_sent_bytes_total",
         "counter",
         "Bytes of answers' bodies",
-        (of(RequestServed, lambda series: lambda e: series.add(e.sent_bytes, e.dataset)),),
+        (of(RequestServed, _sent_bytes),),
         labels=("dataset",),
         most=1000,
     ),
     Family(
         "sluice_refused_total",
         "counter",
-        "Requests that were not answered, by reason: client, overload, deadline",
+        "Requests that were not answered, by reason: client (429), overload (503), deadline (504)",
         (of(RequestRefused, lambda series: lambda e: series.add(1, e.reason)),),
         labels=("reason",),
         most=20,
@@ -174,7 +186,7 @@ METRICS: Final[tuple[Family, ...]] = (
     Family(
         "sluice_dataset_open_seconds",
         "summary",
-        "Time to open a dataset",
+        "Time to open a dataset, by outcome: ok, or the class of the error",
         (
             of(
                 DatasetOpened,
@@ -187,7 +199,8 @@ METRICS: Final[tuple[Family, ...]] = (
     Family(
         "sluice_dataset_refreshes_total",
         "counter",
-        "Looks at a dataset's store for another version, by what they came to",
+        "Looks at a dataset's store for another version, by what they came to: unchanged, settling,"
+        " swapped, failed, unreachable, gone",
         (of(DatasetRevalidated, lambda series: lambda e: series.add(1, e.dataset, e.outcome)),),
         labels=("dataset", "outcome"),
         most=1100,
@@ -214,7 +227,7 @@ METRICS: Final[tuple[Family, ...]] = (
     Family(
         "sluice_store_request_seconds",
         "histogram",
-        "Time of one request to a store",
+        "Time of one request to a store, by outcome: ok, or the class of the error",
         (
             of(
                 StoreAsked,
@@ -254,7 +267,8 @@ METRICS: Final[tuple[Family, ...]] = (
     Family(
         "sluice_store_circuit_state",
         "gauge",
-        "Whether a store is asked: 0 yes, 1 by one request as a trial, 2 no",
+        "Whether a store is asked: 0 yes, 1 by one request as a trial, 2 no; of several circuits"
+        " and workers the worst",
         (of(CircuitChanged, _worst_circuit),),
         labels=("store",),
         most=100,
@@ -276,8 +290,11 @@ METRICS: Final[tuple[Family, ...]] = (
     Family(
         "sluice_chunk_lookups_total",
         "counter",
-        "Decoded chunks that requests needed, by whether they were in memory",
-        (of(ChunksLookedUp, _lookups),),
+        "Decoded chunks that requests needed, by whether they were in memory: hit, miss",
+        (
+            of(ChunksLookedUp, lambda series: lambda e: series.add(e.hits, "hit")),
+            of(ChunksLookedUp, lambda series: lambda e: series.add(e.misses, "miss")),
+        ),
         labels=("outcome",),
         most=2,
     ),
@@ -329,8 +346,4 @@ class Metrics:
 
 def metrics_table(table: Sequence[Family] = METRICS) -> str:
     """The metrics as a Markdown table: name, kind, labels, and what is counted."""
-    lines = ["| metric | kind | labels | what it counts |", "|---|---|---|---|"]
-    for family in table:
-        labels = ", ".join(f"`{label}`" for label in family.labels)
-        lines.append(f"| `{family.name}` | {family.kind} | {labels} | {family.help} |")
-    return "\n".join([*lines, ""])
+    return f"| metric | kind | labels | what it counts |\n|---|---|---|---|\n{rows_of(table)}"

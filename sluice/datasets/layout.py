@@ -19,11 +19,11 @@ from xarray.core.indexes import PandasIndex
 from sluice.aliases import Array, DType
 from sluice.arrays.plan import ReadPlan, plan_element, plan_orthogonal, plan_pointwise
 from sluice.arrays.texts import attribute_bytes, has_texts, text_lengths
+from sluice.bounded_cache import BoundedCache
 from sluice.datasets._xarray import stored_of, variable_of
 from sluice.datasets.cf_decode import StoredLabels
 from sluice.datasets.indexers import ALL, IntArray, Key, Points, length_of, remaining
 from sluice.datasets.lazy import LazyArray, VariableReadPlan
-from sluice.kept import Kept
 from sluice.stored_form import AS_STORED
 
 Keys: TypeAlias = Mapping[Hashable, Key]
@@ -213,8 +213,8 @@ class StoredVariable:
 Prepared: TypeAlias = IndexCoordinate | StoredVariable | None
 
 
-def _few_schemas() -> Kept[_Form, ResultSchema]:
-    return Kept(_KEPT_BYTES)
+def _few_schemas() -> BoundedCache[_Form, ResultSchema]:
+    return BoundedCache(_KEPT_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +231,7 @@ class Layout:
     dims: Mapping[Hashable, tuple[Hashable, ...]]
     coords: tuple[Hashable, ...]
     attribute_bytes: Mapping[Hashable, int]
-    _schemas: Kept[_Form, ResultSchema] = field(default_factory=_few_schemas)
+    _schemas: BoundedCache[_Form, ResultSchema] = field(default_factory=_few_schemas)
 
     @classmethod
     def of(cls, ds: xr.Dataset) -> Self:
@@ -272,7 +272,7 @@ class Layout:
             schema = self._schema_of(keys, keep, drop)
             if schema is not None:
                 parts = len(schema.variables) + len(form)
-                self._schemas.keep(form, schema, _SCHEMA_BYTES + _PART_BYTES * parts)
+                self._schemas.put(form, schema, _SCHEMA_BYTES + _PART_BYTES * parts)
         return schema
 
     def labels_as_stored(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from sluice.aliases import Array
+from sluice.bounded_cache import BoundedCache
 from sluice.encoders.jsonable import (
     array_to_jsonable,
     attributes_to_jsonable,
@@ -18,7 +19,6 @@ from sluice.encoders.jsonable import (
 )
 from sluice.encoders.netcdf_names import FileNames
 from sluice.encoders.result_schema import Outline
-from sluice.kept import Kept
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -57,8 +57,8 @@ class Written:
     """
 
     def __init__(self, dataset: xr.Dataset | None = None) -> None:
-        self._frames: Kept[Hashable, Frame] = Kept(_FRAMES_BYTES)
-        self._labels: Kept[Hashable, bytes] = Kept(_LABELS_BYTES)
+        self._frames: BoundedCache[Hashable, Frame] = BoundedCache(_FRAMES_BYTES)
+        self._labels: BoundedCache[Hashable, bytes] = BoundedCache(_LABELS_BYTES)
         self._axes: dict[Hashable, Any] = {}
         # Now, for a dataset of many names is opened beside the loop.
         self._names = FileNames({}) if dataset is None else FileNames.of(dataset)
@@ -80,7 +80,7 @@ class Written:
         if known is None:
             known = _frame(dataset)
             if form is not None:
-                self._frames.keep(form, known, known.held_bytes)
+                self._frames.put(form, known, known.held_bytes)
         return known
 
     def data(self, name: Hashable, variable: xr.Variable) -> bytes:
@@ -93,7 +93,7 @@ class Written:
         text = self._labels.get(name)
         if text is None:
             text = json_text(array_to_jsonable(np.asarray(variable.data)))
-            self._labels.keep(name, text, len(text))
+            self._labels.put(name, text, len(text))
         return text
 
 

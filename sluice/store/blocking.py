@@ -93,8 +93,8 @@ class BlockingThreads:
         # Stores with calls that wait, the one that had its turn least recently first.
         self._waiting: dict[StoreThreads, None] = {}
         self._idle: list[_Thread] = []
-        self._under_way: dict[_Call, StoreThreads] = {}
-        self._left: dict[_Call, StoreThreads] = {}
+        self._in_flight: dict[_Call, StoreThreads] = {}
+        self._abandoned: dict[_Call, StoreThreads] = {}
         self._closed = False
 
     def of(self, store: str) -> StoreThreads:
@@ -112,8 +112,8 @@ class BlockingThreads:
 
     @property
     def has_lost_all(self) -> bool:
-        """Whether so many calls of left callers go on that no store may have another one."""
-        return len(self._left) >= self._total
+        """Whether so many abandoned calls go on that no store may have another one."""
+        return len(self._abandoned) >= self._total
 
     def wait(self, store: StoreThreads, call: _Call) -> None:
         """Begin `call` when it is its turn."""
@@ -123,20 +123,20 @@ class BlockingThreads:
 
     def leave(self, store: StoreThreads, call: _Call) -> None:
         """The caller of `call` waits for it no more."""
-        if self._under_way.pop(call, None) is None:
+        if self._in_flight.pop(call, None) is None:
             with suppress(ValueError):
                 store.waiting.remove(call)
             return
-        store.under_way.discard(call)
-        store.left.add(call)
-        self._left[call] = store
+        store.in_flight.discard(call)
+        store.abandoned.add(call)
+        self._abandoned[call] = store
         store.refuse_waiting()
         self._begin_next()
 
     def _begin_next(self) -> None:
         for store in list(self._waiting):
             del self._waiting[store]
-            while store.waiting and store.has_room and len(self._under_way) < self._total:
+            while store.waiting and store.has_room and len(self._in_flight) < self._total:
                 self._begin(store, store.waiting.popleft())
             if store.waiting:
                 self._waiting[store] = None
@@ -144,8 +144,8 @@ class BlockingThreads:
     def _begin(self, store: StoreThreads, call: _Call) -> None:
         if call.done.done():  # its caller left before its turn
             return
-        self._under_way[call] = store
-        store.under_way.add(call)
+        self._in_flight[call] = store
+        store.in_flight.add(call)
         call.began = monotonic()
         thread = self._idle.pop() if self._idle else self._started()
         thread.calls.put(call)
@@ -158,9 +158,9 @@ class BlockingThreads:
     def _ended(
         self, thread: _Thread, call: _Call, result: object, error: BaseException | None
     ) -> None:
-        store = self._under_way.pop(call, None) or self._left.pop(call)
-        store.under_way.discard(call)
-        store.left.discard(call)
+        store = self._in_flight.pop(call, None) or self._abandoned.pop(call)
+        store.in_flight.discard(call)
+        store.abandoned.discard(call)
         if self._closed:
             thread.calls.put(None)
         else:
@@ -180,13 +180,13 @@ class StoreThreads:
         self._pool = pool
         self._most = most
         self.waiting: deque[_Call] = deque()
-        self.under_way: set[_Call] = set()
-        self.left: set[_Call] = set()
+        self.in_flight: set[_Call] = set()
+        self.abandoned: set[_Call] = set()
 
     @property
     def has_room(self) -> bool:
         """Whether another of its calls may begin."""
-        return len(self.under_way) < self._most and not self._lost_all
+        return len(self.in_flight) < self._most and not self._lost_all
 
     async def run(self, path: str, call: Callable[[*Given], Made], *arguments: *Given) -> Made:
         """What ``call(*arguments)``, which is about `path`, returns or raises, in its turn.
@@ -213,18 +213,20 @@ class StoreThreads:
                 call.done.set_exception(self._refusal())
 
     def _check(self, path: str) -> None:
-        if any(call.path == path and call.hangs for call in self.left):
+        if any(call.path == path and call.hangs for call in self.abandoned):
             raise StoreTimeout(f"An earlier read of {path} has not ended yet.")
         if self._hangs():
             raise self._refusal()
 
     @property
     def _lost_all(self) -> bool:
-        full = len(self.left) >= self._most or self._pool.has_lost_all
-        return bool(self.left) and full
+        full = len(self.abandoned) >= self._most or self._pool.has_lost_all
+        return bool(self.abandoned) and full
 
     def _hangs(self) -> bool:
-        return self._lost_all and all(call.hangs for call in self.left)
+        return self._lost_all and all(call.hangs for call in self.abandoned)
 
     def _refusal(self) -> StoreTimeout:
-        return StoreTimeout(f"{len(self.left)} earlier reads of this store have not ended yet.")
+        return StoreTimeout(
+            f"{len(self.abandoned)} earlier reads of this store have not ended yet."
+        )

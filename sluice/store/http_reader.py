@@ -37,7 +37,7 @@ from sluice.wording import redacted
 
 # How requests are made whose bodies `sluice.store.bodies` reads.
 WHOLE: Final = MappingProxyType({"read_bufsize": UNPAUSED_BYTES, "auto_decompress": False})
-# What a server answers that is ill, or that asks for patience.
+# What a server answers that fails, or that is asked too often.
 BUSY_STATUSES: Final = frozenset({429, 500, 503})
 # Statuses that send a GET elsewhere (RFC 9110, section 15.4).
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})

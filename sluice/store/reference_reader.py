@@ -129,7 +129,7 @@ class ReferenceReader:
             return sliced(target, start, end)
         if isinstance(target, Malformed):
             raise MetadataError(
-                f"The reference {path} is {target.why}. Whoever made the document must mend it."
+                f"The reference {path} is {target.why}. Whoever made the document must fix it."
             )
         if not isinstance(target, str):  # a hole in a Parquet table
             raise FileNotFoundError(path)

@@ -165,7 +165,7 @@ class ReferenceRoots:
             place = place_of(address, self.folder)
         except ValueError as error:
             raise ReferenceRefused(
-                f"{shown(target)} is refused: {error}. Whoever made the document must mend it."
+                f"{shown(target)} is refused: {error}. Whoever made the document must fix it."
             ) from error
         if place.protocol == FILE:
             return Admitted(FILE, place.path, named=True)

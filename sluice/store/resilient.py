@@ -76,7 +76,7 @@ class StoreGuard:
         Raises:
             StoreTimeout: no answer in time.
             StoreUnavailable: the circuit is open; the store was not asked.
-            StoreError: what the last try, or one that no other would mend, raised.
+            StoreError: what the last try, or one that no other would change, raised.
         """
         deadline = asyncio.get_running_loop().time() + self._policy.read_seconds
         tries = slowed = 0
@@ -155,7 +155,7 @@ class StoreGuard:
         try:
             answer = await ask()
         except StoreSlow:
-            # An answer of a store that lives; whether it is good for anything, shows in the end.
+            # An answer: the circuit stays closed, unless the read ends without a value.
             self.has_answered = True
             self.circuit.slowed(ticket)
             raise

@@ -14,13 +14,13 @@ from typing import Final
 
 from sluice.errors import StoreFaltered, StoreTimeout, StoreUnavailable
 
-# These may pass, and say that the store is ill. What is refused, missing or wrong in itself stays
-# so, and was an answer.
+# These may pass, and say that the store is failing. What is refused, missing or wrong in itself
+# stays so, and was an answer.
 PASSING: Final = (StoreFaltered, StoreTimeout)
 
 FIRST_PAUSE_SECONDS: Final = 0.1
 LONGEST_PAUSE_SECONDS: Final = 2.0
-# A store that answers earns a retry with every fifth answer; so many are kept for a bad moment.
+# A store that answers earns a retry with every fifth answer; so many are saved up for a bad moment.
 SHARE: Final = 0.2
 MOST_RETRIES: Final = 100.0
 
@@ -149,7 +149,7 @@ class Circuit:
             self._change(CircuitState.CLOSED)
 
     def failed(self, ticket: int) -> None:
-        """The store was ill."""
+        """The store failed."""
         if ticket != self._era:
             return
         self._failures += 1
@@ -157,7 +157,7 @@ class Circuit:
             self._open(self._open_seconds)
 
     def slowed(self, ticket: int) -> None:
-        """The store answered that it is only slow: it is well, and no better than before."""
+        """The store answered that it is only slow: it works, and no better than before."""
         if ticket == self._era and self._state is CircuitState.HALF_OPEN:
             self._change(CircuitState.CLOSED)
 

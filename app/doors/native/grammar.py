@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Final, TypeAlias, assert_never
 
 from sluice.axes.roles import Role
+from sluice.bounded_cache import BoundedCache
 from sluice.errors import QueryError, SelectionError
-from sluice.kept import Kept
 from sluice.record import record
 from sluice.selection import (
     Along,
@@ -31,7 +31,7 @@ from sluice.selection import (
 
 from .names import By, Names
 from .options import METHOD, OPTIONS, POINTWISE, TOLERANCE, Option, Options, read_options
-from .values import check_length, names_method, read_labels, read_positions
+from .values import check_length, names_method, read_along
 
 
 @record
@@ -84,7 +84,7 @@ class Grammar:
         self.names = Names(dims, coords, by, others, formats, variables, unusable, roles)
         self._table = options
         self._meanings: dict[str, tuple[str, bool]] = {}
-        self._options: Kept[_Pairs, Options] = Kept(_KEPT_BYTES)
+        self._options: BoundedCache[_Pairs, Options] = BoundedCache(_KEPT_BYTES)
 
     def parse(self, pairs: Sequence[tuple[str, str]], *, most_labels: int | None = None) -> Query:
         """The query that decoded `pairs` (a name may repeat) ask for.
@@ -128,7 +128,8 @@ class Grammar:
         """The options of these parameters; those that are refused are not kept."""
         known = self._options.get(given)
         if known is not None:
-            _check_together(known, along, self.names.by)
+            if not known.given.isdisjoint(_ABOUT_SELECTIONS):
+                _check_together(known, along, self.names.by)
             return known
         if most is not None:
             check_length(_OPTION_LISTS, [text for _, text in given], most)
@@ -138,33 +139,26 @@ class Grammar:
         options = read_options(texts, self.names, self._table)
         _check_together(options, along, self.names.by)
         signs = sum([len(name) + len(text) for name, text in given])
-        self._options.keep(given, options, _OPTIONS_BYTES + _SIGN_BYTES * signs)
+        self._options.put(given, options, _OPTIONS_BYTES + _SIGN_BYTES * signs)
         return options
 
     def _along(self, asked: Mapping[str, list[str]], most: int | None) -> dict[str, Along]:
         """What is asked along each dimension, under whichever of its names."""
-        along: dict[str, Along] = {}
+        found: dict[str, tuple[str, list[str], bool]] = {}
         for parameter, texts in asked.items():
-            name, by_label = self._meaning(parameter)
-            if name in along:
+            name, by_label = self._meanings.get(parameter) or self._meaning(parameter)
+            if name in found:
                 raise QueryError(
                     f"{parameter}: {name} is asked for twice", parameter=parameter, dimension=name
                 )
-            if most is not None:
-                check_length(parameter, texts, most)
-            if by_label:
-                along[name] = read_labels(parameter, texts)
-            elif any(names_method(text) for text in texts):
+            if not by_label and any(map(names_method, texts)):
                 raise _no_method(self.names, parameter)
-            else:
-                along[name] = read_positions(parameter, texts)
-        return along
+            found[name] = parameter, texts, by_label
+        return read_along(found, most)
 
     def _meaning(self, parameter: str) -> tuple[str, bool]:
-        known = self._meanings.get(parameter)
-        if known is None:
-            # A dataset's dimensions have few names each: what means nothing is not kept.
-            known = self._meanings[parameter] = self.names.meaning(parameter)
+        # A dataset's dimensions have few names each: what means nothing is not kept.
+        known = self._meanings[parameter] = self.names.meaning(parameter)
         return known
 
 
@@ -177,15 +171,10 @@ def _no_method(names: Names, parameter: str) -> QueryError | SelectionError:
 
 
 def _query(options: Options, along: Mapping[str, Along]) -> Query:
-    selection = Selection(_with_matches(options, along), options.variables, options.pointwise)
+    if options.method is not None or options.tolerances:
+        along = {name: _matched(name, wanted, options) for name, wanted in along.items()}
+    selection = Selection(along, options.variables, options.pointwise)
     return Query(selection, options.format, options.explain, options.more)
-
-
-def _with_matches(options: Options, along: Mapping[str, Along]) -> Mapping[str, Along]:
-    """`along` with the method for labels that name none, and the tolerances of their dimensions."""
-    if options.method is None and not options.tolerances:
-        return along
-    return {name: _matched(name, wanted, options) for name, wanted in along.items()}
 
 
 def _matched(name: str, wanted: Along, options: Options) -> Along:

@@ -17,7 +17,8 @@ from sluice.selection import Method
 from sluice.wording import excerpt
 
 from .names import Names, did_you_mean
-from .tokens import METHODS, join_repeated, read_method, split_tokens
+from .tokens import join_repeated, split_tokens
+from .values import METHODS, read_method
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

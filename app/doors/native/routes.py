@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 from typing import TypeAlias
+from urllib.parse import unquote_plus
 
 from fastapi import FastAPI, Request, Response
 
@@ -32,7 +33,6 @@ from .json_body import read_json_body
 from .names import By, with_cure
 from .openapi import ask_described, formats_table, post_described
 from .options import OPTIONS, Option, options_table
-from .tokens import read_pairs
 
 # How the parameters of a request are read, in a URL or in a body.
 Parse: TypeAlias = Callable[..., Query]
@@ -150,6 +150,18 @@ class NativeDoor:
             options=self.options,
         )
         return {"label": grammar(by="label"), "position": grammar(by="position")}
+
+
+def read_pairs(query_string: bytes) -> list[tuple[str, str]]:
+    """The pairs in their order; names may repeat, values may be empty, nothing is refused.
+
+    What is no UTF-8 becomes U+FFFD. (URL Standard, "application/x-www-form-urlencoded parsing".)
+    """
+    text = query_string.decode("latin-1")
+    pieces = [piece.partition("=") for piece in text.split("&") if piece]
+    if "%" not in text and "+" not in text:
+        return [(name, value) for name, _, value in pieces]
+    return [(unquote_plus(name), unquote_plus(value)) for name, _, value in pieces]
 
 
 async def _explain(request: Request, asked: Weighed, serving: Service) -> bytes:

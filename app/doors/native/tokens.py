@@ -1,52 +1,22 @@
-"""The smallest pieces of a query string: pairs, tokens, quoted tokens, methods, integers."""
+"""The smallest pieces of a value: tokens, quoted tokens, what separates them, integers."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal, TypeAlias
-from urllib.parse import unquote_plus
 
 from sluice.axes.resolve import FARTHEST
 from sluice.errors import QueryError
-from sluice.selection import Method
 from sluice.wording import excerpt
-
-Pairs: TypeAlias = list[tuple[str, str]]
-
-
-def read_pairs(query_string: bytes) -> Pairs:
-    """The pairs in their order; names may repeat, values may be empty, nothing is refused.
-
-    What is no UTF-8 becomes U+FFFD. (URL Standard, "application/x-www-form-urlencoded parsing".)
-    """
-    text = query_string.decode("latin-1")
-    pieces = [piece.partition("=") for piece in text.split("&") if piece]
-    if "%" not in text and "+" not in text:
-        return [(name, value) for name, _, value in pieces]
-    return [(unquote_plus(name), unquote_plus(value)) for name, _, value in pieces]
-
-
-METHODS: Mapping[str, Method] = MappingProxyType(
-    {
-        "nearest": "nearest",
-        "pad": "pad",
-        "ffill": "pad",
-        "backfill": "backfill",
-        "bfill": "backfill",
-    }
-)
 
 # Possessive quantifiers: a long hostile value costs one pass, never a backtrack.
 _QUOTED = r'"(?:[^"]++|"")*+"'
 _BARE = r'(?!")[^,/]*+'
 _TOKENS = re.compile(rf"(?:(?:{_QUOTED}|{_BARE})[,/])*+(?:{_QUOTED}|{_BARE})")
 _TOKEN = re.compile(rf"(?:({_QUOTED})|({_BARE}))([,/]|\Z)")
-_METHOD = re.compile(r'([^",/:]*+)::')
-# One bare token, behind a method or not: most values are no more.
-_SINGLE = re.compile(r'(?:([^",/:]*+)::)?+((?:[^",/:]++|:(?!:))++)')
+METHOD_PREFIX = re.compile(r'([^",/:]*+)::')
 # What makes a value more than one bare token.
 _MARKS = re.compile(r'[",/]|::')
 _INTEGER = re.compile(r"(-?)(?=[0-9])0*+([0-9]*+)", re.ASCII)
@@ -64,35 +34,6 @@ class Tokens:
     texts: tuple[str, ...]
     separator: Separator
     quoted: frozenset[int] = frozenset()
-
-
-def split_method(name: str, value: str) -> tuple[Method | None, str]:
-    """A leading ``method::`` and the rest; an unknown method is a `QueryError`."""
-    found = _METHOD.match(value)
-    if found is None:
-        return None, value
-    return read_method(name, found[1]), value[found.end() :]
-
-
-def parse_single_token(name: str, value: str) -> tuple[str, Method | None] | None:
-    """The token of a value that is one bare token, and its method; None for any other value."""
-    found = _SINGLE.fullmatch(value)
-    if found is None:
-        return None
-    method, token = found.groups()
-    return token, None if method is None else read_method(name, method)
-
-
-def read_method(name: str, text: str) -> Method:
-    """The method of that name, its synonyms folded; raises `QueryError` naming the known ones."""
-    method = METHODS.get(text)
-    if method is None:
-        raise QueryError(
-            f"{name}: {excerpt(text)} is no method; the methods are {', '.join(METHODS)}",
-            parameter=name,
-            known=list(METHODS),
-        )
-    return method
 
 
 def is_plain(text: str) -> bool:
@@ -146,7 +87,7 @@ def count_tokens(value: str) -> int:
         return 1
     if '"' not in value:
         return value.count(",") + (not value.endswith(","))
-    method = _METHOD.match(value)
+    method = METHOD_PREFIX.match(value)
     rest = value[method.end() :] if method else value
     # The end is found once more: behind the last token, or behind the comma of a list of one.
     return _TOKEN.subn("", rest)[1] - 1 if _TOKENS.fullmatch(rest) else 1

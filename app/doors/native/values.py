@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
@@ -22,26 +23,31 @@ from sluice.selection import (
 from sluice.wording import excerpt
 
 from .tokens import (
-    METHODS,
+    METHOD_PREFIX,
     Tokens,
     count_tokens,
     is_plain,
     join_repeated,
-    parse_single_token,
     read_integer,
-    split_method,
     split_tokens,
 )
 
-# Made once: most requests name one of these, if any.
-_MATCHES: Final[Mapping[Method | None, Match | None]] = MappingProxyType(
+METHODS: Mapping[str, Method] = MappingProxyType(
     {
-        None: None,
-        "nearest": Match("nearest"),
-        "pad": Match("pad"),
-        "backfill": Match("backfill"),
+        "nearest": "nearest",
+        "pad": "pad",
+        "ffill": "pad",
+        "backfill": "backfill",
+        "bfill": "backfill",
     }
 )
+
+# By how it is written; made once, since most requests name one of these, if any.
+_POLICIES: Final[Mapping[str | None, Match | None]] = MappingProxyType(
+    {None: None, **{name: Match(method) for name, method in METHODS.items()}}
+)
+# One bare token, behind a method or not: most values are no more.
+_SINGLE = re.compile(r'(?:([^",/:]*+)::)?+((?:[^",/:]++|:(?!:))++)')
 
 
 class Number(str):
@@ -73,6 +79,22 @@ def check_length(parameter: str, texts: Sequence[str], most: int) -> None:
             count=count,
             limit=most,
         )
+
+
+def read_along(
+    asked: Mapping[str, tuple[str, Sequence[str], bool]], most: int | None
+) -> dict[str, Along]:
+    """What is asked along each dimension: by a parameter, with these texts, by label or not.
+
+    `most` bounds each list. Raises as `check_length`, `read_labels` and `read_positions`.
+    """
+    along: dict[str, Along] = {}
+    for name, (parameter, texts, by_label) in asked.items():
+        if most is not None and (len(texts) > 1 or "," in texts[0]):
+            check_length(parameter, texts, most)
+        read = read_labels if by_label else read_positions
+        along[name] = read(parameter, texts)
+    return along
 
 
 def read_labels(parameter: str, texts: Sequence[str]) -> Along:
@@ -124,6 +146,22 @@ def _read_position_items(parameter: str, items: Items) -> Positions:
             raise QueryError(f"{parameter}: a list cannot hold a slice", parameter=parameter)
 
 
+def read_method(name: str, text: str) -> Method:
+    """The method of that name, its synonyms folded; raises `QueryError` naming the known ones."""
+    method = METHODS.get(text)
+    if method is None:
+        raise QueryError(
+            f"{name}: {excerpt(text)} is no method; the methods are {', '.join(METHODS)}",
+            parameter=name,
+            known=list(METHODS),
+        )
+    return method
+
+
+def _policy(name: str, method: str | None) -> Match | None:
+    return None if method is None else Match(read_method(name, method))
+
+
 def names_method(value: str) -> bool:
     """Whether a value begins with a known method, as only labels may."""
     prefix, colons, _ = value.partition("::")
@@ -167,19 +205,21 @@ def _merge_positions(
 
 
 def _read_tokens(name: str, value: str) -> Label | Labels | Interval:
-    single = parse_single_token(name, value)
+    single = _SINGLE.fullmatch(value)
     if single is not None:
-        label, method = single
-        return Label(label, _MATCHES[method])
-    method, rest = split_method(name, value)
+        written, label = single.groups()
+        return Label(label, _POLICIES[written] if written in _POLICIES else _policy(name, written))
+    prefix = METHOD_PREFIX.match(value)
+    method, rest = (None, value) if prefix is None else (prefix[1], value[prefix.end() :])
+    policy = _policy(name, method)
     tokens = split_tokens(name, rest)
     match tokens.separator:
         case "":
-            return Label(tokens.texts[0], _MATCHES[method])
+            return Label(tokens.texts[0], policy)
         case ",":
-            return Labels(tokens.texts, _MATCHES[method])
+            return Labels(tokens.texts, policy)
         case "/":
-            if method is not None:
+            if policy is not None:
                 raise QueryError(f"{name}: an interval takes no method", parameter=name)
             return _read_interval(name, value, tokens)
 

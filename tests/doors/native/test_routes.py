@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.doors.native.tokens import read_pairs
+from app.doors.native.routes import read_pairs
 
 
 @given(st.text(st.sampled_from("ab=&%+:,2Fé;\x00 "), max_size=30).map(str.encode))

@@ -1,4 +1,4 @@
-"""What was made once and is likely to be asked for again, in a bounded number of bytes."""
+"""A cache of what was made once and is likely to be asked for again, bounded in bytes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ V = TypeVar("V")
 _LARGEST_SHARE: Final = 8
 
 
-class Kept(Generic[K, V]):
-    """Values by key, at most `most_bytes` of both as those who keep them estimate it.
+class BoundedCache(Generic[K, V]):
+    """Values by key, at most `most_bytes` of both as those who put them there estimate it.
 
-    The oldest go first; what is longer than an eighth of all is not kept. Looking costs what a
-    dictionary's look costs. Any thread may keep something.
+    The oldest go first; what is longer than an eighth of all is not cached. Looking costs what a
+    dictionary's look costs. Any thread may put something.
     """
 
     __slots__ = ("_held", "_lock", "_most", "_sizes", "get", "values")
@@ -33,11 +33,11 @@ class Kept(Generic[K, V]):
 
     @property
     def held_bytes(self) -> int:
-        """The bytes of all that is kept."""
+        """The bytes of all that is cached."""
         return self._held
 
-    def keep(self, key: K, value: V, nbytes: int) -> None:
-        """Keep `value`, which takes so many bytes together with its key."""
+    def put(self, key: K, value: V, nbytes: int) -> None:
+        """Cache `value`, which takes so many bytes together with its key."""
         if nbytes > self._most // _LARGEST_SHARE:
             return
         with self._lock:
