@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sluice.aliases import Array, Document, DType
 from sluice.axes.label_text import Wanted, read_number, spell_value
 from sluice.axes.roles import TURN, is_longitude, is_periodic
-from sluice.axes.scales import Numbers, Scale, in_precision, scale_of
+from sluice.axes.scales import Numbers, Scale, in_precision, scale_of, step_of
 from sluice.errors import QueryError, SelectionError
 from sluice.labels import JsonScalar, format_label, spell_label
 from sluice.selection import Value
@@ -34,7 +34,11 @@ class Axis:
     position on an unsorted axis (elsewhere the direction says it). `first_step` and `last_step`
     are the distances between the two distinct keys at the lower and the upper end, ``None`` where
     there are no two. `longitude` says that labels 360 apart are one place, `periodic` that the
-    last label's other neighbour is the first.
+    last label's other neighbour is the first. `step` is the one distance between labels that are
+    stored next to each other, ``None`` where they are not evenly spaced.
+
+    The keys of an axis of numbers or times are a view of its values: beside these a long axis
+    takes no memory to speak of.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Axis:
     periodic: bool = False
     narrow: DType | None = None
     has_order: bool = False
+    step: Any = None
 
     @classmethod
     def of(cls, name: str, values: Array, attrs: Document) -> Self:
@@ -70,7 +75,7 @@ class Axis:
         steps = _end_steps(scale, search)
         circle = _longitude_facts(name, attrs, scale, search, steps)
         has_order = unique and order is None and scale.metric
-        form = (direction, unique, *steps, *circle, _narrow(scale), has_order)
+        form = (direction, unique, *steps, *circle, _narrow(scale), has_order, step_of(values))
         return cls(name, values, attrs, scale, search, order, *form)
 
     @property

@@ -30,6 +30,8 @@ from sluice.labels import format_label, format_texts
 
 _TICKS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _MICROSECOND = 10**3
+# So many labels are compared at once.
+_PIECE = 2**16
 # IEEE 754's half and single precision.
 _PACKING = {2: Struct("=e"), 4: Struct("=f")}
 
@@ -225,3 +227,23 @@ def _microseconds(label: Any) -> int:
     seconds = (label.hour * 60 + label.minute) * 60 + label.second
     day = label.toordinal() * (DAY // _MICROSECOND)
     return int(day + seconds * 10**6 + label.microsecond)
+
+
+def step_of(values: Array) -> Any:
+    """The one distance between neighbouring labels, or None."""
+    if len(values) < 2 or values.dtype.kind not in "iufmM":
+        return None
+    starts = range(0, len(values) - 1, _PIECE)
+    slack = 0.0
+    with np.errstate(all="ignore"):  # NaN and infinities are no distance
+        first = np.diff(values[:2])[0]
+        if values.dtype.kind == "f":
+            # Labels are rounded to their own precision, so their distances differ by as much.
+            most = max([np.abs(values[start : start + _PIECE + 1]).max() for start in starts])
+            slack = 4 * np.spacing(most)
+        for start in starts:
+            steps = np.diff(values[start : start + _PIECE + 1])
+            even = np.abs(steps - first) <= slack if values.dtype.kind == "f" else steps == first
+            if not even.all():
+                return None
+    return first

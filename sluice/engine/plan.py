@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Hashable, Mapping
-from contextlib import aclosing
+import asyncio
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import replace
+from typing import TypeVar
 
 import xarray as xr
 
@@ -24,9 +34,21 @@ from sluice.datasets.layout import Keys, StoredVariable
 from sluice.datasets.lazy import VariableReadPlan, read_all
 from sluice.datasets.relabel import bounds_of
 from sluice.engine.prepared import PreparedDataset
-from sluice.engine.slabs import AT_ONCE, Cut, Order, Slab, ahead, cuts, narrowed
+from sluice.engine.slabs import (
+    AT_ONCE,
+    Budget,
+    Cut,
+    Order,
+    Slab,
+    SlabCosts,
+    costs_of,
+    cuts,
+    narrowed,
+)
 from sluice.record import record
 from sluice.selection import Selection
+
+T = TypeVar("T")
 
 
 @record
@@ -129,28 +151,52 @@ class Plan:
         """What `read` brings, for who has called `read_cached`."""
         return self._labelled(await self.reading.load(meter))
 
-    async def slabs(self, most_bytes: int, order: Order = "variable") -> AsyncGenerator[Slab, None]:
+    def slab_costs(self, most_bytes: int, order: Order = "variable") -> SlabCosts:
+        """What `slabs` of this size in this order cost: how often chunks are decoded, and memory.
+
+        Reads nothing.
+        """
+        return costs_of(self.prepared.layout, self.reading, self.keys, most_bytes, order)
+
+    async def slabs(
+        self,
+        most_bytes: int,
+        order: Order = "variable",
+        *,
+        budget: Budget | None = None,
+        meter: TextMeter | None = None,
+    ) -> AsyncGenerator[Slab, None]:
         """The answer in parts, of which no more than two are in memory: see `sluice.engine.slabs`.
 
-        Each has at most half of `most_bytes`, but for what one row of chunks takes.
+        Each has at most half of `most_bytes`, but for what one row of chunks takes. The `budget` is
+        asked once, before anything is read, for the window of `slab_costs`, and has it back when
+        the last part was taken, or whoever asks stops (closes the generator). `meter` counts texts.
         """
-        layout, keys = self.prepared.layout, self.keys
-        moved = {} if keys is None else await self._moved()
-        parts = cuts(layout, self.schema, keys, most_bytes // AT_ONCE, order)
+        async with AsyncExitStack() as held:
+            if budget is not None:
+                window = self.slab_costs(most_bytes, order).window_bytes
+                await held.enter_async_context(budget.window(window))
+            layout, keys = self.prepared.layout, self.keys
+            moved = {} if keys is None else await self._moved()
+            parts = cuts(layout, self.schema, keys, most_bytes // AT_ONCE, order)
 
-        async def read(cut: Cut) -> Slab:
-            return Slab(cut, await self._part(keys, cut, moved))
+            async def read(cut: Cut) -> Slab:
+                return Slab(cut, await self._part(keys, cut, moved, meter))
 
-        async with aclosing(ahead(parts, read)) as found:
+            found = await held.enter_async_context(aclosing(_ahead(parts, read)))
             async for slab in found:
                 yield slab
 
     async def _part(
-        self, keys: Keys | None, cut: Cut, moved: Mapping[Hashable, xr.Variable]
+        self,
+        keys: Keys | None,
+        cut: Cut,
+        moved: Mapping[Hashable, xr.Variable],
+        meter: TextMeter | None,
     ) -> dict[Hashable, xr.Variable]:
         """The variables of a part; those that were `moved` are in memory."""
         if keys is None:
-            whole = await self.read()
+            whole = await self.read(meter)
             return {name: whole.variables[name] for name in cut.names}
         layout = self.prepared.layout
         keys = narrowed(keys, layout.sizes, cut)
@@ -165,7 +211,7 @@ class Plan:
                 pending[name] = part.read_like(self.reading.pending[name])
             else:
                 known[name] = _rows(self.reading.variables[name], cut)
-        known |= await read_all(pending)
+        known |= await read_all(pending, meter)
         return {name: known[name] for name in cut.names}
 
     async def _moved(self) -> Mapping[Hashable, xr.Variable]:
@@ -211,3 +257,37 @@ def _rows(variable: xr.Variable, cut: Cut) -> xr.Variable:
     if cut.dim not in variable.dims:
         return variable
     return variable.isel({cut.dim: slice(cut.start, cut.stop)})
+
+
+async def _ahead(
+    parts: Iterable[T], read: Callable[[T], Awaitable[Slab]]
+) -> AsyncGenerator[Slab, None]:
+    """What is read of `parts`, in their order; the next one while somebody has the last.
+
+    Whoever stops asking has ended what is read.
+    """
+    left = iter(parts)
+    reading = _begun(left, read)
+    try:
+        while reading is not None:
+            slab = await reading
+            # Begun no sooner: no more than `AT_ONCE` are in memory.
+            reading = _begun(left, read)
+            yield slab
+            del slab
+    finally:
+        if reading is not None:
+            reading.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await reading
+
+
+def _begun(left: Iterator[T], read: Callable[[T], Awaitable[Slab]]) -> asyncio.Task[Slab] | None:
+    """The next of the parts that are `left`, being read; None where there is none."""
+    for part in left:
+        return asyncio.ensure_future(_made(read, part))
+    return None
+
+
+async def _made(read: Callable[[T], Awaitable[Slab]], part: T) -> Slab:
+    return await read(part)

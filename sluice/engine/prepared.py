@@ -5,7 +5,7 @@ Nothing here reads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -19,6 +19,7 @@ from sluice.aliases import Array
 from sluice.arrays.texts import text_bytes
 from sluice.axes.axis import Axis
 from sluice.axes.roles import Role, calendar_of_axis, roles_of
+from sluice.axes.scales import step_of
 from sluice.datasets import AsyncDataset, Layout
 from sluice.datasets.lazy import LazyArray
 from sluice.datasets.read_plan import DatasetReadPlan
@@ -86,7 +87,7 @@ def describe_prepared(prepared: PreparedDataset) -> dict[str, Any]:
     that the last label's other neighbour is the first; ``values`` are all labels where they are
     at most `MOST_LABELS`. All of them are None for a coordinate without an index.
     """
-    told = describe(prepared.dataset)
+    told = _described(prepared.dataset, prepared.axes)
     for name, coordinate in told["coords"].items():
         axis = prepared.axes.get(str(name))
         role = prepared.roles.get(str(name))
@@ -166,22 +167,30 @@ def describe(ds: xr.Dataset) -> dict[str, Any]:
     ``nbytes`` is the decoded size; ``unusable`` has the reason for each variable of the store that
     is left out.
     """
+    return _described(ds, {})
+
+
+def _described(ds: xr.Dataset, axes: Mapping[str, Axis]) -> dict[str, Any]:
     return {
         "attrs": dict(ds.attrs),
         "dims": dict(ds.sizes),
-        "coords": {name: _coordinate(ds, name) for name in ds.coords},
+        "coords": {name: _coordinate(ds, name, axes.get(str(name))) for name in ds.coords},
         "data_vars": {name: _data_variable(ds.variables[name]) for name in ds.data_vars},
         "unusable": {name: one.reason for name, one in ds.encoding.get("unusable", {}).items()},
     }
 
 
-def _coordinate(ds: xr.Dataset, name: Any) -> dict[str, Any]:
+def _coordinate(ds: xr.Dataset, name: Hashable, axis: Axis | None) -> dict[str, Any]:
+    """What is told of a coordinate; of a long one whose `axis` is known without looking at it."""
     variable = ds.variables[name]
     least = most = step = None
-    index = ds._indexes.get(name)
+    index = ds.xindexes.get(name)
     if isinstance(index, PandasIndex) and len(index.index):
-        least, most = _range(index.index)
-        step = step_of(variable.values)
+        if axis is not None and _is_counted(axis, index):
+            least, most = (axis.values[axis.position(end)] for end in (0, len(axis.keys) - 1))
+        else:
+            least, most = _range(index.index)
+        step = step_of(variable.values) if axis is None else axis.step
     return {
         "dims": list(variable.dims),
         "dtype": dtype_name(variable.dtype),
@@ -190,6 +199,12 @@ def _coordinate(ds: xr.Dataset, name: Any) -> dict[str, Any]:
         "step": step,
         "attrs": dict(variable.attrs),
     }
+
+
+def _is_counted(axis: Axis, index: PandasIndex) -> bool:
+    """Whether the ends of the axis are the smallest and the largest label in the index' type."""
+    dtype = axis.values.dtype
+    return len(axis.keys) > 0 and dtype.kind in "iufmM" and dtype == index.index.dtype
 
 
 def _range(labels: pd.Index[Any]) -> tuple[Any, Any]:
@@ -213,19 +228,6 @@ def _end(label: Any) -> Any:
             return label.to_numpy()
         case _:
             return label
-
-
-def step_of(values: Array) -> Any:
-    """The one distance between neighbouring labels, or None."""
-    if len(values) < 2 or values.dtype.kind not in "iufmM":
-        return None
-    steps = np.diff(values)
-    first = steps[0]
-    if values.dtype.kind == "f":
-        # Labels are rounded to their own precision, so their distances differ by as much.
-        slack = 4 * np.spacing(np.abs(values).max())
-        return first if np.abs(steps - first).max() <= slack else None
-    return first if (steps == first).all() else None
 
 
 def _data_variable(variable: xr.Variable) -> dict[str, Any]:

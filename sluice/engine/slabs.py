@@ -1,24 +1,23 @@
-"""A planned answer in parts: along which dimension it is cut, where, and how the parts are read.
+"""A planned answer in parts: along which dimension it is cut, where, and what that costs.
 
 A part ends where a chunk of the store ends, so that chunks are decoded once; only where variables
-have chunks of different lengths, and are read together, some of them are decoded again.
+have chunks of different lengths and are read together, or where positions go back and forth, some
+of them are decoded again: `costs_of` tells how often.
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
+from collections import defaultdict
 from collections.abc import (
-    AsyncGenerator,
-    Awaitable,
-    Callable,
     Hashable,
     Iterable,
     Iterator,
     Mapping,
+    Sequence,
 )
-from contextlib import suppress
-from typing import Final, Literal, TypeAlias, TypeVar
+from contextlib import AbstractAsyncContextManager
+from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -26,6 +25,8 @@ from numpy.typing import NDArray
 
 from sluice.datasets.indexers import ALL, Key, Points, length_of
 from sluice.datasets.layout import Keys, Layout, ResultSchema, StoredVariable
+from sluice.datasets.lazy import VariableReadPlan
+from sluice.datasets.read_plan import DatasetReadPlan
 from sluice.record import record
 
 Order: TypeAlias = Literal["variable", "row"]
@@ -33,6 +34,14 @@ T = TypeVar("T")
 
 # The one that is read, and the one that its reader has.
 AT_ONCE: Final = 2
+_NONE: Final = np.empty(0, np.int64)
+
+
+class Budget(Protocol):
+    """Memory that many readers share."""
+
+    def window(self, nbytes: int) -> AbstractAsyncContextManager[object]:
+        """So many bytes for as long as the block lasts, entered when they are there."""
 
 
 @record
@@ -78,6 +87,57 @@ def cuts(
             yield from _along(layout, schema, keys, most_bytes, first, (name,), [name])
 
 
+@record
+class VariableCost:
+    """What one variable costs in decoded chunks when it is read in parts.
+
+    It touches `chunks`, each of `chunk_bytes` decoded; they are `decoded` so often in all parts
+    together, and `most_times` the one that is decoded most often.
+    """
+
+    chunks: int
+    chunk_bytes: int
+    decoded: int
+    most_times: int
+
+
+@record
+class SlabCosts:
+    """What it costs to read an answer in `slabs` parts, variable by variable.
+
+    `window_bytes` is the most that is in memory at once: two parts, and chunks being decoded.
+    """
+
+    slabs: int
+    window_bytes: int
+    variables: Mapping[Hashable, VariableCost]
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks are touched."""
+        return sum([cost.chunks for cost in self.variables.values()])
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Decoded bytes of the touched chunks."""
+        return sum([cost.chunks * cost.chunk_bytes for cost in self.variables.values()])
+
+    @property
+    def decoded_chunks(self) -> int:
+        """How many chunks are decoded; one counts each time."""
+        return sum([cost.decoded for cost in self.variables.values()])
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Bytes of all chunks that are decoded."""
+        return sum([cost.decoded * cost.chunk_bytes for cost in self.variables.values()])
+
+    @property
+    def most_times(self) -> int:
+        """How often the chunk is decoded that is decoded most often."""
+        return max([cost.most_times for cost in self.variables.values()], default=0)
+
+
 def _leading(schema: ResultSchema) -> Hashable | None:
     """The first dimension of the variable with the most of them; None where there is none."""
     most: tuple[Hashable, ...] = max((v.dims for v in schema.variables.values()), key=len)
@@ -100,9 +160,10 @@ def _along(
         yield Cut(names)
         return
     row_bytes = sum([_row_bytes(schema, name, dim) for name in along])
-    ends = _ends(layout, schema, keys, dim, along)
+    most_rows = max(1, most_bytes // max(1, row_bytes))
+    ends = _ends(layout, schema, keys, dim, along, most_rows)
     start = 0
-    for stop in _joined(ends, max(1, most_bytes // max(1, row_bytes))):
+    for stop in _joined(ends, most_rows):
         yield Cut(names if start == 0 else tuple(along), dim, start, stop)
         start = stop
     if start == 0:
@@ -115,10 +176,10 @@ def _row_bytes(schema: ResultSchema, name: Hashable, dim: Hashable) -> int:
     return math.prod(lengths) * variable.dtype.itemsize
 
 
-def _joined(ends: NDArray[np.int64], most_rows: int) -> Iterator[int]:
+def _joined(ends: Sequence[int], most_rows: int) -> Iterator[int]:
     """The `ends` of parts that have at most so many rows, or one that is longer."""
     start = last = 0
-    for end in ends.tolist():
+    for end in ends:
         if last > start and end - start > most_rows:
             yield last
             start = last
@@ -128,40 +189,137 @@ def _joined(ends: NDArray[np.int64], most_rows: int) -> Iterator[int]:
 
 
 def _ends(
-    layout: Layout, schema: ResultSchema, keys: Keys, dim: Hashable, along: list[Hashable]
-) -> NDArray[np.int64]:
+    layout: Layout,
+    schema: ResultSchema,
+    keys: Keys,
+    dim: Hashable,
+    along: list[Hashable],
+    most_rows: int,
+) -> Sequence[int]:
     """After which rows along `dim` another chunk begins, of the variable with the longest ones."""
     size = schema.sizes[dim]
-    found = [
-        ends for name in along if (ends := _chunk_ends(layout, keys, name, dim, size)) is not None
-    ]
+    found: list[NDArray[np.int64]] = []
+    for name in along:
+        prepared = layout.variables[name]
+        if isinstance(prepared, StoredVariable):
+            changes = [axis.changes() for axis in _axes(prepared, keys, dim, layout.sizes)]
+            found.append(np.unique(np.concatenate([*changes, [size]])) if size else _NONE)
+    if found:
+        return min(found, key=len).tolist()  # type: ignore[no-any-return]
     # What is in memory has no chunks: it can be cut anywhere.
-    return min(found, key=len) if found else np.arange(1, size + 1)
+    return [*range(most_rows, size, most_rows), size] if size else []
 
 
-def _chunk_ends(
-    layout: Layout, keys: Keys, name: Hashable, dim: Hashable, size: int
-) -> NDArray[np.int64] | None:
-    prepared = layout.variables[name]
-    if not isinstance(prepared, StoredVariable):
-        return None
-    changes = np.zeros(max(0, size - 1), bool)
-    for own, chunk in zip(prepared.dims, prepared.array.meta.chunks, strict=False):
+@record
+class _Axis:
+    """One axis of a stored array, of which rows take these positions, in chunks of one length."""
+
+    positions: range | NDArray[np.int64]
+    chunk: int
+
+    def changes(self) -> NDArray[np.int64]:
+        """The rows before which another chunk begins."""
+        if isinstance(self.positions, range):
+            start, step = self.positions.start, abs(self.positions.step)
+            # How far a row lies from where its direction enters the first chunk.
+            inside = start % self.chunk
+            first = inside if self.positions.step > 0 else self.chunk - 1 - inside
+            last = first + (len(self.positions) - 1) * step
+            edges = np.arange(1, last // self.chunk + 1) * self.chunk
+            return np.unique(-((first - edges) // step))
+        numbers = self.positions // self.chunk
+        return np.flatnonzero(numbers[1:] != numbers[:-1]) + 1
+
+    def numbers(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The chunks in which these rows lie."""
+        if isinstance(self.positions, range):
+            return (self.positions.start + rows * self.positions.step) // self.chunk
+        return self.positions[rows] // self.chunk
+
+
+def _axes(
+    variable: StoredVariable, keys: Keys, dim: Hashable, sizes: Mapping[Hashable, int]
+) -> list[_Axis]:
+    """The axes of the variable that `dim` is made of; several where points go along it."""
+    found = []
+    for own, chunk in zip(variable.dims, variable.array.meta.chunks, strict=False):
         key = keys.get(own, ALL)
         if dim == (key.dim if isinstance(key, Points) else own):
-            numbers = _positions(key, layout.sizes[own]) // max(1, chunk)
-            changes |= numbers[1:] != numbers[:-1]
-    return np.append(np.flatnonzero(changes) + 1, size) if size else np.empty(0, np.int64)
+            found.append(_Axis(_positions(key, sizes[own]), max(1, chunk)))
+    return found
 
 
-def _positions(key: Key, size: int) -> NDArray[np.int64]:
+def costs_of(
+    layout: Layout,
+    reading: DatasetReadPlan,
+    keys: Keys | None,
+    most_bytes: int,
+    order: Order,
+) -> SlabCosts:
+    """What an answer costs that is read in the parts of `cuts`; reads nothing.
+
+    Texts count as `most_bytes` at most: how long they are is known once they are read.
+    """
+    schema = reading.schema
+    ends: dict[Hashable, list[int]] = defaultdict(list)
+    dims: dict[Hashable, Hashable] = {}
+    largest = slabs = 0
+    for cut in cuts(layout, schema, keys, most_bytes // AT_ONCE, order):
+        nbytes = 0
+        for name in cut.names:
+            variable = schema.variables[name]
+            if cut.dim is not None and cut.dim in variable.dims:
+                dims[name] = cut.dim
+                ends[name].append(cut.stop)
+                nbytes += (cut.stop - cut.start) * _row_bytes(schema, name, cut.dim)
+            else:
+                nbytes += math.prod(variable.shape) * variable.dtype.itemsize
+        largest, slabs = max(largest, nbytes), slabs + 1
+    variables = {
+        name: _variable_cost(layout, keys or {}, name, plan, dims.get(name), ends[name])
+        for name, plan in reading.pending.items()
+    }
+    working = [plan.working_bytes for plan in reading.pending.values()]
+    at_once = max(working, default=0) if order == "variable" and keys is not None else sum(working)
+    window = min(AT_ONCE, slabs) * largest + at_once + min(reading.text_bytes, most_bytes)
+    return SlabCosts(slabs, window, variables)
+
+
+def _variable_cost(
+    layout: Layout,
+    keys: Keys,
+    name: Hashable,
+    plan: VariableReadPlan,
+    dim: Hashable | None,
+    ends: list[int],
+) -> VariableCost:
+    """The cost of a variable that is cut after the rows `ends` along `dim`; whole where None."""
+    chunks, nbytes = plan.plan.chunks, plan.array.meta.chunk_bytes
+    prepared = layout.variables[name]
+    if dim is None or not chunks or not isinstance(prepared, StoredVariable):
+        return VariableCost(chunks, nbytes, chunks, min(chunks, 1))
+    axes = _axes(prepared, keys, dim, layout.sizes)
+    # Chunk and part are the same from one of these rows to the next.
+    begins = np.unique(np.concatenate([[0], ends[:-1], *[axis.changes() for axis in axes]]))
+    begins = begins.astype(np.int64)
+    parts = np.searchsorted(ends, begins, side="right")
+    found, places = np.unique(
+        np.stack([axis.numbers(begins) for axis in axes]), axis=1, return_inverse=True
+    )
+    distinct = found.shape[1]
+    pairs = np.unique(parts * distinct + places.reshape(-1))
+    times = int(np.bincount(pairs % distinct).max())
+    return VariableCost(chunks, nbytes, chunks // distinct * pairs.size, times)
+
+
+def _positions(key: Key, size: int) -> range | NDArray[np.int64]:
     match key:
         case int():
             return np.array([key])
         case slice():
-            return np.arange(*key.indices(size))
+            return range(*key.indices(size))
         case Points(_, positions):
-            return positions
+            return np.where(positions < 0, positions + size, positions)
         case positions:
             return np.where(positions < 0, positions + size, positions)
 
@@ -190,34 +348,3 @@ def _part(key: Key, size: int, cut: Cut) -> Key:
         case _:
             assert length_of(key, size) is not None
             return key
-
-
-async def ahead(
-    parts: Iterable[T], read: Callable[[T], Awaitable[Slab]]
-) -> AsyncGenerator[Slab, None]:
-    """What is read of `parts`, in their order; the next one while somebody has the last.
-
-    Whoever stops asking has ended what is read.
-    """
-    running: list[asyncio.Task[Slab]] = []
-    try:
-        for part in parts:
-            running.append(asyncio.ensure_future(_made(read, part)))
-            if len(running) == AT_ONCE:
-                slab = await running[0]
-                del running[0]
-                yield slab
-        while running:
-            slab = await running[0]
-            del running[0]
-            yield slab
-    finally:
-        for task in running:
-            task.cancel()
-        for task in running:
-            with suppress(asyncio.CancelledError, Exception):
-                await task
-
-
-async def _made(read: Callable[[T], Awaitable[Slab]], part: T) -> Slab:
-    return await read(part)

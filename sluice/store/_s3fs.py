@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias
@@ -77,7 +77,10 @@ async def connect(options: Document) -> Opened:
         fs.session = AioSession(**fs.kwargs)
     # First of all handlers, those of clients come after it.
     fs.session.register("needs-retry.s3.HeadBucket", _end_of_redirects)
-    await fs.set_session()
+    client = await fs.set_session()
+    # It reads the certificates that it trusts in a thread, which takes 60 ms: not in a request.
+    with suppress(OSError):
+        await connection_of(client, client.meta.endpoint_url)
 
     async def aclose() -> None:
         # Through its creator, which also knows the clients of other regions.

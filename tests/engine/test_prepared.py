@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,12 @@ import xarray as xr
 from zarr.storage import MemoryStore
 
 from sluice.datasets import AsyncZarrBackendEntrypoint, open_dataset
-from sluice.engine import describe, describe_prepared, prepare
+from sluice.datasets.layout import IndexCoordinate
+from sluice.engine import describe, describe_prepared, plan, prepare
+from sluice.selection import Label, Selection
+from tests.stores import ArraySpec, StoreSpec, documents_of, fs_map
+
+COUNT = 400_000
 
 
 async def test_coordinates_tell_their_axes() -> None:
@@ -92,3 +99,44 @@ def test_lazy_coordinates_have_no_range() -> None:
     """What is not in memory is not read for a description."""
     found = described(xr.Dataset(coords={"lat": (("y", "x"), np.ones((2, 2)))}))["coords"]["lat"]
     assert (found["min"], found["max"], found["step"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("values", "attrs", "label"),
+    [
+        (np.arange(COUNT) * 3, {}, 9000),
+        (np.arange(COUNT)[::-1] * 0.25, {}, 2.5),
+        (np.arange(COUNT, dtype="i4"), {"units": "minutes since 1970-01-01"}, "1970-01-02T00:00"),
+        (np.arange(COUNT) * 2, {"units": "hours since 1850-01-01"}, "1850-01-05T00:00"),
+    ],
+)
+async def test_a_long_regular_axis_costs_nothing(
+    values: Any, attrs: dict[str, Any], label: Any
+) -> None:
+    """Beside xarray's own index there are its first label, its step and how many there are."""
+    arrays = (
+        ArraySpec("x", ("x",), values, attrs, fill=None, chunks=(COUNT // 4,)),
+        ArraySpec("v", ("x",), np.zeros(COUNT, "i1"), chunks=(COUNT // 4,)),
+    )
+    opened = await open_dataset(fs_map(documents_of(StoreSpec(arrays, zarr_format=2))))
+    labels = opened.variables["x"].values.nbytes
+    prepare(opened)  # what is made once by whoever asks first
+    gc.collect()
+    tracemalloc.start()
+    try:
+        prepared = prepare(opened)
+        chosen = plan(prepared, Selection({"x": Label(label)}, ("v",)))
+        told = describe_prepared(prepared)["coords"]["x"]
+        gc.collect()
+        held, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert chosen.schema.sizes == {}
+    assert held < labels / 20
+    assert most < labels
+    x = opened["x"].values
+    assert (told["min"], told["max"], told["step"]) == (x.min(), x.max(), x[1] - x[0])
+    kept = prepared.layout.variables["x"]
+    assert isinstance(kept, IndexCoordinate)
+    assert kept.stored is None or isinstance(kept.stored.values, range)
+    assert (kept.stored is not None) == bool(attrs)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,12 @@ import xarray as xr
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
+from sluice.arrays.plan import ElementPlan
 from sluice.arrays.reader import Reader
 from sluice.datasets import open_dataset
-from sluice.engine import plan, prepare
-from sluice.engine.slabs import Order
+from sluice.datasets.layout import StoredVariable
+from sluice.engine import Plan, plan, prepare
+from sluice.engine.slabs import Order, Slab, narrowed
 from sluice.errors import SluiceError
 from sluice.selection import (
     Along,
@@ -25,6 +29,7 @@ from sluice.selection import (
     Match,
     Position,
     Positions,
+    PositionSlice,
     Selection,
 )
 from tests.engine.selections import all_slabs, selections, together
@@ -147,3 +152,144 @@ async def test_who_stops_asking_ends_what_is_read() -> None:
     assert asyncio.all_tasks() - before
     await slabs.aclose()
     assert asyncio.all_tasks() <= before
+
+
+class Kept:
+    """A budget that remembers what was taken of it, and what is held."""
+
+    def __init__(self) -> None:
+        self.taken: list[int] = []
+        self.held = 0
+
+    @asynccontextmanager
+    async def window(self, nbytes: int) -> AsyncIterator[None]:
+        """Take so many bytes at once."""
+        self.taken.append(nbytes)
+        self.held += nbytes
+        try:
+            yield
+        finally:
+            self.held -= nbytes
+
+
+def decodes(planned: Plan, slabs: list[Slab]) -> dict[Any, Counter[tuple[int, ...]]]:
+    """How often each chunk of each variable is read for these slabs, by the plan of each."""
+    layout, keys = planned.prepared.layout, planned.keys
+    found: dict[Any, Counter[tuple[int, ...]]] = {
+        name: Counter() for name in planned.reading.pending
+    }
+    for slab in slabs:
+        for name in planned.reading.pending.keys() & slab.variables.keys():
+            if keys is None:
+                reading = planned.reading.pending[name].plan
+            else:
+                variable = layout.variables[name]
+                assert isinstance(variable, StoredVariable)
+                part = narrowed(keys, layout.sizes, slab.cut)
+                reading = variable.select(part, planned.schema.variables[name].dims).plan
+            parts = [reading] if isinstance(reading, ElementPlan) else reading.reads()
+            found[name].update(read.coords for read in parts)
+    return found
+
+
+@settings(deadline=None)
+@given(spec=stores(), data=st.data())
+def test_costs_tell_how_often_chunks_are_decoded(
+    runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
+) -> None:
+    """For any selection, size and order: each chunk that each part reads, counted."""
+    try:
+        opened = runner.run(open_dataset(fs_map(documents_of(spec))))
+    except Exception:
+        assume(False)
+        raise
+    selection = data.draw(selections(opened), label="selection")
+    most_bytes = data.draw(st.sampled_from([1, 16, 100, 10_000]), label="bytes")
+    order = data.draw(st.sampled_from(ORDERS), label="order")
+    try:
+        planned = plan(prepare(opened), selection)
+        slabs = runner.run(all_slabs(planned, most_bytes, order))
+    except (SluiceError, ValueError, TypeError, OverflowError):
+        assume(False)
+        raise
+    costs = planned.slab_costs(most_bytes, order)
+    assert costs.slabs == len(slabs)
+    assert (costs.chunks, costs.chunk_bytes) == (planned.chunks, planned.chunk_bytes)
+    for name, counted in decodes(planned, slabs).items():
+        cost = costs.variables[name]
+        told = (cost.chunks, cost.decoded, cost.most_times)
+        assert told == (len(counted), counted.total(), max(counted.values(), default=0)), name
+    event("some decoded again" if costs.decoded_chunks > costs.chunks else "each decoded once")
+    numbers = [
+        [v.nbytes for v in slab.variables.values() if v.dtype.kind not in "OT"] for slab in slabs
+    ]
+    assert costs.window_bytes >= max(map(sum, numbers), default=0)
+
+
+@pytest.mark.parametrize(
+    ("order", "along", "expected"),
+    [
+        ("variable", {}, (19, 19, 1)),
+        ("row", {}, (19, 19, 1)),
+        ("variable", {"time": Positions((0, 11, 1, 10))}, (13, 25, 2)),
+        ("variable", {"time": PositionSlice(None, None, -1)}, (19, 19, 1)),
+    ],
+)
+async def test_what_is_decoded_is_what_was_told(
+    order: Order, along: dict[str, Along], expected: tuple[int, int, int]
+) -> None:
+    """A chunk is fetched as often as the costs say, where none is kept."""
+    source = fs_map(documents_of(globe()))
+    planned = plan(prepare(await open_dataset(source)), Selection(along, ("t", "u")))
+    costs = planned.slab_costs(1, order)
+    assert (costs.chunks, costs.decoded_chunks, costs.most_times) == expected
+    assert costs.decoded_bytes == sum(c.decoded * c.chunk_bytes for c in costs.variables.values())
+    files: Any = source.fs
+    files.reads.clear()
+    await all_slabs(planned, 1, order)
+    assert len([path for path in files.reads if "/lon_bnds/" not in path]) == expected[1]
+
+
+async def test_a_window_is_taken_once_and_given_back() -> None:
+    """Before anything is read, for all parts; whoever stops early gives it back, too."""
+    source = fs_map(documents_of(globe()))
+    planned = plan(prepare(await open_dataset(source)), Selection({}, ("t",)))
+    budget = Kept()
+    slabs = planned.slabs(1, budget=budget)
+    await anext(slabs)
+    assert budget.taken == [planned.slab_costs(1).window_bytes] == [budget.held]
+    await slabs.aclose()
+    assert (len(budget.taken), budget.held) == (1, 0)
+    assert [slab async for slab in planned.slabs(1, budget=budget)]
+    assert (len(budget.taken), budget.held) == (2, 0)
+
+
+async def test_nothing_is_read_before_there_is_a_window() -> None:
+    """A budget that refuses is the end of it."""
+    source = fs_map(documents_of(globe()))
+    planned = plan(prepare(await open_dataset(source)), Selection({}, ("t",)))
+    files: Any = source.fs
+    files.reads.clear()
+
+    class Full:
+        def window(self, nbytes: int) -> AbstractAsyncContextManager[None]:
+            raise MemoryError(nbytes)
+
+    with pytest.raises(MemoryError):
+        await anext(planned.slabs(1, budget=Full()))
+    assert files.reads == []
+
+
+async def test_two_parts_are_in_memory() -> None:
+    """The next part is begun when the last was handed over, and no other beside it."""
+    source = fs_map(documents_of(globe()))
+    planned = plan(prepare(await open_dataset(source)), Selection({}, ("t",)))
+    files: Any = source.fs
+    begun = []
+    async for slab in planned.slabs(1):
+        for _ in range(50):
+            await asyncio.sleep(0)
+        if "t" in slab.variables:
+            places = [path.split("/t/c/")[1] for path in files.reads if "/t/c/" in path]
+            begun.append(sorted({place.split("/")[0] for place in places}))
+    assert begun == [["0", "1"], ["0", "1", "2"], ["0", "1", "2"]]
