@@ -27,7 +27,8 @@ from ..catalog.config_sync import Follower
 from ..catalog.configuration import Files, Keys
 from ..catalog.control_log import Bulletin
 from ..catalog.listings import ListingLimits, Listings
-from ..catalog.opened import Opened, OpenedDatasets, Opener
+from ..catalog.opened import Opened
+from ..catalog.opened_datasets import OpenedDatasets, Opener
 from ..catalog.opening import open_entry
 from ..catalog.readiness import CatalogStatus, Preparation, prepare_stores
 from ..catalog.relisting import ListNames, Relister, list_names

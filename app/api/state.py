@@ -19,7 +19,7 @@ from ..catalog.catalog import Catalog
 from ..catalog.config_sync import Follower
 from ..catalog.configuration import Keys
 from ..catalog.entry import DatasetEntry
-from ..catalog.opened import OpenedDatasets
+from ..catalog.opened_datasets import OpenedDatasets
 from ..catalog.readiness import CatalogStatus
 from ..telemetry.metrics import Metrics
 from .response_bodies import BodyWriter, json_bytes

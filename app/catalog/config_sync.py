@@ -19,7 +19,7 @@ from .configuration import Configuration, Files, Keys
 from .control_log import Bulletin, NewGeneration, News, NewTexts, ReloadAsked
 from .entry import DatasetEntry
 from .listings import Expanded, ListingLimits, Listings, NewNames
-from .opened import OpenedDatasets
+from .opened_datasets import OpenedDatasets
 from .relisting import Relister
 
 # How often files that go on changing are read for one reload.

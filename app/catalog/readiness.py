@@ -17,7 +17,7 @@ from sluice.store.connecting import Address, connect_all, import_engines
 
 from .catalog import Catalog
 from .entry import DatasetEntry
-from .opened import OpenedDatasets
+from .opened_datasets import OpenedDatasets
 
 # Some stores ask for credentials over the network, which may take long: the service starts without
 # them, and goes on with it in the background.

@@ -17,7 +17,8 @@ from app.catalog.configuration import Configuration, Files, Keys, Texts, hash_of
 from app.catalog.control_log import Bulletin, NewTexts
 from app.catalog.entry import DatasetEntry
 from app.catalog.listings import Listed, ListingLimits, Listings
-from app.catalog.opened import Opened, OpenedDatasets
+from app.catalog.opened import Opened
+from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.relisting import Relister
 from app.server.processes import unnamed_file
 from sluice.datasets import AsyncDataset

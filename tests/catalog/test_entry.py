@@ -10,7 +10,7 @@ import pytest
 
 from app.catalog.catalog import Catalog
 from app.catalog.entry import DatasetEntry, discreet, discreet_error, secrets_of
-from app.catalog.opened import OpenedDatasets
+from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.opening import open_entry
 from sluice.arrays.reader import Reader
 from sluice.concurrency import map_concurrently

@@ -1,227 +1,337 @@
-"""The opened datasets: opened once, kept by use, failures remembered for a while."""
+"""Versions: looked at now and then, swapped in whole, and the old one serves until then."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from app.catalog.catalog import Catalog
 from app.catalog.entry import DatasetEntry
-from app.catalog.opened import Opened, OpenedDatasets
-from app.errors import UnknownDataset
+from app.catalog.opened import Change, Opened, Outcome
+from app.catalog.opened_datasets import OpenedDatasets
 from sluice.datasets import AsyncDataset
 from sluice.encoders.json_encoder import Written
 from sluice.engine import prepare
-from sluice.errors import StoreTimeout
-
-CATALOG = Catalog({name: DatasetEntry(id=name, url=f"memory://{name}") for name in "abc"})
+from sluice.errors import MetadataError, StoreError, StoreMissing, StoreRefused, StoreTimeout
 
 
-class Openings:
-    """An opener that counts, waits for `ready` and fails while `failing` is set."""
+class Store:
+    """A store whose `version` a test sets, and what it does to those who look or open."""
 
     def __init__(self) -> None:
-        self.count: dict[str, int] = {}
+        self.version = "1"
+        self.whole = True
+        self.looks = 0
+        self.opens: list[str] = []
+        self.looking: Exception | None = None
+        self.opening: Exception | None = None
         self.ready = asyncio.Event()
-        self.failing: Exception | None = None
+        self.ready.set()
 
-    async def __call__(self, entry: DatasetEntry, *, generation: str) -> Opened:
-        self.count[entry.id] = self.count.get(entry.id, 0) + 1
+    async def open(self, entry: DatasetEntry, *, generation: str = "") -> Opened:
+        self.opens.append(generation)
         await self.ready.wait()
-        if self.failing is not None:
-            raise self.failing
-        dataset = AsyncDataset(attrs={"id": entry.id})
-        return Opened(entry, prepare(dataset), Written(), "1", "1")
+        if self.opening is not None:
+            raise self.opening
+        dataset = AsyncDataset(attrs={"version": self.version})
+        version = self.version + generation
+        opened = Opened(entry, prepare(dataset), Written(), version, "")
+        return replace(opened, look=lambda: self.look(opened))
+
+    async def look(self, opened: Opened) -> Change | None:
+        self.looks += 1
+        await self.ready.wait()
+        if self.looking is not None:
+            raise self.looking
+        if opened.dataset.attrs["version"] == self.version:
+            return None
+        return Change(self.version, self.whole, lambda: self.open(opened.entry))
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Served:
+    """The dataset ``a`` of `store`, and what was told of it."""
+
+    def __init__(self, store: Store, clock: Clock, **fields: Any) -> None:
+        self.looks: list[tuple[Outcome, type[Exception] | None]] = []
+        self.gone: list[str] = []
+        self.entry = DatasetEntry(id="a", url="memory://a", **fields)
+        self.datasets = OpenedDatasets(
+            Catalog({"a": self.entry}),
+            store.open,
+            capacity=2,
+            failed_open_seconds=5,
+            on_look=lambda _, outcome, error: self.looks.append(
+                (outcome, None if error is None else type(error))
+            ),
+            on_gone=self.gone.append,
+            clock=clock,
+        )
+
+    async def version(self) -> str:
+        """What a request gets."""
+        return (await self.datasets.get("a")).version
 
 
 @pytest.fixture
-def openings() -> Openings:
-    opener = Openings()
-    opener.ready.set()
-    return opener
+def store() -> Store:
+    return Store()
 
 
-def make(openings: Openings, *, capacity: int = 2, seconds: float = 60) -> OpenedDatasets:
-    return OpenedDatasets(CATALOG, openings, capacity=capacity, failed_open_seconds=seconds)
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
-async def test_a_hundred_first_requests_open_once(openings: Openings) -> None:
-    """However many ask for a dataset while it is being opened, it is opened once."""
-    openings.ready.clear()
-    opened = make(openings)
-    async with asyncio.TaskGroup() as group:
-        waiting = [group.create_task(opened.get("a")) for _ in range(100)]
+async def settled() -> None:
+    """Let what goes on in the background come to its end."""
+    for _ in range(20):
         await asyncio.sleep(0)
-        openings.ready.set()
-    assert openings.count == {"a": 1}
-    assert len({id(task.result()) for task in waiting}) == 1
 
 
-async def test_different_datasets_open_side_by_side(openings: Openings) -> None:
-    """A dataset that is slow to open does not keep another one waiting."""
-    openings.ready.clear()
-    opened = make(openings)
+async def test_a_look_is_taken_once_per_time(store: Store, clock: Clock) -> None:
+    """However many ask, the store is looked at once every `refresh_seconds`, and not before."""
+    served = Served(store, clock, refresh_seconds=60)
+    for passed, looks in ((0, 0), (59, 0), (1, 1), (30, 1), (30, 2)):
+        clock.seconds += passed
+        for _ in range(50):
+            assert await served.version() == "1"
+        await settled()
+        assert store.looks == looks
+    assert served.looks == [(Outcome.UNCHANGED, None)] * 2
+    assert store.opens == [""]
+
+
+async def test_in_the_background_nobody_waits(store: Store, clock: Clock) -> None:
+    """Requests are answered from the old version until the new one is there, then from that."""
+    served = Served(store, clock, refresh_seconds=60)
+    before = await served.datasets.get("a")
+    store.version = "2"
+    clock.seconds += 60
+    store.ready.clear()
+    assert [await served.version() for _ in range(3)] == ["1"] * 3
+    await settled()
+    assert [await served.version() for _ in range(3)] == ["1"] * 3
+    assert store.looks == 1
+    store.ready.set()
+    await settled()
+    assert await served.version() == "2"
+    assert before.dataset.attrs == {"version": "1"}
+    assert served.looks == [(Outcome.SWAPPED, None)]
+
+
+async def test_before_a_request_it_waits(store: Store, clock: Clock) -> None:
+    """With `refresh: before` no request that begins when a look is due gets an older version."""
+    served = Served(store, clock, refresh_seconds=60, refresh="before")
+    await served.version()
+    store.version = "2"
+    clock.seconds += 60
+    store.ready.clear()
     async with asyncio.TaskGroup() as group:
-        for name in "ab":
-            group.create_task(opened.get(name))
-        await asyncio.sleep(0.01)
-        assert openings.count == {"a": 1, "b": 1}
-        openings.ready.set()
+        waiting = [group.create_task(served.version()) for _ in range(20)]
+        await settled()
+        assert not any(task.done() for task in waiting)
+        store.ready.set()
+    assert {task.result() for task in waiting} == {"2"}
+    assert store.looks == 1
 
 
-async def test_a_caller_that_leaves_does_not_spoil_the_open(openings: Openings) -> None:
-    """Cancelling one of two waiting requests leaves the other its dataset."""
-    openings.ready.clear()
-    opened = make(openings)
-    leaving, staying = (asyncio.create_task(opened.get("a")) for _ in range(2))
-    await asyncio.sleep(0)
-    leaving.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await leaving
-    openings.ready.set()
-    assert (await staying).entry.id == "a"
+async def test_zero_seconds_looks_for_every_request(store: Store, clock: Clock) -> None:
+    """With `before` and no seconds at all, an answer is never older than its request."""
+    served = Served(store, clock, refresh_seconds=0, refresh="before")
+    for number in range(5):
+        store.version = str(number)
+        assert await served.version() == str(number)
 
 
-async def test_the_least_recently_used_goes_first(openings: Openings) -> None:
-    """Beyond the capacity, the dataset goes that nobody asked for the longest."""
-    opened = make(openings, capacity=2)
-    for name in ("a", "b", "a", "c", "a"):
-        await opened.get(name)
-    assert openings.count == {"a": 1, "b": 1, "c": 1}
-    await opened.get("b")
-    assert openings.count["b"] == 2
+async def test_null_seconds_never_look(store: Store, clock: Clock) -> None:
+    """A store that is said never to change is not asked again."""
+    served = Served(store, clock, refresh_seconds=None)
+    for _ in range(3):
+        await served.version()
+        clock.seconds += 1e9
+    assert store.looks == 0
 
 
-async def test_an_evicted_dataset_stays_usable(openings: Openings) -> None:
-    """Whoever holds a dataset keeps it; eviction only makes the next request open it anew."""
-    opened = make(openings, capacity=1)
-    held = await opened.get("a")
-    await opened.get("b")
-    assert held.dataset.attrs == {"id": "a"}
-    assert await opened.get("a") is not held
+async def test_documents_have_to_stand_still(store: Store, clock: Clock) -> None:
+    """What was read one by one is believed when a later look finds the same, and not before."""
+    served = Served(store, clock, refresh_seconds=60, settle_seconds=5)
+    await served.version()
+    store.whole = False
+    for version in "23":
+        store.version = version
+        clock.seconds += 60
+        await served.version()
+        await settled()
+    assert await served.version() == "1"
+    clock.seconds += 5
+    await served.version()
+    await settled()
+    assert await served.version() == "3"
+    outcomes = [outcome for outcome, _ in served.looks]
+    assert outcomes == [Outcome.SETTLING, Outcome.SETTLING, Outcome.SWAPPED]
 
 
-async def test_a_failed_open_is_remembered(openings: Openings) -> None:
-    """The same words again, without asking the store, and its traceback does not grow."""
-    openings.failing = StoreTimeout("too slow")
-    opened = make(openings)
-    depths = []
-    for _ in range(5):
-        with pytest.raises(StoreTimeout) as caught:
-            await opened.get("a")
-        assert (type(caught.value), caught.value.detail) == (StoreTimeout, "too slow")
-        depths.append(len(caught.traceback))
-    assert openings.count == {"a": 1}
-    assert depths[1] == depths[-1]
+async def test_a_version_that_does_not_open_leaves_the_old_one(store: Store, clock: Clock) -> None:
+    """It serves on and says that it is stale; the new one is tried again soon."""
+    served = Served(store, clock, refresh_seconds=60)
+    await served.version()
+    store.version, store.opening = "2", StoreMissing("a chunk's bucket")
+    clock.seconds += 60
+    await served.version()
+    await settled()
+    assert await served.version() == "1"
+    assert (await served.datasets.probe("a")).trouble is StoreMissing
+    store.opening = None
+    clock.seconds += 5
+    await served.version()
+    await settled()
+    assert await served.version() == "2"
+    assert (await served.datasets.probe("a")).trouble is None
+    assert served.looks == [(Outcome.FAILED, StoreMissing), (Outcome.SWAPPED, None)]
 
 
-async def test_a_failed_open_is_tried_again_after_its_time(openings: Openings) -> None:
-    """Once the stated time is over the store is asked anew, and may have recovered."""
-    openings.failing = StoreTimeout("too slow")
-    opened = make(openings, seconds=0.05)
+@pytest.mark.parametrize(
+    ("error", "outcome", "unreachable"),
+    [
+        (StoreTimeout("slow"), Outcome.UNREACHABLE, True),
+        (StoreError("reset"), Outcome.UNREACHABLE, True),
+        (StoreRefused("expired"), Outcome.UNREACHABLE, True),
+        (MetadataError("half a document"), Outcome.FAILED, False),
+        (ZeroDivisionError("who knows"), Outcome.FAILED, False),
+    ],
+)
+async def test_a_store_that_cannot_be_looked_at_serves_on(
+    store: Store, clock: Clock, error: Exception, outcome: Outcome, unreachable: bool
+) -> None:
+    """The dataset stays as it is, says so, and is looked at again soon."""
+    served = Served(store, clock, refresh_seconds=60)
+    opened = await served.datasets.get("a")
+    store.looking = error
+    clock.seconds += 60
+    await served.version()
+    await settled()
+    assert await served.datasets.get("a") is opened
+    assert (opened.freshness.trouble, opened.freshness.unreachable) == (type(error), unreachable)
+    store.looking = None
+    clock.seconds += 5
+    await served.version()
+    await settled()
+    assert (opened.freshness.trouble, opened.freshness.unreachable) == (None, False)
+    assert served.looks == [(outcome, type(error)), (Outcome.UNCHANGED, None)]
+
+
+@pytest.mark.parametrize("refresh", ["background", "before"])
+async def test_metadata_that_is_gone_is_an_error_until_it_is_back(
+    store: Store, clock: Clock, refresh: str
+) -> None:
+    """What was open is not used any more; it is told to whom it may concern, once."""
+    served = Served(store, clock, refresh_seconds=60, refresh=refresh)
+    await served.version()
+    store.looking = store.opening = StoreMissing("gone")
+    clock.seconds += 60
+    if refresh == "background":
+        await served.version()
+        await settled()
+    for _ in range(3):
+        with pytest.raises(StoreMissing):
+            await served.version()
+        clock.seconds += 5
+    assert served.gone == ["a"]
+    store.looking = store.opening = None
+    assert await served.version() == "1"
+
+
+async def test_a_probe_looks_when_it_is_due(store: Store, clock: Clock) -> None:
+    """Readiness asks the store of a dataset that is open, too, and finds what is gone."""
+    served = Served(store, clock, refresh_seconds=60)
+    await served.version()
+    await served.datasets.probe("a")
+    assert store.looks == 0
+    store.looking = StoreMissing("gone")
+    clock.seconds += 60
+    with pytest.raises(StoreMissing):
+        await served.datasets.probe("a")
+
+
+async def test_a_generation_opens_anew(store: Store, clock: Clock) -> None:
+    """Whatever was open or failed is forgotten; the version is another one for good."""
+    served = Served(store, clock)
+    store.opening = StoreTimeout("slow")
     with pytest.raises(StoreTimeout):
-        await opened.get("a")
-    openings.failing = None
-    with pytest.raises(StoreTimeout):
-        await opened.get("a")
-    await asyncio.sleep(0.06)
-    assert (await opened.get("a")).entry.id == "a"
-    assert openings.count == {"a": 2}
+        await served.version()
+    store.opening = None
+    served.datasets.renew("a", "x")
+    assert [await served.version(), await served.version()] == ["1x", "1x"]
+    served.datasets.renew("a", "y")
+    assert await served.version() == "1y"
+    assert store.opens == ["", "x", "y"]
 
 
-async def test_a_failure_of_one_is_none_of_the_others(openings: Openings) -> None:
-    """A remembered failure concerns its own dataset alone."""
-    openings.failing = StoreTimeout("too slow")
-    opened = make(openings)
-    with pytest.raises(StoreTimeout):
-        await opened.get("a")
-    openings.failing = None
-    assert (await opened.get("b")).entry.id == "b"
+async def test_what_is_on_its_way_does_not_undo_a_generation(store: Store, clock: Clock) -> None:
+    """Neither an open nor a look that began before takes the place of what came after."""
+    served = Served(store, clock, refresh_seconds=60)
+    store.ready.clear()
+    first = asyncio.create_task(served.version())
+    await settled()
+    served.datasets.renew("a", "x")
+    second = asyncio.create_task(served.version())
+    await settled()
+    store.ready.set()
+    assert [await first, await second, await served.version()] == ["1", "1x", "1x"]
+    store.version = "2"
+    store.ready.clear()
+    clock.seconds += 60
+    await served.version()
+    await settled()
+    served.datasets.renew("a", "y")
+    store.ready.set()
+    await settled()
+    assert await served.version() == "2y"
 
 
-async def test_an_unknown_dataset_opens_nothing(openings: Openings) -> None:
-    """An id outside the catalog raises UnknownDataset and reaches no store."""
-    with pytest.raises(UnknownDataset):
-        await make(openings).get("nobody")
-    assert openings.count == {}
+def another(entry: DatasetEntry, **changes: Any) -> Catalog:
+    return Catalog({entry.id: entry.model_copy(update=changes)})
 
 
-async def test_a_probe_takes_nobodys_place(openings: Openings) -> None:
-    """Probing a full cache opens the dataset, keeps what was there, and leaves its order alone."""
-    opened = make(openings, capacity=2)
-    held = [await opened.get(name) for name in "ab"]
-    await opened.probe("c")
-    await opened.probe("a")
-    assert openings.count == {"a": 1, "b": 1, "c": 1}
-    assert [await opened.get(name) for name in "ab"] == held
-    await opened.get("c")
-    assert openings.count["c"] == 2
-    assert await opened.get("b") is held[1]
-    await opened.get("a")
-    assert openings.count["a"] == 2
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        (lambda entry: another(entry), True),
+        (lambda entry: another(entry, title="A"), False),
+        (lambda entry: another(entry, url="memory://b"), False),
+    ],
+)
+async def test_a_catalog_takes_the_others_place(
+    store: Store, clock: Clock, change: Callable[[DatasetEntry], Catalog], kept: bool
+) -> None:
+    """What stays as it was stays open, what is otherwise is opened anew."""
+    served = Served(store, clock)
+    opened = await served.datasets.get("a")
+    served.datasets.replace_catalog(change(served.entry))
+    assert (await served.datasets.get("a") is opened) == kept
 
 
-async def test_a_probe_fills_room_and_goes_first(openings: Openings) -> None:
-    """What a probe opened is kept while there is room, and makes way before what was asked for."""
-    opened = make(openings, capacity=2)
-    await opened.get("a")
-    await opened.probe("b")
-    await opened.get("b")
-    assert openings.count == {"a": 1, "b": 1}
-    opened = make(openings, capacity=2)
-    await opened.get("a")
-    await opened.probe("b")
-    await opened.get("c")
-    await opened.get("a")
-    assert openings.count == {"a": 2, "b": 2, "c": 1}
-
-
-async def test_a_probe_and_a_request_share_one_open(openings: Openings) -> None:
-    """A request that joins a probe's open gets the dataset, and it is kept for the next."""
-    openings.ready.clear()
-    opened = make(openings, capacity=1)
-    async with asyncio.TaskGroup() as group:
-        probe = group.create_task(opened.probe("a"))
-        await asyncio.sleep(0)
-        request = group.create_task(opened.get("a"))
-        await asyncio.sleep(0)
-        probe.cancel()
-        openings.ready.set()
-    assert await opened.get("a") is request.result()
-    assert openings.count == {"a": 1}
-
-
-async def test_a_probe_raises_what_a_request_would(openings: Openings) -> None:
-    """A probe of a store that failed a moment ago answers from memory, as requests do."""
-    openings.failing = StoreTimeout("too slow")
-    opened = make(openings)
-    for ask in (opened.probe, opened.get, opened.probe):
-        with pytest.raises(StoreTimeout):
-            await ask("a")
-    assert openings.count == {"a": 1}
-
-
-async def test_each_real_open_is_told_once(openings: Openings) -> None:
-    """The hook hears of every open with its seconds and outcome, and of no answer from memory."""
-    told: list[tuple[str, float, Exception | None]] = []
-    opened = OpenedDatasets(
-        CATALOG,
-        openings,
-        capacity=2,
-        failed_open_seconds=60,
-        on_open=lambda *outcome: told.append(outcome),
-    )
-    openings.ready.clear()
-    async with asyncio.TaskGroup() as group:
-        for _ in range(3):
-            group.create_task(opened.get("a"))
-        await asyncio.sleep(0.1)
-        openings.ready.set()
-    await opened.get("a")
-    openings.failing = StoreTimeout("too slow")
-    for _ in range(2):
-        with pytest.raises(StoreTimeout):
-            await opened.get("b")
-    assert [(name, error) for name, _, error in told] == [("a", None), ("b", openings.failing)]
-    assert 0.05 < told[0][1] < 60
+async def test_the_background_ends_with_the_service(store: Store, clock: Clock) -> None:
+    """A look that nobody waits for is not left behind."""
+    served = Served(store, clock, refresh_seconds=60)
+    await served.version()
+    clock.seconds += 60
+    store.ready.clear()
+    await served.version()
+    await settled()
+    await served.datasets.aclose()
+    assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -15,7 +15,8 @@ import pytest
 
 from app.catalog.catalog import Catalog
 from app.catalog.entry import DatasetEntry
-from app.catalog.opened import Opened, OpenedDatasets
+from app.catalog.opened import Opened
+from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.opening import open_entry
 from app.catalog.readiness import CatalogStatus, DatasetState, Report
 from sluice.arrays.reader import Reader
