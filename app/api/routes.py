@@ -133,8 +133,8 @@ async def refresh_dataset(request: Request) -> Response:
     require_admin(request)
     _take_no_parameters(request)
     serving, dataset_id = service(request), visible_id(request)
-    serving.follower.renew(dataset_id)
-    await serving.follower.catch_up()
+    serving.config_sync.invalidate(dataset_id)
+    await serving.config_sync.catch_up()
     opened = await serving.opened.get(dataset_id)
     return _json(
         DatasetVersion(id=dataset_id, version=opened.version), {"Cache-Control": "no-store"}
@@ -147,7 +147,7 @@ async def reload_catalog(request: Request) -> Response:
     _take_no_parameters(request)
     serving = service(request)
     try:
-        found = await serving.follower.reload()
+        found = await serving.config_sync.reload()
     except CatalogError as error:
         raise CatalogRefused(error.detail, **error.facts) from error
     key = key_of(request)

@@ -16,7 +16,7 @@ from sluice.phases import Phases
 
 from ..admission import Admission
 from ..catalog.catalog import Catalog
-from ..catalog.config_sync import Follower
+from ..catalog.config_sync import ConfigSync
 from ..catalog.configuration import Keys
 from ..catalog.entry import DatasetEntry
 from ..catalog.opened_datasets import OpenedDatasets
@@ -89,7 +89,7 @@ class Service:
 
     keys: Keys
     opened: OpenedDatasets
-    follower: Follower
+    config_sync: ConfigSync
     status: CatalogStatus
     status_strictly: bool
     metrics_public: bool

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -28,7 +28,7 @@ from sluice.store.reference_roots import check_root
 from sluice.wording import redacted
 
 from ..errors import UnknownDataset
-from .document import DEFAULTS, filled, inherited, parse_document, read_text
+from .document import DEFAULTS, filled_fields, inherited, parse_document, read_text
 from .entry import DATASET_ID, GROUP_SIGN, ID_RULE, DatasetEntry, GroupEntry, stem_of
 from .globs import Glob, GroupTree, has_wildcards, is_template
 
@@ -99,7 +99,7 @@ def load_catalog(path: Path, environment: Mapping[str, str] = os.environ) -> Cat
 
 def parse_catalog(path: Path, text: str, environment: Mapping[str, str] = os.environ) -> Catalog:
     """The catalog in `text`, which is what the file `path` says; raises as `load_catalog`."""
-    document = parse_document(path, text)
+    document = _document(path, text)
     datasets = _datasets(path, document)
     defaults = _defaults(path, document, environment)
     read = [_entry(path, name, own, defaults, environment) for name, own in datasets.items()]
@@ -120,20 +120,25 @@ def catalog_of(entries: Iterable[DatasetEntry], place: Path) -> Catalog:
     return Catalog(MappingProxyType(named), tuple(globs), MappingProxyType(trees))
 
 
-def _datasets(path: Path, document: Any) -> Mapping[Any, Any]:
+def _document(path: Path, text: str) -> Document:
+    document = parse_document(path, text)
     if not isinstance(document, Mapping):
         found = "empty" if document is None else f"a {type(document).__name__}"
         raise CatalogError(f"{path}: expected a mapping with the key 'datasets', found it {found}")
     for key in document:
         if key not in _KEYS:
             raise CatalogError(f"{path}: unknown key {key!r}{_suggest(key, _KEYS)}", field=key)
+    return document
+
+
+def _datasets(path: Path, document: Document) -> Mapping[object, object]:
     datasets = document.get("datasets")
     if not isinstance(datasets, Mapping) or not datasets:
         raise CatalogError(f"{path}: 'datasets' must be a mapping with at least one dataset in it")
     return datasets
 
 
-def _defaults(path: Path, document: Any, environment: Mapping[str, str]) -> Document:
+def _defaults(path: Path, document: Document, environment: Mapping[str, str]) -> Document:
     """What every entry has that does not say else."""
     defaults = document.get(DEFAULTS)
     if defaults is None:
@@ -145,24 +150,24 @@ def _defaults(path: Path, document: Any, environment: Mapping[str, str]) -> Docu
         if name in defaults:
             raise CatalogError(f"{where}: {name}: each dataset has its own", field=name)
     with _naming(where, DEFAULTS):
-        found: Document = filled(defaults, environment, field="")
+        found = filled_fields(defaults, environment)
         _validated({**found, "id": DEFAULTS, "url": DEFAULTS})
     return found
 
 
 def _entry(
     path: Path,
-    name: Any,
-    fields: Any,
+    name: object,
+    fields: object,
     defaults: Document,
     environment: Mapping[str, str],
 ) -> DatasetEntry:
     where = f"{path}: dataset {name!r}"
-    _check_shape(where, name, fields)
+    dataset_id, said = _id_and_fields(where, name, fields)
     with _naming(where, name):
-        own = inherited(defaults, filled(fields, environment, field=""))
-        entry = _validated({**own, "id": name})
-        if not is_template(name) and has_wildcards(entry.url):
+        own = inherited(defaults, filled_fields(said, environment))
+        entry = _validated({**own, "id": dataset_id})
+        if not is_template(dataset_id) and has_wildcards(entry.url):
             words = "a * brings many datasets: write a {stem} into the id, such as '{stem}'"
             raise CatalogError(words, field="url")
         check_url(entry.url, entry.storage_options, entry.engine)
@@ -171,7 +176,7 @@ def _entry(
 
 
 @contextmanager
-def _naming(where: str, name: Any) -> Iterator[None]:
+def _naming(where: str, name: object) -> Iterator[None]:
     """What goes wrong inside is told with the place of the entry and the field."""
     try:
         yield
@@ -185,7 +190,8 @@ def _naming(where: str, name: Any) -> Iterator[None]:
         raise CatalogError(f"{where}: nested too deeply", entry=name) from None
 
 
-def _check_shape(where: str, name: Any, fields: Any) -> None:
+def _id_and_fields(where: str, name: object, fields: object) -> tuple[str, Document]:
+    """The two if they have the shape of an entry."""
     # An entry for one group of a hierarchy, such as one with a title of its own, has a tilde in it.
     own = isinstance(name, str) and DATASET_ID.fullmatch(name.replace(GROUP_SIGN, "-"))
     if not isinstance(name, str) or not (is_template(name) or own):
@@ -194,6 +200,7 @@ def _check_shape(where: str, name: Any, fields: Any) -> None:
         raise CatalogError(f"{where}: must be a mapping with at least 'url'", entry=name)
     if "id" in fields:
         raise CatalogError(f"{where}: id: the key of the mapping is the id", entry=name, field="id")
+    return name, fields
 
 
 def _validated(fields: Document) -> DatasetEntry:
@@ -223,7 +230,7 @@ def _sentence(error: ErrorDetails) -> str:
             return error["msg"][:1].lower() + error["msg"][1:]
 
 
-def _suggest(given: Any, known: Iterable[str]) -> str:
+def _suggest(given: object, known: Iterable[str]) -> str:
     names = list(known)
     close = get_close_matches(str(given), names, 1)
     return f" (did you mean {close[0]!r}?)" if close else f" (known: {', '.join(names)})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
@@ -16,8 +16,10 @@ from sluice.errors import CatalogError
 class _StrictLoader(yaml.SafeLoader):
     """A safe loader that refuses a key given twice, where YAML would keep the last one."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
+    def construct_mapping(
+        self, node: yaml.MappingNode, deep: bool = False
+    ) -> dict[Hashable, object]:
+        seen: set[object] = set()
         for key, _ in node.value:
             # Merged keys (`<<`) come later, in super(); only what is written here can repeat here.
             name = key.value if isinstance(key, yaml.ScalarNode) else id(key)
@@ -39,7 +41,7 @@ def read_text(path: Path) -> str:
         raise CatalogError(f"{path}: the catalog cannot be read: {reason}") from error
 
 
-def parse_document(path: Path, text: str) -> Any:
+def parse_document(path: Path, text: str) -> object:
     """The YAML document in `text`, which came from `path`, as plain values.
 
     Raises CatalogError when it is not YAML (then with its line), and when it is nested too deeply.
@@ -63,7 +65,7 @@ def parse_document(path: Path, text: str) -> Any:
 _MARKS = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
 
 
-def filled(value: Any, environment: Mapping[str, str], *, field: str) -> Any:
+def filled(value: object, environment: Mapping[str, str], *, field: str) -> object:
     """`value` with each ``${NAME}`` in it replaced by that variable of `environment`.
 
     Strings at any depth of mappings and lists are looked at, keys of mappings are not. What is put
@@ -89,6 +91,11 @@ def filled(value: Any, environment: Mapping[str, str], *, field: str) -> Any:
             return value
 
 
+def filled_fields(fields: Document, environment: Mapping[str, str]) -> Document:
+    """The fields of an entry, each as `filled` has it; raises as that does."""
+    return {name: filled(inner, environment, field=str(name)) for name, inner in fields.items()}
+
+
 def _meant(mark: re.Match[str], environment: Mapping[str, str], field: str) -> str:
     if mark[0] == "$${":
         return "${"
@@ -110,7 +117,7 @@ DEFAULTS: Final = "defaults"
 _MERGED: Final = "storage_options"
 
 
-def inherited(defaults: Document, own: Document) -> dict[str, Any]:
+def inherited(defaults: Document, own: Document) -> dict[str, object]:
     """The fields of an entry: its `own`, and of the `defaults` those that it does not have.
 
     Storage options are joined option by option, at every depth. An own one that is null takes an
@@ -122,7 +129,7 @@ def inherited(defaults: Document, own: Document) -> dict[str, Any]:
     return fields
 
 
-def _joined(inherited: Any, own: Any) -> Any:
+def _joined(inherited: object, own: object) -> object:
     if own is None:
         return {}
     if not isinstance(inherited, Mapping) or not isinstance(own, Mapping):
@@ -138,6 +145,6 @@ def _joined(inherited: Any, own: Any) -> Any:
     return joined
 
 
-def _deeper(inherited: Any, own: Any) -> Any:
+def _deeper(inherited: object, own: object) -> object:
     both = isinstance(inherited, Mapping) and isinstance(own, Mapping)
     return _joined(inherited, own) if both else own

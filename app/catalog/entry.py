@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
@@ -152,7 +152,7 @@ def _secrets(entry: DatasetEntry) -> Iterator[str]:
     yield from _in_options(entry.storage_options, "")
 
 
-def _in_options(value: Any, name: str) -> Iterator[str]:
+def _in_options(value: object, name: str) -> Iterator[str]:
     match value:
         case str() if "://" in value or name == "fo":
             yield from _in_url(value)
@@ -179,14 +179,14 @@ def _in_url(url: str) -> Iterator[str]:
     yield from (value for _, value in parse_qsl(parts.query))
 
 
-def discreet(text: str, secrets: tuple[str, ...]) -> str:
+def redact(text: str, secrets: tuple[str, ...]) -> str:
     """`text` with an ellipsis for each of the `secrets`."""
     for secret in secrets:
         text = text.replace(secret, "…")
     return text
 
 
-def discreet_error(error: Exception, entry: DatasetEntry) -> Exception:
+def redact_error(error: Exception, entry: DatasetEntry) -> Exception:
     """`error` itself if it tells no secret of `entry`, else its like that does not.
 
     The like has no cause: the words of the libraries below told the secret in the first place.
@@ -196,10 +196,10 @@ def discreet_error(error: Exception, entry: DatasetEntry) -> Exception:
     told = [repr(facts), *map(str, _chain(error))]
     if not any(secret in text for secret in secrets for text in told):
         return error
-    words = discreet(str(error), secrets)
+    words = redact(str(error), secrets)
     if not isinstance(error, SluiceError):
         return StoreError(f"{type(error).__name__}: {words}")
-    hidden = {n: discreet(f, secrets) if isinstance(f, str) else f for n, f in facts.items()}
+    hidden = {n: redact(f, secrets) if isinstance(f, str) else f for n, f in facts.items()}
     return type(error)(words, **hidden)
 
 

@@ -22,8 +22,8 @@ from sluice.store.resilient import StoreGuards
 from sluice.wording import redacted
 
 from ..telemetry.events import Emit
-from .control_log import Bulletin
-from .entry import discreet, discreet_error, secrets_of
+from .control_log import ControlLog
+from .entry import redact, redact_error, secrets_of
 from .globs import Glob
 from .listings import LeftOut, Listed, ListingLimits, Listings
 from .opening import source_of
@@ -110,7 +110,7 @@ class Relister:
 
     def __init__(
         self,
-        bulletin: Bulletin,
+        control_log: ControlLog,
         listings: Listings,
         list_names: ListNames,
         *,
@@ -118,7 +118,7 @@ class Relister:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.listings = listings
-        self._bulletin = bulletin
+        self._control_log = control_log
         self._list_names = list_names
         self._retry_seconds = retry_seconds
         self._clock = clock
@@ -174,10 +174,10 @@ class Relister:
                 names = await self._list_names(listed)
             change = self.listings.change(listed, names)
             if change is not None:
-                self._bulletin.post(change)
+                self._control_log.post(change)
         except Exception as error:
             late = StoreTimeout(f"It took more than {self.listings.limits.seconds:g} seconds.")
-            failure = discreet_error(late if patience.expired() else error, listed.entry)
+            failure = redact_error(late if patience.expired() else error, listed.entry)
         self._schedule(listed, failed=failure is not None, took=self._clock() - began)
         self._note(listed, failure)
 
@@ -219,7 +219,7 @@ def _write_left_out(listed: Listed, left_out: tuple[str, ...]) -> None:
     if not left_out:
         log.info("%s: nothing that was found is left out any more", name)
         return
-    words = "; ".join(discreet(one, secrets) for one in islice(left_out, _MOST_TOLD))
+    words = "; ".join(redact(one, secrets) for one in islice(left_out, _MOST_TOLD))
     more = len(left_out) - _MOST_TOLD
     rest = f"; and {more} more" if more > 0 else ""
     log.warning("%s: %d found and not served: %s%s", name, len(left_out), words, rest)

@@ -50,12 +50,12 @@ class Openings:
             reader=Reader(cache_bytes=0, inline_bytes=0),
         )
 
-    async def __call__(self, entry: DatasetEntry, *, generation: str) -> Opened:
+    async def __call__(self, entry: DatasetEntry, *, epoch: str) -> Opened:
         self.asked.append(entry.id)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
-            return await self._open(entry, generation=generation)
+            return await self._open(entry, epoch=epoch)
         finally:
             self.running -= 1
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from itertools import islice, product
-from typing import Any, Final
+from typing import Final
 
 import xarray as xr
 
@@ -56,14 +56,14 @@ def lazy_array(variable: xr.Variable) -> LazyArray | None:
     return array if isinstance(array, LazyArray) else None
 
 
-def first_part(variable: xr.Variable) -> dict[Any, slice]:
+def first_part(variable: xr.Variable) -> dict[Hashable, slice]:
     """Where the first chunk of a stored variable lies; a part of it where it has very many values.
 
     Of a dimension that is there twice, the shorter of the two.
     """
     array = lazy_array(variable)
     assert array is not None
-    lengths: dict[Any, int] = {}
+    lengths: dict[Hashable, int] = {}
     left = MOST_DECODED
     # From the last dimension, along which values lie side by side.
     for dim, chunk in reversed(list(zip(variable.dims, array.meta.chunks, strict=False))):

@@ -22,7 +22,7 @@ from sluice.store.resilient import StoreGuards
 from sluice.store.retry_policy import RetryPolicy
 
 from ..catalog import Catalog
-from ..entry import discreet, discreet_error, secrets_of
+from ..entry import redact, redact_error, secrets_of
 from ..globs import Glob
 from ..listings import LeftOut, Listed, ListingLimits, Listings
 from ..opening import open_entry, source_of
@@ -81,19 +81,19 @@ def _findings(
     listed: Listed, failure: Exception | None, count: int, left_out: tuple[LeftOut, ...]
 ) -> Iterator[Finding]:
     if failure is not None:
-        text = f"it cannot be listed: {discreet_error(failure, listed.entry)}"
+        text = f"it cannot be listed: {redact_error(failure, listed.entry)}"
         yield Finding(Severity.ERROR, "", text)
     elif not count:
         what = "store matches it" if isinstance(listed, Glob) else "group in it holds arrays"
         yield Finding(Severity.WARNING, "", f"no {what}. Look at url.")
     secrets = secrets_of(listed.entry)
     for one in left_out:
-        yield Finding(Severity.WARNING, "", f"left out: {discreet(str(one), secrets)}.")
+        yield Finding(Severity.WARNING, "", f"left out: {redact(str(one), secrets)}.")
 
 
 Format: TypeAlias = Literal["text", "json"]
 
-_HEAD: Final = ("DATASET", "WHERE", "SEVERITY", "WHAT IS WRONG, AND HOW TO MEND IT")
+_HEAD: Final = ("DATASET", "WHERE", "SEVERITY", "WHAT IS WRONG, AND HOW TO FIX IT")
 _NARROWEST_TEXT: Final = 30
 
 

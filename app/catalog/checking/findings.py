@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import xarray as xr
@@ -26,7 +26,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`where` names a variable or dimension (empty: the dataset); `text` says how to mend it."""
+    """`where` names a variable or dimension (empty: the dataset); `text` says how to fix it."""
 
     severity: Severity
     where: str
@@ -53,7 +53,7 @@ def axis_findings(dataset: xr.Dataset, axes: Mapping[str, Axis]) -> Iterator[Fin
 def dimension_findings(dataset: xr.Dataset) -> Iterator[Finding]:
     """Dimensions without labels, and coordinates that no label can select by."""
     bounds = _bounds(dataset)
-    covered: set[Any] = set()
+    covered: set[Hashable] = set()
     for name, coord in dataset.coords.items():
         if name in bounds:
             continue
@@ -199,7 +199,7 @@ def _longitudes(name: str, axis: Axis) -> Iterator[Finding]:
         )
 
 
-def _bounds(dataset: xr.Dataset) -> set[Any]:
+def _bounds(dataset: xr.Dataset) -> set[Hashable]:
     """The variables that hold the ends or corners of others' cells (CF, section 7.1)."""
     return {
         named
@@ -221,23 +221,23 @@ def mask_findings(dataset: xr.Dataset) -> Iterator[Finding]:
             yield Finding(Severity.WARNING, str(name), text)
 
 
-def _masked(variable: xr.Variable, fills: dict[str, Any]) -> str | None:
+def _masked(variable: xr.Variable, fills: dict[str, object]) -> str | None:
     """The finding, if the variable holds booleans: stored as such, or as numbers (xarray's way)."""
-    stored, mend = variable.encoding.get("dtype"), _mend(fills)
+    stored, fix = variable.encoding.get("dtype"), _fix(fills)
     if variable.dtype.kind == "O" and isinstance(stored, np.dtype) and stored.kind == "b":
         words = " and every ".join(sorted({str(bool(fill)).lower() for fill in fills.values()}))
         return (
             f"its booleans have a fill value, so every {words} is read as missing, as xarray reads "
-            f"it: null in JSON, an empty field in CSV, -1 in NetCDF. If it is no gap, {mend}."
+            f"it: null in JSON, an empty field in CSV, -1 in NetCDF. If it is no gap, {fix}."
         )
     if variable.dtype.kind == "b":
         numbers = ", ".join(sorted({str(fill) for fill in fills.values()}))
         return (
             f"its booleans are stored as numbers with the fill value {numbers}, and what is "
-            f"missing is read as true, as xarray reads it: {mend}."
+            f"missing is read as true, as xarray reads it: {fix}."
         )
     return None
 
 
-def _mend(fills: dict[str, Any]) -> str:
+def _fix(fills: dict[str, object]) -> str:
     return f"set fill_value to null (Zarr v2), or remove the attribute {' and '.join(fills)}"

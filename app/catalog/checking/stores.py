@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 from sluice.aliases import Document
 from sluice.arrays.group_documents import GroupDocuments
@@ -209,27 +209,27 @@ _TELLING: Final = {
     "dimension_names": "dimension names",
     "attributes": "attributes",
 }
-_MEND: Final = "Run zarr.consolidate_metadata on the store"
+_FIX: Final = "Run zarr.consolidate_metadata on the store"
 _LONGEST: Final = 60
 
 
 def stale_findings(gathered: GroupDocuments, own: GroupDocuments) -> list[Finding]:
     """What the consolidated documents of a group say otherwise than its arrays' own."""
     findings = [
-        Finding(Severity.WARNING, name, f"its consolidated metadata is stale: {differs}. {_MEND}.")
+        Finding(Severity.WARNING, name, f"its consolidated metadata is stale: {differs}. {_FIX}.")
         for name, document in gathered.arrays.items()
         if name in own.arrays and (differs := "; ".join(_differences(document, own.arrays[name])))
     ]
     gone = sorted(gathered.arrays.keys() - own.arrays.keys())
     if gone:
         named = _list(gone)
-        text = f"consolidated metadata names {named}, of which the store has no document. {_MEND}."
+        text = f"consolidated metadata names {named}, of which the store has no document. {_FIX}."
         findings.append(Finding(Severity.WARNING, "", text))
     new = sorted(own.arrays.keys() - gathered.arrays.keys())
     if new:
         text = (
             f"consolidated metadata lacks {_list(new)}, of which the store has documents, so no "
-            f"request can ask for that. {_MEND}."
+            f"request can ask for that. {_FIX}."
         )
         findings.append(Finding(Severity.WARNING, "", text))
     return findings
@@ -247,12 +247,12 @@ def _differences(gathered: Document, own: Document) -> Iterator[str]:
                 yield f"{called} {_shown(said)}, and the array's own document {_shown(is_so)}"
 
 
-def _as_json(value: Any) -> str:
+def _as_json(value: object) -> str:
     # NaN is not equal to itself, its text is.
     return json.dumps(value, sort_keys=True)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = _as_json(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 

@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_fine_catalog_is_one_line_and_0(folder: Path) -> None:
-    """Nothing to mend, nothing to read."""
+    """Nothing to fix, nothing to read."""
     done = run("--catalog", folder / "fine.yaml", "--strict")
     assert (done.returncode, done.stdout) == (0, "1 dataset: nothing is wrong\n")
     assert done.stderr == ""
@@ -56,7 +56,8 @@ def test_warnings_fail_only_strictly(folder: Path) -> None:
     done = run("--catalog", folder / "warned.yaml")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
-        "DATASET  WHERE  SEVERITY  WHAT IS WRONG, AND HOW TO MEND IT\n"
+        "DATASET  WHERE  SEVERITY  WHAT IS WRONG, AND HOW TO FIX\n"
+        "                             IT\n"
         "plain    lat    warning   it looks like latitude, but it has no units, so\n"
         "                          programs cannot know: set units='degrees_north',\n"
         "                          standard_name='latitude'.\n"
@@ -127,7 +128,7 @@ THREE = (Checked("era5", (ERROR,)), Checked("cube", (WARNING, NOTE)), Checked("f
 def test_a_table_is_aligned_and_ends_with_its_summary() -> None:
     """One row for each finding, wrapped inside its column; then one line that counts."""
     assert report(THREE, "text", width=60) == (
-        "DATASET  WHERE     SEVERITY  WHAT IS WRONG, AND HOW TO MEND\n"
+        "DATASET  WHERE     SEVERITY  WHAT IS WRONG, AND HOW TO FIX\n"
         "                             IT\n"
         "era5               error     it cannot be opened: nobody\n"
         "                             knows why it would not.\n"
