@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 from sluice.bounded_cache import BoundedCache
 from sluice.concurrency import SingleFlight
 from sluice.datasets import AsyncDataset
-from sluice.encoders.json_encoder import Written
+from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import PreparedDataset
 from sluice.errors import MetadataError, StoreError, StoreMissing
 
@@ -91,7 +91,7 @@ class Opened:
 
     entry: DatasetEntry
     prepared: PreparedDataset
-    written: Written
+    fragments: FragmentCache
     version: str
     identity: str
     revalidate: Revalidate = _unchanging

@@ -14,7 +14,7 @@ from app.catalog.entry import DatasetEntry
 from app.catalog.opened import Change, Opened, Outcome
 from app.catalog.opened_datasets import OpenedDatasets
 from sluice.datasets import AsyncDataset
-from sluice.encoders.json_encoder import Written
+from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import prepare
 from sluice.errors import MetadataError, StoreError, StoreMissing, StoreRefused, StoreTimeout
 
@@ -39,7 +39,7 @@ class Store:
             raise self.opening
         dataset = AsyncDataset(attrs={"version": self.version})
         version = self.version + epoch
-        opened = Opened(entry, prepare(dataset), Written(), version, "")
+        opened = Opened(entry, prepare(dataset), FragmentCache(), version, "")
         return replace(opened, revalidate=lambda: self.revalidate(opened))
 
     async def revalidate(self, opened: Opened) -> Change | None:
