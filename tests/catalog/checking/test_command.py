@@ -56,8 +56,7 @@ def test_warnings_fail_only_strictly(folder: Path) -> None:
     done = run("--catalog", folder / "warned.yaml")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
-        "DATASET  WHERE  SEVERITY  WHAT IS WRONG, AND HOW TO FIX\n"
-        "                             IT\n"
+        "DATASET  WHERE  SEVERITY  WHAT IS WRONG, AND HOW TO FIX IT\n"
         "plain    lat    warning   it looks like latitude, but it has no units, so\n"
         "                          programs cannot know: set units='degrees_north',\n"
         "                          standard_name='latitude'.\n"
