@@ -65,7 +65,7 @@ class Shared:
     `place` is the number of this process among the others.
     """
 
-    bulletin: int
+    control_log: int
     counts: int
     heartbeats: int
     place: int = 0
@@ -73,7 +73,7 @@ class Shared:
     @classmethod
     def begin(cls) -> Shared:
         """New files for a new server; raises OSError where the system has no room for them."""
-        return cls(*map(unnamed_file, ("bulletin", "counts", "heartbeats")))
+        return cls(*map(unnamed_file, ("control-log", "counts", "heartbeats")))
 
     @classmethod
     def told(cls) -> Shared | None:
@@ -83,12 +83,12 @@ class Shared:
 
     def tell(self) -> None:
         """Let the application that this process imports find them."""
-        told = (self.bulletin, self.counts, self.heartbeats, self.place)
+        told = (self.control_log, self.counts, self.heartbeats, self.place)
         os.environ[SHARED] = ",".join(map(str, told))
 
     def __reduce__(self) -> tuple[object, ...]:
         # A process that is spawned keeps only those descriptors that it is handed.
-        files = map(DupFd, (self.bulletin, self.counts, self.heartbeats))
+        files = map(DupFd, (self.control_log, self.counts, self.heartbeats))
         return _handed, (*files, self.place)
 
 
@@ -98,8 +98,10 @@ class _Duplicate(Protocol):
     def detach(self) -> int: ...
 
 
-def _handed(bulletin: _Duplicate, counts: _Duplicate, heartbeats: _Duplicate, place: int) -> Shared:
-    return Shared(bulletin.detach(), counts.detach(), heartbeats.detach(), place)
+def _handed(
+    control_log: _Duplicate, counts: _Duplicate, heartbeats: _Duplicate, place: int
+) -> Shared:
+    return Shared(control_log.detach(), counts.detach(), heartbeats.detach(), place)
 
 
 class Heartbeat:
