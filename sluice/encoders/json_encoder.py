@@ -11,6 +11,7 @@ import numpy as np
 
 from sluice.aliases import Array
 from sluice.bounded_cache import BoundedCache
+from sluice.datasets._xarray import coord_names_of, data_of, indexes_of, variables_of
 from sluice.encoders.jsonable import (
     array_to_jsonable,
     attributes_to_jsonable,
@@ -63,8 +64,8 @@ class Written:
         # Now, for a dataset of many names is opened beside the loop.
         self._names = FileNames({}) if dataset is None else FileNames.of(dataset)
         if dataset is not None:
-            for name in dataset._indexes:
-                self._axes[name] = dataset._variables[name]._data
+            for name in indexes_of(dataset):
+                self._axes[name] = data_of(variables_of(dataset)[name])
 
     def names(self, dataset: xr.Dataset) -> FileNames:
         """The names in NetCDF files of what `dataset`, an answer, holds."""
@@ -85,7 +86,7 @@ class Written:
 
     def data(self, name: Hashable, variable: xr.Variable) -> bytes:
         """The text of a variable's values; that of whole (immutable) axes is written once."""
-        data = variable._data
+        data = data_of(variable)
         if type(data) is np.ndarray:
             return json_text(array_to_jsonable(data))
         if data is not self._axes.get(name) or variable.size > _MOST_LABELS:
@@ -99,14 +100,14 @@ class Written:
 
 def _frame(dataset: xr.Dataset) -> Frame:
     before: list[tuple[Hashable, bytes]] = []
-    sizes = json_text({str(name): size for name, size in dataset._dims.items()})
+    sizes = json_text({str(name): size for name, size in dataset.sizes.items()})
     attrs = json_text(attributes_to_jsonable(dataset.attrs))
     opening = b'{"dims":' + sizes + b',"attrs":' + attrs
     kinds = (b',"coords":{', b'},"data_vars":{')
     for kind, is_coord in zip(kinds, (True, False), strict=True):
         opening += kind
-        for name, variable in dataset._variables.items():
-            if (name in dataset._coord_names) is is_coord:
+        for name, variable in variables_of(dataset).items():
+            if (name in coord_names_of(dataset)) is is_coord:
                 before.append((name, opening + _described(name, variable)))
                 opening = b"},"
         # What closes a variable closes the last one too, without the comma.
@@ -133,7 +134,7 @@ def encode_json(
     array raises.
     """
     written = written or Written()
-    frame, variables = written.frame(dataset, form), dataset._variables
+    frame, variables = written.frame(dataset, form), variables_of(dataset)
     text: list[bytes] = []
     for name, before in frame.before:
         text += (before, written.data(name, variables[name]))
@@ -166,7 +167,7 @@ def json_pieces(
 ) -> Iterator[bytes]:
     """The text of `encode_json`, in pieces."""
     written = written or Written()
-    frame, variables = written.frame(dataset, form), dataset._variables
+    frame, variables = written.frame(dataset, form), variables_of(dataset)
     for name, before in frame.before:
         yield before
         variable = variables[name]

@@ -58,7 +58,7 @@ def store_cftimes(values: Array, encoding: Document) -> Stored:
     stored = _in_units(values, gone, encoding)
     if stored is not None:
         return stored
-    from xarray.coding.times import encode_cf_datetime
+    from sluice.datasets._xarray import encode_cf_datetime
 
     numbers, units, calendar = encode_cf_datetime(values)
     attrs = {"units": units, "calendar": calendar}
@@ -96,7 +96,7 @@ def _count(values: Array, units: str, calendar: str | None) -> tuple[NDArray[np.
     if values.dtype.kind == "M":
         calendar = calendar or "proleptic_gregorian"
         return _count_instants(values, units, calendar), units, calendar
-    from xarray.coding.times import encode_cf_datetime
+    from sluice.datasets._xarray import encode_cf_datetime
 
     # Asked for floats, xarray neither warns nor changes the units.
     numbers, units, calendar = encode_cf_datetime(values, units, calendar, np.dtype("f8"))
@@ -150,7 +150,7 @@ def _reads_back(
     units: str,
     calendar: str,
 ) -> bool:
-    from xarray.coding.times import decode_cf_datetime
+    from sluice.datasets._xarray import decode_cf_datetime
 
     is_date = values.dtype.kind == "O"
     read = decode_cf_datetime(counts[~gone], units, calendar, use_cftime=is_date)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import xarray as xr
 
+from sluice.datasets._xarray import data_of
 from sluice.datasets.lazy import LazyArray
 from sluice.engine.prepared import describe
 
@@ -47,7 +48,7 @@ def chunk_findings(dataset: xr.Dataset, *, request_chunk_bytes: int) -> Iterator
 
 def lazy_array(variable: xr.Variable) -> LazyArray | None:
     """The stored array behind a variable that is not in memory."""
-    array = getattr(variable._data, "array", None)
+    array = getattr(data_of(variable), "array", None)
     return array if isinstance(array, LazyArray) else None
 
 
