@@ -28,19 +28,19 @@ def caller(request: Request) -> str:
 
     Raises as `key_of` does.
     """
-    key = key_of(request)
+    key = key_of(request, service(request))
     if key is not None:
         return f"key:{key.name}"
     return client_at(request.client.host) if request.client else ""
 
 
-def key_of(request: Request) -> Key | None:
+def key_of(request: Request, serving: Service) -> Key | None:
     """The key that came with this request; None for none, and where the service has no keys.
 
     Raises Unauthorized for one that is not ours, whatever was asked for: who sends a key means to
     be known. Two different ones are a QueryError (RFC 6750, sections 2 and 3.1).
     """
-    keys = service(request).keys
+    keys = serving.keys
     if not keys:
         return None
     scope = request.scope
@@ -80,23 +80,22 @@ def require_admin(request: Request) -> None:
 
 def require_right(request: Request, right: str) -> None:
     """Return if the request comes with a key that has this right; raises as `require_admin`."""
-    key = key_of(request)
+    key = key_of(request, service(request))
     if key is None:
         raise Unauthorized(f"This needs a key with the right {right!r}; {_HOW}.", right=right)
     if not key.has_right(right):
         raise Forbidden(f"Your key lacks the right {right!r}.", right=right)
 
 
-def visible_id(request: Request) -> str:
+def visible_id(request: Request, serving: Service) -> str:
     """The dataset's id in the path of this request, if its caller may see that dataset.
 
     Raises Unauthorized where a key could help, so that without one nobody learns which datasets
     there are, and UnknownDataset, in the same words, for one that is hidden and one that is not.
     """
-    serving = service(request)
     dataset_id = str(request.path_params["dataset_id"])
-    key = key_of(request)
-    catalog = serving.catalog
+    key = key_of(request, serving)
+    catalog = serving.opened.catalog
     entry = catalog.entries.get(dataset_id) or catalog.expected(dataset_id)
     if entry is not None and may_see(serving, key, entry):
         return dataset_id
@@ -117,7 +116,8 @@ def meant_group(serving: Service, key: Key | None, dataset_id: str) -> str | Non
 
 def visible_entries(request: Request) -> list[DatasetEntry]:
     """The datasets that the caller may see, in the catalog's order; raises as `key_of`."""
-    return list(seen_entries(service(request), key_of(request)))
+    serving = service(request)
+    return list(seen_entries(serving, key_of(request, serving)))
 
 
 def seen_entries(serving: Service, key: Key | None) -> Iterator[DatasetEntry]:

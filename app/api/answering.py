@@ -41,12 +41,15 @@ log = logging.getLogger(__name__)
 class Weighed:
     """A plan in a format: what the answer counts for, and the limit that it exceeds, if any.
 
-    `options` are what else a door was asked for, by name.
+    Texts that are still in the store count only once they are read: some are `unmeasured`. `cells`
+    is how many values the answer has; `options` are what else a door was asked for, by name.
     """
 
     plan: Plan
     encoder: Encoder
+    cells: int
     result_bytes: int
+    unmeasured: bool
     excess: LimitError | None
     options: tuple[tuple[str, object], ...] = ()
 
@@ -63,9 +66,16 @@ def weigh(
     serving: Service, plan: Plan, encoder: Encoder, options: tuple[tuple[str, object], ...] = ()
 ) -> Weighed:
     """The planned answer in this format; raises what the format has against it."""
-    result_bytes = weighed(encoder, plan)
-    excess = serving.limits.reading.excess(plan, result_bytes)
-    return Weighed(plan, encoder, result_bytes, excess, options)
+    schema, texts = plan.schema, plan.reading.texts
+    weight: int | None = schema.notes.get(encoder.name)
+    if weight is None:
+        encoder.check(schema)
+        weight = schema.notes[encoder.name] = encoder.value_bytes(schema)
+    if texts:
+        weight += encoder.text_bytes(schema, texts)
+    excess = serving.limits.reading.excess(plan, weight)
+    unmeasured = bool(schema.unmeasured)
+    return Weighed(plan, encoder, schema.cells, weight, unmeasured, excess, options)
 
 
 async def answer(
@@ -75,10 +85,11 @@ async def answer(
     if asked.excess is not None:
         work = asyncio.to_thread(_told_what_fits, serving, asked, asked.excess)
         raise await cancellable(request, work)
-    coding = accepted_coding(request, asked.result_bytes, serving.encoding.compress_bytes)
+    large = asked.result_bytes >= serving.encoding.compress_bytes
+    coding = accepted_coding(request) if large else None
     form = Representation(opened, asked.encoder, coding)
     make = partial(_make, request, serving, asked, form, phases)
-    return await respond(request, form, asked.key, phases, make)
+    return await respond(request, serving, form, asked.key, phases, make)
 
 
 def _told_what_fits(serving: Service, asked: Weighed, excess: LimitError) -> LimitError:
@@ -104,7 +115,10 @@ async def _make(
             result = _cached(asked.plan, form.opened.entry)
         if isinstance(result, Plan):
             asked = replace(asked, plan=result)
-        elif await _counted_texts(result, asked, serving.limits) <= inline_bytes:
+        elif (
+            not asked.unmeasured
+            or await _counted_texts(result, asked, serving.limits) <= inline_bytes
+        ):
             return _encode(result, asked, form, phases)
     # Texts that nobody has read yet may take all that one answer may have.
     texts = min(asked.plan.text_bytes, serving.limits.reading.result_bytes)
@@ -186,20 +200,6 @@ def _tell(error: Exception, entry: DatasetEntry) -> NoReturn:
 
 # So many texts are counted in half a millisecond.
 _FEW_TEXTS: Final = 4096
-
-
-def weighed(encoder: Encoder, plan: Plan) -> int:
-    """What the answer counts for, but for texts that are still in the store.
-
-    Raises what its format has against it.
-    """
-    schema = plan.schema
-    texts = plan.reading.texts
-    weight: int | None = schema.notes.get(encoder.name)
-    if weight is None:
-        encoder.check(schema)
-        weight = schema.notes[encoder.name] = encoder.value_bytes(schema)
-    return weight + encoder.text_bytes(schema, texts) if texts else weight
 
 
 def meter_of(plan: Plan, result_bytes: int, limits: ReadLimits) -> TextMeter | None:

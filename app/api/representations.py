@@ -30,7 +30,7 @@ from .response_bodies import (
     header_of,
     lines_of,
 )
-from .state import service
+from .state import Service
 
 _TAG = re.compile(r'(?:W/)?("[^"]*+")')
 
@@ -93,13 +93,13 @@ class Representation:
         return entity_tag(shared, own)
 
     def body(self, dataset: xr.Dataset, form: Hashable) -> bytes:
-        """The answer that `dataset` is, in this representation; for `form` see `Written`."""
-        content = self.encoder.encode(dataset, self.opened.written, form)
+        """The answer that `dataset` is, in this representation; for `form` see `FragmentCache`."""
+        content = self.encoder.encode(dataset, self.opened.fragments, form)
         return content if self.coding is None else compress(self.coding, content)
 
     def pieces(self, dataset: xr.Dataset, form: Hashable) -> Iterator[Piece]:
         """The same in pieces, each a few milliseconds of work."""
-        pieces = self.encoder.pieces(dataset, self.opened.written, form)
+        pieces = self.encoder.pieces(dataset, self.opened.fragments, form)
         return pieces if self.coding is None else compressed(self.coding, pieces)
 
     def headers(self, key: SelectionKey) -> RawHeaders:
@@ -122,15 +122,14 @@ def file_name(dataset_id: str, key: SelectionKey, suffix: str) -> str:
     return f"{dataset_id[:60]}-{part}{suffix}"
 
 
-def accepted_coding(request: Request, result_bytes: int, compress_bytes: int) -> str | None:
-    """The content coding for a result of this size; small ones are sent as they are."""
-    if result_bytes < compress_bytes:
-        return None
+def accepted_coding(request: Request) -> str | None:
+    """The content coding that the client likes best of those that we have, for large answers."""
     return negotiate_coding(header_of(request, b"accept-encoding"))
 
 
 async def respond(
     request: Request,
+    serving: Service,
     form: Representation,
     key: SelectionKey,
     phases: Phases,
@@ -151,7 +150,7 @@ async def respond(
     else:
         tag = form.tag(key)
         headers.append((b"etag", tag.encode()))
-        headers += caching(request, form.opened.entry, "Accept, Accept-Encoding")
+        headers += caching(serving, form.opened.entry, "Accept, Accept-Encoding")
         known = lines_of(request, b"if-none-match")
         if known and is_not_modified(known, tag):
             return _RawResponse(304, [*headers, _timing(phases)])
@@ -164,7 +163,7 @@ async def respond(
         if len(content) <= PIECE_BYTES:
             return _RawResponse(200, headers, content)
         content = LongBody([content], len(content))
-    return BackpressureResponse(200, headers, content, caller(request), service(request).admission)
+    return BackpressureResponse(200, headers, content, caller(request), serving.admission)
 
 
 class _RawResponse(Response):
@@ -181,13 +180,13 @@ def _timing(phases: Phases) -> RawHeader:
     return b"server-timing", phases.server_timing().encode()
 
 
-def caching(request: Request, entry: DatasetEntry, vary: str = "") -> tuple[RawHeader, ...]:
+def caching(serving: Service, entry: DatasetEntry, vary: str = "") -> tuple[RawHeader, ...]:
     """Who may keep an answer from this dataset, and which of the request's headers chose it.
 
     Without a ``Cache-Control`` of its own caches ask again, which a tag makes cheap. What not
     everybody may read is kept by nobody but who asked (RFC 9111, section 5.2.2.7).
     """
-    return _caching(service(request).keys.public(entry), entry.cache_control or "no-cache", vary)
+    return _caching(serving.keys.public(entry), entry.cache_control or "no-cache", vary)
 
 
 # The entries of a catalog have few of these.

@@ -114,7 +114,8 @@ async def metrics(request: Request) -> Response:
 async def list_datasets(request: Request) -> Response:
     """What people want to know of all datasets that the caller may see; opens none."""
     _take_no_parameters(request)
-    serving, key = service(request), key_of(request)
+    serving = service(request)
+    key = key_of(request, serving)
     asker = key, bool(serving.keys)
     entries = seen_entries(serving, key)
     text = await serving.dataset_lists.text(serving.catalog, asker, entries)
@@ -125,14 +126,16 @@ async def list_datasets(request: Request) -> Response:
 async def describe_dataset(request: Request) -> Response:
     """What one dataset holds: its dimensions, coordinates and variables with their attributes."""
     _take_no_parameters(request)
-    return await description_of(request, service(request), visible_id(request))
+    serving = service(request)
+    return await description_of(request, serving, visible_id(request, serving))
 
 
 async def refresh_dataset(request: Request) -> Response:
     """Open the dataset anew in all processes, without any chunk that was read before."""
     require_admin(request)
     _take_no_parameters(request)
-    serving, dataset_id = service(request), visible_id(request)
+    serving = service(request)
+    dataset_id = visible_id(request, serving)
     serving.follower.renew(dataset_id)
     await serving.follower.catch_up()
     opened = await serving.opened.get(dataset_id)
@@ -150,7 +153,7 @@ async def reload_catalog(request: Request) -> Response:
         found = await serving.follower.reload()
     except CatalogError as error:
         raise CatalogRefused(error.detail, **error.facts) from error
-    key = key_of(request)
+    key = key_of(request, serving)
     told = {
         what: [name for name in names if may_see(serving, key, found.entries[name])]
         for what, names in found.by_kind.items()
@@ -198,7 +201,7 @@ async def description_of(request: Request, serving: Service, dataset_id: str) ->
     headers: RawHeaders = [
         (b"content-length", str(len(content)).encode()),
         (b"content-type", b"application/json"),
-        *caching(request, opened.entry),
+        *caching(serving, opened.entry),
     ]
     if len(content) > PIECE_BYTES:
         body = LongBody([content], len(content))

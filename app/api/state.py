@@ -12,7 +12,6 @@ from starlette.types import Scope
 
 from sluice.bounded_cache import BoundedCache
 from sluice.engine import ReadLimits
-from sluice.phases import Phases
 
 from ..admission import Admission
 from ..catalog.catalog import Catalog
@@ -141,9 +140,3 @@ def knows(scope: Scope, dataset_id: str) -> bool:
     # An application that is mounted in ours leaves its own name behind.
     serving: Service | None = getattr(scope.get("app"), "service", None)
     return serving is not None and dataset_id in serving.opened.catalog.entries
-
-
-def begin_phases(scope: Scope) -> Phases:
-    """The record of what the request behind `scope` costs, for whoever tells of it."""
-    phases = scope[PHASES] = Phases()
-    return phases

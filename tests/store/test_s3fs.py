@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import ssl
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import HTTPClientError
 
 from sluice.store import _s3fs
 from sluice.store._s3fs import PRIVATE, connect
@@ -42,6 +44,28 @@ async def test_connections_are_told_to_bound_their_answers() -> None:
         assert connection is not None
         assert connection.session._response_class is BoundedAnswer
         assert (connection.proxy, connection.proxy_headers) == (None, None)
+    finally:
+        await opened.aclose()
+
+
+async def test_certificates_are_read_while_it_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take longer than a round trip, for which no request waits."""
+    opened = await connect({"endpoint_url": "http://127.0.0.1:9", "key": "k", "secret": "s"})
+    try:
+        client = await opened.fs.set_session()
+        monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", None)
+        assert await _s3fs.connection_of(client, "http://127.0.0.1:9/bucket/key") is not None
+    finally:
+        await opened.aclose()
+
+
+async def test_certificates_that_are_missing_are_told_by_a_request() -> None:
+    """Other stores of the catalog, and the start, do without them."""
+    options = {"key": "k", "secret": "s", "client_kwargs": {"verify": "/nowhere.pem"}}
+    opened = await connect({"endpoint_url": "https://127.0.0.1:9", **options})
+    try:
+        with pytest.raises(HTTPClientError, match="No such file"):
+            await opened.fs._cat_file("bucket/key")
     finally:
         await opened.aclose()
 

@@ -18,6 +18,7 @@ from fastapi import FastAPI, Request, Response
 from sluice.encoders.formats import ENCODERS, Encoder, negotiate
 from sluice.engine import explain, plan
 from sluice.errors import QueryError, SelectionError
+from sluice.phases import Phases
 from sluice.wording import excerpt
 
 from ...api.access import visible_id
@@ -26,7 +27,7 @@ from ...api.application import Answering, Route
 from ...api.representations import Representation, respond
 from ...api.response_bodies import header_of, json_bytes
 from ...api.routes import add_reading_route, add_route
-from ...api.state import Service, begin_phases, service
+from ...api.state import PHASES, Service, service
 from ...catalog.opened import Opened
 from .grammar import Grammar, Query
 from .json_body import read_json_body
@@ -81,16 +82,17 @@ class NativeDoor:
         return self._select_posted(request, "position")
 
     async def _select_asked(self, request: Request, by: By) -> Response:
-        dataset_id = visible_id(request)
-        pairs = read_pairs(request.scope["query_string"])
-        return await self._select(request, dataset_id, by, partial(Grammar.parse, pairs=pairs))
+        serving = service(request)
+        dataset_id = visible_id(request, serving)
+        parse = partial(Grammar.parse, pairs=read_pairs(request.scope["query_string"]))
+        return await self._select(request, serving, dataset_id, by, parse)
 
     async def _select_posted(self, request: Request, by: By) -> Response:
-        dataset_id = visible_id(request)
+        serving = service(request)
+        dataset_id = visible_id(request, serving)
         for name in request.query_params:
             detail = f"{excerpt(name)} stands in the URL; a POST has all its parameters in its body"
             raise QueryError(detail, parameter=name)
-        serving = service(request)
         members = await read_json_body(
             request,
             self.options,
@@ -98,25 +100,28 @@ class NativeDoor:
             seconds=serving.admission.seconds,
         )
         parse = partial(Grammar.parse_json, members=members)
-        return await self._select(request, dataset_id, by, parse)
+        return await self._select(request, serving, dataset_id, by, parse)
 
-    async def _select(self, request: Request, dataset_id: str, by: By, parse: Parse) -> Response:
+    async def _select(
+        self, request: Request, serving: Service, dataset_id: str, by: By, parse: Parse
+    ) -> Response:
         """Understand, refuse early, plan, refuse what costs too much, read, encode."""
-        serving = service(request)
-        phases, began = begin_phases(request.scope), perf_counter()
+        began = perf_counter()
+        phases = request.scope[PHASES] = Phases()
         opened = serving.opened.current(dataset_id)
         if opened is None:
             opened = await cancellable(request, serving.opened.get(dataset_id))
         began = phases.since("open", began)
         query, asked = self._plan(request, serving, opened, by, parse)
         phases.since("plan", began)
-        phases.cells = asked.plan.schema.cells
+        phases.cells = asked.cells
         if not query.explain:
             return await answer(request, serving, opened, asked, phases)
         form = Representation(opened, self.formats["json"], None)
         chosen, own = asked.key
         key = ((chosen, asked.encoder.name, repr(serving.limits)), own)
-        return await respond(request, form, key, phases, partial(_explain, request, asked, serving))
+        make = partial(_explain, request, asked, serving)
+        return await respond(request, serving, form, key, phases, make)
 
     def _plan(
         self, request: Request, serving: Service, opened: Opened, by: By, parse: Parse
