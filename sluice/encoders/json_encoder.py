@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator
+from collections.abc import Container, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +12,7 @@ import numpy as np
 from sluice.aliases import Array
 from sluice.bounded_cache import BoundedCache
 from sluice.datasets._xarray import coord_names_of, data_of, indexes_of, variables_of
-from sluice.encoders.answer_schema import AnswerSchema
+from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
 from sluice.encoders.jsonable import (
     array_to_jsonable,
     attributes_to_jsonable,
@@ -69,9 +69,11 @@ class FragmentCache:
             for name in indexes_of(dataset):
                 self._axes[name] = data_of(variables_of(dataset)[name])
 
-    def names(self, dataset: xr.Dataset) -> FileNames:
-        """The names in NetCDF files of what `dataset`, an answer, holds."""
-        return self._names.covering(dataset)
+    def names(
+        self, variables: Mapping[Hashable, AnswerVariable], coord_names: Container[Hashable]
+    ) -> FileNames:
+        """The names in NetCDF files of what an answer holds."""
+        return self._names.covering(variables, coord_names)
 
     def template(self, dataset: xr.Dataset, template_key: Hashable) -> Template:
         """The text around the values of `dataset`.

@@ -122,11 +122,14 @@ def form_of(name: str, dtype: DType, dimensions: int, encoding: Document) -> Sto
 
 
 def in_form(values: Array, form: StoredForm) -> Array:
-    """Any values of a variable in the form that `form_of` gave; no copy where they are in it."""
-    if values.dtype.kind in "iu" and values.dtype.kind != form.dtype.kind:
+    """Any values of a variable in the form that `form_of` gave; no copy where they are in it.
+
+    Raises `TypeError` for values of another kind, such as decoded ones in place of packed ones.
+    """
+    if {values.dtype.kind, form.dtype.kind} == {"i", "u"}:
         # The same bits.
         return values.astype(values.dtype.newbyteorder("="), copy=False).view(form.dtype)
-    return values.astype(form.dtype, copy=False)
+    return values.astype(form.dtype, copy=False, casting="same_kind")
 
 
 def _integer_form(dtype: DType, encoding: Document) -> StoredForm:
