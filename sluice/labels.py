@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import math
 from datetime import date, datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sluice.aliases import Array
 
 JsonScalar: TypeAlias = str | int | float | bool | None
+_Unit: TypeAlias = Literal["s", "ms", "us", "ns"]
 
 # Nothing is written so that begins like this but base64: texts that do are written as that, too.
 BYTES_MARK: Final = "base64url:"
@@ -36,13 +37,14 @@ _UNITS = {
 _FINER = {"ps": 10**3, "fs": 10**6, "as": 10**9}
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _EPOCH = datetime(1970, 1, 1)
+_SUBSECOND: Final[dict[str, _Unit]] = {"ms": "ms", "us": "us", "ns": "ns"}
 _NAT = -(2**63)
 # Years 5 to 3934: inside what datetime holds.
 SAFE_SECONDS = 62_000_000_000
-_FRACTIONS = (("s", 10**9), ("ms", 10**6), ("us", 10**3))
+_FRACTIONS: Final[tuple[tuple[_Unit, int], ...]] = (("s", 10**9), ("ms", 10**6), ("us", 10**3))
 
 
-def format_label(value: Any) -> JsonScalar:
+def format_label(value: object) -> JsonScalar:
     """One label as JSON writes it; NaN, infinities and NaT are ``None``."""
     match value:
         case str():
@@ -64,13 +66,13 @@ def format_label(value: Any) -> JsonScalar:
             return _format_object(value)
 
 
-def format_labels(values: Array) -> list[Any]:
+def format_labels(values: Array) -> list[object]:
     """The labels of an array as (nested) lists of what `format_label` gives."""
     match values.dtype.kind:
         case "M":
             return _format_instants(values)
         case "m":
-            flat: list[Any] = _format_durations(values.ravel())
+            flat: list[object] = [*_format_durations(values.ravel())]
         case _:
             flat = [format_label(item) for item in values.ravel()]
     return _nested(flat, values.shape)
@@ -145,7 +147,7 @@ def without_surrogates(value: str) -> str:
     return str(value)
 
 
-def _format_object(value: Any) -> str:
+def _format_object(value: object) -> str:
     match value:
         case datetime():
             text = value.isoformat()
@@ -189,9 +191,10 @@ def _format_instants(values: Array) -> list[Any]:
     return written.tolist()  # type: ignore[no-any-return]
 
 
-def _finest_unit(values: Array, missing: NDArray[np.bool_]) -> Any:
-    unit, count = np.datetime_data(values.dtype)
-    if count != 1 or unit not in ("ms", "us", "ns"):
+def _finest_unit(values: Array, missing: NDArray[np.bool_]) -> _Unit:
+    own, count = np.datetime_data(values.dtype)
+    unit = _SUBSECOND.get(own)
+    if count != 1 or unit is None:
         return "s"
     ticks = values.view("i8") if values.flags.c_contiguous else values.astype("i8")
     per_second = PER_SECOND[unit]
@@ -236,7 +239,7 @@ def _format_duration(nanoseconds: int) -> str:
     return f"{sign}P{f'{days}D' if days else ''}{f'T{clock}' if clock else ''}"
 
 
-def _nested(flat: list[Any], shape: tuple[int, ...]) -> list[Any]:
+def _nested(flat: list[object], shape: tuple[int, ...]) -> list[object]:
     if len(shape) == 1:
         return flat
     nested = np.empty(len(flat), dtype=object)

@@ -93,13 +93,13 @@ class Representation:
         return entity_tag(shared, own)
 
     def body(self, dataset: xr.Dataset, form: Hashable) -> bytes:
-        """The answer that `dataset` is, in this representation; for `form` see `Written`."""
-        content = self.encoder.encode(dataset, self.opened.written, form)
+        """The answer that `dataset` is, in this representation; for `form` see `FragmentCache`."""
+        content = self.encoder.encode(dataset, self.opened.fragments, form)
         return content if self.coding is None else compress(self.coding, content)
 
     def pieces(self, dataset: xr.Dataset, form: Hashable) -> Iterator[Piece]:
         """The same in pieces, each a few milliseconds of work."""
-        pieces = self.encoder.pieces(dataset, self.opened.written, form)
+        pieces = self.encoder.pieces(dataset, self.opened.fragments, form)
         return pieces if self.coding is None else compressed(self.coding, pieces)
 
     def headers(self, key: SelectionKey) -> RawHeaders:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from sluice.bounded_cache import BoundedCache
 from sluice.datasets import AsyncDataset
-from sluice.encoders.json_encoder import Written
+from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import PreparedDataset
 
 from .entry import DatasetEntry
@@ -81,7 +81,7 @@ class Opened:
 
     entry: DatasetEntry
     prepared: PreparedDataset
-    written: Written
+    fragments: FragmentCache
     version: str
     identity: str
     look: Look = _unchanging

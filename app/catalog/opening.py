@@ -24,7 +24,7 @@ from sluice.concurrency import map_concurrently
 from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint
 from sluice.datasets.inherited import with_inherited
 from sluice.datasets.unusable import Unusable
-from sluice.encoders.json_encoder import Written
+from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import prepare
 from sluice.errors import MetadataError, SluiceError
 from sluice.store import ByteSource, Filesystems
@@ -236,7 +236,7 @@ def prepared(entry: DatasetEntry, dataset: AsyncDataset, version: str) -> Opened
         times,
         sorted(reasons),
     )
-    return Opened(entry, prepare(dataset), Written(dataset), version, repr(read))
+    return Opened(entry, prepare(dataset), FragmentCache(dataset), version, repr(read))
 
 
 def _decoded_times(entry: DatasetEntry, documents: GroupDocuments) -> bool | dict[str, bool]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, ClassVar, Final
+from typing import Final
 
 import numpy as np
 
 from sluice.aliases import Array, Document, DType
-from sluice.arrays.codec_table import bounded
+from sluice.arrays.codec_table import Codec, Data, Step, bounded, bytes_codec
 from sluice.arrays.texts import TextDecoder
 from sluice.errors import CorruptChunk, MetadataError
 
@@ -39,7 +39,6 @@ def check_code_points(values: Array) -> Array:
     return values
 
 
-Step = Callable[[Any], Any]
 Decoder = Callable[[bytes], Array]
 
 # What libraries say of bytes that are not theirs differs, and tells an operator no more.
@@ -48,9 +47,6 @@ _UNDECODED: Final = (
     " names"
 )
 
-# Codecs from bytes to bytes under their v3 names; `numcodecs.*` names carry their configuration.
-_V3_BYTES = {"blosc": "blosc", "zstd": "zstd", "gzip": "gzip"}
-_NUMCODECS_BYTES = {"blosc", "zstd", "gzip", "lz4", "zlib", "bz2", "lzma", "shuffle"}
 _OBJECT_CODECS = {"vlen-utf8", "vlen-bytes"}
 # Text of variable length has no size that metadata could state.
 MOST_TEXT_BYTES: Final = 128 * 2**20
@@ -81,8 +77,8 @@ def v2_decoder(
     dtype: DType,
     shape: Sequence[int],
     order: str,
-    filters: Sequence[Any],
-    compressor: Any,
+    filters: Sequence[Codec],
+    compressor: Codec | None,
 ) -> Decoder | None:
     """The inverse of a Zarr v2 filter chain; `filters` and `compressor` are numcodecs objects.
 
@@ -156,7 +152,7 @@ def _decode_v2(
 ) -> Array:
     # A codec may fail with anything at all on damaged input; each means the same here.
     try:
-        chunk: Any = data
+        chunk: Data = data
         for step in steps:
             chunk = step(chunk)
         flat = _as_flat(chunk, dtype)
@@ -169,13 +165,16 @@ def _decode_v2(
 
 
 def _decode_v3(
-    steps: list[Step], to_array: Step, transposes: list[tuple[int, ...]], data: bytes
+    steps: list[Step],
+    to_array: Callable[[Data], Array],
+    transposes: list[tuple[int, ...]],
+    data: bytes,
 ) -> Array:
     try:
-        chunk: Any = data
+        chunk: Data = data
         for step in steps:
             chunk = step(chunk)
-        array: Array = to_array(chunk)
+        array = to_array(chunk)
     except CorruptChunk:
         raise
     except Exception as error:
@@ -185,7 +184,7 @@ def _decode_v3(
     return array
 
 
-def _as_flat(chunk: Any, dtype: DType) -> Array:
+def _as_flat(chunk: Data, dtype: DType) -> Array:
     """What the last v2 codec returned, as a flat array of `dtype`."""
     array = chunk if isinstance(chunk, np.ndarray) else np.frombuffer(chunk, dtype=np.uint8)
     array = array.reshape(-1, order="A")
@@ -206,19 +205,21 @@ def _check_size(size: int, shape: tuple[int, ...]) -> None:
         raise CorruptChunk(f"a chunk decodes to {size} values, its shape {shape} needs another")
 
 
-def _array_step(dtype: DType, shape: tuple[int, ...], codec: Document) -> Step | None:
+def _array_step(
+    dtype: DType, shape: tuple[int, ...], codec: Document
+) -> Callable[[Data], Array] | None:
     stored = stored_dtype(dtype, codec)
     return None if stored is None else partial(_from_bytes, stored, shape)
 
 
-def _from_bytes(dtype: DType, shape: tuple[int, ...], data: Any) -> Array:
+def _from_bytes(dtype: DType, shape: tuple[int, ...], data: Data) -> Array:
     array: Array = _viewed(np.frombuffer(data, dtype=np.uint8), dtype)
     _check_size(array.size, shape)
     return check_code_points(array).reshape(shape)
 
 
 def _text_decoder(
-    codecs: Sequence[Any],
+    codecs: Sequence[Codec],
     name: str,
     dtype: DType,
     count: int,
@@ -232,7 +233,7 @@ def _text_decoder(
     return TextDecoder(inflate, inflate_short, name, dtype, count, arrange)
 
 
-def _through(steps: Sequence[Step], data: Any) -> Any:
+def _through(steps: Sequence[Step], data: Data) -> Data:
     try:
         for step in steps:
             data = step(data)
@@ -250,21 +251,6 @@ def _arranged(
     for axes in transposes:
         array = array.transpose(axes)
     return array
-
-
-def bytes_codec(codec: Document) -> Any:
-    """What decodes a v3 codec from bytes to bytes, as numcodecs has it; None for unknown ones."""
-    import numcodecs
-
-    name = codec["name"]
-    if name == "crc32c":
-        return Crc32c()
-    if name in _V3_BYTES:
-        return numcodecs.get_codec({"id": _V3_BYTES[name]})
-    short = name.removeprefix("numcodecs.")
-    if short != name and short in _NUMCODECS_BYTES:
-        return numcodecs.get_codec({"id": short, **codec.get("configuration", {})})
-    return None
 
 
 def _most_bytes(dtype: DType, shape: Sequence[int], *, any_dtype: bool) -> int:
@@ -288,19 +274,3 @@ def most_stored_bytes(dtype: DType, count: int, *, any_dtype: bool) -> int:
         return MOST_TEXT_BYTES
     itemsize = max(dtype.itemsize, _WIDEST_ITEM if any_dtype else 0)
     return 2 * count * itemsize + _CODECS_ADD_BYTES
-
-
-class Crc32c:
-    """The Zarr v3 codec ``crc32c``: a little-endian CRC32C after the data."""
-
-    codec_id: ClassVar = "crc32c_v3"
-
-    def decode(self, data: Any) -> bytes:
-        """The data before the checksum, once it fits."""
-        import google_crc32c
-
-        whole = bytes(data)
-        body, stored = whole[:-4], int.from_bytes(whole[-4:], "little")
-        if len(whole) < 4 or google_crc32c.value(body) != stored:
-            raise CorruptChunk("a chunk's CRC32C does not match its bytes")
-        return body

@@ -17,8 +17,8 @@ from zarr.abc.codec import ArrayBytesCodec, BytesBytesCodec
 from zarr.codecs import ShardingCodec
 
 from sluice.aliases import Array
-from sluice.arrays.chunk_decoders import bytes_codec, check_code_points, most_stored_bytes
-from sluice.arrays.codec_table import bounded, check_size
+from sluice.arrays.chunk_decoders import check_code_points, most_stored_bytes
+from sluice.arrays.codec_table import bounded, bytes_codec, check_size
 from sluice.arrays.texts import check_count
 from sluice.errors import CorruptChunk, SluiceError
 from sluice.store.zarr_store import SourceStore

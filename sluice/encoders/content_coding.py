@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 
-def read_weights(header: str) -> dict[str, float]:
+def parse_accept(header: str) -> dict[str, float]:
     """What is preferred, in lower case and without its other parameters, and its weight.
 
     Named twice, it has the larger weight; a weight that cannot be read counts as a refusal.
@@ -19,13 +19,13 @@ def read_weights(header: str) -> dict[str, float]:
         weight = 1.0
         for parameter in parameters:
             if parameter.startswith("q="):
-                weight = _read_weight(parameter[2:])
+                weight = _parse_weight(parameter[2:])
         if name:
             weights[name] = max(weight, weights.get(name, 0.0))
     return weights
 
 
-def _read_weight(text: str) -> float:
+def _parse_weight(text: str) -> float:
     whole, _, fraction = text.partition(".")
     if whole not in ("0", "1") or len(fraction) > 3 or (fraction and not fraction.isdecimal()):
         return 0.0
@@ -84,7 +84,7 @@ def negotiate_coding(accept_encoding: str | None) -> str | None:
     """
     if not accept_encoding:
         return None
-    weights = read_weights(accept_encoding)
+    weights = parse_accept(accept_encoding)
     anything = weights.get("*", 0.0)
     best = max(CODINGS, key=lambda coding: weights.get(coding, anything))
     quality = weights.get(best, anything)

@@ -6,15 +6,15 @@ import math
 import re
 from collections.abc import Container, Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array, DType
+from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable, check_distinct_dimensions
 from sluice.encoders.json_encoder import finest
 from sluice.encoders.jsonable import array_to_jsonable, is_missing, json_text, to_jsonable
-from sluice.encoders.result_schema import Outline, OutlinedVariable, check_distinct_dimensions
 from sluice.errors import SelectionError
 from sluice.labels import format_text, without_surrogates
 
@@ -38,7 +38,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TableLayout:
     """One row per cell of `shape`, in C order, and the columns of each row."""
 
     dims: tuple[Hashable, ...]
@@ -51,11 +51,11 @@ class Rows:
         return math.prod(self.shape) if self.columns else 0
 
 
-def lay_out(
-    variables: Mapping[Hashable, OutlinedVariable],
+def table_layout(
+    variables: Mapping[Hashable, AnswerVariable],
     coord_names: Container[Hashable],
     sizes: Mapping[Hashable, int],
-) -> Rows:
+) -> TableLayout:
     """The rows of a dataset: first what says where a row is, then a column per data variable.
 
     The dimensions are those that the data variables share, in the order of the first; without
@@ -71,27 +71,27 @@ def lay_out(
     coords = [n for n in variables if n in coord_names and set(variables[n].dims).issubset(dims)]
     places = [_values(d, variables[d]) if d in coords else _positions(d) for d in dims]
     rest = [_values(n, variables[n]) for n in (*coords, *data) if n not in dims]
-    return Rows(dims, tuple(sizes[dim] for dim in dims), (*places, *rest))
+    return TableLayout(dims, tuple(sizes[dim] for dim in dims), (*places, *rest))
 
 
-def check_csv(outline: Outline) -> None:
-    """Raises what `lay_out` raises for an answer."""
-    lay_out(outline.variables, outline.coord_names, outline.sizes)
+def check_csv(schema: AnswerSchema) -> None:
+    """Raises what `table_layout` raises for an answer."""
+    table_layout(schema.variables, schema.coord_names, schema.sizes)
 
 
-def csv_bytes(outline: Outline) -> int:
+def csv_weight(schema: AnswerSchema) -> int:
     """What an answer counts for as CSV, in bytes: a coordinate is repeated in every row."""
-    rows = lay_out(outline.variables, outline.coord_names, outline.sizes)
-    return max(outline.result_bytes, rows.count * sum(c.cell_bytes for c in rows.columns))
+    rows = table_layout(schema.variables, schema.coord_names, schema.sizes)
+    return max(schema.result_bytes, rows.count * sum(c.cell_bytes for c in rows.columns))
 
 
-def csv_text_bytes(outline: Outline, texts: Mapping[Hashable, int]) -> int:
+def csv_text_weight(schema: AnswerSchema, texts: Mapping[Hashable, int]) -> int:
     """What `texts`, of so many bytes by variable, count for as CSV: those of every row."""
-    rows = lay_out(outline.variables, outline.coord_names, outline.sizes)
+    rows = table_layout(schema.variables, schema.coord_names, schema.sizes)
     total = 0
     for column in rows.columns:
         if column.variable in texts:
-            values = math.prod(outline.variables[column.variable].shape)
+            values = math.prod(schema.variables[column.variable].shape)
             total += texts[column.variable] * rows.count // max(1, values)
     return total
 
@@ -122,7 +122,7 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_SPELLED]) + ", ..." * (len(names) > _SPELLED)
 
 
-def _values(name: Hashable, variable: OutlinedVariable) -> Column:
+def _values(name: Hashable, variable: AnswerVariable) -> Column:
     return Column(without_surrogates(str(name)), name, variable.dims, _cell_bytes(variable.dtype))
 
 
@@ -200,7 +200,7 @@ def _complex(real: str, imag: str) -> str:
     return f"{real}{'' if imag.startswith('-') else '+'}{imag}i"
 
 
-def _object_text(item: Any) -> str | None:
+def _object_text(item: object) -> str | None:
     if isinstance(item, str):
         return format_text(item)
     if is_missing(item):
@@ -234,7 +234,7 @@ def csv_pieces(dataset: xr.Dataset) -> Iterator[bytes]:
     without a coordinate has a column of positions within the answer, from 0. Fields are those of
     `format_fields`. Raises `SelectionError` where the data variables share no dimensions.
     """
-    rows = lay_out(dataset.variables, set(dataset.coords), dataset.sizes)
+    rows = table_layout(dataset.variables, set(dataset.coords), dataset.sizes)
     columns = [_column_texts(column, dataset.variables, rows) for column in rows.columns]
     yield _lines([[quoted(column.header)] for column in rows.columns])
     for start in range(0, rows.count, _BLOCK_ROWS):
@@ -272,7 +272,9 @@ class _Texts:
         return format_fields(values)[: cells.size]
 
 
-def _column_texts(column: Column, variables: Mapping[Any, xr.Variable], rows: Rows) -> _Texts:
+def _column_texts(
+    column: Column, variables: Mapping[Hashable, xr.Variable], rows: TableLayout
+) -> _Texts:
     if column.variable is None:
         values = np.arange(dict(zip(rows.dims, rows.shape, strict=True))[column.dims[0]])
     else:
@@ -284,7 +286,7 @@ def _column_texts(column: Column, variables: Mapping[Any, xr.Variable], rows: Ro
     return _Texts(values, fields, finest(values), _steps(column.dims, rows))
 
 
-def _steps(dims: tuple[Hashable, ...], rows: Rows) -> tuple[tuple[int, int, int], ...]:
+def _steps(dims: tuple[Hashable, ...], rows: TableLayout) -> tuple[tuple[int, int, int], ...]:
     sizes = dict(zip(rows.dims, rows.shape, strict=True))
     return tuple(
         (_cells_after(dim, rows.dims, sizes), sizes[dim], _cells_after(dim, dims, sizes))

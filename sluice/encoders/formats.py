@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from sluice.aliases import Document
-from sluice.encoders.content_coding import read_weights
-from sluice.encoders.csv_encoder import check_csv, csv_bytes, csv_pieces, csv_text_bytes, encode_csv
-from sluice.encoders.json_encoder import Written, check_json, encode_json, json_bytes, json_pieces
-from sluice.encoders.netcdf_encoder import check_netcdf, encode_netcdf, netcdf_bytes, netcdf_pieces
-from sluice.encoders.result_schema import Outline
+from sluice.encoders.answer_schema import AnswerSchema
+from sluice.encoders.content_coding import parse_accept
+from sluice.encoders.csv_encoder import (
+    check_csv,
+    csv_pieces,
+    csv_text_weight,
+    csv_weight,
+    encode_csv,
+)
+from sluice.encoders.json_encoder import (
+    FragmentCache,
+    check_json,
+    encode_json,
+    json_pieces,
+    json_weight,
+)
+from sluice.encoders.netcdf_encoder import check_netcdf, encode_netcdf, netcdf_pieces, netcdf_weight
 from sluice.errors import NotAcceptable, QueryError
 
 if TYPE_CHECKING:
@@ -53,11 +65,11 @@ _DATASET_EXAMPLE: Final = {
     },
     "data_vars": {"t": {"dims": [], "attrs": {"units": "K"}, "dtype": "float64", "data": 266.5625}},
 }
-JSON_CONTENT: Final[dict[str, Any]] = {"schema": _DATASET, "example": _DATASET_EXAMPLE}
-NETCDF_CONTENT: Final[dict[str, Any]] = {
+JSON_CONTENT: Final[Document] = {"schema": _DATASET, "example": _DATASET_EXAMPLE}
+NETCDF_CONTENT: Final[Document] = {
     "schema": {"type": "string", "format": "binary", "description": "NetCDF-4."}
 }
-CSV_CONTENT: Final[dict[str, Any]] = {
+CSV_CONTENT: Final[Document] = {
     "schema": {"type": "string", "description": "One row per cell, coordinates first."},
     "example": "time,latitude,t\r\n2024-01-02T12:00:00Z,52.5,266.5625\r\n",
 }
@@ -67,10 +79,13 @@ T = TypeVar("T")
 
 
 class Encode(Protocol):
-    """Writes a dataset in memory; it may take what is `written` of answers of this `form`."""
+    """Writes a dataset in memory; it may take what `fragments` holds of answers of this key."""
 
     def __call__(
-        self, dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+        self,
+        dataset: xr.Dataset,
+        fragments: FragmentCache | None = None,
+        template_key: Hashable = None,
     ) -> bytes: ...
 
 
@@ -81,7 +96,10 @@ class Pieces(Protocol):
     """
 
     def __call__(
-        self, dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+        self,
+        dataset: xr.Dataset,
+        fragments: FragmentCache | None = None,
+        template_key: Hashable = None,
     ) -> Iterator[bytes | memoryview]: ...
 
 
@@ -100,9 +118,9 @@ class Encoder:
     suffix: str
     encode: Encode
     pieces: Pieces
-    check: Callable[[Outline], None]
-    value_bytes: Callable[[Outline], int]
-    text_bytes: Callable[[Outline, Mapping[Hashable, int]], int]
+    check: Callable[[AnswerSchema], None]
+    value_bytes: Callable[[AnswerSchema], int]
+    text_bytes: Callable[[AnswerSchema, Mapping[Hashable, int]], int]
     forms: int
     described: Document
     stored: bool = False
@@ -116,13 +134,17 @@ class Encoder:
 def _anew(encode: Callable[[xr.Dataset], T]) -> Callable[..., T]:
     """The function of a format that has nothing to keep between answers."""
 
-    def anew(dataset: xr.Dataset, written: Written | None = None, form: Hashable = None) -> T:
+    def anew(
+        dataset: xr.Dataset,
+        fragments: FragmentCache | None = None,
+        template_key: Hashable = None,
+    ) -> T:
         return encode(dataset)
 
     return anew
 
 
-def _once(outline: Outline, texts: Mapping[Hashable, int]) -> int:
+def _once(schema: AnswerSchema, texts: Mapping[Hashable, int]) -> int:
     """What texts count for in a format that has each of them once."""
     return sum(texts.values())
 
@@ -139,7 +161,7 @@ ENCODERS = MappingProxyType(
                 encode=encode_json,
                 pieces=json_pieces,
                 check=check_json,
-                value_bytes=json_bytes,
+                value_bytes=json_weight,
                 text_bytes=_once,
                 # Measured with 4 million values of each dtype, those included: floats and integers
                 # 3.2 to 3.6 (the text alone is 2.6), whole seconds 3.9, compressed 2.1 to 3.2;
@@ -154,7 +176,7 @@ ENCODERS = MappingProxyType(
                 encode=encode_netcdf,
                 pieces=netcdf_pieces,
                 check=check_netcdf,
-                value_bytes=netcdf_bytes,
+                value_bytes=netcdf_weight,
                 text_bytes=_once,
                 # In the file as in memory 1.0, packed 1.5, compressed 2.4; while they are read, and
                 # their fill values become NaN, 3.2. Instants, of which there are few, are 5.1.
@@ -169,8 +191,8 @@ ENCODERS = MappingProxyType(
                 encode=_anew(encode_csv),
                 pieces=_anew(csv_pieces),
                 check=check_csv,
-                value_bytes=csv_bytes,
-                text_bytes=csv_text_bytes,
+                value_bytes=csv_weight,
+                text_bytes=csv_text_weight,
                 # Numbers 0.5 to 1.2, instants 1.8: a field counts for more than its value takes.
                 forms=2,
                 described=CSV_CONTENT,
@@ -214,7 +236,7 @@ def negotiate(
 def _media_ranges(accept: str) -> dict[str, float]:
     """Media range -> quality, under the names that we know the ranges by."""
     ranges: dict[str, float] = {}
-    for media_range, quality in read_weights(accept).items():
+    for media_range, quality in parse_accept(accept).items():
         known = _SYNONYMS.get(media_range, media_range)
         ranges[known] = max(quality, ranges.get(known, 0.0))
     return ranges or {"*/*": 1.0}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from sluice.aliases import Array
 from sluice.bounded_cache import BoundedCache
+from sluice.encoders.answer_schema import AnswerSchema
 from sluice.encoders.jsonable import (
     array_to_jsonable,
     attributes_to_jsonable,
@@ -18,24 +19,23 @@ from sluice.encoders.jsonable import (
     json_text,
 )
 from sluice.encoders.netcdf_names import FileNames
-from sluice.encoders.result_schema import Outline
 
 if TYPE_CHECKING:
     import xarray as xr
 
 # Longer axes are written anew: their text would be held as long as the dataset is open.
 _MOST_LABELS: Final = 100_000
-# Of the labels of all axes of one dataset, and of the frames of its answers: clients ask for a few
-# forms of answers again and again, and whoever asks for more gets them anew.
+# Of the labels of all axes of one dataset, and of the templates of its answers: clients ask for
+# few kinds of answers again and again, and whoever asks for more gets them anew.
 _LABELS_BYTES: Final = 32 * 2**20
-_FRAMES_BYTES: Final = 4 * 2**20
-# What a frame takes beside its text: it keeps the form that it belongs to.
-_FRAME_BYTES: Final = 2048
+_TEMPLATES_BYTES: Final = 4 * 2**20
+# What a template takes beside its text: it keeps the form that it belongs to.
+_TEMPLATE_BYTES: Final = 2048
 _PART_BYTES: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Template:
     """The text of an answer around its values.
 
     Each variable's values come behind the text beside its name in `before`; `end` closes all.
@@ -48,18 +48,20 @@ class Frame:
     def held_bytes(self) -> int:
         """What keeping it costs."""
         parts = sum([_PART_BYTES + len(text) for _, text in self.before])
-        return _FRAME_BYTES + parts + len(self.end)
+        return _TEMPLATE_BYTES + parts + len(self.end)
 
 
-class Written:
-    """The frames of a dataset's answers as JSON, the labels of its whole axes once they were asked,
-    and the names that its NetCDF files have in common.
+class FragmentCache:
+    """What the answers of one dataset have in common, found or written once.
+
+    The templates of JSON answers, the labels of whole axes once they were asked, and the names in
+    NetCDF files.
     """
 
     def __init__(self, dataset: xr.Dataset | None = None) -> None:
-        self._frames: BoundedCache[Hashable, Frame] = BoundedCache(_FRAMES_BYTES)
+        self._templates: BoundedCache[Hashable, Template] = BoundedCache(_TEMPLATES_BYTES)
         self._labels: BoundedCache[Hashable, bytes] = BoundedCache(_LABELS_BYTES)
-        self._axes: dict[Hashable, Any] = {}
+        self._axes: dict[Hashable, object] = {}
         # Now, for a dataset of many names is opened beside the loop.
         self._names = FileNames({}) if dataset is None else FileNames.of(dataset)
         if dataset is not None:
@@ -70,17 +72,17 @@ class Written:
         """The names in NetCDF files of what `dataset`, an answer, holds."""
         return self._names.covering(dataset)
 
-    def frame(self, dataset: xr.Dataset, form: Hashable) -> Frame:
+    def template(self, dataset: xr.Dataset, template_key: Hashable) -> Template:
         """The text around the values of `dataset`.
 
-        `form` stands for its names, attributes, sizes and dtypes: answers of one form are alike in
-        all of them. None says that nothing is known of it.
+        `template_key` stands for its names, attributes, sizes and dtypes: answers of one key are
+        alike in all of them. None says that nothing is known of it.
         """
-        known = self._frames.get(form)
+        known = self._templates.get(template_key)
         if known is None:
-            known = _frame(dataset)
-            if form is not None:
-                self._frames.put(form, known, known.held_bytes)
+            known = _template(dataset)
+            if template_key is not None:
+                self._templates.put(template_key, known, known.held_bytes)
         return known
 
     def data(self, name: Hashable, variable: xr.Variable) -> bytes:
@@ -97,7 +99,7 @@ class Written:
         return text
 
 
-def _frame(dataset: xr.Dataset) -> Frame:
+def _template(dataset: xr.Dataset) -> Template:
     before: list[tuple[Hashable, bytes]] = []
     sizes = json_text({str(name): size for name, size in dataset._dims.items()})
     attrs = json_text(attributes_to_jsonable(dataset.attrs))
@@ -111,7 +113,7 @@ def _frame(dataset: xr.Dataset) -> Frame:
                 opening = b"},"
         # What closes a variable closes the last one too, without the comma.
         opening = b"}" if opening == b"}," else opening
-    return Frame(tuple(before), opening + b"}}")
+    return Template(tuple(before), opening + b"}}")
 
 
 def _described(name: Hashable, variable: xr.Variable) -> bytes:
@@ -124,36 +126,36 @@ def _described(name: Hashable, variable: xr.Variable) -> bytes:
 
 
 def encode_json(
-    dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+    dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
 ) -> bytes:
     """UTF-8 JSON of ``{"dims", "attrs", "coords", "data_vars"}``; no dtype and no attribute fails.
 
-    What `written` holds already, of answers of this `form` (see there), is not written again; the
+    What `fragments` holds already, of answers of this key (see there), is not written again; the
     text is the same without it. The dataset is in memory: reading a lazy variable raises what its
     array raises.
     """
-    written = written or Written()
-    frame, variables = written.frame(dataset, form), dataset._variables
+    fragments = fragments or FragmentCache()
+    template, variables = fragments.template(dataset, template_key), dataset._variables
     text: list[bytes] = []
-    for name, before in frame.before:
-        text += (before, written.data(name, variables[name]))
-    text.append(frame.end)
+    for name, before in template.before:
+        text += (before, fragments.data(name, variables[name]))
+    text.append(template.end)
     return b"".join(text)
 
 
-def check_json(outline: Outline) -> None:
+def check_json(schema: AnswerSchema) -> None:
     """Nothing: JSON has a form for every answer."""
 
 
-def json_bytes(outline: Outline) -> int:
+def json_weight(schema: AnswerSchema) -> int:
     """What an answer counts for as JSON, in bytes.
 
     A value of one byte counts twice, because "false" and its comma are six: so the text of no
     number, boolean or instant is longer than six times what it counts for. Attributes are in the
     answer too.
     """
-    single = [math.prod(v.shape) for v in outline.variables.values() if v.dtype.itemsize == 1]
-    return outline.result_bytes + outline.attribute_bytes + sum(single)
+    single = [math.prod(v.shape) for v in schema.variables.values() if v.dtype.itemsize == 1]
+    return schema.result_bytes + schema.attribute_bytes + sum(single)
 
 
 # orjson lets no other thread run while it writes: so many floats are a quarter of a millisecond.
@@ -162,19 +164,19 @@ _BLOCK_VALUES: Final = 2**13
 
 
 def json_pieces(
-    dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+    dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
 ) -> Iterator[bytes]:
     """The text of `encode_json`, in pieces."""
-    written = written or Written()
-    frame, variables = written.frame(dataset, form), dataset._variables
-    for name, before in frame.before:
+    fragments = fragments or FragmentCache()
+    template, variables = fragments.template(dataset, template_key), dataset._variables
+    for name, before in template.before:
         yield before
         variable = variables[name]
         if variable.size <= _BLOCK_VALUES:
-            yield written.data(name, variable)
+            yield fragments.data(name, variable)
         else:
             yield from array_pieces(np.asarray(variable.data))
-    yield frame.end
+    yield template.end
 
 
 def array_pieces(values: Array) -> Iterator[bytes]:

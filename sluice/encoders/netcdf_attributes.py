@@ -7,10 +7,10 @@ beside packing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -68,7 +68,7 @@ class Stored:
     """Values in the form that a file has them in."""
 
     values: Array
-    attrs: dict[str, Any] = field(default_factory=dict)
+    attrs: Document = field(default_factory=dict)
     meaning: Document = field(default_factory=dict)
 
     @property
@@ -83,13 +83,13 @@ def float_dtype(dtype: DType) -> DType:
 
 
 def storable_attributes(
-    attrs: Mapping[Any, Any], taken: Iterable[str] = ()
-) -> dict[str, str | Any]:
+    attrs: Mapping[Hashable, object], taken: Iterable[str] = ()
+) -> dict[str, object]:
     """Attributes that any NetCDF reader accepts, renamed where a name in `taken` has a meaning."""
     refused = _RESERVED.union(taken)
     kept = {name for name in attrs if isinstance(name, str) and storable_name(name) == name}
     distinct = Distinct(refused | kept)
-    stored: dict[str, Any] = {}
+    stored: dict[str, object] = {}
     for name, value in attrs.items():
         key = storable_name(str(name))
         written = storable_value(value)
@@ -99,7 +99,7 @@ def storable_attributes(
     return stored
 
 
-def storable_value(value: Any) -> Any:
+def storable_value(value: object) -> object:
     """Text, a number or a 1-D list of either (below 64 KiB) as it is; else JSON text."""
     match value:
         case bool() | np.bool_() | None:
@@ -124,16 +124,16 @@ def storable_text(value: str) -> str:
     return without_surrogates(value).replace("\0", "\ufffd")
 
 
-def _list(items: list[Any] | tuple[Any, ...]) -> Any:
+def _list(items: Sequence[object]) -> object:
     kinds = {type(item) for item in items}
     if kinds == {str} and 16 * len(items) <= ATTRIBUTE_BYTES:
-        return [storable_text(item) for item in items]
+        return [storable_text(str(item)) for item in items]
     if kinds <= {int, float} and _fit_int64(items):
         return _array(_whole(np.array(items)))
     return as_text(items)
 
 
-def _fit_int64(items: list[Any] | tuple[Any, ...]) -> bool:
+def _fit_int64(items: Sequence[object]) -> bool:
     whole = [item for item in items if isinstance(item, int)]
     return not whole or (min(whole) in _INT64 and max(whole) in _INT64)
 
@@ -146,7 +146,7 @@ def _whole(values: Array) -> Array:
     return values.astype("i4") if fit else values
 
 
-def _array(values: Array) -> Any:
+def _array(values: Array) -> object:
     if values.dtype.kind not in "iuf":
         return storable_value(values.tolist())
     numbers = _numbers(values)
@@ -170,7 +170,9 @@ RANGES: Final = frozenset(_COUNTS)
 _OF_VALUES: Final = (*sorted(RANGES), "flag_masks", "flag_values")
 
 
-def in_type_of(form: StoredForm, attrs: Mapping[Any, Any], encoding: Document) -> dict[str, Array]:
+def in_type_of(
+    form: StoredForm, attrs: Mapping[Hashable, object], encoding: Document
+) -> dict[str, Array]:
     """Those of a variable's `attrs` that are values of it, as 1-D arrays of its stored type.
 
     Those that the type does not hold are left out. Whole numbers are packed values, fractions
@@ -195,7 +197,9 @@ def in_type_of(form: StoredForm, attrs: Mapping[Any, Any], encoding: Document) -
     return typed
 
 
-def unreadable_ranges(form: StoredForm, attrs: Mapping[Any, Any], typed: Document) -> set[str]:
+def unreadable_ranges(
+    form: StoredForm, attrs: Mapping[Hashable, object], typed: Mapping[str, Array]
+) -> set[str]:
     """Ranges among `attrs` that stop readers, or have them blank what is valid.
 
     Text beside numbers, or other than one or two numbers, are no range. Numbers that are not in
@@ -220,15 +224,16 @@ def is_recounted(form: StoredForm, encoding: Document) -> bool:
     return "units" in form.attrs and form.attrs["units"] != encoding.get("units")
 
 
-def _read_numbers(value: Any) -> list[int | float] | None:
+def _read_numbers(value: object) -> list[int | float] | None:
     """The numbers of an attribute, if it is one or a list of them."""
     numbers = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
     items = list(numbers) if isinstance(numbers, list | tuple) else [numbers]
-    return items if items and all(type(item) in (int, float) for item in items) else None
+    found = [item for item in items if type(item) is int or type(item) is float]
+    return found if found and len(found) == len(items) else None
 
 
 def _integers(
-    name: str, items: list[int | float], form: StoredForm, attrs: Mapping[Any, Any]
+    name: str, items: list[int | float], form: StoredForm, attrs: Mapping[Hashable, object]
 ) -> Array | None:
     packs = _packs(form.attrs) or _packs(attrs)
     if any(type(item) is float and (packs or not item.is_integer()) for item in items):
@@ -252,7 +257,7 @@ def _integers(
     return None
 
 
-def _packs(attrs: Mapping[Any, Any]) -> bool:
+def _packs(attrs: Container[object]) -> bool:
     return any(key in attrs for key in LINEAR)
 
 

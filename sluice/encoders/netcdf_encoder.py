@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
-from sluice.aliases import Array, DType
-from sluice.encoders.json_encoder import Written
+from sluice.aliases import Array, Document, DType
+from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable, check_distinct_dimensions
+from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.netcdf_attributes import (
     RANGES,
     Stored,
@@ -22,7 +23,6 @@ from sluice.encoders.netcdf_attributes import (
 from sluice.encoders.netcdf_file import FileLayout, NetcdfVariable, ValueWriter, file_layout
 from sluice.encoders.netcdf_names import FileNames, renamed_references
 from sluice.encoders.netcdf_packing import check_storable, form_of, in_form, store_values
-from sluice.encoders.result_schema import Outline, check_distinct_dimensions
 from sluice.stored_form import FILLS, is_number, read_fill
 
 if TYPE_CHECKING:
@@ -37,19 +37,17 @@ _NAME: Final = "NetCDF as it is written here"
 _PIECE_BYTES: Final = 2**18
 
 
-class VariableSchema(Protocol):
-    """A variable of an answer, in memory or not; under `AS_STORED` its encoding may have more."""
+class VariableSchema(AnswerVariable, Protocol):
+    """A variable of an answer, in memory or not, and what is said of it.
+
+    Its dtype is that of the values that will come: under `AS_STORED` its encoding may have how they
+    are decoded.
+    """
 
     @property
-    def dims(self) -> tuple[Hashable, ...]: ...
+    def attrs(self) -> Mapping[Hashable, object]: ...
     @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def dtype(self) -> DType: ...
-    @property
-    def attrs(self) -> dict[Any, Any]: ...
-    @property
-    def encoding(self) -> dict[Any, Any]: ...
+    def encoding(self) -> Document: ...
 
 
 class NetcdfFile:
@@ -63,7 +61,7 @@ class NetcdfFile:
         self,
         variables: Mapping[Hashable, VariableSchema],
         coord_names: Collection[Hashable],
-        attrs: Mapping[Any, Any],
+        attrs: Mapping[Hashable, object],
         names: FileNames,
         known: Mapping[Hashable, Stored],
     ) -> None:
@@ -113,19 +111,19 @@ class NetcdfFile:
 
 
 def encode_netcdf(
-    dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+    dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
 ) -> bytes:
     """The bytes of `netcdf_pieces` in one piece."""
-    return b"".join(netcdf_pieces(dataset, written))
+    return b"".join(netcdf_pieces(dataset, fragments))
 
 
 def netcdf_pieces(
-    dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+    dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
 ) -> Iterator[memoryview]:
     """The bytes of a NetCDF-4 file; the dataset itself is not changed.
 
     Names that NetCDF-4 does not have become those that they are in all files of the dataset that
-    `written` belongs to, without one in those of `dataset`, and so do attributes that name them.
+    `fragments` belongs to, without one in those of `dataset`, and so do attributes that name them.
 
     Nothing comes after each variable that is packed by its values, and then the file in its pieces.
     What NetCDF-4 cannot hold is written as text or decoded (float16 as float32). Raises
@@ -138,7 +136,7 @@ def netcdf_pieces(
         if form_of(str(name), variable.dtype, variable.ndim, variable.encoding) is None:
             known[name] = store_values(np.asarray(variable.data), variable.encoding)
             yield memoryview(b"")
-    names = (written or Written(dataset)).names(dataset)
+    names = (fragments or FragmentCache(dataset)).names(dataset)
     file = NetcdfFile(variables, coord_names, dataset.attrs, names, known)
     yield from _in_pieces(memoryview(file.layout.metadata))
     for name, variable in variables.items():
@@ -153,16 +151,16 @@ def _in_pieces(part: memoryview) -> Iterator[memoryview]:
         yield part[start : start + _PIECE_BYTES]
 
 
-def check_netcdf(outline: Outline) -> None:
+def check_netcdf(schema: AnswerSchema) -> None:
     """Raises `NotAcceptable` for an answer with variables that the file cannot hold."""
-    check_distinct_dimensions(outline.variables, outline.coord_names, _NAME)
-    for name, variable in outline.variables.items():
+    check_distinct_dimensions(schema.variables, schema.coord_names, _NAME)
+    for name, variable in schema.variables.items():
         check_storable(str(name), variable.dtype, len(variable.dims))
 
 
-def netcdf_bytes(outline: Outline) -> int:
+def netcdf_weight(schema: AnswerSchema) -> int:
     """What an answer counts for as NetCDF, in bytes: its size in memory, with its attributes."""
-    return outline.result_bytes + outline.attribute_bytes
+    return schema.result_bytes + schema.attribute_bytes
 
 
 def _coordinates(
@@ -211,7 +209,7 @@ def _described(
     # That no time is missing needs no word: a file says NaT by a number, where it has one.
     own = renamed_references(variable.attrs, names)
     told = {n: v for n, v in own.items() if not (n in FILLS and _is_nat(v))}
-    attrs = storable_attributes({**told, **typed}, taken)
+    attrs = storable_attributes(told | typed, taken)
     if "bounds" in attrs and not isinstance(attrs["bounds"], str):
         # xarray looks for a variable of this name, which a list cannot be.
         attrs["bounds"] = as_text(attrs["bounds"])
@@ -224,11 +222,11 @@ def _described(
     return NetcdfVariable(names.stored[name], dims, shape, np.dtype("S1"), attrs)
 
 
-def _is_nat(value: Any) -> bool:
+def _is_nat(value: object) -> bool:
     return isinstance(value, np.datetime64 | np.timedelta64) and bool(np.isnat(value))
 
 
-def _characters(names: FileNames, name: Any) -> str:
+def _characters(names: FileNames, name: Hashable) -> str:
     """A dimension of its own for the bytes of a variable."""
     dim = f"{names.stored[name]}_characters"
     while dim in names.stored.values():
@@ -236,7 +234,7 @@ def _characters(names: FileNames, name: Any) -> str:
     return dim
 
 
-def _taken(attrs: Mapping[Any, Any], form: StoredForm) -> set[str]:
+def _taken(attrs: Mapping[Hashable, object], form: StoredForm) -> set[str]:
     """Names that mean something to a reader, and that a variable's own attribute cannot have."""
     taken = {"coordinates", "_Encoding", *form.attrs}
     # A store that was opened undecoded keeps the packing of its numbers among its attributes.
@@ -247,7 +245,7 @@ def _taken(attrs: Mapping[Any, Any], form: StoredForm) -> set[str]:
     return taken
 
 
-def _unpacks(name: str, value: Any, dtype: DType) -> bool:
+def _unpacks(name: str, value: object, dtype: DType) -> bool:
     """Whether a reader can decode numbers of `dtype` by a packing attribute of this value."""
     match name:
         case "scale_factor" | "add_offset":

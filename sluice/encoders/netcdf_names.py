@@ -13,9 +13,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sluice.encoders.hdf5 import ATTRIBUTE_BYTES
 from sluice.labels import without_surrogates
@@ -37,8 +37,8 @@ class FileNames:
     `are_spaced` where a blank is in any of the names.
     """
 
-    stored: Mapping[Any, str]
-    changed: Mapping[Any, str] = field(init=False)
+    stored: Mapping[Hashable, str]
+    changed: Mapping[Hashable, str] = field(init=False)
     are_spaced: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,8 +85,8 @@ class Distinct:
 
 
 def storable_names(
-    names: Iterable[Any], listed: Container[Any] = (), taken: Iterable[str] = ()
-) -> dict[Any, str]:
+    names: Iterable[Hashable], listed: Container[Hashable] = (), taken: Iterable[str] = ()
+) -> dict[Hashable, str]:
     """A distinct name for each, none of those `taken`: its own where that is a NetCDF name.
 
     Names in `listed` will stand in an attribute ``coordinates``, where a space ends a name. The
@@ -163,7 +163,9 @@ _MOST_WORDS: Final = 8
 _Place: TypeAlias = tuple[int, int] | None
 
 
-def renamed_references(attrs: Mapping[Any, Any], names: FileNames) -> Mapping[Any, Any]:
+def renamed_references(
+    attrs: Mapping[Hashable, object], names: FileNames
+) -> Mapping[Hashable, object]:
     """`attrs` with the names that the file has, where an attribute names what is called otherwise.
 
     A name that has blanks is found where the words can mean nothing else; else they stay.
@@ -171,12 +173,12 @@ def renamed_references(attrs: Mapping[Any, Any], names: FileNames) -> Mapping[An
     if not names.changed:
         return attrs
     renamed = {
-        key: _renamed(key, attrs[key], names)
-        for key in _REFERENCES.intersection(attrs)
+        key: _renamed(key, text, names)
+        for key in _REFERENCES
         # Longer texts are no lists of names that anyone reads.
-        if isinstance(attrs[key], str) and len(attrs[key]) <= ATTRIBUTE_BYTES
+        if isinstance(text := attrs.get(key), str) and len(text) <= ATTRIBUTE_BYTES
     }
-    return {**attrs, **renamed}
+    return {**attrs} | renamed
 
 
 def _renamed(key: str, text: str, names: FileNames) -> str:

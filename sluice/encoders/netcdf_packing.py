@@ -9,7 +9,7 @@ equal to the fill value) there is no packing, and the values are written decoded
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -41,16 +41,16 @@ class Packing:
 
     dtype: DType
     counted: DType
-    linear: dict[str, Any]
-    fills: dict[str, Any]
+    linear: Document
+    fills: Document
 
     @property
-    def fill(self) -> Any:
+    def fill(self) -> np.generic | None:
         """The one value that stands for NaN, or ``None``."""
         return next(iter(self.fills.values()), None)
 
     @property
-    def attrs(self) -> dict[str, Any]:
+    def attrs(self) -> Document:
         """The attributes that decode what `pack` gives."""
         return {**self.linear, **self.fills, **_sign(self.dtype, self.counted)}
 
@@ -137,7 +137,7 @@ def _integer_form(dtype: DType, encoding: Document) -> StoredForm:
     return StoredForm(packed, _sign(packed, dtype))
 
 
-def _counted(packed: DType, unsigned: Any) -> DType | None:
+def _counted(packed: DType, unsigned: object) -> DType | None:
     """What the packed numbers count as; ``None`` where ``_Unsigned`` makes no sense for them."""
     match unsigned, packed.kind:
         case (None, _) | ("true", "u") | ("false", "i"):
@@ -174,7 +174,7 @@ def store_floats(values: Array, encoding: Document) -> Stored:
     return Stored(packed.reshape(values.shape), packing.attrs)
 
 
-def _reads_back(packed: Array, attrs: dict[str, Any], values: Array) -> bool:
+def _reads_back(packed: Array, attrs: Document, values: Array) -> bool:
     """Whether xarray decodes the packed values to the same bits and dtype."""
     import xarray as xr
 
@@ -186,7 +186,7 @@ def _reads_back(packed: Array, attrs: dict[str, Any], values: Array) -> bool:
     return read.dtype == values.dtype and np.array_equal(read, values, equal_nan=True)
 
 
-def _scalar(value: Any) -> Any:
+def _scalar(value: object) -> object:
     """A number as a NumPy scalar of a type that NetCDF-4 has."""
     array = np.asarray(value).reshape(())
     if array.dtype.kind == "f":
@@ -244,7 +244,7 @@ def _store_objects(values: Array, encoding: Document) -> Stored:
     items = values.ravel().tolist()
     if _are_dates(items, encoding):
         return store_cftimes(values, encoding)
-    if _are(items, bool | np.bool_, "b", encoding):
+    if _are(items, (bool, np.bool_), "b", encoding):
         return _store_flags(values, items)
     if _are(items, bytes, "S", encoding):
         known = [item if isinstance(item, bytes) else b"" for item in items]
@@ -254,7 +254,7 @@ def _store_objects(values: Array, encoding: Document) -> Stored:
     return Stored(texts.reshape(values.shape))
 
 
-def _are_dates(items: list[Any], encoding: Document) -> bool:
+def _are_dates(items: list[object], encoding: Document) -> bool:
     """Whether all but the missing ones are cftime's; where none is left, what `encoding` says."""
     some = False
     for item in items:
@@ -265,7 +265,9 @@ def _are_dates(items: list[Any], encoding: Document) -> bool:
     return some or (bool(items) and "since" in str(encoding.get("units", "")))
 
 
-def _are(items: list[Any], kind: Any, stored_kind: str, encoding: Document) -> bool:
+def _are(
+    items: list[object], kind: type | tuple[type, ...], stored_kind: str, encoding: Document
+) -> bool:
     """Whether all that are not missing are of this kind; where all are, the store's dtype says."""
     some = False
     for item in items:
@@ -283,7 +285,7 @@ def _stored_kind(encoding: Document) -> str:
         return "O"
 
 
-def _store_flags(values: Array, items: list[Any]) -> Stored:
+def _store_flags(values: Array, items: list[object]) -> Stored:
     """Booleans of which some may be missing, as flags (CF 3.5).
 
     Not by xarray's attribute ``dtype``, which would make a missing one true.
@@ -294,7 +296,7 @@ def _store_flags(values: Array, items: list[Any]) -> Stored:
     return Stored(stored, {"_FillValue": _NO_FLAG}, meaning)
 
 
-def _text(item: Any) -> str:
+def _text(item: object) -> str:
     """A string as it is, a missing one empty, anything else as JSON.
 
     Only text that is no UTF-8 is marked, as in JSON: what is text and what bytes, the types say.

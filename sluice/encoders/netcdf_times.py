@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +40,7 @@ def store_datetimes(values: Array, encoding: Document) -> Stored:
         return stored
     ticks, tick = _ticks(values)
     counts, unit = _whole(ticks, tick)
-    attrs: dict[str, Any] = {"units": f"{unit} since 1970-01-01"}
+    attrs: dict[str, object] = {"units": f"{unit} since 1970-01-01"}
     attrs["calendar"] = "proleptic_gregorian"
     return Stored(counts, attrs | _nat_fill(ticks))
 
@@ -164,7 +163,7 @@ def store_durations(values: Array, encoding: Document) -> Stored:
     """
     ticks, tick = _ticks(values)
     resolution = next(unit for unit, size in _TICKS.items() if size == tick)
-    attrs: dict[str, Any] = {"dtype": f"timedelta64[{resolution}]"}
+    attrs: dict[str, object] = {"dtype": f"timedelta64[{resolution}]"}
     units = encoding.get("units")
     if isinstance(units, str) and units in _UNITS and ticks.size:
         gone = ticks == _NAT
@@ -201,5 +200,5 @@ def _whole(ticks: NDArray[np.int64], tick: int) -> tuple[NDArray[np.int64], str]
     return ticks, next(unit for unit, nanoseconds in _UNITS.items() if nanoseconds == tick)
 
 
-def _nat_fill(ticks: NDArray[np.int64]) -> dict[str, Any]:
+def _nat_fill(ticks: NDArray[np.int64]) -> dict[str, object]:
     return {"_FillValue": np.int64(_NAT)} if (ticks == _NAT).any() else {}

@@ -20,7 +20,7 @@ from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 
 from sluice.aliases import Document
-from sluice.store.headers import REGION_HEADER
+from sluice.store.http_messages import REGION_HEADER
 from sluice.store.http_reader import BoundedAnswer
 from sluice.store.readers import OURS, Opened
 from sluice.store.s3_requests import Keys
@@ -79,7 +79,7 @@ async def connect(options: Document) -> Opened:
     fs.session.register("needs-retry.s3.HeadBucket", _end_of_redirects)
     client = await fs.set_session()
     # It reads the certificates that it trusts in a thread, which takes 60 ms: not in a request.
-    with suppress(OSError):
+    with suppress(OSError, AttributeError):
         await connection_of(client, client.meta.endpoint_url)
 
     async def aclose() -> None:
@@ -90,7 +90,7 @@ async def connect(options: Document) -> Opened:
 
 
 class _BoundedSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has no types
-    """aiobotocore's session, with answers that know a bound (see `bodies`)."""
+    """aiobotocore's session, with answers that know a bound (see `http_messages`)."""
 
     async def _get_session(self, proxy_url: str | None) -> aiohttp.ClientSession:
         session: aiohttp.ClientSession = await super()._get_session(proxy_url)

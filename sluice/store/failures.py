@@ -17,8 +17,7 @@ from sluice.errors import (
     StoreSlow,
     StoreTimeout,
 )
-from sluice.store.bodies import OversizedBody
-from sluice.store.headers import asked_pause, named_region
+from sluice.store.http_messages import OversizedBody, asked_pause, named_region
 from sluice.wording import plain_words, redacted
 
 

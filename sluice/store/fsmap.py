@@ -10,9 +10,8 @@ from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
 from sluice.errors import StoreError, StoreMissing
-from sluice.store.bodies import LISTING_BYTES, bounded_answers
 from sluice.store.failures import Kind, failure_of, kind_of
-from sluice.store.headers import check_range
+from sluice.store.http_messages import LISTING_BYTES, bounded_answers, check_range
 from sluice.store.protocols import filesystem_kind, reader_for
 from sluice.store.readers import Reader, TaggingReader
 from sluice.store.source import (
@@ -73,7 +72,7 @@ class AsyncFSMap(ByteSource):
         """Bytes ``start`` to ``end`` (exclusive) of `key`, clipped; None when there is no such key.
 
         Raises:
-            ValueError: not a range (see `sluice.store.headers`).
+            ValueError: not a range (see `sluice.store.http_messages`).
             StoreOversized: the value has more than `most_bytes`, found out before all came.
             StoreRefused, StoreMissing, StoreTimeout, StoreError: the store did not do its part.
         """

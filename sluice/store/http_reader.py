@@ -16,7 +16,9 @@ from fsspec.implementations.http import HTTPFileSystem
 
 from sluice.aliases import Document
 from sluice.errors import StoreError
-from sluice.store.bodies import (
+from sluice.store.addresses import outer_socket, outward_redirects
+from sluice.store.failures import S3Answer
+from sluice.store.http_messages import (
     LISTING_BYTES,
     UNPAUSED_BYTES,
     Bound,
@@ -24,18 +26,19 @@ from sluice.store.bodies import (
     body_beginning,
     body_part,
     bound_of_answers,
+    check_content_range,
     most_of_answer,
+    range_header,
+    sliced,
+    tag_of,
     uncoded,
     whole_body,
 )
-from sluice.store.failures import S3Answer
-from sluice.store.headers import check_content_range, range_header, sliced, tag_of
-from sluice.store.inner_addresses import outer_socket, outward_redirects
 from sluice.store.readers import OURS, Opened, Redirected
 from sluice.store.source import NotModified, Tagged, joined
 from sluice.wording import redacted
 
-# How requests are made whose bodies `sluice.store.bodies` reads.
+# How requests are made whose bodies `sluice.store.http_messages` reads.
 WHOLE: Final = MappingProxyType({"read_bufsize": UNPAUSED_BYTES, "auto_decompress": False})
 # What a server answers that fails, or that is asked too often.
 BUSY_STATUSES: Final = frozenset({429, 500, 503})
@@ -100,7 +103,7 @@ async def connect(options: Document) -> Opened:
 
 
 async def connect_outside(options: Document) -> Opened:
-    """As `connect`, without connections to inner addresses (see `inner_addresses`).
+    """As `connect`, without connections to inner addresses (see `addresses`).
 
     Behind a proxy that the options name it is the proxy that connects, and knows where names lead.
     """

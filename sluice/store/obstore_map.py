@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from sluice.errors import StoreError, StoreMissing
-from sluice.store.bodies import OversizedBody, PartTaken, most_of_answer
 from sluice.store.failures import (
     CODES,
     LEADS_NOWHERE,
@@ -23,7 +22,14 @@ from sluice.store.failures import (
     s3_error,
     store_error,
 )
-from sluice.store.headers import check_range, named_region, settled_tag
+from sluice.store.http_messages import (
+    OversizedBody,
+    PartTaken,
+    check_range,
+    most_of_answer,
+    named_region,
+    settled_tag,
+)
 from sluice.store.source import ByteSource, Tagged, Unchanged, below, gate_of, joined
 from sluice.wording import redacted
 
@@ -88,7 +94,7 @@ class ObstoreMap(ByteSource):
         """Bytes ``start`` to ``end`` (exclusive) of `key`, clipped; None when there is no such key.
 
         Raises:
-            ValueError: not a range (see `sluice.store.headers`).
+            ValueError: not a range (see `sluice.store.http_messages`).
             StoreOversized: the value has more than `most_bytes`.
             StoreRefused, StoreMissing, StoreTimeout, StoreError: the store did not do its part.
         """

@@ -17,14 +17,14 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from sluice.errors import StoreError
 from sluice.store.blocking import Calls
-from sluice.store.bodies import (
+from sluice.store.http_messages import (
     ERROR_BYTES,
     OversizedBody,
     bounded_answers,
     check_size,
     most_of_answer,
+    resolved,
 )
-from sluice.store.headers import resolved
 from sluice.store.source import Tagged, below, joined
 from sluice.wording import redacted
 

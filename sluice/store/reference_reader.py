@@ -12,11 +12,10 @@ from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.reference import ReferenceFileSystem
 
 from sluice.errors import MetadataError, ReferenceRefused, StoreError, StoreTimeout
+from sluice.store.addresses import INSIDE
 from sluice.store.blocking import Calls, Given, Made
-from sluice.store.bodies import OversizedBody
 from sluice.store.failures import Kind, causes, failure_of, kind_of, reason_of, store_error
-from sluice.store.headers import resolved, sliced
-from sluice.store.inner_addresses import INSIDE
+from sluice.store.http_messages import OversizedBody, resolved, sliced
 from sluice.store.protocols import reader_for
 from sluice.store.readers import Reader, Redirected
 from sluice.store.reference_roots import FILE, Admitted, ReferenceRoots, place_of, refusal

@@ -17,7 +17,7 @@ from yarl import URL
 
 from sluice.aliases import Document
 from sluice.errors import CatalogError, ReferenceRefused
-from sluice.store.inner_addresses import INSIDE, names_inside
+from sluice.store.addresses import INSIDE, names_inside
 from sluice.store.protocols import BUCKETS, LOCAL, WEB, canonical
 from sluice.wording import shown
 

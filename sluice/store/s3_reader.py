@@ -23,18 +23,20 @@ from sluice.store._s3fs import (
     keys_of,
     tries_once,
 )
-from sluice.store.bodies import (
+from sluice.store.failures import Kind, S3Answer, kind_of
+from sluice.store.http_messages import (
     ERROR_BYTES,
     UNPAUSED_BYTES,
     body_beginning,
     body_part,
     bounded_answers,
+    check_content_range,
     check_size,
     most_of_answer,
+    range_header,
+    tag_of,
     whole_body,
 )
-from sluice.store.failures import Kind, S3Answer, kind_of
-from sluice.store.headers import check_content_range, range_header, tag_of
 from sluice.store.s3_requests import GetForm, Signer, form_of
 from sluice.store.source import NotModified, Tagged, below, joined
 

@@ -19,9 +19,8 @@ from zarr.storage import LocalStore, MemoryStore, ZipStore
 
 from sluice.concurrency import map_concurrently
 from sluice.errors import StoreError, StoreMissing
-from sluice.store.bodies import check_size
 from sluice.store.failures import Kind, failure_of, kind_of
-from sluice.store.headers import check_range
+from sluice.store.http_messages import check_range, check_size
 from sluice.store.source import ByteSource
 
 # Those that answer a range beyond the value's end with what there is.
@@ -155,7 +154,7 @@ class ZarrStoreSource(ByteSource):
         """Bytes ``start`` to ``end`` (exclusive) of `key`, clipped; None when there is no such key.
 
         Raises:
-            ValueError: not a range (see `sluice.store.headers`).
+            ValueError: not a range (see `sluice.store.http_messages`).
             StoreOversized: the value has more than `most_bytes`. Stores of files and of memory
                 are asked for no more than that; what others bring is looked at once it is here.
             StoreError: the store failed.

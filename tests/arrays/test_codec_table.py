@@ -15,7 +15,8 @@ import zstandard
 from zarr.storage import MemoryStore
 
 from sluice.arrays.array_metadata import ArrayMeta, parse_array
-from sluice.arrays.codec_table import bounded
+from sluice.arrays.codec_table import CODECS as TABLE
+from sluice.arrays.codec_table import bounded, bytes_codec
 from sluice.errors import CorruptChunk
 
 MIB = 2**20
@@ -172,3 +173,45 @@ def test_a_codec_that_the_application_brings_is_its_own() -> None:
     assert step(packed("zstd", b"abc")) == b"cba"
     with pytest.raises(CorruptChunk):
         step(packed("zstd", bytes(1025)))
+
+
+EXAMPLES: dict[str, tuple[dict[str, Any], Any]] = {
+    **{name: ({}, VALUES.tobytes()) for name in CODECS},
+    "shuffle": ({"elementsize": 4}, VALUES.tobytes()),
+    "packbits": ({}, VALUES.astype(bool)),
+    "astype": ({"encode_dtype": "<i2", "decode_dtype": "<i4"}, VALUES),
+    "delta": ({"dtype": "<i4", "astype": "<i2"}, VALUES),
+    "fixedscaleoffset": ({"offset": 0, "scale": 1, "dtype": "<f8", "astype": "<i2"}, VALUES * 1.0),
+    "quantize": ({"digits": 3, "dtype": "<f8", "astype": "<f4"}, VALUES * 1.0),
+    "categorize": ({"labels": ["a", "b"], "dtype": "U1", "astype": "u1"}, np.array(["a", "b"] * 9)),
+}
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_no_codec_of_the_table_makes_more_than_it_may(name: str) -> None:
+    """What is allowed is what numcodecs makes of it; a byte less is an error."""
+    options, values = EXAMPLES[name]
+    codec = numcodecs.get_codec({"id": name, **options})
+    stored = codec.encode(values)
+    made = np.asarray(codec.decode(stored)).tobytes()
+    header = 8 if name == "packbits" else 0  # a byte of it, which might have been eight values
+    found = bounded(codec, len(made) + header)(stored)
+    assert np.asarray(found).tobytes() == made
+    with pytest.raises(CorruptChunk, match="more than"):
+        bounded(codec, len(made) - 1)(stored)
+
+
+def test_each_codec_of_the_table_has_its_example() -> None:
+    """A new row is not forgotten here, nor one without a cost or a bound."""
+    assert set(EXAMPLES) | {"crc32c"} == set(TABLE)
+    assert all(row.decode_cost >= 1 for row in TABLE.values())
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_zarr_v3_has_codecs_under_the_names_of_their_rows(name: str) -> None:
+    """And under no other, so that what is not from bytes to bytes is left to zarr-python."""
+    options, _ = EXAMPLES.get(name, ({}, None))
+    for form in ("own", "numcodecs."):
+        written = {"name": name if form == "own" else f"numcodecs.{name}", "configuration": options}
+        assert (bytes_codec(written) is not None) is (form in TABLE[name].v3)
+    assert bytes_codec({"name": f"{name}-of-somebody"}) is None

@@ -23,7 +23,7 @@ from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.relisting import Relister
 from app.server.processes import unnamed_file
 from sluice.datasets import AsyncDataset
-from sluice.encoders.json_encoder import Written
+from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import prepare
 from sluice.errors import CatalogError
 
@@ -43,7 +43,7 @@ datasets:
 
 async def open_empty(entry: DatasetEntry, *, generation: str) -> Opened:
     dataset = AsyncDataset()
-    return Opened(entry, prepare(dataset), Written(), generation, "")
+    return Opened(entry, prepare(dataset), FragmentCache(), generation, "")
 
 
 class Process:

@@ -12,7 +12,7 @@ from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.errors import UnknownDataset
 from sluice.datasets import AsyncDataset
-from sluice.encoders.json_encoder import Written
+from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import prepare
 from sluice.errors import StoreTimeout
 
@@ -33,7 +33,7 @@ class Openings:
         if self.failing is not None:
             raise self.failing
         dataset = AsyncDataset(attrs={"id": entry.id})
-        return Opened(entry, prepare(dataset), Written(), "1", "1")
+        return Opened(entry, prepare(dataset), FragmentCache(), "1", "1")
 
 
 @pytest.fixture

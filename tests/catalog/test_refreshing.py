@@ -15,7 +15,7 @@ from app.catalog.opened import Change, Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.refreshing import Outcome
 from sluice.datasets import AsyncDataset
-from sluice.encoders.json_encoder import Written
+from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import prepare
 from sluice.errors import MetadataError, StoreError, StoreMissing, StoreRefused, StoreTimeout
 
@@ -40,7 +40,7 @@ class Store:
             raise self.opening
         dataset = AsyncDataset(attrs={"version": self.version})
         version = self.version + generation
-        opened = Opened(entry, prepare(dataset), Written(), version, "")
+        opened = Opened(entry, prepare(dataset), FragmentCache(), version, "")
         return replace(opened, look=lambda: self.look(opened))
 
     async def look(self, opened: Opened) -> Change | None:

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from sluice.encoders.csv_encoder import check_csv, csv_bytes, encode_csv, lay_out
+from sluice.encoders.csv_encoder import check_csv, csv_weight, encode_csv, table_layout
 from sluice.encoders.formats import ENCODERS
 from sluice.encoders.json_encoder import encode_json
 from sluice.errors import NotAcceptable, SelectionError
@@ -56,7 +56,7 @@ class Plan:
 def headers(dataset: xr.Dataset) -> list[str]:
     """The names of the columns."""
     plan = Plan(dataset)
-    return [c.header for c in lay_out(plan.variables, plan.coord_names, plan.sizes).columns]
+    return [c.header for c in table_layout(plan.variables, plan.coord_names, plan.sizes).columns]
 
 
 def box(*shape: int, dtype: str = "f8") -> xr.Variable:
@@ -132,7 +132,7 @@ def test_a_refusal_stays_short() -> None:
 )
 def test_csv_counts_every_cell(dataset: xr.Dataset, size: int) -> None:
     """A value that is repeated in every row counts in every row."""
-    assert csv_bytes(Plan(dataset)) == size
+    assert csv_weight(Plan(dataset)) == size
 
 
 def test_json_counts_single_bytes_twice() -> None:
@@ -402,7 +402,7 @@ def test_instants_come_back(dtype: str, data: st.DataObject) -> None:
 def test_any_dataset_is_a_table_with_the_fields_of_json(dataset: xr.Dataset) -> None:
     """Whatever the dtypes and values: as many rows as cells, and each field is JSON's value."""
     try:
-        layout = lay_out(dataset.variables, set(dataset.coords), dataset.sizes)
+        layout = table_layout(dataset.variables, set(dataset.coords), dataset.sizes)
     except SelectionError:
         with pytest.raises(SelectionError):
             encode_csv(dataset)

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from sluice.encoders.json_encoder import Written, encode_json
+from sluice.encoders.json_encoder import FragmentCache, encode_json
 from tests.encoders.samples import DTYPES, cells, datasets
 
 
@@ -259,14 +259,14 @@ def dataset() -> xr.Dataset:
 @given(datasets())
 def test_any_answer_is_the_same_with_it(drawn: xr.Dataset) -> None:
     """The first answer of a form, which is written whole, and the second, which is filled in."""
-    written = Written(drawn)
+    written = FragmentCache(drawn)
     expected = encode_json(drawn)
     assert [encode_json(drawn, written, "a form") for _ in range(2)] == [expected] * 2
 
 
 def test_answers_of_one_form_differ_in_values(dataset: xr.Dataset) -> None:
     """What is alike is written once; labels and values are each answer's own."""
-    written = Written(dataset)
+    written = FragmentCache(dataset)
     parts = [dataset.isel(time=[n]) * 1 for n in range(3)]
     for part in (*parts, *parts):
         assert encode_json(part, written, "a form") == encode_json(part)
@@ -274,7 +274,7 @@ def test_answers_of_one_form_differ_in_values(dataset: xr.Dataset) -> None:
 
 def test_answers_of_other_forms_are_written_anew(dataset: xr.Dataset) -> None:
     """Whole axes, parts of them, scalars, variables that were left out, forms that nobody knows."""
-    written = Written(dataset)
+    written = FragmentCache(dataset)
     parts = [
         dataset,
         dataset.isel(time=0),
@@ -296,8 +296,8 @@ def test_answers_of_other_forms_are_written_anew(dataset: xr.Dataset) -> None:
 
 def test_frames_and_whole_axes_are_written_once(dataset: xr.Dataset) -> None:
     """The same text is handed out again: for an equal form, and for the same labels."""
-    written = Written(dataset)
-    assert written.frame(dataset, 1) is written.frame(dataset, 1)
+    written = FragmentCache(dataset)
+    assert written.template(dataset, 1) is written.template(dataset, 1)
     first = written.data("time", dataset.variables["time"])
     assert written.data("time", dataset.variables["time"].copy(deep=False)) is first
     again = written.data("time", dataset.copy(deep=True).variables["time"])
@@ -307,7 +307,7 @@ def test_frames_and_whole_axes_are_written_once(dataset: xr.Dataset) -> None:
 
 def test_forms_without_number_take_bounded_memory(dataset: xr.Dataset) -> None:
     """Whoever asks for ever new forms is answered, and the kept ones are forgotten."""
-    written = Written(dataset)
+    written = FragmentCache(dataset)
     for form in range(1000):
-        assert written.frame(dataset, form).end
-    assert 0 < written._frames.held_bytes <= 4 * 2**20
+        assert written.template(dataset, form).end
+    assert 0 < written._templates.held_bytes <= 4 * 2**20

@@ -17,7 +17,7 @@ from app.doors.native.options import OPTIONS, Option, by_name, options_table
 from app.doors.native.routes import NativeDoor
 from app.settings import Settings
 from sluice.encoders.formats import ENCODERS
-from sluice.encoders.json_encoder import Written
+from sluice.encoders.json_encoder import FragmentCache
 from sluice.errors import QueryError
 from tests.api.conftest import serving_app
 from tests.api.test_problems import check
@@ -33,7 +33,7 @@ def read_digits(texts: Sequence[str], names: Names) -> int:
 
 
 def write_toy(
-    dataset: xr.Dataset, written: Written | None = None, form: Hashable = None
+    dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
 ) -> Iterator[bytes]:
     yield "-".join(map(str, dataset.data_vars)).encode()
 
@@ -46,7 +46,7 @@ TOY = replace(
     name="toy",
     media_type="text/x-toy",
     suffix=".toy",
-    encode=lambda dataset, written=None, form=None: b"".join(write_toy(dataset)),
+    encode=lambda dataset, fragments=None, template_key=None: b"".join(write_toy(dataset)),
     pieces=write_toy,
     described={"schema": {"type": "string", "description": "Names alone."}},
 )

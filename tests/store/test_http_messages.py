@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sluice.store.headers import (
+from sluice.store.http_messages import (
     check_content_range,
     check_range,
     range_header,

@@ -10,7 +10,7 @@ from sluice.errors import NotAcceptable
 from sluice.labels import spell_name
 
 
-class OutlinedVariable(Protocol):
+class AnswerVariable(Protocol):
     """A variable of the answer: its decoded form, not its values."""
 
     @property
@@ -21,7 +21,7 @@ class OutlinedVariable(Protocol):
     def dtype(self) -> DType: ...
 
 
-class Outline(Protocol):
+class AnswerSchema(Protocol):
     """An answer whose values may still be in the store.
 
     `result_bytes` is the size of its arrays in memory; texts of variable length lie outside of
@@ -29,7 +29,7 @@ class Outline(Protocol):
     """
 
     @property
-    def variables(self) -> Mapping[Hashable, OutlinedVariable]: ...
+    def variables(self) -> Mapping[Hashable, AnswerVariable]: ...
     @property
     def coord_names(self) -> Container[Hashable]: ...
     @property
@@ -41,7 +41,7 @@ class Outline(Protocol):
 
 
 def check_distinct_dimensions(
-    variables: Mapping[Hashable, OutlinedVariable],
+    variables: Mapping[Hashable, AnswerVariable],
     coord_names: Container[Hashable],
     format_name: str,
 ) -> None:
