@@ -195,7 +195,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
                 ),
             ),
             # A catalog may have many datasets of one store that fails: each says what it met.
-            patience=RetryPolicy(
+            retry_policy=RetryPolicy(
                 concurrency=settings.store_concurrency,
                 attempts=settings.store_attempts,
                 attempt_seconds=settings.store_attempt_seconds,
@@ -212,7 +212,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _run_key(settings: Settings, arguments: argparse.Namespace) -> int:
     """The key, this once, on stderr and its line on stdout: ``sluice key NAME >>keys`` adds it."""
-    from .catalog.keys import RIGHTS, line_of, new_key
+    from .catalog.configuration import RIGHTS, line_of, new_key
 
     key = new_key()
     rights = [right for right in RIGHTS if getattr(arguments, right)]

@@ -16,7 +16,7 @@ from threading import Thread
 
 import pytest
 
-from app.catalog.keys import Keys, parse_keys
+from app.catalog.configuration import Keys, parse_keys
 
 COMMAND = [sys.executable, "-m", "app"]
 

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from app.catalog.catalog import load_catalog
-from app.catalog.keys import line_of, parse_keys
+from app.catalog.configuration import line_of, parse_keys
 from app.settings import Settings
 from tests.stores import ArraySpec, StoreSpec, documents_of
 

@@ -12,8 +12,8 @@ from starlette.types import Scope
 from sluice.errors import QueryError
 
 from ..admission import client_at
+from ..catalog.configuration import Key
 from ..catalog.entry import LONGEST_ID, DatasetEntry
-from ..catalog.keys import Key
 from ..errors import Forbidden, Unauthorized, UnknownDataset
 from .state import Service, service
 

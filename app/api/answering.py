@@ -23,8 +23,7 @@ from sluice.phases import Phases
 from sluice.record import record
 from sluice.wording import plain_words
 
-from ..catalog.discretion import discreet_error
-from ..catalog.entry import DatasetEntry
+from ..catalog.entry import DatasetEntry, redact_error
 from ..catalog.opened import Opened
 from ..errors import DeadlineExceeded
 from .access import caller
@@ -189,7 +188,7 @@ async def _read(plan: Plan, entry: DatasetEntry, meter: TextMeter | None) -> xr.
 
 def _tell(error: Exception, entry: DatasetEntry) -> NoReturn:
     """Raise what is told of a failure: the store's own words may repeat secrets it was sent."""
-    told = discreet_error(error, entry)
+    told = redact_error(error, entry)
     if told is not error:
         raise told from None
     if isinstance(error, SluiceError):

@@ -53,9 +53,9 @@ class PlainRoute(APIRoute):
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             request = Request(scope, receive, send)
-            follower = service(request).follower
-            if follower.behind:
-                await follower.catch_up()
+            config_sync = service(request).config_sync
+            if config_sync.behind:
+                await config_sync.catch_up()
             response = await endpoint(request)
             await response(scope, receive, send)
 

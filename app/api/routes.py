@@ -13,7 +13,7 @@ from sluice.errors import CatalogError, QueryError
 from sluice.wording import excerpt
 
 from ..catalog.opened import Opened
-from ..catalog.status import DatasetState
+from ..catalog.readiness import DatasetState
 from ..errors import CatalogRefused
 from ..telemetry.families import CONTENT_TYPE
 from . import openapi
@@ -136,8 +136,8 @@ async def refresh_dataset(request: Request) -> Response:
     _take_no_parameters(request)
     serving = service(request)
     dataset_id = visible_id(request, serving)
-    serving.follower.renew(dataset_id)
-    await serving.follower.catch_up()
+    serving.config_sync.invalidate(dataset_id)
+    await serving.config_sync.catch_up()
     opened = await serving.opened.get(dataset_id)
     return _json(
         DatasetVersion(id=dataset_id, version=opened.version), {"Cache-Control": "no-store"}
@@ -150,7 +150,7 @@ async def reload_catalog(request: Request) -> Response:
     _take_no_parameters(request)
     serving = service(request)
     try:
-        found = await serving.follower.reload()
+        found = await serving.config_sync.reload()
     except CatalogError as error:
         raise CatalogRefused(error.detail, **error.facts) from error
     key = key_of(request, serving)

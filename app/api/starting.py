@@ -22,19 +22,16 @@ from sluice.store.resilient import StoreGuards
 from sluice.store.retry_policy import RetryPolicy
 
 from ..admission import Admission, Budget, ClientLimit
-from ..catalog.bulletin import Bulletin
 from ..catalog.catalog import Catalog
-from ..catalog.configuration import Files
-from ..catalog.following import Follower
-from ..catalog.keys import Keys
-from ..catalog.listing import ListNames, list_names
+from ..catalog.config_sync import ConfigSync
+from ..catalog.configuration import Files, Keys
+from ..catalog.control_log import ControlLog
 from ..catalog.listings import ListingLimits, Listings
 from ..catalog.opened import Opened
 from ..catalog.opened_datasets import OpenedDatasets, Opener
 from ..catalog.opening import open_entry
-from ..catalog.preparing import Preparation, prepare_stores
-from ..catalog.relisting import Relister
-from ..catalog.status import CatalogStatus
+from ..catalog.readiness import CatalogStatus, Preparation, prepare_stores
+from ..catalog.relisting import ListNames, Relister, list_names
 from ..server.processes import Shared, unnamed_file
 from ..settings import Settings
 from ..telemetry.events import (
@@ -75,8 +72,8 @@ async def start(
         emit=emit,
         guards=guards,
     )
-    opened, follower, keys = await _following(settings, opener, lister, emit, shared, stack)
-    await _prepare(opened, follower, filesystems, stack)
+    opened, config_sync, keys = await _config_sync_of(settings, opener, lister, emit, shared, stack)
+    await _prepare(opened, config_sync, filesystems, stack)
     if shared is not None:
         freeze_objects()  # the libraries of stores, before a request opens one
     await stack.enter_async_context(_background(sample(opened.count, emit)))
@@ -88,7 +85,7 @@ async def start(
     return Service(
         keys,
         opened,
-        follower,
+        config_sync,
         status,
         settings.status_strictly,
         settings.metrics_access == "public",
@@ -133,18 +130,18 @@ def _filesystems(settings: Settings, stack: AsyncExitStack) -> Filesystems:
     )
 
 
-async def _following(
+async def _config_sync_of(
     settings: Settings,
     opener: Opener,
     lister: ListNames,
     emit: Emit,
     shared: Shared | None,
     stack: AsyncExitStack,
-) -> tuple[OpenedDatasets, Follower, Keys]:
+) -> tuple[OpenedDatasets, ConfigSync, Keys]:
     """The datasets and the keys of the operator's files, and what follows their news."""
     files = Files(settings.catalog, settings.keys_file, settings.keys, settings.urls)
-    file = _own_bulletin(files, stack) if shared is None else shared.bulletin
-    bulletin = stack.enter_context(Bulletin(file))
+    file = _own_control_log(files, stack) if shared is None else shared.control_log
+    control_log = stack.enter_context(ControlLog(file))
     opened = OpenedDatasets(
         Catalog({}),
         opener,
@@ -152,54 +149,56 @@ async def _following(
         capacity_bytes=settings.opened_bytes,
         failed_open_seconds=settings.failed_open_seconds,
         on_open=lambda dataset, took, error: emit(DatasetOpened(dataset, took, error)),
-        on_look=lambda dataset, outcome, error: emit(DatasetRevalidated(dataset, outcome, error)),
-        on_gone=lambda dataset: follower.gone(dataset),
-        find_groups=lambda dataset: follower.find_groups(dataset),
+        on_revalidated=lambda dataset, outcome, error: emit(
+            DatasetRevalidated(dataset, outcome, error)
+        ),
+        on_gone=lambda dataset: config_sync.gone(dataset),
+        find_groups=lambda dataset: config_sync.find_groups(dataset),
     )
     stack.push_async_callback(opened.aclose)
     keys = Keys()
     relister = Relister(
-        bulletin,
+        control_log,
         Listings(ListingLimits(*settings.listing_limits)),
         lister,
         retry_seconds=settings.failed_open_seconds,
     )
-    follower = Follower(bulletin, files, opened, keys, relister)
-    stack.push_async_callback(follower.aclose)
-    await follower.begin()
-    await follower.list_globs()
+    config_sync = ConfigSync(control_log, files, opened, keys, relister)
+    stack.push_async_callback(config_sync.aclose)
+    await config_sync.begin()
+    await config_sync.list_globs()
     if shared is None or shared.place == 0:
-        await stack.enter_async_context(_background(follower.keep_listed()))
-        await stack.enter_async_context(_background(follower.keep_groups_listed()))
+        await stack.enter_async_context(_background(config_sync.keep_listed()))
+        await stack.enter_async_context(_background(config_sync.keep_groups_listed()))
     if shared is not None:
-        _reload_on_hangup(follower)
-    return opened, follower, keys
+        _reload_on_hangup(config_sync)
+    return opened, config_sync, keys
 
 
 async def _prepare(
-    opened: OpenedDatasets, follower: Follower, filesystems: Filesystems, stack: AsyncExitStack
+    opened: OpenedDatasets, config_sync: ConfigSync, filesystems: Filesystems, stack: AsyncExitStack
 ) -> None:
     """Have engines ready before the first request, and what a reload brings soon after it."""
     await prepare_stores(opened.catalog, filesystems)
     preparation = Preparation(opened, filesystems)
     stack.push_async_callback(preparation.aclose)
-    follower.on_catalog = preparation.begin
+    config_sync.on_catalog = preparation.begin
     preparation.begin()
 
 
-def _own_bulletin(files: Files, stack: AsyncExitStack) -> int:
-    """A bulletin that no other process knows."""
-    file = unnamed_file("bulletin")
+def _own_control_log(files: Files, stack: AsyncExitStack) -> int:
+    """A control log that no other process knows."""
+    file = unnamed_file("control-log")
     stack.callback(os.close, file)
-    Bulletin.begin(file, files.read())
+    ControlLog.begin(file, files.read())
     return file
 
 
-def _reload_on_hangup(follower: Follower) -> None:
+def _reload_on_hangup(config_sync: ConfigSync) -> None:
     """Let SIGHUP, where there is one, mean that the operator's files are to be read again."""
     hangup = getattr(signal, "SIGHUP", None)
     if hangup is not None:
-        asyncio.get_running_loop().add_signal_handler(hangup, follower.reload_soon)
+        asyncio.get_running_loop().add_signal_handler(hangup, config_sync.reload_soon)
 
 
 def _limits(settings: Settings) -> RequestLimits:

@@ -15,11 +15,11 @@ from sluice.engine import ReadLimits
 
 from ..admission import Admission
 from ..catalog.catalog import Catalog
+from ..catalog.config_sync import ConfigSync
+from ..catalog.configuration import Keys
 from ..catalog.entry import DatasetEntry
-from ..catalog.following import Follower
-from ..catalog.keys import Keys
 from ..catalog.opened_datasets import OpenedDatasets
-from ..catalog.status import CatalogStatus
+from ..catalog.readiness import CatalogStatus
 from ..telemetry.metrics import Metrics
 from .response_bodies import BodyWriter, json_bytes
 
@@ -88,7 +88,7 @@ class Service:
 
     keys: Keys
     opened: OpenedDatasets
-    follower: Follower
+    config_sync: ConfigSync
     status: CatalogStatus
     status_strictly: bool
     metrics_public: bool

@@ -1,8 +1,13 @@
-"""Which datasets there are: the YAML catalog as frozen entries, validated before anything opens."""
+"""Which datasets there are: a YAML catalog, or addresses, as frozen entries.
+
+They are validated before anything opens.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +15,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -18,16 +23,14 @@ from pydantic_core import ErrorDetails
 from sluice.aliases import Document
 from sluice.errors import CatalogError
 from sluice.store.addresses import check_url, split_url
-from sluice.store.protocols import REFERENCE
+from sluice.store.protocols import LOCAL, REFERENCE, WEB
 from sluice.store.reference_roots import check_root
+from sluice.wording import redacted
 
 from ..errors import UnknownDataset
-from .defaults import DEFAULTS, inherited
-from .document import parse_document, read_text
-from .entry import DATASET_ID, GROUP_SIGN, ID_RULE, DatasetEntry, GroupEntry
-from .environment import filled
-from .globs import Glob, has_wildcards, is_template
-from .group_trees import GroupTree
+from .document import DEFAULTS, filled_fields, inherited, parse_document, read_text
+from .entry import DATASET_ID, GROUP_SIGN, ID_RULE, DatasetEntry, GroupEntry, stem_of
+from .globs import Glob, GroupTree, has_wildcards, is_template
 
 # To find what a misspelt id means takes time for each that it may.
 _BESIDE: Final = 100
@@ -96,7 +99,7 @@ def load_catalog(path: Path, environment: Mapping[str, str] = os.environ) -> Cat
 
 def parse_catalog(path: Path, text: str, environment: Mapping[str, str] = os.environ) -> Catalog:
     """The catalog in `text`, which is what the file `path` says; raises as `load_catalog`."""
-    document = parse_document(path, text)
+    document = _document(path, text)
     datasets = _datasets(path, document)
     defaults = _defaults(path, document, environment)
     read = [_entry(path, name, own, defaults, environment) for name, own in datasets.items()]
@@ -117,20 +120,25 @@ def catalog_of(entries: Iterable[DatasetEntry], place: Path) -> Catalog:
     return Catalog(MappingProxyType(named), tuple(globs), MappingProxyType(trees))
 
 
-def _datasets(path: Path, document: Any) -> Mapping[Any, Any]:
+def _document(path: Path, text: str) -> Document:
+    document = parse_document(path, text)
     if not isinstance(document, Mapping):
         found = "empty" if document is None else f"a {type(document).__name__}"
         raise CatalogError(f"{path}: expected a mapping with the key 'datasets', found it {found}")
     for key in document:
         if key not in _KEYS:
             raise CatalogError(f"{path}: unknown key {key!r}{_suggest(key, _KEYS)}", field=key)
+    return document
+
+
+def _datasets(path: Path, document: Document) -> Mapping[object, object]:
     datasets = document.get("datasets")
     if not isinstance(datasets, Mapping) or not datasets:
         raise CatalogError(f"{path}: 'datasets' must be a mapping with at least one dataset in it")
     return datasets
 
 
-def _defaults(path: Path, document: Any, environment: Mapping[str, str]) -> Document:
+def _defaults(path: Path, document: Document, environment: Mapping[str, str]) -> Document:
     """What every entry has that does not say else."""
     defaults = document.get(DEFAULTS)
     if defaults is None:
@@ -142,24 +150,24 @@ def _defaults(path: Path, document: Any, environment: Mapping[str, str]) -> Docu
         if name in defaults:
             raise CatalogError(f"{where}: {name}: each dataset has its own", field=name)
     with _naming(where, DEFAULTS):
-        found: Document = filled(defaults, environment, field="")
+        found = filled_fields(defaults, environment)
         _validated({**found, "id": DEFAULTS, "url": DEFAULTS})
     return found
 
 
 def _entry(
     path: Path,
-    name: Any,
-    fields: Any,
+    name: object,
+    fields: object,
     defaults: Document,
     environment: Mapping[str, str],
 ) -> DatasetEntry:
     where = f"{path}: dataset {name!r}"
-    _check_shape(where, name, fields)
+    dataset_id, said = _id_and_fields(where, name, fields)
     with _naming(where, name):
-        own = inherited(defaults, filled(fields, environment, field=""))
-        entry = _validated({**own, "id": name})
-        if not is_template(name) and has_wildcards(entry.url):
+        own = inherited(defaults, filled_fields(said, environment))
+        entry = _validated({**own, "id": dataset_id})
+        if not is_template(dataset_id) and has_wildcards(entry.url):
             words = "a * brings many datasets: write a {stem} into the id, such as '{stem}'"
             raise CatalogError(words, field="url")
         check_url(entry.url, entry.storage_options, entry.engine)
@@ -168,7 +176,7 @@ def _entry(
 
 
 @contextmanager
-def _naming(where: str, name: Any) -> Iterator[None]:
+def _naming(where: str, name: object) -> Iterator[None]:
     """What goes wrong inside is told with the place of the entry and the field."""
     try:
         yield
@@ -182,7 +190,8 @@ def _naming(where: str, name: Any) -> Iterator[None]:
         raise CatalogError(f"{where}: nested too deeply", entry=name) from None
 
 
-def _check_shape(where: str, name: Any, fields: Any) -> None:
+def _id_and_fields(where: str, name: object, fields: object) -> tuple[str, Document]:
+    """The two if they have the shape of an entry."""
     # An entry for one group of a hierarchy, such as one with a title of its own, has a tilde in it.
     own = isinstance(name, str) and DATASET_ID.fullmatch(name.replace(GROUP_SIGN, "-"))
     if not isinstance(name, str) or not (is_template(name) or own):
@@ -191,6 +200,7 @@ def _check_shape(where: str, name: Any, fields: Any) -> None:
         raise CatalogError(f"{where}: must be a mapping with at least 'url'", entry=name)
     if "id" in fields:
         raise CatalogError(f"{where}: id: the key of the mapping is the id", entry=name, field="id")
+    return name, fields
 
 
 def _validated(fields: Document) -> DatasetEntry:
@@ -220,7 +230,7 @@ def _sentence(error: ErrorDetails) -> str:
             return error["msg"][:1].lower() + error["msg"][1:]
 
 
-def _suggest(given: Any, known: Iterable[str]) -> str:
+def _suggest(given: object, known: Iterable[str]) -> str:
     names = list(known)
     close = get_close_matches(str(given), names, 1)
     return f" (did you mean {close[0]!r}?)" if close else f" (known: {', '.join(names)})"
@@ -259,3 +269,63 @@ def _anchored_path(url: str, folder: Path, field: str) -> str:
         return str((folder / Path(url).expanduser()).absolute())
     except RuntimeError as error:
         raise CatalogError("There is no home folder of that name", field=field) from error
+
+
+# Where errors say that such an address was found; local paths start in the working directory.
+PLACE: Final = Path("the command line")
+_STEM: Final = "{stem}"
+_STRANGE: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_SIGNS: Final = "._-"
+
+
+def catalog_of_addresses(urls: Sequence[str]) -> Catalog:
+    """The catalog of these stores, each by the id that `ids_of` gives it.
+
+    An address with a ``*`` is a glob. Storage options are those that the libraries find in the
+    environment. Raises CatalogError for an address that is wrong.
+    """
+    single = [url for url in dict.fromkeys(urls) if not has_wildcards(url)]
+    globs = [url for url in dict.fromkeys(urls) if has_wildcards(url)]
+    found = _catalog(ids_of(single)) if single else Catalog({})
+    catalogs = [_catalog({_STEM: url}) for url in globs]
+    return Catalog(found.entries, tuple(glob for one in catalogs for glob in one.globs))
+
+
+def ids_of(urls: Iterable[str]) -> dict[str, str]:
+    """The addresses by the ids that they get: the stem of the store's name.
+
+    What no id has in it becomes a hyphen; of several stores of one stem the second is ``STEM-2``.
+    Raises CatalogError for a store without a name.
+    """
+    found: dict[str, str] = {}
+    for url in urls:
+        stem = _id_of(url)
+        number, name = 1, stem
+        while name in found:
+            number += 1
+            name = f"{stem}-{number}"
+        found[name] = url
+    return found
+
+
+def _id_of(url: str) -> str:
+    protocol, path = split_url(url)
+    path = path.partition("?")[0] if protocol in WEB else path
+    if protocol in LOCAL:
+        # `.` is called as the folder is.
+        path = str(Path(path).expanduser().absolute().resolve())
+    stem = stem_of(path.rstrip("/").rpartition("/")[2])
+    name = _STRANGE.sub("-", stem).strip(_SIGNS)[:100]
+    if not DATASET_ID.fullmatch(name):
+        words = f"no id can be made of {redacted(url)}: name the store in a catalog's file"
+        raise CatalogError(f"{PLACE}: {words}", field="url")
+    return name
+
+
+def _catalog(urls: Mapping[str, str]) -> Catalog:
+    """Through the text of a catalog, so that what is wrong is found and said as there.
+
+    It is no place for variables of the environment: whoever wrote an address had a shell.
+    """
+    entries = {name: {"url": url.replace("${", "$${")} for name, url in urls.items()}
+    return parse_catalog(PLACE, json.dumps({"datasets": entries}))

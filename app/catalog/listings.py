@@ -11,8 +11,7 @@ from sluice.wording import redacted
 
 from .catalog import Catalog
 from .entry import DATASET_ID, ID_RULE, DatasetEntry, GroupEntry
-from .globs import Glob
-from .group_trees import GroupTree, why_unserved
+from .globs import Glob, GroupTree, why_unserved
 
 # What is listed now and then, and brings datasets.
 Listed: TypeAlias = Glob | GroupTree

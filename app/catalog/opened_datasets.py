@@ -15,16 +15,14 @@ from sluice.errors import SluiceError
 
 from ..telemetry.events import DatasetsCounted
 from .catalog import Catalog
-from .discretion import discreet_error
-from .entry import DatasetEntry
-from .opened import Freshness, Opened
-from .refreshing import OnLook, Refresher
+from .entry import DatasetEntry, redact_error
+from .opened import Freshness, OnRevalidated, Opened, Revalidator
 
 
 class Opener(Protocol):
-    """Opens an entry; the chunks of another `generation` are none of this one's."""
+    """Opens an entry; the chunks of another `epoch` are none of this one's."""
 
-    async def __call__(self, entry: DatasetEntry, *, generation: str) -> Opened: ...
+    async def __call__(self, entry: DatasetEntry, *, epoch: str) -> Opened: ...
 
 
 # Called once for every real open with the dataset's id, its seconds and its error, if it failed.
@@ -49,7 +47,7 @@ class OpenedDatasets:
     so that a broken store is not asked again by every request, and then tried anew.
 
     Every `refresh_seconds` of its entry, a dataset that is asked for has its store looked at (see
-    `Refresher`). `on_gone` is called with the id of one whose metadata was found to be gone,
+    `Revalidator`). `on_gone` is called with the id of one whose metadata was found to be gone,
     `find_groups` with one of which the catalog knows nothing before a hierarchy is enumerated.
     """
 
@@ -62,7 +60,7 @@ class OpenedDatasets:
         failed_open_seconds: float,
         capacity_bytes: int | None = None,
         on_open: OnOpen | None = None,
-        on_look: OnLook | None = None,
+        on_revalidated: OnRevalidated | None = None,
         on_gone: Callable[[str], None] | None = None,
         find_groups: FindGroups | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -80,10 +78,10 @@ class OpenedDatasets:
         self._failures: dict[str, _Failure] = {}
         # How often all that was known of a dataset was dropped, and what it is opened as since.
         self._drops: dict[str, int] = {}
-        self._generations: dict[str, str] = {}
+        self._epochs: dict[str, str] = {}
         self._flight: SingleFlight[tuple[str, int], Opened] = SingleFlight()
-        self._refresher = Refresher(
-            self, retry_seconds=failed_open_seconds, on_look=on_look, clock=clock
+        self._revalidator = Revalidator(
+            self, retry_seconds=failed_open_seconds, on_revalidated=on_revalidated, clock=clock
         )
 
     def count(self) -> DatasetsCounted:
@@ -92,7 +90,7 @@ class OpenedDatasets:
 
     async def aclose(self) -> None:
         """End what goes on in the background."""
-        await self._refresher.aclose()
+        await self._revalidator.aclose()
 
     async def get(self, dataset_id: str) -> Opened:
         """The opened dataset of this id.
@@ -103,7 +101,7 @@ class OpenedDatasets:
         if opened is not None:
             return opened
         if (known := self._opened.get(dataset_id)) is not None:
-            await self._refresher.refresh(known)
+            await self._revalidator.refresh(known)
         return self._opened.get(dataset_id) or await self._open_and_keep(dataset_id)
 
     def current(self, dataset_id: str) -> Opened | None:
@@ -115,7 +113,7 @@ class OpenedDatasets:
         if self._clock() >= opened.freshness.due:
             if opened.entry.refresh != "background":
                 return None
-            self._refresher.start(opened)
+            self._revalidator.start(opened)
         return opened
 
     async def probe(self, dataset_id: str) -> Freshness:
@@ -126,7 +124,7 @@ class OpenedDatasets:
         """
         opened = self._opened.get(dataset_id)
         if opened is not None and self._clock() >= opened.freshness.due:
-            await self._refresher.refresh(opened)
+            await self._revalidator.refresh(opened)
             opened = self._opened.get(dataset_id)
         if opened is None:
             await self.find(dataset_id)
@@ -147,9 +145,9 @@ class OpenedDatasets:
             if after is not entry and after != entry:
                 self._drop(dataset_id)
 
-    def renew(self, dataset_id: str, generation: str) -> None:
+    def invalidate(self, dataset_id: str, epoch: str) -> None:
         """Open the dataset anew for the next request; no chunk that was read before is used."""
-        self._generations[dataset_id] = generation
+        self._epochs[dataset_id] = epoch
         self._drop(dataset_id)
 
     def swap(self, old: Opened, new: Opened) -> None:
@@ -159,7 +157,7 @@ class OpenedDatasets:
             self._opened[dataset_id] = new
             self._schedule(new, self._clock())
 
-    def lose(self, gone: Opened, error: Exception) -> None:
+    def drop(self, gone: Opened, error: Exception) -> None:
         """Answer `error` from now on, if `gone` is what requests got so far."""
         dataset_id = gone.entry.id
         if self._opened.get(dataset_id) is not gone:
@@ -220,9 +218,9 @@ class OpenedDatasets:
     async def _open(self, entry: DatasetEntry, drops: int) -> Opened:
         started = self._clock()
         try:
-            opened = await self._opener(entry, generation=self._generations.get(entry.id, ""))
+            opened = await self._opener(entry, epoch=self._epochs.get(entry.id, ""))
         except Exception as failure:
-            error = discreet_error(failure, entry)
+            error = redact_error(failure, entry)
             ended = self._clock()
             if self._drops.get(entry.id, 0) == drops:
                 self._failures[entry.id] = _Failure(_bare(error), ended + self._failed_open_seconds)

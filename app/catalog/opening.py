@@ -33,8 +33,7 @@ from sluice.store.resilient import ResilientSource, StoreGuards, Watch
 from sluice.wording import plain_words
 
 from ..telemetry.events import Emit
-from .discretion import discreet, secrets_of
-from .entry import DatasetEntry, GroupEntry
+from .entry import DatasetEntry, GroupEntry, redact, secrets_of
 from .opened import Change, Opened
 
 log = logging.getLogger(__name__)
@@ -59,21 +58,21 @@ async def open_entry(
     reader: Reader | None = None,
     emit: Emit | None = None,
     guards: StoreGuards | None = None,
-    generation: str = "",
+    epoch: str = "",
     limits: OpeningLimits = DEFAULT_LIMITS,
 ) -> Opened:
     """Open the store of `entry` and prepare an axis for each of its index coordinates.
 
     Every request to the store, now and later, is told to `emit`, and passes the store's one of the
     `guards`; without them it is tried once. Chunks are decoded and kept by the `reader`, where
-    entries of one store, version and `generation` find each other's.
+    entries of one store, version and `epoch` find each other's.
 
     Raises StoreError when the store cannot be opened, CatalogError when the options do not fit it.
     """
     source = await source_of(
         entry, filesystems, store_concurrency=store_concurrency, emit=emit, guards=guards
     )
-    store = _Store(entry, source, generation, reader, limits)
+    store = _Store(entry, source, epoch, reader, limits)
     with _our_errors():
         return await store.opened(await store.read())
 
@@ -84,7 +83,7 @@ class _Store:
 
     entry: DatasetEntry
     source: ByteSource
-    generation: str
+    epoch: str
     reader: Reader | None
     limits: OpeningLimits
 
@@ -127,12 +126,12 @@ class _Store:
         dataset = with_inherited({one.path: datasets[one.path] for one in levels})
         if dataset.unusable != before:
             _write_unusable(self.entry, dataset.unusable)
-        version = _version(levels) + self.generation
+        version = _version(levels) + self.epoch
         if len(dataset.variables) > _FEW_VARIABLES or _labels(dataset) > _FEW_LABELS:
             opened = await asyncio.to_thread(prepared, self.entry, dataset, version)
         else:
             opened = prepared(self.entry, dataset, version)
-        return replace(opened, look=_Look(self, levels, dataset.unusable))
+        return replace(opened, revalidate=_Revalidation(self, levels, dataset.unusable))
 
     async def _dataset(self, documents: GroupDocuments) -> AsyncDataset:
         """One group by itself."""
@@ -143,12 +142,12 @@ class _Store:
             decode_times=_decoded_times(self.entry, documents),
             on_unusable="leave_out",
             reader=self.reader,
-            store_id=_store_id(self.entry, self.generation),
+            store_id=_store_id(self.entry, self.epoch),
             limits=self.limits,
         )
 
 
-class _Look:
+class _Revalidation:
     """Looks whether the store has another version than the one of `known`."""
 
     def __init__(self, store: _Store, known: Levels, unusable: Mapping[str, Unusable]) -> None:
@@ -161,13 +160,13 @@ class _Look:
         with _our_errors():
             now = await store.read_again(known)
         if _version(now) == _version(known):
-            # Maybe the same in other words: the next look compares with these.
+            # Maybe the same in other words: the next revalidation compares with these.
             self._known = now
-            return await self._mended(now)
+            return await self._completed(now)
         whole = all(one.gathered is not None for one in now)
         return Change(_version(now), whole, partial(self._open, now))
 
-    async def _mended(self, documents: Levels) -> Change | None:
+    async def _completed(self, documents: Levels) -> Change | None:
         """The same version with other variables left out: chunks that were not whole may be now."""
         if not any(one.passing for one in self._unusable.values()):
             return None
@@ -176,10 +175,10 @@ class _Look:
         if opened.dataset.unusable == self._unusable:
             return None
 
-        async def mended() -> Opened:
+        async def completed() -> Opened:
             return opened
 
-        return Change(_version(documents), True, mended)
+        return Change(_version(documents), True, completed)
 
     async def _open(self, documents: Levels) -> Opened:
         """The new version; refused while variables are missing that a writer may yet complete."""
@@ -219,7 +218,7 @@ def _labels(dataset: xr.Dataset) -> int:
 
 def prepared(entry: DatasetEntry, dataset: AsyncDataset, version: str) -> Opened:
     """What every request needs of an opened `dataset`, found out once."""
-    place = _store_id(entry, generation="")  # stores elsewhere may have the same metadata
+    place = _store_id(entry, epoch="")  # stores elsewhere may have the same metadata
     reasons = {name: one.reason for name, one in dataset.unusable.items()}
     times = (
         entry.decode_times
@@ -258,14 +257,14 @@ def _write_unusable(entry: DatasetEntry, unusable: Mapping[str, Unusable]) -> No
         return
     told = [f"{name!r} ({one.reason})" for name, one in islice(unusable.items(), _MOST_TOLD)]
     more = f" and {len(unusable) - len(told)} more" if len(unusable) > len(told) else ""
-    words = discreet("; ".join(told), secrets_of(entry))
+    words = redact("; ".join(told), secrets_of(entry))
     log.warning("dataset %r: %d variables are left out: %s%s", entry.id, len(unusable), words, more)
 
 
-def _store_id(entry: DatasetEntry, generation: str) -> str:
+def _store_id(entry: DatasetEntry, epoch: str) -> str:
     """One name for all entries that read a store alike, with the same rights; shows no secret."""
     options = dict(entry.storage_options)
-    read_by = [entry.url, entry.engine, options, entry.reference_roots, generation]
+    read_by = [entry.url, entry.engine, options, entry.reference_roots, epoch]
     said = json.dumps(read_by, sort_keys=True, default=repr)
     return blake2b(said.encode(), digest_size=16).hexdigest()
 

@@ -5,19 +5,90 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from copy import copy
 from itertools import islice
 from math import inf
-from typing import Final
+from typing import Final, TypeAlias
 
+from sluice.arrays.group_paths import groups_with_arrays
+from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
 from sluice.concurrency import SingleFlight, map_concurrently
-from sluice.errors import SluiceError, StoreTimeout
+from sluice.errors import SluiceError, StoreMissing, StoreTimeout, StoreTooLarge
+from sluice.store import ByteSource, Filesystems
+from sluice.store.addresses import split_url
+from sluice.store.protocols import LOCAL
+from sluice.store.resilient import StoreGuards
+from sluice.wording import redacted
 
-from .bulletin import Bulletin
-from .discretion import discreet, discreet_error, secrets_of
-from .listing import ListNames
-from .listings import LeftOut, Listed, Listings
+from ..telemetry.events import Emit
+from .control_log import ControlLog
+from .entry import redact, redact_error, secrets_of
+from .globs import Glob
+from .listings import LeftOut, Listed, ListingLimits, Listings
+from .opening import source_of
+
+_AT_ONCE: Final = 8
+
+ListNames: TypeAlias = Callable[[Listed], Coroutine[object, object, tuple[str, ...]]]
+
+
+async def list_names(
+    listed: Listed,
+    *,
+    filesystems: Filesystems,
+    store_concurrency: int,
+    most: ListingLimits,
+    emit: Emit | None = None,
+    guards: StoreGuards | None = None,
+    limits: OpeningLimits = DEFAULT_LIMITS,
+) -> tuple[str, ...]:
+    """The names below the root of a glob that match it, or the paths of a tree's groups, sorted.
+
+    As many as there may be, and one more. Raises StoreError where a folder or
+    the hierarchy cannot be listed, CatalogError where the options do not fit.
+    """
+    url = listed.root if isinstance(listed, Glob) else listed.entry.url
+    entry = listed.entry.model_copy(update={"url": url})
+    source = await source_of(
+        entry, filesystems, store_concurrency=store_concurrency, emit=emit, guards=guards
+    )
+    if isinstance(listed, Glob):
+        return await _stores(listed, source, most.datasets)
+    return await groups_with_arrays(
+        source,
+        zarr_format=entry.zarr_format,
+        consolidated=entry.consolidated,
+        most=most.groups,
+        limits=limits,
+    )
+
+
+async def _stores(glob: Glob, source: ByteSource, most: int) -> tuple[str, ...]:
+    try:
+        return await _matching(glob, source, most)
+    except StoreMissing as error:
+        if split_url(glob.root)[0] in LOCAL:
+            raise StoreMissing(f"There is no folder {redacted(glob.root)}.") from error
+        raise
+
+
+async def _matching(glob: Glob, source: ByteSource, most: int) -> tuple[str, ...]:
+    folders = [""]
+    for level in range(len(glob.levels)):
+        if len(folders) > most:
+            raise StoreTooLarge(f"More than {most} folders match {glob.levels[level - 1]!r}.")
+        found: list[str] = []
+
+        async def look(folder: str, level: int = level, found: list[str] = found) -> None:
+            names = await source.list_dir(folder)
+            prefix = f"{folder}/" if folder else ""
+            found += [prefix + name for name in names if glob.matches(level, name)]
+
+        await map_concurrently(folders, look, workers=_AT_ONCE)
+        folders = sorted(found)
+    return tuple(folders[: most + 1])
+
 
 # So many of the stores that are left out stand in the log.
 _MOST_TOLD: Final = 20
@@ -39,7 +110,7 @@ class Relister:
 
     def __init__(
         self,
-        bulletin: Bulletin,
+        control_log: ControlLog,
         listings: Listings,
         list_names: ListNames,
         *,
@@ -47,7 +118,7 @@ class Relister:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.listings = listings
-        self._bulletin = bulletin
+        self._control_log = control_log
         self._list_names = list_names
         self._retry_seconds = retry_seconds
         self._clock = clock
@@ -103,10 +174,10 @@ class Relister:
                 names = await self._list_names(listed)
             change = self.listings.change(listed, names)
             if change is not None:
-                self._bulletin.post(change)
+                self._control_log.post(change)
         except Exception as error:
             late = StoreTimeout(f"It took more than {self.listings.limits.seconds:g} seconds.")
-            failure = discreet_error(late if patience.expired() else error, listed.entry)
+            failure = redact_error(late if patience.expired() else error, listed.entry)
         self._schedule(listed, failed=failure is not None, took=self._clock() - began)
         self._note(listed, failure)
 
@@ -148,7 +219,7 @@ def _write_left_out(listed: Listed, left_out: tuple[str, ...]) -> None:
     if not left_out:
         log.info("%s: nothing that was found is left out any more", name)
         return
-    words = "; ".join(discreet(one, secrets) for one in islice(left_out, _MOST_TOLD))
+    words = "; ".join(redact(one, secrets) for one in islice(left_out, _MOST_TOLD))
     more = len(left_out) - _MOST_TOLD
     rest = f"; and {more} more" if more > 0 else ""
     log.warning("%s: %d found and not served: %s%s", name, len(left_out), words, rest)

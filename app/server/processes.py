@@ -65,7 +65,7 @@ class Shared:
     `place` is the number of this process among the others.
     """
 
-    bulletin: int
+    control_log: int
     counts: int
     turns: int
     place: int = 0
@@ -73,7 +73,7 @@ class Shared:
     @classmethod
     def begin(cls) -> Shared:
         """New files for a new server; raises OSError where the system has no room for them."""
-        return cls(*map(unnamed_file, ("bulletin", "counts", "turns")))
+        return cls(*map(unnamed_file, ("control-log", "counts", "turns")))
 
     @classmethod
     def told(cls) -> Shared | None:
@@ -83,16 +83,16 @@ class Shared:
 
     def tell(self) -> None:
         """Let the application that this process imports find them."""
-        told = (self.bulletin, self.counts, self.turns, self.place)
+        told = (self.control_log, self.counts, self.turns, self.place)
         os.environ[SHARED] = ",".join(map(str, told))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A process that is spawned keeps only those descriptors that it is handed.
-        return _handed, (DupFd(self.bulletin), DupFd(self.counts), DupFd(self.turns), self.place)
+        return _handed, (DupFd(self.control_log), DupFd(self.counts), DupFd(self.turns), self.place)
 
 
-def _handed(bulletin: Any, counts: Any, turns: Any, place: int) -> Shared:
-    return Shared(bulletin.detach(), counts.detach(), turns.detach(), place)
+def _handed(control_log: Any, counts: Any, turns: Any, place: int) -> Shared:
+    return Shared(control_log.detach(), counts.detach(), turns.detach(), place)
 
 
 class Turns:

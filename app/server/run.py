@@ -14,9 +14,9 @@ from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from ..catalog.bulletin import Bulletin
+from ..catalog.config_sync import ask_reload
 from ..catalog.configuration import Files
-from ..catalog.following import ask_reload
+from ..catalog.control_log import ControlLog
 from ..errors import NotTold
 from ..settings import PREFIX, SHARES, Settings
 from ..telemetry.cells import make_room
@@ -70,8 +70,8 @@ def run_server(settings: Settings, fd: int | None) -> None:
     )
     log.info("%s", _budget_line(settings))
     files = Files(settings.catalog, settings.keys_file, settings.keys, settings.urls)
-    with _shared(files, settings.log_format) as (shared, bulletin):
-        _run(config, partial(ask_reload, bulletin, files), shared, settings.loop_still_seconds)
+    with _shared(files, settings.log_format) as (shared, control_log):
+        _run(config, partial(ask_reload, control_log, files), shared, settings.loop_still_seconds)
 
 
 def _budget_line(settings: Settings) -> str:
@@ -112,20 +112,20 @@ def _run(config: Config, reload: Callable[[], bool], shared: Shared, still_secon
 
 
 @contextmanager
-def _shared(files: Files, log_format: str) -> Iterator[tuple[Shared, Bulletin]]:
-    """What the processes share, which they find in their environment, and its bulletin."""
+def _shared(files: Files, log_format: str) -> Iterator[tuple[Shared, ControlLog]]:
+    """What the processes share, which they find in their environment, and its control log."""
     try:
         shared = Shared.begin()
         make_room(shared.counts, 1)
-        Bulletin.begin(shared.bulletin, files.read())
+        ControlLog.begin(shared.control_log, files.read())
     except (OSError, NotTold) as error:
         line = f"there is no room in memory for what the processes share: {error}"
         say(line, as_json=log_format == "json")
         sys.exit(1)
     shared.tell()
     try:
-        with Bulletin(shared.bulletin) as bulletin:
-            yield shared, bulletin
+        with ControlLog(shared.control_log) as control_log:
+            yield shared, control_log
     finally:
         del os.environ[SHARED]
 

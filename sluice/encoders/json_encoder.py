@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator
+from collections.abc import Container, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from sluice.aliases import Array
 from sluice.bounded_cache import BoundedCache
-from sluice.encoders.answer_schema import AnswerSchema
+from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
 from sluice.encoders.jsonable import (
     array_to_jsonable,
     attributes_to_jsonable,
@@ -68,9 +68,11 @@ class FragmentCache:
             for name in dataset._indexes:
                 self._axes[name] = dataset._variables[name]._data
 
-    def names(self, dataset: xr.Dataset) -> FileNames:
-        """The names in NetCDF files of what `dataset`, an answer, holds."""
-        return self._names.covering(dataset)
+    def names(
+        self, variables: Mapping[Hashable, AnswerVariable], coord_names: Container[Hashable]
+    ) -> FileNames:
+        """The names in NetCDF files of what an answer holds."""
+        return self._names.covering(variables, coord_names)
 
     def template(self, dataset: xr.Dataset, template_key: Hashable) -> Template:
         """The text around the values of `dataset`.

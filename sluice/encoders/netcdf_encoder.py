@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -12,8 +14,8 @@ from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable, check_di
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.netcdf_attributes import (
     RANGES,
-    Stored,
-    StoredForm,
+    FileForm,
+    FileValues,
     as_text,
     in_type_of,
     is_recounted,
@@ -35,6 +37,7 @@ _PACKING = frozenset(("_FillValue", "_Unsigned", "add_offset", "missing_value", 
 _NAME: Final = "NetCDF as it is written here"
 # Copied in a fraction of a millisecond, compressed in a few.
 _PIECE_BYTES: Final = 2**18
+_NO_CHUNKS: Final[Mapping[Hashable, tuple[int, ...]]] = MappingProxyType({})
 
 
 class VariableSchema(AnswerVariable, Protocol):
@@ -63,32 +66,43 @@ class NetcdfFile:
         coord_names: Collection[Hashable],
         attrs: Mapping[Hashable, object],
         names: FileNames,
-        known: Mapping[Hashable, Stored],
+        known: Mapping[Hashable, FileValues],
+        chunks: Mapping[Hashable, tuple[int, ...]] = _NO_CHUNKS,
+        unlimited: Collection[Hashable] = (),
     ) -> None:
         """`known` has the values of the variables of which `form_of` says that these decide.
 
-        Raises `NotAcceptable` for complex variables, and for those that have a dimension twice.
+        Variables that have `chunks` lie in these, others in one piece; what lies along a dimension
+        that is `unlimited` has some, or this is a `ValueError`. Raises `NotAcceptable` for complex
+        variables, and for those that have a dimension twice.
         """
         check_distinct_dimensions(variables, coord_names, _NAME)
         self._names = names.stored
         self._known = known
-        self._forms: dict[Hashable, StoredForm] = {}
+        self._forms: dict[Hashable, FileForm] = {}
         beside = _coordinates(variables, coord_names, names)
         data = [name for name in variables if name not in coord_names]
         described: list[NetcdfVariable] = []
         for name in (*data, *(name for name in variables if name in coord_names)):
             variable = variables[name]
             form = self._forms[name] = self._form(name, variable)
-            texts = known[name].values.ravel().tolist() if form.dtype.kind == "O" else ()
-            described.append(_described(names, name, variable, form, texts, beside.get(name, {})))
+            told = _described(names, name, variable, form, beside.get(name, {}))
+            if form.dtype.kind == "O":
+                told = replace(told, texts=known[name].values.ravel().tolist())
+            elif name in chunks:
+                # All the bytes of one value are in one chunk.
+                told = replace(told, chunks=(*chunks[name], *told.shape[len(variable.dims) :]))
+            described.append(told)
         own = storable_attributes(
             renamed_references(attrs, names), taken=("coordinates", "_FillValue")
         )
         order = [names.stored[name] for name in variables]
-        self.layout: FileLayout = file_layout(described, {**own, **beside.get(None, {})}, order)
+        growing = [names.stored[dim] for dim in unlimited]
+        told_of_all = {**own, **beside.get(None, {})}
+        self.layout: FileLayout = file_layout(described, told_of_all, order, growing)
         self._writer = ValueWriter(self.layout)
 
-    def _form(self, name: Hashable, variable: VariableSchema) -> StoredForm:
+    def _form(self, name: Hashable, variable: VariableSchema) -> FileForm:
         if name in self._known:
             return self._known[name].form
         form = form_of(str(name), variable.dtype, len(variable.dims), variable.encoding)
@@ -99,11 +113,16 @@ class NetcdfFile:
     def put(self, name: Hashable, values: Array) -> Iterator[memoryview]:
         """The bytes of the next values of a variable, decoded or as stored as its schema says.
 
-        Values come in the order of the file, in any number, such as some rows of a variable.
+        Values come in the order of the file: without chunks in any number, such as some rows of a
+        variable, else in boxes of whole chunks. Raises `TypeError` for those of another kind.
         """
         form = self._forms[name]
-        if form.dtype.kind != "O":
-            yield from self._writer.put(self._names[name], in_form(values, form))
+        if form.dtype.kind == "O":
+            return
+        values = in_form(values, form)
+        if form.dtype.kind == "S":
+            values = np.ndarray((*values.shape, form.dtype.itemsize), "S1", values.tobytes())
+        yield from self._writer.put(self._names[name], values)
 
     def finish(self) -> None:
         """Raises `ValueError` where values are still to come."""
@@ -131,12 +150,12 @@ def netcdf_pieces(
     """
     variables, coord_names = dataset.variables, set(dataset.coords)
     check_distinct_dimensions(variables, coord_names, _NAME)
-    known: dict[Hashable, Stored] = {}
+    known: dict[Hashable, FileValues] = {}
     for name, variable in variables.items():
         if form_of(str(name), variable.dtype, variable.ndim, variable.encoding) is None:
             known[name] = store_values(np.asarray(variable.data), variable.encoding)
             yield memoryview(b"")
-    names = (fragments or FragmentCache(dataset)).names(dataset)
+    names = (fragments or FragmentCache(dataset)).names(variables, coord_names)
     file = NetcdfFile(variables, coord_names, dataset.attrs, names, known)
     yield from _in_pieces(memoryview(file.layout.metadata))
     for name, variable in variables.items():
@@ -194,8 +213,7 @@ def _described(
     names: FileNames,
     name: Hashable,
     variable: VariableSchema,
-    form: StoredForm,
-    texts: Sequence[str],
+    form: FileForm,
     beside: Mapping[str, str],
 ) -> NetcdfVariable:
     """A variable as the file has it, which has its values in this form."""
@@ -217,7 +235,7 @@ def _described(
     attrs = {**attrs, **form.attrs, **meaning, **beside}
     dims, shape = tuple(names.stored[dim] for dim in variable.dims), variable.shape
     if form.dtype.kind != "S":
-        return NetcdfVariable(names.stored[name], dims, shape, form.dtype, attrs, texts)
+        return NetcdfVariable(names.stored[name], dims, shape, form.dtype, attrs)
     dims, shape = (*dims, _characters(names, name)), (*shape, form.dtype.itemsize)
     return NetcdfVariable(names.stored[name], dims, shape, np.dtype("S1"), attrs)
 
@@ -234,7 +252,7 @@ def _characters(names: FileNames, name: Hashable) -> str:
     return dim
 
 
-def _taken(attrs: Mapping[Hashable, object], form: StoredForm) -> set[str]:
+def _taken(attrs: Mapping[Hashable, object], form: FileForm) -> set[str]:
     """Names that mean something to a reader, and that a variable's own attribute cannot have."""
     taken = {"coordinates", "_Encoding", *form.attrs}
     # A store that was opened undecoded keeps the packing of its numbers among its attributes.

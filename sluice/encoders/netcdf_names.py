@@ -17,6 +17,7 @@ from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from sluice.encoders.answer_schema import AnswerVariable
 from sluice.encoders.hdf5 import ATTRIBUTE_BYTES
 from sluice.labels import without_surrogates
 
@@ -53,13 +54,16 @@ class FileNames:
         # Any coordinate may stand in an attribute "coordinates" of a part that has no such axis.
         return cls(storable_names([*dataset.variables, *dataset.dims], dataset.coords))
 
-    def covering(self, dataset: xr.Dataset) -> FileNames:
+    def covering(
+        self, variables: Mapping[Hashable, AnswerVariable], coord_names: Container[Hashable]
+    ) -> FileNames:
         """These and those of dimensions that only an answer has (places that are read together)."""
-        stored = self.stored
-        new = [name for name in (*dataset.variables, *dataset.dims) if name not in stored]
+        dims = dict.fromkeys(dim for variable in variables.values() for dim in variable.dims)
+        new = [name for name in (*variables, *dims) if name not in self.stored]
         if not new:
             return self
-        return FileNames({**stored, **storable_names(new, dataset.coords, stored.values())})
+        stored = self.stored
+        return FileNames({**stored, **storable_names(new, coord_names, stored.values())})
 
 
 class Distinct:

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from app.api import create_app
 from app.api.access import caller, require_admin
-from app.catalog.keys import line_of
+from app.catalog.configuration import line_of
 from app.settings import Settings
 from tests.api.conftest import CATALOG, serving, serving_app
 from tests.api.test_problems import check

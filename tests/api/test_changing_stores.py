@@ -18,7 +18,7 @@ import httpx
 import pytest
 import zarr
 
-from app.catalog.keys import hash_of
+from app.catalog.configuration import hash_of
 from app.settings import Settings
 from tests.api.conftest import serving
 from tests.api.growing import append, hours, length_of, write

@@ -150,7 +150,7 @@ def test_every_variable_is_looked_at(found: Found) -> None:
 
 @pytest.mark.parametrize("version", [2, 3])
 def test_stale_consolidated_metadata_is_found(found: Found, version: int) -> None:
-    """It says another shape than the array's own document; the mend is named."""
+    """It says another shape than the array's own document; the way to fix it is named."""
     text = texts(found, f"stale-{version}", "t")
     assert "stale: shape [4, 3, 2]" in text
     assert "[2, 3, 2]" in text

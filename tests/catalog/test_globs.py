@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.catalog.addresses import catalog_of_addresses, ids_of
-from app.catalog.catalog import Catalog, parse_catalog
+from app.catalog.catalog import Catalog, catalog_of_addresses, ids_of, parse_catalog
 from app.catalog.entry import GroupEntry, stem_of
-from app.catalog.globs import Glob
-from app.catalog.group_trees import GroupTree
+from app.catalog.globs import Glob, GroupTree
 from app.catalog.listings import Expanded, Listed, ListingLimits, Listings, NewNames
 from sluice.errors import CatalogError
 

@@ -27,7 +27,7 @@ class Openings:
         self.ready = asyncio.Event()
         self.failing: Exception | None = None
 
-    async def __call__(self, entry: DatasetEntry, *, generation: str) -> Opened:
+    async def __call__(self, entry: DatasetEntry, *, epoch: str) -> Opened:
         self.count[entry.id] = self.count.get(entry.id, 0) + 1
         await self.ready.wait()
         if self.failing is not None:

@@ -86,34 +86,34 @@ async def test_a_look_at_an_unchanged_store_brings_no_body(zarr_format: int, kin
         async with opened(web, kind, told) as first:
             web.answers.clear()
             told.clear()
-            assert [await first.look() for _ in range(3)] == [None] * 3
+            assert [await first.revalidate() for _ in range(3)] == [None] * 3
             assert web.answers == [(304, 0)] * 3
             assert [(event.received_bytes, event.error) for event in told] == [(0, None)] * 3
             append(store, 12, 15, zarr_format=zarr_format, consolidated=True)
             await publish(web, store)
-            change = await first.look()
+            change = await first.revalidate()
             assert change is not None
             assert [status for status, _ in web.answers].count(304) == 0
             second = await change.open()
             assert second.prepared.sizes["time"] == 15
             web.answers.clear()
-            assert await second.look() is None
+            assert await second.revalidate() is None
             assert web.answers == [(304, 0)]
             assert all(isinstance(event, StoreAsked) for event in told)
 
 
 @pytest.mark.parametrize("kind", ["http", "s3fs", "obstore"])
 async def test_a_look_at_metadata_that_is_gone_finds_it_gone(kind: str) -> None:
-    """Whatever tag is in hand, and however many looks said before that nothing changed."""
+    """Whatever tag is in hand, and however many revalidations said before that nothing changed."""
     store = MemoryStore()
     write(store, hours(0, 12), zarr_format=2, consolidated=True)
     async with Web({}, dates=[OLD]) as web:
         await publish(web, store)
         async with opened(web, kind, []) as first:
-            assert await first.look() is None
+            assert await first.revalidate() is None
             web.values.pop("/bucket/a.zarr/.zmetadata")
             with pytest.raises(StoreMissing):
-                await first.look()
+                await first.revalidate()
 
 
 async def test_a_look_at_the_same_in_other_words_learns_their_tag() -> None:
@@ -126,9 +126,9 @@ async def test_a_look_at_the_same_in_other_words_learns_their_tag() -> None:
             path = "/bucket/a.zarr/zarr.json"
             web.values[path] = json.dumps(json.loads(web.values[path]), indent=9).encode()
             web.tags[path] = '"another"'
-            assert await first.look() is None
+            assert await first.revalidate() is None
             web.answers.clear()
-            assert await first.look() is None
+            assert await first.revalidate() is None
             assert web.answers == [(304, 0)]
 
 
@@ -145,7 +145,7 @@ async def test_a_first_open_amid_an_append_is_replaced_by_the_whole_version() ->
         web.tags = {}
         async with opened(web, "http", []) as first:
             web.values[root] = whole
-            change = await first.look()
+            change = await first.revalidate()
             assert change is not None
             assert change.whole
             assert (await change.open()).prepared.sizes == first.prepared.sizes
@@ -155,7 +155,7 @@ async def test_a_first_open_amid_an_append_is_replaced_by_the_whole_version() ->
         async with opened(web, "http", []) as first:
             assert list(first.dataset.unusable) == ["v"]
             web.values[long] = json.dumps(grown).encode()
-            change = await first.look()
+            change = await first.revalidate()
             assert change is not None
             assert not (await change.open()).dataset.unusable
 
@@ -170,7 +170,7 @@ async def test_a_new_version_that_loses_a_variable_to_an_append_is_refused() -> 
         async with opened(web, "http", []) as first:
             grown = json.loads(web.values[long])
             web.values[long] = json.dumps({**grown, "shape": [18, 4]}).encode()
-            change = await first.look()
+            change = await first.revalidate()
             assert change is not None
             with pytest.raises(MetadataError, match="'v' cannot be used any more"):
                 await change.open()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.catalog.bulletin import Bulletin, ReloadAsked
 from app.catalog.catalog import parse_catalog
 from app.catalog.configuration import Texts
+from app.catalog.control_log import ControlLog, ReloadAsked
 from app.catalog.listings import Listed, ListingLimits, Listings, NewNames
 from app.catalog.relisting import Relister
 from app.server.processes import unnamed_file
@@ -25,12 +25,12 @@ datasets:
 
 
 @pytest.fixture
-def bulletin() -> Iterator[Bulletin]:
-    file = unnamed_file("bulletin")
-    Bulletin.begin(file, Texts(""))
-    with Bulletin(file) as bulletin:
-        bulletin.take(bulletin.unread()[1])
-        yield bulletin
+def control_log() -> Iterator[ControlLog]:
+    file = unnamed_file("control-log")
+    ControlLog.begin(file, Texts(""))
+    with ControlLog(file) as control_log:
+        control_log.take(control_log.unread()[1])
+        yield control_log
     os.close(file)
 
 
@@ -50,16 +50,18 @@ class Stores:
 
 
 async def test_globs_are_listed_when_they_are_due(
-    bulletin: Bulletin, caplog: pytest.LogCaptureFixture
+    control_log: ControlLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Every `refresh_seconds`, sooner after a failure, or once; only differences are posted."""
     globs = parse_catalog(Path("c.yaml"), CATALOG).globs
     stores, listings = Stores(), Listings(ListingLimits(99, 99, 9))
-    relister = Relister(bulletin, listings, stores.list, retry_seconds=5, clock=lambda: stores.now)
+    relister = Relister(
+        control_log, listings, stores.list, retry_seconds=5, clock=lambda: stores.now
+    )
 
     def posted() -> list[object]:
-        news, reading = bulletin.unread()
-        bulletin.take(reading)
+        news, reading = control_log.unread()
+        control_log.take(reading)
         for item in news:
             assert isinstance(item, NewNames)
             listings.apply(item)
@@ -83,12 +85,12 @@ async def test_globs_are_listed_when_they_are_due(
 
 
 async def test_what_is_left_out_is_told_once(
-    bulletin: Bulletin, caplog: pytest.LogCaptureFixture
+    control_log: ControlLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And again where it is something else."""
     catalog = parse_catalog(Path("c.yaml"), CATALOG)
     globs, listings = catalog.globs[:1], Listings(ListingLimits(99, 99, 9))
-    relister = Relister(bulletin, listings, Stores().list, retry_seconds=5)
+    relister = Relister(control_log, listings, Stores().list, retry_seconds=5)
     for names in (["a a"], ["a a"], ["a a", "b b"]):
         if change := listings.change(globs[0], names):
             listings.apply(change)
@@ -99,9 +101,9 @@ async def test_what_is_left_out_is_told_once(
     ]
 
 
-def test_news_of_globs_are_read_as_they_were_posted(bulletin: Bulletin) -> None:
+def test_news_of_globs_are_read_as_they_were_posted(control_log: ControlLog) -> None:
     """By whoever reads, names of any signs among them."""
     news: list[NewNames | ReloadAsked] = [NewNames("place", ("ü", "\udcff"), ("x",)), ReloadAsked()]
     for item in news:
-        bulletin.post(item)
-    assert bulletin.unread()[0] == news
+        control_log.post(item)
+    assert control_log.unread()[0] == news

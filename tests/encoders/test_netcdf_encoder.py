@@ -14,8 +14,11 @@ import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sluice.encoders.netcdf_encoder import encode_netcdf
+from sluice.encoders.netcdf_encoder import NetcdfFile, encode_netcdf
+from sluice.encoders.netcdf_names import FileNames
+from sluice.encoders.netcdf_packing import form_of, store_values
 from sluice.errors import NotAcceptable
+from tests.encoders.readers import by_both_engines, in_c
 from tests.encoders.samples import attributes, datasets
 
 
@@ -450,3 +453,47 @@ def test_a_scale_of_a_float_that_netcdf_lacks(kind: Any) -> None:
     """It is written as the nearest float that there is."""
     dataset = packed([0.5, 1.0], kind="f4", scale_factor=kind(0.5), dtype="i2")
     xr.testing.assert_equal(reopened(dataset), dataset)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(datasets(), st.data())
+def test_any_dataset_in_chunks(dataset: xr.Dataset, data: st.DataObject) -> None:
+    """In chunks of any lengths, with dimensions that may grow, a file says the same."""
+    known = {
+        name: store_values(variable.values, variable.encoding)
+        for name, variable in dataset.variables.items()
+        if form_of(str(name), variable.dtype, variable.ndim, variable.encoding) is None
+    }
+    lengths = data.draw(st.lists(st.integers(1, 4), min_size=9, max_size=9))
+    chunks = {n: tuple(lengths[: v.ndim]) for n, v in dataset.variables.items() if v.ndim}
+    texts = [n for n, stored in known.items() if stored.values.dtype.kind == "O"]
+    fixed = {dim for name in texts for dim in dataset.variables[name].dims}
+    growing = [dim for dim in dataset.dims if dim not in fixed]
+    names = FileNames.of(dataset)
+    variables, coord_names = dataset.variables, set(dataset.coords)
+    file = NetcdfFile(variables, coord_names, dataset.attrs, names, known, chunks, growing)
+    content = file.layout.metadata
+    for name, variable in dataset.variables.items():
+        values = known[name].values if name in known else variable.values
+        content += b"".join(file.put(name, values))
+    file.finish()
+    assert len(content) == file.layout.size
+    for ours, whole in zip(
+        by_both_engines(content), by_both_engines(encode_netcdf(dataset)), strict=True
+    ):
+        xr.testing.assert_identical(ours, whole)
+    with in_c(content) as read:
+        assert {dim.name for dim in read.dimensions.values() if dim.isunlimited()} >= {
+            names.stored[dim] for dim in growing
+        }
+
+
+def test_values_of_another_kind_are_refused() -> None:
+    """Decoded values do not become packed ones by being cut off."""
+    packed = xr.Dataset({"v": ("x", np.arange(3, dtype="i2"))})
+    file = NetcdfFile(packed.variables, (), {}, FileNames.of(packed), {})
+    with pytest.raises(TypeError, match="cast"):
+        [*file.put("v", np.array([0.5, 1.5, 2.5]))]
+    times = xr.Dataset({"t": ("x", np.zeros(2, "M8[ns]"))})
+    with pytest.raises(ValueError, match="depends on its values"):
+        NetcdfFile(times.variables, (), {}, FileNames.of(times), {})

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import zarr
 
-from app.catalog.keys import hash_of
+from app.catalog.configuration import hash_of
 from tests.api.growing import hours, write
 from tests.api.test_changing_stores import SERIES, until
 from tests.server.test_run import served

@@ -1,1 +1,1 @@
-"""``sluice check``: what is wrong with the datasets of a catalog, and how to mend it."""
+"""``sluice check``: what is wrong with the datasets of a catalog, and how to fix it."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from sluice.arrays.group_documents import GroupDocuments
 from sluice.arrays.group_metadata import open_group
@@ -28,17 +28,11 @@ from sluice.store.failures import reason_of
 from sluice.store.source import ByteSource
 
 from ..catalog import Catalog
-from ..discretion import discreet, discreet_error, secrets_of
-from ..entry import DatasetEntry
+from ..entry import DatasetEntry, redact, redact_error, secrets_of
 from ..opened import Opened
-from .axes import axis_findings, dimension_findings
-from .chunk_keys import chunk_key_findings
-from .chunks import chunk_findings, first_part, lazy_array
-from .consolidated import stale_findings
-from .files import file_at
-from .findings import Finding, Severity
-from .groups import stores_below, variables_below
-from .masks import mask_findings
+from .chunks import chunk_findings, chunk_key_findings, first_part, lazy_array
+from .findings import Finding, Severity, axis_findings, dimension_findings, mask_findings
+from .stores import file_at, stale_findings, stores_below, variables_below
 
 # From so many arrays on, opening a v3 group array by array is felt.
 MANY_ARRAYS: Final = 8
@@ -156,7 +150,7 @@ def _unusable(opened: Opened) -> Iterator[Finding]:
     secrets = secrets_of(opened.entry)
     for name, one in opened.dataset.unusable.items():
         text = f"it is left out: {one.reason}. {one.advice}"
-        yield Finding(Severity.ERROR, name, discreet(text, secrets))
+        yield Finding(Severity.ERROR, name, redact(text, secrets))
 
 
 def _worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -203,7 +197,7 @@ async def _look_at_chunks(
     """Whether chunks of each variable are there, and the first is answered as JSON."""
     dataset = opened.dataset
 
-    async def look(name: Any) -> None:
+    async def look(name: Hashable) -> None:
         variable = dataset.variables[name]
         array = lazy_array(variable)
         if array is None or not variable.size or array.meta.chunk_bytes > request_chunk_bytes:
@@ -222,7 +216,7 @@ async def _look_at_chunks(
 
 
 def _failed(where: str, failure: Exception, entry: DatasetEntry) -> Finding:
-    error = discreet_error(_telling(failure), entry)
+    error = redact_error(_telling(failure), entry)
     if not isinstance(error, SluiceError):
         error = StoreError(reason_of(error))
     text = error.detail if error.detail.endswith((".", "'", ")")) else f"{error.detail}."
@@ -258,7 +252,7 @@ def _telling(error: Exception) -> Exception:
 
 
 def _advice(error: SluiceError) -> str:
-    """What may mend it, where the error's own words do not say."""
+    """What may fix it, where the error's own words do not say."""
     match error:
         case StoreRefused() if "s3:" not in error.detail:
             return " The credentials in storage_options need the right to read it and to list it."

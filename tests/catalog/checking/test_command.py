@@ -1,4 +1,4 @@
-"""``sluice check`` as a user runs it: a process with arguments, a table and a status."""
+"""``sluice check`` as a user runs it, and its report: a table, a document, a status."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from app.catalog.checking.command import failed, report, summary
+from app.catalog.checking.datasets import Checked
+from app.catalog.checking.findings import Finding, Severity
 from tests.catalog.stores import GRID, write_store
 
 
@@ -42,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_fine_catalog_is_one_line_and_0(folder: Path) -> None:
-    """Nothing to mend, nothing to read."""
+    """Nothing to fix, nothing to read."""
     done = run("--catalog", folder / "fine.yaml", "--strict")
     assert (done.returncode, done.stdout) == (0, "1 dataset: nothing is wrong\n")
     assert done.stderr == ""
@@ -53,7 +56,7 @@ def test_warnings_fail_only_strictly(folder: Path) -> None:
     done = run("--catalog", folder / "warned.yaml")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
-        "DATASET  WHERE  SEVERITY  WHAT IS WRONG, AND HOW TO MEND IT\n"
+        "DATASET  WHERE  SEVERITY  WHAT IS WRONG, AND HOW TO FIX IT\n"
         "plain    lat    warning   it looks like latitude, but it has no units, so\n"
         "                          programs cannot know: set units='degrees_north',\n"
         "                          standard_name='latitude'.\n"
@@ -113,3 +116,71 @@ def test_wrong_usage_is_2(arguments: list[str]) -> None:
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert "sluice check: error:" in done.stderr or "sluice: error:" in done.stderr
+
+
+ERROR = Finding(Severity.ERROR, "", "it cannot be opened: nobody knows why it would not.")
+WARNING = Finding(Severity.WARNING, "latitude", "it has no units.")
+NOTE = Finding(Severity.NOTE, "x", "it is selected by position.")
+THREE = (Checked("era5", (ERROR,)), Checked("cube", (WARNING, NOTE)), Checked("fine", ()))
+
+
+def test_a_table_is_aligned_and_ends_with_its_summary() -> None:
+    """One row for each finding, wrapped inside its column; then one line that counts."""
+    assert report(THREE, "text", width=60) == (
+        "DATASET  WHERE     SEVERITY  WHAT IS WRONG, AND HOW TO FIX\n"
+        "                             IT\n"
+        "era5               error     it cannot be opened: nobody\n"
+        "                             knows why it would not.\n"
+        "cube     latitude  warning   it has no units.\n"
+        "cube     x         note      it is selected by position.\n"
+        "\n"
+        "3 datasets: 1 error, 1 warning, 1 note\n"
+    )
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_a_table_fits_its_terminal(width: int) -> None:
+    """However long names and texts are, no line is wider than the terminal."""
+    long = Finding(Severity.NOTE, "n" * 60, f"{'word ' * 40}{'x' * 300}")
+    lines = report([Checked("d" * 128, (long,))], "text", width=width).splitlines()
+    assert max(map(len, lines)) <= width
+
+
+@pytest.mark.parametrize(
+    ("checked", "line"),
+    [
+        ((), "0 datasets: nothing is wrong"),
+        ((Checked("a", ()),), "1 dataset: nothing is wrong"),
+        ((Checked("a", (ERROR, ERROR, WARNING)),), "1 dataset: 2 errors, 1 warning"),
+    ],
+)
+def test_the_summary_counts_what_there_is(checked: tuple[Checked, ...], line: str) -> None:
+    """Kinds of findings that did not occur are left out; a clean catalog says so."""
+    assert summary(checked) == line
+    assert report(checked, "text", width=80).splitlines()[-1] == line
+
+
+@pytest.mark.parametrize(
+    ("findings", "fails", "fails_strictly"),
+    [((), False, False), ((NOTE,), False, False), ((NOTE, WARNING), False, True)],
+)
+def test_a_report_with_warnings_fails_only_strictly(
+    findings: tuple[Finding, ...], fails: bool, fails_strictly: bool
+) -> None:
+    """Errors always fail, warnings on demand, notes never."""
+    checked = [Checked("a", findings)]
+    assert (failed(checked, strict=False), failed(checked, strict=True)) == (fails, fails_strictly)
+    with_error = [*checked, Checked("b", (ERROR,))]
+    assert failed(with_error, strict=False)
+    assert failed(with_error, strict=True)
+
+
+def test_a_document_holds_every_finding() -> None:
+    """Programs get the same rows; what concerns the whole dataset has no `where`."""
+    document = json.loads(report(THREE, "json", width=80))
+    assert document["datasets"] == ["era5", "cube", "fine"]
+    assert document["findings"] == [
+        {"dataset": "era5", "where": None, "severity": "error", "text": ERROR.text},
+        {"dataset": "cube", "where": "latitude", "severity": "warning", "text": WARNING.text},
+        {"dataset": "cube", "where": "x", "severity": "note", "text": NOTE.text},
+    ]

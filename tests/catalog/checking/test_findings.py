@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from app.catalog.checking.axes import axis_findings, dimension_findings
-from app.catalog.checking.findings import Finding, Severity
+from app.catalog.checking.findings import Finding, Severity, axis_findings, dimension_findings
 from sluice.datasets import AsyncDataset
 from sluice.engine import prepare
 from tests.catalog.stores import GRID

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from app.catalog.bulletin import Bulletin, NewTexts
 from app.catalog.catalog import Catalog
-from app.catalog.configuration import Configuration, Files, Texts
+from app.catalog.config_sync import ConfigSync, Difference, announce, ask_reload
+from app.catalog.configuration import Configuration, Files, Keys, Texts, hash_of
+from app.catalog.control_log import ControlLog, NewTexts
 from app.catalog.entry import DatasetEntry
-from app.catalog.following import Difference, Follower, announce, ask_reload
-from app.catalog.keys import Keys, hash_of
 from app.catalog.listings import Listed, ListingLimits, Listings
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
@@ -41,21 +40,27 @@ datasets:
 """
 
 
-async def open_empty(entry: DatasetEntry, *, generation: str) -> Opened:
+async def open_empty(entry: DatasetEntry, *, epoch: str) -> Opened:
     dataset = AsyncDataset()
-    return Opened(entry, prepare(dataset), FragmentCache(), generation, "")
+    return Opened(entry, prepare(dataset), FragmentCache(), epoch, "")
 
 
 class Process:
     """What one worker process has of a server."""
 
-    def __init__(self, bulletin: Bulletin, files: Files, relister: Relister | None = None) -> None:
-        self.bulletin = bulletin
+    def __init__(
+        self, control_log: ControlLog, files: Files, relister: Relister | None = None
+    ) -> None:
+        self.control_log = control_log
         self.keys = Keys()
         self.opened = OpenedDatasets(
-            Catalog({}), open_empty, capacity=9, failed_open_seconds=5, on_gone=bulletin.renew
+            Catalog({}),
+            open_empty,
+            capacity=9,
+            failed_open_seconds=5,
+            on_gone=control_log.invalidate,
         )
-        self.follower = Follower(bulletin, files, self.opened, self.keys, relister)
+        self.config_sync = ConfigSync(control_log, files, self.opened, self.keys, relister)
 
     @property
     def ids(self) -> list[str]:
@@ -72,15 +77,15 @@ def files(tmp_path: Path) -> Files:
 
 @pytest.fixture
 def file(files: Files) -> Iterator[int]:
-    file = unnamed_file("bulletin")
-    Bulletin.begin(file, files.read())
+    file = unnamed_file("control-log")
+    ControlLog.begin(file, files.read())
     yield file
     os.close(file)
 
 
 @pytest.fixture
 def processes(file: int, files: Files) -> Iterator[list[Process]]:
-    with Bulletin(file) as first, Bulletin(file) as second:
+    with ControlLog(file) as first, ControlLog(file) as second:
         yield [Process(first, files), Process(second, files)]
 
 
@@ -88,18 +93,18 @@ async def test_a_reload_reaches_every_process(processes: list[Process], files: F
     """Who reloads is told the difference; the other has news, and then serves the same."""
     one, other = processes
     for process in processes:
-        await process.follower.begin()
-        assert not process.follower.behind
+        await process.config_sync.begin()
+        assert not process.config_sync.behind
     opened = {name: await other.opened.get(name) for name in ("same", "other")}
     files.catalog.write_text(NEW)
-    assert await one.follower.reload() == Difference(("new",), ("other",), ("gone",))
+    assert await one.config_sync.reload() == Difference(("new",), ("other",), ("gone",))
     assert one.ids == ["new", "same", "other"]
-    assert other.follower.behind
-    await other.follower.catch_up()
+    assert other.config_sync.behind
+    await other.config_sync.catch_up()
     assert other.ids == one.ids
     assert await other.opened.get("same") is opened["same"]
     assert await other.opened.get("other") is not opened["other"]
-    assert str(await one.follower.reload()) == "nothing changed"
+    assert str(await one.config_sync.reload()) == "nothing changed"
 
 
 async def test_a_reload_knows_the_entries_that_it_tells_of(
@@ -107,9 +112,9 @@ async def test_a_reload_knows_the_entries_that_it_tells_of(
 ) -> None:
     """Those of both catalogs, be there a later one in use by then."""
     one, _ = processes
-    await one.follower.begin()
+    await one.config_sync.begin()
     files.catalog.write_text(NEW)
-    found = await one.follower.reload()
+    found = await one.config_sync.reload()
     assert sorted(found.entries) == ["gone", "new", "other", "same"]
     assert found.entries["other"].title == "Another"
 
@@ -129,14 +134,14 @@ async def test_a_wrong_file_changes_nothing(
 ) -> None:
     """Neither of the two files is taken over where one is wrong, or they do not fit."""
     one, other = processes
-    await one.follower.begin()
-    await other.follower.begin()
+    await one.config_sync.begin()
+    await other.config_sync.begin()
     files.catalog.unlink() if catalog is None else files.catalog.write_text(catalog)
     assert files.keys is not None
     files.keys.write_text(keys)
     with pytest.raises(CatalogError):
-        await one.follower.reload()
-    assert not other.follower.behind
+        await one.config_sync.reload()
+    assert not other.config_sync.behind
     assert one.ids == other.ids == ["same", "other", "gone"]
     assert not one.keys
 
@@ -144,12 +149,12 @@ async def test_a_wrong_file_changes_nothing(
 async def test_keys_are_reloaded_with_the_catalog(processes: list[Process], files: Files) -> None:
     """A key that was taken out opens nothing any more, a new one does."""
     one, other = processes
-    await other.follower.begin()
+    await other.config_sync.begin()
     assert files.keys is not None
     for presented in (b"first", b"second"):
         files.keys.write_text(f"ops {hash_of(presented).hex()} admin")
-        await one.follower.reload()
-        await other.follower.catch_up()
+        await one.config_sync.reload()
+        await other.config_sync.catch_up()
         found = [other.keys.find(key) is not None for key in (b"first", b"second")]
         assert found == [presented == b"first", presented == b"second"]
 
@@ -159,16 +164,16 @@ async def test_a_late_process_serves_what_the_others_serve(
 ) -> None:
     """A worker that takes a dead one's place reads no file, whatever that says by now."""
     (one, _), before = processes, "datasets: {wrong"
-    await one.follower.begin()
+    await one.config_sync.begin()
     files.catalog.write_text(NEW)
-    await one.follower.reload()
-    one.follower.renew("same")
+    await one.config_sync.reload()
+    one.config_sync.invalidate("same")
     files.catalog.write_text(before)
-    with Bulletin(file) as bulletin:
-        late = Process(bulletin, files)
-        await late.follower.begin()
+    with ControlLog(file) as control_log:
+        late = Process(control_log, files)
+        await late.config_sync.begin()
         assert late.ids == one.ids
-        await one.follower.catch_up()
+        await one.config_sync.catch_up()
         versions = {(await process.opened.get("same")).version for process in (one, late)}
     assert len(versions) == 1
     assert versions != {""}
@@ -179,14 +184,14 @@ async def test_requests_wait_for_the_news_that_is_acted_on(
 ) -> None:
     """Of many requests that find news at once, none goes on before it is true."""
     one, other = processes
-    await one.follower.begin()
-    await other.follower.begin()
+    await one.config_sync.begin()
+    await other.config_sync.begin()
     files.catalog.write_text(NEW)
-    await one.follower.reload()
+    await one.config_sync.reload()
 
     async def request() -> list[str]:
-        if other.follower.behind:
-            await other.follower.catch_up()
+        if other.config_sync.behind:
+            await other.config_sync.catch_up()
         return other.ids
 
     async with asyncio.TaskGroup() as group:
@@ -204,11 +209,11 @@ def test_a_reload_that_another_one_overtakes_is_made_again(
         def parse(self, texts: Texts) -> Configuration:
             if texts.catalog == OLD:
                 files.catalog.write_text(NEW)
-                announce(other.bulletin, files)
+                announce(other.control_log, files)
             return super().parse(texts)
 
-    announce(one.bulletin, Overtaken(files.catalog, files.keys))
-    assert one.bulletin.latest_texts() == files.read() == Texts(NEW)
+    announce(one.control_log, Overtaken(files.catalog, files.keys))
+    assert one.control_log.latest_texts() == files.read() == Texts(NEW)
 
 
 async def test_news_upon_news_never_holds_the_loop(
@@ -217,16 +222,16 @@ async def test_news_upon_news_never_holds_the_loop(
     """News that is posted while older news is acted on is caught up with, and the loop turns: a
     request that comes as the first is done with joins nothing that has ended."""
     one, other = processes
-    await one.follower.begin()
-    await other.follower.begin()
-    follow, turns = other.follower._follow, 0
+    await one.config_sync.begin()
+    await other.config_sync.begin()
+    follow, turns = other.config_sync._follow, 0
 
     async def follow_and_hear_more() -> None:
         await follow()
         # The last thing that the run does: there is news again, and a request that finds it.
         if turns < 3:
-            one.follower.renew("same")
-            late.append(asyncio.create_task(other.follower.catch_up()))
+            one.config_sync.invalidate("same")
+            late.append(asyncio.create_task(other.config_sync.catch_up()))
 
     async def turn() -> None:
         nonlocal turns
@@ -235,15 +240,15 @@ async def test_news_upon_news_never_holds_the_loop(
             turns += 1
 
     late: list[asyncio.Task[None]] = []
-    monkeypatch.setattr(other.follower, "_follow", follow_and_hear_more)
-    one.follower.renew("same")
+    monkeypatch.setattr(other.config_sync, "_follow", follow_and_hear_more)
+    one.config_sync.invalidate("same")
     turning = asyncio.create_task(turn())
-    await other.follower.catch_up()
+    await other.config_sync.catch_up()
     for request in late:
         await request
     turning.cancel()
     assert late
-    assert not other.follower.behind
+    assert not other.config_sync.behind
 
 
 async def test_news_that_a_process_cannot_use_is_logged(
@@ -251,26 +256,26 @@ async def test_news_that_a_process_cannot_use_is_logged(
 ) -> None:
     """A process whose environment differs stays as it was, and goes on reading."""
     one, other = processes
-    await one.follower.begin()
-    await other.follower.begin()
-    one.bulletin.post(NewTexts(Texts("datasets: {a: {url: '${NOT_SET_HERE}'}}")))
+    await one.config_sync.begin()
+    await other.config_sync.begin()
+    one.control_log.post(NewTexts(Texts("datasets: {a: {url: '${NOT_SET_HERE}'}}")))
     with caplog.at_level(logging.ERROR, "app"):
-        await other.follower.catch_up()
+        await other.config_sync.catch_up()
     assert "NOT_SET_HERE" in caplog.text
     assert other.ids == ["same", "other", "gone"]
-    one.bulletin.post(NewTexts(Texts(NEW)))
-    await other.follower.catch_up()
+    one.control_log.post(NewTexts(Texts(NEW)))
+    await other.config_sync.catch_up()
     assert other.ids == ["new", "same", "other"]
 
 
 async def test_a_wrong_first_catalog_is_an_error(files: Files) -> None:
     """A process does not start with nothing to serve."""
-    file = unnamed_file("bulletin")
-    Bulletin.begin(file, Texts("datasets: {}"))
-    with Bulletin(file) as bulletin:
-        process = Process(bulletin, files)
+    file = unnamed_file("control-log")
+    ControlLog.begin(file, Texts("datasets: {}"))
+    with ControlLog(file) as control_log:
+        process = Process(control_log, files)
         with pytest.raises(CatalogError, match="at least one dataset"):
-            await process.follower.begin()
+            await process.config_sync.begin()
     os.close(file)
 
 
@@ -279,17 +284,17 @@ async def test_a_reload_of_the_same_files_is_no_news(
 ) -> None:
     """However often it is asked for, nothing is posted, which would stay for ever."""
     one, other = processes
-    await one.follower.begin()
-    await other.follower.begin()
+    await one.config_sync.begin()
+    await other.config_sync.begin()
     for _ in range(3):
-        assert str(await one.follower.reload()) == "nothing changed"
-    assert not other.follower.behind
+        assert str(await one.config_sync.reload()) == "nothing changed"
+    assert not other.config_sync.behind
     files.catalog.write_text(NEW)
-    await one.follower.reload()
-    await other.follower.catch_up()
+    await one.config_sync.reload()
+    await other.config_sync.catch_up()
     files.catalog.write_text(OLD)
-    assert (await other.follower.reload()).added == ("gone",)
-    await one.follower.catch_up()
+    assert (await other.config_sync.reload()).added == ("gone",)
+    await one.config_sync.catch_up()
     assert one.ids == other.ids == ["same", "other", "gone"]
 
 
@@ -298,16 +303,16 @@ async def test_a_reload_nobody_waits_for_logs_its_failure(
 ) -> None:
     """A signal has nobody to answer: what is wrong stands in the log."""
     (one, _) = processes
-    await one.follower.begin()
+    await one.config_sync.begin()
     files.catalog.write_text("datasets: {a: {}}")
     with caplog.at_level(logging.ERROR, "app"):
-        one.follower.reload_soon()
+        one.config_sync.reload_soon()
         for _ in range(1000):
             if caplog.text:
                 break
             await asyncio.sleep(0.01)
     assert "dataset 'a': url: this field is required" in caplog.text
-    await one.follower.aclose()
+    await one.config_sync.aclose()
 
 
 GLOBS = """
@@ -327,35 +332,35 @@ async def test_globs_are_listed_before_a_reload_is_served(file: int, files: File
     async with AsyncExitStack() as stack:
         processes = []
         for _ in range(2):
-            bulletin = stack.enter_context(Bulletin(file))
+            control_log = stack.enter_context(ControlLog(file))
             relister = Relister(
-                bulletin, Listings(ListingLimits(9, 9, 9)), list_names, retry_seconds=9
+                control_log, Listings(ListingLimits(9, 9, 9)), list_names, retry_seconds=9
             )
-            processes.append(Process(bulletin, files, relister))
+            processes.append(Process(control_log, files, relister))
         one, other = processes
         for process in processes:
-            await process.follower.begin()
+            await process.config_sync.begin()
         files.catalog.write_text(GLOBS)
-        found = await one.follower.reload()
+        found = await one.config_sync.reload()
         assert (found.added, found.removed) == (("own", "a", "b"), ("same", "other", "gone"))
-        await other.follower.catch_up()
+        await other.config_sync.catch_up()
         assert one.ids == other.ids == ["own", "a", "b"]
         names = ("b.zarr", "c.zarr")
-        assert not ask_reload(one.bulletin, files)
-        await one.follower.catch_up()
+        assert not ask_reload(one.control_log, files)
+        await one.config_sync.catch_up()
         assert one.ids == ["own", "a", "b"]
-        keeping = asyncio.create_task(other.follower.keep_listed(0.001))
+        keeping = asyncio.create_task(other.config_sync.keep_listed(0.001))
         while "c" not in one.ids:
             await asyncio.sleep(0.001)
-            await one.follower.catch_up()
+            await one.config_sync.catch_up()
         keeping.cancel()
-        await other.follower.catch_up()
+        await other.config_sync.catch_up()
         assert one.ids == other.ids == ["own", "b", "c"]
 
 
 def test_without_globs_a_reload_is_done_at_once(file: int, files: Files) -> None:
     """By whoever is asked."""
     files.catalog.write_text(NEW)
-    with Bulletin(file) as bulletin:
-        assert ask_reload(bulletin, files)
-        assert bulletin.latest_texts() == files.read()
+    with ControlLog(file) as control_log:
+        assert ask_reload(control_log, files)
+        assert control_log.latest_texts() == files.read()

@@ -1,8 +1,11 @@
-"""The status of a catalog: real stores that answer, are missing, refuse or hang."""
+"""The status of a catalog: real stores that answer, are missing, refuse or hang; preparations."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
@@ -15,7 +18,7 @@ from app.catalog.entry import DatasetEntry
 from app.catalog.opened import Opened
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.opening import open_entry
-from app.catalog.status import CatalogStatus, DatasetState, Report
+from app.catalog.readiness import CatalogStatus, DatasetState, Report
 from sluice.arrays.reader import Reader
 from sluice.errors import CatalogError, StoreError, StoreMissing, StoreRefused, StoreTimeout
 from sluice.store import Filesystems
@@ -47,12 +50,12 @@ class Openings:
             reader=Reader(cache_bytes=0, inline_bytes=0),
         )
 
-    async def __call__(self, entry: DatasetEntry, *, generation: str) -> Opened:
+    async def __call__(self, entry: DatasetEntry, *, epoch: str) -> Opened:
         self.asked.append(entry.id)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
-            return await self._open(entry, generation=generation)
+            return await self._open(entry, epoch=epoch)
         finally:
             self.running -= 1
 
@@ -221,3 +224,45 @@ async def test_a_report_is_not_waited_for_without_end(openings: Openings, store:
     assert not first.ready(strict=True)
     assert states(found) == {**dict.fromkeys(urls, StoreTimeout), "grid": None}
     assert found.ready(strict=False)
+
+
+SCRIPT = """
+import asyncio, sys
+from pathlib import Path
+from app.api import create_app
+from app.settings import Settings
+
+async def start():
+    app = create_app(Settings(catalog=Path(sys.argv[1])))
+    async with app.router.lifespan_context(app):
+        print([name for name in ("s3fs", "obstore", "aiohttp") if name in sys.modules])
+
+asyncio.run(start())
+"""
+S3 = {"url": "s3://bucket/x.zarr", "storage_options": {"key": "a", "secret": "b"}}
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ([{"url": "x.zarr"}], []),
+        ([{"url": "x.zarr"}, S3], ["s3fs", "aiohttp"]),
+        ([{**S3, "engine": "obstore"}], ["obstore"]),
+        # Options that do not suit are told by the first open.
+        ([{**S3, "storage_options": {"odd": 1}}], ["s3fs", "aiohttp"]),
+    ],
+)
+def test_engines_are_imported_when_the_service_has_started(
+    tmp_path: Path, entries: list[dict[str, object]], expected: list[str]
+) -> None:
+    """In a process of its own, before any request; those of no entry are not."""
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text(json.dumps({"datasets": {f"d{n}": one for n, one in enumerate(entries)}}))
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(catalog)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.strip() == repr(expected)

@@ -8,10 +8,17 @@ from pathlib import Path
 import pytest
 
 from app.catalog.catalog import Catalog
+from app.catalog.configuration import (
+    RIGHTS,
+    Keys,
+    check_holders,
+    line_of,
+    load_keys,
+    new_key,
+    parse_keys,
+)
 from app.catalog.entry import DatasetEntry
-from app.catalog.globs import Glob
-from app.catalog.group_trees import GroupTree
-from app.catalog.keys import RIGHTS, Keys, check_holders, line_of, load_keys, new_key, parse_keys
+from app.catalog.globs import Glob, GroupTree
 from sluice.errors import CatalogError
 
 DIGEST = sha256(b"geheim").hexdigest()

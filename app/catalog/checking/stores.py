@@ -1,14 +1,21 @@
-"""Addresses that are a file where a store was meant: what the file is, and the way to serve it."""
+"""What lies at an address: files, stores, groups, and how their metadata is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
+from sluice.aliases import Document
+from sluice.arrays.group_documents import GroupDocuments
+from sluice.arrays.group_paths import groups_with_arrays
 from sluice.errors import SluiceError
 from sluice.store.addresses import split_document, split_url
+from sluice.store.documents import json_object
 from sluice.store.protocols import LOCAL, ROOTLESS
 from sluice.store.source import ByteSource
+
+from .findings import Finding, Severity
 
 # The source of another address than the entry's, with its options.
 Beside = Callable[[str], Awaitable[ByteSource]]
@@ -129,3 +136,126 @@ def _document(url: str) -> str:
         f"write url: reference:// and, as storage_options, {{fo: the address of {shown}}}, with "
         "what is now in storage_options as target_options"
     )
+
+
+_MOST_LISTED: Final = 200
+_MOST_NAMED: Final = 20
+
+
+async def variables_below(source: ByteSource, group: str | None) -> str | None:
+    """The sentence that names the groups below `group` that hold arrays; None: there is none."""
+    root = (group or "").strip("/")
+    try:
+        listed = await groups_with_arrays(
+            source, zarr_format=None, consolidated=None, most=_MOST_LISTED, below=root
+        )
+    except SluiceError:
+        return None
+    found = [path for path in listed if path != root]
+    if not found:
+        return None
+    named = ", ".join(found[:_MOST_NAMED])
+    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    if len(found) == 1:
+        return f"its group holds no variables, and {named} does: write group: {found[0]}."
+    return (
+        f"its group holds no variables; those that do are {named}{more}: write group: {found[0]}, "
+        'or group: "*", which serves each of them.'
+    )
+
+
+async def stores_below(source: ByteSource) -> str | None:
+    """The sentence that names the stores below a folder that is none itself."""
+    try:
+        found = await _stores(source)
+    except SluiceError:
+        return None
+    if not found:
+        return None
+    named = ", ".join(found[:_MOST_NAMED])
+    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    return f"its url is a folder of stores ({named}{more}): name one of them in url."
+
+
+async def _stores(source: ByteSource) -> list[str]:
+    found = []
+    for name in (await source.list_dir(""))[:_MOST_LISTED]:
+        if not name.startswith(".") and await _is_group(source, name):
+            found.append(name)
+    return found
+
+
+async def _is_group(source: ByteSource, path: str) -> bool:
+    if await source.exists(f"{path}/.zgroup"):
+        return True
+    data = await source.get(f"{path}/zarr.json")
+    return data is not None and json_object(data, path).get("node_type") == "group"
+
+
+# Fields of which another value means other data, by how people call them.
+_TELLING: Final = {
+    "shape": "shape",
+    "chunks": "chunks",
+    "chunk_grid": "chunks",
+    "dtype": "dtype",
+    "data_type": "data type",
+    "compressor": "compressor",
+    "filters": "filters",
+    "codecs": "codecs",
+    "order": "order",
+    "fill_value": "fill value",
+    "dimension_separator": "separator of chunk keys",
+    "chunk_key_encoding": "chunk keys",
+    "dimension_names": "dimension names",
+    "attributes": "attributes",
+}
+_FIX: Final = "Run zarr.consolidate_metadata on the store"
+_LONGEST: Final = 60
+
+
+def stale_findings(gathered: GroupDocuments, own: GroupDocuments) -> list[Finding]:
+    """What the consolidated documents of a group say otherwise than its arrays' own."""
+    findings = [
+        Finding(Severity.WARNING, name, f"its consolidated metadata is stale: {differs}. {_FIX}.")
+        for name, document in gathered.arrays.items()
+        if name in own.arrays and (differs := "; ".join(_differences(document, own.arrays[name])))
+    ]
+    gone = sorted(gathered.arrays.keys() - own.arrays.keys())
+    if gone:
+        named = _list(gone)
+        text = f"consolidated metadata names {named}, of which the store has no document. {_FIX}."
+        findings.append(Finding(Severity.WARNING, "", text))
+    new = sorted(own.arrays.keys() - gathered.arrays.keys())
+    if new:
+        text = (
+            f"consolidated metadata lacks {_list(new)}, of which the store has documents, so no "
+            f"request can ask for that. {_FIX}."
+        )
+        findings.append(Finding(Severity.WARNING, "", text))
+    return findings
+
+
+def _differences(gathered: Document, own: Document) -> Iterator[str]:
+    for field, called in _TELLING.items():
+        said, is_so = gathered.get(field), own.get(field)
+        if field == "dimension_separator":
+            said, is_so = said or ".", is_so or "."
+        if (said or None) != (is_so or None) and _as_json(said) != _as_json(is_so):
+            if field == "attributes":
+                yield "it says other attributes than the array's own document"
+            else:
+                yield f"{called} {_shown(said)}, and the array's own document {_shown(is_so)}"
+
+
+def _as_json(value: object) -> str:
+    # NaN is not equal to itself, its text is.
+    return json.dumps(value, sort_keys=True)
+
+
+def _shown(value: object) -> str:
+    text = _as_json(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -11,9 +11,8 @@ import pytest
 
 from app.catalog.catalog import Catalog
 from app.catalog.entry import DatasetEntry
-from app.catalog.opened import Change, Opened
+from app.catalog.opened import Change, Opened, Outcome
 from app.catalog.opened_datasets import OpenedDatasets
-from app.catalog.refreshing import Outcome
 from sluice.datasets import AsyncDataset
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import prepare
@@ -33,17 +32,17 @@ class Store:
         self.ready = asyncio.Event()
         self.ready.set()
 
-    async def open(self, entry: DatasetEntry, *, generation: str = "") -> Opened:
-        self.opens.append(generation)
+    async def open(self, entry: DatasetEntry, *, epoch: str = "") -> Opened:
+        self.opens.append(epoch)
         await self.ready.wait()
         if self.opening is not None:
             raise self.opening
         dataset = AsyncDataset(attrs={"version": self.version})
-        version = self.version + generation
+        version = self.version + epoch
         opened = Opened(entry, prepare(dataset), FragmentCache(), version, "")
-        return replace(opened, look=lambda: self.look(opened))
+        return replace(opened, revalidate=lambda: self.revalidate(opened))
 
-    async def look(self, opened: Opened) -> Change | None:
+    async def revalidate(self, opened: Opened) -> Change | None:
         self.looks += 1
         await self.ready.wait()
         if self.looking is not None:
@@ -75,7 +74,7 @@ class Served:
             store.open,
             capacity=2,
             failed_open_seconds=5,
-            on_look=lambda _, outcome, error: self.looks.append(
+            on_revalidated=lambda _, outcome, error: self.looks.append(
                 (outcome, None if error is None else type(error))
             ),
             on_gone=self.gone.append,
@@ -135,7 +134,7 @@ async def test_in_the_background_nobody_waits(store: Store, clock: Clock) -> Non
 
 
 async def test_before_a_request_it_waits(store: Store, clock: Clock) -> None:
-    """With `refresh: before` no request that begins when a look is due gets an older version."""
+    """With `refresh: before` no request that begins when one is due gets an older version."""
     served = Served(store, clock, refresh_seconds=60, refresh="before")
     await served.version()
     store.version = "2"
@@ -275,20 +274,20 @@ async def test_a_generation_opens_anew(store: Store, clock: Clock) -> None:
     with pytest.raises(StoreTimeout):
         await served.version()
     store.opening = None
-    served.datasets.renew("a", "x")
+    served.datasets.invalidate("a", "x")
     assert [await served.version(), await served.version()] == ["1x", "1x"]
-    served.datasets.renew("a", "y")
+    served.datasets.invalidate("a", "y")
     assert await served.version() == "1y"
     assert store.opens == ["", "x", "y"]
 
 
 async def test_what_is_on_its_way_does_not_undo_a_generation(store: Store, clock: Clock) -> None:
-    """Neither an open nor a look that began before takes the place of what came after."""
+    """Neither an open nor a revalidation that began before takes the place of what came after."""
     served = Served(store, clock, refresh_seconds=60)
     store.ready.clear()
     first = asyncio.create_task(served.version())
     await settled()
-    served.datasets.renew("a", "x")
+    served.datasets.invalidate("a", "x")
     second = asyncio.create_task(served.version())
     await settled()
     store.ready.set()
@@ -298,7 +297,7 @@ async def test_what_is_on_its_way_does_not_undo_a_generation(store: Store, clock
     clock.seconds += 60
     await served.version()
     await settled()
-    served.datasets.renew("a", "y")
+    served.datasets.invalidate("a", "y")
     store.ready.set()
     await settled()
     assert await served.version() == "2y"
@@ -327,7 +326,7 @@ async def test_a_catalog_takes_the_others_place(
 
 
 async def test_the_background_ends_with_the_service(store: Store, clock: Clock) -> None:
-    """A look that nobody waits for is not left behind."""
+    """A revalidation that nobody waits for is not left behind."""
     served = Served(store, clock, refresh_seconds=60)
     await served.version()
     clock.seconds += 60

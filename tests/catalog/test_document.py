@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.catalog.environment import filled
+from app.catalog.document import filled
 from sluice.errors import CatalogError
 
 ENVIRONMENT = {"NAME": "value", "_n1": "other", "EMPTY": "", "NESTED": "${NAME}"}

@@ -1,4 +1,4 @@
-"""What a process does about the news of its server, and how it makes some."""
+"""What a process does about the control log of its server, and how it writes into it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from sluice.errors import CatalogError
 
 from ..errors import NotTold
 from ..telemetry.logs import write_signalled
-from .bulletin import Bulletin, NewGeneration, News, NewTexts, ReloadAsked
 from .catalog import Catalog
-from .configuration import Configuration, Files
+from .configuration import Configuration, Files, Keys
+from .control_log import ControlLog, NewEpoch, News, NewTexts, ReloadAsked
 from .entry import DatasetEntry
-from .keys import Keys
 from .listings import Expanded, ListingLimits, Listings, NewNames
 from .opened_datasets import OpenedDatasets
 from .relisting import Relister
@@ -68,7 +67,7 @@ def difference(old: Catalog, new: Catalog) -> Difference:
     )
 
 
-def announce(bulletin: Bulletin, files: Files) -> Catalog:
+def announce(control_log: ControlLog, files: Files) -> Catalog:
     """Have all processes go by what the `files` say now, and answer the catalog among it.
 
     Raises CatalogError where that cannot be used, and NotTold where there is no room to tell it;
@@ -77,29 +76,29 @@ def announce(bulletin: Bulletin, files: Files) -> Catalog:
     for _ in range(_READINGS):
         texts = files.read()
         catalog = files.parse(texts).catalog
-        if texts != bulletin.latest_texts():
-            bulletin.post(NewTexts(texts))
+        if texts != control_log.latest_texts():
+            control_log.post(NewTexts(texts))
         # Another process may have read a later state meanwhile, and posted that before this one.
         if files.read() == texts:
             break
     return catalog
 
 
-def ask_reload(bulletin: Bulletin, files: Files) -> bool:
+def ask_reload(control_log: ControlLog, files: Files) -> bool:
     """Have all processes go by what the `files` say now: whether they do when this returns.
 
     A catalog with globs is read anew by the process that lists them, once it has done so. Raises
     as `announce` does.
     """
     if not files.parse(files.read()).catalog.globs:
-        announce(bulletin, files)
+        announce(control_log, files)
         return True
-    bulletin.post(ReloadAsked())
+    control_log.post(ReloadAsked())
     return False
 
 
-class Follower:
-    """Acts on the news of a bulletin for the datasets and keys of this process.
+class ConfigSync:
+    """Acts on the news of a control log for the datasets and keys of this process.
 
     `catch_up` comes before every answer that a request gets, so whatever was posted before a
     request came is true for it. `on_catalog` is called when a catalog was reloaded.
@@ -107,7 +106,7 @@ class Follower:
 
     def __init__(
         self,
-        bulletin: Bulletin,
+        control_log: ControlLog,
         files: Files,
         opened: OpenedDatasets,
         keys: Keys,
@@ -118,7 +117,7 @@ class Follower:
         self._configuration = Configuration(Catalog({}))
         self._expanded = Expanded(Catalog({}))
         self._reload_asked = False
-        self._bulletin = bulletin
+        self._control_log = control_log
         self._files = files
         self._opened = opened
         self._keys = keys
@@ -129,13 +128,13 @@ class Follower:
     @property
     def behind(self) -> bool:
         """Whether there is news to `catch_up` with."""
-        return self._bulletin.has_news
+        return self._control_log.has_news
 
     async def begin(self) -> None:
         """Act on all news so far, the first among it; raises CatalogError if it cannot be used."""
-        news, reading = self._bulletin.unread()
+        news, reading = self._control_log.unread()
         await self._act(news, await self._latest(news))
-        self._bulletin.take(reading)
+        self._control_log.take(reading)
         # It was asked of a process that has gone, at a time that has gone.
         self._reload_asked = False
 
@@ -185,17 +184,17 @@ class Follower:
 
     async def catch_up(self) -> None:
         """Act on all news; those who ask meanwhile wait for it too."""
-        while self._bulletin.has_news:
+        while self._control_log.has_news:
             await self._flight.do(None, self._follow)
 
-    def renew(self, dataset_id: str) -> None:
+    def invalidate(self, dataset_id: str) -> None:
         """Have all processes open this dataset anew, without any chunk that they read before."""
-        self._bulletin.renew(dataset_id)
+        self._control_log.invalidate(dataset_id)
 
     def gone(self, dataset_id: str) -> None:
         """The dataset's store is gone: what was read of it is not to be used when it is back."""
         try:
-            self.renew(dataset_id)
+            self.invalidate(dataset_id)
         except NotTold as error:
             log.error("dataset %r: its store is gone, and nobody knows: %s", dataset_id, error)
 
@@ -206,7 +205,7 @@ class Follower:
         """
         before = self._opened.catalog
         await self._list_again()
-        await asyncio.to_thread(announce, self._bulletin, self._files)
+        await asyncio.to_thread(announce, self._control_log, self._files)
         await self.catch_up()
         found = difference(before, self._opened.catalog)
         log.info("%s was reloaded: %s", self._files.place, found)
@@ -234,7 +233,7 @@ class Follower:
             log.error("the catalog stays as it was: %s", error)
 
     async def _follow(self) -> None:
-        news, reading = self._bulletin.unread()
+        news, reading = self._control_log.unread()
         latest = None
         try:
             latest = await self._latest(news)
@@ -242,7 +241,7 @@ class Follower:
             # Whoever posted it could read it: this process differs, and stays as it was.
             log.error("the catalog stays as it was: %s", error)
         await self._act(news, latest)
-        self._bulletin.take(reading)
+        self._control_log.take(reading)
         if latest is not None and self.on_catalog is not None:
             self.on_catalog()
 
@@ -277,8 +276,8 @@ class Follower:
             self._relister.make_due(self._expanded.catalog.trees.values())
         for item in news:
             match item:
-                case NewGeneration(dataset, generation):
-                    self._opened.renew(dataset, generation)
+                case NewEpoch(dataset, epoch):
+                    self._opened.invalidate(dataset, epoch)
                 case ReloadAsked():
                     self._reload_asked = True
                 case _:

@@ -9,8 +9,7 @@ from functools import partial
 import pytest
 
 from app.catalog.catalog import Catalog
-from app.catalog.discretion import discreet, discreet_error, secrets_of
-from app.catalog.entry import DatasetEntry
+from app.catalog.entry import DatasetEntry, redact, redact_error, secrets_of
 from app.catalog.opened_datasets import OpenedDatasets
 from app.catalog.opening import open_entry
 from sluice.arrays.reader import Reader
@@ -51,13 +50,13 @@ def test_values_of_options_are_secrets_unless_they_are_harmless(
 def test_a_long_secret_is_hidden_before_its_parts() -> None:
     """A secret that contains another one disappears whole."""
     secrets = secrets_of(entry(key="geheim", secret="geheimnis"))
-    assert discreet("a geheimnis and a geheim", secrets) == "a … and a …"
+    assert redact("a geheimnis and a geheim", secrets) == "a … and a …"
 
 
 def test_an_error_that_tells_nothing_stays_itself() -> None:
     """Such an error keeps its cause, which helps to find out what happened."""
     error = StoreError("the store failed", key="zarr.json")
-    assert discreet_error(error, entry(secret="geheim")) is error
+    assert redact_error(error, entry(secret="geheim")) is error
 
 
 def test_an_error_keeps_its_kind_without_its_secrets() -> None:
@@ -68,7 +67,7 @@ def test_an_error_keeps_its_kind_without_its_secrets() -> None:
         except ValueError as cause:
             raise StoreRefused("refused geheim", key="geheim/zarr.json", count=1) from cause
     except StoreRefused as error:
-        told = discreet_error(error, entry(secret="geheim"))
+        told = redact_error(error, entry(secret="geheim"))
     assert type(told) is StoreRefused
     assert str(told) == "refused …"
     assert told.facts == {"key": "…/zarr.json", "count": 1}
@@ -82,14 +81,14 @@ def test_a_secret_is_found_in_a_group_and_in_a_circle() -> None:
     inner.__context__ = group
     error = StoreError("the store failed")
     error.__cause__ = group
-    told = discreet_error(error, entry(secret="geheim"))
+    told = redact_error(error, entry(secret="geheim"))
     assert told is not error
     assert "geheim" not in "".join(traceback.format_exception(told))
 
 
 def test_an_error_of_a_library_becomes_ours() -> None:
     """An unexpected error that tells a secret is a StoreError that names its class."""
-    told = discreet_error(ValueError("bad geheim"), entry(secret="geheim"))
+    told = redact_error(ValueError("bad geheim"), entry(secret="geheim"))
     assert isinstance(told, StoreError)
     assert str(told) == "ValueError: bad …"
 
@@ -141,4 +140,4 @@ async def test_a_failure_out_of_a_group_is_looked_through_once() -> None:
     with pytest.raises(StoreError) as caught:
         await map_concurrently([1, 2], fail)
     assert isinstance(caught.value.__context__, BaseExceptionGroup)
-    assert CANARY not in str(discreet_error(caught.value, entry(secret=CANARY)))
+    assert CANARY not in str(redact_error(caught.value, entry(secret=CANARY)))

@@ -37,11 +37,11 @@ class NewTexts:
 
 
 @dataclass(frozen=True, slots=True)
-class NewGeneration:
+class NewEpoch:
     """Nothing that was read of this dataset is to be used any more; it is opened anew."""
 
     dataset: str
-    generation: str
+    epoch: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ class ReloadAsked:
     """The operator's files are to be read anew, by the process that lists globs."""
 
 
-News: TypeAlias = NewTexts | NewGeneration | NewNames | ReloadAsked
+News: TypeAlias = NewTexts | NewEpoch | NewNames | ReloadAsked
 
 
-class Bulletin:
+class ControlLog:
     """The news of one server, oldest first; the first is what its operator's files say.
 
     Any process may post and read. `file` is the descriptor of a file in memory or on a local disk.
@@ -81,10 +81,10 @@ class Bulletin:
 
     @classmethod
     def begin(cls, file: int, texts: Texts) -> None:
-        """Make the empty file a bulletin, with `texts` as its first news."""
+        """Make the empty file a control log, with `texts` as its first news."""
         os.pwrite(file, secrets.token_bytes(_MARK_BYTES), 0)
-        with cls(file) as bulletin:
-            bulletin.post(NewTexts(texts))
+        with cls(file) as control_log:
+            control_log.post(NewTexts(texts))
 
     @property
     def has_news(self) -> bool:
@@ -107,10 +107,10 @@ class Bulletin:
         # After the line: who sees the new mark finds the line.
         self._mark[:] = secrets.token_bytes(_MARK_BYTES)
 
-    def renew(self, dataset_id: str) -> None:
+    def invalidate(self, dataset_id: str) -> None:
         """Have every process open this dataset anew, without any chunk that it read before."""
         # At random: it must not come again after a restart, since tags are made of it.
-        self.post(NewGeneration(dataset_id, secrets.token_hex(8)))
+        self.post(NewEpoch(dataset_id, secrets.token_hex(8)))
 
     def unread(self) -> tuple[list[News], Reading]:
         """What was posted since the last `take`, and what to `take` once it was acted on."""
@@ -143,7 +143,7 @@ def _not_told(reason: str) -> NotTold:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How far a bulletin was read: the mark before, and the end of the last whole line."""
+    """How far a control log was read: the mark before, and the end of the last whole line."""
 
     mark: bytes
     end: int
@@ -153,8 +153,8 @@ def _written(news: News) -> list[str]:
     match news:
         case NewTexts(texts):
             return ["texts", _packed([texts.catalog, texts.keys])]
-        case NewGeneration(dataset, generation):
-            return ["generation", dataset, generation]
+        case NewEpoch(dataset, epoch):
+            return ["epoch", dataset, epoch]
         case NewNames(place, added, removed):
             return ["names", place, _packed([added, removed])]
         case ReloadAsked():
@@ -187,12 +187,12 @@ def _news(written: list[str]) -> News:
     match written:
         case ["texts", packed]:
             return NewTexts(Texts(*_unpacked(packed)))
-        case ["generation", dataset, generation]:
-            return NewGeneration(dataset, generation)
+        case ["epoch", dataset, epoch]:
+            return NewEpoch(dataset, epoch)
         case ["names", place, packed]:
             added, removed = _unpacked(packed)
             return NewNames(place, tuple(added), tuple(removed))
         case ["reload"]:
             return ReloadAsked()
         case _:
-            raise ValueError(f"not a line of a bulletin: {written[:1]}")
+            raise ValueError(f"not a line of a control log: {written[:1]}")
