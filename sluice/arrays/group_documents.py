@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from sluice.aliases import Document
 from sluice.arrays.member_documents import Members, members_v2, members_v3
@@ -61,7 +61,7 @@ class GroupDocuments:
         that were read one by one may be those of a writer that has not come to its chunks yet, so
         the same ones, once they are gathered, are another version.
         """
-        said: list[Any] = [self.path, self.zarr_format, self.attributes, self.arrays]
+        said: list[object] = [self.path, self.zarr_format, self.attributes, self.arrays]
         if self.broken:
             said.append(sorted(self.broken.items()))
         if self.gathered is not None:
