@@ -15,3 +15,6 @@ DType: TypeAlias = np.dtype[Any]
 Document: TypeAlias = Mapping[str, Any]
 # An array, metadata or a codec of zarr-python, whose types are others in each of its versions.
 ZarrObject: TypeAlias = Any
+# Values by names as xarray takes them: attributes, encodings, indexers.
+Named: TypeAlias = Mapping[Any, Any]
+NamedDict: TypeAlias = dict[Any, Any]

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 import xarray as xr
 import zarr.abc.store
 
+from sluice.aliases import Named
 from sluice.arrays.group_documents import GroupDocuments
 from sluice.arrays.group_metadata import open_group
 from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
@@ -151,7 +152,7 @@ class AsyncDataset(xr.Dataset):
 
     def isel(
         self,
-        indexers: Mapping[Any, Any] | None = None,
+        indexers: Named | None = None,
         drop: bool = False,
         missing_dims: MissingDims = "raise",
         **indexers_kwargs: Any,
@@ -171,7 +172,7 @@ class AsyncDataset(xr.Dataset):
 
     async def _isel(
         self,
-        indexers: Mapping[Any, Any] | None = None,
+        indexers: Named | None = None,
         drop: bool = False,
         missing_dims: MissingDims = "raise",
         **indexers_kwargs: Any,
@@ -186,7 +187,7 @@ class AsyncDataset(xr.Dataset):
 
     async def _sel(
         self,
-        indexers: Mapping[Any, Any] | None = None,
+        indexers: Named | None = None,
         method: str | None = None,
         tolerance: Any = None,
         drop: bool = False,
@@ -202,7 +203,7 @@ class AsyncDataset(xr.Dataset):
         plan = plan_sel(known, indexers, method=method, tolerance=tolerance, drop=drop)
         return await plan.read()
 
-    async def _with_labels(self, indexers: Mapping[Any, Any]) -> xr.Dataset:
+    async def _with_labels(self, indexers: Named) -> xr.Dataset:
         """This dataset, with the 1-D coordinates that are asked without an index in memory."""
         unread = [
             name

@@ -11,7 +11,7 @@ import xarray as xr
 from xarray.indexes import PandasIndex
 from zarr.errors import BoundsCheckError
 
-from sluice.aliases import Array, Document, DType
+from sluice.aliases import Array, Document, DType, Named
 from sluice.datasets._xarray import data_of, variables_of
 
 IntArray: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
@@ -31,9 +31,7 @@ class Points:
 Key: TypeAlias = int | slice | IntArray | Points
 
 
-def plain_keys(
-    sizes: Mapping[Hashable, int], indexers: Mapping[Any, Any]
-) -> dict[Hashable, Key | None]:
+def plain_keys(sizes: Mapping[Hashable, int], indexers: Named) -> dict[Hashable, Key | None]:
     """`indexers` in their plain form; None for those that have none (labelled arrays, masks, ...).
 
     Raises an IndexError for a position outside its dimension. xarray's lazy indexing finds that

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from xarray.indexes import PandasIndex
 
-from sluice.aliases import Array, DType
+from sluice.aliases import Array, DType, NamedDict
 from sluice.arrays.plan import ReadPlan, plan_element, plan_orthogonal, plan_pointwise
 from sluice.arrays.texts import attribute_bytes, has_texts, text_lengths
 from sluice.bounded_cache import BoundedCache
@@ -195,8 +195,8 @@ class StoredVariable:
     """A variable whose values are all in the store."""
 
     dims: tuple[Hashable, ...]
-    attrs: dict[Any, Any]
-    encoding: dict[Any, Any]
+    attrs: NamedDict
+    encoding: NamedDict
     array: LazyArray
 
     def select(self, keys: Keys, dims: tuple[Hashable, ...]) -> VariableReadPlan:

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from xarray.backends import BackendArray
 
-from sluice.aliases import Array, DType
+from sluice.aliases import Array, DType, NamedDict
 from sluice.arrays.array_metadata import ArrayMeta
 from sluice.arrays.plan import ReadPlan, plan_orthogonal, plan_pointwise
 from sluice.arrays.store_reader import StoreReader
@@ -135,8 +135,8 @@ class VariableReadPlan:
     """A variable of the answer whose values are still to be read."""
 
     dims: tuple[Hashable, ...]
-    attrs: dict[Any, Any]
-    encoding: dict[Any, Any]
+    attrs: NamedDict
+    encoding: NamedDict
     array: LazyArray
     plan: ReadPlan
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import xarray as xr
 
+from sluice.aliases import Named, NamedDict
 from sluice.arrays.texts import TextMeter, attribute_bytes, has_texts, text_bytes
 from sluice.datasets._xarray import (
     coord_names_of,
@@ -45,8 +46,8 @@ class DatasetReadPlan:
     variables: Mapping[Hashable, xr.Variable]
     pending: Mapping[Hashable, VariableReadPlan]
     indexes: Mapping[Hashable, xr.Index]
-    attrs: dict[Any, Any]
-    encoding: dict[Any, Any]
+    attrs: NamedDict
+    encoding: NamedDict
     texts: Mapping[Hashable, int]
 
     @property
@@ -119,7 +120,7 @@ class DatasetReadPlan:
     def _holding(self, read: Mapping[Hashable, xr.Variable]) -> xr.Dataset:
         """The answer, of which these variables have been read."""
         # All names first: their order is the answer's.
-        variables: dict[Any, Any] = dict.fromkeys(self.schema.variables)
+        variables: NamedDict = dict.fromkeys(self.schema.variables)
         variables.update(self.variables)
         variables.update(read)
         return dataset_of(
@@ -135,7 +136,7 @@ class DatasetReadPlan:
 
 def plan_isel(
     ds: xr.Dataset | Layout,
-    indexers: Mapping[Any, Any],
+    indexers: Named,
     *,
     drop: bool = False,
     missing_dims: MissingDims = "raise",
@@ -223,7 +224,7 @@ def _plan_plainly(layout: Layout, schema: ResultSchema, keys: Keys) -> DatasetRe
 
 def plan_sel(
     ds: xr.Dataset,
-    indexers: Mapping[Any, Any],
+    indexers: Named,
     *,
     method: str | None,
     tolerance: Any,

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import xarray as xr
 
-from sluice.aliases import Array, DType
+from sluice.aliases import Array, DType, Named
 from sluice.datasets._xarray import (
     data_of,
     drop_dims_from_indexers,
@@ -181,7 +181,7 @@ def join(ds: D) -> D:
 
 def isel_along_all(
     ds: D,
-    indexers: Mapping[Any, Any],
+    indexers: Named,
     drop: bool,
     missing_dims: Literal["raise", "warn", "ignore"],
 ) -> D:

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 import xarray as xr
 
+from sluice.aliases import Named
 from sluice.errors import SluiceError
 from sluice.labels import spell_name
 from sluice.wording import excerpt
@@ -43,7 +44,7 @@ class Unusable:
     passing: bool = False
 
     @classmethod
-    def of(cls, name: str, error: Exception, attrs: Mapping[Any, Any]) -> Self:
+    def of(cls, name: str, error: Exception, attrs: Named) -> Self:
         """What `error` says, which was raised for the variable with these stored attributes."""
         match error:
             case SluiceError():
@@ -81,7 +82,7 @@ class Unusable:
         )
 
 
-def _odd_attribute(attrs: Mapping[Any, Any]) -> str:
+def _odd_attribute(attrs: Named) -> str:
     """Which of the attributes that xarray decodes by has no value that it can have."""
     for name, value in attrs.items():
         known = _NUMBERS if name in _NUMERIC else str
