@@ -7,13 +7,14 @@ it lies in.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 import xarray as xr
 
 from sluice.datasets.entrypoint import AsyncDataset
+from sluice.datasets.unusable import Unusable
 from sluice.errors import MisalignedGroup
 
 
@@ -32,7 +33,7 @@ def with_inherited(levels: Mapping[str, AsyncDataset]) -> AsyncDataset:
     above = _skeleton(levels[paths[0]])
     for _, path in pairwise(paths):
         above = _below(above, _skeleton(levels[path]), path)
-    return _joined(own, above)
+    return _joined(own, above, _unusable([levels[path] for path in paths]))
 
 
 def _skeleton(dataset: xr.Dataset) -> xr.Dataset:
@@ -64,7 +65,16 @@ def _below(above: xr.Dataset, own: xr.Dataset, path: str) -> xr.Dataset:
     return own.assign_coords(above.coords).assign(above.data_vars)
 
 
-def _joined(own: AsyncDataset, handed: xr.Dataset) -> AsyncDataset:
+def _unusable(levels: Sequence[AsyncDataset]) -> dict[str, Unusable]:
+    """What the last one leaves out, and the labels of its dimensions that those above it do."""
+    own = levels[-1]
+    above = {n: why for one in levels[:-1] for n, why in one.unusable.items() if n in own.sizes}
+    return {**above, **own.unusable}
+
+
+def _joined(
+    own: AsyncDataset, handed: xr.Dataset, unusable: Mapping[str, Unusable]
+) -> AsyncDataset:
     """The dataset with the index coordinates that its group has and inherits.
 
     A coordinate without an index stays before an inherited one of its name, a variable does not.
@@ -80,5 +90,5 @@ def _joined(own: AsyncDataset, handed: xr.Dataset) -> AsyncDataset:
         {**own._dims, **dict(sizes)},
         own._attrs,
         {name: handed.xindexes[name] for name in inherited},
-        own._encoding,
+        {**(own._encoding or {}), **({"unusable": unusable} if unusable else {})},
     )
