@@ -195,7 +195,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
                 ),
             ),
             # A catalog may have many datasets of one store that fails: each says what it met.
-            patience=RetryPolicy(
+            retry_policy=RetryPolicy(
                 concurrency=settings.store_concurrency,
                 attempts=settings.store_attempts,
                 attempt_seconds=settings.store_attempt_seconds,

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings
 
 from app.settings import PREFIX, Settings
 from app.settings.limits import OpeningSettings, RequestSettings, StoreSettings, WorkSettings
+from app.telemetry.metrics import metrics_table
 
 DOCS: Final = Path(__file__).parent.parent / "docs"
 COMMAND: Final = "./run docs"
@@ -23,6 +24,8 @@ of a variable with the prefix that sets nothing, and says which one was probably
 dataset may have is in its entry of the [catalog](catalog.md). This page is made from the code by
 `./run docs`, and a test holds it to the code.
 """
+METRICS_BEGIN: Final = "<!-- metrics: written by ./run docs -->\n"
+METRICS_END: Final = "<!-- end of metrics -->\n"
 # Where settings stand: those of a class, under a heading.
 GROUPS: Final[dict[str, type[BaseSettings]]] = {
     "The service": Settings,
@@ -64,13 +67,27 @@ def as_variable(default: object) -> str:
             return str(default)
 
 
-PAGES: Final[dict[str, Callable[[], str]]] = {"settings.md": settings_page}
+def with_metrics(page: str) -> str:
+    """``docs/operations.md`` with the table of metrics between its marks."""
+    before, begin, rest = page.partition(METRICS_BEGIN)
+    _, end, after = rest.partition(METRICS_END)
+    assert begin
+    assert end
+    return f"{before}{begin}\n{metrics_table()}\n{end}{after}"
+
+
+# How each page is made of what it was.
+PAGES: Final[dict[str, Callable[[str], str]]] = {
+    "settings.md": lambda page: settings_page(),
+    "operations.md": with_metrics,
+}
 
 
 def main() -> int:
-    """Write each page that is made; the exit status."""
-    for name, page in PAGES.items():
-        (DOCS / name).write_text(page(), encoding="utf-8")
+    """Write what is made from the code; the exit status."""
+    for name, made_of in PAGES.items():
+        path = DOCS / name
+        path.write_text(made_of(path.read_text(encoding="utf-8")), encoding="utf-8")
         sys.stdout.write(f"docs/{name}\n")
     return 0
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 ROOT: Final = Path("/sys/fs/cgroup")
 # Which groups this process is in: lines of ``hierarchy:controllers:path`` (cgroups(7)).
@@ -40,8 +41,9 @@ def allowance(root: Path = ROOT, membership: Path = MEMBERSHIP) -> Allowance:
 
 def available_cores(root: Path = ROOT) -> int:
     """The cores that this process may keep busy; of a part of one, the whole."""
-    affinity: Any = getattr(os, "sched_getaffinity", None)
-    there = len(affinity(0)) if affinity else os.cpu_count() or 1
+    there = os.cpu_count() or 1
+    if sys.platform == "linux":
+        there = len(os.sched_getaffinity(0))
     allowed = allowance(root).cores
     return there if allowed is None else max(1, min(there, math.ceil(allowed)))
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.reference import COMMAND
+from loadtests.reference import PAGES as MADE
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OTHERS = [ROOT / "CHANGELOG.md", *sorted((ROOT / "loadtests").rglob("*.md"))]
@@ -70,6 +73,13 @@ def test_each_page_has_one_title(page: Path) -> None:
     text = without_code(page.read_text())
     assert len(re.findall(r"^# ", text, re.M)) == 1
     assert text.startswith("# ")
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_is_made_from_the_code_is_what_it_makes(name: str) -> None:
+    """Whoever changes a setting or a metric writes the page anew."""
+    page = (ROOT / "docs" / name).read_text()
+    assert page == MADE[name](page), f"{COMMAND} writes it anew"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

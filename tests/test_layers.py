@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import xarray
 
 TOP = Path(__file__).parent.parent
 PACKAGES = ("app", "sluice")
@@ -28,6 +30,7 @@ LEVELS = {
     "sluice/bounded_cache": 1,
     "sluice/labels": 1,
     "sluice/wording": 1,
+    "sluice/datasets/_xarray": 1,
     "sluice/encoders": 2,
     "sluice/store": 2,
     "sluice/arrays": 3,
@@ -212,6 +215,62 @@ def private_faults(path: Path) -> Iterator[str]:
                 yield f"{path}:{node.lineno} touches {name}, which belongs to {S3FS_MODULE}"
 
 
+# Modules of xarray that its documentation names; the rest is its own business.
+PUBLIC_XARRAY = {"backends", "coders", "indexes", "testing"}
+# What its objects keep for themselves.
+PRIVATE_XARRAY = {
+    *("_variables", "_coord_names", "_dims", "_attrs", "_indexes", "_encoding", "_data"),
+    *("_construct_direct", "_in_memory"),
+}
+XARRAY_OWNER = "sluice/datasets/_xarray"
+
+
+def xarray_module_faults(path: Path) -> Iterator[str]:
+    """One module knows what xarray has in modules of its own."""
+    if place_of(path) == XARRAY_OWNER:
+        return
+    for line, name in imports_of(path):
+        package, *parts = name.split(".")
+        public = len(parts) < 2 or (parts[0] in PUBLIC_XARRAY and not parts[-1].startswith("_"))
+        if package == "xarray" and parts and (not public or _is_module(parts)):
+            yield f"{path}:{line} imports {name}, which is xarray's own"
+
+
+def xarray_attribute_faults(path: Path) -> Iterator[str]:
+    """One module knows what xarray's objects keep, as far as a syntax tree shows it.
+
+    A class may keep what it likes in its own attributes, unless it is one of xarray's.
+    """
+    if place_of(path) == XARRAY_OWNER:
+        return
+    tree = ast.parse(path.read_text())
+    own = {id(node) for kind in _plain_classes(tree) for node in ast.walk(kind)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="self" | "cls")) if id(node) in own:
+                continue
+            case ast.Attribute(attr=attr) if attr in PRIVATE_XARRAY:
+                yield f"{path}:{node.lineno} uses {attr}, which is xarray's own"
+            case ast.Call(func=ast.Attribute(attr="_replace"), args=[_, *_]):
+                yield f"{path}:{node.lineno} calls _replace, which is xarray's own"
+
+
+def _is_module(parts: list[str]) -> bool:
+    """Whether a name right in xarray is one of its modules, and no public one."""
+    (first, *rest) = parts
+    found = getattr(xarray, first, None)
+    return not rest and first not in PUBLIC_XARRAY and isinstance(found, ModuleType)
+
+
+def _plain_classes(tree: ast.Module) -> Iterator[ast.ClassDef]:
+    """The classes that are none of xarray's."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            bases = [ast.unparse(base) for base in node.bases]
+            if not any(base.startswith(("xr.", "xarray.")) for base in bases):
+                yield node
+
+
 def size_faults(path: Path) -> Iterator[str]:
     text = path.read_text()
     if (lines := text.count("\n")) > MODULE_LINES:
@@ -269,6 +328,24 @@ def test_no_module_breaks_the_house_rule(faults: Callable[[Path], Iterator[str]]
         (pickle_faults, "sluice/arrays", "import numpy as np\nnp.load(f, allow_pickle=x)"),
         (pickle_faults, "sluice/datasets", "frame.to_pickle(x)"),
         (private_faults, "sluice/store", "x = client._endpoint.http_session"),
+        (xarray_module_faults, "sluice/encoders", "from xarray.core import indexing"),
+        (
+            xarray_module_faults,
+            "sluice/datasets",
+            "def f():\n    import xarray.conventions",
+        ),
+        (xarray_module_faults, "sluice/datasets", "from xarray import conventions"),
+        (xarray_attribute_faults, "app/catalog", "def f(variable):\n    return variable._data"),
+        (
+            xarray_attribute_faults,
+            "sluice/datasets",
+            "def f(d, x):\n    return d._replace(x)",
+        ),
+        (
+            xarray_attribute_faults,
+            "sluice/datasets",
+            "class A(xr.Dataset):\n    def f(self):\n        return self._dims",
+        ),
         (size_faults, "sluice/arrays", "def f():\n" + "    x = 1\n" * 50),
         (size_faults, "sluice/arrays", "x = 1\n" * 351),
     ],
@@ -294,6 +371,11 @@ def test_each_rule_finds_what_breaks_it(
         (
             "sluice/store",
             "import fsspec\nfrom sluice.errors import StoreError\nfrom sluice.store import x\n",
+        ),
+        (
+            "sluice/datasets",
+            "from xarray.backends import BackendArray\nfrom xarray.indexes import PandasIndex\n"
+            "class A:\n    def f(self):\n        return self._data\n",
         ),
         ("app/api", "from fastapi import Request\nfrom ..catalog import x\nfrom .y import z\n"),
     ],

@@ -12,7 +12,7 @@ import xarray as xr
 from fastapi import Request, Response
 
 from sluice import __version__
-from sluice.encoders.content_coding import compress, compressed, negotiate_coding
+from sluice.encoders.content_coding import compress, compress_pieces, negotiate_coding
 from sluice.encoders.formats import Encoder
 from sluice.phases import Phases
 from sluice.record import record
@@ -100,7 +100,7 @@ class Representation:
     def pieces(self, dataset: xr.Dataset, form: Hashable) -> Iterator[Piece]:
         """The same in pieces, each a few milliseconds of work."""
         pieces = self.encoder.pieces(dataset, self.opened.fragments, form)
-        return pieces if self.coding is None else compressed(self.coding, pieces)
+        return pieces if self.coding is None else compress_pieces(self.coding, pieces)
 
     def headers(self, key: SelectionKey) -> RawHeaders:
         """What the answer says of its form, whether or not its body is sent."""

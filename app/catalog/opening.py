@@ -163,7 +163,7 @@ class _Revalidation:
             # Maybe the same in other words: the next revalidation compares with these.
             self._known = now
             return await self._completed(now)
-        whole = all(one.gathered is not None for one in now)
+        whole = all(one.consolidated is not None for one in now)
         return Change(_version(now), whole, partial(self._open, now))
 
     async def _completed(self, documents: Levels) -> Change | None:

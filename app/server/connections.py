@@ -86,7 +86,7 @@ class Connections:
 
     @classmethod
     def among(
-        cls, server: set[Any], state: dict[str, Any], limits: ConnectionLimits | None = None
+        cls, server: set[Any], state: dict[str, object], limits: ConnectionLimits | None = None
     ) -> Connections:
         """What the connections of a `server` share by its `state`: made when first asked for."""
         found = state.get("connections")
@@ -163,7 +163,7 @@ class Acceptor:
         self._listener = listener
         self._connections = connections
         self._make_protocol = make_protocol
-        self._beginning: set[asyncio.Task[Any]] = set()
+        self._beginning: set[asyncio.Task[object]] = set()
         self._pause: asyncio.TimerHandle | None = None
         self._told = False
         listener.setblocking(False)
@@ -212,7 +212,7 @@ class Acceptor:
         self._beginning.add(task)
         task.add_done_callback(self._begun)
 
-    def _begun(self, task: asyncio.Task[Any]) -> None:
+    def _begun(self, task: asyncio.Task[object]) -> None:
         self._beginning.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.debug("a connection ended as it began: %s", error)

@@ -1,10 +1,10 @@
-"""What the processes of one server share, and whether the loop of each still turns.
+"""What the processes of one server share, and whether the loop of each is alive.
 
 They share files in memory that have no name in any folder: nobody can sweep them away, and a folder
 that is full or read-only does not matter. A process that takes a dead one's place is handed them
 like the listening socket.
 
-A loop that stands still answers nobody, heeds no signal, and looks alive to whoever asks the
+A stalled loop answers nobody, heeds no signal, and looks alive to whoever asks the
 process or one of its threads. So it is asked from outside of it, by who can end its process.
 """
 
@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.reduction import DupFd
 from tempfile import TemporaryFile
-from typing import Any, Final
+from typing import Final, Protocol
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +34,12 @@ log = logging.getLogger(__name__)
 SHARED: Final = "SLUICE_SHARED"
 
 # The status of a process that ends because its loop stood still.
-STOOD_STILL: Final = 4
+STALLED: Final = 4
 
 # How often a loop says that it turned, and how often somebody looks.
-TURN_SECONDS: Final = 0.5
+HEARTBEAT_SECONDS: Final = 0.5
 # A look that comes later than this was kept from it: the time before does not count.
-_LATE_SECONDS: Final = 2 * TURN_SECONDS
+_LATE_SECONDS: Final = 2 * HEARTBEAT_SECONDS
 # How long the stacks may take to be written, to a log that nobody may read any more.
 _LAST_WORDS_SECONDS: Final = 5.0
 
@@ -60,20 +60,20 @@ def unnamed_file(name: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The descriptors of the files: of news, of numbers, and of the turns of each process' loop.
+    """The descriptors of the files: of news, of numbers, and of each loop's heartbeat.
 
     `place` is the number of this process among the others.
     """
 
     control_log: int
     counts: int
-    turns: int
+    heartbeats: int
     place: int = 0
 
     @classmethod
     def begin(cls) -> Shared:
         """New files for a new server; raises OSError where the system has no room for them."""
-        return cls(*map(unnamed_file, ("control-log", "counts", "turns")))
+        return cls(*map(unnamed_file, ("control-log", "counts", "heartbeats")))
 
     @classmethod
     def told(cls) -> Shared | None:
@@ -83,19 +83,28 @@ class Shared:
 
     def tell(self) -> None:
         """Let the application that this process imports find them."""
-        told = (self.control_log, self.counts, self.turns, self.place)
+        told = (self.control_log, self.counts, self.heartbeats, self.place)
         os.environ[SHARED] = ",".join(map(str, told))
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         # A process that is spawned keeps only those descriptors that it is handed.
-        return _handed, (DupFd(self.control_log), DupFd(self.counts), DupFd(self.turns), self.place)
+        files = map(DupFd, (self.control_log, self.counts, self.heartbeats))
+        return _handed, (*files, self.place)
 
 
-def _handed(control_log: Any, counts: Any, turns: Any, place: int) -> Shared:
-    return Shared(control_log.detach(), counts.detach(), turns.detach(), place)
+class _Duplicate(Protocol):
+    """A descriptor on its way to a process that is spawned."""
+
+    def detach(self) -> int: ...
 
 
-class Turns:
+def _handed(
+    control_log: _Duplicate, counts: _Duplicate, heartbeats: _Duplicate, place: int
+) -> Shared:
+    return Shared(control_log.detach(), counts.detach(), heartbeats.detach(), place)
+
+
+class Heartbeat:
     """How often the loop of one process has turned, counted in a file that its parent reads, too.
 
     0 as long as it has not begun.
@@ -113,14 +122,14 @@ class Turns:
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """Count the turns of the running loop until the block ends."""
+        """Beat on the running loop until the block ends."""
 
         async def turn() -> None:
             count = 0
             while True:
                 count += 1
                 os.pwrite(self._file, _COUNT.pack(count), self._position)
-                await asyncio.sleep(TURN_SECONDS)
+                await asyncio.sleep(HEARTBEAT_SECONDS)
 
         task = asyncio.create_task(turn())
         try:
@@ -129,11 +138,11 @@ class Turns:
             task.cancel()
 
 
-class Standstill:
+class Stall:
     """For how long a loop has not turned: the time in which its process was able to run.
 
     Time in which the process is stopped, or the whole machine or container is, does not count.
-    With a limit of 0 no loop ever stands still.
+    With a limit of 0 no loop is ever stalled.
     """
 
     def __init__(
@@ -156,14 +165,14 @@ class Standstill:
         return 0 < self.limit_seconds <= self._seconds
 
 
-def watch_alone(turns: Turns, limit_seconds: float) -> None:
-    """End this process when its loop stands still: for one that nobody else looks at.
+def watch_alone(heartbeat: Heartbeat, limit_seconds: float) -> None:
+    """End this process when its loop is stalled: for one that nobody else looks at.
 
     A thread looks, which writes what all threads do to the log. Code that keeps even threads from
     running (it holds the interpreter's lock) is ended by the system when it has used up the time.
     """
     if limit_seconds:
-        watch = threading.Thread(target=_watch, args=(turns, limit_seconds), daemon=True)
+        watch = threading.Thread(target=_watch, args=(heartbeat, limit_seconds), daemon=True)
         if hasattr(signal, "setitimer"):
             _exit_at(signal.SIGALRM)
             _exit_at(signal.SIGPROF)
@@ -172,13 +181,13 @@ def watch_alone(turns: Turns, limit_seconds: float) -> None:
         watch.start()
 
 
-def _watch(turns: Turns, limit_seconds: float) -> None:
-    still = Standstill(limit_seconds)
+def _watch(heartbeat: Heartbeat, limit_seconds: float) -> None:
+    still = Stall(limit_seconds)
     cores = os.cpu_count() or 1
-    while not still.lasts(turns.count):
+    while not still.lasts(heartbeat.count):
         # All cores may use up time at once, and it is the process' time that is limited.
         _limit_time(limit_seconds * cores)
-        time.sleep(TURN_SECONDS)
+        time.sleep(HEARTBEAT_SECONDS)
     _limit_time(0)
     _end(limit_seconds)
 
@@ -193,7 +202,7 @@ def _end(limit_seconds: float) -> None:
         limit_seconds,
         stacks(),
     )
-    os._exit(STOOD_STILL)
+    os._exit(STALLED)
 
 
 def stacks() -> str:

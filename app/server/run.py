@@ -22,7 +22,7 @@ from ..settings import PREFIX, SHARES, Settings
 from ..telemetry.cells import make_room
 from ..telemetry.logs import JsonLines, say
 from .connections import connection_limits, raise_descriptor_limit
-from .processes import SHARED, Shared, Turns, watch_alone
+from .processes import SHARED, Heartbeat, Shared, watch_alone
 
 if TYPE_CHECKING:
     from .workers import Config
@@ -71,7 +71,7 @@ def run_server(settings: Settings, fd: int | None) -> None:
     log.info("%s", _budget_line(settings))
     files = Files(settings.catalog, settings.keys_file, settings.keys, settings.urls)
     with _shared(files, settings.log_format) as (shared, control_log):
-        _run(config, partial(ask_reload, control_log, files), shared, settings.loop_still_seconds)
+        _run(config, partial(ask_reload, control_log, files), shared, settings.loop_stall_seconds)
 
 
 def _budget_line(settings: Settings) -> str:
@@ -84,16 +84,16 @@ def _budget_line(settings: Settings) -> str:
     )
 
 
-def _run(config: Config, reload: Callable[[], bool], shared: Shared, still_seconds: float) -> None:
+def _run(config: Config, reload: Callable[[], bool], shared: Shared, stall_seconds: float) -> None:
     """Serve as `config` says; with several workers, `reload` is called on SIGHUP.
 
     One alone does that itself, once its application has started.
     """
-    from .workers import STARTUP_FAILED, TurningServer, Workers, end_by_itself
+    from .workers import STARTUP_FAILED, WatchedServer, Workers, end_by_itself
 
     listener = config.listener()
     if config.workers > 1:
-        workers = Workers(config, [listener], reload, shared, still_seconds)
+        workers = Workers(config, [listener], reload, shared, stall_seconds)
         workers.run()
         if workers.failed:
             sys.exit(STARTUP_FAILED)
@@ -102,9 +102,9 @@ def _run(config: Config, reload: Callable[[], bool], shared: Shared, still_secon
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     end_by_itself()
     faulthandler.enable()
-    turns = Turns(shared.turns, shared.place)
-    watch_alone(turns, still_seconds)
-    server = TurningServer(config, turns)
+    heartbeat = Heartbeat(shared.heartbeats, shared.place)
+    watch_alone(heartbeat, stall_seconds)
+    server = WatchedServer(config, heartbeat)
     with suppress(KeyboardInterrupt):
         server.run([listener])
     if not server.started:

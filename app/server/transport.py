@@ -150,7 +150,7 @@ class Outgoing(asyncio.Transport):
     def is_closing(self) -> bool:
         return self._ending is not None or self._transport.is_closing()
 
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
+    def get_extra_info(self, name: str, default: object = None) -> Any:
         return self._transport.get_extra_info(name, default)
 
     def pause_reading(self) -> None:

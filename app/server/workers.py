@@ -1,7 +1,7 @@
 """uvicorn's server, and several worker processes that one parent keeps alive.
 
 Both are uvicorn's own, but for whom the server lets in, for what it waits at its end, and for how
-workers end: a process that lives may be one whose loop stands still, so the parent asks how often
+workers end: a process that lives may be one whose loop is stalled, so the parent asks how often
 it has turned.
 """
 
@@ -29,12 +29,12 @@ from ..errors import NotTold
 from ..telemetry.cells import leave, make_room
 from ..telemetry.logs import JsonLines, log_what_nobody_caught, write_signalled
 from .connections import Acceptor, ConnectionLimits, Connections
-from .processes import TURN_SECONDS, Shared, Standstill, Turns
+from .processes import HEARTBEAT_SECONDS, Heartbeat, Shared, Stall
 
 # uvicorn's own status for a server that did not come to serve.
 STARTUP_FAILED: Final = 3
 
-# How long a process that stands still may take to write its stacks.
+# How long a stalled process may take to write its stacks.
 _LAST_WORDS_SECONDS: Final = 5.0
 
 # How many connections that are cut short have a place in the line that tells of them.
@@ -129,21 +129,21 @@ def _leave(*signalled: object) -> NoReturn:
     sys.exit(0)
 
 
-class TurningServer(Server):
-    """A server that counts the turns of the loop on which it serves.
+class WatchedServer(Server):
+    """A server whose loop has a heartbeat while it serves.
 
     It ends when its parent has gone, if it has a `parent` that watches over it: it would hold the
     address of the server that is started next.
     """
 
-    def __init__(self, config: Config, turns: Turns, parent: int | None = None) -> None:
+    def __init__(self, config: Config, heartbeat: Heartbeat, parent: int | None = None) -> None:
         super().__init__(config)
-        self._turns = turns
+        self._heartbeat = heartbeat
         self._parent = parent
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal ends it."""
-        with self._turns.counted():
+        with self._heartbeat.counted():
             await super().serve(sockets)
 
     async def on_tick(self, counter: int) -> bool:
@@ -160,32 +160,32 @@ class Worker(Process):
     config: Config
 
     def __init__(
-        self, config: Config, sockets: list[socket.socket], shared: Shared, still_seconds: float
+        self, config: Config, sockets: list[socket.socket], shared: Shared, stall_seconds: float
     ) -> None:
         super().__init__(config, sockets)
         self.place = shared.place
         self._shared = shared
-        self._turns = Turns(shared.turns, shared.place)
-        self._still = Standstill(still_seconds)
+        self._heartbeat = Heartbeat(shared.heartbeats, shared.place)
+        self._stall = Stall(stall_seconds)
         self._parent = os.getpid()
 
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         """What the process runs."""
         end_by_itself()
-        # The parent's last question to a loop that stands still is answered with all stacks.
+        # The parent's last question to a stalled loop is answered with all stacks.
         faulthandler.enable()
         self._shared.tell()
-        turns = Turns(self._shared.turns, self.place)
-        TurningServer(self.config, turns, self._parent).run(sockets)
+        heartbeat = Heartbeat(self._shared.heartbeats, self.place)
+        WatchedServer(self.config, heartbeat, self._parent).run(sockets)
 
     @property
     def lives(self) -> bool:
         """Whether the process is there."""
         return self.process.is_alive()
 
-    def stands_still(self) -> bool:
+    def is_stalled(self) -> bool:
         """Whether its loop has not turned for too long; to be asked again and again."""
-        return self._still.lasts(self._turns.count, stopped=self._is_stopped())
+        return self._stall.lasts(self._heartbeat.count, stopped=self._is_stopped())
 
     def give_up(self) -> None:
         """End it at once, with its stacks in the log if it lives."""
@@ -193,7 +193,7 @@ class Worker(Process):
             log.error(
                 "the event loop of worker [%s] has not turned for %g seconds; what it does:",
                 self.pid,
-                self._still.limit_seconds,
+                self._stall.limit_seconds,
             )
             self.process.kill() if os.name == "nt" else os.kill(self.pid or 0, signal.SIGABRT)
             self.process.join(_LAST_WORDS_SECONDS)
@@ -215,7 +215,7 @@ class Workers(Multiprocess):
     """Calls `reload` on SIGHUP, where uvicorn would start all workers anew: whether it is done.
 
     Workers follow the news without that, all or none of them, and keep what they have in memory.
-    A worker whose loop stands still for `still_seconds` is replaced like one that has died.
+    A worker whose loop is stalled for `stall_seconds` is replaced like one that has died.
     """
 
     config: Config
@@ -227,12 +227,12 @@ class Workers(Multiprocess):
         sockets: list[socket.socket],
         reload: Callable[[], bool],
         shared: Shared,
-        still_seconds: float,
+        stall_seconds: float,
     ) -> None:
         super().__init__(config, sockets)
         self._reload = reload
         self._shared = shared
-        self._still_seconds = still_seconds
+        self._stall_seconds = stall_seconds
         self.failed = False
 
     def init_processes(self) -> None:
@@ -241,11 +241,11 @@ class Workers(Multiprocess):
             self.processes.append(self._begin(place))
 
     def keep_subprocess_alive(self) -> None:
-        """Start another for each that has died or stands still; end with what cannot start."""
+        """Start another for each that has died or is stalled; end with what cannot start."""
         for index, worker in enumerate(self.processes):
             if self.should_exit.is_set():
                 return
-            if worker.lives and not worker.stands_still():
+            if worker.lives and not worker.is_stalled():
                 continue
             worker.give_up()
             leave(self._shared.counts, worker.place)
@@ -264,12 +264,12 @@ class Workers(Multiprocess):
         super().terminate_all()
 
     def join_all(self) -> None:
-        """Wait until all have ended; one that stands still would never."""
+        """Wait until all have ended; a stalled one would never."""
         left = self.processes
         while left := [worker for worker in left if worker.lives]:
-            left[0].process.join(TURN_SECONDS)
+            left[0].process.join(HEARTBEAT_SECONDS)
             for worker in left:
-                if worker.lives and worker.stands_still():
+                if worker.lives and worker.is_stalled():
                     worker.give_up()
 
     def handle_hup(self) -> None:
@@ -300,6 +300,6 @@ class Workers(Multiprocess):
     def _begin(self, place: int) -> Worker:
         make_room(self._shared.counts, place + 1)
         shared = replace(self._shared, place=place)
-        worker = Worker(self.config, self.sockets, shared, self._still_seconds)
+        worker = Worker(self.config, self.sockets, shared, self._stall_seconds)
         worker.start()
         return worker

@@ -110,11 +110,11 @@ class Settings(WorkSettings, StoreSettings, RequestSettings, OpeningSettings):
         ge=1,
         description="how long requests that are running may go on when `serve` is asked to stop",
     )
-    loop_still_seconds: float = Field(
+    loop_stall_seconds: float = Field(
         default=30.0,
         ge=0,
         allow_inf_nan=False,
-        description="how long the event loop of a process that runs may stand still; then its"
+        description="how long the event loop of a process that runs may be stalled; then its"
         " stacks are logged and it is replaced, or ends with status 4 where it is the only one (0:"
         " for ever)",
     )

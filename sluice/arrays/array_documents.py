@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from sluice.arrays.conventions import DIMENSIONS, SCALAR
 from sluice.errors import MetadataError
 from sluice.wording import excerpt
 
-Codec = dict[str, Any]
+Codec = dict[str, object]
 
 
 _INTEGER: Final = re.compile(r"-?\d{1,18}")
@@ -156,13 +156,13 @@ def _expect_understood(document: Document) -> None:
         raise MetadataError(f"its metadata has {', '.join(map(repr, unknown))}, not known here")
 
 
-def _expect_units(dtype: Any) -> None:
+def _expect_units(dtype: object) -> None:
     """Raise MetadataError for times that are counted in no unit."""
     match dtype:
-        case str() if _UNITLESS.fullmatch(dtype):
+        case str() as told if _UNITLESS.fullmatch(told):
             pass
         case {"name": str() as name, "configuration": {"unit": "generic"}} if name in _TIMES:
-            pass
+            told = name.removeprefix("numpy.")
         case list():
             for field in dtype:
                 if isinstance(field, list) and len(field) >= 2:
@@ -170,7 +170,6 @@ def _expect_units(dtype: Any) -> None:
             return
         case _:
             return
-    told = dtype if isinstance(dtype, str) else dtype["name"].removeprefix("numpy.")
     raise MetadataError(
         f"its data type {excerpt(told)} names no unit of time",
         advice="Write it with a unit, such as nanoseconds (datetime64[ns]), or name it in "
@@ -178,7 +177,7 @@ def _expect_units(dtype: Any) -> None:
     )
 
 
-def _lengths(name: str, value: Any) -> list[int]:
+def _lengths(name: str, value: object) -> list[int]:
     """A list of lengths, one per dimension; a lone one is that of one dimension."""
     listed = value if isinstance(value, list | tuple) else [value]
     lengths = [_whole(length) for length in listed]
@@ -187,7 +186,7 @@ def _lengths(name: str, value: Any) -> list[int]:
     return [length for length in lengths if length is not None]
 
 
-def _chunks(name: str, value: Any, shape: list[int]) -> list[int]:
+def _chunks(name: str, value: object, shape: list[int]) -> list[int]:
     """The lengths of a chunk; along what is empty, where some write 0, they do not matter."""
     chunks = _lengths(name, value)
     if len(chunks) != len(shape):
@@ -200,7 +199,7 @@ def _chunks(name: str, value: Any, shape: list[int]) -> list[int]:
     return [chunk or 1 for chunk in chunks]
 
 
-def _whole(value: Any) -> int | None:
+def _whole(value: object) -> int | None:
     """A whole number, however JSON spells it."""
     if isinstance(value, bool):
         return None
@@ -209,7 +208,7 @@ def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _normal_dtype(dtype: Any) -> Any:
+def _normal_dtype(dtype: object) -> object:
     """A v2 data type without the byte order of single bytes (netCDF-C writes ``<u1``, ``>S1``)."""
     match dtype:
         case str() if found := _ONE_BYTE.fullmatch(dtype):
@@ -225,20 +224,20 @@ def _normal_dtype(dtype: Any) -> Any:
             return dtype
 
 
-def _normal_field(field: Any) -> Any:
+def _normal_field(field: object) -> object:
     if isinstance(field, list) and len(field) >= 2:
         return [field[0], _normal_dtype(field[1]), *field[2:]]
     return field
 
 
-def normal_codecs(member: str, codecs: Any) -> list[Codec]:
+def normal_codecs(member: str, codecs: object) -> list[Codec]:
     """The list of codecs under `member` (see `normal_codec`)."""
     if not isinstance(codecs, list | tuple):
         raise MetadataError(f"its {member} are not a list of codecs")
     return [normal_codec(codec) for codec in codecs]
 
 
-def normal_codec(codec: Any, depth: int = 0) -> Codec:
+def normal_codec(codec: object, depth: int = 0) -> Codec:
     """One codec (v2: ``id`` with its options, v3: ``name`` and ``configuration``) as it is meant.
 
     Options that are numbers in a text become numbers. Raises MetadataError for what is no codec.
@@ -265,11 +264,11 @@ def normal_codec(codec: Any, depth: int = 0) -> Codec:
     return normal
 
 
-def _name_of(codec: Document) -> Any:
+def _name_of(codec: Document) -> object:
     return codec.get("name") if "name" in codec else codec.get("id")
 
 
-def _option(key: str, option: Any) -> Any:
+def _option(key: str, option: object) -> object:
     """The option under `key`: a number where it is one, however it is written."""
     number = _number(option)
     if key in COUNTS and isinstance(number, float) and number.is_integer():
@@ -277,7 +276,7 @@ def _option(key: str, option: Any) -> Any:
     return number
 
 
-def _number(option: Any) -> Any:
+def _number(option: object) -> object:
     match option:
         case str() if _INTEGER.fullmatch(text := option.strip()):
             return int(text)

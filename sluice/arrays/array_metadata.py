@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from sluice.aliases import Document, DType
+from sluice.aliases import Document, DType, ZarrObject
 from sluice.arrays.array_documents import codec_documents, normal_array
 from sluice.arrays.chunk_decoders import (
     MOST_TEXT_BYTES,
@@ -64,11 +64,11 @@ class ArrayMeta:
     """
 
     path: str
-    zarr: Any
+    zarr: ZarrObject
     shape: tuple[int, ...]
     dtype: DType
     chunks: tuple[int, ...]
-    fill: Any
+    fill: object
     decoder: Decoder | None
     shards: ShardLayout | None
     raw: DType | None = None
@@ -103,7 +103,7 @@ class ArrayMeta:
         return f"{self.path}/{name}" if self.path else name
 
 
-def parse_array(path: str, document: Document, zarr_store: Any) -> ArrayMeta:
+def parse_array(path: str, document: Document, zarr_store: ZarrObject) -> ArrayMeta:
     """The array that `document` describes (v2: ``.zarray`` with its ``attributes`` inside).
 
     MetadataError if it makes no sense or cannot be decoded here; the sentence speaks of the array
@@ -132,12 +132,12 @@ def parse_array(path: str, document: Document, zarr_store: Any) -> ArrayMeta:
     return ArrayMeta(path, array, shape, dtype, chunks, fill, decoder, shards, raw, cost, texts, at)
 
 
-def _parsed(path: str, document: Document, zarr_store: Any) -> Any:
+def _parsed(path: str, document: Document, zarr_store: ZarrObject) -> ZarrObject:
     """zarr-python's own array; what it raises is told in the words of the specification."""
     from zarr.core.array import AsyncArray
     from zarr.storage import StorePath
 
-    metadata: Any = document
+    metadata: ZarrObject = document
     try:
         return AsyncArray(metadata, StorePath(zarr_store, path=path))
     except Exception as error:  # a document can be wrong in more ways than zarr foresees
@@ -166,7 +166,7 @@ def _not_parsed(document: Document, error: Exception) -> MetadataError:
 
 
 def _reading(
-    metadata: Any, dtype: DType
+    metadata: ZarrObject, dtype: DType
 ) -> tuple[tuple[int, ...], Decoder | None, ShardLayout | None]:
     """Decode unit, decoder and shard layout; no decoder where zarr-python must read."""
     if metadata.zarr_format == 2:
@@ -185,7 +185,7 @@ def _reading(
     return _sharded(outer, dtype, metadata.codecs[0])
 
 
-def _raw(metadata: Any, dtype: DType) -> DType | None:
+def _raw(metadata: ZarrObject, dtype: DType) -> DType | None:
     """The dtype as it lies in the store, if chunks are plain values in C order."""
     if metadata.zarr_format == 2:
         plain = not metadata.filters and metadata.compressor is None and metadata.order == "C"
@@ -195,7 +195,7 @@ def _raw(metadata: Any, dtype: DType) -> DType | None:
 
 
 def _sharded(
-    outer: tuple[int, ...], dtype: DType, codec: Any
+    outer: tuple[int, ...], dtype: DType, codec: ZarrObject
 ) -> tuple[tuple[int, ...], Decoder | None, ShardLayout | None]:
     inner = tuple(codec.chunk_shape)
     per_shard = tuple(o // i for o, i in zip(outer, inner, strict=True))
@@ -213,7 +213,7 @@ def _sharded(
     return inner, decoder, ShardLayout(per_shard, at_end, size, decode_index, most)
 
 
-def _object_bound(metadata: Any, dtype: DType, chunks: tuple[int, ...]) -> int:
+def _object_bound(metadata: ZarrObject, dtype: DType, chunks: tuple[int, ...]) -> int:
     """The most bytes of an object that zarr-python reads: a chunk, or a shard of any codecs."""
     shape = getattr(getattr(metadata, "chunk_grid", None), "chunk_shape", chunks)
     values = max(math.prod(shape), math.prod(chunks))
@@ -224,7 +224,7 @@ def _object_bound(metadata: Any, dtype: DType, chunks: tuple[int, ...]) -> int:
     )
 
 
-def _chunk_bound(array: Any) -> tuple[int, ...]:
+def _chunk_bound(array: ZarrObject) -> tuple[int, ...]:
     """The (largest) chunk shape of an array that zarr-python reads, to estimate its cost with."""
     try:
         return tuple(array.chunks)

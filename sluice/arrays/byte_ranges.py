@@ -13,9 +13,10 @@ import math
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sluice.aliases import Array, DType
 from sluice.arrays.array_metadata import ArrayMeta, ShardLayout
@@ -75,7 +76,7 @@ def _bounds(within: Within) -> tuple[int, int]:
     return int(within.min()), int(within.max())
 
 
-Index = np.ndarray[Any, np.dtype[np.uint64]]
+Index: TypeAlias = NDArray[np.uint64]
 
 # A chunk's place inside its shard, and what is wanted of it.
 ShardRead: TypeAlias = tuple[tuple[int, ...], ChunkRead]

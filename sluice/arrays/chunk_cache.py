@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from sys import getsizeof
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -219,7 +219,7 @@ class ChunkCache:
 
 def _own(chunk: Array) -> Array:
     """`chunk` read-only, and alone in the memory that it keeps alive."""
-    owner: Any = chunk
+    owner: object = chunk
     while isinstance(owner, np.ndarray) and owner.base is not None:
         owner = owner.base
     size = owner.nbytes if isinstance(owner, np.ndarray) else None

@@ -119,7 +119,7 @@ def _zstd(codec: Codec, most: int) -> Step:
 
 
 def _zstd_decoded(decode: Step, most: int, data: Data) -> Data:
-    size = _zstd_size(bytes(_view(data).cast("B")[:18]))
+    size = _zstd_size(bytes(view_of(data).cast("B")[:18]))
     if size is None:
         return _streamed(_zstd_file, most, data)
     check_size(size, most)
@@ -147,7 +147,7 @@ def _blosc(codec: Codec, most: int) -> Step:
     """
 
     def decode(data: Data) -> Data:
-        frame = _view(data).cast("B")
+        frame = view_of(data).cast("B")
         if len(frame) < 16 or int.from_bytes(frame[12:16], "little") != len(frame):
             raise CorruptChunk("a Blosc frame is not as long as its header says")
         check_size(int.from_bytes(frame[4:8], "little"), most)
@@ -160,7 +160,7 @@ def _lz4(codec: Codec, most: int) -> Step:
     """numcodecs puts the content's size before the block."""
 
     def decode(data: Data) -> Data:
-        check_size(int.from_bytes(_view(data).cast("B")[:4], "little"), most)
+        check_size(int.from_bytes(view_of(data).cast("B")[:4], "little"), most)
         return codec.decode(data)
 
     return decode
@@ -169,7 +169,7 @@ def _lz4(codec: Codec, most: int) -> Step:
 def _zlib(_: Codec, most: int) -> Step:
     def decode(data: Data) -> Data:
         inflating = zlib.decompressobj()
-        made = inflating.decompress(_view(data), most + 1)
+        made = inflating.decompress(view_of(data), most + 1)
         check_size(len(made), most)
         if not inflating.eof:
             raise CorruptChunk("a chunk's zlib stream ends early")
@@ -185,7 +185,7 @@ class _File(Protocol):
 
 
 def _streamed(open_file: Callable[[BytesIO], _File], most: int, data: Data) -> bytes:
-    with closing(open_file(BytesIO(_view(data)))) as file:
+    with closing(open_file(BytesIO(view_of(data)))) as file:
         made = file.read(most + 1)
     check_size(len(made), most)
     return made
@@ -240,7 +240,8 @@ def _nbytes(data: Data) -> int:
     return data.nbytes if isinstance(data, np.ndarray) else memoryview(data).nbytes
 
 
-def _view(data: Data) -> memoryview:
+def view_of(data: Data) -> memoryview:
+    """The bytes, without a copy."""
     return memoryview(data.data if isinstance(data, np.ndarray) else data)
 
 

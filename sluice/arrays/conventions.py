@@ -13,7 +13,7 @@ import base64
 import math
 import re
 import struct
-from typing import Any, Final
+from typing import Final, TypeGuard
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def dimension_names(document: Document) -> tuple[str | None, ...]:
     return tuple(names)
 
 
-def marked_fill_value(value: Any, dtype: DType, unsigned: object = None) -> Any:
+def marked_fill_value(value: object, dtype: DType, unsigned: object = None) -> object:
     """What the attribute ``_FillValue`` of a v3 array says, in the array's stored `dtype`.
 
     xarray writes floating-point numbers as base64 of a little-endian double, and reads that alone;
@@ -100,7 +100,7 @@ def marked_fill_value(value: Any, dtype: DType, unsigned: object = None) -> Any:
                 whole = _integer(value)
                 return _wrapped(whole, dtype) if unsigned == "true" else whole
             case "S":
-                return base64.b64decode(value, validate=True)
+                return base64.b64decode(_written_text(value), validate=True)
             case _:
                 return value
     except (ValueError, TypeError, OverflowError):
@@ -110,12 +110,25 @@ def marked_fill_value(value: Any, dtype: DType, unsigned: object = None) -> Any:
         ) from None
 
 
-def _double(value: Any) -> float:
+def _double(value: object) -> float:
     written = _written_double(value)
-    return float(value) if written is None else written
+    return float(_written_number(value)) if written is None else written
 
 
-def _written_double(value: Any) -> float | None:
+def _written_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _written_number(value: object) -> str | float | int:
+    """The value, where JSON may mean a number by it; else a TypeError."""
+    if not isinstance(value, str | float | int):
+        raise TypeError(value)
+    return value
+
+
+def _written_double(value: object) -> float | None:
     """The number whose double stands here as base64, as xarray writes it; None for others."""
     if not isinstance(value, str):
         return None
@@ -125,12 +138,12 @@ def _written_double(value: Any) -> float | None:
         return None
 
 
-def _nearest(value: Any, dtype: DType) -> float:
+def _nearest(value: object, dtype: DType) -> float:
     """The number as the dtype has it; as it is where xarray wrote it, or beyond all of its own."""
     written = _written_double(value)
     if written is not None:
         return written
-    number = float(value)
+    number = float(_written_number(value))
     with np.errstate(over="ignore"):
         nearest = float(dtype.type(number))
     return number if math.isinf(nearest) and not math.isinf(number) else nearest
@@ -143,8 +156,10 @@ def _wrapped(number: int, dtype: DType) -> int:
     return number - 2**bits if beyond else number
 
 
-def _integer(value: Any) -> int:
-    number = float(value) if isinstance(value, str) and not _DIGITS.fullmatch(value) else value
+def _integer(value: object) -> int:
+    number = _written_number(value)
+    if isinstance(number, str) and not _DIGITS.fullmatch(number):
+        number = float(number)
     whole = int(number)
     if whole != number and not isinstance(number, str):
         raise ValueError(value)
@@ -169,7 +184,7 @@ def with_references(document: Document) -> Document:
     if not isinstance(attributes, dict):
         return document
     said = _said(document, attributes)
-    references: Any = next((said[key] for key in _REFERENCES if key in said), None)
+    references: object = next((said[key] for key in _REFERENCES if key in said), None)
     if document.get("zarr_format") == 3:
         return _with_names(document, attributes, said, references)
     if said and document.get("dtype") in _CHARACTERS:
@@ -182,16 +197,16 @@ def with_references(document: Document) -> Document:
 
 
 def _with_names(
-    document: Document, attributes: Document, said: Document, references: Any
+    document: Document, attributes: Document, said: Document, references: object
 ) -> Document:
     """The same of a v3 array, which has a place for names: those elsewhere go there."""
-    written: Any = attributes.get(DIMENSIONS)
+    written: object = attributes.get(DIMENSIONS)
     names = document.get("dimension_names")
     if _is_scalar(said, [references, names, written], document.get("shape")):
         # Its one chunk has the key of the first along a dimension.
         marks = {"dimension_names": [], SCALAR: {"must_understand": False}}
         return {**_scalar(document, attributes), **marks}
-    named: Any = references if _are_names(references) else written
+    named: object = references if _are_names(references) else written
     if names is None and _are_names(named):
         kept = {key: item for key, item in attributes.items() if key not in (DIMENSIONS, *_OWN)}
         return {**document, "dimension_names": _names(named), "attributes": kept}
@@ -208,7 +223,7 @@ def _said(document: Document, attributes: Document) -> Document:
     return {}
 
 
-def _are_names(references: Any) -> bool:
+def _are_names(references: object) -> TypeGuard[list[str]]:
     return isinstance(references, list) and all(isinstance(one, str) for one in references)
 
 
@@ -217,7 +232,7 @@ def _names(references: list[str]) -> list[str]:
     return [reference.rsplit("/", 1)[-1] for reference in references]
 
 
-def _is_scalar(said: Document, names: list[Any], shape: Any) -> bool:
+def _is_scalar(said: Document, names: list[object], shape: object) -> bool:
     """Whether one value along one dimension stands for a scalar."""
     marked = bool(said.get("scalar")) or said.get("storage") == "scalar" or [] in names
     return marked and bool(shape == [1])

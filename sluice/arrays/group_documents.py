@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from sluice.aliases import Document
 from sluice.arrays.member_documents import Members, members_v2, members_v3
@@ -18,7 +18,7 @@ from sluice.wording import excerpt
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class ConsolidatedMetadata:
     """The one document that holds all metadata of a consolidated store.
 
     Its key, a digest of its bytes, and the tag by which the store knows them, if it gave one.
@@ -42,15 +42,15 @@ class GroupDocuments:
     """One group: its attributes and the documents of the arrays directly in it.
 
     A v2 array's document is its ``.zarray`` with the ``.zattrs`` under ``attributes``, as in v3.
-    They were `gathered` in one document, or else read one by one. Those whose documents cannot be
-    used at all are `broken`: why, by their names.
+    They were `consolidated` in one document, or else read one by one. Those whose documents cannot
+    be used at all are `broken`: why, by their names.
     """
 
     path: str
     zarr_format: Literal[2, 3]
     attributes: Document
     arrays: dict[str, Document]
-    gathered: Gathered | None = None
+    consolidated: ConsolidatedMetadata | None = None
     broken: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -59,13 +59,13 @@ class GroupDocuments:
 
         An append changes it, since a shape changes; chunks rewritten in place do not. Documents
         that were read one by one may be those of a writer that has not come to its chunks yet, so
-        the same ones, once they are gathered, are another version.
+        the same ones, once they are consolidated, are another version.
         """
-        said: list[Any] = [self.path, self.zarr_format, self.attributes, self.arrays]
+        said: list[object] = [self.path, self.zarr_format, self.attributes, self.arrays]
         if self.broken:
             said.append(sorted(self.broken.items()))
-        if self.gathered is not None:
-            said.append("gathered")
+        if self.consolidated is not None:
+            said.append("consolidated")
         return digest_of(json.dumps(said, sort_keys=True).encode())
 
 
@@ -83,7 +83,9 @@ def consolidated_group(answers: Mapping[str, RootDocument], path: str) -> GroupD
                 continue
             inside = path.removeprefix(folder).strip("/")
             if (found := read(asked.document, path, inside)) is not None:
-                return replace(found, gathered=Gathered(key, asked.digest, asked.tag))
+                return replace(
+                    found, consolidated=ConsolidatedMetadata(key, asked.digest, asked.tag)
+                )
         if join_path(path, "zarr.json") in answers:
             return None
     return None
@@ -92,8 +94,8 @@ def consolidated_group(answers: Mapping[str, RootDocument], path: str) -> GroupD
 def _consolidated_v3(document: Document, path: str, inside: str) -> GroupDocuments | None:
     if not inside:
         expect_group(document, path)
-    gathered = document.get("consolidated_metadata")
-    members = gathered.get("metadata") if isinstance(gathered, dict) else None
+    whole = document.get("consolidated_metadata")
+    members = whole.get("metadata") if isinstance(whole, dict) else None
     if not isinstance(members, dict):
         return None
     group = members.get(inside) if inside else document

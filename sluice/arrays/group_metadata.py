@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from sluice.aliases import Document
 from sluice.arrays.group_documents import (
-    Gathered,
+    ConsolidatedMetadata,
     GroupDocuments,
     RootDocument,
     consolidated_group,
@@ -156,12 +156,14 @@ async def revalidate_groups(
     """
     reading = _Reading(zarr_format, consolidated, limits)
     paths = [one.path for one in known]
-    if any(one.gathered is None for one in known):
+    if any(one.consolidated is None for one in known):
         return await _open_all(source, paths, reading)
-    gathered = {one.gathered.key: one.gathered for one in known if one.gathered is not None}
-    now = {key: await _same(source, one) for key, one in gathered.items()}
-    if all(isinstance(one, Gathered) for one in now.values()):
-        return tuple(_as_gathered(one, now) for one in known)
+    documents = {
+        one.consolidated.key: one.consolidated for one in known if one.consolidated is not None
+    }
+    now = {key: await _same(source, one) for key, one in documents.items()}
+    if all(isinstance(one, ConsolidatedMetadata) for one in now.values()):
+        return tuple(_with_tag(one, now) for one in known)
     try:
         return await _open_all(source, paths, reading._replace(consolidated=True))
     except MetadataError as error:
@@ -171,7 +173,9 @@ async def revalidate_groups(
         raise
 
 
-async def _same(source: ByteSource, one: Gathered) -> Gathered | Tagged | None:
+async def _same(
+    source: ByteSource, one: ConsolidatedMetadata
+) -> ConsolidatedMetadata | Tagged | None:
     """`one`, under its tag of now, if it says the same; else what is there in its place."""
     seen = await get_tagged(source, one.key, one.tag)
     match seen:
@@ -182,14 +186,14 @@ async def _same(source: ByteSource, one: Gathered) -> Gathered | Tagged | None:
     return seen
 
 
-def _as_gathered(
-    known: GroupDocuments, now: Mapping[str, Gathered | Tagged | None]
+def _with_tag(
+    known: GroupDocuments, now: Mapping[str, ConsolidatedMetadata | Tagged | None]
 ) -> GroupDocuments:
     """The same documents, out of the document of now."""
-    one = now[known.gathered.key] if known.gathered is not None else None
-    if not isinstance(one, Gathered) or one is known.gathered:
+    one = now[known.consolidated.key] if known.consolidated is not None else None
+    if not isinstance(one, ConsolidatedMetadata) or one is known.consolidated:
         return known
-    return replace(known, gathered=one)
+    return replace(known, consolidated=one)
 
 
 async def _probe(

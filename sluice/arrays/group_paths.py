@@ -24,7 +24,7 @@ _UNLISTED: Final = (
 )
 _NO_GROUP: Final = "its url leads to a Zarr array, not to a group"
 _V3: Final = "zarr.json"
-_GATHERED_V2: Final = ".zmetadata"
+_CONSOLIDATED_V2: Final = ".zmetadata"
 
 
 async def groups_with_arrays(
@@ -48,7 +48,7 @@ async def groups_with_arrays(
     documents = await _root_documents(source, zarr_format, consolidated, limits)
     if documents.get(_V3, {}).get("node_type", "group") != "group":
         raise MetadataError(_NO_GROUP)
-    found = None if consolidated is False else _gathered(documents)
+    found = None if consolidated is False else _consolidated(documents)
     if found is None:
         if consolidated:
             raise MetadataError("the store has no consolidated metadata, which was insisted on")
@@ -67,7 +67,7 @@ async def _root_documents(
     """The root's documents that are there; a refused one does not matter beside another."""
     names = [_V3] if zarr_format != 2 else []
     if zarr_format != 3 and consolidated is not False:
-        names.append(_GATHERED_V2)
+        names.append(_CONSOLIDATED_V2)
     documents: dict[str, Document] = {}
     refused: list[StoreRefused] = []
 
@@ -91,13 +91,13 @@ def _whole(document: Found) -> Document:
     return document
 
 
-def _gathered(documents: Mapping[str, Document]) -> set[str] | None:
+def _consolidated(documents: Mapping[str, Document]) -> set[str] | None:
     """The groups by the consolidated metadata of the root, if it has any; v3 before v2."""
     if (document := documents.get(_V3)) is not None:
         consolidated = document.get("consolidated_metadata")
         members = consolidated.get("metadata") if isinstance(consolidated, dict) else None
         return _of_members_v3(members) if isinstance(members, dict) else None
-    members = documents.get(_GATHERED_V2, {}).get("metadata")
+    members = documents.get(_CONSOLIDATED_V2, {}).get("metadata")
     return _of_members_v2(members) if isinstance(members, dict) else None
 
 

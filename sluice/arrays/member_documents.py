@@ -12,7 +12,7 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from typing import Final, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from sluice.aliases import Document
 from sluice.arrays.array_metadata import ArrayMeta
@@ -148,7 +148,7 @@ def members_v3(path: str, group: Document, members: Document) -> Members:
     return Members(_attributes(group.get("attributes"), path), arrays, broken)
 
 
-def members_v2(path: str, zattrs: Any, members: Mapping[str, tuple[Any, Any]]) -> Members:
+def members_v2(path: str, zattrs: object, members: Mapping[str, tuple[object, object]]) -> Members:
     """The group of these ``.zattrs``, with the ``.zarray`` and ``.zattrs`` of each array."""
     arrays: dict[str, Document] = {}
     broken: dict[str, str] = {}
@@ -175,7 +175,7 @@ def _add(
         broken[name] = "its attributes are not a JSON object"
 
 
-def _attributes(attributes: Any, path: str) -> Document:
+def _attributes(attributes: object, path: str) -> Document:
     if attributes is None:
         return {}
     if not isinstance(attributes, dict):
@@ -185,22 +185,23 @@ def _attributes(attributes: Any, path: str) -> Document:
     return shallow(attributes)
 
 
-def _array_v2(zarray: Any, zattrs: Any) -> Document:
+def _array_v2(zarray: object, zattrs: object) -> Document:
     """A v2 array's document; NCZarr's dimension references become xarray's attribute."""
     for document in (zarray, zattrs):
         if isinstance(document, MetadataError):
             raise document
     if not isinstance(zarray, dict):
         raise MetadataError("its '.zarray' is not a JSON object")
-    if not isinstance(zattrs or {}, dict):
+    attributes = zattrs or {}
+    if not isinstance(attributes, dict):
         raise MetadataError("its '.zattrs' is not a JSON object")
-    return with_references({**zarray, "attributes": dict(zattrs or {})})
+    return with_references({**zarray, "attributes": dict(attributes)})
 
 
 Made = TypeVar("Made")
 Given = ParamSpec("Given")
 # A document, or why it is none.
-Found: TypeAlias = dict[str, Any] | MetadataError
+Found: TypeAlias = dict[str, object] | MetadataError
 
 # Documents of so many bytes are parsed in a few milliseconds.
 _SHORT_BYTES: Final = 256 * 2**10
@@ -278,7 +279,7 @@ def _document(value: bytes | MetadataError, key: str) -> Found:
         return error
 
 
-def levels_exceed(value: Any, most: int = MOST_LEVELS) -> bool:
+def levels_exceed(value: object, most: int = MOST_LEVELS) -> bool:
     """Whether objects and lists in `value` are nested more than `most` levels deep."""
     level = [value]
     for _ in range(most + 1):
@@ -288,7 +289,7 @@ def levels_exceed(value: Any, most: int = MOST_LEVELS) -> bool:
     return True
 
 
-def shallow(attributes: Document) -> dict[str, Any]:
+def shallow(attributes: Document) -> dict[str, object]:
     """`attributes` with the JSON text in place of each value that is nested too deeply."""
     return {
         name: _json_text(value)
@@ -298,7 +299,7 @@ def shallow(attributes: Document) -> dict[str, Any]:
     }
 
 
-def _inside(value: Any) -> list[Any]:
+def _inside(value: object) -> list[object]:
     match value:
         case dict():
             return list(value.values())
@@ -314,10 +315,10 @@ class _Written(str):
     __slots__ = ()
 
 
-def _json_text(value: Any) -> str:
+def _json_text(value: object) -> str:
     """``json.dumps(value)``, however deep it is nested: without recursion."""
     parts: list[str] = []
-    left: list[Any] = [value]
+    left: list[object] = [value]
     while left:
         match left.pop():
             case _Written() as text:
@@ -329,7 +330,7 @@ def _json_text(value: Any) -> str:
     return "".join(parts)
 
 
-def _opened(value: dict[str, Any] | list[Any]) -> list[Any]:
+def _opened(value: dict[str, object] | list[object]) -> list[object]:
     """The brackets, names and separators of an object or list, and between them its values."""
     if isinstance(value, dict):
         start, end = "{", "}"
@@ -337,7 +338,7 @@ def _opened(value: dict[str, Any] | list[Any]) -> list[Any]:
     else:
         start, end = "[", "]"
         members = [[item] for item in value]
-    opened: list[Any] = [_Written(start)]
+    opened: list[object] = [_Written(start)]
     for number, member in enumerate(members):
         opened += [_Written(", "), *member] if number else member
     return [*opened, _Written(end)]

@@ -11,13 +11,14 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
 from sluice.aliases import Array
 from sluice.arrays.array_metadata import ArrayMeta
 from sluice.arrays.chunk_cache import ABSENT, Chunk
+from sluice.arrays.codec_table import Data
 from sluice.arrays.projections import (
     Axis,
     IntArray,
@@ -306,7 +307,7 @@ def part_bytes(reading: Reading, read: ChunkRead, chunk: Chunk) -> int:
 
 
 def encoded_part_bytes(
-    reading: Reading, read: ChunkRead, decoder: TextDecoder, encoded: Any
+    reading: Reading, read: ChunkRead, decoder: TextDecoder, encoded: Data
 ) -> int:
     """The bytes of UTF-8 that `read` takes of a chunk of which no text was made yet."""
     lengths = decoder.lengths(encoded)

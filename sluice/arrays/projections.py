@@ -6,11 +6,12 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-IntArray: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+IntArray: TypeAlias = NDArray[np.int64]
 Within: TypeAlias = slice | IntArray
 
 _FIRST: Final = slice(0, 1)

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from sluice.aliases import Array
 from sluice.arrays.chunk_cache import ABSENT, Chunk, ChunkCache
 from sluice.arrays.chunk_decoders import SHORT_TEXT_BYTES
+from sluice.arrays.codec_table import Data
 from sluice.arrays.plan import ChunkRead, Reading, encoded_part_bytes, part_bytes
 from sluice.arrays.texts import TextDecoder, text_bytes
 from sluice.cgroup import available_cores
@@ -152,7 +153,7 @@ async def _decode_texts(
     texts = reading.meta.texts
     assert texts is not None
 
-    def make(encoded: Any) -> tuple[Array, int]:
+    def make(encoded: Data) -> tuple[Array, int]:
         size = decoder.size(encoded)
         if reading.meter is not None:
             part = partial(encoded_part_bytes, reading, read, decoder, encoded)
@@ -172,11 +173,11 @@ async def _decode_texts(
     return chunk
 
 
-def _whole(decoder: TextDecoder, make: Callable[[Any], Made], data: bytes) -> Made:
+def _whole(decoder: TextDecoder, make: Callable[[Data], Made], data: bytes) -> Made:
     return make(decoder.inflate(data))
 
 
-def _short(pool: DecodePool, reading: Reading, decoder: TextDecoder, data: bytes) -> Any | None:
+def _short(pool: DecodePool, reading: Reading, decoder: TextDecoder, data: bytes) -> Data | None:
     """The encoded form of a chunk, where it is short enough to look at on the loop."""
     most = max(len(data), reading.meta.decode_cost * SHORT_TEXT_BYTES)
     if not pool.is_small(most):

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import struct
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array, DType
+from sluice.arrays.codec_table import Data, Step, view_of
 from sluice.errors import CorruptChunk, LimitError
 
 # What JSON writes in six bytes, and in two (RFC 8259, 7).
@@ -53,11 +54,11 @@ def text_lengths(values: Array) -> NDArray[np.int64]:
     return np.fromiter(map(_length, values.flat), np.int64, values.size)
 
 
-def attribute_bytes(attrs: Mapping[Any, Any]) -> int:
+def attribute_bytes(attrs: Mapping[str, object] | Mapping[Hashable, object]) -> int:
     """The bytes of all names, texts and arrays among attributes, and 8 for each other value."""
     total = 0
     # No recursion: attributes may be nested as deep as their document.
-    left: list[Any] = [attrs]
+    left: list[object] = [attrs]
     while left:
         match left.pop():
             case Mapping() as items:
@@ -74,7 +75,7 @@ def attribute_bytes(attrs: Mapping[Any, Any]) -> int:
     return total
 
 
-def _length(value: Any) -> int:
+def _length(value: object) -> int:
     match value:
         case str():
             if _is_plain(value):
@@ -188,8 +189,8 @@ class TextDecoder:
     ``vlen-bytes``; texts come as `dtype`.
     """
 
-    inflate: Callable[[Any], Any]
-    inflate_short: Callable[[Any], Any]
+    inflate: Step
+    inflate_short: Step
     codec_id: str
     dtype: DType
     count: int
@@ -199,17 +200,17 @@ class TextDecoder:
         """The values of a chunk; CorruptChunk for bytes that are none."""
         return self.values(self.inflate(data))
 
-    def size(self, encoded: Any) -> int:
+    def size(self, encoded: Data) -> int:
         """The bytes of all texts of a chunk in encoded form."""
         return max(0, _viewed(encoded).nbytes - _LENGTH.size * (1 + self.count))
 
-    def lengths(self, encoded: Any) -> Array:
+    def lengths(self, encoded: Data) -> Array:
         """The bytes of each text, in the shape of the chunk."""
         spans = _spans(self._counted(encoded), self.count)
         flat = np.fromiter((end - start for start, end in spans), np.int64, self.count)
         return self.arrange(flat)
 
-    def values(self, encoded: Any) -> Array:
+    def values(self, encoded: Data) -> Array:
         """The texts of a chunk in encoded form, in the shape of the chunk."""
         view = self._counted(encoded)
         if self.count <= _PIECE_VALUES and view.nbytes <= _PIECE_BYTES:
@@ -219,18 +220,18 @@ class TextDecoder:
             made[first:last] = self._piece(view[start:end], last - first)
         return self.arrange(made)
 
-    def _counted(self, encoded: Any) -> memoryview:
+    def _counted(self, encoded: Data) -> memoryview:
         """Memory for so many texts as the chunk says is taken at once."""
         view = _viewed(encoded)
         check_count(view, self.count)
         return view
 
-    def _piece(self, view: memoryview, count: int) -> Any:
+    def _piece(self, view: memoryview, count: int) -> Array | str:
         if count == 1 and view.nbytes > _PIECE_BYTES and self.codec_id == "vlen-utf8":
             return _long_text(view[_LENGTH.size :])
         return self._made(_LENGTH.pack(count) + bytes(view), count)
 
-    def _made(self, encoded: Any, count: int) -> Array:
+    def _made(self, encoded: Data, count: int) -> Array:
         import numcodecs
 
         # Damaged input fails in many ways; each means the same.
@@ -244,15 +245,15 @@ class TextDecoder:
         return texts
 
 
-def check_count(encoded: Any, count: int) -> None:
+def check_count(encoded: Data, count: int) -> None:
     """Raise CorruptChunk unless a chunk says that it has as many values as it must have."""
     stated = int.from_bytes(_viewed(encoded)[: _LENGTH.size], "little")
     if stated != count:
         raise CorruptChunk(f"a chunk says that it has {stated} values, not {count}")
 
 
-def _viewed(encoded: Any) -> memoryview:
-    return memoryview(encoded).cast("B")
+def _viewed(encoded: Data) -> memoryview:
+    return view_of(encoded).cast("B")
 
 
 def _spans(view: memoryview, count: int) -> Iterator[tuple[int, int]]:

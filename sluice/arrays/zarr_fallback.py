@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from zarr.abc.codec import ArrayBytesCodec, BytesBytesCodec
 from zarr.codecs import ShardingCodec
 
-from sluice.aliases import Array
+from sluice.aliases import Array, ZarrObject
 from sluice.arrays.chunk_decoders import check_code_points, most_stored_bytes
-from sluice.arrays.codec_table import bounded, bytes_codec, check_size
+from sluice.arrays.codec_table import Codec, Step, bounded, bytes_codec, check_size
 from sluice.arrays.texts import check_count
 from sluice.errors import CorruptChunk, SluiceError
 from sluice.store.zarr_store import SourceStore
@@ -41,7 +40,7 @@ async def read_through_zarr(meta: ArrayMeta, plan: ReadPlan) -> Array:
         ) from error
 
 
-async def _read(array: Any, plan: ReadPlan) -> Array:
+async def _read(array: ZarrObject, plan: ReadPlan) -> Array:
     rest = tuple(np.asarray(axis.positions, dtype=np.int64) for axis in plan.axes)
     if 0 in plan.buffer_shape:
         return np.empty(plan.buffer_shape, dtype=array.metadata.dtype.to_native_dtype())
@@ -70,7 +69,7 @@ if TYPE_CHECKING:
 _COUNTED = ("vlen-utf8", "vlen-bytes")
 
 
-def bounded_array(array: Any, most_bytes: int) -> Any:
+def bounded_array(array: ZarrObject, most_bytes: int) -> ZarrObject:
     """The zarr-python array over a store of which no object has more than `most_bytes`.
 
     Its codecs make no more of a chunk than the shape and the data type allow.
@@ -88,12 +87,12 @@ def bounded_array(array: Any, most_bytes: int) -> Any:
     return within
 
 
-def _pipeline(metadata: Any) -> Any:
+def _pipeline(metadata: ZarrObject) -> ZarrObject:
     from zarr.codecs._v2 import V2Codec
     from zarr.registry import get_pipeline_class
 
     if metadata.zarr_format == 2:
-        codecs: list[Any] = [V2Codec(*_v2_codecs(metadata))]
+        codecs: list[ZarrObject] = [V2Codec(*_v2_codecs(metadata))]
     else:
         codecs = [_within_bounds(codec) for codec in metadata.codecs]
     return get_pipeline_class().from_codecs(codecs)
@@ -103,14 +102,14 @@ def _pipeline(metadata: Any) -> Any:
 class _Decoding:
     """What zarr-python decodes one step of a Zarr v2 chunk with."""
 
-    decode: Callable[[Any], Any]
+    decode: Step
 
 
-def _v2_codecs(metadata: Any) -> tuple[tuple[Any, ...], Any]:
+def _v2_codecs(metadata: ZarrObject) -> tuple[tuple[ZarrObject, ...], ZarrObject]:
     count = math.prod(metadata.chunks)
     most = most_stored_bytes(metadata.dtype.to_native_dtype(), count, any_dtype=True)
 
-    def decoding(codec: Any) -> _Decoding:
+    def decoding(codec: ZarrObject) -> _Decoding:
         if codec.codec_id in _COUNTED:
             return _Decoding(partial(_counted, codec.decode, count))
         return _Decoding(bounded(codec, most))
@@ -119,12 +118,12 @@ def _v2_codecs(metadata: Any) -> tuple[tuple[Any, ...], Any]:
     return filters, None if metadata.compressor is None else decoding(metadata.compressor)
 
 
-def _counted(decode: Callable[[Any], Any], count: int, data: Any) -> Any:
+def _counted(decode: Step, count: int, data: ZarrObject) -> ZarrObject:
     check_count(data, count)
     return decode(data)
 
 
-def _within_bounds(codec: Any) -> Any:
+def _within_bounds(codec: ZarrObject) -> ZarrObject:
     """A codec of zarr-python with a bound on what it makes, where it makes bytes or objects."""
     if isinstance(codec, ShardingCodec):
         return ShardingCodec(
@@ -144,17 +143,17 @@ def _within_bounds(codec: Any) -> Any:
 class _BoundedBytes(BytesBytesCodec):
     """A codec from bytes to bytes, by way of `known` where it is one of numcodecs' own."""
 
-    inner: Any
-    known: Any
+    inner: ZarrObject
+    known: Codec | None
 
     @property
     def is_fixed_size(self) -> bool:  # type: ignore[override]
         return bool(self.inner.is_fixed_size)
 
-    def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> int:
+    def compute_encoded_size(self, input_byte_length: int, chunk_spec: ZarrObject) -> int:
         return int(self.inner.compute_encoded_size(input_byte_length, chunk_spec))
 
-    async def _decode_single(self, chunk_bytes: Any, chunk_spec: Any) -> Any:
+    async def _decode_single(self, chunk_bytes: ZarrObject, chunk_spec: ZarrObject) -> ZarrObject:
         dtype, count = chunk_spec.dtype.to_native_dtype(), math.prod(chunk_spec.shape)
         most = most_stored_bytes(dtype, count, any_dtype=True)
         if self.known is None:
@@ -170,12 +169,12 @@ class _BoundedBytes(BytesBytesCodec):
 class _CountedTexts(ArrayBytesCodec):
     """A codec of texts of variable length, which says how many it has of them."""
 
-    inner: Any
+    inner: ZarrObject
     is_fixed_size = False
 
-    def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> int:
+    def compute_encoded_size(self, input_byte_length: int, chunk_spec: ZarrObject) -> int:
         return int(self.inner.compute_encoded_size(input_byte_length, chunk_spec))
 
-    async def _decode_single(self, chunk_bytes: Any, chunk_spec: Any) -> Any:
+    async def _decode_single(self, chunk_bytes: ZarrObject, chunk_spec: ZarrObject) -> ZarrObject:
         check_count(chunk_bytes.to_bytes(), math.prod(chunk_spec.shape))
         return await self.inner._decode_single(chunk_bytes, chunk_spec)

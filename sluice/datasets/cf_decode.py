@@ -17,12 +17,10 @@ from functools import partial
 from typing import Any, Final, Self
 
 import numpy as np
-from xarray.coding import strings, times, variables
-from xarray.coding.common import _ElementwiseFunctionArray
-from xarray.core import indexing
 
 from sluice.aliases import Array, DType
 from sluice.arrays.array_metadata import ArrayMeta
+from sluice.datasets import _xarray
 from sluice.datasets.known_store import EncodedArray
 from sluice.datasets.lenient_coders import decode_dates
 from sluice.errors import MetadataError
@@ -50,8 +48,8 @@ class Unpacking:
         """The one function that does what these `steps` do, or None if they do something else."""
         match steps:
             case [
-                partial(func=variables._apply_mask, args=(), keywords=mask),
-                partial(func=variables._scale_offset_decoding, args=(), keywords=packing),
+                partial(func=_xarray.apply_mask, args=(), keywords=mask),
+                partial(func=_xarray.scale_offset_decoding, args=(), keywords=packing),
             ]:
                 dtype = np.dtype(packing["dtype"])
             case _:
@@ -103,16 +101,16 @@ def compile_decoding(data: Any) -> tuple[EncodedArray, tuple[Step, ...], bool]:
     stacked = False
     while not isinstance(data, EncodedArray):
         match data:
-            case indexing.LazilyIndexedArray():
+            case _xarray.LazilyIndexedArray():
                 pass
-            case _ElementwiseFunctionArray():
+            case _xarray.ElementwiseArray():
                 steps.append(data.func)
-            case variables.NativeEndiannessArray():
+            case _xarray.NativeEndiannessArray():
                 steps.append(Cast(data.dtype))
-            case variables.BoolTypeArray():
+            case _xarray.BoolTypeArray():
                 steps.append(Cast(np.dtype(bool)))
-            case strings.StackedBytesArray():
-                steps.append(strings._numpy_char_to_bytes)
+            case _xarray.StackedBytesArray():
+                steps.append(_xarray.char_to_bytes)
                 stacked = True
             case _:
                 raise MetadataError(f"a variable is coded in an unknown way: {type(data).__name__}")
@@ -122,7 +120,7 @@ def compile_decoding(data: Any) -> tuple[EncodedArray, tuple[Step, ...], bool]:
     return data, tuple(steps) if unpacking is None else (unpacking,), stacked
 
 
-_UNPACKING: Final = (variables._apply_mask, variables._scale_offset_decoding, Unpacking)
+_UNPACKING: Final = (_xarray.apply_mask, _xarray.scale_offset_decoding, Unpacking)
 
 
 def check_unpacking(steps: tuple[Step, ...], dtype: DType) -> None:
@@ -145,8 +143,8 @@ class Cast:
         return np.asarray(values, dtype=self.dtype)
 
 
-_MASKING: Final = (variables._apply_mask, variables._scale_offset_decoding)
-_DATING: Final = (decode_dates, times.decode_cf_datetime)
+_MASKING: Final = (_xarray.apply_mask, _xarray.scale_offset_decoding)
+_DATING: Final = (decode_dates, _xarray.decode_cf_datetime)
 _KEPT: Final = (*LINEAR, *FILLS, "units", "calendar", "_Unsigned")
 
 
@@ -251,7 +249,7 @@ def _is_undone(step: Step) -> bool:
         case partial(func=np.asarray, keywords={"dtype": dtype}):
             return np.dtype(dtype).kind in "iu"  # the other sign, which _Unsigned tells
         case partial(func=function):
-            return function in (*_MASKING, *_DATING, times.decode_cf_timedelta)
+            return function in (*_MASKING, *_DATING, _xarray.decode_cf_timedelta)
         case _:
             return False
 
@@ -271,7 +269,7 @@ def _duration(steps: Sequence[Step]) -> dict[str, object]:
     """The attribute by which xarray tells a duration from a number with a unit of time."""
     for step in steps:
         match step:
-            case partial(func=times.decode_cf_timedelta, keywords={"time_unit": unit}):
+            case partial(func=_xarray.decode_cf_timedelta, keywords={"time_unit": unit}):
                 return {"dtype": f"timedelta64[{unit}]"}
     return {}
 

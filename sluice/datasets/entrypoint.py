@@ -11,13 +11,22 @@ from typing import Any, Literal, Self
 
 import xarray as xr
 import zarr.abc.store
-from xarray.namedarray.utils import either_dict_or_kwargs
 
 from sluice.arrays.group_documents import GroupDocuments
 from sluice.arrays.group_metadata import open_group
 from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
 from sluice.arrays.reader import Reader
 from sluice.arrays.store_reader import StoreReader
+from sluice.datasets._xarray import (
+    LazilyIndexedArray,
+    coord_names_of,
+    data_of,
+    dataset_of,
+    either_dict_or_kwargs,
+    indexes_of,
+    variables_of,
+    with_variables,
+)
 from sluice.datasets.group_opening import names_of, open_variables
 from sluice.datasets.read_plan import MissingDims, plan_isel, plan_sel
 from sluice.datasets.relabel import isel_along_all
@@ -109,13 +118,14 @@ def _refuse_or_note(opened: xr.Dataset, unusable: Mapping[str, Unusable], on_unu
 
 def _awaitable(opened: xr.Dataset) -> AsyncDataset:
     """The parts of `opened` under the class that has the coroutines."""
-    return AsyncDataset._construct_direct(
-        opened._variables,
-        opened._coord_names,
-        opened._dims,
-        opened._attrs,
-        opened._indexes,
-        opened._encoding,
+    return dataset_of(
+        AsyncDataset,
+        variables_of(opened),
+        coord_names_of(opened),
+        dict(opened.sizes),
+        opened.attrs,
+        indexes_of(opened),
+        opened.encoding,
     )
 
 
@@ -197,13 +207,13 @@ class AsyncDataset(xr.Dataset):
         unread = [
             name
             for name in indexers
-            if name in self._coord_names
-            and name not in self._indexes
-            and self._variables[name].ndim == 1
-            and not self._variables[name]._in_memory
+            if name in self.coords
+            and name not in self.xindexes
+            and self.variables[name].ndim == 1
+            and isinstance(data_of(self.variables[name]), LazilyIndexedArray)
         ]
         if not unread:
             return self
         loaded = await plan_isel(self, {}, keep=unread).read()
-        variables = {name: loaded._variables[name] for name in unread}
-        return self._replace({**self._variables, **variables})
+        variables = {name: loaded.variables[name] for name in unread}
+        return with_variables(self, {**variables_of(self), **variables})

@@ -17,8 +17,6 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import numpy as np
 import xarray as xr
-from xarray import conventions
-from xarray.core import indexing
 
 from sluice.aliases import Document
 from sluice.arrays.group_documents import GroupDocuments
@@ -26,7 +24,15 @@ from sluice.arrays.member_documents import CoordinateRoom, OpeningLimits, too_la
 from sluice.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
 from sluice.arrays.store_reader import StoreReader
 from sluice.concurrency import map_concurrently
-from sluice.datasets._xarray import variable_of, with_stored
+from sluice.datasets._xarray import (
+    LazilyIndexedArray,
+    data_of,
+    decode_cf_variables,
+    variable_of,
+    variables_of,
+    with_stored,
+    with_variables,
+)
 from sluice.datasets.cf_decode import (
     StoredLabels,
     check_unpacking,
@@ -201,7 +207,7 @@ def _decode(
     left_out: Iterable[str],
 ) -> Decoded:
     spelled = {**options, "drop_variables": list(left_out)}
-    decoded: Any = conventions.decode_cf_variables(dict(variables), dict(attributes), **spelled)
+    decoded: Any = decode_cf_variables(dict(variables), dict(attributes), **spelled)
     found: Decoded = decoded
     for variable in found[0].values():
         keep_bytes(variable)
@@ -251,12 +257,12 @@ def _with_indexes(dataset: xr.Dataset, store: KnownStore) -> xr.Dataset:
         return dataset
     indexed = dataset.assign_coords(xr.Coordinates(coords))
     known = {n: with_stored(indexed.variables[n], s) for n, s in stored.items() if s is not None}
-    return indexed._replace({**indexed._variables, **known}) if known else indexed
+    return with_variables(indexed, {**variables_of(indexed), **known}) if known else indexed
 
 
 def _as_stored(coordinate: xr.Variable) -> StoredLabels | None:
     """What the store has in the place of a coordinate's labels, if that differs from them."""
-    encoded, steps, stacked = compile_decoding(coordinate._data)
+    encoded, steps, stacked = compile_decoding(data_of(coordinate))
     form = None if stacked else stored_form(encoded.meta, steps, coordinate.encoding)
     if form is None or not form.decoding or encoded.values is None:
         return None
@@ -272,15 +278,15 @@ def _lazily(reader: StoreReader, dataset: xr.Dataset, store: KnownStore) -> xr.D
             continue
         with _blamed(store, name):
             variables[name] = _compiled(reader, variable, tries=store.lenient)
-    return join(dataset._replace(variables))
+    return join(with_variables(dataset, variables))
 
 
 def _compiled(reader: StoreReader, variable: xr.Variable, *, tries: bool) -> xr.Variable:
-    encoded, steps, stacked = compile_decoding(variable._data)
+    encoded, steps, stacked = compile_decoding(data_of(variable))
     if tries:
         check_unpacking(steps, encoded.dtype)
     lazy = LazyArray(reader, encoded.meta, steps, variable.dtype, stacked=stacked)
-    data = indexing.LazilyIndexedArray(lazy)
+    data = LazilyIndexedArray(lazy)
     return variable_of(variable.dims, data, variable.attrs, variable.encoding)
 
 

@@ -8,10 +8,11 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import xarray as xr
-from xarray.core.indexes import PandasIndex
+from xarray.indexes import PandasIndex
 from zarr.errors import BoundsCheckError
 
 from sluice.aliases import Array, Document, DType
+from sluice.datasets._xarray import data_of, variables_of
 
 IntArray: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 ALL: Final = slice(None)
@@ -55,7 +56,7 @@ def go_together(ds: xr.Dataset, keys: Mapping[Hashable, Key | None]) -> dict[Has
     dims = {key.dim for key in plain.values() if type(key) is Points}
     if not dims:
         return plain
-    taken = len(dims) > 1 or not dims.isdisjoint(ds._dims) or not dims.isdisjoint(ds._variables)
+    taken = len(dims) > 1 or not dims.isdisjoint(ds.sizes) or not dims.isdisjoint(variables_of(ds))
     return None if taken or any(isinstance(k, np.ndarray) for k in plain.values()) else plain
 
 
@@ -97,7 +98,7 @@ def for_xarray(ds: xr.Dataset, dim: Hashable, key: Key | None, wanted: Any) -> A
         case None | Points():
             return wanted
         case slice(step=int(step)) if step < 0:
-            return np.arange(*key.indices(ds._dims[dim]))
+            return np.arange(*key.indices(ds.sizes[dim]))
         case _:
             return key
 
@@ -118,8 +119,8 @@ def _plain_key(dim: Hashable, wanted: Any, size: int) -> Key | None:
             return wanted if plain and wanted.step != 0 else None
         case list() | np.ndarray():
             return _plain_list(dim, np.asarray(wanted), size)
-        case xr.Variable(dims=(along,)) if isinstance(wanted._data, np.ndarray) and along != dim:
-            positions = _plain_list(dim, wanted._data, size)
+        case xr.Variable(dims=(along,)) if isinstance(data_of(wanted), np.ndarray) and along != dim:
+            positions = _plain_list(dim, data_of(wanted), size)
             return None if positions is None else Points(along, positions)
         case _:
             return None

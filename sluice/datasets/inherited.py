@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 import xarray as xr
 
+from sluice.datasets._xarray import coord_names_of, dataset_of, variables_of
 from sluice.datasets.entrypoint import AsyncDataset
 from sluice.datasets.unusable import Unusable
 from sluice.errors import MisalignedGroup
@@ -79,16 +80,17 @@ def _joined(
 
     A coordinate without an index stays before an inherited one of its name, a variable does not.
     """
-    coords = own._coord_names - {*own.xindexes}
+    coords = coord_names_of(own) - {*own.xindexes}
     names: list[Hashable] = [name for name in handed.xindexes if name not in coords]
     inherited = {name: handed.variables[name] for name in names}
-    variables: dict[Hashable, xr.Variable] = {**own._variables, **inherited}
+    variables: dict[Hashable, xr.Variable] = {**variables_of(own), **inherited}
     sizes = [size for variable in inherited.values() for size in variable.sizes.items()]
-    return AsyncDataset._construct_direct(
+    return dataset_of(
+        AsyncDataset,
         variables,
         coords | {*inherited},
-        {**own._dims, **dict(sizes)},
-        own._attrs,
+        {**own.sizes, **dict(sizes)},
+        own.attrs,
         {name: handed.xindexes[name] for name in inherited},
-        {**(own._encoding or {}), **({"unusable": unusable} if unusable else {})},
+        {**own.encoding, **({"unusable": unusable} if unusable else {})},
     )

@@ -9,15 +9,20 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 import zarr
-from xarray.backends.common import BackendArray
-from xarray.backends.zarr import ZarrStore
-from xarray.core import indexing
+from xarray.backends import BackendArray
 
 from sluice.aliases import Array, Document, DType
 from sluice.arrays.array_metadata import ArrayMeta, parse_array
 from sluice.arrays.conventions import check_name, dimension_names, marked_fill_value
 from sluice.arrays.group_documents import GroupDocuments
-from sluice.datasets._xarray import variable_of
+from sluice.datasets._xarray import (
+    DocumentStore,
+    ExplicitIndexer,
+    LazilyIndexedArray,
+    NumpyIndexingAdapter,
+    apply_indexer,
+    variable_of,
+)
 from sluice.datasets.lenient_coders import check_encoding
 from sluice.datasets.relabel import distinct, told_apart
 from sluice.datasets.unusable import Unusable
@@ -30,7 +35,7 @@ _NUMBERS: Final = ("scale_factor", "add_offset")
 _TOLD: Final = ("units", "calendar", "bounds")
 
 
-class KnownStore(ZarrStore):
+class KnownStore(DocumentStore):
     """xarray's reading of Zarr attributes and encodings, over documents that are already here.
 
     Each array is parsed on its own: what cannot be used is in `unusable`, with its reason, and
@@ -40,7 +45,7 @@ class KnownStore(ZarrStore):
     def __init__(
         self, documents: GroupDocuments, zarr_store: Any, dropped: Collection[str] = ()
     ) -> None:
-        # Not ZarrStore's own: it asks the store for the group's members, synchronously.
+        super().__init__(zarr.Group(_group(documents)))
         self.documents = documents
         self.dropped = frozenset(dropped)
         # Whether variables are left out of which reading alone would show that they do not unpack,
@@ -49,11 +54,7 @@ class KnownStore(ZarrStore):
         self.unusable: dict[str, Unusable] = {}
         self.encoded: dict[str, EncodedArray] = {}
         self.variables: dict[str, xr.Variable] = {}
-        self._mode = "r"
-        self._use_zarr_fill_value_as_mask = documents.zarr_format == 2
-        self._arrays: dict[str, Any] = {}
-        self._zarr_store = zarr_store
-        self.zarr_group = zarr.Group(_group(documents))
+        self.zarr_store = zarr_store
         for name, reason in documents.broken.items():
             if name not in self.dropped:
                 self.unusable[name] = Unusable(reason)
@@ -93,10 +94,6 @@ class KnownStore(ZarrStore):
         """The names that have no part in the dataset."""
         return {*self.dropped, *self.unusable}
 
-    @property
-    def members(self) -> dict[str, Any]:
-        return self._arrays
-
     def close(self) -> None:
         """Nothing to close: whoever made the source closes it."""
 
@@ -110,7 +107,7 @@ class KnownStore(ZarrStore):
             name: self._shadow(name) if name in left_out else self.variables[name].copy(deep=False)
             for name in self.documents.arrays
         }
-        return variables, ZarrStore.get_attrs(self)
+        return variables, self.attributes()
 
     def _variable(self, name: str) -> xr.Variable:
         """The encoded variable by xarray's own reading, but for what others write otherwise."""
@@ -119,13 +116,13 @@ class KnownStore(ZarrStore):
         # In v3, xarray takes what is not written as it writes it for an error.
         marked = attributes.pop(_FILL, None) if self.documents.zarr_format == 3 else None
         path = f"{self.documents.path}/{name}".strip("/")
-        meta = parse_array(path, {**document, "attributes": attributes}, self._zarr_store)
+        meta = parse_array(path, {**document, "attributes": attributes}, self.zarr_store)
         dimension_names({**document, "shape": meta.shape})
-        self._arrays[name] = zarr.Array(meta.zarr)
+        self.opened[name] = zarr.Array(meta.zarr)
         with warnings.catch_warnings():
             # Of dimensions that it has twice: they are told apart afterwards.
             warnings.filterwarnings("ignore", "Duplicate dimension names", UserWarning)
-            variable = ZarrStore.open_store_variable(self, name)
+            variable = self.encoded_variable(name)
         if meta.dtype.kind == "V":
             # No record is a missing one, and xarray cannot compare them.
             variable.attrs.pop(_FILL, None)
@@ -141,7 +138,7 @@ class KnownStore(ZarrStore):
                 variable.attrs[key] = _lone(variable.attrs[key])
         check_encoding(variable)
         self.encoded[name] = EncodedArray(name, meta, variable.dtype)
-        data = indexing.LazilyIndexedArray(self.encoded[name])
+        data = LazilyIndexedArray(self.encoded[name])
         return variable_of(variable.dims, data, variable.attrs, variable.encoding)
 
     def _attributes(self, name: str) -> dict[str, Any]:
@@ -210,16 +207,14 @@ class EncodedArray(BackendArray):
         self.values: Array | None = None
         self.edges: tuple[Array, Array] | None = None
 
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> Array:
+    def __getitem__(self, key: ExplicitIndexer) -> Array:
         if self.values is not None:
-            return np.asarray(
-                indexing.apply_indexer(indexing.NumpyIndexingAdapter(self.values), key)
-            )
+            return np.asarray(apply_indexer(NumpyIndexingAdapter(self.values), key))
         if self.edges is None:
             raise NotFetched(self.name)
         return self._edge(key)
 
-    def _edge(self, key: indexing.ExplicitIndexer) -> Array:
+    def _edge(self, key: ExplicitIndexer) -> Array:
         """The first or the last element, whichever `key` names; the rest is not here."""
         places = [
             range(*k.indices(size)) if isinstance(k, slice) else np.atleast_1d(k)

@@ -13,14 +13,21 @@ from typing import Any, Final, Protocol, Self, TypeAlias
 
 import numpy as np
 import xarray as xr
-from xarray.core import indexing
-from xarray.core.indexes import PandasIndex
+from xarray.indexes import PandasIndex
 
 from sluice.aliases import Array, DType
 from sluice.arrays.plan import ReadPlan, plan_element, plan_orthogonal, plan_pointwise
 from sluice.arrays.texts import attribute_bytes, has_texts, text_lengths
 from sluice.bounded_cache import BoundedCache
-from sluice.datasets._xarray import stored_of, variable_of
+from sluice.datasets._xarray import (
+    LazilyIndexedArray,
+    coord_names_of,
+    data_of,
+    indexes_of,
+    stored_of,
+    variable_of,
+    variables_of,
+)
 from sluice.datasets.cf_decode import StoredLabels
 from sluice.datasets.indexers import ALL, IntArray, Key, Points, length_of, remaining
 from sluice.datasets.lazy import LazyArray, VariableReadPlan
@@ -180,7 +187,7 @@ class IndexCoordinate:
             return picked.to_base_variable().load()
         # Never a view: the index is everyone's. (From a scalar NumPy makes arrays more slowly.)
         data = np.array(self.values[place, ...])
-        return variable_of(dims, data, variable._attrs, variable._encoding)
+        return variable_of(dims, data, variable.attrs, variable.encoding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,12 +243,12 @@ class Layout:
     @classmethod
     def of(cls, ds: xr.Dataset) -> Self:
         """The layout of `ds`, which must not change from here on."""
-        variables = {name: _prepared(ds, name, v) for name, v in ds._variables.items()}
-        coords = tuple([name for name in variables if name in ds._coord_names])
-        dims = {name: variable.dims for name, variable in ds._variables.items()}
-        attrs = {name: attribute_bytes(v.attrs) for name, v in ds._variables.items()}
+        variables = {name: _prepared(ds, name, v) for name, v in variables_of(ds).items()}
+        coords = tuple([name for name in variables if name in coord_names_of(ds)])
+        dims = {name: variable.dims for name, variable in variables_of(ds).items()}
+        attrs = {name: attribute_bytes(v.attrs) for name, v in variables_of(ds).items()}
         attrs[_WHOLE] = attribute_bytes(ds.attrs)
-        return cls(ds, ds._dims, variables, dims, coords, attrs)
+        return cls(ds, dict(ds.sizes), variables, dims, coords, attrs)
 
     @property
     def held_bytes(self) -> int:
@@ -300,7 +307,7 @@ class Layout:
                 return None
             left = remaining(dims, keys)
             if not (drop and name in self.coords and dims and not left):
-                dtype = self.dataset._variables[name].dtype
+                dtype = variables_of(self.dataset)[name].dtype
                 parts[name] = ResultVariable(left, tuple([lengths[dim] for dim in left]), dtype)
         unread = [name for name in parts if type(self.variables[name]) is StoredVariable]
         attrs = sum([self.attribute_bytes[name] for name in (*parts, _WHOLE)])
@@ -327,11 +334,11 @@ class Layout:
 
 
 def _prepared(ds: xr.Dataset, name: Hashable, variable: xr.Variable) -> Prepared:
-    index = ds._indexes.get(name)
+    index = indexes_of(ds).get(name)
     if index is not None:
         return IndexCoordinate.of(name, variable, index) if type(index) is PandasIndex else None
-    data: Any = variable._data
-    if not isinstance(data, indexing.LazilyIndexedArray) or not isinstance(data.array, LazyArray):
+    data = data_of(variable)
+    if not isinstance(data, LazilyIndexedArray) or not isinstance(data.array, LazyArray):
         return None
     if any(key != slice(None) for key in data.key.tuple):
         return None

@@ -9,8 +9,7 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 import xarray as xr
-from xarray.backends.common import BackendArray
-from xarray.core import indexing
+from xarray.backends import BackendArray
 
 from sluice.aliases import Array, DType
 from sluice.arrays.array_metadata import ArrayMeta
@@ -18,7 +17,7 @@ from sluice.arrays.plan import ReadPlan, plan_orthogonal, plan_pointwise
 from sluice.arrays.store_reader import StoreReader
 from sluice.arrays.texts import TextMeter
 from sluice.concurrency import map_concurrently
-from sluice.datasets._xarray import variable_of
+from sluice.datasets._xarray import ExplicitIndexer, VectorizedIndexer, variable_of
 from sluice.datasets.cf_decode import Step, stored_form
 from sluice.errors import CorruptChunk, NotLoaded
 from sluice.phases import phase
@@ -54,18 +53,18 @@ class LazyArray(BackendArray):
         self.stacked = stacked
         self.shape = meta.shape[:-1] if stacked else meta.shape
 
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> NoReturn:
+    def __getitem__(self, key: ExplicitIndexer) -> NoReturn:
         raise NotLoaded(
             f"array {self.meta.path!r} is not in memory: select with `await ds._sel(...)` or "
             "`await ds._isel(...)`, or load with `await ds.load_async()`"
         )
 
-    async def async_getitem(self, key: indexing.ExplicitIndexer) -> Array:
+    async def async_getitem(self, key: ExplicitIndexer) -> Array:
         return await self.read(self.plan(key))
 
-    def plan(self, key: indexing.ExplicitIndexer) -> ReadPlan:
+    def plan(self, key: ExplicitIndexer) -> ReadPlan:
         """What an xarray indexer (basic, outer or vectorized) needs of the store."""
-        pointwise = isinstance(key, indexing.VectorizedIndexer)
+        pointwise = isinstance(key, VectorizedIndexer)
         make = plan_pointwise if pointwise else plan_orthogonal
         return make(self.meta.shape, self.meta.chunks, self.stored_key(key.tuple))
 

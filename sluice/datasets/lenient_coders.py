@@ -18,17 +18,9 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 from xarray.coders import CFDatetimeCoder
-from xarray.coding import strings
-from xarray.coding.common import (
-    _ElementwiseFunctionArray,
-    lazy_elemwise_func,
-    pop_to,
-    unpack_for_decoding,
-)
-from xarray.coding.times import decode_cf_datetime
-from xarray.core import indexing
 
 from sluice.aliases import Array, Document
+from sluice.datasets import _xarray
 from sluice.errors import MetadataError
 from sluice.wording import excerpt
 
@@ -48,15 +40,15 @@ class DateCoder(CFDatetimeCoder):
         units = variable.attrs.get("units")
         if not (isinstance(units, str) and "since" in units):
             return variable
-        dims, data, attrs, encoding = unpack_for_decoding(variable)
+        dims, data, attrs, encoding = _xarray.unpack_for_decoding(variable)
         transform = partial(
             decode_dates,
-            units=pop_to(attrs, encoding, "units"),
-            calendar=pop_to(attrs, encoding, "calendar"),
+            units=_xarray.pop_to(attrs, encoding, "units"),
+            calendar=_xarray.pop_to(attrs, encoding, "calendar"),
             use_cftime=self.use_cftime,
             time_unit=self.time_unit,
         )
-        decoded = lazy_elemwise_func(data, transform, transform(_ends(data)).dtype)
+        decoded = _xarray.lazy_elemwise_func(data, transform, transform(_ends(data)).dtype)
         return xr.Variable(dims, decoded, attrs, encoding, fastpath=True)
 
 
@@ -92,16 +84,16 @@ def _decoded(
     use_cftime, time_unit = how
     form: dict[str, Any] = {"units": units, "calendar": calendar, "time_unit": time_unit}
     if counts.size <= _PIECE:
-        return np.asarray(decode_cf_datetime(counts, use_cftime=use_cftime, **form))
+        return np.asarray(_xarray.decode_cf_datetime(counts, use_cftime=use_cftime, **form))
     # The kind of all dates is that of the first and the last.
     ends = np.array([counts.min(), counts.max()])
-    if decode_cf_datetime(ends, use_cftime=use_cftime, **form).dtype.kind != "O":
-        return np.asarray(decode_cf_datetime(counts, use_cftime=use_cftime, **form))
+    if _xarray.decode_cf_datetime(ends, use_cftime=use_cftime, **form).dtype.kind != "O":
+        return np.asarray(_xarray.decode_cf_datetime(counts, use_cftime=use_cftime, **form))
     dates = np.empty(counts.size, object)
     flat = counts.reshape(-1)
     for start in range(0, counts.size, _PIECE):
         piece = slice(start, start + _PIECE)
-        dates[piece] = decode_cf_datetime(flat[piece], use_cftime=True, **form)
+        dates[piece] = _xarray.decode_cf_datetime(flat[piece], use_cftime=True, **form)
     return dates.reshape(counts.shape)
 
 
@@ -129,7 +121,7 @@ def _coder(asked: Any) -> Any:
 
 def _ends(data: Any) -> Array:
     """The first and the last value, which xarray too looks at to know the kind of the others."""
-    values = indexing.ImplicitToExplicitIndexingAdapter(indexing.as_indexable(data))
+    values = _xarray.ImplicitToExplicitIndexingAdapter(_xarray.as_indexable(data))
     if not all(values.shape):
         return np.empty(0, values.dtype)
     ends = [tuple([place] * len(values.shape)) for place in (slice(0, 1), slice(-1, None))]
@@ -165,11 +157,11 @@ def check_encoding(variable: xr.Variable) -> None:
 
 def keep_bytes(variable: xr.Variable) -> None:
     """Let a variable that xarray decodes by its ``_Encoding`` keep what is not of it as bytes."""
-    data: Any = variable._data
+    data = _xarray.data_of(variable)
     while (inner := getattr(data, "array", None)) is not None:
-        if isinstance(data, _ElementwiseFunctionArray):
+        if isinstance(data, _xarray.ElementwiseArray):
             match data.func:
-                case partial(func=strings.decode_bytes_array, keywords={"encoding": encoding}):
+                case partial(func=_xarray.decode_bytes_array, keywords={"encoding": encoding}):
                     data.func = partial(decode_bytes, encoding=encoding)
         data = inner
 

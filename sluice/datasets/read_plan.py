@@ -12,10 +12,17 @@ from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import xarray as xr
-from xarray.core.indexing import map_index_queries
-from xarray.core.utils import drop_dims_from_indexers
 
 from sluice.arrays.texts import TextMeter, attribute_bytes, has_texts, text_bytes
+from sluice.datasets._xarray import (
+    coord_names_of,
+    data_of,
+    dataset_of,
+    drop_dims_from_indexers,
+    indexes_of,
+    map_index_queries,
+    variables_of,
+)
 from sluice.datasets.indexers import IntArray, for_xarray, go_together, plain_keys, search
 from sluice.datasets.layout import Keys, Layout, ResultSchema, SchemaVariable, StoredVariable
 from sluice.datasets.lazy import LazyArray, VariableReadPlan, read_all
@@ -115,7 +122,8 @@ class DatasetReadPlan:
         variables: dict[Any, Any] = dict.fromkeys(self.schema.variables)
         variables.update(self.variables)
         variables.update(read)
-        return xr.Dataset._construct_direct(
+        return dataset_of(
+            xr.Dataset,
             variables,
             set(self.schema.coord_names),
             dict(self.schema.sizes),
@@ -141,7 +149,7 @@ def plan_isel(
     layout = ds if isinstance(ds, Layout) else Layout.of(ds)
     ds = layout.dataset
     if not layout.sizes.keys() >= indexers.keys():
-        indexers = drop_dims_from_indexers(indexers, ds._dims, missing_dims)
+        indexers = drop_dims_from_indexers(indexers, layout.sizes, missing_dims)
     keys = plain_keys(layout.sizes, indexers)
     plain = go_together(ds, keys)
     if plain is not None:
@@ -168,8 +176,8 @@ def plan_lazy(lazy: xr.Dataset) -> DatasetReadPlan:
     """What it takes to load `lazy`, a selection that xarray made without reading."""
     variables: dict[Hashable, xr.Variable] = {}
     pending: dict[Hashable, VariableReadPlan] = {}
-    for name, variable in lazy._variables.items():
-        data: Any = variable._data
+    for name, variable in variables_of(lazy).items():
+        data = data_of(variable)
         array = getattr(data, "array", None)
         if isinstance(array, LazyArray):
             plan = array.plan(data.key)
@@ -179,12 +187,12 @@ def plan_lazy(lazy: xr.Dataset) -> DatasetReadPlan:
         else:
             variables[name] = variable.copy(deep=False)
     found = variables | pending
-    ordered: dict[Hashable, SchemaVariable] = {name: found[name] for name in lazy._variables}
+    ordered: dict[Hashable, SchemaVariable] = {name: found[name] for name in variables_of(lazy)}
     attrs = sum([attribute_bytes(v.attrs) for v in found.values()]) + attribute_bytes(lazy.attrs)
-    schema = ResultSchema.of(ordered, lazy._coord_names, pending, attrs)
+    schema = ResultSchema.of(ordered, coord_names_of(lazy), pending, attrs)
     texts = {n: text_bytes(v.values) for n, v in variables.items() if has_texts(v.dtype)}
     return DatasetReadPlan(
-        schema, variables, pending, lazy._indexes, lazy.attrs, lazy.encoding, texts
+        schema, variables, pending, indexes_of(lazy), lazy.attrs, lazy.encoding, texts
     )
 
 
@@ -229,7 +237,7 @@ def plan_sel(
     rest = dict(indexers)
     if tolerance is None and method in (None, "nearest"):
         for name, label in indexers.items():
-            index = ds._indexes.get(name)
+            index = indexes_of(ds).get(name)
             position = None if index is None else search(index, label, nearest=method is not None)
             if position is not None:
                 positions[name] = position

@@ -17,10 +17,15 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import xarray as xr
-from xarray.core.utils import drop_dims_from_indexers
 
 from sluice.aliases import Array, DType
-from sluice.datasets._xarray import variable_of
+from sluice.datasets._xarray import (
+    data_of,
+    drop_dims_from_indexers,
+    variable_of,
+    variables_of,
+    with_variables,
+)
 from sluice.errors import MetadataError
 from sluice.labels import spell_name
 
@@ -125,7 +130,7 @@ def told_apart(name: str, variable: xr.Variable, taken: Container[Hashable]) -> 
     _check_sizes(dims, variable.shape)
     chunks = variable.encoding.get("chunks", ())
     encoding = {**variable.encoding, "preferred_chunks": dict(zip(dims, chunks, strict=False))}
-    return variable_of(distinct(dims), variable._data, variable._attrs, encoding)
+    return variable_of(distinct(dims), data_of(variable), variable.attrs, encoding)
 
 
 def _named(name: str, dims: Dims, taken: Container[Hashable]) -> Dims:
@@ -149,27 +154,29 @@ def _check_sizes(dims: Dims, shape: tuple[int, ...]) -> None:
 
 def separate(ds: D) -> D:
     """`ds` with distinct dimensions in each variable; itself where they are."""
-    renamed = {n: _under(v, distinct(v.dims)) for n, v in ds._variables.items() if repeats(v.dims)}
+    renamed = {
+        n: _under(v, distinct(v.dims)) for n, v in variables_of(ds).items() if repeats(v.dims)
+    }
     if not renamed:
         return ds
-    sizes = dict(ds._dims)
+    sizes = dict(ds.sizes)
     for variable in renamed.values():
         sizes.update(zip(variable.dims, variable.shape, strict=True))
-    return ds._replace({**ds._variables, **renamed}, dims=sizes)
+    return with_variables(ds, {**variables_of(ds), **renamed}, sizes)
 
 
 def join(ds: D) -> D:
     """`ds` with the dimensions that each `Repeat` stands for."""
-    if not any(isinstance(dim, Repeat) for dim in ds._dims):
+    if not any(isinstance(dim, Repeat) for dim in ds.sizes):
         return ds
     variables = {
         name: _under(variable, tuple([_name(dim) for dim in variable.dims]))
         if any(isinstance(dim, Repeat) for dim in variable.dims)
         else variable
-        for name, variable in ds._variables.items()
+        for name, variable in variables_of(ds).items()
     }
-    sizes = {dim: size for dim, size in ds._dims.items() if not isinstance(dim, Repeat)}
-    return ds._replace(variables, dims=sizes)
+    sizes = {dim: size for dim, size in ds.sizes.items() if not isinstance(dim, Repeat)}
+    return with_variables(ds, variables, sizes)
 
 
 def isel_along_all(
@@ -181,8 +188,8 @@ def isel_along_all(
     """``ds.isel(indexers)``, along each place of a dimension that a variable has twice."""
     apart = separate(ds)
     if apart is not ds:
-        indexers = drop_dims_from_indexers(indexers, ds._dims, missing_dims)
-        again = [dim for dim in apart._dims if isinstance(dim, Repeat) and dim.dim in indexers]
+        indexers = drop_dims_from_indexers(indexers, ds.sizes, missing_dims)
+        again = [dim for dim in apart.sizes if isinstance(dim, Repeat) and dim.dim in indexers]
         indexers = {**indexers, **{dim: _along(dim, indexers[dim.dim]) for dim in again}}
     return join(xr.Dataset.isel(apart, indexers, drop, missing_dims))
 
@@ -192,7 +199,7 @@ def _name(dim: Hashable) -> Hashable:
 
 
 def _under(variable: xr.Variable, dims: Dims) -> xr.Variable:
-    return variable_of(dims, variable._data, variable._attrs, variable._encoding)
+    return variable_of(dims, data_of(variable), variable.attrs, variable.encoding)
 
 
 def _along(repeat: Repeat, indexer: Any) -> Any:
@@ -204,4 +211,4 @@ def _along(repeat: Repeat, indexer: Any) -> Any:
     if not isinstance(indexer, xr.Variable):
         return indexer
     dims = tuple([repeat if dim == repeat.dim else dim for dim in indexer.dims])
-    return xr.Variable(dims, indexer._data)
+    return xr.Variable(dims, data_of(indexer))

@@ -69,7 +69,7 @@ def compress(coding: str, content: bytes) -> bytes:
     return compressor.compress(content) + compressor.flush()
 
 
-def compressed(coding: str, pieces: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+def compress_pieces(coding: str, pieces: Iterable[bytes | memoryview]) -> Iterator[bytes]:
     """A content that comes in pieces, in this coding; there can be nothing behind a piece."""
     compressor = CODINGS[coding](-1)
     for piece in pieces:

@@ -11,6 +11,7 @@ import numpy as np
 
 from sluice.aliases import Array
 from sluice.bounded_cache import BoundedCache
+from sluice.datasets._xarray import coord_names_of, data_of, indexes_of, variables_of
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
 from sluice.encoders.jsonable import (
     array_to_jsonable,
@@ -65,8 +66,8 @@ class FragmentCache:
         # Now, for a dataset of many names is opened beside the loop.
         self._names = FileNames({}) if dataset is None else FileNames.of(dataset)
         if dataset is not None:
-            for name in dataset._indexes:
-                self._axes[name] = dataset._variables[name]._data
+            for name in indexes_of(dataset):
+                self._axes[name] = data_of(variables_of(dataset)[name])
 
     def names(
         self, variables: Mapping[Hashable, AnswerVariable], coord_names: Container[Hashable]
@@ -89,7 +90,7 @@ class FragmentCache:
 
     def data(self, name: Hashable, variable: xr.Variable) -> bytes:
         """The text of a variable's values; that of whole (immutable) axes is written once."""
-        data = variable._data
+        data = data_of(variable)
         if type(data) is np.ndarray:
             return json_text(array_to_jsonable(data))
         if data is not self._axes.get(name) or variable.size > _MOST_LABELS:
@@ -103,14 +104,14 @@ class FragmentCache:
 
 def _template(dataset: xr.Dataset) -> Template:
     before: list[tuple[Hashable, bytes]] = []
-    sizes = json_text({str(name): size for name, size in dataset._dims.items()})
+    sizes = json_text({str(name): size for name, size in dataset.sizes.items()})
     attrs = json_text(attributes_to_jsonable(dataset.attrs))
     opening = b'{"dims":' + sizes + b',"attrs":' + attrs
     kinds = (b',"coords":{', b'},"data_vars":{')
     for kind, is_coord in zip(kinds, (True, False), strict=True):
         opening += kind
-        for name, variable in dataset._variables.items():
-            if (name in dataset._coord_names) is is_coord:
+        for name, variable in variables_of(dataset).items():
+            if (name in coord_names_of(dataset)) is is_coord:
                 before.append((name, opening + _described(name, variable)))
                 opening = b"},"
         # What closes a variable closes the last one too, without the comma.
@@ -137,7 +138,7 @@ def encode_json(
     array raises.
     """
     fragments = fragments or FragmentCache()
-    template, variables = fragments.template(dataset, template_key), dataset._variables
+    template, variables = fragments.template(dataset, template_key), variables_of(dataset)
     text: list[bytes] = []
     for name, before in template.before:
         text += (before, fragments.data(name, variables[name]))
@@ -170,7 +171,7 @@ def json_pieces(
 ) -> Iterator[bytes]:
     """The text of `encode_json`, in pieces."""
     fragments = fragments or FragmentCache()
-    template, variables = fragments.template(dataset, template_key), dataset._variables
+    template, variables = fragments.template(dataset, template_key), variables_of(dataset)
     for name, before in template.before:
         yield before
         variable = variables[name]

@@ -52,7 +52,7 @@ _INT64: Final = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, slots=True)
-class StoredForm:
+class FileForm:
     """A dtype that NetCDF-4 has, and the attributes that a reader decodes its values by.
 
     `meaning` is what is said of the values where the variable says nothing of the kind itself.
@@ -64,7 +64,7 @@ class StoredForm:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class FileValues:
     """Values in the form that a file has them in."""
 
     values: Array
@@ -72,9 +72,9 @@ class Stored:
     meaning: Document = field(default_factory=dict)
 
     @property
-    def form(self) -> StoredForm:
+    def form(self) -> FileForm:
         """What is known of them without the values."""
-        return StoredForm(self.values.dtype, self.attrs, self.meaning)
+        return FileForm(self.values.dtype, self.attrs, self.meaning)
 
 
 def float_dtype(dtype: DType) -> DType:
@@ -171,7 +171,7 @@ _OF_VALUES: Final = (*sorted(RANGES), "flag_masks", "flag_values")
 
 
 def in_type_of(
-    form: StoredForm, attrs: Mapping[Hashable, object], encoding: Document
+    form: FileForm, attrs: Mapping[Hashable, object], encoding: Document
 ) -> dict[str, Array]:
     """Those of a variable's `attrs` that are values of it, as 1-D arrays of its stored type.
 
@@ -198,7 +198,7 @@ def in_type_of(
 
 
 def unreadable_ranges(
-    form: StoredForm, attrs: Mapping[Hashable, object], typed: Mapping[str, Array]
+    form: FileForm, attrs: Mapping[Hashable, object], typed: Mapping[str, Array]
 ) -> set[str]:
     """Ranges among `attrs` that stop readers, or have them blank what is valid.
 
@@ -219,7 +219,7 @@ def unreadable_ranges(
     return unreadable
 
 
-def is_recounted(form: StoredForm, encoding: Document) -> bool:
+def is_recounted(form: FileForm, encoding: Document) -> bool:
     """Whether these are times that count from elsewhere, or in another unit, than in the store."""
     return "units" in form.attrs and form.attrs["units"] != encoding.get("units")
 
@@ -233,7 +233,7 @@ def _read_numbers(value: object) -> list[int | float] | None:
 
 
 def _integers(
-    name: str, items: list[int | float], form: StoredForm, attrs: Mapping[Hashable, object]
+    name: str, items: list[int | float], form: FileForm, attrs: Mapping[Hashable, object]
 ) -> Array | None:
     packs = _packs(form.attrs) or _packs(attrs)
     if any(type(item) is float and (packs or not item.is_integer()) for item in items):

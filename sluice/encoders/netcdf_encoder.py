@@ -14,8 +14,8 @@ from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable, check_di
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.netcdf_attributes import (
     RANGES,
-    Stored,
-    StoredForm,
+    FileForm,
+    FileValues,
     as_text,
     in_type_of,
     is_recounted,
@@ -66,7 +66,7 @@ class NetcdfFile:
         coord_names: Collection[Hashable],
         attrs: Mapping[Hashable, object],
         names: FileNames,
-        known: Mapping[Hashable, Stored],
+        known: Mapping[Hashable, FileValues],
         chunks: Mapping[Hashable, tuple[int, ...]] = _NO_CHUNKS,
         unlimited: Collection[Hashable] = (),
     ) -> None:
@@ -79,7 +79,7 @@ class NetcdfFile:
         check_distinct_dimensions(variables, coord_names, _NAME)
         self._names = names.stored
         self._known = known
-        self._forms: dict[Hashable, StoredForm] = {}
+        self._forms: dict[Hashable, FileForm] = {}
         beside = _coordinates(variables, coord_names, names)
         data = [name for name in variables if name not in coord_names]
         described: list[NetcdfVariable] = []
@@ -102,7 +102,7 @@ class NetcdfFile:
         self.layout: FileLayout = file_layout(described, told_of_all, order, growing)
         self._writer = ValueWriter(self.layout)
 
-    def _form(self, name: Hashable, variable: VariableSchema) -> StoredForm:
+    def _form(self, name: Hashable, variable: VariableSchema) -> FileForm:
         if name in self._known:
             return self._known[name].form
         form = form_of(str(name), variable.dtype, len(variable.dims), variable.encoding)
@@ -150,7 +150,7 @@ def netcdf_pieces(
     """
     variables, coord_names = dataset.variables, set(dataset.coords)
     check_distinct_dimensions(variables, coord_names, _NAME)
-    known: dict[Hashable, Stored] = {}
+    known: dict[Hashable, FileValues] = {}
     for name, variable in variables.items():
         if form_of(str(name), variable.dtype, variable.ndim, variable.encoding) is None:
             known[name] = store_values(np.asarray(variable.data), variable.encoding)
@@ -213,7 +213,7 @@ def _described(
     names: FileNames,
     name: Hashable,
     variable: VariableSchema,
-    form: StoredForm,
+    form: FileForm,
     beside: Mapping[str, str],
 ) -> NetcdfVariable:
     """A variable as the file has it, which has its values in this form."""
@@ -252,7 +252,7 @@ def _characters(names: FileNames, name: Hashable) -> str:
     return dim
 
 
-def _taken(attrs: Mapping[Hashable, object], form: StoredForm) -> set[str]:
+def _taken(attrs: Mapping[Hashable, object], form: FileForm) -> set[str]:
     """Names that mean something to a reader, and that a variable's own attribute cannot have."""
     taken = {"coordinates", "_Encoding", *form.attrs}
     # A store that was opened undecoded keeps the packing of its numbers among its attributes.

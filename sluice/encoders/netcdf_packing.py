@@ -16,8 +16,8 @@ import numpy as np
 from sluice.aliases import Array, Document, DType
 from sluice.encoders.jsonable import is_missing, to_jsonable
 from sluice.encoders.netcdf_attributes import (
-    Stored,
-    StoredForm,
+    FileForm,
+    FileValues,
     as_text,
     float_dtype,
     storable_text,
@@ -95,7 +95,7 @@ def packing_of(dtype: DType, encoding: Document) -> Packing | None:
     return Packing(packed, counted, scaled, filled)
 
 
-def form_of(name: str, dtype: DType, dimensions: int, encoding: Document) -> StoredForm | None:
+def form_of(name: str, dtype: DType, dimensions: int, encoding: Document) -> FileForm | None:
     """The form that values of `dtype` have in a file, if that follows from their `encoding`.
 
     None where the values decide: packing that must lose nothing, times that are counted in whole
@@ -105,23 +105,23 @@ def form_of(name: str, dtype: DType, dimensions: int, encoding: Document) -> Sto
     decoding: Document | None = encoding.get(AS_STORED)
     if decoding is not None:
         told = {k: _scalar(v) if k in LINEAR else v for k, v in decoding.items()}
-        return StoredForm(dtype.newbyteorder("="), told)
+        return FileForm(dtype.newbyteorder("="), told)
     match dtype.kind:
         case "b":
-            return StoredForm(np.dtype("i1"), {"dtype": "bool"})
+            return FileForm(np.dtype("i1"), {"dtype": "bool"})
         case "i" | "u":
             return _integer_form(dtype.newbyteorder("="), encoding)
         case "f":
             held = float_dtype(dtype)
             packing = packing_of(held, encoding)
-            return StoredForm(held) if packing is None or not packing.attrs else None
+            return FileForm(held) if packing is None or not packing.attrs else None
         case "S":
-            return StoredForm(dtype if dtype.itemsize else np.dtype("S1"))
+            return FileForm(dtype if dtype.itemsize else np.dtype("S1"))
         case _:
             return None
 
 
-def in_form(values: Array, form: StoredForm) -> Array:
+def in_form(values: Array, form: FileForm) -> Array:
     """Any values of a variable in the form that `form_of` gave; no copy where they are in it.
 
     Raises `TypeError` for values of another kind, such as decoded ones in place of packed ones.
@@ -132,12 +132,12 @@ def in_form(values: Array, form: StoredForm) -> Array:
     return values.astype(form.dtype, copy=False, casting="same_kind")
 
 
-def _integer_form(dtype: DType, encoding: Document) -> StoredForm:
+def _integer_form(dtype: DType, encoding: Document) -> FileForm:
     """Integers as they are, or under the other sign where the store keeps them so."""
     packed = _packed_dtype(dtype, encoding)
     if packed is None or _counted(packed, encoding.get("_Unsigned")) != dtype:
-        return StoredForm(dtype)
-    return StoredForm(packed, _sign(packed, dtype))
+        return FileForm(dtype)
+    return FileForm(packed, _sign(packed, dtype))
 
 
 def _counted(packed: DType, unsigned: object) -> DType | None:
@@ -159,12 +159,12 @@ def _sign(packed: DType, counted: DType) -> dict[str, str]:
     return {"_Unsigned": "true" if counted.kind == "u" else "false"}
 
 
-def store_floats(values: Array, encoding: Document) -> Stored:
+def store_floats(values: Array, encoding: Document) -> FileValues:
     """Floats packed as `encoding` says, or decoded in the nearest dtype that NetCDF-4 has."""
     values = values.astype(float_dtype(values.dtype), copy=False)
     packing = packing_of(values.dtype, encoding)
     if packing is None or not packing.attrs:
-        return Stored(values)
+        return FileValues(values)
     flat = values.ravel()
     packed = np.empty(flat.shape, packing.dtype)
     with np.errstate(all="ignore"):
@@ -172,9 +172,9 @@ def store_floats(values: Array, encoding: Document) -> Stored:
             block = flat[start : start + _BLOCK_VALUES]
             part = packing.pack(block)
             if part is None or not _reads_back(part, packing.attrs, block):
-                return Stored(values)
+                return FileValues(values)
             packed[start : start + _BLOCK_VALUES] = part
-    return Stored(packed.reshape(values.shape), packing.attrs)
+    return FileValues(packed.reshape(values.shape), packing.attrs)
 
 
 def _reads_back(packed: Array, attrs: Document, values: Array) -> bool:
@@ -215,7 +215,7 @@ _MOST_DIMENSIONS: Final = 31
 _NO_FLAG: Final = np.int8(-1)
 
 
-def store_values(values: Array, encoding: Document) -> Stored:
+def store_values(values: Array, encoding: Document) -> FileValues:
     """The values of a variable whose form they decide themselves, as `encoding` wants them."""
     match values.dtype.kind:
         case "f":
@@ -243,7 +243,7 @@ def check_storable(name: str, dtype: DType, dimensions: int) -> None:
     )
 
 
-def _store_objects(values: Array, encoding: Document) -> Stored:
+def _store_objects(values: Array, encoding: Document) -> FileValues:
     items = values.ravel().tolist()
     if _are_dates(items, encoding):
         return store_cftimes(values, encoding)
@@ -251,10 +251,10 @@ def _store_objects(values: Array, encoding: Document) -> Stored:
         return _store_flags(values, items)
     if _are(items, bytes, "S", encoding):
         known = [item if isinstance(item, bytes) else b"" for item in items]
-        return Stored(np.array(known, "S").reshape(values.shape))
+        return FileValues(np.array(known, "S").reshape(values.shape))
     texts = np.empty(values.size, dtype=object)
     texts[:] = [_text(item) for item in items]
-    return Stored(texts.reshape(values.shape))
+    return FileValues(texts.reshape(values.shape))
 
 
 def _are_dates(items: list[object], encoding: Document) -> bool:
@@ -288,7 +288,7 @@ def _stored_kind(encoding: Document) -> str:
         return "O"
 
 
-def _store_flags(values: Array, items: list[object]) -> Stored:
+def _store_flags(values: Array, items: list[object]) -> FileValues:
     """Booleans of which some may be missing, as flags (CF 3.5).
 
     Not by xarray's attribute ``dtype``, which would make a missing one true.
@@ -296,7 +296,7 @@ def _store_flags(values: Array, items: list[object]) -> Stored:
     flags = [_NO_FLAG if is_missing(item) else item for item in items]
     stored = np.array(flags, dtype="i1").reshape(values.shape)
     meaning = {"flag_values": np.array([0, 1], "i1"), "flag_meanings": "false true"}
-    return Stored(stored, {"_FillValue": _NO_FLAG}, meaning)
+    return FileValues(stored, {"_FillValue": _NO_FLAG}, meaning)
 
 
 def _text(item: object) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array, Document, DType
-from sluice.encoders.netcdf_attributes import Stored, float_dtype
+from sluice.encoders.netcdf_attributes import FileValues, float_dtype
 from sluice.stored_form import is_number, read_fill
 
 # Longest first: the first that counts all values in whole numbers is the one to use.
@@ -33,7 +33,7 @@ _2000 = 946_684_800 * 10**9
 _EXACT = 2.0**53
 
 
-def store_datetimes(values: Array, encoding: Document) -> Stored:
+def store_datetimes(values: Array, encoding: Document) -> FileValues:
     """datetime64 in the encoding's units, else counted from 1970 in the longest exact unit."""
     stored = _in_units(values, np.isnat(values), encoding)
     if stored is not None:
@@ -42,35 +42,37 @@ def store_datetimes(values: Array, encoding: Document) -> Stored:
     counts, unit = _whole(ticks, tick)
     attrs: dict[str, object] = {"units": f"{unit} since 1970-01-01"}
     attrs["calendar"] = "proleptic_gregorian"
-    return Stored(counts, attrs | _nat_fill(ticks))
+    return FileValues(counts, attrs | _nat_fill(ticks))
 
 
-def store_cftimes(values: Array, encoding: Document) -> Stored:
+def store_cftimes(values: Array, encoding: Document) -> FileValues:
     """cftime dates in the encoding's units, else in those that xarray infers; some may be None."""
     gone = np.array([date is None for date in values.ravel()], bool).reshape(values.shape)
     if gone.all() and gone.size:
         told = {key: encoding[key] for key in ("units", "calendar") if encoding.get(key)}
-        return Stored(np.full(values.shape, _NAT), {**told, "_FillValue": np.int64(_NAT)})
+        return FileValues(np.full(values.shape, _NAT), {**told, "_FillValue": np.int64(_NAT)})
     if gone.any():
         # Any date of the same calendar stands in for those that are missing.
         values = np.where(gone, values[~gone][0], values)
     stored = _in_units(values, gone, encoding)
     if stored is not None:
         return stored
-    from xarray.coding.times import encode_cf_datetime
+    from sluice.datasets._xarray import encode_cf_datetime
 
     numbers, units, calendar = encode_cf_datetime(values)
     attrs = {"units": units, "calendar": calendar}
     counts = np.asarray(numbers)
     if not gone.any():
-        return Stored(counts, attrs)
+        return FileValues(counts, attrs)
     if counts.dtype.kind == "f":
-        return Stored(np.where(gone, np.nan, counts), {**attrs, "_FillValue": np.float64("nan")})
+        return FileValues(
+            np.where(gone, np.nan, counts), {**attrs, "_FillValue": np.float64("nan")}
+        )
     marked = np.where(gone, _NAT, counts).astype("i8")
-    return Stored(marked, {**attrs, "_FillValue": np.int64(_NAT)})
+    return FileValues(marked, {**attrs, "_FillValue": np.int64(_NAT)})
 
 
-def _in_units(values: Array, gone: NDArray[np.bool_], encoding: Document) -> Stored | None:
+def _in_units(values: Array, gone: NDArray[np.bool_], encoding: Document) -> FileValues | None:
     """Counts in the encoding's own units and dtype, or ``None`` where these are not exact."""
     units, calendar = encoding.get("units"), encoding.get("calendar")
     if not isinstance(units, str) or not isinstance(calendar, str | None):
@@ -87,7 +89,7 @@ def _in_units(values: Array, gone: NDArray[np.bool_], encoding: Document) -> Sto
     except (ValueError, OverflowError, TypeError, KeyError):
         # KeyError: units of no fixed length, and weeks.
         return None
-    return Stored(stored.values, {"units": units, "calendar": calendar, **stored.attrs})
+    return FileValues(stored.values, {"units": units, "calendar": calendar, **stored.attrs})
 
 
 def _count(values: Array, units: str, calendar: str | None) -> tuple[NDArray[np.float64], str, str]:
@@ -95,7 +97,7 @@ def _count(values: Array, units: str, calendar: str | None) -> tuple[NDArray[np.
     if values.dtype.kind == "M":
         calendar = calendar or "proleptic_gregorian"
         return _count_instants(values, units, calendar), units, calendar
-    from xarray.coding.times import encode_cf_datetime
+    from sluice.datasets._xarray import encode_cf_datetime
 
     # Asked for floats, xarray neither warns nor changes the units.
     numbers, units, calendar = encode_cf_datetime(values, units, calendar, np.dtype("f8"))
@@ -117,14 +119,14 @@ def _count_instants(values: Array, units: str, calendar: str) -> NDArray[np.floa
     return np.asarray(first + since / (a_day / counts_a_day))
 
 
-def _as_packed(numbers: Array, gone: NDArray[np.bool_], encoding: Document) -> Stored | None:
+def _as_packed(numbers: Array, gone: NDArray[np.bool_], encoding: Document) -> FileValues | None:
     """Counts in the encoding's dtype with its fill value, or ``None`` if they do not fit."""
     dtype: DType = np.dtype(encoding.get("dtype", "i8"))
     if any(encoding.get(key) is not None for key in ("scale_factor", "add_offset", "_Unsigned")):
         return None
     given = encoding.get("_FillValue", encoding.get("missing_value"))
     if dtype.kind == "f":
-        return Stored(numbers.astype(float_dtype(dtype)))
+        return FileValues(numbers.astype(float_dtype(dtype)))
     if dtype.kind not in "iu" or (given is not None and not is_number(given)):
         return None
     fill = None if given is None else read_fill(given, dtype)
@@ -136,10 +138,10 @@ def _as_packed(numbers: Array, gone: NDArray[np.bool_], encoding: Document) -> S
         return None
     packed = counts.astype(dtype.newbyteorder("="))
     if fill is None:
-        return Stored(packed)
+        return FileValues(packed)
     if (packed[~gone] == fill).any():
         return None
-    return Stored(np.where(gone, fill, packed).astype(packed.dtype), {"_FillValue": fill})
+    return FileValues(np.where(gone, fill, packed).astype(packed.dtype), {"_FillValue": fill})
 
 
 def _reads_back(
@@ -149,14 +151,14 @@ def _reads_back(
     units: str,
     calendar: str,
 ) -> bool:
-    from xarray.coding.times import decode_cf_datetime
+    from sluice.datasets._xarray import decode_cf_datetime
 
     is_date = values.dtype.kind == "O"
     read = decode_cf_datetime(counts[~gone], units, calendar, use_cftime=is_date)
     return bool((np.asarray(read) == values[~gone]).all())
 
 
-def store_durations(values: Array, encoding: Document) -> Stored:
+def store_durations(values: Array, encoding: Document) -> FileValues:
     """timedelta64 in the encoding's units, else in the longest unit that is exact.
 
     The `dtype` attribute is how xarray tells a duration from a number with units of time.
@@ -170,9 +172,9 @@ def store_durations(values: Array, encoding: Document) -> Stored:
         factor = _UNITS[units] / tick
         stored = _as_packed(np.where(gone, np.nan, ticks / factor), gone, encoding)
         if stored is not None and _counts_back(stored.values[~gone], factor, ticks[~gone]):
-            return Stored(stored.values, {**attrs, "units": units, **stored.attrs})
+            return FileValues(stored.values, {**attrs, "units": units, **stored.attrs})
     counts, unit = _whole(ticks, tick)
-    return Stored(counts, {**attrs, "units": unit} | _nat_fill(ticks))
+    return FileValues(counts, {**attrs, "units": unit} | _nat_fill(ticks))
 
 
 def _counts_back(counts: Array, factor: float, ticks: NDArray[np.int64]) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import xarray as xr
-from xarray.core.indexes import PandasIndex
+from xarray.indexes import PandasIndex
 
 from sluice.aliases import Array
 from sluice.arrays.texts import text_bytes
@@ -21,6 +21,7 @@ from sluice.axes.axis import Axis
 from sluice.axes.roles import Role, calendar_of_axis, roles_of
 from sluice.axes.scales import step_of
 from sluice.datasets import AsyncDataset, Layout
+from sluice.datasets._xarray import data_of
 from sluice.datasets.lazy import LazyArray
 from sluice.datasets.read_plan import DatasetReadPlan
 from sluice.encoders.jsonable import dtype_name
@@ -245,7 +246,7 @@ def _data_variable(variable: xr.Variable) -> dict[str, Any]:
 
 def _codecs(variable: xr.Variable) -> list[str]:
     """The names of the codecs, in the order in which they encode."""
-    array = getattr(variable._data, "array", None)
+    array = getattr(data_of(variable), "array", None)
     if not isinstance(array, LazyArray):
         return []
     metadata = array.meta.zarr.metadata

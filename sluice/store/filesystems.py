@@ -264,7 +264,7 @@ class Filesystems:
 async def _watched(
     watch: Watch | None, fo: str, options: Document, ask: Callable[[], Awaitable[Answer]]
 ) -> Answer:
-    """What is read of the references at `fo`, with the patience that its store gets."""
+    """What is read of the references at `fo`, by the retry policy that its store gets."""
     if watch is None:
         return await ask()
     return await watch.ask(fo, options, ask, doing=f"reading the references {redacted(fo)}")

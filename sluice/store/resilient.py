@@ -1,6 +1,7 @@
 """Sources of stores that misbehave: deadlines, retries and a circuit, shared by all of a store.
 
-The libraries below try each request once (see `protocols` and `obstore_map`): all tries are here.
+The libraries below try each request once, as `_s3fs`, `protocols` and `obstore_options` make them:
+all tries are here.
 """
 
 from __future__ import annotations

@@ -232,3 +232,47 @@ def test_the_check_finds_what_is_shown(folder: Path, tmp_path: Path) -> None:
     }
     write_catalog(tmp_path, stores)
     Console(tmp_path, "").check(CHECK)
+
+
+PROGRAMS = re.findall(
+    r"^```python\n(.*?)^```(?:\n\n```\n(.*?)^```)?",
+    (ROOT / "docs" / "library.md").read_text(),
+    re.M | re.S,
+)
+
+
+def test_the_librarys_program_prints_what_is_shown(folder: Path, tmp_path: Path) -> None:
+    """To the last sign, of the demo's sample."""
+    (tmp_path / ".sample").symlink_to(folder)
+    (program, shown), *_ = PROGRAMS
+    assert shown
+    assert run_python(program, tmp_path).rstrip() == shown.rstrip()
+
+
+@pytest.mark.parametrize("words", ["Reader(", "planned.slabs("])
+def test_the_librarys_other_lines_run(words: str, folder: Path) -> None:
+    """With a store of one's own before them."""
+    (lines,) = [program for program, _ in PROGRAMS if words in program]
+    body = "\n".join(f"        {line}" for line in lines.splitlines())
+    program = f"""
+import asyncio
+from sluice import Filesystems, open_dataset
+
+async def main() -> None:
+    async with Filesystems() as filesystems:
+        source = await filesystems.source("{folder}/analyses.zarr", storage_options={{}})
+        ds = await open_dataset(source)
+{body}
+        print("ran")
+
+asyncio.run(main())
+"""
+    assert run_python(program, folder).endswith("ran\n")
+
+
+def run_python(program: str, folder: Path) -> str:
+    """What it prints."""
+    command = [sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -45,7 +45,7 @@ STOPPERS = [(signal.SIGUSR1, "wait_for_ever"), (signal.SIGUSR2, "hold_the_interp
 def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("site")
     (folder / "sitecustomize.py").write_text(SITECUSTOMIZE)
-    return {"PYTHONPATH": str(folder), "SLUICE_LOOP_STILL_SECONDS": str(LIMIT_SECONDS)}
+    return {"PYTHONPATH": str(folder), "SLUICE_LOOP_STALL_SECONDS": str(LIMIT_SECONDS)}
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sluice.datasets._xarray import variable_of
+from sluice.datasets._xarray import stored_of, variable_of, with_stored
 
 CASES: list[tuple[tuple[str, ...], np.ndarray[Any, Any], dict[str, Any], dict[str, Any]]] = [
     ((), np.array(1.5), {"units": "K"}, {"dtype": "int16"}),
@@ -35,3 +35,15 @@ def test_a_variable_of_parts_is_xarrays_own(
     assert {*xr.Variable.__slots__} == {"_attrs", "_data", "_dims", "_encoding"}
     made.attrs["mine"] = made.encoding["mine"] = 1
     assert "mine" not in {**attrs, **encoding}
+
+
+def test_labels_as_stored_stay_with_their_coordinate() -> None:
+    """A shallow copy knows them, what is selected does not; nothing else can be seen of them."""
+    plain = xr.Dataset(coords={"x": [1, 2, 3]}).variables["x"]
+    known = with_stored(plain, "as stored")
+    assert (stored_of(known), stored_of(plain)) == ("as stored", None)
+    assert stored_of(known.copy(deep=False)) == "as stored"
+    assert stored_of(known[1:]) is None
+    assert known.identical(plain)
+    assert type(known) is type(plain)
+    assert known.copy(deep=True).identical(plain)

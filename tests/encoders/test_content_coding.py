@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import zstandard
 
-from sluice.encoders.content_coding import compress, compressed, negotiate_coding
+from sluice.encoders.content_coding import compress, compress_pieces, negotiate_coding
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,6 @@ def test_pieces_are_coded_as_they_come(name: str, decompress: Callable[[bytes], 
         *[b"latitude,longitude\r\n" * 1000] * 3,
         memoryview(b"end"),
     ]
-    coded = list(compressed(name, pieces))
+    coded = list(compress_pieces(name, pieces))
     assert decompress(b"".join(coded)) == b"".join(pieces)
     assert len(coded) == len(pieces) + 1

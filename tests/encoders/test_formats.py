@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
-from sluice.encoders.content_coding import compressed
+from sluice.encoders.content_coding import compress_pieces
 from sluice.encoders.formats import ENCODERS, negotiate
 from sluice.errors import NotAcceptable, QueryError
 from tests.encoders.samples import DTYPES, cells
@@ -187,9 +187,9 @@ def test_all_paths_write_the_same(kind: str, shape: tuple[int, ...], drawn: st.D
             continue
         with small_blocks():
             assert b"".join(encoder.pieces(dataset)) == whole
-            packed = b"".join(compressed("gzip", encoder.pieces(dataset)))
+            packed = b"".join(compress_pieces("gzip", encoder.pieces(dataset)))
             assert gzip.decompress(packed) == whole
-            packed = b"".join(compressed("zstd", encoder.pieces(dataset)))
+            packed = b"".join(compress_pieces("zstd", encoder.pieces(dataset)))
             assert zstandard.decompress(packed, len(whole) + 1) == whole
         if encoder.name == "json":
             json.loads(whole)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Hashable, Iterator
 from io import BytesIO
 from typing import Any
@@ -14,10 +15,11 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from sluice.datasets import open_dataset
+from sluice.encoders.netcdf_attributes import FileValues
 from sluice.encoders.netcdf_encoder import NetcdfFile, VariableSchema, encode_netcdf
 from sluice.encoders.netcdf_names import FileNames
 from sluice.encoders.netcdf_packing import form_of, store_values
-from sluice.engine import plan, prepare
+from sluice.engine import Plan, plan, prepare
 from sluice.engine.slabs import Order
 from sluice.selection import Along, Position, Positions, PositionSlice, Selection
 from sluice.stored_form import AS_STORED
@@ -241,12 +243,30 @@ async def test_index_coordinates_are_as_stored(
         np.testing.assert_array_equal(file["time"].values, theirs["time"].values)
 
 
+async def by_slabs(
+    planned: Plan, file: NetcdfFile, known: dict[Hashable, FileValues], most_bytes: int
+) -> bytes:
+    """The file from slabs; `known` has the values that decide how they are stored."""
+    content = file.layout.metadata
+    done: Counter[Hashable] = Counter()
+    async for slab in planned.slabs(most_bytes):
+        for name, variable in slab.variables.items():
+            first = done[name]
+            done[name] += len(variable) if variable.ndim else 1
+            values = variable.values
+            if name in known:
+                values = known[name].values
+                values = values[first : done[name]] if values.ndim else values
+            content += b"".join(file.put(name, values))
+    return content
+
+
 @settings(deadline=None)
 @given(spec=stores(), data=st.data())
 def test_any_file_is_known_before_its_values(
     runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
 ) -> None:
-    """What a plan says of an answer gives the file's size and its first bytes; rows the rest."""
+    """What a plan says of an answer gives the file's size and its first bytes; slabs the rest."""
     try:
         opened = runner.run(open_dataset(fs_map(documents_of(spec))))
         planned = plan(prepare(opened), Selection()).as_stored()
@@ -258,7 +278,7 @@ def test_any_file_is_known_before_its_values(
     reading = planned.reading
     found: dict[Hashable, VariableSchema] = {**reading.variables, **reading.pending}
     variables = {name: found[name] for name in planned.schema.variables}
-    known = {}
+    known: dict[Hashable, FileValues] = {}
     for name, variable in variables.items():
         if form_of(str(name), variable.dtype, len(variable.dims), variable.encoding) is None:
             assume(name not in reading.pending)
@@ -266,11 +286,7 @@ def test_any_file_is_known_before_its_values(
             known[name] = store_values(in_memory.values, in_memory.encoding)
     names, coord_names = FileNames.of(opened), planned.schema.coord_names
     file = NetcdfFile(variables, coord_names, reading.attrs, names, known)
-    content = file.layout.metadata
-    for name, read in whole.variables.items():
-        values = known[name].values if name in known else read.values
-        ends = data.draw(st.lists(st.integers(0, len(values)), max_size=3)) if values.ndim else []
-        for part in np.split(values, sorted(ends)) if values.ndim else [values]:
-            content += b"".join(file.put(name, part))
+    most_bytes = data.draw(st.sampled_from([1, 100, 10_000]))
+    content = runner.run(by_slabs(planned, file, known, most_bytes))
     file.finish()
     assert (len(content), content) == (file.layout.size, expected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from app.server.processes import TURN_SECONDS, Standstill, Turns, stacks, unnamed_file
+from app.server.processes import HEARTBEAT_SECONDS, Heartbeat, Stall, stacks, unnamed_file
 
 
 class Clock:
@@ -18,11 +18,11 @@ class Clock:
         return self.now
 
 
-def looks(still: Standstill, clock: Clock, count: int, seconds: float, **options: bool) -> bool:
+def looks(still: Stall, clock: Clock, count: int, seconds: float, **options: bool) -> bool:
     """The last of looks so long, one every so often."""
     found = False
-    for _ in range(round(seconds / TURN_SECONDS)):
-        clock.now += TURN_SECONDS
+    for _ in range(round(seconds / HEARTBEAT_SECONDS)):
+        clock.now += HEARTBEAT_SECONDS
         found = still.lasts(count, **options)
     return found
 
@@ -30,22 +30,22 @@ def looks(still: Standstill, clock: Clock, count: int, seconds: float, **options
 def test_a_loop_stands_still_after_so_many_seconds_without_a_turn() -> None:
     """Each turn begins them anew."""
     clock = Clock()
-    still = Standstill(30, clock=clock)
+    still = Stall(30, clock=clock)
     assert not looks(still, clock, 1, 29)
     assert not looks(still, clock, 2, 30)
     assert looks(still, clock, 2, 30)
 
 
-def test_a_loop_that_has_not_begun_does_not_stand_still() -> None:
+def test_a_loop_that_has_not_begun_does_not_stand_stall() -> None:
     """What is imported before may take as long as it takes."""
     clock = Clock()
-    assert not looks(Standstill(30, clock=clock), clock, 0, 300)
+    assert not looks(Stall(30, clock=clock), clock, 0, 300)
 
 
 def test_time_in_which_nothing_could_run_does_not_count() -> None:
     """The process was stopped, or whoever looks was: with it the container or the machine."""
     clock = Clock()
-    still = Standstill(30, clock=clock)
+    still = Stall(30, clock=clock)
     assert not looks(still, clock, 1, 20)
     assert not looks(still, clock, 1, 3600, stopped=True)
     for _ in range(3):
@@ -55,16 +55,16 @@ def test_time_in_which_nothing_could_run_does_not_count() -> None:
     assert looks(still, clock, 1, 2)
 
 
-def test_without_a_limit_no_loop_stands_still() -> None:
+def test_without_a_limit_no_loop_stands_stall() -> None:
     """An operator with a debugger may want that."""
     clock = Clock()
-    assert not looks(Standstill(0, clock=clock), clock, 1, 3600)
+    assert not looks(Stall(0, clock=clock), clock, 1, 3600)
 
 
-async def test_turns_are_counted_while_the_loop_turns() -> None:
+async def test_turns_are_counted_while_the_loop_heartbeat() -> None:
     """Whoever has the file sees it, each place for itself; they stay when the loop ends."""
-    file = unnamed_file("turns")
-    mine, other = Turns(file, 1), Turns(file, 0)
+    file = unnamed_file("heartbeats")
+    mine, other = Heartbeat(file, 1), Heartbeat(file, 0)
     assert mine.count == other.count == 0
     with mine.counted():
         await asyncio.sleep(0.01)

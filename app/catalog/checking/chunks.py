@@ -11,6 +11,7 @@ from typing import Final
 import xarray as xr
 
 from sluice.arrays.array_metadata import ArrayMeta
+from sluice.datasets._xarray import data_of
 from sluice.datasets.lazy import LazyArray
 from sluice.engine.prepared import describe
 from sluice.errors import StoreError
@@ -52,7 +53,7 @@ def chunk_findings(dataset: xr.Dataset, *, request_chunk_bytes: int) -> Iterator
 
 def lazy_array(variable: xr.Variable) -> LazyArray | None:
     """The stored array behind a variable that is not in memory."""
-    array = getattr(variable._data, "array", None)
+    array = getattr(data_of(variable), "array", None)
     return array if isinstance(array, LazyArray) else None
 
 

@@ -196,15 +196,15 @@ def run_check(
     store_concurrency: int,
     reader: Reader,
     connect: Callable[[], Filesystems],
-    patience: RetryPolicy,
+    retry_policy: RetryPolicy,
     limits: OpeningLimits = DEFAULT_LIMITS,
 ) -> int:
     """Check the `catalog`, with what globs and hierarchies bring, and write the report to `out`.
 
-    Stores are asked with `patience`, as a server asks them. 0, or 1 where there is an error (with
+    Stores are asked by `retry_policy`, as a server asks them. 0, or 1 where there is an error (with
     `strict`: or a warning).
     """
-    guards = StoreGuards(patience)
+    guards = StoreGuards(retry_policy)
     of_stores = partial(list_names, most=listing, guards=guards, limits=limits)
     lister = partial(of_stores, store_concurrency=store_concurrency)
     connecting = partial(source_of, store_concurrency=store_concurrency, guards=guards)

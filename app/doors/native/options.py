@@ -36,7 +36,8 @@ class Option(Generic[T_co]):
     its texts are read of a dataset of these names.
 
     Where it lists names, `least` is how many at least: a POST may have an array of them. `others`
-    is what the same is called elsewhere.
+    is what the same is called elsewhere. What is read of an option that has no part of its own in
+    `Options` is hashable and JSON, since it is in entity tags and explanations.
     """
 
     name: str
