@@ -69,7 +69,7 @@ class CatalogChange(Answer):
 
 
 class DatasetSummary(Answer):
-    """What the catalog says of a dataset; the last three are there where it says them."""
+    """What the catalog says of a dataset; all but the first two are there where it says them."""
 
     id: str
     title: str | None
@@ -78,10 +78,18 @@ class DatasetSummary(Answer):
     attribution: Annotated[str, Field(description="Whom to name as its source.")] = ""
 
 
+class ListedDataset(DatasetSummary):
+    """A dataset, or a hierarchy each group of which will be one once they are known."""
+
+    groups: Annotated[
+        Literal["pending"], Field(description="There while the groups are not known yet.")
+    ] = "pending"
+
+
 class DatasetList(Answer):
     """The datasets of the catalog, in its order."""
 
-    datasets: list[DatasetSummary]
+    datasets: list[ListedDataset]
 
 
 class Coordinate(Answer):

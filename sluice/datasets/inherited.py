@@ -7,7 +7,7 @@ it lies in.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +15,7 @@ import xarray as xr
 
 from sluice.datasets._xarray import coord_names_of, dataset_of, variables_of
 from sluice.datasets.entrypoint import AsyncDataset
+from sluice.datasets.unusable import Unusable
 from sluice.errors import MisalignedGroup
 
 
@@ -33,7 +34,7 @@ def with_inherited(levels: Mapping[str, AsyncDataset]) -> AsyncDataset:
     above = _skeleton(levels[paths[0]])
     for _, path in pairwise(paths):
         above = _below(above, _skeleton(levels[path]), path)
-    return _joined(own, above)
+    return _joined(own, above, _unusable([levels[path] for path in paths]))
 
 
 def _skeleton(dataset: xr.Dataset) -> xr.Dataset:
@@ -65,7 +66,16 @@ def _below(above: xr.Dataset, own: xr.Dataset, path: str) -> xr.Dataset:
     return own.assign_coords(above.coords).assign(above.data_vars)
 
 
-def _joined(own: AsyncDataset, handed: xr.Dataset) -> AsyncDataset:
+def _unusable(levels: Sequence[AsyncDataset]) -> dict[str, Unusable]:
+    """What the last one leaves out, and the labels of its dimensions that those above it do."""
+    own = levels[-1]
+    above = {n: why for one in levels[:-1] for n, why in one.unusable.items() if n in own.sizes}
+    return {**above, **own.unusable}
+
+
+def _joined(
+    own: AsyncDataset, handed: xr.Dataset, unusable: Mapping[str, Unusable]
+) -> AsyncDataset:
     """The dataset with the index coordinates that its group has and inherits.
 
     A coordinate without an index stays before an inherited one of its name, a variable does not.
@@ -82,5 +92,5 @@ def _joined(own: AsyncDataset, handed: xr.Dataset) -> AsyncDataset:
         {**own.sizes, **dict(sizes)},
         own.attrs,
         {name: handed.xindexes[name] for name in inherited},
-        own.encoding,
+        {**own.encoding, **({"unusable": unusable} if unusable else {})},
     )

@@ -236,16 +236,24 @@ def test_what_is_left_out_is_in_the_log(served: Served, folder: Path) -> None:
 
 def test_the_document_describes_what_is_answered(served: Served) -> None:
     """The fields of `/datasets` and of a dataset are those of the OpenAPI document."""
-    paths = served.get("/openapi.json").json()["paths"]
+    document = served.get("/openapi.json").json()
     for path in ("/datasets", "/datasets/{dataset_id}"):
-        content = paths[path]["get"]["responses"]["200"]["content"]["application/json"]
-        assert {"description", "license", "attribution"} <= set(fields(content["schema"]))
+        answer = document["paths"][path]["get"]["responses"]["200"]
+        schema = answer["content"]["application/json"]["schema"]
+        assert {"description", "license", "attribution"} <= set(fields(document, schema))
 
 
-def fields(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def fields(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """The properties of an object, or of those in its one list."""
+    while "$ref" in schema:
+        name = schema["$ref"].removeprefix("#/components/schemas/")
+        schema = document["components"]["schemas"][name]
     properties: Mapping[str, Any] = schema["properties"]
-    return properties["datasets"]["items"]["properties"] if "datasets" in properties else properties
+    return (
+        fields(document, properties["datasets"]["items"])
+        if "datasets" in properties
+        else properties
+    )
 
 
 def test_a_key_opens_what_its_patterns_match(served: Served) -> None:

@@ -8,6 +8,7 @@ import xarray as xr
 
 from sluice.datasets import AsyncDataset
 from sluice.datasets.inherited import with_inherited
+from sluice.datasets.unusable import Unusable
 from sluice.errors import MisalignedGroup
 
 Levels = dict[str, xr.Dataset]
@@ -59,6 +60,16 @@ def test_a_coordinate_without_an_index_is_its_own() -> None:
     tree = xr.DataTree.from_dict({"/": levels[""], "/a": levels["a"]})
     found = with_inherited({path: level(one) for path, one in levels.items()})
     assert tree["/a"].to_dataset().drop_indexes("x").identical(found)
+
+
+def test_labels_that_cannot_be_used_are_told_of_below() -> None:
+    """Where they are those of a dimension that the group has, and there alone."""
+    root = level(xr.Dataset())
+    why = Unusable("its codec is not known", "Write it again.", passing=False)
+    root.encoding["unusable"] = {"x": why, "height": why}
+    found = with_inherited({"": root, "a": level(xr.Dataset({"v": ("x", [1, 2])}))})
+    assert found.unusable == {"x": why}
+    assert with_inherited({"": root, "a": level(xr.Dataset())}).unusable == {}
 
 
 MISALIGNED: list[Levels] = [
