@@ -159,7 +159,8 @@ METRICS: Final[tuple[Family, ...]] = (
     Family(
         "sluice_refused_total",
         "counter",
-        "Requests that were not answered, by reason: client (429), overload (503), deadline (504)",
+        "Requests that were not answered, by reason: client (429), overload (503), deadline (504);"
+        " broken (not to the end)",
         (of(RequestRefused, lambda series: lambda e: series.add(1, e.reason)),),
         labels=("reason",),
         most=20,
