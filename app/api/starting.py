@@ -39,10 +39,10 @@ from ..telemetry.events import (
     DatasetRevalidated,
     Emit,
     RequestQueued,
+    freeze_objects,
     sample,
     watch_loop,
 )
-from ..telemetry.gc_freeze import freeze_objects
 from ..telemetry.metrics import Metrics
 from .response_bodies import BodyWriter
 from .state import Encoding, RequestLimits, Service, StreamLimits
