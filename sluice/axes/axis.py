@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array, Document, DType
-from sluice.axes.label_text import Wanted, read_number, spell_value
+from sluice.axes.label_text import AxisKey, Wanted, read_number, spell_value
 from sluice.axes.roles import TURN, is_longitude, is_periodic
 from sluice.axes.scales import Numbers, Scale, in_precision, scale_of, step_of
 from sluice.errors import QueryError, SelectionError
@@ -21,6 +21,8 @@ from sluice.selection import Value
 from sluice.wording import excerpt
 
 Direction: TypeAlias = Literal["ascending", "descending", "unsorted"]
+# The distances at the lower and the upper end of an axis.
+_Steps: TypeAlias = tuple[float | None, float | None]
 # The part of a step that computing a label may have lost to rounding.
 ROUNDING = 1e-6
 
@@ -45,17 +47,17 @@ class Axis:
     values: Array
     attrs: Document
     scale: Scale
-    keys: Sequence[Any]
+    keys: Sequence[AxisKey]
     order: NDArray[np.int64] | None
     direction: Direction
     unique: bool
-    first_step: Any
-    last_step: Any
+    first_step: float | None
+    last_step: float | None
     longitude: bool = False
     periodic: bool = False
     narrow: DType | None = None
     has_order: bool = False
-    step: Any = None
+    step: np.generic | None = None
 
     @classmethod
     def of(cls, name: str, values: Array, attrs: Document) -> Self:
@@ -117,7 +119,7 @@ class Axis:
             label=text,
         )
 
-    def find(self, key: Any) -> tuple[int, int]:
+    def find(self, key: AxisKey) -> tuple[int, int]:
         """The range of indexes into `keys` that equal `key`; empty, where it would go, if none.
 
         On axes of numbers a key that rounding moved away from a stored one is that one.
@@ -142,7 +144,7 @@ class Axis:
                     return low, low
         return self._nearly(key, low) if scale.rounds else (low, low)
 
-    def _nearly(self, key: Any, place: int) -> tuple[int, int]:
+    def _nearly(self, key: AxisKey, place: int) -> tuple[int, int]:
         """The range of the keys that `key`, which would go to `place`, is after rounding."""
         keys = self.keys
         for index in range(max(place - 1, 0), min(place + 1, len(keys))):
@@ -150,7 +152,7 @@ class Axis:
                 return bisect_left(keys, keys[index]), bisect_right(keys, keys[index])
         return place, place
 
-    def _step_at(self, index: int) -> Any:
+    def _step_at(self, index: int) -> float:
         """The distance from a number to the nearer of its neighbours; 0 where there is none.
 
         Whole numbers are at most one apart from the next that could have been meant.
@@ -160,13 +162,13 @@ class Axis:
         step = min((gap for gap in gaps if 0 < gap < math.inf), default=0)
         return min(step, 1) if isinstance(step, int) else step
 
-    def distance(self, key: Any, index: int) -> Any:
+    def distance(self, key: AxisKey, index: int) -> float:
         """How far `key` is from the label at `index` of `keys`, in the axis' own precision."""
         distance = abs(self.key(index) - key)
         # pandas subtracts in float32 on a float32 index, which decides its ties.
         return distance if self.narrow is None else in_precision(distance, self.narrow)
 
-    def key(self, index: int) -> Any:
+    def key(self, index: int) -> AxisKey:
         """The key at `index` in the units of `Wanted`."""
         tick = self.scale.tick
         return self.keys[index] * tick if tick != 1 else self.keys[index]
@@ -219,7 +221,7 @@ def _direction(keys: Array) -> Direction:
     return "descending" if bool((keys[1:] <= keys[:-1]).all()) else "unsorted"
 
 
-def _searchable(keys: Array) -> Sequence[Any]:
+def _searchable(keys: Array) -> Sequence[AxisKey]:
     """The same keys as Python values; bisect over them is several times faster than over arrays."""
     buffer: Any  # that an array is a Buffer, NumPy's stubs only say from Python 3.12 on
     match keys.dtype.kind:
@@ -235,7 +237,7 @@ def _searchable(keys: Array) -> Sequence[Any]:
             return keys.tolist()  # type: ignore[no-any-return]
 
 
-def _end_steps(scale: Scale, keys: Sequence[Any]) -> tuple[Any, Any]:
+def _end_steps(scale: Scale, keys: Sequence[AxisKey]) -> _Steps:
     """Distances between the two lowest and the two highest distinct keys."""
     if not scale.metric or len(keys) < 2 or keys[0] == keys[-1]:
         return None, None
@@ -245,7 +247,7 @@ def _end_steps(scale: Scale, keys: Sequence[Any]) -> tuple[Any, Any]:
 
 
 def _longitude_facts(
-    name: str, attrs: Document, scale: Scale, keys: Sequence[Any], steps: tuple[Any, Any]
+    name: str, attrs: Document, scale: Scale, keys: Sequence[AxisKey], steps: _Steps
 ) -> tuple[bool, bool]:
     """Whether the axis is one of longitudes, and whether it goes all the way round."""
     if not isinstance(scale, Numbers) or not len(keys):
@@ -253,10 +255,11 @@ def _longitude_facts(
     low, high = keys[0], keys[-1]
     if not is_longitude(name, attrs, low, high):
         return False, False
-    if None in steps:
+    first, last = steps
+    if first is None or last is None:
         return True, False
     spacing = float(np.spacing(scale.dtype.type(TURN))) if scale.dtype.kind == "f" else 0.0
-    return True, is_periodic(low, high, max(steps), spacing)
+    return True, is_periodic(low, high, max(first, last), spacing)
 
 
 def no_overlap(axis: Axis, label: Value) -> SelectionError:

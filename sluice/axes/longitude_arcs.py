@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class _Run:
     turns: int
 
 
-def longitude_key(axis: Axis, label: Value) -> Any:
+def longitude_key(axis: Axis, label: Value) -> float:
     """The key of `label` under that of its names (so many turns on or back) nearest to the axis.
 
     Raises `QueryError` for a label that is no longitude.
@@ -61,7 +61,7 @@ def neighbours(axis: Axis, place: int) -> tuple[int, int]:
     return place - 1, place
 
 
-def distance(axis: Axis, key: Any, index: int) -> Any:
+def distance(axis: Axis, key: float, index: int) -> float:
     """How far `key` is from the label at `index` of `keys`; modulo 360 on a circle."""
     straight = axis.distance(key, index)
     return min(straight, abs(TURN - straight)) if axis.periodic else straight
@@ -97,7 +97,7 @@ def _read(axis: Axis, label: Value) -> int | float:
     return number
 
 
-def _key(axis: Axis, number: float) -> Any:
+def _key(axis: Axis, number: float) -> float:
     match axis.scale:
         case Numbers(dtype) if dtype.kind == "f":
             return in_precision(float(number), dtype)
