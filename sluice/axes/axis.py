@@ -179,7 +179,9 @@ class Axis:
         It is modulo 360 on an axis that goes all the way round.
         """
         # pandas subtracts in float32 on a float32 index, which decides its ties.
-        straight = self.rounded(abs(self.keys[index] * self.scale.tick - key))
+        straight = abs(self.keys[index] * self.scale.tick - key)
+        if self.narrow is not None:
+            straight = in_precision(straight, self.narrow)
         return min(straight, abs(TURN - straight)) if self.periodic else straight
 
     def rounded(self, number: Any) -> Any:

@@ -140,7 +140,11 @@ def _choose(axis: Axis, key: Any, place: int, method: Method) -> int:
     """The index into `keys` that pandas would choose for a key between ``place - 1`` and it."""
     below, above = axis.neighbours(place)
     if method == "nearest":
-        return _nearest(axis, key, below, above)
+        if below < 0 or above >= len(axis.keys):
+            return above if below < 0 else below
+        # A tie goes to the larger label, as in pandas on indexes of either direction; to the
+        # eastern one across a seam.
+        return below if axis.distance(key, below) < axis.distance(key, above) else above
     # pad takes the label before and backfill the one after in the store's order, as pandas does.
     before, behind = (below, above) if axis.direction == "ascending" else (above, below)
     match method:
@@ -150,16 +154,6 @@ def _choose(axis: Axis, key: Any, place: int, method: Method) -> int:
             return behind
         case _:
             assert_never(method)
-
-
-def _nearest(axis: Axis, key: Any, below: int, above: int) -> int:
-    if below < 0:
-        return above
-    if above >= len(axis.keys):
-        return below
-    # A tie goes to the larger label, as in pandas on indexes of either direction; to the eastern
-    # one across a seam.
-    return below if axis.distance(key, below) < axis.distance(key, above) else above
 
 
 def _read(axis: Axis, label: Value) -> Wanted:
