@@ -14,7 +14,6 @@
     ├── DeadlineExceeded           it took longer than a request may
     ├── CatalogRefused             the catalog is wrong now, so what was served before stays
     ├── RangeNotSatisfiable        no byte of the answer lies in the range that is asked for
-    ├── AnswerBroken               what was begun to be sent could not be sent to its end
     └── NotTold                    there is no room to tell the other worker processes
 
 `app.api.problems` owns the one table from all these classes to statuses.
@@ -100,7 +99,3 @@ class NotTold(SluiceError):
 
 class RangeNotSatisfiable(SluiceError):
     """No byte of the answer lies in the range that was asked for; the fact `size` is its length."""
-
-
-class AnswerBroken(SluiceError):
-    """An answer broke off after its head was sent: its client has seen the connection end."""

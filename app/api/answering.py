@@ -86,12 +86,14 @@ def weigh(
     if weight is None:
         encoder.check(schema)
         weight = schema.notes[encoder.name] = encoder.value_bytes(schema)
-    if texts:
-        weight += encoder.text_bytes(schema, texts)
-    excess = serving.limits.reading.excess(plan, weight)
+    words = encoder.text_bytes(schema, texts) if texts else 0
+    weight += words
+    limits = serving.limits
+    excess = limits.reading.excess(plan, weight)
     whole = excess is None or encoder.file is None or plan.keys is None
-    if not whole:
-        excess = serving.limits.streaming.excess(plan, weight)
+    # What comes before the values of a file is in memory as a whole.
+    if not whole and words + schema.attribute_bytes <= limits.reading.result_bytes:
+        excess = limits.streaming.excess(plan, weight)
     unmeasured = bool(schema.unmeasured)
     return Weighed(plan, encoder, schema.cells, weight, unmeasured, excess, whole, options)
 

@@ -19,12 +19,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sluice.aliases import Document
 
-from ..errors import AnswerBroken
 from ..telemetry.events import Emit, RequestRefused, RequestServed
 from .access import KEY
 from .problems import expected_problem, plain_problem, problem, unexpected
 from .response_bodies import RawHeaders
 from .state import ABORT, LOST, PHASES, knows, stopping
+from .streaming import AnswerBroken
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ class ObserveRequests:
             await _cut_off(scope, receive, answer)
         except AnswerBroken as error:
             self._emit(RequestRefused("broken"))
-            log.error("answer broken off id=%s: %s", answer.id, error.detail)
+            log.error("answer broken off id=%s: %s", answer.id, error)
             if ABORT not in state:
                 raise
         except Exception as error:

@@ -20,7 +20,6 @@ from sluice.errors import SluiceError
 from sluice.phases import Phases
 from sluice.record import record
 
-from ..errors import AnswerBroken
 from .byte_ranges import asked_range
 from .cancellation import cancellable
 from .response_bodies import PIECE_BYTES, RawHeaders, header_of
@@ -28,6 +27,10 @@ from .state import ABORT, StreamLimits
 
 # So much of the store's values is there before the first byte leaves: more than a lone scalar.
 _FIRST_BYTES: Final = 2**16
+
+
+class AnswerBroken(Exception):
+    """An answer broke off after its head was sent: its client has seen the connection end."""
 
 
 @record

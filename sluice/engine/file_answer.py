@@ -119,8 +119,14 @@ def stream_memory(plan: Plan, most_bytes: int = BOX_BYTES) -> int:
     """
     boxes, decoding = [0], [0]
     for name, variable in plan.reading.pending.items():
-        boxes.append(_largest_box(plan.grid(name, variable.dtype.itemsize), most_bytes))
-        decoding.append(variable.working_bytes)
+        grid = plan.grid(name, variable.dtype.itemsize)
+        whole, box = math.prod(grid.shape) * grid.itemsize, _largest_box(grid, most_bytes)
+        boxes.append(box)
+        # A box that does not end where chunks end has parts of twice as many.
+        chunks = -(-variable.plan.chunks * box // max(1, whole)) * (
+            1 if grid.chunks() is None else 2
+        )
+        decoding.append(min(variable.working_bytes, chunks * variable.array.meta.chunk_bytes))
     return AT_ONCE * max(boxes) + max(decoding)
 
 
