@@ -13,6 +13,7 @@
     ├── Overloaded                 the server has no room for the request just now
     ├── DeadlineExceeded           it took longer than a request may
     ├── CatalogRefused             the catalog is wrong now, so what was served before stays
+    ├── RangeNotSatisfiable        no byte of the answer lies in the range that is asked for
     └── NotTold                    there is no room to tell the other worker processes
 
 `app.api.problems` owns the one table from all these classes to statuses.
@@ -94,3 +95,7 @@ class DeadlineExceeded(SluiceError):
 
 class NotTold(SluiceError):
     """All worker processes were to be told something, and there is no room for it: none is."""
+
+
+class RangeNotSatisfiable(SluiceError):
+    """No byte of the answer lies in the range that was asked for; the fact `size` is its length."""

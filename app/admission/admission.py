@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network
 from time import perf_counter
@@ -162,10 +162,19 @@ class Admission:
 
         Raises TooManyRequests and Overloaded.
         """
+        async with self.held(client, cost):
+            return await work()
+
+    @asynccontextmanager
+    async def held(self, client: str, cost: int) -> AsyncIterator[None]:
+        """The block has `cost` bytes for `client`, and begins when there are so many.
+
+        Raises TooManyRequests and Overloaded.
+        """
         if not self._begins(client, cost):
             await self._wait(client, cost)
         try:
-            return await work()
+            yield
         finally:
             self.clients.leave(client)
             self.budget.give_back(cost)

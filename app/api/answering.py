@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Hashable
+from collections.abc import Hashable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -12,12 +13,20 @@ from typing import Final, NoReturn, TypeVar
 
 import xarray as xr
 from fastapi import Request, Response
-from starlette.requests import ClientDisconnect
 
 from sluice.arrays.texts import TextMeter, text_bytes
 from sluice.datasets import ResultSchema
 from sluice.encoders.formats import Encoder
-from sluice.engine import Plan, ReadLimits, fitting, with_fitting
+from sluice.engine import (
+    FileAnswer,
+    Plan,
+    ReadLimits,
+    file_of,
+    file_size,
+    fitting,
+    stream_memory,
+    with_fitting,
+)
 from sluice.errors import LimitError, SluiceError, StoreError
 from sluice.phases import Phases
 from sluice.record import record
@@ -25,13 +34,18 @@ from sluice.wording import plain_words
 
 from ..catalog.entry import DatasetEntry, redact_error
 from ..catalog.opened import Opened
-from ..errors import DeadlineExceeded
 from .access import caller
+from .cancellation import cancellable
 from .representations import Representation, SelectionKey, accepted_coding, respond
-from .response_bodies import LongBody
-from .state import RequestLimits, Service, service
+from .response_bodies import LongBody, lines_of
+from .state import RequestLimits, Service
+from .streaming import StreamedFile
 
 T = TypeVar("T")
+
+# Larger files are sent while they are read; larger ones still have no content coding.
+_WHOLE_BYTES: Final = 2**20
+_UNCODED_BYTES: Final = 16 * 2**20
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +55,8 @@ class Weighed:
     """A plan in a format: what the answer counts for, and the limit that it exceeds, if any.
 
     Texts that are still in the store count only once they are read: some are `unmeasured`. `cells`
-    is how many values the answer has; `options` are what else a door was asked for, by name.
+    is how many values the answer has; `options` are what else a door was asked for, by name. What
+    may not be made `whole` is within its limits as a stream.
     """
 
     plan: Plan
@@ -50,6 +65,7 @@ class Weighed:
     result_bytes: int
     unmeasured: bool
     excess: LimitError | None
+    whole: bool
     options: tuple[tuple[str, object], ...] = ()
 
     @property
@@ -70,11 +86,16 @@ def weigh(
     if weight is None:
         encoder.check(schema)
         weight = schema.notes[encoder.name] = encoder.value_bytes(schema)
-    if texts:
-        weight += encoder.text_bytes(schema, texts)
-    excess = serving.limits.reading.excess(plan, weight)
+    words = encoder.text_bytes(schema, texts) if texts else 0
+    weight += words
+    limits = serving.limits
+    excess = limits.reading.excess(plan, weight)
+    whole = excess is None or encoder.file is None or plan.keys is None
+    # What comes before the values of a file is in memory as a whole.
+    if not whole and words + schema.attribute_bytes <= limits.reading.result_bytes:
+        excess = limits.streaming.excess(plan, weight)
     unmeasured = bool(schema.unmeasured)
-    return Weighed(plan, encoder, schema.cells, weight, unmeasured, excess, options)
+    return Weighed(plan, encoder, schema.cells, weight, unmeasured, excess, whole, options)
 
 
 async def answer(
@@ -84,11 +105,68 @@ async def answer(
     if asked.excess is not None:
         work = asyncio.to_thread(_told_what_fits, serving, asked, asked.excess)
         raise await cancellable(request, work)
-    large = asked.result_bytes >= serving.encoding.compress_bytes
-    coding = accepted_coding(request) if large else None
-    form = Representation(opened, asked.encoder, coding)
+    coded = asked.result_bytes >= serving.encoding.compress_bytes
+    if asked.encoder.file is not None:
+        return await _answer_file(request, serving, opened, asked, phases, coded=coded)
+    form = Representation(opened, asked.encoder, accepted_coding(request) if coded else None)
     make = partial(_make, request, serving, asked, form, phases)
     return await respond(request, serving, form, asked.key, phases, make)
+
+
+async def _answer_file(
+    request: Request,
+    serving: Service,
+    opened: Opened,
+    asked: Weighed,
+    phases: Phases,
+    *,
+    coded: bool,
+) -> Response:
+    """The response with a file: sent while it is read where it is large, or a part of it wanted.
+
+    Lengths and ranges are of what is sent, so neither large files nor parts have a content coding.
+    """
+    ranged = bool(lines_of(request, b"range")) and request.method == "GET"
+    coded = coded and asked.whole and not ranged and asked.result_bytes <= _UNCODED_BYTES
+    form = Representation(opened, asked.encoder, accepted_coding(request) if coded else None)
+    whole = asked.whole and (asked.result_bytes <= _WHOLE_BYTES or form.coding is not None)
+    streams = form.coding is None and asked.plan.keys is not None and (ranged or not whole)
+    make = partial(_open if streams else _make, request, serving, asked, form, phases)
+    return await respond(
+        request, serving, form, asked.key, phases, make, partial(_size, asked, form)
+    )
+
+
+async def _size(asked: Weighed, form: Representation) -> int | None:
+    """The length of a file, where it can be told before anything is read."""
+    assert asked.encoder.file is not None
+    return await file_size(asked.plan, asked.encoder.file, form.opened.fragments)
+
+
+async def _open(
+    request: Request, serving: Service, asked: Weighed, form: Representation, phases: Phases
+) -> StreamedFile:
+    """The file, for which there is memory: it is read as it is sent."""
+    file_format, entry = asked.encoder.file, form.opened.entry
+    assert file_format is not None
+    limits, meter = serving.limits, None
+    if asked.unmeasured:
+        meter = TextMeter(0, limits.reading.result_bytes, 0, limits.reading.chunk_bytes)
+
+    async def read() -> FileAnswer:
+        try:
+            return await file_of(asked.plan, file_format, form.opened.fragments, meter)
+        except Exception as error:
+            _tell(error, entry)
+
+    async with AsyncExitStack() as stack:
+        memory = stream_memory(asked.plan)
+        held = serving.admission.held(caller(request), memory)
+        await cancellable(request, stack.enter_async_context(held))
+        with phases.recording():
+            file = await cancellable(request, read())
+        tell = partial(_tell, entry=entry)
+        return StreamedFile(file, stack.pop_all(), phases, limits.streaming, tell)
 
 
 def _told_what_fits(serving: Service, asked: Weighed, excess: LimitError) -> LimitError:
@@ -218,48 +296,3 @@ async def text_weight(encoder: Encoder, schema: ResultSchema, result: xr.Dataset
         few = values.size <= _FEW_TEXTS
         found[name] = text_bytes(values) if few else await asyncio.to_thread(text_bytes, values)
     return encoder.text_bytes(schema, found)
-
-
-# Where the first wait of a request leaves the time by which it must be answered.
-_DEADLINE: Final = "sluice.deadline"
-
-
-async def cancellable(request: Request, work: Coroutine[object, object, T]) -> T:
-    """What `work` brings; it is cancelled when the deadline comes or the client leaves before.
-
-    So everything is awaited that may take long. The deadline is that of the request, however many
-    parts of it are awaited so. The body of the request must have been read. Raises
-    DeadlineExceeded, and Starlette's ClientDisconnect.
-    """
-    admission = service(request).admission
-    loop = asyncio.get_running_loop()
-    deadline: float = request.scope.setdefault(_DEADLINE, loop.time() + admission.seconds)
-    scope = asyncio.timeout_at(deadline)
-    left = False
-
-    async def watch() -> None:
-        nonlocal left
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        left = True
-        scope.reschedule(loop.time())
-
-    try:
-        async with scope:
-            watching = asyncio.create_task(watch())
-            try:
-                return await work
-            finally:
-                watching.cancel()
-    except TimeoutError as error:
-        # A store that times out raises a kind of its own, which is not ours to explain.
-        if type(error) is not TimeoutError or not scope.expired():
-            raise
-        if left:
-            raise ClientDisconnect from None
-        admission.refuse("deadline")
-        raise DeadlineExceeded(
-            f"There was no answer within {admission.seconds:g} seconds, the most that a request may"
-            " take: ask for a smaller part.",
-            limit_seconds=admission.seconds,
-        ) from None

@@ -13,8 +13,7 @@ from sluice import __version__
 from ..doors.native.routes import NativeDoor
 from ..server.processes import Shared
 from ..settings import Settings, fitted
-from ..telemetry.events import Emit, to_all
-from ..telemetry.gc_freeze import GcFreeze, freeze_objects
+from ..telemetry.events import Emit, GcFreeze, freeze_objects, to_all
 from ..telemetry.logs import RequestLog
 from ..telemetry.metrics import Metrics
 from .application import Application, add_docs

@@ -54,7 +54,7 @@ class PlainRoute(APIRoute):
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             request = Request(scope, receive, send)
             config_sync = service(request).config_sync
-            if config_sync.behind:
+            if config_sync.control_log.has_news:
                 await config_sync.catch_up()
             response = await endpoint(request)
             await response(scope, receive, send)

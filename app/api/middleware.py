@@ -19,11 +19,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sluice.aliases import Document
 
-from ..telemetry.events import Emit, RequestServed
+from ..telemetry.events import Emit, RequestRefused, RequestServed
 from .access import KEY
 from .problems import expected_problem, plain_problem, problem, unexpected
 from .response_bodies import RawHeaders
-from .state import LOST, PHASES, knows, stopping
+from .state import ABORT, LOST, PHASES, knows, stopping
+from .streaming import AnswerBroken
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ _EXPOSED: Final = (
     "Content-Disposition",
     "Server-Timing",
     "X-Sluice-Store",
+    "Accept-Ranges",
+    "Content-Range",
 )
 
 
@@ -136,6 +139,11 @@ class ObserveRequests:
             pass
         except asyncio.CancelledError:
             await _cut_off(scope, receive, answer)
+        except AnswerBroken as error:
+            self._emit(RequestRefused("broken"))
+            log.error("answer broken off id=%s: %s", answer.id, error)
+            if ABORT not in state:
+                raise
         except Exception as error:
             await _explain(error, scope, receive, answer)
         finally:

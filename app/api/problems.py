@@ -46,6 +46,7 @@ from ..errors import (
     NotJson,
     NotTold,
     Overloaded,
+    RangeNotSatisfiable,
     RequestTimeout,
     TooManyRequests,
     Unauthorized,
@@ -104,6 +105,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
         UnknownDataset: ProblemKind(404, "unknown-dataset", "There is no such dataset"),
         NotAcceptable: ProblemKind(406, "not-acceptable", "No acceptable format"),
         LimitError: ProblemKind(413, "over-limit", "The selection is too large"),
+        RangeNotSatisfiable: ProblemKind(416, "no-range", "No byte is in the range"),
         SelectionError: ProblemKind(422, "no-selection", "The selection cannot be satisfied"),
         UnusableVariable: ProblemKind(422, "unusable-variable", "The variable cannot be used"),
         TooManyRequests: ProblemKind(429, "too-many-requests", "Too many requests at once"),
@@ -252,6 +254,9 @@ def _own_problem(scope: Scope, error: SluiceError) -> Response:
     """One of our own errors; what clients must not see goes to the log."""
     kind = kind_of(type(error))
     headers = {**(kind.headers or {}), **_retry_after(error)}
+    if isinstance(error, RangeNotSatisfiable):
+        # RFC 9110, section 14.4.
+        headers["Content-Range"] = f"bytes */{error.facts['size']}"
     if kind.sentence is None:
         return problem(kind.status, kind.name, kind.title, error.detail, error.facts, headers)
     dataset = scope.get("path_params", {}).get("dataset_id")

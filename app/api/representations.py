@@ -31,6 +31,7 @@ from .response_bodies import (
     lines_of,
 )
 from .state import Service
+from .streaming import StreamedFile
 
 _TAG = re.compile(r'(?:W/)?("[^"]*+")')
 
@@ -133,37 +134,64 @@ async def respond(
     form: Representation,
     key: SelectionKey,
     phases: Phases,
-    make: Callable[[], Awaitable[bytes | LongBody]],
+    make: Callable[[], Awaitable[bytes | LongBody | StreamedFile]],
+    size: Callable[[], Awaitable[int | None]] | None = None,
 ) -> Response:
     """The answer with the body that `make` makes, which it does only if a body is wanted.
 
     Its tag is of all that `key` holds of the answer.
 
-    A HEAD, and a GET of what the client has already, end before anything is read. What answers a
-    POST cannot be asked for again by its URL: no tag, and nothing to keep.
+    A HEAD, and a GET of what the client has already, end before anything is read; `size` says how
+    long a file will be. What answers a POST cannot be asked for again by its URL: no tag, and
+    nothing to keep.
     """
     headers: RawHeaders = []
     if form.opened.freshness.unreachable:
         headers.append((b"x-sluice-store", b"unreachable"))
+    tag: str | None = None
     if request.method == "POST":
         headers.append((b"cache-control", b"no-store"))
     else:
         tag = form.tag(key)
-        headers.append((b"etag", tag.encode()))
+        weak = form.opened.entry.rewritten
+        headers.append((b"etag", f"W/{tag}".encode() if weak else tag.encode()))
         headers += caching(serving, form.opened.entry, "Accept, Accept-Encoding")
         known = lines_of(request, b"if-none-match")
         if known and is_not_modified(known, tag):
             return _RawResponse(304, [*headers, _timing(phases)])
+        if weak:
+            # Parts of two moments would be put together (RFC 9110, section 13.1.5).
+            tag = None
+        elif size is not None and form.coding is None:
+            headers.append((b"accept-ranges", b"bytes"))
         if request.method == "HEAD":
-            return _RawResponse(200, [*headers, *form.headers(key), _timing(phases)])
+            headers += [*form.headers(key), *await _length(form, size), _timing(phases)]
+            return _RawResponse(200, headers)
     content = await make()
-    length = (b"content-length", str(len(content)).encode())
-    headers += (*form.headers(key), length, _timing(phases))
+    headers += (*form.headers(key), _timing(phases))
+    if isinstance(content, StreamedFile):
+        return await content.response(request, headers, tag)
+    return _made(request, serving, headers, content)
+
+
+def _made(
+    request: Request, serving: Service, headers: RawHeaders, content: bytes | LongBody
+) -> Response:
+    """The answer with a body that is there."""
+    headers.append((b"content-length", str(len(content)).encode()))
     if isinstance(content, bytes):
         if len(content) <= PIECE_BYTES:
             return _RawResponse(200, headers, content)
         content = LongBody([content], len(content))
     return BackpressureResponse(200, headers, content, caller(request), serving.admission)
+
+
+async def _length(
+    form: Representation, size: Callable[[], Awaitable[int | None]] | None
+) -> RawHeaders:
+    """How long the body will be, where that is known before it is made."""
+    found = None if size is None or form.coding is not None else await size()
+    return [] if found is None else [(b"content-length", str(found).encode())]
 
 
 class _RawResponse(Response):

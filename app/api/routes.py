@@ -27,8 +27,8 @@ from .access import (
     visible_entries,
     visible_id,
 )
-from .answering import cancellable
 from .application import PlainRoute, Route
+from .cancellation import cancellable
 from .openapi import Schema
 from .problems import kind_of
 from .representations import PRIVATE, caching

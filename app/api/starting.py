@@ -39,13 +39,13 @@ from ..telemetry.events import (
     DatasetRevalidated,
     Emit,
     RequestQueued,
+    freeze_objects,
     sample,
     watch_loop,
 )
-from ..telemetry.gc_freeze import freeze_objects
 from ..telemetry.metrics import Metrics
 from .response_bodies import BodyWriter
-from .state import Encoding, RequestLimits, Service
+from .state import Encoding, RequestLimits, Service, StreamLimits
 
 
 async def start(
@@ -207,7 +207,17 @@ def _limits(settings: Settings) -> RequestLimits:
         chunk_bytes=settings.request_chunk_bytes,
         result_bytes=settings.request_result_bytes,
     )
-    return RequestLimits(reading, labels=settings.request_labels, body_bytes=settings.body_bytes)
+    streaming = StreamLimits(
+        ReadLimits(
+            chunks=settings.stream_chunks,
+            chunk_bytes=settings.stream_chunk_bytes,
+            result_bytes=settings.stream_result_bytes,
+        ),
+        memory_bytes=settings.inflight_bytes,
+        seconds=settings.stream_seconds,
+        stall_seconds=settings.stream_stall_seconds,
+    )
+    return RequestLimits(reading, streaming, settings.request_labels, settings.body_bytes)
 
 
 def _guards(settings: Settings, emit: Emit) -> StoreGuards:

@@ -11,7 +11,8 @@ from fastapi import Request
 from starlette.types import Scope
 
 from sluice.bounded_cache import BoundedCache
-from sluice.engine import ReadLimits
+from sluice.engine import Plan, ReadLimits, stream_memory
+from sluice.errors import LimitError
 
 from ..admission import Admission
 from ..catalog.catalog import Catalog
@@ -25,10 +26,39 @@ from .response_bodies import BodyWriter, json_bytes
 
 
 @dataclass(frozen=True, slots=True)
-class RequestLimits:
-    """The most that one request may have: what it reads, labels in a list, bytes of a body."""
+class StreamLimits:
+    """What an answer may have that is sent while it is read: chunks and bytes, memory at any time,
+    and seconds, in all and without a byte more.
+    """
 
     reading: ReadLimits
+    memory_bytes: int
+    seconds: float
+    stall_seconds: float
+
+    def excess(self, plan: Plan, result_bytes: int) -> LimitError | None:
+        """The first limit that the planned answer exceeds, or None."""
+        memory = stream_memory(plan)
+        if memory > self.memory_bytes:
+            return LimitError(
+                f"The chunks and rows that must be in memory at once take {memory} bytes; there are"
+                f" {self.memory_bytes} for them. Nothing was read: ask for a smaller part.",
+                limited="memory_bytes",
+                estimate=memory,
+                limit=self.memory_bytes,
+            )
+        return self.reading.excess(plan, result_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """The most that one request may have: what it reads, labels in a list, bytes of a body.
+
+    `streaming` is for what is sent while it is read, `reading` for what is made whole.
+    """
+
+    reading: ReadLimits
+    streaming: StreamLimits
     labels: int
     body_bytes: int
 
@@ -68,6 +98,8 @@ PHASES: Final = "sluice.phases"
 # Our own server's protocol puts it into a scope's state when the connection is lost: what is sent
 # after that goes nowhere.
 LOST: Final = "lost"
+# And there too what breaks the connection off.
+ABORT: Final = "abort"
 
 
 @dataclass(frozen=True, slots=True)

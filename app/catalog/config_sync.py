@@ -117,7 +117,7 @@ class ConfigSync:
         self._configuration = Configuration(Catalog({}))
         self._expanded = Expanded(Catalog({}))
         self._reload_asked = False
-        self._control_log = control_log
+        self.control_log = control_log
         self._files = files
         self._opened = opened
         self._keys = keys
@@ -125,16 +125,11 @@ class ConfigSync:
         self._flight: SingleFlight[None, None] = SingleFlight()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    @property
-    def behind(self) -> bool:
-        """Whether there is news to `catch_up` with."""
-        return self._control_log.has_news
-
     async def begin(self) -> None:
         """Act on all news so far, the first among it; raises CatalogError if it cannot be used."""
-        news, reading = self._control_log.unread()
+        news, reading = self.control_log.unread()
         await self._act(news, await self._latest(news))
-        self._control_log.take(reading)
+        self.control_log.take(reading)
         # It was asked of a process that has gone, at a time that has gone.
         self._reload_asked = False
 
@@ -184,12 +179,12 @@ class ConfigSync:
 
     async def catch_up(self) -> None:
         """Act on all news; those who ask meanwhile wait for it too."""
-        while self._control_log.has_news:
+        while self.control_log.has_news:
             await self._flight.do(None, self._follow)
 
     def invalidate(self, dataset_id: str) -> None:
         """Have all processes open this dataset anew, without any chunk that they read before."""
-        self._control_log.invalidate(dataset_id)
+        self.control_log.invalidate(dataset_id)
 
     def gone(self, dataset_id: str) -> None:
         """The dataset's store is gone: what was read of it is not to be used when it is back."""
@@ -205,7 +200,7 @@ class ConfigSync:
         """
         before = self._opened.catalog
         await self._list_again()
-        await asyncio.to_thread(announce, self._control_log, self._files)
+        await asyncio.to_thread(announce, self.control_log, self._files)
         await self.catch_up()
         found = difference(before, self._opened.catalog)
         log.info("%s was reloaded: %s", self._files.place, found)
@@ -233,7 +228,7 @@ class ConfigSync:
             log.error("the catalog stays as it was: %s", error)
 
     async def _follow(self) -> None:
-        news, reading = self._control_log.unread()
+        news, reading = self.control_log.unread()
         latest = None
         try:
             latest = await self._latest(news)
@@ -241,7 +236,7 @@ class ConfigSync:
             # Whoever posted it could read it: this process differs, and stays as it was.
             log.error("the catalog stays as it was: %s", error)
         await self._act(news, latest)
-        self._control_log.take(reading)
+        self.control_log.take(reading)
         if latest is not None and self.on_catalog is not None:
             self.on_catalog()
 

@@ -81,6 +81,7 @@ class DatasetEntry(BaseModel):
     attribution: str | None = None
     open: Literal["on_demand", "at_start"] = "on_demand"
     cache_control: str | None = Field(default=None, pattern=_HEADER_VALUE)
+    rewritten: bool = False
     refresh_seconds: float | None = Field(default=60.0, ge=0, allow_inf_nan=False)
     refresh: Literal["background", "before"] = "background"
     settle_seconds: float = Field(default=5.0, ge=0, allow_inf_nan=False)

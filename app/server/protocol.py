@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from ..api.problems import connection_problem
-from ..api.state import LOST
+from ..api.state import ABORT, LOST
 from ..errors import MalformedRequest
 from .connections import ConnectionLimits, Connections
 from .framing import Body, Heads, body_of, names_chunked
@@ -182,6 +182,7 @@ class HttpProtocol(HttpToolsProtocol):
             detail = "As many requests as there may be are being answered. Ask again in a second."
             raise MalformedRequest(detail, status=503)
         super().on_headers_complete()
+        self.scope["state"][ABORT] = self.transport.abort
         if self._mates.draining:
             self.cycle.keep_alive = False
 

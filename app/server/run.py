@@ -19,7 +19,7 @@ from ..catalog.configuration import Files
 from ..catalog.control_log import ControlLog
 from ..errors import NotTold
 from ..settings import PREFIX, SHARES, Settings
-from ..telemetry.cells import make_room
+from ..telemetry.families import make_room
 from ..telemetry.logs import JsonLines, say
 from .connections import connection_limits, raise_descriptor_limit
 from .processes import SHARED, Heartbeat, Shared, watch_alone

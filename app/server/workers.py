@@ -26,7 +26,7 @@ from uvicorn.supervisors.multiprocess import Process
 from sluice.errors import CatalogError
 
 from ..errors import NotTold
-from ..telemetry.cells import leave, make_room
+from ..telemetry.families import leave, make_room
 from ..telemetry.logs import JsonLines, log_what_nobody_caught, write_signalled
 from .connections import Acceptor, ConnectionLimits, Connections
 from .processes import HEARTBEAT_SECONDS, Heartbeat, Shared, Stall

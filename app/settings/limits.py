@@ -28,6 +28,33 @@ class RequestSettings(BaseSettings):
         ge=1,
         description="most chunks that one request may touch; more is a 413",
     )
+    stream_chunk_bytes: int = Field(
+        default=256 * 2**30,
+        ge=1,
+        description="largest sum of decoded chunks of an answer that is sent while it is read"
+        " (NetCDF); more is a 413",
+    )
+    stream_chunks: int = Field(
+        default=200_000,
+        ge=1,
+        description="most chunks of such an answer; more is a 413",
+    )
+    stream_result_bytes: int = Field(
+        default=16 * 2**30,
+        ge=1,
+        description="largest answer that is sent while it is read; more is a 413",
+    )
+    stream_seconds: float = Field(
+        default=3600.0,
+        gt=0,
+        description="longest time that such an answer takes; then its connection is broken off",
+    )
+    stream_stall_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="longest time until the next values of such an answer are read; then its"
+        " connection is broken off",
+    )
     request_labels: int = Field(
         default=10_000,
         ge=1,

@@ -9,7 +9,6 @@ from typing import Final, TypeAlias, TypeVar
 
 from sluice.events import ChunksLookedUp, CircuitChanged, StoreAsked, StoreRetried
 
-from .cells import Cells, Numbers, read_all
 from .events import (
     DatasetOpened,
     DatasetRevalidated,
@@ -21,7 +20,7 @@ from .events import (
     RequestRefused,
     RequestServed,
 )
-from .families import SECONDS, Family, Series, Source, exposition, rows_of
+from .families import SECONDS, Cells, Family, Numbers, Series, Source, exposition, read_all, rows_of
 
 E = TypeVar("E", bound=Event)
 Count: TypeAlias = Callable[[E], None]
@@ -159,7 +158,8 @@ METRICS: Final[tuple[Family, ...]] = (
     Family(
         "sluice_refused_total",
         "counter",
-        "Requests that were not answered, by reason: client (429), overload (503), deadline (504)",
+        "Requests that were not answered, by reason: client (429), overload (503), deadline (504);"
+        " broken (not to the end)",
         (of(RequestRefused, lambda series: lambda e: series.add(1, e.reason)),),
         labels=("reason",),
         most=20,

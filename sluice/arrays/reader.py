@@ -49,19 +49,15 @@ class DecodePool:
         threads: int,
         pool: Executor | None = None,
     ) -> None:
-        self._inline_bytes = inline_bytes
+        self.inline_bytes = inline_bytes
         self._cooperative_bytes = cooperative_bytes
         self._threads = Threads(threads, pool)
-
-    def is_small(self, nbytes: int) -> bool:
-        """Whether work on so many bytes is done on the loop."""
-        return nbytes <= self._inline_bytes
 
     async def run(
         self, flow: Flow, work: Callable[[Given], Made], given: Given, nbytes: int
     ) -> Made:
         """What ``work(given)`` makes, which takes about as long as decoding `nbytes` does."""
-        if nbytes <= self._inline_bytes:
+        if nbytes <= self.inline_bytes:
             return work(given)
         if nbytes <= self._cooperative_bytes:
             return await self._threads.cooperatively(flow, work, given)
@@ -180,7 +176,7 @@ def _whole(decoder: TextDecoder, make: Callable[[Data], Made], data: bytes) -> M
 def _short(pool: DecodePool, reading: Reading, decoder: TextDecoder, data: bytes) -> Data | None:
     """The encoded form of a chunk, where it is short enough to look at on the loop."""
     most = max(len(data), reading.meta.decode_cost * SHORT_TEXT_BYTES)
-    if not pool.is_small(most):
+    if most > pool.inline_bytes:
         return None
     try:
         return decoder.inflate_short(data)

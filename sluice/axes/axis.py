@@ -12,19 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array, Document, DType
-from sluice.axes.label_text import AxisKey, Wanted, read_number, spell_value
+from sluice.axes.label_text import AxisKey, Wanted, spell_value
 from sluice.axes.roles import TURN, is_longitude, is_periodic
-from sluice.axes.scales import Numbers, Scale, in_precision, scale_of, step_of
+from sluice.axes.scales import Numbers, Scale, in_precision, read_number, scale_of, step_of
 from sluice.errors import QueryError, SelectionError
 from sluice.labels import JsonScalar, format_label, spell_label
 from sluice.selection import Value
 from sluice.wording import excerpt
 
+# Positions along an axis: one, evenly spaced ones, or any.
+Indexer: TypeAlias = int | slice | NDArray[np.int64]
 Direction: TypeAlias = Literal["ascending", "descending", "unsorted"]
 # The distances at the lower and the upper end of an axis.
 _Steps: TypeAlias = tuple[float | None, float | None]
 # The part of a step that computing a label may have lost to rounding.
 ROUNDING = 1e-6
+_FARTHEST_LONGITUDE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,12 +106,22 @@ class Axis:
         except ValueError as reason:
             raise self._unreadable(label, reason) from None
 
-    def read_number(self, label: Value) -> int | float:
-        """The number that a label names, before it takes the axis' own precision."""
+    def read_longitude(self, label: Value) -> int | float:
+        """The longitude that a label names, before it takes the axis' own precision.
+
+        It keeps that of its text until it has turned: -0.1 is 359.9, in float32 too. Raises
+        `QueryError` for a label that is no longitude.
+        """
         try:
-            return read_number(label if type(label) is str else spell_value(label))
+            number = read_number(label if type(label) is str else spell_value(label))
         except ValueError as reason:
             raise self._unreadable(label, reason) from None
+        if abs(number) > _FARTHEST_LONGITUDE:
+            text = spell_value(label)
+            raise QueryError(
+                f"{self.name}: {excerpt(text)} is no longitude", parameter=self.name, label=text
+            )
+        return number
 
     def _unreadable(self, label: Value, reason: ValueError) -> QueryError:
         text = spell_value(label)
@@ -163,15 +176,29 @@ class Axis:
         return min(step, 1) if isinstance(step, int) else step
 
     def distance(self, key: AxisKey, index: int) -> float:
-        """How far `key` is from the label at `index` of `keys`, in the axis' own precision."""
-        distance = abs(self.key(index) - key)
-        # pandas subtracts in float32 on a float32 index, which decides its ties.
-        return distance if self.narrow is None else in_precision(distance, self.narrow)
+        """How far `key` is from the label at `index` of `keys`, in the axis' own precision.
 
-    def key(self, index: int) -> AxisKey:
-        """The key at `index` in the units of `Wanted`."""
-        tick = self.scale.tick
-        return self.keys[index] * tick if tick != 1 else self.keys[index]
+        It is modulo 360 on an axis that goes all the way round.
+        """
+        # pandas subtracts in float32 on a float32 index, which decides its ties.
+        straight: float = abs(self.keys[index] * self.scale.tick - key)
+        if self.narrow is not None:
+            straight = in_precision(straight, self.narrow)
+        return min(straight, abs(TURN - straight)) if self.periodic else straight
+
+    def rounded(self, number: float) -> float:
+        """The number in the precision of the axis."""
+        return number if self.narrow is None else in_precision(number, self.narrow)
+
+    def neighbours(self, place: int) -> tuple[int, int]:
+        """Indexes of the keys below and above an insertion point; out of range where none is.
+
+        On an axis that goes all the way round the last key lies below the first.
+        """
+        size = len(self.keys)
+        if self.periodic and not 0 < place < size:
+            return size - 1, 0
+        return place - 1, place
 
     def position(self, index: int) -> int:
         """Where on the axis the label at `index` of `keys` is stored."""

@@ -1,4 +1,4 @@
-"""Labels as text: numbers in JSON's grammar, RFC 3339 instants, bare periods, ISO 8601 durations.
+"""Labels as text: RFC 3339 instants, bare periods, ISO 8601 durations; and labels spelled.
 
 Times are exact nanoseconds. A calendar is a function from (year, month, day) to a day number,
 raising `ValueError` for a date that it lacks; Python integers carry the rest, so nothing wraps at
@@ -7,9 +7,8 @@ the ends of datetime64.
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias
@@ -34,12 +33,6 @@ _DURATION = re.compile(
     r"(-?)P(?:([0-9]{1,9})W|(?:([0-9]{1,9})D)?"
     r"(?:T(?=[0-9])(?:([0-9]{1,9})H)?(?:([0-9]{1,9})M)?(?:([0-9]{1,12})(?:\.([0-9]{1,9}))?S)?)?)"
 )
-# JSON's grammar (RFC 8259 section 6); the length is bounded where it is read.
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?([eE][+-]?[0-9]++)?")
-# The same without exponents, between commas.
-_NUMBERS = re.compile(r"(?:-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:,(?!\Z)|\Z))*+")
-_LONGEST_NUMBER = 400
-_LONGEST_INTEGER = 40
 # Units of datetime64 that are coarser than those of an instant's text.
 _COARSE = frozenset(("Y", "M", "W", "D", "h", "m"))
 _NANOSECONDS = 10**9
@@ -159,40 +152,6 @@ def read_duration(text: str) -> int:
     total += (int(hours or 0) * 60 + int(minutes or 0)) * 60 * SECOND
     total += int(seconds or 0) * SECOND + _fraction(fraction)
     return -total if sign else total
-
-
-def read_number(text: str) -> int | float:
-    """The number that JSON's grammar reads; whole floats are integers, exactly.
-
-    Raises `ValueError` for another form and for a number beyond float64.
-    """
-    found = _NUMBER.fullmatch(text) if len(text) <= _LONGEST_NUMBER else None
-    if found is None:
-        raise ValueError("it is not a number as JSON writes them")
-    if found[2] is None and len(text) <= _LONGEST_INTEGER and not (found[1] or "").strip(".0"):
-        # Not by way of a float, which has no room for 9007199254740993.0.
-        return int(text.partition(".")[0])
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError("it is too large for a number")
-    return int(number) if number.is_integer() else number
-
-
-def read_numbers(labels: Sequence[Value]) -> list[float] | None:
-    """The numbers of many labels, as floats; None where any is none, or none so plain.
-
-    Several times as fast as one by one.
-    """
-    texts = [label for label in labels if isinstance(label, str)]
-    if not texts:
-        plain = all(isinstance(label, int | float) for label in labels)
-        return [float(label) for label in labels] if plain else None
-    if len(texts) < len(labels):
-        return None
-    listed = ",".join(texts)
-    if listed.count(",") >= len(texts) or max(map(len, texts), default=0) > _LONGEST_INTEGER:
-        return None
-    return list(map(float, texts)) if _NUMBERS.fullmatch(listed) else None
 
 
 def spell_value(value: Value) -> str:

@@ -1,29 +1,22 @@
-"""Longitudes: labels that are 360 apart name one place, and intervals run from west to east.
+"""Intervals of longitudes, which run from west to east, across any seam of their axis.
 
-On any axis of longitudes a label is found under each of its names. Where the axis goes all the way
-round, its first and last label are neighbours too.
+Labels that are 360 apart name one place. Where the axis goes all the way round, its first and last
+label are neighbours too.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array
-from sluice.axes.axis import ROUNDING, Axis, no_overlap
+from sluice.axes.axis import ROUNDING, Axis, Indexer, no_overlap
 from sluice.axes.label_text import spell_value
 from sluice.axes.roles import TURN
-from sluice.axes.scales import Numbers, in_precision
-from sluice.errors import QueryError
 from sluice.selection import Value
-from sluice.wording import excerpt
-
-Indexer: TypeAlias = int | slice | NDArray[np.int64]
-_FARTHEST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,45 +28,13 @@ class _Run:
     turns: int
 
 
-def longitude_key(axis: Axis, label: Value) -> float:
-    """The key of `label` under that of its names (so many turns on or back) nearest to the axis.
-
-    Raises `QueryError` for a label that is no longitude.
-    """
-    number = _read(axis, label)
-    low, high = axis.keys[0], axis.keys[-1]
-    if low <= number <= high:
-        return _key(axis, number)
-    above = number - TURN * math.floor((number - low) / TURN)
-    if above > high and low - (above - TURN) < above - high:
-        above -= TURN
-    return _key(axis, above)
-
-
-def neighbours(axis: Axis, place: int) -> tuple[int, int]:
-    """Indexes of the keys below and above an insertion point; out of range where there is none.
-
-    On a circle the last key lies below the first.
-    """
-    size = len(axis.keys)
-    if axis.periodic and not 0 < place < size:
-        return size - 1, 0
-    return place - 1, place
-
-
-def distance(axis: Axis, key: float, index: int) -> float:
-    """How far `key` is from the label at `index` of `keys`; modulo 360 on a circle."""
-    straight = axis.distance(key, index)
-    return min(straight, abs(TURN - straight)) if axis.periodic else straight
-
-
 def arc(axis: Axis, start: Value, stop: Value, step: int) -> tuple[Indexer, Array | None]:
     """Positions from longitude `start` eastward to `stop`, every `step`-th, and their labels.
 
     The labels rise from the asked west end; ``None`` where they are the stored ones. Each place is
     taken once. Raises `SelectionError` where no column lies inside.
     """
-    west, east = _ends(_read(axis, start), _read(axis, stop))
+    west, east = _ends(axis.read_longitude(start), axis.read_longitude(stop))
     runs = _disjoint(axis, _runs(axis, west, east))
     if not runs:
         raise no_overlap(axis, f"{spell_value(start)}/{spell_value(stop)}")
@@ -84,25 +45,6 @@ def arc(axis: Axis, start: Value, stop: Value, step: int) -> tuple[Indexer, Arra
     if not any(run.turns for run in runs):
         return positions, None
     return positions, _labels(axis, runs)[::step]
-
-
-def _read(axis: Axis, label: Value) -> int | float:
-    # A number keeps its precision until it has turned: -0.1 is 359.9, in float32 too.
-    number = axis.read_number(label)
-    if abs(number) > _FARTHEST:
-        text = spell_value(label)
-        raise QueryError(
-            f"{axis.name}: {excerpt(text)} is no longitude", parameter=axis.name, label=text
-        )
-    return number
-
-
-def _key(axis: Axis, number: float) -> float:
-    match axis.scale:
-        case Numbers(dtype) if dtype.kind == "f":
-            return in_precision(float(number), dtype)
-        case _:
-            return number
 
 
 def _ends(west: float, east: float) -> tuple[float, float]:
@@ -121,8 +63,8 @@ def _runs(axis: Axis, west: float, east: float) -> list[_Run]:
     runs = []
     # One turn more on either side: an end that is nearly a label is that label.
     for turns in range(most + 1, least - 2, -1):
-        first = axis.find(_key(axis, west + TURN * turns))
-        last = axis.find(_key(axis, east + TURN * turns))
+        first = axis.find(axis.rounded(west + TURN * turns))
+        last = axis.find(axis.rounded(east + TURN * turns))
         # A column at both ends alike is the west end's, unless the axis has it twice.
         again = last[0] < last[1] and first[0] == first[1]
         if whole and first[0] == 0 and last[1] == len(axis.keys) and not again:
@@ -146,9 +88,9 @@ def _apart(axis: Axis, western: _Run, eastern: _Run) -> tuple[_Run, _Run]:
     """Two runs without what both hold; the one under its stored labels keeps it."""
     shift = TURN * (western.turns - eastern.turns)
     if western.turns and not eastern.turns:
-        after = axis.find(_key(axis, axis.keys[eastern.first] + shift))[0]
+        after = axis.find(axis.rounded(axis.keys[eastern.first] + shift))[0]
         return _Run(western.first, min(after, western.after), western.turns), eastern
-    first = axis.find(_key(axis, axis.keys[western.after - 1] - shift))[1]
+    first = axis.find(axis.rounded(axis.keys[western.after - 1] - shift))[1]
     return western, _Run(max(first, eastern.first), eastern.after, eastern.turns)
 
 

@@ -6,6 +6,7 @@ is not there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,18 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array
-from sluice.axes.axis import ROUNDING, Axis, no_overlap, no_such_label, out_of_range
-from sluice.axes.label_text import (
-    AxisKey,
-    Wanted,
-    read_duration,
-    read_number,
-    read_numbers,
-    spell_value,
-)
-from sluice.axes.longitude_arcs import Indexer, distance, longitude_key, neighbours
+from sluice.axes.axis import ROUNDING, Axis, Indexer, no_overlap, no_such_label, out_of_range
+from sluice.axes.label_text import AxisKey, Wanted, read_duration, spell_value
 from sluice.axes.roles import TURN
-from sluice.axes.scales import Clock, Durations, Numbers
+from sluice.axes.scales import Clock, Durations, Numbers, read_number, read_numbers
 from sluice.errors import QueryError, SelectionError
 from sluice.selection import Interval, Match, Method, Value
 from sluice.wording import excerpt
@@ -57,10 +50,8 @@ UNBOUNDED: Final[Mapping[Method, MatchPolicy]] = MappingProxyType(
 )
 
 
-def policy_of(axis: Axis, match: Match | None) -> MatchPolicy | None:
-    """How labels along `axis` may match inexactly, if at all."""
-    if match is None:
-        return None
+def policy_of(axis: Axis, match: Match) -> MatchPolicy:
+    """How labels along `axis` may match inexactly."""
     if match.tolerance is None:
         return UNBOUNDED[match.method]
     if not axis.scale.metric:
@@ -115,7 +106,7 @@ def match_by_policy(axis: Axis, label: Value, key: AxisKey, asked: MatchPolicy) 
 
 
 def _too_far(axis: Axis, key: AxisKey, chosen: int, tolerance: float) -> bool:
-    apart = distance(axis, key, chosen)
+    apart = axis.distance(key, chosen)
     # Times count in whole nanoseconds; elsewhere the distance itself is the result of rounding.
     return bool(apart > (tolerance * (1 + ROUNDING) if axis.scale.rounds else tolerance))
 
@@ -140,16 +131,20 @@ def _check_domain(axis: Axis, label: Value, key: AxisKey, place: int) -> None:
         if step is None:
             reason = f"one label has no step, so a tolerance has to say how far {text} may be"
             raise out_of_range(axis, label, reason)
-        if abs(axis.key(end) - key) <= step * (1 + ROUNDING):
+        if abs(axis.keys[end] * axis.scale.tick - key) <= step * (1 + ROUNDING):
             return
     raise out_of_range(axis, label, f"{text} is more than one step outside")
 
 
 def _choose(axis: Axis, key: AxisKey, place: int, method: Method) -> int:
     """The index into `keys` that pandas would choose for a key between ``place - 1`` and it."""
-    below, above = neighbours(axis, place)
+    below, above = axis.neighbours(place)
     if method == "nearest":
-        return _nearest(axis, key, below, above)
+        if below < 0 or above >= len(axis.keys):
+            return above if below < 0 else below
+        # A tie goes to the larger label, as in pandas on indexes of either direction; to the
+        # eastern one across a seam.
+        return below if axis.distance(key, below) < axis.distance(key, above) else above
     # pad takes the label before and backfill the one after in the store's order, as pandas does.
     before, behind = (below, above) if axis.direction == "ascending" else (above, below)
     match method:
@@ -161,33 +156,23 @@ def _choose(axis: Axis, key: AxisKey, place: int, method: Method) -> int:
             assert_never(method)
 
 
-def _nearest(axis: Axis, key: AxisKey, below: int, above: int) -> int:
-    if below < 0:
-        return above
-    if above >= len(axis.keys):
-        return below
-    # A tie goes to the larger label, as in pandas on indexes of either direction; to the eastern
-    # one across a seam.
-    return below if distance(axis, key, below) < distance(axis, key, above) else above
-
-
-def axis_of(name: str, axes: Mapping[str, Axis]) -> Axis:
-    """The prepared axis of a dimension; `SelectionError` where it has no labels."""
-    axis = axes.get(name)
-    if axis is None:
-        raise SelectionError(f"{name} has no labels; select by position", dimension=name)
-    return axis
-
-
 def _read(axis: Axis, label: Value) -> Wanted:
+    """What a label covers; a longitude by that of its names, turns apart, nearest to the axis."""
     if not axis.longitude:
         return axis.read(label)
-    key = longitude_key(axis, label)
+    number = axis.read_longitude(label)
+    low, high = axis.keys[0], axis.keys[-1]
+    if not low <= number <= high:
+        number -= TURN * math.floor((number - low) / TURN)
+        if number > high and low - (number - TURN) < number - high:
+            number -= TURN
+    key = axis.rounded(number)
     return Wanted(key, key)
 
 
-def find_label(axis: Axis, label: Value, policy: MatchPolicy | None) -> Indexer:
+def find_label(axis: Axis, label: Value, match: Match | None) -> Indexer:
     """The position of one label; a slice or an array for a period and for a repeated label."""
+    policy = None if match is None else policy_of(axis, match)
     wanted = _read(axis, label)
     if policy is not None and axis.has_order:
         return match_by_policy(axis, label, wanted.first, policy)
@@ -215,7 +200,7 @@ def _find_exactly(
     first, after = axis.find(key)
     if first == after:
         why = "" if policy is None else f", and {no_method(axis, policy.method)}"
-        raise no_such_label(axis, label, neighbours(axis, first), why)
+        raise no_such_label(axis, label, axis.neighbours(first), why)
     return first, after
 
 
@@ -283,7 +268,7 @@ def _is_plain(axis: Axis) -> bool:
 
 
 def _distances(axis: Axis, labels: Array, wanted: Array) -> NDArray[np.float64]:
-    """As `circle.distance`: rounded to the axis' own precision, which decides the ties."""
+    """As `Axis.distance`: rounded to the axis' own precision, which decides the ties."""
     apart: NDArray[np.float64] = np.abs(labels.astype("f8") - wanted)
     apart = apart.astype(labels.dtype).astype("f8")
     return np.minimum(apart, np.abs(TURN - apart)) if axis.periodic else apart

@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array
-from sluice.axes.axis import Axis
+from sluice.axes.axis import Axis, Indexer
 from sluice.axes.label_text import spell_value
-from sluice.axes.longitude_arcs import Indexer, arc
+from sluice.axes.longitude_arcs import arc
 from sluice.axes.matching import (
     UNKNOWN,
     MatchPolicy,
-    axis_of,
     find_interval,
     find_label,
     find_listed,
@@ -96,7 +95,7 @@ def resolve(selection: Selection, axes: Mapping[str, Axis], sizes: Mapping[str, 
         match wanted:
             case Label():
                 axis = axis_of(name, axes)
-                positions[name] = find_label(axis, wanted.value, policy_of(axis, wanted.match))
+                positions[name] = find_label(axis, wanted.value, wanted.match)
             case Interval(start, stop, step) if (
                 start is not None and stop is not None and _is_longitude(name, axes)
             ):
@@ -108,6 +107,14 @@ def resolve(selection: Selection, axes: Mapping[str, Axis], sizes: Mapping[str, 
     if selection.pointwise:
         positions |= resolve_points(selection, axes, sizes)
     return Resolved(positions, labels, selection.pointwise)
+
+
+def axis_of(name: str, axes: Mapping[str, Axis]) -> Axis:
+    """The prepared axis of a dimension; `SelectionError` where it has no labels."""
+    axis = axes.get(name)
+    if axis is None:
+        raise SelectionError(f"{name} has no labels; select by position", dimension=name)
+    return axis
 
 
 def _is_longitude(name: str, axes: Mapping[str, Axis]) -> bool:
@@ -124,7 +131,7 @@ def _resolve_one(
     match wanted:
         case Labels(values, match):
             axis = axis_of(name, axes)
-            policy = policy_of(axis, match)
+            policy = None if match is None else policy_of(axis, match)
             known = zip(values, find_many(axis, values, policy).tolist(), strict=True)
             found = [find_listed(axis, v, policy) if i == UNKNOWN else (i,) for v, i in known]
             return np.array(list(chain.from_iterable(found)), dtype="i8")
@@ -160,10 +167,11 @@ def _along(
     match wanted:
         case Label(label, match):
             axis = axis_of(name, axes)
-            return np.array([_only(axis, label, policy_of(axis, match))])
+            policy = None if match is None else policy_of(axis, match)
+            return np.array([_only(axis, label, policy)])
         case Labels(labels, match):
             axis = axis_of(name, axes)
-            policy = policy_of(axis, match)
+            policy = None if match is None else policy_of(axis, match)
             known = find_many(axis, labels, policy)
             return _numbered(labels, lambda label: _only(axis, label, policy), known)
         case Position(index):

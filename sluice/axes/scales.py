@@ -7,7 +7,8 @@ their integer ticks, so that search, distance and domain need one arithmetic for
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from struct import Struct
 from typing import Protocol
@@ -24,15 +25,21 @@ from sluice.axes.label_text import (
     calendar_of,
     civil_days,
     read_duration,
-    read_number,
     read_time,
 )
 from sluice.labels import format_label, format_texts
+from sluice.selection import Value
 
 _TICKS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _MICROSECOND = 10**3
 # So many labels are compared at once.
 _PIECE = 2**16
+# JSON's grammar (RFC 8259 section 6); the length is bounded where it is read.
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?([eE][+-]?[0-9]++)?")
+# The same without exponents, between commas.
+_NUMBERS = re.compile(r"(?:-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:,(?!\Z)|\Z))*+")
+_LONGEST_NUMBER = 400
+_LONGEST_INTEGER = 40
 # IEEE 754's half and single precision.
 _PACKING = {2: Struct("=e"), 4: Struct("=f")}
 
@@ -157,6 +164,40 @@ def in_precision(number: float, dtype: DType) -> float:
     except OverflowError:
         # Beyond its range the label becomes infinite: outside every axis, which is right.
         return math.copysign(math.inf, number)
+
+
+def read_number(text: str) -> int | float:
+    """The number that JSON's grammar reads; whole floats are integers, exactly.
+
+    Raises `ValueError` for another form and for a number beyond float64.
+    """
+    found = _NUMBER.fullmatch(text) if len(text) <= _LONGEST_NUMBER else None
+    if found is None:
+        raise ValueError("it is not a number as JSON writes them")
+    if found[2] is None and len(text) <= _LONGEST_INTEGER and not (found[1] or "").strip(".0"):
+        # Not by way of a float, which has no room for 9007199254740993.0.
+        return int(text.partition(".")[0])
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("it is too large for a number")
+    return int(number) if number.is_integer() else number
+
+
+def read_numbers(labels: Sequence[Value]) -> list[float] | None:
+    """The numbers of many labels, as floats; None where any is none, or none so plain.
+
+    Several times as fast as one by one.
+    """
+    texts = [label for label in labels if isinstance(label, str)]
+    if not texts:
+        plain = all(isinstance(label, int | float) for label in labels)
+        return [float(label) for label in labels] if plain else None
+    if len(texts) < len(labels):
+        return None
+    listed = ",".join(texts)
+    if listed.count(",") >= len(texts) or max(map(len, texts), default=0) > _LONGEST_INTEGER:
+        return None
+    return list(map(float, texts)) if _NUMBERS.fullmatch(listed) else None
 
 
 def scale_of(values: Array, present: NDArray[np.bool_]) -> tuple[Scale, Array]:

@@ -89,7 +89,7 @@ class LazyArray(BackendArray):
     def read_cached(self, plan: ReadPlan) -> Array | None:
         """What `read` brings, if that is small and each of its chunks is in memory just now."""
         size = math.prod(plan.shape) * self.meta.dtype.itemsize + self.text_bytes(plan)
-        if not self.reader.reader.pool.is_small(size):
+        if size > self.reader.reader.pool.inline_bytes:
             return None
         values = self.reader.read_cached(self.meta, plan)
         return None if values is None else self._decoded(values)
@@ -107,7 +107,7 @@ class LazyArray(BackendArray):
         """The planned values, decoded; large ones beside the loop. Texts go by the `meter`."""
         values = await self.reader.read(self.meta, plan, meter)
         pool = self.reader.reader.pool
-        if not self.steps or pool.is_small(values.nbytes):
+        if not self.steps or values.nbytes <= pool.inline_bytes:
             return self._decoded(values)
         with phase("decode"):
             return await pool.run(Flow(), self._decoded, values, values.nbytes)

@@ -17,6 +17,7 @@ from sluice.encoders.csv_encoder import (
     csv_weight,
     encode_csv,
 )
+from sluice.encoders.file_content import FileFormat
 from sluice.encoders.json_encoder import (
     FragmentCache,
     check_json,
@@ -24,7 +25,14 @@ from sluice.encoders.json_encoder import (
     json_pieces,
     json_weight,
 )
-from sluice.encoders.netcdf_encoder import check_netcdf, encode_netcdf, netcdf_pieces, netcdf_weight
+from sluice.encoders.netcdf_encoder import (
+    check_netcdf,
+    decided_by_values,
+    encode_netcdf,
+    netcdf_content,
+    netcdf_pieces,
+    netcdf_weight,
+)
 from sluice.errors import NotAcceptable, QueryError
 
 if TYPE_CHECKING:
@@ -111,6 +119,7 @@ class Encoder:
     `check` raises what `encode` would raise, before anything is read. `value_bytes` is what the
     limit on results is held against, with `text_bytes`, which texts of variable length add once
     their bytes by variable are known; `forms` is how often so much is in memory at once, at most.
+    As a `file` an answer need not be in memory to be written.
     """
 
     name: str
@@ -124,6 +133,7 @@ class Encoder:
     forms: int
     described: Document
     stored: bool = False
+    file: FileFormat | None = None
 
     @property
     def essence(self) -> str:
@@ -183,6 +193,7 @@ ENCODERS = MappingProxyType(
                 forms=3,
                 described=NETCDF_CONTENT,
                 stored=True,
+                file=FileFormat(netcdf_content, decided_by_values, stored=True),
             ),
             Encoder(
                 name="csv",

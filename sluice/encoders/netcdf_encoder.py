@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from sluice.aliases import Array, Document, DType
-from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable, check_distinct_dimensions
+from sluice.aliases import Array, DType
+from sluice.encoders.answer_schema import AnswerSchema, check_distinct_dimensions
+from sluice.encoders.file_content import FileContent, UnreadAnswer, VariableSchema
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.netcdf_attributes import (
     RANGES,
@@ -40,19 +41,6 @@ _PIECE_BYTES: Final = 2**18
 _NO_CHUNKS: Final[Mapping[Hashable, tuple[int, ...]]] = MappingProxyType({})
 
 
-class VariableSchema(AnswerVariable, Protocol):
-    """A variable of an answer, in memory or not, and what is said of it.
-
-    Its dtype is that of the values that will come: under `AS_STORED` its encoding may have how they
-    are decoded.
-    """
-
-    @property
-    def attrs(self) -> Mapping[Hashable, object]: ...
-    @property
-    def encoding(self) -> Document: ...
-
-
 class NetcdfFile:
     """The NetCDF file of a dataset, of whose values nothing is known yet but those that decide.
 
@@ -79,13 +67,13 @@ class NetcdfFile:
         check_distinct_dimensions(variables, coord_names, _NAME)
         self._names = names.stored
         self._known = known
-        self._forms: dict[Hashable, FileForm] = {}
+        self.forms: dict[Hashable, FileForm] = {}
         beside = _coordinates(variables, coord_names, names)
         data = [name for name in variables if name not in coord_names]
         described: list[NetcdfVariable] = []
         for name in (*data, *(name for name in variables if name in coord_names)):
             variable = variables[name]
-            form = self._forms[name] = self._form(name, variable)
+            form = self.forms[name] = self._form(name, variable)
             told = _described(names, name, variable, form, beside.get(name, {}))
             if form.dtype.kind == "O":
                 told = replace(told, texts=known[name].values.ravel().tolist())
@@ -116,13 +104,16 @@ class NetcdfFile:
         Values come in the order of the file: without chunks in any number, such as some rows of a
         variable, else in boxes of whole chunks. Raises `TypeError` for those of another kind.
         """
-        form = self._forms[name]
-        if form.dtype.kind == "O":
-            return
+        if self.forms[name].dtype.kind != "O":
+            yield from self._writer.put(self._names[name], self.in_file(name, values))
+
+    def in_file(self, name: Hashable, values: Array) -> Array:
+        """Any values of a variable that is no text, in the form that the file has them in."""
+        form = self.forms[name]
         values = in_form(values, form)
         if form.dtype.kind == "S":
-            values = np.ndarray((*values.shape, form.dtype.itemsize), "S1", values.tobytes())
-        yield from self._writer.put(self._names[name], values)
+            return np.ndarray((*values.shape, form.dtype.itemsize), "S1", values.tobytes())
+        return values
 
     def finish(self) -> None:
         """Raises `ValueError` where values are still to come."""
@@ -163,6 +154,41 @@ def netcdf_pieces(
         for part in file.put(name, values):
             yield from _in_pieces(part)
     file.finish()
+
+
+def decided_by_values(name: Hashable, variable: VariableSchema) -> bool:
+    """Whether the file's size, or what it says of a variable, follows from the variable's values.
+
+    Raises `NotAcceptable` for what the file cannot hold.
+    """
+    return form_of(str(name), variable.dtype, len(variable.dims), variable.encoding) is None
+
+
+def netcdf_content(answer: UnreadAnswer) -> FileContent:
+    """The file of an answer of which all variables are known that are `decided_by_values`.
+
+    It has the bytes of `netcdf_pieces` wherever its variables are in one piece.
+    """
+    variables, known, chunks = answer.variables, dict[Hashable, FileValues](), {}
+    for name, variable in variables.items():
+        form = form_of(str(name), variable.dtype, len(variable.dims), variable.encoding)
+        if form is None:
+            values = np.asarray(answer.known[name].data)
+            known[name] = store_values(values, answer.known[name].encoding)
+        elif (own := answer.chunks(name, form.dtype.itemsize)) is not None:
+            chunks[name] = own
+    names = answer.fragments.names(variables, answer.coord_names)
+    file = NetcdfFile(variables, answer.coord_names, answer.attrs, names, known, chunks)
+    stored_names, layout = {names.stored[name]: name for name in variables}, file.layout
+    extents = {stored_names[stored]: extent for stored, extent in layout.extents.items()}
+    held = {n: np.asarray(v.data) for n, v in answer.known.items() if n in extents}
+    held |= {name: stored.values for name, stored in known.items() if name in extents}
+
+    def stored(name: Hashable, values: Array) -> Iterator[memoryview]:
+        return extents[name].stored(file.in_file(name, values))
+
+    itemsizes = {name: file.forms[name].dtype.itemsize for name in extents}
+    return FileContent(layout.metadata, layout.size, extents, itemsizes, held, stored)
 
 
 def _in_pieces(part: memoryview) -> Iterator[memoryview]:

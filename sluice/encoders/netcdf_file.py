@@ -92,6 +92,12 @@ class Extent:
     chunks: tuple[int, ...] | None
     fill: object
 
+    def stored(self, values: Array) -> Iterator[memoryview]:
+        """The bytes of a part of the values: rows, or with chunks a box of whole ones."""
+        parts = [values] if self.chunks is None else _chunks(values, self.chunks, self.fill)
+        for part in parts:
+            yield np.ascontiguousarray(part).reshape(-1).view("u1").data
+
 
 @dataclass(frozen=True, slots=True)
 class FileLayout:
@@ -139,12 +145,11 @@ class ValueWriter:
         if not self._extents or self._extents[0][0] != name:
             raise ValueError(f"the values of {name} are not the next ones of the file")
         extent = self._extents[0][1]
-        parts = [values] if extent.chunks is None else _chunks(values, extent.chunks, extent.fill)
-        for part in parts:
-            self._left -= part.nbytes
+        for part in extent.stored(values):
+            self._left -= len(part)
             if self._left < 0:
                 raise ValueError(f"{name} has more values than its place in the file")
-            yield np.ascontiguousarray(part).reshape(-1).view("u1").data
+            yield part
         if not self._left:
             yield memoryview(bytes(-extent.length % 8))
             self._extents.popleft()
@@ -164,7 +169,7 @@ def _chunks(values: Array, chunks: tuple[int, ...], fill: object) -> Iterator[Ar
         if part.shape == chunks:
             yield part
         else:
-            whole = np.full(chunks, 0 if fill is None else fill, values.dtype)
+            whole = np.full(chunks, values.dtype.type() if fill is None else fill, values.dtype)
             whole[tuple(slice(length) for length in part.shape)] = part
             yield whole
 

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import (
-    AsyncGenerator,
-    Awaitable,
-    Callable,
-    Hashable,
-    Iterable,
-    Iterator,
-    Mapping,
-)
-from contextlib import AsyncExitStack, aclosing, suppress
+from collections.abc import AsyncGenerator, Hashable, Iterable, Mapping
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
-from typing import TypeVar
 
 import xarray as xr
 
@@ -33,7 +23,9 @@ from sluice.datasets.indexers import Key, go_together, plain_keys
 from sluice.datasets.layout import Keys, StoredVariable
 from sluice.datasets.lazy import VariableReadPlan, read_all
 from sluice.datasets.relabel import bounds_of
+from sluice.engine.boxes import Box, Ends, Grid, chunk_ends
 from sluice.engine.prepared import PreparedDataset
+from sluice.engine.reading_ahead import ahead
 from sluice.engine.slabs import (
     AT_ONCE,
     Budget,
@@ -47,8 +39,6 @@ from sluice.engine.slabs import (
 )
 from sluice.record import record
 from sluice.selection import Selection
-
-T = TypeVar("T")
 
 
 @record
@@ -128,7 +118,7 @@ class Plan:
         See `sluice.datasets.cf_decode.stored_form`. What answers under other labels is decoded:
         coordinates, and bounds that move with them.
         """
-        moving, keys = self._moving(), self.keys
+        moving, keys = self.moving, self.keys
         names = [name for name in self.schema.variables if name not in moving]
         labels = {} if keys is None else self.prepared.layout.labels_as_stored(names, keys)
         return replace(self, reading=self.reading.as_stored(moving, labels))
@@ -183,9 +173,36 @@ class Plan:
             async def read(cut: Cut) -> Slab:
                 return Slab(cut, await self._part(keys, cut, moved, meter))
 
-            found = await held.enter_async_context(aclosing(_ahead(parts, read)))
+            found = await held.enter_async_context(aclosing(ahead(parts, read)))
             async for slab in found:
                 yield slab
+
+    def grid(self, name: Hashable, itemsize: int) -> Grid:
+        """The shape of a variable of the answer, and where chunks of the store end in it.
+
+        Each of its values has `itemsize` bytes. What is in memory can be cut anywhere.
+        """
+        variable, layout, keys = self.schema.variables[name], self.prepared.layout, self.keys
+        prepared = layout.variables[name]
+        ends: list[Ends | None] = [None] * len(variable.shape)
+        if keys is not None and isinstance(prepared, StoredVariable):
+            ends = [
+                chunk_ends(prepared, keys, dim, length, layout.sizes)
+                for dim, length in zip(variable.dims, variable.shape, strict=True)
+            ]
+        return Grid(variable.shape, itemsize, tuple(ends))
+
+    async def box(self, name: Hashable, box: Box) -> Array:
+        """The values of a part of a variable that is not in memory."""
+        keys, layout = self.keys, self.prepared.layout
+        assert keys is not None, "what is read in boxes has keys"
+        dims = self.schema.variables[name].dims
+        for dim, start, stop in zip(dims, box.starts, box.stops, strict=True):
+            keys = narrowed(keys, layout.sizes, Cut((name,), dim, start, stop))
+        prepared = layout.variables[name]
+        assert isinstance(prepared, StoredVariable)
+        part = prepared.select(keys, dims).read_like(self.reading.pending[name])
+        return (await part.read(name)).values
 
     async def _part(
         self,
@@ -214,16 +231,23 @@ class Plan:
         known |= await read_all(pending, meter)
         return {name: known[name] for name in cut.names}
 
-    async def _moved(self) -> Mapping[Hashable, xr.Variable]:
-        """The coordinates that answer under other labels, and their bounds: few, and small."""
-        names = self._moving()
+    async def read_variables(
+        self, names: Iterable[Hashable], meter: TextMeter | None = None
+    ) -> Mapping[Hashable, xr.Variable]:
+        """Some variables of the answer, decoded, as `read` brings them."""
+        names = tuple(names)
         if not names:
             return {}
-        asked = Selection(self.selection.along, tuple(names), self.selection.pointwise)
-        found = await plan(self.prepared, asked).read()
+        asked = Selection(self.selection.along, tuple(map(str, names)), self.selection.pointwise)
+        found = await plan(self.prepared, asked).read(meter)
         return {name: found.variables[name] for name in names}
 
-    def _moving(self) -> list[str]:
+    async def _moved(self) -> Mapping[Hashable, xr.Variable]:
+        """The coordinates that answer under other labels, and their bounds: few, and small."""
+        return await self.read_variables(self.moving)
+
+    @property
+    def moving(self) -> list[str]:
         """The coordinates that answer under other labels, and their bounds."""
         variables = self.prepared.dataset.variables
         names = [name for name in self.found.labels if name in self.schema.sizes]
@@ -257,37 +281,3 @@ def _rows(variable: xr.Variable, cut: Cut) -> xr.Variable:
     if cut.dim not in variable.dims:
         return variable
     return variable.isel({cut.dim: slice(cut.start, cut.stop)})
-
-
-async def _ahead(
-    parts: Iterable[T], read: Callable[[T], Awaitable[Slab]]
-) -> AsyncGenerator[Slab, None]:
-    """What is read of `parts`, in their order; the next one while somebody has the last.
-
-    Whoever stops asking has ended what is read.
-    """
-    left = iter(parts)
-    reading = _begun(left, read)
-    try:
-        while reading is not None:
-            slab = await reading
-            # Begun no sooner: no more than `AT_ONCE` are in memory.
-            reading = _begun(left, read)
-            yield slab
-            del slab
-    finally:
-        if reading is not None:
-            reading.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await reading
-
-
-def _begun(left: Iterator[T], read: Callable[[T], Awaitable[Slab]]) -> asyncio.Task[Slab] | None:
-    """The next of the parts that are `left`, being read; None where there is none."""
-    for part in left:
-        return asyncio.ensure_future(_made(read, part))
-    return None
-
-
-async def _made(read: Callable[[T], Awaitable[Slab]], part: T) -> Slab:
-    return await read(part)

@@ -27,6 +27,7 @@ from sluice.datasets.indexers import ALL, Key, Points, length_of
 from sluice.datasets.layout import Keys, Layout, ResultSchema, StoredVariable
 from sluice.datasets.lazy import VariableReadPlan
 from sluice.datasets.read_plan import DatasetReadPlan
+from sluice.engine.boxes import chunk_axes
 from sluice.record import record
 
 Order: TypeAlias = Literal["variable", "row"]
@@ -202,51 +203,12 @@ def _ends(
     for name in along:
         prepared = layout.variables[name]
         if isinstance(prepared, StoredVariable):
-            changes = [axis.changes() for axis in _axes(prepared, keys, dim, layout.sizes)]
+            changes = [axis.changes() for axis in chunk_axes(prepared, keys, dim, layout.sizes)]
             found.append(np.unique(np.concatenate([*changes, [size]])) if size else _NONE)
     if found:
         return min(found, key=len).tolist()  # type: ignore[no-any-return]
     # What is in memory has no chunks: it can be cut anywhere.
     return [*range(most_rows, size, most_rows), size] if size else []
-
-
-@record
-class _Axis:
-    """One axis of a stored array, of which rows take these positions, in chunks of one length."""
-
-    positions: range | NDArray[np.int64]
-    chunk: int
-
-    def changes(self) -> NDArray[np.int64]:
-        """The rows before which another chunk begins."""
-        if isinstance(self.positions, range):
-            start, step = self.positions.start, abs(self.positions.step)
-            # How far a row lies from where its direction enters the first chunk.
-            inside = start % self.chunk
-            first = inside if self.positions.step > 0 else self.chunk - 1 - inside
-            last = first + (len(self.positions) - 1) * step
-            edges = np.arange(1, last // self.chunk + 1) * self.chunk
-            return np.unique(-((first - edges) // step))
-        numbers = self.positions // self.chunk
-        return np.flatnonzero(numbers[1:] != numbers[:-1]) + 1
-
-    def numbers(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The chunks in which these rows lie."""
-        if isinstance(self.positions, range):
-            return (self.positions.start + rows * self.positions.step) // self.chunk
-        return self.positions[rows] // self.chunk
-
-
-def _axes(
-    variable: StoredVariable, keys: Keys, dim: Hashable, sizes: Mapping[Hashable, int]
-) -> list[_Axis]:
-    """The axes of the variable that `dim` is made of; several where points go along it."""
-    found = []
-    for own, chunk in zip(variable.dims, variable.array.meta.chunks, strict=False):
-        key = keys.get(own, ALL)
-        if dim == (key.dim if isinstance(key, Points) else own):
-            found.append(_Axis(_positions(key, sizes[own]), max(1, chunk)))
-    return found
 
 
 def costs_of(
@@ -298,7 +260,7 @@ def _variable_cost(
     prepared = layout.variables[name]
     if dim is None or not chunks or not isinstance(prepared, StoredVariable):
         return VariableCost(chunks, nbytes, chunks, min(chunks, 1))
-    axes = _axes(prepared, keys, dim, layout.sizes)
+    axes = chunk_axes(prepared, keys, dim, layout.sizes)
     # Chunk and part are the same from one of these rows to the next.
     begins = np.unique(np.concatenate([[0], ends[:-1], *[axis.changes() for axis in axes]]))
     begins = begins.astype(np.int64)
@@ -310,18 +272,6 @@ def _variable_cost(
     pairs = np.unique(parts * distinct + places.reshape(-1))
     times = int(np.bincount(pairs % distinct).max())
     return VariableCost(chunks, nbytes, chunks // distinct * pairs.size, times)
-
-
-def _positions(key: Key, size: int) -> range | NDArray[np.int64]:
-    match key:
-        case int():
-            return np.array([key])
-        case slice():
-            return range(*key.indices(size))
-        case Points(_, positions):
-            return np.where(positions < 0, positions + size, positions)
-        case positions:
-            return np.where(positions < 0, positions + size, positions)
 
 
 def narrowed(keys: Keys, sizes: Mapping[Hashable, int], cut: Cut) -> Keys:

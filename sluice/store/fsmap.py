@@ -11,7 +11,7 @@ from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
 from sluice.errors import StoreError, StoreMissing
 from sluice.store.failures import Kind, failure_of, kind_of
-from sluice.store.http_messages import LISTING_BYTES, bounded_answers, check_range
+from sluice.store.http_messages import LISTING_BYTES, bounded_answers
 from sluice.store.protocols import filesystem_kind, reader_for
 from sluice.store.readers import Reader, TaggingReader
 from sluice.store.source import (
@@ -19,6 +19,7 @@ from sluice.store.source import (
     NotModified,
     Tagged,
     Unchanged,
+    check_range,
     gate_of,
     get_untagged,
     joined,

@@ -25,12 +25,19 @@ from sluice.store.failures import (
 from sluice.store.http_messages import (
     OversizedBody,
     PartTaken,
-    check_range,
     most_of_answer,
     named_region,
     settled_tag,
 )
-from sluice.store.source import ByteSource, Tagged, Unchanged, below, gate_of, joined
+from sluice.store.source import (
+    ByteSource,
+    Tagged,
+    Unchanged,
+    below,
+    check_range,
+    gate_of,
+    joined,
+)
 from sluice.wording import redacted
 
 if TYPE_CHECKING:

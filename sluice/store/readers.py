@@ -23,9 +23,8 @@ from sluice.store.http_messages import (
     bounded_answers,
     check_size,
     most_of_answer,
-    resolved,
 )
-from sluice.store.source import Tagged, below, joined
+from sluice.store.source import Tagged, below, joined, resolved
 from sluice.wording import redacted
 
 CONTAINER_SEEN_SECONDS = 30.0

@@ -15,12 +15,12 @@ from sluice.errors import MetadataError, ReferenceRefused, StoreError, StoreTime
 from sluice.store.addresses import INSIDE
 from sluice.store.blocking import Calls, Given, Made
 from sluice.store.failures import Kind, causes, failure_of, kind_of, reason_of, store_error
-from sluice.store.http_messages import OversizedBody, resolved, sliced
+from sluice.store.http_messages import OversizedBody, sliced
 from sluice.store.protocols import reader_for
 from sluice.store.readers import Reader, Redirected
 from sluice.store.reference_roots import FILE, Admitted, ReferenceRoots, place_of, refusal
 from sluice.store.references import Malformed
-from sluice.store.source import below, joined
+from sluice.store.source import below, joined, resolved
 from sluice.wording import shown
 
 MOST_REDIRECTS: Final = 10

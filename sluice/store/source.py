@@ -129,6 +129,24 @@ async def get_all(
     return {key: value for key, value in found.items() if value is not None}
 
 
+def check_range(start: int | None, end: int | None) -> None:
+    """Refuse what the source protocol does not define.
+
+    Raises:
+        ValueError: a negative `end`, or a suffix (negative `start`) with an `end`.
+    """
+    if end is not None and (end < 0 or (start is not None and start < 0)):
+        raise ValueError(f"Not a byte range: {start} to {end}; a suffix has a negative start alone")
+
+
+def resolved(start: int | None, end: int | None, size: int) -> tuple[int, int]:
+    """The range within a value of `size` bytes, as a first byte and an exclusive end."""
+    if start is None:
+        start = 0
+    first = max(size + start, 0) if start < 0 else min(start, size)
+    return first, max(first, size if end is None else min(end, size))
+
+
 def joined(root: str, key: str) -> str:
     """The full path of `key`; web addresses keep their query, and quote what a path cannot hold."""
     if "://" not in root:

@@ -20,8 +20,8 @@ from zarr.storage import LocalStore, MemoryStore, ZipStore
 from sluice.concurrency import map_concurrently
 from sluice.errors import StoreError, StoreMissing
 from sluice.store.failures import Kind, failure_of, kind_of
-from sluice.store.http_messages import check_range, check_size
-from sluice.store.source import ByteSource
+from sluice.store.http_messages import check_size
+from sluice.store.source import ByteSource, check_range
 
 # Those that answer a range beyond the value's end with what there is.
 CLIPPING = (LocalStore, MemoryStore, ZipStore)

@@ -33,6 +33,8 @@ POINT = f"{SERIES}&time=0"
 # The last of a series that anybody reads: not in memory before its end.
 LAST = f"{SERIES}&time={STEPS - 1}"
 FILE = "/datasets/big/isel?f=netcdf"
+TEXT = "/datasets/big/isel?f=json&time=0:4"
+PLAIN = {"Accept-Encoding": "identity"}
 # How many the store is asked at once; how late it answers.
 AT_ONCE = 4
 LATE = 0.2
@@ -321,12 +323,21 @@ def test_an_answer_counts_until_its_client_has_it(serve: Callable[..., Any], end
     set_delay(endpoint, 0)
     with serve() as client:
         set_delay(endpoint, 0)
-        size = int(
-            client.get(FILE, headers={"Accept-Encoding": "identity"}).headers["content-length"]
-        )
+        size = int(client.get(TEXT, headers=PLAIN).headers["content-length"])
         assert size > 30 * 2**20
-        with begun(client, FILE):
+        with begun(client, TEXT):
             until(lambda: sample_of(client, "sluice_inflight_bytes") == size)
+        idle(client)
+
+
+def test_a_file_counts_as_what_is_in_memory_of_it(serve: Callable[..., Any], endpoint: str) -> None:
+    """A client that does not read holds a few rows of chunks, until it leaves."""
+    set_delay(endpoint, 0)
+    with serve() as client:
+        set_delay(endpoint, 0)
+        size = int(client.head(FILE, headers=PLAIN).headers["content-length"])
+        with begun(client, FILE):
+            until(lambda: 0 < sample_of(client, "sluice_inflight_bytes") < size)
         idle(client)
 
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from app.doors.native.grammar import Grammar
-from sluice.axes.axis import Axis
-from sluice.axes.longitude_arcs import Indexer
+from sluice.axes.axis import Axis, Indexer
 from sluice.axes.resolve import Resolved, resolve
 from sluice.errors import QueryError, SelectionError
 

@@ -94,12 +94,12 @@ async def test_a_reload_reaches_every_process(processes: list[Process], files: F
     one, other = processes
     for process in processes:
         await process.config_sync.begin()
-        assert not process.config_sync.behind
+        assert not process.config_sync.control_log.has_news
     opened = {name: await other.opened.get(name) for name in ("same", "other")}
     files.catalog.write_text(NEW)
     assert await one.config_sync.reload() == Difference(("new",), ("other",), ("gone",))
     assert one.ids == ["new", "same", "other"]
-    assert other.config_sync.behind
+    assert other.config_sync.control_log.has_news
     await other.config_sync.catch_up()
     assert other.ids == one.ids
     assert await other.opened.get("same") is opened["same"]
@@ -141,7 +141,7 @@ async def test_a_wrong_file_changes_nothing(
     files.keys.write_text(keys)
     with pytest.raises(CatalogError):
         await one.config_sync.reload()
-    assert not other.config_sync.behind
+    assert not other.config_sync.control_log.has_news
     assert one.ids == other.ids == ["same", "other", "gone"]
     assert not one.keys
 
@@ -190,7 +190,7 @@ async def test_requests_wait_for_the_news_that_is_acted_on(
     await one.config_sync.reload()
 
     async def request() -> list[str]:
-        if other.config_sync.behind:
+        if other.config_sync.control_log.has_news:
             await other.config_sync.catch_up()
         return other.ids
 
@@ -248,7 +248,7 @@ async def test_news_upon_news_never_holds_the_loop(
         await request
     turning.cancel()
     assert late
-    assert not other.config_sync.behind
+    assert not other.config_sync.control_log.has_news
 
 
 async def test_news_that_a_process_cannot_use_is_logged(
@@ -288,7 +288,7 @@ async def test_a_reload_of_the_same_files_is_no_news(
     await other.config_sync.begin()
     for _ in range(3):
         assert str(await one.config_sync.reload()) == "nothing changed"
-    assert not other.config_sync.behind
+    assert not other.config_sync.control_log.has_news
     files.catalog.write_text(NEW)
     await one.config_sync.reload()
     await other.config_sync.catch_up()

@@ -15,8 +15,9 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from sluice.datasets import open_dataset
+from sluice.encoders.file_content import VariableSchema
 from sluice.encoders.netcdf_attributes import FileValues
-from sluice.encoders.netcdf_encoder import NetcdfFile, VariableSchema, encode_netcdf
+from sluice.encoders.netcdf_encoder import NetcdfFile, encode_netcdf
 from sluice.encoders.netcdf_names import FileNames
 from sluice.encoders.netcdf_packing import form_of, store_values
 from sluice.engine import Plan, plan, prepare

@@ -10,13 +10,11 @@ from hypothesis import strategies as st
 
 from sluice.store.http_messages import (
     check_content_range,
-    check_range,
     range_header,
-    resolved,
     sliced,
     tag_of,
 )
-from sluice.store.source import Tagged, get_tagged
+from sluice.store.source import Tagged, check_range, get_tagged, resolved
 from tests.sources import DictSource
 
 limits = st.one_of(

@@ -12,7 +12,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.server.processes import unnamed_file
-from app.telemetry.cells import leave, make_room
 from app.telemetry.events import (
     DatasetOpened,
     DatasetRevalidated,
@@ -24,7 +23,7 @@ from app.telemetry.events import (
     RequestRefused,
     RequestServed,
 )
-from app.telemetry.families import Family
+from app.telemetry.families import Family, leave, make_room
 from app.telemetry.metrics import METRICS, Metrics, metrics_table, of
 from sluice.errors import StoreFaltered, StoreRefused
 from sluice.events import ChunksLookedUp, CircuitChanged, StoreAsked, StoreRetried

@@ -22,8 +22,9 @@ from sluice.phases import Phases
 from sluice.wording import excerpt
 
 from ...api.access import visible_id
-from ...api.answering import Weighed, answer, cancellable, weigh
+from ...api.answering import Weighed, answer, weigh
 from ...api.application import Answering, Route
+from ...api.cancellation import cancellable
 from ...api.representations import Representation, respond
 from ...api.response_bodies import header_of, json_bytes
 from ...api.routes import add_reading_route, add_route

@@ -1,0 +1,213 @@
+"""Where a variable is cut for a file: along chunks of the store, into boxes in file order.
+
+A box is a part of the answer, start and stop along each dimension, whose bytes lie together in the
+file. What is cut where follows from the answer's shape and the store's chunks alone, so that a file
+has the same bytes whoever reads it and however often it is begun in the middle.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice.datasets.indexers import ALL, Key, Points
+from sluice.datasets.layout import Keys, StoredVariable
+from sluice.record import record
+
+Ends: TypeAlias = NDArray[np.int64]
+# What may be in memory at once of a variable that is written in one piece, row by row.
+WINDOW_BYTES: Final = 64 * 2**20
+# Chunks of a file are not smaller, where the answer has so much: each costs an entry in an index.
+_LEAST_CHUNK_BYTES: Final = 2**20
+# The length of a chunk has four bytes in HDF5 (File Format Specification 3.0, III.A.1).
+_MOST_CHUNK_BYTES: Final = 2**31
+
+
+@record
+class ChunkAxis:
+    """One axis of a stored array, of which rows take these positions, in chunks of one length."""
+
+    positions: range | NDArray[np.int64]
+    chunk: int
+
+    def changes(self) -> NDArray[np.int64]:
+        """The rows before which another chunk begins."""
+        if isinstance(self.positions, range):
+            start, step = self.positions.start, abs(self.positions.step)
+            # How far a row lies from where its direction enters the first chunk.
+            inside = start % self.chunk
+            first = inside if self.positions.step > 0 else self.chunk - 1 - inside
+            last = first + (len(self.positions) - 1) * step
+            edges = np.arange(1, last // self.chunk + 1) * self.chunk
+            return np.unique(-((first - edges) // step))
+        numbers = self.positions // self.chunk
+        return np.flatnonzero(numbers[1:] != numbers[:-1]) + 1
+
+    def numbers(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The chunks in which these rows lie."""
+        if isinstance(self.positions, range):
+            return (self.positions.start + rows * self.positions.step) // self.chunk
+        return self.positions[rows] // self.chunk
+
+
+def chunk_axes(
+    variable: StoredVariable, keys: Keys, dim: Hashable, sizes: Mapping[Hashable, int]
+) -> list[ChunkAxis]:
+    """The axes of the variable that `dim` is made of; several where points go along it."""
+    found = []
+    for own, chunk in zip(variable.dims, variable.array.meta.chunks, strict=False):
+        key = keys.get(own, ALL)
+        if dim == (key.dim if isinstance(key, Points) else own):
+            found.append(ChunkAxis(_positions(key, sizes[own]), max(1, chunk)))
+    return found
+
+
+def chunk_ends(
+    variable: StoredVariable, keys: Keys, dim: Hashable, length: int, sizes: Mapping[Hashable, int]
+) -> NDArray[np.int64]:
+    """After which of the `length` rows along `dim` another chunk begins; the last is `length`."""
+    changes = [axis.changes() for axis in chunk_axes(variable, keys, dim, sizes)]
+    return np.unique(np.concatenate([*changes, [length]])).astype(np.int64)
+
+
+def _positions(key: Key, size: int) -> range | NDArray[np.int64]:
+    match key:
+        case int():
+            return np.array([key])
+        case slice():
+            return range(*key.indices(size))
+        case Points(_, positions):
+            return np.where(positions < 0, positions + size, positions)
+        case positions:
+            return np.where(positions < 0, positions + size, positions)
+
+
+@record
+class Box:
+    """A part of a variable: positions from `starts` to `stops`; its bytes begin at `offset`."""
+
+    starts: tuple[int, ...]
+    stops: tuple[int, ...]
+    offset: int
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """What picks the box from all values."""
+        return tuple(map(slice, self.starts, self.stops))
+
+
+@record
+class Grid:
+    """A variable of an answer: its shape, the bytes of a value, and after which positions along
+    each dimension another chunk of the store begins (the last is the length; None: anywhere).
+    """
+
+    shape: tuple[int, ...]
+    itemsize: int
+    ends: tuple[Ends | None, ...]
+
+    @property
+    def row_dimension(self) -> int | None:
+        """The first dimension that has more than one position: its rows follow each other."""
+        return next((axis for axis, length in enumerate(self.shape) if length > 1), None)
+
+    @property
+    def row_bytes(self) -> int:
+        """The bytes of one position along the row dimension."""
+        axis = self.row_dimension
+        return math.prod(self.shape[axis + 1 :] if axis is not None else ()) * self.itemsize
+
+    @property
+    def longest(self) -> tuple[int, ...]:
+        """The most positions that one chunk of the store has along each dimension."""
+        return tuple(
+            1 if ends is None else int(np.diff(ends, prepend=0).max(initial=1))
+            for ends in self.ends
+        )
+
+    def chunks(self) -> tuple[int, ...] | None:
+        """The lengths of the file's own chunks; None where rows can be written one by one.
+
+        That is where a row of the store's chunks fits into the window. Otherwise each chunk of the
+        file is as long as the longest of the store, or a multiple of it: so none of the store lies
+        in more than two along a dimension.
+        """
+        axis = self.row_dimension
+        if axis is None or self.longest[axis] * self.row_bytes <= WINDOW_BYTES:
+            return None
+        lengths = list(self.longest)
+        for axis in (*reversed(range(len(lengths))),) * 2:
+            missing = -(-_LEAST_CHUNK_BYTES // max(1, math.prod(lengths) * self.itemsize))
+            lengths[axis] = min(self.shape[axis], lengths[axis] * missing)
+        while math.prod(lengths) * self.itemsize > _MOST_CHUNK_BYTES:
+            axis = lengths.index(max(lengths))
+            lengths[axis] = -(-lengths[axis] // 2)
+        return tuple(lengths)
+
+
+def row_boxes(grid: Grid, start: int, stop: int, most_bytes: int) -> Iterator[Box]:
+    """The boxes that have the bytes from `start` to `stop` of a variable written row by row.
+
+    Each ends where a chunk of the store ends; it has at most `most_bytes`, or one row of chunks.
+    """
+    axis = grid.row_dimension
+    if start >= stop:
+        return
+    if axis is None:
+        yield Box((0,) * len(grid.shape), grid.shape, 0)
+        return
+    row, last = start // grid.row_bytes, -(-stop // grid.row_bytes)
+    most = max(1, most_bytes // grid.row_bytes)
+    while row < last:
+        end = min(_row_end(grid.ends[axis], row, most), last)
+        starts, stops = [0] * len(grid.shape), list(grid.shape)
+        starts[axis], stops[axis] = row, end
+        yield Box(tuple(starts), tuple(stops), row * grid.row_bytes)
+        row = end
+
+
+def _row_end(ends: Ends | None, row: int, most: int) -> int:
+    """Where a box that begins at `row` ends, of at most so many rows if a chunk ends among them."""
+    if ends is None:
+        return row + most
+    following = int(np.searchsorted(ends, row, "right"))
+    return int(ends[max(following, int(np.searchsorted(ends, row + most, "right")) - 1)])
+
+
+def chunk_boxes(
+    grid: Grid, chunks: Sequence[int], start: int, stop: int, most_bytes: int
+) -> Iterator[Box]:
+    """The boxes that have the bytes from `start` to `stop` of a variable written chunk by chunk.
+
+    Each is of whole chunks that follow each other: at most `most_bytes` of them, or one.
+    """
+    counts = [-(-n // chunk) for n, chunk in zip(grid.shape, chunks, strict=True)]
+    chunk_bytes = math.prod(chunks) * grid.itemsize
+    number, last = start // chunk_bytes, -(-stop // chunk_bytes) if start < stop else 0
+    most = max(1, most_bytes // chunk_bytes)
+    while number < last:
+        place, run, axis = _run(counts, number, min(most, last - number))
+        behind = math.prod(counts[axis + 1 :])
+        starts = [p * chunk for p, chunk in zip(place, chunks, strict=True)]
+        stops = [min(n, s + chunk) for n, s, chunk in zip(grid.shape, starts, chunks, strict=True)]
+        stops[axis] = min(grid.shape[axis], starts[axis] + run * chunks[axis])
+        stops[axis + 1 :] = grid.shape[axis + 1 :]
+        yield Box(tuple(starts), tuple(stops), number * chunk_bytes)
+        number += run * behind
+
+
+def _run(counts: Sequence[int], number: int, most: int) -> tuple[list[int], int, int]:
+    """From the chunk of this number on: its place, and how many of `most` follow in one box.
+
+    They run along the axis that comes last; of those behind it the box has all.
+    """
+    place = [int(p) for p in np.unravel_index(number, counts)]
+    for axis in range(len(counts)):
+        behind = math.prod(counts[axis + 1 :])
+        if number % behind == 0 and behind <= most:
+            return place, min(most // behind, counts[axis] - place[axis]), axis
+    raise AssertionError("one chunk is always a box")
