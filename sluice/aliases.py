@@ -13,6 +13,7 @@ Array: TypeAlias = NDArray[Any]
 DType: TypeAlias = np.dtype[Any]
 # Names and their values as JSON documents and CF attributes hold them: numbers, texts, lists, maps.
 Document: TypeAlias = Mapping[str, Any]
+DocumentDict: TypeAlias = dict[str, Any]
 # An array, metadata or a codec of zarr-python, whose types are others in each of its versions.
 ZarrObject: TypeAlias = Any
 # Values by names as xarray takes them: attributes, encodings, indexers.

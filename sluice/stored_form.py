@@ -15,7 +15,7 @@ FILLS: Final = ("_FillValue", "missing_value")
 LINEAR: Final = ("scale_factor", "add_offset")
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> bool:
     """Whether `value` is one real number."""
     try:
         array = np.asarray(value)
@@ -25,7 +25,7 @@ def is_number(value: Any) -> bool:
     return array.size == 1 and array.dtype.kind in "iuf"
 
 
-def read_fill(value: Any, dtype: DType) -> Any:
+def read_fill(value: object, dtype: DType) -> Any:
     """The fill value as a scalar of `dtype`, or ``None`` if it is none of its values."""
     number = np.asarray(value).reshape(())[()]
     if dtype.kind == "f":

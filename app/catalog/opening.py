@@ -22,7 +22,7 @@ from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
 from sluice.arrays.reader import Reader
 from sluice.concurrency import map_concurrently
 from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint
-from sluice.datasets.inherited import with_inherited
+from sluice.datasets.entrypoint import with_inherited
 from sluice.datasets.unusable import Unusable
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import prepare

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array, Document, DType
-from sluice.axes.label_text import Wanted, spell_value
+from sluice.axes.label_text import AxisKey, Wanted, spell_value
 from sluice.axes.roles import TURN, is_longitude, is_periodic
 from sluice.axes.scales import Numbers, Scale, in_precision, read_number, scale_of, step_of
 from sluice.errors import QueryError, SelectionError
@@ -23,6 +23,8 @@ from sluice.wording import excerpt
 # Positions along an axis: one, evenly spaced ones, or any.
 Indexer: TypeAlias = int | slice | NDArray[np.int64]
 Direction: TypeAlias = Literal["ascending", "descending", "unsorted"]
+# The distances at the lower and the upper end of an axis.
+_Steps: TypeAlias = tuple[float | None, float | None]
 # The part of a step that computing a label may have lost to rounding.
 ROUNDING = 1e-6
 _FARTHEST_LONGITUDE = 1_000_000
@@ -48,17 +50,17 @@ class Axis:
     values: Array
     attrs: Document
     scale: Scale
-    keys: Sequence[Any]
+    keys: Sequence[AxisKey]
     order: NDArray[np.int64] | None
     direction: Direction
     unique: bool
-    first_step: Any
-    last_step: Any
+    first_step: float | None
+    last_step: float | None
     longitude: bool = False
     periodic: bool = False
     narrow: DType | None = None
     has_order: bool = False
-    step: Any = None
+    step: np.generic | None = None
 
     @classmethod
     def of(cls, name: str, values: Array, attrs: Document) -> Self:
@@ -130,7 +132,7 @@ class Axis:
             label=text,
         )
 
-    def find(self, key: Any) -> tuple[int, int]:
+    def find(self, key: AxisKey) -> tuple[int, int]:
         """The range of indexes into `keys` that equal `key`; empty, where it would go, if none.
 
         On axes of numbers a key that rounding moved away from a stored one is that one.
@@ -155,7 +157,7 @@ class Axis:
                     return low, low
         return self._nearly(key, low) if scale.rounds else (low, low)
 
-    def _nearly(self, key: Any, place: int) -> tuple[int, int]:
+    def _nearly(self, key: AxisKey, place: int) -> tuple[int, int]:
         """The range of the keys that `key`, which would go to `place`, is after rounding."""
         keys = self.keys
         for index in range(max(place - 1, 0), min(place + 1, len(keys))):
@@ -163,7 +165,7 @@ class Axis:
                 return bisect_left(keys, keys[index]), bisect_right(keys, keys[index])
         return place, place
 
-    def _step_at(self, index: int) -> Any:
+    def _step_at(self, index: int) -> float:
         """The distance from a number to the nearer of its neighbours; 0 where there is none.
 
         Whole numbers are at most one apart from the next that could have been meant.
@@ -173,16 +175,18 @@ class Axis:
         step = min((gap for gap in gaps if 0 < gap < math.inf), default=0)
         return min(step, 1) if isinstance(step, int) else step
 
-    def distance(self, key: Any, index: int) -> Any:
+    def distance(self, key: AxisKey, index: int) -> float:
         """How far `key` is from the label at `index` of `keys`, in the axis' own precision.
 
         It is modulo 360 on an axis that goes all the way round.
         """
         # pandas subtracts in float32 on a float32 index, which decides its ties.
-        straight = self.rounded(abs(self.keys[index] * self.scale.tick - key))
+        straight: float = abs(self.keys[index] * self.scale.tick - key)
+        if self.narrow is not None:
+            straight = in_precision(straight, self.narrow)
         return min(straight, abs(TURN - straight)) if self.periodic else straight
 
-    def rounded(self, number: Any) -> Any:
+    def rounded(self, number: float) -> float:
         """The number in the precision of the axis."""
         return number if self.narrow is None else in_precision(number, self.narrow)
 
@@ -244,7 +248,7 @@ def _direction(keys: Array) -> Direction:
     return "descending" if bool((keys[1:] <= keys[:-1]).all()) else "unsorted"
 
 
-def _searchable(keys: Array) -> Sequence[Any]:
+def _searchable(keys: Array) -> Sequence[AxisKey]:
     """The same keys as Python values; bisect over them is several times faster than over arrays."""
     buffer: Any  # that an array is a Buffer, NumPy's stubs only say from Python 3.12 on
     match keys.dtype.kind:
@@ -260,7 +264,7 @@ def _searchable(keys: Array) -> Sequence[Any]:
             return keys.tolist()  # type: ignore[no-any-return]
 
 
-def _end_steps(scale: Scale, keys: Sequence[Any]) -> tuple[Any, Any]:
+def _end_steps(scale: Scale, keys: Sequence[AxisKey]) -> _Steps:
     """Distances between the two lowest and the two highest distinct keys."""
     if not scale.metric or len(keys) < 2 or keys[0] == keys[-1]:
         return None, None
@@ -270,7 +274,7 @@ def _end_steps(scale: Scale, keys: Sequence[Any]) -> tuple[Any, Any]:
 
 
 def _longitude_facts(
-    name: str, attrs: Document, scale: Scale, keys: Sequence[Any], steps: tuple[Any, Any]
+    name: str, attrs: Document, scale: Scale, keys: Sequence[AxisKey], steps: _Steps
 ) -> tuple[bool, bool]:
     """Whether the axis is one of longitudes, and whether it goes all the way round."""
     if not isinstance(scale, Numbers) or not len(keys):
@@ -278,10 +282,11 @@ def _longitude_facts(
     low, high = keys[0], keys[-1]
     if not is_longitude(name, attrs, low, high):
         return False, False
-    if None in steps:
+    first, last = steps
+    if first is None or last is None:
         return True, False
     spacing = float(np.spacing(scale.dtype.type(TURN))) if scale.dtype.kind == "f" else 0.0
-    return True, is_periodic(low, high, max(steps), spacing)
+    return True, is_periodic(low, high, max(first, last), spacing)
 
 
 def no_overlap(axis: Axis, label: Value) -> SelectionError:

@@ -11,13 +11,15 @@ import re
 from collections.abc import Callable
 from datetime import date
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 import numpy as np
 
 from sluice.selection import Value
 
 Calendar: TypeAlias = Callable[[int, int, int], int]
+# A label as its axis orders it: an int or a float, or a str or bool where there are no distances.
+AxisKey: TypeAlias = Any
 SECOND = 10**9
 DAY = 86_400 * SECOND
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -36,11 +38,28 @@ _COARSE = frozenset(("Y", "M", "W", "D", "h", "m"))
 _NANOSECONDS = 10**9
 
 
+class CftimeDate(Protocol):
+    """What is asked of a date of cftime, which is not imported."""
+
+    @property
+    def has_year_zero(self) -> bool: ...
+    @property
+    def hour(self) -> int: ...
+    @property
+    def minute(self) -> int: ...
+    @property
+    def second(self) -> int: ...
+    @property
+    def microsecond(self) -> int: ...
+    def replace(self, *, year: int, month: int, day: int) -> Self: ...
+    def toordinal(self) -> int: ...
+
+
 class Wanted(NamedTuple):
     """First and last key that a label covers, for times in nanoseconds; equal unless a period."""
 
-    first: Any
-    last: Any
+    first: AxisKey
+    last: AxisKey
     period: bool = False
 
 
@@ -51,8 +70,8 @@ def civil_days(year: int, month: int, day: int) -> int:
     return date(2000 + year_in_cycle, month, day).toordinal() - _EPOCH + (cycles - 5) * 146_097
 
 
-def calendar_of(example: Any) -> Calendar:
-    """The calendar of a cftime date, through its own methods (cftime is not imported)."""
+def calendar_of(example: CftimeDate) -> Calendar:
+    """The calendar of a cftime date, through its own methods."""
 
     def days(year: int, month: int, day: int) -> int:
         if year == 0 and not example.has_year_zero:

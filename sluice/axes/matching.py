@@ -10,14 +10,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, assert_never
+from typing import Final, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array
 from sluice.axes.axis import ROUNDING, Axis, Indexer, no_overlap, no_such_label, out_of_range
-from sluice.axes.label_text import Wanted, read_duration, spell_value
+from sluice.axes.label_text import AxisKey, Wanted, read_duration, spell_value
 from sluice.axes.roles import TURN
 from sluice.axes.scales import Clock, Durations, Numbers, read_number, read_numbers
 from sluice.errors import QueryError, SelectionError
@@ -38,7 +38,7 @@ class MatchPolicy:
     """
 
     method: Method
-    tolerance: Any = None
+    tolerance: float | None = None
 
 
 UNBOUNDED: Final[Mapping[Method, MatchPolicy]] = MappingProxyType(
@@ -63,7 +63,7 @@ def policy_of(axis: Axis, match: Match) -> MatchPolicy:
     return MatchPolicy(match.method, read_tolerance(axis, match.tolerance))
 
 
-def read_tolerance(axis: Axis, tolerance: Value) -> Any:
+def read_tolerance(axis: Axis, tolerance: Value) -> float:
     """The distance that is named on this axis: a number, or an ISO 8601 duration for times.
 
     Raises `QueryError` for another form and for a distance below 0.
@@ -83,7 +83,7 @@ def read_tolerance(axis: Axis, tolerance: Value) -> Any:
     return distance
 
 
-def match_by_policy(axis: Axis, label: Value, key: Any, asked: MatchPolicy) -> int:
+def match_by_policy(axis: Axis, label: Value, key: AxisKey, asked: MatchPolicy) -> int:
     """The position of the label that the method takes for `key`, which `label` names.
 
     The axis has an order. Raises `SelectionError` for a key that is farther away than the
@@ -105,7 +105,7 @@ def match_by_policy(axis: Axis, label: Value, key: Any, asked: MatchPolicy) -> i
     return axis.position(chosen)
 
 
-def _too_far(axis: Axis, key: Any, chosen: int, tolerance: Any) -> bool:
+def _too_far(axis: Axis, key: AxisKey, chosen: int, tolerance: float) -> bool:
     apart = axis.distance(key, chosen)
     # Times count in whole nanoseconds; elsewhere the distance itself is the result of rounding.
     return bool(apart > (tolerance * (1 + ROUNDING) if axis.scale.rounds else tolerance))
@@ -123,7 +123,7 @@ def no_method(axis: Axis, method: Method) -> str:
     return f"since {state}, no method {method} applies: name them exactly"
 
 
-def _check_domain(axis: Axis, label: Value, key: Any, place: int) -> None:
+def _check_domain(axis: Axis, label: Value, key: AxisKey, place: int) -> None:
     """Refuse a key beyond the labels that is more than one step beyond the one at that end."""
     text = excerpt(spell_value(label))
     if len(axis.keys):
@@ -136,11 +136,15 @@ def _check_domain(axis: Axis, label: Value, key: Any, place: int) -> None:
     raise out_of_range(axis, label, f"{text} is more than one step outside")
 
 
-def _choose(axis: Axis, key: Any, place: int, method: Method) -> int:
+def _choose(axis: Axis, key: AxisKey, place: int, method: Method) -> int:
     """The index into `keys` that pandas would choose for a key between ``place - 1`` and it."""
     below, above = axis.neighbours(place)
     if method == "nearest":
-        return _nearest(axis, key, below, above)
+        if below < 0 or above >= len(axis.keys):
+            return above if below < 0 else below
+        # A tie goes to the larger label, as in pandas on indexes of either direction; to the
+        # eastern one across a seam.
+        return below if axis.distance(key, below) < axis.distance(key, above) else above
     # pad takes the label before and backfill the one after in the store's order, as pandas does.
     before, behind = (below, above) if axis.direction == "ascending" else (above, below)
     match method:
@@ -150,16 +154,6 @@ def _choose(axis: Axis, key: Any, place: int, method: Method) -> int:
             return behind
         case _:
             assert_never(method)
-
-
-def _nearest(axis: Axis, key: Any, below: int, above: int) -> int:
-    if below < 0:
-        return above
-    if above >= len(axis.keys):
-        return below
-    # A tie goes to the larger label, as in pandas on indexes of either direction; to the eastern
-    # one across a seam.
-    return below if axis.distance(key, below) < axis.distance(key, above) else above
 
 
 def _read(axis: Axis, label: Value) -> Wanted:
@@ -200,7 +194,7 @@ def find_listed(axis: Axis, label: Value, policy: MatchPolicy | None) -> list[in
 
 
 def _find_exactly(
-    axis: Axis, label: Value, key: Any, policy: MatchPolicy | None
+    axis: Axis, label: Value, key: AxisKey, policy: MatchPolicy | None
 ) -> tuple[int, int]:
     """The range of the keys that equal `key`, as on an axis without order or method they must."""
     first, after = axis.find(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import chain
-from typing import Any, TypeVar, assert_never
+from typing import TypeVar, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -206,7 +206,7 @@ def _numbered(
         try:
             found[number] = find(items[number])
         except (QueryError, SelectionError) as error:
-            facts: dict[str, Any] = {**error.facts, "point": number}
+            facts: dict[str, object] = {**error.facts, "point": number}
             raise type(error)(f"point {number}: {error.detail}", **facts) from None
     return found
 

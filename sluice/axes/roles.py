@@ -6,7 +6,7 @@ Which axes are longitudes, and which of those are periodic.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from sluice.aliases import Document
 from sluice.axes.scales import Clock
@@ -56,7 +56,7 @@ _NAMES: Final[Mapping[str, Role]] = {
 }
 
 
-def is_longitude(name: str, attrs: Document, low: Any, high: Any) -> bool:
+def is_longitude(name: str, attrs: Document, low: float, high: float) -> bool:
     """Whether labels from `low` to `high` are degrees of longitude, by CF attributes or by name.
 
     Units that are not degrees (radians, metres) have the last word.
@@ -74,7 +74,7 @@ def is_longitude(name: str, attrs: Document, low: Any, high: Any) -> bool:
     return unit in DEGREES and attrs.get("axis") == "X"
 
 
-def is_periodic(low: Any, high: Any, step: Any, spacing: float) -> bool:
+def is_periodic(low: float, high: float, step: float, spacing: float) -> bool:
     """Whether one more step after the label `high` reaches ``low + 360``.
 
     Within a thousandth of a step and four times the labels' own precision (`spacing`): decimals
@@ -123,7 +123,7 @@ def calendar_of_axis(axis: Axis) -> str | None:
     return str(getattr(next(dated, None), "calendar", "")) or None
 
 
-def _ends(axis: Axis) -> tuple[Any, Any]:
+def _ends(axis: Axis) -> tuple[float, float]:
     try:
         return float(axis.keys[0]), float(axis.keys[-1])
     except (TypeError, ValueError):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from struct import Struct
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from sluice.aliases import Array, DType
 from sluice.axes.label_text import (
     DAY,
     Calendar,
+    CftimeDate,
     Wanted,
     calendar_of,
     civil_days,
@@ -259,25 +260,25 @@ def _written(values: Array, present: NDArray[np.bool_]) -> Array:
     return keys
 
 
-def _each(function: Callable[[Any], int], labels: Array) -> NDArray[np.int64]:
+def _each(function: Callable[[CftimeDate], int], labels: Array) -> NDArray[np.int64]:
     return np.fromiter((function(label) for label in labels), dtype="i8", count=labels.size)
 
 
-def _microseconds(label: Any) -> int:
+def _microseconds(label: CftimeDate) -> int:
     """Microseconds since the calendar's day 0 of a cftime date."""
     seconds = (label.hour * 60 + label.minute) * 60 + label.second
     day = label.toordinal() * (DAY // _MICROSECOND)
     return int(day + seconds * 10**6 + label.microsecond)
 
 
-def step_of(values: Array) -> Any:
+def step_of(values: Array) -> np.generic | None:
     """The one distance between neighbouring labels, or None."""
     if len(values) < 2 or values.dtype.kind not in "iufmM":
         return None
     starts = range(0, len(values) - 1, _PIECE)
     slack = 0.0
     with np.errstate(all="ignore"):  # NaN and infinities are no distance
-        first = np.diff(values[:2])[0]
+        first: np.generic = np.diff(values[:2])[0]
         if values.dtype.kind == "f":
             # Labels are rounded to their own precision, so their distances differ by as much.
             most = max([np.abs(values[start : start + _PIECE + 1]).max() for start in starts])

@@ -43,6 +43,8 @@ from xarray.core.indexing import (
 from xarray.core.utils import drop_dims_from_indexers
 from xarray.namedarray.utils import either_dict_or_kwargs
 
+from sluice.aliases import DocumentDict, Named, NamedDict, ZarrObject
+
 __all__ = [
     "BoolTypeArray",
     "DocumentStore",
@@ -99,8 +101,8 @@ data_of: Final[Callable[[xr.Variable], Any]] = attrgetter("_data")
 def variable_of(
     dims: tuple[Hashable, ...],
     data: object,
-    attrs: Mapping[Any, Any] | None,
-    encoding: Mapping[Any, Any] | None,
+    attrs: Named | None,
+    encoding: Named | None,
 ) -> xr.Variable:
     """``xr.Variable(dims, data, attrs, encoding)`` of an array, or of xarray's lazy form of one.
 
@@ -117,12 +119,12 @@ def variable_of(
 
 def dataset_of(
     kind: type[D],
-    variables: dict[Any, Any],
+    variables: NamedDict,
     coord_names: set[Hashable],
     sizes: dict[Any, int],
-    attrs: dict[Any, Any] | None,
+    attrs: NamedDict | None,
     indexes: dict[Any, xr.Index],
-    encoding: dict[Any, Any] | None,
+    encoding: NamedDict | None,
 ) -> D:
     """A Dataset of a `kind`, of parts that fit and that are its own from here on."""
     return kind._construct_direct(variables, coord_names, sizes, attrs, indexes, encoding)
@@ -147,16 +149,16 @@ class DocumentStore(ZarrStore):
         # Not ZarrStore's own: it asks the store for the group's members, synchronously.
         self._mode = "r"
         self._use_zarr_fill_value_as_mask = group.metadata.zarr_format == 2
-        self.opened: dict[str, Any] = {}
+        self.opened: dict[str, ZarrObject] = {}
         self.zarr_group = group
 
     @property
-    def members(self) -> dict[str, Any]:
+    def members(self) -> dict[str, ZarrObject]:
         return self.opened
 
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> DocumentDict:
         """The group's own attributes, as xarray has them."""
-        attributes: dict[str, Any] = ZarrStore.get_attrs(self)
+        attributes: DocumentDict = ZarrStore.get_attrs(self)
         return attributes
 
     def encoded_variable(self, name: str) -> xr.Variable:

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, ParamSpec, TypeVar
 
 import numpy as np
 import xarray as xr
 
-from sluice.aliases import Document
+from sluice.aliases import Document, DocumentDict, ZarrObject
 from sluice.arrays.group_documents import GroupDocuments
 from sluice.arrays.member_documents import CoordinateRoom, OpeningLimits, too_large
 from sluice.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
@@ -51,13 +51,13 @@ T = TypeVar("T")
 # So many variables are parsed, and coordinates of so many bytes decoded, in a few milliseconds.
 _FEW_VARIABLES: Final = 16
 _FEW_BYTES: Final = 2**18
-Decoded = tuple[dict[str, xr.Variable], dict[str, Any], set[Any]]
+Decoded = tuple[dict[str, xr.Variable], DocumentDict, set[Hashable]]
 
 
 async def open_variables(
     reader: StoreReader,
     documents: GroupDocuments,
-    zarr_store: Any,
+    zarr_store: ZarrObject,
     options: Document,
     limits: OpeningLimits,
     *,
@@ -245,7 +245,7 @@ def _with_indexes(dataset: xr.Dataset, store: KnownStore) -> xr.Dataset:
     """`dataset` with xarray's default index for every dimension coordinate."""
     names = [n for n, c in dataset.coords.items() if c.dims == (n,) and n not in dataset.xindexes]
     coords: dict[Any, xr.Variable] = {}
-    stored: dict[Any, StoredLabels | None] = {}
+    stored: dict[Hashable, StoredLabels | None] = {}
     for name in names:
         # In memory first: values can decode to a finer or coarser unit than xarray announces.
         with _blamed(store, name):
@@ -291,7 +291,7 @@ def _compiled(reader: StoreReader, variable: xr.Variable, *, tries: bool) -> xr.
 
 
 @contextmanager
-def _blamed(store: KnownStore, name: Any) -> Iterator[None]:
+def _blamed(store: KnownStore, name: Hashable) -> Iterator[None]:
     """Whatever goes wrong inside is this variable's fault; it is left out."""
     try:
         yield

@@ -87,7 +87,7 @@ def length_of(key: Key, size: int) -> int | None:
             return len(positions)
 
 
-def for_xarray(ds: xr.Dataset, dim: Hashable, key: Key | None, wanted: Any) -> Any:
+def for_xarray(ds: xr.Dataset, dim: Hashable, key: Key | None, wanted: object) -> object:
     """The key of `dim` (or what was `wanted`) as xarray's indexing understands it beside arrays.
 
     There a slice that runs backwards is misread, so it is spelled out as positions.
@@ -134,13 +134,13 @@ def _plain_list(dim: Hashable, positions: Array, size: int) -> IntArray | None:
     return positions.astype(np.int64)
 
 
-def _outside(dim: Hashable, position: Any, size: int) -> BoundsCheckError:
+def _outside(dim: Hashable, position: object, size: int) -> BoundsCheckError:
     return BoundsCheckError(f"{dim!r} has {size} positions; {position} is not one of them")
 
 
 def pointwise_indexers(
     ds: xr.Dataset, positions: Document, pointwise: Collection[str]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """`positions` for ``isel``, with the 1-D arrays of the dimensions in `pointwise` read together.
 
     The new dimension is ``points``, or ``points_`` where `ds` already has that name.
@@ -160,7 +160,7 @@ def _free_name(ds: xr.Dataset) -> str:
     return name
 
 
-def search(index: xr.Index, label: Any, *, nearest: bool) -> int | None:
+def search(index: xr.Index, label: object, *, nearest: bool) -> int | None:
     """The position of a scalar `label` in a sorted index of numbers or times.
 
     None wherever the answer is not certain (another kind of index or label, duplicates, absent):
@@ -196,7 +196,7 @@ def _search_ascending(values: Any, value: Any, nearest: bool) -> int | None:
     return right - 1 if value - below < above - value else right
 
 
-def _as_value(label: Any, dtype: DType) -> Any:
+def _as_value(label: object, dtype: DType) -> Any:
     """`label` in the index's own type, or None where that would change or guess its meaning."""
     match label:
         case bool() | np.bool_():

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Hashable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import xarray as xr
 import zarr
 from xarray.backends import BackendArray
 
-from sluice.aliases import Array, Document, DType
+from sluice.aliases import Array, Document, DocumentDict, DType, ZarrObject
 from sluice.arrays.array_metadata import ArrayMeta, parse_array
 from sluice.arrays.conventions import check_name, dimension_names, marked_fill_value
 from sluice.arrays.group_documents import GroupDocuments
@@ -43,7 +43,7 @@ class KnownStore(DocumentStore):
     """
 
     def __init__(
-        self, documents: GroupDocuments, zarr_store: Any, dropped: Collection[str] = ()
+        self, documents: GroupDocuments, zarr_store: ZarrObject, dropped: Collection[str] = ()
     ) -> None:
         super().__init__(zarr.Group(_group(documents)))
         self.documents = documents
@@ -97,7 +97,7 @@ class KnownStore(DocumentStore):
     def close(self) -> None:
         """Nothing to close: whoever made the source closes it."""
 
-    def load(self) -> tuple[dict[str, xr.Variable], dict[str, Any]]:
+    def load(self) -> tuple[dict[str, xr.Variable], DocumentDict]:
         """Copies of the encoded variables (decoding edits attributes), and the group's own.
 
         Those that are left out are shadows: what others have to know of them is in them.
@@ -141,7 +141,7 @@ class KnownStore(DocumentStore):
         data = LazilyIndexedArray(self.encoded[name])
         return variable_of(variable.dims, data, variable.attrs, variable.encoding)
 
-    def _attributes(self, name: str) -> dict[str, Any]:
+    def _attributes(self, name: str) -> DocumentDict:
         """The stored attributes of an array, whatever else is wrong with it."""
         attributes = self.documents.arrays.get(name, {}).get("attributes")
         return attributes if isinstance(attributes, dict) else {}
@@ -161,7 +161,7 @@ class KnownStore(DocumentStore):
         return xr.Variable(distinct(dims), values, told)
 
 
-def _lone(value: Any) -> Any:
+def _lone(value: object) -> object:
     """The value of a list of one, as which netCDF has attributes; any other as it is."""
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
@@ -174,7 +174,7 @@ def _dims_of(document: Document) -> tuple[str | None, ...]:
         return ()
 
 
-def _group(documents: GroupDocuments) -> Any:
+def _group(documents: GroupDocuments) -> ZarrObject:
     from zarr.core.group import AsyncGroup, GroupMetadata
     from zarr.storage import MemoryStore, StorePath
 

@@ -85,7 +85,7 @@ class ResultSchema:
     cells: int
     attribute_bytes: int
     unmeasured: tuple[Hashable, ...]
-    notes: dict[Hashable, Any] = field(default_factory=dict)
+    notes: NamedDict = field(default_factory=dict)
 
     @classmethod
     def of(

@@ -11,7 +11,7 @@ none of the encoding. Here those stay bytes, as if nothing was said of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 from xarray.coders import CFDatetimeCoder
 
-from sluice.aliases import Array, Document
+from sluice.aliases import Array, Document, DocumentDict
 from sluice.datasets import _xarray
 from sluice.errors import MetadataError
 from sluice.wording import excerpt
@@ -35,7 +35,7 @@ _ADVICE: Final = "Correct the attribute, or name it in drop_variables."
 class DateCoder(CFDatetimeCoder):
     """xarray's coder of times, by `decode_dates`."""
 
-    def decode(self, variable: xr.Variable, name: Any = None) -> xr.Variable:
+    def decode(self, variable: xr.Variable, name: Hashable = None) -> xr.Variable:
         """`variable` as times, which are decoded when they are read; itself if it has none."""
         units = variable.attrs.get("units")
         if not (isinstance(units, str) and "since" in units):
@@ -53,7 +53,7 @@ class DateCoder(CFDatetimeCoder):
 
 
 def decode_dates(
-    values: Any, units: str, calendar: str | None, use_cftime: bool | None, time_unit: Any
+    values: object, units: str, calendar: str | None, use_cftime: bool | None, time_unit: Any
 ) -> Array:
     """Counts of CF `units` as datetime64 or, where that has no such dates, as cftime's objects.
 
@@ -82,7 +82,7 @@ def _decoded(
     cftime makes all objects of a call in one go, and no other thread runs meanwhile.
     """
     use_cftime, time_unit = how
-    form: dict[str, Any] = {"units": units, "calendar": calendar, "time_unit": time_unit}
+    form: DocumentDict = {"units": units, "calendar": calendar, "time_unit": time_unit}
     if counts.size <= _PIECE:
         return np.asarray(_xarray.decode_cf_datetime(counts, use_cftime=use_cftime, **form))
     # The kind of all dates is that of the first and the last.
@@ -97,7 +97,7 @@ def _decoded(
     return dates.reshape(counts.shape)
 
 
-def with_date_coders(options: Document, names: Iterable[str]) -> dict[str, Any]:
+def with_date_coders(options: Document, names: Iterable[str]) -> DocumentDict:
     """xarray's decoding `options`, with a `DateCoder` for those variables whose times it decodes.
 
     Whoever sets the deprecated ``use_cftime`` gets xarray's own coder.
@@ -109,7 +109,7 @@ def with_date_coders(options: Document, names: Iterable[str]) -> dict[str, Any]:
     return {**options, "decode_times": {name: _coder(one) for name, one in each.items()}}
 
 
-def _coder(asked: Any) -> Any:
+def _coder(asked: object) -> object:
     match asked:
         case True | None:
             return DateCoder()
@@ -119,7 +119,7 @@ def _coder(asked: Any) -> Any:
             return asked
 
 
-def _ends(data: Any) -> Array:
+def _ends(data: object) -> Array:
     """The first and the last value, which xarray too looks at to know the kind of the others."""
     values = _xarray.ImplicitToExplicitIndexingAdapter(_xarray.as_indexable(data))
     if not all(values.shape):
@@ -166,7 +166,7 @@ def keep_bytes(variable: xr.Variable) -> None:
         data = inner
 
 
-def decode_bytes(values: Any, encoding: str) -> Array:
+def decode_bytes(values: object, encoding: str) -> Array:
     """Each of the bytes as text of the encoding, or itself, as objects."""
     array = np.asarray(values)
     decoded = np.empty(array.size, dtype=object)
@@ -174,7 +174,7 @@ def decode_bytes(values: Any, encoding: str) -> Array:
     return decoded.reshape(array.shape)
 
 
-def _as_text(item: Any, encoding: str) -> Any:
+def _as_text(item: object, encoding: str) -> object:
     if not isinstance(item, bytes):
         return item
     try:

@@ -69,7 +69,7 @@ def bounds_of(coordinate: xr.Variable) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _rewritten(variable: xr.Variable, values: Any) -> xr.Variable:
+def _rewritten(variable: xr.Variable, values: object) -> xr.Variable:
     encoding = {key: item for key, item in variable.encoding.items() if key not in _PACKING}
     attrs = {key: item for key, item in variable.attrs.items() if key not in _RANGES}
     return xr.Variable(variable.dims, values, attrs, encoding)
@@ -202,7 +202,7 @@ def _under(variable: xr.Variable, dims: Dims) -> xr.Variable:
     return variable_of(dims, data_of(variable), variable.attrs, variable.encoding)
 
 
-def _along(repeat: Repeat, indexer: Any) -> Any:
+def _along(repeat: Repeat, indexer: object) -> object:
     """`indexer` for the dimension's other place; positions that are labelled by it, by that."""
     if isinstance(indexer, xr.DataArray):
         indexer = indexer.variable

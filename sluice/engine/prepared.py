@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from xarray.indexes import PandasIndex
 
-from sluice.aliases import Array
+from sluice.aliases import Array, DocumentDict
 from sluice.arrays.texts import text_bytes
 from sluice.axes.axis import Axis
 from sluice.axes.roles import Role, calendar_of_axis, roles_of
@@ -81,7 +81,7 @@ def prepare_axes(dataset: xr.Dataset) -> dict[str, Axis]:
     }
 
 
-def describe_prepared(prepared: PreparedDataset) -> dict[str, Any]:
+def describe_prepared(prepared: PreparedDataset) -> DocumentDict:
     """As `describe`, and for each coordinate the facts of its axis.
 
     ``role`` is X, Y, Z or T; ``ascending`` None where labels neither rise nor fall; ``wraps`` says
@@ -96,7 +96,7 @@ def describe_prepared(prepared: PreparedDataset) -> dict[str, Any]:
     return told
 
 
-def _facts(axis: Axis, role: Role | None) -> dict[str, Any]:
+def _facts(axis: Axis, role: Role | None) -> DocumentDict:
     directions = {"ascending": True, "descending": False, "unsorted": None}
     return {
         "role": role,
@@ -114,7 +114,7 @@ def _few_values(values: Array) -> Array | None:
     return values if text_bytes(texts) <= MOST_LABEL_BYTES else None
 
 
-def explain(plan: DatasetReadPlan, labels: Mapping[str, Array]) -> dict[str, Any]:
+def explain(plan: DatasetReadPlan, labels: Mapping[str, Array]) -> DocumentDict:
     """Dimensions, costs and chosen coordinates of `plan`; `labels` as for `relabel`.
 
     ``result_bytes`` is the answer in memory, ``chunks`` and ``chunk_bytes`` what must be decoded
@@ -123,7 +123,7 @@ def explain(plan: DatasetReadPlan, labels: Mapping[str, Array]) -> dict[str, Any
     place of ``data``; one whose values are still in the store has neither.
     """
     schema = plan.schema
-    described: dict[Any, dict[str, Any]] = {}
+    described: dict[Hashable, DocumentDict] = {}
     for name, form in schema.variables.items():
         if name not in schema.coord_names:
             continue
@@ -140,7 +140,7 @@ def explain(plan: DatasetReadPlan, labels: Mapping[str, Array]) -> dict[str, Any
     }
 
 
-def _labels(data: Array) -> dict[str, Any]:
+def _labels(data: Array) -> DocumentDict:
     if data.size <= MOST_LABELS and text_bytes(_texts(data)) <= MOST_LABEL_BYTES:
         return {"data": data}
     ends = data.ravel()[[0, -1]]
@@ -160,7 +160,7 @@ def _shortened(label: JsonScalar) -> JsonScalar:
     return label
 
 
-def describe(ds: xr.Dataset) -> dict[str, Any]:
+def describe(ds: xr.Dataset) -> DocumentDict:
     """Attributes, dimensions, coordinates and data variables of `ds`; reads nothing.
 
     ``min`` and ``max`` are in the coordinate's own type (text as answers write it), None without
@@ -171,7 +171,7 @@ def describe(ds: xr.Dataset) -> dict[str, Any]:
     return _described(ds, {})
 
 
-def _described(ds: xr.Dataset, axes: Mapping[str, Axis]) -> dict[str, Any]:
+def _described(ds: xr.Dataset, axes: Mapping[str, Axis]) -> DocumentDict:
     return {
         "attrs": dict(ds.attrs),
         "dims": dict(ds.sizes),
@@ -181,7 +181,7 @@ def _described(ds: xr.Dataset, axes: Mapping[str, Axis]) -> dict[str, Any]:
     }
 
 
-def _coordinate(ds: xr.Dataset, name: Hashable, axis: Axis | None) -> dict[str, Any]:
+def _coordinate(ds: xr.Dataset, name: Hashable, axis: Axis | None) -> DocumentDict:
     """What is told of a coordinate; of a long one whose `axis` is known without looking at it."""
     variable = ds.variables[name]
     least = most = step = None
@@ -208,7 +208,7 @@ def _is_counted(axis: Axis, index: PandasIndex) -> bool:
     return len(axis.keys) > 0 and dtype.kind in "iufmM" and dtype == index.index.dtype
 
 
-def _range(labels: pd.Index[Any]) -> tuple[Any, Any]:
+def _range(labels: pd.Index) -> tuple[object, object]:
     """The smallest and the largest label, missing ones aside; None if they have no order."""
     try:
         if labels.dtype.kind == "O" and len(labels) > _PIECE:
@@ -221,7 +221,7 @@ def _range(labels: pd.Index[Any]) -> tuple[Any, Any]:
         return None, None
 
 
-def _end(label: Any) -> Any:
+def _end(label: object) -> object:
     match label:
         case str():
             return format_text(label)
@@ -231,7 +231,7 @@ def _end(label: Any) -> Any:
             return label
 
 
-def _data_variable(variable: xr.Variable) -> dict[str, Any]:
+def _data_variable(variable: xr.Variable) -> DocumentDict:
     encoding = variable.encoding
     described = {
         "dims": list(variable.dims),

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from sluice.datasets import AsyncDataset
-from sluice.datasets.inherited import with_inherited
+from sluice.datasets.entrypoint import with_inherited
 from sluice.datasets.unusable import Unusable
 from sluice.errors import MisalignedGroup
 

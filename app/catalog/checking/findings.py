@@ -179,7 +179,9 @@ def _calendar(name: str, axis: Axis) -> Iterator[Finding]:
 
 
 def _longitudes(name: str, axis: Axis) -> Iterator[Finding]:
-    if not axis.longitude or axis.periodic or axis.first_step is None:
+    if not axis.longitude or axis.periodic:
+        return
+    if axis.first_step is None or axis.last_step is None:
         return
     low, high = axis.keys[0], axis.keys[-1]
     gap, step = low + TURN - high, max(axis.first_step, axis.last_step)
