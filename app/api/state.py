@@ -38,16 +38,18 @@ class StreamLimits:
 
     def excess(self, plan: Plan, result_bytes: int) -> LimitError | None:
         """The first limit that the planned answer exceeds, or None."""
+        if (excess := self.reading.excess(plan, result_bytes)) is not None:
+            return excess
         memory = stream_memory(plan)
-        if memory > self.memory_bytes:
-            return LimitError(
-                f"The chunks and rows that must be in memory at once take {memory} bytes; there are"
-                f" {self.memory_bytes} for them. Nothing was read: ask for a smaller part.",
-                limited="memory_bytes",
-                estimate=memory,
-                limit=self.memory_bytes,
-            )
-        return self.reading.excess(plan, result_bytes)
+        if memory <= self.memory_bytes:
+            return None
+        return LimitError(
+            f"The chunks and rows that must be in memory at once take {memory} bytes; there are"
+            f" {self.memory_bytes} for them. Nothing was read: ask for a smaller part.",
+            limited="memory_bytes",
+            estimate=memory,
+            limit=self.memory_bytes,
+        )
 
 
 @dataclass(frozen=True, slots=True)

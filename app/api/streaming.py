@@ -7,7 +7,7 @@ error of its own. What fails later breaks the connection off: no client takes a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
 from typing import Final, NoReturn
 
@@ -37,7 +37,7 @@ class AnswerBroken(Exception):
 class Stream:
     """A body in pieces of any size: those that are there, the rest, and what is held for them."""
 
-    first: Sequence[memoryview]
+    first: list[memoryview]
     rest: AsyncGenerator[memoryview, None]
     held: AsyncExitStack
     phases: Phases
@@ -46,8 +46,9 @@ class Stream:
     async def send(self, send: Send, clock: _Clock) -> None:
         """Send all pieces; each part waits until the connection has room for it."""
         with self.phases.recording():
-            for piece in self.first:
-                await _send(piece, send)
+            while self.first:
+                # No longer in memory than it has to be.
+                await _send(self.first.pop(0), send)
             clock.expect(self.limits.stall_seconds)
             async for piece in self.rest:
                 clock.expect(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncGenerator, Hashable, Iterator
 from contextlib import aclosing
@@ -101,7 +102,8 @@ async def file_of(
 
     coords, attrs = plan.schema.coord_names, plan.reading.attrs
     answer = UnreadAnswer(variables, known, coords, attrs, fragments, chunks)
-    return FileAnswer(plan, file_format.content(answer))
+    # Headers of thousands of variables, and indexes of many chunks, take their time.
+    return FileAnswer(plan, await asyncio.to_thread(file_format.content, answer))
 
 
 async def file_size(plan: Plan, file_format: FileFormat, fragments: FragmentCache) -> int | None:
