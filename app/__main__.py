@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from sluice import __version__
+
 MISSING_SERVER: Final = 2
 _INSTALL: Final = "pip install 'sluice-zarr[server]'"
 
@@ -17,6 +19,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "sluice":
             raise
+        if (sys.argv[1:] if argv is None else list(argv)) == ["--version"]:
+            sys.stdout.write(f"sluice {__version__}\n")
+            return 0
         sys.stderr.write(f"sluice: {error.name} is not installed; the server needs: {_INSTALL}\n")
         return MISSING_SERVER
     return run(argv)

@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     key.add_argument("name", help="who holds it")
     key.add_argument("--admin", action="store_true", help="with the right to admin routes")
     key.add_argument("--metrics", action="store_true", help="with the right to read /metrics")
-    key.add_argument("--datasets", default="", metavar="ID,ID", help="for these only (all)")
+    key.add_argument("--datasets", metavar="ID,ID", help="for these only (all)")
     key.set_defaults(run=_run_key)
     health = commands.add_parser("health", help="ask a running server whether it lives")
     health.add_argument("--url", help="its address (without it: SLUICE_HOST and SLUICE_PORT)")
@@ -216,8 +216,13 @@ def _run_key(settings: Settings, arguments: argparse.Namespace) -> int:
 
     key = new_key()
     rights = [right for right in RIGHTS if getattr(arguments, right)]
+    datasets = [name for name in (arguments.datasets or "").split(",") if name]
+    if arguments.datasets is not None and not datasets:
+        # Such as an unset variable of a script: not a key to everything.
+        say("--datasets names no dataset; without it the key is for all")
+        return WRONG_USAGE
     try:
-        line = line_of(arguments.name, key, rights, filter(None, arguments.datasets.split(",")))
+        line = line_of(arguments.name, key, rights, datasets)
     except CatalogError as error:
         say(str(error))
         return WRONG_USAGE

@@ -203,7 +203,16 @@ def test_a_key_is_told_once_beside_the_line_that_makes_it_valid() -> None:
     assert secret != again.stderr.strip()
 
 
-@pytest.mark.parametrize("arguments", [["-team"], ["two words"], ["team", "--datasets", "/etc"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-team"],
+        ["two words"],
+        ["team", "--datasets", "/etc"],
+        ["team", "--datasets", ""],
+        ["team", "--datasets", ","],
+    ],
+)
 def test_a_key_that_could_not_be_read_back_is_refused(arguments: list[str]) -> None:
     """One line says why, and there is no key."""
     done = subprocess.run(

@@ -19,6 +19,8 @@ from .state import Service, service
 
 # Where the key of a request is kept, once it was looked for.
 KEY: Final = "sluice.key"
+# How alike a name must be that is offered in the place of an unknown one.
+_CLOSE: Final = 0.75
 
 _HOW: Final = "send yours as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
 
@@ -111,7 +113,7 @@ def meant_group(serving: Service, key: Key | None, dataset_id: str) -> str | Non
     visible = [name for name in close if may_see(serving, key, catalog.entries[name])]
     if dataset_id in catalog.trees:
         return visible[0] if visible else None  # there are groups, and no array beside them
-    return next(iter(get_close_matches(dataset_id[:LONGEST_ID], visible, n=1)), None)
+    return next(iter(get_close_matches(dataset_id[:LONGEST_ID], visible, n=1, cutoff=_CLOSE)), None)
 
 
 def visible_entries(request: Request) -> list[DatasetEntry]:

@@ -169,9 +169,11 @@ def test_text(kind: str, encoding: dict[str, Any], data: st.DataObject) -> None:
     values = np.array(items, dtype=dtype)
     texts = [format_text(item or "").replace("\0", "\ufffd") for item in items if kind != "S"]
     expected = values.tolist() if kind == "S" else texts
-    if kind == "O" and encoding.get("dtype") == "S1" and items == [None] * len(items):
-        # Nothing but the store's own type says what is missing here.
-        expected = [b""] * len(items)
+    if kind == "O" and items == [None] * len(items):
+        # Nothing but the store's own type says what is missing here: no dates, which have units.
+        encoding = {key: value for key, value in encoding.items() if key != "units"}
+        if encoding.get("dtype") == "S1":
+            expected = [b""] * len(items)
     for found in read_by_all(variable(values, encoding)):
         assert found.tolist() == expected
 
