@@ -210,7 +210,7 @@ def test_a_scenario_runs_from_the_command_line(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     assert run.stdout.count("target") == 6
     (found,) = json.loads((tmp_path / "open.json").read_text())["results"]
-    assert {name.split()[0] for name in found["rows"]} == {"sluice", "open_zarr"}
+    assert {name.split()[0] for name in found["rows"]} == {"sluice", "open_zarr", "first"}
     # The metadata in both formats, and six coordinates.
     assert found["rows"]["sluice s3fs"]["gets"] <= 8 < found["rows"]["open_zarr s3fs"]["gets"]
     assert "open_zarr" in (tmp_path / "open.svg").read_text()
