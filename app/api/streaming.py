@@ -21,7 +21,7 @@ from sluice.phases import Phases
 from sluice.record import record
 
 from .byte_ranges import asked_range
-from .cancellation import cancellable
+from .cancellation import Clock, Expired, cancellable, ending
 from .response_bodies import PIECE_BYTES, RawHeaders, header_of
 from .state import ABORT, StreamLimits
 
@@ -43,7 +43,7 @@ class Stream:
     phases: Phases
     limits: StreamLimits
 
-    async def send(self, send: Send, clock: _Clock) -> None:
+    async def send(self, send: Send, clock: Clock) -> None:
         """Send all pieces; each part waits until the connection has room for it."""
         with self.phases.recording():
             while self.first:
@@ -61,29 +61,6 @@ async def _send(piece: memoryview, send: Send) -> None:
     for start in range(0, len(piece), PIECE_BYTES):
         part = bytes(piece[start : start + PIECE_BYTES])
         await send({"type": "http.response.body", "body": part, "more_body": True})
-
-
-class _Clock:
-    """When a stream has to end: all in all, for want of progress, or because its client left."""
-
-    def __init__(self, timeout: asyncio.Timeout, seconds: float) -> None:
-        self._timeout = timeout
-        self._loop = asyncio.get_running_loop()
-        self._end = self._loop.time() + seconds
-        self.left = False
-
-    def expect(self, seconds: float | None) -> None:
-        """The next piece is to come within so many seconds; None while it is sent."""
-        if not self.left:
-            soon = self._end if seconds is None else self._loop.time() + seconds
-            self._timeout.reschedule(min(soon, self._end))
-
-    async def watch(self, receive: Receive) -> None:
-        """End the stream when its client leaves."""
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self.left = True
-        self._timeout.reschedule(self._loop.time())
 
 
 @record
@@ -123,12 +100,12 @@ class StreamedFile:
     ) -> list[memoryview]:
         """What comes before the first values of the store, and these."""
         first: list[memoryview] = []
-        begin = start
+        enough = self.file.place_of(start, _FIRST_BYTES)
         with self.phases.recording():
             async for piece in pieces:
                 first.append(piece)
                 start += len(piece)
-                if self.file.read_bytes(begin, start) >= _FIRST_BYTES:
+                if start >= enough:
                     break
         return first
 
@@ -162,21 +139,11 @@ class StreamedResponse(Response):
                 raise
 
     async def _send(self, receive: Receive, send: Send) -> None:
-        timeout = asyncio.timeout(None)
-        clock = _Clock(timeout, self._stream.limits.seconds)
+        end = asyncio.get_running_loop().time() + self._stream.limits.seconds
         try:
-            async with timeout:
-                clock.expect(None)
-                watching = asyncio.create_task(clock.watch(receive))
-                try:
-                    await self._stream.send(send, clock)
-                finally:
-                    watching.cancel()
-        except TimeoutError as error:
-            if type(error) is not TimeoutError or not timeout.expired():
-                raise
-            if clock.left:
-                raise ClientDisconnect from None
+            async with ending(receive, end) as clock:
+                await self._stream.send(send, clock)
+        except Expired:
             raise TimeoutError("there was no progress in time") from None
 
 

@@ -143,7 +143,7 @@ def netcdf_pieces(
     check_distinct_dimensions(variables, coord_names, _NAME)
     known: dict[Hashable, FileValues] = {}
     for name, variable in variables.items():
-        if form_of(str(name), variable.dtype, variable.ndim, variable.encoding) is None:
+        if decided_by_values(name, variable):
             known[name] = store_values(np.asarray(variable.data), variable.encoding)
             yield memoryview(b"")
     names = (fragments or FragmentCache(dataset)).names(variables, coord_names)

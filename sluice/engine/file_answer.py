@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Hashable, Iterator
+from collections.abc import AsyncGenerator, Hashable, Iterable, Iterator
 from contextlib import aclosing
 from typing import Final
 
@@ -44,14 +44,15 @@ class FileAnswer:
         """The length of the file in bytes."""
         return self.content.size
 
-    def read_bytes(self, start: int, stop: int) -> int:
-        """How many of these bytes are values that come from the store."""
-        content, found = self.content, 0
-        for name, extent in content.extents.items():
-            if name not in content.known:
-                shared = min(stop, extent.start + extent.length) - max(start, extent.start)
-                found += max(0, shared)
-        return found
+    def place_of(self, start: int, nbytes: int) -> int:
+        """Where so many bytes from `start` on come from the store; the end where there are less."""
+        for name, extent in self.content.extents.items():
+            begin, end = max(start, extent.start), extent.start + extent.length
+            if name not in self.content.known and begin < end:
+                if end - begin >= nbytes:
+                    return begin + nbytes
+                nbytes -= end - begin
+        return self.size
 
     async def pieces(
         self, start: int, stop: int, most_bytes: int = BOX_BYTES
@@ -91,9 +92,19 @@ async def file_of(
     Reads the variables of which the file has to know values before it has a size; `meter` counts
     their texts. Raises what the format has against the answer, and a StoreError.
     """
-    if file_format.stored:
-        plan = plan.as_stored()
-    read = await plan.read_variables(_to_know(plan, file_format), meter)
+    plan = _as_written(plan, file_format)
+    return await _with_known(plan, file_format, fragments, _to_know(plan, file_format), meter)
+
+
+async def _with_known(
+    plan: Plan,
+    file_format: FileFormat,
+    fragments: FragmentCache,
+    names: Iterable[Hashable],
+    meter: TextMeter | None,
+) -> FileAnswer:
+    """The file, for which the variables of these `names` are read."""
+    read = await plan.read_variables(names, meter)
     known, pending = {**plan.reading.variables, **read}, plan.reading.pending
     variables = {n: known[n] if n in known else pending[n] for n in plan.schema.variables}
 
@@ -108,10 +119,10 @@ async def file_of(
 
 async def file_size(plan: Plan, file_format: FileFormat, fragments: FragmentCache) -> int | None:
     """The length of the planned answer as a file; None where that follows from values."""
-    stored = plan.as_stored() if file_format.stored else plan
-    if _to_know(stored, file_format):
+    plan = _as_written(plan, file_format)
+    if _to_know(plan, file_format):
         return None
-    return (await file_of(plan, file_format, fragments)).size
+    return (await _with_known(plan, file_format, fragments, (), None)).size
 
 
 def stream_memory(plan: Plan, most_bytes: int = BOX_BYTES) -> int:
@@ -122,14 +133,17 @@ def stream_memory(plan: Plan, most_bytes: int = BOX_BYTES) -> int:
     boxes, decoding = [0], [0]
     for name, variable in plan.reading.pending.items():
         grid = plan.grid(name, variable.dtype.itemsize)
-        whole, box = math.prod(grid.shape) * grid.itemsize, _largest_box(grid, most_bytes)
+        own, whole = grid.chunks(), math.prod(grid.shape) * grid.itemsize
+        box = _largest_box(grid, own, most_bytes)
         boxes.append(box)
         # A box that does not end where chunks end has parts of twice as many.
-        chunks = -(-variable.plan.chunks * box // max(1, whole)) * (
-            1 if grid.chunks() is None else 2
-        )
+        chunks = -(-variable.plan.chunks * box // max(1, whole)) * (1 if own is None else 2)
         decoding.append(min(variable.working_bytes, chunks * variable.array.meta.chunk_bytes))
     return AT_ONCE * max(boxes) + max(decoding)
+
+
+def _as_written(plan: Plan, file_format: FileFormat) -> Plan:
+    return plan.as_stored() if file_format.stored else plan
 
 
 def _to_know(plan: Plan, file_format: FileFormat) -> list[Hashable]:
@@ -182,9 +196,9 @@ def _boxes(
     return chunk_boxes(grid, extent.chunks[: len(grid.shape)], first, last, most_bytes)
 
 
-def _largest_box(grid: Grid, most_bytes: int) -> int:
-    """The bytes of the largest box of a variable."""
-    whole, chunks, axis = math.prod(grid.shape) * grid.itemsize, grid.chunks(), grid.row_dimension
+def _largest_box(grid: Grid, chunks: tuple[int, ...] | None, most_bytes: int) -> int:
+    """The bytes of the largest box of a variable that lies in these `chunks` of the file."""
+    whole, axis = math.prod(grid.shape) * grid.itemsize, grid.row_dimension
     if chunks is not None:
         return max(min(most_bytes, whole), math.prod(chunks) * grid.itemsize)
     rows = 1 if axis is None else grid.longest[axis]

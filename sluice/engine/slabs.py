@@ -27,7 +27,7 @@ from sluice.datasets.indexers import ALL, Key, Points, length_of
 from sluice.datasets.layout import Keys, Layout, ResultSchema, StoredVariable
 from sluice.datasets.lazy import VariableReadPlan
 from sluice.datasets.read_plan import DatasetReadPlan
-from sluice.engine.boxes import chunk_axes
+from sluice.engine.boxes import chunk_axes, chunk_ends
 from sluice.record import record
 
 Order: TypeAlias = Literal["variable", "row"]
@@ -203,8 +203,8 @@ def _ends(
     for name in along:
         prepared = layout.variables[name]
         if isinstance(prepared, StoredVariable):
-            changes = [axis.changes() for axis in chunk_axes(prepared, keys, dim, layout.sizes)]
-            found.append(np.unique(np.concatenate([*changes, [size]])) if size else _NONE)
+            ends = chunk_ends(prepared, keys, dim, size, layout.sizes)
+            found.append(ends if size else _NONE)
     if found:
         return min(found, key=len).tolist()  # type: ignore[no-any-return]
     # What is in memory has no chunks: it can be cut anywhere.
