@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
@@ -119,7 +119,8 @@ class Encoder:
     `check` raises what `encode` would raise, before anything is read. `value_bytes` is what the
     limit on results is held against, with `text_bytes`, which texts of variable length add once
     their bytes by variable are known; `forms` is how often so much is in memory at once, at most.
-    As a `file` an answer need not be in memory to be written.
+    As a `file` an answer need not be in memory to be written. `options` are the names of those that
+    it takes, and `adapt` makes the format that it is under their values: its `variant`.
     """
 
     name: str
@@ -134,6 +135,9 @@ class Encoder:
     described: Document
     stored: bool = False
     file: FileFormat | None = None
+    options: tuple[str, ...] = ()
+    adapt: Callable[[Encoder, Mapping[str, object]], Encoder] | None = None
+    variant: tuple[tuple[str, object], ...] = ()
 
     @property
     def essence(self) -> str:
@@ -242,6 +246,30 @@ def negotiate(
     raise NotAcceptable(
         f"none of the formats is acceptable; they are {', '.join(media_types)}", known=media_types
     )
+
+
+def adapted(
+    encoder: Encoder,
+    asked: tuple[tuple[str, object], ...],
+    encoders: Mapping[str, Encoder] = ENCODERS,
+) -> Encoder:
+    """The format under those of the `asked` options that formats take; others are left alone.
+
+    Raises `QueryError` for an option that this format does not take.
+    """
+    own: list[tuple[str, object]] = []
+    for name, value in asked:
+        if name in encoder.options:
+            own.append((name, value))
+        elif takers := [f"f={one.name}" for one in encoders.values() if name in one.options]:
+            raise QueryError(
+                f"{name} is an option of {', '.join(takers)}; this answer is f={encoder.name}",
+                parameter=name,
+                known=takers,
+            )
+    if not own or encoder.adapt is None:
+        return encoder
+    return replace(encoder.adapt(encoder, dict(own)), variant=tuple(own))
 
 
 def _media_ranges(accept: str) -> dict[str, float]:

@@ -223,8 +223,9 @@ def _selected(formats: Formats, *, tagged: bool) -> Responses:
 
 def formats_table(formats: Formats = ENCODERS) -> str:
     """The formats as a Markdown table: what asks for one, its media type, and what it is."""
-    lines = ["| format | media type | file | holds |", "|---|---|---|---|"]
+    lines = ["| format | media type | file | holds | its options |", "|---|---|---|---|---|"]
     for name, encoder in formats.items():
         words = encoder.described["schema"].get("description", "")
-        lines.append(f"| `f={name}` | `{encoder.essence}` | `{encoder.suffix}` | {words} |")
+        cells = f"| `f={name}` | `{encoder.essence}` | `{encoder.suffix}` | {words} |"
+        lines.append(f"{cells} {', '.join(f'`{option}`' for option in encoder.options)} |")
     return "\n".join([*lines, ""])
