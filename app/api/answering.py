@@ -93,10 +93,11 @@ def weigh(
     weight += words
     limits = serving.limits
     excess = limits.reading.excess(plan, weight)
-    whole = excess is None or encoder.file is None or plan.keys is None
+    file = encoder.file
+    whole = excess is None or file is None or plan.keys is None
     # What comes before the values of a file is in memory as a whole.
-    if not whole and words + schema.attribute_bytes <= limits.reading.result_bytes:
-        excess = limits.streaming.excess(plan, weight)
+    if file and not whole and words + schema.attribute_bytes <= limits.reading.result_bytes:
+        excess = limits.streaming.excess(plan, weight, file)
     unmeasured = bool(schema.unmeasured)
     return Weighed(plan, encoder, schema.cells, weight, unmeasured, excess, whole, options)
 
@@ -129,11 +130,14 @@ async def _answer_file(
 
     Lengths and ranges are of what is sent, so neither large files nor parts have a content coding.
     """
+    assert asked.encoder.file is not None
     ranged = bool(lines_of(request, b"range")) and request.method == "GET"
+    ranged = ranged or asked.encoder.file.only
     coded = coded and asked.whole and not ranged and asked.result_bytes <= _UNCODED_BYTES
     form = Representation(opened, asked.encoder, accepted_coding(request) if coded else None)
     whole = asked.whole and (asked.result_bytes <= _WHOLE_BYTES or form.coding is not None)
-    streams = form.coding is None and asked.plan.keys is not None and (ranged or not whole)
+    in_parts = asked.plan.keys is not None or asked.encoder.file.only
+    streams = form.coding is None and in_parts and (ranged or not whole)
     make = partial(_open if streams else _make, request, serving, asked, form, phases)
     return await respond(
         request, serving, form, asked.key, phases, make, partial(_size, asked, form)
@@ -163,7 +167,9 @@ async def _open(
             _tell(error, entry)
 
     async with AsyncExitStack() as stack:
-        memory = stream_memory(asked.plan)
+        memory = stream_memory(asked.plan, file_format)
+        if asked.plan.keys is None:
+            memory = memory_bytes(asked.plan, asked.result_bytes, asked.encoder.forms)
         held = serving.admission.held(caller(request), memory)
         await cancellable(request, stack.enter_async_context(held))
         with phases.recording():

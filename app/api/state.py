@@ -11,6 +11,7 @@ from fastapi import Request
 from starlette.types import Scope
 
 from sluice.bounded_cache import BoundedCache
+from sluice.encoders.file_content import FileFormat
 from sluice.engine import Plan, ReadLimits, stream_memory
 from sluice.errors import LimitError
 
@@ -36,11 +37,11 @@ class StreamLimits:
     seconds: float
     stall_seconds: float
 
-    def excess(self, plan: Plan, result_bytes: int) -> LimitError | None:
-        """The first limit that the planned answer exceeds, or None."""
+    def excess(self, plan: Plan, result_bytes: int, form: FileFormat) -> LimitError | None:
+        """The first limit that the planned answer exceeds as a file of this `form`, or None."""
         if (excess := self.reading.excess(plan, result_bytes)) is not None:
             return excess
-        memory = stream_memory(plan)
+        memory = stream_memory(plan, form)
         if memory <= self.memory_bytes:
             return None
         return LimitError(

@@ -41,7 +41,7 @@ class UnreadAnswer:
     """An answer of whose values only those of the `known` variables are in memory.
 
     `fragments` are what the files of its dataset have in common; `chunks` are asked for each;
-    `request` is what anybody asks for to have the same.
+    `request` is how it is asked for, up to its format.
     """
 
     variables: Mapping[Hashable, VariableSchema]
@@ -55,10 +55,14 @@ class UnreadAnswer:
 
 @record
 class FileOptions:
-    """What can be asked of a file: dimensions that can grow, and a word on where it comes from."""
+    """What can be asked of a file: dimensions that can grow, and a word on where it comes from.
+
+    `asked` is how all of it is asked for in a request.
+    """
 
     unlimited: tuple[str, ...] = ()
     history: bool = False
+    asked: str = ""
 
 
 def _as_is(name: Hashable, values: Array) -> Array:
@@ -101,3 +105,42 @@ class FileFormat:
     only: bool = False
     chunked: bool | None = None
     records: Hashable | None = None
+
+
+def from_memory(
+    make: Callable[[UnreadAnswer], FileContent],
+) -> tuple[Callable[..., bytes], Callable[..., Iterator[memoryview]]]:
+    """What writes a dataset in memory as such a file, at once and in pieces.
+
+    Variables that must have chunks are one.
+    """
+
+    def pieces(
+        dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
+    ) -> Iterator[memoryview]:
+        variables = dataset.variables
+
+        def chunks(name: Hashable, itemsize: int, must: bool) -> tuple[int, ...] | None:
+            return variables[name].shape if must else None
+
+        fragments = fragments or FragmentCache(dataset)
+        coords = set(dataset.coords)
+        file = make(UnreadAnswer(variables, variables, coords, dataset.attrs, fragments, chunks))
+        yield memoryview(file.head)
+        end = len(file.head)
+        for name, extent in file.extents.items():
+            yield memoryview(bytes(extent.start - end))
+            yield from file.stored(name, file.known[name])
+            end = extent.start + extent.length
+        if (records := file.records) is not None:
+            yield memoryview(bytes(records.start - end))
+            yield records.stored([file.in_file(n, file.known[n]) for n in records.places])
+            end = file.size
+        yield memoryview(bytes(file.size - end))
+
+    def encode(
+        dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
+    ) -> bytes:
+        return b"".join(pieces(dataset, fragments))
+
+    return encode, pieces

@@ -36,9 +36,7 @@ class Extent:
         counts = [-(-n // chunk) for n, chunk in zip(values.shape, self.chunks, strict=True)]
         for place in np.ndindex(*counts):
             starts = [number * chunk for number, chunk in zip(place, self.chunks, strict=True)]
-            yield values[
-                tuple(slice(s, s + c) for s, c in zip(starts, self.chunks, strict=True))
-            ]
+            yield values[tuple(slice(s, s + c) for s, c in zip(starts, self.chunks, strict=True))]
 
     def in_file(self, part: Array) -> Array:
         """One of the `parts` in the bytes of the file, filled up where it is no whole chunk."""

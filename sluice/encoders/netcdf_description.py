@@ -1,4 +1,4 @@
-"""What a NetCDF file says of its variables: their types, attributes, and the coordinates of each."""
+"""What a NetCDF file says of its variables: types, attributes, and the coordinates of each."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, S
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import quote
 
 import numpy as np
 
@@ -21,9 +22,12 @@ from sluice.encoders.netcdf_attributes import (
     as_text,
     storable_attributes,
 )
+from sluice.encoders.netcdf_description import coordinates_beside, described
 from sluice.encoders.netcdf_file import NetcdfVariable, file_layout
 from sluice.encoders.netcdf_names import FileNames, renamed_references
 from sluice.encoders.netcdf_packing import check_storable, form_of, in_form, store_values
+from sluice.errors import QueryError
+from sluice.wording import excerpt
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -199,16 +203,17 @@ def file_content(
     names = answer.fragments.names(variables, answer.coord_names)
     attrs = answer.attrs
     if options.history:
-        attrs = {**attrs, "history": _history(attrs.get("history"), answer.request)}
+        asked = answer.request + options.asked
+        attrs = {**attrs, "history": _history(attrs.get("history"), asked)}
     file = NetcdfFile(
         *(variables, answer.coord_names, attrs, names, known, chunks, options.unlimited, lay_out)
     )
     own, layout = {names.stored[name]: name for name in variables}, file.layout
     extents = {own[stored]: extent for stored, extent in layout.extents.items()}
-    records = layout.records and Records(
-        *(layout.records.start, layout.records.count, layout.records.nbytes),
-        {own[stored]: place for stored, place in layout.records.places.items()},
-    )
+    records: Records[Hashable] | None = None
+    if (rows := layout.records) is not None:
+        places: dict[Hashable, int] = {own[stored]: at for stored, at in rows.places.items()}
+        records = Records(rows.start, rows.count, rows.nbytes, places)
     placed = {*extents, *(records.places if records else ())}
     held = {n: np.asarray(v.data) for n, v in answer.known.items() if n in placed}
     held |= {name: stored.values for name, stored in known.items() if name in placed}
@@ -240,6 +245,38 @@ def check_netcdf(schema: AnswerSchema) -> None:
     check_distinct_dimensions(schema.variables, schema.coord_names, _NAME)
     for name, variable in schema.variables.items():
         check_storable(str(name), variable.dtype, len(variable.dims))
+
+
+def options_of(format_name: str, values: Mapping[str, object]) -> FileOptions:
+    """The options of a file in this format, from what is asked under their names."""
+    unlimited = values.get("unlimited", ())
+    assert isinstance(unlimited, tuple)
+    asked = [f"{name}={_spelled(value)}" for name, value in values.items()]
+    told = "&".join([f"f={format_name}", *asked])
+    return FileOptions(unlimited, values.get("history") is True, told)
+
+
+def _spelled(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return quote(",".join(map(str, value)), safe=",")
+        case _:
+            return str(value)
+
+
+def check_growing(schema: AnswerSchema, options: FileOptions) -> None:
+    """Raises `QueryError` for what can grow and is no dimension of the answer."""
+    for dim in options.unlimited:
+        if dim not in schema.sizes:
+            known = [str(name) for name in schema.sizes]
+            raise QueryError(
+                f"unlimited: the answer has no dimension {excerpt(dim)}; it has"
+                f" {', '.join(known) or 'none'}",
+                parameter="unlimited",
+                known=known,
+            )
 
 
 def netcdf_weight(schema: AnswerSchema) -> int:

@@ -4,32 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Hashable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Hashable, Iterable, Iterator, Sequence
 from contextlib import aclosing
+from hashlib import blake2b
 from typing import Final
+from urllib.parse import quote
 
 from sluice.aliases import Array
 from sluice.arrays.texts import TextMeter
+from sluice.axes.axis import Indexer
 from sluice.encoders.file_content import FileContent, FileFormat, UnreadAnswer
+from sluice.encoders.file_values import Records
 from sluice.encoders.json_encoder import FragmentCache
-from sluice.engine.boxes import Box, Grid, chunk_boxes, row_boxes
+from sluice.engine.boxes import Box, Grid, chunk_boxes, record_rows, row_boxes
 from sluice.engine.plan import Plan
 from sluice.engine.reading_ahead import ahead
 from sluice.engine.slabs import AT_ONCE
 from sluice.record import record
 
 _ZEROS: Final = bytes(2**16)
+# Of more positions along one dimension a request tells only some.
+_MOST_LISTED: Final = 1000
 # Of a box of values that is read at once; where rows of chunks are wider, of one of these.
 BOX_BYTES: Final = 8 * 2**20
 
 
 @record
 class _Part:
-    """A box of a variable of the file, and where its bytes begin."""
+    """A box of a variable of the file, or some records of several, and where its bytes begin."""
 
-    name: Hashable
-    box: Box
+    boxes: tuple[tuple[Hashable, Box], ...]
     offset: int
+    records: bool = False
 
 
 @record
@@ -52,7 +58,8 @@ class FileAnswer:
                 if end - begin >= nbytes:
                     return begin + nbytes
                 nbytes -= end - begin
-        return self.size
+        records = self.content.records
+        return self.size if records is None else min(self.size, max(start, records.start) + nbytes)
 
     async def pieces(
         self, start: int, stop: int, most_bytes: int = BOX_BYTES
@@ -70,18 +77,30 @@ class FileAnswer:
         async with aclosing(ahead(parts, self._read)) as found:
             async for part, values in found:
                 offset = part.offset
-                for stored in file.stored(part.name, values):
+                for stored in self._stored(part, values):
                     for piece in window.put(offset, stored):
                         yield piece
                     offset += len(stored)
         for piece in window.put(stop, memoryview(b"")):
             yield piece
 
-    async def _read(self, part: _Part) -> tuple[_Part, Array]:
-        known = self.content.known.get(part.name)
-        if known is not None:
-            return part, known[part.box.slices]
-        return part, await self.plan.box(part.name, part.box)
+    def _stored(self, part: _Part, values: Sequence[Array]) -> Iterator[memoryview]:
+        """The bytes of a part, whose values these are."""
+        file, names = self.content, [name for name, _ in part.boxes]
+        if not part.records:
+            return file.stored(names[0], values[0])
+        assert file.records is not None
+        return iter([file.records.stored([*map(file.in_file, names, values)])])
+
+    async def _read(self, part: _Part) -> tuple[_Part, list[Array]]:
+        found: list[Array] = []
+        for name, box in part.boxes:
+            known = self.content.known.get(name)
+            if known is not None:
+                found.append(known[box.slices])
+            else:
+                found.append(await self.plan.box(name, box))
+        return part, found
 
 
 async def file_of(
@@ -108,13 +127,44 @@ async def _with_known(
     known, pending = {**plan.reading.variables, **read}, plan.reading.pending
     variables = {n: known[n] if n in known else pending[n] for n in plan.schema.variables}
 
-    def chunks(name: Hashable, itemsize: int) -> tuple[int, ...] | None:
-        return None if name in known else plan.grid(name, itemsize).chunks()
+    def chunks(name: Hashable, itemsize: int, must: bool) -> tuple[int, ...] | None:
+        if name in known and not must:
+            return None
+        return plan.grid(name, itemsize).chunks(must)
 
     coords, attrs = plan.schema.coord_names, plan.reading.attrs
-    answer = UnreadAnswer(variables, known, coords, attrs, fragments, chunks)
+    request = _request(plan, fragments.name)
+    answer = UnreadAnswer(variables, known, coords, attrs, fragments, chunks, request)
     # Headers of thousands of variables, and indexes of many chunks, take their time.
     return FileAnswer(plan, await asyncio.to_thread(file_format.content, answer))
+
+
+def _request(plan: Plan, dataset: str) -> str:
+    """What is asked for this answer, as it was resolved; how it is written can be put behind."""
+    found, asked = plan.found, plan.selection.variables
+    pairs = [] if asked is None else [("variables", ",".join(asked))]
+    pairs += [(name, _spelled(found.positions[name])) for name in sorted(found.positions)]
+    if found.pointwise:
+        pairs.append(("pointwise", ",".join(found.pointwise)))
+    # Labels that are not the stored ones have no positions of their own.
+    pairs += [(f"{name}_from", str(labels[0])) for name, labels in sorted(found.labels.items())]
+    told = "".join(f"{quote(name)}={quote(text, safe=',:/')}&" for name, text in pairs)
+    return f"/datasets/{dataset}/isel?{told}"
+
+
+def _spelled(found: Indexer) -> str:
+    """Positions along a dimension; of many, how many, the ends, and what tells them from others."""
+    match found:
+        case int():
+            return str(found)
+        case slice():
+            ends = [found.start, found.stop, *([] if found.step in (None, 1) else [found.step])]
+            return ":".join("" if end is None else str(end) for end in ends)
+        case _ if len(found) <= _MOST_LISTED:
+            return ",".join(map(str, found.tolist()))
+        case _:
+            sign = blake2b(found.tobytes(), digest_size=8).hexdigest()
+            return f"{found[0]},..,{found[-1]}({len(found)},{sign})"
 
 
 async def file_size(plan: Plan, file_format: FileFormat, fragments: FragmentCache) -> int | None:
@@ -125,21 +175,27 @@ async def file_size(plan: Plan, file_format: FileFormat, fragments: FragmentCach
     return (await _with_known(plan, file_format, fragments, (), None)).size
 
 
-def stream_memory(plan: Plan, most_bytes: int = BOX_BYTES) -> int:
+def stream_memory(
+    plan: Plan, file_format: FileFormat | None = None, most_bytes: int = BOX_BYTES
+) -> int:
     """The most that the `pieces` of a planned file have in memory at once, in bytes.
 
     That is two boxes of at most `most_bytes` where chunks let it be, and chunks being decoded.
     """
-    boxes, decoding = [0], [0]
+    chunked = None if file_format is None else file_format.chunked
+    together = None if file_format is None else file_format.records
+    boxes, decoding, records = [0], [0], [0]
     for name, variable in plan.reading.pending.items():
         grid = plan.grid(name, variable.dtype.itemsize)
-        own, whole = grid.chunks(), math.prod(grid.shape) * grid.itemsize
+        own, whole = grid.chunks(bool(chunked)), math.prod(grid.shape) * grid.itemsize
+        own = None if chunked is False else own
         box = _largest_box(grid, own, most_bytes)
-        boxes.append(box)
+        (records if together in plan.schema.variables[name].dims else boxes).append(box)
         # A box that does not end where chunks end has parts of twice as many.
         chunks = -(-variable.plan.chunks * box // max(1, whole)) * (1 if own is None else 2)
         decoding.append(min(variable.working_bytes, chunks * variable.array.meta.chunk_bytes))
-    return AT_ONCE * max(boxes) + max(decoding)
+    # Rows of records are put together from the boxes of all.
+    return AT_ONCE * max(*boxes, sum(records)) + sum(records) + max(decoding)
 
 
 def _as_written(plan: Plan, file_format: FileFormat) -> Plan:
@@ -182,7 +238,29 @@ def _parts(file: FileAnswer, start: int, stop: int, most_bytes: int) -> Iterator
         first = max(start - extent.start, 0)
         last = min(stop - extent.start, extent.length)
         for box in _boxes(file, name, first, last, most_bytes):
-            yield _Part(name, box, extent.start + box.offset)
+            yield _Part(((name, box),), extent.start + box.offset)
+    if file.content.records is not None:
+        yield from _record_parts(file, file.content.records, start, stop, most_bytes)
+
+
+def _record_parts(
+    file: FileAnswer, records: Records[Hashable], start: int, stop: int, most_bytes: int
+) -> Iterator[_Part]:
+    """The rows that have the bytes from `start` to `stop`, of all variables that have records."""
+    first = max(start - records.start, 0) // records.nbytes
+    last = min(-(-(stop - records.start) // records.nbytes), records.count)
+    itemsizes = file.content.itemsizes
+    grids = {name: file.plan.grid(name, itemsizes[name]) for name in records.places}
+    most_rows = max(1, most_bytes // records.nbytes)
+    for begin, end in record_rows(grids.values(), first, last, most_rows):
+        boxes = tuple((name, _rows(grid, begin, end)) for name, grid in grids.items())
+        yield _Part(boxes, records.start + begin * records.nbytes, records=True)
+
+
+def _rows(grid: Grid, start: int, stop: int) -> Box:
+    """All of a variable from row to row along its first dimension."""
+    rest = grid.shape[1:]
+    return Box((start, *(0 for _ in rest)), (stop, *rest), 0)
 
 
 def _boxes(

@@ -129,12 +129,16 @@ def _read_format(texts: Sequence[str], names: Names) -> str:
     return text
 
 
-def _read_explain(texts: Sequence[str], names: Names) -> bool:
-    """Whether ``true`` was asked for; `QueryError` for what is neither that nor ``false``."""
-    text = _once("explain", texts)
-    if text not in ("true", "false"):
-        raise QueryError(f"explain={excerpt(text)}: write true or false", parameter="explain")
-    return text == "true"
+def _truth(name: str) -> Callable[[Sequence[str], Names], bool]:
+    """What reads whether ``true`` was asked for; `QueryError` for other than that or ``false``."""
+
+    def read(texts: Sequence[str], names: Names) -> bool:
+        text = _once(name, texts)
+        if text not in ("true", "false"):
+            raise QueryError(f"{name}={excerpt(text)}: write true or false", parameter=name)
+        return text == "true"
+
+    return read
 
 
 def _read_variables(texts: Sequence[str], names: Names) -> tuple[str, ...]:
@@ -252,8 +256,28 @@ EXPLAIN: Final = Option(
     "explain",
     "Read nothing; answer as JSON what the selection would hold and cost.",
     {"type": "boolean"},
-    _read_explain,
+    _truth("explain"),
     others=("dry_run",),
+)
+
+UNLIMITED: Final = Option(
+    "unlimited",
+    "Dimensions of the answer that can grow in its file, as `time`.",
+    {"type": "string", "minLength": 1},
+    lambda texts, names: tuple(dict.fromkeys(_listed("unlimited", texts))),
+    least=1,
+)
+HISTORY: Final = Option(
+    "history",
+    "Say in the file's attribute `history` what was asked for, and Sluice's version.",
+    {"type": "boolean"},
+    _truth("history"),
+)
+CDF5: Final = Option(
+    "cdf5",
+    "The classic format CDF-5, which has integers of 64 bits, and files of any size.",
+    {"type": "boolean"},
+    _truth("cdf5"),
 )
 
 
@@ -263,7 +287,9 @@ def by_name(options: Iterable[Option[object]]) -> Mapping[str, Option[object]]:
 
 
 # What a bare name means before it means a dimension; brackets reach a dimension of such a name.
-OPTIONS: Final = by_name((VARIABLES, FORMAT, METHOD, TOLERANCE, POINTWISE, EXPLAIN))
+OPTIONS: Final = by_name(
+    (VARIABLES, FORMAT, METHOD, TOLERANCE, POINTWISE, EXPLAIN, UNLIMITED, HISTORY, CDF5)
+)
 
 
 def options_table(table: Mapping[str, Option[object]] = OPTIONS) -> str:
