@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from sluice.aliases import Document
-from sluice.encoders.answer_schema import AnswerSchema
+from sluice.encoders.answer_schema import AnswerSchema, FileFormat
 from sluice.encoders.content_coding import parse_accept
 from sluice.encoders.csv_encoder import (
     check_csv,
@@ -17,7 +17,6 @@ from sluice.encoders.csv_encoder import (
     csv_weight,
     encode_csv,
 )
-from sluice.encoders.file_content import FileFormat
 from sluice.encoders.json_encoder import (
     FragmentCache,
     check_json,
