@@ -14,7 +14,7 @@ from fastapi import Request, Response
 from sluice import __version__
 from sluice.aliases import record
 from sluice.encoders.content_coding import compress, compress_pieces, negotiate_coding
-from sluice.encoders.formats import Encoder
+from sluice.encoders.encoder import Encoder
 from sluice.instrumentation import Phases
 
 from ..catalog.entry import DatasetEntry
