@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from sluice.aliases import Document
-from sluice.encoders.answer_schema import AnswerSchema
+from sluice.encoders.answer_schema import AnswerSchema, FileFormat
 from sluice.encoders.content_coding import parse_accept
 from sluice.encoders.csv_encoder import (
     check_csv,
@@ -18,8 +18,7 @@ from sluice.encoders.csv_encoder import (
     csv_weight,
     encode_csv,
 )
-from sluice.encoders.encoder import Encoder, once
-from sluice.encoders.file_content import FileFormat, from_memory
+from sluice.encoders.encoder import Encoder, from_memory, once
 from sluice.encoders.json_encoder import (
     FragmentCache,
     check_json,

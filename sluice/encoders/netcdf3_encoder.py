@@ -16,16 +16,15 @@ from typing import Final
 import numpy as np
 
 from sluice.aliases import Array, DType
-from sluice.encoders.answer_schema import AnswerSchema
-from sluice.encoders.encoder import Encoder, once
-from sluice.encoders.file_content import (
+from sluice.encoders.answer_schema import (
+    AnswerSchema,
     FileContent,
     FileFormat,
     FileOptions,
     UnreadAnswer,
     VariableSchema,
-    from_memory,
 )
+from sluice.encoders.encoder import Encoder, from_memory, once
 from sluice.encoders.netcdf3_file import Version, classic_layout
 from sluice.encoders.netcdf_attributes import FileValues
 from sluice.encoders.netcdf_encoder import (

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from sluice.aliases import DType
-from sluice.encoders.file_content import VariableSchema
+from sluice.encoders.answer_schema import FILLS, VariableSchema, is_number, read_fill
 from sluice.encoders.netcdf_attributes import (
     RANGES,
     FileForm,
@@ -20,7 +20,6 @@ from sluice.encoders.netcdf_attributes import (
 )
 from sluice.encoders.netcdf_file import NetcdfVariable
 from sluice.encoders.netcdf_names import FileNames, renamed_references
-from sluice.stored_form import FILLS, is_number, read_fill
 
 _PACKING: Final = frozenset(
     ("_FillValue", "_Unsigned", "add_offset", "missing_value", "scale_factor")

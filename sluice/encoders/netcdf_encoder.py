@@ -12,8 +12,14 @@ import numpy as np
 
 from sluice import __version__
 from sluice.aliases import Array, Document
-from sluice.encoders.answer_schema import AnswerSchema, check_distinct_dimensions
-from sluice.encoders.file_content import FileContent, FileOptions, UnreadAnswer, VariableSchema
+from sluice.encoders.answer_schema import (
+    AnswerSchema,
+    FileContent,
+    FileOptions,
+    UnreadAnswer,
+    VariableSchema,
+    check_distinct_dimensions,
+)
 from sluice.encoders.file_values import FileLayout, Records, ValueWriter
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.netcdf_attributes import (
@@ -26,8 +32,7 @@ from sluice.encoders.netcdf_description import coordinates_beside, described
 from sluice.encoders.netcdf_file import NetcdfVariable, file_layout
 from sluice.encoders.netcdf_names import FileNames, renamed_references
 from sluice.encoders.netcdf_packing import check_storable, form_of, in_form, store_values
-from sluice.errors import QueryError
-from sluice.wording import excerpt
+from sluice.errors import QueryError, excerpt
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -10,17 +10,16 @@ from hashlib import blake2b
 from typing import Final
 from urllib.parse import quote
 
-from sluice.aliases import Array
+from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
 from sluice.axes.axis import Indexer
-from sluice.encoders.file_content import FileContent, FileFormat, UnreadAnswer
+from sluice.concurrency import ahead
+from sluice.encoders.answer_schema import FileContent, FileFormat, UnreadAnswer
 from sluice.encoders.file_values import Records
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine.boxes import Box, Grid, chunk_boxes, record_rows, row_boxes
 from sluice.engine.plan import Plan
-from sluice.engine.reading_ahead import ahead
 from sluice.engine.slabs import AT_ONCE
-from sluice.record import record
 
 _ZEROS: Final = bytes(2**16)
 # Of more positions along one dimension a request tells only some.

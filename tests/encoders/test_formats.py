@@ -73,6 +73,7 @@ def test_unsatisfiable_accept(accept: str) -> None:
         "application/json",
         "application/netcdf",
         "text/csv",
+        "application/x-netcdf3",
     ]
 
 
