@@ -41,7 +41,7 @@ class Extent:
     def in_file(self, part: Array) -> Array:
         """One of the `parts` in the bytes of the file, filled up where it is no whole chunk."""
         if self.big_endian:
-            part = part.astype(part.dtype.newbyteorder(">"), copy=False)
+            part = np.asarray(part, part.dtype.newbyteorder(">"))
         if self.chunks is not None and part.shape != self.chunks:
             fill = part.dtype.type() if self.fill is None else self.fill
             whole = np.full(self.chunks, fill, part.dtype)

@@ -191,9 +191,12 @@ def _exactly(values: Array, dtype: DType) -> Array | None:
 
 
 def _characters(name: Hashable, stored: FileValues) -> FileValues:
-    """Text as bytes of UTF-8, each as long as the longest."""
+    """Text as bytes of UTF-8, each as long as the longest.
+
+    That is rounded up to a power of two: parts of a dataset can be joined if it is the same.
+    """
     texts = [text.encode() for text in stored.values.ravel().tolist()]
-    longest = max(map(len, texts), default=1) or 1
+    longest = 1 << max(max(map(len, texts), default=1) - 1, 0).bit_length()
     if longest * len(texts) > _MOST_TEXT_BYTES:
         raise NotAcceptable(
             f"{name} would be {longest * len(texts)} characters, each text as long as the longest,"
