@@ -89,13 +89,24 @@ def weigh(
     words = encoder.text_bytes(schema, texts) if texts else 0
     weight += words
     limits = serving.limits
-    excess = limits.reading.excess(plan, weight)
-    whole = excess is None or encoder.file is None or plan.keys is None
-    # What comes before the values of a file is in memory as a whole.
-    if not whole and words + schema.attribute_bytes <= limits.reading.result_bytes:
-        excess = limits.streaming.excess(plan, weight)
+    excess = _excess(limits, plan, encoder, weight, words)
+    # What takes long to read is sent while it is read.
+    whole = excess is None and plan.chunk_bytes <= _WHOLE_CHUNK_BYTES
+    if not whole and encoder.file is not None and plan.keys is not None:
+        # What comes before the values of a file is in memory as a whole.
+        if schema.attribute_bytes <= limits.whole.result_bytes:
+            excess = _streamed_excess(limits, plan, encoder.file, weight)
+    else:
+        whole = True
     unmeasured = bool(schema.unmeasured)
     return Weighed(plan, encoder, schema.cells, weight, unmeasured, excess, whole, options)
+
+
+def _excess(
+    limits: RequestLimits, plan: Plan, encoder: Encoder, weight: int, words: int
+) -> SluiceError | None:
+    """What an answer that is made whole exceeds, the first of it."""
+    ...
 
 
 async def answer(

@@ -18,8 +18,8 @@ from sluice.selection import Along, Positions, PositionSlice, Selection
 _TRIES = 40
 
 
-class Costs(Protocol):
-    """What a plan knows of its costs: the touched chunks, and their decoded bytes."""
+class Touched(Protocol):
+    """What is known of an answer's work: the touched chunks, and their decoded bytes."""
 
     @property
     def chunks(self) -> int: ...
@@ -29,18 +29,18 @@ class Costs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """The most that one read may have: chunks, their decoded bytes, bytes of the result."""
+    """The most that one answer may have: chunks, their decoded bytes, bytes of the result."""
 
     chunks: int
     chunk_bytes: int
     result_bytes: int
 
-    def excess(self, costs: Costs, result_bytes: int) -> LimitError | None:
+    def excess(self, touched: Touched, result_bytes: int) -> LimitError | None:
         """The first limit that a plan exceeds, or None.
 
         `result_bytes` is what its encoder writes, which can be more than the plan's own.
         """
-        chunks, chunk_bytes = costs.chunks, costs.chunk_bytes
+        chunks, chunk_bytes = touched.chunks, touched.chunk_bytes
         if result_bytes > self.result_bytes:
             return _excess("The result", "bytes", "result_bytes", result_bytes, self.result_bytes)
         if chunks > self.chunks:
@@ -49,6 +49,19 @@ class ReadLimits:
             decoding = "Decoding the chunks that the selection touches"
             return _excess(decoding, "bytes", "chunk_bytes", chunk_bytes, self.chunk_bytes)
         return None
+
+
+def memory_excess(nbytes: int, most_bytes: int) -> LimitError | None:
+    """What is raised where reading has `nbytes` in memory at once; None where it may."""
+    if nbytes <= most_bytes:
+        return None
+    return LimitError(
+        f"The chunks and rows that must be in memory at once take {nbytes} bytes; there are"
+        f" {most_bytes} for them. Nothing was read: ask for a smaller part.",
+        limited="memory_bytes",
+        estimate=nbytes,
+        limit=most_bytes,
+    )
 
 
 def with_fitting(excess: LimitError, fitting: Fitting | None) -> LimitError:
