@@ -16,7 +16,7 @@ from fastapi import Request, Response
 
 from sluice.arrays.texts import TextMeter, text_bytes
 from sluice.datasets import ResultSchema
-from sluice.encoders.formats import Encoder
+from sluice.encoders.encoder import Encoder
 from sluice.engine import (
     FileAnswer,
     Plan,
@@ -82,10 +82,13 @@ def weigh(
 ) -> Weighed:
     """The planned answer in this format; raises what the format has against it."""
     schema, texts = plan.schema, plan.reading.texts
-    weight: int | None = schema.notes.get(encoder.name)
+    # Of variants there may be any number: nothing is kept of them.
+    weight: int | None = None if encoder.variant else schema.notes.get(encoder.name)
     if weight is None:
         encoder.check(schema)
-        weight = schema.notes[encoder.name] = encoder.value_bytes(schema)
+        weight = encoder.value_bytes(schema)
+        if not encoder.variant:
+            schema.notes[encoder.name] = weight
     words = encoder.text_bytes(schema, texts) if texts else 0
     weight += words
     limits = serving.limits

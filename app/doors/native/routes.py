@@ -15,7 +15,8 @@ from urllib.parse import unquote_plus
 
 from fastapi import FastAPI, Request, Response
 
-from sluice.encoders.formats import ENCODERS, Encoder, negotiate
+from sluice.encoders.encoder import Encoder
+from sluice.encoders.formats import ENCODERS, adapted, negotiate
 from sluice.engine import explain, plan
 from sluice.errors import QueryError, SelectionError
 from sluice.phases import Phases
@@ -133,6 +134,8 @@ class NativeDoor:
         # An explanation is JSON, whatever format it explains.
         accept = None if query.explain else header_of(request, b"accept")
         encoder = negotiate(query.format, accept, self.formats)
+        if query.more:
+            encoder = adapted(encoder, query.more, self.formats)
         try:
             planned = plan(opened.prepared, query.selection)
         except SelectionError as error:
