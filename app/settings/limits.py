@@ -138,9 +138,9 @@ class RequestSettings(BaseSettings):
         default=60.0,
         gt=0,
         allow_inf_nan=False,
-        description="longest time until an answer is made, or has its first values where it is sent"
-        " while it is read; then it is a 504; the body of a `POST` has as long to arrive, else it is"
-        " a 408",
+        description="longest time until an answer is made, or, where it is sent while it is read,"
+        " has its first values; then it is a 504; the body of a `POST` has as long to arrive, else"
+        " it is a 408",
     )
 
 

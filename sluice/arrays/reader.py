@@ -68,8 +68,9 @@ class Reader:
     """What datasets share that are opened with it: a gate for chunks, their cache, a decode pool.
 
     Chunks that are fetched and decoded at once have at most `in_flight_bytes`, and so have ranges
-    of shards; each reading has its fair share of them. (How many requests run at once is up to the source of each store.) Decoded
-    chunks are kept in `cache_bytes`: those that are asked for again stay, see `ChunkCache`.
+    of shards; each reading has its fair share of them. (How many requests run at once is up to the
+    source of each store.) Decoded chunks are kept in `cache_bytes`: those that are asked for again
+    stay, see `ChunkCache`.
 
     Chunks of up to `inline_bytes` are decoded on the loop; larger ones in `threads` of the `pool`
     (None: one for each core, of the loop's default executor). Where there is one core alone, up to

@@ -19,7 +19,7 @@ from sluice.arrays.texts import TextMeter
 from sluice.concurrency import map_concurrently
 from sluice.datasets._xarray import ExplicitIndexer, VectorizedIndexer, variable_of
 from sluice.datasets.cf_decode import Step, stored_form
-from sluice.errors import CorruptChunk, NotLoaded
+from sluice.errors import CorruptChunk, LimitError, NotLoaded
 from sluice.phases import phase
 from sluice.record import record
 from sluice.scheduler import Flow
@@ -170,11 +170,13 @@ class VariableReadPlan:
         return replace(self, encoding=other.encoding, array=other.array)
 
     async def read(self, name: Hashable, meter: TextMeter | None = None) -> xr.Variable:
-        """The variable, whose `name` is told of a chunk that does not decode."""
+        """The variable, whose `name` is told of a chunk that does not decode, or is too much."""
         try:
             return self.holding(await self.array.read(self.plan, meter))
         except CorruptChunk as error:
             raise CorruptChunk(error.detail, variable=str(name)) from error
+        except LimitError as error:
+            raise LimitError(error.detail, **{**error.facts, "variable": str(name)}) from error
 
     def holding(self, values: Array) -> xr.Variable:
         """The variable with its `values`."""

@@ -2,7 +2,7 @@
 
 from sluice.engine.costs import Costs
 from sluice.engine.file_answer import FileAnswer, file_costs, file_of, file_size
-from sluice.engine.limits import ReadLimits, fitting, memory_excess, with_fitting
+from sluice.engine.limits import Fitting, ReadLimits, fitting, memory_excess, with_fitting
 from sluice.engine.plan import Plan, plan
 from sluice.engine.prepared import (
     PreparedDataset,
@@ -15,6 +15,7 @@ from sluice.engine.prepared import (
 __all__ = [
     "Costs",
     "FileAnswer",
+    "Fitting",
     "Plan",
     "PreparedDataset",
     "ReadLimits",

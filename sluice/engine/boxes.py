@@ -178,9 +178,7 @@ def _row_end(ends: Ends | None, row: int, most: int) -> int:
     return int(ends[max(following, int(np.searchsorted(ends, row + most, "right")) - 1)])
 
 
-def box_stops(
-    grid: Grid, chunks: Sequence[int] | None, most_bytes: int
-) -> tuple[Ends | None, ...]:
+def box_stops(grid: Grid, chunks: Sequence[int] | None, most_bytes: int) -> tuple[Ends | None, ...]:
     """Where the boxes of a whole variable end along each dimension; None: it is not cut there.
 
     It is written row by row, or in these `chunks`.

@@ -144,7 +144,9 @@ def box_costs(plan: Plan, most_bytes: int = BOX_BYTES) -> Costs:
     for name, variable in plan.reading.pending.items():
         grid = plan.grid(name, variable.dtype.itemsize)
         found = box_stops(grid, grid.chunks(), _box_bytes(plan, name, most_bytes))
-        cut = {dim: ends for dim, ends in zip(variable.dims, found, strict=True) if ends is not None}
+        cut = {
+            dim: ends for dim, ends in zip(variable.dims, found, strict=True) if ends is not None
+        }
         lengths = [
             n if ends is None else int(np.diff(ends, prepend=0).max(initial=0))
             for n, ends in zip(grid.shape, found, strict=True)
@@ -155,7 +157,7 @@ def box_costs(plan: Plan, most_bytes: int = BOX_BYTES) -> Costs:
 
 
 def _box_bytes(plan: Plan, name: Hashable, most_bytes: int) -> int:
-    """The most bytes of a box of the variable: fewer than `most_bytes` where they are of many chunks.
+    """The most bytes of a box of the variable: less than `most_bytes` where it is of many chunks.
 
     So there is progress to be seen, and a window, however little is taken of each chunk.
     """
@@ -165,8 +167,8 @@ def _box_bytes(plan: Plan, name: Hashable, most_bytes: int) -> int:
     work = variable.plan.chunks * variable.array.meta.chunk_bytes
     if work <= BOX_CHUNK_BYTES:
         return most_bytes
-    whole = math.prod(variable.shape) * variable.dtype.itemsize
-    return max(1, min(most_bytes, whole * BOX_CHUNK_BYTES // work))
+    values = math.prod(variable.shape) * BOX_CHUNK_BYTES // work
+    return max(1, min(most_bytes, values * variable.dtype.itemsize))
 
 
 def _as_written(plan: Plan, file_format: FileFormat) -> Plan:

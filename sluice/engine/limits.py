@@ -10,7 +10,7 @@ import numpy as np
 
 from sluice.datasets.indexers import ALL
 from sluice.engine.plan import Plan, plan
-from sluice.errors import LimitError
+from sluice.errors import LimitError, SluiceError
 from sluice.record import record
 from sluice.selection import Along, Positions, PositionSlice, Selection
 
@@ -64,13 +64,15 @@ def memory_excess(nbytes: int, most_bytes: int) -> LimitError | None:
     )
 
 
-def with_fitting(excess: LimitError, fitting: Fitting | None) -> LimitError:
-    """The same refusal; it says how many positions of which dimension would fit."""
+def with_fitting(excess: SluiceError, fitting: Fitting | None, led_on: str = "") -> SluiceError:
+    """The same refusal; it says how many positions of which dimension would fit, and leads on."""
+    kind = type(excess)
     if fitting is None:
-        return excess
+        return kind(f"{excess.detail}{led_on}", **excess.facts)
     name, positions, size = fitting.dimension, fitting.positions, fitting.size
     facts = {**excess.facts, "dimension": name, "positions": positions, "of": size}
-    return LimitError(f"{excess.detail} {positions} of {size} positions of {name} fit.", **facts)
+    detail = f"{excess.detail} {positions} of {size} positions of {name} fit.{led_on}"
+    return kind(detail, **facts)
 
 
 def _excess(what: str, unit: str, limited: str, estimate: int, limit: int) -> LimitError:

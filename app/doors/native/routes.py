@@ -23,13 +23,14 @@ from sluice.phases import Phases
 from sluice.wording import excerpt
 
 from ...api.access import visible_id
-from ...api.answering import Weighed, answer, weigh
+from ...api.answering import answer
 from ...api.application import Answering, Route
 from ...api.cancellation import cancellable
 from ...api.representations import Representation, respond
 from ...api.response_bodies import header_of, json_bytes
 from ...api.routes import add_reading_route, add_route
 from ...api.state import PHASES, Service, service
+from ...api.weighing import Weighed, weigh
 from ...catalog.opened import Opened
 from .grammar import Grammar, Query
 from .json_body import read_json_body
