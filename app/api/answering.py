@@ -15,18 +15,16 @@ from fastapi import Request, Response
 
 from sluice.arrays.texts import TextMeter
 from sluice.engine import FileAnswer, Plan, file_costs, file_of, file_size, with_fitting
-from sluice.errors import LimitError, SluiceError, StoreError
-from sluice.phases import Phases
-from sluice.wording import plain_words
+from sluice.errors import LimitError, SluiceError, StoreError, plain_words
+from sluice.instrumentation import Phases
 
 from ..catalog.entry import DatasetEntry, redact_error
 from ..catalog.opened import Opened
 from .access import caller
-from .cancellation import cancellable
 from .representations import Representation, accepted_coding, respond
 from .response_bodies import LongBody, lines_of
 from .state import RequestLimits, Service
-from .streaming import StreamedFile
+from .streaming import StreamedFile, cancellable
 from .weighing import (
     Weighed,
     led_on,

@@ -12,13 +12,13 @@ from typing import Final
 
 import xarray as xr
 
+from sluice.aliases import record
 from sluice.arrays.texts import TextMeter, text_bytes
 from sluice.datasets import ResultSchema
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS
 from sluice.engine import Fitting, Plan, file_costs, fitting, memory_excess
 from sluice.errors import LimitError, SelectionError, SluiceError
-from sluice.record import record
 
 from .representations import SelectionKey
 from .state import RequestLimits, Service

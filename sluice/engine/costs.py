@@ -11,11 +11,11 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
+from sluice.aliases import record
 from sluice.datasets.layout import Keys, Layout, StoredVariable
 from sluice.datasets.lazy import VariableReadPlan, working_bytes
 from sluice.datasets.read_plan import DatasetReadPlan
 from sluice.engine.boxes import ChunkAxis, Ends, chunk_axes
-from sluice.record import record
 
 # The part that is read, and the one that its reader has.
 AT_ONCE: Final = 2

@@ -12,6 +12,7 @@ import xarray as xr
 from sluice.aliases import Array
 from sluice.arrays.texts import TextMeter
 from sluice.axes.resolve import Resolved, resolve
+from sluice.concurrency import ahead
 from sluice.datasets import (
     DatasetReadPlan,
     ResultSchema,
@@ -27,7 +28,6 @@ from sluice.datasets.relabel import bounds_of
 from sluice.engine.boxes import Box, Ends, Grid, chunk_ends
 from sluice.engine.costs import AT_ONCE, Costs, Parts, costs_of
 from sluice.engine.prepared import PreparedDataset
-from sluice.engine.reading_ahead import ahead
 from sluice.engine.slabs import Budget, Cut, Order, Slab, cuts, narrowed, slab_parts
 from sluice.selection import Selection
 
