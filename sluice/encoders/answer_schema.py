@@ -184,8 +184,8 @@ class FileFormat:
 
     Variables that are `decided_by_values` must be known for that. The others have their values as
     the store packs them if it is `stored`. Answers are written in no other way if it is the `only`
-    one. Variables are `chunked` always (True), never (False), or where rows of them are too long;
-    those with the dimension `records` are written row by row, together.
+    one. Variables are `chunked` always (True), never (False), or where rows of them are too long or
+    they have a dimension that `grows`; where they are never, those are written row by row together.
     """
 
     content: Callable[[UnreadAnswer], FileContent]
@@ -193,4 +193,4 @@ class FileFormat:
     stored: bool
     only: bool = False
     chunked: bool | None = None
-    records: Hashable | None = None
+    grows: tuple[Hashable, ...] = ()

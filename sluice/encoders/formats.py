@@ -112,7 +112,7 @@ def adapt_netcdf(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
         check_growing(schema, options)
 
     make = partial(netcdf_content, options=options)
-    file = FileFormat(make, decided_by_values, stored=True, only=True)
+    file = FileFormat(make, decided_by_values, stored=True, only=True, grows=options.unlimited)
     encode, pieces = from_memory(make)
     return replace(encoder, encode=encode, pieces=pieces, check=check, file=file)
 

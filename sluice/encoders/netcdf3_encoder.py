@@ -92,14 +92,13 @@ def adapt(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
     """The format under the values of its options."""
     options = options_of(encoder.name, values)
     version: Version = 5 if values.get("cdf5") else 2
-    growing = options.unlimited[0] if options.unlimited else None
     encode, pieces = from_memory(partial(content, options=options, version=version))
     return replace(
         encoder,
         encode=encode,
         pieces=pieces,
         check=partial(_check_all, options=options, version=version),
-        file=_file(options, version, growing),
+        file=_file(options, version),
     )
 
 
@@ -108,10 +107,10 @@ def _check_all(schema: AnswerSchema, options: FileOptions, version: Version) -> 
     check_growing(schema, options)
 
 
-def _file(options: FileOptions, version: Version, records: Hashable | None) -> FileFormat:
+def _file(options: FileOptions, version: Version) -> FileFormat:
     make: Callable[[UnreadAnswer], FileContent] = partial(content, options=options, version=version)
     decided = partial(decided_by_values, version=version)
-    return FileFormat(make, decided, stored=True, only=True, chunked=False, records=records)
+    return FileFormat(make, decided, stored=True, only=True, chunked=False, grows=options.unlimited)
 
 
 _ENCODE, _PIECES = from_memory(content)
@@ -133,7 +132,7 @@ NETCDF3: Final = Encoder(
         }
     },
     stored=True,
-    file=_file(FileOptions(), 2, None),
+    file=_file(FileOptions(), 2),
     options=("unlimited", "history", "cdf5"),
     adapt=adapt,
 )
