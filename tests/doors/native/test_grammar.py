@@ -209,7 +209,7 @@ def test_defaults_and_outputs() -> None:
 @pytest.mark.parametrize(
     ("pair", "known"),
     [
-        (("foo", "1"), {"variables", "f", "method", "tolerance", "pointwise", "explain", *DIMS}),
+        (("foo", "1"), {"variables", "f", "method", "tolerance", "pointwise", "at", "explain", *DIMS}),
         (("f", "xml"), {"json", "netcdf"}),
         (("method", "closest"), {"nearest", "pad", "ffill", "backfill", "bfill"}),
     ],
