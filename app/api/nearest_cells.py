@@ -15,8 +15,8 @@ from sluice.selection import Near, Selection
 from ..catalog.opened import Opened
 from .access import caller
 from .answering import memory_bytes, read_whole
-from .cancellation import cancellable
 from .state import Service
+from .streaming import cancellable
 
 # In so few cells a place is found in less than a hop to a thread takes.
 _FEW_CELLS = 2**16

@@ -13,8 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.aliases import Array
-from sluice.record import record
+from sluice.aliases import Array, record
 
 # The mean radius R1 of the International Union of Geodesy and Geophysics (H. Moritz, "Geodetic
 # Reference System 1980", Journal of Geodesy 74, 2000).

@@ -12,14 +12,13 @@ from typing import Final
 
 import numpy as np
 
-from sluice.aliases import Document
+from sluice.aliases import Document, record
 from sluice.axes.nearest_cell import Cells, Nearest, distance_km
 from sluice.axes.resolve import resolve
 from sluice.axes.roles import EAST, NORTH
 from sluice.datasets.relabel import bounds_of
 from sluice.engine.prepared import PreparedDataset
 from sluice.errors import QueryError, SelectionError
-from sluice.record import record
 from sluice.selection import Along, Label, Labels, Match, Near, Position, Positions, Selection
 
 _NAMES: Final = {"lon": "lon", "longitude": "lon", "lat": "lat", "latitude": "lat"}

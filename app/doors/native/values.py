@@ -9,7 +9,7 @@ from typing import Final
 
 from sluice.axes.roles import TURN
 from sluice.axes.scales import read_number
-from sluice.errors import LimitError, QueryError
+from sluice.errors import LimitError, QueryError, excerpt
 from sluice.selection import (
     Along,
     Interval,
@@ -23,7 +23,6 @@ from sluice.selection import (
     PositionSlice,
     Value,
 )
-from sluice.wording import excerpt
 
 from .tokens import (
     METHOD_PREFIX,
