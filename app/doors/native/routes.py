@@ -22,14 +22,14 @@ from sluice.engine.nearest import Located
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.instrumentation import Phases
 
-from ...api.access import visible_id
 from ...api.answering import Weighed, answer, weigh
 from ...api.application import Answering, Route
 from ...api.nearest_cells import near_places, tell_distances
 from ...api.representations import Representation, respond
-from ...api.response_bodies import header_of, json_bytes
+from ...api.requests import header_of, service, visible_id
+from ...api.response_bodies import json_bytes
 from ...api.routes import add_reading_route, add_route
-from ...api.state import PHASES, Service, service
+from ...api.state import PHASES, Service
 from ...api.streaming import cancellable
 from ...catalog.opened import Opened
 from .grammar import Grammar, Query
