@@ -13,8 +13,8 @@ from sluice.engine.nearest import Located, LonLat, check_free, grid_for, locate,
 from sluice.selection import Near, Selection
 
 from ..catalog.opened import Opened
-from .access import caller
 from .answering import memory_bytes, read_whole
+from .requests import caller
 from .state import Service
 from .streaming import cancellable
 

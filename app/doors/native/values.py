@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from sluice.axes.roles import TURN
+from sluice.axes.axis import TURN
 from sluice.axes.scales import read_number
 from sluice.errors import LimitError, QueryError, excerpt
 from sluice.selection import (
