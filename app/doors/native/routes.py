@@ -22,7 +22,7 @@ from sluice.engine.nearest import Located
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.instrumentation import Phases
 
-from ...api.answering import Weighed, answer, weigh
+from ...api.answering import answer
 from ...api.application import Answering, Route
 from ...api.nearest_cells import near_places, tell_distances
 from ...api.representations import Representation, respond
@@ -31,6 +31,7 @@ from ...api.response_bodies import json_bytes
 from ...api.routes import add_reading_route, add_route
 from ...api.state import PHASES, Service
 from ...api.streaming import cancellable
+from ...api.weighing import Weighed, weigh
 from ...catalog.opened import Opened
 from .grammar import Grammar, Query
 from .json_body import read_json_body
