@@ -9,14 +9,16 @@ from fastapi import Request, Response
 
 from sluice.axes.nearest_cell import Cells
 from sluice.engine import plan
+from sluice.engine.limits import memory_excess
 from sluice.engine.nearest import Located, LonLat, check_free, grid_for, locate, placed
 from sluice.selection import Near, Selection
 
 from ..catalog.opened import Opened
-from .answering import memory_bytes, read_whole
+from .answering import read_whole
 from .requests import caller
 from .state import Service
 from .streaming import cancellable
+from .weighing import memory_bytes
 
 # In so few cells a place is found in less than a hop to a thread takes.
 _FEW_CELLS = 2**16
@@ -58,10 +60,12 @@ async def _cells(request: Request, serving: Service, opened: Opened, grid: LonLa
 async def _read_cells(request: Request, serving: Service, opened: Opened, grid: LonLat) -> Cells:
     """Read both coordinates, as any request would: within its limits, and when there is room."""
     planned = plan(opened.prepared, Selection({}, (grid.lon, grid.lat)))
-    excess = serving.limits.reading.excess(planned, planned.schema.result_bytes)
+    limits, size = serving.limits, planned.schema.result_bytes
+    excess = limits.whole.excess(planned, size)
+    excess = excess or memory_excess(planned.working_bytes, limits.memory_bytes)
     if excess is not None:
         raise excess
-    cost = memory_bytes(planned, planned.schema.result_bytes, _FORMS)
+    cost = memory_bytes(planned, size, _FORMS)
 
     async def make() -> Cells:
         found = await read_whole(planned, opened.entry)
