@@ -11,6 +11,7 @@ from sluice.engine.prepared import (
     explain,
     prepare,
 )
+from sluice.engine.whole_file import write_deflated
 
 __all__ = [
     "Costs",
@@ -30,4 +31,5 @@ __all__ = [
     "plan",
     "prepare",
     "with_fitting",
+    "write_deflated",
 ]

@@ -90,6 +90,15 @@ class FileAnswer:
         for piece in window.put(stop, memoryview(b"")):
             yield piece
 
+    async def values(
+        self, most_bytes: int = BOX_BYTES
+    ) -> AsyncGenerator[tuple[Hashable, Array], None]:
+        """Each variable and its values, box by box, in the order of the file; see `pieces`."""
+        parts = _parts(self, 0, self.size, most_bytes)
+        async with aclosing(ahead(parts, self._read)) as found:
+            async for part, (values,) in found:
+                yield part.boxes[0][0], values
+
     def _stored(self, part: _Part, values: Sequence[Array]) -> Iterator[memoryview]:
         """The bytes of a part, whose values these are."""
         file, names = self.content, [name for name, _ in part.boxes]
@@ -176,7 +185,7 @@ def _spelled(found: Indexer) -> str:
 async def file_size(plan: Plan, file_format: FileFormat, fragments: FragmentCache) -> int | None:
     """The length of the planned answer as a file; None where that follows from values."""
     plan = _as_written(plan, file_format)
-    if _to_know(plan, file_format):
+    if file_format.deflated or _to_know(plan, file_format):
         return None
     return (await _with_known(plan, file_format, fragments, (), None)).size
 

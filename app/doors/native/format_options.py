@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from .option import Option, listed, truth
+from .option import Option, listed, truth, word
 
+COMPRESSION: Final = Option(
+    "compression",
+    "How the values of a NetCDF file are compressed in it.",
+    {"type": "string", "enum": ["zlib"]},
+    word("compression", ("zlib",)),
+)
 UNLIMITED: Final = Option(
     "unlimited",
     "Dimensions of the answer that can grow in its file, as `time`.",
@@ -26,4 +32,4 @@ CDF5: Final = Option(
     truth("cdf5"),
 )
 
-FORMAT_OPTIONS: Final[tuple[Option[object], ...]] = (UNLIMITED, HISTORY, CDF5)
+FORMAT_OPTIONS: Final[tuple[Option[object], ...]] = (COMPRESSION, UNLIMITED, HISTORY, CDF5)
