@@ -16,7 +16,7 @@ from fastapi import Request, Response
 
 from sluice.arrays.texts import TextMeter, text_bytes
 from sluice.datasets import ResultSchema
-from sluice.encoders.formats import Encoder
+from sluice.encoders.encoder import Encoder
 from sluice.engine import (
     FileAnswer,
     Plan,

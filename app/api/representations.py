@@ -13,7 +13,7 @@ from fastapi import Request, Response
 
 from sluice import __version__
 from sluice.encoders.content_coding import compress, compress_pieces, negotiate_coding
-from sluice.encoders.formats import Encoder
+from sluice.encoders.encoder import Encoder
 from sluice.phases import Phases
 from sluice.record import record
 

@@ -15,7 +15,8 @@ from urllib.parse import unquote_plus
 
 from fastapi import FastAPI, Request, Response
 
-from sluice.encoders.formats import ENCODERS, Encoder, adapted, negotiate
+from sluice.encoders.encoder import Encoder
+from sluice.encoders.formats import ENCODERS, adapted, negotiate
 from sluice.engine import explain, plan
 from sluice.errors import QueryError, SelectionError
 from sluice.phases import Phases
