@@ -97,9 +97,9 @@ def table_weight(schema: AnswerSchema) -> int:
 
 
 def keyed_weight(schema: AnswerSchema) -> int:
-    """The same where the names of the columns are repeated, too."""
+    """The same where the names of the columns are repeated, too, in quotes."""
     rows = layout_of(schema)
-    return table_weight(schema) + rows.count * sum(len(c.header) + 1 for c in rows.columns)
+    return table_weight(schema) + rows.count * sum(len(c.header) + 4 for c in rows.columns)
 
 
 def table_text_weight(schema: AnswerSchema, texts: Mapping[Hashable, int]) -> int:

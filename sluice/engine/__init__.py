@@ -10,12 +10,14 @@ from sluice.engine.prepared import (
     explain,
     prepare,
 )
+from sluice.engine.row_answer import RowAnswer, rows_of
 
 __all__ = [
     "FileAnswer",
     "Plan",
     "PreparedDataset",
     "ReadLimits",
+    "RowAnswer",
     "describe",
     "describe_prepared",
     "explain",
@@ -24,6 +26,7 @@ __all__ = [
     "fitting",
     "plan",
     "prepare",
+    "rows_of",
     "stream_memory",
     "with_fitting",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Hashable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 
@@ -39,6 +39,10 @@ from sluice.engine.slabs import (
 )
 from sluice.record import record
 from sluice.selection import Selection
+
+
+def _unmeasured() -> None:
+    """No meter: texts may be as long as they are."""
 
 
 @record
@@ -154,13 +158,14 @@ class Plan:
         order: Order = "variable",
         *,
         budget: Budget | None = None,
-        meter: TextMeter | None = None,
+        meter: Callable[[], TextMeter | None] = _unmeasured,
     ) -> AsyncGenerator[Slab, None]:
         """The answer in parts, of which no more than two are in memory: see `sluice.engine.slabs`.
 
         Each has at most half of `most_bytes`, but for what one row of chunks takes. The `budget` is
         asked once, before anything is read, for the window of `slab_costs`, and has it back when
-        the last part was taken, or whoever asks stops (closes the generator). `meter` counts texts.
+        the last part was taken, or whoever asks stops (closes the generator). A `meter` is made for
+        each part, and counts its texts.
         """
         async with AsyncExitStack() as held:
             if budget is not None:
@@ -171,7 +176,7 @@ class Plan:
             parts = cuts(layout, self.schema, keys, most_bytes // AT_ONCE, order)
 
             async def read(cut: Cut) -> Slab:
-                return Slab(cut, await self._part(keys, cut, moved, meter))
+                return Slab(cut, await self._part(keys, cut, moved, meter()))
 
             found = await held.enter_async_context(aclosing(ahead(parts, read)))
             async for slab in found:

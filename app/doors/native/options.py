@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Final, Generic, TypeAlias, TypeVar, cast
 
@@ -129,12 +130,18 @@ def _read_format(texts: Sequence[str], names: Names) -> str:
     return text
 
 
-def _read_explain(texts: Sequence[str], names: Names) -> bool:
+def _read_truth(name: str, texts: Sequence[str], names: Names) -> bool:
     """Whether ``true`` was asked for; `QueryError` for what is neither that nor ``false``."""
-    text = _once("explain", texts)
-    if text not in ("true", "false"):
-        raise QueryError(f"explain={excerpt(text)}: write true or false", parameter="explain")
-    return text == "true"
+    return _read_word(name, ("true", "false"), texts, names) == "true"
+
+
+def _read_word(name: str, words: tuple[str, ...], texts: Sequence[str], names: Names) -> str:
+    """One of a few `words`; `QueryError`, which names them, for another one."""
+    text = _once(name, texts)
+    if text not in words:
+        detail = f"{name}={excerpt(text)}: write {' or '.join(words)}"
+        raise QueryError(detail, parameter=name, known=list(words))
+    return text
 
 
 def _read_variables(texts: Sequence[str], names: Names) -> tuple[str, ...]:
@@ -252,8 +259,21 @@ EXPLAIN: Final = Option(
     "explain",
     "Read nothing; answer as JSON what the selection would hold and cost.",
     {"type": "boolean"},
-    _read_explain,
+    partial(_read_truth, "explain"),
     others=("dry_run",),
+)
+_HEADERS: Final = ("names", "units")
+HEADER: Final = Option(
+    "header",
+    "What stands above the columns of CSV: their `names`, or with `units`, as `t (K)`, those too.",
+    {"type": "string", "enum": list(_HEADERS)},
+    partial(_read_word, "header", _HEADERS),
+)
+BYTE_ORDER_MARK: Final = Option(
+    "bom",
+    "Whether CSV begins with a byte order mark, by which Excel knows that it is UTF-8.",
+    {"type": "boolean"},
+    partial(_read_truth, "bom"),
 )
 
 
@@ -263,7 +283,9 @@ def by_name(options: Iterable[Option[object]]) -> Mapping[str, Option[object]]:
 
 
 # What a bare name means before it means a dimension; brackets reach a dimension of such a name.
-OPTIONS: Final = by_name((VARIABLES, FORMAT, METHOD, TOLERANCE, POINTWISE, EXPLAIN))
+OPTIONS: Final = by_name(
+    (VARIABLES, FORMAT, METHOD, TOLERANCE, POINTWISE, EXPLAIN, HEADER, BYTE_ORDER_MARK)
+)
 
 
 def options_table(table: Mapping[str, Option[object]] = OPTIONS) -> str:
