@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from sluice.aliases import Array
+from sluice.aliases import Array, record
 from sluice.encoders.answer_schema import AnswerSchema
 from sluice.encoders.encoder import Encode, Encoder, Pieces
 from sluice.encoders.json_encoder import FragmentCache
@@ -24,7 +24,6 @@ from sluice.encoders.tables import (
     table_weight,
 )
 from sluice.labels import format_text
-from sluice.record import record
 
 if TYPE_CHECKING:
     import xarray as xr

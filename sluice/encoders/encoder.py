@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from sluice.aliases import Document
-from sluice.encoders.answer_schema import AnswerSchema
-from sluice.encoders.file_content import FileFormat
+from sluice.encoders.answer_schema import AnswerSchema, FileFormat
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.tables import RowFormat
 

@@ -8,10 +8,10 @@ from types import MappingProxyType
 from typing import Final
 
 from sluice.aliases import Document
+from sluice.encoders.answer_schema import FileFormat
 from sluice.encoders.content_coding import parse_accept
 from sluice.encoders.csv_encoder import CSV
 from sluice.encoders.encoder import Encoder, once
-from sluice.encoders.file_content import FileFormat
 from sluice.encoders.json_encoder import (
     check_json,
     encode_json,

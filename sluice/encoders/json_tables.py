@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from sluice.aliases import Array
+from sluice.aliases import Array, record
 from sluice.encoders.csv_encoder import check_table, joined, table_pieces_of
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.json_encoder import FragmentCache
@@ -26,7 +26,6 @@ from sluice.encoders.tables import (
     table_weight,
     units_of,
 )
-from sluice.record import record
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -15,12 +15,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sluice.aliases import Array, DType
+from sluice.aliases import Array, DType, record
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable, check_distinct_dimensions
 from sluice.encoders.json_encoder import finest
 from sluice.errors import SelectionError
 from sluice.labels import without_surrogates
-from sluice.record import record
 
 # What a number, an instant or a boolean counts for; about half of its text.
 _CELL_BYTES: Final = 8

@@ -10,13 +10,12 @@ from typing import Final
 import numpy as np
 import xarray as xr
 
-from sluice.aliases import Array
+from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
 from sluice.encoders.json_encoder import finest
 from sluice.encoders.tables import RowFormat, TableLayout, TableWriter, layout_of
 from sluice.engine.plan import Plan
 from sluice.engine.slabs import Rows, SlabCosts
-from sluice.record import record
 
 # Of two slabs of values, which are in memory at once; a row of chunks may have more.
 SLABS_BYTES: Final = 16 * 2**20

@@ -21,12 +21,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from sluice.aliases import record
 from sluice.datasets.indexers import ALL, Key, Points, length_of
 from sluice.datasets.layout import Keys, Layout, ResultSchema, StoredVariable
 from sluice.datasets.lazy import VariableReadPlan
 from sluice.datasets.read_plan import DatasetReadPlan
 from sluice.engine.boxes import WINDOW_BYTES, Ends, chunk_axes, chunk_ends
-from sluice.record import record
 
 T = TypeVar("T")
 
