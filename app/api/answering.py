@@ -22,6 +22,7 @@ from sluice.engine import (
     FileAnswer,
     Plan,
     ReadLimits,
+    RowAnswer,
     file_of,
     file_size,
     fitting,
@@ -36,8 +37,9 @@ from ..catalog.opened import Opened
 from .access import caller
 from .representations import Representation, SelectionKey, accepted_coding, respond
 from .response_bodies import LongBody, lines_of
+from .row_streams import open_rows, within_limits
 from .state import RequestLimits, Service
-from .streaming import StreamedFile, cancellable
+from .streaming import Held, StreamedFile, StreamedRows, cancellable
 
 T = TypeVar("T")
 
@@ -54,7 +56,7 @@ class Weighed:
 
     Texts that are still in the store count only once they are read: some are `unmeasured`. `cells`
     is how many values the answer has; `options` are what else a door was asked for, by name. What
-    may not be made `whole` is within its limits as a stream.
+    may not be made `whole` is within its limits as a stream; what has `rows` is sent in them.
     """
 
     plan: Plan
@@ -65,6 +67,7 @@ class Weighed:
     excess: LimitError | None
     whole: bool
     options: tuple[tuple[str, object], ...] = ()
+    rows: RowAnswer | None = None
 
     @property
     def key(self) -> SelectionKey:
@@ -95,8 +98,11 @@ def weigh(
     # What comes before the values of a file is in memory as a whole.
     if not whole and words + schema.attribute_bytes <= limits.reading.result_bytes:
         excess = limits.streaming.excess(plan, weight)
+    rows = None
+    if encoder.rows is not None and weight > _WHOLE_BYTES and plan.keys is not None:
+        rows, excess = within_limits(limits, plan, encoder.rows, weight, excess)
     unmeasured = bool(schema.unmeasured)
-    return Weighed(plan, encoder, schema.cells, weight, unmeasured, excess, whole, options)
+    return Weighed(plan, encoder, schema.cells, weight, unmeasured, excess, whole, options, rows)
 
 
 async def answer(
@@ -110,8 +116,21 @@ async def answer(
     if asked.encoder.file is not None:
         return await _answer_file(request, serving, opened, asked, phases, coded=coded)
     form = Representation(opened, asked.encoder, accepted_coding(request) if coded else None)
-    make = partial(_make, request, serving, asked, form, phases)
+    make = partial(
+        _make if asked.rows is None else _open_rows, request, serving, asked, form, phases
+    )
     return await respond(request, serving, form, asked.key, phases, make)
+
+
+async def _open_rows(
+    request: Request, serving: Service, asked: Weighed, form: Representation, phases: Phases
+) -> StreamedRows:
+    """The table, for which there is memory."""
+    answer, rows = asked.rows, asked.encoder.rows
+    assert answer is not None
+    assert rows is not None
+    tell = partial(_tell, entry=form.opened.entry)
+    return await open_rows(request, serving, answer, rows, form.coding, phases, tell)
 
 
 async def _answer_file(
@@ -167,7 +186,7 @@ async def _open(
         with phases.recording():
             file = await cancellable(request, read())
         tell = partial(_tell, entry=entry)
-        return StreamedFile(file, stack.pop_all(), phases, limits.streaming, tell)
+        return StreamedFile(file, Held(stack.pop_all(), phases, limits.streaming, tell))
 
 
 def _told_what_fits(serving: Service, asked: Weighed, excess: LimitError) -> LimitError:

@@ -91,7 +91,7 @@ class RowAnswer:
 
 
 def rows_of(plan: Plan, rows: RowFormat, most_bytes: int = SLABS_BYTES) -> RowAnswer:
-    """The planned answer as such rows, in slabs of at most half of `most_bytes` if chunks let it be.
+    """The planned answer as such rows, in slabs of at most half of `most_bytes` if they can.
 
     Slabs are cut along the first dimension that has more than one position. Reads nothing; raises
     what `table_layout` raises.
