@@ -18,7 +18,7 @@ from sluice.engine import Plan, RowAnswer, rows_of
 from sluice.errors import LimitError
 from sluice.instrumentation import Phases
 
-from .access import caller
+from .requests import caller
 from .response_bodies import BodyWriter
 from .state import RequestLimits, Service
 from .streaming import Held, StreamedRows, cancellable
