@@ -22,7 +22,7 @@ POINT = "level=850&latitude=50&longitude=10"
 
 CASES = [
     (400, "/datasets/v2/sel?foo=1", {"parameter": "foo"}),
-    (400, "/datasets/v2/sel?f=grib", {"known": ["json", "netcdf", "csv"]}),
+    (400, "/datasets/v2/sel?f=grib", {"known": [*ENCODERS]}),
     (400, "/datasets/v2/sel?latitude=abc", {"parameter": "latitude"}),
     (400, "/datasets/v2/sel?latitude=", {}),
     (400, "/datasets/v2/sel?latitude=nearby::3", {}),
