@@ -34,11 +34,10 @@ def within_limits(
 
     `excess` is what it exceeds as a whole; `weight` what it counts for.
     """
-    streaming = limits.streaming
-    told = streaming.reading.excess(plan, weight)
+    told: LimitError | None = limits.streaming.reading.excess(plan, weight)
     if told is None:
         answer = rows_of(plan, rows)
-        told = _excess(answer, streaming.memory_bytes)
+        told = _excess(answer, limits.memory_bytes)
         if told is None:
             return answer, None
     return None, told if excess is not None else None
@@ -101,7 +100,8 @@ async def _pieces(
         # Each slab has what an answer may have that is in memory as a whole.
         if not answer.plan.schema.unmeasured:
             return None
-        return TextMeter(0, limits.reading.result_bytes, 0, limits.reading.chunk_bytes)
+        whole = limits.whole
+        return TextMeter(0, whole.result_bytes, 0, whole.chunk_bytes, 0, limits.text_bytes)
 
     compressor = None if coding is None else CODINGS[coding](-1)
     async with aclosing(answer.pieces(rows, meter)) as slabs:

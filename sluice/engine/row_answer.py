@@ -14,11 +14,14 @@ from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
 from sluice.encoders.json_encoder import finest
 from sluice.encoders.tables import RowFormat, TableLayout, TableWriter, layout_of
+from sluice.engine.costs import AT_ONCE, Costs
 from sluice.engine.plan import Plan
-from sluice.engine.slabs import Rows, SlabCosts
+from sluice.engine.slabs import Rows
 
 # Of two slabs of values, which are in memory at once; a row of chunks may have more.
 SLABS_BYTES: Final = 16 * 2**20
+# Of chunks that are decoded for one slab, if it need not be more: so rows come soon, and often.
+_DECODED_BYTES: Final = 512 * 2**20
 # What the text of one step of writing takes, and the fields that are kept between slabs.
 _TEXT_BYTES: Final = 8 * 2**20
 
@@ -30,7 +33,7 @@ class RowAnswer:
     plan: Plan
     layout: TableLayout
     order: Rows
-    costs: SlabCosts
+    costs: Costs
     most_bytes: int
 
     @property
@@ -72,7 +75,7 @@ class RowAnswer:
         found: dict[Hashable, Array] = {}
         schema, reading, dim = self.plan.schema, self.plan.reading, self.order.dim
         names = []
-        for name in self.order.names if self.costs.slabs > 1 else ():
+        for name in self.order.names if self.costs.parts > 1 else ():
             variable = schema.variables[name]
             if variable.dtype.kind == "M" and dim in variable.dims:
                 if name in reading.pending or name in self.plan.moving:
@@ -100,5 +103,7 @@ def rows_of(plan: Plan, rows: RowFormat, most_bytes: int = SLABS_BYTES) -> RowAn
     lengths = zip(layout.dims, layout.shape, strict=True)
     dim = next((name for name, length in lengths if length != 1), None)
     names = tuple(c.variable for c in layout.columns if c.variable is not None)
-    order = Rows(dim, names)
+    order, slabs = Rows(dim, names), -(-plan.chunk_bytes // _DECODED_BYTES)
+    if slabs > 1:
+        most_bytes = max(1, min(most_bytes, AT_ONCE * plan.schema.result_bytes // slabs))
     return RowAnswer(plan, layout, order, plan.slab_costs(most_bytes, order), most_bytes)

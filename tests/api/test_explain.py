@@ -98,7 +98,7 @@ def test_it_reads_nothing(tmp_path: Path) -> None:
 
 
 def test_an_explanation_counts_as_its_format_does(write_catalog: Callable[[str], Path]) -> None:
-    """What lists by column would count for is told, and it is that which the limit is held against."""
+    """What lists by column count for is told, and that is what the limit is held against."""
     query = "/datasets/v2/isel?time=0:24&variables=t"
     with serving(Settings(catalog=write_catalog(CATALOG), request_result_bytes=10**6)) as client:
         plain = client.get(f"{query}&explain=true").json()

@@ -16,6 +16,7 @@ import sluice.errors
 from app.api.application import Application
 from app.api.middleware import ObserveRequests, UnlistedOrigins
 from app.api.problems import PROBLEMS, install_problems, kind_of
+from sluice.encoders.formats import ENCODERS
 from sluice.errors import CatalogError, SluiceError, StoreError
 
 POINT = "level=850&latitude=50&longitude=10"

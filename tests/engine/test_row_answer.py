@@ -51,7 +51,7 @@ async def written(planned: Plan, encoder: Encoder, most_bytes: int) -> tuple[byt
     assert encoder.rows is not None
     answer = rows_of(planned, encoder.rows, most_bytes)
     slabs = [b"".join(pieces) async for pieces in answer.pieces(encoder.rows)]
-    assert len(slabs) == answer.costs.slabs
+    assert len(slabs) == answer.costs.parts
     return b"".join(slabs), len(slabs)
 
 
@@ -141,7 +141,7 @@ async def test_rows_of_chunks_that_are_too_large_are_cut() -> None:
     costs = planned.slab_costs(1, order)
     slabs = [slab async for slab in planned.slabs(1, order)]
     assert [slab.cut.stop for slab in slabs] == [4, 8, 12]
-    assert (costs.slabs, costs.variables["u"].most_times) == (3, 3)
+    assert (costs.parts, costs.variables["u"].most_times) == (3, 3)
     assert (costs.variables["t"].decoded, costs.variables["t"].most_times) == (5 * 6, 2)
     assert costs.window_bytes < planned.slab_costs(1, Rows("time", ("t", "u"))).window_bytes
 
