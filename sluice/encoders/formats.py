@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
 from sluice.aliases import Document
-from sluice.encoders.answer_schema import FileFormat
+from sluice.encoders.answer_schema import AnswerSchema, FileFormat
 from sluice.encoders.content_coding import parse_accept
 from sluice.encoders.csv_encoder import CSV
-from sluice.encoders.encoder import Encoder, once
+from sluice.encoders.encoder import Encoder, from_memory, once
 from sluice.encoders.json_encoder import (
     check_json,
     encode_json,
@@ -19,13 +20,16 @@ from sluice.encoders.json_encoder import (
     json_weight,
 )
 from sluice.encoders.json_tables import COLUMNS, NDJSON
+from sluice.encoders.netcdf3_encoder import NETCDF3
 from sluice.encoders.netcdf_encoder import (
+    check_growing,
     check_netcdf,
     decided_by_values,
     encode_netcdf,
     netcdf_content,
     netcdf_pieces,
     netcdf_weight,
+    options_of,
 )
 from sluice.errors import NotAcceptable, QueryError
 
@@ -69,6 +73,21 @@ NETCDF_CONTENT: Final[Document] = {
     "schema": {"type": "string", "format": "binary", "description": "NetCDF-4."}
 }
 
+
+def adapt_netcdf(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
+    """NetCDF-4 under the values of its options."""
+    options = options_of(encoder.name, values)
+
+    def check(schema: AnswerSchema) -> None:
+        check_netcdf(schema)
+        check_growing(schema, options)
+
+    make = partial(netcdf_content, options=options)
+    file = FileFormat(make, decided_by_values, stored=True, only=True, grows=options.unlimited)
+    encode, pieces = from_memory(make)
+    return replace(encoder, encode=encode, pieces=pieces, check=check, file=file)
+
+
 # In order of preference: the first, JSON, is what a client gets that does not say.
 ENCODERS = MappingProxyType(
     {
@@ -104,10 +123,13 @@ ENCODERS = MappingProxyType(
                 described=NETCDF_CONTENT,
                 stored=True,
                 file=FileFormat(netcdf_content, decided_by_values, stored=True),
+                options=("unlimited", "history"),
+                adapt=adapt_netcdf,
             ),
             CSV,
             NDJSON,
             COLUMNS,
+            NETCDF3,
         )
     }
 )
