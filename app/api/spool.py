@@ -90,8 +90,10 @@ def _write(descriptor: int, content: bytes | memoryview, place: int) -> None:
 
 def _no_room(error: OSError) -> Overloaded:
     log.error("the spool cannot be written", exc_info=error)
-    detail = "The server has no room on its disk for the file. Ask again later, or without compression."
-    return Overloaded(detail, retry_after=60)
+    return Overloaded(
+        "The server has no room on its disk for the file. Ask again later, or without compression.",
+        retry_after=60,
+    )
 
 
 # Writes the whole answer into a new file.
@@ -186,7 +188,7 @@ class Spool:
     async def _made_in_time(self, kept: _Kept, making: asyncio.Future[None]) -> None:
         try:
             async with asyncio.timeout(self._patience_seconds) as patience:
-                await asyncio.shield(making)
+                await wait_done(making)
         except TimeoutError:
             if not patience.expired():
                 raise
@@ -198,6 +200,9 @@ class Spool:
                 f" in {_RETRY_SECONDS} seconds.",
                 retry_after=_RETRY_SECONDS,
             ) from None
+        if making.cancelled():
+            raise Overloaded("The server stops. Ask again.", retry_after=_RETRY_SECONDS)
+        making.result()
 
     def _made(self, key: Hashable, kept: _Kept, making: asyncio.Future[None]) -> None:
         """The file is whole, or will never be."""

@@ -27,7 +27,7 @@ from ..admission import Admission, Budget, ClientLimit
 from ..catalog.catalog import Catalog
 from ..catalog.config_sync import ConfigSync
 from ..catalog.configuration import Files, Keys
-from ..catalog.control_log import ControlLog
+from ..catalog.control_log import ControlLog, KeptEpochs
 from ..catalog.listings import ListingLimits, Listings
 from ..catalog.opened import Opened
 from ..catalog.opened_datasets import OpenedDatasets, Opener
@@ -47,6 +47,7 @@ from ..telemetry.events import (
 )
 from ..telemetry.metrics import Metrics
 from .response_bodies import BodyWriter
+from .spool import Spool
 from .state import Encoding, RequestLimits, Service, StreamLimits
 
 
@@ -94,6 +95,7 @@ async def start(
         _limits(settings),
         _encoding(settings, stack),
         admission,
+        await _spool(settings, emit, stack),
         metrics,
     )
 
@@ -142,8 +144,9 @@ async def _config_sync_of(
 ) -> tuple[OpenedDatasets, ConfigSync, Keys]:
     """The datasets and the keys of the operator's files, and what follows their news."""
     files = Files(settings.catalog, settings.keys_file, settings.keys, settings.urls)
-    file = _own_control_log(files, stack) if shared is None else shared.control_log
-    control_log = stack.enter_context(ControlLog(file))
+    kept = KeptEpochs.of(settings.catalog, settings.refreshes_file)
+    file = _own_control_log(files, kept, stack) if shared is None else shared.control_log
+    control_log = stack.enter_context(ControlLog(file, kept))
     opened = OpenedDatasets(
         Catalog({}),
         opener,
@@ -188,11 +191,11 @@ async def _prepare(
     preparation.begin()
 
 
-def _own_control_log(files: Files, stack: AsyncExitStack) -> int:
+def _own_control_log(files: Files, kept: KeptEpochs, stack: AsyncExitStack) -> int:
     """A control log that no other process knows."""
     file = unnamed_file("control-log")
     stack.callback(os.close, file)
-    ControlLog.begin(file, files.read())
+    ControlLog.begin(file, files.read(), kept)
     return file
 
 
@@ -249,6 +252,19 @@ def _admission(settings: Settings, emit: Emit) -> Admission:
     )
     clients = ClientLimit(settings.client_requests)
     return Admission(budget, clients, settings.request_seconds, emit)
+
+
+async def _spool(settings: Settings, emit: Emit, stack: AsyncExitStack) -> Spool:
+    spool = Spool(
+        settings.spool_folder,
+        capacity=max(1, settings.spool_bytes // settings.workers),
+        kept_seconds=settings.spool_seconds,
+        # Sooner than the request is given up.
+        patience_seconds=0.8 * settings.request_seconds,
+    )
+    stack.callback(spool.close)
+    await stack.enter_async_context(_background(sample(spool.filled, emit)))
+    return spool
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from sluice.aliases import Document
 from sluice.encoders.answer_schema import AnswerSchema, FileContent, FileFormat, UnreadAnswer
 from sluice.encoders.hdf5_chunks import Places, deflated
 from sluice.encoders.json_encoder import FragmentCache
+from sluice.encoders.tables import RowFormat
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,9 +51,9 @@ class Encoder:
     `check` raises what `encode` would raise, before anything is read. `value_bytes` is what the
     limit on results is held against, with `text_bytes`, which texts of variable length add once
     their bytes by variable are known; `forms` is how often so much is in memory at once, at most.
-    As a `file` an answer need not be in memory to be written. `options` are the names of those that
-    it takes, and `adapt` makes the format that it is under their values: its `variant`. The bytes of
-    answers follow from its `writer` as well, where that is not this program.
+    As a `file`, or in `rows`, an answer need not be in memory to be written. `options` are the
+    names of those that it takes, and `adapt` makes the format that it is under their values: its
+    `variant`. The bytes of answers follow from its `writer` as well, where there is another one.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Encoder:
     described: Document
     stored: bool = False
     file: FileFormat | None = None
+    rows: RowFormat | None = None
     options: tuple[str, ...] = ()
     adapt: Callable[[Encoder, Mapping[str, object]], Encoder] | None = None
     variant: tuple[tuple[str, object], ...] = ()
@@ -75,7 +77,7 @@ class Encoder:
     @property
     def streams(self) -> bool:
         """Whether an answer can be sent while it is read."""
-        return self.file is not None
+        return self.file is not None or self.rows is not None
 
     @property
     def essence(self) -> str:
@@ -106,7 +108,8 @@ def _deflated(
         places[name] = Places(end + np.cumsum(nbytes, dtype="u8") - nbytes, nbytes)
         end += int(nbytes.sum())
     yield memoryview(settled(places, end))
-    yield from map(memoryview, written)
+    for chunk in written:
+        yield memoryview(chunk)
 
 
 def from_memory(

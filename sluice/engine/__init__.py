@@ -11,6 +11,7 @@ from sluice.engine.prepared import (
     explain,
     prepare,
 )
+from sluice.engine.row_answer import RowAnswer, rows_of
 from sluice.engine.whole_file import write_deflated
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Plan",
     "PreparedDataset",
     "ReadLimits",
+    "RowAnswer",
     "describe",
     "describe_prepared",
     "explain",
@@ -30,6 +32,7 @@ __all__ = [
     "memory_excess",
     "plan",
     "prepare",
+    "rows_of",
     "with_fitting",
     "write_deflated",
 ]

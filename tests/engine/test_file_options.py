@@ -102,6 +102,21 @@ def file_in(
         raise
 
 
+def checked(runner: asyncio.Runner, file: FileAnswer, data: st.DataObject) -> bytes:
+    """The whole file, of which any part is a part, or which is the same each time it is made."""
+    if file.content.settled is not None:
+        whole = runner.run(deflated(file))
+        assert runner.run(deflated(file)) == whole
+        return whole
+    whole = runner.run(taken(file, 0, file.size, 10_000))
+    assert len(whole) == file.size
+    start = data.draw(st.integers(0, len(whole)), label="start")
+    stop = data.draw(st.integers(start, len(whole)), label="stop")
+    most_bytes = data.draw(st.sampled_from([1, 16, 100, 10_000]), label="bytes")
+    assert runner.run(taken(file, start, stop, most_bytes)) == whole[start:stop]
+    return whole
+
+
 @settings(deadline=None)
 @given(spec=stores(), data=st.data())
 def test_any_part_of_a_file_with_options_and_what_it_holds(
@@ -121,16 +136,7 @@ def test_any_part_of_a_file_with_options_and_what_it_holds(
     file = file_in(runner, planned, encoder, fragments)
     if file is None:
         return
-    if file.content.settled is None:
-        whole = runner.run(taken(file, 0, file.size, 10_000))
-        assert len(whole) == file.size
-        start = data.draw(st.integers(0, len(whole)), label="start")
-        stop = data.draw(st.integers(start, len(whole)), label="stop")
-        most_bytes = data.draw(st.sampled_from([1, 16, 100, 10_000]), label="bytes")
-        assert runner.run(taken(file, start, stop, most_bytes)) == whole[start:stop]
-    else:
-        whole = runner.run(deflated(file))
-        assert runner.run(deflated(file)) == whole
+    whole = checked(runner, file, data)
     ours, grows = read(whole)
     assert ours.attrs.pop("history").splitlines()[-1].startswith("sluice ")
     theirs.attrs.pop("history", None)

@@ -31,5 +31,25 @@ CDF5: Final = Option(
     {"type": "boolean"},
     truth("cdf5"),
 )
+_HEADERS: Final = ("names", "units")
+HEADER: Final = Option(
+    "header",
+    "What stands above the columns of CSV: their `names`, or with `units`, as `t (K)`, those too.",
+    {"type": "string", "enum": list(_HEADERS)},
+    word("header", _HEADERS),
+)
+BYTE_ORDER_MARK: Final = Option(
+    "bom",
+    "Whether CSV begins with a byte order mark, by which Excel knows that it is UTF-8.",
+    {"type": "boolean"},
+    truth("bom"),
+)
 
-FORMAT_OPTIONS: Final[tuple[Option[object], ...]] = (COMPRESSION, UNLIMITED, HISTORY, CDF5)
+FORMAT_OPTIONS: Final[tuple[Option[object], ...]] = (
+    COMPRESSION,
+    UNLIMITED,
+    HISTORY,
+    CDF5,
+    HEADER,
+    BYTE_ORDER_MARK,
+)

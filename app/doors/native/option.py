@@ -58,23 +58,29 @@ def once(name: str, texts: Sequence[str]) -> str:
     return texts[0]
 
 
-def word(name: str, words: Sequence[str]) -> Callable[[Sequence[str], Names], str]:
-    """What reads one of a few `words`; `QueryError`, which names them, for another one."""
+def truth(name: str) -> Callable[[Sequence[str], Names], bool]:
+    """What reads whether ``true`` was asked for; `QueryError` for other than that or ``false``."""
 
-    def read(texts: Sequence[str], names: Names) -> str:
+    def read(texts: Sequence[str], names: Names) -> bool:
         text = once(name, texts)
-        if text not in words:
-            detail = f"{name}={excerpt(text)}: write {' or '.join(words)}"
-            raise QueryError(detail, parameter=name, known=list(words))
-        return text
+        if text not in ("true", "false"):
+            raise QueryError(f"{name}={excerpt(text)}: write true or false", parameter=name)
+        return text == "true"
 
     return read
 
 
-def truth(name: str) -> Callable[[Sequence[str], Names], bool]:
-    """What reads whether ``true`` was asked for; `QueryError` for other than that or ``false``."""
-    read = word(name, ("true", "false"))
-    return lambda texts, names: read(texts, names) == "true"
+def word(name: str, known: Sequence[str]) -> Callable[[Sequence[str], Names], str]:
+    """What reads one of a few words; `QueryError`, which names them, for another one."""
+
+    def read(texts: Sequence[str], names: Names) -> str:
+        text = once(name, texts)
+        if text not in known:
+            detail = f"{name}={excerpt(text)}: write {' or '.join(known)}"
+            raise QueryError(detail, parameter=name, known=list(known))
+        return text
+
+    return read
 
 
 def listed(parameter: str, texts: Sequence[str]) -> list[str]:
