@@ -95,8 +95,12 @@ def weigh(
     excess = limits.reading.excess(plan, weight)
     whole = excess is None or encoder.file is None or plan.keys is None
     # What comes before the values of a file is in memory as a whole.
-    if not whole and words + schema.attribute_bytes <= limits.reading.result_bytes:
-        excess = limits.streaming.excess(plan, weight)
+    if (
+        encoder.file is not None
+        and not whole
+        and words + schema.attribute_bytes <= limits.reading.result_bytes
+    ):
+        excess = limits.streaming.excess(plan, weight, encoder.file)
     unmeasured = bool(schema.unmeasured)
     return Weighed(plan, encoder, schema.cells, weight, unmeasured, excess, whole, options)
 
@@ -108,7 +112,7 @@ async def answer(
     if asked.excess is not None:
         work = asyncio.to_thread(_told_what_fits, serving, asked, asked.excess)
         raise await cancellable(request, work)
-    coded = asked.result_bytes >= serving.encoding.compress_bytes
+    coded = asked.encoder.coded and asked.result_bytes >= serving.encoding.compress_bytes
     if asked.encoder.file is not None:
         return await _answer_file(request, serving, opened, asked, phases, coded=coded)
     form = Representation(opened, asked.encoder, accepted_coding(request) if coded else None)
@@ -163,7 +167,7 @@ async def _open(
             _tell(error, entry)
 
     async with AsyncExitStack() as stack:
-        memory = stream_memory(asked.plan)
+        memory = stream_memory(asked.plan, file_format)
         held = serving.admission.held(caller(request), memory)
         await cancellable(request, stack.enter_async_context(held))
         with phases.recording():

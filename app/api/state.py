@@ -11,7 +11,8 @@ from fastapi import Request
 from starlette.types import Scope
 
 from sluice.bounded_cache import BoundedCache
-from sluice.engine import Plan, ReadLimits, stream_memory
+from sluice.encoders.file_content import FileFormat
+from sluice.engine import Plan, ReadLimits, rows_excess, stream_memory
 from sluice.errors import LimitError
 
 from ..admission import Admission
@@ -36,11 +37,12 @@ class StreamLimits:
     seconds: float
     stall_seconds: float
 
-    def excess(self, plan: Plan, result_bytes: int) -> LimitError | None:
-        """The first limit that the planned answer exceeds, or None."""
-        if (excess := self.reading.excess(plan, result_bytes)) is not None:
+    def excess(self, plan: Plan, result_bytes: int, file_format: FileFormat) -> LimitError | None:
+        """The first limit that the planned answer exceeds as a file, or None."""
+        excess = self.reading.excess(plan, result_bytes) or rows_excess(plan, file_format)
+        if excess is not None:
             return excess
-        memory = stream_memory(plan)
+        memory = stream_memory(plan, file_format)
         if memory <= self.memory_bytes:
             return None
         return LimitError(

@@ -20,6 +20,7 @@ from sluice.arrays.group_documents import GroupDocuments
 from sluice.arrays.group_metadata import open_groups, revalidate_groups
 from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
 from sluice.arrays.reader import Reader
+from sluice.axes.roles import directions_of
 from sluice.concurrency import map_concurrently
 from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint
 from sluice.datasets.entrypoint import with_inherited
@@ -235,7 +236,9 @@ def prepared(entry: DatasetEntry, dataset: AsyncDataset, version: str) -> Opened
         times,
         sorted(reasons),
     )
-    return Opened(entry, prepare(dataset), FragmentCache(dataset), version, repr(read))
+    ready = prepare(dataset)
+    fragments = FragmentCache(dataset, directions_of(ready.axes, ready.roles))
+    return Opened(entry, ready, fragments, version, repr(read))
 
 
 def _decoded_times(entry: DatasetEntry, documents: GroupDocuments) -> bool | dict[str, bool]:

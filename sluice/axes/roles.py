@@ -5,7 +5,7 @@ Which axes are longitudes, and which of those are periodic.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from sluice.aliases import Document
@@ -54,6 +54,9 @@ _NAMES: Final[Mapping[str, Role]] = {
     "altitude": "Z",
     "isobaricinhpa": "Z",
 }
+
+# Standard names and names of what is counted upwards.
+_ABOVE: Final = frozenset(("altitude", "height"))
 
 
 def is_longitude(name: str, attrs: Document, low: float, high: float) -> bool:
@@ -111,6 +114,24 @@ def roles_of(axes: Mapping[str, Axis]) -> dict[str, Role]:
         if role is not None and role not in found.values():
             found[name] = role
     return found
+
+
+def directions_of(
+    axes: Mapping[str, Axis], roles: Mapping[str, Role]
+) -> dict[Hashable, tuple[str, bool]]:
+    """The role of each axis that has one, and whether what has larger labels lies above.
+
+    Of heights that do not say so (CF conventions, section 4.3), pressures, depths and numbers of
+    levels go down.
+    """
+    return {name: (role, role != "Z" or _grows_up(axes[name])) for name, role in roles.items()}
+
+
+def _grows_up(axis: Axis) -> bool:
+    told = _text(axis.attrs, "positive").lower()
+    if told in ("up", "down"):
+        return told == "up"
+    return _text(axis.attrs, "standard_name") in _ABOVE or axis.name.lower() in _ABOVE
 
 
 def calendar_of_axis(axis: Axis) -> str | None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Container, Hashable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from sluice.aliases import DType
-from sluice.errors import NotAcceptable
+from sluice.errors import NotAcceptable, SelectionError
 from sluice.labels import spell_name
+
+# How many names a sentence lists; the facts have all of them.
+_SPELLED: Final = 5
 
 
 class AnswerVariable(Protocol):
@@ -62,3 +65,24 @@ def check_distinct_dimensions(
                 dims=[str(dim) for dim in dims],
                 known=["json"],
             )
+
+
+def only_variable(
+    variables: Mapping[Hashable, AnswerVariable], coord_names: Container[Hashable], format_name: str
+) -> Hashable:
+    """The one data variable of an answer, or its one coordinate where it has no data variable.
+
+    For formats that hold one array. Raises `SelectionError`, which names those to choose from.
+    """
+    data = [name for name in variables if name not in coord_names] or list(variables)
+    if len(data) == 1:
+        return data[0]
+    if not data:
+        raise SelectionError(f"{format_name} holds one variable, and there is none")
+    listed = ", ".join(map(spell_name, data[:_SPELLED])) + ", ..." * (len(data) > _SPELLED)
+    raise SelectionError(
+        f"{format_name} holds one variable, and this answer has {len(data)}: {listed}. Ask for one"
+        f" of them with variables={spell_name(data[0])}",
+        parameter="variables",
+        known=[str(name) for name in data],
+    )

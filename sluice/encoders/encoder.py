@@ -48,7 +48,8 @@ class Encoder:
     `check` raises what `encode` would raise, before anything is read. `value_bytes` is what the
     limit on results is held against, with `text_bytes`, which texts of variable length add once
     their bytes by variable are known; `forms` is how often so much is in memory at once, at most.
-    As a `file` an answer need not be in memory to be written. `options` are the names of those that
+    As a `file` an answer need not be in memory to be written. A content coding makes it shorter
+    unless it is not `coded`. `options` are the names of those that
     it takes, and `adapt` makes the format that it is under their values: its `variant`.
     """
 
@@ -64,6 +65,7 @@ class Encoder:
     described: Document
     stored: bool = False
     file: FileFormat | None = None
+    coded: bool = True
     options: tuple[str, ...] = ()
     adapt: Callable[[Encoder, Mapping[str, object]], Encoder] | None = None
     variant: tuple[tuple[str, object], ...] = ()
@@ -77,3 +79,16 @@ class Encoder:
 def once(schema: AnswerSchema, texts: Mapping[Hashable, int]) -> int:
     """What texts count for in a format that has each of them once."""
     return sum(texts.values())
+
+
+def joined(pieces: Pieces) -> Encode:
+    """What writes the bytes of these pieces in one piece."""
+
+    def encode(
+        dataset: xr.Dataset,
+        fragments: FragmentCache | None = None,
+        template_key: Hashable = None,
+    ) -> bytes:
+        return b"".join(pieces(dataset, fragments, template_key))
+
+    return encode

@@ -33,6 +33,9 @@ from sluice.encoders.netcdf_encoder import (
     netcdf_pieces,
     netcdf_weight,
 )
+from sluice.encoders.npy_encoder import NPY
+from sluice.encoders.png_encoder import PNG
+from sluice.encoders.tensor_file import TENSORS
 from sluice.errors import NotAcceptable, QueryError
 
 if TYPE_CHECKING:
@@ -148,11 +151,19 @@ ENCODERS = MappingProxyType(
                 forms=2,
                 described=CSV_CONTENT,
             ),
+            TENSORS,
+            NPY,
+            PNG,
         )
     }
 )
 # What clients also call these formats in an Accept header.
-_SYNONYMS = MappingProxyType({"application/x-netcdf": "application/netcdf"})
+_SYNONYMS = MappingProxyType(
+    {
+        "application/x-netcdf": "application/netcdf",
+        "application/octet-stream": "application/vnd.sluice.tensors",
+    }
+)
 
 
 def negotiate(

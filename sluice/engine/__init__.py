@@ -1,6 +1,6 @@
 """Selection -> Plan -> a Dataset, or slabs of it: what every way in has in common."""
 
-from sluice.engine.file_answer import FileAnswer, file_of, file_size, stream_memory
+from sluice.engine.file_answer import FileAnswer, file_of, file_size, rows_excess, stream_memory
 from sluice.engine.limits import ReadLimits, fitting, with_fitting
 from sluice.engine.plan import Plan, plan
 from sluice.engine.prepared import (
@@ -24,6 +24,7 @@ __all__ = [
     "fitting",
     "plan",
     "prepare",
+    "rows_excess",
     "stream_memory",
     "with_fitting",
 ]

@@ -12,15 +12,19 @@ from sluice.aliases import Array
 from sluice.arrays.texts import TextMeter
 from sluice.encoders.file_content import FileContent, FileFormat, UnreadAnswer
 from sluice.encoders.json_encoder import FragmentCache
-from sluice.engine.boxes import Box, Grid, chunk_boxes, row_boxes
+from sluice.engine.boxes import WINDOW_BYTES, Box, Grid, chunk_boxes, row_boxes
 from sluice.engine.plan import Plan
 from sluice.engine.reading_ahead import ahead
 from sluice.engine.slabs import AT_ONCE
+from sluice.errors import LimitError
+from sluice.labels import spell_name
 from sluice.record import record
 
 _ZEROS: Final = bytes(2**16)
 # Of a box of values that is read at once; where rows of chunks are wider, of one of these.
 BOX_BYTES: Final = 8 * 2**20
+# So often may a chunk be decoded for a file that has no chunks of its own.
+_MOST_TIMES: Final = 4
 
 
 @record
@@ -125,7 +129,34 @@ async def file_size(plan: Plan, file_format: FileFormat, fragments: FragmentCach
     return (await _with_known(plan, file_format, fragments, (), None)).size
 
 
-def stream_memory(plan: Plan, most_bytes: int = BOX_BYTES) -> int:
+def rows_excess(plan: Plan, file_format: FileFormat) -> LimitError | None:
+    """What speaks against reading a large answer row by row, as some formats have to; or None.
+
+    Rows that are wider than may be in memory; and rows of chunks so much wider that each chunk
+    would be decoded more than `_MOST_TIMES`.
+    """
+    if file_format.chunked:
+        return None
+    for name, variable in plan.reading.pending.items():
+        grid = plan.grid(name, variable.dtype.itemsize)
+        axis = grid.row_dimension
+        if axis is not None and grid.chunks() is not None:
+            rows = WINDOW_BYTES // grid.row_bytes
+            if not rows or -(-grid.longest[axis] // rows) > _MOST_TIMES:
+                return LimitError(
+                    f"{spell_name(name)} lies in chunks that are long along"
+                    f" {spell_name(plan.schema.variables[name].dims[axis])}: written row by row,"
+                    f" each would be decoded more than {_MOST_TIMES} times. Nothing was read: ask"
+                    " for f=netcdf, which has chunks of its own, or for a smaller part.",
+                    limited="decoded_times",
+                    limit=_MOST_TIMES,
+                    variable=str(name),
+                    known=["netcdf"],
+                )
+    return None
+
+
+def stream_memory(plan: Plan, file_format: FileFormat, most_bytes: int = BOX_BYTES) -> int:
     """The most that the `pieces` of a planned file have in memory at once, in bytes.
 
     That is two boxes of at most `most_bytes` where chunks let it be, and chunks being decoded.
@@ -133,11 +164,15 @@ def stream_memory(plan: Plan, most_bytes: int = BOX_BYTES) -> int:
     boxes, decoding = [0], [0]
     for name, variable in plan.reading.pending.items():
         grid = plan.grid(name, variable.dtype.itemsize)
-        own, whole = grid.chunks(), math.prod(grid.shape) * grid.itemsize
-        box = _largest_box(grid, own, most_bytes)
+        own = grid.chunks() if file_format.chunked else None
+        whole = math.prod(grid.shape) * grid.itemsize
+        box, rows = _largest_box(grid, own, most_bytes), 0
+        if own is None and grid.row_dimension is not None:
+            rows = grid.longest[grid.row_dimension] * grid.row_bytes
         boxes.append(box)
         # A box that does not end where chunks end has parts of twice as many.
-        chunks = -(-variable.plan.chunks * box // max(1, whole)) * (1 if own is None else 2)
+        twice = 2 if own is not None or rows > box else 1
+        chunks = -(-variable.plan.chunks * max(box, rows) // max(1, whole)) * twice
         decoding.append(min(variable.working_bytes, chunks * variable.array.meta.chunk_bytes))
     return AT_ONCE * max(boxes) + max(decoding)
 
@@ -188,10 +223,14 @@ def _parts(file: FileAnswer, start: int, stop: int, most_bytes: int) -> Iterator
 def _boxes(
     file: FileAnswer, name: Hashable, first: int, last: int, most_bytes: int
 ) -> Iterator[Box]:
-    extent = file.content.extents[name]
-    grid = file.plan.grid(name, file.content.itemsizes[name])
+    extent, itemsize = file.content.extents[name], file.content.itemsizes[name]
+    grid = file.plan.grid(name, itemsize)
+    pending = file.plan.reading.pending.get(name)
+    # Values can take more room in memory than in the file.
+    held = itemsize if pending is None else max(itemsize, pending.dtype.itemsize)
+    most_bytes, window = most_bytes * itemsize // held, WINDOW_BYTES * itemsize // held
     if extent.chunks is None:
-        return row_boxes(grid, first, last, most_bytes)
+        return row_boxes(grid, first, last, most_bytes, window)
     # Single bytes have a dimension of their own in the file.
     return chunk_boxes(grid, extent.chunks[: len(grid.shape)], first, last, most_bytes)
 
@@ -202,4 +241,4 @@ def _largest_box(grid: Grid, chunks: tuple[int, ...] | None, most_bytes: int) ->
     if chunks is not None:
         return max(min(most_bytes, whole), math.prod(chunks) * grid.itemsize)
     rows = 1 if axis is None else grid.longest[axis]
-    return min(whole, max(most_bytes, rows * grid.row_bytes))
+    return min(whole, max(most_bytes, min(WINDOW_BYTES, rows * grid.row_bytes), grid.row_bytes))

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from math import isfinite
 from types import MappingProxyType
 from typing import Final, Generic, TypeAlias, TypeVar, cast
 
 from sluice.aliases import Document
+from sluice.encoders.colormaps import COLORMAPS
+from sluice.encoders.tensor_forms import PACKS
 from sluice.errors import QueryError, SelectionError
 from sluice.selection import Method
 from sluice.wording import excerpt
@@ -129,12 +133,32 @@ def _read_format(texts: Sequence[str], names: Names) -> str:
     return text
 
 
-def _read_explain(texts: Sequence[str], names: Names) -> bool:
+def _read_truth(name: str, texts: Sequence[str], names: Names) -> bool:
     """Whether ``true`` was asked for; `QueryError` for what is neither that nor ``false``."""
-    text = _once("explain", texts)
-    if text not in ("true", "false"):
-        raise QueryError(f"explain={excerpt(text)}: write true or false", parameter="explain")
-    return text == "true"
+    return _read_word(name, ("true", "false"), texts, names) == "true"
+
+
+def _read_word(name: str, words: tuple[str, ...], texts: Sequence[str], names: Names) -> str:
+    """One of a few `words`; `QueryError`, which names them, for another one."""
+    text = _once(name, texts)
+    if text not in words:
+        detail = f"{name}={excerpt(text)}: write {' or '.join(words)}"
+        raise QueryError(detail, parameter=name, known=list(words))
+    return text
+
+
+def _read_range(texts: Sequence[str], names: Names) -> tuple[float, float]:
+    """Two numbers, the lower one first; `QueryError` for anything else."""
+    try:
+        low, high = map(float, ",".join(texts).split(","))
+    except ValueError:
+        low = high = 0.0
+    if not (isfinite(low) and isfinite(high) and low < high):
+        told = f"range={excerpt(','.join(texts))}: write the lower and the upper end, as 250,310"
+        # Some instruments measure along a dimension of this name.
+        cure = "; the dimension of this name is sel[range]" if "range" in names.dims else ""
+        raise QueryError(f"{told}{cure}", parameter="range")
+    return low, high
 
 
 def _read_variables(texts: Sequence[str], names: Names) -> tuple[str, ...]:
@@ -252,8 +276,29 @@ EXPLAIN: Final = Option(
     "explain",
     "Read nothing; answer as JSON what the selection would hold and cost.",
     {"type": "boolean"},
-    _read_explain,
+    partial(_read_truth, "explain"),
     others=("dry_run",),
+)
+PACK: Final = Option(
+    "pack",
+    "How `f=bin` keeps the numbers of data variables: as `u1` or `i2` in even steps of a `range`"
+    " (missing ones are 255 and -32768), or as `f4`.",
+    {"type": "string", "enum": list(PACKS)},
+    partial(_read_word, "pack", PACKS),
+)
+RANGE: Final = Option(
+    "range",
+    "The values of the first and the last colour or step, as `250,310`; what lies outside is taken"
+    " for them. Without it the answer's own values decide.",
+    {"type": "string", "pattern": "^[^,]+,[^,]+$"},
+    _read_range,
+)
+CMAP: Final = Option(
+    "cmap",
+    "The colours of `f=png`; with `_r` from high to low.",
+    {"type": "string", "enum": list(COLORMAPS)},
+    partial(_read_word, "cmap", COLORMAPS),
+    others=("colormap", "palette"),
 )
 
 
@@ -263,7 +308,9 @@ def by_name(options: Iterable[Option[object]]) -> Mapping[str, Option[object]]:
 
 
 # What a bare name means before it means a dimension; brackets reach a dimension of such a name.
-OPTIONS: Final = by_name((VARIABLES, FORMAT, METHOD, TOLERANCE, POINTWISE, EXPLAIN))
+OPTIONS: Final = by_name(
+    (VARIABLES, FORMAT, METHOD, TOLERANCE, POINTWISE, EXPLAIN, PACK, RANGE, CMAP)
+)
 
 
 def options_table(table: Mapping[str, Option[object]] = OPTIONS) -> str:

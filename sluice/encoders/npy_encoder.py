@@ -1,0 +1,130 @@
+"""One variable of a dataset -> the bytes of an .npy file, as `numpy.load` and others read it.
+
+The format is version 1.0 of NEP 1 ("A Simple File Format for NumPy Arrays"): a magic text, the
+length of the header, the header (a dictionary in Python's spelling, filled up to a multiple of 64
+bytes), then the values in C order.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Hashable, Iterator
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from sluice.aliases import Array, DType
+from sluice.encoders.answer_schema import AnswerSchema, only_variable
+from sluice.encoders.encoder import Encoder, joined, once
+from sluice.encoders.file_content import (
+    FileContent,
+    FileFormat,
+    UnreadAnswer,
+    VariableSchema,
+    bytes_of,
+    flat_parts,
+    in_memory,
+    whole_pieces,
+)
+from sluice.encoders.json_encoder import FragmentCache
+from sluice.encoders.jsonable import dtype_name
+from sluice.encoders.netcdf_file import Extent
+from sluice.errors import NotAcceptable
+from sluice.labels import spell_name
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_MAGIC: Final = b"\x93NUMPY\x01\x00"
+_ALIGNMENT: Final = 64
+_NAME: Final = "f=npy"
+_KINDS: Final = "biufcMmUS"
+
+
+def check_npy(schema: AnswerSchema) -> None:
+    """Raises `SelectionError` unless there is one variable, `NotAcceptable` for what it cannot be.
+
+    Objects, such as text of any length and dates of other calendars, would run code when read.
+    """
+    name = only_variable(schema.variables, schema.coord_names, _NAME)
+    dtype = schema.variables[name].dtype
+    if dtype.kind not in _KINDS:
+        raise NotAcceptable(
+            f"{spell_name(name)} is no numbers ({dtype_name(dtype)}), which {_NAME} cannot hold;"
+            " ask for json or csv",
+            variable=str(name),
+            known=["json", "csv"],
+        )
+
+
+def npy_content(answer: UnreadAnswer) -> FileContent:
+    """The file of an answer with one data variable; its coordinates are not in it."""
+    name = only_variable(answer.variables, answer.coord_names, _NAME)
+    variable = answer.variables[name]
+    dtype = _in_file(variable.dtype)
+    head, length = _head(dtype, variable.shape), math.prod(variable.shape) * dtype.itemsize
+    extents = {name: Extent(len(head), length, None, None)} if length else {}
+    known = {n: np.asarray(v.data) for n, v in answer.known.items() if n in extents}
+
+    def stored(name: Hashable, values: Array) -> Iterator[memoryview]:
+        for part in flat_parts(values):
+            yield bytes_of(part, dtype)
+
+    itemsizes = {name: dtype.itemsize}
+    return FileContent(head, len(head) + length, extents, itemsizes, known, stored)
+
+
+def _in_file(dtype: DType) -> DType:
+    """The type in the file: little-endian, and of a size that every machine has."""
+    match dtype.kind:
+        case "f" if dtype.itemsize > 8:
+            return np.dtype("<f8")
+        case "c" if dtype.itemsize > 16:
+            return np.dtype("<c16")
+        case _:
+            return dtype.newbyteorder("<")
+
+
+def _head(dtype: DType, shape: tuple[int, ...]) -> bytes:
+    told = f"{{'descr': {dtype.str!r}, 'fortran_order': False, 'shape': {shape!r}, }}".encode()
+    told += b" " * (-(len(_MAGIC) + 2 + len(told) + 1) % _ALIGNMENT) + b"\n"
+    return _MAGIC + struct.pack("<H", len(told)) + told
+
+
+def npy_weight(schema: AnswerSchema) -> int:
+    """What an answer counts for as npy, in bytes: the values of its one variable."""
+    variable = schema.variables[only_variable(schema.variables, schema.coord_names, _NAME)]
+    return math.prod(variable.shape) * variable.dtype.itemsize
+
+
+def _follows_from_schema(name: Hashable, variable: VariableSchema) -> bool:
+    return False
+
+
+def npy_pieces(
+    dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
+) -> Iterator[memoryview]:
+    """The bytes of the file of a dataset in memory."""
+    yield from whole_pieces(npy_content(in_memory(dataset, fragments)))
+
+
+NPY: Final = Encoder(
+    name="npy",
+    media_type="application/x-npy",
+    suffix=".npy",
+    encode=joined(npy_pieces),
+    pieces=npy_pieces,
+    check=check_npy,
+    value_bytes=npy_weight,
+    text_bytes=once,
+    forms=3,
+    described={
+        "schema": {
+            "type": "string",
+            "format": "binary",
+            "description": "One variable, as `numpy.load` reads it.",
+        }
+    },
+    file=FileFormat(npy_content, _follows_from_schema, stored=False, chunked=False),
+)
