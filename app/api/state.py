@@ -11,7 +11,7 @@ from fastapi import Request
 from starlette.types import Scope
 
 from sluice.bounded_cache import BoundedCache
-from sluice.encoders.file_content import FileFormat
+from sluice.encoders.answer_schema import FileFormat
 from sluice.engine import Plan, ReadLimits, rows_excess, stream_memory
 from sluice.errors import LimitError
 

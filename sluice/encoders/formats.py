@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from sluice.aliases import Document
+from sluice.encoders.answer_schema import FileFormat
 from sluice.encoders.content_coding import parse_accept
 from sluice.encoders.csv_encoder import (
     check_csv,
@@ -17,7 +18,6 @@ from sluice.encoders.csv_encoder import (
     encode_csv,
 )
 from sluice.encoders.encoder import Encoder, once
-from sluice.encoders.file_content import FileFormat
 from sluice.encoders.json_encoder import (
     FragmentCache,
     check_json,

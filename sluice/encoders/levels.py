@@ -7,8 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.aliases import Array
-from sluice.record import record
+from sluice.aliases import Array, record
 
 # The share of the values that lie below and above the range of a picture that names none.
 _OUTSIDE_PERCENT: Final = 2.0

@@ -9,22 +9,28 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Hashable, Iterator
+from collections.abc import Container, Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from sluice.aliases import Array, DType
-from sluice.encoders.answer_schema import AnswerSchema, only_variable
-from sluice.encoders.encoder import Encoder, joined, once
-from sluice.encoders.file_content import (
+from sluice.encoders.answer_schema import (
+    AnswerSchema,
+    AnswerVariable,
     FileContent,
     FileFormat,
     UnreadAnswer,
     VariableSchema,
+    only_variable,
+)
+from sluice.encoders.encoder import (
+    Encoder,
     bytes_of,
     flat_parts,
     in_memory,
+    joined,
+    once,
     whole_pieces,
 )
 from sluice.encoders.json_encoder import FragmentCache
@@ -43,12 +49,20 @@ _KINDS: Final = "biufcMmUS"
 
 
 def check_npy(schema: AnswerSchema) -> None:
-    """Raises `SelectionError` unless there is one variable, `NotAcceptable` for what it cannot be.
+    """Raises what `_held` raises of the answer."""
+    _held(schema.variables, schema.coord_names)
 
-    Objects, such as text of any length and dates of other calendars, would run code when read.
+
+def _held(
+    variables: Mapping[Hashable, AnswerVariable], coord_names: Container[Hashable]
+) -> Hashable:
+    """The one variable of an answer.
+
+    Raises `SelectionError` unless there is one, `NotAcceptable` for what it cannot be: objects,
+    such as text of any length and dates of other calendars, would run code when they are read.
     """
-    name = only_variable(schema.variables, schema.coord_names, _NAME)
-    dtype = schema.variables[name].dtype
+    name = only_variable(variables, coord_names, _NAME)
+    dtype = variables[name].dtype
     if dtype.kind not in _KINDS:
         raise NotAcceptable(
             f"{spell_name(name)} is no numbers ({dtype_name(dtype)}), which {_NAME} cannot hold;"
@@ -56,11 +70,12 @@ def check_npy(schema: AnswerSchema) -> None:
             variable=str(name),
             known=["json", "csv"],
         )
+    return name
 
 
 def npy_content(answer: UnreadAnswer) -> FileContent:
     """The file of an answer with one data variable; its coordinates are not in it."""
-    name = only_variable(answer.variables, answer.coord_names, _NAME)
+    name = _held(answer.variables, answer.coord_names)
     variable = answer.variables[name]
     dtype = _in_file(variable.dtype)
     head, length = _head(dtype, variable.shape), math.prod(variable.shape) * dtype.itemsize

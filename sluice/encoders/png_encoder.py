@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from sluice.aliases import Array, Document
+from sluice.aliases import Array, Document, record
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable, only_variable
 from sluice.encoders.colormaps import palette
 from sluice.encoders.encoder import Encoder, joined, once
@@ -24,7 +24,6 @@ from sluice.encoders.jsonable import dtype_name, json_text
 from sluice.encoders.levels import Levels, usual_range
 from sluice.errors import LimitError, NotAcceptable, SelectionError
 from sluice.labels import spell_name
-from sluice.record import record
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,13 +54,20 @@ class _Sides:
 
 
 def check_png(schema: AnswerSchema) -> None:
-    """Raises what speaks against a picture of the answer.
+    """Raises what `_pictured` raises of the answer."""
+    _pictured(schema.variables, schema.coord_names)
 
-    That is `SelectionError` unless there is one variable along two dimensions, `NotAcceptable` for
-    one of no numbers, and `LimitError` for more pixels than a side may have.
+
+def _pictured(
+    variables: Mapping[Hashable, AnswerVariable], coord_names: Container[Hashable]
+) -> Hashable:
+    """The one variable of an answer.
+
+    Raises `SelectionError` unless there is one along two dimensions, `NotAcceptable` for one of no
+    numbers, and `LimitError` for more pixels than a side may have.
     """
-    name = only_variable(schema.variables, schema.coord_names, _NAME)
-    variable = schema.variables[name]
+    name = only_variable(variables, coord_names, _NAME)
+    variable = variables[name]
     if variable.dtype.kind not in "biuf":
         raise NotAcceptable(
             f"{spell_name(name)} is no numbers ({dtype_name(variable.dtype)}), of which {_NAME} has"
@@ -85,6 +91,7 @@ def check_png(schema: AnswerSchema) -> None:
                 dimension=str(variable.dims[axis]),
                 step=step,
             )
+    return name
 
 
 def _two_axes(name: Hashable, variable: AnswerVariable) -> tuple[int, int]:
@@ -166,7 +173,7 @@ def png_pieces(
     values lie below, and as many above.
     """
     directions = (fragments or FragmentCache(dataset)).directions
-    name = only_variable(dataset.variables, set(dataset.coords), _NAME)
+    name = _pictured(dataset.variables, set(dataset.coords))
     values, sides = _upright(dataset, name, directions)
     # In the order of the answer: a picture and its mirror image have the same colours.
     ends = ends or usual_range(np.asarray(dataset.variables[name].data))

@@ -22,16 +22,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from sluice.aliases import Array, DocumentDict
-from sluice.encoders.answer_schema import AnswerSchema
-from sluice.encoders.encoder import Encoder, joined, once
-from sluice.encoders.file_content import (
+from sluice.encoders.answer_schema import (
+    AnswerSchema,
     FileContent,
     FileFormat,
     UnreadAnswer,
     VariableSchema,
-    in_memory,
-    whole_pieces,
 )
+from sluice.encoders.encoder import Encoder, in_memory, joined, once, whole_pieces
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.jsonable import (
     array_to_jsonable,

@@ -12,10 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from sluice.aliases import Array, Document, DType
-from sluice.encoders.file_content import bytes_of, flat_parts
+from sluice.aliases import Array, Document, DType, record
+from sluice.encoders.encoder import bytes_of, flat_parts
 from sluice.encoders.levels import Levels, value_range
-from sluice.record import record
 
 # The units of times that CF has, by numpy's; others are counted in one of these.
 _UNITS: Final = MappingProxyType(

@@ -16,9 +16,8 @@ from typing import Final, Generic, TypeAlias, TypeVar, cast
 from sluice.aliases import Document
 from sluice.encoders.colormaps import COLORMAPS
 from sluice.encoders.tensor_forms import PACKS
-from sluice.errors import QueryError, SelectionError
+from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.selection import Method
-from sluice.wording import excerpt
 
 from .names import Names, did_you_mean
 from .tokens import join_repeated, split_tokens
