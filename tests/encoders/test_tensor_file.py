@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load
 
@@ -118,6 +118,7 @@ def test_packed_numbers_are_within_half_a_step(
     missing = np.isnan(numbers)
     np.testing.assert_array_equal(stored == told["missing"], missing)
     assert told["missing"] == {"u1": 255, "i2": -32768}[pack]
+    assume(not (np.abs(numbers[np.isfinite(numbers)]) > 1e300).any())
     low, high = ends or (0.0, 1.0)
     if ends is None and np.isfinite(numbers).any():
         finite = numbers[np.isfinite(numbers)]
