@@ -5,15 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
-
-from fastapi import Request
-from starlette.types import Scope
+from typing import Final
 
 from sluice.bounded_cache import BoundedCache
-from sluice.encoders.answer_schema import FileFormat
-from sluice.engine import Plan, ReadLimits, rows_excess, stream_memory
-from sluice.errors import LimitError
+from sluice.engine import ReadLimits
 
 from ..admission import Admission
 from ..catalog.catalog import Catalog
@@ -28,41 +23,27 @@ from .response_bodies import BodyWriter, json_bytes
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """What an answer may have that is sent while it is read: chunks and bytes, memory at any time,
-    and seconds, in all and without a byte more.
+    """What an answer may have that is sent while it is read: its `reading`, and seconds, in all and
+    without a byte more.
     """
 
     reading: ReadLimits
-    memory_bytes: int
     seconds: float
     stall_seconds: float
-
-    def excess(self, plan: Plan, result_bytes: int, file_format: FileFormat) -> LimitError | None:
-        """The first limit that the planned answer exceeds as a file, or None."""
-        excess = self.reading.excess(plan, result_bytes) or rows_excess(plan, file_format)
-        if excess is not None:
-            return excess
-        memory = stream_memory(plan, file_format)
-        if memory <= self.memory_bytes:
-            return None
-        return LimitError(
-            f"The chunks and rows that must be in memory at once take {memory} bytes; there are"
-            f" {self.memory_bytes} for them. Nothing was read: ask for a smaller part.",
-            limited="memory_bytes",
-            estimate=memory,
-            limit=self.memory_bytes,
-        )
 
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """The most that one request may have: what it reads, labels in a list, bytes of a body.
+    """The most that one request may have: what it reads, and memory at any time, bytes of texts of
+    variable length, labels in a list, bytes of a body.
 
-    `streaming` is for what is sent while it is read, `reading` for what is made whole.
+    `streaming` is for what is sent while it is read, `whole` for what is made before.
     """
 
-    reading: ReadLimits
+    whole: ReadLimits
     streaming: StreamLimits
+    memory_bytes: int
+    text_bytes: int
     labels: int
     body_bytes: int
 
@@ -138,41 +119,3 @@ class Service:
     def catalog(self) -> Catalog:
         """The catalog that is served now."""
         return self.opened.catalog
-
-
-class Drain(Protocol):
-    """Whether the server that asks us was told to stop, and whether it has begun to."""
-
-    told: bool
-    began: bool
-
-
-def service(request: Request) -> Service:
-    """The service that this request came to."""
-    serving: Service | None = request.scope["app"].service
-    if serving is None:
-        raise RuntimeError(
-            "the application is asked outside of its lifespan; that of a mounted application is"
-            " entered by whoever mounts it: `async with app.router.lifespan_context(app)`"
-        )
-    return serving
-
-
-def stopping(scope: Scope) -> bool:
-    """Whether the server behind `scope` has begun to stop."""
-    # Our own server's protocol puts it there.
-    drain: Drain | None = scope.get("state", {}).get("drain")
-    return drain is not None and drain.began
-
-
-def told_to_stop(scope: Scope) -> bool:
-    """Whether the server behind `scope` was told to stop: a moment before it begins to."""
-    drain: Drain | None = scope.get("state", {}).get("drain")
-    return drain is not None and (drain.told or drain.began)
-
-
-def knows(scope: Scope, dataset_id: str) -> bool:
-    """Whether the catalog of the service behind `scope`, if it has started, has this dataset."""
-    # An application that is mounted in ours leaves its own name behind.
-    serving: Service | None = getattr(scope.get("app"), "service", None)
-    return serving is not None and dataset_id in serving.opened.catalog.entries

@@ -1,30 +1,43 @@
 """Selection -> Plan -> a Dataset, or slabs of it: what every way in has in common."""
 
-from sluice.engine.file_answer import FileAnswer, file_of, file_size, rows_excess, stream_memory
-from sluice.engine.limits import ReadLimits, fitting, with_fitting
+from sluice.engine.costs import Costs
+from sluice.engine.file_answer import FileAnswer, file_costs, file_of, file_size
+from sluice.engine.limits import (
+    Fitting,
+    ReadLimits,
+    fitting,
+    memory_excess,
+    times_excess,
+    with_fitting,
+)
 from sluice.engine.plan import Plan, plan
 from sluice.engine.prepared import (
     PreparedDataset,
     describe,
     describe_prepared,
+    directions_of,
     explain,
     prepare,
 )
 
 __all__ = [
+    "Costs",
     "FileAnswer",
+    "Fitting",
     "Plan",
     "PreparedDataset",
     "ReadLimits",
     "describe",
     "describe_prepared",
+    "directions_of",
     "explain",
+    "file_costs",
     "file_of",
     "file_size",
     "fitting",
+    "memory_excess",
     "plan",
     "prepare",
-    "rows_excess",
-    "stream_memory",
+    "times_excess",
     "with_fitting",
 ]

@@ -8,22 +8,22 @@ from collections.abc import AsyncGenerator, Hashable, Iterable, Iterator
 from contextlib import aclosing
 from typing import Final
 
+import numpy as np
+
 from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
 from sluice.concurrency import ahead
 from sluice.encoders.answer_schema import FileContent, FileFormat, UnreadAnswer
 from sluice.encoders.json_encoder import FragmentCache
-from sluice.engine.boxes import WINDOW_BYTES, Box, Grid, chunk_boxes, row_boxes
+from sluice.engine.boxes import WINDOW_BYTES, Box, Ends, box_stops, chunk_boxes, row_boxes
+from sluice.engine.costs import Costs, Parts
 from sluice.engine.plan import Plan
-from sluice.engine.slabs import AT_ONCE
-from sluice.errors import LimitError
-from sluice.labels import spell_name
 
 _ZEROS: Final = bytes(2**16)
 # Of a box of values that is read at once; where rows of chunks are wider, of one of these.
 BOX_BYTES: Final = 8 * 2**20
-# So often may a chunk be decoded for a file that has no chunks of its own.
-_MOST_TIMES: Final = 4
+# Of the chunks that such a box touches, decoded.
+BOX_CHUNK_BYTES: Final = 256 * 2**20
 
 
 @record
@@ -48,12 +48,15 @@ class FileAnswer:
         return self.content.size
 
     def place_of(self, start: int, nbytes: int) -> int:
-        """Where so many bytes from `start` on come from the store; the end where there are less."""
+        """Where so many bytes from `start` on come from the store, or all those of a box; the end
+        where there are less.
+        """
         for name, extent in self.content.extents.items():
             begin, end = max(start, extent.start), extent.start + extent.length
             if name not in self.content.known and begin < end:
-                if end - begin >= nbytes:
-                    return begin + nbytes
+                enough = min(nbytes, _box_bytes(self.plan, name, BOX_BYTES))
+                if end - begin >= enough:
+                    return begin + enough
                 nbytes -= end - begin
         return self.size
 
@@ -128,52 +131,47 @@ async def file_size(plan: Plan, file_format: FileFormat, fragments: FragmentCach
     return (await _with_known(plan, file_format, fragments, (), None)).size
 
 
-def rows_excess(plan: Plan, file_format: FileFormat) -> LimitError | None:
-    """What speaks against reading a large answer row by row, as some formats have to; or None.
+def file_costs(plan: Plan, file_format: FileFormat) -> Costs:
+    """What the `pieces` of the whole planned file cost, and have in memory; reads nothing."""
+    return box_costs(_as_written(plan, file_format), chunked=file_format.chunked)
 
-    Rows that are wider than may be in memory; and rows of chunks so much wider that each chunk
-    would be decoded more than `_MOST_TIMES`.
+
+def box_costs(plan: Plan, most_bytes: int = BOX_BYTES, *, chunked: bool = True) -> Costs:
+    """What it costs to read all variables in boxes of at most so many bytes.
+
+    They are written row by row, or where rows are wide and the file can be `chunked`, in chunks.
     """
-    if file_format.chunked:
-        return None
+    stops: dict[Hashable, dict[Hashable, Ends]] = {}
+    count = largest = 0
     for name, variable in plan.reading.pending.items():
         grid = plan.grid(name, variable.dtype.itemsize)
-        axis = grid.row_dimension
-        if axis is not None and grid.chunks() is not None:
-            rows = WINDOW_BYTES // grid.row_bytes
-            if not rows or -(-grid.longest[axis] // rows) > _MOST_TIMES:
-                return LimitError(
-                    f"{spell_name(name)} lies in chunks that are long along"
-                    f" {spell_name(plan.schema.variables[name].dims[axis])}: written row by row,"
-                    f" each would be decoded more than {_MOST_TIMES} times. Nothing was read: ask"
-                    " for f=netcdf, which has chunks of its own, or for a smaller part.",
-                    limited="decoded_times",
-                    limit=_MOST_TIMES,
-                    variable=str(name),
-                    known=["netcdf"],
-                )
-    return None
+        own = grid.chunks() if chunked else None
+        found = box_stops(grid, own, _box_bytes(plan, name, most_bytes))
+        cut = {
+            dim: ends for dim, ends in zip(variable.dims, found, strict=True) if ends is not None
+        }
+        lengths = [
+            n if ends is None else int(np.diff(ends, prepend=0).max(initial=0))
+            for n, ends in zip(grid.shape, found, strict=True)
+        ]
+        stops[name], count = cut, count + math.prod([len(ends) for ends in cut.values()])
+        largest = max(largest, math.prod(lengths) * grid.itemsize)
+    return plan.costs(Parts(count, largest, stops, together=False))
 
 
-def stream_memory(plan: Plan, file_format: FileFormat, most_bytes: int = BOX_BYTES) -> int:
-    """The most that the `pieces` of a planned file have in memory at once, in bytes.
+def _box_bytes(plan: Plan, name: Hashable, most_bytes: int) -> int:
+    """The most bytes of a box of the variable: less than `most_bytes` where it is of many chunks.
 
-    That is two boxes of at most `most_bytes` where chunks let it be, and chunks being decoded.
+    So there is progress to be seen, and a window, however little is taken of each chunk.
     """
-    boxes, decoding = [0], [0]
-    for name, variable in plan.reading.pending.items():
-        grid = plan.grid(name, variable.dtype.itemsize)
-        own = grid.chunks() if file_format.chunked else None
-        whole = math.prod(grid.shape) * grid.itemsize
-        box, rows = _largest_box(grid, own, most_bytes), 0
-        if own is None and grid.row_dimension is not None:
-            rows = grid.longest[grid.row_dimension] * grid.row_bytes
-        boxes.append(box)
-        # A box that does not end where chunks end has parts of twice as many.
-        twice = 2 if own is not None or rows > box else 1
-        chunks = -(-variable.plan.chunks * max(box, rows) // max(1, whole)) * twice
-        decoding.append(min(variable.working_bytes, chunks * variable.array.meta.chunk_bytes))
-    return AT_ONCE * max(boxes) + max(decoding)
+    variable = plan.reading.pending.get(name)
+    if variable is None:
+        return most_bytes
+    work = variable.plan.chunks * variable.array.meta.chunk_bytes
+    if work <= BOX_CHUNK_BYTES:
+        return most_bytes
+    values = math.prod(variable.shape) * BOX_CHUNK_BYTES // work
+    return max(1, min(most_bytes, values * variable.dtype.itemsize))
 
 
 def _as_written(plan: Plan, file_format: FileFormat) -> Plan:
@@ -227,17 +225,8 @@ def _boxes(
     pending = file.plan.reading.pending.get(name)
     # Values can take more room in memory than in the file.
     held = itemsize if pending is None else max(itemsize, pending.dtype.itemsize)
-    most_bytes, window = most_bytes * itemsize // held, WINDOW_BYTES * itemsize // held
+    most_bytes = _box_bytes(file.plan, name, most_bytes) * itemsize // held
     if extent.chunks is None:
-        return row_boxes(grid, first, last, most_bytes, window)
+        return row_boxes(grid, first, last, most_bytes, WINDOW_BYTES * itemsize // held)
     # Single bytes have a dimension of their own in the file.
     return chunk_boxes(grid, extent.chunks[: len(grid.shape)], first, last, most_bytes)
-
-
-def _largest_box(grid: Grid, chunks: tuple[int, ...] | None, most_bytes: int) -> int:
-    """The bytes of the largest box of a variable that lies in these `chunks` of the file."""
-    whole, axis = math.prod(grid.shape) * grid.itemsize, grid.row_dimension
-    if chunks is not None:
-        return max(min(most_bytes, whole), math.prod(chunks) * grid.itemsize)
-    rows = 1 if axis is None else grid.longest[axis]
-    return min(whole, max(most_bytes, min(WINDOW_BYTES, rows * grid.row_bytes), grid.row_bytes))

@@ -17,9 +17,8 @@ from xarray.indexes import PandasIndex
 
 from sluice.aliases import Array, DocumentDict
 from sluice.arrays.texts import text_bytes
-from sluice.axes.axis import Axis
-from sluice.axes.roles import Role, calendar_of_axis, roles_of
-from sluice.axes.scales import step_of
+from sluice.axes.axis import Axis, Role, roles_of
+from sluice.axes.scales import Clock, step_of
 from sluice.datasets import AsyncDataset, Layout
 from sluice.datasets._xarray import data_of
 from sluice.datasets.lazy import LazyArray
@@ -39,6 +38,8 @@ MOST_LABELS: Final = 1000
 MOST_LABEL_BYTES: Final = 2**16
 # Of a text that is an end no more letters are told.
 _MOST_LETTERS: Final = 1000
+# Standard names, and names, of levels that are counted upwards.
+_ABOVE: Final = ("altitude", "height")
 # So many objects are compared in some 10 ms.
 _PIECE: Final = 8192
 
@@ -81,6 +82,24 @@ def prepare_axes(dataset: xr.Dataset) -> dict[str, Axis]:
     }
 
 
+def directions_of(
+    axes: Mapping[str, Axis], roles: Mapping[str, Role]
+) -> dict[Hashable, tuple[str, bool]]:
+    """For each axis that stands for something: its role, and whether larger labels lie above.
+
+    Of levels that do not say so (CF conventions, section 4.3) altitudes and heights do, and not
+    pressures, depths and numbers.
+    """
+    return {name: (role, role != "Z" or _grows_up(axes[name])) for name, role in roles.items()}
+
+
+def _grows_up(axis: Axis) -> bool:
+    told = str(axis.attrs.get("positive", "")).strip().lower()
+    if told in ("up", "down"):
+        return told == "up"
+    return axis.attrs.get("standard_name") in _ABOVE or axis.name.lower() in _ABOVE
+
+
 def describe_prepared(prepared: PreparedDataset) -> DocumentDict:
     """As `describe`, and for each coordinate the facts of its axis.
 
@@ -105,6 +124,16 @@ def _facts(axis: Axis, role: Role | None) -> DocumentDict:
         "calendar": calendar_of_axis(axis),
         "values": _few_values(axis.values),
     }
+
+
+def calendar_of_axis(axis: Axis) -> str | None:
+    """The calendar of an axis of times, as CF names it; None for another axis."""
+    if not isinstance(axis.scale, Clock):
+        return None
+    if axis.values.dtype.kind == "M":
+        return "proleptic_gregorian"
+    dated = (value for value in axis.values if value is not None)
+    return str(getattr(next(dated, None), "calendar", "")) or None
 
 
 def _few_values(values: Array) -> Array | None:
@@ -188,7 +217,7 @@ def _coordinate(ds: xr.Dataset, name: Hashable, axis: Axis | None) -> DocumentDi
     index = ds.xindexes.get(name)
     if isinstance(index, PandasIndex) and len(index.index):
         if axis is not None and _is_counted(axis, index):
-            least, most = (axis.values[axis.position(end)] for end in (0, len(axis.keys) - 1))
+            least, most = (axis.values[axis.places[end]] for end in (0, len(axis.keys) - 1))
         else:
             least, most = _range(index.index)
         step = step_of(variable.values) if axis is None else axis.step

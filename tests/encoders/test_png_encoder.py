@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
 
-from sluice.axes.roles import directions_of, roles_of
+from sluice.axes.axis import roles_of
 from sluice.encoders.colormaps import COLORMAPS, palette
 from sluice.encoders.formats import ENCODERS, adapted
 from sluice.encoders.json_encoder import FragmentCache
+from sluice.engine import directions_of
 from sluice.engine.prepared import prepare_axes
 from sluice.errors import LimitError, NotAcceptable, SelectionError
 from tests.encoders.test_csv_encoder import Plan
