@@ -235,7 +235,7 @@ def prepared(entry: DatasetEntry, dataset: AsyncDataset, version: str) -> Opened
         sorted(reasons),
     )
     ready = prepare(dataset)
-    fragments = FragmentCache(dataset, directions_of(ready.axes, ready.roles))
+    fragments = FragmentCache(dataset, entry.id, directions_of(ready.axes, ready.roles))
     return Opened(entry, ready, fragments, version, repr(read))
 
 

@@ -105,34 +105,6 @@ def joined(pieces: Pieces) -> Encode:
     return encode
 
 
-def in_memory(dataset: xr.Dataset, fragments: FragmentCache | None) -> UnreadAnswer:
-    """The answer that `dataset` is: all of its values are known."""
-    variables, coords = dataset.variables, set(dataset.coords)
-    fragments = fragments or FragmentCache(dataset)
-    return UnreadAnswer(variables, variables, coords, dataset.attrs, fragments, _no_chunks)
-
-
-def _no_chunks(name: Hashable, itemsize: int) -> tuple[int, ...] | None:
-    return None
-
-
-def whole_pieces(content: FileContent) -> Iterator[memoryview]:
-    """All bytes of a file of which all values are known, in pieces."""
-    place = 0
-    for piece in _pieces(content):
-        for start in range(0, len(piece), _PIECE_BYTES):
-            yield piece[start : start + _PIECE_BYTES]
-        place += len(piece)
-    assert place == content.size, "a file is as long as it said"
-
-
-def _pieces(content: FileContent) -> Iterator[memoryview]:
-    """The head and all values; nothing lies between them."""
-    yield memoryview(content.head)
-    for name in content.extents:
-        yield from content.stored(name, content.known[name])
-
-
 def flat_parts(values: Array) -> Iterator[Array]:
     """The values in C order, so many at once as are converted in a millisecond or two."""
     flat = values.reshape(-1)
@@ -143,3 +115,42 @@ def flat_parts(values: Array) -> Iterator[Array]:
 def bytes_of(values: Array, dtype: DType) -> memoryview:
     """The bytes of one-dimensional values in this type."""
     return np.ascontiguousarray(values, dtype).view("u1").data
+
+
+def from_memory(
+    make: Callable[[UnreadAnswer], FileContent],
+) -> tuple[Callable[..., bytes], Callable[..., Iterator[memoryview]]]:
+    """What writes a dataset in memory as such a file, at once and in pieces.
+
+    Variables that must have chunks are one.
+    """
+
+    def pieces(
+        dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
+    ) -> Iterator[memoryview]:
+        variables = dataset.variables
+
+        def chunks(name: Hashable, itemsize: int, must: bool) -> tuple[int, ...] | None:
+            return variables[name].shape if must else None
+
+        fragments = fragments or FragmentCache(dataset)
+        coords = set(dataset.coords)
+        file = make(UnreadAnswer(variables, variables, coords, dataset.attrs, fragments, chunks))
+        yield memoryview(file.head)
+        end = len(file.head)
+        for name, extent in file.extents.items():
+            yield memoryview(bytes(extent.start - end))
+            yield from file.stored(name, file.known[name])
+            end = extent.start + extent.length
+        if (records := file.records) is not None:
+            yield memoryview(bytes(records.start - end))
+            yield records.stored([file.in_file(n, file.known[n]) for n in records.places])
+            end = file.size
+        yield memoryview(bytes(file.size - end))
+
+    def encode(
+        dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
+    ) -> bytes:
+        return b"".join(pieces(dataset, fragments))
+
+    return encode, pieces

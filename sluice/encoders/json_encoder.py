@@ -62,12 +62,17 @@ class FragmentCache:
     """What the answers of one dataset have in common, found or written once.
 
     The templates of JSON answers, the labels of whole axes once they were asked, the names in
-    NetCDF files, and the `directions` of pictures.
+    NetCDF files, and the `directions` of pictures. `name` is what the dataset is called where it is
+    asked for.
     """
 
     def __init__(
-        self, dataset: xr.Dataset | None = None, directions: Directions = _UNKNOWN
+        self,
+        dataset: xr.Dataset | None = None,
+        name: str = "",
+        directions: Directions = _UNKNOWN,
     ) -> None:
+        self.name = name
         self.directions = directions
         self._templates: BoundedCache[Hashable, Template] = BoundedCache(_TEMPLATES_BYTES)
         self._labels: BoundedCache[Hashable, bytes] = BoundedCache(_LABELS_BYTES)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Container, Hashable, Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
@@ -24,23 +24,11 @@ from sluice.encoders.answer_schema import (
     VariableSchema,
     only_variable,
 )
-from sluice.encoders.encoder import (
-    Encoder,
-    bytes_of,
-    flat_parts,
-    in_memory,
-    joined,
-    once,
-    whole_pieces,
-)
-from sluice.encoders.json_encoder import FragmentCache
+from sluice.encoders.encoder import Encoder, bytes_of, flat_parts, from_memory, once
+from sluice.encoders.file_values import Extent
 from sluice.encoders.jsonable import dtype_name
-from sluice.encoders.netcdf_file import Extent
 from sluice.errors import NotAcceptable
 from sluice.labels import spell_name
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 _MAGIC: Final = b"\x93NUMPY\x01\x00"
 _ALIGNMENT: Final = 64
@@ -117,19 +105,13 @@ def _follows_from_schema(name: Hashable, variable: VariableSchema) -> bool:
     return False
 
 
-def npy_pieces(
-    dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
-) -> Iterator[memoryview]:
-    """The bytes of the file of a dataset in memory."""
-    yield from whole_pieces(npy_content(in_memory(dataset, fragments)))
-
-
+_encode, _pieces = from_memory(npy_content)
 NPY: Final = Encoder(
     name="npy",
     media_type="application/x-npy",
     suffix=".npy",
-    encode=joined(npy_pieces),
-    pieces=npy_pieces,
+    encode=_encode,
+    pieces=_pieces,
     check=check_npy,
     value_bytes=npy_weight,
     text_bytes=once,

@@ -17,7 +17,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
@@ -29,21 +29,17 @@ from sluice.encoders.answer_schema import (
     UnreadAnswer,
     VariableSchema,
 )
-from sluice.encoders.encoder import Encoder, in_memory, joined, once, whole_pieces
-from sluice.encoders.json_encoder import FragmentCache
+from sluice.encoders.encoder import Encoder, from_memory, once
+from sluice.encoders.file_values import Extent
 from sluice.encoders.jsonable import (
     array_to_jsonable,
     attributes_to_jsonable,
     dtype_name,
     json_text,
 )
-from sluice.encoders.netcdf_file import Extent
 from sluice.encoders.tensor_forms import LEVELLED, Form, Packing, form_of, is_packable, packed_form
 from sluice.errors import QueryError, SelectionError
 from sluice.labels import spell_name, without_surrogates
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 # By numpy's kind and size; the format has few others.
 _TYPES: Final = MappingProxyType(
@@ -198,17 +194,6 @@ def _packed_weight(schema: AnswerSchema, packing: Packing) -> int:
     )
 
 
-def tensor_pieces(
-    dataset: xr.Dataset,
-    fragments: FragmentCache | None = None,
-    template_key: Hashable = None,
-    *,
-    packing: Packing | None = None,
-) -> Iterator[memoryview]:
-    """The bytes of the file of a dataset in memory."""
-    yield from whole_pieces(tensor_content(in_memory(dataset, fragments), packing))
-
-
 def adapt_tensors(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
     """The format with numbers packed as the options `pack` and `range` say.
 
@@ -223,24 +208,25 @@ def adapt_tensors(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
             parameter="range",
         )
     packing = Packing(pack, ends if isinstance(ends, tuple) else None)
-    pieces = partial(tensor_pieces, packing=packing)
     content = partial(tensor_content, packing=packing)
+    encode, pieces = from_memory(content)
     told = ends is not None or pack not in LEVELLED
     return replace(
         encoder,
-        encode=joined(pieces),
+        encode=encode,
         pieces=pieces,
         value_bytes=partial(_packed_weight, packing=packing),
         file=FileFormat(content, decided_by_values, False, chunked=False) if told else None,
     )
 
 
+_encode, _pieces = from_memory(tensor_content)
 TENSORS: Final = Encoder(
     name="bin",
     media_type="application/vnd.sluice.tensors",
     suffix=".bin",
-    encode=joined(tensor_pieces),
-    pieces=tensor_pieces,
+    encode=_encode,
+    pieces=_pieces,
     check=check_tensors,
     value_bytes=tensors_weight,
     text_bytes=once,

@@ -123,7 +123,7 @@ def test_pieces_are_the_whole(values: NDArray[Any]) -> None:
         try:
             encoder.check(Plan(answer))
         except SluiceError:
-            assert name in ("npy", "png") or (name, values.dtype.kind) == ("netcdf", "c")
+            assert name in ("npy", "png", "netcdf3") or values.dtype.kind == "c"
             continue
         pieces = list(encoder.pieces(answer))
         assert b"".join(pieces) == encoder.encode(answer)
@@ -188,7 +188,11 @@ def test_all_paths_write_the_same(kind: str, shape: tuple[int, ...], drawn: st.D
             whole = encoder.encode(dataset)
         except SluiceError:
             told = encoder.name, values.dtype.kind
-            assert told == ("netcdf", "c") or encoder.name in ("npy", "png")
+            assert (
+                told[0] in ("npy", "png")
+                or told in (("netcdf", "c"), ("netcdf3", "c"))
+                or (told[0] == "netcdf3" and 0 in values.shape)
+            )
             continue
         with small_blocks():
             assert b"".join(encoder.pieces(dataset)) == whole

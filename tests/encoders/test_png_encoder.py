@@ -29,7 +29,7 @@ PNG = ENCODERS["png"]
 def picture(dataset: xr.Dataset, **options: object) -> Image.Image:
     """The picture of a dataset whose dimensions are known for what their coordinates say."""
     axes = prepare_axes(dataset)
-    fragments = FragmentCache(dataset, directions_of(axes, roles_of(axes)))
+    fragments = FragmentCache(dataset, "", directions_of(axes, roles_of(axes)))
     PNG.check(Plan(dataset))
     content = adapted(PNG, tuple(options.items())).encode(dataset, fragments)
     found = Image.open(io.BytesIO(content))

@@ -1,69 +1,21 @@
-"""What a parameter is, and those that formats take, each a row: see `app.doors.native.options`."""
+"""The options that some formats take: see `sluice.encoders.encoder.Encoder`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import partial
 from math import isfinite
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final
 
-from sluice.aliases import Document
 from sluice.encoders.colormaps import COLORMAPS
 from sluice.encoders.tensor_forms import PACKS
 from sluice.errors import QueryError, excerpt
 
 from .names import Names
-
-T_co = TypeVar("T_co", covariant=True)
-
-# What a request gives of an option: the texts of a URL or the items of a JSON array, in the grammar
-# of URLs, or JSON's true and false.
-Given: TypeAlias = Sequence[str] | bool
+from .option import Option, listed, once, truth
 
 
-@dataclass(frozen=True, slots=True)
-class Option(Generic[T_co]):
-    """One parameter: its name, what it is for, the JSON schema of its one value in a URL, and how
-    its texts are read of a dataset of these names.
-
-    Where it is a list, `least` is how many at least: a POST may have an array of them, each an
-    `item`. `others` is what the same is called elsewhere. What is read of an option that has no
-    part of its own in `Options` is hashable and JSON, since it is in entity tags and explanations.
-    """
-
-    name: str
-    words: str
-    schema: Document
-    read: Callable[[Sequence[str], Names], T_co]
-    least: int = 0
-    others: tuple[str, ...] = ()
-    item: Document = field(default_factory=lambda: {"type": "string", "minLength": 1})
-
-    @property
-    def is_list(self) -> bool:
-        """Whether it takes several names or numbers."""
-        return self.least > 0
-
-    @property
-    def is_truth(self) -> bool:
-        """Whether it is true or false."""
-        return self.schema.get("type") == "boolean"
-
-
-def once(name: str, texts: Sequence[str]) -> str:
-    """The one value of a parameter; `QueryError` if it is repeated."""
-    if len(texts) > 1:
-        raise QueryError(f"{name} is given {len(texts)} times", parameter=name)
-    return texts[0]
-
-
-def read_truth(name: str, texts: Sequence[str], names: Names) -> bool:
-    """Whether ``true`` was asked for; `QueryError` for what is neither that nor ``false``."""
-    return read_word(name, ("true", "false"), texts, names) == "true"
-
-
-def read_word(name: str, words: tuple[str, ...], texts: Sequence[str], names: Names) -> str:
+def _read_word(name: str, words: tuple[str, ...], texts: Sequence[str], names: Names) -> str:
     """One of a few `words`; `QueryError`, which names them, for another one."""
     text = once(name, texts)
     if text not in words:
@@ -86,12 +38,32 @@ def _read_range(texts: Sequence[str], names: Names) -> tuple[float, float]:
     return low, high
 
 
+UNLIMITED: Final = Option(
+    "unlimited",
+    "Dimensions of the answer that can grow in its file, as `time`.",
+    {"type": "string", "minLength": 1},
+    lambda texts, names: tuple(dict.fromkeys(listed("unlimited", texts))),
+    least=1,
+)
+HISTORY: Final = Option(
+    "history",
+    "Say in the file's attribute `history` what was asked for, and Sluice's version.",
+    {"type": "boolean"},
+    truth("history"),
+)
+CDF5: Final = Option(
+    "cdf5",
+    "The classic format CDF-5, which has integers of 64 bits, and files of any size.",
+    {"type": "boolean"},
+    truth("cdf5"),
+)
+
 PACK: Final = Option(
     "pack",
     "How `f=bin` keeps the numbers of data variables: as `u1` or `i2` in even steps of a `range`"
     " (missing ones are 255 and -32768), or as `f4`.",
     {"type": "string", "enum": list(PACKS)},
-    partial(read_word, "pack", PACKS),
+    partial(_read_word, "pack", PACKS),
 )
 RANGE: Final = Option(
     "range",
@@ -106,8 +78,15 @@ CMAP: Final = Option(
     "cmap",
     "The colours of `f=png`; with `_r` from high to low.",
     {"type": "string", "enum": list(COLORMAPS)},
-    partial(read_word, "cmap", COLORMAPS),
+    partial(_read_word, "cmap", COLORMAPS),
     others=("colormap", "palette"),
 )
-# Those of formats: `sluice.encoders.formats` says which format takes which.
-FORMAT_OPTIONS: Final[tuple[Option[object], ...]] = (PACK, RANGE, CMAP)
+
+FORMAT_OPTIONS: Final[tuple[Option[object], ...]] = (
+    UNLIMITED,
+    HISTORY,
+    CDF5,
+    PACK,
+    RANGE,
+    CMAP,
+)

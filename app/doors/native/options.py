@@ -6,24 +6,20 @@ what no part of the query takes as its own is in the explanation and in the enti
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.selection import Method, Near
 
-from .format_options import FORMAT_OPTIONS, RANGE, Given, once, read_truth
-from .format_options import Option as Option
+from .format_options import FORMAT_OPTIONS, RANGE
 from .names import Names, did_you_mean
-from .tokens import join_repeated, split_tokens
+from .option import Given, Option, by_name, listed, once, truth
 from .values import METHODS, read_km, read_method, read_places
 
 T = TypeVar("T")
-
-_MARKS: Final = ('"', "/", "::")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +96,7 @@ def _read_variables(texts: Sequence[str], names: Names) -> tuple[str, ...]:
 
     Raises `QueryError` for a list of nothing, `SelectionError` for what the dataset lacks.
     """
-    wanted = dict.fromkeys(_listed("variables", texts))
+    wanted = dict.fromkeys(listed("variables", texts))
     if names.variables is not None:
         _check_variables(wanted, names, [*names.variables, *names.coords])
     return tuple(wanted)
@@ -126,7 +122,7 @@ def _read_tolerances(texts: Sequence[str], names: Names) -> dict[str, str]:
     Raises `QueryError` for another form, `SelectionError` for a name that is no dimension.
     """
     found: dict[str, str] = {}
-    for token in _listed("tolerance", texts):
+    for token in listed("tolerance", texts):
         # From the right: a dimension's name may hold a colon, a distance cannot.
         name, colon, distance = token.rpartition(":")
         if not (colon and name and distance) or name in found:
@@ -140,7 +136,7 @@ def _read_tolerances(texts: Sequence[str], names: Names) -> dict[str, str]:
 
 def _read_pointwise(texts: Sequence[str], names: Names) -> tuple[str, ...]:
     """The dimensions that are read together; `SelectionError` for a name that is none."""
-    tokens = tuple(_listed("pointwise", texts))
+    tokens = tuple(listed("pointwise", texts))
     for name in tokens:
         _check_dimension("pointwise", name, names)
     return tokens
@@ -159,17 +155,6 @@ def _check_dimension(parameter: str, name: str, names: Names) -> None:
             parameter=parameter,
             known=list(names.dims),
         )
-
-
-def _listed(parameter: str, texts: Sequence[str]) -> list[str]:
-    """The names of all texts in their order; `QueryError` for an empty one, and for intervals."""
-    found: list[str] = []
-    for text in join_repeated(texts, _MARKS):
-        tokens = split_tokens(parameter, text)
-        if tokens.separator == "/":
-            raise QueryError(f"{parameter}: names are separated by commas", parameter=parameter)
-        found += tokens.texts
-    return found
 
 
 VARIABLES: Final = Option(
@@ -227,15 +212,9 @@ EXPLAIN: Final = Option(
     "explain",
     "Read nothing; answer as JSON what the selection would hold and cost.",
     {"type": "boolean"},
-    partial(read_truth, "explain"),
+    truth("explain"),
     others=("dry_run",),
 )
-
-
-def by_name(options: Iterable[Option[object]]) -> Mapping[str, Option[object]]:
-    """A table of options, for whoever has a name."""
-    return MappingProxyType({option.name: option for option in options})
-
 
 # What a bare name means before it means a dimension; brackets reach a dimension of such a name.
 OPTIONS: Final = by_name(
