@@ -11,6 +11,7 @@ import numpy as np
 from sluice.aliases import Array, Document, DType
 from sluice.encoders.answer_schema import AnswerSchema, FileContent, FileFormat, UnreadAnswer
 from sluice.encoders.json_encoder import FragmentCache
+from sluice.encoders.tables import RowFormat
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,9 +55,9 @@ class Encoder:
     `check` raises what `encode` would raise, before anything is read. `value_bytes` is what the
     limit on results is held against, with `text_bytes`, which texts of variable length add once
     their bytes by variable are known; `forms` is how often so much is in memory at once, at most.
-    As a `file` an answer need not be in memory to be written. A content coding makes it shorter
-    unless it is not `coded`. `options` are the names of those that
-    it takes, and `adapt` makes the format that it is under their values: its `variant`.
+    As a `file`, or in `rows`, an answer need not be in memory to be written. A content coding makes
+    it shorter unless it is not `coded`. `options` are the names of those that it takes, and `adapt`
+    makes the format that it is under their values: its `variant`.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Encoder:
     described: Document
     stored: bool = False
     file: FileFormat | None = None
+    rows: RowFormat | None = None
     coded: bool = True
     options: tuple[str, ...] = ()
     adapt: Callable[[Encoder, Mapping[str, object]], Encoder] | None = None
@@ -79,7 +81,7 @@ class Encoder:
     @property
     def streams(self) -> bool:
         """Whether an answer can be sent while it is read."""
-        return self.file is not None
+        return self.file is not None or self.rows is not None
 
     @property
     def essence(self) -> str:

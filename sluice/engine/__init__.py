@@ -19,6 +19,7 @@ from sluice.engine.prepared import (
     explain,
     prepare,
 )
+from sluice.engine.row_answer import RowAnswer, rows_of
 
 __all__ = [
     "Costs",
@@ -27,6 +28,7 @@ __all__ = [
     "Plan",
     "PreparedDataset",
     "ReadLimits",
+    "RowAnswer",
     "describe",
     "describe_prepared",
     "directions_of",
@@ -38,6 +40,7 @@ __all__ = [
     "memory_excess",
     "plan",
     "prepare",
+    "rows_of",
     "times_excess",
     "with_fitting",
 ]

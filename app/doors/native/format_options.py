@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from math import isfinite
 from typing import Final
 
@@ -12,16 +11,7 @@ from sluice.encoders.tensor_forms import PACKS
 from sluice.errors import QueryError, excerpt
 
 from .names import Names
-from .option import Option, listed, once, truth
-
-
-def _read_word(name: str, words: tuple[str, ...], texts: Sequence[str], names: Names) -> str:
-    """One of a few `words`; `QueryError`, which names them, for another one."""
-    text = once(name, texts)
-    if text not in words:
-        detail = f"{name}={excerpt(text)}: write {' or '.join(words)}"
-        raise QueryError(detail, parameter=name, known=list(words))
-    return text
+from .option import Option, listed, truth, word
 
 
 def _read_range(texts: Sequence[str], names: Names) -> tuple[float, float]:
@@ -57,13 +47,26 @@ CDF5: Final = Option(
     {"type": "boolean"},
     truth("cdf5"),
 )
+_HEADERS: Final = ("names", "units")
+HEADER: Final = Option(
+    "header",
+    "What stands above the columns of CSV: their `names`, or with `units`, as `t (K)`, those too.",
+    {"type": "string", "enum": list(_HEADERS)},
+    word("header", _HEADERS),
+)
+BYTE_ORDER_MARK: Final = Option(
+    "bom",
+    "Whether CSV begins with a byte order mark, by which Excel knows that it is UTF-8.",
+    {"type": "boolean"},
+    truth("bom"),
+)
 
 PACK: Final = Option(
     "pack",
     "How `f=bin` keeps the numbers of data variables: as `u1` or `i2` in even steps of a `range`"
     " (missing ones are 255 and -32768), or as `f4`.",
     {"type": "string", "enum": list(PACKS)},
-    partial(_read_word, "pack", PACKS),
+    word("pack", PACKS),
 )
 RANGE: Final = Option(
     "range",
@@ -78,7 +81,7 @@ CMAP: Final = Option(
     "cmap",
     "The colours of `f=png`; with `_r` from high to low.",
     {"type": "string", "enum": list(COLORMAPS)},
-    partial(_read_word, "cmap", COLORMAPS),
+    word("cmap", COLORMAPS),
     others=("colormap", "palette"),
 )
 
@@ -86,6 +89,8 @@ FORMAT_OPTIONS: Final[tuple[Option[object], ...]] = (
     UNLIMITED,
     HISTORY,
     CDF5,
+    HEADER,
+    BYTE_ORDER_MARK,
     PACK,
     RANGE,
     CMAP,
