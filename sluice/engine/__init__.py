@@ -2,12 +2,20 @@
 
 from sluice.engine.costs import Costs
 from sluice.engine.file_answer import FileAnswer, file_costs, file_of, file_size
-from sluice.engine.limits import Fitting, ReadLimits, fitting, memory_excess, with_fitting
+from sluice.engine.limits import (
+    Fitting,
+    ReadLimits,
+    fitting,
+    memory_excess,
+    times_excess,
+    with_fitting,
+)
 from sluice.engine.plan import Plan, plan
 from sluice.engine.prepared import (
     PreparedDataset,
     describe,
     describe_prepared,
+    directions_of,
     explain,
     prepare,
 )
@@ -24,6 +32,7 @@ __all__ = [
     "RowAnswer",
     "describe",
     "describe_prepared",
+    "directions_of",
     "explain",
     "file_costs",
     "file_of",
@@ -33,6 +42,7 @@ __all__ = [
     "plan",
     "prepare",
     "rows_of",
+    "times_excess",
     "with_fitting",
     "write_deflated",
 ]

@@ -6,26 +6,30 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from hashlib import blake2b
 from typing import Final
-from urllib.parse import quote
 
 import numpy as np
 
 from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
-from sluice.axes.axis import Indexer
 from sluice.concurrency import ahead
 from sluice.encoders.answer_schema import FileContent, FileFormat, UnreadAnswer
 from sluice.encoders.file_values import Records
 from sluice.encoders.json_encoder import FragmentCache
-from sluice.engine.boxes import Box, Ends, Grid, box_stops, chunk_boxes, record_rows, row_boxes
+from sluice.engine.boxes import (
+    WINDOW_BYTES,
+    Box,
+    Ends,
+    Grid,
+    box_stops,
+    chunk_boxes,
+    record_rows,
+    row_boxes,
+)
 from sluice.engine.costs import Costs, Parts
 from sluice.engine.plan import Plan
 
 _ZEROS: Final = bytes(2**16)
-# Of more positions along one dimension a request tells only some.
-_MOST_LISTED: Final = 1000
 # Of a box of values that is read at once; where rows of chunks are wider, of one of these.
 BOX_BYTES: Final = 8 * 2**20
 # Of the chunks that such a box touches, decoded.
@@ -148,38 +152,10 @@ async def _with_known(
         return plan.grid(name, itemsize).chunks(must)
 
     coords, attrs = plan.schema.coord_names, plan.reading.attrs
-    request = _request(plan, fragments.name)
+    request = plan.request(fragments.name)
     answer = UnreadAnswer(variables, known, coords, attrs, fragments, chunks, request)
     # Headers of thousands of variables, and indexes of many chunks, take their time.
     return FileAnswer(plan, await asyncio.to_thread(file_format.content, answer))
-
-
-def _request(plan: Plan, dataset: str) -> str:
-    """What is asked for this answer, as it was resolved; how it is written can be put behind."""
-    found, asked = plan.found, plan.selection.variables
-    pairs = [] if asked is None else [("variables", ",".join(asked))]
-    pairs += [(name, _spelled(found.positions[name])) for name in sorted(found.positions)]
-    if found.pointwise:
-        pairs.append(("pointwise", ",".join(found.pointwise)))
-    # Labels that are not the stored ones have no positions of their own.
-    pairs += [(f"{name}_from", str(labels[0])) for name, labels in sorted(found.labels.items())]
-    told = "".join(f"{quote(name)}={quote(text, safe=',:/')}&" for name, text in pairs)
-    return f"/datasets/{dataset}/isel?{told}"
-
-
-def _spelled(found: Indexer) -> str:
-    """Positions along a dimension; of many, how many, the ends, and what tells them from others."""
-    match found:
-        case int():
-            return str(found)
-        case slice():
-            ends = [found.start, found.stop, *([] if found.step in (None, 1) else [found.step])]
-            return ":".join("" if end is None else str(end) for end in ends)
-        case _ if len(found) <= _MOST_LISTED:
-            return ",".join(map(str, found.tolist()))
-        case _:
-            sign = blake2b(found.tobytes(), digest_size=8).hexdigest()
-            return f"{found[0]},..,{found[-1]}({len(found)},{sign})"
 
 
 async def file_size(plan: Plan, file_format: FileFormat, fragments: FragmentCache) -> int | None:
@@ -335,10 +311,13 @@ def _rows(grid: Grid, start: int, stop: int) -> Box:
 def _boxes(
     file: FileAnswer, name: Hashable, first: int, last: int, most_bytes: int
 ) -> Iterator[Box]:
-    extent = file.content.extents[name]
-    most_bytes = _box_bytes(file.plan, name, most_bytes)
-    grid = file.plan.grid(name, file.content.itemsizes[name])
+    extent, itemsize = file.content.extents[name], file.content.itemsizes[name]
+    grid = file.plan.grid(name, itemsize)
+    pending = file.plan.reading.pending.get(name)
+    # Values can take more room in memory than in the file.
+    held = itemsize if pending is None else max(itemsize, pending.dtype.itemsize)
+    most_bytes = _box_bytes(file.plan, name, most_bytes) * itemsize // held
     if extent.chunks is None:
-        return row_boxes(grid, first, last, most_bytes)
+        return row_boxes(grid, first, last, most_bytes, WINDOW_BYTES * itemsize // held)
     # Single bytes have a dimension of their own in the file.
     return chunk_boxes(grid, extent.chunks[: len(grid.shape)], first, last, most_bytes)

@@ -6,11 +6,15 @@ from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Mappin
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import blake2b
+from typing import Final
+from urllib.parse import quote
 
 import xarray as xr
 
 from sluice.aliases import Array
 from sluice.arrays.texts import TextMeter
+from sluice.axes.axis import Indexer
 from sluice.axes.resolve import Resolved, resolve
 from sluice.concurrency import ahead
 from sluice.datasets import (
@@ -30,6 +34,9 @@ from sluice.engine.costs import AT_ONCE, Costs, Parts, costs_of
 from sluice.engine.prepared import PreparedDataset
 from sluice.engine.slabs import Budget, Cut, Order, Rows, Slab, cuts, narrowed, slab_parts
 from sluice.selection import Selection
+
+# Of more positions along one dimension a request tells only some.
+_MOST_LISTED: Final = 1000
 
 
 def _unmeasured() -> None:
@@ -88,6 +95,18 @@ class Plan:
         """
         names, places = self.found.places
         return (self.selection.variables, names), places
+
+    def request(self, dataset: str) -> str:
+        """What is asked for this answer, as it was resolved; how it is written can be put behind."""
+        found, asked = self.found, self.selection.variables
+        pairs = [] if asked is None else [("variables", ",".join(asked))]
+        pairs += [(name, _spelled(found.positions[name])) for name in sorted(found.positions)]
+        if found.pointwise:
+            pairs.append(("pointwise", ",".join(found.pointwise)))
+        # Labels that are not the stored ones have no positions of their own.
+        pairs += [(f"{name}_from", str(labels[0])) for name, labels in sorted(found.labels.items())]
+        told = "".join(f"{quote(name)}={quote(text, safe=',:/')}&" for name, text in pairs)
+        return f"/datasets/{dataset}/isel?{told}"
 
     @property
     def chunks(self) -> int:
@@ -310,3 +329,18 @@ def _rows(variable: xr.Variable, cut: Cut) -> xr.Variable:
     if cut.dim not in variable.dims:
         return variable
     return variable.isel({cut.dim: slice(cut.start, cut.stop)})
+
+
+def _spelled(found: Indexer) -> str:
+    """Positions along a dimension; of many, how many, the ends, and what tells them from others."""
+    match found:
+        case int():
+            return str(found)
+        case slice():
+            ends = [found.start, found.stop, *([] if found.step in (None, 1) else [found.step])]
+            return ":".join("" if end is None else str(end) for end in ends)
+        case _ if len(found) <= _MOST_LISTED:
+            return ",".join(map(str, found.tolist()))
+        case _:
+            sign = blake2b(found.tobytes(), digest_size=8).hexdigest()
+            return f"{found[0]},..,{found[-1]}({len(found)},{sign})"
