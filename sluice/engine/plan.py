@@ -97,7 +97,7 @@ class Plan:
         return (self.selection.variables, names), places
 
     def request(self, dataset: str) -> str:
-        """What is asked for this answer, as it was resolved; how it is written can be put behind."""
+        """What is asked for this answer, as it was resolved; its form can be put behind."""
         found, asked = self.found, self.selection.variables
         pairs = [] if asked is None else [("variables", ",".join(asked))]
         pairs += [(name, _spelled(found.positions[name])) for name in sorted(found.positions)]

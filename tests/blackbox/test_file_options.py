@@ -280,7 +280,7 @@ def test_compressed_files_are_the_same_after_a_restart(
 def test_a_compressed_file_that_is_too_large_is_refused(
     serve: Serve, stores: dict[str, Path], tmp_path: Path
 ) -> None:
-    little = serve(stores, SLUICE_SPOOL_BYTES="20000", SLUICE_SPOOL_FOLDER=str(tmp_path))
+    little = serve(stores, SLUICE_SPOOL_BYTES="100000", SLUICE_SPOOL_FOLDER=str(tmp_path))
     answer = little.get(ZLIB.format(name="maps"))
     assert answer.status_code == 413
     assert answer.json()["limited"] == "spool_bytes"
