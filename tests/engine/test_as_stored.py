@@ -23,7 +23,7 @@ from sluice.encoders.netcdf_packing import form_of, store_values
 from sluice.engine import Plan, plan, prepare
 from sluice.engine.slabs import Order
 from sluice.selection import Along, Position, Positions, PositionSlice, Selection
-from sluice.stored_form import AS_STORED
+from sluice.stored_form import AS_STORED, FILLS
 from tests.engine.selections import all_slabs, selections, together
 from tests.equivalence.strategies import stores
 from tests.stores import ArraySpec, StoreSpec, documents_of, fs_map, memory_store
@@ -77,6 +77,18 @@ def one(values: np.ndarray[Any, Any], attrs: dict[str, Any], **options: Any) -> 
         (VALUES.astype("i1") - 6, {"_Unsigned": "true"}, {"fill": -1}),
         (VALUES.astype("i1") - 6, {"_Unsigned": "true", **SCALED}, {"fill": -2}),
         (VALUES.astype("u1"), {"_Unsigned": "false"}, {"fill": 3}),
+        (VALUES, {"missing_value": 4}, {"fill": 7}),
+        (VALUES, {"missing_value": 4.0, **SCALED}, {"fill": 9}),
+        (VALUES, {"missing_value": [4]}, {"fill": 7}),
+        (VALUES.astype("f4"), {"missing_value": 1e20}, {"fill": float("nan")}),
+        (VALUES.astype("i1") - 6, {"missing_value": -1, "_Unsigned": "true"}, {"fill": 3}),
+        (VALUES.astype("u1"), {"missing_value": 4, "_Unsigned": "false"}, {"fill": 3}),
+        (VALUES.astype("i4"), {"units": "days since 2000-01-01", "missing_value": 4}, {"fill": 9}),
+        (
+            VALUES.astype("i4"),
+            {"units": "seconds", "dtype": "timedelta64[ns]", "missing_value": 4},
+            {"fill": 9},
+        ),
     ],
 )
 async def test_a_file_holds_what_the_store_holds(
@@ -90,10 +102,12 @@ async def test_a_file_holds_what_the_store_holds(
         assert file["v"].dtype == store["v"].dtype.newbyteorder("=")
         np.testing.assert_array_equal(file["v"].values, store["v"].values)
         for name, value in store["v"].attrs.items():
-            told = file["v"].attrs[name]
-            # Fill values have the type of the values.
-            plain = np.asarray(value)[()] if isinstance(told, str) else type(told)(value)
-            np.testing.assert_equal(told, plain, name)
+            told, plain = file["v"].attrs[name], np.asarray(value)
+            if name in FILLS:
+                # They have the type of the values.
+                assert np.asarray(told).dtype == file["v"].dtype
+                plain = np.squeeze(plain.astype(file["v"].dtype))
+            np.testing.assert_equal(told, plain if plain.ndim else plain[()], name)
     with xr.open_dataset(BytesIO(content), engine="h5netcdf") as file:
         decoded = by_xarray(spec, decode_cf=True)
         xr.testing.assert_equal(file.load(), decoded.isel(time=slice(1, None)).load())
@@ -106,8 +120,10 @@ async def test_a_file_holds_what_the_store_holds(
         (VALUES.astype(bool), {}),
         (VALUES.astype("i1"), {"dtype": "bool"}),
         (VALUES.astype("u1"), {"missing_value": -9999}),
-        (VALUES, {"missing_value": 4}),
-        (VALUES.astype("i1"), {"missing_value": -1, "_Unsigned": "true"}),
+        (VALUES, {"missing_value": [4, 7]}),
+        (VALUES.astype("f4"), {"missing_value": []}),
+        (VALUES.astype("i1"), {"missing_value": 255, "_Unsigned": "true"}),
+        (VALUES.astype("f4"), {"missing_value": 1e20, "scale_factor": 0.5}),
         (VALUES, {"_Unsigned": "perhaps"}),
     ],
 )
