@@ -12,10 +12,10 @@ import xarray as xr
 from fastapi import Request, Response
 
 from sluice import __version__
+from sluice.aliases import record
 from sluice.encoders.content_coding import compress, compress_pieces, negotiate_coding
-from sluice.encoders.formats import Encoder
-from sluice.phases import Phases
-from sluice.record import record
+from sluice.encoders.encoder import Encoder
+from sluice.instrumentation import Phases
 
 from ..catalog.entry import DatasetEntry
 from ..catalog.opened import Opened

@@ -9,8 +9,7 @@ from typing import Final
 from fastapi import FastAPI, Request, Response
 
 from sluice.engine import describe_prepared
-from sluice.errors import CatalogError, QueryError
-from sluice.wording import excerpt
+from sluice.errors import CatalogError, QueryError, excerpt
 
 from ..catalog.opened import Opened
 from ..catalog.readiness import DatasetState
@@ -28,13 +27,13 @@ from .access import (
     visible_id,
 )
 from .application import PlainRoute, Route
-from .cancellation import cancellable
 from .openapi import Schema
 from .problems import kind_of
 from .representations import PRIVATE, caching
 from .response_bodies import PIECE_BYTES, BackpressureResponse, LongBody, RawHeaders, json_bytes
 from .small_answers import Answer, CatalogChange, CatalogStatus, DatasetVersion, Healthy, Ready
 from .state import Service, service, told_to_stop
+from .streaming import cancellable
 
 
 def add_routes(app: FastAPI) -> None:

@@ -15,10 +15,9 @@ from sluice.aliases import Array, Document, DType
 from sluice.axes.label_text import AxisKey, Wanted, spell_value
 from sluice.axes.roles import TURN, is_longitude, is_periodic
 from sluice.axes.scales import Numbers, Scale, in_precision, read_number, scale_of, step_of
-from sluice.errors import QueryError, SelectionError
+from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.labels import JsonScalar, format_label, spell_label
 from sluice.selection import Value
-from sluice.wording import excerpt
 
 # Positions along an axis: one, evenly spaced ones, or any.
 Indexer: TypeAlias = int | slice | NDArray[np.int64]

@@ -20,9 +20,8 @@ from sluice.axes.axis import ROUNDING, Axis, Indexer, no_overlap, no_such_label,
 from sluice.axes.label_text import AxisKey, Wanted, read_duration, spell_value
 from sluice.axes.roles import TURN
 from sluice.axes.scales import Clock, Durations, Numbers, read_number, read_numbers
-from sluice.errors import QueryError, SelectionError
+from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.selection import Interval, Match, Method, Value
-from sluice.wording import excerpt
 
 UNKNOWN: Final = -1
 # So few labels are found sooner one by one.

@@ -10,7 +10,7 @@ from typing import TypeVar, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.aliases import Array
+from sluice.aliases import Array, record
 from sluice.axes.axis import Axis, Indexer
 from sluice.axes.label_text import spell_value
 from sluice.axes.longitude_arcs import arc
@@ -23,8 +23,7 @@ from sluice.axes.matching import (
     find_many,
     policy_of,
 )
-from sluice.errors import QueryError, SelectionError
-from sluice.record import record
+from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.selection import (
     Interval,
     Label,
@@ -35,7 +34,6 @@ from sluice.selection import (
     Selection,
     Value,
 )
-from sluice.wording import excerpt
 
 T = TypeVar("T")
 # Farther than any axis reaches, and still an integer of 64 bits.

@@ -14,9 +14,8 @@ from typing import Final, Literal, TypeAlias
 
 from sluice.axes.axis import Axis
 from sluice.axes.roles import Role
-from sluice.errors import QueryError, SelectionError
+from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.labels import spell_name
-from sluice.wording import excerpt
 
 from ...errors import UnusableVariable
 

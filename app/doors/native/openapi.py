@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
-from sluice.encoders.formats import ENCODERS, Encoder
+from sluice.encoders.encoder import Encoder
+from sluice.encoders.formats import ENCODERS
 
 from ...api.openapi import DATASET_ID, Responses, Schema, described, headers_of, problems
 from ...api.small_answers import Explanation, schema_of
@@ -223,8 +224,9 @@ def _selected(formats: Formats, *, tagged: bool) -> Responses:
 
 def formats_table(formats: Formats = ENCODERS) -> str:
     """The formats as a Markdown table: what asks for one, its media type, and what it is."""
-    lines = ["| format | media type | file | holds |", "|---|---|---|---|"]
+    lines = ["| format | media type | file | holds | its options |", "|---|---|---|---|---|"]
     for name, encoder in formats.items():
         words = encoder.described["schema"].get("description", "")
-        lines.append(f"| `f={name}` | `{encoder.essence}` | `{encoder.suffix}` | {words} |")
+        cells = f"| `f={name}` | `{encoder.essence}` | `{encoder.suffix}` | {words} |"
+        lines.append(f"{cells} {', '.join(f'`{option}`' for option in encoder.options)} |")
     return "\n".join([*lines, ""])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from app.doors.native.openapi import formats_table
 from app.doors.native.options import OPTIONS, Option, by_name, options_table
 from app.doors.native.routes import NativeDoor
 from app.settings import Settings
+from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.errors import QueryError
@@ -32,15 +33,32 @@ def read_digits(texts: Sequence[str], names: Names) -> int:
     return int(texts[0])
 
 
+def read_mark(texts: Sequence[str], names: Names) -> str:
+    return texts[0]
+
+
 def write_toy(
     dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
 ) -> Iterator[bytes]:
     yield "-".join(map(str, dataset.data_vars)).encode()
 
 
+def marked(toy: Encoder, values: Mapping[str, object]) -> Encoder:
+    """The toy that writes the mark between names that it was asked for."""
+    text = str(values["mark"])
+
+    def encode(
+        dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
+    ) -> bytes:
+        return text.join(map(str, dataset.data_vars)).encode()
+
+    return replace(toy, encode=encode)
+
+
 DIGITS = Option(
     "digits", "How many digits.", {"type": "integer"}, read_digits, others=("precision",)
 )
+MARK = Option("mark", "What stands between names.", {"type": "string"}, read_mark)
 TOY = replace(
     ENCODERS["csv"],
     name="toy",
@@ -49,8 +67,10 @@ TOY = replace(
     encode=lambda dataset, fragments=None, template_key=None: b"".join(write_toy(dataset)),
     pieces=write_toy,
     described={"schema": {"type": "string", "description": "Names alone."}},
+    options=("mark",),
+    adapt=marked,
 )
-DOOR = NativeDoor(by_name([*OPTIONS.values(), DIGITS]), {**ENCODERS, "toy": TOY})
+DOOR = NativeDoor(by_name([*OPTIONS.values(), DIGITS, MARK]), {**ENCODERS, "toy": TOY})
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +123,19 @@ def test_urls_and_bodies_take_a_new_format(ask: Ask, client: httpx.Client) -> No
         assert "toy" in check(answer, 400)["known"]
 
 
+def test_a_format_takes_options_of_its_own(ask: Ask) -> None:
+    """Another format refuses them, and says which takes them; each value is another answer."""
+    tags = {ask({"f": "toy"})[0].headers["etag"]}
+    for mark in ("+", "*"):
+        answers = ask({"f": "toy", "mark": mark})
+        assert [answer.text for answer in answers] == [f"t{mark}u"] * 2
+        tags.add(answers[0].headers["etag"])
+    assert len(tags) == 3
+    for answer in [*ask({"mark": "+"}), *ask({"mark": "+", "f": "csv"})]:
+        problem = check(answer, 400)
+        assert (problem["parameter"], problem["known"]) == ("mark", ["f=toy"])
+
+
 def test_explanations_tell_what_was_asked(ask: Ask) -> None:
     """A new option stands in the explanation as it was read; a new format is explained."""
     for answer in ask({"explain": True, "digits": 3, "f": "toy"}):
@@ -137,7 +170,7 @@ def test_the_openapi_document_names_them(client: httpx.Client) -> None:
 def test_the_docs_name_them(client: httpx.Client) -> None:
     """In the tables that the docs are made of, and on the page."""
     option = "| `digits` | one word | How many digits. |\n"
-    format_ = "| `f=toy` | `text/x-toy` | `.toy` | Names alone. |\n"
+    format_ = "| `f=toy` | `text/x-toy` | `.toy` | Names alone. | `mark` |\n"
     assert option in options_table(DOOR.options)
     assert format_ in formats_table(DOOR.formats)
     guide = client.get("/openapi.json").json()["info"]["description"]
