@@ -33,9 +33,9 @@ from sluice.instrumentation import Phases
 
 from ..catalog.entry import DatasetEntry, redact_error
 from ..catalog.opened import Opened
-from .access import caller
 from .representations import Representation, SelectionKey, accepted_coding, respond
-from .response_bodies import LongBody, lines_of
+from .requests import caller, lines_of
+from .response_bodies import LongBody
 from .state import RequestLimits, Service
 from .streaming import StreamedFile, cancellable
 

@@ -25,8 +25,9 @@ from sluice.errors import SluiceError
 from sluice.instrumentation import Phases
 
 from ..errors import DeadlineExceeded, RangeNotSatisfiable
-from .response_bodies import PIECE_BYTES, RawHeaders, header_of
-from .state import ABORT, StreamLimits, service
+from .requests import header_of, service
+from .response_bodies import PIECE_BYTES, RawHeaders
+from .state import ABORT, StreamLimits
 
 # So much of the store's values is there before the first byte leaves: more than a lone scalar.
 _FIRST_BYTES: Final = 2**16

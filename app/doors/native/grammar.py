@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias, assert_never
 
 from sluice.aliases import record
-from sluice.axes.roles import Role
+from sluice.axes.axis import Role
 from sluice.bounded_cache import BoundedCache
 from sluice.errors import QueryError, SelectionError
 from sluice.selection import (

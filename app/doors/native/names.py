@@ -12,8 +12,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
-from sluice.axes.axis import Axis
-from sluice.axes.roles import Role
+from sluice.axes.axis import Axis, Role
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.labels import spell_name
 

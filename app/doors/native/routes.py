@@ -21,13 +21,13 @@ from sluice.engine import explain, plan
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.instrumentation import Phases
 
-from ...api.access import visible_id
 from ...api.answering import Weighed, answer, weigh
 from ...api.application import Answering, Route
 from ...api.representations import Representation, respond
-from ...api.response_bodies import header_of, json_bytes
+from ...api.requests import header_of, service, visible_id
+from ...api.response_bodies import json_bytes
 from ...api.routes import add_reading_route, add_route
-from ...api.state import PHASES, Service, service
+from ...api.state import PHASES, Service
 from ...api.streaming import cancellable
 from ...catalog.opened import Opened
 from .grammar import Grammar, Query
