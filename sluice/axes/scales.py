@@ -174,7 +174,7 @@ def spell_distance(scale: Scale, apart: float) -> str | float:
         return apart
     # Without the last digits, which are those of subtracting, where it is enough without them.
     short = float(f"{apart:.6g}")
-    return short if apart <= short * (1 + 5e-7) else float(f"{apart:.9g}")
+    return short if apart <= short * (1 + 1e-6) else float(f"{apart:.9g}")
 
 
 def read_number(text: str) -> int | float:
