@@ -17,9 +17,9 @@ import numpy as np
 
 from sluice.axes.axis import ROUNDING, TURN, Axis, Indexer, no_overlap, no_such_label, out_of_range
 from sluice.axes.label_text import AxisKey, Wanted, read_duration, spell_value
-from sluice.axes.scales import Clock, Durations, in_precision, read_number
+from sluice.axes.scales import Clock, Durations, in_precision, read_number, spell_distance
 from sluice.errors import QueryError, SelectionError, excerpt
-from sluice.labels import format_duration, spell_label
+from sluice.labels import spell_label
 from sluice.selection import Interval, Match, Method, Value
 
 _FARTHEST_LONGITUDE: Final = 1_000_000
@@ -218,22 +218,10 @@ def match_by_policy(axis: Axis, label: Value, key: AxisKey, asked: MatchPolicy) 
 
 def _beyond_tolerance(axis: Axis, label: Value, chosen: int, apart: float) -> SelectionError:
     """The refusal of a match that is farther away than the tolerance: which one, and how far."""
-    match, text = axis.label(chosen), excerpt(spell_value(label))
-    distance = _as_tolerance(axis, apart)
-    reason = f"{text} is {distance} from its match, {spell_label(match)}"
-    refusal = out_of_range(axis, label, f"{reason}, which is farther than the tolerance")
-    return SelectionError(refusal.detail, **refusal.facts, match=match, distance=distance)
-
-
-def _as_tolerance(axis: Axis, apart: float) -> str | float:
-    """A distance along the axis as a tolerance of just that is written."""
-    if isinstance(axis.scale, Clock | Durations):
-        return format_duration(round(apart))
-    if isinstance(apart, int):
-        return apart
-    # Without the last digits, which are those of subtracting, where it is enough without them.
-    short = float(f"{apart:.6g}")
-    return short if apart <= short * (1 + ROUNDING) else float(f"{apart:.9g}")
+    match, distance = axis.label(chosen), spell_distance(axis.scale, apart)
+    reason = f"{excerpt(spell_value(label))} is {distance} from its match, {spell_label(match)}"
+    words = f"{reason}, which is farther than the tolerance"
+    return out_of_range(axis, label, words, match=match, distance=distance)
 
 
 def _too_far(axis: Axis, key: AxisKey, chosen: int, tolerance: float) -> bool:
