@@ -79,7 +79,8 @@ def weigh(
     serving: Service, plan: Plan, encoder: Encoder, options: tuple[tuple[str, object], ...] = ()
 ) -> Weighed:
     """The planned answer in this format; raises what the format has against it."""
-    schema, texts = plan.schema, plan.reading.texts
+    reading = plan.reading
+    schema, texts = reading.schema, reading.texts
     # Of variants there may be any number: nothing is kept of them.
     weight: int | None = None if encoder.variant else schema.notes.get(encoder.name)
     if weight is None:
@@ -90,7 +91,7 @@ def weigh(
     words = encoder.text_bytes(schema, texts) if texts else 0
     weight += words
     limits = serving.limits
-    excess = limits.reading.excess(plan, weight)
+    excess = limits.reading.excess(reading, weight)
     whole = excess is None or encoder.file is None or plan.keys is None
     # What comes before the values of a file is in memory as a whole.
     if not whole and words + schema.attribute_bytes <= limits.reading.result_bytes:

@@ -35,7 +35,7 @@ class StreamLimits:
 
     def excess(self, plan: Plan, result_bytes: int) -> LimitError | None:
         """The first limit that the planned answer exceeds, or None."""
-        if (excess := self.reading.excess(plan, result_bytes)) is not None:
+        if (excess := self.reading.excess(plan.reading, result_bytes)) is not None:
             return excess
         memory = stream_memory(plan)
         if memory <= self.memory_bytes:
