@@ -179,7 +179,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
             form=arguments.format,
             strict=arguments.strict,
             patience_seconds=arguments.patience,
-            request_chunk_bytes=settings.request_chunk_bytes,
+            request_chunk_bytes=min(settings.request_chunk_bytes, settings.inflight_bytes),
             store_concurrency=settings.store_concurrency,
             reader=Reader(
                 cache_bytes=0,

@@ -8,7 +8,9 @@ import signal
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from sluice.arrays.chunk_decoders import single_threaded_blosc
 from sluice.arrays.member_documents import OpeningLimits
@@ -201,23 +203,29 @@ def _reload_on_hangup(config_sync: ConfigSync) -> None:
         asyncio.get_running_loop().add_signal_handler(hangup, config_sync.reload_soon)
 
 
+# So much any answer may have, on however small a server.
+_LEAST_MEMORY: Final = 64 * 2**20
+
+
 def _limits(settings: Settings) -> RequestLimits:
-    reading = ReadLimits(
+    whole = ReadLimits(
         chunks=settings.request_chunks,
         chunk_bytes=settings.request_chunk_bytes,
         result_bytes=settings.request_result_bytes,
     )
-    streaming = StreamLimits(
-        ReadLimits(
-            chunks=settings.stream_chunks,
-            chunk_bytes=settings.stream_chunk_bytes,
-            result_bytes=settings.stream_result_bytes,
+    return RequestLimits(
+        whole,
+        StreamLimits(
+            replace(whole, result_bytes=settings.stream_result_bytes),
+            seconds=settings.stream_seconds,
+            stall_seconds=settings.stream_stall_seconds,
         ),
-        memory_bytes=settings.inflight_bytes,
-        seconds=settings.stream_seconds,
-        stall_seconds=settings.stream_stall_seconds,
+        # What is more than all that there is has it alone.
+        memory_bytes=max(settings.inflight_bytes, _LEAST_MEMORY),
+        text_bytes=settings.request_text_bytes,
+        labels=settings.request_labels,
+        body_bytes=settings.body_bytes,
     )
-    return RequestLimits(reading, streaming, settings.request_labels, settings.body_bytes)
 
 
 def _guards(settings: Settings, emit: Emit) -> StoreGuards:

@@ -271,12 +271,14 @@ async def ending(receive: Receive, end: float) -> AsyncIterator[Clock]:
         raise Expired from None
 
 
-async def cancellable(request: Request, work: Coroutine[object, object, T]) -> T:
+async def cancellable(
+    request: Request, work: Coroutine[object, object, T], led_on: Callable[[], str] = str
+) -> T:
     """What `work` brings; it is cancelled when the deadline comes or the client leaves before.
 
     So everything is awaited that may take long. The deadline is that of the request, however many
-    parts of it are awaited so. The body of the request must have been read. Raises
-    DeadlineExceeded, and Starlette's ClientDisconnect.
+    parts of it are awaited so; `led_on` is told who meets it. The body of the request must have
+    been read. Raises DeadlineExceeded, and Starlette's ClientDisconnect.
     """
     admission = service(request).admission
     end = asyncio.get_running_loop().time() + admission.seconds
@@ -288,6 +290,6 @@ async def cancellable(request: Request, work: Coroutine[object, object, T]) -> T
         admission.refuse("deadline")
         raise DeadlineExceeded(
             f"There was no answer within {admission.seconds:g} seconds, the most that a request may"
-            " take: ask for a smaller part.",
+            f" take: ask for a smaller part.{led_on()}",
             limit_seconds=admission.seconds,
         ) from None

@@ -216,7 +216,8 @@ def _budgets(settings: Settings, allowed: Allowance) -> dict[str, int]:
     found = {name: max(int(left * share / whole), _MEGABYTE) for name, share in shares.items()}
     # One request must not take all that there is for all of them.
     inflight = {**found, **chosen}["inflight_bytes"]
-    for name, parts in (("request_result_bytes", 8), ("chunks_inflight_bytes", 4)):
+    parted = {"request_result_bytes": 8, "request_text_bytes": 8, "chunks_inflight_bytes": 4}
+    for name, parts in parted.items():
         if not _is_chosen(settings, name):
             found[name] = min(getattr(settings, name), max(inflight // parts, _MEGABYTE))
     return found

@@ -68,6 +68,11 @@ class Encoder:
     variant: tuple[tuple[str, object], ...] = ()
 
     @property
+    def streams(self) -> bool:
+        """Whether an answer can be sent while it is read."""
+        return self.file is not None
+
+    @property
     def essence(self) -> str:
         """The media type without its parameters, as an ``Accept`` header names it."""
         return self.media_type.partition(";")[0]

@@ -178,6 +178,31 @@ def _row_end(ends: Ends | None, row: int, most: int) -> int:
     return int(ends[max(following, int(np.searchsorted(ends, row + most, "right")) - 1)])
 
 
+def box_stops(grid: Grid, chunks: Sequence[int] | None, most_bytes: int) -> tuple[Ends | None, ...]:
+    """Where the boxes of a whole variable end along each dimension; None: it is not cut there.
+
+    It is written row by row, or in these `chunks`.
+    """
+    stops: list[Ends | None] = [None] * len(grid.shape)
+    total = math.prod(grid.shape) * grid.itemsize
+    if chunks is None:
+        axis = grid.row_dimension
+        if axis is not None:
+            rows = row_boxes(grid, 0, total, most_bytes)
+            stops[axis] = np.array([box.stops[axis] for box in rows], np.int64)
+        return tuple(stops)
+    counts = [-(-n // chunk) for n, chunk in zip(grid.shape, chunks, strict=True)]
+    most, behind = max(1, most_bytes // (math.prod(chunks) * grid.itemsize)), math.prod(counts)
+    for axis, (count, chunk, n) in enumerate(zip(counts, chunks, grid.shape, strict=True)):
+        behind //= max(1, count)
+        # As `_run`: the first axis along which a box holds several chunks is the last that is cut.
+        step = max(1, most // max(1, behind)) * chunk
+        stops[axis] = np.append(np.arange(step, n, step), n).astype(np.int64)
+        if behind <= most:
+            break
+    return tuple(stops)
+
+
 def chunk_boxes(
     grid: Grid, chunks: Sequence[int], start: int, stop: int, most_bytes: int
 ) -> Iterator[Box]:

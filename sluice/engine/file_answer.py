@@ -8,18 +8,22 @@ from collections.abc import AsyncGenerator, Hashable, Iterable, Iterator
 from contextlib import aclosing
 from typing import Final
 
+import numpy as np
+
 from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
 from sluice.concurrency import ahead
 from sluice.encoders.answer_schema import FileContent, FileFormat, UnreadAnswer
 from sluice.encoders.json_encoder import FragmentCache
-from sluice.engine.boxes import Box, Grid, chunk_boxes, row_boxes
+from sluice.engine.boxes import Box, Ends, box_stops, chunk_boxes, row_boxes
+from sluice.engine.costs import Costs, Parts
 from sluice.engine.plan import Plan
-from sluice.engine.slabs import AT_ONCE
 
 _ZEROS: Final = bytes(2**16)
 # Of a box of values that is read at once; where rows of chunks are wider, of one of these.
 BOX_BYTES: Final = 8 * 2**20
+# Of the chunks that such a box touches, decoded.
+BOX_CHUNK_BYTES: Final = 256 * 2**20
 
 
 @record
@@ -44,12 +48,15 @@ class FileAnswer:
         return self.content.size
 
     def place_of(self, start: int, nbytes: int) -> int:
-        """Where so many bytes from `start` on come from the store; the end where there are less."""
+        """Where so many bytes from `start` on come from the store, or all those of a box; the end
+        where there are less.
+        """
         for name, extent in self.content.extents.items():
             begin, end = max(start, extent.start), extent.start + extent.length
             if name not in self.content.known and begin < end:
-                if end - begin >= nbytes:
-                    return begin + nbytes
+                enough = min(nbytes, _box_bytes(self.plan, name, BOX_BYTES))
+                if end - begin >= enough:
+                    return begin + enough
                 nbytes -= end - begin
         return self.size
 
@@ -124,21 +131,43 @@ async def file_size(plan: Plan, file_format: FileFormat, fragments: FragmentCach
     return (await _with_known(plan, file_format, fragments, (), None)).size
 
 
-def stream_memory(plan: Plan, most_bytes: int = BOX_BYTES) -> int:
-    """The most that the `pieces` of a planned file have in memory at once, in bytes.
+def file_costs(plan: Plan, file_format: FileFormat) -> Costs:
+    """What the `pieces` of the whole planned file cost, and have in memory; reads nothing."""
+    return box_costs(_as_written(plan, file_format))
 
-    That is two boxes of at most `most_bytes` where chunks let it be, and chunks being decoded.
-    """
-    boxes, decoding = [0], [0]
+
+def box_costs(plan: Plan, most_bytes: int = BOX_BYTES) -> Costs:
+    """What it costs to read all variables in boxes of at most so many bytes."""
+    stops: dict[Hashable, dict[Hashable, Ends]] = {}
+    count = largest = 0
     for name, variable in plan.reading.pending.items():
         grid = plan.grid(name, variable.dtype.itemsize)
-        own, whole = grid.chunks(), math.prod(grid.shape) * grid.itemsize
-        box = _largest_box(grid, own, most_bytes)
-        boxes.append(box)
-        # A box that does not end where chunks end has parts of twice as many.
-        chunks = -(-variable.plan.chunks * box // max(1, whole)) * (1 if own is None else 2)
-        decoding.append(min(variable.working_bytes, chunks * variable.array.meta.chunk_bytes))
-    return AT_ONCE * max(boxes) + max(decoding)
+        found = box_stops(grid, grid.chunks(), _box_bytes(plan, name, most_bytes))
+        cut = {
+            dim: ends for dim, ends in zip(variable.dims, found, strict=True) if ends is not None
+        }
+        lengths = [
+            n if ends is None else int(np.diff(ends, prepend=0).max(initial=0))
+            for n, ends in zip(grid.shape, found, strict=True)
+        ]
+        stops[name], count = cut, count + math.prod([len(ends) for ends in cut.values()])
+        largest = max(largest, math.prod(lengths) * grid.itemsize)
+    return plan.costs(Parts(count, largest, stops, together=False))
+
+
+def _box_bytes(plan: Plan, name: Hashable, most_bytes: int) -> int:
+    """The most bytes of a box of the variable: less than `most_bytes` where it is of many chunks.
+
+    So there is progress to be seen, and a window, however little is taken of each chunk.
+    """
+    variable = plan.reading.pending.get(name)
+    if variable is None:
+        return most_bytes
+    work = variable.plan.chunks * variable.array.meta.chunk_bytes
+    if work <= BOX_CHUNK_BYTES:
+        return most_bytes
+    values = math.prod(variable.shape) * BOX_CHUNK_BYTES // work
+    return max(1, min(most_bytes, values * variable.dtype.itemsize))
 
 
 def _as_written(plan: Plan, file_format: FileFormat) -> Plan:
@@ -188,17 +217,9 @@ def _boxes(
     file: FileAnswer, name: Hashable, first: int, last: int, most_bytes: int
 ) -> Iterator[Box]:
     extent = file.content.extents[name]
+    most_bytes = _box_bytes(file.plan, name, most_bytes)
     grid = file.plan.grid(name, file.content.itemsizes[name])
     if extent.chunks is None:
         return row_boxes(grid, first, last, most_bytes)
     # Single bytes have a dimension of their own in the file.
     return chunk_boxes(grid, extent.chunks[: len(grid.shape)], first, last, most_bytes)
-
-
-def _largest_box(grid: Grid, chunks: tuple[int, ...] | None, most_bytes: int) -> int:
-    """The bytes of the largest box of a variable that lies in these `chunks` of the file."""
-    whole, axis = math.prod(grid.shape) * grid.itemsize, grid.row_dimension
-    if chunks is not None:
-        return max(min(most_bytes, whole), math.prod(chunks) * grid.itemsize)
-    rows = 1 if axis is None else grid.longest[axis]
-    return min(whole, max(most_bytes, rows * grid.row_bytes))

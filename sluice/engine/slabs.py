@@ -2,7 +2,7 @@
 
 A part ends where a chunk of the store ends, so that chunks are decoded once; only where variables
 have chunks of different lengths and are read together, or where positions go back and forth, some
-of them are decoded again: `costs_of` tells how often.
+of them are decoded again: `sluice.engine.costs` tells how often.
 """
 
 from __future__ import annotations
@@ -26,15 +26,13 @@ from numpy.typing import NDArray
 from sluice.aliases import record
 from sluice.datasets.indexers import ALL, Key, Points, length_of
 from sluice.datasets.layout import Keys, Layout, ResultSchema, StoredVariable
-from sluice.datasets.lazy import VariableReadPlan
 from sluice.datasets.read_plan import DatasetReadPlan
-from sluice.engine.boxes import chunk_axes, chunk_ends
+from sluice.engine.boxes import chunk_ends
+from sluice.engine.costs import AT_ONCE, Parts
 
 Order: TypeAlias = Literal["variable", "row"]
 T = TypeVar("T")
 
-# The one that is read, and the one that its reader has.
-AT_ONCE: Final = 2
 _NONE: Final = np.empty(0, np.int64)
 
 
@@ -86,57 +84,6 @@ def cuts(
             dims = schema.variables[name].dims
             first = dims[0] if dims and dims.count(dims[0]) == 1 else None
             yield from _along(layout, schema, keys, most_bytes, first, (name,), [name])
-
-
-@record
-class VariableCost:
-    """What one variable costs in decoded chunks when it is read in parts.
-
-    It touches `chunks`, each of `chunk_bytes` decoded; they are `decoded` so often in all parts
-    together, and `most_times` the one that is decoded most often.
-    """
-
-    chunks: int
-    chunk_bytes: int
-    decoded: int
-    most_times: int
-
-
-@record
-class SlabCosts:
-    """What it costs to read an answer in `slabs` parts, variable by variable.
-
-    `window_bytes` is the most that is in memory at once: two parts, and chunks being decoded.
-    """
-
-    slabs: int
-    window_bytes: int
-    variables: Mapping[Hashable, VariableCost]
-
-    @property
-    def chunks(self) -> int:
-        """How many chunks are touched."""
-        return sum([cost.chunks for cost in self.variables.values()])
-
-    @property
-    def chunk_bytes(self) -> int:
-        """Decoded bytes of the touched chunks."""
-        return sum([cost.chunks * cost.chunk_bytes for cost in self.variables.values()])
-
-    @property
-    def decoded_chunks(self) -> int:
-        """How many chunks are decoded; one counts each time."""
-        return sum([cost.decoded for cost in self.variables.values()])
-
-    @property
-    def decoded_bytes(self) -> int:
-        """Bytes of all chunks that are decoded."""
-        return sum([cost.decoded * cost.chunk_bytes for cost in self.variables.values()])
-
-    @property
-    def most_times(self) -> int:
-        """How often the chunk is decoded that is decoded most often."""
-        return max([cost.most_times for cost in self.variables.values()], default=0)
 
 
 def _leading(schema: ResultSchema) -> Hashable | None:
@@ -211,21 +158,21 @@ def _ends(
     return [*range(most_rows, size, most_rows), size] if size else []
 
 
-def costs_of(
+def slab_parts(
     layout: Layout,
     reading: DatasetReadPlan,
     keys: Keys | None,
     most_bytes: int,
     order: Order,
-) -> SlabCosts:
-    """What an answer costs that is read in the parts of `cuts`; reads nothing.
+) -> Parts:
+    """The parts of `cuts` for who judges what they cost; reads nothing.
 
     Texts count as `most_bytes` at most: how long they are is known once they are read.
     """
     schema = reading.schema
     ends: dict[Hashable, list[int]] = defaultdict(list)
     dims: dict[Hashable, Hashable] = {}
-    largest = slabs = 0
+    largest = count = 0
     for cut in cuts(layout, schema, keys, most_bytes // AT_ONCE, order):
         nbytes = 0
         for name in cut.names:
@@ -236,42 +183,10 @@ def costs_of(
                 nbytes += (cut.stop - cut.start) * _row_bytes(schema, name, cut.dim)
             else:
                 nbytes += math.prod(variable.shape) * variable.dtype.itemsize
-        largest, slabs = max(largest, nbytes), slabs + 1
-    variables = {
-        name: _variable_cost(layout, keys or {}, name, plan, dims.get(name), ends[name])
-        for name, plan in reading.pending.items()
-    }
-    working = [plan.working_bytes for plan in reading.pending.values()]
-    at_once = max(working, default=0) if order == "variable" and keys is not None else sum(working)
-    window = min(AT_ONCE, slabs) * largest + at_once + min(reading.text_bytes, most_bytes)
-    return SlabCosts(slabs, window, variables)
-
-
-def _variable_cost(
-    layout: Layout,
-    keys: Keys,
-    name: Hashable,
-    plan: VariableReadPlan,
-    dim: Hashable | None,
-    ends: list[int],
-) -> VariableCost:
-    """The cost of a variable that is cut after the rows `ends` along `dim`; whole where None."""
-    chunks, nbytes = plan.plan.chunks, plan.array.meta.chunk_bytes
-    prepared = layout.variables[name]
-    if dim is None or not chunks or not isinstance(prepared, StoredVariable):
-        return VariableCost(chunks, nbytes, chunks, min(chunks, 1))
-    axes = chunk_axes(prepared, keys, dim, layout.sizes)
-    # Chunk and part are the same from one of these rows to the next.
-    begins = np.unique(np.concatenate([[0], ends[:-1], *[axis.changes() for axis in axes]]))
-    begins = begins.astype(np.int64)
-    parts = np.searchsorted(ends, begins, side="right")
-    found, places = np.unique(
-        np.stack([axis.numbers(begins) for axis in axes]), axis=1, return_inverse=True
-    )
-    distinct = found.shape[1]
-    pairs = np.unique(parts * distinct + places.reshape(-1))
-    times = int(np.bincount(pairs % distinct).max())
-    return VariableCost(chunks, nbytes, chunks // distinct * pairs.size, times)
+        largest, count = max(largest, nbytes), count + 1
+    stops = {name: {dim: np.array(ends[name])} for name, dim in dims.items()}
+    texts = min(reading.text_bytes, most_bytes)
+    return Parts(count, largest, stops, order == "row" or keys is None, texts)
 
 
 def narrowed(keys: Keys, sizes: Mapping[Hashable, int], cut: Cut) -> Keys:
