@@ -112,9 +112,8 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.release()
 
     def _read_on(self) -> None:
-        """Read what has come, up to the next request that has to wait for its turn."""
+        """Read on a connection that is not closing, up to what has to wait for its turn."""
         try:
-            # Whoever calls has looked whether the connection is closing.
             while self._unread and not self._last:
                 if self._body is not None:
                     self._read_body(self._body)
