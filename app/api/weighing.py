@@ -17,7 +17,7 @@ from sluice.arrays.texts import TextMeter, text_bytes
 from sluice.datasets import ResultSchema
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS
-from sluice.engine import Fitting, Plan, RowAnswer, file_costs, fitting, memory_excess
+from sluice.engine import Fitting, Plan, RowAnswer, file_costs, fitting, memory_excess, times_excess
 from sluice.errors import LimitError, SelectionError, SluiceError
 
 from .representations import SelectionKey
@@ -101,8 +101,10 @@ def _judged(
         return excess, False
     excess = limits.streaming.reading.excess(plan.reading, weight)
     if excess is None:
-        window = file_costs(plan, encoder.file).window_bytes
-        excess = memory_excess(window, limits.memory_bytes)
+        costs = file_costs(plan, encoder.file)
+        excess = memory_excess(costs.window_bytes, limits.memory_bytes)
+        if encoder.file.chunked is False:
+            excess = times_excess(costs) or excess
     return excess, False
 
 
