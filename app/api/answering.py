@@ -41,6 +41,8 @@ T = TypeVar("T")
 # Larger files are sent while they are read; larger ones still have no content coding.
 _WHOLE_BYTES: Final = 2**20
 _UNCODED_BYTES: Final = 16 * 2**20
+# Fewer values tell little of others, and are answered in less time than it takes to look at them.
+_SOME_CELLS: Final = 16
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +116,7 @@ async def _open(
         await cancellable(request, stack.enter_async_context(held))
         with phases.recording():
             file = await cancellable(request, read())
+        stack.callback(_learn_pace, asked.plan, form.opened, phases)
         tell = partial(_tell, entry=entry)
         return StreamedFile(file, stack.pop_all(), phases, limits.streaming, tell)
 
@@ -166,8 +169,19 @@ async def _read_and_encode(
     more = asked.encoder.forms * max(0, texts - likely_texts)
     with serving.admission.budget.charged(more):
         content = await encoding.writer.write(form.pieces(result, asked.plan.form))
-    phases.since("encode", began)
+    ended = phases.since("encode", began)
+    _learn(result, asked, form)
+    learned, format_name = form.opened.learned, asked.encoder.name
+    learned.see_pace(format_name, len(content), ended - began)
+    _learn_pace(asked.plan, form.opened, phases)
     return content
+
+
+def _learn_pace(plan: Plan, opened: Opened, phases: Phases) -> None:
+    """Remember how fast chunks that were not in memory were read."""
+    seconds = max(phases.seconds.get("fetch", 0.0), phases.seconds.get("decode", 0.0))
+    missed = phases.misses * plan.chunk_bytes / max(1, plan.chunks)
+    opened.learned.see_pace("read", missed, seconds)
 
 
 async def _counted_texts(result: xr.Dataset, asked: Weighed, limits: RequestLimits) -> int:
@@ -190,7 +204,15 @@ def _encode(result: xr.Dataset, asked: Weighed, form: Representation, phases: Ph
     began = perf_counter()
     content = form.body(result, asked.plan.form)
     phases.since("encode", began)
+    if asked.cells >= _SOME_CELLS:
+        _learn(result, asked, form)
     return content
+
+
+def _learn(result: xr.Dataset, asked: Weighed, form: Representation) -> None:
+    """Remember some of the values, which tell how long a text of others will be."""
+    if not asked.encoder.stored:
+        form.opened.learned.see_values(result.variables, asked.plan.reading.pending)
 
 
 def _cached(plan: Plan, entry: DatasetEntry) -> xr.Dataset | Plan:

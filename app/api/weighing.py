@@ -17,7 +17,7 @@ from sluice.arrays.texts import TextMeter, text_bytes
 from sluice.datasets import ResultSchema
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS
-from sluice.engine import Fitting, Plan, file_costs, fitting, memory_excess
+from sluice.engine import Costs, Fitting, Plan, file_costs, fitting, memory_excess
 from sluice.errors import LimitError, SelectionError, SluiceError
 
 from .representations import SelectionKey
@@ -96,6 +96,14 @@ def _judged(
         window = file_costs(plan, encoder.file).window_bytes
         excess = memory_excess(window, limits.memory_bytes)
     return excess, False
+
+
+def costs_when_read(asked: Weighed) -> Costs:
+    """What it costs to read the answer as it will be read: whole, or in parts as it is sent."""
+    plan, file_format = asked.plan, asked.encoder.file
+    if asked.whole or file_format is None or plan.keys is None:
+        return plan.whole_costs
+    return file_costs(plan, file_format)
 
 
 def led_on(asked: Weighed) -> str:

@@ -117,6 +117,7 @@ ENCODERS = MappingProxyType(
                 # 3.2 to 3.6 (the text alone is 2.6), whole seconds 3.9, compressed 2.1 to 3.2;
                 # instants with fractions of seconds 6.6.
                 forms=4,
+                grows="cells",
                 described=JSON_CONTENT,
             ),
             Encoder(
@@ -146,6 +147,7 @@ ENCODERS = MappingProxyType(
                 text_bytes=csv_text_weight,
                 # Numbers 0.5 to 1.2, instants 1.8: a field counts for more than its value takes.
                 forms=2,
+                grows="rows",
                 described=CSV_CONTENT,
             ),
         )

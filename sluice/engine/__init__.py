@@ -1,6 +1,7 @@
 """Selection -> Plan -> a Dataset, or slabs of it: what every way in has in common."""
 
 from sluice.engine.costs import Costs
+from sluice.engine.estimates import Learned, estimated_size
 from sluice.engine.file_answer import FileAnswer, file_costs, file_of, file_size
 from sluice.engine.limits import Fitting, ReadLimits, fitting, memory_excess, with_fitting
 from sluice.engine.plan import Plan, plan
@@ -16,11 +17,13 @@ __all__ = [
     "Costs",
     "FileAnswer",
     "Fitting",
+    "Learned",
     "Plan",
     "PreparedDataset",
     "ReadLimits",
     "describe",
     "describe_prepared",
+    "estimated_size",
     "explain",
     "file_costs",
     "file_of",
