@@ -233,6 +233,14 @@ async def _read(asked: Weighed, entry: DatasetEntry, meter: TextMeter | None) ->
         _tell(error, entry)
 
 
+async def read_whole(plan: Plan, entry: DatasetEntry) -> xr.Dataset:
+    """What is planned, without texts; raises what may be told of a failure."""
+    try:
+        return await plan.read()
+    except Exception as error:
+        _tell(error, entry)
+
+
 def _tell(error: Exception, entry: DatasetEntry) -> NoReturn:
     """Raise what is told of a failure: the store's own words may repeat secrets it was sent."""
     told = redact_error(error, entry)

@@ -20,17 +20,28 @@ log = logging.getLogger(__name__)
 
 
 async def explanation(
-    serving: Service, opened: Opened, asked: Weighed, formats: Mapping[str, Encoder]
+    serving: Service,
+    opened: Opened,
+    asked: Weighed,
+    formats: Mapping[str, Encoder],
+    more: DocumentDict,
 ) -> bytes:
-    """The answer to a request that wants to know before it asks; nothing is read for it."""
+    """The answer to a request that wants to know before it asks; nothing is read for it.
+
+    `more` is what the door has to tell.
+    """
     # The format that was asked for may be a variant of the one in the table.
     formats = {**formats, asked.encoder.name: asked.encoder}
     sizes = {name: await _format(serving, opened, asked, one) for name, one in formats.items()}
-    return await asyncio.to_thread(_explained, serving, opened, asked, sizes)
+    return await asyncio.to_thread(_explained, serving, opened, asked, sizes, more)
 
 
 def _explained(
-    serving: Service, opened: Opened, asked: Weighed, sizes: Mapping[str, DocumentDict]
+    serving: Service,
+    opened: Opened,
+    asked: Weighed,
+    sizes: Mapping[str, DocumentDict],
+    more: DocumentDict,
 ) -> bytes:
     plan, costs = asked.plan, None
     if plan.chunks <= serving.limits.whole.chunks:
@@ -46,6 +57,7 @@ def _explained(
         "bytes": sizes,
         "forecast": _forecast(opened, asked, costs, sizes[asked.encoder.name]),
         **_excess(serving, asked),
+        **more,
     }
     return json_bytes({**explain(plan.reading, plan.labels), **told})
 

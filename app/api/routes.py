@@ -9,6 +9,7 @@ from typing import Final
 from fastapi import FastAPI, Request, Response
 
 from sluice.engine import describe_prepared
+from sluice.engine.nearest import grids_of
 from sluice.errors import CatalogError, QueryError, excerpt
 
 from ..catalog.opened import Opened
@@ -214,4 +215,8 @@ async def description_of(request: Request, serving: Service, dataset_id: str) ->
 
 def _text(opened: Opened) -> bytes:
     told = describe_prepared(opened.prepared)
-    return json_bytes({**opened.entry.told, **told})
+    grids = [
+        {"longitude": grid.lon, "latitude": grid.lat, "dims": grid.dims}
+        for grid in grids_of(opened.prepared)
+    ]
+    return json_bytes({**opened.entry.told, **told, "grids": grids})

@@ -131,6 +131,14 @@ class DataVariable(Answer):
     attrs: dict[str, object]
 
 
+class GridCoordinates(Answer):
+    """The longitudes and latitudes of a grid's cells, by which `at` finds the nearest."""
+
+    longitude: str
+    latitude: str
+    dims: list[str]
+
+
 class DatasetDescription(DatasetSummary):
     """What one dataset holds."""
 
@@ -141,6 +149,10 @@ class DatasetDescription(DatasetSummary):
     unusable: Annotated[
         dict[str, str],
         Field(description="Variables of the store that cannot be used, and why."),
+    ]
+    grids: Annotated[
+        list[GridCoordinates],
+        Field(description="Where longitudes and latitudes of cells are known: `at` works."),
     ]
 
 
@@ -191,6 +203,15 @@ class Excess(Answer):
     of: int = 0
 
 
+class Place(Answer):
+    """Which cells are nearest to the places of `at`, in their order."""
+
+    positions: Annotated[
+        dict[str, list[int]], Field(description="Along the dimensions of the grid.")
+    ]
+    distances_km: Annotated[list[float], Field(description="From the place to its cell.")]
+
+
 class Explanation(Answer):
     """What a selection would hold and cost: the answer with `explain=true`."""
 
@@ -226,6 +247,7 @@ class Explanation(Answer):
     excess: Annotated[
         Excess | None, Field(description="There where the answer is not within the limits.")
     ] = None
+    at: Place | None = None
 
 
 class Problem(BaseModel):

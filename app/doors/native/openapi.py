@@ -148,7 +148,7 @@ def _one_or_several(option: Option[object]) -> Schema:
     several = {
         "type": "array",
         "minItems": option.least,
-        "items": {"type": "string", "minLength": 1},
+        "items": dict(option.item),
     }
     return {"oneOf": [dict(option.schema), several]}
 
@@ -208,7 +208,7 @@ def _selected(formats: Formats, *, tagged: bool) -> Responses:
     as_json = content[formats["json"].media_type]
     as_json["schema"] = {"anyOf": [as_json["schema"], schema_of(Explanation)]}
     names = ["X-Request-ID", "Cache-Control", "Content-Disposition", "Server-Timing"]
-    names.append("X-Sluice-Store")
+    names += ["X-Sluice-Store", "X-Sluice-Distance"]
     answers: Responses = {}
     if tagged:
         names += ["ETag", "Vary"]

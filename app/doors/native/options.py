@@ -7,17 +7,17 @@ what no part of the query takes as its own is in the explanation and in the enti
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Generic, TypeAlias, TypeVar, cast
 
 from sluice.aliases import Document
 from sluice.errors import QueryError, SelectionError, excerpt
-from sluice.selection import Method
+from sluice.selection import Method, Near
 
 from .names import Names, did_you_mean
 from .tokens import join_repeated, split_tokens
-from .values import METHODS, read_method
+from .values import METHODS, read_km, read_method, read_places
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -34,9 +34,9 @@ class Option(Generic[T_co]):
     """One parameter: its name, what it is for, the JSON schema of its one value in a URL, and how
     its texts are read of a dataset of these names.
 
-    Where it lists names, `least` is how many at least: a POST may have an array of them. `others`
-    is what the same is called elsewhere. What is read of an option that has no part of its own in
-    `Options` is hashable and JSON, since it is in entity tags and explanations.
+    Where it is a list, `least` is how many at least: a POST may have an array of them, each an
+    `item`. `others` is what the same is called elsewhere. What is read of an option that has no
+    part of its own in `Options` is hashable and JSON, since it is in entity tags and explanations.
     """
 
     name: str
@@ -45,10 +45,11 @@ class Option(Generic[T_co]):
     read: Callable[[Sequence[str], Names], T_co]
     least: int = 0
     others: tuple[str, ...] = ()
+    item: Document = field(default_factory=lambda: {"type": "string", "minLength": 1})
 
     @property
     def is_list(self) -> bool:
-        """Whether it takes several names."""
+        """Whether it takes several names or numbers."""
         return self.least > 0
 
     @property
@@ -62,8 +63,8 @@ class Options:
     """All that a request says beside its selections.
 
     `given` are the names of the parameters; `method` is for labels that name none; `tolerances`
-    are texts by dimension; `pointwise` names dimensions, in the order of the request; `more` is
-    what has no part of its own here, by name.
+    are texts by dimension; `pointwise` names dimensions, in the order of the request; `near` are
+    places on the globe; `more` is what has no part of its own here, by name.
     """
 
     given: frozenset[str]
@@ -73,6 +74,7 @@ class Options:
     tolerances: Mapping[str, str]
     pointwise: tuple[str, ...]
     explain: bool
+    near: Near | None = None
     more: tuple[tuple[str, object], ...] = ()
 
 
@@ -92,14 +94,18 @@ def read_options(
     def taken(option: Option[T]) -> T | None:
         return cast("T | None", values.pop(option.name, None))
 
+    tolerances, near = taken(TOLERANCE) or {}, taken(AT)
+    if near is not None and AT.name in tolerances and AT.name not in names.dims:
+        near = replace(near, tolerance_km=read_km(tolerances.pop(AT.name)))
     return Options(
         given=frozenset(given),
         variables=taken(VARIABLES),
         format=taken(FORMAT),
         method=taken(METHOD),
-        tolerances=taken(TOLERANCE) or {},
+        tolerances=tolerances,
         pointwise=taken(POINTWISE) or (),
         explain=taken(EXPLAIN) or False,
+        near=near,
         more=tuple(values.items()),
     )
 
@@ -173,7 +179,8 @@ def _read_tolerances(texts: Sequence[str], names: Names) -> dict[str, str]:
         if not (colon and name and distance) or name in found:
             detail = f"tolerance={excerpt(','.join(texts))}: write each dimension once, as lat:0.25"
             raise QueryError(detail, parameter="tolerance")
-        _check_dimension("tolerance", name, names)
+        if name != AT.name:
+            _check_dimension("tolerance", name, names)
         found[name] = distance
     return found
 
@@ -184,6 +191,11 @@ def _read_pointwise(texts: Sequence[str], names: Names) -> tuple[str, ...]:
     for name in tokens:
         _check_dimension("pointwise", name, names)
     return tokens
+
+
+def _read_places(texts: Sequence[str], names: Names) -> Near:
+    """The places; raises as `read_places`."""
+    return read_places(texts)
 
 
 def _check_dimension(parameter: str, name: str, names: Names) -> None:
@@ -234,7 +246,7 @@ METHOD: Final = Option(
 TOLERANCE: Final = Option(
     "tolerance",
     "How far an inexact match may lie, per dimension, as `time:PT1H,latitude:0.25`; for times an"
-    " ISO 8601 duration. Without it, at most one step beyond the axis.",
+    " ISO 8601 duration, for `at` km. Without it, at most one step beyond the axis.",
     {"type": "string", "pattern": r"^[^,]+:[^,:]+(,[^,]+:[^,:]+)*$"},
     _read_tolerances,
     least=1,
@@ -246,6 +258,17 @@ POINTWISE: Final = Option(
     {"type": "string", "pattern": "^[^,]+(,[^,]+)+$"},
     _read_pointwise,
     least=2,
+)
+AT: Final = Option(
+    "at",
+    "A place as `13.4,52.5`, longitude first, in degrees: the cell of the grid that is nearest to"
+    " it, also of grids whose longitudes and latitudes have two dimensions. Given several times,"
+    " the cells go point by point. `X-Sluice-Distance` says how far each is.",
+    {"type": "string", "pattern": "^[^,]+,[^,]+$"},
+    _read_places,
+    least=1,
+    others=("point", "lonlat", "location", "coords"),
+    item={"type": ["number", "string"]},
 )
 EXPLAIN: Final = Option(
     "explain",
@@ -262,7 +285,7 @@ def by_name(options: Iterable[Option[object]]) -> Mapping[str, Option[object]]:
 
 
 # What a bare name means before it means a dimension; brackets reach a dimension of such a name.
-OPTIONS: Final = by_name((VARIABLES, FORMAT, METHOD, TOLERANCE, POINTWISE, EXPLAIN))
+OPTIONS: Final = by_name((VARIABLES, FORMAT, METHOD, TOLERANCE, POINTWISE, AT, EXPLAIN))
 
 
 def options_table(table: Mapping[str, Option[object]] = OPTIONS) -> str:
@@ -274,6 +297,8 @@ def options_table(table: Mapping[str, Option[object]] = OPTIONS) -> str:
 
 
 def _taken(option: Option[object]) -> str:
+    if option.name == AT.name:
+        return "a longitude and a latitude"
     if option.is_list:
         return "a list of names" if option.least == 1 else f"a list of {option.least} names or more"
     return "`true` or `false`" if option.is_truth else "one word"

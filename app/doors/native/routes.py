@@ -6,7 +6,7 @@ Every selection takes one path, from its parameters to its answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
 from typing import TypeAlias
@@ -17,12 +17,14 @@ from fastapi import FastAPI, Request, Response
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS, adapted, negotiate
 from sluice.engine import plan
+from sluice.engine.nearest import Located
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.instrumentation import Phases
 
 from ...api.answering import answer
 from ...api.application import Answering, Route
 from ...api.explaining import explanation
+from ...api.nearest_cells import near_places, tell_distances
 from ...api.representations import Representation, digest, respond
 from ...api.requests import header_of, service, visible_id
 from ...api.routes import add_reading_route, add_route
@@ -113,23 +115,43 @@ class NativeDoor:
         if opened is None:
             opened = await cancellable(request, serving.opened.get(dataset_id))
         began = phases.since("open", began)
-        query, asked = self._plan(request, serving, opened, by, parse)
+        grammar = opened.for_door(self.grammars_of)[by]
+        query, found = parse(grammar, most_labels=serving.limits.labels), None
+        if query.near is not None:
+            near = near_places(request, serving, opened, query.selection, query.near)
+            selection, found = await near
+            query = replace(query, selection=selection)
+        asked = self._plan(request, serving, opened, grammar, query)
         phases.since("plan", began)
         phases.cells = asked.cells
-        if not query.explain:
-            return await answer(request, serving, opened, asked, phases)
+        if query.explain:
+            response = await self._explain(request, serving, opened, asked, found, phases)
+        else:
+            response = await answer(request, serving, opened, asked, phases)
+        return response if found is None else tell_distances(response, found)
+
+    async def _explain(
+        self,
+        request: Request,
+        serving: Service,
+        opened: Opened,
+        asked: Weighed,
+        found: Located | None,
+        phases: Phases,
+    ) -> Response:
+        """What the planned answer would be and cost."""
         form = Representation(opened, self.formats["json"], None)
-        content = await cancellable(request, explanation(serving, opened, asked, self.formats))
+        at = {} if found is None else {"at": found.told}
+        told = explanation(serving, opened, asked, self.formats, at)
+        content = await cancellable(request, told)
         # What it says follows from answers before it, too.
         key = (("explain",), digest(content))
         return await respond(request, serving, form, key, phases, partial(_made, content))
 
     def _plan(
-        self, request: Request, serving: Service, opened: Opened, by: By, parse: Parse
-    ) -> tuple[Query, Weighed]:
+        self, request: Request, serving: Service, opened: Opened, grammar: Grammar, query: Query
+    ) -> Weighed:
         """Everything that can be refused without reading is refused here, but for limits."""
-        grammar = opened.for_door(self.grammars_of)[by]
-        query = parse(grammar, most_labels=serving.limits.labels)
         # An explanation is JSON, whatever format it explains.
         accept = None if query.explain else header_of(request, b"accept")
         encoder = negotiate(query.format, accept, self.formats)
@@ -141,7 +163,7 @@ class NativeDoor:
             name = str(error.facts.get("dimension"))
             axis = opened.prepared.axes.get(name)
             raise with_cure(error, axis, grammar.names.for_labels(name)) from None
-        return query, weigh(serving, planned, encoder, query.more)
+        return weigh(serving, planned, encoder, query.more)
 
     def grammars_of(self, opened: Opened) -> Mapping[By, Grammar]:
         """What requests can ask of this dataset on each path, prepared for many of them."""
