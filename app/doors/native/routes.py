@@ -145,7 +145,7 @@ class NativeDoor:
         told = explanation(serving, opened, asked, self.formats, at)
         content = await cancellable(request, told)
         # What it says follows from answers before it, too.
-        key = (("explain",), digest(content))
+        key = ((asked.key[0], asked.encoder.name), digest(content))
         return await respond(request, serving, form, key, phases, partial(_made, content))
 
     def _plan(
