@@ -75,11 +75,14 @@ async def _answer_file(
 
     Lengths and ranges are of what is sent, so neither large files nor parts have a content coding.
     """
-    ranged = bool(lines_of(request, b"range")) and request.method == "GET"
+    assert asked.encoder.file is not None
+    only = asked.encoder.file.only
+    ranged = only or (bool(lines_of(request, b"range")) and request.method == "GET")
     coded = coded and asked.whole and not ranged and asked.result_bytes <= _UNCODED_BYTES
     form = Representation(opened, asked.encoder, accepted_coding(request) if coded else None)
     whole = asked.whole and (asked.result_bytes <= _WHOLE_BYTES or form.coding is not None)
-    streams = form.coding is None and asked.plan.keys is not None and (ranged or not whole)
+    in_parts = only or asked.plan.keys is not None
+    streams = form.coding is None and in_parts and (ranged or not whole)
     make = partial(_open if streams else _make, request, serving, asked, form, phases)
     return await respond(
         request, serving, form, asked.key, phases, make, partial(_size, asked, form)
@@ -112,6 +115,8 @@ async def _open(
     async with AsyncExitStack() as stack:
         texts = min(asked.plan.text_bytes, limits.text_bytes)
         memory = file_costs(asked.plan, file_format).window_bytes + texts
+        if asked.plan.keys is None:
+            memory = memory_bytes(asked.plan, asked.result_bytes + texts, asked.encoder.forms)
         held = serving.admission.held(caller(request), memory)
         await cancellable(request, stack.enter_async_context(held))
         with phases.recording():

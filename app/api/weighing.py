@@ -107,7 +107,12 @@ def costs_when_read(asked: Weighed) -> Costs:
 
 
 def led_on(asked: Weighed) -> str:
-    """Which formats are sent while they are read, for who asks for too much of one that is not."""
+    """Which formats are sent while they are read, for who asks for too much of one that is not; and
+    which needs less memory.
+    """
+    file, excess = asked.encoder.file, asked.excess
+    if file and excess and file.chunked is False and excess.facts.get("limited") == "memory_bytes":
+        return " A file with chunks of its own takes less memory: f=netcdf."
     if asked.encoder.streams or asked.plan.keys is None:
         return ""
     others = ", ".join([f"f={name}" for name, other in ENCODERS.items() if other.streams])

@@ -234,7 +234,7 @@ def prepared(entry: DatasetEntry, dataset: AsyncDataset, version: str) -> Opened
         times,
         sorted(reasons),
     )
-    return Opened(entry, prepare(dataset), FragmentCache(dataset), version, repr(read))
+    return Opened(entry, prepare(dataset), FragmentCache(dataset, entry.id), version, repr(read))
 
 
 def _decoded_times(entry: DatasetEntry, documents: GroupDocuments) -> bool | dict[str, bool]:

@@ -19,8 +19,8 @@ from sluice.errors import NotAcceptable
 from sluice.labels import spell_name
 
 if TYPE_CHECKING:
+    from sluice.encoders.file_values import Extent, Records
     from sluice.encoders.json_encoder import FragmentCache
-    from sluice.encoders.netcdf_file import Extent
 
 
 # In the encoding of a variable whose values are not decoded: the attributes that decode them, fill
@@ -107,8 +107,9 @@ def check_distinct_dimensions(
 
 # The bytes of a box of a variable's values, as the file has them.
 Stored: TypeAlias = Callable[[Hashable, Array], Iterator[memoryview]]
-# The lengths of the file's own chunks of a variable whose values have so many bytes, or None.
-Chunks: TypeAlias = Callable[[Hashable, int], tuple[int, ...] | None]
+# The lengths of the file's own chunks of a variable whose values have so many bytes, or None where
+# it needs none, unless it must have some.
+Chunks: TypeAlias = Callable[[Hashable, int, bool], tuple[int, ...] | None]
 
 
 class VariableSchema(AnswerVariable, Protocol):
@@ -128,7 +129,8 @@ class VariableSchema(AnswerVariable, Protocol):
 class UnreadAnswer:
     """An answer of whose values only those of the `known` variables are in memory.
 
-    `fragments` are what the files of its dataset have in common; `chunks` are asked for the others.
+    `fragments` are what the files of its dataset have in common; `chunks` are asked for each;
+    `request` is how it is asked for, up to its format.
     """
 
     variables: Mapping[Hashable, VariableSchema]
@@ -137,6 +139,23 @@ class UnreadAnswer:
     attrs: Mapping[Hashable, object]
     fragments: FragmentCache
     chunks: Chunks
+    request: str = ""
+
+
+@record
+class FileOptions:
+    """What can be asked of a file: dimensions that can grow, and a word on where it comes from.
+
+    `asked` is how all of it is asked for in a request.
+    """
+
+    unlimited: tuple[str, ...] = ()
+    history: bool = False
+    asked: str = ""
+
+
+def _as_is(name: Hashable, values: Array) -> Array:
+    return values
 
 
 @record
@@ -144,8 +163,9 @@ class FileContent:
     """A file but for its values: its first bytes, its `size`, and where each variable's values lie.
 
     `extents` are in the order of the file, by the names that the answer has for its variables. What
-    lies between them is zero. `itemsizes` are the bytes of a value of each. `known` are the values
-    of those that are in memory already.
+    lies between them is zero, and behind them are the `records`, whose rows are written of values
+    `in_file`. `itemsizes` are the bytes of a value of each. `known` are the values of those that
+    are in memory already.
     """
 
     head: bytes
@@ -154,6 +174,8 @@ class FileContent:
     itemsizes: Mapping[Hashable, int]
     known: Mapping[Hashable, Array]
     stored: Stored
+    in_file: Callable[[Hashable, Array], Array] = _as_is
+    records: Records[Hashable] | None = None
 
 
 @record
@@ -161,9 +183,14 @@ class FileFormat:
     """A format whose files have a size and places before their values are known.
 
     Variables that are `decided_by_values` must be known for that. The others have their values as
-    the store packs them if it is `stored`.
+    the store packs them if it is `stored`. Answers are written in no other way if it is the `only`
+    one. Variables are `chunked` always (True), never (False), or where rows of them are too long or
+    they have a dimension that `grows`; where they are never, those are written row by row together.
     """
 
     content: Callable[[UnreadAnswer], FileContent]
     decided_by_values: Callable[[Hashable, VariableSchema], bool]
     stored: bool
+    only: bool = False
+    chunked: bool | None = None
+    grows: tuple[Hashable, ...] = ()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from sluice.aliases import Document
-from sluice.encoders.answer_schema import AnswerSchema, FileFormat
+from sluice.encoders.answer_schema import AnswerSchema, FileContent, FileFormat, UnreadAnswer
 from sluice.encoders.json_encoder import FragmentCache
 
 if TYPE_CHECKING:
@@ -83,3 +83,42 @@ class Encoder:
 def once(schema: AnswerSchema, texts: Mapping[Hashable, int]) -> int:
     """What texts count for in a format that has each of them once."""
     return sum(texts.values())
+
+
+def from_memory(
+    make: Callable[[UnreadAnswer], FileContent],
+) -> tuple[Callable[..., bytes], Callable[..., Iterator[memoryview]]]:
+    """What writes a dataset in memory as such a file, at once and in pieces.
+
+    Variables that must have chunks are one.
+    """
+
+    def pieces(
+        dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
+    ) -> Iterator[memoryview]:
+        variables = dataset.variables
+
+        def chunks(name: Hashable, itemsize: int, must: bool) -> tuple[int, ...] | None:
+            return variables[name].shape if must else None
+
+        fragments = fragments or FragmentCache(dataset)
+        coords = set(dataset.coords)
+        file = make(UnreadAnswer(variables, variables, coords, dataset.attrs, fragments, chunks))
+        yield memoryview(file.head)
+        end = len(file.head)
+        for name, extent in file.extents.items():
+            yield memoryview(bytes(extent.start - end))
+            yield from file.stored(name, file.known[name])
+            end = extent.start + extent.length
+        if (records := file.records) is not None:
+            yield memoryview(bytes(records.start - end))
+            yield records.stored([file.in_file(n, file.known[n]) for n in records.places])
+            end = file.size
+        yield memoryview(bytes(file.size - end))
+
+    def encode(
+        dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
+    ) -> bytes:
+        return b"".join(pieces(dataset, fragments))
+
+    return encode, pieces

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from sluice.aliases import Document
-from sluice.encoders.answer_schema import FileFormat
+from sluice.encoders.answer_schema import AnswerSchema, FileFormat
 from sluice.encoders.content_coding import parse_accept
 from sluice.encoders.csv_encoder import (
     check_csv,
@@ -17,7 +18,7 @@ from sluice.encoders.csv_encoder import (
     csv_weight,
     encode_csv,
 )
-from sluice.encoders.encoder import Encoder, once
+from sluice.encoders.encoder import Encoder, from_memory, once
 from sluice.encoders.json_encoder import (
     FragmentCache,
     check_json,
@@ -25,13 +26,16 @@ from sluice.encoders.json_encoder import (
     json_pieces,
     json_weight,
 )
+from sluice.encoders.netcdf3_encoder import NETCDF3
 from sluice.encoders.netcdf_encoder import (
+    check_growing,
     check_netcdf,
     decided_by_values,
     encode_netcdf,
     netcdf_content,
     netcdf_pieces,
     netcdf_weight,
+    options_of,
 )
 from sluice.errors import NotAcceptable, QueryError
 
@@ -99,6 +103,20 @@ def _anew(encode: Callable[[xr.Dataset], T]) -> Callable[..., T]:
     return anew
 
 
+def adapt_netcdf(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
+    """NetCDF-4 under the values of its options."""
+    options = options_of(encoder.name, values)
+
+    def check(schema: AnswerSchema) -> None:
+        check_netcdf(schema)
+        check_growing(schema, options)
+
+    make = partial(netcdf_content, options=options)
+    file = FileFormat(make, decided_by_values, stored=True, only=True, grows=options.unlimited)
+    encode, pieces = from_memory(make)
+    return replace(encoder, encode=encode, pieces=pieces, check=check, file=file)
+
+
 # In order of preference: the first, JSON, is what a client gets that does not say.
 ENCODERS = MappingProxyType(
     {
@@ -135,6 +153,8 @@ ENCODERS = MappingProxyType(
                 described=NETCDF_CONTENT,
                 stored=True,
                 file=FileFormat(netcdf_content, decided_by_values, stored=True),
+                options=("unlimited", "history"),
+                adapt=adapt_netcdf,
             ),
             Encoder(
                 name="csv",
@@ -150,6 +170,7 @@ ENCODERS = MappingProxyType(
                 grows="rows",
                 described=CSV_CONTENT,
             ),
+            NETCDF3,
         )
     }
 )

@@ -56,10 +56,11 @@ class FragmentCache:
     """What the answers of one dataset have in common, found or written once.
 
     The templates of JSON answers, the labels of whole axes once they were asked, and the names in
-    NetCDF files.
+    NetCDF files. `name` is what the dataset is called where it is asked for.
     """
 
-    def __init__(self, dataset: xr.Dataset | None = None) -> None:
+    def __init__(self, dataset: xr.Dataset | None = None, name: str = "") -> None:
+        self.name = name
         self._templates: BoundedCache[Hashable, Template] = BoundedCache(_TEMPLATES_BYTES)
         self._labels: BoundedCache[Hashable, bytes] = BoundedCache(_LABELS_BYTES)
         self._axes: dict[Hashable, object] = {}

@@ -8,7 +8,7 @@ has the same bytes whoever reads it and however often it is begun in the middle.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -129,15 +129,15 @@ class Grid:
             for ends in self.ends
         )
 
-    def chunks(self) -> tuple[int, ...] | None:
+    def chunks(self, must: bool = False) -> tuple[int, ...] | None:
         """The lengths of the file's own chunks; None where rows can be written one by one.
 
-        That is where a row of the store's chunks fits into the window. Otherwise each chunk of the
-        file is as long as the longest of the store, or a multiple of it: so none of the store lies
-        in more than two along a dimension.
+        That is where a row of the store's chunks fits into the window, unless there `must` be some.
+        Otherwise each chunk of the file is as long as the longest of the store, or a multiple of
+        it: so none of the store lies in more than two along a dimension.
         """
         axis = self.row_dimension
-        if axis is None or self.longest[axis] * self.row_bytes <= WINDOW_BYTES:
+        if not must and (axis is None or self.longest[axis] * self.row_bytes <= WINDOW_BYTES):
             return None
         lengths = list(self.longest)
         for axis in (*reversed(range(len(lengths))),) * 2:
@@ -168,6 +168,22 @@ def row_boxes(grid: Grid, start: int, stop: int, most_bytes: int) -> Iterator[Bo
         starts[axis], stops[axis] = row, end
         yield Box(tuple(starts), tuple(stops), row * grid.row_bytes)
         row = end
+
+
+def record_rows(
+    grids: Iterable[Grid], start: int, stop: int, most_rows: int
+) -> Iterator[tuple[int, int]]:
+    """The rows from `start` to `stop` of variables that are written row by row together, in parts.
+
+    Each ends where a chunk of the store ends of the variable with the longest ones; it has at most
+    so many rows, or those of one chunk.
+    """
+    found = [grid.ends[0] for grid in grids if grid.ends[0] is not None]
+    ends = min(found, key=len) if found else None
+    while start < stop:
+        end = min(_row_end(ends, start, most_rows), stop)
+        yield start, end
+        start = end
 
 
 def _row_end(ends: Ends | None, row: int, most: int) -> int:

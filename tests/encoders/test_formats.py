@@ -73,6 +73,7 @@ def test_unsatisfiable_accept(accept: str) -> None:
         "application/json",
         "application/netcdf",
         "text/csv",
+        "application/x-netcdf3",
     ]
 
 
@@ -183,7 +184,9 @@ def test_all_paths_write_the_same(kind: str, shape: tuple[int, ...], drawn: st.D
         try:
             whole = encoder.encode(dataset)
         except NotAcceptable:
-            assert (encoder.name, values.dtype.kind) == ("netcdf", "c")
+            if not (encoder.name == "netcdf3" and 0 in values.shape):
+                assert encoder.name.startswith("netcdf")
+                assert values.dtype.kind == "c"
             continue
         with small_blocks():
             assert b"".join(encoder.pieces(dataset)) == whole

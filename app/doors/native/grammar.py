@@ -31,7 +31,8 @@ from sluice.selection import (
 )
 
 from .names import By, Names
-from .options import METHOD, OPTIONS, POINTWISE, TOLERANCE, Option, Options, read_options
+from .option import Option
+from .options import METHOD, OPTIONS, POINTWISE, TOLERANCE, Options, read_options
 from .values import check_length, names_method, read_along
 
 

@@ -11,7 +11,8 @@ from sluice.encoders.formats import ENCODERS
 from ...api.openapi import DATASET_ID, Responses, Schema, described, headers_of, problems
 from ...api.small_answers import Explanation, schema_of
 from .names import By
-from .options import FORMAT, Option
+from .option import Option
+from .options import FORMAT
 
 Options: TypeAlias = Mapping[str, Option[object]]
 Formats: TypeAlias = Mapping[str, Encoder]

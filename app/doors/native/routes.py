@@ -36,7 +36,8 @@ from .grammar import Grammar, Query
 from .json_body import read_json_body
 from .names import By, with_cure
 from .openapi import ask_described, formats_table, post_described
-from .options import OPTIONS, Option, options_table
+from .option import Option
+from .options import OPTIONS, options_table
 
 # How the parameters of a request are read, in a URL or in a body.
 Parse: TypeAlias = Callable[..., Query]

@@ -1,0 +1,29 @@
+"""The options that some formats take: see `sluice.encoders.encoder.Encoder`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .option import Option, listed, truth
+
+UNLIMITED: Final = Option(
+    "unlimited",
+    "Dimensions of the answer that can grow in its file, as `time`.",
+    {"type": "string", "minLength": 1},
+    lambda texts, names: tuple(dict.fromkeys(listed("unlimited", texts))),
+    least=1,
+)
+HISTORY: Final = Option(
+    "history",
+    "Say in the file's attribute `history` what was asked for, and Sluice's version.",
+    {"type": "boolean"},
+    truth("history"),
+)
+CDF5: Final = Option(
+    "cdf5",
+    "The classic format CDF-5, which has integers of 64 bits, and files of any size.",
+    {"type": "boolean"},
+    truth("cdf5"),
+)
+
+FORMAT_OPTIONS: Final[tuple[Option[object], ...]] = (UNLIMITED, HISTORY, CDF5)
