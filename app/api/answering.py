@@ -23,8 +23,9 @@ from ..catalog.opened import Opened
 from .representations import Representation, accepted_coding, respond
 from .requests import caller, lines_of
 from .response_bodies import LongBody
+from .row_streams import open_rows
 from .state import RequestLimits, Service
-from .streaming import StreamedFile, cancellable
+from .streaming import Held, StreamedFile, StreamedRows, cancellable
 from .weighing import (
     Weighed,
     led_on,
@@ -54,12 +55,25 @@ async def answer(
     if asked.excess is not None:
         work = asyncio.to_thread(_told_what_fits, serving, asked, asked.excess)
         raise await cancellable(request, work)
-    coded = asked.result_bytes >= serving.encoding.compress_bytes
+    coded = asked.encoder.coded and asked.result_bytes >= serving.encoding.compress_bytes
     if asked.encoder.file is not None:
         return await _answer_file(request, serving, opened, asked, phases, coded=coded)
     form = Representation(opened, asked.encoder, accepted_coding(request) if coded else None)
-    make = partial(_make, request, serving, asked, form, phases)
+    make = partial(
+        _make if asked.rows is None else _open_rows, request, serving, asked, form, phases
+    )
     return await respond(request, serving, form, asked.key, phases, make)
+
+
+async def _open_rows(
+    request: Request, serving: Service, asked: Weighed, form: Representation, phases: Phases
+) -> StreamedRows:
+    """The table, for which there is memory."""
+    answer, rows = asked.rows, asked.encoder.rows
+    assert answer is not None
+    assert rows is not None
+    tell = partial(_tell, entry=form.opened.entry)
+    return await open_rows(request, serving, answer, rows, form, phases, tell)
 
 
 async def _answer_file(
@@ -121,9 +135,9 @@ async def _open(
         await cancellable(request, stack.enter_async_context(held))
         with phases.recording():
             file = await cancellable(request, read())
-        stack.callback(_learn_pace, asked.plan, form.opened, phases)
+        stack.callback(form.opened.learned.see_reading, asked.plan, phases)
         tell = partial(_tell, entry=entry)
-        return StreamedFile(file, stack.pop_all(), phases, limits.streaming, tell)
+        return StreamedFile(file, Held(stack.pop_all(), phases, limits.streaming, tell))
 
 
 def _told_what_fits(serving: Service, asked: Weighed, excess: SluiceError) -> SluiceError:
@@ -178,15 +192,8 @@ async def _read_and_encode(
     _learn(result, asked, form)
     learned, format_name = form.opened.learned, asked.encoder.name
     learned.see_pace(format_name, len(content), ended - began)
-    _learn_pace(asked.plan, form.opened, phases)
+    form.opened.learned.see_reading(asked.plan, phases)
     return content
-
-
-def _learn_pace(plan: Plan, opened: Opened, phases: Phases) -> None:
-    """Remember how fast chunks that were not in memory were read."""
-    seconds = max(phases.seconds.get("fetch", 0.0), phases.seconds.get("decode", 0.0))
-    missed = phases.misses * plan.chunk_bytes / max(1, plan.chunks)
-    opened.learned.see_pace("read", missed, seconds)
 
 
 async def _counted_texts(result: xr.Dataset, asked: Weighed, limits: RequestLimits) -> int:

@@ -138,7 +138,7 @@ async def refresh_dataset(request: Request) -> Response:
     _take_no_parameters(request)
     serving = service(request)
     dataset_id = visible_id(request, serving)
-    serving.config_sync.invalidate(dataset_id)
+    await asyncio.to_thread(serving.config_sync.invalidate, dataset_id)
     await serving.config_sync.catch_up()
     opened = await serving.opened.get(dataset_id)
     return _json(

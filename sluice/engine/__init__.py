@@ -3,15 +3,24 @@
 from sluice.engine.costs import Costs
 from sluice.engine.estimates import Learned, estimated_size
 from sluice.engine.file_answer import FileAnswer, file_costs, file_of, file_size
-from sluice.engine.limits import Fitting, ReadLimits, fitting, memory_excess, with_fitting
+from sluice.engine.limits import (
+    Fitting,
+    ReadLimits,
+    fitting,
+    memory_excess,
+    times_excess,
+    with_fitting,
+)
 from sluice.engine.plan import Plan, plan
 from sluice.engine.prepared import (
     PreparedDataset,
     describe,
     describe_prepared,
+    directions_of,
     explain,
     prepare,
 )
+from sluice.engine.row_answer import RowAnswer, rows_of
 
 __all__ = [
     "Costs",
@@ -21,8 +30,10 @@ __all__ = [
     "Plan",
     "PreparedDataset",
     "ReadLimits",
+    "RowAnswer",
     "describe",
     "describe_prepared",
+    "directions_of",
     "estimated_size",
     "explain",
     "file_costs",
@@ -32,5 +43,7 @@ __all__ = [
     "memory_excess",
     "plan",
     "prepare",
+    "rows_of",
+    "times_excess",
     "with_fitting",
 ]

@@ -17,6 +17,7 @@ from sluice.aliases import Array, DType, record
 from sluice.arrays.texts import text_bytes
 from sluice.encoders.encoder import Encoder
 from sluice.engine.plan import Plan
+from sluice.instrumentation import Phases
 
 # So many values tell the mean length of all within a few percent.
 _SAMPLED: Final = 512
@@ -70,6 +71,11 @@ class Learned:
             pace = seconds / nbytes
             known = self._paces.get(work, pace)
             self._paces[work] = known + _NEWEST * (pace - known)
+
+    def see_reading(self, plan: Plan, phases: Phases) -> None:
+        """The chunks of a planned answer that were not in memory were read in these phases."""
+        seconds = max(phases.seconds.get("fetch", 0.0), phases.seconds.get("decode", 0.0))
+        self.see_pace("read", phases.misses * plan.chunk_bytes / max(1, plan.chunks), seconds)
 
     def seconds(self, decoded_bytes: int, form: str, nbytes: int) -> tuple[float, bool]:
         """How long it takes to read so much and to write `nbytes`, and whether that is rough."""

@@ -13,7 +13,8 @@ from .conftest import Serve, Service
 
 PLAIN = {"Accept-Encoding": "identity"}
 BOX = "time=5:45&lat=20:160"
-FORMATS = ("json", "csv", "netcdf")
+FORMATS = ("json", "csv", "ndjson", "columns", "netcdf", "bin")
+TEXTS = {"json", "csv", "ndjson", "columns"}
 
 
 def cube() -> xr.Dataset:
@@ -65,16 +66,13 @@ def downloaded(service: Service, query: str, f: str) -> int:
 def test_the_told_size_is_that_of_the_download(service: Service) -> None:
     """Of NetCDF to the byte, of texts within a tenth once their variables were answered."""
     told = explained(service, BOX)["bytes"]
-    assert {name: told[name]["rough"] for name in FORMATS} == {
-        "json": True,
-        "csv": True,
-        "netcdf": False,
-    }
-    assert told["netcdf"]["size"] == downloaded(service, BOX, "netcdf")
+    assert {name for name in FORMATS if told[name]["rough"]} == TEXTS
+    for name in ("netcdf", "bin"):
+        assert told[name]["size"] == downloaded(service, BOX, name)
     for other in ("time=50:52", "time=0"):
         downloaded(service, other, "csv")
     told = explained(service, BOX)["bytes"]
-    for name in ("json", "csv"):
+    for name in TEXTS:
         assert told[name]["rough"] is False
         assert told[name]["size"] == pytest.approx(downloaded(service, BOX, name), rel=0.1), name
 
@@ -100,11 +98,18 @@ def test_small_answers_and_other_forms_have_their_sizes(service: Service, query:
     assert told["netcdf"]["size"] == downloaded(service, query, "netcdf")
 
 
+def test_a_table_that_was_streamed_tells_of_others(service: Service) -> None:
+    downloaded(service, "lat=0:100", "csv")
+    told = explained(service, BOX)["bytes"]["json"]
+    assert told["rough"] is False
+    assert told["size"] == pytest.approx(downloaded(service, BOX, "json"), rel=0.1)
+
+
 def test_a_format_that_refuses_says_why(serve: Serve, store: Path) -> None:
     service = serve({"cube": store}, SLUICE_REQUEST_RESULT_BYTES=str(2**20))
-    told = explained(service, "f=csv")
+    told = explained(service, "f=json")
     assert told["within_limits"] is False
-    assert "refused" in told["bytes"]["csv"]
+    assert "refused" in told["bytes"]["json"]
     assert "refused" not in told["bytes"]["netcdf"]
     excess = told["excess"]
     assert (excess["limited"], excess["limit"], excess["dimension"]) == (
@@ -113,8 +118,8 @@ def test_a_format_that_refuses_says_why(serve: Serve, store: Path) -> None:
         "lat",
     )
     assert 0 < excess["positions"] < excess["of"] == 200
-    assert service.get(f"/datasets/cube/isel?f=csv&lat=0:{excess['positions']}").status_code == 200
-    more = service.get(f"/datasets/cube/isel?f=csv&lat=0:{excess['positions'] + 1}")
+    assert service.get(f"/datasets/cube/isel?f=json&lat=0:{excess['positions']}").status_code == 200
+    more = service.get(f"/datasets/cube/isel?f=json&lat=0:{excess['positions'] + 1}")
     assert more.status_code == 413
 
 
