@@ -172,6 +172,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 def _check_catalog(settings: Settings) -> None:
     from .catalog.configuration import Files
+    from .catalog.control_log import KeptEpochs
 
     if not settings.urls and not settings.catalog.exists():
         raise CatalogError(
@@ -180,6 +181,7 @@ def _check_catalog(settings: Settings) -> None:
         )
     files = Files(settings.catalog, settings.keys_file, settings.keys, settings.urls)
     files.parse(files.read())
+    KeptEpochs.of(settings.catalog, settings.refreshes_file).read()
 
 
 def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:

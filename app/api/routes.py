@@ -159,7 +159,7 @@ async def refresh_dataset(request: Request) -> Response:
 
 
 async def _open_anew(serving: Service, dataset_id: str) -> str:
-    serving.config_sync.invalidate(dataset_id)
+    await asyncio.to_thread(serving.config_sync.invalidate, dataset_id)
     await serving.config_sync.catch_up()
     return (await serving.opened.get(dataset_id)).version
 

@@ -27,7 +27,7 @@ from ..admission import Admission, Budget, ClientLimit
 from ..catalog.catalog import Catalog
 from ..catalog.config_sync import ConfigSync
 from ..catalog.configuration import Files, Keys
-from ..catalog.control_log import ControlLog
+from ..catalog.control_log import ControlLog, KeptEpochs
 from ..catalog.listings import ListingLimits, Listings
 from ..catalog.opened import Opened
 from ..catalog.opened_datasets import OpenedDatasets, Opener
@@ -142,8 +142,9 @@ async def _config_sync_of(
 ) -> tuple[OpenedDatasets, ConfigSync, Keys]:
     """The datasets and the keys of the operator's files, and what follows their news."""
     files = Files(settings.catalog, settings.keys_file, settings.keys, settings.urls)
-    file = _own_control_log(files, stack) if shared is None else shared.control_log
-    control_log = stack.enter_context(ControlLog(file))
+    kept = KeptEpochs.of(settings.catalog, settings.refreshes_file)
+    file = _own_control_log(files, kept, stack) if shared is None else shared.control_log
+    control_log = stack.enter_context(ControlLog(file, kept))
     opened = OpenedDatasets(
         Catalog({}),
         opener,
@@ -188,11 +189,11 @@ async def _prepare(
     preparation.begin()
 
 
-def _own_control_log(files: Files, stack: AsyncExitStack) -> int:
+def _own_control_log(files: Files, kept: KeptEpochs, stack: AsyncExitStack) -> int:
     """A control log that no other process knows."""
     file = unnamed_file("control-log")
     stack.callback(os.close, file)
-    ControlLog.begin(file, files.read())
+    ControlLog.begin(file, files.read(), kept)
     return file
 
 

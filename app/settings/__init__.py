@@ -81,6 +81,12 @@ class Settings(WorkSettings, StoreSettings, RequestSettings, OpeningSettings):
         repr=False,
         description="API keys besides those of the file: the same lines, with `;` between them",
     )
+    refreshes_file: Path | None = Field(
+        default=None,
+        description="the file that keeps which datasets were refreshed, so that no tag of before is"
+        " valid after a restart; it is written anew in its folder (unset: the catalog's name with"
+        " `.refreshed` behind it)",
+    )
     metrics_access: Literal["key", "public"] = Field(
         default="key",
         description="who may read `/metrics` where there are keys: those with the right `metrics`,"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from sluice.aliases import Document
 from sluice.encoders.answer_schema import AnswerSchema, FileContent, FileFormat, UnreadAnswer
 from sluice.encoders.json_encoder import FragmentCache
+from sluice.encoders.tables import RowFormat
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -47,8 +48,9 @@ class Encoder:
     `check` raises what `encode` would raise, before anything is read. `value_bytes` is what the
     limit on results is held against, with `text_bytes`, which texts of variable length add once
     their bytes by variable are known; `forms` is how often so much is in memory at once, at most.
-    As a `file` an answer need not be in memory to be written. `options` are the names of those that
-    it takes, and `adapt` makes the format that it is under their values: its `variant`.
+    As a `file`, or in `rows`, an answer need not be in memory to be written. `options` are the
+    names of those that it takes, and `adapt` makes the format that it is under their values: its
+    `variant`.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Encoder:
     described: Document
     stored: bool = False
     file: FileFormat | None = None
+    rows: RowFormat | None = None
     options: tuple[str, ...] = ()
     adapt: Callable[[Encoder, Mapping[str, object]], Encoder] | None = None
     variant: tuple[tuple[str, object], ...] = ()
@@ -70,7 +73,7 @@ class Encoder:
     @property
     def streams(self) -> bool:
         """Whether an answer can be sent while it is read."""
-        return self.file is not None
+        return self.file is not None or self.rows is not None
 
     @property
     def essence(self) -> str:

@@ -11,6 +11,7 @@ from sluice.engine.prepared import (
     explain,
     prepare,
 )
+from sluice.engine.row_answer import RowAnswer, rows_of
 
 __all__ = [
     "Costs",
@@ -19,6 +20,7 @@ __all__ = [
     "Plan",
     "PreparedDataset",
     "ReadLimits",
+    "RowAnswer",
     "describe",
     "describe_prepared",
     "explain",
@@ -29,5 +31,6 @@ __all__ = [
     "memory_excess",
     "plan",
     "prepare",
+    "rows_of",
     "with_fitting",
 ]

@@ -50,6 +50,8 @@ from tests.encoders.test_csv_encoder import Plan
         (None, "text/csv, application/json", "json"),
         (None, "application/*;q=0.5, text/csv;q=0.6", "csv"),
         ("csv", "application/json", "csv"),
+        (None, "application/x-ndjson", "ndjson"),
+        (None, "application/jsonl, */*;q=0.1", "ndjson"),
     ],
 )
 def test_negotiation(f: str | None, accept: str | None, name: str) -> None:
@@ -69,12 +71,7 @@ def test_unsatisfiable_accept(accept: str) -> None:
     """When nothing is acceptable the error names what there is."""
     with pytest.raises(NotAcceptable) as caught:
         negotiate(None, accept)
-    assert caught.value.facts["known"] == [
-        "application/json",
-        "application/netcdf",
-        "text/csv",
-        "application/x-netcdf3",
-    ]
+    assert caught.value.facts["known"] == [encoder.essence for encoder in ENCODERS.values()]
 
 
 @given(st.one_of(st.text(), st.text(alphabet="application/jsnetcdfvx*;q=.01, ")))
@@ -117,22 +114,22 @@ def test_pieces_are_the_whole(values: NDArray[Any]) -> None:
     """Whatever the dtype and shape: written in pieces, an answer is byte for byte the same."""
     dims = tuple("abc"[: values.ndim])
     dataset = xr.Dataset({"v": (dims, values), "one": ((), 1)}, {"where": ((), "here")}, {"x": 1})
-    for name in ("json", "netcdf", "csv"):
+    for name in ("json", "netcdf", "csv", "ndjson", "columns"):
         encoder = ENCODERS[name]
         if name == "netcdf" and values.dtype.kind == "c":
             continue
-        answer = dataset[["v"]] if name == "csv" else dataset
+        answer = dataset[["v"]] if name not in ("json", "netcdf") else dataset
         pieces = list(encoder.pieces(answer))
         assert b"".join(pieces) == encoder.encode(answer)
         assert max(map(len, pieces)) < 4 * 2**20
 
 
-@pytest.mark.parametrize("name", ["json", "netcdf", "csv"])
+@pytest.mark.parametrize("name", ["json", "netcdf", "csv", "ndjson", "columns"])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "?"])
 def test_an_answer_takes_no_more_memory_than_is_planned_for_it(name: str, dtype: str) -> None:
     """Values and pieces together, at their most, are within `forms` of what the answer counts."""
     # So many that a block of rows or values is a small part of them.
-    values = RANDOM.normal(size=(4 if name == "csv" else 20, 250, 250)) * 10 + 280
+    values = RANDOM.normal(size=(20 if name in ("json", "netcdf") else 4, 250, 250)) * 10 + 280
     dataset = xr.Dataset({"v": (("a", "b", "c"), values.astype(dtype))})
     encoder = ENCODERS[name]
     encoder.encode(dataset.isel(a=0))  # what is made once, such as imports
@@ -157,7 +154,8 @@ def small_blocks() -> Iterator[None]:
     """Pieces of four values, so that arrays of a few are long."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sluice.encoders.json_encoder._BLOCK_VALUES", 4)
-        patch.setattr("sluice.encoders.csv_encoder._BLOCK_ROWS", 4)
+        patch.setattr("sluice.encoders.tables._BLOCK_ROWS", 4)
+        patch.setattr("sluice.encoders.json_tables._BLOCK_ROWS", 4)
         yield
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .option import Option, listed, truth
+from .option import Option, listed, truth, word
 
 UNLIMITED: Final = Option(
     "unlimited",
@@ -25,5 +25,24 @@ CDF5: Final = Option(
     {"type": "boolean"},
     truth("cdf5"),
 )
+_HEADERS: Final = ("names", "units")
+HEADER: Final = Option(
+    "header",
+    "What stands above the columns of CSV: their `names`, or with `units`, as `t (K)`, those too.",
+    {"type": "string", "enum": list(_HEADERS)},
+    word("header", _HEADERS),
+)
+BYTE_ORDER_MARK: Final = Option(
+    "bom",
+    "Whether CSV begins with a byte order mark, by which Excel knows that it is UTF-8.",
+    {"type": "boolean"},
+    truth("bom"),
+)
 
-FORMAT_OPTIONS: Final[tuple[Option[object], ...]] = (UNLIMITED, HISTORY, CDF5)
+FORMAT_OPTIONS: Final[tuple[Option[object], ...]] = (
+    UNLIMITED,
+    HISTORY,
+    CDF5,
+    HEADER,
+    BYTE_ORDER_MARK,
+)
