@@ -23,8 +23,9 @@ from ..catalog.opened import Opened
 from .representations import Representation, accepted_coding, respond
 from .requests import caller, lines_of
 from .response_bodies import LongBody
+from .row_streams import open_rows
 from .state import RequestLimits, Service
-from .streaming import StreamedFile, cancellable
+from .streaming import Held, StreamedFile, StreamedRows, cancellable
 from .weighing import (
     Weighed,
     led_on,
@@ -52,12 +53,25 @@ async def answer(
     if asked.excess is not None:
         work = asyncio.to_thread(_told_what_fits, serving, asked, asked.excess)
         raise await cancellable(request, work)
-    coded = asked.result_bytes >= serving.encoding.compress_bytes
+    coded = asked.encoder.coded and asked.result_bytes >= serving.encoding.compress_bytes
     if asked.encoder.file is not None:
         return await _answer_file(request, serving, opened, asked, phases, coded=coded)
     form = Representation(opened, asked.encoder, accepted_coding(request) if coded else None)
-    make = partial(_make, request, serving, asked, form, phases)
+    make = partial(
+        _make if asked.rows is None else _open_rows, request, serving, asked, form, phases
+    )
     return await respond(request, serving, form, asked.key, phases, make)
+
+
+async def _open_rows(
+    request: Request, serving: Service, asked: Weighed, form: Representation, phases: Phases
+) -> StreamedRows:
+    """The table, for which there is memory."""
+    answer, rows = asked.rows, asked.encoder.rows
+    assert answer is not None
+    assert rows is not None
+    tell = partial(_tell, entry=form.opened.entry)
+    return await open_rows(request, serving, answer, rows, form.coding, phases, tell)
 
 
 async def _answer_file(
@@ -120,7 +134,7 @@ async def _open(
         with phases.recording():
             file = await cancellable(request, read())
         tell = partial(_tell, entry=entry)
-        return StreamedFile(file, stack.pop_all(), phases, limits.streaming, tell)
+        return StreamedFile(file, Held(stack.pop_all(), phases, limits.streaming, tell))
 
 
 def _told_what_fits(serving: Service, asked: Weighed, excess: SluiceError) -> SluiceError:

@@ -17,14 +17,17 @@ from sluice.arrays.texts import TextMeter, text_bytes
 from sluice.datasets import ResultSchema
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS
-from sluice.engine import Fitting, Plan, file_costs, fitting, memory_excess
+from sluice.engine import Fitting, Plan, RowAnswer, file_costs, fitting, memory_excess, times_excess
 from sluice.errors import LimitError, SelectionError, SluiceError
 
 from .representations import SelectionKey
+from .row_streams import within_limits
 from .state import RequestLimits, Service
 
 # What reads more is sent while it is read, where its format can be.
 _WHOLE_CHUNK_BYTES: Final = 256 * 2**20
+# Larger tables are sent in slabs of rows.
+_WHOLE_TABLE_BYTES: Final = 2**20
 # So many texts are counted in half a millisecond.
 _FEW_TEXTS: Final = 4096
 
@@ -35,7 +38,7 @@ class Weighed:
 
     Texts that are still in the store count only once they are read: some are `unmeasured`. `cells`
     is how many values the answer has; `options` are what else a door was asked for, by name. What
-    may not be made `whole` is within its limits as a stream.
+    may not be made `whole` is within its limits as a stream; what has `rows` is sent in them.
     """
 
     plan: Plan
@@ -46,6 +49,7 @@ class Weighed:
     excess: SluiceError | None
     whole: bool
     options: tuple[tuple[str, object], ...] = ()
+    rows: RowAnswer | None = None
 
     @property
     def key(self) -> SelectionKey:
@@ -71,10 +75,13 @@ def weigh(
     if texts:
         weight += encoder.text_bytes(schema, texts)
     excess: SluiceError | None
-    excess, whole = _judged(limits, plan, encoder, weight)
+    excess, whole, rows = *_judged(limits, plan, encoder, weight), None
+    large = weight > _WHOLE_TABLE_BYTES or plan.chunk_bytes > _WHOLE_CHUNK_BYTES
+    if large and encoder.rows is not None and plan.keys is not None:
+        rows, excess = within_limits(limits, plan, encoder.rows, weight, excess)
     too_long = texts_excess(encoder, texts, limits.text_bytes) if texts else None
     unmeasured, excess = bool(schema.unmeasured), excess or too_long
-    return Weighed(plan, encoder, schema.cells, weight, unmeasured, excess, whole, options)
+    return Weighed(plan, encoder, schema.cells, weight, unmeasured, excess, whole, options, rows)
 
 
 def _judged(
@@ -93,8 +100,10 @@ def _judged(
         return excess, False
     excess = limits.streaming.reading.excess(plan, weight)
     if excess is None:
-        window = file_costs(plan, encoder.file).window_bytes
-        excess = memory_excess(window, limits.memory_bytes)
+        costs = file_costs(plan, encoder.file)
+        excess = memory_excess(costs.window_bytes, limits.memory_bytes)
+        if encoder.file.chunked is False:
+            excess = times_excess(costs) or excess
     return excess, False
 
 

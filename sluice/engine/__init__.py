@@ -2,15 +2,24 @@
 
 from sluice.engine.costs import Costs
 from sluice.engine.file_answer import FileAnswer, file_costs, file_of, file_size
-from sluice.engine.limits import Fitting, ReadLimits, fitting, memory_excess, with_fitting
+from sluice.engine.limits import (
+    Fitting,
+    ReadLimits,
+    fitting,
+    memory_excess,
+    times_excess,
+    with_fitting,
+)
 from sluice.engine.plan import Plan, plan
 from sluice.engine.prepared import (
     PreparedDataset,
     describe,
     describe_prepared,
+    directions_of,
     explain,
     prepare,
 )
+from sluice.engine.row_answer import RowAnswer, rows_of
 
 __all__ = [
     "Costs",
@@ -19,8 +28,10 @@ __all__ = [
     "Plan",
     "PreparedDataset",
     "ReadLimits",
+    "RowAnswer",
     "describe",
     "describe_prepared",
+    "directions_of",
     "explain",
     "file_costs",
     "file_of",
@@ -29,5 +40,7 @@ __all__ = [
     "memory_excess",
     "plan",
     "prepare",
+    "rows_of",
+    "times_excess",
     "with_fitting",
 ]

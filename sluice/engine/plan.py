@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Hashable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,8 +28,12 @@ from sluice.datasets.relabel import bounds_of
 from sluice.engine.boxes import Box, Ends, Grid, chunk_ends
 from sluice.engine.costs import AT_ONCE, Costs, Parts, costs_of
 from sluice.engine.prepared import PreparedDataset
-from sluice.engine.slabs import Budget, Cut, Order, Slab, cuts, narrowed, slab_parts
+from sluice.engine.slabs import Budget, Cut, Order, Rows, Slab, cuts, narrowed, slab_parts
 from sluice.selection import Selection
+
+
+def _unmeasured() -> None:
+    """No meter: texts may be as long as they are."""
 
 
 # Not frozen, which would take four times as long for each field; and no slots, for what is found
@@ -150,7 +154,11 @@ class Plan:
         Reads nothing.
         """
         layout, reading = self.prepared.layout, self.reading
-        return self.costs(slab_parts(layout, reading, self.keys, most_bytes, order))
+        if isinstance(order, Rows):
+            pending = {n: one for n, one in reading.pending.items() if n in order.names}
+            reading = replace(reading, pending=pending)
+        parts = slab_parts(layout, reading, self.keys, most_bytes, order)
+        return costs_of(layout, reading, self.keys, parts)
 
     def costs(self, parts: Parts) -> Costs:
         """What it costs to read the answer in these parts."""
@@ -162,13 +170,14 @@ class Plan:
         order: Order = "variable",
         *,
         budget: Budget | None = None,
-        meter: TextMeter | None = None,
+        meter: Callable[[], TextMeter | None] = _unmeasured,
     ) -> AsyncGenerator[Slab, None]:
         """The answer in parts, of which no more than two are in memory: see `sluice.engine.slabs`.
 
         Each has at most half of `most_bytes`, but for what one row of chunks takes. The `budget` is
         asked once, before anything is read, for the window of `slab_costs`, and has it back when
-        the last part was taken, or whoever asks stops (closes the generator). `meter` counts texts.
+        the last part was taken, or whoever asks stops (closes the generator). A `meter` is made for
+        each part, and counts its texts.
         """
         async with AsyncExitStack() as held:
             if budget is not None:
@@ -179,7 +188,7 @@ class Plan:
             parts = cuts(layout, self.schema, keys, most_bytes // AT_ONCE, order)
 
             async def read(cut: Cut) -> Slab:
-                return Slab(cut, await self._part(keys, cut, moved, meter))
+                return Slab(cut, await self._part(keys, cut, moved, meter()))
 
             found = await held.enter_async_context(aclosing(ahead(parts, read)))
             async for slab in found:

@@ -70,6 +70,19 @@ def truth(name: str) -> Callable[[Sequence[str], Names], bool]:
     return read
 
 
+def word(name: str, known: Sequence[str]) -> Callable[[Sequence[str], Names], str]:
+    """What reads one of a few words; `QueryError`, which names them, for another one."""
+
+    def read(texts: Sequence[str], names: Names) -> str:
+        text = once(name, texts)
+        if text not in known:
+            detail = f"{name}={excerpt(text)}: write {' or '.join(known)}"
+            raise QueryError(detail, parameter=name, known=list(known))
+        return text
+
+    return read
+
+
 def listed(parameter: str, texts: Sequence[str]) -> list[str]:
     """The names of all texts in their order; `QueryError` for an empty one, and for intervals."""
     found: list[str] = []

@@ -13,7 +13,7 @@ from typing import Final, TypeVar, cast
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.selection import Method, Near
 
-from .format_options import FORMAT_OPTIONS
+from .format_options import FORMAT_OPTIONS, RANGE
 from .names import Names, did_you_mean
 from .option import Given, Option, by_name, listed, once, truth
 from .values import METHODS, read_km, read_method, read_places
@@ -233,6 +233,8 @@ def options_table(table: Mapping[str, Option[object]] = OPTIONS) -> str:
 def _taken(option: Option[object]) -> str:
     if option.name == AT.name:
         return "a longitude and a latitude"
+    if option.name == RANGE.name:
+        return "two numbers"
     if option.is_list:
         return "a list of names" if option.least == 1 else f"a list of {option.least} names or more"
     return "`true` or `false`" if option.is_truth else "one word"
