@@ -19,7 +19,7 @@ import xarray as xr
 from loadtests.ground import serving
 
 from .conftest import write_catalog
-from .processes import is_there, status_of, until, workers_of
+from .processes import is_there, says, status_of, until, workers_of
 
 PATH = "/datasets/long/isel?f=netcdf"
 # More than the sockets of both sides and the server hold.
@@ -58,6 +58,19 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ds = xr.Dataset({"t": (("time", "lat", "lon"), np.ones((STEPS, 200, 400), "i2"))})
     ds.t.encoding = {"chunks": (1, 200, 400)}
     ds.to_zarr(path, zarr_format=2, consolidated=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store whose last chunks do not decode."""
+    path = tmp_path_factory.mktemp("ends") / "broken.zarr"
+    values = np.random.default_rng(0).normal(size=(60, 200, 400))
+    ds = xr.Dataset({"t": (("time", "lat", "lon"), values)})
+    ds.t.encoding = {"chunks": (1, 200, 400)}
+    ds.to_zarr(path, zarr_format=2, consolidated=True)
+    for chunk in (path / "t").glob("[345]?.0.0"):
+        chunk.write_bytes(b"no chunk")
     return path
 
 
@@ -122,3 +135,25 @@ def test_a_client_that_leaves_frees_all(store: Path, tmp_path: Path) -> None:
         time.sleep(0.5)
         assert server.metric(read) == before < 3 * STEPS
         assert server.metric('sluice_refused_total{reason="broken"}') == 0
+
+
+FAILING = {
+    "with a length": ("netcdf", "1.1", "identity"),
+    "in chunks": ("csv", "1.1", "identity"),
+    "in chunks, with a coding": ("csv", "1.1", "gzip"),
+    "until the connection ends": ("csv", "1.0", "identity"),
+    "until the connection ends, with a coding": ("csv", "1.0", "gzip"),
+}
+
+
+def test_a_failure_is_no_end_whatever_frames_the_answer(broken: Path, tmp_path: Path) -> None:
+    """Each is reset, logged with its id, and counted."""
+    with served(broken, tmp_path, 20) as server:
+        for number, (name, (form, version, coding)) in enumerate(FAILING.items(), 1):
+            head = f"GET /datasets/long/isel?f={form} HTTP/{version}\r\nHost: x\r\n"
+            head += f"Accept-Encoding: {coding}\r\nX-Request-ID: mine{number}\r\n\r\n"
+            with server.connected(head) as connection, pytest.raises(ConnectionResetError):
+                rest_of(connection)
+            until(says(server.log, f"answer broken off id=mine{number}"), name)
+            assert server.metric('sluice_refused_total{reason="broken"}') == number
+        until(lambda: server.metric("sluice_inflight_bytes") == 0, "memory that is free")
