@@ -30,7 +30,7 @@ from sluice.store.source import ByteSource
 from ..catalog import Catalog
 from ..entry import DatasetEntry, redact, redact_error, secrets_of
 from ..opened import Opened
-from .chunks import chunk_findings, chunk_key_findings, first_part, lazy_array
+from .chunks import age_findings, chunk_findings, chunk_key_findings, first_part, lazy_array
 from .findings import Finding, Severity, axis_findings, dimension_findings, mask_findings
 from .stores import file_at, stale_findings, stores_below, variables_below
 
@@ -109,6 +109,10 @@ async def _look(
         findings.append(Finding(Severity.ERROR, "", text))
     findings += await metadata_findings(entry, source)
     await _look_at_chunks(opened, source, request_chunk_bytes, findings)
+    if not entry.rewritten:
+        arrays = {str(n): lazy_array(v) for n, v in opened.dataset.variables.items()}
+        dated = {name: array.meta for name, array in arrays.items() if array is not None}
+        findings += await age_findings(source, entry.group, dated)
 
 
 async def what_is_there(entry: DatasetEntry, sources: Sources, *, below: bool) -> str | None:
