@@ -5,7 +5,6 @@ Every selection takes one path, from its parameters to its answer.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,17 +16,17 @@ from fastapi import FastAPI, Request, Response
 
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS, adapted, negotiate
-from sluice.engine import explain, plan
+from sluice.engine import plan
 from sluice.engine.nearest import Located
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.instrumentation import Phases
 
 from ...api.answering import answer
 from ...api.application import Answering, Route
+from ...api.explaining import explanation
 from ...api.nearest_cells import near_places, tell_distances
-from ...api.representations import Representation, respond
+from ...api.representations import Representation, digest, respond
 from ...api.requests import header_of, service, visible_id
-from ...api.response_bodies import json_bytes
 from ...api.routes import add_reading_route, add_route
 from ...api.state import PHASES, Service
 from ...api.streaming import cancellable
@@ -143,11 +142,12 @@ class NativeDoor:
     ) -> Response:
         """What the planned answer would be and cost."""
         form = Representation(opened, self.formats["json"], None)
-        chosen, own = asked.key
-        distances = None if found is None else found.distances_km
-        key = ((chosen, asked.encoder.name, repr(serving.limits), distances), own)
-        make = partial(_explain, request, asked, serving, found)
-        return await respond(request, serving, form, key, phases, make)
+        at = {} if found is None else {"at": found.told}
+        told = explanation(serving, opened, asked, self.formats, at)
+        content = await cancellable(request, told)
+        # What it says follows from answers before it, too.
+        key = ((asked.key[0], asked.encoder.name), digest(content))
+        return await respond(request, serving, form, key, phases, partial(_made, content))
 
     def _plan(
         self, request: Request, serving: Service, opened: Opened, grammar: Grammar, query: Query
@@ -195,22 +195,5 @@ def read_pairs(query_string: bytes) -> list[tuple[str, str]]:
     return [(unquote_plus(name), unquote_plus(value)) for name, _, value in pieces]
 
 
-async def _explain(
-    request: Request, asked: Weighed, serving: Service, found: Located | None
-) -> bytes:
-    """What the planned answer would be and cost; reads nothing."""
-    held = sum(variable.nbytes for variable in asked.plan.reading.variables.values())
-    if held <= serving.encoding.inline_bytes:
-        return _explained(asked, found)
-    return await cancellable(request, asyncio.to_thread(_explained, asked, found))
-
-
-def _explained(asked: Weighed, found: Located | None) -> bytes:
-    told = {
-        "result_bytes": asked.result_bytes,
-        "unmeasured": asked.plan.schema.unmeasured,
-        "within_limits": asked.excess is None,
-        **({"options": dict(asked.options)} if asked.options else {}),
-        **({} if found is None else {"at": found.told}),
-    }
-    return json_bytes({**explain(asked.plan.reading, asked.plan.labels), **told})
+async def _made(content: bytes) -> bytes:
+    return content
