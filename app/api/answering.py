@@ -53,7 +53,7 @@ async def answer(
     if asked.excess is not None:
         work = asyncio.to_thread(_told_what_fits, serving, asked, asked.excess)
         raise await cancellable(request, work)
-    coded = asked.result_bytes >= serving.encoding.compress_bytes
+    coded = asked.encoder.coded and asked.result_bytes >= serving.encoding.compress_bytes
     if asked.encoder.file is not None:
         return await _answer_file(request, serving, opened, asked, phases, coded=coded)
     form = Representation(opened, asked.encoder, accepted_coding(request) if coded else None)

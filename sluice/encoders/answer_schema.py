@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from sluice.aliases import Array, Document, DType, record
-from sluice.errors import NotAcceptable
+from sluice.errors import NotAcceptable, SelectionError
 from sluice.labels import spell_name
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 AS_STORED: Final = "as_stored"
 FILLS: Final = ("_FillValue", "missing_value")
 LINEAR: Final = ("scale_factor", "add_offset")
+# How many names a sentence lists; the facts have all of them.
+_SPELLED: Final = 5
 
 
 def is_number(value: object) -> bool:
@@ -103,6 +105,27 @@ def check_distinct_dimensions(
                 dims=[str(dim) for dim in dims],
                 known=["json"],
             )
+
+
+def only_variable(
+    variables: Mapping[Hashable, AnswerVariable], coord_names: Container[Hashable], format_name: str
+) -> Hashable:
+    """The one data variable of an answer, or its one coordinate where it has no data variable.
+
+    For formats that hold one array. Raises `SelectionError`, which names those to choose from.
+    """
+    data = [name for name in variables if name not in coord_names] or list(variables)
+    if len(data) == 1:
+        return data[0]
+    if not data:
+        raise SelectionError(f"{format_name} holds one variable, and there is none")
+    listed = ", ".join(map(spell_name, data[:_SPELLED])) + ", ..." * (len(data) > _SPELLED)
+    raise SelectionError(
+        f"{format_name} holds one variable, and this answer has {len(data)}: {listed}. Ask for one"
+        f" of them with variables={spell_name(data[0])}",
+        parameter="variables",
+        known=[str(name) for name in data],
+    )
 
 
 # The bytes of a box of a variable's values, as the file has them.

@@ -31,6 +31,9 @@ from sluice.encoders.netcdf_encoder import (
     netcdf_weight,
     options_of,
 )
+from sluice.encoders.npy_encoder import NPY
+from sluice.encoders.png_encoder import PNG
+from sluice.encoders.tensor_file import TENSORS
 from sluice.errors import NotAcceptable, QueryError
 
 _ARRAY: Final = {
@@ -130,6 +133,9 @@ ENCODERS = MappingProxyType(
             NDJSON,
             COLUMNS,
             NETCDF3,
+            TENSORS,
+            NPY,
+            PNG,
         )
     }
 )
@@ -140,6 +146,7 @@ _SYNONYMS = MappingProxyType(
         "application/ndjson": "application/x-ndjson",
         "application/jsonl": "application/x-ndjson",
         "application/jsonlines": "application/x-ndjson",
+        "application/octet-stream": "application/vnd.sluice.tensors",
     }
 )
 

@@ -2,12 +2,20 @@
 
 from sluice.engine.costs import Costs
 from sluice.engine.file_answer import FileAnswer, file_costs, file_of, file_size
-from sluice.engine.limits import Fitting, ReadLimits, fitting, memory_excess, with_fitting
+from sluice.engine.limits import (
+    Fitting,
+    ReadLimits,
+    fitting,
+    memory_excess,
+    times_excess,
+    with_fitting,
+)
 from sluice.engine.plan import Plan, plan
 from sluice.engine.prepared import (
     PreparedDataset,
     describe,
     describe_prepared,
+    directions_of,
     explain,
     prepare,
 )
@@ -23,6 +31,7 @@ __all__ = [
     "RowAnswer",
     "describe",
     "describe_prepared",
+    "directions_of",
     "explain",
     "file_costs",
     "file_of",
@@ -32,5 +41,6 @@ __all__ = [
     "plan",
     "prepare",
     "rows_of",
+    "times_excess",
     "with_fitting",
 ]

@@ -160,10 +160,13 @@ class Grid:
         return tuple(lengths)
 
 
-def row_boxes(grid: Grid, start: int, stop: int, most_bytes: int) -> Iterator[Box]:
+def row_boxes(
+    grid: Grid, start: int, stop: int, most_bytes: int, window: int = WINDOW_BYTES
+) -> Iterator[Box]:
     """The boxes that have the bytes from `start` to `stop` of a variable written row by row.
 
-    Each ends where a chunk of the store ends; it has at most `most_bytes`, or one row of chunks.
+    Each ends where a chunk of the store ends; it has at most `most_bytes`, or one row of chunks. Of
+    rows of chunks that do not fit into the `window` it has a part.
     """
     axis = grid.row_dimension
     if start >= stop:
@@ -172,9 +175,10 @@ def row_boxes(grid: Grid, start: int, stop: int, most_bytes: int) -> Iterator[Bo
         yield Box((0,) * len(grid.shape), grid.shape, 0)
         return
     row, last = start // grid.row_bytes, -(-stop // grid.row_bytes)
-    most = max(1, most_bytes // grid.row_bytes)
+    widest = max(1, window // grid.row_bytes)
+    most = max(1, min(most_bytes // grid.row_bytes, widest))
     while row < last:
-        end = min(_row_end(grid.ends[axis], row, most), last)
+        end = min(_row_end(grid.ends[axis], row, most), row + widest, last)
         starts, stops = [0] * len(grid.shape), list(grid.shape)
         starts[axis], stops[axis] = row, end
         yield Box(tuple(starts), tuple(stops), row * grid.row_bytes)
@@ -215,7 +219,7 @@ def box_stops(grid: Grid, chunks: Sequence[int] | None, most_bytes: int) -> tupl
     if chunks is None:
         axis = grid.row_dimension
         if axis is not None:
-            rows = row_boxes(grid, 0, total, most_bytes)
+            rows = row_boxes(grid, 0, total, most_bytes, WINDOW_BYTES)
             stops[axis] = np.array([box.stops[axis] for box in rows], np.int64)
         return tuple(stops)
     counts = [-(-n // chunk) for n, chunk in zip(grid.shape, chunks, strict=True)]

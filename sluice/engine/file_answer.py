@@ -19,7 +19,16 @@ from sluice.concurrency import ahead
 from sluice.encoders.answer_schema import FileContent, FileFormat, UnreadAnswer
 from sluice.encoders.file_values import Records
 from sluice.encoders.json_encoder import FragmentCache
-from sluice.engine.boxes import Box, Ends, Grid, box_stops, chunk_boxes, record_rows, row_boxes
+from sluice.engine.boxes import (
+    WINDOW_BYTES,
+    Box,
+    Ends,
+    Grid,
+    box_stops,
+    chunk_boxes,
+    record_rows,
+    row_boxes,
+)
 from sluice.engine.costs import Costs, Parts
 from sluice.engine.plan import Plan
 
@@ -326,10 +335,13 @@ def _rows(grid: Grid, start: int, stop: int) -> Box:
 def _boxes(
     file: FileAnswer, name: Hashable, first: int, last: int, most_bytes: int
 ) -> Iterator[Box]:
-    extent = file.content.extents[name]
-    most_bytes = _box_bytes(file.plan, name, most_bytes)
-    grid = file.plan.grid(name, file.content.itemsizes[name])
+    extent, itemsize = file.content.extents[name], file.content.itemsizes[name]
+    grid = file.plan.grid(name, itemsize)
+    pending = file.plan.reading.pending.get(name)
+    # Values can take more room in memory than in the file.
+    held = itemsize if pending is None else max(itemsize, pending.dtype.itemsize)
+    most_bytes = _box_bytes(file.plan, name, most_bytes) * itemsize // held
     if extent.chunks is None:
-        return row_boxes(grid, first, last, most_bytes)
+        return row_boxes(grid, first, last, most_bytes, WINDOW_BYTES * itemsize // held)
     # Single bytes have a dimension of their own in the file.
     return chunk_boxes(grid, extent.chunks[: len(grid.shape)], first, last, most_bytes)

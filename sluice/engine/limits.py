@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from sluice.aliases import record
 from sluice.datasets.indexers import ALL
+from sluice.engine.costs import Costs
 from sluice.engine.plan import Plan, plan
 from sluice.errors import LimitError, SluiceError
 from sluice.selection import Along, Positions, PositionSlice, Selection
 
 # Halvings: enough for any dimension that memory can hold labels of.
 _TRIES = 40
+# So often may a chunk be decoded for an answer whose form fits the chunks of the store badly.
+MOST_TIMES: Final = 4
 
 
 class Touched(Protocol):
@@ -61,6 +64,21 @@ def memory_excess(nbytes: int, most_bytes: int) -> LimitError | None:
         limited="memory_bytes",
         estimate=nbytes,
         limit=most_bytes,
+    )
+
+
+def times_excess(costs: Costs) -> LimitError | None:
+    """What is raised where parts of an answer have many chunks in common; None where they may."""
+    if costs.most_times <= MOST_TIMES:
+        return None
+    return LimitError(
+        f"Written row by row, chunks would be decoded {costs.most_times} times; {MOST_TIMES} are"
+        " allowed. Nothing was read: ask for f=netcdf, which has chunks of its own, or for a"
+        " smaller part.",
+        limited="decoded_times",
+        estimate=costs.most_times,
+        limit=MOST_TIMES,
+        known=["netcdf"],
     )
 
 

@@ -13,7 +13,7 @@ from typing import Final, TypeVar, cast
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.selection import Method, Near
 
-from .format_options import FORMAT_OPTIONS
+from .format_options import FORMAT_OPTIONS, RANGE
 from .names import Names, did_you_mean
 from .option import Given, Option, by_name, listed, once, truth
 from .values import METHODS, read_km, read_method, read_places
@@ -83,10 +83,13 @@ def _read_format(texts: Sequence[str], names: Names) -> str:
     """The name of the format; `QueryError`, which names the known ones, for another word."""
     text = once("f", texts)
     if text not in names.formats:
+        known = list(names.formats)
+        middle, facts = did_you_mean(text, known, {})
         raise QueryError(
-            f"f={excerpt(text)} is no format; the formats are {', '.join(names.formats)}",
+            f"f={excerpt(text)} is no format{middle or ';'} the formats are {', '.join(known)}",
             parameter="f",
-            known=list(names.formats),
+            known=known,
+            **facts,
         )
     return text
 
@@ -150,10 +153,14 @@ def _read_places(texts: Sequence[str], names: Names) -> Near:
 def _check_dimension(parameter: str, name: str, names: Names) -> None:
     if name not in names.dims:
         names.check_usable(parameter, name)
+        known = list(names.dims)
+        middle, facts = did_you_mean(name, known, names.roles)
         raise SelectionError(
-            f"{parameter}: there is no dimension {excerpt(name)}",
+            f"{parameter}: there is no dimension {excerpt(name)}{middle or ';'} there are"
+            f" {', '.join(known)}",
             parameter=parameter,
-            known=list(names.dims),
+            known=known,
+            **facts,
         )
 
 
@@ -233,6 +240,8 @@ def options_table(table: Mapping[str, Option[object]] = OPTIONS) -> str:
 def _taken(option: Option[object]) -> str:
     if option.name == AT.name:
         return "a longitude and a latitude"
+    if option.name == RANGE.name:
+        return "two numbers"
     if option.is_list:
         return "a list of names" if option.least == 1 else f"a list of {option.least} names or more"
     return "`true` or `false`" if option.is_truth else "one word"
