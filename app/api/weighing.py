@@ -17,7 +17,16 @@ from sluice.arrays.texts import TextMeter, text_bytes
 from sluice.datasets import ResultSchema
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS
-from sluice.engine import Fitting, Plan, RowAnswer, file_costs, fitting, memory_excess, times_excess
+from sluice.engine import (
+    Costs,
+    Fitting,
+    Plan,
+    RowAnswer,
+    file_costs,
+    fitting,
+    memory_excess,
+    times_excess,
+)
 from sluice.errors import LimitError, SelectionError, SluiceError
 
 from .representations import SelectionKey
@@ -106,6 +115,16 @@ def _judged(
         if encoder.file.chunked is False:
             excess = times_excess(costs) or excess
     return excess, False
+
+
+def costs_when_read(asked: Weighed) -> Costs:
+    """What it costs to read the answer as it will be read: whole, or in parts as it is sent."""
+    plan, file_format = asked.plan, asked.encoder.file
+    if asked.rows is not None:
+        return asked.rows.costs
+    if asked.whole or file_format is None or plan.keys is None:
+        return plan.whole_costs
+    return file_costs(plan, file_format)
 
 
 def led_on(asked: Weighed) -> str:
