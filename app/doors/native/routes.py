@@ -32,10 +32,11 @@ from ...api.state import PHASES, Service
 from ...api.streaming import cancellable
 from ...api.weighing import Weighed, weigh
 from ...catalog.opened import Opened
+from ...errors import UnknownSuffix
 from .grammar import Grammar, Query
 from .json_body import read_json_body
 from .names import By, with_cure
-from .openapi import ask_described, formats_table, post_described
+from .openapi import ask_described, file_described, formats_table, post_described
 from .option import Option
 from .options import OPTIONS, options_table
 
@@ -63,6 +64,12 @@ class NativeDoor:
             path = f"/datasets/{{dataset_id}}/{word}"
             add_reading_route(app, path, ask, ask_described(by, self.options, self.formats))
             add_route(app, "POST", path, post, post_described(by, self.options, self.formats))
+            # Behind those: what is asked for most is looked at first.
+            as_file = partial(file_described, formats=self.formats)
+            told = ask_described(by, self.options, self.formats)
+            add_reading_route(app, f"{path}.{{suffix}}", ask, as_file(told))
+            told = post_described(by, self.options, self.formats)
+            add_route(app, "POST", f"{path}.{{suffix}}", post, as_file(told))
 
     def tables(self) -> str:
         """All options and formats, as Markdown for those who ask."""
@@ -122,6 +129,8 @@ class NativeDoor:
             near = near_places(request, serving, opened, query.selection, query.near)
             selection, found = await near
             query = replace(query, selection=selection)
+        if (suffix := request.scope["path_params"].get("suffix")) is not None:
+            query = replace(query, format=format_of_file(suffix, query.format, self.formats))
         asked = self._plan(request, serving, opened, grammar, query)
         phases.since("plan", began)
         phases.cells = asked.cells
@@ -181,6 +190,27 @@ class NativeDoor:
             options=self.options,
         )
         return {"label": grammar(by="label"), "position": grammar(by="position")}
+
+
+def format_of_file(suffix: str, f: str | None, formats: Mapping[str, Encoder]) -> str:
+    """The name of the format whose files have this suffix; of several the one that `f` names.
+
+    Raises `UnknownSuffix`, and `QueryError` where `f` names one of another suffix.
+    """
+    fitting = [name for name, encoder in formats.items() if encoder.suffix == f".{suffix}"]
+    if not fitting:
+        known = list(dict.fromkeys(encoder.suffix for encoder in formats.values()))
+        raise UnknownSuffix(
+            f"No format has the suffix .{excerpt(suffix)}; there are {', '.join(known)}.",
+            known=known,
+        )
+    if f is not None and f not in fitting:
+        raise QueryError(
+            f"f={f} is another format than the path's .{suffix}: leave one of them out",
+            parameter="f",
+            known=fitting,
+        )
+    return f or fitting[0]
 
 
 def read_pairs(query_string: bytes) -> list[tuple[str, str]]:
