@@ -26,6 +26,7 @@ from sluice.engine.boxes import (
     record_rows,
     row_boxes,
 )
+from sluice.engine.canonical_request import canonical_request
 from sluice.engine.costs import Costs, Parts
 from sluice.engine.plan import Plan
 
@@ -152,7 +153,7 @@ async def _with_known(
         return plan.grid(name, itemsize).chunks(must)
 
     coords, attrs = plan.schema.coord_names, plan.reading.attrs
-    request = plan.request(fragments.name)
+    request = canonical_request(plan, fragments.name)
     answer = UnreadAnswer(variables, known, coords, attrs, fragments, chunks, request)
     # Headers of thousands of variables, and indexes of many chunks, take their time.
     return FileAnswer(plan, await asyncio.to_thread(file_format.content, answer))

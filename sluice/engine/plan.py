@@ -1,4 +1,4 @@
-"""The plan of a selection: what the answer will be and cost, and how it is read."""
+"""The plan of a selection: what the answer will be and cost, and whether and how it is read."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Mappin
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property
-from hashlib import blake2b
-from typing import Final
-from urllib.parse import quote
+from typing import Protocol
 
 import xarray as xr
 
 from sluice.aliases import Array
 from sluice.arrays.texts import TextMeter
-from sluice.axes.axis import Indexer
 from sluice.axes.resolve import Resolved, resolve
 from sluice.concurrency import ahead
 from sluice.datasets import (
@@ -32,10 +29,8 @@ from sluice.engine.boxes import Box, Ends, Grid, chunk_ends
 from sluice.engine.costs import AT_ONCE, Costs, Parts, costs_of
 from sluice.engine.prepared import PreparedDataset
 from sluice.engine.slabs import Budget, Cut, Order, Rows, Slab, cuts, narrowed, slab_parts
+from sluice.errors import LimitError
 from sluice.selection import Selection
-
-# Of more positions along one dimension a request tells only some.
-_MOST_LISTED: Final = 1000
 
 
 def _unmeasured() -> None:
@@ -86,18 +81,6 @@ class Plan:
         """
         names, places = self.found.places
         return (self.selection.variables, names), places
-
-    def request(self, dataset: str) -> str:
-        """What is asked for this answer, as it was resolved; its form can be put behind."""
-        found, asked = self.found, self.selection.variables
-        pairs = [] if asked is None else [("variables", ",".join(asked))]
-        pairs += [(name, _spelled(found.positions[name])) for name in sorted(found.positions)]
-        if found.pointwise:
-            pairs.append(("pointwise", ",".join(found.pointwise)))
-        # Labels that are not the stored ones have no positions of their own.
-        pairs += [(f"{name}_from", str(labels[0])) for name, labels in sorted(found.labels.items())]
-        told = "".join(f"{quote(name)}={quote(text, safe=',:/')}&" for name, text in pairs)
-        return f"/datasets/{dataset}/isel?{told}"
 
     @property
     def chunks(self) -> int:
@@ -322,16 +305,44 @@ def _rows(variable: xr.Variable, cut: Cut) -> xr.Variable:
     return variable.isel({cut.dim: slice(cut.start, cut.stop)})
 
 
-def _spelled(found: Indexer) -> str:
-    """Positions along a dimension; of many, how many, the ends, and what tells them from others."""
-    match found:
-        case int():
-            return str(found)
-        case slice():
-            ends = [found.start, found.stop, *([] if found.step in (None, 1) else [found.step])]
-            return ":".join("" if end is None else str(end) for end in ends)
-        case _ if len(found) <= _MOST_LISTED:
-            return ",".join(map(str, found.tolist()))
-        case _:
-            sign = blake2b(found.tobytes(), digest_size=8).hexdigest()
-            return f"{found[0]},..,{found[-1]}({len(found)},{sign})"
+class Touched(Protocol):
+    """What is known of an answer's work: the touched chunks, and their decoded bytes."""
+
+    @property
+    def chunks(self) -> int: ...
+    @property
+    def chunk_bytes(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """The most that one answer may have: chunks, their decoded bytes, bytes of the result."""
+
+    chunks: int
+    chunk_bytes: int
+    result_bytes: int
+
+    def excess(self, touched: Touched, result_bytes: int) -> LimitError | None:
+        """The first limit that a plan exceeds, or None.
+
+        `result_bytes` is what its encoder writes, which can be more than the plan's own.
+        """
+        chunks, chunk_bytes = touched.chunks, touched.chunk_bytes
+        if result_bytes > self.result_bytes:
+            return _excess("The result", "bytes", "result_bytes", result_bytes, self.result_bytes)
+        if chunks > self.chunks:
+            return _excess("The selection", "chunks", "chunks", chunks, self.chunks)
+        if chunk_bytes > self.chunk_bytes:
+            decoding = "Decoding the chunks that the selection touches"
+            return _excess(decoding, "bytes", "chunk_bytes", chunk_bytes, self.chunk_bytes)
+        return None
+
+
+def _excess(what: str, unit: str, limited: str, estimate: int, limit: int) -> LimitError:
+    return LimitError(
+        f"{what} would take {estimate} {unit}; one request may take {limit}."
+        " Nothing was read: ask for fewer variables or a smaller part.",
+        limited=limited,
+        estimate=estimate,
+        limit=limit,
+    )
