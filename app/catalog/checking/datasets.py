@@ -73,10 +73,10 @@ async def check_catalog(
     async def check(entry: DatasetEntry) -> None:
         findings: list[Finding] = []
         try:
-            async with asyncio.timeout(patience_seconds) as patience:
+            async with asyncio.timeout(patience_seconds) as deadline:
                 await _look(entry, opener, sources, request_chunk_bytes, findings)
         except Exception as error:
-            if patience.expired():
+            if deadline.expired():
                 findings.append(_late(patience_seconds, entry, has_answered(entry.id)))
             else:
                 findings.append(_failed("", error, entry))
@@ -174,11 +174,11 @@ async def metadata_findings(entry: DatasetEntry, source: ByteSource) -> list[Fin
         open_group, source, group=entry.group, zarr_format=entry.zarr_format, limits=limits
     )
     try:
-        gathered = await ask(consolidated=True)
+        known = await ask(consolidated=True)
     except MetadataError:
         return _unconsolidated(await ask(consolidated=False))
     try:
-        return stale_findings(gathered, await ask(consolidated=False))
+        return stale_findings(known, await ask(consolidated=False))
     except SluiceError:
         return []  # not listed, or without documents of their own: there is nothing beside it
 
