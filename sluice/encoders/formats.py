@@ -211,6 +211,9 @@ def _media_ranges(accept: str) -> dict[str, float]:
     for media_range, quality in parse_accept(accept).items():
         known = _SYNONYMS.get(media_range, media_range)
         ranges[known] = max(quality, ranges.get(known, 0.0))
+    if "text/html" in ranges:
+        # Some browsers name all that they can show when they open a page: no wish for a picture.
+        ranges.pop("image/png", None)
     return ranges or {"*/*": 1.0}
 
 
