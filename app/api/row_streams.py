@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 from fastapi import Request
 
 from sluice.arrays.texts import TextMeter
-from sluice.encoders.content_coding import CODINGS
+from sluice.encoders.formats import CODINGS
 from sluice.encoders.tables import RowFormat
 from sluice.engine import Plan, RowAnswer, rows_of
 from sluice.errors import LimitError

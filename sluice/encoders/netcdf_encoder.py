@@ -16,21 +16,21 @@ from sluice.aliases import Array, Document
 from sluice.encoders.answer_schema import (
     AnswerSchema,
     FileContent,
+    FileForm,
     FileOptions,
+    FileValues,
     UnreadAnswer,
     VariableSchema,
     check_distinct_dimensions,
 )
-from sluice.encoders.file_values import FileLayout, Records, ValueWriter
-from sluice.encoders.hdf5_chunks import Places
+from sluice.encoders.file_values import FileLayout, Places, Records, ValueWriter
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.netcdf_attributes import (
-    FileForm,
-    FileValues,
     as_text,
+    coordinates_beside,
+    described,
     storable_attributes,
 )
-from sluice.encoders.netcdf_description import coordinates_beside, described
 from sluice.encoders.netcdf_file import NetcdfVariable, file_layout
 from sluice.encoders.netcdf_names import FileNames, renamed_references
 from sluice.encoders.netcdf_packing import check_storable, form_of, in_form, store_values

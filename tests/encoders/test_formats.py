@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
-from sluice.encoders.content_coding import compress_pieces
-from sluice.encoders.formats import ENCODERS, negotiate
+from sluice.encoders.formats import ENCODERS, compress_pieces, negotiate
 from sluice.errors import NotAcceptable, QueryError, SluiceError
 from tests.encoders.samples import DTYPES, cells
 from tests.encoders.test_csv_encoder import Plan
