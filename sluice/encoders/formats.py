@@ -14,11 +14,9 @@ from typing import Final, Protocol
 
 from sluice.aliases import Document
 from sluice.encoders.answer_schema import AnswerSchema, FileFormat
-from sluice.encoders.csv_encoder import CSV
 from sluice.encoders.encoder import Encoder, from_memory, once
 from sluice.encoders.file_values import ZLIB
 from sluice.encoders.json_encoder import check_json, encode_json, json_pieces, json_weight
-from sluice.encoders.json_tables import COLUMNS, NDJSON
 from sluice.encoders.netcdf3_encoder import NETCDF3
 from sluice.encoders.netcdf_encoder import (
     check_growing,
@@ -32,6 +30,7 @@ from sluice.encoders.netcdf_encoder import (
 )
 from sluice.encoders.npy_encoder import NPY
 from sluice.encoders.png_encoder import PNG
+from sluice.encoders.table_encoders import COLUMNS, CSV, NDJSON
 from sluice.encoders.tensor_file import TENSORS
 from sluice.errors import NotAcceptable, QueryError
 

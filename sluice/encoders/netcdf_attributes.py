@@ -63,6 +63,8 @@ def storable_value(value: object) -> object:
     match value:
         case bool() | np.bool_() | None:
             return as_text(value)
+        case str():
+            return storable_text(value)
         case int() if value in _INT64:
             return _whole(np.asarray(value))[()]
         case np.timedelta64():  # which is one of NumPy's integers
@@ -80,7 +82,8 @@ def storable_value(value: object) -> object:
 
 def storable_text(value: str) -> str:
     """The text without what a C string cannot hold."""
-    return without_surrogates(value).replace("\0", "\ufffd")
+    held = value if value.isascii() else without_surrogates(value)
+    return held.replace("\0", "\ufffd")
 
 
 def _list(items: Sequence[object]) -> object:

@@ -158,7 +158,7 @@ def netcdf_pieces(
         if decided_by_values(name, variable):
             known[name] = store_values(np.asarray(variable.data), variable.encoding)
             yield memoryview(b"")
-    names = (fragments or FragmentCache(dataset)).names(variables, coord_names)
+    names = (fragments or FragmentCache(dataset)).names.covering(variables, coord_names)
     file = NetcdfFile(variables, coord_names, dataset.attrs, names, known)
     yield from _in_pieces(memoryview(file.layout.metadata))
     for name, variable in variables.items():
@@ -209,7 +209,7 @@ def file_content(
 ) -> FileContent:
     """The file of an answer, laid out in this way; for `known` and `chunks` see `NetcdfFile`."""
     variables = answer.variables
-    names = answer.fragments.names(variables, answer.coord_names)
+    names = answer.fragments.names.covering(variables, answer.coord_names)
     attrs = answer.attrs
     if options.history:
         asked = answer.request + options.asked

@@ -131,7 +131,9 @@ def storable_name(name: str, refused: str = "/") -> str:
 
     It is cut to a length that leaves room for what keeps names distinct.
     """
-    normal = unicodedata.normalize("NFC", without_surrogates(name))
+    normal = name
+    if not name.isascii():
+        normal = unicodedata.normalize("NFC", without_surrogates(name))
     letters = (
         letter if letter.isprintable() and letter not in refused else "_" for letter in normal
     )

@@ -161,7 +161,7 @@ def small_blocks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sluice.encoders.json_encoder._BLOCK_VALUES", 4)
         patch.setattr("sluice.encoders.tables._BLOCK_ROWS", 4)
-        patch.setattr("sluice.encoders.json_tables._BLOCK_ROWS", 4)
+        patch.setattr("sluice.encoders.table_encoders._BLOCK_ROWS", 4)
         yield
 
 
