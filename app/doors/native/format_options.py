@@ -26,6 +26,12 @@ def _read_range(texts: Sequence[str], names: Names) -> tuple[float, float]:
     return low, high
 
 
+COMPRESSION: Final = Option(
+    "compression",
+    "How the values of a NetCDF file are compressed in it.",
+    {"type": "string", "enum": ["zlib"]},
+    word("compression", ("zlib",)),
+)
 UNLIMITED: Final = Option(
     "unlimited",
     "Dimensions of the answer that can grow in its file, as `time`.",
@@ -92,6 +98,7 @@ CMAP: Final = Option(
 )
 
 FORMAT_OPTIONS: Final[tuple[Option[object], ...]] = (
+    COMPRESSION,
     UNLIMITED,
     HISTORY,
     CDF5,
