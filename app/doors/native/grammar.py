@@ -180,7 +180,7 @@ def _no_method(names: Names, parameter: str) -> QueryError | SelectionError:
 def _values(name: str, value: list[str] | bool) -> list[str]:
     """What a JSON object has for a dimension; `QueryError` where that is true or false."""
     if isinstance(value, bool):
-        detail = f"{excerpt(name)} is a dimension here, and holds true or false; write option[...]"
+        detail = f"{excerpt(name)} is a dimension, and has no truths; the option is option[{name}]"
         raise QueryError(detail, parameter=name)
     return value
 
