@@ -178,6 +178,11 @@ def arrays(kind: str, shape: tuple[int, ...]) -> st.SearchStrategy[np.ndarray[An
             return cells(kind, shape)
 
 
+def _is_too_wide(values: np.ndarray[Any, Any]) -> bool:
+    """Whether these are integers of which some have no float64."""
+    return values.dtype.kind in "iu" and any(int(float(n)) != n for n in map(int, values.flat))
+
+
 @given(kind=st.sampled_from(KINDS), shape=SHAPES, drawn=st.data())
 @settings(deadline=None, max_examples=400, derandomize=True)
 def test_all_paths_write_the_same(kind: str, shape: tuple[int, ...], drawn: st.DataObject) -> None:
@@ -192,7 +197,7 @@ def test_all_paths_write_the_same(kind: str, shape: tuple[int, ...], drawn: st.D
             assert (
                 told[0] in ("npy", "png")
                 or told in (("netcdf", "c"), ("netcdf3", "c"))
-                or (told[0] == "netcdf3" and 0 in values.shape)
+                or (told[0] == "netcdf3" and (0 in values.shape or _is_too_wide(values)))
             )
             continue
         with small_blocks():
