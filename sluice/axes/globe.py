@@ -1,4 +1,4 @@
-"""Places on a globe: intervals of longitudes across any seam, and the cell of a grid that is nearest.
+"""Places on a globe: intervals of longitudes across any seam, and the cell nearest to a place.
 
 Intervals of longitudes run from west to east. Labels that are 360 apart name one place, and where
 an axis goes all the way round, its first and last label are neighbours too.
