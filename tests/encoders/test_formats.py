@@ -179,6 +179,18 @@ def arrays(kind: str, shape: tuple[int, ...]) -> st.SearchStrategy[np.ndarray[An
             return cells(kind, shape)
 
 
+def cannot_hold(name: str, values: NDArray[Any]) -> bool:
+    """Whether this format has no place for these values."""
+    match name, values.dtype.kind:
+        case ("npy" | "png", _) | ("netcdf" | "netcdf3", "c"):
+            return True
+        case "netcdf3", "i" | "u" if values.size:
+            # What is wider than 32 bits becomes a float64, where that is exact.
+            return bool(max(map(abs, values.ravel().tolist())) > 2**53)
+        case _:
+            return name == "netcdf3" and 0 in values.shape
+
+
 @given(kind=st.sampled_from(KINDS), shape=SHAPES, drawn=st.data())
 @settings(deadline=None, max_examples=400, derandomize=True)
 def test_all_paths_write_the_same(kind: str, shape: tuple[int, ...], drawn: st.DataObject) -> None:
@@ -189,12 +201,7 @@ def test_all_paths_write_the_same(kind: str, shape: tuple[int, ...], drawn: st.D
         try:
             whole = encoder.encode(dataset)
         except SluiceError:
-            told = encoder.name, values.dtype.kind
-            assert (
-                told[0] in ("npy", "png")
-                or told in (("netcdf", "c"), ("netcdf3", "c"))
-                or (told[0] == "netcdf3" and 0 in values.shape)
-            )
+            assert cannot_hold(encoder.name, values)
             continue
         with small_blocks():
             assert b"".join(encoder.pieces(dataset)) == whole
