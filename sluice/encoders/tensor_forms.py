@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 
 from sluice.aliases import Array, Document, DType, record
+from sluice.encoders.colormaps import Levels, value_range
 from sluice.encoders.encoder import bytes_of, flat_parts
-from sluice.encoders.levels import Levels, value_range
 
 # The units of times that CF has, by numpy's; others are counted in one of these.
 _UNITS: Final = MappingProxyType(

@@ -26,10 +26,9 @@ from ...api.application import Answering, Route
 from ...api.explaining import explanation
 from ...api.nearest_cells import near_places, tell_distances
 from ...api.representations import Representation, digest, respond
-from ...api.requests import header_of, service, visible_id
+from ...api.requests import cancellable, header_of, service, visible_id
 from ...api.routes import add_reading_route, add_route
 from ...api.state import PHASES, Service
-from ...api.streaming import cancellable
 from ...api.weighing import Weighed, weigh
 from ...catalog.opened import Opened
 from ...errors import UnknownSuffix
