@@ -252,6 +252,9 @@ class _Metadata:
             length = math.prod(shape) * (TEXT_BYTES if variable.dtype.kind == "O" else size)
             return array_header(kind, shape, length, filled, attributes)
         chunks = variable.chunks or growing_chunks(shape, size)
+        if variable.texts:
+            # All text is one chunk, whatever the chunks of its variable are elsewhere.
+            chunks = shape
         deflated = self._deflated and variable.dtype.kind != "O"
         filters = pipeline(size) if deflated else b""
         return chunked_header(kind, shape, most, chunks, filled, attributes, filters)
