@@ -7,7 +7,7 @@ from functools import partial
 
 from fastapi import Request, Response
 
-from sluice.axes.nearest_cell import Cells
+from sluice.axes.globe import Cells
 from sluice.engine import plan
 from sluice.engine.estimates import memory_excess
 from sluice.engine.nearest import Located, LonLat, check_free, grid_for, locate, placed

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from sluice.aliases import Array, record
 from sluice.axes.axis import TURN, Axis, Indexer
+from sluice.axes.globe import arc
 from sluice.axes.label_text import spell_value
-from sluice.axes.longitude_arcs import arc
 from sluice.axes.matching import (
     MatchPolicy,
     find_interval,

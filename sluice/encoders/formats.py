@@ -28,7 +28,7 @@ from sluice.encoders.netcdf_encoder import (
     netcdf_weight,
     options_of,
 )
-from sluice.encoders.npy_encoder import NPY
+from sluice.encoders.plain_arrays import NPY
 from sluice.encoders.png_encoder import PNG
 from sluice.encoders.table_encoders import COLUMNS, CSV, NDJSON
 from sluice.encoders.tensor_file import TENSORS

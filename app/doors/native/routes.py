@@ -122,7 +122,8 @@ class NativeDoor:
         if opened is None:
             opened = await cancellable(request, serving.opened.get(dataset_id))
         began = phases.since("open", began)
-        grammar = opened.for_door(self.grammars_of)[by]
+        make = self.grammars_of
+        grammar = (opened.of_doors.get(make) or opened.for_door(make))[by]
         query, found = parse(grammar, most_labels=serving.limits.labels), None
         if query.near is not None:
             near = near_places(request, serving, opened, query.selection, query.near)
