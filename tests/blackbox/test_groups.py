@@ -475,10 +475,10 @@ def test_a_refresh_is_of_each_group(serve: Serve, tmp_path: Path) -> None:
             answer = client.get("/datasets/tree~a/isel", params={"x": 0}, headers=boss)
         return answer.json()["data_vars"]["v"]["data"], answer.headers["etag"]
 
-    until(lambda: service.get("/datasets/tree~a", headers=boss).status_code == 200)
+    until(lambda: service.get("/datasets/tree~a", headers=boss).status_code == 200, "its groups")
     old = {first() for _ in range(6)}
     assert {value for value, _ in old} == {0}
-    zarr.open_group(store)["a/v"][:] = np.array([5, 6])
+    zarr.open_array(store / "a" / "v", mode="r+")[:] = np.array([5, 6])
     assert service.client.post("/datasets/tree/refresh", headers=boss).status_code == 200
     new = {first() for _ in range(6)}
     assert {value for value, _ in new} == {5}
