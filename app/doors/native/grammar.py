@@ -68,8 +68,9 @@ class Grammar:
     """What requests can ask of a dataset of these names, prepared for many of them.
 
     `formats` has what else each of them is called; `coords` gives each coordinate's dimensions;
-    `by` is what a bare name means; `variables` names what may be returned besides coordinates (``None``: not checked). Of what is `unusable` in the
-    store, the reasons are given; `roles` say what the dimensions' axes stand for.
+    `by` is what a bare name means; `variables` names what may be returned besides coordinates
+    (``None``: not checked). Of what is `unusable` in the store, the reasons are given; `roles` say
+    what the dimensions' axes stand for.
     """
 
     def __init__(
