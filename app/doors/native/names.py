@@ -15,6 +15,7 @@ from typing import Final, Literal, TypeAlias
 from sluice.axes.axis import Axis, Role
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.labels import spell_name
+from sluice.selection import Along, Labels
 
 from ...errors import UnusableVariable
 
@@ -196,13 +197,19 @@ def did_you_mean(
     return f"; did you mean {found}?", {"did_you_mean": found}
 
 
-def with_cure(error: SelectionError, axis: Axis | None, parameter: str) -> SelectionError:
-    """The same refusal of a label, with the words that ask for what is there; itself if none do."""
+def with_cure(
+    error: SelectionError, axis: Axis | None, parameter: str, along: Along | None = None
+) -> SelectionError:
+    """The same refusal of a label, with the words that ask for what is there; itself if none do.
+
+    They are for all that was asked `along` the axis.
+    """
     if axis is None or not axis.has_order or "label" not in error.facts:
         return error
     nearest = error.facts.get("nearest", ())
     if len(nearest) > 1 or (nearest and axis.periodic):
-        cure = f"{parameter}=nearest::{error.facts['label']}"
+        one = f"{parameter}=nearest::{error.facts['label']}"
+        cure = "method=nearest" if isinstance(along, Labels) else one
         told = f"for the nearer of them write {cure}"
     elif not nearest and len(axis.keys) == 1:
         cure = f"tolerance={axis.name}:DISTANCE"

@@ -172,7 +172,8 @@ class NativeDoor:
         except SelectionError as error:
             name = str(error.facts.get("dimension"))
             axis = opened.prepared.axes.get(name)
-            raise with_cure(error, axis, grammar.names.for_labels(name)) from None
+            along = query.selection.along.get(name)
+            raise with_cure(error, axis, grammar.names.for_labels(name), along) from None
         return weigh(serving, planned, encoder, query.more)
 
     def grammars_of(self, opened: Opened) -> Mapping[By, Grammar]:
