@@ -16,7 +16,6 @@ from sluice.engine.prepared import (
     PreparedDataset,
     describe,
     describe_prepared,
-    directions_of,
     explain,
     prepare,
 )
@@ -34,7 +33,6 @@ __all__ = [
     "RowAnswer",
     "describe",
     "describe_prepared",
-    "directions_of",
     "estimated_size",
     "explain",
     "file_costs",

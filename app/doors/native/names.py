@@ -6,13 +6,14 @@ And what was probably meant where it means nothing, and how to write it.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
-from sluice.axes.axis import Axis, Role
+from sluice.axes.axis import Axis
+from sluice.axes.roles import Role
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.labels import spell_name
 from sluice.selection import Along, Labels
@@ -28,14 +29,15 @@ _BRACKETS = re.compile(r"(sel|isel)\[(.+)\]", re.DOTALL)
 class Names:
     """What a name can mean for one dataset on one path, as a parameter or in the value of one.
 
-    `options` are the parameters that are no dimensions, each with what else it is called.
+    `options` are the parameters that are no dimensions, and `formats` those of answers, each with
+    what else it is called.
     """
 
     dims: Mapping[str, int]
     coords: Mapping[str, tuple[str, ...]]
     by: By
     options: Mapping[str, tuple[str, ...]]
-    formats: Collection[str]
+    formats: Mapping[str, Sequence[str]]
     variables: Collection[str] | None = None
     unusable: Mapping[str, str] = field(default_factory=dict)
     roles: Mapping[str, Role] = field(default_factory=dict)
