@@ -17,7 +17,6 @@ from sluice.engine.prepared import (
     PreparedDataset,
     describe,
     describe_prepared,
-    directions_of,
     explain,
     prepare,
 )
@@ -35,7 +34,6 @@ __all__ = [
     "RowAnswer",
     "describe",
     "describe_prepared",
-    "directions_of",
     "estimated_size",
     "explain",
     "file_costs",
