@@ -135,7 +135,7 @@ def _by_rows(
 
 def _mean_digits(count: int) -> float:
     """How many digits the numbers below `count` have."""
-    tens = [10**power for power in range(1, len(str(count)))]
+    tens: list[int] = [10**power for power in range(1, len(str(count)))]
     return 1 + sum([count - ten for ten in tens]) / count
 
 
