@@ -23,7 +23,7 @@ from sluice.arrays.array_metadata import ArrayMeta
 from sluice.datasets import _xarray
 from sluice.datasets.known_store import EncodedArray
 from sluice.datasets.unusable import decode_dates
-from sluice.encoders.answer_schema import FILLS, LINEAR, is_number, read_fill
+from sluice.encoders.answer_schema import FILLS, LINEAR, is_exactly, is_number, told_fill
 from sluice.errors import MetadataError
 
 Step = Callable[[Any], Any]
@@ -179,8 +179,8 @@ def stored_form(
         return None
     if not _is_sign(own.get("_Unsigned"), dtype):
         return None
-    fills = {key: _in_type(own[key], dtype, bool(linear)) for key in FILLS if key in own}
-    if None in fills.values():
+    fills = _told_fills({key: own[key] for key in FILLS if key in own}, dtype)
+    if fills is None:
         return None
     native: tuple[Step, ...] = () if meta.dtype.isnative else (Cast(dtype),)
     return StoredForm(dtype, native, own | fills | _duration(steps))
@@ -266,13 +266,14 @@ def _is_fraction(value: object) -> bool:
     return bool(np.asarray(value).dtype.kind == "f")
 
 
-def _in_type(value: Any, dtype: DType, packed: bool) -> Any:
-    """The fill value as one of the type's own values, or None if it is none of them.
-
-    A float that is told with more digits than the type has is masked in the type's own, but among
-    `packed` ones, which are compared as wider floats.
-    """
-    own = read_fill(value, dtype) if is_number(value) else None
-    if own is None or np.isinf(own) != np.isinf(value):
+def _told_fills(told: Mapping[str, object], dtype: DType) -> dict[str, object] | None:
+    """The fill values by which a file's readers mask what is masked here; None if none can be."""
+    if not all(map(is_number, told.values())):
         return None
-    return own if not packed or own.item() == value or np.isnan(own) else None
+    fills = {key: told_fill(key, told, dtype) for key in told}
+    if None in fills.values():
+        return None
+    # A file has this one in the type of the values: rounded, it masks what is no fill value here.
+    if "_FillValue" in fills and not is_exactly(fills["_FillValue"], told["_FillValue"]):
+        return None
+    return fills
