@@ -27,6 +27,7 @@ from sluice.engine import (
     Fitting,
     Plan,
     RowAnswer,
+    cells_excess,
     file_costs,
     fitting,
     memory_excess,
@@ -98,6 +99,8 @@ def weigh(
     large = weight > _WHOLE_TABLE_BYTES or reading.chunk_bytes > _WHOLE_CHUNK_BYTES
     if large and encoder.rows is not None and plan.keys is not None:
         rows, excess = within_limits(limits, plan, encoder.rows, weight, excess)
+    if excess is None and encoder.file is not None:
+        excess = cells_excess(plan, encoder.file)
     too_long = texts_excess(encoder, texts, limits.text_bytes) if texts else None
     unmeasured, excess = bool(schema.unmeasured), excess or too_long
     return Weighed(plan, encoder, schema.cells, weight, unmeasured, excess, whole, options, rows)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 AS_STORED: Final = "as_stored"
 FILLS: Final = ("_FillValue", "missing_value")
 LINEAR: Final = ("scale_factor", "add_offset")
+# Stands for a boolean that is missing, among flags 0 and 1 (CF conventions 3.5).
+NO_FLAG: Final = np.int8(-1)
 # How many names a sentence lists; the facts have all of them.
 _SPELLED: Final = 5
 

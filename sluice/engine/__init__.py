@@ -10,7 +10,7 @@ from sluice.engine.estimates import (
     times_excess,
     with_fitting,
 )
-from sluice.engine.file_answer import FileAnswer, file_costs, file_of, file_size
+from sluice.engine.file_answer import FileAnswer, cells_excess, file_costs, file_of, file_size
 from sluice.engine.learned import Learned
 from sluice.engine.plan import Plan, ReadLimits, plan
 from sluice.engine.prepared import (
@@ -32,6 +32,7 @@ __all__ = [
     "PreparedDataset",
     "ReadLimits",
     "RowAnswer",
+    "cells_excess",
     "describe",
     "describe_prepared",
     "estimated_size",

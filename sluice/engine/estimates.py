@@ -203,6 +203,20 @@ def memory_excess(nbytes: int, most_bytes: int) -> LimitError | None:
     )
 
 
+def deciding_excess(name: Hashable, cells: int, most_cells: int) -> LimitError:
+    """What is raised where so many values, most of them of one variable, decide of a file."""
+    return LimitError(
+        f"How {name} lies in the file follows from its values, so these are read before the first"
+        f" byte is sent: {cells} values, of which there may be {most_cells}. Nothing was read: ask"
+        " for a smaller part, for other variables, or for f=csv or f=ndjson, which are sent while"
+        " they are read.",
+        limited="cells",
+        estimate=cells,
+        limit=most_cells,
+        variable=str(name),
+    )
+
+
 def times_excess(costs: Costs) -> LimitError | None:
     """What is raised where parts of an answer have many chunks in common; None where they may."""
     if costs.most_times <= MOST_TIMES:

@@ -124,9 +124,9 @@ async def test_a_file_holds_what_the_store_holds(
 @pytest.mark.parametrize(
     ("values", "attrs"),
     [
-        (VALUES.astype("f2"), {}),
-        (VALUES.astype(bool), {}),
         (VALUES.astype("i1"), {"dtype": "bool"}),
+        (VALUES.astype("U2"), {}),
+        (VALUES.astype("M8[D]"), {}),
         (VALUES.astype("u1"), {"missing_value": -9999}),
         (VALUES, {"missing_value": [4, 7]}),
         (VALUES.astype("f4"), {"missing_value": []}),
@@ -141,6 +141,32 @@ async def test_what_no_file_decodes_is_decoded(
     opened = await open_dataset(fs_map(documents_of(one(values, attrs))))
     planned = plan(prepare(opened), Selection({"x": Position(0)}))
     assert planned.as_stored().reading.pending["v"] == planned.reading.pending["v"]
+
+
+@pytest.mark.parametrize(
+    ("values", "attrs", "fill", "held"),
+    [
+        (VALUES % 3 > 0, {}, False, "i1"),
+        (VALUES.astype("f2") / 4, {}, 0, "f4"),
+        (VALUES.astype("f2") / 4, {"scale_factor": 0.1, "add_offset": 1.0}, 0, "f4"),
+        (VALUES.astype("M8[s]"), {}, None, "i8"),
+        (VALUES.astype(">M8[ns]"), {}, None, "i8"),
+        (VALUES.astype("m8[ms]"), {}, None, "i8"),
+    ],
+)
+async def test_what_has_a_fixed_size_is_stored_without_a_look_at_its_values(
+    values: np.ndarray[Any, Any], attrs: dict[str, Any], fill: object, held: str
+) -> None:
+    """All of it, and a part that is all missing, are in one type, and decode as the store does."""
+    spec = one(values, attrs) if fill is None else one(values, attrs, fill=fill)
+    for first in (Positions((0, 2)), Position(0)):
+        content = await file_of(spec, Selection({"time": first, "x": PositionSlice(0, 1)}))
+        with xr.open_dataset(BytesIO(content), engine="h5netcdf", decode_cf=False) as file:
+            assert file["v"].dtype == np.dtype(held)
+        with xr.open_dataset(BytesIO(content), engine="h5netcdf") as file:
+            place = 0 if isinstance(first, Position) else [0, 2]
+            wanted = by_xarray(spec, decode_cf=True).isel(time=place, x=slice(0, 1))
+            xr.testing.assert_equal(file.load(), wanted.load())
 
 
 @settings(deadline=None)
