@@ -280,7 +280,7 @@ def _encode(result: xr.Dataset, asked: Weighed, form: Representation, phases: Ph
 def _learn(result: xr.Dataset, asked: Weighed, form: Representation) -> None:
     """Remember some of the values, which tell how long a text of others will be."""
     if not asked.encoder.stored:
-        form.opened.learned.see_values(asked.plan, result.variables)
+        form.opened.learned.see_values(result.variables, asked.plan.reading.pending)
 
 
 def _cached(plan: Plan, entry: DatasetEntry) -> xr.Dataset | Plan:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from sluice.aliases import DocumentDict
 from sluice.encoders.encoder import Encoder
-from sluice.engine import Costs, estimated_size, explain, file_size, likely_size
-from sluice.errors import NotAcceptable, SluiceError
+from sluice.engine import Costs, estimated_size, explain, file_size
+from sluice.errors import SluiceError
 
 from ..catalog.opened import Opened
 from .representations import Representation
@@ -72,10 +72,7 @@ async def _format(
         weighed = asked if same else await asyncio.to_thread(weigh, serving, asked.plan, encoder)
     except SluiceError as error:
         return {"size": None, "rough": True, "refused": error.detail}
-    try:
-        size, rough = await _size(serving, opened, weighed)
-    except NotAcceptable as error:
-        return {"size": None, "rough": True, "refused": error.detail}
+    size, rough = await _size(serving, opened, weighed)
     told = {"size": size, "rough": rough}
     return told if weighed.excess is None else {**told, "refused": weighed.excess.detail}
 
@@ -95,22 +92,10 @@ async def _size(serving: Service, opened: Opened, weighed: Weighed) -> tuple[int
             size = None
         if size is not None:
             return size, False
-    return await _guessed(opened, weighed)
-
-
-async def _guessed(opened: Opened, weighed: Weighed) -> tuple[int, bool]:
-    """What follows from values, told by others; raises NotAcceptable where the format has not such
-    values.
-    """
-    plan, encoder = weighed.plan, weighed.encoder
+    if encoder.grows is None:
+        return weighed.result_bytes, True
     try:
-        if encoder.grows is None:
-            likely = await asyncio.to_thread(likely_size, encoder, plan, opened.learned)
-            return weighed.result_bytes if likely is None else likely, True
         return await asyncio.to_thread(estimated_size, encoder, plan, opened.learned)
-    except NotAcceptable:
-        # Values like these cannot be written so.
-        raise
     except Exception as error:
         # Values that stand for others are not worth an error.
         log.warning("no estimate of an answer's length", exc_info=error)

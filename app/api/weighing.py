@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
 from contextlib import AsyncExitStack, aclosing
-from functools import partial
 from typing import Final, NoReturn
 
 import xarray as xr
@@ -303,7 +302,7 @@ async def _pieces(
         return TextMeter(0, whole.result_bytes, 0, whole.chunk_bytes, 0, limits.text_bytes)
 
     compressor = None if form.coding is None else CODINGS[form.coding](-1)
-    see = partial(form.opened.learned.see_values, answer.plan)
+    see = form.opened.learned.see_values
     async with aclosing(answer.pieces(rows, meter, see)) as slabs:
         async for slab in slabs:
             text = slab if compressor is None else map(compressor.compress, slab)

@@ -3,15 +3,14 @@
 from sluice.engine.costs import Costs
 from sluice.engine.estimates import (
     Fitting,
+    Learned,
     estimated_size,
     fitting,
-    likely_size,
     memory_excess,
     times_excess,
     with_fitting,
 )
 from sluice.engine.file_answer import FileAnswer, cells_excess, file_costs, file_of, file_size
-from sluice.engine.learned import Learned
 from sluice.engine.plan import Plan, ReadLimits, plan
 from sluice.engine.prepared import (
     PreparedDataset,
@@ -41,7 +40,6 @@ __all__ = [
     "file_of",
     "file_size",
     "fitting",
-    "likely_size",
     "memory_excess",
     "plan",
     "prepare",

@@ -1,48 +1,119 @@
-"""How long an answer will be, and how much would fit, told before anything is read.
+"""How long an answer will be and take, and how much would fit, told before anything is read.
 
-A text is as long as its values are: what a part of an answer takes, made of values that others
-have shown (see `sluice.engine.learned`), tells what all of it takes.
+A text is as long as its values are: so a few of each variable that was answered are kept, and what
+a part of an answer takes, made of them, tells what all of it takes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import xarray as xr
 
 from sluice.aliases import Array, DType, record
+from sluice.arrays.texts import text_bytes
 from sluice.datasets.indexers import ALL
 from sluice.encoders.encoder import Encoder
 from sluice.engine.costs import Costs
-from sluice.engine.learned import Learned
 from sluice.engine.plan import Plan, plan
 from sluice.errors import LimitError, SluiceError
+from sluice.instrumentation import Phases
 from sluice.selection import Along, Positions, PositionSlice, Selection
 
-# So many values are encoded to tell how long others are.
-_ENCODED: Final = 512
-# So many values are made up in some ten milliseconds.
-_MOST_CELLS: Final = 2**20
-# Standard deviations that nearly nothing is beyond, and the part of a size that they may be.
-_SURE: Final = 2.5
-_WITHIN: Final = 0.1
+# So many values tell the mean length of all within a few percent.
+_SAMPLED: Final = 512
+_SAMPLED_TEXT_BYTES: Final = 2**16
+# Of so many variables values are kept: two MiB of numbers.
+_MOST_VARIABLES: Final = 512
+# What was measured last counts for so much beside all that was before.
+_NEWEST: Final = 0.3
+# Shorter work is measured badly.
+_LEAST_BYTES: Final = 2**18
+# A slow store and a busy core: what is said as long as nothing was measured.
+_READ_PACE: Final = 1 / 100e6
+_WRITE_PACE: Final = 1 / 50e6
+
+
+@record
+class _Sample:
+    """Some `values` of the largest part of a variable that was answered, of so many `cells`."""
+
+    values: Array
+    cells: int
+
+
+class Learned:
+    """What answers of one dataset have shown: values of its variables, and how fast work goes."""
+
+    def __init__(self) -> None:
+        self._samples: dict[Hashable, _Sample] = {}
+        self._paces: dict[str, float] = {}
+
+    def see_values(
+        self, variables: Mapping[Hashable, xr.Variable], names: Iterable[Hashable]
+    ) -> None:
+        """The variables of these `names` were answered with these decoded values."""
+        for name in names:
+            values, known = variables[name].values, self._samples.get(name)
+            if values.size and (known is None or known.cells < values.size):
+                # The one that was seen first makes room.
+                while len(self._samples) >= _MOST_VARIABLES and name not in self._samples:
+                    del self._samples[next(iter(self._samples))]
+                self._samples[name] = _Sample(_some(values), values.size)
+
+    def sample(self, name: Hashable) -> Array | None:
+        """Some values of a variable in one dimension; None where none were answered yet."""
+        known = self._samples.get(name)
+        return None if known is None else known.values
+
+    def see_pace(self, work: str, nbytes: float, seconds: float) -> None:
+        """So many bytes took so long: decoded ones to be read, those of a format to be written."""
+        if nbytes >= _LEAST_BYTES and seconds > 0:
+            pace = seconds / nbytes
+            known = self._paces.get(work, pace)
+            self._paces[work] = known + _NEWEST * (pace - known)
+
+    def see_reading(self, plan: Plan, phases: Phases) -> None:
+        """The chunks of a planned answer that were not in memory were read in these phases."""
+        seconds = max(phases.seconds.get("fetch", 0.0), phases.seconds.get("decode", 0.0))
+        self.see_pace("read", phases.misses * plan.chunk_bytes / max(1, plan.chunks), seconds)
+
+    def seconds(self, decoded_bytes: int, form: str, nbytes: int) -> tuple[float, bool]:
+        """How long it takes to read so much and to write `nbytes`, and whether that is rough."""
+        paces = ((decoded_bytes, "read", _READ_PACE), (nbytes, form, _WRITE_PACE))
+        # A moment of either is nothing to be measured.
+        rough = any(size >= _LEAST_BYTES and work not in self._paces for size, work, _ in paces)
+        return sum([size * self._paces.get(work, pace) for size, work, pace in paces]), rough
+
+
+def _some(values: Array) -> Array:
+    """A few of the values in one dimension, of their own."""
+    many = values.size > _SAMPLED
+    random = np.random.default_rng(0).integers(values.size, size=_SAMPLED)
+    places = random if many else np.arange(values.size)
+    # (Iterators of NumPy know no texts of variable length.)
+    picked: Array = values[np.unravel_index(places, values.shape)] if values.ndim else values[None]
+    texts = text_bytes(picked)
+    if texts > _SAMPLED_TEXT_BYTES:
+        picked = picked[: max(1, picked.size * _SAMPLED_TEXT_BYTES // texts)]
+    return np.array(picked)
 
 
 def estimated_size(encoder: Encoder, plan: Plan, learned: Learned) -> tuple[int, bool]:
     """The likely bytes of the answer in a format of text, and whether that is rough.
 
-    It is unless all of it lies in what was answered, and values there are so alike in length that
-    those which are known tell of the others. Encodes some thousand values.
+    It is where values were not answered yet, so that others stand for them. Encodes some thousand
+    values.
     """
     pending = plan.reading.pending
-    samples = {name: learned.sample(plan, name) for name in pending}
+    rough = any(learned.sample(name) is None for name in pending)
 
     def values(name: Hashable, lengths: Sequence[int]) -> Array:
         if name in pending:
-            known, _ = samples[name]
+            known = learned.sample(name)
             some = _guessed(pending[name].dtype) if known is None else known
             return np.resize(some, lengths)
         whole = plan.labels.get(str(name), plan.reading.variables[name].values)
@@ -50,44 +121,8 @@ def estimated_size(encoder: Encoder, plan: Plan, learned: Learned) -> tuple[int,
             whole = whole.take(np.linspace(0, whole.shape[axis] - 1, length).astype(int), axis)
         return whole
 
-    by = _by_rows if encoder.grows == "rows" else _by_cells
-    size, variance = by(encoder, plan, values), 0.0
-    for name, (some, seen) in samples.items():
-        if some is None or not seen:
-            return size, True
-        variance += _variance(some, math.prod(plan.schema.variables[name].shape))
-    return size, _SURE * math.sqrt(variance) > _WITHIN * size
-
-
-def likely_size(encoder: Encoder, plan: Plan, learned: Learned) -> int | None:
-    """The likely bytes of a file whose length follows from values: written of others like them.
-
-    None where they are too many for that. Raises what the format has against such values.
-    """
-    plan = plan.as_stored() if encoder.stored else plan
-    pending = plan.reading.pending
-    if plan.schema.cells > _MOST_CELLS:
-        return None
-
-    def values(name: Hashable, lengths: Sequence[int]) -> Array:
-        if name not in pending:
-            return plan.labels.get(str(name), plan.reading.variables[name].values)
-        some, _ = learned.sample(plan, name)
-        dtype = pending[name].dtype
-        if some is None or some.dtype != dtype:
-            some = _guessed(dtype)
-        return np.resize(some, lengths)
-
-    return len(encoder.encode(_dataset(plan, values, plan.schema.sizes)))
-
-
-def _variance(some: Array, cells: int) -> float:
-    """How much the length of so many values varies, in square bytes, of which these are `some`."""
-    missing = xr.Variable(("n",), some).isnull().values
-    # Some formats write nothing of what is missing.
-    lengths = [0 if none else len(str(v)) for v, none in zip(some, missing, strict=True)]
-    encoded = max(1, min(len(lengths), cells, _ENCODED))
-    return float(np.var(lengths)) * cells * (1 + cells / encoded)
+    size = _by_rows if encoder.grows == "rows" else _by_cells
+    return size(encoder, plan, values), rough
 
 
 def _by_cells(
@@ -100,7 +135,7 @@ def _by_cells(
         cells = math.prod(variable.shape)
         if not variable.dims or not cells:
             continue
-        lengths = _lines(variable.shape)
+        lengths = _sampled(variable.shape)
         dims = [f"dim{axis}" for axis in range(len(lengths))]
         part, none = (
             len(encoder.encode(xr.Dataset({"v": (dims, values(name, some))})))
@@ -118,30 +153,19 @@ def _by_rows(
     data = [v for name, v in schema.variables.items() if name not in schema.coord_names]
     spanning = [data[0]] if data else list(schema.variables.values())
     dims = list(dict.fromkeys(dim for variable in spanning for dim in variable.dims))
-    lengths = dict(zip(dims, _lines([schema.sizes[dim] for dim in dims]), strict=True))
+    lengths = dict(zip(dims, _sampled([schema.sizes[dim] for dim in dims]), strict=True))
     others = {dim: min(1, n) for dim, n in schema.sizes.items()}
     part = len(encoder.encode(_dataset(plan, values, {**others, **lengths})))
     none = len(encoder.encode(_dataset(plan, values, {**others, **dict.fromkeys(dims, 0)})))
     rows = math.prod([schema.sizes[dim] for dim in dims])
     if not dims or not rows:
         return part
-    size = none + (part - none) * rows / math.prod(lengths.values())
-    for dim, length in lengths.items():
-        # Positions in place of labels have more digits farther on.
-        if dim not in schema.variables:
-            size += rows * (_mean_digits(schema.sizes[dim]) - _mean_digits(length))
-    return int(size)
+    return int(none + (part - none) * rows / math.prod(lengths.values()))
 
 
-def _mean_digits(count: int) -> float:
-    """How many digits the numbers below `count` have."""
-    tens: list[int] = [10**power for power in range(1, len(str(count)))]
-    return 1 + sum([count - ten for ten in tens]) / count
-
-
-def _lines(shape: Sequence[int]) -> list[int]:
+def _sampled(shape: Sequence[int]) -> list[int]:
     """The shape of a few of the cells: lines of them, as long as they are."""
-    lengths, left = list(shape), _ENCODED
+    lengths, left = list(shape), _SAMPLED
     for axis in reversed(range(len(lengths))):
         lengths[axis] = min(lengths[axis], max(1, left))
         left //= max(1, lengths[axis])
@@ -170,18 +194,18 @@ def _guessed(dtype: DType) -> Array:
     random = np.random.default_rng(0)
     match dtype.kind:
         case "i" | "u":
-            return random.integers(0, min(np.iinfo(dtype).max, 10_000), _ENCODED).astype(dtype)
+            return random.integers(0, min(np.iinfo(dtype).max, 10_000), _SAMPLED).astype(dtype)
         case "b":
-            return random.integers(0, 2, _ENCODED).astype(dtype)
+            return random.integers(0, 2, _SAMPLED).astype(dtype)
         case "f" | "c":
-            return (random.normal(size=_ENCODED) * 100).astype(dtype)
+            return (random.normal(size=_SAMPLED) * 100).astype(dtype)
         case "M" | "m":
-            hours = random.integers(0, 10**5, _ENCODED)
+            hours = random.integers(0, 10**5, _SAMPLED)
             return (hours * np.timedelta64(1, "h")).astype(dtype.str.replace("M", "m")).view(dtype)
         case "U" | "S":
-            return np.full(_ENCODED, "x" * 16).astype(dtype)
+            return np.full(_SAMPLED, "x" * 16).astype(dtype)
         case _:
-            return np.full(_ENCODED, "x" * 16, dtype=object)
+            return np.full(_SAMPLED, "x" * 16, dtype=object)
 
 
 # Halvings: enough for any dimension that memory can hold labels of.

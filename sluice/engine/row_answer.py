@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from itertools import chain
 from typing import Final
@@ -53,13 +53,12 @@ class RowAnswer:
         self,
         rows: RowFormat,
         meter: Callable[[], TextMeter | None] = lambda: None,
-        see: Callable[[Mapping[Hashable, xr.Variable], Hashable, int], None] | None = None,
+        see: Callable[[Mapping[Hashable, xr.Variable], Iterable[Hashable]], None] | None = None,
     ) -> AsyncGenerator[Iterator[bytes], None]:
         """The text of each slab, to be written in pieces of a few milliseconds before the next one.
 
         Together they are what the format makes of the whole. A slab's texts are counted by a
-        `meter` of its own; what was read is shown to `see`, and
-        where it begins along which dimension. Whoever stops asking has ended what is
+        `meter` of its own; what was read is shown to `see`. Whoever stops asking has ended what is
         read. Raises a StoreError where the store does not do its part, LimitError from a meter.
         """
         writer = TableWriter(self.layout, rows, await self._finest())
@@ -71,7 +70,7 @@ class RowAnswer:
                     whole = {n: v for n, v in slab.variables.items() if cut.dim not in v.dims}
                 variables = {**whole, **slab.variables}
                 if see is not None:
-                    see(slab.variables, cut.dim, cut.start)
+                    see(slab.variables, self.plan.reading.pending.keys() & slab.variables.keys())
                 text = writer.slab(variables, cut.dim, cut.start, cut.stop)
                 yield chain([writer.head(variables)], text) if cut.start == 0 else text
 
