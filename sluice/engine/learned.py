@@ -212,6 +212,9 @@ def _sampled(
 
 def _picked(shape: Sequence[int]) -> tuple[Array, ...]:
     """Where some values lie, all over and in no order, along each dimension."""
+    if not shape:
+        # The one value: NumPy unravels no list of indexes to none.
+        return ()
     size, random = math.prod(shape), np.random.default_rng(0)
     places = np.arange(size)
     if size > _SAMPLED:
