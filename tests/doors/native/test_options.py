@@ -14,7 +14,7 @@ from app.api import create_app
 from app.doors.native.grammar import Grammar
 from app.doors.native.json_body import read_members
 from app.doors.native.names import Names
-from app.doors.native.option import Option, by_name
+from app.doors.native.option import FORMAT_OPTIONS, Option, by_name
 from app.doors.native.options import OPTIONS, formats_table, options_table
 from app.doors.native.routes import NativeDoor
 from app.settings import Settings
@@ -210,6 +210,11 @@ def test_a_dimension_comes_before_an_option_of_its_name() -> None:
         assert other.parse([(name, "0,9")]).more == (("range", (0.0, 9.0)),)
     with pytest.raises(QueryError, match="twice"):
         other.parse([("range", "0,9"), ("option[range]", "0,9")])
+
+
+def test_each_option_of_a_format_yields() -> None:
+    """A dimension may have any name, and comes first."""
+    assert all(option.yields for option in FORMAT_OPTIONS)
 
 
 def test_true_and_false_are_for_no_dimension() -> None:
