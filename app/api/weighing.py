@@ -22,6 +22,7 @@ from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import CODINGS, ENCODERS
 from sluice.encoders.tables import RowFormat
 from sluice.engine import (
+    MOST_TIMES,
     Costs,
     Fitting,
     Plan,
@@ -220,10 +221,6 @@ async def texts_of(schema: ResultSchema, result: xr.Dataset) -> dict[Hashable, i
     return found
 
 
-# How often a chunk may be decoded: slabs of rows go across chunks that are long along them.
-MOST_DECODED: Final = 4
-
-
 def within_limits(
     limits: RequestLimits, plan: Plan, rows: RowFormat, weight: int, excess: LimitError | None
 ) -> tuple[RowAnswer | None, LimitError | None]:
@@ -242,14 +239,14 @@ def within_limits(
 
 def _excess(answer: RowAnswer, most_bytes: int) -> LimitError | None:
     cure = "Nothing was read: ask for f=netcdf, which lies as the chunks do, or for a smaller part."
-    if answer.most_times > MOST_DECODED:
+    if answer.most_times > MOST_TIMES:
         return LimitError(
             "The chunks of the store are so long along the rows that some would be decoded"
-            f" {answer.most_times} times; rows are sent where that is at most {MOST_DECODED}."
+            f" {answer.most_times} times; rows are sent where that is at most {MOST_TIMES}."
             f" {cure}",
             limited="times_decoded",
             estimate=answer.most_times,
-            limit=MOST_DECODED,
+            limit=MOST_TIMES,
         )
     if answer.memory_bytes > most_bytes:
         return LimitError(

@@ -2,6 +2,7 @@
 
 from sluice.engine.costs import Costs
 from sluice.engine.estimates import (
+    MOST_TIMES,
     Fitting,
     Learned,
     estimated_size,
@@ -23,6 +24,7 @@ from sluice.engine.row_answer import RowAnswer, rows_of
 from sluice.engine.whole_file import write_deflated
 
 __all__ = [
+    "MOST_TIMES",
     "Costs",
     "FileAnswer",
     "Fitting",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from io import BytesIO
 from typing import Any
 
@@ -31,13 +31,6 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
 VALUES = np.arange(12, dtype="i2").reshape(3, 4)
 SCALED = {"scale_factor": 0.5, "add_offset": 10.0}
 PACKED = {"scale_factor": 0.5, "add_offset": 10.0, "_FillValue": 5, "units": "K"}
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[asyncio.Runner]:
-    """One loop for all examples."""
-    with asyncio.Runner() as running:
-        yield running
 
 
 async def file_of(spec: StoreSpec, selection: Selection) -> bytes:
