@@ -186,7 +186,7 @@ def _dataset(
         known = reading.variables[name] if held else reading.pending[name]
         some = values(name, [sizes[dim] for dim in variable.dims])
         found[name] = variable_of(variable.dims, some, known.attrs, known.encoding)
-    # Without the checks of xarray's constructors, which warn of dimensions that a variable has twice.
+    # Not by xarray's constructors, which warn of dimensions that a variable has twice.
     coord_names = set(schema.coord_names)
     return dataset_of(xr.Dataset, found, coord_names, dict(sizes), dict(reading.attrs), {}, {})
 
