@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping
 from contextlib import aclosing
 from itertools import chain
 from typing import Final
@@ -16,6 +16,7 @@ from sluice.arrays.texts import TextMeter
 from sluice.encoders.json_encoder import finest
 from sluice.encoders.tables import RowFormat, TableLayout, TableWriter, layout_of
 from sluice.engine.costs import AT_ONCE, Costs
+from sluice.engine.learned import Watch
 from sluice.engine.plan import Plan
 from sluice.engine.slabs import Rows
 
@@ -53,12 +54,12 @@ class RowAnswer:
         self,
         rows: RowFormat,
         meter: Callable[[], TextMeter | None] = lambda: None,
-        see: Callable[[Mapping[Hashable, xr.Variable], Iterable[Hashable]], None] | None = None,
+        watch: Watch | None = None,
     ) -> AsyncGenerator[Iterator[bytes], None]:
         """The text of each slab, to be written in pieces of a few milliseconds before the next one.
 
         Together they are what the format makes of the whole. A slab's texts are counted by a
-        `meter` of its own; what was read is shown to `see`. Whoever stops asking has ended what is
+        `meter` of its own; the `watch` sees what was read. Whoever stops asking has ended what is
         read. Raises a StoreError where the store does not do its part, LimitError from a meter.
         """
         writer = TableWriter(self.layout, rows, await self._finest())
@@ -69,10 +70,12 @@ class RowAnswer:
                 if first:
                     whole = {n: v for n, v in slab.variables.items() if cut.dim not in v.dims}
                 variables = {**whole, **slab.variables}
-                if see is not None:
-                    see(slab.variables, self.plan.reading.pending.keys() & slab.variables.keys())
+                if watch is not None:
+                    await watch.see(slab.variables, {cut.dim: cut.start})
                 text = writer.slab(variables, cut.dim, cut.start, cut.stop)
                 yield chain([writer.head(variables)], text) if cut.start == 0 else text
+        if watch is not None:
+            watch.done()
 
     async def _finest(self) -> Mapping[Hashable, Array]:
         """The instants of each variable that has them in several slabs which need most digits.
