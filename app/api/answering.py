@@ -240,7 +240,7 @@ async def _read_and_encode(
         result = await _read(asked, form.opened.entry, meter)
     texts = await _counted_texts(result, asked, serving.limits)
     encoding = serving.encoding
-    if not asked.encoder.stored:
+    if asked.cells >= _SOME_CELLS and not asked.encoder.stored:
         await form.opened.learned.see_values(asked.plan, result.variables)
     if asked.result_bytes <= encoding.inline_bytes and texts <= encoding.inline_bytes:
         return _encode(result, asked, form, phases, was_read=True)

@@ -111,8 +111,7 @@ async def opened_grown() -> PreparedDataset:
     dims = ("time", "y", "x")
     time = np.datetime64("2024-01-01", "ns") + np.arange(20) * np.timedelta64(1, "h")
     data = {name: (dims, values) for name, values in grown(shape).items()}
-    data["one"] = ((), np.array(273.15))
-    ds = xr.Dataset(data, {"time": time, "x": np.arange(30) * 0.1})
+    ds = xr.Dataset({**data, "one": ((), 273.15)}, {"time": time, "x": np.arange(30) * 0.1})
     for name in grown(shape):
         ds[name].encoding["chunks"] = (6, 40, 7)
     return await opened_from(ds)
