@@ -1,8 +1,7 @@
 """Selection -> Plan -> a Dataset, or slabs of it: what every way in has in common."""
 
-from sluice.engine.costs import Costs
+from sluice.engine.costs import MOST_TIMES, Costs
 from sluice.engine.estimates import (
-    MOST_TIMES,
     Fitting,
     fitting,
     memory_excess,

@@ -9,15 +9,13 @@ import numpy as np
 
 from sluice.aliases import record
 from sluice.datasets.indexers import ALL
-from sluice.engine.costs import Costs
+from sluice.engine.costs import MOST_TIMES, Costs
 from sluice.engine.plan import Plan, plan
 from sluice.errors import LimitError, SluiceError
 from sluice.selection import Along, Positions, PositionSlice, Selection
 
 # Halvings: enough for any dimension that memory can hold labels of.
 _TRIES = 40
-# So often may a chunk be decoded for an answer whose form fits the chunks of the store badly.
-MOST_TIMES: Final = 4
 
 
 def memory_excess(nbytes: int, most_bytes: int) -> LimitError | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Hashable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -22,6 +21,7 @@ from sluice.arrays.texts import text_bytes
 from sluice.datasets.indexers import ALL
 from sluice.datasets.layout import StoredVariable
 from sluice.engine.plan import Plan
+from sluice.engine.slabs import Cut, Slab
 from sluice.instrumentation import Phases
 
 # So many values tell the mean length of all within a few percent.
@@ -42,7 +42,6 @@ _LEAST_BYTES: Final = 2**18
 # A slow store and a busy core: what is said as long as nothing was measured.
 _READ_PACE: Final = 1 / 100e6
 _WRITE_PACE: Final = 1 / 50e6
-_FIRST: Final[Mapping[Hashable, int]] = MappingProxyType({})
 
 # The positions that an answer has along each dimension of a variable of the store.
 Box: TypeAlias = tuple[range | NDArray[np.int64], ...]
@@ -165,20 +164,17 @@ class Watch:
         self._plan = plan
         self._random = np.random.default_rng(0)
         self._boxes: dict[Hashable, Box] = {}
+        self._parts: dict[Hashable, set[tuple[int, ...]]] = {}
         self._seen: dict[Hashable, list[tuple[Array, NDArray[np.int64]]]] = {}
 
-    async def see(
-        self, variables: Mapping[Hashable, xr.Variable], starts: Mapping[Hashable, int] = _FIRST
-    ) -> None:
-        """Decoded values of variables of the answer; those of a part, from these places on."""
-        if len(variables) > _FEW_VARIABLES:
-            await asyncio.to_thread(self._see, variables, starts)
+    async def see(self, slab: Slab) -> None:
+        """Decoded values of a part of the answer."""
+        if len(slab.variables) > _FEW_VARIABLES:
+            await asyncio.to_thread(self._see, slab.cut, slab.variables)
         else:
-            self._see(variables, starts)
+            self._see(slab.cut, slab.variables)
 
-    def _see(
-        self, variables: Mapping[Hashable, xr.Variable], starts: Mapping[Hashable, int]
-    ) -> None:
+    def _see(self, cut: Cut, variables: Mapping[Hashable, xr.Variable]) -> None:
         for name in variables:
             if not isinstance(self._plan.prepared.layout.variables[name], StoredVariable):
                 continue
@@ -189,9 +185,14 @@ class Watch:
             if box is None or (cells > _SAMPLED and bounds_of(values.dtype) is None):
                 continue
             self._boxes[name] = box
+            ranges = {} if name in cut.whole else cut.ranges
+            first = tuple(ranges[d].start if d in ranges else 0 for d in variables[name].dims)
+            if first in self._parts.setdefault(name, set()):
+                # The part was read again, for other variables beside it.
+                continue
+            self._parts[name].add(first)
             own = self._picked(values, cells)
             at = np.unravel_index(own, values.shape) if shape else ()
-            first = [starts.get(dim, 0) for dim in variables[name].dims]
             places = [found + start for found, start in zip(at, first, strict=True)]
             flat = np.ravel_multi_index(tuple(places), shape) if shape else own
             # (Iterators of NumPy know no texts of variable length.)
@@ -230,7 +231,7 @@ class Learned:
     async def see_values(self, plan: Plan, variables: Mapping[Hashable, xr.Variable]) -> None:
         """A planned answer was read whole, decoded."""
         watch = Watch(self, plan)
-        await watch.see(variables)
+        await watch.see(Slab(Cut(tuple(variables), {}, frozenset(variables), True), variables))
         watch.done()
 
     def keep(self, name: Hashable, sample: Sample) -> None:
