@@ -224,7 +224,7 @@ class Plan:
         prepared = layout.variables[name]
         assert isinstance(prepared, StoredVariable)
         part = prepared.select(keys, dims).read_like(self.reading.pending[name])
-        return (await part.read(name)).values
+        return (await part.read(name, passing=True)).values
 
     async def _part(
         self,
@@ -250,7 +250,7 @@ class Plan:
                 pending[name] = part.read_like(self.reading.pending[name])
             else:
                 known[name] = _rows(self.reading.variables[name], cut)
-        known |= await read_all(pending, meter)
+        known |= await read_all(pending, meter, passing=True)
         return {name: known[name] for name in cut.names}
 
     async def read_variables(
