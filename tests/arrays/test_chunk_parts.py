@@ -131,5 +131,6 @@ def test_only_one_codec_above_values_in_c_order_has_parts() -> None:
     assert found is not None
     assert (found.dtype, math.prod(found.shape)) == (np.dtype(">i4"), 100)
     assert v3_part(dtype, shape, [stored, blosc]) is not None
-    for chain in ([stored], [turned, stored, zstd], [stored, {"name": "gzip"}]):
+    chains: list[list[Any]] = [[stored], [turned, stored, zstd], [stored, {"name": "gzip"}]]
+    for chain in chains:
         assert v3_part(dtype, shape, chain) is None
