@@ -193,6 +193,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
 
     from .catalog.checking.command import run_check
     from .catalog.configuration import Files
+    from .catalog.control_log import KeptEpochs
     from .catalog.listings import ListingLimits
     from .telemetry.logs import say
 
@@ -229,6 +230,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
                 open_seconds=settings.circuit_open_seconds,
             ),
             limits=OpeningLimits(**settings.store_limits),
+            epochs=KeptEpochs.of(settings.catalog, settings.refreshes_file).read(),
         )
     except CatalogError as error:
         say(str(error))

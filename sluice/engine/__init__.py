@@ -1,8 +1,7 @@
 """Selection -> Plan -> a Dataset, or slabs of it: what every way in has in common."""
 
-from sluice.engine.costs import Costs
+from sluice.engine.costs import MOST_TIMES, Costs, ReadLimits
 from sluice.engine.estimates import (
-    MOST_TIMES,
     Fitting,
     Learned,
     estimated_size,
@@ -12,7 +11,7 @@ from sluice.engine.estimates import (
     with_fitting,
 )
 from sluice.engine.file_answer import FileAnswer, cells_excess, file_costs, file_of, file_size
-from sluice.engine.plan import Plan, ReadLimits, plan
+from sluice.engine.plan import Plan, plan
 from sluice.engine.prepared import (
     PreparedDataset,
     describe,

@@ -18,7 +18,7 @@ from sluice.arrays.texts import text_bytes
 from sluice.datasets._xarray import dataset_of, variable_of
 from sluice.datasets.indexers import ALL
 from sluice.encoders.encoder import Encoder
-from sluice.engine.costs import Costs
+from sluice.engine.costs import MOST_TIMES, Costs
 from sluice.engine.plan import Plan, plan
 from sluice.errors import LimitError, SluiceError
 from sluice.instrumentation import Phases
@@ -212,8 +212,6 @@ def _guessed(dtype: DType) -> Array:
 
 # Halvings: enough for any dimension that memory can hold labels of.
 _TRIES = 40
-# So often may a chunk be decoded for an answer whose form fits the chunks of the store badly.
-MOST_TIMES: Final = 4
 
 
 def memory_excess(nbytes: int, most_bytes: int) -> LimitError | None:

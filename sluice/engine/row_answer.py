@@ -119,6 +119,15 @@ def rows_of(
     raises what `table_layout` raises.
     """
     layout = layout_of(plan.schema, rows.name)
+
+    def answer(plan: Plan) -> RowAnswer:
+        return _rows_of(plan, layout, most_bytes, decoded_bytes)
+
+    return answer(plan.reading_least(lambda one: answer(one).costs))
+
+
+def _rows_of(plan: Plan, layout: TableLayout, most_bytes: int, decoded_bytes: int) -> RowAnswer:
+    """The answer as it is planned."""
     lengths = zip(layout.dims, layout.shape, strict=True)
     dim = next((name for name, length in lengths if length != 1), None)
     names = tuple(c.variable for c in layout.columns if c.variable is not None)

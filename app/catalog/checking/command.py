@@ -9,8 +9,9 @@ import shutil
 import textwrap
 import warnings
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Final, Literal, TextIO, TypeAlias
 
 from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
@@ -22,9 +23,10 @@ from sluice.store.resilient import StoreGuards
 from sluice.store.retry_policy import RetryPolicy
 
 from ..catalog import Catalog
-from ..entry import redact, redact_error, secrets_of
+from ..entry import DatasetEntry, redact, redact_error, secrets_of
 from ..globs import Glob
 from ..listings import LeftOut, Listed, ListingLimits, Listings
+from ..opened import Opened
 from ..opening import open_entry, source_of
 from ..relisting import ListNames, list_names
 from .datasets import Checked, check_catalog
@@ -198,11 +200,13 @@ def run_check(
     connect: Callable[[], Filesystems],
     retry_policy: RetryPolicy,
     limits: OpeningLimits = DEFAULT_LIMITS,
+    epochs: Mapping[str, str] = MappingProxyType({}),
 ) -> int:
     """Check the `catalog`, with what globs and hierarchies bring, and write the report to `out`.
 
-    Stores are asked by `retry_policy`, as a server asks them. 0, or 1 where there is an error (with
-    `strict`: or a warning).
+    `epochs` has what datasets that a server refreshed are opened as. Stores are asked by
+    `retry_policy`, as a server asks them. 0, or 1 where there is an error (with `strict`: or a
+    warning).
     """
     guards = StoreGuards(retry_policy)
     of_stores = partial(list_names, most=listing, guards=guards, limits=limits)
@@ -221,9 +225,14 @@ def run_check(
             whole, of_globs = await expanded(
                 catalog, partial(lister, filesystems=filesystems), Listings(listing)
             )
+
+            async def opener(entry: DatasetEntry) -> Opened:
+                epoch = epochs.get(entry.id, "")
+                return await opening(entry, filesystems=filesystems, epoch=epoch)
+
             return of_globs + await check_catalog(
                 whole,
-                partial(opening, filesystems=filesystems),
+                opener,
                 partial(connecting, filesystems=filesystems),
                 request_chunk_bytes=request_chunk_bytes,
                 patience_seconds=patience_seconds,
