@@ -1,4 +1,4 @@
-"""Answers from copies in other chunks are those of the dataset, byte for byte, for less decoding."""
+"""Answers from copies in other chunks: the same bytes, for less decoding."""
 
 from __future__ import annotations
 
