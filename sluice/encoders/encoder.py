@@ -119,8 +119,8 @@ def _deflated(
             size = values.dtype.itemsize
             written.append(deflated(content, size) if chunked else content.tobytes())
             yield memoryview(b"")
-        nbytes = np.array([len(part) for part in written[first:]], "u4")
-        places[name] = Places(end + np.cumsum(nbytes, dtype="u8") - nbytes, nbytes)
+        nbytes = np.array([len(part) for part in written[first:]], "u8")
+        places[name] = Places(end + np.cumsum(nbytes) - nbytes, nbytes)
         end += int(nbytes.sum())
     yield memoryview(settled(places, end))
     for chunk in written:
