@@ -1,13 +1,13 @@
 """What it costs to read a planned answer: its chunks, how often each is decoded, and the memory.
 
 All ways of reading are judged alike, by where along each dimension a part ends: an answer that is
-read whole has no such places, slabs have them along one dimension, boxes of a file along several.
+read whole has no such places, slabs of rows and boxes of a file have them along some dimensions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeAlias
 
 import numpy as np
@@ -43,6 +43,10 @@ class VariableCost:
     most_times: int
     at_once: int
     copy: str | None = None
+
+    def repeated(self, times: int) -> VariableCost:
+        """The cost of reading it so often."""
+        return replace(self, decoded=self.decoded * times, most_times=self.most_times * times)
 
 
 @record
@@ -81,13 +85,23 @@ class Costs:
         """How often the chunk is decoded that is decoded most often."""
         return max([cost.most_times for cost in self.variables.values()], default=0)
 
+    def after(self, before: Costs) -> Costs:
+        """What it costs to read some of the variables before that, as `before` says."""
+        variables = dict(self.variables)
+        for name, other in before.variables.items():
+            own = variables[name]
+            decoded, times = own.decoded + other.decoded, own.most_times + other.most_times
+            at_once = max(own.at_once, other.at_once)
+            variables[name] = replace(own, decoded=decoded, most_times=times, at_once=at_once)
+        return Costs(self.parts, max(self.window_bytes, before.window_bytes), variables)
+
 
 @record
 class Parts:
     """How an answer is read: in how many parts, of at most `largest_bytes`, cut where.
 
     All variables of a part are read `together`, or those of each alone. `text_bytes` are of texts,
-    outside of their arrays.
+    outside of their arrays. Some variables are read as a whole again: so often as `repeats` says.
     """
 
     count: int
@@ -95,12 +109,15 @@ class Parts:
     stops: Mapping[Hashable, Stops]
     together: bool
     text_bytes: int = 0
+    repeats: Mapping[Hashable, int] = field(default_factory=dict)
 
 
 def costs_of(layout: Layout, reading: DatasetReadPlan, keys: Keys | None, parts: Parts) -> Costs:
     """What it costs to read an answer so; reads nothing."""
     variables = {
-        name: _variable_cost(layout, keys or {}, name, variable, parts.stops.get(name, {}))
+        name: _variable_cost(
+            layout, keys or {}, name, variable, parts.stops.get(name, {})
+        ).repeated(parts.repeats.get(name, 1))
         for name, variable in reading.pending.items()
     }
     each = [(reading.pending[name], cost.at_once) for name, cost in variables.items()]

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Mappin
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 
 import xarray as xr
 
@@ -28,7 +29,7 @@ from sluice.datasets.relabel import bounds_of
 from sluice.engine.boxes import Box, Ends, Grid, chunk_ends
 from sluice.engine.costs import AT_ONCE, Costs, Parts, costs_of, least_decoded
 from sluice.engine.prepared import PreparedDataset
-from sluice.engine.slabs import Budget, Cut, Order, Rows, Slab, cuts, narrowed, slab_parts
+from sluice.engine.slabs import Budget, Cut, Order, Rows, Slab, cuttings, narrowed, slab_parts
 from sluice.selection import Selection
 
 
@@ -187,11 +188,12 @@ class Plan:
                 await held.enter_async_context(budget.window(window))
             layout, keys = self.prepared.layout, self.keys
             moved = {} if keys is None else await self._moved()
-            parts = cuts(layout, self.schema, keys, most_bytes // AT_ONCE, order)
+            ways = cuttings(layout, self.reading, keys, most_bytes // AT_ONCE, order)
 
             async def read(cut: Cut) -> Slab:
                 return Slab(cut, await self._part(keys, cut, moved, meter()))
 
+            parts = chain.from_iterable(way.cuts() for way in ways)
             found = await held.enter_async_context(aclosing(ahead(parts, read)))
             async for slab in found:
                 yield slab
@@ -229,7 +231,7 @@ class Plan:
         assert keys is not None, "what is read in boxes has keys"
         dims = self.schema.variables[name].dims
         for dim, start, stop in zip(dims, box.starts, box.stops, strict=True):
-            keys = narrowed(keys, layout.sizes, Cut((name,), dim, start, stop))
+            keys = narrowed(keys, layout.sizes, {dim: range(start, stop)})
         prepared = layout.variables[name]
         assert isinstance(prepared, StoredVariable)
         part = part_of(prepared, keys, dims, self.reading.pending[name])
@@ -247,18 +249,19 @@ class Plan:
             whole = await self.read(meter)
             return {name: whole.variables[name] for name in cut.names}
         layout = self.prepared.layout
-        keys = narrowed(keys, layout.sizes, cut)
-        known = {name: _rows(moved[name], cut) for name in cut.names if name in moved}
+        part_keys = narrowed(keys, layout.sizes, cut.ranges)
+        known = {name: cut.of(name, moved[name]) for name in cut.names if name in moved}
         pending: dict[Hashable, VariableReadPlan] = {}
         for name in cut.names:
             prepared = layout.variables[name]
             if name in known:
                 continue
             if isinstance(prepared, StoredVariable):
+                own = keys if name in cut.whole else part_keys
                 dims, planned = self.schema.variables[name].dims, self.reading.pending[name]
-                pending[name] = part_of(prepared, keys, dims, planned)
+                pending[name] = part_of(prepared, own, dims, planned)
             else:
-                known[name] = _rows(self.reading.variables[name], cut)
+                known[name] = cut.of(name, self.reading.variables[name])
         known |= await read_all(pending, meter)
         return {name: known[name] for name in cut.names}
 
@@ -305,10 +308,3 @@ def plan(prepared: PreparedDataset, selection: Selection) -> Plan:
         indexers = pointwise_indexers(prepared.dataset, found.positions, found.pointwise)
         reading = plan_isel(prepared.layout, indexers, keep=selection.variables)
     return Plan(prepared, selection, found, reading)
-
-
-def _rows(variable: xr.Variable, cut: Cut) -> xr.Variable:
-    """The part of a variable in memory."""
-    if cut.dim not in variable.dims:
-        return variable
-    return variable.isel({cut.dim: slice(cut.start, cut.stop)})

@@ -27,7 +27,7 @@ from sluice.engine.boxes import Box, box_stops, chunk_boxes, row_boxes
 from sluice.engine.costs import MOST_TIMES, Parts
 from sluice.engine.estimates import times_excess
 from sluice.engine.file_answer import BOX_CHUNK_BYTES, FileAnswer, file_of, file_size
-from sluice.engine.slabs import Cut, narrowed
+from sluice.engine.slabs import narrowed
 from sluice.errors import SluiceError
 from sluice.selection import Along, Position, Selection
 from tests.engine.selections import selections
@@ -46,7 +46,7 @@ def decodes(planned: Plan, name: Hashable, boxes: list[Box]) -> Counter[tuple[in
     for box in boxes:
         part: Keys = keys
         for dim, start, stop in zip(dims, box.starts, box.stops, strict=True):
-            part = narrowed(part, layout.sizes, Cut((name,), dim, start, stop))
+            part = narrowed(part, layout.sizes, {dim: range(start, stop)})
         found.update(read.coords for read in variable.select(part, dims).plan.reads())
     return found
 
