@@ -3,14 +3,13 @@
 from sluice.engine.costs import MOST_TIMES, Costs, ReadLimits
 from sluice.engine.estimates import (
     Fitting,
-    Learned,
-    estimated_size,
     fitting,
     memory_excess,
     times_excess,
     with_fitting,
 )
 from sluice.engine.file_answer import FileAnswer, cells_excess, file_costs, file_of, file_size
+from sluice.engine.learned import Learned, Watch
 from sluice.engine.plan import Plan, plan
 from sluice.engine.prepared import (
     PreparedDataset,
@@ -20,6 +19,7 @@ from sluice.engine.prepared import (
     prepare,
 )
 from sluice.engine.row_answer import RowAnswer, rows_of
+from sluice.engine.text_sizes import estimated_size
 from sluice.engine.whole_file import write_deflated
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "PreparedDataset",
     "ReadLimits",
     "RowAnswer",
+    "Watch",
     "cells_excess",
     "describe",
     "describe_prepared",
