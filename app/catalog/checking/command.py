@@ -27,9 +27,10 @@ from ..entry import DatasetEntry, redact, redact_error, secrets_of
 from ..globs import Glob
 from ..listings import LeftOut, Listed, ListingLimits, Listings
 from ..opened import Opened
+from ..opened_datasets import Opener as Opening
 from ..opening import open_entry, source_of
 from ..relisting import ListNames, list_names
-from .datasets import Checked, check_catalog
+from .datasets import Checked, Opener, check_catalog
 from .findings import Finding, Severity
 
 _AT_ONCE: Final = 8
@@ -225,14 +226,9 @@ def run_check(
             whole, of_globs = await expanded(
                 catalog, partial(lister, filesystems=filesystems), Listings(listing)
             )
-
-            async def opener(entry: DatasetEntry) -> Opened:
-                epoch = epochs.get(entry.id, "")
-                return await opening(entry, filesystems=filesystems, epoch=epoch)
-
             return of_globs + await check_catalog(
                 whole,
-                opener,
+                _of_epochs(partial(opening, filesystems=filesystems), epochs),
                 partial(connecting, filesystems=filesystems),
                 request_chunk_bytes=request_chunk_bytes,
                 patience_seconds=patience_seconds,
@@ -243,6 +239,15 @@ def run_check(
     checked = _run_quietly(check())
     out.write(report(checked, form, width=shutil.get_terminal_size(USUAL_SIZE).columns))
     return int(failed(checked, strict=strict))
+
+
+def _of_epochs(opening: Opening, epochs: Mapping[str, str]) -> Opener:
+    """Opens datasets as those who know of these refreshes do."""
+
+    async def opener(entry: DatasetEntry) -> Opened:
+        return await opening(entry, epoch=epochs.get(entry.id, ""))
+
+    return opener
 
 
 def _run_quietly(work: Coroutine[object, object, tuple[Checked, ...]]) -> tuple[Checked, ...]:
