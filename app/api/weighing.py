@@ -28,6 +28,7 @@ from sluice.engine import (
     Fitting,
     Plan,
     RowAnswer,
+    Watch,
     cells_excess,
     file_costs,
     fitting,
@@ -40,7 +41,7 @@ from sluice.instrumentation import Phases
 
 from .representations import Representation, SelectionKey
 from .requests import caller, cancellable
-from .response_bodies import BodyWriter
+from .response_bodies import BodyWriter, Counted
 from .state import RequestLimits, Service
 from .streaming import Held, StreamedRows
 
@@ -266,12 +267,13 @@ async def open_rows(
     answer: RowAnswer,
     rows: RowFormat,
     form: Representation,
+    tag: str,
     phases: Phases,
     tell: Callable[[Exception], NoReturn],
 ) -> StreamedRows:
     """The table, for which there is memory: it is read as it is sent.
 
-    What fails is told by `tell`.
+    What fails is told by `tell`; `tag` is that of the answer without a coding.
     """
     limits = serving.limits
     async with AsyncExitStack() as stack:
@@ -281,7 +283,7 @@ async def open_rows(
         held = serving.admission.held(caller(request), memory)
         await cancellable(request, stack.enter_async_context(held))
         stack.callback(form.opened.learned.see_reading, answer.plan, phases)
-        pieces = _pieces(answer, rows, form, serving.encoding.writer, limits)
+        pieces = _pieces(answer, rows, form, serving.encoding.writer, limits, tag)
         kept = Held(stack.pop_all(), phases, limits.streaming, tell)
         return StreamedRows(pieces, kept)
 
@@ -292,6 +294,7 @@ async def _pieces(
     form: Representation,
     writer: BodyWriter,
     limits: RequestLimits,
+    tag: str,
 ) -> AsyncGenerator[memoryview, None]:
     """The text in this coding, written where long answers are: the next slab is read meanwhile."""
 
@@ -303,12 +306,16 @@ async def _pieces(
         return TextMeter(0, whole.result_bytes, 0, whole.chunk_bytes, 0, limits.text_bytes)
 
     compressor = None if form.coding is None else CODINGS[form.coding](-1)
-    see = form.opened.learned.see_values
-    async with aclosing(answer.pieces(rows, meter, see)) as slabs:
+    learned, counted = form.opened.learned, Counted()
+    watch = Watch(learned, answer.plan)
+    async with aclosing(answer.pieces(rows, meter, watch)) as slabs:
         async for slab in slabs:
-            text = slab if compressor is None else map(compressor.compress, slab)
+            text = counted.through(slab)
+            if compressor is not None:
+                text = map(compressor.compress, text)
             async with aclosing(writer.steps(text)) as steps:
                 async for step in steps:
                     yield memoryview(step)
+    learned.see_size(tag, counted.nbytes)
     if compressor is not None:
         yield memoryview(compressor.flush())

@@ -32,10 +32,11 @@ _UNKNOWN_BYTES: Final = 2**40
 class LazyArray(BackendArray):
     """A stored array with its decoding, behind xarray's seam for backends.
 
-    Synchronous access raises `NotLoaded`; xarray's own `load_async` works.
+    Synchronous access raises `NotLoaded`; xarray's own `load_async` works. It may be that of a
+    `copy`, by its name.
     """
 
-    __slots__ = ("dtype", "meta", "reader", "shape", "stacked", "steps")
+    __slots__ = ("copy", "dtype", "meta", "reader", "shape", "stacked", "steps")
 
     def __init__(
         self,
@@ -45,12 +46,14 @@ class LazyArray(BackendArray):
         dtype: DType,
         *,
         stacked: bool,
+        copy: str | None = None,
     ) -> None:
         self.reader = reader
         self.meta = meta
         self.steps = steps
         self.dtype = dtype
         self.stacked = stacked
+        self.copy = copy
         self.shape = meta.shape[:-1] if stacked else meta.shape
 
     def __getitem__(self, key: ExplicitIndexer) -> NoReturn:
@@ -82,9 +85,10 @@ class LazyArray(BackendArray):
         form = None if self.stacked else stored_form(self.meta, self.steps, encoding)
         if form is None:
             return None
-        return LazyArray(
-            self.reader, self.meta, form.steps, form.dtype, stacked=False
-        ), form.decoding
+        stored = LazyArray(
+            self.reader, self.meta, form.steps, form.dtype, stacked=False, copy=self.copy
+        )
+        return stored, form.decoding
 
     def read_cached(self, plan: ReadPlan) -> Array | None:
         """What `read` brings, if that is small and each of its chunks is in memory just now."""
@@ -166,10 +170,6 @@ class VariableReadPlan:
             return self
         array, decoding = raw
         return replace(self, encoding={**self.encoding, AS_STORED: decoding}, array=array)
-
-    def read_like(self, other: VariableReadPlan) -> VariableReadPlan:
-        """The same part of the variable, decoded or as stored as in the `other` plan of it."""
-        return replace(self, encoding=other.encoding, array=other.array)
 
     async def read(self, name: Hashable, meter: TextMeter | None = None) -> xr.Variable:
         """The variable, whose `name` is told of a chunk that does not decode, or is too much."""

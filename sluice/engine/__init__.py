@@ -1,17 +1,16 @@
 """Selection -> Plan -> a Dataset, or slabs of it: what every way in has in common."""
 
-from sluice.engine.costs import AT_ONCE, MOST_TIMES, Costs
+from sluice.engine.costs import AT_ONCE, MOST_TIMES, Costs, ReadLimits
 from sluice.engine.estimates import (
     Fitting,
-    Learned,
-    estimated_size,
     fitting,
     memory_excess,
     times_excess,
     with_fitting,
 )
 from sluice.engine.file_answer import FileAnswer, cells_excess, file_costs, file_of, file_size
-from sluice.engine.plan import Plan, ReadLimits, plan
+from sluice.engine.learned import Learned, Watch
+from sluice.engine.plan import Plan, plan
 from sluice.engine.prepared import (
     PreparedDataset,
     describe,
@@ -20,6 +19,7 @@ from sluice.engine.prepared import (
     prepare,
 )
 from sluice.engine.row_answer import RowAnswer, rows_of
+from sluice.engine.text_sizes import estimated_size
 from sluice.engine.whole_file import write_deflated
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "PreparedDataset",
     "ReadLimits",
     "RowAnswer",
+    "Watch",
     "cells_excess",
     "describe",
     "describe_prepared",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from itertools import chain
@@ -18,6 +18,7 @@ from sluice.encoders.json_encoder import finest
 from sluice.encoders.tables import RowFormat, TableLayout, TableWriter, layout_of
 from sluice.engine.boxes import WINDOW_BYTES
 from sluice.engine.costs import AT_ONCE, MOST_TIMES, Costs
+from sluice.engine.learned import Watch
 from sluice.engine.plan import Plan
 from sluice.engine.slabs import Rows, cuttings
 
@@ -63,12 +64,12 @@ class RowAnswer:
         self,
         rows: RowFormat,
         meter: Callable[[], TextMeter | None] = lambda: None,
-        see: Callable[[Mapping[Hashable, xr.Variable], Iterable[Hashable]], None] | None = None,
+        watch: Watch | None = None,
     ) -> AsyncGenerator[Iterator[bytes], None]:
         """The text of each slab, to be written in pieces of a few milliseconds before the next one.
 
         Together they are what the format makes of the whole. A slab's texts are counted by a
-        `meter` of its own; what was read is shown to `see`. Whoever stops asking has ended what is
+        `meter` of its own; the `watch` sees what was read. Whoever stops asking has ended what is
         read. Raises a StoreError where the store does not do its part, LimitError from a meter.
         """
         found = await self._read_finest()
@@ -77,14 +78,16 @@ class RowAnswer:
         async with aclosing(self.plan.slabs(self.most_bytes, self.order, meter=meter)) as slabs:
             async for slab in slabs:
                 cut, variables = slab.cut, slab.variables
-                if see is not None:
-                    see(variables, self.plan.reading.pending.keys() & variables.keys())
+                if watch is not None:
+                    await watch.see(slab)
                 if cut.first:
                     whole = {name: variables[name] for name in cut.whole}
                     writer = TableWriter(self.layout, rows, await self._finest(whole) | found)
                 variables = {**variables, **{n: cut.rows(v) for n, v in whole.items()}}
                 text = writer.slab(variables, cut.ranges)
                 yield chain([writer.head(variables)], text) if cut.first else text
+        if watch is not None:
+            watch.done()
 
     async def _finest(self, whole: Mapping[Hashable, xr.Variable]) -> dict[Hashable, Array]:
         """The instants which need most digits of each variable that is in memory and has some.
@@ -130,6 +133,17 @@ def rows_of(
     chunks are decoded too often otherwise. Reads nothing; raises what `table_layout` raises.
     """
     layout = layout_of(plan.schema, rows.name)
+
+    def answer(one: Plan) -> RowAnswer:
+        return _in_windows(one, layout, most_bytes, decoded_bytes, window_bytes)
+
+    return answer(plan.reading_least(lambda one: answer(one).costs))
+
+
+def _in_windows(
+    plan: Plan, layout: TableLayout, most_bytes: int, decoded_bytes: int, window_bytes: int
+) -> RowAnswer:
+    """The answer as it is planned."""
     names = tuple(c.variable for c in layout.columns if c.variable is not None)
     kept = min(most_bytes // AT_ONCE, decoded_bytes // _KEPT_PART)
     slabs = -(-plan.chunk_bytes // decoded_bytes)
