@@ -1,6 +1,6 @@
 """Selection -> Plan -> a Dataset, or slabs of it: what every way in has in common."""
 
-from sluice.engine.costs import MOST_TIMES, Costs, ReadLimits
+from sluice.engine.costs import AT_ONCE, MOST_TIMES, Costs, ReadLimits
 from sluice.engine.estimates import (
     Fitting,
     fitting,
@@ -23,6 +23,7 @@ from sluice.engine.text_sizes import estimated_size
 from sluice.engine.whole_file import write_deflated
 
 __all__ = [
+    "AT_ONCE",
     "MOST_TIMES",
     "Costs",
     "FileAnswer",
