@@ -38,6 +38,8 @@ SCENARIOS = MappingProxyType(
         "two-workers": ("workers", "two_workers"),
         "threads": ("threads", "threads"),
         "stream": ("stream", "stream"),
+        "wide": ("wide", "wide"),
+        "fair": ("fair", "fair"),
     }
 )
 INTERRUPTED = 130

@@ -7,6 +7,7 @@ import math
 from collections.abc import AsyncGenerator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -281,7 +282,9 @@ def _box_bytes(plan: Plan, name: Hashable, most_bytes: int) -> int:
 
 
 def _as_written(plan: Plan, file_format: FileFormat) -> Plan:
-    return plan.as_stored() if file_format.stored else plan
+    """The plan as the file has its values, which are read from where the least is decoded."""
+    plan = plan.as_stored() if file_format.stored else plan
+    return plan.reading_least(partial(box_costs, file_format=file_format))
 
 
 def _to_know(plan: Plan, file_format: FileFormat) -> list[Hashable]:
