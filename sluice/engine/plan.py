@@ -235,7 +235,7 @@ class Plan:
         prepared = layout.variables[name]
         assert isinstance(prepared, StoredVariable)
         part = part_of(prepared, keys, dims, self.reading.pending[name])
-        return (await part.read(name)).values
+        return (await part.read(name, passing=True)).values
 
     async def _part(
         self,
@@ -262,7 +262,7 @@ class Plan:
                 pending[name] = part_of(prepared, own, dims, planned)
             else:
                 known[name] = cut.of(name, self.reading.variables[name])
-        known |= await read_all(pending, meter)
+        known |= await read_all(pending, meter, passing=True)
         return {name: known[name] for name in cut.names}
 
     async def read_variables(
