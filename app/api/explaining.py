@@ -61,6 +61,7 @@ def _explained(
         **({"options": dict(asked.options)} if asked.options else {}),
         "decoded_chunks": None if costs is None else costs.decoded_chunks,
         "most_times": None if costs is None else costs.most_times,
+        **_copies(asked, costs),
         "memory_bytes": None if costs is None else costs.window_bytes,
         "bytes": sizes,
         "forecast": _forecast(opened, asked, costs, sizes[asked.encoder.name]),
@@ -154,6 +155,16 @@ def _forecast(
     decoded = asked.plan.chunk_bytes if costs is None else costs.decoded_bytes
     seconds, rough = opened.learned.seconds(decoded, asked.encoder.name, told["size"] or 0)
     return {"seconds": round(seconds, 3), "rough": rough or costs is None}
+
+
+def _copies(asked: Weighed, costs: Costs | None) -> DocumentDict:
+    """From which copies of the dataset variables are read; nothing where it is from none."""
+    pending = asked.plan.reading.pending
+    read = {name: one.array.copy for name, one in pending.items()}
+    if costs is not None:
+        read = {name: one.copy for name, one in costs.variables.items()}
+    found = {name: copy for name, copy in read.items() if copy is not None}
+    return {"copies": found} if found else {}
 
 
 def _excess(serving: Service, asked: Weighed) -> DocumentDict:

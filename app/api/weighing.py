@@ -22,6 +22,7 @@ from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import CODINGS, ENCODERS
 from sluice.encoders.tables import RowFormat
 from sluice.engine import (
+    AT_ONCE,
     MOST_TIMES,
     Costs,
     Fitting,
@@ -280,7 +281,10 @@ async def open_rows(
     """
     limits = serving.limits
     async with AsyncExitStack() as stack:
-        held = serving.admission.held(caller(request), answer.memory_bytes)
+        # A slab whose texts nobody has read may have as many as an answer.
+        texts = AT_ONCE * min(answer.plan.text_bytes, limits.text_bytes)
+        memory = min(answer.memory_bytes + texts, limits.memory_bytes)
+        held = serving.admission.held(caller(request), memory)
         await cancellable(request, stack.enter_async_context(held))
         stack.callback(form.opened.learned.see_reading, answer.plan, phases)
         pieces = _pieces(answer, rows, form, serving.encoding.writer, limits, tag)

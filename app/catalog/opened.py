@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
@@ -105,7 +105,7 @@ class Opened:
     cache epoch, `identity` is all that its answers follow from: the version and how the entry reads
     it. `revalidate` asks the store for another version; `freshness` is what that said. `told`
     keeps, of the tags of answers, the part that many of them share; `learned` is what answers have
-    shown, for explanations.
+    shown, for explanations. `unused_copies` says why some of the entry's copies are not read.
     """
 
     entry: DatasetEntry
@@ -119,6 +119,7 @@ class Opened:
     told: BoundedCache[Hashable, str] = field(default_factory=_few)
     learned: Learned = field(default_factory=Learned)
     cells: GridCells = field(default_factory=GridCells)
+    unused_copies: Mapping[str, str] = field(default_factory=dict)
     of_doors: dict[Callable[[Opened], Any], Any] = field(default_factory=dict)
 
     @property

@@ -37,6 +37,8 @@ SCENARIOS = MappingProxyType(
         "memory": ("memory", "memory"),
         "two-workers": ("workers", "two_workers"),
         "threads": ("threads", "threads"),
+        "wide": ("wide", "wide"),
+        "fair": ("fair", "fair"),
     }
 )
 INTERRUPTED = 130

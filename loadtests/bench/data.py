@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import ZstdCodec
+from zarr.abc.codec import BytesBytesCodec
+from zarr.codecs import BloscCodec, ZstdCodec
 
 BUCKET = "bench"
 ERA5, LONG, WIDE, SMALL = "era5.zarr", "long.zarr", "wide.zarr", "small"
@@ -28,6 +29,13 @@ SCALE, OFFSET = 2.0**-5, 250.0
 # Chunks of 4 MiB, 40 of them along time.
 LONG_CHUNKS = (1024, 32, 32)
 LONG_SHAPE = (40 * 1024, 64, 64)
+
+# A global quarter of a degree, each step a chunk of its own, in each of these codecs.
+MAPS = "maps.zarr"
+MAPS_SHAPE = (60, 721, 1440)
+MAPS_CODECS: Mapping[str, BytesBytesCodec] = MappingProxyType(
+    {"blosc": BloscCodec(), "zstd": ZstdCodec(level=3)}
+)
 
 WIDE_VARIABLES = 40
 WIDE_DIMS = {"number": 4, "step": 8, "time": 24, "level": 6, "latitude": 19, "longitude": 36}
@@ -109,6 +117,27 @@ def _write_wide(path: Path) -> None:
     _consolidate(path)
 
 
+def _write_maps(path: Path) -> None:
+    """Maps of a field with waves and noise in steps of a 64th, which packs three to four times."""
+    group = zarr.open_group(path, mode="w")
+    steps, height, width = MAPS_SHAPE
+    lats, lons = np.linspace(90, -90, height), np.arange(width) * 0.25
+    _coordinates(group, {"time": np.arange(steps), "lat": lats, "lon": lons})
+    dims, chunks = ("time", "lat", "lon"), (1, height, width)
+    arrays = [
+        _array(group, name, MAPS_SHAPE, "float32", chunks, dims, {}, codec)
+        for name, codec in MAPS_CODECS.items()
+    ]
+    random = np.random.default_rng(8)
+    lat, lon = np.deg2rad(lats)[:, None], np.deg2rad(lons)[None, :]
+    for step in range(steps):
+        wave = 8 * np.cos(5 * lon - step / 15 + 2 * lat) * np.cos(lat)
+        field = 260 + 40 * np.cos(lat) ** 2 + wave + random.normal(0, 0.3, (height, width))
+        for array in arrays:
+            array[step] = (np.round(field * 64) / 64).astype("f4")
+    _consolidate(path)
+
+
 def _write_small(path: Path) -> None:
     path.mkdir(parents=True)
     random = np.random.default_rng(6)
@@ -132,13 +161,14 @@ def _array(
     chunks: tuple[int, ...],
     dims: tuple[str, ...],
     attrs: dict[str, Any],
+    codec: BytesBytesCodec | None = None,
 ) -> zarr.Array[Any]:
     return group.create_array(
         name,
         shape=shape,
         dtype=dtype,
         chunks=chunks,
-        compressors=ZstdCodec(level=3),
+        compressors=codec or ZstdCodec(level=3),
         dimension_names=dims,
         attributes=attrs,
     )
@@ -152,5 +182,11 @@ def _consolidate(path: Path) -> None:
 
 
 _WRITERS: Mapping[str, Callable[[Path], None]] = MappingProxyType(
-    {ERA5: _write_era5, LONG: _write_long, WIDE: _write_wide, SMALL: _write_small}
+    {
+        ERA5: _write_era5,
+        LONG: _write_long,
+        WIDE: _write_wide,
+        SMALL: _write_small,
+        MAPS: _write_maps,
+    }
 )

@@ -6,17 +6,19 @@ read whole has no such places, slabs of rows and boxes of a file have them along
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from dataclasses import field
-from typing import Final, TypeAlias
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 
 from sluice.aliases import record
+from sluice.datasets.copies import copies_in, read_from
 from sluice.datasets.layout import Keys, Layout, StoredVariable
 from sluice.datasets.lazy import VariableReadPlan, working_bytes
 from sluice.datasets.read_plan import DatasetReadPlan
 from sluice.engine.boxes import ChunkAxis, Ends, chunk_axes, distinct
+from sluice.errors import LimitError
 
 # The part that is read, and the one that its reader has.
 AT_ONCE: Final = 2
@@ -32,6 +34,7 @@ class VariableCost:
 
     It touches `chunks`, each of `chunk_bytes` decoded; they are `decoded` so often in all parts
     together, `most_times` the one that is decoded most often, and `at_once` are those of one part.
+    They are those of a `copy`, or of the dataset itself.
     """
 
     chunks: int
@@ -39,11 +42,11 @@ class VariableCost:
     decoded: int
     most_times: int
     at_once: int
+    copy: str | None = None
 
     def repeated(self, times: int) -> VariableCost:
         """The cost of reading it so often."""
-        decoded, most_times = self.decoded * times, self.most_times * times
-        return VariableCost(self.chunks, self.chunk_bytes, decoded, most_times, self.at_once)
+        return replace(self, decoded=self.decoded * times, most_times=self.most_times * times)
 
 
 @record
@@ -89,7 +92,7 @@ class Costs:
             own = variables[name]
             decoded, times = own.decoded + other.decoded, own.most_times + other.most_times
             at_once = max(own.at_once, other.at_once)
-            variables[name] = VariableCost(own.chunks, own.chunk_bytes, decoded, times, at_once)
+            variables[name] = replace(own, decoded=decoded, most_times=times, at_once=at_once)
         return Costs(self.parts, max(self.window_bytes, before.window_bytes), variables)
 
 
@@ -132,11 +135,12 @@ def _variable_cost(
     times, prepared = min(chunks, 1), layout.variables[name]
     for dim, ends in stops.items():
         if chunks and len(ends) > 1 and isinstance(prepared, StoredVariable):
-            cut = _along(chunk_axes(prepared, keys, dim, layout.sizes), ends)
+            read = replace(prepared, array=variable.array)
+            cut = _along(chunk_axes(read, keys, dim, layout.sizes), ends)
             decoded = decoded // cut.distinct * cut.decoded
             at_once = at_once // cut.distinct * cut.at_once
             times *= cut.most_times
-    return VariableCost(chunks, nbytes, decoded, times, at_once)
+    return VariableCost(chunks, nbytes, decoded, times, at_once, variable.array.copy)
 
 
 @record
@@ -171,3 +175,70 @@ def _numbered(axes: list[ChunkAxis], rows: Ends) -> tuple[Ends, int]:
         found = distinct(both)
         places, count = np.searchsorted(found, both), len(found)
     return places, count
+
+
+def least_decoded(
+    layout: Layout, reading: DatasetReadPlan, cost: Callable[[DatasetReadPlan], Costs]
+) -> DatasetReadPlan:
+    """The same answer, with each variable read from where the fewest bytes are decoded for it.
+
+    That is the dataset itself, or a copy of it; itself where there are none. What would be decoded
+    more than `MOST_TIMES` comes last.
+    """
+    names = copies_in(layout, reading)
+    if len(names) == 1:
+        return reading
+    found = [read_from(layout, reading, copy) for copy in names]
+    costs = [cost(one).variables for one in found]
+
+    def least(name: Hashable) -> int:
+        each = [one[name] for one in costs]
+        # Of several that take as much the first one.
+        ranks = [(one.most_times > MOST_TIMES, one.decoded * one.chunk_bytes) for one in each]
+        return ranks.index(min(ranks))
+
+    pending = {name: found[least(name)].pending[name] for name in reading.pending}
+    return replace(reading, pending=pending)
+
+
+class Touched(Protocol):
+    """What is known of an answer's work: the touched chunks, and their decoded bytes."""
+
+    @property
+    def chunks(self) -> int: ...
+    @property
+    def chunk_bytes(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """The most that one answer may have: chunks, their decoded bytes, bytes of the result."""
+
+    chunks: int
+    chunk_bytes: int
+    result_bytes: int
+
+    def excess(self, touched: Touched, result_bytes: int) -> LimitError | None:
+        """The first limit that a plan exceeds, or None.
+
+        `result_bytes` is what its encoder writes, which can be more than the plan's own.
+        """
+        chunks, chunk_bytes = touched.chunks, touched.chunk_bytes
+        if result_bytes > self.result_bytes:
+            return _excess("The result", "bytes", "result_bytes", result_bytes, self.result_bytes)
+        if chunks > self.chunks:
+            return _excess("The selection", "chunks", "chunks", chunks, self.chunks)
+        if chunk_bytes > self.chunk_bytes:
+            decoding = "Decoding the chunks that the selection touches"
+            return _excess(decoding, "bytes", "chunk_bytes", chunk_bytes, self.chunk_bytes)
+        return None
+
+
+def _excess(what: str, unit: str, limited: str, estimate: int, limit: int) -> LimitError:
+    return LimitError(
+        f"{what} would take {estimate} {unit}; one request may take {limit}."
+        " Nothing was read: ask for fewer variables or a smaller part.",
+        limited=limited,
+        estimate=estimate,
+        limit=limit,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -132,8 +133,9 @@ def box_bytes(plan: Plan, name: Hashable, most_bytes: int) -> int:
 
 
 def as_written(plan: Plan, file_format: FileFormat) -> Plan:
-    """The plan as a file of this format has its values: as the store packs them, or decoded."""
-    return plan.as_stored() if file_format.stored else plan
+    """The plan as the file has its values, which are read from where the least is decoded."""
+    plan = plan.as_stored() if file_format.stored else plan
+    return plan.reading_least(partial(box_costs, file_format=file_format))
 
 
 def decided_in(plan: Plan, file_format: FileFormat) -> list[Hashable]:

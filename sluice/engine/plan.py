@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
-from typing import Protocol
 
 import xarray as xr
 
@@ -23,14 +22,14 @@ from sluice.datasets import (
     pointwise_indexers,
     relabel,
 )
+from sluice.datasets.copies import part_of
 from sluice.datasets.layout import Keys, StoredVariable
 from sluice.datasets.lazy import VariableReadPlan, read_all
 from sluice.datasets.relabel import bounds_of
 from sluice.engine.boxes import Box, Ends, Grid, chunk_ends
-from sluice.engine.costs import AT_ONCE, Costs, Parts, costs_of
+from sluice.engine.costs import AT_ONCE, Costs, Parts, costs_of, least_decoded
 from sluice.engine.prepared import PreparedDataset
 from sluice.engine.slabs import Budget, Cut, Order, Rows, Slab, cuttings, narrowed, slab_parts
-from sluice.errors import LimitError
 from sluice.selection import Selection
 
 
@@ -158,6 +157,16 @@ class Plan:
         """What it costs to read the answer in these parts."""
         return costs_of(self.prepared.layout, self.reading, self.keys, parts)
 
+    def reading_least(self, cost: Callable[[Plan], Costs]) -> Plan:
+        """The same plan, with each variable read from the copy that takes the least decoding.
+
+        That is as `cost` says, for who does not read the answer whole.
+        """
+        reading = least_decoded(
+            self.prepared.layout, self.reading, lambda one: cost(replace(self, reading=one))
+        )
+        return self if reading is self.reading else replace(self, reading=reading)
+
     async def slabs(
         self,
         most_bytes: int,
@@ -225,8 +234,8 @@ class Plan:
             keys = narrowed(keys, layout.sizes, {dim: range(start, stop)})
         prepared = layout.variables[name]
         assert isinstance(prepared, StoredVariable)
-        part = prepared.select(keys, dims).read_like(self.reading.pending[name])
-        return (await part.read(name)).values
+        part = part_of(prepared, keys, dims, self.reading.pending[name])
+        return (await part.read(name, passing=True)).values
 
     async def _part(
         self,
@@ -249,11 +258,11 @@ class Plan:
                 continue
             if isinstance(prepared, StoredVariable):
                 own = keys if name in cut.whole else part_keys
-                part = prepared.select(own, self.schema.variables[name].dims)
-                pending[name] = part.read_like(self.reading.pending[name])
+                dims, planned = self.schema.variables[name].dims, self.reading.pending[name]
+                pending[name] = part_of(prepared, own, dims, planned)
             else:
                 known[name] = cut.of(name, self.reading.variables[name])
-        known |= await read_all(pending, meter)
+        known |= await read_all(pending, meter, passing=True)
         return {name: known[name] for name in cut.names}
 
     async def read_variables(
@@ -301,46 +310,3 @@ def plan(prepared: PreparedDataset, selection: Selection) -> Plan:
         indexers = pointwise_indexers(prepared.dataset, found.positions, found.pointwise)
         reading = plan_isel(prepared.layout, indexers, keep=selection.variables)
     return Plan(prepared, selection, found, reading)
-
-
-class Touched(Protocol):
-    """What is known of an answer's work: the touched chunks, and their decoded bytes."""
-
-    @property
-    def chunks(self) -> int: ...
-    @property
-    def chunk_bytes(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ReadLimits:
-    """The most that one answer may have: chunks, their decoded bytes, bytes of the result."""
-
-    chunks: int
-    chunk_bytes: int
-    result_bytes: int
-
-    def excess(self, touched: Touched, result_bytes: int) -> LimitError | None:
-        """The first limit that a plan exceeds, or None.
-
-        `result_bytes` is what its encoder writes, which can be more than the plan's own.
-        """
-        chunks, chunk_bytes = touched.chunks, touched.chunk_bytes
-        if result_bytes > self.result_bytes:
-            return _excess("The result", "bytes", "result_bytes", result_bytes, self.result_bytes)
-        if chunks > self.chunks:
-            return _excess("The selection", "chunks", "chunks", chunks, self.chunks)
-        if chunk_bytes > self.chunk_bytes:
-            decoding = "Decoding the chunks that the selection touches"
-            return _excess(decoding, "bytes", "chunk_bytes", chunk_bytes, self.chunk_bytes)
-        return None
-
-
-def _excess(what: str, unit: str, limited: str, estimate: int, limit: int) -> LimitError:
-    return LimitError(
-        f"{what} would take {estimate} {unit}; one request may take {limit}."
-        " Nothing was read: ask for fewer variables or a smaller part.",
-        limited=limited,
-        estimate=estimate,
-        limit=limit,
-    )

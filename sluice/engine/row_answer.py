@@ -133,6 +133,17 @@ def rows_of(
     chunks are decoded too often otherwise. Reads nothing; raises what `table_layout` raises.
     """
     layout = layout_of(plan.schema, rows.name)
+
+    def answer(one: Plan) -> RowAnswer:
+        return _in_windows(one, layout, most_bytes, decoded_bytes, window_bytes)
+
+    return answer(plan.reading_least(lambda one: answer(one).costs))
+
+
+def _in_windows(
+    plan: Plan, layout: TableLayout, most_bytes: int, decoded_bytes: int, window_bytes: int
+) -> RowAnswer:
+    """The answer as it is planned."""
     names = tuple(c.variable for c in layout.columns if c.variable is not None)
     kept = min(most_bytes // AT_ONCE, decoded_bytes // _KEPT_PART)
     slabs = -(-plan.chunk_bytes // decoded_bytes)
