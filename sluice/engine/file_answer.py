@@ -203,11 +203,13 @@ def _to_know(plan: Plan, file_format: FileFormat) -> list[Hashable]:
 
 def _parts(file: FileAnswer, start: int, stop: int, most_bytes: int) -> Iterator[_Part]:
     """The boxes that have the bytes from `start` to `stop`, in the order of the file."""
+    soon = stop - start > most_bytes
     for name, extent in file.content.extents.items():
         first = max(start - extent.start, 0)
         last = min(stop - extent.start, extent.length)
-        for box in _boxes(file, name, first, last, most_bytes):
+        for box in _boxes(file, name, first, last, most_bytes, soon):
             yield _Part(((name, box),), extent.start + box.offset)
+            soon = soon and name in file.content.known
     if file.content.records is not None:
         yield from _record_parts(file, file.content.records, start, stop, most_bytes)
 
@@ -233,7 +235,7 @@ def _rows(grid: Grid, start: int, stop: int) -> Box:
 
 
 def _boxes(
-    file: FileAnswer, name: Hashable, first: int, last: int, most_bytes: int
+    file: FileAnswer, name: Hashable, first: int, last: int, most_bytes: int, soon: bool
 ) -> Iterator[Box]:
     extent, itemsize = file.content.extents[name], file.content.itemsizes[name]
     grid = file.plan.grid(name, itemsize)
@@ -242,6 +244,7 @@ def _boxes(
     held = itemsize if pending is None else max(itemsize, pending.dtype.itemsize)
     most_bytes = box_bytes(file.plan, name, most_bytes) * itemsize // held
     if extent.chunks is None:
-        return row_boxes(grid, first, last, most_bytes, WINDOW_BYTES * itemsize // held)
+        window = WINDOW_BYTES * itemsize // held
+        return row_boxes(grid, first, last, most_bytes, window, soon=soon)
     # Single bytes have a dimension of their own in the file.
     return chunk_boxes(grid, extent.chunks[: len(grid.shape)], first, last, most_bytes)
