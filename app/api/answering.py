@@ -135,7 +135,9 @@ async def _open(
         await cancellable(request, stack.enter_async_context(held))
         with phases.recording():
             file = await cancellable(request, _file_of(serving, asked, form))
-        stack.callback(form.opened.learned.see_reading, asked.plan, phases)
+        learned = form.opened.learned
+        learned.see_size(form.plain_tag(asked.key), file.size)
+        stack.callback(learned.see_reading, asked.plan, phases)
         tell = partial(_tell, entry=form.opened.entry)
         return StreamedFile(file, Held(stack.pop_all(), phases, serving.limits.streaming, tell))
 
