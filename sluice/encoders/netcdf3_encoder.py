@@ -181,13 +181,15 @@ def _attribute(value: object, dtype: DType) -> object:
 
 def _exactly(values: Array, dtype: DType) -> Array | None:
     """The same numbers in another type; None if it does not hold each of them."""
-    with np.errstate(invalid="ignore"):
-        held = values.astype(dtype)
-        # What is not below would be another number again, or any.
-        most = float(np.iinfo(values.dtype).max)
-        beyond = dtype.kind == "f" and bool((held >= most).any())
-        same = not beyond and bool((held.astype(values.dtype) == values).all())
-    return held if same else None
+    if dtype.kind != "f":
+        # There and back again unsigned numbers can be the same though they were negative there.
+        limits = np.iinfo(dtype)
+        within = not values.size or (values.min() >= limits.min and values.max() <= limits.max)
+        return values.astype(dtype) if within else None
+    held = values.astype(dtype)
+    # What is not below would be another number again, or any.
+    beyond = bool((held >= float(np.iinfo(values.dtype).max)).any())
+    return held if not beyond and bool((held.astype(values.dtype) == values).all()) else None
 
 
 def _characters(name: Hashable, stored: FileValues) -> FileValues:
