@@ -69,15 +69,15 @@ def _write_era5(path: Path) -> None:
     """Hourly, one degree, four variables packed into two bytes: 648 chunks of 1.76 MB."""
     group = zarr.open_group(path, mode="w", attributes={"title": "Synthetic hourly fields"})
     hours = START.astype("M8[h]").astype(int) + np.arange(HOURS)
-    _coordinates(group, {"time": hours, "lat": LATITUDES, "lon": LONGITUDES})
+    add_coordinates(group, {"time": hours, "lat": LATITUDES, "lon": LONGITUDES})
     shape = (HOURS, LATITUDES.size, LONGITUDES.size)
     packing = {"scale_factor": SCALE, "add_offset": OFFSET, "_FillValue": -32768}
     random = np.random.default_rng(4)
     for number, name in enumerate(VARIABLES):
-        array = _array(group, name, shape, "int16", CHUNKS, ("time", "lat", "lon"), packing)
+        array = add_array(group, name, shape, "int16", CHUNKS, ("time", "lat", "lon"), packing)
         for first in range(0, HOURS, CHUNK_HOURS):
             array[first : first + CHUNK_HOURS] = _weather(first, number, random)
-    _consolidate(path)
+    consolidate(path)
 
 
 def _weather(first: int, number: int, random: np.random.Generator) -> NDArray[np.int16]:
@@ -95,26 +95,26 @@ def _write_long(path: Path) -> None:
     """Series of 40 chunks of 4 MiB."""
     group = zarr.open_group(path, mode="w")
     steps, lats, lons = LONG_SHAPE
-    _coordinates(
+    add_coordinates(
         group,
         {"time": np.arange(steps), "lat": np.arange(lats) * 1.0, "lon": np.arange(lons) * 2.0},
     )
-    array = _array(group, "t2m", LONG_SHAPE, "float32", LONG_CHUNKS, ("time", "lat", "lon"), {})
+    array = add_array(group, "t2m", LONG_SHAPE, "float32", LONG_CHUNKS, ("time", "lat", "lon"), {})
     random = np.random.default_rng(5)
     for first in range(0, steps, LONG_CHUNKS[0]):
         noise = random.integers(0, 4096, (LONG_CHUNKS[0], lats, lons))
         array[first : first + LONG_CHUNKS[0]] = noise.astype("f4") / 16
-    _consolidate(path)
+    consolidate(path)
 
 
 def _write_wide(path: Path) -> None:
     """Many variables over six coordinates; opening it needs no chunk of a variable."""
     group = zarr.open_group(path, mode="w")
-    _coordinates(group, {name: np.arange(size) for name, size in WIDE_DIMS.items()})
+    add_coordinates(group, {name: np.arange(size) for name, size in WIDE_DIMS.items()})
     for number in range(WIDE_VARIABLES):
         shape = tuple(WIDE_DIMS.values())
-        _array(group, f"v{number:02}", shape, "float32", shape, tuple(WIDE_DIMS), {"units": "K"})
-    _consolidate(path)
+        add_array(group, f"v{number:02}", shape, "float32", shape, tuple(WIDE_DIMS), {"units": "K"})
+    consolidate(path)
 
 
 def _write_maps(path: Path) -> None:
@@ -122,10 +122,10 @@ def _write_maps(path: Path) -> None:
     group = zarr.open_group(path, mode="w")
     steps, height, width = MAPS_SHAPE
     lats, lons = np.linspace(90, -90, height), np.arange(width) * 0.25
-    _coordinates(group, {"time": np.arange(steps), "lat": lats, "lon": lons})
+    add_coordinates(group, {"time": np.arange(steps), "lat": lats, "lon": lons})
     dims, chunks = ("time", "lat", "lon"), (1, height, width)
     arrays = [
-        _array(group, name, MAPS_SHAPE, "float32", chunks, dims, {}, codec)
+        add_array(group, name, MAPS_SHAPE, "float32", chunks, dims, {}, codec)
         for name, codec in MAPS_CODECS.items()
     ]
     random = np.random.default_rng(8)
@@ -135,7 +135,7 @@ def _write_maps(path: Path) -> None:
         field = 260 + 40 * np.cos(lat) ** 2 + wave + random.normal(0, 0.3, (height, width))
         for array in arrays:
             array[step] = (np.round(field * 64) / 64).astype("f4")
-    _consolidate(path)
+    consolidate(path)
 
 
 def _write_small(path: Path) -> None:
@@ -145,15 +145,15 @@ def _write_small(path: Path) -> None:
         (path / str(number)).write_bytes(random.bytes(SMALL_BYTES))
 
 
-def _coordinates(group: zarr.Group, axes: dict[str, NDArray[Any]]) -> None:
+def add_coordinates(group: zarr.Group, axes: dict[str, NDArray[Any]]) -> None:
     for name, labels in axes.items():
         attrs = {"units": _UNITS[name]} if name in _UNITS else {}
         dtype = "int32" if labels.dtype.kind == "i" else "float64"
-        array = _array(group, name, labels.shape, dtype, labels.shape, (name,), attrs)
+        array = add_array(group, name, labels.shape, dtype, labels.shape, (name,), attrs)
         array[:] = labels
 
 
-def _array(
+def add_array(
     group: zarr.Group,
     name: str,
     shape: tuple[int, ...],
@@ -174,7 +174,7 @@ def _array(
     )
 
 
-def _consolidate(path: Path) -> None:
+def consolidate(path: Path) -> None:
     with warnings.catch_warnings():
         # Consolidated metadata is not in the v3 specification yet, and is what stores have.
         warnings.simplefilter("ignore", UserWarning)

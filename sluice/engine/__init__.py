@@ -8,7 +8,8 @@ from sluice.engine.estimates import (
     times_excess,
     with_fitting,
 )
-from sluice.engine.file_answer import FileAnswer, cells_excess, file_costs, file_of, file_size
+from sluice.engine.file_answer import FileAnswer, file_of, file_size
+from sluice.engine.file_costs import cells_excess, file_costs
 from sluice.engine.learned import Learned, Watch
 from sluice.engine.plan import Plan, plan
 from sluice.engine.prepared import (
