@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Hashable
+from collections.abc import Awaitable, Hashable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -310,10 +310,10 @@ async def _read(asked: Weighed, entry: DatasetEntry, meter: TextMeter | None) ->
         _tell(error, entry)
 
 
-async def read_whole(plan: Plan, entry: DatasetEntry) -> xr.Dataset:
-    """What is planned, without texts; raises what may be told of a failure."""
+async def told(work: Awaitable[T], entry: DatasetEntry) -> T:
+    """What is read of a dataset; raises what may be told of a failure."""
     try:
-        return await plan.read()
+        return await work
     except Exception as error:
         _tell(error, entry)
 
