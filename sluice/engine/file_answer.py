@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Hashable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 
@@ -12,7 +11,7 @@ import xarray as xr
 from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
 from sluice.axes.resolve import canonical_request
-from sluice.concurrency import ahead
+from sluice.concurrency import ahead, in_thread
 from sluice.datasets import relabel
 from sluice.datasets._xarray import variable_of
 from sluice.encoders.answer_schema import FileContent, FileFormat, UnreadAnswer
@@ -151,7 +150,7 @@ async def _with_known(
     request = canonical_request(plan.found, plan.selection.variables, fragments.name)
     answer = UnreadAnswer(variables, known, coords, attrs, fragments, chunks, request)
     # Headers of thousands of variables, and indexes of many chunks, take their time.
-    return FileAnswer(plan, await asyncio.to_thread(file_format.content, answer))
+    return FileAnswer(plan, await in_thread(file_format.content, answer))
 
 
 async def file_size(
