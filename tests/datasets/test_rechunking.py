@@ -85,15 +85,15 @@ def test_a_copy_of_any_store_fits_and_has_its_values(
         if isinstance(variable, CopiedVariable):
             own = runner.run(values_of(variable.array))
             (its,) = [runner.run(values_of(one)) for one in variable.copies]
-            assert own.dtype == its.dtype
+            assert own.dtype.kind == its.dtype.kind
             assert own.tolist() == its.tolist() or own.tobytes() == its.tobytes()
 
 
 async def values_of(array: LazyArray) -> np.ndarray[Any, Any]:
+    """All values as they are stored."""
     meta = array.meta
-    return await array.read(
-        plan_orthogonal(meta.shape, meta.chunks, [slice(None)] * len(meta.shape))
-    )
+    whole = plan_orthogonal(meta.shape, meta.chunks, [slice(None)] * len(meta.shape))
+    return await array.reader.read(meta, whole)
 
 
 VALUES = np.arange(40 * 12 * 16, dtype="i2").reshape(40, 12, 16)
