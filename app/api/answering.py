@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Hashable
+from collections.abc import Awaitable, Hashable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -135,7 +135,9 @@ async def _open(
         await cancellable(request, stack.enter_async_context(held))
         with phases.recording():
             file = await cancellable(request, _file_of(serving, asked, form))
-        stack.callback(form.opened.learned.see_reading, asked.plan, phases)
+        learned = form.opened.learned
+        learned.see_size(form.plain_tag(asked.key), file.size)
+        stack.callback(learned.see_reading, asked.plan, phases)
         tell = partial(_tell, entry=form.opened.entry)
         return StreamedFile(file, Held(stack.pop_all(), phases, serving.limits.streaming, tell))
 
@@ -308,10 +310,10 @@ async def _read(asked: Weighed, entry: DatasetEntry, meter: TextMeter | None) ->
         _tell(error, entry)
 
 
-async def read_whole(plan: Plan, entry: DatasetEntry) -> xr.Dataset:
-    """What is planned, without texts; raises what may be told of a failure."""
+async def told(work: Awaitable[T], entry: DatasetEntry) -> T:
+    """What is read of a dataset; raises what may be told of a failure."""
     try:
-        return await plan.read()
+        return await work
     except Exception as error:
         _tell(error, entry)
 

@@ -102,35 +102,38 @@ async def _size(
 ) -> tuple[int, bool]:
     plan, encoder = weighed.plan, weighed.encoder
     tag = Representation(opened, encoder, None).tag(weighed.key)
-    if encoder.file is not None and encoder.file.deflated:
-        size = serving.spool.size(tag)
-        if size is not None:
-            return size, False
-    # Beyond its limits a file has an index without an end.
-    bounded = plan.chunks <= serving.limits.whole.chunks
-    if encoder.file is not None and bounded and not _is_too_long(weighed):
-        try:
-            size = await file_size(plan, encoder.file, opened.fragments)
-        except SluiceError:
-            size = None
-        if size is not None:
-            return size, False
-    if encoder.grows is None:
-        return weighed.result_bytes, True
     # Values that are rewritten in place need not be as long as they were.
     changing = opened.entry.rewritten and bool(plan.reading.pending)
-    size, rough = await _text_size(opened, weighed, tag, held)
+    size = await _file_size(serving, opened, weighed, tag)
+    if size is not None:
+        return size, False
+    size = opened.learned.size(tag)
+    if size is not None:
+        return size, changing
+    if encoder.grows is None:
+        return weighed.result_bytes, True
+    size, rough = await _text_size(opened, weighed, held)
     return size, rough or changing
 
 
-async def _text_size(
-    opened: Opened, weighed: Weighed, tag: str, held: xr.Dataset | None
-) -> tuple[int, bool]:
-    """The length of a text: as it was when it was sent before, or would be now."""
+async def _file_size(serving: Service, opened: Opened, weighed: Weighed, tag: str) -> int | None:
+    """The length of a file where it is known: it was made, or its length is not of its values."""
+    plan, encoder = weighed.plan, weighed.encoder
+    file = encoder.file or encoder.sized
+    # Beyond its limits a file has an index without an end.
+    if file is None or plan.chunks > serving.limits.whole.chunks or _is_too_long(weighed):
+        return None
+    if file.deflated:
+        return serving.spool.size(tag)
+    try:
+        return await file_size(plan, file, opened.fragments, in_memory=not opened.entry.rewritten)
+    except SluiceError:
+        return None
+
+
+async def _text_size(opened: Opened, weighed: Weighed, held: xr.Dataset | None) -> tuple[int, bool]:
+    """The length of a text."""
     plan, encoder, learned = weighed.plan, weighed.encoder, opened.learned
-    size = learned.size(tag)
-    if size is not None:
-        return size, False
     try:
         if held is not None:
             return len(await asyncio.to_thread(encoder.encode, held, opened.fragments)), False

@@ -22,6 +22,7 @@ from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import CODINGS, ENCODERS
 from sluice.encoders.tables import RowFormat
 from sluice.engine import (
+    AT_ONCE,
     MOST_TIMES,
     Costs,
     Fitting,
@@ -114,6 +115,9 @@ def _judged(
     excess, chunk_bytes = limits.whole.excess(plan.reading, weight), plan.reading.chunk_bytes
     if excess is None and chunk_bytes > limits.memory_bytes:
         excess = memory_excess(plan.working_bytes, limits.memory_bytes)
+    if excess is None and encoder.file is None and weight < plan.schema.result_bytes:
+        needed = memory_bytes(plan, weight, encoder.forms)
+        excess = memory_excess(needed, limits.memory_bytes)
     if excess is None and chunk_bytes <= _WHOLE_CHUNK_BYTES:
         return None, True
     if encoder.file is None or plan.keys is None:
@@ -194,8 +198,9 @@ def memory_bytes(plan: Plan, result_bytes: int, forms: int) -> int:
     """The memory that a planned answer takes while it is made whole: an estimate from above.
 
     So often is it in memory at once: as values, packed or decoded, as text or a file, compressed.
+    Values can take more than what is made of them.
     """
-    return plan.working_bytes + forms * result_bytes
+    return plan.working_bytes + forms * max(result_bytes, plan.schema.result_bytes)
 
 
 def meter_of(asked: Weighed, limits: RequestLimits) -> TextMeter | None:
@@ -276,7 +281,10 @@ async def open_rows(
     """
     limits = serving.limits
     async with AsyncExitStack() as stack:
-        held = serving.admission.held(caller(request), answer.memory_bytes)
+        # A slab whose texts nobody has read may have as many as an answer.
+        texts = AT_ONCE * min(answer.plan.text_bytes, limits.text_bytes)
+        memory = min(answer.memory_bytes + texts, limits.memory_bytes)
+        held = serving.admission.held(caller(request), memory)
         await cancellable(request, stack.enter_async_context(held))
         stack.callback(form.opened.learned.see_reading, answer.plan, phases)
         pieces = _pieces(answer, rows, form, serving.encoding.writer, limits, tag)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
 from typing import Final, TypeVar
+
+import numpy as np
 
 from sluice.aliases import Array
 from sluice.arrays.chunk_cache import ABSENT, Chunk, ChunkCache
 from sluice.arrays.chunk_decoders import SHORT_TEXT_BYTES
+from sluice.arrays.chunk_parts import Span
 from sluice.arrays.codec_table import Data
 from sluice.arrays.plan import ChunkRead, Reading, encoded_part_bytes, part_bytes
 from sluice.arrays.texts import TextDecoder, text_bytes
@@ -33,7 +37,8 @@ class DecodePool:
     """Where chunks are decoded: on the loop if that takes little, else in threads.
 
     Work on up to `inline_bytes` is done on the loop, since the hop to a thread costs more; larger
-    work in the `pool` (None: the loop's default executor), of which it takes at most `threads`.
+    work in the `pool` (None: the loop's default executor), of which it takes at most `threads`, or
+    as many of the `calm_pool` while the loop has little to do.
     Up to `cooperative_bytes` it is done on the loop too, but a piece between two rounds of it: for
     where threads have no core of their own. There they do not work beside the loop but in its
     place, and it takes the core back from them at each event.
@@ -48,10 +53,11 @@ class DecodePool:
         cooperative_bytes: int = 0,
         threads: int,
         pool: Executor | None = None,
+        calm_pool: Executor | None = None,
     ) -> None:
         self.inline_bytes = inline_bytes
         self._cooperative_bytes = cooperative_bytes
-        self._threads = Threads(threads, pool)
+        self._threads = Threads(threads, pool, calm_pool)
 
     async def run(
         self, flow: Flow, work: Callable[[Given], Made], given: Given, nbytes: int
@@ -73,7 +79,8 @@ class Reader:
     stay, see `ChunkCache`.
 
     Chunks of up to `inline_bytes` are decoded on the loop; larger ones in `threads` of the `pool`
-    (None: one for each core, of the loop's default executor). Where there is one core alone, up to
+    (None: one for each core, of the loop's default executor), or of the `calm_pool` while the loop
+    has little to do. Where there is one core alone, up to
     `single_core_bytes` are decoded on the loop as well, between its rounds.
 
     `shard_index_bytes` bounds the shard indexes that are kept of one store, and each of them,
@@ -90,6 +97,7 @@ class Reader:
         single_core_bytes: int = 2 * _MIB,
         threads: int | None = None,
         pool: Executor | None = None,
+        calm_pool: Executor | None = None,
         shard_index_bytes: int = 64 * _MIB,
         workers: int = 32,
         cores: int | None = None,
@@ -101,6 +109,7 @@ class Reader:
             cooperative_bytes=single_core_bytes if cores == 1 else 0,
             threads=cores if threads is None else threads,
             pool=pool,
+            calm_pool=calm_pool,
         )
         self.shard_index_bytes = shard_index_bytes
         self.workers = workers
@@ -122,10 +131,39 @@ async def count_texts(pool: DecodePool, flow: Flow, values: Array) -> int:
     return await pool.run(flow, text_bytes, values, _COUNTING_COST * values.size)
 
 
-async def count_part(pool: DecodePool, reading: Reading, read: ChunkRead, chunk: Chunk) -> int:
-    """The bytes of the texts that `read` takes of its chunk."""
-    cost = 0 if chunk is ABSENT else _COUNTING_COST * chunk.size
-    return await pool.run(reading.decoding, partial(part_bytes, reading, read), chunk, cost)
+async def put_part(pool: DecodePool, reading: Reading, read: ChunkRead, chunk: Chunk) -> None:
+    """Place what `read` takes of its chunk; its texts are counted before they are copied.
+
+    Much is placed where it would be decoded, and next: what is placed is no longer in memory twice.
+    """
+    if reading.meter is not None:
+        cost = 0 if chunk is ABSENT else _COUNTING_COST * chunk.size
+        work = partial(part_bytes, reading, read)
+        reading.meter.take(await pool.run(reading.decoding, work, chunk, cost))
+    if reading.meta.chunk_bytes <= pool.inline_bytes or reading.meta.dtype.kind in "OT":
+        reading.place(read, chunk)
+    else:
+        nbytes = _taken(read) * reading.meta.dtype.itemsize
+        # A flow of its own has had nothing yet.
+        await pool.run(Flow(), partial(reading.place, read), chunk, nbytes)
+
+
+def _taken(read: ChunkRead) -> int:
+    """About how many values `read` takes."""
+    counts = [
+        within.size if isinstance(within, np.ndarray) else within.stop - within.start
+        for within in read.take
+    ]
+    return math.prod(counts)
+
+
+@contextmanager
+def naming(key: str) -> Iterator[None]:
+    """A CorruptChunk in the block says that the chunk `key` is meant."""
+    try:
+        yield
+    except CorruptChunk as error:
+        raise CorruptChunk(f"{key!r}: {error.detail}") from error
 
 
 async def decode_chunk(
@@ -139,14 +177,22 @@ async def decode_chunk(
     """
     meta = reading.meta
     assert meta.decoder is not None
-    try:
-        with phase("decode"):
-            if isinstance(meta.decoder, TextDecoder):
-                return await _decode_texts(pool, reading, read, meta.decoder, data)
-            cost = meta.decode_cost * meta.chunk_bytes
-            return await pool.run(reading.decoding, meta.decoder, data, cost)
-    except CorruptChunk as error:
-        raise CorruptChunk(f"{key!r}: {error.detail}") from error
+    with naming(key), phase("decode"):
+        if isinstance(meta.decoder, TextDecoder):
+            return await _decode_texts(pool, reading, read, meta.decoder, data)
+        cost = meta.decode_cost * meta.chunk_bytes
+        return await pool.run(reading.decoding, meta.decoder, data, cost)
+
+
+async def decode_part(
+    pool: DecodePool, reading: Reading, span: Span, key: str, data: bytes
+) -> Array:
+    """A chunk of which only `span` has its values; the rest as in `decode_chunk`."""
+    part = reading.meta.part
+    assert part is not None
+    with naming(key), phase("decode"):
+        work, cost = partial(part.chunk, span), part.cost(span, data)
+        return await pool.run(reading.decoding, work, data, cost)
 
 
 async def _decode_texts(

@@ -109,9 +109,14 @@ class LazyArray(BackendArray):
             return _UNKNOWN_BYTES
         return int(math.prod(plan.shape) * texts.mean_bytes)
 
-    async def read(self, plan: ReadPlan, meter: TextMeter | None = None) -> Array:
-        """The planned values, decoded; large ones beside the loop. Texts go by the `meter`."""
-        values = await self.reader.read(self.meta, plan, meter)
+    async def read(
+        self, plan: ReadPlan, meter: TextMeter | None = None, *, passing: bool = False
+    ) -> Array:
+        """The planned values, decoded; large ones beside the loop.
+
+        Texts go by the `meter`; `passing` as in `StoreReader.read`.
+        """
+        values = await self.reader.read(self.meta, plan, meter, passing=passing)
         pool = self.reader.reader.pool
         if not self.steps or values.nbytes <= pool.inline_bytes:
             return self._decoded(values)
@@ -171,10 +176,12 @@ class VariableReadPlan:
         array, decoding = raw
         return replace(self, encoding={**self.encoding, AS_STORED: decoding}, array=array)
 
-    async def read(self, name: Hashable, meter: TextMeter | None = None) -> xr.Variable:
+    async def read(
+        self, name: Hashable, meter: TextMeter | None = None, *, passing: bool = False
+    ) -> xr.Variable:
         """The variable, whose `name` is told of a chunk that does not decode, or is too much."""
         try:
-            return self.holding(await self.array.read(self.plan, meter))
+            return self.holding(await self.array.read(self.plan, meter, passing=passing))
         except CorruptChunk as error:
             raise CorruptChunk(error.detail, variable=str(name)) from error
         except LimitError as error:
@@ -233,14 +240,20 @@ def working_bytes(parts: Iterable[tuple[VariableReadPlan, int]]) -> int:
 
 
 async def read_all(
-    pending: Mapping[Hashable, VariableReadPlan], meter: TextMeter | None = None
+    pending: Mapping[Hashable, VariableReadPlan],
+    meter: TextMeter | None = None,
+    *,
+    passing: bool = False,
 ) -> dict[Hashable, xr.Variable]:
-    """All of these variables, read at once; raises what the first of them raises."""
+    """All of these variables, read at once; raises what the first of them raises.
+
+    What is read in `passing` takes nobody's room in the cache of chunks.
+    """
     read: dict[Hashable, xr.Variable] = {}
 
     async def read_one(item: tuple[Hashable, VariableReadPlan]) -> None:
         name, variable = item
-        read[name] = await variable.read(name, meter)
+        read[name] = await variable.read(name, meter, passing=passing)
 
     await map_concurrently(pending.items(), read_one)
     return read

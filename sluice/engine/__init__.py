@@ -1,6 +1,6 @@
 """Selection -> Plan -> a Dataset, or slabs of it: what every way in has in common."""
 
-from sluice.engine.costs import MOST_TIMES, Costs, ReadLimits
+from sluice.engine.costs import AT_ONCE, MOST_TIMES, Costs, ReadLimits
 from sluice.engine.estimates import (
     Fitting,
     fitting,
@@ -8,7 +8,8 @@ from sluice.engine.estimates import (
     times_excess,
     with_fitting,
 )
-from sluice.engine.file_answer import FileAnswer, cells_excess, file_costs, file_of, file_size
+from sluice.engine.file_answer import FileAnswer, file_of, file_size
+from sluice.engine.file_costs import cells_excess, file_costs
 from sluice.engine.learned import Learned, Watch
 from sluice.engine.plan import Plan, plan
 from sluice.engine.prepared import (
@@ -23,6 +24,7 @@ from sluice.engine.text_sizes import estimated_size
 from sluice.engine.whole_file import write_deflated
 
 __all__ = [
+    "AT_ONCE",
     "MOST_TIMES",
     "Costs",
     "FileAnswer",

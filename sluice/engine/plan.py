@@ -235,7 +235,7 @@ class Plan:
         prepared = layout.variables[name]
         assert isinstance(prepared, StoredVariable)
         part = part_of(prepared, keys, dims, self.reading.pending[name])
-        return (await part.read(name)).values
+        return (await part.read(name, passing=True)).values
 
     async def _part(
         self,
@@ -262,7 +262,7 @@ class Plan:
                 pending[name] = part_of(prepared, own, dims, planned)
             else:
                 known[name] = cut.of(name, self.reading.variables[name])
-        known |= await read_all(pending, meter)
+        known |= await read_all(pending, meter, passing=True)
         return {name: known[name] for name in cut.names}
 
     async def read_variables(
@@ -270,11 +270,13 @@ class Plan:
     ) -> Mapping[Hashable, xr.Variable]:
         """Some variables of the answer, decoded, as `read` brings them."""
         names = tuple(names)
-        if not names:
-            return {}
+        found = await self.of(names).read(meter) if names else None
+        return {} if found is None else {name: found.variables[name] for name in names}
+
+    def of(self, names: Iterable[Hashable]) -> Plan:
+        """The same of some variables alone."""
         asked = Selection(self.selection.along, tuple(map(str, names)), self.selection.pointwise)
-        found = await plan(self.prepared, asked).read(meter)
-        return {name: found.variables[name] for name in names}
+        return plan(self.prepared, asked)
 
     async def _moved(self) -> Mapping[Hashable, xr.Variable]:
         """The coordinates that answer under other labels, and their bounds: few, and small."""

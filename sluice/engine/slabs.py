@@ -29,6 +29,11 @@ from sluice.engine.costs import AT_ONCE, MOST_TIMES, Parts, Stops
 
 # As long as any row of chunks.
 _UNCUT: Final = 2**63
+# Of a text, beside its letters: an object of Python.
+_OBJECT_BYTES: Final = 64
+# Where none was read: chunks are not cut as if their texts were long, nor put together as if short.
+_SHORT_TEXT_BYTES: Final = 16
+_LONG_TEXT_BYTES: Final = 1024
 # The part of an answer along each of some dimensions.
 Ranges: TypeAlias = Mapping[Hashable, range]
 
@@ -170,13 +175,14 @@ def _cutting(
     dim, row_bytes = None, 1
     for depth, dim in enumerate(dims):
         outer = {d: schema.sizes[d] for d in dims[:depth]}
-        along = [n for n in cut if _is_cut(schema, n, outer, dim, rows.window_bytes)]
-        row_bytes = max(1, sum([_part_bytes(schema, name, {*outer, dim}) for name in along]))
+        along = [n for n in cut if _is_cut(reading, n, outer, dim, rows.window_bytes)]
+        row_bytes = max(1, sum([_part_bytes(reading, name, {*outer, dim}) for name in along]))
         if row_bytes <= rows.window_bytes:
             break
     if not dims or not along:
         return Cutting(rows.names)
-    most_rows = max(1, most_bytes // row_bytes)
+    at_most = sum([_part_bytes(reading, n, {*outer, dim}, _LONG_TEXT_BYTES) for n in along])
+    most_rows = max(1, most_bytes // max(1, at_most))
     ends = _ends(layout, schema, keys, dim, along, most_rows)
     stops = tuple(_joined(ends, most_rows, max(most_rows, rows.window_bytes // row_bytes)))
     return Cutting(rows.names, tuple(along), outer, dim, stops)
@@ -200,25 +206,38 @@ def _kept(reading: DatasetReadPlan, rows: Rows) -> set[Hashable]:
 
 
 def _is_cut(
-    schema: ResultSchema,
+    reading: DatasetReadPlan,
     name: Hashable,
     outer: Mapping[Hashable, int],
     dim: Hashable,
     window_bytes: int,
 ) -> bool:
     """Whether a variable is cut: what lacks a dimension is kept, unless it is too much for that."""
-    dims = schema.variables[name].dims
+    dims = reading.schema.variables[name].dims
     if dim not in dims:
         return False
     times = math.prod([n for d, n in outer.items() if d not in dims])
-    return times == 1 or (times <= MOST_TIMES and _part_bytes(schema, name, ()) > window_bytes)
+    return times == 1 or (times <= MOST_TIMES and _part_bytes(reading, name, ()) > window_bytes)
 
 
-def _part_bytes(schema: ResultSchema, name: Hashable, dims: Container[Hashable]) -> int:
-    """The bytes of a variable at one position of each of these dimensions."""
-    variable = schema.variables[name]
+def _part_bytes(
+    reading: DatasetReadPlan,
+    name: Hashable,
+    dims: Container[Hashable],
+    unknown_bytes: int = _SHORT_TEXT_BYTES,
+) -> int:
+    """The bytes of a variable at one position of each of these dimensions.
+
+    Texts count as long as those of the chunk with the longest ones that was read, else as
+    `unknown_bytes`.
+    """
+    variable = reading.schema.variables[name]
     lengths = [n for d, n in zip(variable.dims, variable.shape, strict=True) if d not in dims]
-    return math.prod(lengths) * variable.dtype.itemsize
+    each, pending = variable.dtype.itemsize, reading.pending.get(name)
+    if pending is not None and (texts := pending.array.meta.texts) is not None:
+        each += _OBJECT_BYTES
+        each += unknown_bytes if texts.mean_bytes is None else int(texts.mean_bytes)
+    return math.prod(lengths) * each
 
 
 def _joined(ends: Ends, most_rows: int, longest: int) -> Iterator[int]:
@@ -267,7 +286,7 @@ def slab_parts(
 ) -> Parts:
     """The parts of `cuttings` for who judges what they cost; reads nothing.
 
-    Texts count as `most_bytes` at most: how long they are is known once they are read.
+    Texts count as what is likely: how long they are is known once they are read.
     """
     schema = reading.schema
     stops: dict[Hashable, Stops] = {}
@@ -279,15 +298,14 @@ def slab_parts(
         for name in cutting.names:
             dims = schema.variables[name].dims
             if name not in cutting.along:
-                at_first += _part_bytes(schema, name, ())
+                at_first += _part_bytes(reading, name, ())
                 continue
             stops[name], repeats[name] = cutting.stops(dims), cutting.repeats(dims)
-            in_each += longest * _part_bytes(schema, name, {*cutting.outer, cutting.dim})
+            in_each += longest * _part_bytes(reading, name, {*cutting.outer, cutting.dim})
         largest = max(largest, at_first + in_each)
         count += math.prod(cutting.outer.values()) * max(1, len(cutting.ends))
-    texts = min(reading.text_bytes, most_bytes)
     together = order != "variable" or keys is None
-    return Parts(count, largest, stops, together, texts, repeats)
+    return Parts(count, largest, stops, together, repeats=repeats)
 
 
 def narrowed(keys: Keys, sizes: Mapping[Hashable, int], ranges: Ranges) -> Keys:

@@ -241,3 +241,72 @@ def test_a_million_labels_are_not_told(serve: Serve, tmp_path: Path) -> None:
     answer = service.get("/datasets/cube/isel?explain=true")
     assert len(answer.content) < 2000
     assert answer.json()["bytes"]["netcdf"]["size"] == downloaded(service, "", "netcdf")
+
+
+@pytest.fixture(scope="module")
+def globe(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
+    folder = tmp_path_factory.mktemp("globe") / "cube.zarr"
+    random, lon = np.random.default_rng(3), np.arange(0, 360, 5.0)
+    when = np.datetime64("2024-01-01", "ns") + np.arange(10) * np.timedelta64(1, "h")
+    ds = xr.Dataset(
+        {
+            "t": (("time", "lat", "lon"), random.normal(size=(10, 20, 72)) * 1e-7),
+            "lon_bnds": (("lon", "nv"), np.stack([lon - 2.5, lon + 2.5], 1)),
+            "since": (("time", "lat"), np.broadcast_to(when[:, None], (10, 20))),
+            "count": (("time", "lat"), random.integers(0, 99, (10, 20))),
+        },
+        {
+            "time": when,
+            "lat": np.linspace(-90, 90, 20),
+            "lon": ("lon", lon, {"units": "degrees_east", "bounds": "lon_bnds"}),
+        },
+    )
+    ds.to_zarr(folder, zarr_format=2)
+    return serve({"cube": folder}, SLUICE_REQUEST_RESULT_BYTES=str(20_000))
+
+
+@pytest.mark.parametrize("f", ["netcdf", "netcdf3", "bin", "bin&pack=u1&range=0,1"])
+@pytest.mark.parametrize("query", ["lon=-20/20", "lon=-20/20&variables=t", "lon=300/420&lat=0/90"])
+def test_across_the_seam_sizes_are_exact(globe: Service, query: str, f: str) -> None:
+    """The labels of the answer are known, and its bounds are as long as those in the store."""
+    path = f"/datasets/cube/sel?{query}&variables=t,lon_bnds&f={f}"
+    if "variables" in query:
+        path = path.replace("&variables=t,lon_bnds", "")
+    name = f.partition("&")[0]
+    told = globe.get(f"{path}&explain=true").json()["bytes"][name]
+    length = globe.client.head(path, headers=PLAIN).headers["content-length"]
+    sent = globe.get(path, headers=PLAIN)
+    assert sent.status_code == 200, sent.text[:200]
+    assert told == {"size": len(sent.content), "rough": False}
+    assert int(length) == len(sent.content)
+
+
+@pytest.mark.parametrize("pack", ["u1", "i2", "f4", "u1&range=-1e-7,1e-7"])
+@pytest.mark.parametrize("query", ["time=2:7", "time=0&lat=3", "time=1&lat=1&lon=1", "lat=5:9"])
+def test_packed_arrays_have_an_exact_size(globe: Service, query: str, pack: str) -> None:
+    """Whatever the values are: without a range they decide on the numbers in the header."""
+    path = f"/datasets/cube/isel?variables=t&f=bin&pack={pack}&{query}"
+    told = globe.get(f"{path}&explain=true").json()
+    sent = globe.get(path, headers=PLAIN)
+    assert sent.status_code == 200, sent.text
+    assert told["bytes"]["bin"] == {"size": len(sent.content), "rough": False}
+
+
+def test_packed_arrays_count_as_what_they_are(globe: Service) -> None:
+    """14,400 values of eight bytes are too many for this server, and of one byte they are not."""
+    told = globe.get("/datasets/cube/isel?explain=true&variables=t&f=bin&pack=u1").json()
+    assert 14_400 < told["result_bytes"] < 20_000
+    assert told["within_limits"] is True
+    more = globe.get("/datasets/cube/isel?variables=t&f=bin&pack=i2")
+    assert (more.status_code, more.json()["limited"]) == (413, "result_bytes")
+
+
+@pytest.mark.parametrize("query", ["variables=t&time=0", "variables=since", "variables=count"])
+def test_a_classic_file_has_its_size(globe: Service, query: str) -> None:
+    """At once, or once its values are known: integers of 64 bits decide how they are written."""
+    before = globe.get(f"/datasets/cube/isel?{query}&explain=true").json()["bytes"]["netcdf3"]
+    sent = downloaded(globe, query, "netcdf3")
+    assert before["rough"] is (query != "variables=t&time=0")
+    assert before["rough"] or before["size"] == sent
+    after = globe.get(f"/datasets/cube/isel?{query}&explain=true").json()["bytes"]["netcdf3"]
+    assert after == {"size": sent, "rough": False}

@@ -8,6 +8,7 @@ import json
 import re
 import socket
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from .test_streams import counted, until_zero
 
 STEPS, ROWS, COLUMNS = 64, 200, 400
 CELLS = STEPS * ROWS * COLUMNS
+TEXTS, LETTERS = 80_000, 500
 # No coding, so that what is measured is the text.
 PLAIN = {"Accept-Encoding": "identity"}
 READ = 'sluice_chunk_lookups_total{outcome="miss"}'
@@ -57,7 +59,21 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found["series"] = absent(folder / "series.zarr", (2000, 400, 400), (2000, 20, 20))
     found["wide"] = absent(folder / "wide.zarr", (2, 40_000, 40_000), (1, 1000, 1000))
     found["wider"] = absent(folder / "wider.zarr", (2, 40_000, 40_000), (1, 4000, 4000))
+    found["words"] = words(folder / "words.zarr")
     return found
+
+
+def words(path: Path) -> Path:
+    """Many chunks of the same long texts."""
+    group = zarr.create_group(path, zarr_format=2)
+    with warnings.catch_warnings(action="ignore"):
+        array = group.create_array("word", shape=(TEXTS,), chunks=(1000,), dtype=str)
+    array.attrs["_ARRAY_DIMENSIONS"] = ["row"]
+    array[:1000] = np.array([f"{number:0{LETTERS}d}" for number in range(1000)], dtype=object)
+    for number in range(1, TEXTS // 1000):
+        (path / "word" / str(number)).hardlink_to(path / "word" / "0")
+    zarr.consolidate_metadata(path, zarr_format=2)
+    return path
 
 
 def absent(path: Path, shape: tuple[int, ...], chunks: tuple[int, ...]) -> Path:
@@ -72,8 +88,10 @@ def absent(path: Path, shape: tuple[int, ...], chunks: tuple[int, ...]) -> Path:
 @pytest.fixture(scope="module")
 def service(serve: Serve, stores: dict[str, Path]) -> Service:
     # More than the text of a map of 40,000 by 40,000 cells.
-    most = str(2**40)
-    return serve(stores, SLUICE_CHUNK_CACHE_BYTES="0", SLUICE_STREAM_RESULT_BYTES=most)
+    settings = {"SLUICE_STREAM_RESULT_BYTES": str(2**40)}
+    # Less than the texts of an answer.
+    settings["SLUICE_REQUEST_TEXT_BYTES"] = str(8 * MIB)
+    return serve(stores, SLUICE_CHUNK_CACHE_BYTES="0", **settings)
 
 
 def peak(service: Service) -> int:
@@ -274,6 +292,16 @@ def test_rows_of_maps_that_no_memory_holds(
                 break
     assert peak(service) - before < most
     assert until_zero(service, "sluice_inflight_bytes") == 0
+
+
+@pytest.mark.parametrize("which", ["first", "again"])
+def test_more_texts_than_an_answer_may_have_are_streamed(service: Service, which: str) -> None:
+    """Slab by slab they are few, before any was read and once their length is known."""
+    before = peak(service)
+    size, lines = taken(service, "/datasets/words/isel?f=csv")
+    assert lines == TEXTS + 1
+    assert size > TEXTS * LETTERS > 8 * MIB
+    assert peak(service) - before < 128 * MIB
 
 
 def test_options_of_csv(service: Service) -> None:

@@ -26,7 +26,8 @@ from sluice.engine import Plan, file_costs, plan, prepare
 from sluice.engine.boxes import Box, box_stops, chunk_boxes, row_boxes
 from sluice.engine.costs import MOST_TIMES, Parts
 from sluice.engine.estimates import times_excess
-from sluice.engine.file_answer import BOX_CHUNK_BYTES, FileAnswer, file_of, file_size
+from sluice.engine.file_answer import FileAnswer, file_of, file_size
+from sluice.engine.file_costs import BOX_CHUNK_BYTES
 from sluice.engine.slabs import narrowed
 from sluice.errors import SluiceError
 from sluice.selection import Along, Position, Selection
