@@ -22,7 +22,7 @@ from itertools import count
 from time import perf_counter, thread_time
 from typing import Final, TypeVar, TypeVarTuple
 
-from sluice.concurrency import wait_done
+from sluice.concurrency import Wanted, wait_done
 
 Made = TypeVar("Made")
 Given = TypeVarTuple("Given")
@@ -260,17 +260,18 @@ class Threads:
         """What ``work(*given)`` makes in a thread, in a turn of this flow.
 
         Who is cancelled meanwhile leaves when the thread has ended: no thread works for nobody, and
-        what it has in its hands is counted for as long as it has it.
+        what it has in its hands is counted for as long as it has it. Long loops are `heeding` that.
         """
         async with self._scheduler.turn(flow, 1):
-            loop = asyncio.get_running_loop()
+            loop, wanted = asyncio.get_running_loop(), Wanted()
             pool = self._pool
             if self._calm_pool is not None and self._calm:
                 pool = self._calm_pool
-            running = loop.run_in_executor(pool, work, *given)
+            running = loop.run_in_executor(pool, wanted.made, work, *given)
             try:
                 await wait_done(running)
             except asyncio.CancelledError:
+                wanted.still = False
                 await wait_done(running)
                 running.exception()  # nobody is there to be told
                 raise
