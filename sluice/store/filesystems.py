@@ -47,7 +47,8 @@ from sluice.store.source import ByteSource
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
-    from zarr.abc.store import Store
+
+    from sluice.store.zarr_store import TargetStore
 
 Answer = TypeVar("Answer")
 
@@ -139,7 +140,7 @@ class Filesystems:
         reader = _read_by(made, self._calls(store_of(url, storage_options)))
         return self._map(url, made.fs, concurrency, reader)
 
-    async def target(self, url: str, storage_options: Document) -> Store:
+    async def target(self, url: str, storage_options: Document) -> TargetStore:
         """A store that can be written to at `url`, which may be a local path.
 
         Raises CatalogError as `source` does, and for what nobody can write to.

@@ -6,6 +6,7 @@ import asyncio
 import builtins
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
 from fsspec.asyn import AsyncFileSystem
 from zarr.abc.store import (
@@ -217,7 +218,10 @@ class ZarrStoreSource(ByteSource):
         return self.store
 
 
-def target_store(url: str, fs: AsyncFileSystem | None) -> Store:
+TargetStore: TypeAlias = Store
+
+
+def target_store(url: str, fs: AsyncFileSystem | None) -> TargetStore:
     """The zarr-python store that writes to a URL: through `fs`, or to a local path without one."""
     if fs is None:
         return LocalStore(split_url(url)[1])
