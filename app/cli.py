@@ -90,10 +90,11 @@ def _cannot_listen(host: str, port: int) -> str | None:
 
 def _parser() -> argparse.ArgumentParser:
     # The library alone can say what there is, and how to have it.
-    missing = find_spec("pydantic_settings") is None
-    hint = f"The commands need the server's packages: {INSTALL}" if missing else None
+    hint = f"The commands need the server's packages: {INSTALL}"
     parser = argparse.ArgumentParser(
-        "sluice", description="Slices of Zarr stores over HTTP.", epilog=hint
+        "sluice",
+        description="Slices of Zarr stores over HTTP.",
+        epilog=None if find_spec("pydantic_settings") else hint,
     )
     parser.add_argument("--version", action="version", version=f"sluice {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
