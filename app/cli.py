@@ -90,11 +90,10 @@ def _cannot_listen(host: str, port: int) -> str | None:
 
 def _parser() -> argparse.ArgumentParser:
     # The library alone can say what there is, and how to have it.
-    hint = f"The commands need the server's packages: {INSTALL}"
+    missing = find_spec("pydantic_settings") is None
+    hint = f"The commands need the server's packages: {INSTALL}" if missing else None
     parser = argparse.ArgumentParser(
-        "sluice",
-        description="Slices of Zarr stores over HTTP.",
-        epilog=None if find_spec("pydantic_settings") else hint,
+        "sluice", description="Slices of Zarr stores over HTTP.", epilog=hint
     )
     parser.add_argument("--version", action="version", version=f"sluice {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
