@@ -218,7 +218,7 @@ def half_taken(service: Service) -> Iterator[socket.socket]:
 
 def until_zero(service: Service, line: str) -> float:
     """The value of a metric once it is 0, or what it stays at."""
-    for _ in range(100):
+    for _ in range(400):
         if not counted(service, line):
             break
         time.sleep(0.05)
