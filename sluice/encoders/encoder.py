@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol
@@ -177,11 +178,18 @@ def from_memory(
             yield from _deflated(file, file.settled)
             return
         yield memoryview(file.head)
-        end = len(file.head)
+        end, between = len(file.head), deque(file.between)
         for name, extent in file.extents.items():
+            while between and between[0][0] < extent.start:
+                start, written = between.popleft()
+                yield memoryview(bytes(start - end) + written)
+                end = start + len(written)
             yield memoryview(bytes(extent.start - end))
             yield from file.stored(name, file.known[name])
             end = extent.start + extent.length
+        for start, written in between:
+            yield memoryview(bytes(start - end) + written)
+            end = start + len(written)
         if (records := file.records) is not None:
             yield memoryview(bytes(records.start - end))
             yield records.stored([file.in_file(n, file.known[n]) for n in records.places])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -284,6 +284,10 @@ class Plan:
         asked = Selection(self.selection.along, tuple(map(str, names)), self.selection.pointwise)
         return plan(self.prepared, asked)
 
+    def only(self, names: Sequence[Hashable]) -> Plan:
+        """The same of these variables alone: nothing comes along that shares their dimensions."""
+        return replace(self, reading=self.reading.only(names))
+
     async def _moved(self) -> Mapping[Hashable, xr.Variable]:
         """The coordinates that answer under other labels, and their bounds: few, and small."""
         return await self.read_variables(self.moving)
@@ -316,3 +320,16 @@ def plan(prepared: PreparedDataset, selection: Selection) -> Plan:
         indexers = pointwise_indexers(prepared.dataset, found.positions, found.pointwise)
         reading = plan_isel(prepared.layout, indexers, keep=selection.variables)
     return Plan(prepared, selection, found, reading)
+
+
+def joined(plans: Sequence[Plan], names: Sequence[Hashable]) -> Plan:
+    """One plan of what several have of one dataset, in the order of `names`, which is read whole.
+
+    Each has other variables, and other positions along a dimension; values are as the store packs
+    them.
+    """
+    first, *others = [one.as_stored() for one in plans]
+    reading = first.reading
+    for other in others:
+        reading = reading.beside(other.reading)
+    return replace(first, reading=reading.only(names))
