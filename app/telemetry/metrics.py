@@ -13,6 +13,7 @@ from .events import (
     DatasetOpened,
     DatasetRevalidated,
     DatasetsCounted,
+    DoorAnswered,
     Event,
     InFlight,
     LoopLag,
@@ -124,6 +125,20 @@ METRICS: Final[tuple[Family, ...]] = (
         "Time from a request to the last byte of its answer",
         (of(RequestServed, _request_times),),
         labels=("route", "status"),
+        buckets=SECONDS,
+        most=50,
+    ),
+    Family(
+        "sluice_door_request_seconds",
+        "histogram",
+        "The same by standard door: dap, edr, zarr",
+        (
+            of(
+                DoorAnswered,
+                lambda series: lambda e: series.observe(e.seconds, e.door, str(e.status)),
+            ),
+        ),
+        labels=("door", "status"),
         buckets=SECONDS,
         most=50,
     ),
