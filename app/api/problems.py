@@ -261,7 +261,8 @@ def _own_problem(scope: Scope, error: SluiceError) -> Response:
     """One of our own errors; what clients must not see goes to the log."""
     kind = kind_of(type(error))
     headers = {**(kind.headers or {}), **_retry_after(error)}
-    if isinstance(error, Unauthorized) and getattr(scope.get("route"), "door", ""):
+    door: str = getattr(scope.get("route"), "door", "")
+    if door and isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = f"{_BASIC}, {headers['WWW-Authenticate']}"
     if isinstance(error, RangeNotSatisfiable):
         # RFC 9110, section 14.4.
