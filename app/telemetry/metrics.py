@@ -25,6 +25,7 @@ from .events import (
 from .families import SECONDS, Cells, Family, Numbers, Series, Source, exposition, read_all, rows_of
 
 E = TypeVar("E", bound=Event)
+T = TypeVar("T", DoorAnswered, DatasetOpened, StoreAsked)
 Count: TypeAlias = Callable[[E], None]
 
 _CIRCUITS: Final = {"closed": 0, "half-open": 1, "open": 2}
@@ -33,6 +34,11 @@ _CIRCUITS: Final = {"closed": 0, "half-open": 1, "open": 2}
 def of(event: type[E], counting: Callable[[Series], Count[E]]) -> Source:
     """A source whose event and counting belong together."""
     return Source(event, counting)
+
+
+def timed(event: type[T], labels: Callable[[T], tuple[str, ...]]) -> Source:
+    """A source that observes how long something took, by the labels that its event has."""
+    return of(event, lambda series: lambda e: series.observe(e.seconds, *labels(e)))
 
 
 def _request_times(series: Series) -> Count[RequestServed]:
@@ -132,12 +138,7 @@ METRICS: Final[tuple[Family, ...]] = (
         "sluice_door_request_seconds",
         "histogram",
         "The same by standard door: dap, edr, zarr",
-        (
-            of(
-                DoorAnswered,
-                lambda series: lambda e: series.observe(e.seconds, e.door, str(e.status)),
-            ),
-        ),
+        (timed(DoorAnswered, lambda e: (e.door, str(e.status))),),
         labels=("door", "status"),
         buckets=SECONDS,
         most=50,
@@ -204,12 +205,7 @@ METRICS: Final[tuple[Family, ...]] = (
         "sluice_dataset_open_seconds",
         "summary",
         "Time to open a dataset, by outcome: ok, or the class of the error",
-        (
-            of(
-                DatasetOpened,
-                lambda series: lambda e: series.observe(e.seconds, e.dataset, e.outcome),
-            ),
-        ),
+        (timed(DatasetOpened, lambda e: (e.dataset, e.outcome)),),
         labels=("dataset", "outcome"),
         most=1000,
     ),
@@ -242,12 +238,7 @@ METRICS: Final[tuple[Family, ...]] = (
         "sluice_store_request_seconds",
         "histogram",
         "Time of one request to a store, by outcome: ok, or the class of the error",
-        (
-            of(
-                StoreAsked,
-                lambda series: lambda e: series.observe(e.seconds, e.store, e.operation, e.outcome),
-            ),
-        ),
+        (timed(StoreAsked, lambda e: (e.store, e.operation, e.outcome)),),
         labels=("store", "operation", "outcome"),
         buckets=SECONDS,
         most=60,
