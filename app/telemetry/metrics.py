@@ -41,6 +41,11 @@ def timed(event: type[T], labels: Callable[[T], tuple[str, ...]]) -> Source:
     return of(event, lambda series: lambda e: series.observe(e.seconds, *labels(e)))
 
 
+def counted(event: type[E], labels: Callable[[E], tuple[str, ...]]) -> Source:
+    """A source that counts how often something happened, by the labels that its event has."""
+    return of(event, lambda series: lambda e: series.add(1, *labels(e)))
+
+
 def _request_times(series: Series) -> Count[RequestServed]:
     buckets = series.family.buckets
     # By the number, which is at hand: to write it for each answer would take longer.
@@ -172,7 +177,7 @@ METRICS: Final[tuple[Family, ...]] = (
         "counter",
         "Requests that were not answered, by reason: client (429), overload (503), deadline (504);"
         " broken (not to the end)",
-        (of(RequestRefused, lambda series: lambda e: series.add(1, e.reason)),),
+        (counted(RequestRefused, lambda e: (e.reason,)),),
         labels=("reason",),
         most=20,
     ),
@@ -214,7 +219,7 @@ METRICS: Final[tuple[Family, ...]] = (
         "counter",
         "Looks at a dataset's store for another version, by what they came to: unchanged, settling,"
         " swapped, failed, unreachable, gone",
-        (of(DatasetRevalidated, lambda series: lambda e: series.add(1, e.dataset, e.outcome)),),
+        (counted(DatasetRevalidated, lambda e: (e.dataset, e.outcome)),),
         labels=("dataset", "outcome"),
         most=1100,
     ),
@@ -255,14 +260,7 @@ METRICS: Final[tuple[Family, ...]] = (
         "sluice_store_retries_total",
         "counter",
         "Requests to a store that were tried again, by what had failed",
-        (
-            of(
-                StoreRetried,
-                lambda series: (
-                    lambda e: series.add(1, e.store, e.operation, type(e.error).__name__)
-                ),
-            ),
-        ),
+        (counted(StoreRetried, lambda e: (e.store, e.operation, type(e.error).__name__)),),
         labels=("store", "operation", "error"),
         most=100,
     ),
