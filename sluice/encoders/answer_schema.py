@@ -248,9 +248,10 @@ class FileContent:
 
     `extents` are in the order of the file, by the names that the answer has for its variables.
     `between` them are bytes that are known, in their order and each with its place; all others are
-    zero. Behind them are the `records`, whose rows are written of values `in_file`. `itemsizes` are the bytes of a value of each. `known` are the values of those that
-    are in memory already. With `settled` all of this is of the values alone, which lie elsewhere
-    in the file: it makes the first bytes of it, as many, once it is known where, and its size.
+    zero. Behind them are the `records`, whose rows are written of values `in_file`. `itemsizes` are
+    the bytes of a value of each. `known` are the values of those that are in memory already. With
+    `settled` all of this is of the values alone, which lie elsewhere in the file: it makes the
+    first bytes of it, as many, once it is known where, and its size.
     """
 
     head: bytes

@@ -1,10 +1,10 @@
 """The documents of DAP 2.0: what a dataset has (DDS), what is said of it (DAS), and its values.
 
-NASA ESE-RFC-004.1.2, "The Data Access Protocol - DAP 2.0". Values are in XDR (RFC 4506): big-endian,
-16 bits as 32, bytes filled up to a multiple of four. Variables stand in the dataset's order in
-declarations and data, whatever order they are asked for in: clients read them so. All are plain
-arrays, whose dimensions have the names of their coordinates: grids need twice the words, and no
-client asks for one.
+NASA ESE-RFC-004.1.2, "The Data Access Protocol - DAP 2.0". Values are in XDR (RFC 4506), which is
+big-endian: 16 bits as 32, bytes filled up to a multiple of four. Variables stand in the dataset's
+order in declarations and data, whatever order they are asked for in: clients read them so. All are
+plain arrays, whose dimensions have the names of their coordinates: grids need twice the words, and
+no client asks for one.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def _number(number: np.generic) -> str:
         return str(number)
     if np.isfinite(number):
         return str(number)
-    return "NaN" if np.isnan(number) else ("Inf" if number > 0 else "-Inf")
+    return "NaN" if np.isnan(number) else ("Inf" if float(number) > 0 else "-Inf")
 
 
 def _quoted(text: str) -> str:
@@ -170,9 +170,7 @@ def data_format(dataset: DapDataset, parts: Sequence[DapPart]) -> Encoder:
     encode, pieces = from_memory(content)
     file = FileFormat(content, partial(_decided, own), stored=True, chunked=False)
     weight, check = partial(_data_bytes, own), partial(_check, parts)
-    return replace(
-        _DATA, encode=encode, pieces=pieces, file=file, value_bytes=weight, check=check
-    )
+    return replace(_DATA, encode=encode, pieces=pieces, file=file, value_bytes=weight, check=check)
 
 
 def ascii_format(dataset: DapDataset, parts: Sequence[DapPart]) -> Encoder:

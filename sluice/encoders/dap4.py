@@ -110,7 +110,7 @@ def _attribute(name: str, value: object) -> str:
 def _number(number: np.generic) -> str:
     if number.dtype.kind != "f" or np.isfinite(number):
         return str(number)
-    return "NaN" if np.isnan(number) else ("Inf" if number > 0 else "-Inf")
+    return "NaN" if np.isnan(number) else ("Inf" if float(number) > 0 else "-Inf")
 
 
 def _plain(text: str) -> str:

@@ -2,10 +2,9 @@
 
 DAP 2.0 (NASA ESE-RFC-004.1.2) and DAP4 (OPENDAP/dap4-specification, volume 1). A variable's type is
 that of the whole dataset, whatever part is asked for: clients ask for the declaration once, and
-read all answers by it. So metadata decide on it, and of coordinates that are in memory their values.
+read all answers by it. So metadata decide on it, and of coordinates in memory their values.
 
-DAP2 has neither int8 nor int64: they become Int16, and Int32 where all values are known to fit, else
-Float64, which is exact up to 2**53. Numbers are as the store packs them, times as CF counts them.
+Numbers are as the store packs them, times as CF counts them.
 """
 
 from __future__ import annotations
@@ -15,31 +14,22 @@ import re
 from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final, Literal, Self, TypeAlias
+from typing import Final, Self
 
 import numpy as np
 import xarray as xr
 
 from sluice.aliases import Array, Document, DType
 from sluice.concurrency import heeding
-from sluice.encoders.answer_schema import FileForm, VariableSchema, float_dtype
+from sluice.encoders.answer_schema import VariableSchema
+from sluice.encoders.dap_types import TEXT, UNSIGNED, Form, Version, coming_form, deciding, typed
 from sluice.encoders.jsonable import is_missing
 from sluice.encoders.netcdf_attributes import coordinates_beside, described, storable_attributes
 from sluice.encoders.netcdf_names import Distinct, FileNames, renamed_references
-from sluice.encoders.netcdf_packing import form_of, in_form, store_values
-from sluice.encoders.netcdf_times import counted_times
 
-Version: TypeAlias = Literal[2, 4]
-
-_TEXT: Final = np.dtype("O")
-_INT32: Final = np.iinfo("i4")
-# What DAP2 has no type for, and what holds it where nothing is known of the values.
-_WIDENED: Final = {"i1": "i2", "i8": "f8", "u8": "f8"}
-_TEXTS: Final = "SUOT"
 _OTHER_LETTERS: Final = re.compile(r"[^A-Za-z0-9_]")
 # Under which Hyrax tells the name that a variable has where it comes from.
 _ORIGINAL: Final = "origname"
-_UNSIGNED: Final = "_Unsigned"
 _CODING: Final[Document] = {"_Encoding": "utf-8"}
 
 
@@ -60,14 +50,14 @@ class DapVariable:
     shape: tuple[int, ...]
     dtype: DType
     attrs: Document
-    form: _Form
+    form: Form
     held: Array | None = None
     longest: int | None = None
 
     @property
     def is_text(self) -> bool:
         """Whether values are texts, of which nobody knows the lengths before they are read."""
-        return self.dtype == _TEXT
+        return self.dtype == TEXT
 
     def numbers(self, values: Array) -> Array:
         """Values as they come from the store, or decoded, in the variable's type."""
@@ -90,27 +80,6 @@ def _text(item: object) -> bytes:
             return b""
         case _:
             return str(item).encode("utf-8", "replace")
-
-
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """How values come: numbers in the form of a file, or times in these units and calendar.
-
-    Numbers of another sign than the store has count as `counted`.
-    """
-
-    kind: str
-    file: FileForm
-    counted: DType
-    units: str = ""
-    calendar: str | None = None
-
-    def numbers(self, values: Array) -> Array:
-        """The values as numbers, of a type that may not be the variable's."""
-        if self.units:
-            return counted_times(values, self.units, self.calendar)
-        found = in_form(values, self.file)
-        return found if found.dtype == self.counted else found.view(self.counted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,14 +157,14 @@ def _variable(
     known: xr.Variable | None,
     beside: Mapping[str, str],
 ) -> DapVariable:
-    form, values = _form(name, variable, known)
-    dtype, attrs = _typed(version, form, values if values is not None else _in_memory(known, form))
+    form, values = coming_form(name, variable, known)
+    dtype, attrs = typed(version, form, values if values is not None else deciding(known, form))
     told = replace(form.file, dtype=dtype, attrs=attrs)
     # (No sign is needed any more, and a name that was another one is told.)
-    own = {key: value for key, value in variable.attrs.items() if key != _UNSIGNED}
+    own = {key: value for key, value in variable.attrs.items() if key != UNSIGNED}
     made = described(names, name, _Undecoded(variable, own), told, beside)
     told_attrs = dict(made.attrs)
-    if dtype == _TEXT and version == 2:
+    if dtype == TEXT and version == 2:
         told_attrs |= _CODING
     if names.stored[name] != name:
         told_attrs.setdefault(_ORIGINAL, str(name))
@@ -224,100 +193,6 @@ class _Undecoded:
         self.dims, self.shape, self.dtype = variable.dims, variable.shape, variable.dtype
         self.attrs = attrs
         self.encoding = variable.encoding
-
-
-def _form(
-    name: Hashable, variable: VariableSchema, known: xr.Variable | None
-) -> tuple[_Form, Array | None]:
-    """How the values of a variable come, and all of them where a part would be told otherwise."""
-    dtype, encoding = variable.dtype, variable.encoding
-    # (Its own name and rank are for errors of NetCDF, which has less than 32 dimensions.)
-    file = form_of(str(name), dtype, 0, encoding)
-    if file is not None and file.dtype.kind in "iuf":
-        return _Form(file.dtype.kind, file, _counted(file)), None
-    if dtype.kind == "f":
-        held = FileForm(float_dtype(dtype))
-        return _Form("f", held, held.dtype), None
-    if dtype.kind in "Mm" or "since" in str(encoding.get("units", "")):
-        if known is not None:
-            values = store_values(np.asarray(known.data), encoding)
-            return _Form("held", values.form, values.form.dtype), values.values
-        return _times(dtype, encoding), None
-    if dtype.kind == "O" and known is not None:
-        values = store_values(np.asarray(known.data), encoding)
-        if values.values.dtype.kind in "iuf":
-            return _Form("held", values.form, values.form.dtype), values.values
-    return _Form("text", FileForm(_TEXT), _TEXT), None
-
-
-def _times(dtype: DType, encoding: Document) -> _Form:
-    """Times that are still in the store and cannot be had as it packs them: as fractions."""
-    numbers = np.dtype("f8")
-    if dtype.kind == "m":
-        file = FileForm(numbers, {"units": "seconds", "dtype": "timedelta64[ns]"})
-        return _Form("times", file, numbers, "seconds")
-    units, calendar = encoding.get("units"), encoding.get("calendar")
-    if dtype.kind == "M" or not isinstance(units, str):
-        units, calendar = "seconds since 1970-01-01", "proleptic_gregorian"
-    calendar = calendar if isinstance(calendar, str) else "standard"
-    file = FileForm(numbers, {"units": units, "calendar": calendar})
-    return _Form("times", file, numbers, units, calendar)
-
-
-def _counted(file: FileForm) -> DType:
-    """What numbers count as, after the sign that their attributes tell."""
-    match file.attrs.get(_UNSIGNED), file.dtype.kind:
-        case "true", "i":
-            return np.dtype(f"u{file.dtype.itemsize}")
-        case "false", "u":
-            return np.dtype(f"i{file.dtype.itemsize}")
-        case _:
-            return file.dtype.newbyteorder("=")
-
-
-def _in_memory(known: xr.Variable | None, form: _Form) -> Array | None:
-    """The values that decide on a type: whole numbers of 64 bits."""
-    if known is None or form.counted.itemsize < 8 or form.counted.kind not in "iu":
-        return None
-    return form.numbers(np.asarray(known.data))
-
-
-def _typed(version: Version, form: _Form, values: Array | None) -> tuple[DType, Document]:
-    """The type of a variable, and the attributes that decode its values in this type."""
-    counted, attrs = form.counted, dict(form.file.attrs)
-    attrs.pop(_UNSIGNED, None)
-    fills = {key: _as_counted(value, form) for key, value in attrs.items()}
-    key = counted.str[1:]
-    if attrs.get("dtype") == "bool":
-        return np.dtype("u1"), fills
-    if version == 4 or key not in _WIDENED:
-        return counted, fills
-    dtype = np.dtype(_WIDENED[key])
-    if dtype.kind == "f" and values is not None:
-        numbers = [v for v in fills.values() if isinstance(v, np.generic) and v.dtype == counted]
-        if _fit(values) and all(_fit(np.asarray(number)) for number in numbers):
-            dtype = np.dtype("i4")
-    return dtype, {key: _retyped(value, counted, dtype) for key, value in fills.items()}
-
-
-def _as_counted(value: object, form: _Form) -> object:
-    """A fill value under the sign that counts."""
-    if isinstance(value, np.generic) and value.dtype == form.file.dtype != form.counted:
-        return np.asarray(value).view(form.counted)[()]
-    return value
-
-
-def _retyped(value: object, counted: DType, dtype: DType) -> object:
-    is_own = isinstance(value, np.generic) and value.dtype == counted
-    return dtype.type(value) if is_own else value
-
-
-def _fit(values: Array) -> bool:
-    """Whether all are 32 bits long; a few milliseconds for ten million."""
-    if not values.size:
-        return True
-    least, most = int(values.min()), int(values.max())
-    return _INT32.min <= least and most <= _INT32.max
 
 
 @dataclass(frozen=True, slots=True)

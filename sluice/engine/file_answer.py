@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncGenerator, Hashable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 
@@ -75,24 +74,20 @@ class FileAnswer:
         where the store's chunks let it be; the next one while somebody has the last. Whoever stops
         asking has ended what is read. Raises a StoreError where the store does not do its part.
         """
-        window, file = Window(start, stop), self.content
+        file = self.content
+        window = Window(start, stop, file.between)
         for piece in window.put(0, memoryview(file.head)):
             yield piece
-        parts, between = _parts(self, start, stop, most_bytes), deque(file.between)
+        parts = _parts(self, start, stop, most_bytes)
         async with aclosing(ahead(parts, self._read)) as found:
             async for part, values in found:
                 offset = part.offset
-                while between and between[0][0] < offset:
-                    for piece in window.put(between[0][0], memoryview(between.popleft()[1])):
-                        yield piece
                 for stored in self._stored(part, values):
                     for piece in window.put(offset, stored):
                         yield piece
                     offset += len(stored)
-        # (What lies behind the last values, and then zeros.)
-        for place, known in (*between, (stop, b"")):
-            for piece in window.put(place, memoryview(known)):
-                yield piece
+        for piece in window.put(stop, memoryview(b"")):
+            yield piece
 
     async def values(
         self, most_bytes: int = BOX_BYTES

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeAlias
 
-from sluice.encoders.dap_variables import DapDataset, DapPart, Version
+from sluice.encoders.dap_types import Version
+from sluice.encoders.dap_variables import DapDataset, DapPart
 from sluice.engine import Plan, joined, plan
 from sluice.selection import Along, PositionSlice, Selection
 
@@ -68,4 +69,6 @@ def _plan(opened: Opened, ranges: dict[Hashable, range], parts: Sequence[DapPart
 
 def part_key(parts: Sequence[DapPart]) -> Hashable:
     """What tells these parts from all others of the dataset."""
-    return tuple([(p.variable.stored, *[(r.start, r.stop, r.step) for r in p.ranges]) for p in parts])
+    return tuple(
+        [(p.variable.stored, *[(r.start, r.stop, r.step) for r in p.ranges]) for p in parts]
+    )

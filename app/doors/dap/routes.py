@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial, wraps
 from time import perf_counter
 from typing import Final, TypeAlias
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
 
 from sluice.encoders import dap2, dap4
 from sluice.encoders.dap_variables import DapDataset, DapPart
@@ -23,15 +24,17 @@ from sluice.instrumentation import Phases
 
 from ...api.answering import answer
 from ...api.application import Route
-from ...api.openapi import Schema
+from ...api.doors import Link, door_dataset
 from ...api.problems import expected_problem
 from ...api.representations import caching, digest, is_not_modified
-from ...api.requests import caller, cancellable, lines_of, service, visible_id
+from ...api.requests import caller, cancellable, lines_of, service
 from ...api.response_bodies import PIECE_BYTES, BackpressureResponse, LongBody, RawHeaders
 from ...api.routes import add_reading_route
 from ...api.state import PHASES
 from ...api.weighing import weigh
+from ...catalog.entry import DoorName
 from ...catalog.opened import Opened
+from . import form
 from .constraint import parameters, parse_dap2, parse_dap4
 from .parts import dap2_of, dap4_of, part_key, plan_of
 
@@ -50,23 +53,43 @@ _FEW: Final = 100
 class DapDoor:
     """The routes of OPeNDAP below ``/dap``."""
 
-    name: Final = "dap"
-    title: Final = "OPeNDAP"
+    name: DoorName = "dap"
 
     def add_to(self, app: FastAPI) -> None:
         """Register the routes; the one without a suffix comes last, for ids may have dots."""
-        routes: tuple[tuple[str, Route, str, _Body], ...] = (
-            ("dods", self.dods, "The values of variables, or of parts of them (DAP2).", _dap2),
-            ("dds", self.dds, "The variables, or the parts that are asked for (DAP2).", _dap2),
-            ("das", self.das, "The attributes of all variables (DAP2).", _dap2),
-            ("ascii", self.ascii, "The values of variables as text for people.", _dap2),
-            ("dmr", self.dmr, "The variables and all that is said of them (DAP4).", _dap4),
-            ("dmr.xml", self.dmr, "The same under another name.", _dap4),
-            ("dap", self.dap, "The values of variables, or of parts of them (DAP4).", _dap4),
+        routes: tuple[tuple[str, Route, _Body], ...] = (
+            (".dods", self.dods, _dap2),
+            (".dds", self.dds, _dap2),
+            (".das", self.das, _dap2),
+            (".ascii", self.ascii, _dap2),
+            (".html", self.html, form.problem),
+            (".dmr", self.dmr, _dap4),
+            (".dmr.xml", self.dmr, _dap4),
+            (".dap", self.dap, _dap4),
+            ("", self.base, _dap2),
         )
-        for suffix, route, told, body in routes:
-            path = f"/dap/{{dataset_id}}.{suffix}"
-            add_reading_route(app, path, _told_as(body, route), _described(told))
+        for suffix, route, body in routes:
+            path, answering = f"/dap/{{dataset_id}}{suffix}", _told_as(body, route)
+            # (The protocol describes itself, and what it asks for is no parameter of a query.)
+            add_reading_route(app, path, answering, {"include_in_schema": False}, door=self.name)
+
+    def links(self, opened: Opened) -> Iterable[Link]:
+        """The address that clients take, which shows the form to a browser."""
+        yield Link(f"dap/{opened.entry.id}", "OPeNDAP (DAP2 and DAP4)", "application/octet-stream")
+
+    async def base(self, request: Request) -> Response:
+        """Send a browser to the form; clients append a suffix."""
+        return RedirectResponse(f"{door_dataset(request, service(request), 'dap')}.html", 307)
+
+    async def html(self, request: Request) -> Response:
+        """The form, or what was asked for with it."""
+        opened, dataset = await _served(request, dap2_of)
+        asked = form.asked_by_form(dataset, request.scope["query_string"])
+        if asked is not None:
+            suffix, constraint = asked
+            return RedirectResponse(f"{opened.entry.id}.{suffix}?{constraint}", 303)
+        text = await _made(dataset, form.page, dataset, opened.entry.id)
+        return _with(_document(request, opened, text, form.MEDIA_TYPE, "dods-form"), form.GUARDS)
 
     async def dds(self, request: Request) -> Response:
         """The declarations of what is asked for."""
@@ -106,14 +129,10 @@ class DapDoor:
         return _with(response, {**_TOLD, "Content-Description": "dap4-data"})
 
 
-def _described(told: str) -> Schema:
-    return {"summary": told, "tags": ["OPeNDAP"]}
-
-
 async def _opened(request: Request) -> Opened:
     """The dataset of this request's path, if its caller may see it."""
     serving = service(request)
-    dataset_id = visible_id(request, serving)
+    dataset_id = door_dataset(request, serving, "dap")
     opened = serving.opened.current(dataset_id)
     if opened is None:
         opened = await cancellable(request, serving.opened.get(dataset_id))
@@ -184,7 +203,8 @@ def _document(
             200, headers, body, caller(request), serving.admission
         )
     else:
-        found = Response(b"" if known or request.method == "HEAD" else content, 304 if known else 200)
+        sent = b"" if known or request.method == "HEAD" else content
+        found = Response(sent, 304 if known else 200)
         found.raw_headers = headers
     return _with(found, {**_TOLD, "Content-Description": description})
 
