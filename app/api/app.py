@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from sluice import __version__
 
 from ..doors.native.routes import NativeDoor
+from ..doors.pages.routes import PagesDoor
 from ..server.processes import Shared
 from ..settings import Settings, fitted
 from ..telemetry.events import Emit, GcFreeze, freeze_objects, to_all
@@ -58,8 +59,10 @@ def create_app(
     )
     install_problems(app)
     native.add_to(app)
+    if settings.explorer:
+        PagesDoor(settings.embed_origins).add_to(app)
     add_routes(app)
-    add_docs(app)
+    add_docs(app, at_root=not settings.explorer)
     unlisted = UnlistedOrigins(settings.cors_origins)
     app.add_middleware(ObserveRequests, emit=emit, url_bytes=settings.url_bytes, unlisted=unlisted)
     # The last one added is the first to see a request: refusals are readable across origins too.

@@ -174,8 +174,8 @@ _INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 _FILES: Final = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
 
 
-def add_docs(app: FastAPI) -> None:
-    """Serve Swagger UI at ``/docs``; a browser that comes to the root is sent there."""
+def add_docs(app: FastAPI, *, at_root: bool) -> None:
+    """Serve Swagger UI at ``/docs``; who comes to the root is sent there, if it is `at_root`."""
 
     async def docs(request: Request) -> Response:
         root = request.scope.get("root_path", "")
@@ -194,7 +194,8 @@ def add_docs(app: FastAPI) -> None:
         return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
 
     _add_page(app, "/docs", docs)
-    _add_page(app, "/", to_docs)
+    if at_root:
+        _add_page(app, "/", to_docs)
     folder = Path(str(files("fastapi_swagger.resources")))
     for name in _FILES:
         # No mounted folder: Starlette loses its files where a proxy strips the root path.

@@ -1,0 +1,142 @@
+"""The files that pages load: scripts joined to one, styles joined to one, the coastline, the icon.
+
+Browsers keep them for ever, since each name holds a hash of the content. They are joined and
+compressed when the first page is made, once per process; there is no build step.
+
+The scripts are ES modules (``static/*.js``) that import each other by name alone. `join_scripts`
+puts each into a function of its own, in the order of their imports, so that one request brings all
+of them: what it takes for an import or an export is what `_IMPORT` and `_EXPORT` match.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Final
+
+from fastapi import HTTPException, Request, Response
+
+from sluice.encoders.content_coding import CODINGS, compress, negotiate_coding
+from sluice.record import record
+
+from ...api.response_bodies import header_of
+
+# The module that starts everything; it imports the others, directly or not.
+ENTRY: Final = "explorer"
+_STYLES: Final = ("vendor/uPlot.min.css", "base.css", "explorer.css")
+_HASH_SIGNS: Final = 12
+_FOR_EVER: Final = "public, max-age=31536000, immutable"
+
+_IMPORT: Final = re.compile(r'^import \{([^}]*)\} from "\./([a-z_]+)\.js";\n', re.MULTILINE)
+_EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.M)
+# Comments on lines of their own; those behind code stay, since telling them from text is parsing.
+_COMMENT: Final = re.compile(r"^[ \t]*(?:/\*\*(?s:.*?)\*/|//[^\n]*)\n", re.MULTILINE)
+_LEFT_OVER: Final = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
+
+
+@record
+class Asset:
+    """One file as it is sent: its media type, and its bytes by content coding (None: as it is)."""
+
+    media_type: str
+    forms: Mapping[str | None, bytes]
+
+
+@record
+class Assets:
+    """All files by the names they are asked for by; `names` has those by the names of their kind.
+
+    The kinds are ``explorer.js``, ``explorer.css``, ``land.json`` and ``icon.svg``.
+    """
+
+    files: Mapping[str, Asset]
+    names: Mapping[str, str]
+
+    def answer(self, request: Request) -> Response:
+        """The file of this request's path; HTTPException where there is none of that name."""
+        asset = self.files.get(str(request.path_params["name"]))
+        if asset is None:
+            raise HTTPException(404)
+        coding = negotiate_coding(header_of(request, b"accept-encoding"))
+        headers = {
+            "Cache-Control": _FOR_EVER,
+            "Vary": "Accept-Encoding",
+        }
+        if coding is not None:
+            headers["Content-Encoding"] = coding
+        return Response(asset.forms[coding], 200, headers, asset.media_type)
+
+
+@cache
+def load_assets() -> Assets:
+    """The assets of this installation, made once."""
+    static = files(__package__) / "static"
+    contents = {
+        "explorer.js": ("text/javascript", _scripts(static)),
+        "explorer.css": ("text/css", "\n".join(_text(static, name) for name in _STYLES)),
+        "land.json": ("application/json", _text(static, "vendor/land-110m.json")),
+        "icon.svg": ("image/svg+xml", _text(static, "icon.svg")),
+    }
+    found: dict[str, Asset] = {}
+    names: dict[str, str] = {}
+    for kind, (media_type, text) in contents.items():
+        content = text.encode()
+        stem, _, ending = kind.rpartition(".")
+        names[kind] = f"{stem}-{sha256(content).hexdigest()[:_HASH_SIGNS]}.{ending}"
+        forms: dict[str | None, bytes] = {None: content}
+        forms |= {coding: compress(coding, content) for coding in CODINGS}
+        found[names[kind]] = Asset(f"{media_type}; charset=utf-8", forms)
+    return Assets(found, names)
+
+
+def _scripts(static: Traversable) -> str:
+    """The chart library and all modules as one module."""
+    modules = {
+        item.name.removesuffix(".js"): item.read_text(encoding="utf-8")
+        for item in static.iterdir()
+        if item.name.endswith(".js")
+    }
+    return f"{_text(static, 'vendor/uPlot.iife.min.js')}\n{join_scripts(modules, ENTRY)}"
+
+
+def _text(static: Traversable, name: str) -> str:
+    return static.joinpath(*name.split("/")).read_text(encoding="utf-8")
+
+
+def join_scripts(modules: Mapping[str, str], entry: str) -> str:
+    """One module that does what `entry` does with all that it imports.
+
+    Raises ValueError for a module that is not there, for imports in a circle, and for an import or
+    export in a form that is not known.
+    """
+    return "".join(_wrapped(name, modules[name]) for name in _in_order(modules, entry, (), set()))
+
+
+def _in_order(
+    modules: Mapping[str, str], name: str, above: tuple[str, ...], done: set[str]
+) -> Iterator[str]:
+    """`name` and what it imports, each once, what is imported first."""
+    if name in above:
+        raise ValueError(f"imports in a circle: {' -> '.join((*above, name))}")
+    if name not in modules:
+        raise ValueError(f"{above[-1] if above else 'the page'} imports {name}, which is not there")
+    if name in done:
+        return
+    for _, other in _IMPORT.findall(modules[name]):
+        yield from _in_order(modules, other, (*above, name), done)
+    done.add(name)
+    yield name
+
+
+def _wrapped(name: str, text: str) -> str:
+    """One module as a function that runs once, whose result are its exports."""
+    exported = _EXPORT.findall(text)
+    body = _IMPORT.sub(lambda found: f"const {{{found[1]}}} = ${found[2]};\n", text)
+    body = _COMMENT.sub("", _EXPORT.sub("", body))
+    if left := _LEFT_OVER.search(body):
+        raise ValueError(f"{name}.js: an import or export of another form: {left[0]}")
+    return f"const ${name} = (() => {{\n{body}return {{ {', '.join(exported)} }};\n}})();\n"
