@@ -34,7 +34,9 @@ _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _IMPORT: Final = re.compile(r'^import \{([^}]*)\} from "\./([a-z_]+)\.js";\n', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.M)
 # Comments on lines of their own; those behind code stay, since telling them from text is parsing.
-_COMMENT: Final = re.compile(r"^[ \t]*(?:/\*\*(?s:.*?)\*/|//[^\n]*)\n", re.MULTILINE)
+_COMMENT: Final = re.compile(
+    r"^[ \t]*(?:/\*\*(?:(?!\*/)(?s:.))*\*/|//[^\n]*)\n", re.MULTILINE
+)
 _LEFT_OVER: Final = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 
