@@ -1,9 +1,10 @@
-"""Types that have one name wherever they are spoken of."""
+"""Types that have one name wherever they are spoken of, and the dataclass of small values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar, dataclass_transform
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,3 +20,16 @@ ZarrObject: TypeAlias = Any
 # Values by names as xarray takes them: attributes, encodings, indexers.
 Named: TypeAlias = Mapping[Any, Any]
 NamedDict: TypeAlias = dict[Any, Any]
+
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True)
+def record(cls: type[T]) -> type[T]:
+    """A dataclass with slots that the type checker holds frozen (PEP 681).
+
+    Python's own frozen ones set each field by way of a call, which takes four times as long: for
+    the values of one warm point that is a twentieth of its time.
+    """
+    return dataclass(slots=True, unsafe_hash=True)(cls)

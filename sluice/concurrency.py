@@ -1,9 +1,18 @@
-"""Tasks of one event loop: many at once, one for all who ask, and waiting for others' work."""
+"""Tasks of one event loop: many at once, one for all who ask, one ahead, and waiting for others."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Hashable,
+    Iterable,
+    Iterator,
+)
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Generic, TypeVar
@@ -22,12 +31,12 @@ async def map_concurrently(
     item costs no task.
     """
     waiting = iter(items)
-    ahead = list(islice(waiting, 2))
-    if len(ahead) < 2:
-        for item in ahead:
+    few = list(islice(waiting, 2))
+    if len(few) < 2:
+        for item in few:
             await work(item)
         return
-    waiting = chain(ahead, waiting)
+    waiting = chain(few, waiting)
 
     async def worker(item: Item) -> None:
         await work(item)
@@ -128,3 +137,37 @@ class SingleFlight(Generic[K, V]):
     def _forget(self, key: K, flight: _Flight[V]) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
+
+
+async def ahead(
+    parts: Iterable[Item], read: Callable[[Item], Awaitable[V]]
+) -> AsyncGenerator[V, None]:
+    """What is read of `parts`, in their order; the next one while somebody has the last.
+
+    Whoever stops asking has ended what is read.
+    """
+    left = iter(parts)
+    reading = _begun(left, read)
+    try:
+        while reading is not None:
+            found = await reading
+            # Begun no sooner: no more than `AT_ONCE` are in memory.
+            reading = _begun(left, read)
+            yield found
+            del found
+    finally:
+        if reading is not None:
+            reading.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await reading
+
+
+def _begun(left: Iterator[Item], read: Callable[[Item], Awaitable[V]]) -> asyncio.Task[V] | None:
+    """The next of the parts that are `left`, being read; None where there is none."""
+    for part in left:
+        return asyncio.ensure_future(_made(read, part))
+    return None
+
+
+async def _made(read: Callable[[Item], Awaitable[V]], part: Item) -> V:
+    return await read(part)

@@ -22,11 +22,23 @@
         └── CorruptChunk           a chunk does not decode to its declared shape
 
 Nothing here knows HTTP. A missing *key* is never an error: sources answer ``None`` for it.
+
+What libraries say of a broken store, without the words of their code.
+
+It is read by an operator, who knows the store and not Python. What is known to be said is said here
+in the store's own terms; of what is left over only its place is kept.
+
+Only a library's own text passes here, before names and values of the store are put beside it: a
+path may be called None, or self. Those in the text itself are in quotes, or have a slash.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import ast
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 
 class SluiceError(Exception):
@@ -131,3 +143,150 @@ class CorruptChunk(StoreError):
 
     The fact `variable` names what was read, where that is known.
     """
+
+
+# What JSON calls the types and values that Python's words name.
+_KINDS: Final = {
+    "dict": "an object",
+    "list": "a list",
+    "tuple": "a list",
+    "str": "text",
+    "bytes": "text",
+    "int": "a number",
+    "float": "a number",
+    "complex": "a number",
+    "bool": "true or false",
+    "NoneType": "null",
+}
+_VALUES: Final = {"None": "null", "True": "true", "False": "false", "nan": "NaN"}
+
+
+def _as_json(text: str) -> str:
+    """Python's form of an object in JSON's; the text itself where it is none."""
+    try:
+        return json.dumps(ast.literal_eval(text))
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return text
+
+
+_PACKAGE: Final = r"the codec '\1' is not known, or its package is not installed"
+_OPTION: Final = r"the option \1 is unknown"
+
+# From words of zarr-python, numcodecs, numpy and xarray to what they mean, in this order.
+_MEANT: Final[Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]] = (
+    (
+        r"No Zarr data type found that matches (?:\{'name': )?('[^']*'|[^,{}]+)[^.]*",
+        r"the data type \1 is not known",
+    ),
+    (r"Invalid data_type: ([^.]*)", r"the data type \1 is not known"),
+    (r"codec not available: '+([^']*)'+", _PACKAGE),
+    (r"Unknown codec: '+([^']*)'+", _PACKAGE),
+    (r"(?:\w+\.__init__\(\) )?got an unexpected keyword argument ('[^']*')", _OPTION),
+    (r"(?:\w+\.)?\w+\(\) missing \d+ required [\w-]+ arguments?: ([^.]*)", r"it lacks \1"),
+    (r"zip\(\) argument \d is (?:longer|shorter)[^.]*", "two lists in it differ in length"),
+    (r"integer (?:division or )?modulo by zero|division by zero", "a length in it is 0"),
+    (r"ufunc '\w+' did not contain[^.]*", "an attribute is text where a number belongs"),
+    (r"Invalid compressor\..*", "its compressor is no object with an id"),
+    (
+        r"Array metadata contains storage transformers: .*?at this time",
+        "storage transformers are not read",
+    ),
+    (r"Named configuration does not have a '(\w+)' key\. Got (\{[^}]*\})", r"\2 lacks '\1'"),
+    (r"'?Zarr object is missing the .(\w+). [^.]*", r"it does not name its dimensions (\1)"),
+    (r"Expecting value: line (\d+) column (\d+)(?: \(char \d+\))?", r"at line \1, column \2"),
+    (r"(?: starting at)?: line (\d+) column (\d+) \(char \d+\)", r" at line \1, column \2"),
+    (
+        r"When changing to a (?:larger|smaller) dtype[^.]*",
+        "it has another number of bytes than its data type and chunk shape need",
+    ),
+    (r"Exceeds the limit \((\d+) digits\).*", r"a number in it has more than \1 digits"),
+    (r"'([\w-]+)' codec can't decode .*", r"it is no text in \1"),
+    (r"Unknown chunk key encoding: .*?('[^']*').*", r"its chunk_key_encoding \1 is not known here"),
+    (r"Unknown chunk grid\. Got (\w+)\.?", r"its chunk_grid '\1' is not known here"),
+    (r"All-NaN slice encountered", "all its values are missing"),
+    (r"Expected either None or an iterable of str[^.]*", "they are no list of texts"),
+    (r"\bcan only convert an array of size 1[^.]*", "an attribute is a list and no number"),
+    (r"<class '(?:\w+\.)*(\w+)'>", lambda found: _KINDS.get(found[1], "something else")),
+    (r"(?<=Expected )(dict|list|tuple|str|int|float|bool)\b", lambda found: _KINDS[found[1]]),
+    (r"\ban iterable of integers\b", "a list of whole numbers"),
+    (r"\ban iterable of (?:str|strings)\b", "a list of texts"),
+    (r"is not valid: ('\w+')$", r"is not valid: it lacks \1"),
+    (r"unable to decode time units ('.*?') with [^.]*", r"the time units \1 are not understood"),
+    (r"time values outside range[^.]*", "a time among them is beyond what any calendar holds"),
+    (r"maximum recursion depth exceeded[^.]*", "it is nested too deeply"),
+    (r"\{'[^{}]*(?:\{[^{}]*\}[^{}]*)*\}", lambda found: _as_json(found[0])),
+    (r"(?<![\w`])`(\w+)`(?![\w`])", r"\1"),
+)  # fmt: skip
+
+# What no operator should read: classes, calls, places in memory, and Python's complaints.
+_CODE: Final = re.compile(
+    r"\b\w*[a-z](?:Error|Exception|Warning)\b|Traceback|\bErrno\b|\bNone(?:Type)?\b|__\w+__|\w\(\)"
+    r"|0x[0-9a-f]{6}|<class|<function|<\w+(?:\.\w+)* object|\bargument\b"
+    r"|has no attribute|is not (?:callable|iterable|subscriptable)"
+    r"|unhashable|to unpack|isinstance"
+    r"|\b(?:list|tuple|string) ind(?:ex|ices)\b"
+    r"|dtype\(|invalid literal|could not convert|\bself\b|\bnumpy\.|\bufunc\b|must be \w+, not"
+    r"|unsupported operand|\biterable\b|not supported between|can only concatenate|out of range"
+    r"|sequence element"
+)
+
+_QUOTED_CODE: Final = re.compile(r"'\w+' object (?:is|has|cannot|does|of)|'NoneType'")
+
+# What comes from the store inside of a library's sentence.
+_GIVEN: Final = r"(?<!\w)'[^'\n]*'(?!\w)|(?<!\w)\"[^\"\n]*\"(?!\w)|\S*/\S*"
+_GIVEN_OR_VALUE: Final = re.compile(rf"{_GIVEN}|\b(None|True|False|nan)\b")
+
+_UNTOLD: Final = "a value in it is not of the kind that belongs there"
+
+
+def plain_words(text: str) -> str:
+    """A library's `text` in words that an operator knows.
+
+    What has none is said to be of the wrong kind.
+    """
+    for pattern, meaning in _MEANT:
+        text = re.sub(pattern, meaning, text)
+    text = _GIVEN_OR_VALUE.sub(lambda found: _VALUES.get(found[1], found[0]), text)
+    if not _is_code(text):
+        return text
+    clauses = text.split(": ")
+    sound = next(n for n, _ in enumerate(clauses) if _is_code(": ".join(clauses[: n + 1])))
+    return ": ".join([*clauses[:sound], _UNTOLD])
+
+
+def _is_code(text: str) -> bool:
+    if _QUOTED_CODE.search(text) is not None:
+        return True
+    return _CODE.search(re.sub(_GIVEN, "''", text)) is not None
+
+
+def excerpt(value: object) -> str:
+    """A member of a document as it stands in a sentence: text in quotes, all else as JSON."""
+    if isinstance(value, str):
+        return repr(_cut(value))
+    try:
+        return _cut(json.dumps(value, ensure_ascii=False))
+    except (RecursionError, ValueError, TypeError):
+        return "not readable"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+_USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
+
+
+_URL_QUERY = re.compile(r"(\w+://[^\s?'\")<>]+)\?[^\s'\")<>]+")
+
+
+def redacted(text: str) -> str:
+    """`text` without what URLs may carry in secret: user names, passwords and query strings."""
+    return _URL_QUERY.sub(r"\1?...", _USERINFO.sub("", text))
+
+
+def shown(target: str) -> str:
+    """A target for people: no secrets, one line, not too long."""
+    text = redacted(target)
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text if len(text) <= 300 else f"{text[:300]}..."

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from sluice.record import record
+from sluice.aliases import record
 
 Value: TypeAlias = (
     str | int | float | bool | np.bool_ | np.integer | np.floating | np.datetime64 | np.timedelta64

@@ -14,9 +14,10 @@ from typing import Final, NoReturn, TypeVar
 import xarray as xr
 from fastapi import Request, Response
 
+from sluice.aliases import record
 from sluice.arrays.texts import TextMeter, text_bytes
 from sluice.datasets import ResultSchema
-from sluice.encoders.formats import Encoder
+from sluice.encoders.encoder import Encoder
 from sluice.engine import (
     FileAnswer,
     Plan,
@@ -27,19 +28,16 @@ from sluice.engine import (
     stream_memory,
     with_fitting,
 )
-from sluice.errors import LimitError, SluiceError, StoreError
-from sluice.phases import Phases
-from sluice.record import record
-from sluice.wording import plain_words
+from sluice.errors import LimitError, SluiceError, StoreError, plain_words
+from sluice.instrumentation import Phases
 
 from ..catalog.entry import DatasetEntry, redact_error
 from ..catalog.opened import Opened
-from .access import caller
-from .cancellation import cancellable
 from .representations import Representation, SelectionKey, accepted_coding, respond
-from .response_bodies import LongBody, lines_of
+from .requests import caller, lines_of
+from .response_bodies import LongBody
 from .state import RequestLimits, Service
-from .streaming import StreamedFile
+from .streaming import StreamedFile, cancellable
 
 T = TypeVar("T")
 

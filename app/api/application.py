@@ -23,8 +23,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sluice.bounded_cache import BoundedCache
 
 from .openapi import SECURITY_SCHEMES, Schema
+from .requests import service
 from .small_answers import schemas
-from .state import Service, service
+from .state import Service
 
 Answering: TypeAlias = Coroutine[object, object, Response]
 Route: TypeAlias = Callable[[Request], Answering]

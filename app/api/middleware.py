@@ -20,10 +20,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sluice.aliases import Document
 
 from ..telemetry.events import Emit, RequestRefused, RequestServed
-from .access import KEY
 from .problems import expected_problem, plain_problem, problem, unexpected
+from .requests import KEY, knows, stopping
 from .response_bodies import RawHeaders
-from .state import ABORT, LOST, PHASES, knows, stopping
+from .state import ABORT, LOST, PHASES
 from .streaming import AnswerBroken
 
 log = logging.getLogger(__name__)

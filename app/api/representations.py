@@ -12,14 +12,14 @@ import xarray as xr
 from fastapi import Request, Response
 
 from sluice import __version__
+from sluice.aliases import record
 from sluice.encoders.content_coding import compress, compress_pieces, negotiate_coding
-from sluice.encoders.formats import Encoder
-from sluice.phases import Phases
-from sluice.record import record
+from sluice.encoders.encoder import Encoder
+from sluice.instrumentation import Phases
 
 from ..catalog.entry import DatasetEntry
 from ..catalog.opened import Opened
-from .access import caller
+from .requests import caller, header_of, is_public, lines_of
 from .response_bodies import (
     PIECE_BYTES,
     BackpressureResponse,
@@ -27,8 +27,6 @@ from .response_bodies import (
     Piece,
     RawHeader,
     RawHeaders,
-    header_of,
-    lines_of,
 )
 from .state import Service
 from .streaming import StreamedFile
@@ -214,7 +212,7 @@ def caching(serving: Service, entry: DatasetEntry, vary: str = "") -> tuple[RawH
     Without a ``Cache-Control`` of its own caches ask again, which a tag makes cheap. What not
     everybody may read is kept by nobody but who asked (RFC 9111, section 5.2.2.7).
     """
-    return _caching(serving.keys.public(entry), entry.cache_control or "no-cache", vary)
+    return _caching(is_public(serving.keys, entry), entry.cache_control or "no-cache", vary)
 
 
 # The entries of a catalog have few of these.

@@ -9,32 +9,33 @@ from typing import Final
 from fastapi import FastAPI, Request, Response
 
 from sluice.engine import describe_prepared
-from sluice.errors import CatalogError, QueryError
-from sluice.wording import excerpt
+from sluice.errors import CatalogError, QueryError, excerpt
 
 from ..catalog.opened import Opened
 from ..catalog.readiness import DatasetState
 from ..errors import CatalogRefused
 from ..telemetry.families import CONTENT_TYPE
 from . import openapi
-from .access import (
+from .application import PlainRoute, Route
+from .openapi import Schema
+from .problems import kind_of
+from .representations import PRIVATE, caching
+from .requests import (
     caller,
     key_of,
     may_see,
     require_admin,
     require_right,
     seen_entries,
+    service,
+    told_to_stop,
     visible_entries,
     visible_id,
 )
-from .application import PlainRoute, Route
-from .cancellation import cancellable
-from .openapi import Schema
-from .problems import kind_of
-from .representations import PRIVATE, caching
 from .response_bodies import PIECE_BYTES, BackpressureResponse, LongBody, RawHeaders, json_bytes
 from .small_answers import Answer, CatalogChange, CatalogStatus, DatasetVersion, Healthy, Ready
-from .state import Service, service, told_to_stop
+from .state import Service
+from .streaming import cancellable
 
 
 def add_routes(app: FastAPI) -> None:

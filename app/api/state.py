@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
-
-from fastapi import Request
-from starlette.types import Scope
+from typing import Final
 
 from sluice.bounded_cache import BoundedCache
 from sluice.engine import Plan, ReadLimits, stream_memory
@@ -136,41 +133,3 @@ class Service:
     def catalog(self) -> Catalog:
         """The catalog that is served now."""
         return self.opened.catalog
-
-
-class Drain(Protocol):
-    """Whether the server that asks us was told to stop, and whether it has begun to."""
-
-    told: bool
-    began: bool
-
-
-def service(request: Request) -> Service:
-    """The service that this request came to."""
-    serving: Service | None = request.scope["app"].service
-    if serving is None:
-        raise RuntimeError(
-            "the application is asked outside of its lifespan; that of a mounted application is"
-            " entered by whoever mounts it: `async with app.router.lifespan_context(app)`"
-        )
-    return serving
-
-
-def stopping(scope: Scope) -> bool:
-    """Whether the server behind `scope` has begun to stop."""
-    # Our own server's protocol puts it there.
-    drain: Drain | None = scope.get("state", {}).get("drain")
-    return drain is not None and drain.began
-
-
-def told_to_stop(scope: Scope) -> bool:
-    """Whether the server behind `scope` was told to stop: a moment before it begins to."""
-    drain: Drain | None = scope.get("state", {}).get("drain")
-    return drain is not None and (drain.told or drain.began)
-
-
-def knows(scope: Scope, dataset_id: str) -> bool:
-    """Whether the catalog of the service behind `scope`, if it has started, has this dataset."""
-    # An application that is mounted in ours leaves its own name behind.
-    serving: Service | None = getattr(scope.get("app"), "service", None)
-    return serving is not None and dataset_id in serving.opened.catalog.entries

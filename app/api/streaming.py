@@ -2,27 +2,31 @@
 
 The first values are there before the first byte leaves, so that a store that fails at once is an
 error of its own. What fails later breaks the connection off: no client takes a part for the whole.
+
+Parts of an answer are asked for by their bytes (RFC 9110, section 14). All work for a request ends
+when its time is over, or its client has left.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, aclosing
-from typing import Final, NoReturn
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import Final, NoReturn, TypeVar
 
 from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from sluice.aliases import record
 from sluice.engine import FileAnswer
 from sluice.errors import SluiceError
-from sluice.phases import Phases
-from sluice.record import record
+from sluice.instrumentation import Phases
 
-from .byte_ranges import asked_range
-from .cancellation import Clock, Expired, cancellable, ending
-from .response_bodies import PIECE_BYTES, RawHeaders, header_of
+from ..errors import DeadlineExceeded, RangeNotSatisfiable
+from .requests import header_of, service
+from .response_bodies import PIECE_BYTES, RawHeaders
 from .state import ABORT, StreamLimits
 
 # So much of the store's values is there before the first byte leaves: more than a lone scalar.
@@ -158,3 +162,132 @@ async def _abort(scope: Scope) -> None:
         abort()
         # The loop tells the server of it in its next step.
         await asyncio.sleep(0)
+
+
+# One range of bytes; of several the server may send the whole (section 14.2), and this one does.
+_RANGE: Final = re.compile(r"\s*bytes\s*=[\s,]*(\d*)\s*-\s*(\d*)[\s,]*", re.IGNORECASE)
+# No file is longer than a number of so many digits can say.
+_MOST_DIGITS: Final = 19
+
+
+@record
+class ByteRange:
+    """The bytes from `start` to `stop` of an answer of `size` bytes."""
+
+    start: int
+    stop: int
+    size: int
+
+    @property
+    def content_range(self) -> str:
+        """The header ``Content-Range`` of a 206 (section 14.4)."""
+        return f"bytes {self.start}-{self.stop - 1}/{self.size}"
+
+
+def asked_range(given: str | None, if_range: str | None, tag: str, size: int) -> ByteRange | None:
+    """The part that a request wants of an answer of `size` bytes with the strong tag `tag`.
+
+    `given` is its header ``Range`` and `if_range` its ``If-Range``. None where the whole is to be
+    sent: without a range, with several or a misspelt one, and where the answer is another by now.
+    Raises RangeNotSatisfiable.
+    """
+    if given is None or (if_range is not None and if_range.strip() != tag):
+        return None
+    found = _RANGE.fullmatch(given)
+    if found is None or not any(found.groups()):
+        return None
+    first, last = found.groups()
+    if len(first) > _MOST_DIGITS or len(last) > _MOST_DIGITS:
+        raise _none_of(size)
+    if not first:
+        start, stop = max(0, size - int(last)), size
+    elif last and int(last) < int(first):
+        return None
+    else:
+        start, stop = int(first), min(size, int(last) + 1) if last else size
+    if start >= stop:
+        raise _none_of(size)
+    return ByteRange(start, stop, size)
+
+
+def _none_of(size: int) -> RangeNotSatisfiable:
+    return RangeNotSatisfiable(f"The answer has {size} bytes; none is in this range.", size=size)
+
+
+T = TypeVar("T")
+
+# Where the first wait of a request leaves the time by which it must be answered.
+_DEADLINE: Final = "sluice.deadline"
+
+
+class Expired(Exception):
+    """The time for something is over."""
+
+
+class Clock:
+    """When work has to end: at its `end`, for want of progress, or because its client left."""
+
+    def __init__(self, timeout: asyncio.Timeout, end: float) -> None:
+        self._timeout = timeout
+        self._loop = asyncio.get_running_loop()
+        self._end = end
+        self.left = False
+
+    def expect(self, seconds: float | None) -> None:
+        """Progress is to come within so many seconds; None: by the end."""
+        if not self.left:
+            soon = self._end if seconds is None else self._loop.time() + seconds
+            self._timeout.reschedule(min(soon, self._end))
+
+    async def watch(self, receive: Receive) -> None:
+        """End the work when its client leaves."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.left = True
+        self._timeout.reschedule(self._loop.time())
+
+
+@asynccontextmanager
+async def ending(receive: Receive, end: float) -> AsyncIterator[Clock]:
+    """The block is cancelled at `end` of the loop's time, or as its clock says.
+
+    The body of the request must have been read. Raises Expired, and Starlette's ClientDisconnect.
+    """
+    timeout = asyncio.timeout_at(end)
+    clock = Clock(timeout, end)
+    try:
+        async with timeout:
+            watching = asyncio.create_task(clock.watch(receive))
+            try:
+                yield clock
+            finally:
+                watching.cancel()
+    except TimeoutError as error:
+        # A store that times out raises a kind of its own, which is not ours to explain.
+        if type(error) is not TimeoutError or not timeout.expired():
+            raise
+        if clock.left:
+            raise ClientDisconnect from None
+        raise Expired from None
+
+
+async def cancellable(request: Request, work: Coroutine[object, object, T]) -> T:
+    """What `work` brings; it is cancelled when the deadline comes or the client leaves before.
+
+    So everything is awaited that may take long. The deadline is that of the request, however many
+    parts of it are awaited so. The body of the request must have been read. Raises
+    DeadlineExceeded, and Starlette's ClientDisconnect.
+    """
+    admission = service(request).admission
+    end = asyncio.get_running_loop().time() + admission.seconds
+    deadline: float = request.scope.setdefault(_DEADLINE, end)
+    try:
+        async with ending(request.receive, deadline):
+            return await work
+    except Expired:
+        admission.refuse("deadline")
+        raise DeadlineExceeded(
+            f"There was no answer within {admission.seconds:g} seconds, the most that a request may"
+            " take: ask for a smaller part.",
+            limit_seconds=admission.seconds,
+        ) from None

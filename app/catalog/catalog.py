@@ -21,11 +21,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sluice.aliases import Document
-from sluice.errors import CatalogError
+from sluice.errors import CatalogError, redacted
 from sluice.store.addresses import check_url, split_url
 from sluice.store.protocols import LOCAL, REFERENCE, WEB
 from sluice.store.reference_roots import check_root
-from sluice.wording import redacted
 
 from ..errors import UnknownDataset
 from .document import DEFAULTS, filled_fields, inherited, parse_document, read_text

@@ -89,30 +89,26 @@ class Keys:
     """
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
-        self._keys = tuple(keys)
+        self.valid = tuple(keys)
 
     def __bool__(self) -> bool:
-        return bool(self._keys)
+        return bool(self.valid)
 
     def __iter__(self) -> Iterator[Key]:
-        return iter(self._keys)
+        return iter(self.valid)
 
     def replace(self, keys: Iterable[Key]) -> None:
         """From now on, these are valid and no others."""
-        self._keys = tuple(keys)
+        self.valid = tuple(keys)
 
     def find(self, presented: bytes) -> Key | None:
         """The key that `presented` is, or None; takes as long whichever it is."""
         digest = hash_of(presented)
         found = None
-        for key in self._keys:
+        for key in self.valid:
             if compare_digest(key.digest, digest):
                 found = key
         return found
-
-    def public(self, entry: DatasetEntry) -> bool:
-        """Whether anybody may read this dataset."""
-        return entry.access == "public" or (entry.access is None and not self._keys)
 
 
 def hash_of(key: bytes) -> bytes:

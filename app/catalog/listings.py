@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
-from sluice.wording import redacted
+from sluice.errors import redacted
 
 from .catalog import Catalog
 from .entry import DATASET_ID, ID_RULE, DatasetEntry, GroupEntry

@@ -26,11 +26,10 @@ from sluice.datasets.entrypoint import with_inherited
 from sluice.datasets.unusable import Unusable
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import prepare
-from sluice.errors import MetadataError, SluiceError
+from sluice.errors import MetadataError, SluiceError, plain_words
 from sluice.store import ByteSource, Filesystems
 from sluice.store.addresses import place_of
 from sluice.store.resilient import ResilientSource, StoreGuards, Watch
-from sluice.wording import plain_words
 
 from ..telemetry.events import Emit
 from .entry import DatasetEntry, GroupEntry, redact, secrets_of

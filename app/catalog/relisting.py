@@ -11,15 +11,14 @@ from itertools import islice
 from math import inf
 from typing import Final, TypeAlias
 
-from sluice.arrays.group_paths import groups_with_arrays
+from sluice.arrays.group_documents import groups_with_arrays
 from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
 from sluice.concurrency import SingleFlight, map_concurrently
-from sluice.errors import SluiceError, StoreMissing, StoreTimeout, StoreTooLarge
+from sluice.errors import SluiceError, StoreMissing, StoreTimeout, StoreTooLarge, redacted
 from sluice.store import ByteSource, Filesystems
 from sluice.store.addresses import split_url
 from sluice.store.protocols import LOCAL
 from sluice.store.resilient import StoreGuards
-from sluice.wording import redacted
 
 from ..telemetry.events import Emit
 from .control_log import ControlLog

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from sluice import events
-from sluice.phases import Phases
+from sluice import instrumentation
+from sluice.instrumentation import Phases
 
 
 class RequestServed(NamedTuple):
@@ -105,7 +105,7 @@ Event: TypeAlias = (
     | DatasetOpened
     | DatasetRevalidated
     | DatasetsCounted
-    | events.Event
+    | instrumentation.Event
     | LoopLag
 )
 Emit: TypeAlias = Callable[[Event], None]

@@ -14,7 +14,7 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Final, NamedTuple
 
-from sluice.events import CircuitChanged
+from sluice.instrumentation import CircuitChanged
 
 from .events import Event, RequestServed
 

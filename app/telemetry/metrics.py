@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from time import time
 from typing import Final, TypeAlias, TypeVar
 
-from sluice.events import ChunksLookedUp, CircuitChanged, StoreAsked, StoreRetried
+from sluice.instrumentation import ChunksLookedUp, CircuitChanged, StoreAsked, StoreRetried
 
 from .events import (
     DatasetOpened,

@@ -16,8 +16,7 @@ import numpy as np
 from sluice.aliases import Document
 from sluice.arrays.codec_table import COUNTS
 from sluice.arrays.conventions import DIMENSIONS, SCALAR
-from sluice.errors import MetadataError
-from sluice.wording import excerpt
+from sluice.errors import MetadataError, excerpt
 
 Codec = dict[str, object]
 

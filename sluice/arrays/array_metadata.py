@@ -25,8 +25,7 @@ from sluice.arrays.codec_table import check_codec, codec_id, decode_cost
 from sluice.arrays.conventions import SCALAR
 from sluice.arrays.texts import TextSize, has_texts
 from sluice.arrays.zarr_fallback import bounded_array
-from sluice.errors import MetadataError
-from sluice.wording import excerpt, plain_words
+from sluice.errors import MetadataError, excerpt, plain_words
 
 # So many chunks of text at their longest are about what a process can hold.
 _TEXTS_AT_ONCE: Final = 8

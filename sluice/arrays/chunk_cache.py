@@ -20,7 +20,7 @@ import numpy as np
 
 from sluice.aliases import Array
 from sluice.concurrency import SingleFlight
-from sluice.events import ChunksLookedUp
+from sluice.instrumentation import ChunksLookedUp
 
 
 class Absent(Enum):

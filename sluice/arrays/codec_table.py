@@ -23,8 +23,7 @@ from typing import Final, Protocol, TypeAlias
 import numpy as np
 
 from sluice.aliases import Array, Document
-from sluice.errors import CorruptChunk, MetadataError
-from sluice.wording import excerpt
+from sluice.errors import CorruptChunk, MetadataError, excerpt
 
 Data: TypeAlias = bytes | bytearray | memoryview | Array
 Step: TypeAlias = Callable[[Data], Data]

@@ -18,8 +18,7 @@ from typing import Final, TypeGuard
 import numpy as np
 
 from sluice.aliases import Document, DType
-from sluice.errors import MetadataError
-from sluice.wording import excerpt
+from sluice.errors import MetadataError, excerpt
 
 # Where xarray keeps the names of a v2 array's dimensions (its "Zarr encoding specification").
 DIMENSIONS: Final = "_ARRAY_DIMENSIONS"

@@ -1,20 +1,30 @@
-"""The metadata documents of one group, and how they stand in a consolidated document."""
+"""The metadata documents of one group, and which groups of a hierarchy hold arrays.
+
+A hierarchy's groups are as its consolidated metadata has them, else found by a walk: it asks for
+the names in each group and for the documents under them, level by level.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from sluice.aliases import Document
-from sluice.arrays.member_documents import Members, members_v2, members_v3
-from sluice.errors import MetadataError
+from sluice.arrays.member_documents import (
+    DEFAULT_LIMITS,
+    Found,
+    Members,
+    OpeningLimits,
+    member_documents,
+)
+from sluice.concurrency import map_concurrently
+from sluice.errors import MetadataError, StoreMissing, StoreRefused, StoreTooLarge, excerpt
 from sluice.store.documents import json_object
-from sluice.store.source import Tagged
-from sluice.wording import excerpt
+from sluice.store.source import ByteSource, Tagged
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,58 +83,6 @@ def root_document(seen: Tagged, key: str) -> RootDocument:
     return RootDocument(json_object(seen.data, repr(key)), digest_of(seen.data), seen.tag)
 
 
-def consolidated_group(answers: Mapping[str, RootDocument], path: str) -> GroupDocuments | None:
-    """The group from its own or the root's consolidated metadata; v3 before v2, as zarr does."""
-    readings = [("zarr.json", _consolidated_v3), (".zmetadata", _consolidated_v2)]
-    for name, read in readings:
-        for folder in dict.fromkeys([path, ""]):
-            key = join_path(folder, name)
-            if (asked := answers.get(key)) is None:
-                continue
-            inside = path.removeprefix(folder).strip("/")
-            if (found := read(asked.document, path, inside)) is not None:
-                return replace(
-                    found, consolidated=ConsolidatedMetadata(key, asked.digest, asked.tag)
-                )
-        if join_path(path, "zarr.json") in answers:
-            return None
-    return None
-
-
-def _consolidated_v3(document: Document, path: str, inside: str) -> GroupDocuments | None:
-    if not inside:
-        expect_group(document, path)
-    whole = document.get("consolidated_metadata")
-    members = whole.get("metadata") if isinstance(whole, dict) else None
-    if not isinstance(members, dict):
-        return None
-    group = members.get(inside) if inside else document
-    if not isinstance(group, dict) or group.get("node_type") != "group":
-        return None
-    prefix = f"{inside}/" if inside else ""
-    own = {
-        name.removeprefix(prefix): member
-        for name, member in members.items()
-        if name.startswith(prefix) and "/" not in name.removeprefix(prefix)
-    }
-    return group_of(path, 3, members_v3(path, group, own))
-
-
-def _consolidated_v2(document: Document, path: str, inside: str) -> GroupDocuments | None:
-    members = document.get("metadata")
-    if not isinstance(members, dict):
-        raise MetadataError("'.zmetadata' has no 'metadata' object")
-    prefix = f"{inside}/" if inside else ""
-    if f"{prefix}.zgroup" not in members:
-        return None
-    own = {}
-    for key, member in members.items():
-        name = key.removeprefix(prefix).removesuffix("/.zarray")
-        if key == f"{prefix}{name}/.zarray" and "/" not in name:
-            own[name] = member, members.get(f"{prefix}{name}/.zattrs")
-    return group_of(path, 2, members_v2(path, members.get(f"{prefix}.zattrs"), own))
-
-
 def group_of(path: str, zarr_format: Literal[2, 3], members: Members) -> GroupDocuments:
     return GroupDocuments(
         path, zarr_format, members.attributes, members.arrays, None, members.broken
@@ -150,3 +108,201 @@ def not_a_group(path: str, kind: str) -> MetadataError:
 
 def join_path(*parts: str) -> str:
     return "/".join(part for part in parts if part)
+
+
+_AT_ONCE: Final = 8
+# Of groups without arrays, which lead to others, a hierarchy has no more than a few for each.
+_VISITED: Final = 4
+_UNLISTED: Final = (
+    "its groups can be neither listed nor are they in consolidated metadata: consolidate it "
+    "(zarr.consolidate_metadata) or allow listing (on S3: s3:ListBucket)"
+)
+_NO_GROUP: Final = "its url leads to a Zarr array, not to a group"
+_V3: Final = "zarr.json"
+_CONSOLIDATED_V2: Final = ".zmetadata"
+
+
+async def groups_with_arrays(
+    source: ByteSource,
+    *,
+    zarr_format: int | None,
+    consolidated: bool | None,
+    most: int,
+    below: str = "",
+    limits: OpeningLimits = DEFAULT_LIMITS,
+) -> tuple[str, ...]:
+    """Paths of the groups that hold arrays themselves, sorted: the first `most`, and one more.
+
+    The root is ``""``. Those in `below` alone are looked for, where that is a path.
+    `zarr_format` and `consolidated` are as for `open_group`. A group whose own document is broken
+    is one of them where there are arrays in it.
+
+    Raises StoreMissing if there is no hierarchy, MetadataError if its documents cannot be used or
+    it cannot be listed, StoreTooLarge for more groups than can be walked.
+    """
+    documents = await _root_documents(source, zarr_format, consolidated, limits)
+    if documents.get(_V3, {}).get("node_type", "group") != "group":
+        raise MetadataError(_NO_GROUP)
+    found = None if consolidated is False else _consolidated(documents)
+    if found is None:
+        if consolidated:
+            raise MetadataError("the store has no consolidated metadata, which was insisted on")
+        if _V3 not in documents and zarr_format == 3:
+            raise StoreMissing("no Zarr group in this store")
+        walk = _Walk(source, _V3 in documents, most, limits)
+        found = await walk.run(below)
+    inside = f"{below}/" if below else ""
+    wanted = (path for path in found if path == below or path.startswith(inside))
+    return tuple(sorted(wanted)[: most + 1])
+
+
+async def _root_documents(
+    source: ByteSource, zarr_format: int | None, consolidated: bool | None, limits: OpeningLimits
+) -> dict[str, Document]:
+    """The root's documents that are there; a refused one does not matter beside another."""
+    names = [_V3] if zarr_format != 2 else []
+    if zarr_format != 3 and consolidated is not False:
+        names.append(_CONSOLIDATED_V2)
+    documents: dict[str, Document] = {}
+    refused: list[StoreRefused] = []
+
+    async def read(name: str) -> None:
+        try:
+            found = await member_documents(source, [name], limits)
+        except StoreRefused as error:
+            refused.append(error)
+            return
+        documents.update({name: _whole(document) for name, document in found.items()})
+
+    await map_concurrently(names, read)
+    if refused and not documents:
+        raise refused[0]
+    return documents
+
+
+def _whole(document: Found) -> Document:
+    if isinstance(document, MetadataError):
+        raise document
+    return document
+
+
+def _consolidated(documents: Mapping[str, Document]) -> set[str] | None:
+    """The groups by the consolidated metadata of the root, if it has any; v3 before v2."""
+    if (document := documents.get(_V3)) is not None:
+        consolidated = document.get("consolidated_metadata")
+        members = consolidated.get("metadata") if isinstance(consolidated, dict) else None
+        return _of_members_v3(members) if isinstance(members, dict) else None
+    members = documents.get(_CONSOLIDATED_V2, {}).get("metadata")
+    return _of_members_v2(members) if isinstance(members, dict) else None
+
+
+def _of_members_v3(members: Document) -> set[str]:
+    groups = {
+        path
+        for path, member in members.items()
+        if isinstance(member, dict) and member.get("node_type") == "group"
+    }
+    return _reached({_parent(path) for path in members.keys() - groups}, groups)
+
+
+def _of_members_v2(members: Document) -> set[str]:
+    groups = {_parent(key) for key in members if _last(key) == ".zgroup"}
+    return _reached({_parent(_parent(key)) for key in members if key.endswith("/.zarray")}, groups)
+
+
+def _reached(holding: Iterable[str], groups: Collection[str]) -> set[str]:
+    """Those `holding` arrays that are groups, as all are that they lie in."""
+
+    def is_reached(path: str) -> bool:
+        while path:
+            if path not in groups:
+                return False
+            path = _parent(path)
+        return True
+
+    return {path for path in holding if is_reached(path)}
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _last(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+@dataclass(slots=True)
+class _Walk:
+    """From the root down, one level after the other.
+
+    A child whose document is broken may be either, which what lies below it tells: `unsure`.
+    """
+
+    source: ByteSource
+    is_v3: bool
+    most: int
+    limits: OpeningLimits
+    holding: set[str] = field(default_factory=set)
+    unsure: set[str] = field(default_factory=set)
+    visited: int = 0
+
+    async def run(self, top: str) -> set[str]:
+        level = [top]
+        while level and len(self.holding) <= self.most:
+            deeper: list[str] = []
+            self.visited += len(level)
+            if self.visited > _VISITED * self.most:
+                raise StoreTooLarge(f"the hierarchy has more than {self.visited} groups to walk")
+
+            async def visit(path: str, deeper: list[str] = deeper) -> None:
+                deeper += await self._visit(path)
+
+            await map_concurrently(level, visit, workers=_AT_ONCE)
+            level = sorted(deeper)
+        return self.holding
+
+    async def _visit(self, path: str) -> list[str]:
+        """The groups that lie directly in `path`."""
+        names = await self._names(path)
+        files = (_V3,) if self.is_v3 else (".zgroup", ".zarray")
+        keys = [join_path(path, name, file) for name in names for file in files]
+        found = await member_documents(self.source, keys, self.limits)
+        groups = []
+        for key, document in found.items():
+            child = _parent(key)
+            kind = self._kind(key, document)
+            if kind != "array":
+                groups.append(child)
+            if kind == "unsure":
+                self.unsure.add(child)
+            elif kind == "array":
+                self.holding.add(path)
+        if path in self.unsure and not found:
+            # It was an array, which its group holds.
+            self.holding.add(_parent(path))
+        return groups
+
+    async def _names(self, path: str) -> list[str]:
+        """The names in `path` that may be arrays or groups."""
+        names = await self.source.list_dir(path)
+        if not path:
+            await self._check_listing(names)
+        children = [name for name in names if not name.startswith((".z", _V3))]
+        return children[: self.limits.variables]
+
+    async def _check_listing(self, names: Collection[str]) -> None:
+        """Raise where this listing of the root is not that of a group."""
+        own = _V3 if self.is_v3 else ".zgroup"
+        if own in names:
+            return
+        if self.is_v3 or await self.source.exists(own):
+            raise MetadataError(_UNLISTED)
+        if ".zarray" in names:
+            raise MetadataError(_NO_GROUP)
+        raise StoreMissing("no Zarr group in this store")
+
+    def _kind(self, key: str, document: Found) -> str:
+        if not self.is_v3:
+            return "group" if _last(key) == ".zgroup" else "array"
+        node = "unsure" if isinstance(document, MetadataError) else document.get("node_type")
+        return node if node in ("group", "unsure") else "array"

@@ -16,7 +16,6 @@ from sluice.arrays.group_documents import (
     ConsolidatedMetadata,
     GroupDocuments,
     RootDocument,
-    consolidated_group,
     digest_of,
     expect_group,
     group_of,
@@ -277,3 +276,55 @@ async def _children(source: ByteSource, path: str, known: str, limits: OpeningLi
 async def _documents(source: ByteSource, keys: list[str]) -> dict[str, Document]:
     found = await source.getitems(keys)
     return {key: json_object(data, repr(key)) for key, data in found.items()}
+
+
+def consolidated_group(answers: Mapping[str, RootDocument], path: str) -> GroupDocuments | None:
+    """The group from its own or the root's consolidated metadata; v3 before v2, as zarr does."""
+    readings = [("zarr.json", _consolidated_v3), (".zmetadata", _consolidated_v2)]
+    for name, read in readings:
+        for folder in dict.fromkeys([path, ""]):
+            key = join_path(folder, name)
+            if (asked := answers.get(key)) is None:
+                continue
+            inside = path.removeprefix(folder).strip("/")
+            if (found := read(asked.document, path, inside)) is not None:
+                return replace(
+                    found, consolidated=ConsolidatedMetadata(key, asked.digest, asked.tag)
+                )
+        if join_path(path, "zarr.json") in answers:
+            return None
+    return None
+
+
+def _consolidated_v3(document: Document, path: str, inside: str) -> GroupDocuments | None:
+    if not inside:
+        expect_group(document, path)
+    whole = document.get("consolidated_metadata")
+    members = whole.get("metadata") if isinstance(whole, dict) else None
+    if not isinstance(members, dict):
+        return None
+    group = members.get(inside) if inside else document
+    if not isinstance(group, dict) or group.get("node_type") != "group":
+        return None
+    prefix = f"{inside}/" if inside else ""
+    own = {
+        name.removeprefix(prefix): member
+        for name, member in members.items()
+        if name.startswith(prefix) and "/" not in name.removeprefix(prefix)
+    }
+    return group_of(path, 3, members_v3(path, group, own))
+
+
+def _consolidated_v2(document: Document, path: str, inside: str) -> GroupDocuments | None:
+    members = document.get("metadata")
+    if not isinstance(members, dict):
+        raise MetadataError("'.zmetadata' has no 'metadata' object")
+    prefix = f"{inside}/" if inside else ""
+    if f"{prefix}.zgroup" not in members:
+        return None
+    own = {}
+    for key, member in members.items():
+        name = key.removeprefix(prefix).removesuffix("/.zarray")
+        if key == f"{prefix}{name}/.zarray" and "/" not in name:
+            own[name] = member, members.get(f"{prefix}{name}/.zattrs")
+    return group_of(path, 2, members_v2(path, members.get(f"{prefix}.zattrs"), own))

@@ -15,7 +15,7 @@ from typing import ClassVar, TypeAlias
 
 import numpy as np
 
-from sluice.aliases import Array
+from sluice.aliases import Array, record
 from sluice.arrays.array_metadata import ArrayMeta
 from sluice.arrays.chunk_cache import ABSENT, Chunk
 from sluice.arrays.codec_table import Data
@@ -31,7 +31,6 @@ from sluice.arrays.projections import (
     Within,
 )
 from sluice.arrays.texts import TextDecoder, TextMeter, text_bytes, text_lengths
-from sluice.record import record
 from sluice.scheduler import Flow
 
 AxisKey: TypeAlias = int | slice | IntArray

@@ -16,7 +16,7 @@ from sluice.arrays.plan import ChunkRead, Reading, encoded_part_bytes, part_byte
 from sluice.arrays.texts import TextDecoder, text_bytes
 from sluice.cgroup import available_cores
 from sluice.errors import CorruptChunk
-from sluice.phases import phase
+from sluice.instrumentation import phase
 from sluice.scheduler import FairScheduler, Flow, Threads
 
 Given = TypeVar("Given")

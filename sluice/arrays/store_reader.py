@@ -38,7 +38,7 @@ from sluice.arrays.texts import TextMeter
 from sluice.arrays.zarr_fallback import read_through_zarr
 from sluice.concurrency import SingleFlight, map_concurrently
 from sluice.errors import CorruptChunk, LimitError
-from sluice.phases import count_chunks
+from sluice.instrumentation import count_chunks
 from sluice.scheduler import Flow
 from sluice.store.source import ByteSource
 

@@ -19,9 +19,8 @@ from sluice.aliases import Array, ZarrObject
 from sluice.arrays.chunk_decoders import check_code_points, most_stored_bytes
 from sluice.arrays.codec_table import Codec, Step, bounded, bytes_codec, check_size
 from sluice.arrays.texts import check_count
-from sluice.errors import CorruptChunk, SluiceError
+from sluice.errors import CorruptChunk, SluiceError, plain_words
 from sluice.store.zarr_store import SourceStore
-from sluice.wording import plain_words
 
 
 async def read_through_zarr(meta: ArrayMeta, plan: ReadPlan) -> Array:

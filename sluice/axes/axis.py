@@ -1,24 +1,25 @@
-"""One dimension's labels, prepared once when a dataset is opened, and searched by every request."""
+"""One dimension's labels, prepared once when a dataset is opened, and what they stand for.
+
+Roles are X, Y, Z or T (CF conventions 1.11, chapter 4); longitudes are known, and which of their
+axes are periodic.
+"""
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array, Document, DType
-from sluice.axes.label_text import AxisKey, Wanted, spell_value
-from sluice.axes.roles import TURN, is_longitude, is_periodic
-from sluice.axes.scales import Numbers, Scale, in_precision, read_number, scale_of, step_of
-from sluice.errors import QueryError, SelectionError
+from sluice.axes.label_text import AxisKey, spell_value
+from sluice.axes.scales import Clock, Numbers, Scale, scale_of, step_of
+from sluice.errors import SelectionError, excerpt
 from sluice.labels import JsonScalar, format_label, spell_label
 from sluice.selection import Value
-from sluice.wording import excerpt
 
 # Positions along an axis: one, evenly spaced ones, or any.
 Indexer: TypeAlias = int | slice | NDArray[np.int64]
@@ -27,7 +28,6 @@ Direction: TypeAlias = Literal["ascending", "descending", "unsorted"]
 _Steps: TypeAlias = tuple[float | None, float | None]
 # The part of a step that computing a label may have lost to rounding.
 ROUNDING = 1e-6
-_FARTHEST_LONGITUDE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,8 +35,8 @@ class Axis:
     """The labels of one dimension and an ascending view of them to search in.
 
     `values` (1-D, ``size`` labels) are as the dataset has them; `keys` are those that are not
-    null, ascending, as `scale` counts them, as plain Python values. `order` holds each key's
-    position on an unsorted axis (elsewhere the direction says it). `first_step` and `last_step`
+    null, ascending, as `scale` counts them, as plain Python values. `places` are where each key is
+    stored; `order` is the same as an array, on an unsorted axis. `first_step` and `last_step`
     are the distances between the two distinct keys at the lower and the upper end, ``None`` where
     there are no two. `longitude` says that labels 360 apart are one place, `periodic` that the
     last label's other neighbour is the first. `step` is the one distance between labels that are
@@ -51,6 +51,7 @@ class Axis:
     attrs: Document
     scale: Scale
     keys: Sequence[AxisKey]
+    places: Sequence[int]
     order: NDArray[np.int64] | None
     direction: Direction
     unique: bool
@@ -81,7 +82,8 @@ class Axis:
         circle = _longitude_facts(name, attrs, scale, search, steps)
         has_order = unique and order is None and scale.metric
         form = (direction, unique, *steps, *circle, _narrow(scale), has_order, step_of(values))
-        return cls(name, values, attrs, scale, search, order, *form)
+        places = _places(len(search), direction, order)
+        return cls(name, values, attrs, scale, search, places, order, *form)
 
     @property
     def size(self) -> int:
@@ -96,124 +98,22 @@ class Axis:
         steps = np.diff(self.order)
         return bool((steps > 0).all() or (steps < 0).all())
 
-    def read(self, label: Value) -> Wanted:
-        """What a label covers on this axis.
-
-        Raises `QueryError` when this kind of axis cannot hold it.
-        """
-        try:
-            return self.scale.read(label if type(label) is str else spell_value(label))
-        except ValueError as reason:
-            raise self._unreadable(label, reason) from None
-
-    def read_longitude(self, label: Value) -> int | float:
-        """The longitude that a label names, before it takes the axis' own precision.
-
-        It keeps that of its text until it has turned: -0.1 is 359.9, in float32 too. Raises
-        `QueryError` for a label that is no longitude.
-        """
-        try:
-            number = read_number(label if type(label) is str else spell_value(label))
-        except ValueError as reason:
-            raise self._unreadable(label, reason) from None
-        if abs(number) > _FARTHEST_LONGITUDE:
-            text = spell_value(label)
-            raise QueryError(
-                f"{self.name}: {excerpt(text)} is no longitude", parameter=self.name, label=text
-            )
-        return number
-
-    def _unreadable(self, label: Value, reason: ValueError) -> QueryError:
-        text = spell_value(label)
-        example = f", for example {spell_label(self.label(0))}" if len(self.keys) else ""
-        return QueryError(
-            f"{self.name} expects {self.scale.expects}{example}; {excerpt(text)}: {reason}",
-            parameter=self.name,
-            label=text,
-        )
-
-    def find(self, key: AxisKey) -> tuple[int, int]:
-        """The range of indexes into `keys` that equal `key`; empty, where it would go, if none.
-
-        On axes of numbers a key that rounding moved away from a stored one is that one.
-        """
-        keys, scale = self.keys, self.scale
-        if scale.tick != 1:
-            key, between = divmod(key, scale.tick)
-            if between:
-                # Finer than the axis' unit: it lies between two ticks and equals none.
-                place = bisect_right(keys, key)
-                return place, place
-        low = bisect_left(keys, key)
-        if low < len(keys):
-            above = keys[low]
-            if above == key:
-                return low, low + 1 if self.unique else bisect_right(keys, key)
-            if low and scale.rounds:
-                below = keys[low - 1]
-                # Their distance from each other is at least as large as the step at either.
-                slack = ROUNDING * (above - below)
-                if key - below > slack and above - key > slack:
-                    return low, low
-        return self._nearly(key, low) if scale.rounds else (low, low)
-
-    def _nearly(self, key: AxisKey, place: int) -> tuple[int, int]:
-        """The range of the keys that `key`, which would go to `place`, is after rounding."""
-        keys = self.keys
-        for index in range(max(place - 1, 0), min(place + 1, len(keys))):
-            if abs(keys[index] - key) <= ROUNDING * self._step_at(index):
-                return bisect_left(keys, keys[index]), bisect_right(keys, keys[index])
-        return place, place
-
-    def _step_at(self, index: int) -> float:
-        """The distance from a number to the nearer of its neighbours; 0 where there is none.
-
-        Whole numbers are at most one apart from the next that could have been meant.
-        """
-        around = range(max(index - 1, 0), min(index + 1, len(self.keys) - 1))
-        gaps = [self.keys[low + 1] - self.keys[low] for low in around]
-        step = min((gap for gap in gaps if 0 < gap < math.inf), default=0)
-        return min(step, 1) if isinstance(step, int) else step
-
-    def distance(self, key: AxisKey, index: int) -> float:
-        """How far `key` is from the label at `index` of `keys`, in the axis' own precision.
-
-        It is modulo 360 on an axis that goes all the way round.
-        """
-        # pandas subtracts in float32 on a float32 index, which decides its ties.
-        straight: float = abs(self.keys[index] * self.scale.tick - key)
-        if self.narrow is not None:
-            straight = in_precision(straight, self.narrow)
-        return min(straight, abs(TURN - straight)) if self.periodic else straight
-
-    def rounded(self, number: float) -> float:
-        """The number in the precision of the axis."""
-        return number if self.narrow is None else in_precision(number, self.narrow)
-
-    def neighbours(self, place: int) -> tuple[int, int]:
-        """Indexes of the keys below and above an insertion point; out of range where none is.
-
-        On an axis that goes all the way round the last key lies below the first.
-        """
-        size = len(self.keys)
-        if self.periodic and not 0 < place < size:
-            return size - 1, 0
-        return place - 1, place
-
-    def position(self, index: int) -> int:
-        """Where on the axis the label at `index` of `keys` is stored."""
-        if self.order is not None:
-            return int(self.order[index])
-        return len(self.keys) - 1 - index if self.direction == "descending" else index
-
     def label(self, index: int) -> JsonScalar:
         """The label at `index` of `keys` as an answer writes it."""
-        return format_label(self.values[self.position(index)])
+        return format_label(self.values[self.places[index]])
 
     @property
     def range(self) -> list[JsonScalar]:
         """Lowest and highest label as an answer writes them; empty on an axis without labels."""
         return [self.label(0), self.label(len(self.keys) - 1)] if len(self.keys) else []
+
+
+def _places(count: int, direction: Direction, order: NDArray[np.int64] | None) -> Sequence[int]:
+    """Where each of so many keys is stored."""
+    if order is not None:
+        buffer: Any = order  # see `_searchable`
+        return memoryview(buffer)
+    return range(count - 1, -1, -1) if direction == "descending" else range(count)
 
 
 def _narrow(scale: Scale) -> DType | None:
@@ -334,3 +234,114 @@ def _spans(axis: Axis) -> str:
     low, high = map(spell_label, axis.range)
     units = axis.attrs.get("units")
     return f"it spans {low} to {high}{f' {units}' if isinstance(units, str) else ''}"
+
+
+TURN: Final = 360
+# CF conventions, section 4.2: the recommended spelling and the accepted ones.
+EAST = frozenset({"degrees_east", "degree_east", "degree_e", "degrees_e", "degreee", "degreese"})
+DEGREES = frozenset({"degrees", "degree"})
+_LONGITUDE_NAMES = frozenset({"lon", "longitude"})
+# Beyond two turns either way, labels that claim to be longitudes are something else.
+_FARTHEST = 2 * TURN
+Role: TypeAlias = Literal["X", "Y", "Z", "T"]
+# The recommended units and the accepted ones; standard names; what people call such axes.
+NORTH: Final = {"degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn"}
+PRESSURE: Final = {"pa", "hpa", "bar", "mbar", "millibar", "millibars", "decibar", "dbar", "atm"}
+_STANDARD_NAMES: Final[Mapping[str, Role]] = {
+    "longitude": "X",
+    "projection_x_coordinate": "X",
+    "grid_longitude": "X",
+    "latitude": "Y",
+    "projection_y_coordinate": "Y",
+    "grid_latitude": "Y",
+    "time": "T",
+    "air_pressure": "Z",
+    "altitude": "Z",
+    "depth": "Z",
+    "height": "Z",
+}
+_NAMES: Final[Mapping[str, Role]] = {
+    "lon": "X",
+    "longitude": "X",
+    "x": "X",
+    "lat": "Y",
+    "latitude": "Y",
+    "y": "Y",
+    "time": "T",
+    "lev": "Z",
+    "level": "Z",
+    "plev": "Z",
+    "depth": "Z",
+    "height": "Z",
+    "altitude": "Z",
+    "isobaricinhpa": "Z",
+}
+
+
+def is_longitude(name: str, attrs: Document, low: float, high: float) -> bool:
+    """Whether labels from `low` to `high` are degrees of longitude, by CF attributes or by name.
+
+    Units that are not degrees (radians, metres) have the last word.
+    """
+    if not (-_FARTHEST <= low <= high <= _FARTHEST):
+        return False
+    units = attrs.get("units")
+    unit = units.strip().lower() if isinstance(units, str) else ""
+    if unit in EAST:
+        return True
+    if unit and unit not in DEGREES:
+        return False
+    if attrs.get("standard_name") == "longitude" or name.lower() in _LONGITUDE_NAMES:
+        return True
+    return unit in DEGREES and attrs.get("axis") == "X"
+
+
+def is_periodic(low: float, high: float, step: float, spacing: float) -> bool:
+    """Whether one more step after the label `high` reaches ``low + 360``.
+
+    Within a thousandth of a step and four times the labels' own precision (`spacing`): decimals
+    that were cut before they were stored do not open the circle.
+    """
+    return bool(high + step * 1.001 + 4 * spacing >= low + TURN)
+
+
+def role_of(axis: Axis) -> Role | None:
+    """What an axis stands for: by its attributes first, and by its name where these are silent."""
+    told = {key: _text(axis.attrs, key) for key in ("axis", "standard_name", "units", "positive")}
+    match told["axis"].upper():
+        case "X" | "Y" | "Z" | "T" as letter:
+            return letter
+    units = told["units"].lower()
+    if isinstance(axis.scale, Clock):
+        return "T"
+    if role := _STANDARD_NAMES.get(told["standard_name"]):
+        return role
+    if units in NORTH:
+        return "Y"
+    if len(axis.keys) and is_longitude(axis.name, axis.attrs, *_ends(axis)):
+        return "X"
+    if told["positive"].lower() in ("up", "down") or units in PRESSURE:
+        return "Z"
+    return _NAMES.get(axis.name.lower())
+
+
+def roles_of(axes: Mapping[str, Axis]) -> dict[str, Role]:
+    """The role of each axis that has one; of several with one role, that of the first."""
+    found: dict[str, Role] = {}
+    for name, axis in axes.items():
+        role = role_of(axis)
+        if role is not None and role not in found.values():
+            found[name] = role
+    return found
+
+
+def _ends(axis: Axis) -> tuple[float, float]:
+    try:
+        return float(axis.keys[0]), float(axis.keys[-1])
+    except (TypeError, ValueError):
+        return float("inf"), float("inf")
+
+
+def _text(attrs: Document, name: str) -> str:
+    value = attrs.get(name)
+    return value.strip() if isinstance(value, str) else ""

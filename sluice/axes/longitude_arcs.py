@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array
-from sluice.axes.axis import ROUNDING, Axis, Indexer, no_overlap
+from sluice.axes.axis import ROUNDING, TURN, Axis, Indexer, no_overlap
 from sluice.axes.label_text import spell_value
-from sluice.axes.roles import TURN
+from sluice.axes.matching import find, read_longitude, rounded
 from sluice.selection import Value
 
 
@@ -34,7 +34,7 @@ def arc(axis: Axis, start: Value, stop: Value, step: int) -> tuple[Indexer, Arra
     The labels rise from the asked west end; ``None`` where they are the stored ones. Each place is
     taken once. Raises `SelectionError` where no column lies inside.
     """
-    west, east = _ends(axis.read_longitude(start), axis.read_longitude(stop))
+    west, east = _ends(read_longitude(axis, start), read_longitude(axis, stop))
     runs = _disjoint(axis, _runs(axis, west, east))
     if not runs:
         raise no_overlap(axis, f"{spell_value(start)}/{spell_value(stop)}")
@@ -63,8 +63,8 @@ def _runs(axis: Axis, west: float, east: float) -> list[_Run]:
     runs = []
     # One turn more on either side: an end that is nearly a label is that label.
     for turns in range(most + 1, least - 2, -1):
-        first = axis.find(axis.rounded(west + TURN * turns))
-        last = axis.find(axis.rounded(east + TURN * turns))
+        first = find(axis, rounded(axis, west + TURN * turns))
+        last = find(axis, rounded(axis, east + TURN * turns))
         # A column at both ends alike is the west end's, unless the axis has it twice.
         again = last[0] < last[1] and first[0] == first[1]
         if whole and first[0] == 0 and last[1] == len(axis.keys) and not again:
@@ -88,9 +88,9 @@ def _apart(axis: Axis, western: _Run, eastern: _Run) -> tuple[_Run, _Run]:
     """Two runs without what both hold; the one under its stored labels keeps it."""
     shift = TURN * (western.turns - eastern.turns)
     if western.turns and not eastern.turns:
-        after = axis.find(axis.rounded(axis.keys[eastern.first] + shift))[0]
+        after = find(axis, rounded(axis, axis.keys[eastern.first] + shift))[0]
         return _Run(western.first, min(after, western.after), western.turns), eastern
-    first = axis.find(axis.rounded(axis.keys[western.after - 1] - shift))[1]
+    first = find(axis, rounded(axis, axis.keys[western.after - 1] - shift))[1]
     return western, _Run(max(first, eastern.first), eastern.after, eastern.turns)
 
 

@@ -7,26 +7,138 @@ is not there.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sluice.aliases import Array
-from sluice.axes.axis import ROUNDING, Axis, Indexer, no_overlap, no_such_label, out_of_range
+from sluice.axes.axis import ROUNDING, TURN, Axis, Indexer, no_overlap, no_such_label, out_of_range
 from sluice.axes.label_text import AxisKey, Wanted, read_duration, spell_value
-from sluice.axes.roles import TURN
-from sluice.axes.scales import Clock, Durations, Numbers, read_number, read_numbers
-from sluice.errors import QueryError, SelectionError
+from sluice.axes.scales import Clock, Durations, in_precision, read_number
+from sluice.errors import QueryError, SelectionError, excerpt
+from sluice.labels import spell_label
 from sluice.selection import Interval, Match, Method, Value
-from sluice.wording import excerpt
 
-UNKNOWN: Final = -1
-# So few labels are found sooner one by one.
-_FEW: Final = 8
+_FARTHEST_LONGITUDE: Final = 1_000_000
+
+
+def read_label(axis: Axis, label: Value) -> Wanted:
+    """What a label covers on this axis.
+
+    Raises `QueryError` when this kind of axis cannot hold it.
+    """
+    try:
+        return axis.scale.read(label if type(label) is str else spell_value(label))
+    except ValueError as reason:
+        raise _unreadable(axis, label, reason) from None
+
+
+def read_longitude(axis: Axis, label: Value) -> int | float:
+    """The longitude that a label names, before it takes the axis' own precision.
+
+    It keeps that of its text until it has turned: -0.1 is 359.9, in float32 too. Raises
+    `QueryError` for a label that is no longitude.
+    """
+    try:
+        number = read_number(label if type(label) is str else spell_value(label))
+    except ValueError as reason:
+        raise _unreadable(axis, label, reason) from None
+    if abs(number) > _FARTHEST_LONGITUDE:
+        text = spell_value(label)
+        raise QueryError(
+            f"{axis.name}: {excerpt(text)} is no longitude", parameter=axis.name, label=text
+        )
+    return number
+
+
+def _unreadable(axis: Axis, label: Value, reason: ValueError) -> QueryError:
+    text = spell_value(label)
+    example = f", for example {spell_label(axis.label(0))}" if len(axis.keys) else ""
+    return QueryError(
+        f"{axis.name} expects {axis.scale.expects}{example}; {excerpt(text)}: {reason}",
+        parameter=axis.name,
+        label=text,
+    )
+
+
+def find(axis: Axis, key: AxisKey) -> tuple[int, int]:
+    """The range of indexes into `keys` that equal `key`; empty, where it would go, if none.
+
+    On axes of numbers a key that rounding moved away from a stored one is that one.
+    """
+    keys, scale = axis.keys, axis.scale
+    if scale.tick != 1:
+        key, between = divmod(key, scale.tick)
+        if between:
+            # Finer than the axis' unit: it lies between two ticks and equals none.
+            place = bisect_right(keys, key)
+            return place, place
+    low = bisect_left(keys, key)
+    if low < len(keys):
+        above = keys[low]
+        if above == key:
+            return low, low + 1 if axis.unique else bisect_right(keys, key)
+        if low and scale.rounds:
+            below = keys[low - 1]
+            # Their distance from each other is at least as large as the step at either.
+            slack = ROUNDING * (above - below)
+            if key - below > slack and above - key > slack:
+                return low, low
+    return _nearly(axis, key, low) if scale.rounds else (low, low)
+
+
+def _nearly(axis: Axis, key: AxisKey, place: int) -> tuple[int, int]:
+    """The range of the keys that `key`, which would go to `place`, is after rounding."""
+    keys = axis.keys
+    for index in range(max(place - 1, 0), min(place + 1, len(keys))):
+        if abs(keys[index] - key) <= ROUNDING * _step_at(axis, index):
+            return bisect_left(keys, keys[index]), bisect_right(keys, keys[index])
+    return place, place
+
+
+def _step_at(axis: Axis, index: int) -> float:
+    """The distance from a number to the nearer of its neighbours; 0 where there is none.
+
+    Whole numbers are at most one apart from the next that could have been meant.
+    """
+    around = range(max(index - 1, 0), min(index + 1, len(axis.keys) - 1))
+    gaps = [axis.keys[low + 1] - axis.keys[low] for low in around]
+    step = min((gap for gap in gaps if 0 < gap < math.inf), default=0)
+    return min(step, 1) if isinstance(step, int) else step
+
+
+def distances(axis: Axis, key: AxisKey, indexes: Sequence[int]) -> list[float]:
+    """How far `key` is from the labels at `indexes` of `keys`, in the axis' own precision.
+
+    It is modulo 360 on an axis that goes all the way round.
+    """
+    tick, narrow = axis.scale.tick, axis.narrow
+    apart: list[float] = [abs(axis.keys[index] * tick - key) for index in indexes]
+    if narrow is not None:
+        # pandas subtracts in float32 on a float32 index, which decides its ties.
+        apart = [in_precision(straight, narrow) for straight in apart]
+    if axis.periodic:
+        return [min(straight, abs(TURN - straight)) for straight in apart]
+    return apart
+
+
+def rounded(axis: Axis, number: float) -> float:
+    """The number in the precision of the axis."""
+    return number if axis.narrow is None else in_precision(number, axis.narrow)
+
+
+def neighbours(axis: Axis, place: int) -> tuple[int, int]:
+    """Indexes of the keys below and above an insertion point; out of range where none is.
+
+    On an axis that goes all the way round the last key lies below the first.
+    """
+    size = len(axis.keys)
+    if axis.periodic and not 0 < place < size:
+        return size - 1, 0
+    return place - 1, place
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +201,9 @@ def match_by_policy(axis: Axis, label: Value, key: AxisKey, asked: MatchPolicy) 
     The axis has an order. Raises `SelectionError` for a key that is farther away than the
     tolerance or, without one, more than one step beyond the ends.
     """
-    first, after = axis.find(key)
+    first, after = find(axis, key)
     if first != after:
-        return axis.position(first)
+        return axis.places[first]
     between = 0 < first < len(axis.keys)
     if asked.tolerance is None and not between and not axis.periodic:
         _check_domain(axis, label, key, first)
@@ -102,11 +214,11 @@ def match_by_policy(axis: Axis, label: Value, key: AxisKey, asked: MatchPolicy) 
     if asked.tolerance is not None and _too_far(axis, key, chosen, asked.tolerance):
         text = excerpt(spell_value(label))
         raise out_of_range(axis, label, f"{text} is farther than the tolerance from its match")
-    return axis.position(chosen)
+    return axis.places[chosen]
 
 
 def _too_far(axis: Axis, key: AxisKey, chosen: int, tolerance: float) -> bool:
-    apart = axis.distance(key, chosen)
+    (apart,) = distances(axis, key, (chosen,))
     # Times count in whole nanoseconds; elsewhere the distance itself is the result of rounding.
     return bool(apart > (tolerance * (1 + ROUNDING) if axis.scale.rounds else tolerance))
 
@@ -138,13 +250,14 @@ def _check_domain(axis: Axis, label: Value, key: AxisKey, place: int) -> None:
 
 def _choose(axis: Axis, key: AxisKey, place: int, method: Method) -> int:
     """The index into `keys` that pandas would choose for a key between ``place - 1`` and it."""
-    below, above = axis.neighbours(place)
+    below, above = neighbours(axis, place)
     if method == "nearest":
         if below < 0 or above >= len(axis.keys):
             return above if below < 0 else below
         # A tie goes to the larger label, as in pandas on indexes of either direction; to the
         # eastern one across a seam.
-        return below if axis.distance(key, below) < axis.distance(key, above) else above
+        left, right = distances(axis, key, (below, above))
+        return below if left < right else above
     # pad takes the label before and backfill the one after in the store's order, as pandas does.
     before, behind = (below, above) if axis.direction == "ascending" else (above, below)
     match method:
@@ -156,66 +269,64 @@ def _choose(axis: Axis, key: AxisKey, place: int, method: Method) -> int:
             assert_never(method)
 
 
-def _read(axis: Axis, label: Value) -> Wanted:
-    """What a label covers; a longitude by that of its names, turns apart, nearest to the axis."""
-    if not axis.longitude:
-        return axis.read(label)
-    number = axis.read_longitude(label)
+def _read_turned(axis: Axis, label: Value) -> Wanted:
+    """The longitude of that of the label's names, turns apart, that is nearest to the axis."""
+    number = read_longitude(axis, label)
     low, high = axis.keys[0], axis.keys[-1]
     if not low <= number <= high:
         number -= TURN * math.floor((number - low) / TURN)
         if number > high and low - (number - TURN) < number - high:
             number -= TURN
-    key = axis.rounded(number)
+    key = rounded(axis, number)
     return Wanted(key, key)
 
 
 def find_label(axis: Axis, label: Value, match: Match | None) -> Indexer:
     """The position of one label; a slice or an array for a period and for a repeated label."""
     policy = None if match is None else policy_of(axis, match)
-    wanted = _read(axis, label)
+    wanted = _read_turned(axis, label) if axis.longitude else read_label(axis, label)
     if policy is not None and axis.has_order:
         return match_by_policy(axis, label, wanted.first, policy)
     if wanted.period and policy is None:
-        first, after = axis.find(wanted.first)[0], axis.find(wanted.last)[1]
+        first, after = find(axis, wanted.first)[0], find(axis, wanted.last)[1]
         return _run(axis, first, after, 1, label)
     first, after = _find_exactly(axis, label, wanted.first, policy)
     # A repeated label answers with all its positions and keeps the dimension, as in xarray.
-    return axis.position(first) if after - first == 1 else _run(axis, first, after, 1, label)
+    return axis.places[first] if after - first == 1 else _run(axis, first, after, 1, label)
 
 
 def find_listed(axis: Axis, label: Value, policy: MatchPolicy | None) -> list[int]:
     """The positions of one label of a list: several where it is repeated on the axis."""
-    key = _read(axis, label).first
+    key = (_read_turned(axis, label) if axis.longitude else read_label(axis, label)).first
     if policy is not None and axis.has_order:
         return [match_by_policy(axis, label, key, policy)]
     first, after = _find_exactly(axis, label, key, policy)
-    return sorted(axis.position(index) for index in range(first, after))
+    return sorted(axis.places[index] for index in range(first, after))
 
 
 def _find_exactly(
     axis: Axis, label: Value, key: AxisKey, policy: MatchPolicy | None
 ) -> tuple[int, int]:
     """The range of the keys that equal `key`, as on an axis without order or method they must."""
-    first, after = axis.find(key)
+    first, after = find(axis, key)
     if first == after:
         why = "" if policy is None else f", and {no_method(axis, policy.method)}"
-        raise no_such_label(axis, label, axis.neighbours(first), why)
+        raise no_such_label(axis, label, neighbours(axis, first), why)
     return first, after
 
 
 def find_interval(axis: Axis, interval: Interval) -> Indexer:
     """The positions of an inclusive interval, in the store's order."""
     # Longitudes come here with an open end alone: it lies on the axis, so nothing is turned.
-    ends = [axis.read(end) for end in (interval.start, interval.stop) if end is not None]
+    ends = [read_label(axis, end) for end in (interval.start, interval.stop) if end is not None]
     if len(ends) == 2:
         # Either end may be named first. A period counts whole where it is an end: 2020/2020-03 are
         # the three months from the beginning of 2020.
         low, high = ends if ends[0].first <= ends[1].last else reversed(ends)
-        first, after = axis.find(low.first)[0], axis.find(high.last)[1]
+        first, after = find(axis, low.first)[0], find(axis, high.last)[1]
     else:
-        first = 0 if interval.start is None else axis.find(ends[0].first)[0]
-        after = len(axis.keys) if interval.stop is None else axis.find(ends[-1].last)[1]
+        first = 0 if interval.start is None else find(axis, ends[0].first)[0]
+        after = len(axis.keys) if interval.stop is None else find(axis, ends[-1].last)[1]
     asked = "/".join(".." if e is None else spell_value(e) for e in (interval.start, interval.stop))
     return _run(axis, first, after, interval.step, asked)
 
@@ -229,46 +340,3 @@ def _run(axis: Axis, first: int, after: int, step: int, label: Value) -> Indexer
     if axis.direction == "descending":
         first, after = len(axis.keys) - after, len(axis.keys) - first
     return slice(first, after, step)
-
-
-def find_many(axis: Axis, labels: Sequence[Value], policy: MatchPolicy | None) -> NDArray[np.int64]:
-    """The position of each label; `UNKNOWN` wherever it must be found, or refused, by itself.
-
-    Known are numbers between two labels of a sorted axis whose nearest is asked for, and those
-    that are stored labels.
-    """
-    unknown = np.full(len(labels), UNKNOWN)
-    if len(labels) <= _FEW or not (policy is None or policy == MatchPolicy("nearest")):
-        return unknown
-    numbers = read_numbers(labels) if _is_plain(axis) else None
-    if numbers is None:
-        return unknown
-    keys = np.asarray(axis.keys)
-    with np.errstate(over="ignore"):  # what becomes infinite is outside every axis
-        wanted = np.array(numbers).astype(keys.dtype)
-    # The last label is a neighbour of what lies beyond it, too.
-    inside = (wanted > keys[0]) & (wanted < keys[-1])
-    right = np.where(inside, keys.searchsorted(wanted), 1)
-    below, above = (_distances(axis, keys[right - side], wanted) for side in (1, 0))
-    known = inside if policy is not None else inside & (above == 0)
-    # A tie goes to the larger label.
-    found = np.where(below < above, right - 1, right)
-    return np.where(
-        known, found if axis.direction == "ascending" else len(keys) - 1 - found, unknown
-    )
-
-
-def _is_plain(axis: Axis) -> bool:
-    """Whether the axis has floats of NumPy's own precisions in a strict order."""
-    match axis.scale:
-        case Numbers(dtype) if dtype.kind == "f" and dtype.itemsize > 2:
-            return axis.unique and axis.order is None and len(axis.keys) > 1
-        case _:
-            return False
-
-
-def _distances(axis: Axis, labels: Array, wanted: Array) -> NDArray[np.float64]:
-    """As `Axis.distance`: rounded to the axis' own precision, which decides the ties."""
-    apart: NDArray[np.float64] = np.abs(labels.astype("f8") - wanted)
-    apart = apart.astype(labels.dtype).astype("f8")
-    return np.minimum(apart, np.abs(TURN - apart)) if axis.periodic else apart

@@ -5,26 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import chain
-from typing import TypeVar, assert_never
+from typing import Final, TypeVar, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.aliases import Array
-from sluice.axes.axis import Axis, Indexer
+from sluice.aliases import Array, record
+from sluice.axes.axis import TURN, Axis, Indexer
 from sluice.axes.label_text import spell_value
 from sluice.axes.longitude_arcs import arc
 from sluice.axes.matching import (
-    UNKNOWN,
     MatchPolicy,
     find_interval,
     find_label,
     find_listed,
-    find_many,
     policy_of,
 )
-from sluice.errors import QueryError, SelectionError
-from sluice.record import record
+from sluice.axes.scales import Numbers, read_numbers
+from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.selection import (
     Interval,
     Label,
@@ -35,9 +33,11 @@ from sluice.selection import (
     Selection,
     Value,
 )
-from sluice.wording import excerpt
 
 T = TypeVar("T")
+UNKNOWN: Final = -1
+# So few labels are found sooner one by one.
+_FEW: Final = 8
 # Farther than any axis reaches, and still an integer of 64 bits.
 FARTHEST = 10**18
 
@@ -94,7 +94,7 @@ def resolve(selection: Selection, axes: Mapping[str, Axis], sizes: Mapping[str, 
             continue
         match wanted:
             case Label():
-                axis = axis_of(name, axes)
+                axis = axes.get(name) or axis_of(name, axes)
                 positions[name] = find_label(axis, wanted.value, wanted.match)
             case Interval(start, stop, step) if (
                 start is not None and stop is not None and _is_longitude(name, axes)
@@ -230,3 +230,46 @@ def python_slice(name: str, asked: PositionSlice, size: int) -> slice:
         )
     # A stop of -1 would mean the last position again.
     return slice(start, stop if stop >= 0 else None, step)
+
+
+def find_many(axis: Axis, labels: Sequence[Value], policy: MatchPolicy | None) -> NDArray[np.int64]:
+    """The position of each label; `UNKNOWN` wherever it must be found, or refused, by itself.
+
+    Known are numbers between two labels of a sorted axis whose nearest is asked for, and those
+    that are stored labels.
+    """
+    unknown = np.full(len(labels), UNKNOWN)
+    if len(labels) <= _FEW or not (policy is None or policy == MatchPolicy("nearest")):
+        return unknown
+    numbers = read_numbers(labels) if _is_plain(axis) else None
+    if numbers is None:
+        return unknown
+    keys = np.asarray(axis.keys)
+    with np.errstate(over="ignore"):  # what becomes infinite is outside every axis
+        wanted = np.array(numbers).astype(keys.dtype)
+    # The last label is a neighbour of what lies beyond it, too.
+    inside = (wanted > keys[0]) & (wanted < keys[-1])
+    right = np.where(inside, keys.searchsorted(wanted), 1)
+    below, above = (_distances(axis, keys[right - side], wanted) for side in (1, 0))
+    known = inside if policy is not None else inside & (above == 0)
+    # A tie goes to the larger label.
+    found = np.where(below < above, right - 1, right)
+    return np.where(
+        known, found if axis.direction == "ascending" else len(keys) - 1 - found, unknown
+    )
+
+
+def _is_plain(axis: Axis) -> bool:
+    """Whether the axis has floats of NumPy's own precisions in a strict order."""
+    match axis.scale:
+        case Numbers(dtype) if dtype.kind == "f" and dtype.itemsize > 2:
+            return axis.unique and axis.order is None and len(axis.keys) > 1
+        case _:
+            return False
+
+
+def _distances(axis: Axis, labels: Array, wanted: Array) -> NDArray[np.float64]:
+    """As `distances`: rounded to the axis' own precision, which decides the ties."""
+    apart: NDArray[np.float64] = np.abs(labels.astype("f8") - wanted)
+    apart = apart.astype(labels.dtype).astype("f8")
+    return np.minimum(apart, np.abs(TURN - apart)) if axis.periodic else apart

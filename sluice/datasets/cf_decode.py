@@ -22,9 +22,9 @@ from sluice.aliases import Array, DType
 from sluice.arrays.array_metadata import ArrayMeta
 from sluice.datasets import _xarray
 from sluice.datasets.known_store import EncodedArray
-from sluice.datasets.lenient_coders import decode_dates
+from sluice.datasets.unusable import decode_dates
+from sluice.encoders.answer_schema import FILLS, LINEAR, is_number, read_fill
 from sluice.errors import MetadataError
-from sluice.stored_form import FILLS, LINEAR, is_number, read_fill
 
 Step = Callable[[Any], Any]
 _DOUBLE = np.dtype("f8")

@@ -41,9 +41,8 @@ from sluice.datasets.cf_decode import (
 )
 from sluice.datasets.known_store import EncodedArray, KnownStore, NotFetched
 from sluice.datasets.lazy import LazyArray
-from sluice.datasets.lenient_coders import keep_bytes, with_date_coders
 from sluice.datasets.relabel import join
-from sluice.datasets.unusable import Unusable, conflicting, with_needs
+from sluice.datasets.unusable import Unusable, conflicting, keep_bytes, with_date_coders, with_needs
 from sluice.errors import CorruptChunk, LimitError, MetadataError
 
 P = ParamSpec("P")

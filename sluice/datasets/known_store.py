@@ -23,9 +23,8 @@ from sluice.datasets._xarray import (
     apply_indexer,
     variable_of,
 )
-from sluice.datasets.lenient_coders import check_encoding
 from sluice.datasets.relabel import distinct, told_apart
-from sluice.datasets.unusable import Unusable
+from sluice.datasets.unusable import Unusable, check_encoding
 from sluice.errors import MetadataError
 
 _FILL: Final = "_FillValue"

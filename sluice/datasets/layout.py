@@ -31,7 +31,7 @@ from sluice.datasets._xarray import (
 from sluice.datasets.cf_decode import StoredLabels
 from sluice.datasets.indexers import ALL, IntArray, Key, Points, length_of, remaining
 from sluice.datasets.lazy import LazyArray, VariableReadPlan
-from sluice.stored_form import AS_STORED
+from sluice.encoders.answer_schema import AS_STORED
 
 Keys: TypeAlias = Mapping[Hashable, Key]
 # What stands for the whole dataset among the names of its variables.

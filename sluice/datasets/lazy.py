@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from xarray.backends import BackendArray
 
-from sluice.aliases import Array, DType, NamedDict
+from sluice.aliases import Array, DType, NamedDict, record
 from sluice.arrays.array_metadata import ArrayMeta
 from sluice.arrays.plan import ReadPlan, plan_orthogonal, plan_pointwise
 from sluice.arrays.store_reader import StoreReader
@@ -19,11 +19,10 @@ from sluice.arrays.texts import TextMeter
 from sluice.concurrency import map_concurrently
 from sluice.datasets._xarray import ExplicitIndexer, VectorizedIndexer, variable_of
 from sluice.datasets.cf_decode import Step, stored_form
+from sluice.encoders.answer_schema import AS_STORED
 from sluice.errors import CorruptChunk, NotLoaded
-from sluice.phases import phase
-from sluice.record import record
+from sluice.instrumentation import phase
 from sluice.scheduler import Flow
-from sluice.stored_form import AS_STORED
 
 # What texts may take before any of theirs was read.
 _UNKNOWN_BYTES: Final = 2**40

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import xarray as xr
 
-from sluice.aliases import Named, NamedDict
+from sluice.aliases import Named, NamedDict, record
 from sluice.arrays.texts import TextMeter, attribute_bytes, has_texts, text_bytes
 from sluice.datasets._xarray import (
     coord_names_of,
@@ -27,7 +27,6 @@ from sluice.datasets._xarray import (
 from sluice.datasets.indexers import IntArray, for_xarray, go_together, plain_keys, search
 from sluice.datasets.layout import Keys, Layout, ResultSchema, SchemaVariable, StoredVariable
 from sluice.datasets.lazy import LazyArray, VariableReadPlan, read_all
-from sluice.record import record
 
 MissingDims = Literal["raise", "warn", "ignore"]
 Positions: TypeAlias = Mapping[Any, int | slice | IntArray]

@@ -1,13 +1,54 @@
-"""What is known of an answer before it is read: enough for a format to refuse it."""
+"""What is known of an answer before it is read, and of the file that is made of it.
+
+A schema is enough for a format to refuse an answer. A file whose size and places are known before
+its values can be begun anywhere: who reads it from the middle reads nothing of what comes before.
+Here are, too, the names of what packs numbers (CF conventions 2.5.1 and 8.1), and the mark of
+variables that are still packed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Collection, Container, Hashable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-from sluice.aliases import DType
+import numpy as np
+import xarray as xr
+
+from sluice.aliases import Array, Document, DType, record
 from sluice.errors import NotAcceptable
 from sluice.labels import spell_name
+
+if TYPE_CHECKING:
+    from sluice.encoders.json_encoder import FragmentCache
+    from sluice.encoders.netcdf_file import Extent
+
+
+# In the encoding of a variable whose values are not decoded: the attributes that decode them, fill
+# values in the type of the values.
+AS_STORED: Final = "as_stored"
+FILLS: Final = ("_FillValue", "missing_value")
+LINEAR: Final = ("scale_factor", "add_offset")
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` is one real number."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        # Nested lists of unequal lengths.
+        return False
+    return array.size == 1 and array.dtype.kind in "iuf"
+
+
+def read_fill(value: object, dtype: DType) -> Any:
+    """The fill value as a scalar of `dtype`, or ``None`` if it is none of its values."""
+    number = np.asarray(value).reshape(())[()]
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return dtype.type(number)
+    limits = np.iinfo(dtype)
+    whole = bool(np.isfinite(number)) and int(number) == number
+    return dtype.type(int(number)) if whole and limits.min <= int(number) <= limits.max else None
 
 
 class AnswerVariable(Protocol):
@@ -62,3 +103,67 @@ def check_distinct_dimensions(
                 dims=[str(dim) for dim in dims],
                 known=["json"],
             )
+
+
+# The bytes of a box of a variable's values, as the file has them.
+Stored: TypeAlias = Callable[[Hashable, Array], Iterator[memoryview]]
+# The lengths of the file's own chunks of a variable whose values have so many bytes, or None.
+Chunks: TypeAlias = Callable[[Hashable, int], tuple[int, ...] | None]
+
+
+class VariableSchema(AnswerVariable, Protocol):
+    """A variable of an answer, in memory or not, and what is said of it.
+
+    Its dtype is that of the values that will come: under `AS_STORED` its encoding may have how they
+    are decoded.
+    """
+
+    @property
+    def attrs(self) -> Mapping[Hashable, object]: ...
+    @property
+    def encoding(self) -> Document: ...
+
+
+@record
+class UnreadAnswer:
+    """An answer of whose values only those of the `known` variables are in memory.
+
+    `fragments` are what the files of its dataset have in common; `chunks` are asked for the others.
+    """
+
+    variables: Mapping[Hashable, VariableSchema]
+    known: Mapping[Hashable, xr.Variable]
+    coord_names: Collection[Hashable]
+    attrs: Mapping[Hashable, object]
+    fragments: FragmentCache
+    chunks: Chunks
+
+
+@record
+class FileContent:
+    """A file but for its values: its first bytes, its `size`, and where each variable's values lie.
+
+    `extents` are in the order of the file, by the names that the answer has for its variables. What
+    lies between them is zero. `itemsizes` are the bytes of a value of each. `known` are the values
+    of those that are in memory already.
+    """
+
+    head: bytes
+    size: int
+    extents: Mapping[Hashable, Extent]
+    itemsizes: Mapping[Hashable, int]
+    known: Mapping[Hashable, Array]
+    stored: Stored
+
+
+@record
+class FileFormat:
+    """A format whose files have a size and places before their values are known.
+
+    Variables that are `decided_by_values` must be known for that. The others have their values as
+    the store packs them if it is `stored`.
+    """
+
+    content: Callable[[UnreadAnswer], FileContent]
+    decided_by_values: Callable[[Hashable, VariableSchema], bool]
+    stored: bool

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from sluice.aliases import Document
-from sluice.encoders.answer_schema import AnswerSchema
+from sluice.encoders.answer_schema import FileFormat
 from sluice.encoders.content_coding import parse_accept
 from sluice.encoders.csv_encoder import (
     check_csv,
@@ -17,7 +17,7 @@ from sluice.encoders.csv_encoder import (
     csv_weight,
     encode_csv,
 )
-from sluice.encoders.file_content import FileFormat
+from sluice.encoders.encoder import Encoder, once
 from sluice.encoders.json_encoder import (
     FragmentCache,
     check_json,
@@ -86,65 +86,6 @@ CSV_CONTENT: Final[Document] = {
 T = TypeVar("T")
 
 
-class Encode(Protocol):
-    """Writes a dataset in memory; it may take what `fragments` holds of answers of this key."""
-
-    def __call__(
-        self,
-        dataset: xr.Dataset,
-        fragments: FragmentCache | None = None,
-        template_key: Hashable = None,
-    ) -> bytes: ...
-
-
-class Pieces(Protocol):
-    """Writes what `Encode` writes, in pieces: each, nothing among them, a few milliseconds of work.
-
-    Whoever asks for no more of them has ended the work.
-    """
-
-    def __call__(
-        self,
-        dataset: xr.Dataset,
-        fragments: FragmentCache | None = None,
-        template_key: Hashable = None,
-    ) -> Iterator[bytes | memoryview]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Encoder:
-    """One format: its name in ``f=``, its media type, its file suffix, and how it is written, at
-    once or in pieces.
-
-    `check` raises what `encode` would raise, before anything is read. `value_bytes` is what the
-    limit on results is held against, with `text_bytes`, which texts of variable length add once
-    their bytes by variable are known; `forms` is how often so much is in memory at once, at most.
-    As a `file` an answer need not be in memory to be written. `options` are the names of those that
-    it takes, and `adapt` makes the format that it is under their values: its `variant`.
-    """
-
-    name: str
-    media_type: str
-    suffix: str
-    encode: Encode
-    pieces: Pieces
-    check: Callable[[AnswerSchema], None]
-    value_bytes: Callable[[AnswerSchema], int]
-    text_bytes: Callable[[AnswerSchema, Mapping[Hashable, int]], int]
-    forms: int
-    described: Document
-    stored: bool = False
-    file: FileFormat | None = None
-    options: tuple[str, ...] = ()
-    adapt: Callable[[Encoder, Mapping[str, object]], Encoder] | None = None
-    variant: tuple[tuple[str, object], ...] = ()
-
-    @property
-    def essence(self) -> str:
-        """The media type without its parameters, as an ``Accept`` header names it."""
-        return self.media_type.partition(";")[0]
-
-
 def _anew(encode: Callable[[xr.Dataset], T]) -> Callable[..., T]:
     """The function of a format that has nothing to keep between answers."""
 
@@ -156,11 +97,6 @@ def _anew(encode: Callable[[xr.Dataset], T]) -> Callable[..., T]:
         return encode(dataset)
 
     return anew
-
-
-def _once(schema: AnswerSchema, texts: Mapping[Hashable, int]) -> int:
-    """What texts count for in a format that has each of them once."""
-    return sum(texts.values())
 
 
 # In order of preference: the first, JSON, is what a client gets that does not say.
@@ -176,7 +112,7 @@ ENCODERS = MappingProxyType(
                 pieces=json_pieces,
                 check=check_json,
                 value_bytes=json_weight,
-                text_bytes=_once,
+                text_bytes=once,
                 # Measured with 4 million values of each dtype, those included: floats and integers
                 # 3.2 to 3.6 (the text alone is 2.6), whole seconds 3.9, compressed 2.1 to 3.2;
                 # instants with fractions of seconds 6.6.
@@ -191,7 +127,7 @@ ENCODERS = MappingProxyType(
                 pieces=netcdf_pieces,
                 check=check_netcdf,
                 value_bytes=netcdf_weight,
-                text_bytes=_once,
+                text_bytes=once,
                 # In the file as in memory 1.0, packed 1.5, compressed 2.4; while they are read, and
                 # their fill values become NaN, 3.2. Instants, of which there are few, are 5.1.
                 forms=3,

@@ -15,11 +15,11 @@ from typing import Final
 import numpy as np
 
 from sluice.aliases import Array, Document, DType
+from sluice.encoders.answer_schema import LINEAR, is_number
 from sluice.encoders.hdf5 import ATTRIBUTE_BYTES
 from sluice.encoders.jsonable import is_missing, json_text, to_jsonable
 from sluice.encoders.netcdf_names import Distinct, storable_name
 from sluice.labels import without_surrogates
-from sluice.stored_form import LINEAR, is_number
 
 # Attribute names that the HDF5 layer of NetCDF-4 keeps for itself, or hides from its readers.
 _RESERVED = frozenset(

@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from sluice.aliases import Array, DType
-from sluice.encoders.answer_schema import AnswerSchema, check_distinct_dimensions
-from sluice.encoders.file_content import FileContent, UnreadAnswer, VariableSchema
+from sluice.encoders.answer_schema import (
+    FILLS,
+    AnswerSchema,
+    FileContent,
+    UnreadAnswer,
+    VariableSchema,
+    check_distinct_dimensions,
+    is_number,
+    read_fill,
+)
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.netcdf_attributes import (
     RANGES,
@@ -26,7 +34,6 @@ from sluice.encoders.netcdf_attributes import (
 from sluice.encoders.netcdf_file import FileLayout, NetcdfVariable, ValueWriter, file_layout
 from sluice.encoders.netcdf_names import FileNames, renamed_references
 from sluice.encoders.netcdf_packing import check_storable, form_of, in_form, store_values
-from sluice.stored_form import FILLS, is_number, read_fill
 
 if TYPE_CHECKING:
     import xarray as xr

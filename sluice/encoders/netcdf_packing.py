@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from sluice.aliases import Array, Document, DType
+from sluice.encoders.answer_schema import AS_STORED, FILLS, LINEAR, is_number, read_fill
 from sluice.encoders.jsonable import is_missing, to_jsonable
 from sluice.encoders.netcdf_attributes import (
     FileForm,
@@ -25,7 +26,6 @@ from sluice.encoders.netcdf_attributes import (
 from sluice.encoders.netcdf_times import store_cftimes, store_datetimes, store_durations
 from sluice.errors import NotAcceptable
 from sluice.labels import format_text, without_surrogates
-from sluice.stored_form import AS_STORED, FILLS, LINEAR, is_number, read_fill
 
 # So many are packed and read back at once that they stay in the processor's cache.
 _BLOCK_VALUES: Final = 32_768

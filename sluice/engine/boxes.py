@@ -14,9 +14,9 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sluice.aliases import record
 from sluice.datasets.indexers import ALL, Key, Points
 from sluice.datasets.layout import Keys, StoredVariable
-from sluice.record import record
 
 Ends: TypeAlias = NDArray[np.int64]
 # What may be in memory at once of a variable that is written in one piece, row by row.

@@ -8,15 +8,14 @@ from collections.abc import AsyncGenerator, Hashable, Iterable, Iterator
 from contextlib import aclosing
 from typing import Final
 
-from sluice.aliases import Array
+from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
-from sluice.encoders.file_content import FileContent, FileFormat, UnreadAnswer
+from sluice.concurrency import ahead
+from sluice.encoders.answer_schema import FileContent, FileFormat, UnreadAnswer
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine.boxes import Box, Grid, chunk_boxes, row_boxes
 from sluice.engine.plan import Plan
-from sluice.engine.reading_ahead import ahead
 from sluice.engine.slabs import AT_ONCE
-from sluice.record import record
 
 _ZEROS: Final = bytes(2**16)
 # Of a box of values that is read at once; where rows of chunks are wider, of one of these.

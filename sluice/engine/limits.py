@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from sluice.aliases import record
 from sluice.datasets.indexers import ALL
 from sluice.engine.plan import Plan, plan
 from sluice.errors import LimitError
-from sluice.record import record
 from sluice.selection import Along, Positions, PositionSlice, Selection
 
 # Halvings: enough for any dimension that memory can hold labels of.

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import xarray as xr
 
-from sluice.aliases import Array
+from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
 from sluice.axes.resolve import Resolved, resolve
+from sluice.concurrency import ahead
 from sluice.datasets import (
     DatasetReadPlan,
     ResultSchema,
@@ -25,7 +26,6 @@ from sluice.datasets.lazy import VariableReadPlan, read_all
 from sluice.datasets.relabel import bounds_of
 from sluice.engine.boxes import Box, Ends, Grid, chunk_ends
 from sluice.engine.prepared import PreparedDataset
-from sluice.engine.reading_ahead import ahead
 from sluice.engine.slabs import (
     AT_ONCE,
     Budget,
@@ -37,7 +37,6 @@ from sluice.engine.slabs import (
     cuts,
     narrowed,
 )
-from sluice.record import record
 from sluice.selection import Selection
 
 

@@ -17,9 +17,8 @@ from xarray.indexes import PandasIndex
 
 from sluice.aliases import Array, DocumentDict
 from sluice.arrays.texts import text_bytes
-from sluice.axes.axis import Axis
-from sluice.axes.roles import Role, calendar_of_axis, roles_of
-from sluice.axes.scales import step_of
+from sluice.axes.axis import Axis, Role, roles_of
+from sluice.axes.scales import Clock, step_of
 from sluice.datasets import AsyncDataset, Layout
 from sluice.datasets._xarray import data_of
 from sluice.datasets.lazy import LazyArray
@@ -107,6 +106,16 @@ def _facts(axis: Axis, role: Role | None) -> DocumentDict:
     }
 
 
+def calendar_of_axis(axis: Axis) -> str | None:
+    """The calendar of an axis of times, as CF names it; None for another axis."""
+    if not isinstance(axis.scale, Clock):
+        return None
+    if axis.values.dtype.kind == "M":
+        return "proleptic_gregorian"
+    dated = (value for value in axis.values if value is not None)
+    return str(getattr(next(dated, None), "calendar", "")) or None
+
+
 def _few_values(values: Array) -> Array | None:
     if values.size > MOST_LABELS:
         return None
@@ -188,7 +197,7 @@ def _coordinate(ds: xr.Dataset, name: Hashable, axis: Axis | None) -> DocumentDi
     index = ds.xindexes.get(name)
     if isinstance(index, PandasIndex) and len(index.index):
         if axis is not None and _is_counted(axis, index):
-            least, most = (axis.values[axis.position(end)] for end in (0, len(axis.keys) - 1))
+            least, most = (axis.values[axis.places[end]] for end in (0, len(axis.keys) - 1))
         else:
             least, most = _range(index.index)
         step = step_of(variable.values) if axis is None else axis.step

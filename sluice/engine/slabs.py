@@ -23,12 +23,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from sluice.aliases import record
 from sluice.datasets.indexers import ALL, Key, Points, length_of
 from sluice.datasets.layout import Keys, Layout, ResultSchema, StoredVariable
 from sluice.datasets.lazy import VariableReadPlan
 from sluice.datasets.read_plan import DatasetReadPlan
 from sluice.engine.boxes import chunk_axes, chunk_ends
-from sluice.record import record
 
 Order: TypeAlias = Literal["variable", "row"]
 T = TypeVar("T")

@@ -16,11 +16,10 @@ from urllib.parse import unquote, urlsplit
 from yarl import URL
 
 from sluice.aliases import Document
-from sluice.errors import CatalogError, ReferenceRefused
+from sluice.errors import CatalogError, ReferenceRefused, plain_words, shown
 from sluice.store.obstore_options import s3_store_options
 from sluice.store.protocols import KIND_OF, LOCAL, REFERENCE, ROOTLESS, WEB
 from sluice.store.references import checked_options, is_table
-from sluice.wording import plain_words, shown
 
 if TYPE_CHECKING:
     import aiohttp

@@ -13,8 +13,7 @@ from contextlib import closing
 from io import BytesIO
 from typing import Any, Final, Protocol
 
-from sluice.errors import CatalogError, MetadataError
-from sluice.wording import plain_words
+from sluice.errors import CatalogError, MetadataError, plain_words
 
 
 def json_object(data: bytes, name: str) -> dict[str, Any]:

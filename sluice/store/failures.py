@@ -16,9 +16,10 @@ from sluice.errors import (
     StoreRefused,
     StoreSlow,
     StoreTimeout,
+    plain_words,
+    redacted,
 )
 from sluice.store.http_messages import OversizedBody, asked_pause, named_region
-from sluice.wording import plain_words, redacted
 
 
 class Kind(Enum):

@@ -15,7 +15,7 @@ from fsspec.implementations.reference import ReferenceFileSystem
 
 from sluice.aliases import Document
 from sluice.concurrency import SingleFlight
-from sluice.errors import CatalogError, SluiceError
+from sluice.errors import CatalogError, SluiceError, plain_words, redacted
 from sluice.store import references
 from sluice.store.addresses import (
     Engine,
@@ -44,7 +44,6 @@ from sluice.store.readers import BlockingReader, Opened, Reader
 from sluice.store.reference_roots import ReferenceRoots
 from sluice.store.resilient import Watch
 from sluice.store.source import ByteSource
-from sluice.wording import plain_words, redacted
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore

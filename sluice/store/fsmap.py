@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 
-from sluice.errors import StoreError, StoreMissing
+from sluice.errors import StoreError, StoreMissing, redacted
 from sluice.store.failures import Kind, failure_of, kind_of
 from sluice.store.http_messages import LISTING_BYTES, bounded_answers
 from sluice.store.protocols import filesystem_kind, reader_for
@@ -24,7 +24,6 @@ from sluice.store.source import (
     get_untagged,
     joined,
 )
-from sluice.wording import redacted
 
 if TYPE_CHECKING:
     from sluice.store.zarr_store import SourceStore

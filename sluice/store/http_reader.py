@@ -15,7 +15,7 @@ from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.http import HTTPFileSystem
 
 from sluice.aliases import Document
-from sluice.errors import StoreError
+from sluice.errors import StoreError, redacted
 from sluice.store.addresses import outer_socket, outward_redirects
 from sluice.store.failures import S3Answer
 from sluice.store.http_messages import (
@@ -36,7 +36,6 @@ from sluice.store.http_messages import (
 )
 from sluice.store.readers import OURS, Opened, Redirected
 from sluice.store.source import NotModified, Tagged, joined
-from sluice.wording import redacted
 
 # How requests are made whose bodies `sluice.store.http_messages` reads.
 WHOLE: Final = MappingProxyType({"read_bufsize": UNPAUSED_BYTES, "auto_decompress": False})

@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from sluice.errors import StoreError, StoreMissing
+from sluice.errors import StoreError, StoreMissing, redacted
 from sluice.store.failures import (
     CODES,
     LEADS_NOWHERE,
@@ -38,7 +38,6 @@ from sluice.store.source import (
     gate_of,
     joined,
 )
-from sluice.wording import redacted
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult

@@ -15,7 +15,7 @@ from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.memory import MemoryFileSystem
 
-from sluice.errors import StoreError
+from sluice.errors import StoreError, redacted
 from sluice.store.blocking import Calls
 from sluice.store.http_messages import (
     ERROR_BYTES,
@@ -25,7 +25,6 @@ from sluice.store.http_messages import (
     most_of_answer,
 )
 from sluice.store.source import Tagged, below, joined, resolved
-from sluice.wording import redacted
 
 CONTAINER_SEEN_SECONDS = 30.0
 

@@ -11,7 +11,7 @@ from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.reference import ReferenceFileSystem
 
-from sluice.errors import MetadataError, ReferenceRefused, StoreError, StoreTimeout
+from sluice.errors import MetadataError, ReferenceRefused, StoreError, StoreTimeout, shown
 from sluice.store.addresses import INSIDE
 from sluice.store.blocking import Calls, Given, Made
 from sluice.store.failures import Kind, causes, failure_of, kind_of, reason_of, store_error
@@ -21,7 +21,6 @@ from sluice.store.readers import Reader, Redirected
 from sluice.store.reference_roots import FILE, Admitted, ReferenceRoots, place_of, refusal
 from sluice.store.references import Malformed
 from sluice.store.source import below, joined, resolved
-from sluice.wording import shown
 
 MOST_REDIRECTS: Final = 10
 

@@ -16,10 +16,9 @@ from urllib.parse import unquote
 from yarl import URL
 
 from sluice.aliases import Document
-from sluice.errors import CatalogError, ReferenceRefused
+from sluice.errors import CatalogError, ReferenceRefused, shown
 from sluice.store.addresses import INSIDE, names_inside
 from sluice.store.protocols import BUCKETS, LOCAL, WEB, canonical
-from sluice.wording import shown
 
 FILE: Final = LOCAL[0]
 KNOWN: Final = (FILE, *WEB, *BUCKETS, "memory")

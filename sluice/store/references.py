@@ -13,11 +13,17 @@ from typing import Final, TypeAlias, TypeGuard
 from fsspec.implementations.reference import ReferenceFileSystem
 
 from sluice.aliases import Document
-from sluice.errors import CatalogError, MetadataError, StoreError, StoreMissing, StoreOversized
+from sluice.errors import (
+    CatalogError,
+    MetadataError,
+    StoreError,
+    StoreMissing,
+    StoreOversized,
+    redacted,
+)
 from sluice.store.blocking import Calls
 from sluice.store.documents import check_compression, decompressed, json_object
 from sluice.store.failures import failure_of
-from sluice.wording import redacted
 
 # Documents up to this size are read at any time; of longer ones one at a time.
 _SMALL_BYTES: Final = 8 * 2**20

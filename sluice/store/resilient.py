@@ -16,8 +16,7 @@ from typing import TypeVar
 
 from sluice.aliases import Document
 from sluice.errors import StoreError, StoreSlow, StoreTimeout
-from sluice.events import CircuitChanged, Emit, StoreAsked, StoreRetried
-from sluice.phases import phase
+from sluice.instrumentation import CircuitChanged, Emit, StoreAsked, StoreRetried, phase
 from sluice.store.addresses import place_of, store_of
 from sluice.store.retry_policy import (
     PASSING,

@@ -14,7 +14,7 @@ from sluice.arrays.array_metadata import ArrayMeta, parse_array
 from sluice.arrays.plan import plan_orthogonal
 from sluice.arrays.zarr_fallback import read_through_zarr
 from sluice.errors import StoreError, StoreFaltered, StoreTimeout, StoreUnavailable
-from sluice.events import Event, StoreRetried
+from sluice.instrumentation import Event, StoreRetried
 from sluice.store import retry_policy
 from sluice.store.resilient import ResilientSource, StoreGuards
 from sluice.store.retry_policy import RetryPolicy

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from app.doors.native.grammar import Grammar
 from sluice.axes.axis import Axis
-from sluice.axes.matching import UNKNOWN, MatchPolicy, find_listed, find_many
-from sluice.axes.resolve import resolve
+from sluice.axes.matching import MatchPolicy, find_listed
+from sluice.axes.resolve import UNKNOWN, find_many, resolve
 from sluice.errors import QueryError, SelectionError, SluiceError
 
 numbers = st.lists(

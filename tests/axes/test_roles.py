@@ -8,8 +8,8 @@ import cftime
 import numpy as np
 import pytest
 
-from sluice.axes.axis import Axis
-from sluice.axes.roles import calendar_of_axis, role_of, roles_of
+from sluice.axes.axis import Axis, role_of, roles_of
+from sluice.engine.prepared import calendar_of_axis
 
 DAYS = np.array(["2000-01-01", "2000-01-02"], "M8[ns]")
 

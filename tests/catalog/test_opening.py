@@ -19,7 +19,7 @@ from app.catalog.opened import Opened
 from app.catalog.opening import open_entry, source_of
 from sluice.arrays.reader import Reader
 from sluice.errors import MetadataError, StoreMissing
-from sluice.events import StoreAsked
+from sluice.instrumentation import StoreAsked
 from sluice.store import Filesystems
 from sluice.store.resilient import StoreGuards
 from sluice.store.retry_policy import RetryPolicy

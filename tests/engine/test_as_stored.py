@@ -15,7 +15,7 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from sluice.datasets import open_dataset
-from sluice.encoders.file_content import VariableSchema
+from sluice.encoders.answer_schema import AS_STORED, VariableSchema
 from sluice.encoders.netcdf_attributes import FileValues
 from sluice.encoders.netcdf_encoder import NetcdfFile, encode_netcdf
 from sluice.encoders.netcdf_names import FileNames
@@ -23,7 +23,6 @@ from sluice.encoders.netcdf_packing import form_of, store_values
 from sluice.engine import Plan, plan, prepare
 from sluice.engine.slabs import Order
 from sluice.selection import Along, Position, Positions, PositionSlice, Selection
-from sluice.stored_form import AS_STORED
 from tests.engine.selections import all_slabs, selections, together
 from tests.equivalence.strategies import stores
 from tests.stores import ArraySpec, StoreSpec, documents_of, fs_map, memory_store

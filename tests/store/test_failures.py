@@ -21,9 +21,9 @@ from sluice.errors import (
     StoreRefused,
     StoreSlow,
     StoreTimeout,
+    redacted,
 )
 from sluice.store.failures import Kind, kind_of, reason_of, store_error
-from sluice.wording import redacted
 
 
 def answered(code: str, status: int) -> ClientError:

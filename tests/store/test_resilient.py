@@ -17,7 +17,7 @@ from sluice.errors import (
     StoreTimeout,
     StoreUnavailable,
 )
-from sluice.events import CircuitChanged, Event, StoreAsked, StoreRetried
+from sluice.instrumentation import CircuitChanged, Event, StoreAsked, StoreRetried
 from sluice.store import retry_policy
 from sluice.store.resilient import ResilientSource, StoreGuard, StoreGuards
 from sluice.store.retry_policy import MOST_RETRIES, CircuitState, RetryPolicy

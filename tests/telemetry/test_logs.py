@@ -21,8 +21,7 @@ from app.telemetry.logs import (
     say,
     write_circuit,
 )
-from sluice.events import CircuitChanged
-from sluice.phases import Phases
+from sluice.instrumentation import CircuitChanged, Phases
 
 LOGGER = "app.telemetry.request_log"
 

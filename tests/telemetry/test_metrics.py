@@ -26,7 +26,7 @@ from app.telemetry.events import (
 from app.telemetry.families import Family, leave, make_room
 from app.telemetry.metrics import METRICS, Metrics, metrics_table, of
 from sluice.errors import StoreFaltered, StoreRefused
-from sluice.events import ChunksLookedUp, CircuitChanged, StoreAsked, StoreRetried
+from sluice.instrumentation import ChunksLookedUp, CircuitChanged, StoreAsked, StoreRetried
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "operations.md"
 

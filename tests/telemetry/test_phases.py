@@ -6,7 +6,7 @@ import asyncio
 from time import perf_counter
 
 from sluice.concurrency import map_concurrently
-from sluice.phases import Phases, count_chunks, phase
+from sluice.instrumentation import Phases, count_chunks, phase
 
 
 async def test_overlapping_spans_of_one_phase_count_once() -> None:

@@ -11,8 +11,7 @@ import numpy as np
 import xarray as xr
 
 from sluice.aliases import Document
-from sluice.axes.axis import Axis
-from sluice.axes.roles import DEGREES, EAST, NORTH, PRESSURE, TURN
+from sluice.axes.axis import DEGREES, EAST, NORTH, PRESSURE, TURN, Axis
 from sluice.axes.scales import Clock, Texts
 
 

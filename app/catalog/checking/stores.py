@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 from sluice.aliases import Document
-from sluice.arrays.group_documents import GroupDocuments
-from sluice.arrays.group_paths import groups_with_arrays
+from sluice.arrays.group_documents import GroupDocuments, groups_with_arrays
 from sluice.errors import SluiceError
 from sluice.store.addresses import split_document, split_url
 from sluice.store.documents import json_object

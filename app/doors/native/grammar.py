@@ -12,10 +12,10 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Final, TypeAlias, assert_never
 
-from sluice.axes.roles import Role
+from sluice.aliases import record
+from sluice.axes.axis import Role
 from sluice.bounded_cache import BoundedCache
 from sluice.errors import QueryError, SelectionError
-from sluice.record import record
 from sluice.selection import (
     Along,
     Interval,

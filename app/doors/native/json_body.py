@@ -13,8 +13,7 @@ from typing import NoReturn, TypeAlias
 
 from fastapi import Request
 
-from sluice.errors import LimitError, QueryError
-from sluice.wording import excerpt
+from sluice.errors import LimitError, QueryError, excerpt
 
 from ...errors import NotJson, RequestTimeout
 from .options import OPTIONS, Option

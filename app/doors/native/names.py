@@ -12,11 +12,9 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
-from sluice.axes.axis import Axis
-from sluice.axes.roles import Role
-from sluice.errors import QueryError, SelectionError
+from sluice.axes.axis import Axis, Role
+from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.labels import spell_name
-from sluice.wording import excerpt
 
 from ...errors import UnusableVariable
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
-from sluice.encoders.formats import ENCODERS, Encoder
+from sluice.encoders.encoder import Encoder
+from sluice.encoders.formats import ENCODERS
 
 from ...api.openapi import DATASET_ID, Responses, Schema, described, headers_of, problems
 from ...api.small_answers import Explanation, schema_of

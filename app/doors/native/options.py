@@ -12,9 +12,8 @@ from types import MappingProxyType
 from typing import Final, Generic, TypeAlias, TypeVar, cast
 
 from sluice.aliases import Document
-from sluice.errors import QueryError, SelectionError
+from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.selection import Method
-from sluice.wording import excerpt
 
 from .names import Names, did_you_mean
 from .tokens import join_repeated, split_tokens

@@ -15,20 +15,20 @@ from urllib.parse import unquote_plus
 
 from fastapi import FastAPI, Request, Response
 
-from sluice.encoders.formats import ENCODERS, Encoder, adapted, negotiate
+from sluice.encoders.encoder import Encoder
+from sluice.encoders.formats import ENCODERS, adapted, negotiate
 from sluice.engine import explain, plan
-from sluice.errors import QueryError, SelectionError
-from sluice.phases import Phases
-from sluice.wording import excerpt
+from sluice.errors import QueryError, SelectionError, excerpt
+from sluice.instrumentation import Phases
 
-from ...api.access import visible_id
 from ...api.answering import Weighed, answer, weigh
 from ...api.application import Answering, Route
-from ...api.cancellation import cancellable
 from ...api.representations import Representation, respond
-from ...api.response_bodies import header_of, json_bytes
+from ...api.requests import header_of, service, visible_id
+from ...api.response_bodies import json_bytes
 from ...api.routes import add_reading_route, add_route
-from ...api.state import PHASES, Service, service
+from ...api.state import PHASES, Service
+from ...api.streaming import cancellable
 from ...catalog.opened import Opened
 from .grammar import Grammar, Query
 from .json_body import read_json_body

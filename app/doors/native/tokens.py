@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from sluice.axes.resolve import FARTHEST
-from sluice.errors import QueryError
-from sluice.wording import excerpt
+from sluice.errors import QueryError, excerpt
 
 # Possessive quantifiers: a long hostile value costs one pass, never a backtrack.
 _QUOTED = r'"(?:[^"]++|"")*+"'

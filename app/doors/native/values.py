@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from sluice.errors import LimitError, QueryError
+from sluice.errors import LimitError, QueryError, excerpt
 from sluice.selection import (
     Along,
     Interval,
@@ -20,7 +20,6 @@ from sluice.selection import (
     PositionSlice,
     Value,
 )
-from sluice.wording import excerpt
 
 from .tokens import (
     METHOD_PREFIX,

@@ -7,9 +7,8 @@ import pytest
 
 from app.doors.native.names import likely_name, with_cure
 from app.doors.native.options import OPTIONS
-from sluice.axes.axis import Axis
+from sluice.axes.axis import Axis, Role
 from sluice.axes.resolve import resolve
-from sluice.axes.roles import Role
 from sluice.errors import SelectionError
 from sluice.selection import Label, Match, Selection
 

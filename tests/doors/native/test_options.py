@@ -16,7 +16,8 @@ from app.doors.native.openapi import formats_table
 from app.doors.native.options import OPTIONS, Option, by_name, options_table
 from app.doors.native.routes import NativeDoor
 from app.settings import Settings
-from sluice.encoders.formats import ENCODERS, Encoder
+from sluice.encoders.encoder import Encoder
+from sluice.encoders.formats import ENCODERS
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.errors import QueryError
 from tests.api.conftest import serving_app

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluice.record import record
+from sluice.aliases import record
 
 
 @record

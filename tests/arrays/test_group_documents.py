@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sluice.arrays.group_paths import groups_with_arrays
+from sluice.arrays.group_documents import groups_with_arrays
 from sluice.errors import MetadataError, StoreMissing, StoreRefused, StoreTooLarge
 from tests.sources import DictSource
 

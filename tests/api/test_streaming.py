@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.api.byte_ranges import ByteRange, asked_range
+from app.api.streaming import ByteRange, asked_range
 from app.errors import RangeNotSatisfiable
 
 TAG = '"abc.0"'

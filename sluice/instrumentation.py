@@ -1,14 +1,67 @@
-"""What one request costs: its time in each phase, and the chunks that it needed.
+"""What is told of work while it is done: events of stores and the cache, and a request's costs.
 
-The ``Server-Timing`` header and the request's line in the log tell of it.
+Events go to a hook. The costs are a request's time in each phase and the chunks that it needed: the
+``Server-Timing`` header and the request's line in the log tell of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from time import perf_counter
 from types import TracebackType
-from typing import Final
+from typing import Final, Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAsked:
+    """One request to a store: a ``get`` or a ``list``, and what it brought.
+
+    The `store` is a bucket or a host.
+    """
+
+    store: str
+    operation: str
+    seconds: float
+    received_bytes: int
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRetried:
+    """A ``get`` or a ``list`` failed with `error` and is tried again."""
+
+    store: str
+    operation: str
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitChanged:
+    """The circuit of the store of these datasets is ``open`` (nobody asks), tried or ``closed``."""
+
+    store: str
+    datasets: tuple[str, ...]
+    state: Literal["closed", "half-open", "open"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunksLookedUp:
+    """Decoded chunks that were in memory, that were not, and that had to go from there.
+
+    They are counted since the last of these events; `held_bytes` is what they take now.
+    """
+
+    hits: int
+    misses: int
+    evictions: int
+    held_bytes: int
+
+
+Event: TypeAlias = StoreAsked | StoreRetried | CircuitChanged | ChunksLookedUp
+Emit: TypeAlias = Callable[[Event], None]
+
 
 # Fetching and decoding happen in tasks far below the route. A context variable reaches them
 # without a parameter through every plan and reader; where nobody records, spans cost a lookup.

@@ -1,10 +1,13 @@
-"""Who is asking, and what may they see: API keys at the door of the routes."""
+"""What a route learns of its request: the service behind it, its headers, who sent it.
+
+And what that caller may see: API keys at the door of the routes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import Final
+from typing import Final, Protocol
 
 from fastapi import Request
 from starlette.types import Scope
@@ -12,10 +15,10 @@ from starlette.types import Scope
 from sluice.errors import QueryError
 
 from ..admission import client_at
-from ..catalog.configuration import Key
+from ..catalog.configuration import Key, Keys
 from ..catalog.entry import LONGEST_ID, DatasetEntry
 from ..errors import Forbidden, Unauthorized, UnknownDataset
-from .state import Service, service
+from .state import Service
 
 # Where the key of a request is kept, once it was looked for.
 KEY: Final = "sluice.key"
@@ -23,6 +26,55 @@ KEY: Final = "sluice.key"
 _CLOSE: Final = 0.75
 
 _HOW: Final = "send yours as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
+
+
+class Drain(Protocol):
+    """Whether the server that asks us was told to stop, and whether it has begun to."""
+
+    told: bool
+    began: bool
+
+
+def service(request: Request) -> Service:
+    """The service that this request came to."""
+    serving: Service | None = request.scope["app"].service
+    if serving is None:
+        raise RuntimeError(
+            "the application is asked outside of its lifespan; that of a mounted application is"
+            " entered by whoever mounts it: `async with app.router.lifespan_context(app)`"
+        )
+    return serving
+
+
+def stopping(scope: Scope) -> bool:
+    """Whether the server behind `scope` has begun to stop."""
+    # Our own server's protocol puts it there.
+    drain: Drain | None = scope.get("state", {}).get("drain")
+    return drain is not None and drain.began
+
+
+def told_to_stop(scope: Scope) -> bool:
+    """Whether the server behind `scope` was told to stop: a moment before it begins to."""
+    drain: Drain | None = scope.get("state", {}).get("drain")
+    return drain is not None and (drain.told or drain.began)
+
+
+def knows(scope: Scope, dataset_id: str) -> bool:
+    """Whether the catalog of the service behind `scope`, if it has started, has this dataset."""
+    # An application that is mounted in ours leaves its own name behind.
+    serving: Service | None = getattr(scope.get("app"), "service", None)
+    return serving is not None and dataset_id in serving.opened.catalog.entries
+
+
+def lines_of(request: Request, name: bytes) -> list[str]:
+    """All lines of the header of this `name`, which is in small letters."""
+    return [str(value, "latin-1") for key, value in request.scope["headers"] if key == name]
+
+
+def header_of(request: Request, name: bytes) -> str | None:
+    """The header of this `name` as if it were one line (RFC 9110, section 5.3); None without."""
+    lines = lines_of(request, name)
+    return ", ".join(lines) if lines else None
 
 
 def caller(request: Request) -> str:
@@ -43,7 +95,7 @@ def key_of(request: Request, serving: Service) -> Key | None:
     be known. Two different ones are a QueryError (RFC 6750, sections 2 and 3.1).
     """
     keys = serving.keys
-    if not keys:
+    if not keys.valid:
         return None
     scope = request.scope
     if KEY not in scope:
@@ -129,4 +181,9 @@ def seen_entries(serving: Service, key: Key | None) -> Iterator[DatasetEntry]:
 
 def may_see(serving: Service, key: Key | None, entry: DatasetEntry) -> bool:
     """Whether the holder of `key` (None: anybody) may read this dataset, and know that it is."""
-    return serving.keys.public(entry) or (key is not None and key.opens(entry))
+    return is_public(serving.keys, entry) or (key is not None and key.opens(entry))
+
+
+def is_public(keys: Keys, entry: DatasetEntry) -> bool:
+    """Whether anybody may read this dataset."""
+    return entry.access == "public" or (entry.access is None and not keys.valid)

@@ -14,8 +14,8 @@ from weakref import WeakValueDictionary
 
 from sluice.scheduler import FairScheduler, Flow
 
-from ..errors import Overloaded, TooManyRequests
-from ..telemetry.events import Emit, InFlight, RequestRefused
+from .errors import Overloaded, TooManyRequests
+from .telemetry.events import Emit, InFlight, RequestRefused
 
 T = TypeVar("T")
 

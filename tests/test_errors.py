@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluice.wording import plain_words
+from sluice.errors import plain_words
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.api import create_app
-from app.api.access import caller, require_admin
+from app.api.requests import caller, require_admin
 from app.catalog.configuration import line_of
 from app.settings import Settings
 from tests.api.conftest import CATALOG, serving, serving_app
