@@ -20,10 +20,10 @@ from typing import Final
 
 from fastapi import HTTPException, Request, Response
 
+from sluice.aliases import record
 from sluice.encoders.content_coding import CODINGS, compress, negotiate_coding
-from sluice.record import record
 
-from ...api.response_bodies import header_of
+from ...api.requests import header_of
 
 # The module that starts everything; it imports the others, directly or not.
 ENTRY: Final = "explorer"
@@ -34,9 +34,7 @@ _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _IMPORT: Final = re.compile(r'^import \{([^}]*)\} from "\./([a-z_]+)\.js";\n', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.M)
 # Comments on lines of their own; those behind code stay, since telling them from text is parsing.
-_COMMENT: Final = re.compile(
-    r"^[ \t]*(?:/\*\*(?:(?!\*/)(?s:.))*\*/|//[^\n]*)\n", re.MULTILINE
-)
+_COMMENT: Final = re.compile(r"^[ \t]*(?:/\*\*(?:(?!\*/)(?s:.))*\*/|//[^\n]*)\n", re.MULTILINE)
 _LEFT_OVER: Final = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from sluice.record import record
+from sluice.aliases import record
 
 from ...catalog.entry import DatasetEntry
 from .assets import Assets

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from sluice.aliases import record
 from sluice.axes.axis import Axis
 from sluice.labels import format_label
-from sluice.record import record
 
 from ...catalog.entry import DatasetEntry
 from ...catalog.opened import Opened

@@ -18,14 +18,13 @@ from fastapi import FastAPI, Request, Response
 from sluice.encoders.content_coding import compress, negotiate_coding, parse_accept
 from sluice.errors import SluiceError
 
-from ...api.access import key_of, seen_entries, visible_id
 from ...api.application import Route
-from ...api.cancellation import cancellable
 from ...api.openapi import Schema
 from ...api.problems import expected_problem
-from ...api.response_bodies import header_of
+from ...api.requests import header_of, key_of, seen_entries, service, visible_id
 from ...api.routes import add_reading_route, describe_dataset, described_text, list_datasets
-from ...api.state import Service, service
+from ...api.state import Service
+from ...api.streaming import cancellable
 from ...catalog.entry import DatasetEntry
 from ...catalog.opened import Opened
 from .assets import load_assets

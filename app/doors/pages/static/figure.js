@@ -207,6 +207,7 @@ export class Figure {
 
   #draw() {
     if (this.#field === null || this.#size.width === 0) return;
+    this.overlay.dataset.box = this.#box.join(",");
     this.#drawCells(this.#field);
     this.#drawOverlay(this.#field);
   }

@@ -61,6 +61,7 @@ export class View {
    * @param {string} land the address of the coastline
    */
   constructor(place, requests, dataset, land) {
+    this.place = place;
     this.requests = requests;
     this.dataset = dataset;
     this.land = land;
@@ -163,6 +164,12 @@ export class View {
   }
 
   async #show() {
+    this.place.dataset.state = "loading";
+    await this.#showAll();
+    this.place.dataset.state = "ready";
+  }
+
+  async #showAll() {
     this.variables.select.value = this.#state.variable;
     this.#showControls();
     const key = pictureKey({ ...this.#state, fixed: this.#labels() });

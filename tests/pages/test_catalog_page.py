@@ -1,0 +1,125 @@
+"""The catalog as a page: all titles, with and without scripts, as text whatever they hold."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.pages.conftest import Look, Serve
+from tests.pages.stores import beacon, write
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+TITLES = {"first": "Heat & light", "second": EVIL, "third": "Dritte <b>Daten</b>"}
+
+
+@pytest.fixture(scope="module")
+def address(serve: Serve, folder: Path) -> str:
+    """A service with three datasets of one store."""
+    field = beacon(north_first=True, from_zero=True, hours=2)
+    field.attrs["history"] = EVIL
+    field.heat.attrs["long_name"] = EVIL
+    write(field, folder / "heat.zarr")
+    url = str(folder / "heat.zarr")
+    entries: dict[str, dict[str, Any]] = {
+        name: {"url": url, "title": title, "description": f"{title}, described"}
+        for name, title in TITLES.items()
+    }
+    return serve(entries)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_all_titles_are_there(address: str, look: Look, scripts: bool) -> None:
+    """As text, with scripts and without; and so are they on the pages that they lead to."""
+    tab = look(java_script_enabled=scripts)
+    tab.page.goto(address)
+    assert tab.page.locator(".card h2").all_inner_texts() == list(TITLES.values())
+    tab.shot(f"catalog-{'with' if scripts else 'without'}-scripts")
+    tab.page.get_by_role("link", name=EVIL).click()
+    assert tab.page.locator("h1").inner_text() == EVIL
+    assert EVIL in tab.page.locator(".facts").inner_text()
+    assert "2024-01-01 to 2024-01-01 01:00" in tab.page.locator(".facts").inner_text()
+
+
+def test_the_search_needs_no_script(address: str, look: Look) -> None:
+    """All words, in titles, descriptions and ids, in any case."""
+    tab = look(java_script_enabled=False)
+    tab.page.goto(address)
+    tab.page.get_by_role("searchbox").fill("DATEN dritte")
+    tab.page.get_by_role("button", name="Search").click()
+    assert tab.page.url == f"{address}/?q=DATEN+dritte"
+    assert tab.page.locator(".card h2").all_inner_texts() == [TITLES["third"]]
+    tab.page.goto(f"{address}/?q=nothing&page=7")
+    assert tab.page.locator(".card").count() == 0
+    assert tab.page.locator(".count").inner_text() == "0 datasets for “nothing”"
+
+
+@pytest.mark.parametrize("path", ["/", "/datasets", "/datasets/first"])
+def test_browsers_get_pages_and_programs_json(address: str, path: str) -> None:
+    """JSON wins where both are liked alike; caches are told that the header decides."""
+    page = httpx.get(address + path, headers=BROWSER)
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "Accept" in page.headers["vary"].split(", ")
+    for accept in ("*/*", "application/json", "text/html,application/json", "", "image/png"):
+        data = httpx.get(address + path, headers={"Accept": accept})
+        assert data.headers["content-type"] == "application/json", accept
+        assert "Accept" in data.headers["vary"].split(", ")
+        assert data.json()
+    assert (
+        httpx.head(address + path, headers=BROWSER).headers["content-type"].startswith("text/html")
+    )
+
+
+@pytest.mark.parametrize("path", ["/", "/explore/first", "/embed/first", "/explore/none"])
+def test_pages_run_their_own_scripts_alone(address: str, path: str) -> None:
+    """The policy names this server, and no exception."""
+    policy = httpx.get(address + path, headers=BROWSER).headers["content-security-policy"]
+    told = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert told["default-src"] == "'none'"
+    assert told["script-src"] == told["style-src"] == told["connect-src"] == "'self'"
+    assert told["img-src"] == "'self' blob: data:"
+    assert told["frame-ancestors"] == "'none'"
+
+
+def test_search_engines_find_a_dataset(address: str) -> None:
+    """Its block is JSON, which nothing in it can end."""
+    page = httpx.get(f"{address}/explore/second", headers=BROWSER).text
+    (block,) = re.findall(r'<script type="application/ld\+json">(.*?)</script>', page, re.S)
+    told = json.loads(block)
+    assert told["@type"] == "Dataset"
+    assert told["name"] == EVIL
+    assert told["temporalCoverage"] == "2024-01-01T00:00:00Z/2024-01-01T01:00:00Z"
+    assert told["spatialCoverage"]["geo"]["box"] == "-90 -180 90 180"
+    assert told["variableMeasured"][0]["unitText"] == "K"
+    assert told["url"] == f"{address}/explore/second"
+
+
+def test_what_fails_is_a_page_with_the_status_of_its_problem(address: str) -> None:
+    """A dataset that is not there, on a page of a person."""
+    answer = httpx.get(f"{address}/explore/none", headers=BROWSER)
+    assert answer.status_code == 404
+    assert "There is no such dataset" in answer.text
+
+
+def test_an_operator_may_want_no_pages(serve: Serve, folder: Path) -> None:
+    """Then everything is as programs know it."""
+    address = serve({"heat": {"url": str(folder / "heat.zarr")}}, SLUICE_EXPLORER="false")
+    for path in ("/datasets", "/datasets/heat"):
+        assert httpx.get(address + path, headers=BROWSER).json()
+    assert httpx.get(f"{address}/", headers=BROWSER).headers["location"] == "/docs"
+    assert httpx.get(f"{address}/explore/heat", headers=BROWSER).status_code == 404
+
+
+def test_frames_of_named_origins_may_have_a_view(serve: Serve, folder: Path) -> None:
+    """Of nobody else, and of the view alone."""
+    settings = {"SLUICE_EMBED_ORIGINS": "https://maps.example,https://news.example"}
+    address = serve({"heat": {"url": str(folder / "heat.zarr")}}, **settings)
+    framed = httpx.get(f"{address}/embed/heat").headers["content-security-policy"]
+    assert framed.endswith("frame-ancestors https://maps.example https://news.example")
+    whole = httpx.get(f"{address}/explore/heat").headers["content-security-policy"]
+    assert whole.endswith("frame-ancestors 'none'")
