@@ -43,3 +43,24 @@ BEACONS = {
     for rows in ("north", "south")
     for columns in ("east", "west")
 }
+
+
+def kinds() -> dict[str, xr.Dataset]:
+    """One dataset for each kind of view that is no map of a plain grid."""
+    days = xr.date_range("2000-02-28", periods=6, freq="D", calendar="360_day", use_cftime=True)
+    depth = xr.DataArray([0.0, 10.0, 50.0], dims="depth")
+    return {
+        "texts": xr.Dataset({"name": ("station", np.array(["Ny-Ålesund", "<b>Lima</b>", ""]))}),
+        "image": xr.Dataset({"grey": (("row", "column"), np.arange(12.0).reshape(3, 4))}),
+        "single": xr.Dataset({"answer": ((), 42.5, {"units": "K"})}),
+        "line": xr.Dataset({"level": ("x", np.array([1.0, np.nan, 3.0, np.nan, 2.0]))}),
+        "model-year": xr.Dataset({"rain": ("time", np.arange(6.0))}, {"time": days}),
+        "section": xr.Dataset(
+            {"salt": (("depth", "lon"), np.arange(12.0).reshape(3, 4))},
+            {
+                "depth": depth.assign_attrs(units="m", positive="down", axis="Z"),
+                "lon": ("lon", [0.0, 1.0, 2.0, 3.0], {"units": "degrees_east"}),
+            },
+        ),
+        "empty": xr.Dataset({"nothing": (("y", "x"), np.full((3, 4), np.nan))}),
+    }

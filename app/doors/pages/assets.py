@@ -10,6 +10,7 @@ of them: what it takes for an import or an export is what `_IMPORT` and `_EXPORT
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -18,18 +19,13 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from fastapi import HTTPException, Request, Response
-
 from sluice.aliases import record
-from sluice.encoders.content_coding import CODINGS, compress, negotiate_coding
-
-from ...api.requests import header_of
+from sluice.encoders.content_coding import CODINGS, compress
 
 # The module that starts everything; it imports the others, directly or not.
 ENTRY: Final = "explorer"
 _STYLES: Final = ("vendor/uPlot.min.css", "base.css", "explorer.css")
 _HASH_SIGNS: Final = 12
-_FOR_EVER: Final = "public, max-age=31536000, immutable"
 
 _IMPORT: Final = re.compile(r'^import \{([^}]*)\} from "\./([a-z_]+)\.js";\n', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.M)
@@ -56,20 +52,6 @@ class Assets:
     files: Mapping[str, Asset]
     names: Mapping[str, str]
 
-    def answer(self, request: Request) -> Response:
-        """The file of this request's path; HTTPException where there is none of that name."""
-        asset = self.files.get(str(request.path_params["name"]))
-        if asset is None:
-            raise HTTPException(404)
-        coding = negotiate_coding(header_of(request, b"accept-encoding"))
-        headers = {
-            "Cache-Control": _FOR_EVER,
-            "Vary": "Accept-Encoding",
-        }
-        if coding is not None:
-            headers["Content-Encoding"] = coding
-        return Response(asset.forms[coding], 200, headers, asset.media_type)
-
 
 @cache
 def load_assets() -> Assets:
@@ -89,6 +71,8 @@ def load_assets() -> Assets:
         names[kind] = f"{stem}-{sha256(content).hexdigest()[:_HASH_SIGNS]}.{ending}"
         forms: dict[str | None, bytes] = {None: content}
         forms |= {coding: compress(coding, content) for coding in CODINGS}
+        # Once per process there is time for the best of it.
+        forms["gzip"] = gzip.compress(content, 9, mtime=0)
         found[names[kind]] = Asset(f"{media_type}; charset=utf-8", forms)
     return Assets(found, names)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeAlias
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 
 from sluice.encoders.content_coding import compress, negotiate_coding, parse_accept
 from sluice.errors import SluiceError
@@ -39,6 +39,7 @@ PAGE_CARDS: Final = 200
 # More entries than that are searched beside the loop.
 _FEW: Final = 500
 _COMPRESS_BYTES: Final = 1024
+_FOR_EVER: Final = "public, max-age=31536000, immutable"
 _LONGEST_SEARCH: Final = 200
 _UNLISTED: Final[Schema] = {"include_in_schema": False}
 
@@ -82,8 +83,15 @@ class PagesDoor:
         return await self._page(request, _embed, "../", self.embed_origins)
 
     async def asset(self, request: Request) -> Response:
-        """A file that pages load."""
-        return load_assets().answer(request)
+        """A file that pages load; its name says what is in it, so that it may be kept for ever."""
+        asset = load_assets().files.get(str(request.path_params["name"]))
+        if asset is None:
+            raise HTTPException(404)
+        coding = negotiate_coding(header_of(request, b"accept-encoding"))
+        headers = {"Cache-Control": _FOR_EVER, "Vary": "Accept-Encoding"}
+        if coding is not None:
+            headers["Content-Encoding"] = coding
+        return Response(asset.forms[coding], 200, headers, asset.media_type)
 
     async def _either(self, request: Request, data: Route, render: Render, root: str) -> Response:
         """The page for browsers, the JSON for everybody else."""

@@ -2,6 +2,10 @@
  * The controls of a view: what is shown, and where along each dimension that is fixed.
  *
  * @import { Axis, Dataset } from "./dataset.js"
+ * @typedef {object} DimensionListener
+ * @property {(position: number, dragged: boolean) => void} onChoose `dragged` from the second
+ *   position of a drag on: the first one is a choice
+ * @property {(text: string) => void} onText a label that only the server understands
  */
 import { labelAt, positionOf } from "./dataset.js";
 import { el } from "./dom.js";
@@ -31,15 +35,15 @@ export function labelText(axis, position, zone) {
 export class DimensionControl {
   #position = 0;
   #zone = "UTC";
+  #dragging = false;
 
   /**
    * @param {Axis} axis
-   * @param {(position: number, text: string) => void} onChoose a position, or for -1 a text that
-   *   the server has to understand
+   * @param {DimensionListener} listener
    */
-  constructor(axis, onChoose) {
+  constructor(axis, listener) {
     this.axis = axis;
-    this.onChoose = onChoose;
+    this.listener = listener;
     const last = axis.size - 1;
     const step = Math.max(1, Math.ceil(axis.size / MOST_STOPS));
     const name = axis.title;
@@ -50,7 +54,13 @@ export class DimensionControl {
       step,
       value: 0,
       "aria-label": name,
-      oninput: () => this.#choose(Number(this.slider.value)),
+      oninput: () => {
+        this.#choose(Number(this.slider.value), this.#dragging);
+        this.#dragging = true;
+      },
+      onchange: () => {
+        this.#dragging = false;
+      },
     });
     this.field = el("input", {
       type: "text",
@@ -115,11 +125,14 @@ export class DimensionControl {
     this.#choose(this.#position + by);
   }
 
-  /** @param {number} position */
-  #choose(position) {
+  /**
+   * @param {number} position
+   * @param {boolean} [dragged]
+   */
+  #choose(position, dragged = false) {
     const held = Math.min(Math.max(position, 0), this.axis.size - 1);
     this.show(held, this.#zone);
-    this.onChoose(held, String(labelAt(this.axis, held) ?? held));
+    this.listener.onChoose(held, dragged);
   }
 
   /** @param {string} text */
@@ -128,7 +141,7 @@ export class DimensionControl {
     const plain = this.axis.units === "" ? label : label.replace(` ${this.axis.units}`, "");
     const position = positionOf(this.axis, plain.replace("−", "-"));
     if (position >= 0) this.#choose(position);
-    else this.onChoose(-1, plain);
+    else this.listener.onText(plain);
   }
 }
 

@@ -1,14 +1,16 @@
 /**
  * The entry: what a page is, is said by its body (see `documents.py`), and here it comes alive.
  *
- * What imports what: this, `view` (one dataset on the page), its parts `figure`, `colours`,
- * `controls`, `panels`, `chart`, and below them `queries`, `dataset`, `state`, `scales`, `raster`,
- * `requests`, `bin`, `times`, `ticks`, `coast`, `dom`, which know no page but the last.
+ * What imports what, from above to below: this; `view` (the page of one dataset); the stages and
+ * `panels`; their parts `figure`, `colours`, `chart`, `controls`; `session` (what is shown now, which
+ * all of them read, change and listen to); and what knows no page: `state`, `dataset`, `queries`,
+ * `scales`, `raster`, `ticks`, `times`, `coast`, `requests`, `bin`.
  */
 import { readDataset } from "./dataset.js";
 import { byId } from "./dom.js";
 import { unlock } from "./keys.js";
 import { Requests } from "./requests.js";
+import { Session } from "./session.js";
 import { View } from "./view.js";
 
 async function start() {
@@ -19,9 +21,9 @@ async function start() {
   if ((page !== "explore" && page !== "embed") || dataset === undefined) return;
   const place = byId("explorer");
   const told = await requests.json(`datasets/${encodeURIComponent(dataset)}`);
-  const view = new View(place, requests, readDataset(told), new URL(land, location.href).href);
+  const view = new View(place, new Session(readDataset(told), requests));
   place.hidden = false;
-  await view.start();
+  await view.start(new URL(land, location.href).href);
 }
 
 start();

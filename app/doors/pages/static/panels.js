@@ -1,14 +1,18 @@
 /**
  * What stands beside the picture: the series of a place, the files to take away, the lines of code.
  *
- * @import { Axis, Dataset, Variable } from "./dataset.js"
+ * @import { Axis, Dataset } from "./dataset.js"
+ * @import { Session } from "./session.js"
  * @import { State } from "./state.js"
  */
 import { Chart } from "./chart.js";
 import { labelText } from "./controls.js";
-import { coordinateAt } from "./dataset.js";
+import { coordinateAt, labelAt, nearest } from "./dataset.js";
 import { el } from "./dom.js";
+import { lineQuery, seriesAxis, valuesOf } from "./queries.js";
+import { Latest } from "./requests.js";
 import { numberText } from "./ticks.js";
+import { instantOf } from "./times.js";
 
 /**
  * @typedef {object} Series Values along one dimension at one place.
@@ -18,42 +22,95 @@ import { numberText } from "./ticks.js";
 
 /** The chart of up to four places along one dimension. */
 export class SeriesPanel {
-  /** @type {Axis | null} */
-  #axis = null;
+  #shown = "";
+  #tracing = new Latest();
 
-  /** @param {(position: number) => void} onPick a place of the axis was clicked */
-  constructor(onPick) {
-    this.chart = new Chart(onPick);
-    this.title = el("h2", {}, "Series");
-    this.words = el("p", { class: "hint" }, "Click on the map for the values along time there.");
+  /** @param {Session} session */
+  constructor(session) {
+    this.session = session;
+    this.chart = new Chart((position) => this.#pick(position));
+    this.hint = el("p", { class: "hint" }, "Click on the picture for the values along time there.");
     this.legend = el("ul", { class: "legend" });
     this.table = el("details", { class: "table", hidden: true }, el("summary", {}, "As a table"));
     this.element = el(
       "section",
       { class: "panel series", "aria-label": "Series" },
-      this.title,
-      this.words,
+      el("h2", {}, "Series"),
+      this.hint,
       this.legend,
       this.chart.element,
       this.table,
     );
   }
 
+  /** @returns {Axis | null} the dimension that the chart runs along */
+  get #axis() {
+    const { dataset, variable, state } = this.session;
+    return seriesAxis(dataset, variable, [state.x, state.y]);
+  }
+
+  /** Show the series of the points of the state, fetched where they are others than before. */
+  async update() {
+    const { state, variable, positions, fixedAxes } = this.session;
+    const axis = this.#axis;
+    this.element.hidden = axis === null;
+    if (axis === null || state.x === null || state.y === null) return;
+    const others = fixedAxes.filter((one) => one !== axis).map((one) => positions[one.name]);
+    const key = JSON.stringify([
+      variable.name,
+      axis.name,
+      state.x,
+      state.y,
+      others,
+      state.points,
+      state.zone,
+    ]);
+    if (key !== this.#shown) {
+      const found = await this.#tracing.run((signal) =>
+        Promise.all(state.points.map((point) => this.#fetch(axis, point, signal))),
+      );
+      if (found === undefined) return;
+      this.#shown = key;
+      this.#show(axis, found);
+    }
+    this.chart.mark(positions[axis.name]);
+  }
+
+  /**
+   * @param {Axis} axis
+   * @param {[number, number]} point
+   * @param {AbortSignal} signal
+   * @returns {Promise<Series>}
+   */
+  async #fetch(axis, point, signal) {
+    const { requests, state, variable, positions, isel } = this.session;
+    const [across, along] = [state.x, state.y].map((name) => this.session.axis(String(name)));
+    const at = { [across.name]: nearest(across, point[0]), [along.name]: nearest(along, point[1]) };
+    const query = lineQuery(variable, axis.name, { ...positions, ...at });
+    const file = await requests.bin(isel, query, { signal });
+    const place = [along, across].map((one) => labelText(one, at[one.name], state.zone));
+    return { title: place.join(", "), values: valuesOf(file, variable.name) };
+  }
+
   /**
    * @param {Axis} axis
    * @param {Series[]} series
-   * @param {Variable} variable
-   * @param {State} state
    */
-  show(axis, series, variable, state) {
-    this.#axis = axis;
-    this.words.textContent = `${variable.title} along ${axis.title}`;
+  #show(axis, series) {
+    const { variable, state } = this.session;
+    this.chart.element.hidden = series.length === 0;
+    this.table.hidden = series.length === 0;
     this.legend.replaceChildren(
       ...series.map(({ title }, at) =>
         el("li", {}, el("span", { class: `swatch series-${at + 1}` }), title),
       ),
     );
-    const isTime = axis.kind === "time" && axis.calendar !== null && coordinateAt(axis, 0) > 1e6;
+    this.hint.textContent =
+      series.length > 0
+        ? `${variable.title} along ${axis.title}`
+        : `Click on the picture for the values along ${axis.title} there.`;
+    if (series.length === 0) return;
+    const isTime = axis.kind === "time" && !Number.isNaN(instantOf(String(labelAt(axis, 0))));
     const coordinates = Array.from({ length: axis.size }, (_, at) =>
       isTime ? coordinateAt(axis, at) / 1000 : coordinateAt(axis, at),
     );
@@ -62,9 +119,10 @@ export class SeriesPanel {
     this.#showTable(axis, series, state);
   }
 
-  /** @param {number} position what the picture shows of the chart's axis */
-  mark(position) {
-    if (this.#axis !== null) this.chart.mark(position);
+  /** @param {number} position of the axis that was clicked */
+  #pick(position) {
+    const axis = this.#axis;
+    if (axis !== null) this.session.move(axis.name, position);
   }
 
   /**

@@ -124,12 +124,13 @@ export function writeState(state, dataset) {
 }
 
 /**
- * What is different between two states that makes a picture to be fetched anew.
+ * What another one of makes the picture to be fetched anew.
  *
  * @param {State} state
+ * @param {number[]} positions of the dimensions that are fixed
  */
-export function pictureKey(state) {
-  return JSON.stringify([state.variable, state.x, state.y, Object.entries(state.fixed).sort()]);
+export function pictureKey(state, positions) {
+  return JSON.stringify([state.variable, state.x, state.y, positions]);
 }
 
 /**

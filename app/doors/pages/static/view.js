@@ -1,103 +1,83 @@
 /**
- * One dataset on the page: what the address says is shown, and what is chosen becomes the address.
+ * One dataset on the page: its controls, the stage for the kind of view, and what stands beside it.
  *
- * @import { Axis, Dataset, Variable } from "./dataset.js"
- * @import { Requests } from "./requests.js"
- * @import { Range, State } from "./state.js"
- * @import { Line } from "./raster.js"
- * @import { Series } from "./panels.js"
- * @typedef {object} Loaded The field that the picture shows.
- * @property {Float32Array | Float64Array} values rows first
- * @property {Axis} across
- * @property {Axis} along
- * @property {Line} x
- * @property {Line} y
- * @property {{ x: number, y: number }} every
- * @property {string} units
+ * @import { Session } from "./session.js"
+ * @typedef {object} Stage What shows a variable; each kind of view has one.
+ * @property {HTMLElement} element
+ * @property {HTMLElement | null} side what stands beside it
+ * @property {(signal: AbortSignal) => Promise<void>} load fetch what the session's state says
+ * @property {() => void} draw show it, under the state's colours, box, points, units and zone
  */
 import { arcsOf } from "./coast.js";
-import { Colours } from "./colours.js";
-import { DimensionControl, labelText, variableChoice } from "./controls.js";
-import { nearest, positionOf } from "./dataset.js";
+import { choice, DimensionControl, variableChoice } from "./controls.js";
 import { el } from "./dom.js";
-import { Figure } from "./figure.js";
+import { FieldStage } from "./field_stage.js";
 import { SeriesPanel } from "./panels.js";
-import {
-  cellsAlong,
-  fieldQuery,
-  inRows,
-  lineQuery,
-  seriesAxis,
-  strides,
-  valuesOf,
-} from "./queries.js";
-import { cellAt } from "./raster.js";
+import { LineStage, TableStage } from "./plain_stages.js";
 import { Latest } from "./requests.js";
-import { colourTable, quantise, summaryOf, usualRange } from "./scales.js";
-import { pictureKey, readState, usualState, writeState } from "./state.js";
-import { numberText } from "./ticks.js";
+import { pictureKey, usualState } from "./state.js";
 
 const SLOW_MS = 300;
 
 export class View {
-  /** @type {State} */
-  #state;
-  /** @type {Record<string, number>} */
-  #positions = {};
   /** @type {Map<string, DimensionControl>} */
   #controls = new Map();
-  /** @type {Loaded | null} */
-  #loaded = null;
-  /** @type {Range} */
-  #range = { low: 0, high: 1 };
   #shown = "";
   #fetching = new Latest();
-  #tracing = new Latest();
 
   /**
    * @param {HTMLElement} place
-   * @param {Requests} requests
-   * @param {Dataset} dataset
-   * @param {string} land the address of the coastline
+   * @param {Session} session
    */
-  constructor(place, requests, dataset, land) {
+  constructor(place, session) {
     this.place = place;
-    this.requests = requests;
-    this.dataset = dataset;
-    this.land = land;
+    this.session = session;
     this.notices = el("div", { class: "notices", role: "status" });
-    this.readout = el("output", { class: "readout" }, "Point at the map to read a value.");
-    this.every = el("span", { class: "every" });
-    this.progress = el("progress", { hidden: true, "aria-label": "Reading" });
+    const cancel = el(
+      "button",
+      { type: "button", onclick: () => this.#fetching.cancel() },
+      "Cancel",
+    );
+    this.progress = el(
+      "div",
+      { class: "progress", hidden: true },
+      el("progress", { "aria-label": "Reading" }),
+      cancel,
+    );
     this.dimensions = el("div", { class: "dimensions" });
-    this.variables = variableChoice(dataset, (name) => this.#chooseVariable(name));
-    this.figure = new Figure({
-      onBox: (box) => this.#replace({ box }),
-      onPoint: (x, y) => this.#read(x, y),
-      onPick: (x, y) => this.#pick(x, y),
-    });
-    this.colours = new Colours((change, done) => this.#recolour(change, done));
-    this.series = new SeriesPanel((position) => this.#pickAlong(position));
-    this.#state = usualState(dataset, undefined);
+    this.variables = variableChoice(session.dataset, (name) => this.#chooseVariable(name));
+    this.axes = el("span", { class: "axes" });
+    this.field = new FieldStage(session);
+    /** @type {Record<string, Stage>} */
+    this.stages = {
+      field: this.field,
+      line: new LineStage(session),
+      table: new TableStage(session),
+    };
+    this.middle = el("div", { class: "middle" });
+    this.side = el("aside", { class: "side" });
+    this.series = new SeriesPanel(session);
     place.replaceChildren(
       el(
         "div",
         { class: "stage" },
-        el("div", { class: "bar" }, this.variables.element, this.#buttons()),
+        el("div", { class: "bar" }, this.variables.element, this.axes, this.#buttons()),
         this.notices,
-        this.figure.element,
-        el("div", { class: "under" }, this.readout, this.every, this.progress),
+        this.progress,
+        this.middle,
         this.dimensions,
       ),
-      el("aside", { class: "side" }, this.colours.element, this.series.element),
+      this.side,
     );
-    addEventListener("popstate", () => this.#readAddress());
+    session.listen((notices) => this.#update(notices));
+    addEventListener("popstate", () => session.readAddress());
   }
 
-  async start() {
-    await this.#readAddress();
-    const arcs = await fetch(this.land).then((answer) => answer.json());
-    this.figure.setCoast(arcsOf(arcs));
+  /** @param {string} land the address of the coastline */
+  async start(land) {
+    await this.session.readAddress();
+    const answer = await fetch(land);
+    this.field.setCoast(arcsOf(await answer.json()));
   }
 
   #buttons() {
@@ -109,48 +89,65 @@ export class View {
     return el(
       "span",
       { class: "steps" },
-      button("+", "Zoom in", () => this.figure.zoom(0.6)),
-      button("−", "Zoom out", () => this.figure.zoom(1 / 0.6)),
-      button("⌂", "All of it", () => this.#push({ box: null })),
+      button("+", "Zoom in", () => this.field.zoom(0.6)),
+      button("−", "Zoom out", () => this.field.zoom(1 / 0.6)),
+      button("⌂", "All of it", () => this.session.push({ box: null })),
     );
   }
 
-  async #readAddress() {
-    const { state, notices } = readState(location.search, this.dataset);
-    this.#state = state;
-    const found = await Promise.all(
-      Object.entries(state.fixed).map(([name, text]) => this.#position(name, text)),
-    );
-    for (const [at, name] of Object.keys(state.fixed).entries()) {
-      if (found[at] === undefined) notices.push(`${name}=${state.fixed[name]} is not on its axis.`);
-      this.#positions[name] = found[at] ?? 0;
+  /** @returns {Stage} */
+  get #stage() {
+    const { state, variable } = this.session;
+    if (variable.kind === "text" || state.x === null) return this.stages.table;
+    return state.y === null ? this.stages.line : this.stages.field;
+  }
+
+  /** @param {string[] | null} notices */
+  async #update(notices) {
+    const { state, positions, fixedAxes } = this.session;
+    if (notices !== null) this.#tell(notices);
+    this.#showControls();
+    const stage = this.#stage;
+    if (this.middle.firstChild !== stage.element) {
+      this.middle.replaceChildren(stage.element);
+      const sides = [stage.side, stage === this.field ? this.series.element : null];
+      this.side.replaceChildren(...sides.filter((one) => one !== null));
     }
-    this.#tell(notices);
-    await this.#show();
+    const key = pictureKey(
+      state,
+      fixedAxes.map((axis) => positions[axis.name]),
+    );
+    if (key !== this.#shown && !(await this.#load(stage, key))) return;
+    stage.draw();
+    await this.series.update();
+    this.place.dataset.state = "ready";
   }
 
   /**
-   * The position of a label; undefined where there is none. The server knows all of its grammar.
+   * Whether the stage has what the state says, and nothing newer was asked for meanwhile.
    *
-   * @param {string} name
-   * @param {string} text
-   * @returns {Promise<number | undefined>}
+   * @param {Stage} stage
+   * @param {string} key
    */
-  async #position(name, text) {
-    const axis = /** @type {Axis} */ (this.dataset.axes.get(name));
-    const known = positionOf(axis, text);
-    if (known >= 0) return known;
-    const { id } = this.dataset;
+  async #load(stage, key) {
+    this.place.dataset.state = "loading";
+    const slow = setTimeout(() => {
+      this.progress.hidden = false;
+    }, SLOW_MS);
     try {
-      const told = await this.requests.json(`datasets/${encodeURIComponent(id)}/sel`, [
-        ["variables", this.#state.variable],
-        [`sel[${name}]`, text],
-        ["explain", "true"],
-      ]);
-      const at = positionOf(axis, String(told.coords[name]?.data));
-      return at >= 0 ? at : undefined;
-    } catch {
-      return undefined;
+      const done = await this.#fetching.run(async (signal) => {
+        await stage.load(signal);
+        return true;
+      });
+      if (done) this.#shown = key;
+      return done === true;
+    } catch (error) {
+      this.#tell([error instanceof Error ? error.message : String(error)]);
+      this.place.dataset.state = "failed";
+      return false;
+    } finally {
+      clearTimeout(slow);
+      this.progress.hidden = true;
     }
   }
 
@@ -159,271 +156,92 @@ export class View {
     this.notices.replaceChildren(...notices.map((words) => el("p", {}, words)));
   }
 
-  get #variable() {
-    return /** @type {Variable} */ (this.dataset.variables.get(this.#state.variable));
-  }
-
-  async #show() {
-    this.place.dataset.state = "loading";
-    await this.#showAll();
-    this.place.dataset.state = "ready";
-  }
-
-  async #showAll() {
-    this.variables.select.value = this.#state.variable;
-    this.#showControls();
-    const key = pictureKey({ ...this.#state, fixed: this.#labels() });
-    if (key !== this.#shown) {
-      const loaded = await this.#load();
-      if (loaded === undefined) return;
-      this.#loaded = loaded;
-      this.#shown = key;
-    }
-    this.#draw();
-    await this.#trace();
-  }
-
-  /** @returns {Record<string, string>} */
-  #labels() {
-    return Object.fromEntries(Object.entries(this.#positions).map(([k, v]) => [k, String(v)]));
-  }
-
   #showControls() {
-    const { x, y, zone } = this.#state;
-    const names = this.#variable.dims.filter((name) => name !== x && name !== y);
-    for (const name of names) {
-      const axis = /** @type {Axis} */ (this.dataset.axes.get(name));
-      this.#positions[name] ??= 0;
+    const { state, positions, fixedAxes, dataset } = this.session;
+    this.variables.select.value = state.variable;
+    this.#showAxes();
+    for (const axis of fixedAxes) {
+      const { name } = axis;
       if (!this.#controls.has(name)) {
-        const choose = (/** @type {number} */ at, /** @type {string} */ text) =>
-          this.#choosePosition(name, at, text);
-        this.#controls.set(name, new DimensionControl(axis, choose));
+        const listener = {
+          onChoose: (/** @type {number} */ at, /** @type {boolean} */ dragged) =>
+            this.session.move(name, at, dragged),
+          onText: (/** @type {string} */ text) => this.#moveTo(name, text),
+        };
+        this.#controls.set(name, new DimensionControl(axis, listener));
       }
-      this.#controls.get(name)?.show(Number(this.#positions[name]), zone);
+      this.#controls.get(name)?.show(positions[name], state.zone);
     }
-    const elements = names.map((name) => /** @type {any} */ (this.#controls.get(name)).element);
-    if (elements.some((one, at) => this.dimensions.children[at] !== one)) {
+    const shown = fixedAxes.filter((axis) => axis.size > 1 || dataset.axes.size < 3);
+    const elements = shown.map(({ name }) => this.#controls.get(name)?.element ?? "");
+    if (
+      [...this.dimensions.children].some((one, at) => one !== elements[at]) ||
+      this.dimensions.children.length !== elements.length
+    ) {
       this.dimensions.replaceChildren(...elements);
     }
   }
 
-  /** @returns {Promise<Loaded | undefined>} */
-  async #load() {
-    const { dataset } = this;
-    const variable = this.#variable;
-    const across = dataset.axes.get(this.#state.x ?? "");
-    const along = dataset.axes.get(this.#state.y ?? "");
-    if (across === undefined || along === undefined) return undefined;
-    const every = strides(across, along);
-    const query = fieldQuery(variable, across, along, every, this.#positions);
-    const file = await this.#fetch((signal) =>
-      this.requests.bin(this.#path, [...query, ["pack", "f4"]], { signal }),
+  /** The two choices of dimensions, where there is a choice. */
+  #showAxes() {
+    const { state, variable } = this.session;
+    const { dims } = variable;
+    if (dims.length < 2) {
+      this.axes.replaceChildren();
+      return;
+    }
+    /** @type {[string, string][]} */
+    const names = dims.map((name) => [name, this.session.axis(name).title]);
+    const across = choice("Across", names, (x) =>
+      this.#chooseAxes(x, x === state.y ? state.x : state.y),
     );
-    if (file === undefined) return undefined;
-    const [x, y] = [cellsAlong(across, every.x), cellsAlong(along, every.y)];
-    const turned = variable.dims.indexOf(across.name) < variable.dims.indexOf(along.name);
-    const raw = valuesOf(file, variable.name);
-    const values = inRows(raw, turned, x.edges.length - 1, y.edges.length - 1);
-    return { values, across, along, x, y, every, units: variable.units };
-  }
-
-  get #path() {
-    return `datasets/${encodeURIComponent(this.dataset.id)}/isel`;
-  }
-
-  /**
-   * @template T
-   * @param {(signal: AbortSignal) => Promise<T>} work
-   * @returns {Promise<T | undefined>}
-   */
-  async #fetch(work) {
-    const slow = setTimeout(() => {
-      this.progress.hidden = false;
-    }, SLOW_MS);
-    try {
-      return await this.#fetching.run(work);
-    } catch (error) {
-      this.#tell([error instanceof Error ? error.message : String(error)]);
-      return undefined;
-    } finally {
-      clearTimeout(slow);
-      this.progress.hidden = true;
-    }
-  }
-
-  #draw() {
-    if (this.#loaded === null) return;
-    const { values, every } = this.#loaded;
-    const { scaling, range } = this.#state;
-    this.#range = range ?? usualRange(values, scaling) ?? { low: 0, high: 1 };
-    const summary = summaryOf(values);
-    this.colours.show(values, summary, this.#state, this.#range, this.#loaded.units);
-    this.#paint();
-    this.figure.setBox(this.#state.box);
-    const most = Math.max(every.x, every.y);
-    const missing = summary.missing / summary.count;
-    const told = [
-      most > 1 ? `every ${most}th cell` : "",
-      missing === 1 ? "no data in this slice" : missing > 0 ? `no data: ${percent(missing)}` : "",
-    ];
-    this.every.textContent = told.filter((one) => one !== "").join(" · ");
-    this.figure.overlay.setAttribute("aria-label", this.#summary(summary));
-  }
-
-  #paint() {
-    if (this.#loaded === null) return;
-    const levels = quantise(this.#loaded.values, this.#range, this.#state.scaling);
-    this.figure.setTable(colourTable(this.#state.cmap, this.#state.reverse));
-    this.figure.setField({ ...this.#loaded, levels });
-  }
-
-  /** @param {{ low: number, high: number }} summary */
-  #summary({ low, high }) {
-    const { title, units } = this.#variable;
-    const places = [...this.#controls.values()]
-      .filter(({ element }) => element.isConnected)
-      .map(({ axis, position }) => labelText(axis, position, this.#state.zone));
-    const ends = `from ${numberText(low)} to ${numberText(high)} ${units}`.trim();
-    return [title, ...places, ends].join(", ");
+    const none = /** @type {[string, string]} */ (["", "values (a chart)"]);
+    const along = choice("Along", [...names, none], (y) => {
+      if (y === "") this.#chooseAxes(state.x, null);
+      else this.#chooseAxes(y === state.x ? state.y : state.x, y);
+    });
+    across.select.value = state.x ?? "";
+    along.select.value = state.y ?? "";
+    if (this.axes.contains(document.activeElement)) return;
+    this.axes.replaceChildren(across.element, along.element);
   }
 
   /**
-   * @param {Partial<State>} change
-   * @param {boolean} done
+   * @param {string | null} x
+   * @param {string | null} y
    */
-  #recolour(change, done) {
-    this.#state = { ...this.#state, ...change };
-    if (change.range === undefined || change.range === null) this.#draw();
-    else {
-      this.#range = change.range;
-      this.colours.showRange(this.#state, this.#range);
-      this.#paint();
-    }
-    if (done) this.#replace({});
-  }
-
-  /** @param {string} name */
-  #chooseVariable(name) {
-    const usual = usualState(this.dataset, this.dataset.variables.get(name));
-    const { fixed, cmap, zone, box } = this.#state;
-    this.#push({ ...usual, fixed, cmap, zone, box });
+  #chooseAxes(x, y) {
+    this.session.push({ x, y, box: null, points: [] });
   }
 
   /**
    * @param {string} name
-   * @param {number} position
    * @param {string} text
    */
-  async #choosePosition(name, position, text) {
-    const at = position >= 0 ? position : await this.#position(name, text);
-    if (at === undefined) {
-      this.#tell([`${text} is not on ${name}.`]);
-      this.#showControls();
+  async #moveTo(name, text) {
+    const at = await this.session.resolve(name, text);
+    if (at !== undefined) {
+      this.#tell([]);
+      this.session.move(name, at);
       return;
     }
-    this.#tell([]);
-    this.#positions[name] = at;
-    const label = position >= 0 ? text : String(text);
-    this.#replace({ fixed: { ...this.#state.fixed, [name]: label } });
-    await this.#show();
+    this.#tell([`${text} is not on ${name}.`]);
+    this.#showControls();
   }
 
-  /**
-   * The value of the cell around a place.
-   *
-   * @param {number} x
-   * @param {number} y
-   */
-  #read(x, y) {
-    const cell = this.#cellAt(x, y);
-    if (cell === null || this.#loaded === null) {
-      this.readout.textContent = "";
-      return;
-    }
-    const value = Number(this.#loaded.values[cell.index]);
-    const text = Number.isNaN(value) ? "no data" : `${numberText(value, 5)} ${this.#loaded.units}`;
-    this.readout.replaceChildren(el("b", {}, text), ` at ${cell.words}`);
+  /** @param {string} name */
+  #chooseVariable(name) {
+    const { dataset, state } = this.session;
+    const usual = usualState(dataset, dataset.variables.get(name));
+    const { fixed, cmap, zone, points } = state;
+    const same = usual.x === state.x && usual.y === state.y;
+    this.session.push({
+      ...usual,
+      fixed,
+      cmap,
+      zone,
+      points: same ? points : [],
+      box: same ? state.box : null,
+    });
   }
-
-  /**
-   * @param {number} x
-   * @param {number} y
-   */
-  #cellAt(x, y) {
-    if (this.#loaded === null) return null;
-    const { across, along, every } = this.#loaded;
-    const [column, row] = [cellAt(this.#loaded.x, x), cellAt(this.#loaded.y, y)];
-    if (column < 0 || row < 0) return null;
-    const at = { x: column * every.x, y: row * every.y };
-    const { zone } = this.#state;
-    const words = `${labelText(along, at.y, zone)}, ${labelText(across, at.x, zone)}`;
-    return { index: row * (this.#loaded.x.edges.length - 1) + column, at, words };
-  }
-
-  /**
-   * @param {number} x
-   * @param {number} y
-   */
-  #pick(x, y) {
-    const cell = this.#cellAt(x, y);
-    if (cell === null || this.#loaded === null) return;
-    const turned = this.#loaded.across.wraps ? x - 360 * Math.floor((x + 180) / 360) : x;
-    this.#push({ points: [[Number(turned.toFixed(4)), Number(y.toFixed(4))]] });
-  }
-
-  /** Show the series of the points that were picked. */
-  async #trace() {
-    const { points, x, y } = this.#state;
-    this.figure.setMarks(points);
-    const axis = seriesAxis(this.dataset, this.#variable, [x, y]);
-    if (axis === null || points.length === 0 || this.#loaded === null) return;
-    const { across, along } = this.#loaded;
-    const series = await this.#tracing.run((signal) =>
-      Promise.all(
-        points.map(async ([px, py]) => {
-          const at = { [across.name]: nearest(across, px), [along.name]: nearest(along, py) };
-          const query = lineQuery(this.#variable, axis.name, { ...this.#positions, ...at });
-          const file = await this.requests.bin(this.#path, query, { signal });
-          const { zone } = this.#state;
-          const place = `${labelText(along, Number(at[along.name]), zone)}, ${labelText(across, Number(at[across.name]), zone)}`;
-          return /** @type {Series} */ ({
-            title: place,
-            values: valuesOf(file, this.#variable.name),
-          });
-        }),
-      ),
-    );
-    if (series === undefined) return;
-    this.series.show(axis, series, this.#variable, this.#state);
-    this.series.mark(this.#positions[axis.name] ?? 0);
-  }
-
-  /** @param {number} position of the chart's axis */
-  #pickAlong(position) {
-    const { x, y } = this.#state;
-    const axis = seriesAxis(this.dataset, this.#variable, [x, y]);
-    if (axis === null) return;
-    const control = this.#controls.get(axis.name);
-    control?.step(position - control.position);
-    this.series.mark(position);
-  }
-
-  /** @param {Partial<State>} change */
-  #push(change) {
-    this.#state = { ...this.#state, ...change };
-    history.pushState(null, "", writeState(this.#state, this.dataset));
-    this.#show();
-  }
-
-  /** @param {Partial<State>} change */
-  #replace(change) {
-    this.#state = { ...this.#state, ...change };
-    history.replaceState(null, "", writeState(this.#state, this.dataset));
-  }
-}
-
-/** @param {number} share */
-function percent(share) {
-  const text = (100 * share).toFixed(share < 0.1 ? 1 : 0);
-  return `${text} %`;
 }

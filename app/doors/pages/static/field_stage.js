@@ -1,0 +1,191 @@
+/**
+ * The view of two dimensions: a map, a section, a Hovmoller diagram, an image.
+ *
+ * @import { Axis } from "./dataset.js"
+ * @import { Line } from "./raster.js"
+ * @import { Session } from "./session.js"
+ * @import { Range, State } from "./state.js"
+ * @typedef {object} Field What was fetched.
+ * @property {Float32Array | Float64Array} values rows first
+ * @property {Axis} across
+ * @property {Axis} along
+ * @property {Line} x
+ * @property {Line} y
+ * @property {{ x: number, y: number }} every every so many cells are there
+ * @typedef {object} Cell
+ * @property {number} index among the values
+ * @property {Record<string, number>} at the position along each of the two dimensions
+ */
+import { Colours } from "./colours.js";
+import { labelText } from "./controls.js";
+import { coordinateAt } from "./dataset.js";
+import { el } from "./dom.js";
+import { Figure } from "./figure.js";
+import { cellsAlong, fieldQuery, inRows, strides, valuesOf } from "./queries.js";
+import { cellAt } from "./raster.js";
+import { colourTable, quantise, summaryOf, usualRange } from "./scales.js";
+import { numberText } from "./ticks.js";
+
+export class FieldStage {
+  /** @type {Field | null} */
+  #field = null;
+  /** @type {Range} */
+  #range = { low: 0, high: 1 };
+
+  /**
+   * @param {Session} session
+   */
+  constructor(session) {
+    this.session = session;
+    this.readout = el("output", { class: "readout" }, "Point at the picture to read a value.");
+    this.told = el("span", { class: "told" });
+    this.figure = new Figure({
+      onBox: (box) => session.replace({ box }),
+      onPoint: (x, y) => this.#read(x, y),
+      onPick: (x, y) => this.#pick(x, y),
+    });
+    this.colours = new Colours((change, done) => this.#recolour(change, done));
+    this.element = el(
+      "div",
+      { class: "field" },
+      this.figure.element,
+      el("div", { class: "under" }, this.readout, this.told),
+    );
+    /** What stands beside the picture. */
+    this.side = this.colours.element;
+  }
+
+  /** @param {AbortSignal} signal */
+  async load(signal) {
+    const { requests, variable, state, positions, isel } = this.session;
+    const across = this.session.axis(String(state.x));
+    const along = this.session.axis(String(state.y));
+    const every = strides(across, along);
+    const query = fieldQuery(variable, across, along, every, positions);
+    const file = await requests.bin(isel, [...query, ["pack", "f4"]], { signal });
+    const [x, y] = [cellsAlong(across, every.x), cellsAlong(along, every.y)];
+    const turned = variable.dims.indexOf(across.name) < variable.dims.indexOf(along.name);
+    const raw = valuesOf(file, variable.name);
+    const values = inRows(raw, turned, x.edges.length - 1, y.edges.length - 1);
+    this.#field = { values, across, along, x, y, every };
+  }
+
+  /** Show what the state says of colours, box and points. */
+  draw() {
+    if (this.#field === null) return;
+    const { values, every } = this.#field;
+    const { state, variable } = this.session;
+    this.#range = state.range ?? usualRange(values, state.scaling) ?? { low: 0, high: 1 };
+    const summary = summaryOf(values);
+    this.colours.show(values, summary, state, this.#range, variable.units);
+    this.#paint(state);
+    this.figure.setBox(state.box);
+    this.figure.setMarks(state.points);
+    this.told.textContent = [strideText(every), missingText(summary)].filter(Boolean).join(" · ");
+    this.figure.overlay.setAttribute("aria-label", this.#summary(summary));
+  }
+
+  /** @param {Float32Array[]} arcs of the coast */
+  setCoast(arcs) {
+    this.figure.setCoast(arcs);
+  }
+
+  /** @param {number} factor */
+  zoom(factor) {
+    this.figure.zoom(factor);
+  }
+
+  /** @param {State} state */
+  #paint(state) {
+    if (this.#field === null) return;
+    const levels = quantise(this.#field.values, this.#range, state.scaling);
+    this.figure.setTable(colourTable(state.cmap, state.reverse));
+    this.figure.setField({ ...this.#field, levels });
+  }
+
+  /**
+   * A drag recolours the picture alone; its end is the address's matter.
+   *
+   * @param {Partial<State>} change
+   * @param {boolean} done
+   */
+  #recolour(change, done) {
+    if (done) {
+      this.session.replace(change);
+      return;
+    }
+    const state = { ...this.session.state, ...change };
+    this.#range = change.range ?? this.#range;
+    this.colours.showRange(state, this.#range);
+    this.#paint(state);
+  }
+
+  /** @param {{ low: number, high: number }} summary */
+  #summary({ low, high }) {
+    const { variable, fixedAxes, positions, state } = this.session;
+    const places = fixedAxes.map((axis) => labelText(axis, positions[axis.name], state.zone));
+    const ends = `from ${numberText(low)} to ${numberText(high)} ${variable.units}`.trim();
+    return [variable.title, ...places, ends].join(", ");
+  }
+
+  /**
+   * The value of the cell around a place, and where that cell truly is.
+   *
+   * @param {number} x
+   * @param {number} y
+   */
+  #read(x, y) {
+    const cell = this.#cellAt(x, y);
+    if (cell === null || this.#field === null) {
+      this.readout.textContent = "";
+      return;
+    }
+    const { variable, state } = this.session;
+    const { across, along, values } = this.#field;
+    const value = values[cell.index];
+    const text = Number.isNaN(value) ? "no data" : `${numberText(value, 5)} ${variable.units}`;
+    const place = [along, across].map((axis) => labelText(axis, cell.at[axis.name], state.zone));
+    this.readout.replaceChildren(el("b", {}, text), ` at ${place.join(", ")}`);
+  }
+
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @returns {Cell | null}
+   */
+  #cellAt(x, y) {
+    if (this.#field === null) return null;
+    const { across, along, every, x: columns, y: rows } = this.#field;
+    const [column, row] = [cellAt(columns, x), cellAt(rows, y)];
+    if (column < 0 || row < 0) return null;
+    const at = { [across.name]: column * every.x, [along.name]: row * every.y };
+    return { index: row * (columns.edges.length - 1) + column, at };
+  }
+
+  /**
+   * @param {number} x
+   * @param {number} y
+   */
+  #pick(x, y) {
+    const cell = this.#cellAt(x, y);
+    if (cell === null || this.#field === null) return;
+    const { across, along } = this.#field;
+    const point = [across, along].map((axis) => coordinateAt(axis, cell.at[axis.name]));
+    this.session.push({ points: [/** @type {[number, number]} */ (point)] });
+  }
+}
+
+/** @param {{ x: number, y: number }} every */
+function strideText({ x, y }) {
+  const most = Math.max(x, y);
+  const ending = { 2: "2nd", 3: "3rd" }[most] ?? `${most}th`;
+  return most > 1 ? `every ${ending} cell` : "";
+}
+
+/** @param {{ count: number, missing: number }} summary */
+function missingText({ count, missing }) {
+  if (missing === count) return "no data in this slice";
+  if (missing === 0) return "";
+  const share = (100 * missing) / count;
+  return `no data: ${share.toFixed(share < 10 ? 1 : 0)} %`;
+}

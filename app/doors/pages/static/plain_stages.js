@@ -1,0 +1,115 @@
+/**
+ * The views of what has fewer than two dimensions, and of text: a chart, a value, a table.
+ *
+ * @import { Session } from "./session.js"
+ */
+import { Chart } from "./chart.js";
+import { labelText } from "./controls.js";
+import { coordinateAt, labelAt } from "./dataset.js";
+import { el } from "./dom.js";
+import { lineQuery, valuesOf } from "./queries.js";
+import { numberText } from "./ticks.js";
+import { instantOf } from "./times.js";
+
+// More rows of a table than that are no view of it.
+const MOST_ROWS = 200;
+// More values along a line are thinned out: a screen has not so many pixels.
+const MOST_VALUES = 20_000;
+
+/** Numbers along one dimension. */
+export class LineStage {
+  #coordinates = /** @type {number[]} */ ([]);
+  #values = /** @type {number[]} */ ([]);
+  #every = 1;
+
+  /** @param {Session} session */
+  constructor(session) {
+    this.session = session;
+    this.chart = new Chart(() => {});
+    this.told = el("span", { class: "told" });
+    this.element = el(
+      "div",
+      { class: "line" },
+      this.chart.element,
+      el("div", { class: "under" }, this.told),
+    );
+    this.side = null;
+  }
+
+  /** @param {AbortSignal} signal */
+  async load(signal) {
+    const { requests, variable, state, positions, isel } = this.session;
+    const axis = this.session.axis(String(state.x));
+    this.#every = Math.ceil(axis.size / MOST_VALUES);
+    const slice = this.#every > 1 ? `::${this.#every}` : "";
+    const query = lineQuery(variable, axis.name, positions, slice);
+    const file = await requests.bin(isel, query, { signal });
+    this.#values = Array.from(valuesOf(file, variable.name));
+    this.#coordinates = this.#values.map((_, at) => coordinateAt(axis, at * this.#every));
+  }
+
+  draw() {
+    const { variable, state } = this.session;
+    const axis = this.session.axis(String(state.x));
+    const isTime = axis.kind === "time" && !Number.isNaN(instantOf(String(labelAt(axis, 0))));
+    const along = isTime ? this.#coordinates.map((one) => one / 1000) : this.#coordinates;
+    const curve = { title: variable.title, values: this.#values };
+    this.chart.show(along, [curve], { isTime, units: variable.units });
+    this.told.textContent = this.#every > 1 ? `every ${this.#every}th value` : "";
+  }
+}
+
+/** One value, or a few texts: what there is of a variable, as a table. */
+export class TableStage {
+  /** @type {unknown[]} */
+  #values = [];
+
+  /** @param {Session} session */
+  constructor(session) {
+    this.session = session;
+    this.element = el("div", { class: "plain" });
+    this.side = null;
+  }
+
+  /** @param {AbortSignal} signal */
+  async load(signal) {
+    const { requests, variable, state, positions, isel } = this.session;
+    const axis = state.x === null ? null : this.session.axis(state.x);
+    const slice = axis !== null && axis.size > MOST_ROWS ? `0:${MOST_ROWS}` : "";
+    const query = lineQuery(variable, state.x ?? "", positions, slice);
+    const told = await requests.json(isel, query, { signal });
+    this.#values = [told.data_vars[variable.name].data].flat();
+  }
+
+  draw() {
+    const { variable, state } = this.session;
+    if (state.x === null) {
+      const text = `${valueText(this.#values[0])} ${variable.units}`.trim();
+      this.element.replaceChildren(el("p", { class: "value" }, text));
+      return;
+    }
+    const axis = this.session.axis(state.x);
+    const rows = this.#values.map((value, at) =>
+      el(
+        "tr",
+        {},
+        el("th", { scope: "row" }, labelText(axis, at, state.zone)),
+        el("td", {}, valueText(value)),
+      ),
+    );
+    const head = [axis.title, variable.title].map((name) => el("th", { scope: "col" }, name));
+    const table = el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows));
+    const left = axis.size - rows.length;
+    const more = left > 0 ? el("p", { class: "hint" }, `… and ${left} more`) : null;
+    this.element.replaceChildren(
+      el("div", { class: "scrolled", tabindex: "0" }, table),
+      more ?? "",
+    );
+  }
+}
+
+/** @param {unknown} value as JSON has it */
+function valueText(value) {
+  if (value === null || value === undefined) return "no data";
+  return typeof value === "number" ? numberText(value, 7) : String(value);
+}

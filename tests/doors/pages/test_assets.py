@@ -1,0 +1,80 @@
+"""The files of pages: joined as modules are meant, and what others made as they made it."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from app.doors.pages.assets import join_scripts, load_assets
+
+STATIC = Path(__file__).parents[3] / "app" / "doors" / "pages" / "static"
+VENDOR = STATIC / "vendor"
+
+
+def test_vendored_files_are_as_they_were_published() -> None:
+    """Each is in the table with package, version, licence, and the hash that it has."""
+    rows = re.findall(
+        r"^\| `(.+?)` \| (\S+) \| ([\d.]+) \| (.+?) \| `(\w{64})` \|$",
+        (VENDOR / "README.md").read_text(),
+        re.MULTILINE,
+    )
+    told = {name: digest for name, _, _, _, digest in rows}
+    found = {
+        path.name: sha256(path.read_bytes()).hexdigest()
+        for path in VENDOR.iterdir()
+        if path.name != "README.md"
+    }
+    assert told == found
+    for _, package, _, licence, _ in rows:
+        assert licence
+        assert any(name.lower().startswith(package) for name in found if name.endswith("LICENSE"))
+
+
+def test_each_module_is_one_function_behind_what_it_imports() -> None:
+    """Private names stay private; comments on lines of their own are left out."""
+    modules = {
+        "entry": 'import { a, b } from "./low.js";\n/**\n * Why.\n */\nconst own = a + b();\n',
+        "low": "// A comment.\nconst own = 1;\nexport const a = own;\n"
+        "export async function b() {\n  // Here too.\n  return own; // kept\n}\n",
+    }
+    assert join_scripts(modules, "entry") == (
+        "const $low = (() => {\nconst own = 1;\nconst a = own;\n"
+        "async function b() {\n  return own; // kept\n}\nreturn { a, b };\n})();\n"
+        "const $entry = (() => {\nconst { a, b } = $low;\nconst own = a + b();\n"
+        "return {  };\n})();\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("modules", "words"),
+    [
+        ({"a": 'import { b } from "./b.js";\n'}, "a imports b, which is not there"),
+        (
+            {"a": 'import { b } from "./b.js";\n', "b": 'import { a } from "./a.js";\n'},
+            "imports in a circle: a -> b -> a",
+        ),
+        ({"a": 'import b from "./b.js";\n'}, "an import or export of another form"),
+        ({"a": "export default 1;\n"}, "an import or export of another form"),
+        ({"a": "export let b = 1;\n"}, "an import or export of another form"),
+    ],
+)
+def test_what_cannot_be_joined_is_refused(modules: dict[str, str], words: str) -> None:
+    """By name, when the first page is made."""
+    with pytest.raises(ValueError, match=re.escape(words)):
+        join_scripts(modules, "a")
+
+
+def test_files_stay_within_their_budget() -> None:
+    """Scripts, styles and the coastline, as gzip sends them."""
+    assets = load_assets()
+    most = {"explorer.js": 60_000, "explorer.css": 8_000, "land.json": 21_100}
+    for kind, size in most.items():
+        asset = assets.files[assets.names[kind]]
+        packed = asset.forms["gzip"]
+        assert packed is not None
+        assert gzip.decompress(packed) == asset.forms[None]
+        assert len(packed) <= size, kind
