@@ -31,6 +31,8 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
 FROM python:3.13-slim AS runtime
 ENV PATH=/opt/sluice/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY --from=build /opt/sluice /opt/sluice
+# What is kept over restarts, where a volume is mounted.
+RUN install -d -o 10001 -g 10001 /var/lib/sluice
 # A number, so that an orchestrator can see without a passwd file that this is not root.
 USER 10001:10001
 WORKDIR /srv
@@ -40,7 +42,8 @@ COPY demo demo
 CMD ["python", "-m", "demo.publish"]
 
 FROM runtime AS service
-ENV SLUICE_HOST=0.0.0.0 SLUICE_PORT=8000 SLUICE_CATALOG=/etc/sluice/catalog.yaml
+ENV SLUICE_HOST=0.0.0.0 SLUICE_PORT=8000 SLUICE_CATALOG=/etc/sluice/catalog.yaml \
+    SLUICE_REFRESHES_FILE=/var/lib/sluice/refreshed
 EXPOSE 8000
 # The server is process 1 itself and ends in order when it is asked to.
 STOPSIGNAL SIGTERM

@@ -155,9 +155,11 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 def _check_catalog(settings: Settings) -> None:
     # Imported here, like the server below, so that wrong usage and --help answer at once.
     from .catalog.configuration import Files
+    from .catalog.control_log import KeptEpochs
 
     files = Files(settings.catalog, settings.keys_file, settings.keys, settings.urls)
     files.parse(files.read())
+    KeptEpochs.of(settings.catalog, settings.refreshes_file).read()
 
 
 def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -179,7 +181,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
             form=arguments.format,
             strict=arguments.strict,
             patience_seconds=arguments.patience,
-            request_chunk_bytes=settings.request_chunk_bytes,
+            request_chunk_bytes=min(settings.request_chunk_bytes, settings.inflight_bytes),
             store_concurrency=settings.store_concurrency,
             reader=Reader(
                 cache_bytes=0,

@@ -93,3 +93,16 @@ class Selection:
     along: Mapping[str, Along] = field(default_factory=dict)
     variables: tuple[str, ...] | None = None
     pointwise: tuple[str, ...] = ()
+
+
+@record
+class Near:
+    """Places on the globe, as longitudes and latitudes in degrees, whose nearest cells are wanted.
+
+    One alone drops the dimensions of the grid, `several` go point by point. A cell may be
+    `tolerance_km` away along the great circle; None: about as far as cells are from each other.
+    """
+
+    points: tuple[tuple[float, float], ...]
+    several: bool = False
+    tolerance_km: float | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Hashable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -14,30 +13,29 @@ from typing import Final, NoReturn, TypeVar
 import xarray as xr
 from fastapi import Request, Response
 
-from sluice.aliases import record
-from sluice.arrays.texts import TextMeter, text_bytes
-from sluice.datasets import ResultSchema
-from sluice.encoders.encoder import Encoder
-from sluice.engine import (
-    FileAnswer,
-    Plan,
-    ReadLimits,
-    file_of,
-    file_size,
-    fitting,
-    stream_memory,
-    with_fitting,
-)
+from sluice.arrays.texts import TextMeter
+from sluice.engine import FileAnswer, Plan, file_costs, file_of, file_size, with_fitting
 from sluice.errors import LimitError, SluiceError, StoreError, plain_words
 from sluice.instrumentation import Phases
 
 from ..catalog.entry import DatasetEntry, redact_error
 from ..catalog.opened import Opened
-from .representations import Representation, SelectionKey, accepted_coding, respond
+from .representations import Representation, accepted_coding, respond
 from .requests import caller, lines_of
 from .response_bodies import LongBody
+from .row_streams import open_rows
 from .state import RequestLimits, Service
-from .streaming import StreamedFile, cancellable
+from .streaming import Held, StreamedFile, StreamedRows, cancellable
+from .weighing import (
+    Weighed,
+    led_on,
+    memory_bytes,
+    meter_of,
+    texts_excess,
+    texts_of,
+    told_of_texts,
+    what_fits,
+)
 
 T = TypeVar("T")
 
@@ -48,57 +46,6 @@ _UNCODED_BYTES: Final = 16 * 2**20
 log = logging.getLogger(__name__)
 
 
-@record
-class Weighed:
-    """A plan in a format: what the answer counts for, and the limit that it exceeds, if any.
-
-    Texts that are still in the store count only once they are read: some are `unmeasured`. `cells`
-    is how many values the answer has; `options` are what else a door was asked for, by name. What
-    may not be made `whole` is within its limits as a stream.
-    """
-
-    plan: Plan
-    encoder: Encoder
-    cells: int
-    result_bytes: int
-    unmeasured: bool
-    excess: LimitError | None
-    whole: bool
-    options: tuple[tuple[str, object], ...] = ()
-
-    @property
-    def key(self) -> SelectionKey:
-        """What tells this answer from every other one of the dataset, but for its form."""
-        if not self.options:
-            return self.plan.key
-        chosen, own = self.plan.key
-        return (chosen, self.options), own
-
-
-def weigh(
-    serving: Service, plan: Plan, encoder: Encoder, options: tuple[tuple[str, object], ...] = ()
-) -> Weighed:
-    """The planned answer in this format; raises what the format has against it."""
-    schema, texts = plan.schema, plan.reading.texts
-    # Of variants there may be any number: nothing is kept of them.
-    weight: int | None = None if encoder.variant else schema.notes.get(encoder.name)
-    if weight is None:
-        encoder.check(schema)
-        weight = encoder.value_bytes(schema)
-        if not encoder.variant:
-            schema.notes[encoder.name] = weight
-    words = encoder.text_bytes(schema, texts) if texts else 0
-    weight += words
-    limits = serving.limits
-    excess = limits.reading.excess(plan, weight)
-    whole = excess is None or encoder.file is None or plan.keys is None
-    # What comes before the values of a file is in memory as a whole.
-    if not whole and words + schema.attribute_bytes <= limits.reading.result_bytes:
-        excess = limits.streaming.excess(plan, weight)
-    unmeasured = bool(schema.unmeasured)
-    return Weighed(plan, encoder, schema.cells, weight, unmeasured, excess, whole, options)
-
-
 async def answer(
     request: Request, serving: Service, opened: Opened, asked: Weighed, phases: Phases
 ) -> Response:
@@ -106,12 +53,25 @@ async def answer(
     if asked.excess is not None:
         work = asyncio.to_thread(_told_what_fits, serving, asked, asked.excess)
         raise await cancellable(request, work)
-    coded = asked.result_bytes >= serving.encoding.compress_bytes
+    coded = asked.encoder.coded and asked.result_bytes >= serving.encoding.compress_bytes
     if asked.encoder.file is not None:
         return await _answer_file(request, serving, opened, asked, phases, coded=coded)
     form = Representation(opened, asked.encoder, accepted_coding(request) if coded else None)
-    make = partial(_make, request, serving, asked, form, phases)
+    make = partial(
+        _make if asked.rows is None else _open_rows, request, serving, asked, form, phases
+    )
     return await respond(request, serving, form, asked.key, phases, make)
+
+
+async def _open_rows(
+    request: Request, serving: Service, asked: Weighed, form: Representation, phases: Phases
+) -> StreamedRows:
+    """The table, for which there is memory."""
+    answer, rows = asked.rows, asked.encoder.rows
+    assert answer is not None
+    assert rows is not None
+    tell = partial(_tell, entry=form.opened.entry)
+    return await open_rows(request, serving, answer, rows, form.coding, phases, tell)
 
 
 async def _answer_file(
@@ -127,11 +87,14 @@ async def _answer_file(
 
     Lengths and ranges are of what is sent, so neither large files nor parts have a content coding.
     """
-    ranged = bool(lines_of(request, b"range")) and request.method == "GET"
+    assert asked.encoder.file is not None
+    only = asked.encoder.file.only
+    ranged = only or (bool(lines_of(request, b"range")) and request.method == "GET")
     coded = coded and asked.whole and not ranged and asked.result_bytes <= _UNCODED_BYTES
     form = Representation(opened, asked.encoder, accepted_coding(request) if coded else None)
     whole = asked.whole and (asked.result_bytes <= _WHOLE_BYTES or form.coding is not None)
-    streams = form.coding is None and asked.plan.keys is not None and (ranged or not whole)
+    in_parts = only or asked.plan.keys is not None
+    streams = form.coding is None and in_parts and (ranged or not whole)
     make = partial(_open if streams else _make, request, serving, asked, form, phases)
     return await respond(
         request, serving, form, asked.key, phases, make, partial(_size, asked, form)
@@ -150,31 +113,32 @@ async def _open(
     """The file, for which there is memory: it is read as it is sent."""
     file_format, entry = asked.encoder.file, form.opened.entry
     assert file_format is not None
-    limits, meter = serving.limits, None
-    if asked.unmeasured:
-        meter = TextMeter(0, limits.reading.result_bytes, 0, limits.reading.chunk_bytes)
+    limits = serving.limits
+    meter = meter_of(asked, limits)
 
     async def read() -> FileAnswer:
         try:
             return await file_of(asked.plan, file_format, form.opened.fragments, meter)
+        except LimitError as error:
+            raise told_of_texts(error, asked.encoder) from error
         except Exception as error:
             _tell(error, entry)
 
     async with AsyncExitStack() as stack:
-        memory = stream_memory(asked.plan)
+        texts = min(asked.plan.text_bytes, limits.text_bytes)
+        memory = file_costs(asked.plan, file_format).window_bytes + texts
+        if asked.plan.keys is None:
+            memory = memory_bytes(asked.plan, asked.result_bytes + texts, asked.encoder.forms)
         held = serving.admission.held(caller(request), memory)
         await cancellable(request, stack.enter_async_context(held))
         with phases.recording():
             file = await cancellable(request, read())
         tell = partial(_tell, entry=entry)
-        return StreamedFile(file, stack.pop_all(), phases, limits.streaming, tell)
+        return StreamedFile(file, Held(stack.pop_all(), phases, limits.streaming, tell))
 
 
-def _told_what_fits(serving: Service, asked: Weighed, excess: LimitError) -> LimitError:
-    def fits(less: Plan) -> bool:
-        return weigh(serving, less, asked.encoder).excess is None
-
-    return with_fitting(excess, fitting(asked.plan, fits))
+def _told_what_fits(serving: Service, asked: Weighed, excess: SluiceError) -> SluiceError:
+    return with_fitting(excess, what_fits(serving, asked), led_on(asked))
 
 
 async def _make(
@@ -199,19 +163,20 @@ async def _make(
         ):
             return _encode(result, asked, form, phases)
     # Texts that nobody has read yet may take all that one answer may have.
-    texts = min(asked.plan.text_bytes, serving.limits.reading.result_bytes)
+    texts = min(asked.plan.text_bytes, serving.limits.text_bytes)
     cost = memory_bytes(asked.plan, asked.result_bytes + texts, asked.encoder.forms)
     make = partial(_read_and_encode, asked, form, phases, serving, texts)
-    return await cancellable(request, serving.admission.run(caller(request), cost, make))
+    work = serving.admission.run(caller(request), cost, make)
+    return await cancellable(request, work, partial(led_on, asked))
 
 
 async def _read_and_encode(
     asked: Weighed, form: Representation, phases: Phases, serving: Service, likely_texts: int
 ) -> bytes | LongBody:
     """The body; memory was taken for `likely_texts` bytes of texts, and is for what they are."""
-    meter = meter_of(asked.plan, asked.result_bytes, serving.limits.reading)
+    meter = meter_of(asked, serving.limits)
     with phases.recording():
-        result = await _read(asked.plan, form.opened.entry, meter)
+        result = await _read(asked, form.opened.entry, meter)
     texts = await _counted_texts(result, asked, serving.limits)
     encoding = serving.encoding
     if asked.result_bytes <= encoding.inline_bytes and texts <= encoding.inline_bytes:
@@ -224,21 +189,19 @@ async def _read_and_encode(
     return content
 
 
-def memory_bytes(plan: Plan, result_bytes: int, forms: int) -> int:
-    """The memory that a planned answer takes while it is made: an estimate from above.
-
-    So often is it in memory at once: as values, packed or decoded, as text or a file, compressed.
-    """
-    return plan.working_bytes + forms * result_bytes
-
-
 async def _counted_texts(result: xr.Dataset, asked: Weighed, limits: RequestLimits) -> int:
     """What the texts of `result` count for; LimitError where that is too much."""
-    meter = meter_of(asked.plan, asked.result_bytes, limits.reading)
+    meter = meter_of(asked, limits)
     if meter is None:
         return 0
-    texts = await text_weight(asked.encoder, asked.plan.schema, result)
-    meter.take(texts)
+    schema, encoder = asked.plan.schema, asked.encoder
+    found = await texts_of(schema, result)
+    texts = encoder.text_bytes(schema, found)
+    meter.write(texts)
+    known = asked.plan.reading.texts
+    excess = texts_excess(encoder, {**known, **found}, limits.text_bytes)
+    if excess is not None:
+        raise excess
     return texts
 
 
@@ -257,10 +220,20 @@ def _cached(plan: Plan, entry: DatasetEntry) -> xr.Dataset | Plan:
         _tell(error, entry)
 
 
-async def _read(plan: Plan, entry: DatasetEntry, meter: TextMeter | None) -> xr.Dataset:
+async def _read(asked: Weighed, entry: DatasetEntry, meter: TextMeter | None) -> xr.Dataset:
     """The planned answer; values that xarray cannot decode are the store's fault, not ours."""
     try:
-        return await plan.load(meter)
+        return await asked.plan.load(meter)
+    except LimitError as error:
+        raise told_of_texts(error, asked.encoder) from error
+    except Exception as error:
+        _tell(error, entry)
+
+
+async def read_whole(plan: Plan, entry: DatasetEntry) -> xr.Dataset:
+    """What is planned, without texts; raises what may be told of a failure."""
+    try:
+        return await plan.read()
     except Exception as error:
         _tell(error, entry)
 
@@ -274,26 +247,3 @@ def _tell(error: Exception, entry: DatasetEntry) -> NoReturn:
         raise error
     log.error("values that do not decode", exc_info=error)
     raise StoreError(f"values do not decode: {plain_words(str(error))}") from error
-
-
-# So many texts are counted in half a millisecond.
-_FEW_TEXTS: Final = 4096
-
-
-def meter_of(plan: Plan, result_bytes: int, limits: ReadLimits) -> TextMeter | None:
-    """What counts the texts of `plan` while they are read; None where it will read none."""
-    if not plan.schema.unmeasured:
-        return None
-    return TextMeter(result_bytes, limits.result_bytes, plan.chunk_bytes, limits.chunk_bytes)
-
-
-async def text_weight(encoder: Encoder, schema: ResultSchema, result: xr.Dataset) -> int:
-    """What the texts that `result` was read with add to its weight."""
-    if not schema.unmeasured:
-        return 0
-    found: dict[Hashable, int] = {}
-    for name in schema.unmeasured:
-        values = result.variables[name].values
-        few = values.size <= _FEW_TEXTS
-        found[name] = text_bytes(values) if few else await asyncio.to_thread(text_bytes, values)
-    return encoder.text_bytes(schema, found)

@@ -39,6 +39,7 @@ _EXPOSED: Final = (
     "Content-Disposition",
     "Server-Timing",
     "X-Sluice-Store",
+    "X-Sluice-Distance",
     "Accept-Ranges",
     "Content-Range",
 )

@@ -167,6 +167,8 @@ _HEADERS: Final = {
     "Vary": "The request's headers that chose the form.",
     "Cache-Control": "The dataset's, from the catalog; `no-cache` where it has none.",
     "Content-Disposition": "A file name, for all but JSON: of the dataset and the part of it.",
+    "X-Sluice-Distance": "With `at`: how far the cell is from the place, as `3.142 km`; of several"
+    " places with commas between them.",
     "X-Sluice-Store": "`unreachable` while the store is: nobody knows whether it has changed.",
     "Retry-After": "After how many seconds to ask again.",
     "Server-Timing": "Milliseconds to open, plan, fetch, decode and encode.",

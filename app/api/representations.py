@@ -29,7 +29,7 @@ from .response_bodies import (
     RawHeaders,
 )
 from .state import Service
-from .streaming import StreamedFile
+from .streaming import StreamedFile, StreamedRows
 
 _TAG = re.compile(r'(?:W/)?("[^"]*+")')
 
@@ -106,7 +106,7 @@ class Representation:
         headers = [(b"content-type", self.encoder.media_type.encode())]
         if self.coding is not None:
             headers.append((b"content-encoding", self.coding.encode()))
-        if self.encoder.name != "json":
+        if not self.encoder.essence.endswith(("/json", "+json")):
             file = file_name(self.opened.entry.id, key, self.encoder.suffix)
             headers.append((b"content-disposition", f'attachment; filename="{file}"'.encode()))
         return headers
@@ -132,7 +132,7 @@ async def respond(
     form: Representation,
     key: SelectionKey,
     phases: Phases,
-    make: Callable[[], Awaitable[bytes | LongBody | StreamedFile]],
+    make: Callable[[], Awaitable[bytes | LongBody | StreamedFile | StreamedRows]],
     size: Callable[[], Awaitable[int | None]] | None = None,
 ) -> Response:
     """The answer with the body that `make` makes, which it does only if a body is wanted.
@@ -167,7 +167,7 @@ async def respond(
             return _RawResponse(200, headers)
     content = await make()
     headers += (*form.headers(key), _timing(phases))
-    if isinstance(content, StreamedFile):
+    if isinstance(content, StreamedFile | StreamedRows):
         return await content.response(request, headers, tag)
     return _made(request, serving, headers, content)
 

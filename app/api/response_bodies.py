@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, TypeAlias
@@ -108,6 +108,15 @@ class BodyWriter:
         while await self._threads.run(flow, _write_some, pieces, written):
             pass
         return LongBody(written, sum(map(len, written)))
+
+    async def steps(self, pieces: Iterator[Piece]) -> AsyncGenerator[bytes, None]:
+        """What each step writes, once it is asked for; whoever stops asking has ended the work."""
+        flow, more = Flow(), True
+        while more:
+            written: list[Piece] = []
+            more = await self._threads.run(flow, _write_some, pieces, written)
+            if written:
+                yield b"".join(written)
 
 
 def _write_some(pieces: Iterator[Piece], written: list[Piece]) -> bool:

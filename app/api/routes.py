@@ -9,6 +9,7 @@ from typing import Final
 from fastapi import FastAPI, Request, Response
 
 from sluice.engine import describe_prepared
+from sluice.engine.nearest import grids_of
 from sluice.errors import CatalogError, QueryError, excerpt
 
 from ..catalog.opened import Opened
@@ -137,7 +138,7 @@ async def refresh_dataset(request: Request) -> Response:
     _take_no_parameters(request)
     serving = service(request)
     dataset_id = visible_id(request, serving)
-    serving.config_sync.invalidate(dataset_id)
+    await asyncio.to_thread(serving.config_sync.invalidate, dataset_id)
     await serving.config_sync.catch_up()
     opened = await serving.opened.get(dataset_id)
     return _json(
@@ -220,4 +221,8 @@ async def described_text(request: Request, serving: Service, opened: Opened) -> 
 
 def _text(opened: Opened) -> bytes:
     told = describe_prepared(opened.prepared)
-    return json_bytes({**opened.entry.told, **told})
+    grids = [
+        {"longitude": grid.lon, "latitude": grid.lat, "dims": grid.dims}
+        for grid in grids_of(opened.prepared)
+    ]
+    return json_bytes({**opened.entry.told, **told, "grids": grids})

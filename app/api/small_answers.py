@@ -131,6 +131,14 @@ class DataVariable(Answer):
     attrs: dict[str, object]
 
 
+class GridCoordinates(Answer):
+    """The longitudes and latitudes of a grid's cells, by which `at` finds the nearest."""
+
+    longitude: str
+    latitude: str
+    dims: list[str]
+
+
 class DatasetDescription(DatasetSummary):
     """What one dataset holds."""
 
@@ -141,6 +149,10 @@ class DatasetDescription(DatasetSummary):
     unusable: Annotated[
         dict[str, str],
         Field(description="Variables of the store that cannot be used, and why."),
+    ]
+    grids: Annotated[
+        list[GridCoordinates],
+        Field(description="Where longitudes and latitudes of cells are known: `at` works."),
     ]
 
 
@@ -154,6 +166,15 @@ class ExplainedCoordinate(Answer):
     first: Label = None
     last: Label = None
     step: Label = None
+
+
+class Place(Answer):
+    """Which cells are nearest to the places of `at`, in their order."""
+
+    positions: Annotated[
+        dict[str, list[int]], Field(description="Along the dimensions of the grid.")
+    ]
+    distances_km: Annotated[list[float], Field(description="From the place to its cell.")]
 
 
 class Explanation(Answer):
@@ -173,6 +194,7 @@ class Explanation(Answer):
         dict[str, object],
         Field(description="Further options of the request, as they were read."),
     ] = {}
+    at: Place | None = None
 
 
 class Problem(BaseModel):

@@ -8,7 +8,9 @@ import signal
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from sluice.arrays.chunk_decoders import single_threaded_blosc
 from sluice.arrays.member_documents import OpeningLimits
@@ -25,7 +27,7 @@ from ..admission import Admission, Budget, ClientLimit
 from ..catalog.catalog import Catalog
 from ..catalog.config_sync import ConfigSync
 from ..catalog.configuration import Files, Keys
-from ..catalog.control_log import ControlLog
+from ..catalog.control_log import ControlLog, KeptEpochs
 from ..catalog.listings import ListingLimits, Listings
 from ..catalog.opened import Opened
 from ..catalog.opened_datasets import OpenedDatasets, Opener
@@ -140,8 +142,9 @@ async def _config_sync_of(
 ) -> tuple[OpenedDatasets, ConfigSync, Keys]:
     """The datasets and the keys of the operator's files, and what follows their news."""
     files = Files(settings.catalog, settings.keys_file, settings.keys, settings.urls)
-    file = _own_control_log(files, stack) if shared is None else shared.control_log
-    control_log = stack.enter_context(ControlLog(file))
+    kept = KeptEpochs.of(settings.catalog, settings.refreshes_file)
+    file = _own_control_log(files, kept, stack) if shared is None else shared.control_log
+    control_log = stack.enter_context(ControlLog(file, kept))
     opened = OpenedDatasets(
         Catalog({}),
         opener,
@@ -186,11 +189,11 @@ async def _prepare(
     preparation.begin()
 
 
-def _own_control_log(files: Files, stack: AsyncExitStack) -> int:
+def _own_control_log(files: Files, kept: KeptEpochs, stack: AsyncExitStack) -> int:
     """A control log that no other process knows."""
     file = unnamed_file("control-log")
     stack.callback(os.close, file)
-    ControlLog.begin(file, files.read())
+    ControlLog.begin(file, files.read(), kept)
     return file
 
 
@@ -201,23 +204,29 @@ def _reload_on_hangup(config_sync: ConfigSync) -> None:
         asyncio.get_running_loop().add_signal_handler(hangup, config_sync.reload_soon)
 
 
+# So much any answer may have, on however small a server.
+_LEAST_MEMORY: Final = 64 * 2**20
+
+
 def _limits(settings: Settings) -> RequestLimits:
-    reading = ReadLimits(
+    whole = ReadLimits(
         chunks=settings.request_chunks,
         chunk_bytes=settings.request_chunk_bytes,
         result_bytes=settings.request_result_bytes,
     )
-    streaming = StreamLimits(
-        ReadLimits(
-            chunks=settings.stream_chunks,
-            chunk_bytes=settings.stream_chunk_bytes,
-            result_bytes=settings.stream_result_bytes,
+    return RequestLimits(
+        whole,
+        StreamLimits(
+            replace(whole, result_bytes=settings.stream_result_bytes),
+            seconds=settings.stream_seconds,
+            stall_seconds=settings.stream_stall_seconds,
         ),
-        memory_bytes=settings.inflight_bytes,
-        seconds=settings.stream_seconds,
-        stall_seconds=settings.stream_stall_seconds,
+        # What is more than all that there is has it alone.
+        memory_bytes=max(settings.inflight_bytes, _LEAST_MEMORY),
+        text_bytes=settings.request_text_bytes,
+        labels=settings.request_labels,
+        body_bytes=settings.body_bytes,
     )
-    return RequestLimits(reading, streaming, settings.request_labels, settings.body_bytes)
 
 
 def _guards(settings: Settings, emit: Emit) -> StoreGuards:

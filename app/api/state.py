@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sluice.bounded_cache import BoundedCache
-from sluice.engine import Plan, ReadLimits, stream_memory
-from sluice.errors import LimitError
+from sluice.engine import ReadLimits
 
 from ..admission import Admission
 from ..catalog.catalog import Catalog
@@ -24,40 +23,27 @@ from .response_bodies import BodyWriter, json_bytes
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """What an answer may have that is sent while it is read: chunks and bytes, memory at any time,
-    and seconds, in all and without a byte more.
+    """What an answer may have that is sent while it is read: its `reading`, and seconds, in all and
+    without a byte more.
     """
 
     reading: ReadLimits
-    memory_bytes: int
     seconds: float
     stall_seconds: float
-
-    def excess(self, plan: Plan, result_bytes: int) -> LimitError | None:
-        """The first limit that the planned answer exceeds, or None."""
-        if (excess := self.reading.excess(plan, result_bytes)) is not None:
-            return excess
-        memory = stream_memory(plan)
-        if memory <= self.memory_bytes:
-            return None
-        return LimitError(
-            f"The chunks and rows that must be in memory at once take {memory} bytes; there are"
-            f" {self.memory_bytes} for them. Nothing was read: ask for a smaller part.",
-            limited="memory_bytes",
-            estimate=memory,
-            limit=self.memory_bytes,
-        )
 
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """The most that one request may have: what it reads, labels in a list, bytes of a body.
+    """The most that one request may have: what it reads, and memory at any time, bytes of texts of
+    variable length, labels in a list, bytes of a body.
 
-    `streaming` is for what is sent while it is read, `reading` for what is made whole.
+    `streaming` is for what is sent while it is read, `whole` for what is made before.
     """
 
-    reading: ReadLimits
+    whole: ReadLimits
     streaming: StreamLimits
+    memory_bytes: int
+    text_bytes: int
     labels: int
     body_bytes: int
 

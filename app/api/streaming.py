@@ -68,16 +68,66 @@ async def _send(piece: memoryview, send: Send) -> None:
 
 
 @record
-class StreamedFile:
-    """A file that is read while it is sent, from any byte on; `tell` raises what is told of a
-    failure.
-    """
+class Held:
+    """What a stream holds until its end, and may take; `tell` raises what is told of a failure."""
 
-    file: FileAnswer
-    held: AsyncExitStack
+    stack: AsyncExitStack
     phases: Phases
     limits: StreamLimits
     tell: Callable[[Exception], NoReturn]
+
+    async def begun(
+        self, request: Request, pieces: AsyncGenerator[memoryview, None], nbytes: int
+    ) -> Stream:
+        """The stream of these pieces, of which so many bytes are there; raises what `tell` does."""
+        told = self._told(pieces)
+        self.stack.push_async_callback(told.aclose)
+        first = await cancellable(request, self._first(told, nbytes))
+        return Stream(first, told, self.stack.pop_all(), self.phases, self.limits)
+
+    async def _first(
+        self, pieces: AsyncGenerator[memoryview, None], nbytes: int
+    ) -> list[memoryview]:
+        first: list[memoryview] = []
+        with self.phases.recording():
+            async for piece in pieces:
+                first.append(piece)
+                nbytes -= len(piece)
+                if nbytes <= 0:
+                    break
+        return first
+
+    async def _told(
+        self, pieces: AsyncGenerator[memoryview, None]
+    ) -> AsyncGenerator[memoryview, None]:
+        async with aclosing(pieces):
+            try:
+                async for piece in pieces:
+                    yield piece
+            except Exception as error:
+                self.tell(error)
+
+
+@record
+class StreamedRows:
+    """A table that is written while it is read: `pieces` of its text, in its coding."""
+
+    pieces: AsyncGenerator[memoryview, None]
+    held: Held
+
+    async def response(self, request: Request, headers: RawHeaders, tag: str | None) -> Response:
+        """The whole, without a length; its first rows have been read. Raises what `tell` raises."""
+        async with self.held.stack:
+            stream = await self.held.begun(request, self.pieces, 1)
+        return StreamedResponse(200, headers, stream)
+
+
+@record
+class StreamedFile:
+    """A file that is read while it is sent, from any byte on."""
+
+    file: FileAnswer
+    held: Held
 
     async def response(self, request: Request, headers: RawHeaders, tag: str | None) -> Response:
         """The whole file, or with a `tag` the part that the request wants of it.
@@ -85,41 +135,18 @@ class StreamedFile:
         The first values have been read. Raises RangeNotSatisfiable, and what `tell` raises.
         """
         size, part = self.file.size, None
-        async with self.held:
+        async with self.held.stack:
             if tag is not None and request.method == "GET":
                 given, condition = header_of(request, b"range"), header_of(request, b"if-range")
                 part = asked_range(given, condition, tag, size)
             start, stop = (0, size) if part is None else (part.start, part.stop)
-            pieces = self._pieces(start, stop)
-            self.held.push_async_callback(pieces.aclose)
-            first = await cancellable(request, self._first(pieces, start))
-            stream = Stream(first, pieces, self.held.pop_all(), self.phases, self.limits)
+            # What comes before the first values of the store, and these.
+            first = self.file.place_of(start, _FIRST_BYTES) - start
+            stream = await self.held.begun(request, self.file.pieces(start, stop), first)
         headers = [*headers, (b"content-length", str(stop - start).encode())]
         if part is not None:
             headers.append((b"content-range", part.content_range.encode()))
         return StreamedResponse(200 if part is None else 206, headers, stream)
-
-    async def _first(
-        self, pieces: AsyncGenerator[memoryview, None], start: int
-    ) -> list[memoryview]:
-        """What comes before the first values of the store, and these."""
-        first: list[memoryview] = []
-        enough = self.file.place_of(start, _FIRST_BYTES)
-        with self.phases.recording():
-            async for piece in pieces:
-                first.append(piece)
-                start += len(piece)
-                if start >= enough:
-                    break
-        return first
-
-    async def _pieces(self, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
-        async with aclosing(self.file.pieces(start, stop)) as pieces:
-            try:
-                async for piece in pieces:
-                    yield piece
-            except Exception as error:
-                self.tell(error)
 
 
 class StreamedResponse(Response):
@@ -271,12 +298,14 @@ async def ending(receive: Receive, end: float) -> AsyncIterator[Clock]:
         raise Expired from None
 
 
-async def cancellable(request: Request, work: Coroutine[object, object, T]) -> T:
+async def cancellable(
+    request: Request, work: Coroutine[object, object, T], led_on: Callable[[], str] = str
+) -> T:
     """What `work` brings; it is cancelled when the deadline comes or the client leaves before.
 
     So everything is awaited that may take long. The deadline is that of the request, however many
-    parts of it are awaited so. The body of the request must have been read. Raises
-    DeadlineExceeded, and Starlette's ClientDisconnect.
+    parts of it are awaited so; `led_on` is told who meets it. The body of the request must have
+    been read. Raises DeadlineExceeded, and Starlette's ClientDisconnect.
     """
     admission = service(request).admission
     end = asyncio.get_running_loop().time() + admission.seconds
@@ -288,6 +317,6 @@ async def cancellable(request: Request, work: Coroutine[object, object, T]) -> T
         admission.refuse("deadline")
         raise DeadlineExceeded(
             f"There was no answer within {admission.seconds:g} seconds, the most that a request may"
-            " take: ask for a smaller part.",
+            f" take: ask for a smaller part.{led_on()}",
             limit_seconds=admission.seconds,
         ) from None

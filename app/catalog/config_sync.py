@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -183,15 +183,26 @@ class ConfigSync:
             await self._flight.do(None, self._follow)
 
     def invalidate(self, dataset_id: str) -> None:
-        """Have all processes open this dataset anew, without any chunk that they read before."""
+        """Have all processes open this dataset anew, without any chunk that they read before.
+
+        Blocks while that is written to a disk.
+        """
         self.control_log.invalidate(dataset_id)
 
     def gone(self, dataset_id: str) -> None:
         """The dataset's store is gone: what was read of it is not to be used when it is back."""
         try:
-            self.invalidate(dataset_id)
+            news = self.control_log.gone(dataset_id)
         except NotTold as error:
             log.error("dataset %r: its store is gone, and nobody knows: %s", dataset_id, error)
+        else:
+            self._start(self._keep_or_log(news))
+
+    async def _keep_or_log(self, news: NewEpoch) -> None:
+        try:
+            await asyncio.to_thread(self.control_log.keep, news)
+        except NotTold as error:
+            log.warning("dataset %r: its store was gone: %s", news.dataset, error)
 
     async def reload(self) -> Difference:
         """Have all processes go by what the files say now; raises CatalogError if they cannot.
@@ -217,7 +228,11 @@ class ConfigSync:
         """Reload in the background; what is wrong with the file goes to the log."""
 
         write_signalled("reload")
-        task = asyncio.create_task(self._reload_or_log())
+        self._start(self._reload_or_log())
+
+    def _start(self, work: Coroutine[object, object, None]) -> None:
+        """Do it in the background."""
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

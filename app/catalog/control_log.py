@@ -14,9 +14,14 @@ import os
 import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, Final, Self, TypeAlias
 from zlib import compress, decompress
+
+from sluice.errors import CatalogError
 
 from ..errors import NotTold
 from .configuration import Texts
@@ -57,10 +62,11 @@ class ControlLog:
 
     Any process may post and read. `file` is the descriptor of a file in memory or on a local disk.
     Lines are appended whole (POSIX, ``O_APPEND``), so no lock is needed. What is left of a line for
-    which there was no room is passed over.
+    which there was no room is passed over. New epochs are `kept` for servers to come, if anywhere.
     """
 
-    def __init__(self, file: int) -> None:
+    def __init__(self, file: int, kept: KeptEpochs | None = None) -> None:
+        self._kept = kept
         self._file = os.dup(file)
         try:
             flags = fcntl.fcntl(self._file, fcntl.F_GETFL)
@@ -80,11 +86,14 @@ class ControlLog:
         os.close(self._file)
 
     @classmethod
-    def begin(cls, file: int, texts: Texts) -> None:
-        """Make the empty file a control log, with `texts` as its first news."""
+    def begin(cls, file: int, texts: Texts, kept: KeptEpochs | None = None) -> None:
+        """Make the empty file a control log: `texts` are its first news, then epochs of before."""
+        epochs = {} if kept is None else kept.read()
         os.pwrite(file, secrets.token_bytes(_MARK_BYTES), 0)
         with cls(file) as control_log:
             control_log.post(NewTexts(texts))
+            for dataset_id, epoch in epochs.items():
+                control_log.post(NewEpoch(dataset_id, epoch))
 
     @property
     def has_news(self) -> bool:
@@ -108,9 +117,27 @@ class ControlLog:
         self._mark[:] = secrets.token_bytes(_MARK_BYTES)
 
     def invalidate(self, dataset_id: str) -> None:
-        """Have every process open this dataset anew, without any chunk that it read before."""
-        # At random: it must not come again after a restart, since tags are made of it.
-        self.post(NewEpoch(dataset_id, secrets.token_hex(8)))
+        """Have every process open this dataset anew, without any chunk that it read before.
+
+        Blocks while the epoch is written to a disk. Raises NotTold; then everything is as before.
+        """
+        if self._kept is None:
+            self.post(_new_epoch(dataset_id))
+            return
+        with self._kept.changed(_new_epoch(dataset_id)) as news:
+            self.post(news)
+
+    def gone(self, dataset_id: str) -> NewEpoch:
+        """As `invalidate`, at once; what is returned is to be kept (see `keep`)."""
+        news = _new_epoch(dataset_id)
+        self.post(news)
+        return news
+
+    def keep(self, news: NewEpoch) -> None:
+        """Write it to a disk for servers to come; raises NotTold where that cannot be."""
+        if self._kept is not None:
+            with self._kept.changed(news):
+                pass
 
     def unread(self) -> tuple[list[News], Reading]:
         """What was posted since the last `take`, and what to `take` once it was acted on."""
@@ -132,6 +159,85 @@ class ControlLog:
         size = os.fstat(self._file).st_size
         data = os.pread(self._file, size - begin, begin)
         return data[: data.rfind(b"\n") + 1]
+
+
+def _new_epoch(dataset_id: str) -> NewEpoch:
+    # At random: none comes twice, whatever becomes of the file that keeps them.
+    return NewEpoch(dataset_id, secrets.token_hex(8))
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEpochs:
+    """The last epoch of each dataset that was ever invalidated, as a JSON object in a file.
+
+    Tags are made of them: without them a tag of before would be valid again after a restart. The
+    file is there once there is one, and replaced as a whole. Servers may share it.
+    """
+
+    path: Path
+
+    @classmethod
+    def of(cls, catalog: Path, chosen: Path | None) -> Self:
+        """In the file that was chosen, or else in one beside the catalog's."""
+        return cls(chosen or catalog.with_name(f"{catalog.name}.refreshed"))
+
+    def read(self) -> dict[str, str]:
+        """The epochs by dataset; raises CatalogError for a file that is none of ours."""
+        try:
+            found = json.loads(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise CatalogError(f"{self.path}: it cannot be read: {error.strerror}") from None
+        except ValueError:
+            found = None
+        if not (isinstance(found, dict) and all(isinstance(one, str) for one in found.values())):
+            raise CatalogError(
+                f"{self.path}: it does not say which datasets were refreshed. Remove it, and tags"
+                " of before these refreshes are valid again"
+            )
+        return found
+
+    @contextmanager
+    def changed(self, news: NewEpoch) -> Iterator[NewEpoch]:
+        """Write `news`; no other process writes until the block has told of it.
+
+        Raises NotTold where it cannot be written; then the file is as it was.
+        """
+        with ExitStack() as stack:
+            try:
+                folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+                stack.callback(os.close, folder)
+                fcntl.flock(folder, fcntl.LOCK_EX)
+                self._write({**self.read(), news.dataset: news.epoch})
+                os.fsync(folder)
+            except OSError as error:
+                raise _not_kept(error.strerror or "it cannot be written") from error
+            except CatalogError as error:
+                raise _not_kept(error.detail) from error
+            yield news
+
+    def _write(self, epochs: dict[str, str]) -> None:
+        """Put a whole file in the place of the old one."""
+        with NamedTemporaryFile(
+            "w", dir=self.path.parent, prefix=f".{self.path.name}.", delete=False
+        ) as file:
+            try:
+                json.dump(epochs, file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(file.name, self.path)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+
+
+def _not_kept(reason: str) -> NotTold:
+    return NotTold(
+        "That the dataset is refreshed cannot be kept for after a restart, and everything stays as"
+        f" it was (SLUICE_REFRESHES_FILE says where): {reason}.",
+        retry_after=_FULL_SECONDS,
+    )
 
 
 def _not_told(reason: str) -> NotTold:

@@ -15,11 +15,13 @@ from enum import StrEnum
 from math import inf
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
+from sluice.axes.nearest_cell import Cells
 from sluice.bounded_cache import BoundedCache
 from sluice.concurrency import SingleFlight
 from sluice.datasets import AsyncDataset
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import PreparedDataset
+from sluice.engine.nearest import LonLat
 from sluice.errors import MetadataError, StoreError, StoreMissing
 
 from .entry import DatasetEntry, redact_error
@@ -50,6 +52,22 @@ class Description:
     """The text of what the dataset holds, once somebody has asked for it and it is not long."""
 
     text: bytes | None = None
+
+
+@dataclass(slots=True)
+class GridCells:
+    """The cells of grids without axes, once somebody has asked for a place in one.
+
+    They are read once for all who ask at the same time.
+    """
+
+    by_grid: dict[LonLat, Cells] = field(default_factory=dict)
+    flight: SingleFlight[LonLat, Cells] = field(default_factory=SingleFlight)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that they take."""
+        return sum([cells.nbytes for cells in self.by_grid.values()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +116,18 @@ class Opened:
     freshness: Freshness = field(default_factory=Freshness)
     description: Description = field(default_factory=Description)
     told: BoundedCache[Hashable, str] = field(default_factory=_few)
+    cells: GridCells = field(default_factory=GridCells)
     _of_doors: dict[Callable[[Opened], Any], Any] = field(default_factory=dict)
 
     @property
     def dataset(self) -> AsyncDataset:
         """The dataset itself, which nobody changes."""
         return self.prepared.dataset
+
+    @property
+    def held_bytes(self) -> int:
+        """The memory that it takes, but for attributes and the like."""
+        return self.prepared.layout.held_bytes + self.cells.nbytes
 
     def for_door(self, make: Callable[[Opened], T]) -> T:
         """What a way in needs of this dataset: what ``make(self)`` gave when it was first asked."""

@@ -199,7 +199,7 @@ class OpenedDatasets:
         """Whether more is open than may be."""
         if len(self._opened) > self._capacity:
             return True
-        held = sum([opened.prepared.layout.held_bytes for opened in self._opened.values()])
+        held = sum([opened.held_bytes for opened in self._opened.values()])
         return held > self._capacity_bytes
 
     async def _open_once(self, dataset_id: str) -> Opened:

@@ -25,7 +25,7 @@ from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint
 from sluice.datasets.entrypoint import with_inherited
 from sluice.datasets.unusable import Unusable
 from sluice.encoders.json_encoder import FragmentCache
-from sluice.engine import prepare
+from sluice.engine import directions_of, prepare
 from sluice.errors import MetadataError, SluiceError, plain_words
 from sluice.store import ByteSource, Filesystems
 from sluice.store.addresses import place_of
@@ -234,7 +234,9 @@ def prepared(entry: DatasetEntry, dataset: AsyncDataset, version: str) -> Opened
         times,
         sorted(reasons),
     )
-    return Opened(entry, prepare(dataset), FragmentCache(dataset), version, repr(read))
+    ready = prepare(dataset)
+    fragments = FragmentCache(dataset, entry.id, directions_of(ready.axes, ready.roles))
+    return Opened(entry, ready, fragments, version, repr(read))
 
 
 def _decoded_times(entry: DatasetEntry, documents: GroupDocuments) -> bool | dict[str, bool]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..catalog.config_sync import ask_reload
 from ..catalog.configuration import Files
-from ..catalog.control_log import ControlLog
+from ..catalog.control_log import ControlLog, KeptEpochs
 from ..errors import NotTold
 from ..settings import PREFIX, SHARES, Settings
 from ..telemetry.families import make_room
@@ -70,7 +70,8 @@ def run_server(settings: Settings, fd: int | None) -> None:
     )
     log.info("%s", _budget_line(settings))
     files = Files(settings.catalog, settings.keys_file, settings.keys, settings.urls)
-    with _shared(files, settings.log_format) as (shared, control_log):
+    kept = KeptEpochs.of(settings.catalog, settings.refreshes_file)
+    with _shared(files, kept, settings.log_format) as (shared, control_log):
         _run(config, partial(ask_reload, control_log, files), shared, settings.loop_stall_seconds)
 
 
@@ -112,12 +113,12 @@ def _run(config: Config, reload: Callable[[], bool], shared: Shared, stall_secon
 
 
 @contextmanager
-def _shared(files: Files, log_format: str) -> Iterator[tuple[Shared, ControlLog]]:
+def _shared(files: Files, kept: KeptEpochs, log_format: str) -> Iterator[tuple[Shared, ControlLog]]:
     """What the processes share, which they find in their environment, and its control log."""
     try:
         shared = Shared.begin()
         make_room(shared.counts, 1)
-        ControlLog.begin(shared.control_log, files.read())
+        ControlLog.begin(shared.control_log, files.read(), kept)
     except (OSError, NotTold) as error:
         line = f"there is no room in memory for what the processes share: {error}"
         say(line, as_json=log_format == "json")

@@ -81,6 +81,12 @@ class Settings(WorkSettings, StoreSettings, RequestSettings, OpeningSettings):
         repr=False,
         description="API keys besides those of the file: the same lines, with `;` between them",
     )
+    refreshes_file: Path | None = Field(
+        default=None,
+        description="the file that keeps which datasets were refreshed, so that no tag of before is"
+        " valid after a restart; it is written anew in its folder (unset: the catalog's name with"
+        " `.refreshed` behind it)",
+    )
     metrics_access: Literal["key", "public"] = Field(
         default="key",
         description="who may read `/metrics` where there are keys: those with the right `metrics`,"
@@ -225,7 +231,8 @@ def _budgets(settings: Settings, allowed: Allowance) -> dict[str, int]:
     found = {name: max(int(left * share / whole), _MEGABYTE) for name, share in shares.items()}
     # One request must not take all that there is for all of them.
     inflight = {**found, **chosen}["inflight_bytes"]
-    for name, parts in (("request_result_bytes", 8), ("chunks_inflight_bytes", 4)):
+    parted = {"request_result_bytes": 8, "request_text_bytes": 8, "chunks_inflight_bytes": 4}
+    for name, parts in parted.items():
         if not _is_chosen(settings, name):
             found[name] = min(getattr(settings, name), max(inflight // parts, _MEGABYTE))
     return found

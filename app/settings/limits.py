@@ -12,42 +12,40 @@ class RequestSettings(BaseSettings):
     """Limits of selections, connections and queues."""
 
     request_chunk_bytes: int = Field(
-        default=256 * 2**20,
+        default=256 * 2**30,
         ge=1,
-        description="largest sum of decoded chunks that one request may touch; more is a 413",
+        description="largest sum of decoded chunks that one request may touch, of which few are in"
+        " memory at once; more is a 413",
+    )
+    request_chunks: int = Field(
+        default=200_000,
+        ge=1,
+        description="most chunks that one request may touch; more is a 413",
     )
     request_result_bytes: int = Field(
         default=64 * 2**20,
         ge=1,
-        description="largest result of one request, as its format counts it (CSV: 8 bytes a"
-        " field); more is a 413 (unset, at most an eighth of `SLUICE_INFLIGHT_BYTES` where that"
-        " follows `memory.max`)",
+        description="largest result that is made whole before it is sent, as its format counts it"
+        " (CSV: 8 bytes a field); more is a 413, where the format is not sent while it is read"
+        " (unset, at most an eighth of `SLUICE_INFLIGHT_BYTES` where that follows `memory.max`)",
     )
-    request_chunks: int = Field(
-        default=20_000,
+    request_text_bytes: int = Field(
+        default=64 * 2**20,
         ge=1,
-        description="most chunks that one request may touch; more is a 413",
-    )
-    stream_chunk_bytes: int = Field(
-        default=256 * 2**30,
-        ge=1,
-        description="largest sum of decoded chunks of an answer that is sent while it is read"
-        " (NetCDF); more is a 413",
-    )
-    stream_chunks: int = Field(
-        default=200_000,
-        ge=1,
-        description="most chunks of such an answer; more is a 413",
+        description="most bytes of texts of variable length in one answer, which are in memory as a"
+        " whole; more is a 413, or of a file, which names the variable, a 422 (unset, at most an"
+        " eighth of `SLUICE_INFLIGHT_BYTES` where that follows `memory.max`)",
     )
     stream_result_bytes: int = Field(
         default=16 * 2**30,
         ge=1,
-        description="largest answer that is sent while it is read; more is a 413",
+        description="largest answer that is sent while it is read (NetCDF); more is a 413",
     )
     stream_seconds: float = Field(
         default=3600.0,
         gt=0,
-        description="longest time that such an answer takes; then its connection is broken off",
+        description="longest time that such an answer takes in all; then its connection is broken"
+        " off",
     )
     stream_stall_seconds: float = Field(
         default=60.0,
@@ -140,8 +138,9 @@ class RequestSettings(BaseSettings):
         default=60.0,
         gt=0,
         allow_inf_nan=False,
-        description="longest time until an answer is made; then it is a 504; the body of a `POST`"
-        " has as long to arrive, else it is a 408",
+        description="longest time until an answer is made, or, where it is sent while it is read,"
+        " has its first values; then it is a 504; the body of a `POST` has as long to arrive, else"
+        " it is a 408",
     )
 
 

@@ -67,9 +67,10 @@ class DecodePool:
 class Reader:
     """What datasets share that are opened with it: a gate for chunks, their cache, a decode pool.
 
-    Chunks that are fetched and decoded at once have at most `in_flight_bytes`; each reading has its
-    fair share of them. (How many requests run at once is up to the source of each store.) Decoded
-    chunks are kept in `cache_bytes`: those that are asked for again stay, see `ChunkCache`.
+    Chunks that are fetched and decoded at once have at most `in_flight_bytes`, and so have ranges
+    of shards; each reading has its fair share of them. (How many requests run at once is up to the
+    source of each store.) Decoded chunks are kept in `cache_bytes`: those that are asked for again
+    stay, see `ChunkCache`.
 
     Chunks of up to `inline_bytes` are decoded on the loop; larger ones in `threads` of the `pool`
     (None: one for each core, of the loop's default executor). Where there is one core alone, up to
@@ -103,7 +104,13 @@ class Reader:
         )
         self.shard_index_bytes = shard_index_bytes
         self.workers = workers
+        self.in_flight_bytes = in_flight_bytes
         self._gate = FairScheduler(in_flight_bytes)
+        self._ranges = FairScheduler(in_flight_bytes)
+
+    def range_in_flight(self, flow: Flow, nbytes: int) -> AbstractAsyncContextManager[None]:
+        """The block is the turn of so many bytes of a shard to be in memory, with its chunks'."""
+        return self._ranges.turn(flow, nbytes)
 
     def in_flight(self, flow: Flow, nbytes: int) -> AbstractAsyncContextManager[None]:
         """The block is the turn of a chunk of so many bytes to be fetched and decoded."""

@@ -102,13 +102,12 @@ class StoreReader:
             place(read, chunk)
         return plan.finish(out)
 
-    def working_bytes(self, meta: ArrayMeta, plan: ReadPlan) -> int:
-        """The most decoded bytes of chunks that reading `plan` has in memory at once.
+    def working_bytes(self, meta: ArrayMeta, chunks: int) -> int:
+        """The most decoded bytes that reading so many chunks at once has in memory.
 
-        Ranges of a shard may hold any number of its chunks, and so does what zarr-python reads.
+        What zarr-python reads may have all of them.
         """
-        chunks = plan.chunks
-        if meta.shards is None and meta.decoder is not None:
+        if meta.decoder is not None:
             chunks = min(chunks, self.reader.workers)
         beside = 0.0
         if meta.texts is not None and meta.texts.mean_bytes is not None:
@@ -294,6 +293,13 @@ class StoreReader:
     ) -> None:
         """Place the chunks of one range, which is fetched unless others load all of them."""
         shard.check(part, reading.meta.stored_bytes)
+        # Its chunks take turns inside of this one, and nobody the other way round.
+        async with self.reader.range_in_flight(reading.fetching, part.end - part.start):
+            await self._chunks(reading, shard, part, reads)
+
+    async def _chunks(
+        self, reading: Reading, shard: Shard, part: ByteRange, reads: list[ShardRead]
+    ) -> None:
         arrived: bytes | None = None
 
         async def whole() -> bytes:

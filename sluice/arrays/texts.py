@@ -11,6 +11,7 @@ import struct
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -29,6 +30,16 @@ _PART: Final = 2**18
 
 # What a number, a boolean or nothing counts for.
 _SCALAR_BYTES: Final = 8
+
+
+# What is told of a limit by its name.
+_EXCEEDED: Final = MappingProxyType(
+    {
+        "result_bytes": "The result",
+        "text_bytes": "The texts of variable length",
+        "chunk_bytes": "The texts of the touched chunks",
+    }
+)
 
 
 def has_texts(dtype: DType) -> bool:
@@ -112,13 +123,16 @@ class TextMeter:
     """What one answer's texts have taken so far, on top of all that was known before.
 
     `result_bytes` is the answer, of at most `most_result_bytes`; `chunk_bytes` are the decoded
-    chunks that it touches, of at most `most_chunk_bytes`.
+    chunks that it touches, of at most `most_chunk_bytes`; `text_bytes` are its texts alone, of at
+    most `most_text_bytes`, where these have a limit of their own.
     """
 
     result_bytes: int
     most_result_bytes: int
     chunk_bytes: int
     most_chunk_bytes: int
+    text_bytes: int = 0
+    most_text_bytes: int = 2**63
 
     def foresee(self, chunk_bytes: int, part_bytes: Callable[[], int]) -> None:
         """LimitError where a chunk has too many bytes of text, before any text is made of it.
@@ -128,11 +142,12 @@ class TextMeter:
         chunks = self.chunk_bytes + chunk_bytes
         if chunks > self.most_chunk_bytes:
             raise self._excess("chunk_bytes", chunks, self.most_chunk_bytes)
-        if self.result_bytes + chunk_bytes <= self.most_result_bytes:
+        result, texts = self.result_bytes, self.text_bytes
+        room = min(self.most_result_bytes - result, self.most_text_bytes - texts)
+        if chunk_bytes <= room:
             return
-        result = self.result_bytes + part_bytes()
-        if result > self.most_result_bytes:
-            raise self._excess("result_bytes", result, self.most_result_bytes)
+        part = part_bytes()
+        self._check(result + part, texts + part)
 
     def decode(self, nbytes: int) -> None:
         """A chunk decoded to so many bytes of text: too many are an error once some are taken.
@@ -143,17 +158,26 @@ class TextMeter:
 
     def take(self, nbytes: int) -> None:
         """So many bytes of text belong to the answer; LimitError where a limit is exceeded."""
-        self.result_bytes += nbytes
-        if self.result_bytes > self.most_result_bytes:
-            raise self._excess("result_bytes", self.result_bytes, self.most_result_bytes)
+        self.text_bytes += nbytes
+        self.write(nbytes)
         if self.chunk_bytes > self.most_chunk_bytes:
             raise self._excess("chunk_bytes", self.chunk_bytes, self.most_chunk_bytes)
 
+    def write(self, nbytes: int) -> None:
+        """The answer is so much longer by its texts; LimitError where a limit is exceeded."""
+        self.result_bytes += nbytes
+        self._check(self.result_bytes, self.text_bytes)
+
+    def _check(self, result_bytes: int, text_bytes: int) -> None:
+        if result_bytes > self.most_result_bytes:
+            raise self._excess("result_bytes", result_bytes, self.most_result_bytes)
+        if text_bytes > self.most_text_bytes:
+            raise self._excess("text_bytes", text_bytes, self.most_text_bytes)
+
     def _excess(self, limited: str, found: int, limit: int) -> LimitError:
-        what = "The result" if limited == "result_bytes" else "The texts of the touched chunks"
         return LimitError(
-            f"{what} would take {found} bytes or more; one request may take {limit}. How long"
-            " texts are is known only once they are read: ask for a smaller part.",
+            f"{_EXCEEDED[limited]} would take {found} bytes or more; one request may take {limit}."
+            " How long texts are is known only once they are read: ask for a smaller part.",
             limited=limited,
             estimate=found,
             limit=limit,

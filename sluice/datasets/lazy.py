@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, NoReturn
 
@@ -20,7 +20,7 @@ from sluice.concurrency import map_concurrently
 from sluice.datasets._xarray import ExplicitIndexer, VectorizedIndexer, variable_of
 from sluice.datasets.cf_decode import Step, stored_form
 from sluice.encoders.answer_schema import AS_STORED
-from sluice.errors import CorruptChunk, NotLoaded
+from sluice.errors import CorruptChunk, LimitError, NotLoaded
 from sluice.instrumentation import phase
 from sluice.scheduler import Flow
 
@@ -149,11 +149,6 @@ class VariableReadPlan:
         return self.array.dtype
 
     @property
-    def working_bytes(self) -> int:
-        """The most that reading it holds beside the values themselves."""
-        return self.array.reader.working_bytes(self.array.meta, self.plan)
-
-    @property
     def text_bytes(self) -> int:
         """The likely bytes of its texts, which lie outside of the array; the most if unknown."""
         return self.array.text_bytes(self.plan)
@@ -174,15 +169,35 @@ class VariableReadPlan:
         return replace(self, encoding=other.encoding, array=other.array)
 
     async def read(self, name: Hashable, meter: TextMeter | None = None) -> xr.Variable:
-        """The variable, whose `name` is told of a chunk that does not decode."""
+        """The variable, whose `name` is told of a chunk that does not decode, or is too much."""
         try:
             return self.holding(await self.array.read(self.plan, meter))
         except CorruptChunk as error:
             raise CorruptChunk(error.detail, variable=str(name)) from error
+        except LimitError as error:
+            raise LimitError(error.detail, **{**error.facts, "variable": str(name)}) from error
 
     def holding(self, values: Array) -> xr.Variable:
         """The variable with its `values`."""
         return variable_of(self.dims, values, self.attrs, self.encoding)
+
+
+def working_bytes(parts: Iterable[tuple[VariableReadPlan, int]]) -> int:
+    """The most decoded bytes of chunks that reading so many of each at once has in memory.
+
+    Those that wait for their turn to be decoded have it together: beside them are as many that are
+    decoded and not placed yet.
+    """
+    own = turns = shared = 0
+    for variable, chunks in parts:
+        reader, meta = variable.array.reader, variable.array.meta
+        nbytes = reader.working_bytes(meta, chunks)
+        if meta.takes_turns:
+            shared += nbytes
+            turns = max(turns, meta.chunk_bytes + 2 * reader.reader.in_flight_bytes)
+        else:
+            own += nbytes
+    return own + min(shared, turns)
 
 
 async def read_all(

@@ -26,7 +26,7 @@ from sluice.datasets._xarray import (
 )
 from sluice.datasets.indexers import IntArray, for_xarray, go_together, plain_keys, search
 from sluice.datasets.layout import Keys, Layout, ResultSchema, SchemaVariable, StoredVariable
-from sluice.datasets.lazy import LazyArray, VariableReadPlan, read_all
+from sluice.datasets.lazy import LazyArray, VariableReadPlan, read_all, working_bytes
 
 MissingDims = Literal["raise", "warn", "ignore"]
 Positions: TypeAlias = Mapping[Any, int | slice | IntArray]
@@ -62,7 +62,7 @@ class DatasetReadPlan:
     @property
     def working_bytes(self) -> int:
         """The most decoded bytes of chunks that reading has in memory at once."""
-        return sum([v.working_bytes for v in self.pending.values()])
+        return working_bytes([(v, v.plan.chunks) for v in self.pending.values()])
 
     @property
     def text_bytes(self) -> int:

@@ -15,12 +15,12 @@ import numpy as np
 import xarray as xr
 
 from sluice.aliases import Array, Document, DType, record
-from sluice.errors import NotAcceptable
+from sluice.errors import NotAcceptable, SelectionError
 from sluice.labels import spell_name
 
 if TYPE_CHECKING:
+    from sluice.encoders.file_values import Extent, Records
     from sluice.encoders.json_encoder import FragmentCache
-    from sluice.encoders.netcdf_file import Extent
 
 
 # In the encoding of a variable whose values are not decoded: the attributes that decode them, fill
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 AS_STORED: Final = "as_stored"
 FILLS: Final = ("_FillValue", "missing_value")
 LINEAR: Final = ("scale_factor", "add_offset")
+# How many names a sentence lists; the facts have all of them.
+_SPELLED: Final = 5
 
 
 def is_number(value: object) -> bool:
@@ -105,10 +107,32 @@ def check_distinct_dimensions(
             )
 
 
+def only_variable(
+    variables: Mapping[Hashable, AnswerVariable], coord_names: Container[Hashable], format_name: str
+) -> Hashable:
+    """The one data variable of an answer, or its one coordinate where it has no data variable.
+
+    For formats that hold one array. Raises `SelectionError`, which names those to choose from.
+    """
+    data = [name for name in variables if name not in coord_names] or list(variables)
+    if len(data) == 1:
+        return data[0]
+    if not data:
+        raise SelectionError(f"{format_name} holds one variable, and there is none")
+    listed = ", ".join(map(spell_name, data[:_SPELLED])) + ", ..." * (len(data) > _SPELLED)
+    raise SelectionError(
+        f"{format_name} holds one variable, and this answer has {len(data)}: {listed}. Ask for one"
+        f" of them with variables={spell_name(data[0])}",
+        parameter="variables",
+        known=[str(name) for name in data],
+    )
+
+
 # The bytes of a box of a variable's values, as the file has them.
 Stored: TypeAlias = Callable[[Hashable, Array], Iterator[memoryview]]
-# The lengths of the file's own chunks of a variable whose values have so many bytes, or None.
-Chunks: TypeAlias = Callable[[Hashable, int], tuple[int, ...] | None]
+# The lengths of the file's own chunks of a variable whose values have so many bytes, or None where
+# it needs none, unless it must have some.
+Chunks: TypeAlias = Callable[[Hashable, int, bool], tuple[int, ...] | None]
 
 
 class VariableSchema(AnswerVariable, Protocol):
@@ -128,7 +152,8 @@ class VariableSchema(AnswerVariable, Protocol):
 class UnreadAnswer:
     """An answer of whose values only those of the `known` variables are in memory.
 
-    `fragments` are what the files of its dataset have in common; `chunks` are asked for the others.
+    `fragments` are what the files of its dataset have in common; `chunks` are asked for each;
+    `request` is how it is asked for, up to its format.
     """
 
     variables: Mapping[Hashable, VariableSchema]
@@ -137,6 +162,23 @@ class UnreadAnswer:
     attrs: Mapping[Hashable, object]
     fragments: FragmentCache
     chunks: Chunks
+    request: str = ""
+
+
+@record
+class FileOptions:
+    """What can be asked of a file: dimensions that can grow, and a word on where it comes from.
+
+    `asked` is how all of it is asked for in a request.
+    """
+
+    unlimited: tuple[str, ...] = ()
+    history: bool = False
+    asked: str = ""
+
+
+def _as_is(name: Hashable, values: Array) -> Array:
+    return values
 
 
 @record
@@ -144,8 +186,9 @@ class FileContent:
     """A file but for its values: its first bytes, its `size`, and where each variable's values lie.
 
     `extents` are in the order of the file, by the names that the answer has for its variables. What
-    lies between them is zero. `itemsizes` are the bytes of a value of each. `known` are the values
-    of those that are in memory already.
+    lies between them is zero, and behind them are the `records`, whose rows are written of values
+    `in_file`. `itemsizes` are the bytes of a value of each. `known` are the values of those that
+    are in memory already.
     """
 
     head: bytes
@@ -154,6 +197,8 @@ class FileContent:
     itemsizes: Mapping[Hashable, int]
     known: Mapping[Hashable, Array]
     stored: Stored
+    in_file: Callable[[Hashable, Array], Array] = _as_is
+    records: Records[Hashable] | None = None
 
 
 @record
@@ -161,9 +206,14 @@ class FileFormat:
     """A format whose files have a size and places before their values are known.
 
     Variables that are `decided_by_values` must be known for that. The others have their values as
-    the store packs them if it is `stored`.
+    the store packs them if it is `stored`. Answers are written in no other way if it is the `only`
+    one. Variables are `chunked` always (True), never (False), or where rows of them are too long or
+    they have a dimension that `grows`; where they are never, those are written row by row together.
     """
 
     content: Callable[[UnreadAnswer], FileContent]
     decided_by_values: Callable[[Hashable, VariableSchema], bool]
     stored: bool
+    only: bool = False
+    chunked: bool | None = None
+    grows: tuple[Hashable, ...] = ()

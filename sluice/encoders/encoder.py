@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from sluice.aliases import Document
-from sluice.encoders.answer_schema import AnswerSchema, FileFormat
+import numpy as np
+
+from sluice.aliases import Array, Document, DType
+from sluice.encoders.answer_schema import AnswerSchema, FileContent, FileFormat, UnreadAnswer
 from sluice.encoders.json_encoder import FragmentCache
+from sluice.encoders.tables import RowFormat
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+# Copied in a fraction of a millisecond, compressed in a few.
+_PIECE_BYTES: Final = 2**18
+_PART_VALUES: Final = 2**16
 
 
 class Encode(Protocol):
@@ -47,8 +55,9 @@ class Encoder:
     `check` raises what `encode` would raise, before anything is read. `value_bytes` is what the
     limit on results is held against, with `text_bytes`, which texts of variable length add once
     their bytes by variable are known; `forms` is how often so much is in memory at once, at most.
-    As a `file` an answer need not be in memory to be written. `options` are the names of those that
-    it takes, and `adapt` makes the format that it is under their values: its `variant`.
+    As a `file`, or in `rows`, an answer need not be in memory to be written. A content coding makes
+    it shorter unless it is not `coded`. `options` are the names of those that it takes, and `adapt`
+    makes the format that it is under their values: its `variant`.
     """
 
     name: str
@@ -63,9 +72,16 @@ class Encoder:
     described: Document
     stored: bool = False
     file: FileFormat | None = None
+    rows: RowFormat | None = None
+    coded: bool = True
     options: tuple[str, ...] = ()
     adapt: Callable[[Encoder, Mapping[str, object]], Encoder] | None = None
     variant: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def streams(self) -> bool:
+        """Whether an answer can be sent while it is read."""
+        return self.file is not None or self.rows is not None
 
     @property
     def essence(self) -> str:
@@ -76,3 +92,67 @@ class Encoder:
 def once(schema: AnswerSchema, texts: Mapping[Hashable, int]) -> int:
     """What texts count for in a format that has each of them once."""
     return sum(texts.values())
+
+
+def joined(pieces: Pieces) -> Encode:
+    """What writes the bytes of these pieces in one piece."""
+
+    def encode(
+        dataset: xr.Dataset,
+        fragments: FragmentCache | None = None,
+        template_key: Hashable = None,
+    ) -> bytes:
+        return b"".join(pieces(dataset, fragments, template_key))
+
+    return encode
+
+
+def flat_parts(values: Array) -> Iterator[Array]:
+    """The values in C order, so many at once as are converted in a millisecond or two."""
+    flat = values.reshape(-1)
+    for start in range(0, flat.size, _PART_VALUES):
+        yield flat[start : start + _PART_VALUES]
+
+
+def bytes_of(values: Array, dtype: DType) -> memoryview:
+    """The bytes of one-dimensional values in this type."""
+    return np.ascontiguousarray(values, dtype).view("u1").data
+
+
+def from_memory(
+    make: Callable[[UnreadAnswer], FileContent],
+) -> tuple[Callable[..., bytes], Callable[..., Iterator[memoryview]]]:
+    """What writes a dataset in memory as such a file, at once and in pieces.
+
+    Variables that must have chunks are one.
+    """
+
+    def pieces(
+        dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
+    ) -> Iterator[memoryview]:
+        variables = dataset.variables
+
+        def chunks(name: Hashable, itemsize: int, must: bool) -> tuple[int, ...] | None:
+            return variables[name].shape if must else None
+
+        fragments = fragments or FragmentCache(dataset)
+        coords = set(dataset.coords)
+        file = make(UnreadAnswer(variables, variables, coords, dataset.attrs, fragments, chunks))
+        yield memoryview(file.head)
+        end = len(file.head)
+        for name, extent in file.extents.items():
+            yield memoryview(bytes(extent.start - end))
+            yield from file.stored(name, file.known[name])
+            end = extent.start + extent.length
+        if (records := file.records) is not None:
+            yield memoryview(bytes(records.start - end))
+            yield records.stored([file.in_file(n, file.known[n]) for n in records.places])
+            end = file.size
+        yield memoryview(bytes(file.size - end))
+
+    def encode(
+        dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
+    ) -> bytes:
+        return b"".join(pieces(dataset, fragments))
+
+    return encode, pieces

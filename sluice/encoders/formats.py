@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final
 
 from sluice.aliases import Document
-from sluice.encoders.answer_schema import FileFormat
+from sluice.encoders.answer_schema import AnswerSchema, FileFormat
 from sluice.encoders.content_coding import parse_accept
-from sluice.encoders.csv_encoder import (
-    check_csv,
-    csv_pieces,
-    csv_text_weight,
-    csv_weight,
-    encode_csv,
-)
-from sluice.encoders.encoder import Encoder, once
+from sluice.encoders.csv_encoder import CSV
+from sluice.encoders.encoder import Encoder, from_memory, once
 from sluice.encoders.json_encoder import (
-    FragmentCache,
     check_json,
     encode_json,
     json_pieces,
     json_weight,
 )
+from sluice.encoders.json_tables import COLUMNS, NDJSON
+from sluice.encoders.netcdf3_encoder import NETCDF3
 from sluice.encoders.netcdf_encoder import (
+    check_growing,
     check_netcdf,
     decided_by_values,
     encode_netcdf,
     netcdf_content,
     netcdf_pieces,
     netcdf_weight,
+    options_of,
 )
+from sluice.encoders.npy_encoder import NPY
+from sluice.encoders.png_encoder import PNG
+from sluice.encoders.tensor_file import TENSORS
 from sluice.errors import NotAcceptable, QueryError
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 _ARRAY: Final = {
     "type": "object",
@@ -77,26 +75,20 @@ JSON_CONTENT: Final[Document] = {"schema": _DATASET, "example": _DATASET_EXAMPLE
 NETCDF_CONTENT: Final[Document] = {
     "schema": {"type": "string", "format": "binary", "description": "NetCDF-4."}
 }
-CSV_CONTENT: Final[Document] = {
-    "schema": {"type": "string", "description": "One row per cell, coordinates first."},
-    "example": "time,latitude,t\r\n2024-01-02T12:00:00Z,52.5,266.5625\r\n",
-}
 
 
-T = TypeVar("T")
+def adapt_netcdf(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
+    """NetCDF-4 under the values of its options."""
+    options = options_of(encoder.name, values)
 
+    def check(schema: AnswerSchema) -> None:
+        check_netcdf(schema)
+        check_growing(schema, options)
 
-def _anew(encode: Callable[[xr.Dataset], T]) -> Callable[..., T]:
-    """The function of a format that has nothing to keep between answers."""
-
-    def anew(
-        dataset: xr.Dataset,
-        fragments: FragmentCache | None = None,
-        template_key: Hashable = None,
-    ) -> T:
-        return encode(dataset)
-
-    return anew
+    make = partial(netcdf_content, options=options)
+    file = FileFormat(make, decided_by_values, stored=True, only=True, grows=options.unlimited)
+    encode, pieces = from_memory(make)
+    return replace(encoder, encode=encode, pieces=pieces, check=check, file=file)
 
 
 # In order of preference: the first, JSON, is what a client gets that does not say.
@@ -134,25 +126,29 @@ ENCODERS = MappingProxyType(
                 described=NETCDF_CONTENT,
                 stored=True,
                 file=FileFormat(netcdf_content, decided_by_values, stored=True),
+                options=("unlimited", "history"),
+                adapt=adapt_netcdf,
             ),
-            Encoder(
-                name="csv",
-                media_type="text/csv; charset=utf-8",
-                suffix=".csv",
-                encode=_anew(encode_csv),
-                pieces=_anew(csv_pieces),
-                check=check_csv,
-                value_bytes=csv_weight,
-                text_bytes=csv_text_weight,
-                # Numbers 0.5 to 1.2, instants 1.8: a field counts for more than its value takes.
-                forms=2,
-                described=CSV_CONTENT,
-            ),
+            CSV,
+            NDJSON,
+            COLUMNS,
+            NETCDF3,
+            TENSORS,
+            NPY,
+            PNG,
         )
     }
 )
 # What clients also call these formats in an Accept header.
-_SYNONYMS = MappingProxyType({"application/x-netcdf": "application/netcdf"})
+_SYNONYMS = MappingProxyType(
+    {
+        "application/x-netcdf": "application/netcdf",
+        "application/ndjson": "application/x-ndjson",
+        "application/jsonl": "application/x-ndjson",
+        "application/jsonlines": "application/x-ndjson",
+        "application/octet-stream": "application/vnd.sluice.tensors",
+    }
+)
 
 
 def negotiate(

@@ -49,6 +49,8 @@ def integer_type(size: int, bits: int) -> bytes:
 _REFERENCE: Final = pack("<B3xI", 0x17, 8)
 REFERENCES: Final = pack("<B3xI", 0x19, 16) + _REFERENCE
 TEXTS: Final = pack("<BBBxI", 0x19, 1, 1, 16) + integer_type(1, 0)
+# What stands for a text in an array.
+TEXT_BYTES: Final = 16
 # Which array has a scale, and for which of its dimensions.
 REFERRERS: Final = b"".join(
     (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
@@ -35,6 +36,11 @@ _TEMPLATE_BYTES: Final = 2048
 _PART_BYTES: Final = 512
 
 
+# What dimensions stand for, X, Y, Z or T, and whether what has larger labels lies above.
+Directions: TypeAlias = Mapping[Hashable, tuple[str, bool]]
+_UNKNOWN: Final[Directions] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """The text of an answer around its values.
@@ -55,11 +61,19 @@ class Template:
 class FragmentCache:
     """What the answers of one dataset have in common, found or written once.
 
-    The templates of JSON answers, the labels of whole axes once they were asked, and the names in
-    NetCDF files.
+    The templates of JSON answers, the labels of whole axes once they were asked, the names in
+    NetCDF files, and the `directions` of pictures. `name` is what the dataset is called where it is
+    asked for.
     """
 
-    def __init__(self, dataset: xr.Dataset | None = None) -> None:
+    def __init__(
+        self,
+        dataset: xr.Dataset | None = None,
+        name: str = "",
+        directions: Directions = _UNKNOWN,
+    ) -> None:
+        self.name = name
+        self.directions = directions
         self._templates: BoundedCache[Hashable, Template] = BoundedCache(_TEMPLATES_BYTES)
         self._labels: BoundedCache[Hashable, bytes] = BoundedCache(_LABELS_BYTES)
         self._axes: dict[Hashable, object] = {}

@@ -2,50 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import quote
 
 import numpy as np
 
-from sluice.aliases import Array, DType
+from sluice import __version__
+from sluice.aliases import Array, Document
 from sluice.encoders.answer_schema import (
-    FILLS,
     AnswerSchema,
     FileContent,
+    FileOptions,
     UnreadAnswer,
     VariableSchema,
     check_distinct_dimensions,
-    is_number,
-    read_fill,
 )
+from sluice.encoders.file_values import FileLayout, Records, ValueWriter
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.netcdf_attributes import (
-    RANGES,
     FileForm,
     FileValues,
     as_text,
-    in_type_of,
-    is_recounted,
     storable_attributes,
-    unreadable_ranges,
 )
-from sluice.encoders.netcdf_file import FileLayout, NetcdfVariable, ValueWriter, file_layout
+from sluice.encoders.netcdf_description import coordinates_beside, described
+from sluice.encoders.netcdf_file import NetcdfVariable, file_layout
 from sluice.encoders.netcdf_names import FileNames, renamed_references
 from sluice.encoders.netcdf_packing import check_storable, form_of, in_form, store_values
+from sluice.errors import QueryError, excerpt
 
 if TYPE_CHECKING:
     import xarray as xr
-
-_PACKING = frozenset(("_FillValue", "_Unsigned", "add_offset", "missing_value", "scale_factor"))
-
 
 # The data model has dimensions twice; readers of it, xarray among them, lose one of the two.
 _NAME: Final = "NetCDF as it is written here"
 # Copied in a fraction of a millisecond, compressed in a few.
 _PIECE_BYTES: Final = 2**18
 _NO_CHUNKS: Final[Mapping[Hashable, tuple[int, ...]]] = MappingProxyType({})
+_PLAIN: Final = FileOptions()
+
+# Of variables, global attributes, the names in the order of their values, and what can grow.
+LayOut: TypeAlias = Callable[
+    [Sequence[NetcdfVariable], Document, Sequence[str], Sequence[str]], FileLayout
+]
 
 
 class NetcdfFile:
@@ -64,37 +66,38 @@ class NetcdfFile:
         known: Mapping[Hashable, FileValues],
         chunks: Mapping[Hashable, tuple[int, ...]] = _NO_CHUNKS,
         unlimited: Collection[Hashable] = (),
+        lay_out: LayOut = file_layout,
     ) -> None:
         """`known` has the values of the variables of which `form_of` says that these decide.
 
         Variables that have `chunks` lie in these, others in one piece; what lies along a dimension
         that is `unlimited` has some, or this is a `ValueError`. Raises `NotAcceptable` for complex
-        variables, and for those that have a dimension twice.
+        variables, and for those that have a dimension twice, and what `lay_out` raises.
         """
         check_distinct_dimensions(variables, coord_names, _NAME)
         self._names = names.stored
         self._known = known
         self.forms: dict[Hashable, FileForm] = {}
-        beside = _coordinates(variables, coord_names, names)
+        beside = coordinates_beside(variables, coord_names, names)
         data = [name for name in variables if name not in coord_names]
-        described: list[NetcdfVariable] = []
+        told_of: list[NetcdfVariable] = []
         for name in (*data, *(name for name in variables if name in coord_names)):
             variable = variables[name]
             form = self.forms[name] = self._form(name, variable)
-            told = _described(names, name, variable, form, beside.get(name, {}))
+            told = described(names, name, variable, form, beside.get(name, {}))
             if form.dtype.kind == "O":
                 told = replace(told, texts=known[name].values.ravel().tolist())
-            elif name in chunks:
+            if name in chunks:
                 # All the bytes of one value are in one chunk.
                 told = replace(told, chunks=(*chunks[name], *told.shape[len(variable.dims) :]))
-            described.append(told)
+            told_of.append(told)
         own = storable_attributes(
             renamed_references(attrs, names), taken=("coordinates", "_FillValue")
         )
         order = [names.stored[name] for name in variables]
         growing = [names.stored[dim] for dim in unlimited]
         told_of_all = {**own, **beside.get(None, {})}
-        self.layout: FileLayout = file_layout(described, told_of_all, order, growing)
+        self.layout = lay_out(told_of, told_of_all, order, growing)
         self._writer = ValueWriter(self.layout)
 
     def _form(self, name: Hashable, variable: VariableSchema) -> FileForm:
@@ -171,31 +174,70 @@ def decided_by_values(name: Hashable, variable: VariableSchema) -> bool:
     return form_of(str(name), variable.dtype, len(variable.dims), variable.encoding) is None
 
 
-def netcdf_content(answer: UnreadAnswer) -> FileContent:
+def netcdf_content(answer: UnreadAnswer, options: FileOptions = _PLAIN) -> FileContent:
     """The file of an answer of which all variables are known that are `decided_by_values`.
 
-    It has the bytes of `netcdf_pieces` wherever its variables are in one piece.
+    Without `options` it has the bytes of `netcdf_pieces` wherever its variables are in one piece.
     """
-    variables, known, chunks = answer.variables, dict[Hashable, FileValues](), {}
-    for name, variable in variables.items():
+    known, chunks = dict[Hashable, FileValues](), dict[Hashable, tuple[int, ...]]()
+    for name, variable in answer.variables.items():
         form = form_of(str(name), variable.dtype, len(variable.dims), variable.encoding)
         if form is None:
             values = np.asarray(answer.known[name].data)
             known[name] = store_values(values, answer.known[name].encoding)
-        elif (own := answer.chunks(name, form.dtype.itemsize)) is not None:
+        form = form or known[name].form
+        grows = not set(options.unlimited).isdisjoint(variable.dims)
+        if form.dtype.kind == "O":
+            own = variable.shape if grows else None
+        else:
+            own = answer.chunks(name, form.dtype.itemsize, grows)
+        if own is not None and 0 not in variable.shape:
             chunks[name] = own
+    return file_content(answer, options, known, chunks)
+
+
+def file_content(
+    answer: UnreadAnswer,
+    options: FileOptions,
+    known: Mapping[Hashable, FileValues],
+    chunks: Mapping[Hashable, tuple[int, ...]] = _NO_CHUNKS,
+    lay_out: LayOut = file_layout,
+) -> FileContent:
+    """The file of an answer, laid out in this way; for `known` and `chunks` see `NetcdfFile`."""
+    variables = answer.variables
     names = answer.fragments.names(variables, answer.coord_names)
-    file = NetcdfFile(variables, answer.coord_names, answer.attrs, names, known, chunks)
-    stored_names, layout = {names.stored[name]: name for name in variables}, file.layout
-    extents = {stored_names[stored]: extent for stored, extent in layout.extents.items()}
-    held = {n: np.asarray(v.data) for n, v in answer.known.items() if n in extents}
-    held |= {name: stored.values for name, stored in known.items() if name in extents}
+    attrs = answer.attrs
+    if options.history:
+        asked = answer.request + options.asked
+        attrs = {**attrs, "history": _history(attrs.get("history"), asked)}
+    file = NetcdfFile(
+        *(variables, answer.coord_names, attrs, names, known, chunks, options.unlimited, lay_out)
+    )
+    own, layout = {names.stored[name]: name for name in variables}, file.layout
+    extents = {own[stored]: extent for stored, extent in layout.extents.items()}
+    records: Records[Hashable] | None = None
+    if (rows := layout.records) is not None:
+        places: dict[Hashable, int] = {own[stored]: at for stored, at in rows.places.items()}
+        records = Records(rows.start, rows.count, rows.nbytes, places)
+    placed = {*extents, *(records.places if records else ())}
+    held = {n: np.asarray(v.data) for n, v in answer.known.items() if n in placed}
+    held |= {name: stored.values for name, stored in known.items() if name in placed}
+    itemsizes = {name: file.forms[name].dtype.itemsize for name in placed}
 
     def stored(name: Hashable, values: Array) -> Iterator[memoryview]:
         return extents[name].stored(file.in_file(name, values))
 
-    itemsizes = {name: file.forms[name].dtype.itemsize for name in extents}
-    return FileContent(layout.metadata, layout.size, extents, itemsizes, held, stored)
+    return FileContent(
+        *(layout.metadata, layout.size, extents, itemsizes, held, stored, file.in_file, records)
+    )
+
+
+def _history(given: object, request: str) -> str:
+    """What was told of how the data came about, and how they came from here."""
+    own = f"sluice {__version__}: {request}"
+    if given is None or given == "":
+        return own
+    return f"{given if isinstance(given, str) else as_text(given)}\n{own}"
 
 
 def _in_pieces(part: memoryview) -> Iterator[memoryview]:
@@ -210,98 +252,38 @@ def check_netcdf(schema: AnswerSchema) -> None:
         check_storable(str(name), variable.dtype, len(variable.dims))
 
 
+def options_of(format_name: str, values: Mapping[str, object]) -> FileOptions:
+    """The options of a file in this format, from what is asked under their names."""
+    unlimited = values.get("unlimited", ())
+    assert isinstance(unlimited, tuple)
+    asked = [f"{name}={_spelled(value)}" for name, value in values.items()]
+    told = "&".join([f"f={format_name}", *asked])
+    return FileOptions(unlimited, values.get("history") is True, told)
+
+
+def _spelled(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return quote(",".join(map(str, value)), safe=",")
+        case _:
+            return str(value)
+
+
+def check_growing(schema: AnswerSchema, options: FileOptions) -> None:
+    """Raises `QueryError` for what can grow and is no dimension of the answer."""
+    for dim in options.unlimited:
+        if dim not in schema.sizes:
+            known = [str(name) for name in schema.sizes]
+            raise QueryError(
+                f"unlimited: the answer has no dimension {excerpt(dim)}; it has"
+                f" {', '.join(known) or 'none'}",
+                parameter="unlimited",
+                known=known,
+            )
+
+
 def netcdf_weight(schema: AnswerSchema) -> int:
     """What an answer counts for as NetCDF, in bytes: its size in memory, with its attributes."""
     return schema.result_bytes + schema.attribute_bytes
-
-
-def _coordinates(
-    variables: Mapping[Hashable, VariableSchema],
-    coord_names: Collection[Hashable],
-    names: FileNames,
-) -> dict[Hashable | None, dict[str, str]]:
-    """The attribute that names a variable's coordinates other than those of its dimensions (CF 5).
-
-    Under ``None``, for the file, are those that no variable can name: how xarray finds them.
-    """
-    listed = {name: set(variables[name].dims) for name in variables if name in coord_names}
-    for variable in variables.values():
-        for dim in variable.dims:
-            listed.pop(dim, None)
-    beside: dict[Hashable | None, dict[str, str]] = {}
-    alone = set(listed)
-    for name, variable in variables.items():
-        if name in listed or name in variable.dims:
-            continue
-        own = {coord for coord, dims in listed.items() if dims.issubset(variable.dims)}
-        alone -= own
-        if own:
-            beside[name] = {"coordinates": " ".join(sorted(names.stored[coord] for coord in own))}
-    if alone:
-        beside[None] = {"coordinates": " ".join(sorted(names.stored[coord] for coord in alone))}
-    return beside
-
-
-def _described(
-    names: FileNames,
-    name: Hashable,
-    variable: VariableSchema,
-    form: FileForm,
-    beside: Mapping[str, str],
-) -> NetcdfVariable:
-    """A variable as the file has it, which has its values in this form."""
-    typed = in_type_of(form, variable.attrs, variable.encoding)
-    taken = _taken(variable.attrs, form) | unreadable_ranges(form, variable.attrs, typed)
-    if is_recounted(form, variable.encoding):
-        taken |= RANGES
-    for fill in FILLS:
-        if fill in variable.attrs and fill not in taken:
-            typed[fill] = read_fill(variable.attrs[fill], form.dtype)
-    # That no time is missing needs no word: a file says NaT by a number, where it has one.
-    own = renamed_references(variable.attrs, names)
-    told = {n: v for n, v in own.items() if not (n in FILLS and _is_nat(v))}
-    attrs = storable_attributes(told | typed, taken)
-    if "bounds" in attrs and not isinstance(attrs["bounds"], str):
-        # xarray looks for a variable of this name, which a list cannot be.
-        attrs["bounds"] = as_text(attrs["bounds"])
-    meaning = {} if form.meaning.keys() & attrs.keys() else form.meaning
-    attrs = {**attrs, **form.attrs, **meaning, **beside}
-    dims, shape = tuple(names.stored[dim] for dim in variable.dims), variable.shape
-    if form.dtype.kind != "S":
-        return NetcdfVariable(names.stored[name], dims, shape, form.dtype, attrs)
-    dims, shape = (*dims, _characters(names, name)), (*shape, form.dtype.itemsize)
-    return NetcdfVariable(names.stored[name], dims, shape, np.dtype("S1"), attrs)
-
-
-def _is_nat(value: object) -> bool:
-    return isinstance(value, np.datetime64 | np.timedelta64) and bool(np.isnat(value))
-
-
-def _characters(names: FileNames, name: Hashable) -> str:
-    """A dimension of its own for the bytes of a variable."""
-    dim = f"{names.stored[name]}_characters"
-    while dim in names.stored.values():
-        dim += "_"
-    return dim
-
-
-def _taken(attrs: Mapping[Hashable, object], form: FileForm) -> set[str]:
-    """Names that mean something to a reader, and that a variable's own attribute cannot have."""
-    taken = {"coordinates", "_Encoding", *form.attrs}
-    # A store that was opened undecoded keeps the packing of its numbers among its attributes.
-    raw = not form.attrs and form.dtype.kind in "iuf"
-    for name in _PACKING.intersection(attrs):
-        if not (raw and _unpacks(name, attrs[name], form.dtype)):
-            taken.add(name)
-    return taken
-
-
-def _unpacks(name: str, value: object, dtype: DType) -> bool:
-    """Whether a reader can decode numbers of `dtype` by a packing attribute of this value."""
-    match name:
-        case "scale_factor" | "add_offset":
-            return is_number(value)
-        case "_FillValue" | "missing_value":
-            return is_number(value) and read_fill(value, dtype) is not None
-        case _:
-            return dtype.kind in "iu" and isinstance(value, str) and value in ("true", "false")

@@ -11,8 +11,7 @@ and attributes alone: so a file has a size, and each value its place, before any
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -23,6 +22,7 @@ import numpy as np
 
 from sluice import __version__
 from sluice.aliases import Array, Document, DType
+from sluice.encoders.file_values import Extent, FileLayout
 from sluice.encoders.hdf5 import (
     ATTRIBUTE_BYTES,
     NO_SPACE,
@@ -32,12 +32,12 @@ from sluice.encoders.hdf5 import (
     REFERRERS,
     SUPERBLOCK_BYTES,
     TERMINATED,
+    TEXT_BYTES,
     TEXTS,
     UNLIMITED,
     ArrayHeader,
     array_header,
     attribute,
-    chunk_counts,
     chunk_index,
     chunked_header,
     dataspace,
@@ -62,7 +62,7 @@ class NetcdfVariable:
     Attributes are text of any length, or at most `ATTRIBUTE_BYTES` of numbers or lists of text;
     `_FillValue` is one of the variable's values. Text has no length that follows from its type:
     all of it is in `texts`. With `chunks`, of so many values along each dimension, values lie chunk
-    by chunk; without them they are one piece.
+    by chunk (all text in one); without them they are one piece.
     """
 
     name: str
@@ -79,39 +79,6 @@ class NetcdfVariable:
         return self.dims[:1] == (self.name,)
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """Where the values of a variable lie in a file: so many bytes from `start` on, in C order.
-
-    With `chunks` each of them is in C order, and so are they; what is missing at the edge is there
-    as well, as the `fill` or zero.
-    """
-
-    start: int
-    length: int
-    chunks: tuple[int, ...] | None
-    fill: object
-
-    def stored(self, values: Array) -> Iterator[memoryview]:
-        """The bytes of a part of the values: rows, or with chunks a box of whole ones."""
-        parts = [values] if self.chunks is None else _chunks(values, self.chunks, self.fill)
-        for part in parts:
-            yield np.ascontiguousarray(part).reshape(-1).view("u1").data
-
-
-@dataclass(frozen=True, slots=True)
-class FileLayout:
-    """A file but for its values: its first bytes, its size, and where each variable's values lie.
-
-    `extents` are in the order of the file, each from a multiple of eight bytes on; those of no
-    length, and of text, which is in the `metadata`, are not among them.
-    """
-
-    metadata: bytes
-    size: int
-    extents: Mapping[str, Extent]
-
-
 def file_layout(
     variables: Sequence[NetcdfVariable],
     attrs: Document,
@@ -124,54 +91,6 @@ def file_layout(
     `unlimited` can grow: `ValueError` for what lies along them and has no chunks.
     """
     return _Metadata(variables, unlimited).layout(attrs, [*order])
-
-
-class ValueWriter:
-    """Takes the values of a file in its order, and gives the bytes behind those given before."""
-
-    def __init__(self, layout: FileLayout) -> None:
-        self._extents = deque(layout.extents.items())
-        self._left = self._extents[0][1].length if self._extents else 0
-
-    def put(self, name: str, values: Array) -> Iterator[memoryview]:
-        """The bytes of the next values of a variable, in the type and byte order of the file.
-
-        Without chunks that is any number of them in C order, such as rows; else a box of whole
-        chunks which follow each other in the file. Raises `ValueError` for values that are not
-        next, once the bytes are asked for.
-        """
-        if not values.size:
-            return
-        if not self._extents or self._extents[0][0] != name:
-            raise ValueError(f"the values of {name} are not the next ones of the file")
-        extent = self._extents[0][1]
-        for part in extent.stored(values):
-            self._left -= len(part)
-            if self._left < 0:
-                raise ValueError(f"{name} has more values than its place in the file")
-            yield part
-        if not self._left:
-            yield memoryview(bytes(-extent.length % 8))
-            self._extents.popleft()
-            self._left = self._extents[0][1].length if self._extents else 0
-
-    def finish(self) -> None:
-        """Raises `ValueError` where values are still to come."""
-        if self._extents:
-            raise ValueError(f"{self._left} bytes of {self._extents[0][0]} are missing")
-
-
-def _chunks(values: Array, chunks: tuple[int, ...], fill: object) -> Iterator[Array]:
-    """The chunks of a box, those at its end filled up."""
-    for place in np.ndindex(*chunk_counts(values.shape, chunks)):
-        starts = [number * chunk for number, chunk in zip(place, chunks, strict=True)]
-        part = values[tuple(slice(s, s + c) for s, c in zip(starts, chunks, strict=True))]
-        if part.shape == chunks:
-            yield part
-        else:
-            whole = np.full(chunks, values.dtype.type() if fill is None else fill, values.dtype)
-            whole[tuple(slice(length) for length in part.shape)] = part
-            yield whole
 
 
 class _Metadata:
@@ -270,10 +189,7 @@ class _Metadata:
         if length and variable.chunks is None and self._unlimited.intersection(variable.dims):
             raise ValueError(f"{variable.name} can grow, and needs chunks")
         if variable.dtype.kind == "O":
-            texts = self._place(self._place_texts(variable.texts))
-            header = self._header(variable, hidden)
-            header.point_to(texts if length else NOWHERE)
-            return self._place(header.content)
+            return self._place_text_header(variable, hidden)
         header = self._header(variable, hidden)
         settle: Callable[[int], None] = header.point_to
         if variable.chunks is not None and length:
@@ -287,6 +203,17 @@ class _Metadata:
             self._waiting[variable.name] = variable, length, settle
         return self._place(header.content)
 
+    def _place_text_header(self, variable: NetcdfVariable, hidden: list[bytes]) -> int:
+        """The header of text, whose values are before it; where it has chunks, they are one."""
+        place = self._place(self._place_texts(variable.texts)) if variable.texts else NOWHERE
+        header = self._header(variable, hidden)
+        if variable.chunks is not None and variable.texts:
+            shape = variable.shape
+            index, place = chunk_index(self._end, place, shape, shape, TEXT_BYTES)
+            self._place(index)
+        header.point_to(place)
+        return self._place(header.content)
+
     def _header(self, variable: NetcdfVariable, hidden: list[bytes]) -> ArrayHeader:
         """The header of an array; in NetCDF a dimension of no length is one that can grow."""
         attributes = hidden + [self._attribute(*item) for item in variable.attrs.items()]
@@ -298,7 +225,7 @@ class _Metadata:
             for dim, length in zip(variable.dims, shape, strict=True)
         ]
         if variable.chunks is None and UNLIMITED not in most:
-            length = math.prod(shape) * (16 if variable.dtype.kind == "O" else size)
+            length = math.prod(shape) * (TEXT_BYTES if variable.dtype.kind == "O" else size)
             return array_header(kind, shape, length, filled, attributes)
         chunks = variable.chunks or growing_chunks(shape, size)
         return chunked_header(kind, shape, most, chunks, filled, attributes)

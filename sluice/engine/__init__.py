@@ -1,29 +1,46 @@
 """Selection -> Plan -> a Dataset, or slabs of it: what every way in has in common."""
 
-from sluice.engine.file_answer import FileAnswer, file_of, file_size, stream_memory
-from sluice.engine.limits import ReadLimits, fitting, with_fitting
+from sluice.engine.costs import Costs
+from sluice.engine.file_answer import FileAnswer, file_costs, file_of, file_size
+from sluice.engine.limits import (
+    Fitting,
+    ReadLimits,
+    fitting,
+    memory_excess,
+    times_excess,
+    with_fitting,
+)
 from sluice.engine.plan import Plan, plan
 from sluice.engine.prepared import (
     PreparedDataset,
     describe,
     describe_prepared,
+    directions_of,
     explain,
     prepare,
 )
+from sluice.engine.row_answer import RowAnswer, rows_of
 
 __all__ = [
+    "Costs",
     "FileAnswer",
+    "Fitting",
     "Plan",
     "PreparedDataset",
     "ReadLimits",
+    "RowAnswer",
     "describe",
     "describe_prepared",
+    "directions_of",
     "explain",
+    "file_costs",
     "file_of",
     "file_size",
     "fitting",
+    "memory_excess",
     "plan",
     "prepare",
-    "stream_memory",
+    "rows_of",
+    "times_excess",
     "with_fitting",
 ]

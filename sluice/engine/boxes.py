@@ -8,7 +8,7 @@ has the same bytes whoever reads it and however often it is begun in the middle.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -129,15 +129,15 @@ class Grid:
             for ends in self.ends
         )
 
-    def chunks(self) -> tuple[int, ...] | None:
+    def chunks(self, must: bool = False) -> tuple[int, ...] | None:
         """The lengths of the file's own chunks; None where rows can be written one by one.
 
-        That is where a row of the store's chunks fits into the window. Otherwise each chunk of the
-        file is as long as the longest of the store, or a multiple of it: so none of the store lies
-        in more than two along a dimension.
+        That is where a row of the store's chunks fits into the window, unless there `must` be some.
+        Otherwise each chunk of the file is as long as the longest of the store, or a multiple of
+        it: so none of the store lies in more than two along a dimension.
         """
         axis = self.row_dimension
-        if axis is None or self.longest[axis] * self.row_bytes <= WINDOW_BYTES:
+        if not must and (axis is None or self.longest[axis] * self.row_bytes <= WINDOW_BYTES):
             return None
         lengths = list(self.longest)
         for axis in (*reversed(range(len(lengths))),) * 2:
@@ -149,10 +149,13 @@ class Grid:
         return tuple(lengths)
 
 
-def row_boxes(grid: Grid, start: int, stop: int, most_bytes: int) -> Iterator[Box]:
+def row_boxes(
+    grid: Grid, start: int, stop: int, most_bytes: int, window: int = WINDOW_BYTES
+) -> Iterator[Box]:
     """The boxes that have the bytes from `start` to `stop` of a variable written row by row.
 
-    Each ends where a chunk of the store ends; it has at most `most_bytes`, or one row of chunks.
+    Each ends where a chunk of the store ends; it has at most `most_bytes`, or one row of chunks. Of
+    rows of chunks that do not fit into the `window` it has a part.
     """
     axis = grid.row_dimension
     if start >= stop:
@@ -161,13 +164,30 @@ def row_boxes(grid: Grid, start: int, stop: int, most_bytes: int) -> Iterator[Bo
         yield Box((0,) * len(grid.shape), grid.shape, 0)
         return
     row, last = start // grid.row_bytes, -(-stop // grid.row_bytes)
-    most = max(1, most_bytes // grid.row_bytes)
+    widest = max(1, window // grid.row_bytes)
+    most = max(1, min(most_bytes // grid.row_bytes, widest))
     while row < last:
-        end = min(_row_end(grid.ends[axis], row, most), last)
+        end = min(_row_end(grid.ends[axis], row, most), row + widest, last)
         starts, stops = [0] * len(grid.shape), list(grid.shape)
         starts[axis], stops[axis] = row, end
         yield Box(tuple(starts), tuple(stops), row * grid.row_bytes)
         row = end
+
+
+def record_rows(
+    grids: Iterable[Grid], start: int, stop: int, most_rows: int
+) -> Iterator[tuple[int, int]]:
+    """The rows from `start` to `stop` of variables that are written row by row together, in parts.
+
+    Each ends where a chunk of the store ends of the variable with the longest ones; it has at most
+    so many rows, or those of one chunk.
+    """
+    found = [grid.ends[0] for grid in grids if grid.ends[0] is not None]
+    ends = min(found, key=len) if found else None
+    while start < stop:
+        end = min(_row_end(ends, start, most_rows), stop)
+        yield start, end
+        start = end
 
 
 def _row_end(ends: Ends | None, row: int, most: int) -> int:
@@ -176,6 +196,31 @@ def _row_end(ends: Ends | None, row: int, most: int) -> int:
         return row + most
     following = int(np.searchsorted(ends, row, "right"))
     return int(ends[max(following, int(np.searchsorted(ends, row + most, "right")) - 1)])
+
+
+def box_stops(grid: Grid, chunks: Sequence[int] | None, most_bytes: int) -> tuple[Ends | None, ...]:
+    """Where the boxes of a whole variable end along each dimension; None: it is not cut there.
+
+    It is written row by row, or in these `chunks`.
+    """
+    stops: list[Ends | None] = [None] * len(grid.shape)
+    total = math.prod(grid.shape) * grid.itemsize
+    if chunks is None:
+        axis = grid.row_dimension
+        if axis is not None:
+            rows = row_boxes(grid, 0, total, most_bytes, WINDOW_BYTES)
+            stops[axis] = np.array([box.stops[axis] for box in rows], np.int64)
+        return tuple(stops)
+    counts = [-(-n // chunk) for n, chunk in zip(grid.shape, chunks, strict=True)]
+    most, behind = max(1, most_bytes // (math.prod(chunks) * grid.itemsize)), math.prod(counts)
+    for axis, (count, chunk, n) in enumerate(zip(counts, chunks, grid.shape, strict=True)):
+        behind //= max(1, count)
+        # As `_run`: the first axis along which a box holds several chunks is the last that is cut.
+        step = max(1, most // max(1, behind)) * chunk
+        stops[axis] = np.append(np.arange(step, n, step), n).astype(np.int64)
+        if behind <= most:
+            break
+    return tuple(stops)
 
 
 def chunk_boxes(

@@ -4,31 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Hashable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from hashlib import blake2b
 from typing import Final
+from urllib.parse import quote
+
+import numpy as np
 
 from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
+from sluice.axes.axis import Indexer
 from sluice.concurrency import ahead
 from sluice.encoders.answer_schema import FileContent, FileFormat, UnreadAnswer
+from sluice.encoders.file_values import Records
 from sluice.encoders.json_encoder import FragmentCache
-from sluice.engine.boxes import Box, Grid, chunk_boxes, row_boxes
+from sluice.engine.boxes import (
+    WINDOW_BYTES,
+    Box,
+    Ends,
+    Grid,
+    box_stops,
+    chunk_boxes,
+    record_rows,
+    row_boxes,
+)
+from sluice.engine.costs import Costs, Parts
 from sluice.engine.plan import Plan
-from sluice.engine.slabs import AT_ONCE
 
 _ZEROS: Final = bytes(2**16)
+# Of more positions along one dimension a request tells only some.
+_MOST_LISTED: Final = 1000
 # Of a box of values that is read at once; where rows of chunks are wider, of one of these.
 BOX_BYTES: Final = 8 * 2**20
+# Of the chunks that such a box touches, decoded.
+BOX_CHUNK_BYTES: Final = 256 * 2**20
 
 
 @record
 class _Part:
-    """A box of a variable of the file, and where its bytes begin."""
+    """A box of a variable of the file, or some records of several, and where its bytes begin."""
 
-    name: Hashable
-    box: Box
+    boxes: tuple[tuple[Hashable, Box], ...]
     offset: int
+    records: bool = False
 
 
 @record
@@ -44,14 +63,18 @@ class FileAnswer:
         return self.content.size
 
     def place_of(self, start: int, nbytes: int) -> int:
-        """Where so many bytes from `start` on come from the store; the end where there are less."""
+        """Where so many bytes from `start` on come from the store, or all those of a box; the end
+        where there are less.
+        """
         for name, extent in self.content.extents.items():
             begin, end = max(start, extent.start), extent.start + extent.length
             if name not in self.content.known and begin < end:
-                if end - begin >= nbytes:
-                    return begin + nbytes
+                enough = min(nbytes, _box_bytes(self.plan, name, BOX_BYTES))
+                if end - begin >= enough:
+                    return begin + enough
                 nbytes -= end - begin
-        return self.size
+        records = self.content.records
+        return self.size if records is None else min(self.size, max(start, records.start) + nbytes)
 
     async def pieces(
         self, start: int, stop: int, most_bytes: int = BOX_BYTES
@@ -69,18 +92,30 @@ class FileAnswer:
         async with aclosing(ahead(parts, self._read)) as found:
             async for part, values in found:
                 offset = part.offset
-                for stored in file.stored(part.name, values):
+                for stored in self._stored(part, values):
                     for piece in window.put(offset, stored):
                         yield piece
                     offset += len(stored)
         for piece in window.put(stop, memoryview(b"")):
             yield piece
 
-    async def _read(self, part: _Part) -> tuple[_Part, Array]:
-        known = self.content.known.get(part.name)
-        if known is not None:
-            return part, known[part.box.slices]
-        return part, await self.plan.box(part.name, part.box)
+    def _stored(self, part: _Part, values: Sequence[Array]) -> Iterator[memoryview]:
+        """The bytes of a part, whose values these are."""
+        file, names = self.content, [name for name, _ in part.boxes]
+        if not part.records:
+            return file.stored(names[0], values[0])
+        assert file.records is not None
+        return iter([file.records.stored([*map(file.in_file, names, values)])])
+
+    async def _read(self, part: _Part) -> tuple[_Part, list[Array]]:
+        found: list[Array] = []
+        for name, box in part.boxes:
+            known = self.content.known.get(name)
+            if known is not None:
+                found.append(known[box.slices])
+            else:
+                found.append(await self.plan.box(name, box))
+        return part, found
 
 
 async def file_of(
@@ -107,13 +142,44 @@ async def _with_known(
     known, pending = {**plan.reading.variables, **read}, plan.reading.pending
     variables = {n: known[n] if n in known else pending[n] for n in plan.schema.variables}
 
-    def chunks(name: Hashable, itemsize: int) -> tuple[int, ...] | None:
-        return None if name in known else plan.grid(name, itemsize).chunks()
+    def chunks(name: Hashable, itemsize: int, must: bool) -> tuple[int, ...] | None:
+        if name in known and not must:
+            return None
+        return plan.grid(name, itemsize).chunks(must)
 
     coords, attrs = plan.schema.coord_names, plan.reading.attrs
-    answer = UnreadAnswer(variables, known, coords, attrs, fragments, chunks)
+    request = _request(plan, fragments.name)
+    answer = UnreadAnswer(variables, known, coords, attrs, fragments, chunks, request)
     # Headers of thousands of variables, and indexes of many chunks, take their time.
     return FileAnswer(plan, await asyncio.to_thread(file_format.content, answer))
+
+
+def _request(plan: Plan, dataset: str) -> str:
+    """What is asked for this answer, as it was resolved; how it is written can be put behind."""
+    found, asked = plan.found, plan.selection.variables
+    pairs = [] if asked is None else [("variables", ",".join(asked))]
+    pairs += [(name, _spelled(found.positions[name])) for name in sorted(found.positions)]
+    if found.pointwise:
+        pairs.append(("pointwise", ",".join(found.pointwise)))
+    # Labels that are not the stored ones have no positions of their own.
+    pairs += [(f"{name}_from", str(labels[0])) for name, labels in sorted(found.labels.items())]
+    told = "".join(f"{quote(name)}={quote(text, safe=',:/')}&" for name, text in pairs)
+    return f"/datasets/{dataset}/isel?{told}"
+
+
+def _spelled(found: Indexer) -> str:
+    """Positions along a dimension; of many, how many, the ends, and what tells them from others."""
+    match found:
+        case int():
+            return str(found)
+        case slice():
+            ends = [found.start, found.stop, *([] if found.step in (None, 1) else [found.step])]
+            return ":".join("" if end is None else str(end) for end in ends)
+        case _ if len(found) <= _MOST_LISTED:
+            return ",".join(map(str, found.tolist()))
+        case _:
+            sign = blake2b(found.tobytes(), digest_size=8).hexdigest()
+            return f"{found[0]},..,{found[-1]}({len(found)},{sign})"
 
 
 async def file_size(plan: Plan, file_format: FileFormat, fragments: FragmentCache) -> int | None:
@@ -124,21 +190,81 @@ async def file_size(plan: Plan, file_format: FileFormat, fragments: FragmentCach
     return (await _with_known(plan, file_format, fragments, (), None)).size
 
 
-def stream_memory(plan: Plan, most_bytes: int = BOX_BYTES) -> int:
-    """The most that the `pieces` of a planned file have in memory at once, in bytes.
+def file_costs(plan: Plan, file_format: FileFormat) -> Costs:
+    """What the `pieces` of the whole planned file cost, and have in memory; reads nothing."""
+    return box_costs(_as_written(plan, file_format), file_format)
 
-    That is two boxes of at most `most_bytes` where chunks let it be, and chunks being decoded.
-    """
-    boxes, decoding = [0], [0]
+
+def box_costs(
+    plan: Plan, file_format: FileFormat | None = None, most_bytes: int = BOX_BYTES
+) -> Costs:
+    """What it costs to read all variables in boxes of at most so many bytes."""
+    stops: dict[Hashable, dict[Hashable, Ends]] = {}
+    count = largest = 0
+    chunked = None if file_format is None else file_format.chunked
+    grows = set(() if file_format is None else file_format.grows)
+    rows: dict[Hashable, Grid] = {}
     for name, variable in plan.reading.pending.items():
         grid = plan.grid(name, variable.dtype.itemsize)
-        own, whole = grid.chunks(), math.prod(grid.shape) * grid.itemsize
-        box = _largest_box(grid, own, most_bytes)
-        boxes.append(box)
-        # A box that does not end where chunks end has parts of twice as many.
-        chunks = -(-variable.plan.chunks * box // max(1, whole)) * (1 if own is None else 2)
-        decoding.append(min(variable.working_bytes, chunks * variable.array.meta.chunk_bytes))
-    return AT_ONCE * max(boxes) + max(decoding)
+        grown = not grows.isdisjoint(variable.dims)
+        if grown and chunked is False:
+            rows[name] = grid
+            continue
+        own = None if chunked is False else grid.chunks(grown or chunked is True)
+        found = box_stops(grid, own, _box_bytes(plan, name, most_bytes))
+        cut = {
+            dim: ends for dim, ends in zip(variable.dims, found, strict=True) if ends is not None
+        }
+        lengths = [
+            n if ends is None else int(np.diff(ends, prepend=0).max(initial=0))
+            for n, ends in zip(grid.shape, found, strict=True)
+        ]
+        stops[name], count = cut, count + math.prod([len(ends) for ends in cut.values()])
+        largest = max(largest, math.prod(lengths) * grid.itemsize)
+    if rows:
+        ends = _record_ends(plan, rows, most_bytes)
+        stops |= {name: {plan.schema.variables[name].dims[0]: ends} for name in rows}
+        longest = int(np.diff(ends, prepend=0).max(initial=0))
+        # Records are put together from the rows of each: twice in memory.
+        record_bytes = sum(map(_row_bytes, rows.values()))
+        count, largest = count + len(ends), max(largest, 2 * longest * record_bytes)
+    return plan.costs(Parts(count, largest, stops, together=False))
+
+
+def _record_ends(plan: Plan, grids: Mapping[Hashable, Grid], most_bytes: int) -> Ends:
+    """After which rows a part ends of variables that are written row by row together."""
+    most_rows = _most_rows(plan, grids, most_bytes)
+    length = next(iter(grids.values())).shape[0]
+    parts = record_rows(grids.values(), 0, length, most_rows)
+    return np.array([stop for _, stop in parts], np.int64)
+
+
+def _most_rows(plan: Plan, grids: Mapping[Hashable, Grid], most_bytes: int) -> int:
+    """How many rows of all of them are read at once, where the store's chunks let it be."""
+    rows = [most_bytes // max(1, sum(map(_row_bytes, grids.values())))]
+    for name, grid in grids.items():
+        rows.append(_box_bytes(plan, name, most_bytes) // max(1, _row_bytes(grid)))
+    return max(1, min(rows))
+
+
+def _row_bytes(grid: Grid) -> int:
+    """The bytes of one position along the first dimension."""
+    return math.prod(grid.shape[1:]) * grid.itemsize
+
+
+def _box_bytes(plan: Plan, name: Hashable, most_bytes: int) -> int:
+    """The most bytes of a box of the variable: less than `most_bytes` where it is of many chunks.
+
+    So there is progress to be seen, and a window, however little is taken of each chunk.
+    """
+    variable = plan.reading.pending.get(name)
+    if variable is None:
+        return most_bytes
+    work = variable.plan.chunks * variable.array.meta.chunk_bytes
+    if work <= BOX_CHUNK_BYTES:
+        return most_bytes
+    values = math.prod(variable.shape) * BOX_CHUNK_BYTES // work
+    return max(1, min(most_bytes, values * variable.dtype.itemsize))
 
 
 def _as_written(plan: Plan, file_format: FileFormat) -> Plan:
@@ -181,24 +307,41 @@ def _parts(file: FileAnswer, start: int, stop: int, most_bytes: int) -> Iterator
         first = max(start - extent.start, 0)
         last = min(stop - extent.start, extent.length)
         for box in _boxes(file, name, first, last, most_bytes):
-            yield _Part(name, box, extent.start + box.offset)
+            yield _Part(((name, box),), extent.start + box.offset)
+    if file.content.records is not None:
+        yield from _record_parts(file, file.content.records, start, stop, most_bytes)
+
+
+def _record_parts(
+    file: FileAnswer, records: Records[Hashable], start: int, stop: int, most_bytes: int
+) -> Iterator[_Part]:
+    """The rows that have the bytes from `start` to `stop`, of all variables that have records."""
+    first = max(start - records.start, 0) // records.nbytes
+    last = min(-(-(stop - records.start) // records.nbytes), records.count)
+    itemsizes = file.content.itemsizes
+    grids = {name: file.plan.grid(name, itemsizes[name]) for name in records.places}
+    most_rows = _most_rows(file.plan, grids, most_bytes)
+    for begin, end in record_rows(grids.values(), first, last, most_rows):
+        boxes = tuple((name, _rows(grid, begin, end)) for name, grid in grids.items())
+        yield _Part(boxes, records.start + begin * records.nbytes, records=True)
+
+
+def _rows(grid: Grid, start: int, stop: int) -> Box:
+    """All of a variable from row to row along its first dimension."""
+    rest = grid.shape[1:]
+    return Box((start, *(0 for _ in rest)), (stop, *rest), 0)
 
 
 def _boxes(
     file: FileAnswer, name: Hashable, first: int, last: int, most_bytes: int
 ) -> Iterator[Box]:
-    extent = file.content.extents[name]
-    grid = file.plan.grid(name, file.content.itemsizes[name])
+    extent, itemsize = file.content.extents[name], file.content.itemsizes[name]
+    grid = file.plan.grid(name, itemsize)
+    pending = file.plan.reading.pending.get(name)
+    # Values can take more room in memory than in the file.
+    held = itemsize if pending is None else max(itemsize, pending.dtype.itemsize)
+    most_bytes = _box_bytes(file.plan, name, most_bytes) * itemsize // held
     if extent.chunks is None:
-        return row_boxes(grid, first, last, most_bytes)
+        return row_boxes(grid, first, last, most_bytes, WINDOW_BYTES * itemsize // held)
     # Single bytes have a dimension of their own in the file.
     return chunk_boxes(grid, extent.chunks[: len(grid.shape)], first, last, most_bytes)
-
-
-def _largest_box(grid: Grid, chunks: tuple[int, ...] | None, most_bytes: int) -> int:
-    """The bytes of the largest box of a variable that lies in these `chunks` of the file."""
-    whole, axis = math.prod(grid.shape) * grid.itemsize, grid.row_dimension
-    if chunks is not None:
-        return max(min(most_bytes, whole), math.prod(chunks) * grid.itemsize)
-    rows = 1 if axis is None else grid.longest[axis]
-    return min(whole, max(most_bytes, rows * grid.row_bytes))

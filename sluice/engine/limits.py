@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from sluice.aliases import record
 from sluice.datasets.indexers import ALL
+from sluice.engine.costs import Costs
 from sluice.engine.plan import Plan, plan
-from sluice.errors import LimitError
+from sluice.errors import LimitError, SluiceError
 from sluice.selection import Along, Positions, PositionSlice, Selection
 
 # Halvings: enough for any dimension that memory can hold labels of.
 _TRIES = 40
+# So often may a chunk be decoded for an answer whose form fits the chunks of the store badly.
+MOST_TIMES: Final = 4
 
 
-class Costs(Protocol):
-    """What a plan knows of its costs: the touched chunks, and their decoded bytes."""
+class Touched(Protocol):
+    """What is known of an answer's work: the touched chunks, and their decoded bytes."""
 
     @property
     def chunks(self) -> int: ...
@@ -29,18 +32,18 @@ class Costs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """The most that one read may have: chunks, their decoded bytes, bytes of the result."""
+    """The most that one answer may have: chunks, their decoded bytes, bytes of the result."""
 
     chunks: int
     chunk_bytes: int
     result_bytes: int
 
-    def excess(self, costs: Costs, result_bytes: int) -> LimitError | None:
+    def excess(self, touched: Touched, result_bytes: int) -> LimitError | None:
         """The first limit that a plan exceeds, or None.
 
         `result_bytes` is what its encoder writes, which can be more than the plan's own.
         """
-        chunks, chunk_bytes = costs.chunks, costs.chunk_bytes
+        chunks, chunk_bytes = touched.chunks, touched.chunk_bytes
         if result_bytes > self.result_bytes:
             return _excess("The result", "bytes", "result_bytes", result_bytes, self.result_bytes)
         if chunks > self.chunks:
@@ -51,13 +54,43 @@ class ReadLimits:
         return None
 
 
-def with_fitting(excess: LimitError, fitting: Fitting | None) -> LimitError:
-    """The same refusal; it says how many positions of which dimension would fit."""
+def memory_excess(nbytes: int, most_bytes: int) -> LimitError | None:
+    """What is raised where reading has `nbytes` in memory at once; None where it may."""
+    if nbytes <= most_bytes:
+        return None
+    return LimitError(
+        f"The chunks and rows that must be in memory at once take {nbytes} bytes; there are"
+        f" {most_bytes} for them. Nothing was read: ask for a smaller part.",
+        limited="memory_bytes",
+        estimate=nbytes,
+        limit=most_bytes,
+    )
+
+
+def times_excess(costs: Costs) -> LimitError | None:
+    """What is raised where parts of an answer have many chunks in common; None where they may."""
+    if costs.most_times <= MOST_TIMES:
+        return None
+    return LimitError(
+        f"Written row by row, chunks would be decoded {costs.most_times} times; {MOST_TIMES} are"
+        " allowed. Nothing was read: ask for f=netcdf, which has chunks of its own, or for a"
+        " smaller part.",
+        limited="decoded_times",
+        estimate=costs.most_times,
+        limit=MOST_TIMES,
+        known=["netcdf"],
+    )
+
+
+def with_fitting(excess: SluiceError, fitting: Fitting | None, led_on: str = "") -> SluiceError:
+    """The same refusal; it says how many positions of which dimension would fit, and leads on."""
+    kind = type(excess)
     if fitting is None:
-        return excess
+        return kind(f"{excess.detail}{led_on}", **excess.facts)
     name, positions, size = fitting.dimension, fitting.positions, fitting.size
     facts = {**excess.facts, "dimension": name, "positions": positions, "of": size}
-    return LimitError(f"{excess.detail} {positions} of {size} positions of {name} fit.", **facts)
+    detail = f"{excess.detail} {positions} of {size} positions of {name} fit.{led_on}"
+    return kind(detail, **facts)
 
 
 def _excess(what: str, unit: str, limited: str, estimate: int, limit: int) -> LimitError:

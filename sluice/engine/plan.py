@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Hashable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import xarray as xr
 
-from sluice.aliases import Array, record
+from sluice.aliases import Array
 from sluice.arrays.texts import TextMeter
 from sluice.axes.resolve import Resolved, resolve
 from sluice.concurrency import ahead
@@ -25,24 +26,21 @@ from sluice.datasets.layout import Keys, StoredVariable
 from sluice.datasets.lazy import VariableReadPlan, read_all
 from sluice.datasets.relabel import bounds_of
 from sluice.engine.boxes import Box, Ends, Grid, chunk_ends
+from sluice.engine.costs import AT_ONCE, Costs, Parts, costs_of
 from sluice.engine.prepared import PreparedDataset
-from sluice.engine.slabs import (
-    AT_ONCE,
-    Budget,
-    Cut,
-    Order,
-    Slab,
-    SlabCosts,
-    costs_of,
-    cuts,
-    narrowed,
-)
+from sluice.engine.slabs import Budget, Cut, Order, Rows, Slab, cuts, narrowed, slab_parts
 from sluice.selection import Selection
 
 
-@record
+def _unmeasured() -> None:
+    """No meter: texts may be as long as they are."""
+
+
+# Not frozen, which would take four times as long for each field; and no slots, for what is found
+# once.
+@dataclass(eq=False)
 class Plan:
-    """All that is known of an answer before anything is read.
+    """All that is known of an answer before anything is read; nothing of it changes.
 
     `found` are the positions that the selection means, and the labels under which the answer shows
     them; `reading` is what the store is asked for.
@@ -58,7 +56,7 @@ class Plan:
         """The variables of the answer: their dimensions, shapes, types and sizes."""
         return self.reading.schema
 
-    @property
+    @cached_property
     def keys(self) -> Keys | None:
         """What is asked of each dimension, where that can be told in parts; else None."""
         layout, found = self.prepared.layout, self.found
@@ -117,6 +115,10 @@ class Plan:
         See `sluice.datasets.cf_decode.stored_form`. What answers under other labels is decoded:
         coordinates, and bounds that move with them.
         """
+        return self._stored
+
+    @cached_property
+    def _stored(self) -> Plan:
         moving, keys = self.moving, self.keys
         names = [name for name in self.schema.variables if name not in moving]
         labels = {} if keys is None else self.prepared.layout.labels_as_stored(names, keys)
@@ -140,12 +142,27 @@ class Plan:
         """What `read` brings, for who has called `read_cached`."""
         return self._labelled(await self.reading.load(meter))
 
-    def slab_costs(self, most_bytes: int, order: Order = "variable") -> SlabCosts:
+    @cached_property
+    def whole_costs(self) -> Costs:
+        """What it costs to `read` the answer whole, its values among the memory; reads nothing."""
+        reading = self.reading
+        return self.costs(Parts(1, reading.schema.result_bytes, {}, True, reading.text_bytes))
+
+    def slab_costs(self, most_bytes: int, order: Order = "variable") -> Costs:
         """What `slabs` of this size in this order cost: how often chunks are decoded, and memory.
 
         Reads nothing.
         """
-        return costs_of(self.prepared.layout, self.reading, self.keys, most_bytes, order)
+        layout, reading = self.prepared.layout, self.reading
+        if isinstance(order, Rows):
+            pending = {n: one for n, one in reading.pending.items() if n in order.names}
+            reading = replace(reading, pending=pending)
+        parts = slab_parts(layout, reading, self.keys, most_bytes, order)
+        return costs_of(layout, reading, self.keys, parts)
+
+    def costs(self, parts: Parts) -> Costs:
+        """What it costs to read the answer in these parts."""
+        return costs_of(self.prepared.layout, self.reading, self.keys, parts)
 
     async def slabs(
         self,
@@ -153,13 +170,14 @@ class Plan:
         order: Order = "variable",
         *,
         budget: Budget | None = None,
-        meter: TextMeter | None = None,
+        meter: Callable[[], TextMeter | None] = _unmeasured,
     ) -> AsyncGenerator[Slab, None]:
         """The answer in parts, of which no more than two are in memory: see `sluice.engine.slabs`.
 
         Each has at most half of `most_bytes`, but for what one row of chunks takes. The `budget` is
         asked once, before anything is read, for the window of `slab_costs`, and has it back when
-        the last part was taken, or whoever asks stops (closes the generator). `meter` counts texts.
+        the last part was taken, or whoever asks stops (closes the generator). A `meter` is made for
+        each part, and counts its texts.
         """
         async with AsyncExitStack() as held:
             if budget is not None:
@@ -170,7 +188,7 @@ class Plan:
             parts = cuts(layout, self.schema, keys, most_bytes // AT_ONCE, order)
 
             async def read(cut: Cut) -> Slab:
-                return Slab(cut, await self._part(keys, cut, moved, meter))
+                return Slab(cut, await self._part(keys, cut, moved, meter()))
 
             found = await held.enter_async_context(aclosing(ahead(parts, read)))
             async for slab in found:
@@ -181,15 +199,27 @@ class Plan:
 
         Each of its values has `itemsize` bytes. What is in memory can be cut anywhere.
         """
+        ends = self._ends.get(name)
+        if ends is None:
+            ends = self._ends[name] = self._ends_of(name)
+        return Grid(self.schema.variables[name].shape, itemsize, ends)
+
+    @cached_property
+    def _ends(self) -> dict[Hashable, tuple[Ends | None, ...]]:
+        """Where chunks end, of variables that somebody has asked for."""
+        return {}
+
+    def _ends_of(self, name: Hashable) -> tuple[Ends | None, ...]:
         variable, layout, keys = self.schema.variables[name], self.prepared.layout, self.keys
         prepared = layout.variables[name]
-        ends: list[Ends | None] = [None] * len(variable.shape)
-        if keys is not None and isinstance(prepared, StoredVariable):
-            ends = [
+        if keys is None or not isinstance(prepared, StoredVariable):
+            return (None,) * len(variable.shape)
+        return tuple(
+            [
                 chunk_ends(prepared, keys, dim, length, layout.sizes)
                 for dim, length in zip(variable.dims, variable.shape, strict=True)
             ]
-        return Grid(variable.shape, itemsize, tuple(ends))
+        )
 
     async def box(self, name: Hashable, box: Box) -> Array:
         """The values of a part of a variable that is not in memory."""

@@ -1,8 +1,8 @@
 """A planned answer in parts: along which dimension it is cut, where, and what that costs.
 
 A part ends where a chunk of the store ends, so that chunks are decoded once; only where variables
-have chunks of different lengths and are read together, or where positions go back and forth, some
-of them are decoded again: `costs_of` tells how often.
+have chunks of different lengths and are read together, where positions go back and forth, or where
+a row of chunks is too large for memory, some of them are decoded again: see `sluice.engine.costs`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ import math
 from collections import defaultdict
 from collections.abc import (
     Hashable,
-    Iterable,
     Iterator,
     Mapping,
-    Sequence,
 )
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Literal, Protocol, TypeAlias, TypeVar
@@ -26,16 +24,30 @@ from numpy.typing import NDArray
 from sluice.aliases import record
 from sluice.datasets.indexers import ALL, Key, Points, length_of
 from sluice.datasets.layout import Keys, Layout, ResultSchema, StoredVariable
-from sluice.datasets.lazy import VariableReadPlan
 from sluice.datasets.read_plan import DatasetReadPlan
-from sluice.engine.boxes import chunk_axes, chunk_ends
+from sluice.engine.boxes import WINDOW_BYTES, Ends, chunk_ends
+from sluice.engine.costs import AT_ONCE, Parts
 
-Order: TypeAlias = Literal["variable", "row"]
 T = TypeVar("T")
 
-# The one that is read, and the one that its reader has.
-AT_ONCE: Final = 2
 _NONE: Final = np.empty(0, np.int64)
+# As long as any row of chunks.
+_UNCUT: Final = 2**63
+
+
+@record
+class Rows:
+    """The order of a table: all rows along `dim` together, of some variables.
+
+    Where a row of chunks is larger than a window of so many bytes, it is cut within them.
+    """
+
+    dim: Hashable | None
+    names: tuple[Hashable, ...]
+    window_bytes: int = WINDOW_BYTES
+
+
+Order: TypeAlias = Literal["variable", "row"] | Rows
 
 
 class Budget(Protocol):
@@ -72,71 +84,19 @@ def cuts(
     """The parts of an answer in their order, of at most `most_bytes` where chunks let it be.
 
     With `order` "variable" each variable comes after the other, with "row" all rows along the
-    first dimension together. Without `keys` the answer is one part.
+    first dimension together, as with `Rows`. Without `keys` the answer is one part.
     """
-    names = tuple(schema.variables)
+    names = order.names if isinstance(order, Rows) else tuple(schema.variables)
     if keys is None or not names:
         yield Cut(names)
-    elif order == "row":
-        dim = _leading(schema)
-        along = [name for name in names if dim is not None and dim in schema.variables[name].dims]
-        yield from _along(layout, schema, keys, most_bytes, dim, names, along)
-    else:
+    elif order == "variable":
         for name in names:
             dims = schema.variables[name].dims
             first = dims[0] if dims and dims.count(dims[0]) == 1 else None
-            yield from _along(layout, schema, keys, most_bytes, first, (name,), [name])
-
-
-@record
-class VariableCost:
-    """What one variable costs in decoded chunks when it is read in parts.
-
-    It touches `chunks`, each of `chunk_bytes` decoded; they are `decoded` so often in all parts
-    together, and `most_times` the one that is decoded most often.
-    """
-
-    chunks: int
-    chunk_bytes: int
-    decoded: int
-    most_times: int
-
-
-@record
-class SlabCosts:
-    """What it costs to read an answer in `slabs` parts, variable by variable.
-
-    `window_bytes` is the most that is in memory at once: two parts, and chunks being decoded.
-    """
-
-    slabs: int
-    window_bytes: int
-    variables: Mapping[Hashable, VariableCost]
-
-    @property
-    def chunks(self) -> int:
-        """How many chunks are touched."""
-        return sum([cost.chunks for cost in self.variables.values()])
-
-    @property
-    def chunk_bytes(self) -> int:
-        """Decoded bytes of the touched chunks."""
-        return sum([cost.chunks * cost.chunk_bytes for cost in self.variables.values()])
-
-    @property
-    def decoded_chunks(self) -> int:
-        """How many chunks are decoded; one counts each time."""
-        return sum([cost.decoded for cost in self.variables.values()])
-
-    @property
-    def decoded_bytes(self) -> int:
-        """Bytes of all chunks that are decoded."""
-        return sum([cost.decoded * cost.chunk_bytes for cost in self.variables.values()])
-
-    @property
-    def most_times(self) -> int:
-        """How often the chunk is decoded that is decoded most often."""
-        return max([cost.most_times for cost in self.variables.values()], default=0)
+            yield from _along(layout, schema, keys, most_bytes, Rows(first, (name,), _UNCUT))
+    else:
+        rows = order if isinstance(order, Rows) else Rows(_leading(schema), names)
+        yield from _along(layout, schema, keys, most_bytes, rows)
 
 
 def _leading(schema: ResultSchema) -> Hashable | None:
@@ -151,20 +111,19 @@ def _along(
     schema: ResultSchema,
     keys: Keys,
     most_bytes: int,
-    dim: Hashable | None,
-    names: tuple[Hashable, ...],
-    along: Iterable[Hashable],
+    rows: Rows,
 ) -> Iterator[Cut]:
-    """`names` in parts along `dim`; those that are not `along` it stand in the first part."""
-    along = list(along)
+    """The `rows` in parts; variables that do not have the dimension stand in the first part."""
+    dim, names = rows.dim, rows.names
+    along = [name for name in names if dim is not None and dim in schema.variables[name].dims]
     if dim is None or not along:
         yield Cut(names)
         return
-    row_bytes = sum([_row_bytes(schema, name, dim) for name in along])
-    most_rows = max(1, most_bytes // max(1, row_bytes))
+    row_bytes = max(1, sum([_row_bytes(schema, name, dim) for name in along]))
+    most_rows = max(1, most_bytes // row_bytes)
     ends = _ends(layout, schema, keys, dim, along, most_rows)
     start = 0
-    for stop in _joined(ends, most_rows):
+    for stop in _joined(ends, most_rows, max(most_rows, rows.window_bytes // row_bytes)):
         yield Cut(names if start == 0 else tuple(along), dim, start, stop)
         start = stop
     if start == 0:
@@ -177,16 +136,20 @@ def _row_bytes(schema: ResultSchema, name: Hashable, dim: Hashable) -> int:
     return math.prod(lengths) * variable.dtype.itemsize
 
 
-def _joined(ends: Sequence[int], most_rows: int) -> Iterator[int]:
-    """The `ends` of parts that have at most so many rows, or one that is longer."""
-    start = last = 0
-    for end in ends:
-        if last > start and end - start > most_rows:
-            yield last
-            start = last
-        last = end
-    if last > start:
-        yield last
+def _joined(ends: Ends, most_rows: int, longest: int) -> Iterator[int]:
+    """The `ends` of parts that have at most so many rows, or one that is longer.
+
+    What is longer than the `longest` is cut into equal parts.
+    """
+    start, last = 0, int(ends[-1]) if len(ends) else 0
+    while start < last:
+        following = int(np.searchsorted(ends, start, "right"))
+        fitting = int(np.searchsorted(ends, start + most_rows, "right")) - 1
+        end = int(ends[max(following, fitting)])
+        parts = -(-(end - start) // longest)
+        for number in range(1, parts + 1):
+            yield start + (end - start) * number // parts
+        start = end
 
 
 def _ends(
@@ -196,7 +159,7 @@ def _ends(
     dim: Hashable,
     along: list[Hashable],
     most_rows: int,
-) -> Sequence[int]:
+) -> Ends:
     """After which rows along `dim` another chunk begins, of the variable with the longest ones."""
     size = schema.sizes[dim]
     found: list[NDArray[np.int64]] = []
@@ -206,26 +169,26 @@ def _ends(
             ends = chunk_ends(prepared, keys, dim, size, layout.sizes)
             found.append(ends if size else _NONE)
     if found:
-        return min(found, key=len).tolist()  # type: ignore[no-any-return]
+        return min(found, key=len)
     # What is in memory has no chunks: it can be cut anywhere.
-    return [*range(most_rows, size, most_rows), size] if size else []
+    return np.append(np.arange(most_rows, size, most_rows), size) if size else _NONE
 
 
-def costs_of(
+def slab_parts(
     layout: Layout,
     reading: DatasetReadPlan,
     keys: Keys | None,
     most_bytes: int,
     order: Order,
-) -> SlabCosts:
-    """What an answer costs that is read in the parts of `cuts`; reads nothing.
+) -> Parts:
+    """The parts of `cuts` for who judges what they cost; reads nothing.
 
     Texts count as `most_bytes` at most: how long they are is known once they are read.
     """
     schema = reading.schema
     ends: dict[Hashable, list[int]] = defaultdict(list)
     dims: dict[Hashable, Hashable] = {}
-    largest = slabs = 0
+    largest = count = 0
     for cut in cuts(layout, schema, keys, most_bytes // AT_ONCE, order):
         nbytes = 0
         for name in cut.names:
@@ -236,42 +199,10 @@ def costs_of(
                 nbytes += (cut.stop - cut.start) * _row_bytes(schema, name, cut.dim)
             else:
                 nbytes += math.prod(variable.shape) * variable.dtype.itemsize
-        largest, slabs = max(largest, nbytes), slabs + 1
-    variables = {
-        name: _variable_cost(layout, keys or {}, name, plan, dims.get(name), ends[name])
-        for name, plan in reading.pending.items()
-    }
-    working = [plan.working_bytes for plan in reading.pending.values()]
-    at_once = max(working, default=0) if order == "variable" and keys is not None else sum(working)
-    window = min(AT_ONCE, slabs) * largest + at_once + min(reading.text_bytes, most_bytes)
-    return SlabCosts(slabs, window, variables)
-
-
-def _variable_cost(
-    layout: Layout,
-    keys: Keys,
-    name: Hashable,
-    plan: VariableReadPlan,
-    dim: Hashable | None,
-    ends: list[int],
-) -> VariableCost:
-    """The cost of a variable that is cut after the rows `ends` along `dim`; whole where None."""
-    chunks, nbytes = plan.plan.chunks, plan.array.meta.chunk_bytes
-    prepared = layout.variables[name]
-    if dim is None or not chunks or not isinstance(prepared, StoredVariable):
-        return VariableCost(chunks, nbytes, chunks, min(chunks, 1))
-    axes = chunk_axes(prepared, keys, dim, layout.sizes)
-    # Chunk and part are the same from one of these rows to the next.
-    begins = np.unique(np.concatenate([[0], ends[:-1], *[axis.changes() for axis in axes]]))
-    begins = begins.astype(np.int64)
-    parts = np.searchsorted(ends, begins, side="right")
-    found, places = np.unique(
-        np.stack([axis.numbers(begins) for axis in axes]), axis=1, return_inverse=True
-    )
-    distinct = found.shape[1]
-    pairs = np.unique(parts * distinct + places.reshape(-1))
-    times = int(np.bincount(pairs % distinct).max())
-    return VariableCost(chunks, nbytes, chunks // distinct * pairs.size, times)
+        largest, count = max(largest, nbytes), count + 1
+    stops = {name: {dim: np.array(ends[name])} for name, dim in dims.items()}
+    texts = min(reading.text_bytes, most_bytes)
+    return Parts(count, largest, stops, order != "variable" or keys is None, texts)
 
 
 def narrowed(keys: Keys, sizes: Mapping[Hashable, int], cut: Cut) -> Keys:

@@ -98,12 +98,12 @@ def test_it_reads_nothing(tmp_path: Path) -> None:
 
 
 def test_an_explanation_counts_as_its_format_does(write_catalog: Callable[[str], Path]) -> None:
-    """What CSV would count for is told, and it is that which the limit is held against."""
+    """What lists by column count for is told, and that is what the limit is held against."""
     query = "/datasets/v2/isel?time=0:24&variables=t"
     with serving(Settings(catalog=write_catalog(CATALOG), request_result_bytes=10**6)) as client:
         plain = client.get(f"{query}&explain=true").json()
-        csv = client.get(f"{query}&f=csv&explain=true").json()
-        refused = client.get(f"{query}&f=csv")
-    assert plain["result_bytes"] < 10**6 < csv["result_bytes"]
-    assert (plain["within_limits"], csv["within_limits"]) == (True, False)
-    assert refused.json()["estimate"] == csv["result_bytes"]
+        columns = client.get(f"{query}&f=columns&explain=true").json()
+        refused = client.get(f"{query}&f=columns")
+    assert plain["result_bytes"] < 10**6 < columns["result_bytes"]
+    assert (plain["within_limits"], columns["within_limits"]) == (True, False)
+    assert refused.json()["estimate"] == columns["result_bytes"]

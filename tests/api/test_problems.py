@@ -16,13 +16,14 @@ import sluice.errors
 from app.api.application import Application
 from app.api.middleware import ObserveRequests, UnlistedOrigins
 from app.api.problems import PROBLEMS, install_problems, kind_of
+from sluice.encoders.formats import ENCODERS
 from sluice.errors import CatalogError, SluiceError, StoreError
 
 POINT = "level=850&latitude=50&longitude=10"
 
 CASES = [
     (400, "/datasets/v2/sel?foo=1", {"parameter": "foo"}),
-    (400, "/datasets/v2/sel?f=grib", {"known": ["json", "netcdf", "csv"]}),
+    (400, "/datasets/v2/sel?f=grib", {"known": [*ENCODERS]}),
     (400, "/datasets/v2/sel?latitude=abc", {"parameter": "latitude"}),
     (400, "/datasets/v2/sel?latitude=", {}),
     (400, "/datasets/v2/sel?latitude=nearby::3", {}),

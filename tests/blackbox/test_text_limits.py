@@ -68,7 +68,26 @@ def _write_numbers(root: zarr.Group, zarr_format: int) -> None:
 def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
     folder = tmp_path_factory.mktemp("texts")
     entries = {f"v{v}": write_texts(folder / f"v{v}.zarr", v) for v in (2, 3)}
-    return serve(entries, SLUICE_REQUEST_RESULT_BYTES=str(LIMIT))
+    limits = {"SLUICE_REQUEST_RESULT_BYTES": str(LIMIT), "SLUICE_REQUEST_TEXT_BYTES": str(LIMIT)}
+    return serve(entries, **limits)
+
+
+def assert_texts_too_long(service: Service, path: str, name: str) -> None:
+    """A file has texts of variable length up to a limit, and says of which variable they are."""
+    answer = service.get(path)
+    assert answer.status_code == 422, answer.text[:300]
+    problem = answer.json()
+    assert (problem["variable"], problem["limited"]) == (name, "text_bytes")
+    assert problem["limit"] == LIMIT
+    assert problem["estimate"] > LIMIT
+    assert name in problem["detail"]
+
+
+def assert_refused(service: Service, path: str, f: str, name: str) -> None:
+    if f == "netcdf":
+        assert_texts_too_long(service, f"{path}&f={f}", name)
+    else:
+        assert_too_large(service, f"{path}&f={f}")
 
 
 STORES = pytest.mark.parametrize("store", ["v2", "v3"])
@@ -89,7 +108,7 @@ def assert_too_large(service: Service, path: str) -> None:
 def test_texts_over_the_limit_are_refused_in_every_format(
     service: Service, store: str, f: str, name: str
 ) -> None:
-    assert_too_large(service, f"/datasets/{store}/isel?variables={name}&f={f}")
+    assert_refused(service, f"/datasets/{store}/isel?variables={name}", f, name)
 
 
 @STORES
@@ -101,7 +120,8 @@ def test_texts_within_the_limit_are_answered_cold_and_warm(
     first, again = service.get(path), service.get(path)
     assert (first.status_code, again.status_code) == (200, 200)
     assert first.content == again.content
-    assert_too_large(service, f"/datasets/{store}/isel?station=0:21&variables=remark&f={f}")
+    path = f"/datasets/{store}/isel?station=0:21&variables=remark"
+    assert_refused(service, path, f, "remark")
     assert (
         service.get(f"/datasets/{store}/isel?station=59&variables=umlaut&f={f}").status_code == 200
     )
@@ -130,7 +150,10 @@ def test_labels_in_memory_count_before_anything_is_read(
     service: Service, store: str, f: str
 ) -> None:
     path = f"/datasets/{store}/isel?variables=wide&f={f}"
-    assert_too_large(service, path)
+    if f == "netcdf":
+        assert_texts_too_long(service, path, "label")
+    else:
+        assert_too_large(service, path)
     told = service.get(path + "&explain=true").json()
     assert told["within_limits"] is False
     assert told["result_bytes"] > 600_000
@@ -175,3 +198,18 @@ def test_texts_count_as_long_as_json_writes_them(service: Service, store: str, n
     answer = service.get(f"{path}&station=0:15")
     assert answer.status_code == 200
     assert len(answer.content) < LIMIT
+
+
+def test_a_file_may_be_larger_than_its_texts_may_be(
+    serve: Serve, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Its values are sent while they are read, so that the limit on whole answers is not theirs."""
+    folder = write_texts(tmp_path_factory.mktemp("more") / "v3.zarr", 3)
+    limits = {"SLUICE_REQUEST_RESULT_BYTES": str(LIMIT), "SLUICE_REQUEST_TEXT_BYTES": str(10**6)}
+    service = serve({"v3": folder}, **limits)
+    path = "/datasets/v3/isel?variables=remark"
+    assert service.get(f"{path}&f=netcdf").status_code == 200
+    assert_too_large(service, f"{path}&f=json")
+    head = service.client.head(f"{path}&f=netcdf")
+    assert head.status_code == 200
+    assert "content-length" not in head.headers

@@ -92,7 +92,7 @@ def test_the_catalog_loads_in_each_container(service: str, monkeypatch: pytest.M
     entry = load_catalog(CATALOG).entry("sample")
     assert entry.storage_options["key"] == found["s3"]["environment"]["ROOT_ACCESS_KEY"] == "my-key"
     assert entry.storage_options["secret"] == found["s3"]["environment"]["ROOT_SECRET_KEY"]
-    (mount,) = found[service]["volumes"]
+    (mount,) = (one for one in found[service]["volumes"] if one["type"] == "bind")
     assert Path(mount["source"]) == CATALOG
     assert mount["target"] == environment[f"{PREFIX}CATALOG"]
     assert mount["read_only"]

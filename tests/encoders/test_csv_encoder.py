@@ -17,13 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from sluice.encoders.csv_encoder import check_csv, csv_weight, encode_csv, table_layout
 from sluice.encoders.formats import ENCODERS
 from sluice.encoders.json_encoder import encode_json
+from sluice.encoders.tables import table_layout, table_weight
 from sluice.errors import NotAcceptable, SelectionError
 from sluice.labels import format_text
 from tests.encoders.samples import DTYPES, cells, datasets
 from tests.encoders.test_json_encoder import strict
+
+CSV = ENCODERS["csv"]
+encode_csv, check_csv = CSV.encode, CSV.check
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def test_a_refusal_stays_short() -> None:
 )
 def test_csv_counts_every_cell(dataset: xr.Dataset, size: int) -> None:
     """A value that is repeated in every row counts in every row."""
-    assert csv_weight(Plan(dataset)) == size
+    assert table_weight(Plan(dataset)) == size
 
 
 def test_json_counts_single_bytes_twice() -> None:

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from sluice.encoders.netcdf_file import NetcdfVariable, ValueWriter, file_layout
+from sluice.encoders.file_values import ValueWriter
+from sluice.encoders.netcdf_file import NetcdfVariable, file_layout
 
 SIZES = {"x": 3, "y": 2, "z": 1}
 DTYPES = ["i1", "<i2", ">i4", "i8", "u1", ">u2", "u4", "u8", "f4", ">f4", "f8", ">f8", "S1", "O"]

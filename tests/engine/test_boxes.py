@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.aliases import Array
-from sluice.encoders.netcdf_file import NetcdfVariable, ValueWriter, file_layout
+from sluice.encoders.file_values import ValueWriter
+from sluice.encoders.netcdf_file import NetcdfVariable, file_layout
 from sluice.engine.boxes import WINDOW_BYTES, Box, Grid, chunk_boxes, row_boxes
 
 

@@ -213,7 +213,7 @@ def test_costs_tell_how_often_chunks_are_decoded(
         assume(False)
         raise
     costs = planned.slab_costs(most_bytes, order)
-    assert costs.slabs == len(slabs)
+    assert costs.parts == len(slabs)
     assert (costs.chunks, costs.chunk_bytes) == (planned.chunks, planned.chunk_bytes)
     for name, counted in decodes(planned, slabs).items():
         cost = costs.variables[name]

@@ -32,7 +32,7 @@ MOST_DECODED: Final = 2**16
 def chunk_findings(dataset: xr.Dataset, *, request_chunk_bytes: int) -> Iterator[Finding]:
     """What is wrong with the chunks and codecs of each variable; reads nothing.
 
-    `request_chunk_bytes` is the largest sum of decoded chunks that one request may touch.
+    `request_chunk_bytes` is the most of decoded chunks that one request may have in memory.
     """
     described = describe(dataset)["data_vars"]
     for name, variable in dataset.variables.items():
@@ -102,9 +102,10 @@ def _sizes(name: str, array: LazyArray, limit: int) -> Iterator[Finding]:
         yield Finding(
             Severity.ERROR,
             name,
-            f"one chunk decodes to {in_units(meta.chunk_bytes)}, more than a request may touch "
-            f"({in_units(limit)}), so no request can read it: write smaller chunks, or raise "
-            f"SLUICE_REQUEST_CHUNK_BYTES to at least {meta.chunk_bytes}.",
+            f"one chunk decodes to {in_units(meta.chunk_bytes)}, more than requests may have in "
+            f"memory ({in_units(limit)}), so no request can read it: write smaller chunks, or "
+            f"raise SLUICE_INFLIGHT_BYTES and SLUICE_REQUEST_CHUNK_BYTES to at least "
+            f"{meta.chunk_bytes}.",
         )
     elif meta.chunk_bytes > HUGE_BYTES:
         yield Finding(

@@ -63,7 +63,8 @@ def dimension_findings(dataset: xr.Dataset) -> Iterator[Finding]:
             yield Finding(
                 Severity.NOTE,
                 str(name),
-                f"it varies along {dims}, so it is no axis to select by: use isel along {dims}.",
+                f"it varies along {dims}, so it is no axis to select by: use isel along {dims},"
+                " or at=lon,lat for the nearest cell.",
             )
     for dim in dataset.sizes:
         of_data = any(dim in v.dims for n, v in dataset.variables.items() if n not in bounds)

@@ -23,6 +23,7 @@ from sluice.selection import (
     Labels,
     Match,
     Method,
+    Near,
     Position,
     Positions,
     PositionSlice,
@@ -30,7 +31,8 @@ from sluice.selection import (
 )
 
 from .names import By, Names
-from .options import METHOD, OPTIONS, POINTWISE, TOLERANCE, Option, Options, read_options
+from .option import Option
+from .options import METHOD, OPTIONS, POINTWISE, TOLERANCE, Options, read_options
 from .values import check_length, names_method, read_along
 
 
@@ -38,12 +40,14 @@ from .values import check_length, names_method, read_along
 class Query:
     """A parsed request; `explain` asks what the answer would cost instead.
 
-    `more` are the options that are no part of these.
+    `near` are places whose nearest cells are selected, too; `more` are the options that are no part
+    of these.
     """
 
     selection: Selection
     format: str | None = None
     explain: bool = False
+    near: Near | None = None
     more: tuple[tuple[str, object], ...] = ()
 
 
@@ -55,7 +59,7 @@ _SIGN_BYTES: Final = 32
 
 _Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
-_OPTION_LISTS: Final = "variables, pointwise and tolerance"
+_OPTION_LISTS: Final = "variables, pointwise, tolerance and at"
 # What says how selections are to be read.
 _ABOUT_SELECTIONS: Final = frozenset((METHOD.name, TOLERANCE.name, POINTWISE.name))
 
@@ -174,7 +178,7 @@ def _query(options: Options, along: Mapping[str, Along]) -> Query:
     if options.method is not None or options.tolerances:
         along = {name: _matched(name, wanted, options) for name, wanted in along.items()}
     selection = Selection(along, options.variables, options.pointwise)
-    return Query(selection, options.format, options.explain, options.more)
+    return Query(selection, options.format, options.explain, options.near, options.more)
 
 
 def _matched(name: str, wanted: Along, options: Options) -> Along:
@@ -205,8 +209,9 @@ def _check_inexact(options: Options, along: Mapping[str, Along], by: By) -> None
     """Raise `QueryError` for a method or tolerance where nothing but positions is asked for."""
     if by == "label" or any(isinstance(s, Label | Labels | Interval) for s in along.values()):
         return
+    of_places = options.near is not None and not options.tolerances
     for name in ("method", "tolerance"):
-        if name in options.given:
+        if name in options.given and not (name == TOLERANCE.name and of_places):
             raise QueryError(f"{name}: positions are exact; use sel[...]", parameter=name)
 
 

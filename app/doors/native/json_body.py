@@ -16,7 +16,8 @@ from fastapi import Request
 from sluice.errors import LimitError, QueryError, excerpt
 
 from ...errors import NotJson, RequestTimeout
-from .options import OPTIONS, Option
+from .option import Option
+from .options import OPTIONS
 from .values import Items, Number
 
 Members: TypeAlias = dict[str, list[str] | bool]

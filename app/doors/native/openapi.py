@@ -11,7 +11,8 @@ from sluice.encoders.formats import ENCODERS
 from ...api.openapi import DATASET_ID, Responses, Schema, described, headers_of, problems
 from ...api.small_answers import Explanation, schema_of
 from .names import By
-from .options import FORMAT, Option
+from .option import Option
+from .options import FORMAT
 
 Options: TypeAlias = Mapping[str, Option[object]]
 Formats: TypeAlias = Mapping[str, Encoder]
@@ -148,7 +149,7 @@ def _one_or_several(option: Option[object]) -> Schema:
     several = {
         "type": "array",
         "minItems": option.least,
-        "items": {"type": "string", "minLength": 1},
+        "items": dict(option.item),
     }
     return {"oneOf": [dict(option.schema), several]}
 
@@ -208,7 +209,7 @@ def _selected(formats: Formats, *, tagged: bool) -> Responses:
     as_json = content[formats["json"].media_type]
     as_json["schema"] = {"anyOf": [as_json["schema"], schema_of(Explanation)]}
     names = ["X-Request-ID", "Cache-Control", "Content-Disposition", "Server-Timing"]
-    names.append("X-Sluice-Store")
+    names += ["X-Sluice-Store", "X-Sluice-Distance"]
     answers: Responses = {}
     if tagged:
         names += ["ETag", "Vary"]

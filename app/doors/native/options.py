@@ -6,55 +6,20 @@ what no part of the query takes as its own is in the explanation and in the enti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final, Generic, TypeAlias, TypeVar, cast
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar, cast
 
-from sluice.aliases import Document
 from sluice.errors import QueryError, SelectionError, excerpt
-from sluice.selection import Method
+from sluice.selection import Method, Near
 
+from .format_options import FORMAT_OPTIONS, RANGE
 from .names import Names, did_you_mean
-from .tokens import join_repeated, split_tokens
-from .values import METHODS, read_method
+from .option import Given, Option, by_name, listed, once, truth
+from .values import METHODS, read_km, read_method, read_places
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-
-# What a request gives of an option: the texts of a URL or the items of a JSON array, in the grammar
-# of URLs, or JSON's true and false.
-Given: TypeAlias = Sequence[str] | bool
-
-_MARKS: Final = ('"', "/", "::")
-
-
-@dataclass(frozen=True, slots=True)
-class Option(Generic[T_co]):
-    """One parameter: its name, what it is for, the JSON schema of its one value in a URL, and how
-    its texts are read of a dataset of these names.
-
-    Where it lists names, `least` is how many at least: a POST may have an array of them. `others`
-    is what the same is called elsewhere. What is read of an option that has no part of its own in
-    `Options` is hashable and JSON, since it is in entity tags and explanations.
-    """
-
-    name: str
-    words: str
-    schema: Document
-    read: Callable[[Sequence[str], Names], T_co]
-    least: int = 0
-    others: tuple[str, ...] = ()
-
-    @property
-    def is_list(self) -> bool:
-        """Whether it takes several names."""
-        return self.least > 0
-
-    @property
-    def is_truth(self) -> bool:
-        """Whether it is true or false."""
-        return self.schema.get("type") == "boolean"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +27,8 @@ class Options:
     """All that a request says beside its selections.
 
     `given` are the names of the parameters; `method` is for labels that name none; `tolerances`
-    are texts by dimension; `pointwise` names dimensions, in the order of the request; `more` is
-    what has no part of its own here, by name.
+    are texts by dimension; `pointwise` names dimensions, in the order of the request; `near` are
+    places on the globe; `more` is what has no part of its own here, by name.
     """
 
     given: frozenset[str]
@@ -73,6 +38,7 @@ class Options:
     tolerances: Mapping[str, str]
     pointwise: tuple[str, ...]
     explain: bool
+    near: Near | None = None
     more: tuple[tuple[str, object], ...] = ()
 
 
@@ -92,33 +58,30 @@ def read_options(
     def taken(option: Option[T]) -> T | None:
         return cast("T | None", values.pop(option.name, None))
 
+    tolerances, near = taken(TOLERANCE) or {}, taken(AT)
+    if near is not None and AT.name in tolerances and AT.name not in names.dims:
+        near = replace(near, tolerance_km=read_km(tolerances.pop(AT.name)))
     return Options(
         given=frozenset(given),
         variables=taken(VARIABLES),
         format=taken(FORMAT),
         method=taken(METHOD),
-        tolerances=taken(TOLERANCE) or {},
+        tolerances=tolerances,
         pointwise=taken(POINTWISE) or (),
         explain=taken(EXPLAIN) or False,
+        near=near,
         more=tuple(values.items()),
     )
 
 
-def _once(name: str, texts: Sequence[str]) -> str:
-    """The one value of a parameter; `QueryError` if it is repeated."""
-    if len(texts) > 1:
-        raise QueryError(f"{name} is given {len(texts)} times", parameter=name)
-    return texts[0]
-
-
 def _read_default_method(texts: Sequence[str], names: Names) -> Method:
     """The method of labels that name none; `QueryError` for one that is unknown."""
-    return read_method("method", _once("method", texts))
+    return read_method("method", once("method", texts))
 
 
 def _read_format(texts: Sequence[str], names: Names) -> str:
     """The name of the format; `QueryError`, which names the known ones, for another word."""
-    text = _once("f", texts)
+    text = once("f", texts)
     if text not in names.formats:
         raise QueryError(
             f"f={excerpt(text)} is no format; the formats are {', '.join(names.formats)}",
@@ -128,20 +91,12 @@ def _read_format(texts: Sequence[str], names: Names) -> str:
     return text
 
 
-def _read_explain(texts: Sequence[str], names: Names) -> bool:
-    """Whether ``true`` was asked for; `QueryError` for what is neither that nor ``false``."""
-    text = _once("explain", texts)
-    if text not in ("true", "false"):
-        raise QueryError(f"explain={excerpt(text)}: write true or false", parameter="explain")
-    return text == "true"
-
-
 def _read_variables(texts: Sequence[str], names: Names) -> tuple[str, ...]:
     """The names to return, each once.
 
     Raises `QueryError` for a list of nothing, `SelectionError` for what the dataset lacks.
     """
-    wanted = dict.fromkeys(_listed("variables", texts))
+    wanted = dict.fromkeys(listed("variables", texts))
     if names.variables is not None:
         _check_variables(wanted, names, [*names.variables, *names.coords])
     return tuple(wanted)
@@ -167,23 +122,29 @@ def _read_tolerances(texts: Sequence[str], names: Names) -> dict[str, str]:
     Raises `QueryError` for another form, `SelectionError` for a name that is no dimension.
     """
     found: dict[str, str] = {}
-    for token in _listed("tolerance", texts):
+    for token in listed("tolerance", texts):
         # From the right: a dimension's name may hold a colon, a distance cannot.
         name, colon, distance = token.rpartition(":")
         if not (colon and name and distance) or name in found:
             detail = f"tolerance={excerpt(','.join(texts))}: write each dimension once, as lat:0.25"
             raise QueryError(detail, parameter="tolerance")
-        _check_dimension("tolerance", name, names)
+        if name != AT.name:
+            _check_dimension("tolerance", name, names)
         found[name] = distance
     return found
 
 
 def _read_pointwise(texts: Sequence[str], names: Names) -> tuple[str, ...]:
     """The dimensions that are read together; `SelectionError` for a name that is none."""
-    tokens = tuple(_listed("pointwise", texts))
+    tokens = tuple(listed("pointwise", texts))
     for name in tokens:
         _check_dimension("pointwise", name, names)
     return tokens
+
+
+def _read_places(texts: Sequence[str], names: Names) -> Near:
+    """The places; raises as `read_places`."""
+    return read_places(texts)
 
 
 def _check_dimension(parameter: str, name: str, names: Names) -> None:
@@ -194,17 +155,6 @@ def _check_dimension(parameter: str, name: str, names: Names) -> None:
             parameter=parameter,
             known=list(names.dims),
         )
-
-
-def _listed(parameter: str, texts: Sequence[str]) -> list[str]:
-    """The names of all texts in their order; `QueryError` for an empty one, and for intervals."""
-    found: list[str] = []
-    for text in join_repeated(texts, _MARKS):
-        tokens = split_tokens(parameter, text)
-        if tokens.separator == "/":
-            raise QueryError(f"{parameter}: names are separated by commas", parameter=parameter)
-        found += tokens.texts
-    return found
 
 
 VARIABLES: Final = Option(
@@ -234,7 +184,7 @@ METHOD: Final = Option(
 TOLERANCE: Final = Option(
     "tolerance",
     "How far an inexact match may lie, per dimension, as `time:PT1H,latitude:0.25`; for times an"
-    " ISO 8601 duration. Without it, at most one step beyond the axis.",
+    " ISO 8601 duration, for `at` km. Without it, at most one step beyond the axis.",
     {"type": "string", "pattern": r"^[^,]+:[^,:]+(,[^,]+:[^,:]+)*$"},
     _read_tolerances,
     least=1,
@@ -247,22 +197,29 @@ POINTWISE: Final = Option(
     _read_pointwise,
     least=2,
 )
+AT: Final = Option(
+    "at",
+    "A place as `13.4,52.5`, longitude first, in degrees: the cell of the grid that is nearest to"
+    " it, also of grids whose longitudes and latitudes have two dimensions. Given several times,"
+    " the cells go point by point. `X-Sluice-Distance` says how far each is.",
+    {"type": "string", "pattern": "^[^,]+,[^,]+$"},
+    _read_places,
+    least=1,
+    others=("point", "lonlat", "location", "coords"),
+    item={"type": ["number", "string"]},
+)
 EXPLAIN: Final = Option(
     "explain",
     "Read nothing; answer as JSON what the selection would hold and cost.",
     {"type": "boolean"},
-    _read_explain,
+    truth("explain"),
     others=("dry_run",),
 )
 
-
-def by_name(options: Iterable[Option[object]]) -> Mapping[str, Option[object]]:
-    """A table of options, for whoever has a name."""
-    return MappingProxyType({option.name: option for option in options})
-
-
 # What a bare name means before it means a dimension; brackets reach a dimension of such a name.
-OPTIONS: Final = by_name((VARIABLES, FORMAT, METHOD, TOLERANCE, POINTWISE, EXPLAIN))
+OPTIONS: Final = by_name(
+    (VARIABLES, FORMAT, METHOD, TOLERANCE, POINTWISE, AT, EXPLAIN, *FORMAT_OPTIONS)
+)
 
 
 def options_table(table: Mapping[str, Option[object]] = OPTIONS) -> str:
@@ -274,6 +231,10 @@ def options_table(table: Mapping[str, Option[object]] = OPTIONS) -> str:
 
 
 def _taken(option: Option[object]) -> str:
+    if option.name == AT.name:
+        return "a longitude and a latitude"
+    if option.name == RANGE.name:
+        return "two numbers"
     if option.is_list:
         return "a list of names" if option.least == 1 else f"a list of {option.least} names or more"
     return "`true` or `false`" if option.is_truth else "one word"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
 from typing import TypeAlias
@@ -18,23 +18,27 @@ from fastapi import FastAPI, Request, Response
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS, adapted, negotiate
 from sluice.engine import explain, plan
+from sluice.engine.nearest import Located
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.instrumentation import Phases
 
-from ...api.answering import Weighed, answer, weigh
+from ...api.answering import answer
 from ...api.application import Answering, Route
+from ...api.nearest_cells import near_places, tell_distances
 from ...api.representations import Representation, respond
 from ...api.requests import header_of, service, visible_id
 from ...api.response_bodies import json_bytes
 from ...api.routes import add_reading_route, add_route
 from ...api.state import PHASES, Service
 from ...api.streaming import cancellable
+from ...api.weighing import Weighed, weigh
 from ...catalog.opened import Opened
 from .grammar import Grammar, Query
 from .json_body import read_json_body
 from .names import By, with_cure
 from .openapi import ask_described, formats_table, post_described
-from .options import OPTIONS, Option, options_table
+from .option import Option
+from .options import OPTIONS, options_table
 
 # How the parameters of a request are read, in a URL or in a body.
 Parse: TypeAlias = Callable[..., Query]
@@ -113,23 +117,42 @@ class NativeDoor:
         if opened is None:
             opened = await cancellable(request, serving.opened.get(dataset_id))
         began = phases.since("open", began)
-        query, asked = self._plan(request, serving, opened, by, parse)
+        grammar = opened.for_door(self.grammars_of)[by]
+        query, found = parse(grammar, most_labels=serving.limits.labels), None
+        if query.near is not None:
+            near = near_places(request, serving, opened, query.selection, query.near)
+            selection, found = await near
+            query = replace(query, selection=selection)
+        asked = self._plan(request, serving, opened, grammar, query)
         phases.since("plan", began)
         phases.cells = asked.cells
-        if not query.explain:
-            return await answer(request, serving, opened, asked, phases)
+        if query.explain:
+            response = await self._explain(request, serving, opened, asked, found, phases)
+        else:
+            response = await answer(request, serving, opened, asked, phases)
+        return response if found is None else tell_distances(response, found)
+
+    async def _explain(
+        self,
+        request: Request,
+        serving: Service,
+        opened: Opened,
+        asked: Weighed,
+        found: Located | None,
+        phases: Phases,
+    ) -> Response:
+        """What the planned answer would be and cost."""
         form = Representation(opened, self.formats["json"], None)
         chosen, own = asked.key
-        key = ((chosen, asked.encoder.name, repr(serving.limits)), own)
-        make = partial(_explain, request, asked, serving)
+        distances = None if found is None else found.distances_km
+        key = ((chosen, asked.encoder.name, repr(serving.limits), distances), own)
+        make = partial(_explain, request, asked, serving, found)
         return await respond(request, serving, form, key, phases, make)
 
     def _plan(
-        self, request: Request, serving: Service, opened: Opened, by: By, parse: Parse
-    ) -> tuple[Query, Weighed]:
+        self, request: Request, serving: Service, opened: Opened, grammar: Grammar, query: Query
+    ) -> Weighed:
         """Everything that can be refused without reading is refused here, but for limits."""
-        grammar = opened.for_door(self.grammars_of)[by]
-        query = parse(grammar, most_labels=serving.limits.labels)
         # An explanation is JSON, whatever format it explains.
         accept = None if query.explain else header_of(request, b"accept")
         encoder = negotiate(query.format, accept, self.formats)
@@ -141,7 +164,7 @@ class NativeDoor:
             name = str(error.facts.get("dimension"))
             axis = opened.prepared.axes.get(name)
             raise with_cure(error, axis, grammar.names.for_labels(name)) from None
-        return query, weigh(serving, planned, encoder, query.more)
+        return weigh(serving, planned, encoder, query.more)
 
     def grammars_of(self, opened: Opened) -> Mapping[By, Grammar]:
         """What requests can ask of this dataset on each path, prepared for many of them."""
@@ -172,19 +195,22 @@ def read_pairs(query_string: bytes) -> list[tuple[str, str]]:
     return [(unquote_plus(name), unquote_plus(value)) for name, _, value in pieces]
 
 
-async def _explain(request: Request, asked: Weighed, serving: Service) -> bytes:
+async def _explain(
+    request: Request, asked: Weighed, serving: Service, found: Located | None
+) -> bytes:
     """What the planned answer would be and cost; reads nothing."""
     held = sum(variable.nbytes for variable in asked.plan.reading.variables.values())
     if held <= serving.encoding.inline_bytes:
-        return _explained(asked)
-    return await cancellable(request, asyncio.to_thread(_explained, asked))
+        return _explained(asked, found)
+    return await cancellable(request, asyncio.to_thread(_explained, asked, found))
 
 
-def _explained(asked: Weighed) -> bytes:
+def _explained(asked: Weighed, found: Located | None) -> bytes:
     told = {
         "result_bytes": asked.result_bytes,
         "unmeasured": asked.plan.schema.unmeasured,
         "within_limits": asked.excess is None,
         **({"options": dict(asked.options)} if asked.options else {}),
+        **({} if found is None else {"at": found.told}),
     }
     return json_bytes({**explain(asked.plan.reading, asked.plan.labels), **told})

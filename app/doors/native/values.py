@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from sluice.axes.axis import TURN
+from sluice.axes.scales import read_number
 from sluice.errors import LimitError, QueryError, excerpt
 from sluice.selection import (
     Along,
@@ -15,6 +17,7 @@ from sluice.selection import (
     Labels,
     Match,
     Method,
+    Near,
     Position,
     Positions,
     PositionSlice,
@@ -269,3 +272,51 @@ def _integer(name: str, text: str) -> int:
             parameter=name,
         )
     return number
+
+
+# So many places go with their distances into a header.
+MOST_PLACES: Final = 100
+
+
+def read_places(texts: Sequence[str]) -> Near:
+    """Places from ``13.4,52.5``, one in each text, or from the two numbers of a JSON array.
+
+    Raises `QueryError` for what is no place on the globe, `LimitError` for too many of them.
+    """
+    is_pair = isinstance(texts, Items) and not any("," in text for text in texts)
+    places = [",".join(texts)] if is_pair else list(texts)
+    if len(places) > MOST_PLACES:
+        raise LimitError(
+            f"at names {len(places)} places; at most {MOST_PLACES} are allowed (for more, give"
+            " positions, or labels with pointwise)",
+            parameter="at",
+            count=len(places),
+            limit=MOST_PLACES,
+        )
+    several = len(places) > 1 or (isinstance(texts, Items) and not is_pair)
+    return Near(tuple(map(_read_place, places)), several)
+
+
+def _read_place(text: str) -> tuple[float, float]:
+    wrong = f"at={excerpt(text)}: write the longitude and the latitude in degrees, as 13.4,52.5"
+    try:
+        lon, lat = (float(read_number(part.strip())) for part in text.split(","))
+    except ValueError:
+        raise QueryError(wrong, parameter="at") from None
+    if abs(lon) > TURN or abs(lat) > TURN / 4:
+        raise QueryError(
+            f"{wrong}: longitudes are from -360 to 360, latitudes from -90 to 90", parameter="at"
+        )
+    return lon, lat
+
+
+def read_km(text: str) -> float:
+    """The distance that a tolerance of places names; `QueryError` for another text."""
+    try:
+        distance = float(read_number(text))
+    except ValueError:
+        distance = -1.0
+    if distance < 0:
+        detail = f"tolerance=at:{excerpt(text)}: a distance in km is a number from 0 up"
+        raise QueryError(detail, parameter="tolerance")
+    return distance

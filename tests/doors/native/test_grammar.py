@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.doors.native.grammar import Grammar, Query
 from app.doors.native.names import By
+from app.doors.native.options import OPTIONS
 from sluice.errors import QueryError, SelectionError
 from sluice.selection import (
     Interval,
@@ -209,7 +210,7 @@ def test_defaults_and_outputs() -> None:
 @pytest.mark.parametrize(
     ("pair", "known"),
     [
-        (("foo", "1"), {"variables", "f", "method", "tolerance", "pointwise", "explain", *DIMS}),
+        (("foo", "1"), {*OPTIONS, *DIMS}),
         (("f", "xml"), {"json", "netcdf"}),
         (("method", "closest"), {"nearest", "pad", "ffill", "backfill", "bfill"}),
     ],

@@ -13,7 +13,8 @@ import xarray as xr
 from app.api import create_app
 from app.doors.native.names import Names
 from app.doors.native.openapi import formats_table
-from app.doors.native.options import OPTIONS, Option, by_name, options_table
+from app.doors.native.option import Option, by_name
+from app.doors.native.options import OPTIONS, options_table
 from app.doors.native.routes import NativeDoor
 from app.settings import Settings
 from sluice.encoders.encoder import Encoder

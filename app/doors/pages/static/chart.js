@@ -4,6 +4,11 @@
  * @typedef {object} Curve
  * @property {string} title
  * @property {number[]} values NaN where nothing is known
+ * @typedef {object} ChartAxis
+ * @property {boolean} isTime whether coordinates are instants
+ * @property {string} units of the values
+ * @property {((coordinate: number) => string) | null} words what stands at a coordinate, where it is
+ *   not its number
  */
 import { el, styled } from "./dom.js";
 import { numberText } from "./ticks.js";
@@ -43,9 +48,9 @@ export class Chart {
   /**
    * @param {number[]} coordinates of the axis: seconds since 1970 where it `isTime`
    * @param {Curve[]} curves
-   * @param {{ isTime: boolean, units: string }} axis
+   * @param {ChartAxis} axis
    */
-  show(coordinates, curves, { isTime, units }) {
+  show(coordinates, curves, { isTime, units, words }) {
     this.#plot?.destroy();
     const ink = styled("--muted");
     const grid = { stroke: styled("--line"), width: 1 };
@@ -65,7 +70,13 @@ export class Chart {
         tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "UTC"),
         scales: { x: { time: isTime } },
         axes: [
-          { stroke: ink, grid, ticks: grid, font },
+          {
+            stroke: ink,
+            grid,
+            ticks: grid,
+            font,
+            ...(words === null ? {} : { values: (_, ticks) => ticks.map(words) }),
+          },
           {
             stroke: ink,
             grid,

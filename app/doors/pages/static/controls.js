@@ -7,7 +7,7 @@
  *   position of a drag on: the first one is a choice
  * @property {(text: string) => void} onText a label that only the server understands
  */
-import { labelAt, positionOf } from "./dataset.js";
+import { isInstants, labelAt, positionOf } from "./dataset.js";
 import { el } from "./dom.js";
 import { degreeText, numberText } from "./ticks.js";
 import { readable } from "./times.js";
@@ -29,6 +29,19 @@ export function labelText(axis, position, zone) {
   if (axis.kind === "time") return readable(String(label), zone);
   const text = typeof label === "number" ? numberText(label, 7) : String(label);
   return axis.units !== "" && axis.kind === "number" ? `${text} ${axis.units}` : text;
+}
+
+/**
+ * What a chart along an axis has at its coordinates.
+ *
+ * @param {Axis} axis
+ */
+export function chartAxis(axis) {
+  const isTime = isInstants(axis);
+  const counted = axis.kind === "text" || (axis.kind === "time" && !isTime);
+  const label = (/** @type {number} */ at) =>
+    Number.isInteger(at) ? String(labelAt(axis, at) ?? at).replace(/T00:00:00$/, "") : "";
+  return { isTime, words: counted ? label : null };
 }
 
 /** A dimension that is fixed at one position: a slider, a field for a label, four buttons. */

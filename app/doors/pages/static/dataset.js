@@ -88,7 +88,8 @@ function readAxis(name, size, coord) {
     role,
     geographic: (role === "X" || role === "Y") && units.startsWith("degree"),
     wraps: Boolean(coord?.wraps),
-    down: role === "Z" && isDown(attrs, units),
+    // Rows that have no labels are those of an image, whose first one is the uppermost.
+    down: kind === "none" || (role === "Z" && isDown(attrs, units)),
     units,
     title: text(attrs.long_name) || name,
     values: kind === "none" ? null : (coord.values ?? null),
@@ -166,7 +167,7 @@ export function positionOf(axis, label) {
     if (label.trim() === "" || !Number.isFinite(Number(label))) return -1;
     return placeOf(axis, Number(label), (one) => Number(one));
   }
-  if (axis.kind === "time" && !Number.isNaN(instantOf(String(axis.first)))) {
+  if (isInstants(axis)) {
     const instant = instantFrom(label);
     return Number.isNaN(instant) ? -1 : placeOf(axis, instant, (one) => instantOf(String(one)));
   }
@@ -210,6 +211,15 @@ export function coordinateAt(axis, position) {
   const label = labelAt(axis, position);
   const coordinate = label === null ? Number.NaN : coordinateOf(axis, label);
   return Number.isNaN(coordinate) ? position : coordinate;
+}
+
+/**
+ * Whether the coordinates of an axis are instants: milliseconds since 1970.
+ *
+ * @param {Axis} axis
+ */
+export function isInstants(axis) {
+  return axis.kind === "time" && !Number.isNaN(instantOf(String(axis.first)));
 }
 
 /**

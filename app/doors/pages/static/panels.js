@@ -6,13 +6,12 @@
  * @import { State } from "./state.js"
  */
 import { Chart } from "./chart.js";
-import { labelText } from "./controls.js";
-import { coordinateAt, labelAt, nearest } from "./dataset.js";
+import { chartAxis, labelText } from "./controls.js";
+import { coordinateAt, nearest } from "./dataset.js";
 import { el } from "./dom.js";
 import { lineQuery, seriesAxis, valuesOf } from "./queries.js";
 import { Latest } from "./requests.js";
 import { numberText } from "./ticks.js";
-import { instantOf } from "./times.js";
 
 /**
  * @typedef {object} Series Values along one dimension at one place.
@@ -110,12 +109,12 @@ export class SeriesPanel {
         ? `${variable.title} along ${axis.title}`
         : `Click on the picture for the values along ${axis.title} there.`;
     if (series.length === 0) return;
-    const isTime = axis.kind === "time" && !Number.isNaN(instantOf(String(labelAt(axis, 0))));
+    const { isTime, words } = chartAxis(axis);
     const coordinates = Array.from({ length: axis.size }, (_, at) =>
       isTime ? coordinateAt(axis, at) / 1000 : coordinateAt(axis, at),
     );
     const curves = series.map(({ title, values }) => ({ title, values: [...values] }));
-    this.chart.show(coordinates, curves, { isTime, units: variable.units });
+    this.chart.show(coordinates, curves, { isTime, words, units: variable.units });
     this.#showTable(axis, series, state);
   }
 

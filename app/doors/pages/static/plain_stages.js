@@ -4,12 +4,11 @@
  * @import { Session } from "./session.js"
  */
 import { Chart } from "./chart.js";
-import { labelText } from "./controls.js";
-import { coordinateAt, labelAt } from "./dataset.js";
+import { chartAxis, labelText } from "./controls.js";
+import { coordinateAt } from "./dataset.js";
 import { el } from "./dom.js";
 import { lineQuery, valuesOf } from "./queries.js";
 import { numberText } from "./ticks.js";
-import { instantOf } from "./times.js";
 
 // More rows of a table than that are no view of it.
 const MOST_ROWS = 200;
@@ -51,10 +50,10 @@ export class LineStage {
   draw() {
     const { variable, state } = this.session;
     const axis = this.session.axis(String(state.x));
-    const isTime = axis.kind === "time" && !Number.isNaN(instantOf(String(labelAt(axis, 0))));
+    const { isTime, words } = chartAxis(axis);
     const along = isTime ? this.#coordinates.map((one) => one / 1000) : this.#coordinates;
     const curve = { title: variable.title, values: this.#values };
-    this.chart.show(along, [curve], { isTime, units: variable.units });
+    this.chart.show(along, [curve], { isTime, words, units: variable.units });
     this.told.textContent = this.#every > 1 ? `every ${this.#every}th value` : "";
   }
 }

@@ -54,6 +54,7 @@ export class View {
       line: new LineStage(session),
       table: new TableStage(session),
     };
+    this.zooms = this.#buttons();
     this.middle = el("div", { class: "middle" });
     this.side = el("aside", { class: "side" });
     this.series = new SeriesPanel(session);
@@ -61,7 +62,7 @@ export class View {
       el(
         "div",
         { class: "stage" },
-        el("div", { class: "bar" }, this.variables.element, this.axes, this.#buttons()),
+        el("div", { class: "bar" }, this.variables.element, this.axes, this.zooms),
         this.notices,
         this.progress,
         this.middle,
@@ -110,6 +111,7 @@ export class View {
     const stage = this.#stage;
     if (this.middle.firstChild !== stage.element) {
       this.middle.replaceChildren(stage.element);
+      this.zooms.hidden = stage !== this.field;
       const sides = [stage.side, stage === this.field ? this.series.element : null];
       this.side.replaceChildren(...sides.filter((one) => one !== null));
     }

@@ -1,0 +1,193 @@
+"""The cell of a grid that is nearest to a place on the globe: of grids whose longitudes and
+latitudes are coordinates of two dimensions (CF conventions 1.11, section 5.2), or of one.
+
+Distances are along great circles of a sphere with the Earth's mean radius, by the haversine
+formula (R. W. Sinnott, "Virtues of the Haversine", Sky and Telescope 68, 1984).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice.aliases import Array, record
+
+# The mean radius R1 of the International Union of Geodesy and Geophysics (H. Moritz, "Geodetic
+# Reference System 1980", Journal of Geodesy 74, 2000).
+EARTH_KM: Final = 6371.0088
+# Beyond two turns either way a number is no longitude.
+_FARTHEST: Final = 720
+# Cells in tiles of so many each way have a common centre and radius: most are never looked at.
+_SIDE: Final = 32
+# So many tiles are looked at together: the first few are nearly always all.
+_FIRST_TILES: Final = 4
+# What the bounds of tiles may be wrong by, in radians: some centimetres.
+_SLACK: Final = 1e-8
+# So many cells are turned into vectors at once.
+_PIECE_CELLS: Final = 2**18
+
+Floats = NDArray[np.float64]
+
+
+def distance_km(
+    lon: float | Floats, lat: float | Floats, lons: float | Array, lats: float | Array
+) -> Floats:
+    """Great-circle distances in km between places in degrees; NaN where a coordinate is."""
+    x, y = np.radians(np.asarray(lon, "f8")), np.radians(np.asarray(lat, "f8"))
+    xs, ys = np.radians(np.asarray(lons, "f8")), np.radians(np.asarray(lats, "f8"))
+    half = np.sin((ys - y) / 2) ** 2 + np.cos(y) * np.cos(ys) * np.sin((xs - x) / 2) ** 2
+    return np.asarray(2 * EARTH_KM * np.arcsin(np.sqrt(np.minimum(half, 1))))
+
+
+@record
+class Nearest:
+    """A cell by its `position` along each dimension of its grid, and how far it is.
+
+    `width_km` is the distance to the farthest of the cells beside it, where there are any in two
+    dimensions.
+    """
+
+    position: tuple[int, ...]
+    distance_km: float
+    width_km: float | None
+
+
+class Cells:
+    """The centres of a grid's cells, in degrees, to look for the nearest in.
+
+    Cells of which either coordinate is NaN are none. To make it costs a pass over all; it keeps
+    the coordinates as they were given, in tiles, and `nbytes` of memory.
+    """
+
+    def __init__(self, lon: Array, lat: Array) -> None:
+        """`lon` and `lat` have one shape, of one or two dimensions."""
+        self.shape: tuple[int, ...] = lon.shape
+        self._lon = _tiled(_known(lon, _FARTHEST))
+        self._lat = _tiled(_known(lat, 90))
+        self._centres, self._radii = self._bounds()
+
+    @property
+    def size(self) -> int:
+        """How many cells there may be."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that it takes."""
+        arrays = self._lon, self._lat, self._centres, self._radii
+        return sum(array.nbytes for array in arrays)
+
+    def _bounds(self) -> tuple[Floats, Floats]:
+        """Of each tile a unit vector, and how far its cells are from that at most, in radians.
+
+        A tile without any cell is infinitely far.
+        """
+        count, cells = self._lon.shape
+        centres, radii = np.zeros((count, 3)), np.full(count, -np.inf)
+        step = max(1, _PIECE_CELLS // cells)
+        for start in range(0, count, step):
+            part = slice(start, start + step)
+            vectors = _vectors(self._lon[part], self._lat[part])
+            sums = np.nansum(vectors, axis=1)
+            lengths = np.linalg.norm(sums, axis=-1, keepdims=True)
+            middle = np.divide(
+                sums, lengths, out=np.tile([1.0, 0, 0], (len(sums), 1)), where=lengths > 0
+            )
+            apart = _angles(vectors, middle[:, None, :])
+            centres[part] = middle
+            radii[part] = np.where(np.isnan(apart), -np.inf, apart).max(axis=1)
+        return centres, radii
+
+    def nearest(self, lon: float, lat: float) -> Nearest | None:
+        """The nearest cell, of several the first in C order; None where there is no cell."""
+        least = _angles(_vectors(np.asarray(lon), np.asarray(lat)), self._centres)
+        least = np.where(np.isfinite(self._radii), least - self._radii - _SLACK, np.inf)
+        order = np.argsort(least, kind="stable")
+        best, place, done, step = np.inf, -1, 0, _FIRST_TILES
+        while done < len(order) and least[order[done]] * EARTH_KM <= best:
+            tiles = order[done : done + step]
+            tiles = tiles[np.isfinite(least[tiles])]
+            if not len(tiles):
+                break
+            apart = distance_km(lon, lat, self._lon[tiles], self._lat[tiles])
+            apart = np.where(np.isnan(apart), np.inf, apart)
+            nearest = float(apart.min())
+            if not np.isfinite(nearest):
+                break
+            first = self._first(tiles, apart == nearest)
+            if nearest < best or (nearest == best and first < place):
+                best, place = nearest, first
+            done, step = done + step, step * 2
+        if place < 0:
+            return None
+        position = tuple(int(index) for index in np.unravel_index(place, self.shape))
+        return Nearest(position, best, self._width_km(position))
+
+    def _first(self, tiles: NDArray[np.intp], chosen: NDArray[np.bool_]) -> int:
+        """The first cell in C order of those that are `chosen` in these tiles."""
+        which, cell = np.nonzero(chosen)
+        tile = tiles[which]
+        if len(self.shape) == 1:
+            return int((tile * self._lon.shape[1] + cell).min())
+        row = tile // self._across * _SIDE + cell // _SIDE
+        column = tile % self._across * _SIDE + cell % _SIDE
+        return int((row * self.shape[1] + column).min())
+
+    @property
+    def _across(self) -> int:
+        """How many tiles there are side by side."""
+        return -(-self.shape[1] // _SIDE)
+
+    def _width_km(self, position: tuple[int, ...]) -> float | None:
+        """How far the farthest of the four cells beside this one is."""
+        if len(position) != 2:
+            return None
+        row, column = position
+        beside = ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1))
+        there = [
+            at for at in beside if all(0 <= i < n for i, n in zip(at, self.shape, strict=True))
+        ]
+        places = [self._centre(at) for at in there]
+        apart = [float(distance_km(*self._centre(position), *place)) for place in places]
+        return max((one for one in apart if not np.isnan(one)), default=None)
+
+    def _centre(self, position: tuple[int, int]) -> tuple[float, float]:
+        (row, y), (column, x) = (divmod(index, _SIDE) for index in position)
+        tile = row * self._across + column
+        return float(self._lon[tile, y * _SIDE + x]), float(self._lat[tile, y * _SIDE + x])
+
+
+def _known(values: Array, farthest: float) -> Array:
+    """The values as floats, and NaN for what is no coordinate, such as a fill value."""
+    floats = values if values.dtype.kind == "f" else values.astype("f8")
+    return np.where(np.abs(floats) <= farthest, floats, np.nan)
+
+
+def _tiled(values: Array) -> Array:
+    """The values, a row for each tile, the last of them filled up: of two dimensions in squares."""
+    if values.ndim == 1:
+        length = _SIDE * _SIDE
+        padded = np.pad(values, (0, -len(values) % length), constant_values=np.nan)
+        return padded.reshape(-1, length)
+    rows, columns = values.shape
+    ends = ((0, -rows % _SIDE), (0, -columns % _SIDE))
+    padded = np.pad(values, ends, constant_values=np.nan)
+    down, across = (size // _SIDE for size in padded.shape)
+    squares = padded.reshape(down, _SIDE, across, _SIDE).swapaxes(1, 2)
+    return squares.reshape(-1, _SIDE * _SIDE)
+
+
+def _vectors(lon: Array, lat: Array) -> Floats:
+    """Unit vectors of places in degrees."""
+    x, y = np.radians(np.asarray(lon, "f8")), np.radians(np.asarray(lat, "f8"))
+    flat = np.cos(y)
+    return np.stack((flat * np.cos(x), flat * np.sin(x), np.sin(y)), axis=-1)
+
+
+def _angles(vectors: Floats, others: Floats) -> Floats:
+    """The angles between unit vectors, exact also where they are small."""
+    chords = np.linalg.norm(vectors - others, axis=-1)
+    return np.asarray(2 * np.arcsin(np.minimum(chords / 2, 1)))

@@ -1,0 +1,244 @@
+"""Arrays in one file behind a JSON header: the container layout of safetensors.
+
+Eight bytes give the header's length (little-endian), the header names each array with its type,
+shape and place, and the arrays follow, little-endian, rows first, without gaps. Source: the format
+section of the safetensors project, whose readers exist in Python, Rust and JavaScript.
+
+Wider types come first, so that each array begins at a multiple of its type's size, as typed arrays
+of JavaScript want it. What is said of the variables is a JSON text in the header's
+``__metadata__``, where the layout has texts alone.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from sluice.aliases import Array, DocumentDict
+from sluice.encoders.answer_schema import (
+    AnswerSchema,
+    FileContent,
+    FileFormat,
+    UnreadAnswer,
+    VariableSchema,
+)
+from sluice.encoders.encoder import Encoder, from_memory, once
+from sluice.encoders.file_values import Extent
+from sluice.encoders.jsonable import (
+    array_to_jsonable,
+    attributes_to_jsonable,
+    dtype_name,
+    json_text,
+)
+from sluice.encoders.tensor_forms import LEVELLED, Form, Packing, form_of, is_packable, packed_form
+from sluice.errors import QueryError, SelectionError
+from sluice.labels import spell_name, without_surrogates
+
+# By numpy's kind and size; the format has few others.
+_TYPES: Final = MappingProxyType(
+    {
+        "b1": "BOOL",
+        "u1": "U8",
+        "i1": "I8",
+        "u2": "U16",
+        "i2": "I16",
+        "f2": "F16",
+        "u4": "U32",
+        "i4": "I32",
+        "f4": "F32",
+        "u8": "U64",
+        "i8": "I64",
+        "f8": "F64",
+    }
+)
+_LENGTH: Final = struct.Struct("<Q")
+# The widest type: behind a header of a multiple of it no array is misaligned.
+_ALIGNMENT: Final = 8
+_OWN_KEY: Final = "__metadata__"
+# Of texts, and of other things that are no numbers, in the header: some readers take no longer one.
+_MOST_LABELS: Final = 2**20
+_MOST_LABEL_BYTES: Final = 2**25
+
+
+def tensor_content(answer: UnreadAnswer, packing: Packing | None = None) -> FileContent:
+    """The file of an answer of which all variables are known that are `decided_by_values`.
+
+    Numbers of data variables are packed as `packing` says. Raises `SelectionError` for more text
+    than a header may have.
+    """
+    names = _names(answer.variables)
+    forms: dict[Hashable, Form] = {}
+    told: dict[str, DocumentDict] = {}
+    for name, variable in answer.variables.items():
+        told[names[name]] = {"dims": variable.dims, "dtype": dtype_name(variable.dtype)}
+        form = form_of(variable.dtype)
+        if packing is not None and name not in answer.coord_names and is_packable(variable.dtype):
+            values = np.asarray(answer.known[name].data) if name in answer.known else None
+            form = packed_form(packing, values)
+        if form is None:
+            told[names[name]]["data"] = _labels(name, np.asarray(answer.known[name].data))
+        else:
+            forms[name] = form
+            told[names[name]].update(form.told)
+        told[names[name]]["attrs"] = attributes_to_jsonable(variable.attrs)
+    coords = [names[name] for name in answer.variables if name in answer.coord_names]
+    notes = {"coords": coords, "variables": told, "attrs": attributes_to_jsonable(answer.attrs)}
+    shapes = {name: answer.variables[name].shape for name in forms}
+    head, extents, size = _laid_out(names, shapes, forms, json_text(notes).decode())
+    known = {n: np.asarray(v.data) for n, v in answer.known.items() if n in extents}
+
+    def stored(name: Hashable, values: Array) -> Iterator[memoryview]:
+        return forms[name].stored(values)
+
+    itemsizes = {name: forms[name].value_bytes for name in extents}
+    return FileContent(head, size, extents, itemsizes, known, stored)
+
+
+def _names(variables: Mapping[Hashable, VariableSchema]) -> dict[Hashable, str]:
+    """The names in the file: all different, and none of them the layout's own."""
+    taken = {_OWN_KEY}
+    names: dict[Hashable, str] = {}
+    for name in variables:
+        text = without_surrogates(str(name))
+        while text in taken:
+            text += "_"
+        names[name] = text
+        taken.add(text)
+    return names
+
+
+def _laid_out(
+    names: Mapping[Hashable, str],
+    shapes: Mapping[Hashable, tuple[int, ...]],
+    forms: Mapping[Hashable, Form],
+    notes: str,
+) -> tuple[bytes, Mapping[Hashable, Extent], int]:
+    """The head of a file of these arrays, where each of them lies, and the size of all."""
+    header: DocumentDict = {_OWN_KEY: {"dataset": notes}}
+    places: dict[Hashable, tuple[int, int]] = {}
+    end = 0
+    for name in sorted(forms, key=lambda name: -forms[name].dtype.itemsize):
+        form = forms[name]
+        start, end = end, end + math.prod(shapes[name]) * form.value_bytes
+        places[name] = start, end
+        header[names[name]] = {
+            "dtype": _TYPES[form.dtype.str[1:]],
+            "shape": [*shapes[name], *([form.parts] if form.parts > 1 else [])],
+            "data_offsets": [start, end],
+        }
+    text = json_text(header)
+    text += b" " * (-len(text) % _ALIGNMENT)
+    head = _LENGTH.pack(len(text)) + text
+    extents = {
+        name: Extent(len(head) + start, stop - start, None, None)
+        for name, (start, stop) in places.items()
+        if start < stop
+    }
+    return head, extents, len(head) + end
+
+
+def _labels(name: Hashable, values: Array) -> object:
+    """What is no numbers, as JSON has it."""
+    found = array_to_jsonable(values)
+    # As much as it has in the header, where it is a text in a text.
+    if values.dtype.kind in "OT" and len(json_text(found)) > _MOST_LABEL_BYTES:
+        raise _too_much(name, "bytes", _MOST_LABEL_BYTES)
+    return found
+
+
+def _too_much(name: Hashable, unit: str, most: int) -> SelectionError:
+    return SelectionError(
+        f"{spell_name(name)} is no numbers, and f=bin keeps it in its header, which has room for"
+        f" {most} {unit} of it: ask for f=netcdf, for other variables with variables=, or for a"
+        " smaller part",
+        variable=str(name),
+        limit=most,
+    )
+
+
+def decided_by_values(name: Hashable, variable: VariableSchema) -> bool:
+    """Whether the header has a variable's values."""
+    return form_of(variable.dtype) is None
+
+
+def check_tensors(schema: AnswerSchema) -> None:
+    """Raises `SelectionError` for more text than a header may have."""
+    for name, variable in schema.variables.items():
+        if form_of(variable.dtype) is None:
+            count = math.prod(variable.shape)
+            if count > _MOST_LABELS:
+                raise _too_much(name, "values", _MOST_LABELS)
+            if variable.dtype.kind in "USV" and count * variable.dtype.itemsize > _MOST_LABEL_BYTES:
+                raise _too_much(name, "bytes", _MOST_LABEL_BYTES)
+
+
+def tensors_weight(schema: AnswerSchema) -> int:
+    """What an answer counts for as tensors, in bytes: its size in memory, with its attributes."""
+    return schema.result_bytes + schema.attribute_bytes
+
+
+def _packed_weight(schema: AnswerSchema, packing: Packing) -> int:
+    """The same for values that may take more room when they are packed."""
+    size = np.dtype(packing.dtype).itemsize
+    return tensors_weight(schema) + sum(
+        math.prod(variable.shape) * max(0, size - variable.dtype.itemsize)
+        for name, variable in schema.variables.items()
+        if name not in schema.coord_names and is_packable(variable.dtype)
+    )
+
+
+def adapt_tensors(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
+    """The format with numbers packed as the options `pack` and `range` say.
+
+    Raises `QueryError` for a range that packing does not need. Where a range is needed and not
+    given, values decide on it: then the file has no length before they are known.
+    """
+    pack, ends = str(values.get("pack")), values.get("range")
+    if ends is not None and pack not in LEVELLED:
+        raise QueryError(
+            f"range is for pack={' and pack='.join(LEVELLED)}; other numbers are kept as they are:"
+            " leave range out",
+            parameter="range",
+        )
+    packing = Packing(pack, ends if isinstance(ends, tuple) else None)
+    content = partial(tensor_content, packing=packing)
+    encode, pieces = from_memory(content)
+    told = ends is not None or pack not in LEVELLED
+    return replace(
+        encoder,
+        encode=encode,
+        pieces=pieces,
+        value_bytes=partial(_packed_weight, packing=packing),
+        file=FileFormat(content, decided_by_values, False, chunked=False) if told else None,
+    )
+
+
+_encode, _pieces = from_memory(tensor_content)
+TENSORS: Final = Encoder(
+    name="bin",
+    media_type="application/vnd.sluice.tensors",
+    suffix=".bin",
+    encode=_encode,
+    pieces=_pieces,
+    check=check_tensors,
+    value_bytes=tensors_weight,
+    text_bytes=once,
+    forms=3,
+    described={
+        "schema": {
+            "type": "string",
+            "format": "binary",
+            "description": "Arrays behind a JSON header, in the layout of safetensors.",
+        }
+    },
+    file=FileFormat(tensor_content, decided_by_values, stored=False, chunked=False),
+    options=("pack", "range"),
+    adapt=adapt_tensors,
+)

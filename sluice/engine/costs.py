@@ -1,0 +1,143 @@
+"""What it costs to read a planned answer: its chunks, how often each is decoded, and the memory.
+
+All ways of reading are judged alike, by where along each dimension a part ends: an answer that is
+read whole has no such places, slabs have them along one dimension, boxes of a file along several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from sluice.aliases import record
+from sluice.datasets.layout import Keys, Layout, StoredVariable
+from sluice.datasets.lazy import VariableReadPlan, working_bytes
+from sluice.datasets.read_plan import DatasetReadPlan
+from sluice.engine.boxes import ChunkAxis, Ends, chunk_axes
+
+# The part that is read, and the one that its reader has.
+AT_ONCE: Final = 2
+# After which positions along each of its dimensions a variable is cut; the last is the length.
+Stops: TypeAlias = Mapping[Hashable, Ends]
+
+
+@record
+class VariableCost:
+    """What one variable costs in decoded chunks when it is read in parts.
+
+    It touches `chunks`, each of `chunk_bytes` decoded; they are `decoded` so often in all parts
+    together, `most_times` the one that is decoded most often, and `at_once` are those of one part.
+    """
+
+    chunks: int
+    chunk_bytes: int
+    decoded: int
+    most_times: int
+    at_once: int
+
+
+@record
+class Costs:
+    """What it costs to read an answer in so many `parts`, variable by variable.
+
+    `window_bytes` is the most that is in memory at once: two parts, and chunks being decoded.
+    """
+
+    parts: int
+    window_bytes: int
+    variables: Mapping[Hashable, VariableCost]
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks are touched."""
+        return sum([cost.chunks for cost in self.variables.values()])
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Decoded bytes of the touched chunks."""
+        return sum([cost.chunks * cost.chunk_bytes for cost in self.variables.values()])
+
+    @property
+    def decoded_chunks(self) -> int:
+        """How many chunks are decoded; one counts each time."""
+        return sum([cost.decoded for cost in self.variables.values()])
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Bytes of all chunks that are decoded."""
+        return sum([cost.decoded * cost.chunk_bytes for cost in self.variables.values()])
+
+    @property
+    def most_times(self) -> int:
+        """How often the chunk is decoded that is decoded most often."""
+        return max([cost.most_times for cost in self.variables.values()], default=0)
+
+
+@record
+class Parts:
+    """How an answer is read: in how many parts, of at most `largest_bytes`, cut where.
+
+    All variables of a part are read `together`, or those of each alone. `text_bytes` are of texts,
+    outside of their arrays.
+    """
+
+    count: int
+    largest_bytes: int
+    stops: Mapping[Hashable, Stops]
+    together: bool
+    text_bytes: int = 0
+
+
+def costs_of(layout: Layout, reading: DatasetReadPlan, keys: Keys | None, parts: Parts) -> Costs:
+    """What it costs to read an answer so; reads nothing."""
+    variables = {
+        name: _variable_cost(layout, keys or {}, name, variable, parts.stops.get(name, {}))
+        for name, variable in reading.pending.items()
+    }
+    each = [(reading.pending[name], cost.at_once) for name, cost in variables.items()]
+    alone = [working_bytes([one]) for one in each]
+    working = working_bytes(each) if parts.together else max(alone, default=0)
+    window = min(AT_ONCE, parts.count) * parts.largest_bytes + working + parts.text_bytes
+    return Costs(parts.count, window, variables)
+
+
+def _variable_cost(
+    layout: Layout, keys: Keys, name: Hashable, variable: VariableReadPlan, stops: Stops
+) -> VariableCost:
+    chunks, nbytes = variable.plan.chunks, variable.array.meta.chunk_bytes
+    decoded = at_once = chunks
+    times, prepared = min(chunks, 1), layout.variables[name]
+    for dim, ends in stops.items():
+        if chunks and len(ends) > 1 and isinstance(prepared, StoredVariable):
+            cut = _along(chunk_axes(prepared, keys, dim, layout.sizes), ends)
+            decoded = decoded // cut.distinct * cut.decoded
+            at_once = at_once // cut.distinct * cut.at_once
+            times *= cut.most_times
+    return VariableCost(chunks, nbytes, decoded, times, at_once)
+
+
+@record
+class _Cut:
+    """What is cut along one dimension: its `distinct` chunks; the rest as in `VariableCost`."""
+
+    distinct: int
+    decoded: int
+    most_times: int
+    at_once: int
+
+
+def _along(axes: list[ChunkAxis], ends: Ends) -> _Cut:
+    """The chunks along these axes, which go together, in parts after the rows `ends`."""
+    # Chunk and part are the same from one of these rows to the next.
+    begins = np.unique(np.concatenate([[0], ends[:-1], *[axis.changes() for axis in axes]]))
+    begins = begins.astype(np.int64)
+    parts = np.searchsorted(ends, begins, side="right")
+    found, places = np.unique(
+        np.stack([axis.numbers(begins) for axis in axes]), axis=1, return_inverse=True
+    )
+    distinct = found.shape[1]
+    pairs = np.unique(parts * distinct + places.reshape(-1))
+    times = int(np.bincount(pairs % distinct).max())
+    return _Cut(distinct, pairs.size, times, int(np.bincount(pairs // distinct).max()))

@@ -1,0 +1,131 @@
+"""The nearest cell of a grid, against a look at every cell by another formula."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from sluice.axes.nearest_cell import EARTH_KM, Cells, distance_km
+
+Floats = NDArray[np.float64]
+
+
+def vectors(lon: Floats, lat: Floats) -> Floats:
+    x, y = np.radians(lon), np.radians(lat)
+    return np.stack((np.cos(y) * np.cos(x), np.cos(y) * np.sin(x), np.sin(y)), axis=-1)
+
+
+def angles_km(lon: float, lat: float, lons: Floats, lats: Floats) -> Floats:
+    """By the cross and the dot product, which is exact everywhere."""
+    place, cells = vectors(np.array(lon), np.array(lat)), vectors(lons, lats)
+    across = np.linalg.norm(np.cross(cells, place), axis=-1)
+    return np.asarray(EARTH_KM * np.arctan2(across, cells @ place))
+
+
+def rotated(
+    shape: tuple[int, int], width: float, pole: tuple[float, float]
+) -> tuple[Floats, Floats]:
+    """A regular grid around the equator, turned so that its middle lies at `pole`."""
+    rows, columns = (np.linspace(-width, width, size) for size in shape)
+    x, y, z = np.moveaxis(vectors(*np.meshgrid(columns, rows)), -1, 0)
+    lon, lat = np.radians(pole)
+    x, z = x * np.cos(lat) - z * np.sin(lat), x * np.sin(lat) + z * np.cos(lat)
+    return np.degrees(np.arctan2(y, x) + lon), np.degrees(np.arcsin(np.clip(z, -1, 1)))
+
+
+@st.composite
+def grids(draw: st.DrawFn) -> tuple[Floats, Floats]:
+    shape = draw(st.tuples(st.integers(1, 100), st.integers(1, 100)))
+    width = draw(st.sampled_from([0.1, 5.0, 60.0, 89.0]))
+    pole = draw(st.tuples(st.floats(-180, 180), st.sampled_from([-90.0, -45.0, 0.0, 89.9, 90.0])))
+    lon, lat = rotated(shape, width, pole)
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    lon += random.normal(scale=width / 300, size=shape)
+    lat = np.clip(lat + random.normal(scale=width / 300, size=shape), -90, 90)
+    missing = random.random(shape) < draw(st.sampled_from([0.0, 0.3, 0.99]))
+    lon[missing] = np.nan
+    lat[random.random(shape) < 0.1] = np.nan
+    if draw(st.booleans()):
+        lon = lon % 360
+    dtype = draw(st.sampled_from(["f4", "f8"]))
+    flat = draw(st.booleans())
+    lon, lat = lon.astype(dtype), lat.astype(dtype)
+    return (lon.ravel(), lat.ravel()) if flat else (lon, lat)
+
+
+@settings(max_examples=150, deadline=None)
+@given(grids(), st.floats(-360, 360), st.floats(-90, 90), st.booleans())
+def test_it_is_the_one_that_a_look_at_all_finds(
+    grid: tuple[Floats, Floats], lon: float, lat: float, inside: bool
+) -> None:
+    lons, lats = (values.astype("f8") for values in grid)
+    found = Cells(*grid)
+    assert found.size == lons.size
+    if inside:
+        # Beside a cell, where others are about as near.
+        lon, lat = (float(np.nan_to_num(values.flat[lons.size // 2])) for values in (lons, lats))
+        lat = min(max(lat, -90.0), 90.0)
+    apart = angles_km(lon, lat, lons, lats)
+    nearest = found.nearest(lon, lat)
+    if np.isnan(apart).all():
+        assert nearest is None
+        return
+    assert nearest is not None
+    assert nearest.distance_km == pytest.approx(np.nanmin(apart), abs=1e-4)
+    known = np.sort(apart[~np.isnan(apart)])
+    if len(known) < 2 or known[1] - known[0] > 1e-4:
+        assert nearest.position == np.unravel_index(np.nanargmin(apart), apart.shape)
+
+
+def test_the_first_of_equal_ones() -> None:
+    lon, lat = np.tile([10.0, 20.0], (70, 50)), np.zeros((70, 100))
+    found = Cells(lon, lat).nearest(20, 0)
+    assert found is not None
+    assert found.position == (0, 1)
+    flat = Cells(lon.ravel(), lat.ravel()).nearest(20, 0)
+    assert flat is not None
+    assert flat.position == (1,)
+
+
+@pytest.mark.parametrize(("lon", "column"), [(359.9, 0), (-0.1, 0), (179.9, 2), (-180, 2), (91, 1)])
+def test_longitudes_wrap(lon: float, column: int) -> None:
+    lons, lats = np.meshgrid([0.0, 90.0, 180.0, 270.0], [-45.0, 45.0])
+    found = Cells(lons, lats).nearest(lon, 44)
+    assert found is not None
+    assert found.position == (1, column)
+
+
+def test_a_pole_is_as_near_from_everywhere() -> None:
+    lons, lats = np.meshgrid(np.arange(0.0, 360, 10), [89.0, 90.0])
+    found = Cells(lons, lats).nearest(123, 90)
+    assert found is not None
+    assert found.position[0] == 1
+    assert found.distance_km == pytest.approx(0, abs=1e-6)
+
+
+def test_what_is_no_coordinate_is_no_cell() -> None:
+    lons = np.array([[1e20, 10.0], [np.inf, -32767]])
+    lats = np.array([[1e20, 10.0], [0.0, 0.0]])
+    found = Cells(lons, lats).nearest(0, 0)
+    assert found is not None
+    assert found.position == (0, 1)
+    assert found.width_km is None
+    assert Cells(lons[1:], lats[1:]).nearest(0, 0) is None
+
+
+def test_integers_and_the_width_of_a_cell() -> None:
+    lons, lats = np.meshgrid(np.arange(0, 50, 2), np.arange(-40, 41))
+    found = Cells(lons, lats).nearest(9.6, 0.2)
+    assert found is not None
+    assert found.position == (40, 5)
+    assert found.width_km == pytest.approx(2 * np.pi * EARTH_KM / 180)
+
+
+def test_distances() -> None:
+    quarter = np.pi / 2 * EARTH_KM
+    assert distance_km(0, 0, 90, 0) == pytest.approx(quarter)
+    assert distance_km(0, 0, 180, 0) == pytest.approx(2 * quarter)
+    assert distance_km(0, -90, 77, 90) == pytest.approx(2 * quarter)

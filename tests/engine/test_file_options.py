@@ -1,0 +1,119 @@
+"""Files under options, and classic files: any part of the whole, and what a reader has of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import netCDF4
+import pytest
+import xarray as xr
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from sluice.arrays.reader import Reader
+from sluice.datasets import open_dataset
+from sluice.encoders.encoder import Encoder
+from sluice.encoders.formats import ENCODERS, adapted
+from sluice.encoders.json_encoder import FragmentCache
+from sluice.encoders.netcdf_encoder import encode_netcdf
+from sluice.engine import Plan, plan, prepare
+from sluice.engine.file_answer import FileAnswer, file_of
+from sluice.errors import NotAcceptable, SluiceError
+from tests.engine.selections import selections
+from tests.equivalence.strategies import stores
+from tests.stores import StoreSpec, documents_of, fs_map
+
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    """One loop for all examples, as a server has one for all requests."""
+    with asyncio.Runner() as running:
+        yield running
+
+
+async def taken(file: FileAnswer, start: int, stop: int, most_bytes: int) -> bytes:
+    return b"".join([bytes(piece) async for piece in file.pieces(start, stop, most_bytes)])
+
+
+def read(content: bytes) -> tuple[xr.Dataset, set[str]]:
+    """What xarray has of a file, by the C library, and the dimensions that can grow."""
+    # On a disk: the library fails on short classic files in memory.
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "file.nc"
+        path.write_bytes(content)
+        with netCDF4.Dataset(path) as file:
+            grows = {name for name, dim in file.dimensions.items() if dim.isunlimited()}
+            return xr.open_dataset(xr.backends.NetCDF4DataStore(file)).load(), grows
+
+
+def form(data: st.DataObject, dims: list[str]) -> Encoder:
+    """A format with some of its options."""
+    name = data.draw(st.sampled_from(["netcdf", "netcdf3"]), label="format")
+    some = st.lists(st.sampled_from(dims), max_size=2, unique=True) if dims else st.just([])
+    unlimited = data.draw(some, label="unlimited")
+    asked: list[tuple[str, object]] = [("unlimited", tuple(unlimited)), ("history", True)]
+    if name == "netcdf3":
+        asked.append(("cdf5", data.draw(st.booleans(), label="cdf5")))
+    return adapted(ENCODERS[name], tuple(asked))
+
+
+def file_in(
+    runner: asyncio.Runner, planned: Plan, encoder: Encoder, fragments: FragmentCache
+) -> FileAnswer | None:
+    """The file in this format; None for what classic ones lack, which they say by name."""
+    assert encoder.file is not None
+    try:
+        encoder.check(planned.schema)
+        return runner.run(file_of(planned, encoder.file, fragments))
+    except NotAcceptable as refused:
+        if encoder.name == "netcdf3" and refused.facts["known"] == ["netcdf"]:
+            return None
+        raise
+
+
+@settings(deadline=None)
+@given(spec=stores(), data=st.data())
+def test_any_part_of_a_file_with_options_and_what_it_holds(
+    runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
+) -> None:
+    """Any selection from any store, any range of bytes, boxes of any size."""
+    try:
+        opened = runner.run(open_dataset(fs_map(documents_of(spec)), reader=Reader()))
+        planned = plan(prepare(opened), data.draw(selections(opened), label="selection"))
+        fragments = FragmentCache(opened, "sample")
+        plain = encode_netcdf(runner.run(planned.as_stored().read()), fragments)
+        theirs, _ = read(plain)
+    except (SluiceError, ValueError, TypeError, OverflowError):
+        assume(False)
+        raise
+    encoder = form(data, [str(dim) for dim in planned.schema.sizes])
+    file = file_in(runner, planned, encoder, fragments)
+    if file is None:
+        return
+    whole = runner.run(taken(file, 0, file.size, 10_000))
+    assert len(whole) == file.size
+    start = data.draw(st.integers(0, len(whole)), label="start")
+    stop = data.draw(st.integers(start, len(whole)), label="stop")
+    most_bytes = data.draw(st.sampled_from([1, 16, 100, 10_000]), label="bytes")
+    assert runner.run(taken(file, start, stop, most_bytes)) == whole[start:stop]
+    ours, grows = read(whole)
+    assert ours.attrs.pop("history").splitlines()[-1].startswith("sluice ")
+    theirs.attrs.pop("history", None)
+    if encoder.name == "netcdf":
+        xr.testing.assert_identical(ours, theirs)
+    else:
+        xr.testing.assert_equal(ours, theirs)
+    names = fragments.names(planned.schema.variables, planned.schema.coord_names).stored
+    assert grows.issuperset([names[dim] for dim in asked_of(encoder)])
+
+
+def asked_of(encoder: Encoder) -> tuple[str, ...]:
+    """The dimensions that are to grow."""
+    asked = dict(encoder.variant)["unlimited"]
+    assert isinstance(asked, tuple)
+    return asked

@@ -1,0 +1,173 @@
+"""A table that is written while it is read has the bytes of the table made at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, event, given, settings
+from hypothesis import strategies as st
+
+from sluice.arrays.reader import Reader
+from sluice.arrays.texts import TextMeter
+from sluice.datasets import open_dataset
+from sluice.encoders.encoder import Encoder
+from sluice.encoders.formats import ENCODERS
+from sluice.engine import Plan, plan, prepare, rows_of
+from sluice.engine.slabs import Rows
+from sluice.errors import LimitError, SluiceError
+from sluice.selection import (
+    Along,
+    Interval,
+    Label,
+    Labels,
+    Match,
+    Position,
+    Positions,
+    PositionSlice,
+    Selection,
+)
+from tests.engine.selections import selections
+from tests.engine.test_slabs import globe
+from tests.equivalence.strategies import stores
+from tests.stores import ArraySpec, StoreSpec, documents_of, fs_map
+
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
+CSV, NDJSON = ENCODERS["csv"], ENCODERS["ndjson"]
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    """One loop for all examples, as a server has one for all requests."""
+    with asyncio.Runner() as running:
+        yield running
+
+
+async def written(planned: Plan, encoder: Encoder, most_bytes: int) -> tuple[bytes, int]:
+    """The text of all slabs, and how many there are."""
+    assert encoder.rows is not None
+    answer = rows_of(planned, encoder.rows, most_bytes)
+    slabs = [b"".join(pieces) async for pieces in answer.pieces(encoder.rows)]
+    assert len(slabs) == answer.costs.parts
+    return b"".join(slabs), len(slabs)
+
+
+@settings(deadline=None)
+@given(spec=stores(), data=st.data())
+def test_a_table_in_slabs_is_the_table(
+    runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
+) -> None:
+    """Any selection from any store, slabs of any size, each format and its options."""
+    try:
+        opened = runner.run(open_dataset(fs_map(documents_of(spec)), reader=Reader()))
+    except Exception:
+        assume(False)
+        raise
+    selection = data.draw(selections(opened), label="selection")
+    marked = CSV.adapt(CSV, {"header": "units", "bom": True}) if CSV.adapt else CSV
+    encoder = data.draw(st.sampled_from([CSV, NDJSON, marked]), label="format")
+    try:
+        planned = plan(prepare(opened), selection)
+        encoder.check(planned.schema)
+        whole = encoder.encode(runner.run(planned.read()))
+    except (SluiceError, ValueError, TypeError, OverflowError):
+        assume(False)
+        raise
+    most_bytes = data.draw(st.sampled_from([1, 16, 100, 10_000]), label="bytes")
+    text, slabs = runner.run(written(planned, encoder, most_bytes))
+    event("several slabs" if slabs > 1 else "one slab")
+    assert text == whole
+
+
+@pytest.mark.parametrize("encoder", [CSV, NDJSON], ids=lambda encoder: encoder.name)
+@pytest.mark.parametrize(
+    "along",
+    [
+        {},
+        {"lon": Interval(-30, 25)},
+        {"lon": Interval("-180", "175", 3), "time": Position(3)},
+        {"lon": Label(-1, Match("nearest"))},
+        {"lon": Labels((-10, 0, 350)), "time": Interval(np.datetime64("2000-01-03"), None)},
+        {"time": Label("2000-01")},
+        {"time": PositionSlice(None, None, -1)},
+        {"time": Positions((11, 0, 10, 1))},
+    ],
+)
+async def test_labels_as_rows(encoder: Encoder, along: dict[str, Along]) -> None:
+    """Labels that wrap round the globe stand in the rows as they do in the whole table."""
+    opened = await open_dataset(fs_map(documents_of(globe())))
+    for names in (("t",), ("u", "t"), ("u",)):
+        planned = plan(prepare(opened), Selection(along, names))
+        text, slabs = await written(planned, encoder, 1)
+        assert text == encoder.encode(await planned.read())
+        assert slabs > 1 or along or "u" in names
+
+
+async def test_places_read_together_are_rows() -> None:
+    """The table of several places is cut between any two of them."""
+    opened = await open_dataset(fs_map(documents_of(globe())))
+    asked: dict[str, Along] = {"lon": Labels((350.0, 0, 100, 20)), "time": Positions((0, 11, 5, 5))}
+    planned = plan(prepare(opened), Selection(asked, ("t",), ("lon", "time")))
+    text, slabs = await written(planned, CSV, 2)
+    assert (text, slabs) == (CSV.encode(await planned.read()), 4)
+
+
+def instants() -> StoreSpec:
+    """Instants for each cell, of which the very last alone has fractions of a second."""
+    values = np.arange(40, dtype="i8").reshape(10, 4) * 1000
+    values[-1, -1] += 1
+    attrs = {"units": "milliseconds since 2000-01-01"}
+    return StoreSpec((ArraySpec("seen", ("time", "x"), values, attrs, chunks=(3, 4)),))
+
+
+async def test_instants_have_as_many_digits_in_each_slab() -> None:
+    """How they are written follows from all, so all are looked at first."""
+    opened = await open_dataset(fs_map(documents_of(instants())))
+    planned = plan(prepare(opened), Selection({}))
+    text, slabs = await written(planned, CSV, 1)
+    assert (text, slabs) == (CSV.encode(await planned.read()), 4)
+    assert b"0,0,2000-01-01T00:00:00.000Z" in text
+
+
+async def test_rows_of_chunks_that_are_too_large_are_cut() -> None:
+    """Memory is what is kept small: chunks are decoded as often as their rows have parts."""
+    opened = await open_dataset(fs_map(documents_of(globe())))
+    planned = plan(prepare(opened), Selection({}, ("u", "t")))
+    # All of u is one chunk along time; four rows of both are 1,152 bytes.
+    order = Rows("time", ("t", "u"), window_bytes=2 * 36 * 4 * 4)
+    costs = planned.slab_costs(1, order)
+    slabs = [slab async for slab in planned.slabs(1, order)]
+    assert [slab.cut.stop for slab in slabs] == [4, 8, 12]
+    assert (costs.parts, costs.variables["u"].most_times) == (3, 3)
+    assert (costs.variables["t"].decoded, costs.variables["t"].most_times) == (5 * 6, 2)
+    assert costs.window_bytes < planned.slab_costs(1, Rows("time", ("t", "u"))).window_bytes
+
+
+def long_texts() -> StoreSpec:
+    """Texts of which the second chunk has far more than the first."""
+    values = np.array(["a"] * 5 + ["b" * 10_000] * 5, dtype=object)
+    return StoreSpec((ArraySpec("words", ("x",), values, chunks=(5,)),), zarr_format=2)
+
+
+async def test_texts_of_each_slab_are_counted_for_themselves() -> None:
+    """A slab with more texts than memory has is an error when it comes."""
+    opened = await open_dataset(fs_map(documents_of(long_texts())))
+    planned = plan(prepare(opened), Selection({}))
+    assert CSV.rows is not None
+    pieces = rows_of(planned, CSV.rows, 1).pieces(CSV.rows, lambda: TextMeter(0, 999, 0, 10**9))
+    assert b"".join(await anext(pieces)).startswith(b"x,words\r\n0,a\r\n")
+    with pytest.raises(LimitError):
+        await anext(pieces)
+
+
+async def test_no_more_than_the_columns_is_read() -> None:
+    """What has no column is not asked for."""
+    source = fs_map(documents_of(globe()))
+    planned = plan(prepare(await open_dataset(source)), Selection({"lon": Position(0)}, ("t",)))
+    files: Any = source.fs
+    files.reads.clear()
+    await written(planned, CSV, 1)
+    assert {path.split("/")[-4] for path in files.reads} == {"t"}
