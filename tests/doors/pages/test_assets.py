@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import re
+from base64 import b64decode
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from app.doors.pages.assets import join_scripts, load_assets
+from sluice.encoders.colormaps import palette
 
 STATIC = Path(__file__).parents[3] / "app" / "doors" / "pages" / "static"
 VENDOR = STATIC / "vendor"
@@ -78,3 +80,12 @@ def test_files_stay_within_their_budget() -> None:
         assert packed is not None
         assert gzip.decompress(packed) == asset.forms[None]
         assert len(packed) <= size, kind
+
+
+def test_colours_are_those_of_pictures() -> None:
+    """The page's maps are the bytes that `f=png` has."""
+    text = (STATIC / "palettes.js").read_text()
+    found = dict(re.findall(r"(\w+):\s+\"([\w+/=]+)\"", text))
+    assert len(found) == 5
+    for name, colours in found.items():
+        assert b64decode(colours) == palette(name, 256).tobytes()

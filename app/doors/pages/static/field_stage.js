@@ -22,7 +22,7 @@ import { coordinateAt } from "./dataset.js";
 import { el } from "./dom.js";
 import { Figure } from "./figure.js";
 import { cellsAlong, fieldQuery, inRows, strides, valuesOf } from "./queries.js";
-import { cellAt } from "./raster.js";
+import { cellAt, TURN } from "./raster.js";
 import { colourTable, quantise, summaryOf, usualRange } from "./scales.js";
 import { numberText } from "./ticks.js";
 
@@ -31,6 +31,10 @@ export class FieldStage {
   #field = null;
   /** @type {Range} */
   #range = { low: 0, high: 1 };
+  // What the picture is coloured by, and its levels are made by, so that a change of the box, or of
+  // the colour map alone, costs no walk over all values.
+  #coloured = "";
+  #levelled = "";
 
   /**
    * @param {Session} session
@@ -68,19 +72,31 @@ export class FieldStage {
     const raw = valuesOf(file, variable.name);
     const values = inRows(raw, turned, x.edges.length - 1, y.edges.length - 1);
     this.#field = { values, across, along, x, y, every };
+    this.#coloured = this.#levelled = "";
   }
 
   /** Show what the state says of colours, box and points. */
   draw() {
     if (this.#field === null) return;
-    const { values, every } = this.#field;
-    const { state, variable } = this.session;
-    this.#range = state.range ?? usualRange(values, state.scaling) ?? { low: 0, high: 1 };
-    const summary = summaryOf(values);
-    this.colours.show(values, summary, state, this.#range, variable.units);
-    this.#paint(state);
+    const { state } = this.session;
+    const key = JSON.stringify([state.scaling, state.range, state.cmap, state.reverse]);
+    if (key !== this.#coloured) this.#colour(this.#field, state);
+    this.#coloured = key;
     this.figure.setBox(state.box);
     this.figure.setMarks(state.points);
+  }
+
+  /**
+   * What takes a walk over all values: the usual range, the histogram, what is missing.
+   *
+   * @param {Field} field
+   * @param {State} state
+   */
+  #colour({ values, every }, state) {
+    this.#range = state.range ?? usualRange(values, state.scaling) ?? { low: 0, high: 1 };
+    const summary = summaryOf(values);
+    this.colours.show(values, summary, state, this.#range, this.session.variable.units);
+    this.#paint(state);
     this.told.textContent = [strideText(every), missingText(summary)].filter(Boolean).join(" · ");
     this.figure.overlay.setAttribute("aria-label", this.#summary(summary));
   }
@@ -98,8 +114,11 @@ export class FieldStage {
   /** @param {State} state */
   #paint(state) {
     if (this.#field === null) return;
-    const levels = quantise(this.#field.values, this.#range, state.scaling);
     this.figure.setTable(colourTable(state.cmap, state.reverse));
+    const key = JSON.stringify([this.#range, state.scaling]);
+    if (key === this.#levelled) return;
+    this.#levelled = key;
+    const levels = quantise(this.#field.values, this.#range, state.scaling);
     this.figure.setField({ ...this.#field, levels });
   }
 
@@ -170,7 +189,10 @@ export class FieldStage {
     const cell = this.#cellAt(x, y);
     if (cell === null || this.#field === null) return;
     const { across, along } = this.#field;
-    const point = [across, along].map((axis) => coordinateAt(axis, cell.at[axis.name]));
+    const [x0, y0] = [across, along].map((axis) => coordinateAt(axis, cell.at[axis.name]));
+    // One place has one address, whichever way its store counts longitudes.
+    const turns = across.wraps ? Math.floor((x0 + TURN / 2) / TURN) : 0;
+    const point = [x0 - TURN * turns, y0];
     this.session.push({ points: [/** @type {[number, number]} */ (point)] });
   }
 }

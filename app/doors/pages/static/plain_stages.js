@@ -13,7 +13,7 @@ import { numberText } from "./ticks.js";
 // More rows of a table than that are no view of it.
 const MOST_ROWS = 200;
 // More values along a line are thinned out: a screen has not so many pixels.
-const MOST_VALUES = 20_000;
+const MOST_VALUES = 5000;
 
 /** Numbers along one dimension. */
 export class LineStage {
@@ -42,7 +42,7 @@ export class LineStage {
     this.#every = Math.ceil(axis.size / MOST_VALUES);
     const slice = this.#every > 1 ? `::${this.#every}` : "";
     const query = lineQuery(variable, axis.name, positions, slice);
-    const file = await requests.bin(isel, query, { signal });
+    const file = await requests.bin(isel, [...query, ["pack", "f4"]], { signal });
     this.#values = Array.from(valuesOf(file, variable.name));
     this.#coordinates = this.#values.map((_, at) => coordinateAt(axis, at * this.#every));
   }

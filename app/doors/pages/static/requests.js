@@ -61,25 +61,9 @@ export class Requests {
    * @returns {Promise<BinFile>}
    */
   async bin(path, query, options = {}) {
-    // FIXME: until main has f=bin.
-    const told = await this.json(
-      path,
-      query.filter(([name]) => name !== "pack"),
-      options,
-    );
-    /** @type {any} */
-    const file = { variables: told.data_vars, arrays: new Map() };
-    for (const [name, one] of Object.entries({ ...told.coords, ...told.data_vars })) {
-      const flat = [/** @type {any} */ (one).data]
-        .flat(9)
-        .map((v) => (v === null ? Number.NaN : v));
-      file.arrays.set(name, {
-        dtype: "F64",
-        shape: [],
-        data: Float64Array.from(flat, (v) => (typeof v === "string" ? Date.parse(v) : v)),
-      });
-    }
-    return file;
+    const whole = /** @type {Query} */ ([...query, ["f", "bin"]]);
+    const answer = await this.ask(path, whole, "*/*", options.signal);
+    return parseBin(await received(answer, options.onProgress));
   }
 
   /**

@@ -1,0 +1,59 @@
+"""Pages for everybody: names for controls, contrast, keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadtests.ground import ROOT
+from tests.pages.conftest import Look, Serve, Watched
+from tests.pages.stores import beacon, write
+
+AXE = ROOT / "tests" / "javascript" / "node_modules" / "axe-core" / "axe.min.js"
+PATHS = ["/", "/explore/heat?_at=10,40", "/embed/heat", "/explore/none"]
+
+
+@pytest.fixture(scope="module")
+def address(serve: Serve, folder: Path) -> str:
+    """A service with one beacon."""
+    write(beacon(north_first=True, from_zero=True, hours=4), folder / "heat.zarr")
+    return serve({"heat": {"url": str(folder / "heat.zarr"), "title": "Heat"}})
+
+
+def findings(tab: Watched) -> list[str]:
+    """What axe-core finds that is serious, and where."""
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed (./run check installs it where Node is)")
+    tab.page.evaluate(AXE.read_text())
+    told = tab.page.evaluate("axe.run()")
+    serious = [one for one in told["violations"] if one["impact"] in ("serious", "critical")]
+    return [f"{one['id']}: {node['html'][:200]}" for one in serious for node in one["nodes"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PATHS)
+def test_nothing_serious_is_found(address: str, look: Look, path: str, scheme: str) -> None:
+    """In light and in dark."""
+    tab = look(color_scheme=scheme)
+    tab.page.goto(address + path)
+    if "heat" in path:
+        tab.wait()
+    assert findings(tab) == []
+    tab.complaints = [one for one in tab.complaints if "404" not in one]
+
+
+def test_keys_alone_find_a_value_and_a_series(address: str, look: Look) -> None:
+    """The cross goes where the arrows say; Enter makes the series there."""
+    tab = look()
+    tab.open(f"{address}/explore/heat")
+    tab.page.locator("canvas.overlay").focus()
+    tab.page.keyboard.press("ArrowRight")
+    tab.page.keyboard.press("Shift+ArrowUp")
+    assert "0 K at 17.5°N, 2.5°E" in tab.page.locator(".readout").inner_text()
+    tab.page.keyboard.press("Enter")
+    tab.page.wait_for_url("**_at=2.5,17.5")
+    tab.wait()
+    assert tab.page.locator(".legend li").all_inner_texts() == ["17.5°N, 2.5°E"]
+    name = tab.page.locator("canvas.overlay").get_attribute("aria-label")
+    assert name == "Heat, 2024-01-01 00:00 UTC, from 0 to 100 K"

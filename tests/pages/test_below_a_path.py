@@ -1,0 +1,63 @@
+"""Pages below any path: their addresses are relative, whoever puts the path before them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from loadtests.ground import free_port, running, wait_until_it_answers
+from tests.pages.conftest import READY, Look, Serve
+from tests.pages.stores import beacon, write
+
+
+@pytest.fixture(scope="module")
+def entries(folder: Path) -> dict[str, dict[str, str]]:
+    """A catalog of one store."""
+    write(beacon(north_first=True, from_zero=False, hours=2), folder / "heat.zarr")
+    return {"heat": {"url": str(folder / "heat.zarr"), "title": "Heat"}}
+
+
+@contextmanager
+def mounted(entries: dict[str, dict[str, str]], folder: Path) -> Iterator[str]:
+    """The address of an application that has the service below ``/data``."""
+    catalog = folder / "catalog.yaml"
+    catalog.write_text(json.dumps({"datasets": entries}))
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "tests.pages.mounted:outer", "--port", str(port)]
+    log, address = folder / "mounted.log", f"http://127.0.0.1:{port}/data"
+    with running(command, log, MOUNTED_CATALOG=str(catalog)) as server:
+        wait_until_it_answers(server, f"{address}/healthz", log)
+        yield address
+
+
+def walk(look: Look, address: str) -> None:
+    """From the catalog to the picture and back; nothing is asked for beside the path."""
+    tab = look()
+    tab.page.goto(f"{address}/")
+    tab.page.get_by_role("link", name="Heat").click()
+    tab.page.wait_for_selector(READY)
+    assert tab.page.url == f"{address}/explore/heat"
+    tab.page.get_by_label("Next, time").click()
+    tab.page.wait_for_url("**T01:00Z")
+    tab.wait()
+    tab.page.get_by_role("link", name="Datasets").click()
+    assert tab.page.url == f"{address}/"
+    assert all(one.startswith(f"{address}/") for one in tab.asked)
+
+
+def test_inside_another_application(
+    entries: dict[str, dict[str, str]], look: Look, tmp_path: Path
+) -> None:
+    """Mounted below a path that the service is not told of."""
+    with mounted(entries, tmp_path) as address:
+        walk(look, address)
+
+
+def test_behind_a_root_path(entries: dict[str, dict[str, str]], look: Look, serve: Serve) -> None:
+    """Below the path that a setting names."""
+    walk(look, serve(entries, SLUICE_ROOT_PATH="/sluice") + "/sluice")
