@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Final
 
-from sluice import __version__
-
-MISSING_SERVER: Final = 2
-_INSTALL: Final = "pip install 'sluice-zarr[server]'"
+from .cli import INSTALL, WRONG_USAGE
+from .cli import main as run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit status of the command; without the server's packages, a line that says so."""
+    """The exit status of the command; a line says which package it needs and does not find."""
     try:
-        from .cli import main as run
+        return run(argv)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "sluice":
             raise
-        if (sys.argv[1:] if argv is None else list(argv)) == ["--version"]:
-            sys.stdout.write(f"sluice {__version__}\n")
-            return 0
-        sys.stderr.write(f"sluice: {error.name} is not installed; the server needs: {_INSTALL}\n")
-        return MISSING_SERVER
-    return run(argv)
+        sys.stderr.write(f"sluice: {error.name} is not installed; the server needs: {INSTALL}\n")
+        return WRONG_USAGE
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""The ``sluice`` command: reads its arguments, refuses wrong ones in a line, does what they say."""
+"""The ``sluice`` command: reads its arguments, refuses wrong ones in a line, does what they say.
+
+Help and wrong usage need none of the server's packages, which are imported by what needs them.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,17 @@ import socket
 import sys
 from collections.abc import Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from sluice import __version__
 from sluice.errors import CatalogError
 
-from .settings import PREFIX, Settings, fitted, misspelt_variables, read_settings
-from .telemetry.logs import say
+if TYPE_CHECKING:
+    from .settings import Settings
 
+INSTALL: Final = "pip install 'sluice-zarr[server]'"
 WRONG_USAGE = 2
 # uvicorn's own status for a server that did not come to serve.
 STARTUP_FAILED = 3
@@ -28,6 +34,9 @@ LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command of `argv` (the process's own without it); its exit status."""
     arguments = _parser().parse_args(argv)
+    from .settings import PREFIX, fitted
+    from .telemetry.logs import say
+
     serving = arguments.run is _run_serve
     try:
         settings = _settings(arguments)
@@ -45,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run_serve(settings: Settings, arguments: argparse.Namespace) -> int:
+    from .settings import misspelt_variables
+    from .telemetry.logs import say
+
     for name, likely in misspelt_variables(os.environ).items():
         line = f"{name} sets nothing" + (f"; did you mean {likely}?" if likely else "")
         say(line, as_json=settings.log_format == "json", level="warning")
@@ -52,7 +64,6 @@ def _run_serve(settings: Settings, arguments: argparse.Namespace) -> int:
         line = f"{_address(settings.host, settings.port)} cannot be listened on: {reason}"
         say(line, as_json=settings.log_format == "json")
         return STARTUP_FAILED
-    # Imported here, so that wrong usage and --help answer at once.
     from .server.run import run_server
 
     run_server(settings, arguments.fd)
@@ -74,7 +85,12 @@ def _cannot_listen(host: str, port: int) -> str | None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("sluice", description="Slices of Zarr stores over HTTP.")
+    # The library alone can say what there is, and how to have it.
+    missing = find_spec("pydantic_settings") is None
+    hint = f"The commands need the server's packages: {INSTALL}" if missing else None
+    parser = argparse.ArgumentParser(
+        "sluice", description="Slices of Zarr stores over HTTP.", epilog=hint
+    )
     parser.add_argument("--version", action="version", version=f"sluice {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="serve the datasets of a catalog, or stores by URL")
@@ -141,6 +157,8 @@ def _whole_number(text: str, least: int, most: int | None) -> int:
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     """The environment's settings with what the command line says in their place."""
+    from .settings import read_settings
+
     names = ("catalog", "host", "port", "workers")
     given = {name: getattr(arguments, name, None) for name in names}
     given = {name: value for name, value in given.items() if value is not None}
@@ -153,10 +171,14 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 
 def _check_catalog(settings: Settings) -> None:
-    # Imported here, like the server below, so that wrong usage and --help answer at once.
     from .catalog.configuration import Files
     from .catalog.control_log import KeptEpochs
 
+    if not settings.urls and not settings.catalog.exists():
+        raise CatalogError(
+            f"{settings.catalog}: there is no such catalog file; name one with --catalog, or serve"
+            " stores by their addresses: sluice serve URL [URL ...]"
+        )
     files = Files(settings.catalog, settings.keys_file, settings.keys, settings.urls)
     files.parse(files.read())
     KeptEpochs.of(settings.catalog, settings.refreshes_file).read()
@@ -172,6 +194,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
     from .catalog.checking.command import run_check
     from .catalog.configuration import Files
     from .catalog.listings import ListingLimits
+    from .telemetry.logs import say
 
     try:
         return run_check(
@@ -215,6 +238,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
 def _run_key(settings: Settings, arguments: argparse.Namespace) -> int:
     """The key, this once, on stderr and its line on stdout: ``sluice key NAME >>keys`` adds it."""
     from .catalog.configuration import RIGHTS, line_of, new_key
+    from .telemetry.logs import say
 
     key = new_key()
     rights = [right for right in RIGHTS if getattr(arguments, right)]
@@ -238,6 +262,8 @@ def _run_health(settings: Settings, arguments: argparse.Namespace) -> int:
     # Imported here: the other verbs do without.
     from http.client import HTTPException
     from urllib.request import ProxyHandler, build_opener
+
+    from .telemetry.logs import say
 
     url = (arguments.url or _own_address(settings)).rstrip("/") + "/healthz"
     try:

@@ -155,7 +155,7 @@ def _format_object(value: object) -> str:
         case date():
             return value.isoformat()
         case timedelta():
-            return _format_duration(value // timedelta(microseconds=1) * 1000)
+            return format_duration(value // timedelta(microseconds=1) * 1000)
         case _:
             # Duck-typed, so that nothing needs to import cftime.
             isoformat = getattr(value, "isoformat", None)
@@ -218,12 +218,13 @@ def _format_durations(values: Array) -> list[str | None]:
         ]
     factor, divisor = _UNITS.get(unit, 1), _FINER.get(unit, 1)
     return [
-        amount if amount is None else _format_duration(amount * factor // divisor)
+        amount if amount is None else format_duration(amount * factor // divisor)
         for amount in amounts
     ]
 
 
-def _format_duration(nanoseconds: int) -> str:
+def format_duration(nanoseconds: int) -> str:
+    """A length of time as ISO 8601 has it."""
     days, rest = divmod(abs(nanoseconds), _UNITS["D"])
     clock = ""
     for letter in "HM":

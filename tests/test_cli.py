@@ -47,6 +47,14 @@ def test_a_wrong_catalog_is_refused_in_one_line(tmp_path: Path) -> None:
     assert said == f"sluice: {expected}\n"
 
 
+def test_without_a_catalog_it_says_how_to_do_without(tmp_path: Path) -> None:
+    """The default one is not there; neither is one that is misspelt."""
+    for arguments in ([], ["--catalog", str(tmp_path / "catalogue.yaml")]):
+        said = refusal("serve", *arguments, SLUICE_CATALOG=str(tmp_path / "none.yaml"))
+        assert "there is no such catalog file" in said
+        assert "sluice serve URL" in said
+
+
 def test_a_wrong_setting_is_refused_in_one_line() -> None:
     """A variable that cannot be a setting's value stops the start."""
     assert "SLUICE_THREADS" in refusal("serve", SLUICE_THREADS="many")

@@ -34,6 +34,7 @@ from .small_answers import (
     DatasetDescription,
     DatasetList,
     DatasetVersion,
+    GroupsFound,
     Healthy,
     Problem,
     Ready,
@@ -186,12 +187,14 @@ def headers_of(*names: str) -> Schema:
     return {name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in names}
 
 
-def json_answer(description: str, model: type[BaseModel], status: int = 200) -> Responses:
-    """A JSON answer of one shape."""
+def json_answer(description: str, *models: type[BaseModel], status: int = 200) -> Responses:
+    """A JSON answer of one of these shapes."""
+    shapes = [schema_of(model) for model in models]
+    schema: Schema = {"oneOf": shapes} if len(shapes) > 1 else shapes[0]
     return {
         status: {
             "description": description,
-            "content": {"application/json": {"schema": schema_of(model)}},
+            "content": {"application/json": {"schema": schema}},
             "headers": headers_of("X-Request-ID"),
         }
     }
@@ -244,8 +247,13 @@ DESCRIBE: Final = described(
 )
 REFRESH: Final = described(
     "administration",
-    "Open a dataset anew, whose store was rewritten in place",
-    json_answer("It is opened; its version is another one.", DatasetVersion),
+    "Open a dataset anew, whose store was rewritten in place, or enumerate groups anew",
+    json_answer(
+        "It is opened, and its version is another one; of an entry whose groups are datasets, which"
+        " of them came and went.",
+        DatasetVersion,
+        GroupsFound,
+    ),
     problems(400, 401, 403, 404, 414, 500, 502, 503, 504),
     parameters=[DATASET_ID],
 )
@@ -265,7 +273,7 @@ READY: Final = described(
     "process",
     "Does the process take requests?",
     json_answer("It does.", Ready),
-    json_answer("It was told to stop.", Ready, 503),
+    json_answer("It was told to stop.", Ready, status=503),
     problems(400, 414),
 )
 STATUS: Final = described(
@@ -273,7 +281,7 @@ STATUS: Final = described(
     "Which datasets can be read?",
     json_answer("They can.", CatalogStatus),
     json_answer(
-        "None of them can (or not all, where the settings are strict).", CatalogStatus, 503
+        "None of them can (or not all, where the settings are strict).", CatalogStatus, status=503
     ),
     problems(400, 401, 414),
 )

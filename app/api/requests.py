@@ -17,6 +17,7 @@ from sluice.errors import QueryError
 from ..admission import client_at
 from ..catalog.configuration import Key, Keys
 from ..catalog.entry import LONGEST_ID, DatasetEntry
+from ..catalog.globs import GroupTree
 from ..errors import Forbidden, Unauthorized, UnknownDataset
 from .state import Service
 
@@ -156,6 +157,12 @@ def visible_id(request: Request, serving: Service) -> str:
     if key is None and serving.keys:
         raise Unauthorized(f"This needs a key; {_HOW}.")
     raise UnknownDataset.named(dataset_id, meant_group(serving, key, dataset_id))
+
+
+def visible_tree(request: Request, serving: Service) -> GroupTree | None:
+    """The hierarchy whose entry has the id in the path, if the caller may see all of it."""
+    tree = serving.catalog.trees.get(str(request.path_params["dataset_id"]))
+    return tree if tree and may_see(serving, key_of(request, serving), tree.entry) else None
 
 
 def meant_group(serving: Service, key: Key | None, dataset_id: str) -> str | None:

@@ -12,6 +12,7 @@ from sluice.engine import describe_prepared
 from sluice.engine.nearest import grids_of
 from sluice.errors import CatalogError, QueryError, excerpt
 
+from ..catalog.globs import GroupTree
 from ..catalog.opened import Opened
 from ..catalog.readiness import DatasetState
 from ..errors import CatalogRefused
@@ -32,9 +33,18 @@ from .requests import (
     told_to_stop,
     visible_entries,
     visible_id,
+    visible_tree,
 )
 from .response_bodies import PIECE_BYTES, BackpressureResponse, LongBody, RawHeaders, json_bytes
-from .small_answers import Answer, CatalogChange, CatalogStatus, DatasetVersion, Healthy, Ready
+from .small_answers import (
+    Answer,
+    CatalogChange,
+    CatalogStatus,
+    DatasetVersion,
+    GroupsFound,
+    Healthy,
+    Ready,
+)
 from .state import Service
 from .streaming import cancellable
 
@@ -133,17 +143,32 @@ async def describe_dataset(request: Request) -> Response:
 
 
 async def refresh_dataset(request: Request) -> Response:
-    """Open the dataset anew in all processes, without any chunk that was read before."""
+    """Open the dataset anew in all processes, without any chunk that was read before.
+
+    Of a hierarchy the groups are enumerated anew, and its root is opened where it is a dataset.
+    """
     require_admin(request)
     _take_no_parameters(request)
     serving = service(request)
-    dataset_id = visible_id(request, serving)
+    if (tree := visible_tree(request, serving)) is not None:
+        told: Answer = await _refresh_groups(serving, tree)
+    else:
+        dataset_id = visible_id(request, serving)
+        told = DatasetVersion(id=dataset_id, version=await _open_anew(serving, dataset_id))
+    return _json(told, {"Cache-Control": "no-store"})
+
+
+async def _open_anew(serving: Service, dataset_id: str) -> str:
     await asyncio.to_thread(serving.config_sync.invalidate, dataset_id)
     await serving.config_sync.catch_up()
-    opened = await serving.opened.get(dataset_id)
-    return _json(
-        DatasetVersion(id=dataset_id, version=opened.version), {"Cache-Control": "no-store"}
-    )
+    return (await serving.opened.get(dataset_id)).version
+
+
+async def _refresh_groups(serving: Service, tree: GroupTree) -> GroupsFound:
+    added, removed = await serving.config_sync.refresh_groups(tree)
+    own = tree.entry.id
+    version = await _open_anew(serving, own) if own in serving.catalog.entries else None
+    return GroupsFound(id=own, version=version, added=added, removed=removed)
 
 
 async def reload_catalog(request: Request) -> Response:

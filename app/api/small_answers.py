@@ -60,6 +60,18 @@ class DatasetVersion(Answer):
     version: str
 
 
+class GroupsFound(Answer):
+    """A hierarchy whose groups were enumerated anew: ids of datasets that came and that went.
+
+    The version is that of its root, opened anew, where this is a dataset.
+    """
+
+    id: str
+    version: str | None
+    added: list[str]
+    removed: list[str]
+
+
 class CatalogChange(Answer):
     """How a catalog differs from the one before: ids of datasets."""
 
@@ -213,6 +225,7 @@ MODELS: Final[tuple[type[BaseModel], ...]] = (
     Ready,
     CatalogStatus,
     DatasetVersion,
+    GroupsFound,
     CatalogChange,
     DatasetList,
     DatasetDescription,

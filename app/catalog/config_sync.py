@@ -18,6 +18,7 @@ from .catalog import Catalog
 from .configuration import Configuration, Files, Keys
 from .control_log import ControlLog, NewEpoch, News, NewTexts, ReloadAsked
 from .entry import DatasetEntry
+from .globs import GroupTree
 from .listings import Expanded, ListingLimits, Listings, NewNames
 from .opened_datasets import OpenedDatasets
 from .relisting import Relister
@@ -176,6 +177,19 @@ class ConfigSync:
         if tree is not None and self._relister is not None:
             await self._relister.find(tree)
             await self.catch_up()
+
+    async def refresh_groups(self, tree: GroupTree) -> tuple[list[str], list[str]]:
+        """Enumerate a tree's groups anew, for all processes; ids of those that came and that went.
+
+        Raises what keeps the store from telling, and NotTold.
+        """
+        own = tree.entry.id
+        before = set(self._opened.catalog.groups.get(own, ()))
+        if self._relister is not None:
+            await self._relister.list_anew(tree)
+        await self.catch_up()
+        now = set(self._opened.catalog.groups.get(own, ()))
+        return sorted(now - before), sorted(before - now)
 
     async def catch_up(self) -> None:
         """Act on all news; those who ask meanwhile wait for it too."""

@@ -218,10 +218,15 @@ class CatalogStatus:
     async def _state(self, dataset_id: str) -> DatasetState:
         try:
             # A request that waits for the same open keeps it going after the patience is over.
-            async with asyncio.timeout(self._patience_seconds) as patience:
+            async with asyncio.timeout(self._patience_seconds) as deadline:
                 freshness = await self._opened.probe(dataset_id)
         except Exception as error:
-            return DatasetState(dataset_id, StoreTimeout if patience.expired() else type(error))
+            if not deadline.expired():
+                return DatasetState(dataset_id, type(error))
+            # Groups are enumerated in the background, however long that takes.
+            pending = self._opened.catalog.is_pending(dataset_id)
+            failure = None if pending else StoreTimeout
+            return DatasetState(dataset_id, failure, pending=pending)
         return DatasetState(dataset_id, stale=freshness.trouble is not None)
 
 

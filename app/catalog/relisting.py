@@ -122,6 +122,7 @@ class Relister:
         self._retry_seconds = retry_seconds
         self._clock = clock
         self._due: dict[str, float] = {}
+        self._began: dict[str, float] = {}
         self._failures: dict[str, Exception] = {}
         self._told: dict[tuple[str, str], tuple[str, ...]] = {}
         self._flight: SingleFlight[str, None] = SingleFlight()
@@ -162,12 +163,20 @@ class Relister:
             # Without this, each raise would add its frames to the one traceback that we keep.
             raise failure.with_traceback(None)
 
+    async def list_anew(self, listed: Listed) -> None:
+        """List it by a listing that begins after this was called; raises why that fails."""
+        called = self._clock()
+        while self._began.get(listed.place, -inf) < called:
+            await self._list_once(listed)
+        if (failure := self._failures.get(listed.place)) is not None:
+            raise failure.with_traceback(None)
+
     async def _list_once(self, listed: Listed) -> None:
         await self._flight.do(listed.place, lambda: self._list(listed))
 
     async def _list(self, listed: Listed) -> None:
         failure: Exception | None = None
-        began = self._clock()
+        began = self._began[listed.place] = self._clock()
         try:
             async with asyncio.timeout(self.listings.limits.seconds) as patience:
                 names = await self._list_names(listed)

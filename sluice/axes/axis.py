@@ -199,13 +199,14 @@ def no_overlap(axis: Axis, label: Value) -> SelectionError:
     )
 
 
-def out_of_range(axis: Axis, label: Value, reason: str) -> SelectionError:
+def out_of_range(axis: Axis, label: Value, reason: str, **facts: object) -> SelectionError:
     """The refusal of an inexact match, for a `reason` that the range explains."""
     return SelectionError(
         f"{axis.name}: {reason}; {_spans(axis)}",
         dimension=axis.name,
         label=spell_value(label),
         range=axis.range,
+        **facts,
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from sluice.axes.axis import ROUNDING, TURN, Axis, Indexer, no_overlap, no_such_label, out_of_range
 from sluice.axes.label_text import AxisKey, Wanted, read_duration, spell_value
-from sluice.axes.scales import Clock, Durations, in_precision, read_number
+from sluice.axes.scales import Clock, Durations, in_precision, read_number, spell_distance
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.labels import spell_label
 from sluice.selection import Interval, Match, Method, Value
@@ -212,9 +212,16 @@ def match_by_policy(axis: Axis, label: Value, key: AxisKey, asked: MatchPolicy) 
         text = excerpt(spell_value(label))
         raise out_of_range(axis, label, f"no label to {asked.method} {text} from")
     if asked.tolerance is not None and _too_far(axis, key, chosen, asked.tolerance):
-        text = excerpt(spell_value(label))
-        raise out_of_range(axis, label, f"{text} is farther than the tolerance from its match")
+        raise _beyond_tolerance(axis, label, chosen, distances(axis, key, (chosen,))[0])
     return axis.places[chosen]
+
+
+def _beyond_tolerance(axis: Axis, label: Value, chosen: int, apart: float) -> SelectionError:
+    """The refusal of a match that is farther away than the tolerance: which one, and how far."""
+    match, distance = axis.label(chosen), spell_distance(axis.scale, apart)
+    reason = f"{excerpt(spell_value(label))} is {distance} from its match, {spell_label(match)}"
+    words = f"{reason}, which is farther than the tolerance"
+    return out_of_range(axis, label, words, match=match, distance=distance)
 
 
 def _too_far(axis: Axis, key: AxisKey, chosen: int, tolerance: float) -> bool:

@@ -27,7 +27,7 @@ from sluice.axes.label_text import (
     read_duration,
     read_time,
 )
-from sluice.labels import format_label, format_texts
+from sluice.labels import format_duration, format_label, format_texts
 from sluice.selection import Value
 
 _TICKS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
@@ -164,6 +164,17 @@ def in_precision(number: float, dtype: DType) -> float:
     except OverflowError:
         # Beyond its range the label becomes infinite: outside every axis, which is right.
         return math.copysign(math.inf, number)
+
+
+def spell_distance(scale: Scale, apart: float) -> str | float:
+    """A distance between two keys as the tolerance of just that is written."""
+    if isinstance(scale, Clock | Durations):
+        return format_duration(round(apart))
+    if isinstance(apart, int):
+        return apart
+    # Without the last digits, which are those of subtracting, where it is enough without them.
+    short = float(f"{apart:.6g}")
+    return short if apart <= short * (1 + 1e-6) else float(f"{apart:.9g}")
 
 
 def read_number(text: str) -> int | float:

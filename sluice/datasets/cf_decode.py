@@ -168,7 +168,7 @@ def stored_form(
 
     Metadata alone decides, never values: numbers, times and durations go as they are. `encoding`
     is that of the variable that `steps` decode. Decoded are other types and codings, and fill
-    values that are none of the type's own, or two of them.
+    values that are none of the type's own, or a list of them: not all readers of files take one.
     """
     if meta.dtype.kind not in "iuf" or meta.dtype.itemsize > 8:
         return None
@@ -182,11 +182,10 @@ def stored_form(
     # Of whole numbers alone xarray makes whole numbers, of a type that follows from theirs.
     if not all(map(is_number, linear)) or (linear and not any(map(_is_fraction, linear))):
         return None
-    if not _counts_alike(own, dtype):
+    if not _is_sign(own.get("_Unsigned"), dtype):
         return None
-    fills = {key: _in_type(own[key], dtype) for key in FILLS if key in own}
-    # Readers know of one value that stands for what is missing.
-    if None in fills.values() or len({fill.tobytes() for fill in fills.values()}) > 1:
+    fills = {key: _in_type(own[key], dtype, bool(linear)) for key in FILLS if key in own}
+    if None in fills.values():
         return None
     native: tuple[Step, ...] = () if meta.dtype.isnative else (Cast(dtype),)
     return StoredForm(dtype, native, own | fills | _duration(steps))
@@ -254,15 +253,9 @@ def _is_undone(step: Step) -> bool:
             return False
 
 
-def _counts_alike(own: Mapping[str, object], dtype: DType) -> bool:
-    """Whether readers find the same sign and the same fill values by ``_Unsigned``, if it is there.
-
-    They read ``_FillValue`` by it, and not ``missing_value``.
-    """
-    sign = own.get("_Unsigned")
-    if sign is None:
-        return True
-    return dtype.kind in "iu" and sign in ("true", "false") and "missing_value" not in own
+def _is_sign(unsigned: object, dtype: DType) -> bool:
+    """Whether readers agree on what ``_Unsigned`` says of values of this `dtype`."""
+    return unsigned is None or (dtype.kind in "iu" and unsigned in ("true", "false"))
 
 
 def _duration(steps: Sequence[Step]) -> dict[str, object]:
@@ -278,8 +271,13 @@ def _is_fraction(value: object) -> bool:
     return bool(np.asarray(value).dtype.kind == "f")
 
 
-def _in_type(value: Any, dtype: DType) -> Any:
-    """The fill value as one of the type's own values, or None if it is none of them."""
+def _in_type(value: Any, dtype: DType, packed: bool) -> Any:
+    """The fill value as one of the type's own values, or None if it is none of them.
+
+    A float that is told with more digits than the type has is masked in the type's own, but among
+    `packed` ones, which are compared as wider floats.
+    """
     own = read_fill(value, dtype) if is_number(value) else None
-    # A float that is told with more digits than the type has is masked in the type's own.
-    return own if own is not None and np.isinf(own) == np.isinf(value) else None
+    if own is None or np.isinf(own) != np.isinf(value):
+        return None
+    return own if not packed or own.item() == value or np.isnan(own) else None

@@ -83,7 +83,7 @@ def _in_units(values: Array, gone: NDArray[np.bool_], encoding: Document) -> Fil
         return None
     try:
         numbers, units, calendar = _count(values, units, calendar)
-        stored = _as_packed(np.where(gone, np.nan, numbers), gone, encoding)
+        stored = _as_packed(numbers, gone, encoding)
         if stored is None or not _reads_back(stored.values, gone, values, units, calendar):
             return None
     except (ValueError, OverflowError, TypeError, KeyError):
@@ -126,15 +126,12 @@ def _as_packed(numbers: Array, gone: NDArray[np.bool_], encoding: Document) -> F
         return None
     given = encoding.get("_FillValue", encoding.get("missing_value"))
     if dtype.kind == "f":
-        return FileValues(numbers.astype(float_dtype(dtype)))
+        return FileValues(np.where(gone, np.nan, numbers).astype(float_dtype(dtype)))
     if dtype.kind not in "iu" or (given is not None and not is_number(given)):
         return None
     fill = None if given is None else read_fill(given, dtype)
     counts = np.where(gone, 0, numbers)
-    limits = np.iinfo(dtype)
-    if (gone.any() and fill is None) or (np.rint(counts) != counts).any():
-        return None
-    if (np.abs(counts) > _EXACT).any() or counts.min() < limits.min or counts.max() > limits.max:
+    if (gone.any() and fill is None) or not _fit(counts, dtype):
         return None
     packed = counts.astype(dtype.newbyteorder("="))
     if fill is None:
@@ -142,6 +139,14 @@ def _as_packed(numbers: Array, gone: NDArray[np.bool_], encoding: Document) -> F
     if (packed[~gone] == fill).any():
         return None
     return FileValues(np.where(gone, fill, packed).astype(packed.dtype), {"_FillValue": fill})
+
+
+def _fit(counts: Array, dtype: DType) -> bool:
+    """Whether all are exact whole numbers that an integer type has."""
+    if (counts % 1).any() or (counts.dtype.kind == "f" and (np.abs(counts) > _EXACT).any()):
+        return False
+    limits = np.iinfo(dtype)
+    return bool(limits.min <= counts.min() and counts.max() <= limits.max)
 
 
 def _reads_back(
@@ -161,26 +166,50 @@ def _reads_back(
 def store_durations(values: Array, encoding: Document) -> FileValues:
     """timedelta64 in the encoding's units, else in the longest unit that is exact.
 
-    The `dtype` attribute is how xarray tells a duration from a number with units of time.
+    The encoding's dtype and fill value are kept where they have all counts, else these are int64
+    or float64. The `dtype` attribute is how xarray tells a duration from a number with units of
+    time.
     """
     ticks, tick = _ticks(values)
     resolution = next(unit for unit, size in _TICKS.items() if size == tick)
     attrs: dict[str, object] = {"dtype": f"timedelta64[{resolution}]"}
     units = encoding.get("units")
-    if isinstance(units, str) and units in _UNITS and ticks.size:
-        gone = ticks == _NAT
-        factor = _UNITS[units] / tick
-        stored = _as_packed(np.where(gone, np.nan, ticks / factor), gone, encoding)
-        if stored is not None and _counts_back(stored.values[~gone], factor, ticks[~gone]):
-            return FileValues(stored.values, {**attrs, "units": units, **stored.attrs})
+    if isinstance(units, str) and units in _UNITS and (ticks != _NAT).any():
+        numbers = _counts_of(ticks, tick, units)
+        plain = {"dtype": numbers.dtype, "_FillValue": _NAT}
+        for form in (encoding, plain):
+            stored = _as_packed(numbers, ticks == _NAT, form)
+            if stored is not None and _counts_back(stored.values, ticks, tick, units):
+                told = stored.attrs if form is encoding else _nat_fill(ticks)
+                return FileValues(stored.values, {**attrs, "units": units, **told})
     counts, unit = _whole(ticks, tick)
     return FileValues(counts, {**attrs, "units": unit} | _nat_fill(ticks))
 
 
-def _counts_back(counts: Array, factor: float, ticks: NDArray[np.int64]) -> bool:
+def _counts_of(ticks: NDArray[np.int64], tick: int, units: str) -> Array:
+    """Ticks as counts of a unit: int64 where all are whole, else float64."""
+    size, gone = _UNITS[units] // tick, ticks == _NAT
+    if size and not (ticks[~gone] % size).any():
+        return np.where(gone, _NAT, ticks // size)
+    return ticks / (_UNITS[units] / tick)
+
+
+def _counts_back(counts: Array, ticks: NDArray[np.int64], tick: int, units: str) -> bool:
+    """Whether xarray finds the `ticks` in what a file has, counts of `units`.
+
+    It makes seconds of what is longer, and then goes by thousands to where fractions end.
+    """
+    counts, ticks = counts[ticks != _NAT], ticks[ticks != _NAT]
+    size = _UNITS[units] / tick
+    if size >= 1 and not (counts % 1).any():
+        return bool((counts.astype("i8") * int(size) == ticks).all())
     if (np.abs(ticks) > _EXACT).any():
         return False
-    return bool((np.rint(counts.astype("f8") * factor) == ticks).all())
+    step = min(_UNITS[units], _UNITS["seconds"])
+    numbers = counts.astype("f8") * (_UNITS[units] // step)
+    while step > tick:
+        numbers, step = numbers * 1000, step // 1000
+    return bool((numbers * (step / tick) == ticks).all())
 
 
 def _ticks(values: Array) -> tuple[NDArray[np.int64], int]:

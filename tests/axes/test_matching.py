@@ -80,8 +80,41 @@ def test_a_tolerance_replaces_the_rule_of_one_step() -> None:
     assert pick([5], "nearest::6", "1") == 0
     with pytest.raises(SelectionError) as caught:
         pick([0, 10], "nearest::12", "1")
-    assert caught.value.facts == {"dimension": "x", "label": "12", "range": [0, 10]}
+    facts = {"dimension": "x", "label": "12", "range": [0, 10], "match": 10, "distance": 2}
+    assert caught.value.facts == facts
     assert pick([0, 10], "nearest::10", "0") == 1
+
+
+HOURS = np.array(["2020-01-01T00", "2020-01-01T06"], "M8[ns]")
+
+
+@pytest.mark.parametrize(
+    ("values", "text", "match", "distance"),
+    [
+        ([52.0, 53.0], "nearest::52.52", 53.0, 0.48),
+        (np.array([52, 53], "f4"), "pad::52.52", 52.0, 0.52),
+        ([1000, 850], "nearest::990", 1000, 10),
+        (HOURS, "nearest::2020-01-01T05:20Z", "2020-01-01T06:00:00Z", "PT40M"),
+        (HOURS - HOURS[0], "pad::PT5H", "PT0S", "PT5H"),
+    ],
+)
+def test_what_is_too_far_is_told_with_its_distance(
+    values: Any, text: str, match: object, distance: str | float
+) -> None:
+    """The match that was found, and the tolerance by which it would be the answer."""
+    is_timed = isinstance(distance, str)
+    with pytest.raises(SelectionError) as caught:
+        pick(values, text, "PT1S" if is_timed else "0.01")
+    assert (caught.value.facts["match"], caught.value.facts["distance"]) == (match, distance)
+    assert f"is {distance} from its match, {match}" in caught.value.detail
+    assert pick(values, text, str(distance)) in (0, 1)
+
+
+def test_a_distance_across_the_seam_is_the_short_one() -> None:
+    """Of longitudes, in the label of the store."""
+    with pytest.raises(SelectionError) as caught:
+        pick(np.arange(0.0, 360.0, 10.0), "nearest::-2", "1", name="lon")
+    assert (caught.value.facts["match"], caught.value.facts["distance"]) == (0.0, 2.0)
 
 
 def test_rounding_does_not_decide() -> None:

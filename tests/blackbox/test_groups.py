@@ -298,7 +298,14 @@ def test_until_groups_are_known_the_entry_says_so(serve: Serve, web: OddWeb) -> 
     web.manners[".zmetadata"] = slow
     try:
         service = serve(
-            {"tree": {"url": f"{web.address}/v2-consolidated.zarr", "group": "*", "zarr_format": 2}}
+            {
+                "tree": {
+                    "url": f"{web.address}/v2-consolidated.zarr",
+                    "group": "*",
+                    "zarr_format": 2,
+                }
+            },
+            SLUICE_STATUS_PATIENCE_SECONDS="0.2",
         )
         assert listed(service) == {"tree": {"id": "tree", "title": None, "groups": "pending"}}
         gone = service.get("/datasets/trees~land")
@@ -309,6 +316,7 @@ def test_until_groups_are_known_the_entry_says_so(serve: Serve, web: OddWeb) -> 
         )
         asking.start()
         assert listed(service)["tree"]["groups"] == "pending"
+        assert service.get("/catalog/status").json()["datasets"] == {"tree": "pending"}
     finally:
         gate.set()
     asking.join()
@@ -405,6 +413,47 @@ def test_groups_come_and_go_in_all_workers(serve: Serve, folder: Path, tmp_path:
     until(agree({*left, "flat"}), "reload")
     # Without a DataTree nothing is inherited.
     assert "time" not in service.get("/datasets/flat").json()["coords"]
+
+
+def test_a_refresh_enumerates_groups_anew(serve: Serve, tmp_path: Path) -> None:
+    """In all workers, of an entry that is never looked at by itself; one group is opened anew."""
+    store = tmp_path / "tree.zarr"
+    group = zarr.create_group(store, zarr_format=3)
+    one: dict[str, Any] = {"dimension_names": ["x"], "chunks": (2,)}
+    for name in ("a", "b"):
+        group.create_group(name).create_array("v", data=np.arange(2), **one)
+    boss = {"X-API-Key": WHOLE}
+    service = serve(
+        {"tree": {"url": str(store), "group": "*", "refresh_seconds": None}},
+        "--workers",
+        "2",
+        SLUICE_KEYS=f"boss {sha256(WHOLE.encode()).hexdigest()} admin",
+    )
+
+    def refresh(name: str) -> httpx.Response:
+        return service.client.post(f"/datasets/{name}/refresh", headers=boss)
+
+    assert service.client.post("/datasets/tree/refresh").status_code == 401
+    first = refresh("tree").json()
+    assert (first["id"], first["version"], first["removed"]) == ("tree", None, [])
+    assert service.get("/datasets/tree~a", headers=boss).status_code == 200
+    shutil.rmtree(store / "b")
+    zarr.open_group(store).create_group("c/d").create_array("v", data=np.arange(2), **one)
+    told = {"id": "tree", "version": None, "added": ["tree~c~d"], "removed": ["tree~b"]}
+    assert refresh("tree").json() == told
+    for _ in range(6):
+        with httpx.Client(base_url=service.client.base_url, trust_env=False) as client:
+            ids = [one["id"] for one in client.get("/datasets", headers=boss).json()["datasets"]]
+            assert ids == ["tree~a", "tree~c~d"]
+    assert refresh("tree~a").json().keys() == {"id", "version"}
+    # Where the root holds arrays, it is opened anew.
+    zarr.open_group(store).create_array("w", data=np.arange(2), **one)
+    again = refresh("tree").json()
+    assert again["added"] == ["tree"]
+    assert again["version"] != refresh("tree").json()["version"]
+    (store / "zarr.json").rename(store / "away.json")
+    assert refresh("tree").status_code == 502
+    assert service.get("/datasets/tree~a", headers=boss).status_code == 200
 
 
 def test_a_growing_coordinate_grows_in_the_groups_below(serve: Serve, tmp_path: Path) -> None:

@@ -181,13 +181,26 @@ def test_the_library_reads_without_the_server(library: Path, line: Path, tmp_pat
     assert Path(place).is_relative_to(library)
 
 
-def test_the_command_says_what_to_install(library: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", ["serve", "check", "key name", "health"])
+def test_the_command_says_what_to_install(library: Path, tmp_path: Path, words: str) -> None:
     """Without the server's packages it is one line, and no traceback."""
-    begin = "import sys; from sluice.app.__main__ import main; sys.exit(main(['serve']))"
-    done = python(library, tmp_path, "-c", begin)
+    done = python(library, tmp_path, "-m", "sluice.app", *words.split())
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "pip install 'sluice-zarr[server]'" in done.stderr
+
+
+@pytest.mark.parametrize("words", ["--help", "serve --help", "key --help", "--version"])
+def test_help_needs_no_server(library: Path, tmp_path: Path, words: str) -> None:
+    """The library alone tells which commands there are, and what brings them."""
+    done = python(library, tmp_path, "-m", "sluice.app", *words.split())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("sluice " if words == "--version" else "usage: ")
+    told = " ".join(done.stdout.split())
+    assert ("pip install 'sluice-zarr[server]'" in told) == (words == "--help")
+    wrong = python(library, tmp_path, "-m", "sluice.app", "serv")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("usage: ")
 
 
 def test_the_service_is_mounted_in_a_project_with_its_own_app(

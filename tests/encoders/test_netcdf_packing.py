@@ -142,6 +142,44 @@ def test_durations(unit: str, encoding: dict[str, Any], data: st.DataObject) -> 
         np.testing.assert_array_equal(found, dataset.v.values, strict=True)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "encoding", "stored"),
+    [
+        ([60, 10**9, -1], {"missing_value": [1, 2]}, "i8"),
+        ([60, 120], {"scale_factor": 60}, "i8"),
+        ([3600, None], {"dtype": np.dtype("i2"), "add_offset": 1}, "i8"),
+        ([10**9, 2 * 10**9], {"dtype": np.dtype("f8")}, "f8"),
+        ([10**9, None], {"dtype": np.dtype("f4")}, "f4"),
+        ([86_400, None], {"dtype": np.dtype("i4"), "_FillValue": 5}, "i4"),
+        ([70_000], {"dtype": np.dtype("i2"), "_FillValue": 5}, "i8"),
+    ],
+)
+@pytest.mark.parametrize(("unit", "ticks"), [("s", 1), ("ms", 10**3), ("ns", 10**9)])
+def test_durations_keep_the_units_of_the_store(
+    seconds: list[int | None], encoding: dict[str, Any], stored: str, unit: str, ticks: int
+) -> None:
+    """Long or short: what a store counts in seconds is in seconds in a file."""
+    nat = np.iinfo("i8").min
+    counts = [nat if number is None else number * ticks for number in seconds]
+    dataset = variable(np.array(counts).view(f"m8[{unit}]"), {"units": "seconds", **encoding})
+    for found in by_both_engines(encode_netcdf(dataset), decode_cf=False):
+        assert (found.v.attrs["units"], found.v.dtype.str[1:]) == ("seconds", stored)
+    for read in read_by_all(dataset):
+        np.testing.assert_array_equal(read, dataset.v.values, strict=True)
+
+
+def test_fractions_keep_the_units_of_the_store() -> None:
+    """Halves of a second that a store packs are seconds in a file, and read back."""
+    halves = np.array([500, 2500, np.iinfo("i8").min]).view("m8[ms]")
+    packing = {"units": "seconds", "dtype": np.dtype("i2"), "scale_factor": 0.5}
+    dataset = variable(halves, packing)
+    for found in by_both_engines(encode_netcdf(dataset), decode_cf=False):
+        assert found.v.attrs["units"] == "seconds"
+        np.testing.assert_array_equal(found.v.values, [0.5, 2.5, np.nan])
+    for read in read_by_all(dataset):
+        np.testing.assert_array_equal(read, halves, strict=True)
+
+
 @given(st.sampled_from(CALENDARS), encodings, st.data())
 @modestly
 def test_calendar_dates(calendar: str, encoding: dict[str, Any], data: st.DataObject) -> None:

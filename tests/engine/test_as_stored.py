@@ -15,7 +15,7 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from sluice.datasets import open_dataset
-from sluice.encoders.answer_schema import AS_STORED, VariableSchema
+from sluice.encoders.answer_schema import AS_STORED, FILLS, VariableSchema
 from sluice.encoders.netcdf_attributes import FileValues
 from sluice.encoders.netcdf_encoder import NetcdfFile, encode_netcdf
 from sluice.encoders.netcdf_names import FileNames
@@ -76,6 +76,18 @@ def one(values: np.ndarray[Any, Any], attrs: dict[str, Any], **options: Any) -> 
         (VALUES.astype("i1") - 6, {"_Unsigned": "true"}, {"fill": -1}),
         (VALUES.astype("i1") - 6, {"_Unsigned": "true", **SCALED}, {"fill": -2}),
         (VALUES.astype("u1"), {"_Unsigned": "false"}, {"fill": 3}),
+        (VALUES, {"missing_value": 4}, {"fill": 7}),
+        (VALUES, {"missing_value": 4.0, **SCALED}, {"fill": 9}),
+        (VALUES, {"missing_value": [4]}, {"fill": 7}),
+        (VALUES.astype("f4"), {"missing_value": 1e20}, {"fill": float("nan")}),
+        (VALUES.astype("i1") - 6, {"missing_value": -1, "_Unsigned": "true"}, {"fill": 3}),
+        (VALUES.astype("u1"), {"missing_value": 4, "_Unsigned": "false"}, {"fill": 3}),
+        (VALUES.astype("i4"), {"units": "days since 2000-01-01", "missing_value": 4}, {"fill": 9}),
+        (
+            VALUES.astype("i4"),
+            {"units": "seconds", "dtype": "timedelta64[ns]", "missing_value": 4},
+            {"fill": 9},
+        ),
     ],
 )
 async def test_a_file_holds_what_the_store_holds(
@@ -89,10 +101,12 @@ async def test_a_file_holds_what_the_store_holds(
         assert file["v"].dtype == store["v"].dtype.newbyteorder("=")
         np.testing.assert_array_equal(file["v"].values, store["v"].values)
         for name, value in store["v"].attrs.items():
-            told = file["v"].attrs[name]
-            # Fill values have the type of the values.
-            plain = np.asarray(value)[()] if isinstance(told, str) else type(told)(value)
-            np.testing.assert_equal(told, plain, name)
+            told, plain = file["v"].attrs[name], np.asarray(value)
+            if name in FILLS:
+                # They have the type of the values.
+                assert np.asarray(told).dtype == file["v"].dtype
+                plain = np.squeeze(plain.astype(file["v"].dtype))
+            np.testing.assert_equal(told, plain if plain.ndim else plain[()], name)
     with xr.open_dataset(BytesIO(content), engine="h5netcdf") as file:
         decoded = by_xarray(spec, decode_cf=True)
         xr.testing.assert_equal(file.load(), decoded.isel(time=slice(1, None)).load())
@@ -105,8 +119,10 @@ async def test_a_file_holds_what_the_store_holds(
         (VALUES.astype(bool), {}),
         (VALUES.astype("i1"), {"dtype": "bool"}),
         (VALUES.astype("u1"), {"missing_value": -9999}),
-        (VALUES, {"missing_value": 4}),
-        (VALUES.astype("i1"), {"missing_value": -1, "_Unsigned": "true"}),
+        (VALUES, {"missing_value": [4, 7]}),
+        (VALUES.astype("f4"), {"missing_value": []}),
+        (VALUES.astype("i1"), {"missing_value": 255, "_Unsigned": "true"}),
+        (VALUES.astype("f4"), {"missing_value": 1e20, "scale_factor": 0.5}),
         (VALUES, {"_Unsigned": "perhaps"}),
     ],
 )

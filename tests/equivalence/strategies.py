@@ -22,6 +22,7 @@ from tests.stores import ArraySpec, StoreSpec
 
 DIMENSIONS = ("time", "lat", "lon", "level")
 NUMBERS = ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16")
+MISSING = st.integers(0, 100) | st.lists(st.integers(0, 100), min_size=1, max_size=3)
 NATIVE_TIMES = ("M8[ns]", "M8[s]", "m8[ns]", "m8[s]")
 
 
@@ -139,7 +140,7 @@ def _packed(
         attrs["_FillValue"] = spelled if zarr_format == 3 else missing.item()
         values = np.where(random.random(shape) < 0.3, missing, values).astype(dtype)
     if rarely(draw, 4):
-        attrs["missing_value"] = draw(st.integers(0, 100))
+        attrs["missing_value"] = draw(MISSING)
     if rarely(draw, 4) and dtype in ("i1", "u1", "i2"):
         attrs["_Unsigned"] = "false" if dtype == "u1" else "true"
     return values, attrs

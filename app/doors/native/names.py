@@ -177,7 +177,9 @@ def likely_name(
         axis = axes.get(_ROLES[rest]) if rest in _ROLES else None
         return None if axis is None else f"{spell_name(axis)}=a/b"
     same = [one for one in known if one.lower() == plain]
-    close = same or get_close_matches(name[:80], known, n=1, cutoff=0.75)
+    # One letter more or less than a name of two or three makes two thirds of it.
+    cutoff = 0.75 if len(plain) > 3 else 0.65
+    close = same or get_close_matches(name[:80], known, n=1, cutoff=cutoff)
     return close[0] if close else None
 
 

@@ -83,10 +83,13 @@ def _read_format(texts: Sequence[str], names: Names) -> str:
     """The name of the format; `QueryError`, which names the known ones, for another word."""
     text = once("f", texts)
     if text not in names.formats:
+        known = list(names.formats)
+        middle, facts = did_you_mean(text, known, {})
         raise QueryError(
-            f"f={excerpt(text)} is no format; the formats are {', '.join(names.formats)}",
+            f"f={excerpt(text)} is no format{middle or ';'} the formats are {', '.join(known)}",
             parameter="f",
-            known=list(names.formats),
+            known=known,
+            **facts,
         )
     return text
 
@@ -150,10 +153,14 @@ def _read_places(texts: Sequence[str], names: Names) -> Near:
 def _check_dimension(parameter: str, name: str, names: Names) -> None:
     if name not in names.dims:
         names.check_usable(parameter, name)
+        known = list(names.dims)
+        middle, facts = did_you_mean(name, known, names.roles)
         raise SelectionError(
-            f"{parameter}: there is no dimension {excerpt(name)}",
+            f"{parameter}: there is no dimension {excerpt(name)}{middle or ';'} there are"
+            f" {', '.join(known)}",
             parameter=parameter,
-            known=list(names.dims),
+            known=known,
+            **facts,
         )
 
 

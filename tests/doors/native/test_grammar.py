@@ -373,6 +373,17 @@ def test_points_along_an_unknown_dimension() -> None:
         ask(("lat", "1,2"), ("pointwise", "lat,height"))
 
 
+@pytest.mark.parametrize("pair", [("pointwise", "lat,tim"), ("tolerance", "tim:PT1H")])
+def test_a_dimension_that_was_probably_meant(pair: tuple[str, str]) -> None:
+    """Options that name dimensions say what was meant, too, and so does the format."""
+    with pytest.raises(SelectionError, match="did you mean time") as caught:
+        ask(("lat", "1,2"), pair)
+    assert caught.value.facts["did_you_mean"] == "time"
+    with pytest.raises(QueryError, match="did you mean netcdf") as refused:
+        ask(("f", "netcfd"))
+    assert refused.value.facts["did_you_mean"] == "netcdf"
+
+
 def test_explain() -> None:
     """An explanation is asked for with true, and with nothing else."""
     assert ask(("explain", "true")).explain

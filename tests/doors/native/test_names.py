@@ -16,6 +16,24 @@ ROLES: dict[str, Role] = {"longitude": "X", "latitude": "Y", "plev": "Z", "valid
 
 
 @pytest.mark.parametrize(
+    ("written", "known", "meant"),
+    [
+        ("tt", ["t", "u"], "t"),
+        ("t2", ["t2m", "tp"], "t2m"),
+        ("T2M", ["t2m", "tp"], "t2m"),
+        ("u1", ["u10", "v10"], "u10"),
+        ("tt", ["t2m", "precip"], None),
+        ("foo", ["f", "o"], None),
+    ],
+)
+def test_short_names_are_meant_by_those_of_a_letter_more(
+    written: str, known: list[str], meant: str | None
+) -> None:
+    """Of variables and dimensions, whose names are often of one to three letters."""
+    assert likely_name(written, known, {}) == meant
+
+
+@pytest.mark.parametrize(
     ("written", "meant"),
     [
         ("lat", "latitude"),
@@ -31,6 +49,8 @@ ROLES: dict[str, Role] = {"longitude": "X", "latitude": "Y", "plev": "Z", "valid
         ("latitud", "latitude"),
         ("Latitude", "latitude"),
         ("toleranse", "tolerance"),
+        ("ff", "f"),
+        ("xy", None),
         ("colour", None),
         ("", None),
         ("x" * 100_000, None),
