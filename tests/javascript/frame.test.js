@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Frame, MARGIN } from "../../app/doors/pages/static/frame.js";
-import { cellsAlong } from "../../app/doors/pages/static/queries.js";
+import { cellsAlong, whole } from "../../app/doors/pages/static/queries.js";
 import { weather } from "./samples.js";
 
 /**
@@ -14,7 +14,12 @@ function frame(x, y) {
   const { axes } = weather();
   const [across, along] = [axes.get(x), axes.get(y)];
   assert.ok(across && along);
-  return new Frame(across, along, cellsAlong(across, 1), cellsAlong(along, 1));
+  return new Frame(
+    across,
+    along,
+    cellsAlong(across, whole(across)),
+    cellsAlong(along, whole(along)),
+  );
 }
 
 test("the whole Earth begins at the antimeridian, and degrees are squares", () => {

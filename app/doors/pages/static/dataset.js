@@ -208,6 +208,9 @@ export function nearest(axis, wanted) {
  * @param {number} position
  */
 export function coordinateAt(axis, position) {
+  if (axis.values === null && axis.step !== null && (axis.kind === "number" || isInstants(axis))) {
+    return coordinateOf(axis, axis.first) + position * axis.step;
+  }
   const label = labelAt(axis, position);
   const coordinate = label === null ? Number.NaN : coordinateOf(axis, label);
   return Number.isNaN(coordinate) ? position : coordinate;

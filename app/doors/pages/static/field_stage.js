@@ -3,6 +3,7 @@
  *
  * @import { Axis } from "./dataset.js"
  * @import { Line } from "./raster.js"
+ * @import { Slice } from "./queries.js"
  * @import { Session } from "./session.js"
  * @import { Range, State } from "./state.js"
  * @typedef {object} Field What was fetched.
@@ -11,7 +12,7 @@
  * @property {Axis} along
  * @property {Line} x
  * @property {Line} y
- * @property {{ x: number, y: number }} every every so many cells are there
+ * @property {{ x: Slice, y: Slice }} slices the positions whose cells are there
  * @typedef {object} Cell
  * @property {number} index among the values
  * @property {Record<string, number>} at the position along each of the two dimensions
@@ -21,7 +22,7 @@ import { labelText } from "./controls.js";
 import { coordinateAt } from "./dataset.js";
 import { el } from "./dom.js";
 import { Figure } from "./figure.js";
-import { cellsAlong, fieldQuery, inRows, strides, valuesOf } from "./queries.js";
+import { cellsAlong, fieldQuery, inRows, slicesOf, valuesOf } from "./queries.js";
 import { cellAt, TURN } from "./raster.js";
 import { colourTable, quantise, summaryOf, usualRange } from "./scales.js";
 import { numberText } from "./ticks.js";
@@ -59,19 +60,30 @@ export class FieldStage {
     this.side = this.colours.element;
   }
 
-  /** @param {AbortSignal} signal */
-  async load(signal) {
-    const { requests, variable, state, positions, isel } = this.session;
+  /** What would be fetched; another one is another picture. */
+  get key() {
+    return JSON.stringify(this.#wanted().query);
+  }
+
+  #wanted() {
+    const { variable, state, positions } = this.session;
     const across = this.session.axis(String(state.x));
     const along = this.session.axis(String(state.y));
-    const every = strides(across, along);
-    const query = fieldQuery(variable, across, along, every, positions);
+    const { x, y } = slicesOf(across, along, state.box);
+    const query = fieldQuery(variable, { [across.name]: x, [along.name]: y }, positions);
+    return { across, along, slices: { x, y }, query };
+  }
+
+  /** @param {AbortSignal} signal */
+  async load(signal) {
+    const { requests, variable, isel } = this.session;
+    const { across, along, slices, query } = this.#wanted();
     const file = await requests.bin(isel, [...query, ["pack", "f4"]], { signal });
-    const [x, y] = [cellsAlong(across, every.x), cellsAlong(along, every.y)];
+    const [x, y] = [cellsAlong(across, slices.x), cellsAlong(along, slices.y)];
     const turned = variable.dims.indexOf(across.name) < variable.dims.indexOf(along.name);
     const raw = valuesOf(file, variable.name);
     const values = inRows(raw, turned, x.edges.length - 1, y.edges.length - 1);
-    this.#field = { values, across, along, x, y, every };
+    this.#field = { values, across, along, x, y, slices };
     this.#coloured = this.#levelled = "";
   }
 
@@ -92,12 +104,12 @@ export class FieldStage {
    * @param {Field} field
    * @param {State} state
    */
-  #colour({ values, every }, state) {
+  #colour({ values, slices }, state) {
     this.#range = state.range ?? usualRange(values, state.scaling) ?? { low: 0, high: 1 };
     const summary = summaryOf(values);
     this.colours.show(values, summary, state, this.#range, this.session.variable.units);
     this.#paint(state);
-    this.told.textContent = [strideText(every), missingText(summary)].filter(Boolean).join(" · ");
+    this.told.textContent = [strideText(slices), missingText(summary)].filter(Boolean).join(" · ");
     this.figure.overlay.setAttribute("aria-label", this.#summary(summary));
   }
 
@@ -174,10 +186,13 @@ export class FieldStage {
    */
   #cellAt(x, y) {
     if (this.#field === null) return null;
-    const { across, along, every, x: columns, y: rows } = this.#field;
+    const { across, along, slices, x: columns, y: rows } = this.#field;
     const [column, row] = [cellAt(columns, x), cellAt(rows, y)];
     if (column < 0 || row < 0) return null;
-    const at = { [across.name]: column * every.x, [along.name]: row * every.y };
+    const at = {
+      [across.name]: slices.x.start + column * slices.x.step,
+      [along.name]: slices.y.start + row * slices.y.step,
+    };
     return { index: row * (columns.edges.length - 1) + column, at };
   }
 
@@ -197,9 +212,9 @@ export class FieldStage {
   }
 }
 
-/** @param {{ x: number, y: number }} every */
+/** @param {{ x: Slice, y: Slice }} slices */
 function strideText({ x, y }) {
-  const most = Math.max(x, y);
+  const most = Math.max(x.step, y.step);
   const ending = { 2: "2nd", 3: "3rd" }[most] ?? `${most}th`;
   return most > 1 ? `every ${ending} cell` : "";
 }

@@ -35,16 +35,26 @@ export class LineStage {
     this.side = null;
   }
 
+  get key() {
+    return JSON.stringify(this.#wanted().query);
+  }
+
+  #wanted() {
+    const { variable, state, positions } = this.session;
+    const axis = this.session.axis(String(state.x));
+    const every = Math.ceil(axis.size / MOST_VALUES);
+    const slice = every > 1 ? `::${every}` : "";
+    return { axis, every, query: lineQuery(variable, axis.name, positions, slice) };
+  }
+
   /** @param {AbortSignal} signal */
   async load(signal) {
-    const { requests, variable, state, positions, isel } = this.session;
-    const axis = this.session.axis(String(state.x));
-    this.#every = Math.ceil(axis.size / MOST_VALUES);
-    const slice = this.#every > 1 ? `::${this.#every}` : "";
-    const query = lineQuery(variable, axis.name, positions, slice);
+    const { requests, variable, isel } = this.session;
+    const { axis, every, query } = this.#wanted();
     const file = await requests.bin(isel, [...query, ["pack", "f4"]], { signal });
+    this.#every = every;
     this.#values = Array.from(valuesOf(file, variable.name));
-    this.#coordinates = this.#values.map((_, at) => coordinateAt(axis, at * this.#every));
+    this.#coordinates = this.#values.map((_, at) => coordinateAt(axis, at * every));
   }
 
   draw() {
@@ -70,13 +80,21 @@ export class TableStage {
     this.side = null;
   }
 
-  /** @param {AbortSignal} signal */
-  async load(signal) {
-    const { requests, variable, state, positions, isel } = this.session;
+  get key() {
+    return JSON.stringify(this.#query());
+  }
+
+  #query() {
+    const { variable, state, positions } = this.session;
     const axis = state.x === null ? null : this.session.axis(state.x);
     const slice = axis !== null && axis.size > MOST_ROWS ? `0:${MOST_ROWS}` : "";
-    const query = lineQuery(variable, state.x ?? "", positions, slice);
-    const told = await requests.json(isel, query, { signal });
+    return lineQuery(variable, state.x ?? "", positions, slice);
+  }
+
+  /** @param {AbortSignal} signal */
+  async load(signal) {
+    const { requests, variable, isel } = this.session;
+    const told = await requests.json(isel, this.#query(), { signal });
     this.#values = [told.data_vars[variable.name].data].flat();
   }
 

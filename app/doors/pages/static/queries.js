@@ -4,15 +4,20 @@
  *
  * @import { Axis, Dataset, Variable } from "./dataset.js"
  * @import { BinFile } from "./bin.js"
+ * @import { Line } from "./raster.js"
  * @import { Query } from "./requests.js"
- * @typedef {object} Slices Which cells of a picture are asked for: every so many.
- * @property {number} x
- * @property {number} y
+ * @import { Box } from "./state.js"
+ * @typedef {object} Slice Positions along one axis: from `start` on, before `stop`, every so many.
+ * @property {number} start
+ * @property {number} stop
+ * @property {number} step
  */
 import { coordinateAt } from "./dataset.js";
-import { lineOf } from "./raster.js";
+import { cellAt, lineOf, TURN } from "./raster.js";
 
 export const MOST_CELLS = 1_500_000;
+// Around a box that is looked at, as a part of it.
+const ROOM = 0.25;
 // Names that mean an option before they mean a dimension; brackets reach a dimension of such a name.
 const OPTIONS = new Set(
   "variables f method tolerance pointwise explain pack range cmap size columns at".split(" "),
@@ -27,37 +32,87 @@ export function parameter(name, by) {
 }
 
 /**
- * How many cells are left out between two that are asked for, so that there are not too many.
+ * The cells that a picture is made of: all of them where these are not too many, else those around
+ * the box that is looked at, every so many. Both axes are thinned alike, as far as they can be.
  *
  * @param {Axis} x
  * @param {Axis} y
- * @returns {Slices}
+ * @param {Box | null} box
+ * @returns {{ x: Slice, y: Slice }}
  */
-export function strides(x, y) {
-  const each = Math.max(1, Math.ceil(Math.sqrt((x.size * y.size) / MOST_CELLS)));
-  const along = Math.min(each, Math.max(1, y.size));
-  return { x: Math.max(1, Math.ceil((x.size * y.size) / along / MOST_CELLS)), y: along };
+export function slicesOf(x, y, box) {
+  if (x.size * y.size <= MOST_CELLS || box === null) return thinned(whole(x), whole(y));
+  return thinned(around(x, box[0], box[2]), around(y, box[1], box[3]));
+}
+
+/**
+ * @param {Axis} axis
+ * @returns {Slice}
+ */
+export function whole(axis) {
+  return { start: 0, stop: axis.size, step: 1 };
+}
+
+/**
+ * The positions between two coordinates, and some more on either side, for who pans a little. All of
+ * them where the box lies across the place at which an axis around the Earth begins.
+ *
+ * @param {Axis} axis
+ * @param {number} from
+ * @param {number} to
+ * @returns {Slice}
+ */
+function around(axis, from, to) {
+  const room = (to - from) * ROOM;
+  const line = cellsAlong(axis, whole(axis));
+  const [first, last] = [line.edges[0], line.edges[axis.size]];
+  let [low, high] = [from - room, to + room];
+  if (axis.wraps) {
+    const turns = Math.floor((low - first) / TURN);
+    low -= TURN * turns;
+    high -= TURN * turns;
+    if (high >= last) return whole(axis);
+  }
+  const inside = (/** @type {number} */ at) =>
+    cellAt(line, Math.min(Math.max(at, first), last - (last - first) * 1e-9));
+  const [one, other] = [inside(low), inside(high)];
+  return { start: Math.min(one, other), stop: Math.max(one, other) + 1, step: 1 };
+}
+
+/**
+ * @param {Slice} x
+ * @param {Slice} y
+ */
+function thinned(x, y) {
+  const [across, along] = [x.stop - x.start, y.stop - y.start];
+  const each = Math.max(1, Math.ceil(Math.sqrt((across * along) / MOST_CELLS)));
+  const rows = Math.min(each, Math.max(1, along));
+  const columns = Math.ceil((across * Math.ceil(along / rows)) / MOST_CELLS);
+  return { x: { ...x, step: Math.max(columns, 1) }, y: { ...y, step: rows } };
 }
 
 /**
  * The parameters of a field of two dimensions, the others at these positions.
  *
  * @param {Variable} variable
- * @param {Axis} x
- * @param {Axis} y
- * @param {Slices} slices
+ * @param {Record<string, Slice>} slices of the two, by their names
  * @param {Record<string, number>} positions
  * @returns {Query}
  */
-export function fieldQuery(variable, x, y, slices, positions) {
+export function fieldQuery(variable, slices, positions) {
   /** @type {Query} */
   const query = [["variables", variable.name]];
   for (const name of variable.dims) {
-    const step = name === x.name ? slices.x : name === y.name ? slices.y : 0;
-    if (step === 0) query.push([parameter(name, "isel"), String(positions[name] ?? 0)]);
-    else if (step > 1) query.push([parameter(name, "isel"), `::${step}`]);
+    const slice = slices[name];
+    const text = slice === undefined ? String(positions[name] ?? 0) : sliceText(slice);
+    query.push([parameter(name, "isel"), text]);
   }
   return query;
+}
+
+/** @param {Slice} slice */
+function sliceText({ start, stop, step }) {
+  return step > 1 ? `${start}:${stop}:${step}` : `${start}:${stop}`;
 }
 
 /**
@@ -119,26 +174,22 @@ export function inRows(values, turned, across, along) {
 }
 
 /**
- * The cells of a picture along an axis of which every so many are there; by their positions where
- * labels neither rise nor fall.
+ * The cells of a picture along an axis; by their positions where labels neither rise nor fall.
  *
  * @param {Axis} axis
- * @param {number} step
+ * @param {Slice} slice
+ * @returns {Line}
  */
-export function cellsAlong(axis, step) {
-  const count = Math.ceil(axis.size / step);
+export function cellsAlong(axis, { start, stop, step }) {
+  const count = Math.ceil((stop - start) / step);
   const at = (/** @type {(position: number) => number} */ of) =>
-    Float64Array.from({ length: count }, (_, index) => of(index * step));
+    Float64Array.from({ length: count }, (_, index) => of(start + index * step));
+  const wraps = axis.wraps && stop - start === axis.size;
   const line = lineOf(
     at((position) => coordinateAt(axis, position)),
-    axis.wraps,
+    wraps,
   );
-  const { edges, flipped, wraps } = line ?? lineOf(at((position) => position)) ?? {};
-  return {
-    edges: edges ?? new Float64Array([0, 1]),
-    flipped: flipped ?? false,
-    wraps: wraps ?? false,
-  };
+  return line ?? /** @type {Line} */ (lineOf(at((position) => position)));
 }
 
 /**

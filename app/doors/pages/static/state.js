@@ -124,16 +124,6 @@ export function writeState(state, dataset) {
 }
 
 /**
- * What another one of makes the picture to be fetched anew.
- *
- * @param {State} state
- * @param {number[]} positions of the dimensions that are fixed
- */
-export function pictureKey(state, positions) {
-  return JSON.stringify([state.variable, state.x, state.y, positions]);
-}
-
-/**
  * The name of a dimension among the keys of an address.
  *
  * @param {string} name

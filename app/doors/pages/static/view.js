@@ -5,6 +5,7 @@
  * @typedef {object} Stage What shows a variable; each kind of view has one.
  * @property {HTMLElement} element
  * @property {HTMLElement | null} side what stands beside it
+ * @property {string} key what would be fetched for the session's state; another key, another fetch
  * @property {(signal: AbortSignal) => Promise<void>} load fetch what the session's state says
  * @property {() => void} draw show it, under the state's colours, box, points, units and zone
  */
@@ -15,7 +16,7 @@ import { FieldStage } from "./field_stage.js";
 import { SeriesPanel } from "./panels.js";
 import { LineStage, TableStage } from "./plain_stages.js";
 import { Latest } from "./requests.js";
-import { pictureKey, usualState } from "./state.js";
+import { usualState } from "./state.js";
 
 const SLOW_MS = 300;
 
@@ -105,7 +106,6 @@ export class View {
 
   /** @param {string[] | null} notices */
   async #update(notices) {
-    const { state, positions, fixedAxes } = this.session;
     if (notices !== null) this.#tell(notices);
     this.#showControls();
     const stage = this.#stage;
@@ -113,12 +113,12 @@ export class View {
       this.middle.replaceChildren(stage.element);
       this.zooms.hidden = stage !== this.field;
       const sides = [stage.side, stage === this.field ? this.series.element : null];
-      this.side.replaceChildren(...sides.filter((one) => one !== null));
+      // A view in somebody else's page is alone there.
+      const alone = document.body.dataset.page === "embed";
+      this.side.hidden = alone;
+      this.side.replaceChildren(...(alone ? [] : sides.filter((one) => one !== null)));
     }
-    const key = pictureKey(
-      state,
-      fixedAxes.map((axis) => positions[axis.name]),
-    );
+    const { key } = stage;
     if (key !== this.#shown && !(await this.#load(stage, key))) return;
     stage.draw();
     await this.series.update();

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  cellsAlong,
+  fieldQuery,
+  inRows,
+  lineQuery,
+  MOST_CELLS,
+  parameter,
+  slicesOf,
+  valuesOf,
+} from "../../app/doors/pages/static/queries.js";
+import { axis, spaced, weather } from "./samples.js";
+import { readDataset } from "../../app/doors/pages/static/dataset.js";
+
+/** A field of a quarter of a degree's twentieth: too many cells for one picture. */
+function large() {
+  const dims = ["lat", "lon"];
+  const told = {
+    id: "large",
+    dims: { lat: 3601, lon: 7200 },
+    coords: {
+      lat: {
+        ...axis("lat", [90, 89.95], { role: "Y", attrs: { units: "degrees_north" } }),
+        values: null,
+        min: -90,
+        max: 90,
+        step: -0.05,
+      },
+      lon: {
+        ...axis("lon", [0, 0.05], { role: "X", wraps: true, attrs: { units: "degrees_east" } }),
+        values: null,
+        min: 0,
+        max: 359.95,
+      },
+    },
+    data_vars: { t: { dims, dtype: "float32", attrs: {} } },
+  };
+  const { axes, variables } = readDataset(told);
+  const [x, y, variable] = [axes.get("lon"), axes.get("lat"), variables.get("t")];
+  assert.ok(x && y && variable);
+  return { x, y, variable };
+}
+
+test("all of a small field, at positions of the rest", () => {
+  const { axes, variables } = weather();
+  const [x, y, variable] = [axes.get("longitude"), axes.get("latitude"), variables.get("t")];
+  assert.ok(x && y && variable);
+  const slices = slicesOf(x, y, [0, 0, 10, 10]);
+  const query = fieldQuery(variable, { longitude: slices.x, latitude: slices.y }, { time: 3 });
+  assert.deepEqual(query, [
+    ["variables", "t"],
+    ["time", "3"],
+    ["level", "0"],
+    ["latitude", "0:73"],
+    ["longitude", "0:144"],
+  ]);
+});
+
+test("of a large field every so many cells, and all of those in a box", () => {
+  const { x, y } = large();
+  const all = slicesOf(x, y, null);
+  assert.deepEqual([all.x.step, all.y.step], [4, 5]);
+  const count = Math.ceil(7200 / all.x.step) * Math.ceil(3601 / all.y.step);
+  assert.ok(count <= MOST_CELLS);
+  const box = slicesOf(x, y, [10, 40, 20, 50]);
+  assert.deepEqual(box.x, { start: 150, stop: 451, step: 1 });
+  assert.deepEqual([box.y.step, box.y.stop - box.y.start], [1, 301]);
+  assert.equal(cellsAlong(y, box.y).edges.length, 302);
+  assert.ok(cellsAlong(y, box.y).flipped);
+  assert.ok(!cellsAlong(x, box.x).wraps);
+});
+
+test("a box across the seam takes all columns", () => {
+  const { x, y } = large();
+  const seam = slicesOf(x, y, [-5, 40, 5, 50]);
+  assert.deepEqual(seam.x, { start: 0, stop: 7200, step: 1 });
+  assert.equal(seam.y.step, 2);
+  const west = slicesOf(x, y, [-20, 40, -10, 50]).x;
+  assert.deepEqual([west.start, west.stop], [6750, 7051]);
+});
+
+test("a series along one dimension, a name that means an option in brackets", () => {
+  const { variables } = weather();
+  const variable = variables.get("t");
+  assert.ok(variable);
+  assert.deepEqual(lineQuery(variable, "time", { latitude: 7 }, "0:10").slice(1), [
+    ["time", "0:10"],
+    ["level", "0"],
+    ["latitude", "7"],
+    ["longitude", "0"],
+  ]);
+  assert.equal(parameter("range", "isel"), "isel[range]");
+});
+
+test("levels are values again, and missing ones are no numbers", () => {
+  const told = { dims: ["x"], attrs: {}, scale: 0.5, offset: 10, missing: 255 };
+  const data = new Uint8Array([0, 4, 255]);
+  const file = {
+    variables: { t: told },
+    arrays: new Map([["t", { dtype: "U8", shape: [3], data }]]),
+  };
+  assert.deepEqual([...valuesOf(file, "t")], [10, 12, Number.NaN]);
+  assert.throws(() => valuesOf(file, "u"), RangeError);
+});
+
+test("a variable that has its dimensions the other way is turned", () => {
+  const values = new Float32Array([1, 2, 3, 4, 5, 6]);
+  assert.deepEqual([...inRows(values, true, 3, 2)], [1, 3, 5, 2, 4, 6]);
+  assert.equal(inRows(values, false, 3, 2), values);
+  assert.deepEqual(spaced(1, 1, 2), [1, 2]);
+});
