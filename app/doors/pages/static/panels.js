@@ -1,7 +1,7 @@
 /**
  * What stands beside the picture: the series of a place, the files to take away, the lines of code.
  *
- * @import { Axis, Dataset } from "./dataset.js"
+ * @import { Axis } from "./dataset.js"
  * @import { Session } from "./session.js"
  * @import { State } from "./state.js"
  */
@@ -52,8 +52,9 @@ export class SeriesPanel {
   async update() {
     const { state, variable, positions, fixedAxes } = this.session;
     const axis = this.#axis;
-    this.element.hidden = axis === null;
-    if (axis === null || state.x === null || state.y === null) return;
+    const none = axis === null || state.x === null || state.y === null;
+    this.element.hidden = none;
+    if (none) return;
     const others = fixedAxes.filter((one) => one !== axis).map((one) => positions[one.name]);
     const key = JSON.stringify([
       variable.name,
@@ -151,31 +152,4 @@ export class SeriesPanel {
     this.table.ontoggle = () => this.table.open && fill();
     if (this.table.open) fill();
   }
-}
-
-/**
- * The files that hold what the view shows, as links.
- *
- * @param {Dataset} dataset
- * @param {(format: string) => string} address
- */
-export function filesPanel(dataset, address) {
-  const formats = [
-    ["csv", "CSV"],
-    ["netcdf", "NetCDF"],
-    ["json", "JSON"],
-  ];
-  const links = formats.map(([format, words]) =>
-    el(
-      "a",
-      { class: "button", href: address(String(format)), download: dataset.id },
-      String(words),
-    ),
-  );
-  return el(
-    "section",
-    { class: "panel files", "aria-label": "Get it" },
-    el("h2", {}, "Get it"),
-    ...links,
-  );
 }

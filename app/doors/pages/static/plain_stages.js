@@ -95,7 +95,8 @@ export class TableStage {
   async load(signal) {
     const { requests, variable, isel } = this.session;
     const told = await requests.json(isel, this.#query(), { signal });
-    this.#values = [told.data_vars[variable.name].data].flat();
+    const { data } = told.data_vars[variable.name];
+    this.#values = this.session.state.x === null ? [data] : data;
   }
 
   draw() {

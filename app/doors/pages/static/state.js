@@ -63,7 +63,8 @@ export function readState(search, dataset) {
  */
 export function usualState(dataset, variable) {
   const dims = variable?.dims ?? [];
-  const { x, y } = usualAxes(dims.map((name) => /** @type {Axis} */ (dataset.axes.get(name))));
+  const axes = dims.map((name) => /** @type {Axis} */ (dataset.axes.get(name)));
+  const { x, y } = usualAxes(axes, variable?.kind === "text");
   return {
     variable: variable?.name ?? "",
     x,
@@ -85,14 +86,15 @@ export function usualState(dataset, variable) {
  * that are longer than one; of one such dimension a chart.
  *
  * @param {Axis[]} axes of one variable, in order
+ * @param {boolean} [isText] whether it is no numbers, which are a table along one dimension
  * @returns {{ x: string | null, y: string | null }}
  */
-export function usualAxes(axes) {
+export function usualAxes(axes, isText = false) {
   const of = (/** @type {string} */ role) => axes.find((axis) => axis.role === role)?.name;
   const [across, along] = [of("X"), of("Y")];
-  if (across !== undefined && along !== undefined) return { x: across, y: along };
+  if (across !== undefined && along !== undefined && !isText) return { x: across, y: along };
   const long = axes.filter((axis) => axis.size > 1).map((axis) => axis.name);
-  const [y, x] = long.length > 1 ? long.slice(-2) : [null, long[0] ?? null];
+  const [y, x] = long.length > 1 && !isText ? long.slice(-2) : [null, long[0] ?? null];
   return { x: x ?? null, y: y ?? null };
 }
 

@@ -8,6 +8,9 @@
  * @property {string} key what would be fetched for the session's state; another key, another fetch
  * @property {(signal: AbortSignal) => Promise<void>} load fetch what the session's state says
  * @property {() => void} draw show it, under the state's colours, box, points, units and zone
+ * @typedef {object} Panel What stands beside the stage, whatever kind of view it is.
+ * @property {HTMLElement} element
+ * @property {() => Promise<void> | void} update follow the session's state; hide what has no use
  */
 import { arcsOf } from "./coast.js";
 import { choice, DimensionControl, variableChoice } from "./controls.js";
@@ -58,7 +61,8 @@ export class View {
     this.zooms = this.#buttons();
     this.middle = el("div", { class: "middle" });
     this.side = el("aside", { class: "side" });
-    this.series = new SeriesPanel(session);
+    /** @type {Panel[]} in the order in which they stand */
+    this.panels = [new SeriesPanel(session)];
     place.replaceChildren(
       el(
         "div",
@@ -112,16 +116,20 @@ export class View {
     if (this.middle.firstChild !== stage.element) {
       this.middle.replaceChildren(stage.element);
       this.zooms.hidden = stage !== this.field;
-      const sides = [stage.side, stage === this.field ? this.series.element : null];
       // A view in somebody else's page is alone there.
       const alone = document.body.dataset.page === "embed";
+      const sides = [stage.side, ...this.panels.map((panel) => panel.element)];
       this.side.hidden = alone;
       this.side.replaceChildren(...(alone ? [] : sides.filter((one) => one !== null)));
     }
     const { key } = stage;
     if (key !== this.#shown && !(await this.#load(stage, key))) return;
     stage.draw();
-    await this.series.update();
+    try {
+      await Promise.all(this.panels.map((panel) => panel.update()));
+    } catch (error) {
+      this.#tell([error instanceof Error ? error.message : String(error)]);
+    }
     this.place.dataset.state = "ready";
   }
 
