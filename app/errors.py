@@ -7,6 +7,7 @@
     ├── RequestTimeout             a body that did not arrive in time
     ├── MalformedRequest           what came on a connection is no request as HTTP/1.1 writes it
     ├── UnknownDataset             no dataset of that name in the catalog
+    ├── UnknownSuffix              no format has files of this suffix
     ├── Unauthorized               no key, or a wrong one, where one is needed
     ├── Forbidden                  a key that lacks the right to this
     ├── TooManyRequests            this client has too many requests running just now
@@ -67,6 +68,10 @@ class UnknownDataset(SluiceError):
             return cls(f"{none}; GET /datasets lists them.", dataset=dataset_id)
         sentence = f"{none}; did you mean {meant}? GET /datasets lists them."
         return cls(sentence, dataset=dataset_id, did_you_mean=meant)
+
+
+class UnknownSuffix(SluiceError):
+    """No format has files of the suffix that the path ends in; the fact `known` has those."""
 
 
 class Unauthorized(SluiceError):

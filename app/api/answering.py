@@ -42,6 +42,8 @@ T = TypeVar("T")
 # Larger files are sent while they are read; larger ones still have no content coding.
 _WHOLE_BYTES: Final = 2**20
 _UNCODED_BYTES: Final = 16 * 2**20
+# Fewer values tell little of others, and are answered in less time than it takes to look at them.
+_SOME_CELLS: Final = 16
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ async def _open_rows(
     assert answer is not None
     assert rows is not None
     tell = partial(_tell, entry=form.opened.entry)
-    return await open_rows(request, serving, answer, rows, form.coding, phases, tell)
+    return await open_rows(request, serving, answer, rows, form, phases, tell)
 
 
 async def _answer_file(
@@ -133,6 +135,7 @@ async def _open(
         await cancellable(request, stack.enter_async_context(held))
         with phases.recording():
             file = await cancellable(request, read())
+        stack.callback(form.opened.learned.see_reading, asked.plan, phases)
         tell = partial(_tell, entry=entry)
         return StreamedFile(file, Held(stack.pop_all(), phases, limits.streaming, tell))
 
@@ -185,7 +188,11 @@ async def _read_and_encode(
     more = asked.encoder.forms * max(0, texts - likely_texts)
     with serving.admission.budget.charged(more):
         content = await encoding.writer.write(form.pieces(result, asked.plan.form))
-    phases.since("encode", began)
+    ended = phases.since("encode", began)
+    _learn(result, asked, form)
+    learned, format_name = form.opened.learned, asked.encoder.name
+    learned.see_pace(format_name, len(content), ended - began)
+    form.opened.learned.see_reading(asked.plan, phases)
     return content
 
 
@@ -209,7 +216,15 @@ def _encode(result: xr.Dataset, asked: Weighed, form: Representation, phases: Ph
     began = perf_counter()
     content = form.body(result, asked.plan.form)
     phases.since("encode", began)
+    if asked.cells >= _SOME_CELLS:
+        _learn(result, asked, form)
     return content
+
+
+def _learn(result: xr.Dataset, asked: Weighed, form: Representation) -> None:
+    """Remember some of the values, which tell how long a text of others will be."""
+    if not asked.encoder.stored:
+        form.opened.learned.see_values(result.variables, asked.plan.reading.pending)
 
 
 def _cached(plan: Plan, entry: DatasetEntry) -> xr.Dataset | Plan:

@@ -21,9 +21,9 @@ from sluice.aliases import Document
 
 from ..telemetry.events import Emit, RequestRefused, RequestServed
 from .problems import expected_problem, plain_problem, problem, unexpected
-from .requests import KEY, knows, stopping
+from .requests import KEY, stopping
 from .response_bodies import RawHeaders
-from .state import ABORT, LOST, PHASES
+from .state import ABORT, LOST, PHASES, Service
 from .streaming import AnswerBroken
 
 log = logging.getLogger(__name__)
@@ -178,6 +178,9 @@ class ObserveRequests:
     def _served(self, scope: Scope, answer: _Answer, seconds: float) -> RequestServed:
         dataset = scope.get("path_params", {}).get("dataset_id", "")
         key = scope.get(KEY)
+        # An application that is mounted in ours leaves its own name behind.
+        serving: Service | None = getattr(scope.get("app"), "service", None)
+        known = serving is not None and dataset in serving.opened.catalog.entries
         return RequestServed(
             ended=time(),
             id=answer.id,
@@ -186,7 +189,7 @@ class ObserveRequests:
             path=scope["path"],
             # Labels come from what we know, never from what a client made up.
             route=getattr(scope.get("route"), "path", ""),
-            dataset=dataset if knows(scope, dataset) else "",
+            dataset=dataset if known else "",
             status=answer.status,
             seconds=seconds,
             sent_bytes=answer.sent_bytes,

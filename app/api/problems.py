@@ -51,6 +51,7 @@ from ..errors import (
     TooManyRequests,
     Unauthorized,
     UnknownDataset,
+    UnknownSuffix,
     UnusableVariable,
 )
 from .response_bodies import json_bytes
@@ -103,6 +104,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             headers={"Connection": "close"},
         ),
         UnknownDataset: ProblemKind(404, "unknown-dataset", "There is no such dataset"),
+        UnknownSuffix: ProblemKind(404, "unknown-suffix", "There is no such format"),
         NotAcceptable: ProblemKind(406, "not-acceptable", "No acceptable format"),
         LimitError: ProblemKind(413, "over-limit", "The selection is too large"),
         RangeNotSatisfiable: ProblemKind(416, "no-range", "No byte is in the range"),

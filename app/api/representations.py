@@ -108,7 +108,9 @@ class Representation:
             headers.append((b"content-encoding", self.coding.encode()))
         if not self.encoder.essence.endswith(("/json", "+json")):
             file = file_name(self.opened.entry.id, key, self.encoder.suffix)
-            headers.append((b"content-disposition", f'attachment; filename="{file}"'.encode()))
+            # A picture is shown where it is linked to; everything else is saved.
+            shown = "inline" if self.encoder.media_type.startswith("image/") else "attachment"
+            headers.append((b"content-disposition", f'{shown}; filename="{file}"'.encode()))
         return headers
 
 

@@ -60,13 +60,6 @@ def told_to_stop(scope: Scope) -> bool:
     return drain is not None and (drain.told or drain.began)
 
 
-def knows(scope: Scope, dataset_id: str) -> bool:
-    """Whether the catalog of the service behind `scope`, if it has started, has this dataset."""
-    # An application that is mounted in ours leaves its own name behind.
-    serving: Service | None = getattr(scope.get("app"), "service", None)
-    return serving is not None and dataset_id in serving.opened.catalog.entries
-
-
 def lines_of(request: Request, name: bytes) -> list[str]:
     """All lines of the header of this `name`, which is in small letters."""
     return [str(value, "latin-1") for key, value in request.scope["headers"] if key == name]

@@ -18,6 +18,7 @@ from sluice.engine import Plan, RowAnswer, rows_of
 from sluice.errors import LimitError
 from sluice.instrumentation import Phases
 
+from .representations import Representation
 from .requests import caller
 from .response_bodies import BodyWriter
 from .state import RequestLimits, Service
@@ -70,7 +71,7 @@ async def open_rows(
     serving: Service,
     answer: RowAnswer,
     rows: RowFormat,
-    coding: str | None,
+    form: Representation,
     phases: Phases,
     tell: Callable[[Exception], NoReturn],
 ) -> StreamedRows:
@@ -82,7 +83,8 @@ async def open_rows(
     async with AsyncExitStack() as stack:
         held = serving.admission.held(caller(request), answer.memory_bytes)
         await cancellable(request, stack.enter_async_context(held))
-        pieces = _pieces(answer, rows, coding, serving.encoding.writer, limits)
+        stack.callback(form.opened.learned.see_reading, answer.plan, phases)
+        pieces = _pieces(answer, rows, form, serving.encoding.writer, limits)
         kept = Held(stack.pop_all(), phases, limits.streaming, tell)
         return StreamedRows(pieces, kept)
 
@@ -90,7 +92,7 @@ async def open_rows(
 async def _pieces(
     answer: RowAnswer,
     rows: RowFormat,
-    coding: str | None,
+    form: Representation,
     writer: BodyWriter,
     limits: RequestLimits,
 ) -> AsyncGenerator[memoryview, None]:
@@ -103,8 +105,9 @@ async def _pieces(
         whole = limits.whole
         return TextMeter(0, whole.result_bytes, 0, whole.chunk_bytes, 0, limits.text_bytes)
 
-    compressor = None if coding is None else CODINGS[coding](-1)
-    async with aclosing(answer.pieces(rows, meter)) as slabs:
+    compressor = None if form.coding is None else CODINGS[form.coding](-1)
+    see = form.opened.learned.see_values
+    async with aclosing(answer.pieces(rows, meter, see)) as slabs:
         async for slab in slabs:
             text = slab if compressor is None else map(compressor.compress, slab)
             async with aclosing(writer.steps(text)) as steps:

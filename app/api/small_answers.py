@@ -180,6 +180,41 @@ class ExplainedCoordinate(Answer):
     step: Label = None
 
 
+class ExplainedFormat(Answer):
+    """What the answer would be in one format."""
+
+    size: Annotated[
+        int | None,
+        Field(description="Bytes of the whole, before any coding; null where it cannot be."),
+    ]
+    rough: Annotated[
+        bool,
+        Field(
+            description="Whether that is a guess. Of a text it is within about a tenth once the"
+            " server has answered values of its variables as text."
+        ),
+    ]
+    refused: Annotated[str, Field(description="Why it would be refused, where it would.")] = ""
+
+
+class Forecast(Answer):
+    """How long the answer would take."""
+
+    seconds: Annotated[float, Field(description="Nothing in memory, and nobody else asking.")]
+    rough: Annotated[bool, Field(description="Whether the server had nothing to measure yet.")]
+
+
+class Excess(Answer):
+    """The limit that is exceeded, and how many positions of which dimension would fit."""
+
+    limited: str
+    estimate: int
+    limit: int
+    dimension: str = ""
+    positions: int = 0
+    of: int = 0
+
+
 class Place(Answer):
     """Which cells are nearest to the places of `at`, in their order."""
 
@@ -206,6 +241,24 @@ class Explanation(Answer):
         dict[str, object],
         Field(description="Further options of the request, as they were read."),
     ] = {}
+    decoded_chunks: Annotated[
+        int | None,
+        Field(
+            description="How many are decoded in all, where some are several times; null where"
+            " there are too many to say."
+        ),
+    ]
+    most_times: Annotated[
+        int | None, Field(description="How often that one which is decoded most often.")
+    ]
+    memory_bytes: Annotated[
+        int | None, Field(description="The most that reading has in memory at once.")
+    ]
+    bytes: Annotated[dict[str, ExplainedFormat], Field(description="By format.")]
+    forecast: Forecast
+    excess: Annotated[
+        Excess | None, Field(description="There where the answer is not within the limits.")
+    ] = None
     at: Place | None = None
 
 

@@ -17,7 +17,16 @@ from sluice.arrays.texts import TextMeter, text_bytes
 from sluice.datasets import ResultSchema
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS
-from sluice.engine import Fitting, Plan, RowAnswer, file_costs, fitting, memory_excess, times_excess
+from sluice.engine import (
+    Costs,
+    Fitting,
+    Plan,
+    RowAnswer,
+    file_costs,
+    fitting,
+    memory_excess,
+    times_excess,
+)
 from sluice.errors import LimitError, SelectionError, SluiceError
 
 from .representations import SelectionKey
@@ -64,7 +73,8 @@ def weigh(
     serving: Service, plan: Plan, encoder: Encoder, options: tuple[tuple[str, object], ...] = ()
 ) -> Weighed:
     """The planned answer in this format; raises what the format has against it."""
-    schema, texts, limits = plan.schema, plan.reading.texts, serving.limits
+    reading, limits = plan.reading, serving.limits
+    schema, texts = reading.schema, reading.texts
     # Of variants there may be any number: nothing is kept of them.
     weight: int | None = None if encoder.variant else schema.notes.get(encoder.name)
     if weight is None:
@@ -88,23 +98,33 @@ def _judged(
     limits: RequestLimits, plan: Plan, encoder: Encoder, weight: int
 ) -> tuple[LimitError | None, bool]:
     """What an answer of this `weight` exceeds, and whether it may be made whole."""
-    excess = limits.whole.excess(plan, weight)
-    if excess is None and plan.chunk_bytes > limits.memory_bytes:
+    excess, chunk_bytes = limits.whole.excess(plan.reading, weight), plan.reading.chunk_bytes
+    if excess is None and chunk_bytes > limits.memory_bytes:
         excess = memory_excess(plan.working_bytes, limits.memory_bytes)
-    if excess is None and plan.chunk_bytes <= _WHOLE_CHUNK_BYTES:
+    if excess is None and chunk_bytes <= _WHOLE_CHUNK_BYTES:
         return None, True
     if encoder.file is None or plan.keys is None:
         return excess, True
     # What comes before the values of a file is in memory as a whole.
     if plan.schema.attribute_bytes > limits.whole.result_bytes:
         return excess, False
-    excess = limits.streaming.reading.excess(plan, weight)
+    excess = limits.streaming.reading.excess(plan.reading, weight)
     if excess is None:
         costs = file_costs(plan, encoder.file)
         excess = memory_excess(costs.window_bytes, limits.memory_bytes)
         if encoder.file.chunked is False:
             excess = times_excess(costs) or excess
     return excess, False
+
+
+def costs_when_read(asked: Weighed) -> Costs:
+    """What it costs to read the answer as it will be read: whole, or in parts as it is sent."""
+    plan, file_format = asked.plan, asked.encoder.file
+    if asked.rows is not None:
+        return asked.rows.costs
+    if asked.whole or file_format is None or plan.keys is None:
+        return plan.whole_costs
+    return file_costs(plan, file_format)
 
 
 def led_on(asked: Weighed) -> str:

@@ -20,7 +20,7 @@ from sluice.bounded_cache import BoundedCache
 from sluice.concurrency import SingleFlight
 from sluice.datasets import AsyncDataset
 from sluice.encoders.json_encoder import FragmentCache
-from sluice.engine import PreparedDataset
+from sluice.engine import Learned, PreparedDataset
 from sluice.engine.nearest import LonLat
 from sluice.errors import MetadataError, StoreError, StoreMissing
 
@@ -104,7 +104,8 @@ class Opened:
     `version` is that of the store's metadata (see `GroupDocuments.version`) and of its entry's
     cache epoch, `identity` is all that its answers follow from: the version and how the entry reads
     it. `revalidate` asks the store for another version; `freshness` is what that said. `told`
-    keeps, of the tags of answers, the part that many of them share.
+    keeps, of the tags of answers, the part that many of them share; `learned` is what answers have
+    shown, for explanations.
     """
 
     entry: DatasetEntry
@@ -116,6 +117,7 @@ class Opened:
     freshness: Freshness = field(default_factory=Freshness)
     description: Description = field(default_factory=Description)
     told: BoundedCache[Hashable, str] = field(default_factory=_few)
+    learned: Learned = field(default_factory=Learned)
     cells: GridCells = field(default_factory=GridCells)
     _of_doors: dict[Callable[[Opened], Any], Any] = field(default_factory=dict)
 

@@ -100,20 +100,16 @@ class Connections:
         """How many there are, but for those that leave."""
         return len(self._all) - len(self._leaving)
 
-    @property
-    def crowded(self) -> bool:
-        """Whether as many are answered as may be, but for what operators ask."""
-        answered = len(self._all) - len(self._waiting) - len(self._leaving)
-        return answered > self.limits.connections - self.limits.reserved_connections
-
     def add(self, connection: Connection) -> None:
         """A new one, which waits for its first request."""
         self._all.add(connection)
         self._waiting[connection] = None
 
-    def answer(self, connection: Connection) -> None:
-        """It has asked."""
+    def answer(self, connection: Connection) -> bool:
+        """It has asked; whether more are answered now than may be, but for what operators ask."""
         self._waiting.pop(connection, None)
+        answered = len(self._all) - len(self._waiting) - len(self._leaving)
+        return answered > self.limits.connections - self.limits.reserved_connections
 
     def wait(self, connection: Connection) -> None:
         """It was answered, and waits again, as the last of all."""

@@ -112,9 +112,9 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.release()
 
     def _read_on(self) -> None:
-        """Read what has come, up to the next request that has to wait for its turn."""
+        """Read on a connection that is not closing, up to what has to wait for its turn."""
         try:
-            while self._unread and not self._last and not self.transport.is_closing():
+            while self._unread and not self._last:
                 if self._body is not None:
                     self._read_body(self._body)
                 elif self._answering or self.flow.write_paused:
@@ -125,6 +125,8 @@ class HttpProtocol(HttpToolsProtocol):
                     head, self._unread = self._heads.cut(self._unread)
                     if head:
                         self._read_head(head)
+                if self._unread and self.transport.is_closing():
+                    break
         except MalformedRequest as error:
             self.logger.warning("refused what %s:%s sent: %s", *self._client, error.detail)
             self._refuse(error.status, error.detail)
@@ -177,8 +179,8 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._forget_head()
         self._check_head([name for name, _ in self.headers])
-        self._mates.answer(self)
-        if self._mates.crowded and not self._is_for_operators():
+        crowded = self._mates.answer(self)
+        if crowded and not self._is_for_operators():
             detail = "As many requests as there may be are being answered. Ask again in a second."
             raise MalformedRequest(detail, status=503)
         super().on_headers_complete()

@@ -88,7 +88,12 @@ class ChunkCache:
     def get(self, key: ChunkKey) -> Array | None:
         """The chunk, or None: `load` it, which looks once more and counts what is missing."""
         entry = self._entries.get(key)
-        return None if entry is None else self._use(entry)
+        if entry is None:
+            return None
+        self._hits += 1  # as `_use` has it, which is a call for every chunk
+        if entry.uses < _MOST_USES:
+            entry.uses += 1
+        return entry.chunk
 
     def get_all(self, keys: Sequence[ChunkKey]) -> list[Array] | None:
         """The chunks, if each of them is in memory; else none is used."""

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from sluice.aliases import Array
 from sluice.axes.axis import ROUNDING, TURN, Axis, Indexer, no_overlap
 from sluice.axes.label_text import spell_value
-from sluice.axes.matching import find, read_longitude, rounded
+from sluice.axes.matching import find, read_longitude
+from sluice.axes.scales import in_precision
 from sluice.selection import Value
 
 
@@ -63,8 +64,8 @@ def _runs(axis: Axis, west: float, east: float) -> list[_Run]:
     runs = []
     # One turn more on either side: an end that is nearly a label is that label.
     for turns in range(most + 1, least - 2, -1):
-        first = find(axis, rounded(axis, west + TURN * turns))
-        last = find(axis, rounded(axis, east + TURN * turns))
+        first = find(axis, in_precision(west + TURN * turns, axis.narrow))
+        last = find(axis, in_precision(east + TURN * turns, axis.narrow))
         # A column at both ends alike is the west end's, unless the axis has it twice.
         again = last[0] < last[1] and first[0] == first[1]
         if whole and first[0] == 0 and last[1] == len(axis.keys) and not again:
@@ -88,9 +89,9 @@ def _apart(axis: Axis, western: _Run, eastern: _Run) -> tuple[_Run, _Run]:
     """Two runs without what both hold; the one under its stored labels keeps it."""
     shift = TURN * (western.turns - eastern.turns)
     if western.turns and not eastern.turns:
-        after = find(axis, rounded(axis, axis.keys[eastern.first] + shift))[0]
+        after = find(axis, in_precision(axis.keys[eastern.first] + shift, axis.narrow))[0]
         return _Run(western.first, min(after, western.after), western.turns), eastern
-    first = find(axis, rounded(axis, axis.keys[western.after - 1] - shift))[1]
+    first = find(axis, in_precision(axis.keys[western.after - 1] - shift, axis.narrow))[1]
     return western, _Run(max(first, eastern.first), eastern.after, eastern.turns)
 
 

@@ -125,11 +125,6 @@ def distances(axis: Axis, key: AxisKey, indexes: Sequence[int]) -> list[float]:
     return apart
 
 
-def rounded(axis: Axis, number: float) -> float:
-    """The number in the precision of the axis."""
-    return number if axis.narrow is None else in_precision(number, axis.narrow)
-
-
 def neighbours(axis: Axis, place: int) -> tuple[int, int]:
     """Indexes of the keys below and above an insertion point; out of range where none is.
 
@@ -284,7 +279,7 @@ def _read_turned(axis: Axis, label: Value) -> Wanted:
         number -= TURN * math.floor((number - low) / TURN)
         if number > high and low - (number - TURN) < number - high:
             number -= TURN
-    key = rounded(axis, number)
+    key = in_precision(number, axis.narrow)
     return Wanted(key, key)
 
 
@@ -297,7 +292,10 @@ def find_label(axis: Axis, label: Value, match: Match | None) -> Indexer:
     if wanted.period and policy is None:
         first, after = find(axis, wanted.first)[0], find(axis, wanted.last)[1]
         return _run(axis, first, after, 1, label)
-    first, after = _find_exactly(axis, label, wanted.first, policy)
+    # On an axis without order or method the label must be there.
+    first, after = find(axis, wanted.first)
+    if first == after:
+        raise _absent(axis, label, first, policy)
     # A repeated label answers with all its positions and keeps the dimension, as in xarray.
     return axis.places[first] if after - first == 1 else _run(axis, first, after, 1, label)
 
@@ -307,19 +305,16 @@ def find_listed(axis: Axis, label: Value, policy: MatchPolicy | None) -> list[in
     key = (_read_turned(axis, label) if axis.longitude else read_label(axis, label)).first
     if policy is not None and axis.has_order:
         return [match_by_policy(axis, label, key, policy)]
-    first, after = _find_exactly(axis, label, key, policy)
+    first, after = find(axis, key)
+    if first == after:
+        raise _absent(axis, label, first, policy)
     return sorted(axis.places[index] for index in range(first, after))
 
 
-def _find_exactly(
-    axis: Axis, label: Value, key: AxisKey, policy: MatchPolicy | None
-) -> tuple[int, int]:
-    """The range of the keys that equal `key`, as on an axis without order or method they must."""
-    first, after = find(axis, key)
-    if first == after:
-        why = "" if policy is None else f", and {no_method(axis, policy.method)}"
-        raise no_such_label(axis, label, neighbours(axis, first), why)
-    return first, after
+def _absent(axis: Axis, label: Value, place: int, policy: MatchPolicy | None) -> SelectionError:
+    """The refusal of a label that would stand at `place` of the keys."""
+    why = "" if policy is None else f", and {no_method(axis, policy.method)}"
+    return no_such_label(axis, label, neighbours(axis, place), why)
 
 
 def find_interval(axis: Axis, interval: Interval) -> Indexer:

@@ -62,7 +62,8 @@ class Resolved:
         The text has the signs that an entity tag may have.
         """
         names, renamed = tuple(sorted(self.positions)), tuple(sorted(self.labels))
-        spelled = [_spelled(self.positions[name]) for name in names]
+        found = [self.positions[name] for name in names]
+        spelled = [str(place) if type(place) is int else _spelled(place) for place in found]
         spelled += [_spelled(self.labels[name]) for name in renamed]
         return (names, renamed, self.pointwise), ".".join(spelled)
 

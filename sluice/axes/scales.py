@@ -153,9 +153,9 @@ class Unwritable:
         raise ValueError("it names none of them")
 
 
-def in_precision(number: float, dtype: DType) -> float:
-    """The float of that dtype nearest to `number`."""
-    if dtype.itemsize == 8:
+def in_precision(number: float, dtype: DType | None) -> float:
+    """The float of that dtype nearest to `number`; without one, itself."""
+    if dtype is None or dtype.itemsize == 8:
         return number
     # NumPy's own casts take several times as long, and its warning switch most of all.
     packing = _PACKING[dtype.itemsize]

@@ -7,7 +7,7 @@ that is already read. A test names what a newer xarray has moved (`tests/dataset
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
@@ -43,7 +43,7 @@ from xarray.core.indexing import (
 from xarray.core.utils import drop_dims_from_indexers
 from xarray.namedarray.utils import either_dict_or_kwargs
 
-from sluice.aliases import DocumentDict, Named, NamedDict, ZarrObject
+from sluice.aliases import Array, DocumentDict, Named, NamedDict, ZarrObject
 
 __all__ = [
     "BoolTypeArray",
@@ -74,6 +74,7 @@ __all__ = [
     "lazy_elemwise_func",
     "map_index_queries",
     "pop_to",
+    "scalars_of",
     "scale_offset_decoding",
     "stored_of",
     "unpack_for_decoding",
@@ -115,6 +116,22 @@ def variable_of(
     variable._attrs = dict(attrs) if attrs else None
     variable._encoding = dict(encoding) if encoding else None
     return variable  # type: ignore[no-any-return]
+
+
+def scalars_of(
+    values: Iterable[tuple[Hashable, Array, xr.Variable]],
+) -> dict[Hashable, xr.Variable]:
+    """Variables by name, each as `variable_of` of one value of another variable."""
+    found: dict[Hashable, xr.Variable] = {}
+    for name, value, of in values:
+        scalar: Any = object.__new__(xr.Variable)
+        origin: Any = of
+        scalar._dims = ()
+        scalar._data = value
+        scalar._attrs = dict(origin._attrs) if origin._attrs else None
+        scalar._encoding = dict(origin._encoding) if origin._encoding else None
+        found[name] = scalar
+    return found
 
 
 def dataset_of(

@@ -67,7 +67,14 @@ class Unpacking:
     def __call__(self, values: Array) -> Array:
         """The unpacked values in an array of their own."""
         if values.ndim == 0 and self.dtype == _DOUBLE and values.dtype.kind in "iuf":
-            return np.array(self._one(values.item()))
+            # Python's floats are the same IEEE 754 doubles, and take a tenth of the time of arrays.
+            number = float(values.item())
+            for fill in self.fills:
+                if number == float(fill):
+                    return np.array(float("nan"))
+            if self.scale is not None:
+                number *= float(self.scale)
+            return np.array(number if self.offset is None else number + float(self.offset))
         unpacked: Array = np.array(values, dtype=self.dtype)
         missing: Any = False
         for fill in self.fills:
@@ -77,18 +84,6 @@ class Unpacking:
             unpacked *= self.scale
         if self.offset is not None:
             unpacked += self.offset
-        return unpacked
-
-    def _one(self, number: float) -> float:
-        # Python's floats are the same IEEE 754 doubles, and take a tenth of the time of arrays.
-        unpacked = float(number)
-        for fill in self.fills:
-            if unpacked == float(fill):
-                return float("nan")
-        if self.scale is not None:
-            unpacked *= float(self.scale)
-        if self.offset is not None:
-            unpacked += float(self.offset)
         return unpacked
 
 

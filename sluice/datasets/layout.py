@@ -202,13 +202,18 @@ class StoredVariable:
     def select(self, keys: Keys, dims: tuple[Hashable, ...]) -> VariableReadPlan:
         """Its part of an answer, in which it has the dimensions `dims`."""
         array = self.array
-        wanted = array.stored_key(tuple([keys.get(dim, ALL) for dim in self.dims]))
-        return VariableReadPlan(dims, self.attrs, self.encoding, array, self._plan(wanted, dims))
+        wanted: tuple[Any, ...] = tuple([keys.get(dim, ALL) for dim in self.dims])
+        if array.stacked:
+            wanted = array.stored_key(wanted)
+        shape, chunks = array.meta.shape, array.meta.chunks
+        if not dims and shape and not array.stacked:
+            plan: ReadPlan = plan_element(shape, chunks, wanted)
+        else:
+            plan = self._plan(wanted, dims)
+        return VariableReadPlan(dims, self.attrs, self.encoding, array, plan)
 
     def _plan(self, wanted: tuple[Any, ...], dims: tuple[Hashable, ...]) -> ReadPlan:
         shape, chunks = self.array.meta.shape, self.array.meta.chunks
-        if not dims and shape and not self.array.stacked:
-            return plan_element(shape, chunks, wanted)
         points = [key for key in wanted if isinstance(key, Points)]
         if not points:
             return plan_orthogonal(shape, chunks, wanted)

@@ -87,7 +87,9 @@ class LazyArray(BackendArray):
 
     def read_cached(self, plan: ReadPlan) -> Array | None:
         """What `read` brings, if that is small and each of its chunks is in memory just now."""
-        size = math.prod(plan.shape) * self.meta.dtype.itemsize + self.text_bytes(plan)
+        size = math.prod(plan.shape) * self.meta.dtype.itemsize
+        if self.meta.texts is not None:
+            size += self.text_bytes(plan)
         if size > self.reader.reader.pool.inline_bytes:
             return None
         values = self.reader.read_cached(self.meta, plan)

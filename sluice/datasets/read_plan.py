@@ -11,9 +11,10 @@ from collections.abc import Collection, Hashable, Mapping
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 import xarray as xr
 
-from sluice.aliases import Named, NamedDict, record
+from sluice.aliases import Array, Named, NamedDict, record
 from sluice.arrays.texts import TextMeter, attribute_bytes, has_texts, text_bytes
 from sluice.datasets._xarray import (
     coord_names_of,
@@ -22,6 +23,8 @@ from sluice.datasets._xarray import (
     drop_dims_from_indexers,
     indexes_of,
     map_index_queries,
+    scalars_of,
+    variable_of,
     variables_of,
 )
 from sluice.datasets.indexers import IntArray, for_xarray, go_together, plain_keys, search
@@ -38,7 +41,8 @@ class DatasetReadPlan:
 
     `variables` are in memory, `pending` must be read; both stand in `schema`, in their order.
     `attrs` and `encoding` belong to the dataset that is selected from; its variables' own do, too.
-    `texts` are the bytes of text, outside of their arrays, of those `variables` that have any.
+    `texts` are the bytes of text, outside of their arrays, of those `variables` that have any;
+    `keys` what is asked of each dimension, None where xarray's own indexing was needed.
     """
 
     schema: ResultSchema
@@ -48,6 +52,7 @@ class DatasetReadPlan:
     attrs: NamedDict
     encoding: NamedDict
     texts: Mapping[Hashable, int]
+    keys: Keys | None = None
 
     @property
     def chunks(self) -> int:
@@ -95,7 +100,7 @@ class DatasetReadPlan:
         for name, variable in self.pending.items():
             values = variable.array.read_cached(variable.plan)
             if values is not None:
-                found[name] = variable.holding(values)
+                found[name] = variable_of(variable.dims, values, variable.attrs, variable.encoding)
         if len(found) == len(self.pending):
             return self._holding(found)
         if not found:
@@ -206,19 +211,26 @@ def _plan_plainly(layout: Layout, schema: ResultSchema, keys: Keys) -> DatasetRe
     pending: dict[Hashable, VariableReadPlan] = {}
     indexes: dict[Hashable, xr.Index] = {}
     texts: dict[Hashable, int] = {}
+    scalars: list[tuple[Hashable, Array, xr.Variable]] = []
     for name, part in schema.variables.items():
         prepared = layout.variables[name]
         if isinstance(prepared, StoredVariable):
             pending[name] = prepared.select(keys, part.dims)
+            continue
+        assert prepared is not None
+        key = keys.get(prepared.dim)
+        if type(key) is int and prepared.values is not None:
+            # Never a view: the index is everyone's.
+            scalars.append((name, np.array(prepared.values[key, ...]), prepared.variable))
         else:
-            assert prepared is not None
             variables[name], index = prepared.select(keys)
             if index is not None:
                 indexes[name] = index
             if prepared.lengths is not None:
                 texts[name] = prepared.text_bytes(keys)
+    variables |= scalars_of(scalars)
     ds = layout.dataset
-    return DatasetReadPlan(schema, variables, pending, indexes, ds.attrs, ds.encoding, texts)
+    return DatasetReadPlan(schema, variables, pending, indexes, ds.attrs, ds.encoding, texts, keys)
 
 
 def plan_sel(

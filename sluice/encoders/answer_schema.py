@@ -114,17 +114,19 @@ def only_variable(
 
     For formats that hold one array. Raises `SelectionError`, which names those to choose from.
     """
-    data = [name for name in variables if name not in coord_names] or list(variables)
-    if len(data) == 1:
-        return data[0]
+    data = [name for name in variables if name not in coord_names]
+    found = data or list(variables)
+    if len(found) == 1:
+        return found[0]
+    listed = ", ".join(map(spell_name, found[:_SPELLED])) + ", ..." * (len(found) > _SPELLED)
+    cure = f"{listed}. Ask for one of them with variables={spell_name(data[0])}" if data else ""
     if not data:
-        raise SelectionError(f"{format_name} holds one variable, and there is none")
-    listed = ", ".join(map(spell_name, data[:_SPELLED])) + ", ..." * (len(data) > _SPELLED)
+        # Coordinates come along with whatever shares their dimensions.
+        cure = f"no data variable, but coordinates: {listed or 'none'}. f=bin and f=json hold all"
     raise SelectionError(
-        f"{format_name} holds one variable, and this answer has {len(data)}: {listed}. Ask for one"
-        f" of them with variables={spell_name(data[0])}",
+        f"{format_name} holds one variable, and this answer has {cure}",
         parameter="variables",
-        known=[str(name) for name in data],
+        known=[str(name) for name in found],
     )
 
 

@@ -191,6 +191,7 @@ CSV: Final = Encoder(
     text_bytes=table_text_weight,
     # Numbers 0.5 to 1.2, instants 1.8: a field counts for more than its value takes.
     forms=2,
+    grows="rows",
     described={
         "schema": {"type": "string", "description": "One row per cell, coordinates first."},
         "example": "time,latitude,t\r\n2024-01-02T12:00:00Z,52.5,266.5625\r\n",

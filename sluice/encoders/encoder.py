@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import numpy as np
 
@@ -55,6 +55,7 @@ class Encoder:
     `check` raises what `encode` would raise, before anything is read. `value_bytes` is what the
     limit on results is held against, with `text_bytes`, which texts of variable length add once
     their bytes by variable are known; `forms` is how often so much is in memory at once, at most.
+    A text `grows` by the cells of each variable, or by rows, which is how its length is estimated.
     As a `file`, or in `rows`, an answer need not be in memory to be written. A content coding makes
     it shorter unless it is not `coded`. `options` are the names of those that it takes, and `adapt`
     makes the format that it is under their values: its `variant`.
@@ -71,6 +72,7 @@ class Encoder:
     forms: int
     described: Document
     stored: bool = False
+    grows: Literal["cells", "rows"] | None = None
     file: FileFormat | None = None
     rows: RowFormat | None = None
     coded: bool = True

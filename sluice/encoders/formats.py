@@ -109,6 +109,7 @@ ENCODERS = MappingProxyType(
                 # 3.2 to 3.6 (the text alone is 2.6), whole seconds 3.9, compressed 2.1 to 3.2;
                 # instants with fractions of seconds 6.6.
                 forms=4,
+                grows="cells",
                 described=JSON_CONTENT,
             ),
             Encoder(

@@ -155,7 +155,11 @@ def encode_json(
     template, variables = fragments.template(dataset, template_key), variables_of(dataset)
     text: list[bytes] = []
     for name, before in template.before:
-        text += (before, fragments.data(name, variables[name]))
+        variable = variables[name]
+        data = data_of(variable)
+        plain = type(data) is np.ndarray
+        values = json_text(array_to_jsonable(data)) if plain else fragments.data(name, variable)
+        text += (before, values)
     text.append(template.end)
     return b"".join(text)
 

@@ -111,6 +111,7 @@ NDJSON: Final = Encoder(
     text_bytes=table_text_weight,
     # As CSV, but for the names of two letters.
     forms=3,
+    grows="rows",
     described={
         "schema": {"type": "string", "description": "One JSON object per cell, a line each."},
         "example": '{"time":"2024-01-02T12:00:00Z","latitude":52.5,"t":266.5625}\n',
@@ -128,6 +129,7 @@ COLUMNS: Final = Encoder(
     text_bytes=table_text_weight,
     # As JSON.
     forms=4,
+    grows="rows",
     described={
         "schema": {
             "type": "object",

@@ -1,6 +1,7 @@
 """Selection -> Plan -> a Dataset, or slabs of it: what every way in has in common."""
 
 from sluice.engine.costs import Costs
+from sluice.engine.estimates import Learned, estimated_size
 from sluice.engine.file_answer import FileAnswer, file_costs, file_of, file_size
 from sluice.engine.limits import (
     Fitting,
@@ -25,6 +26,7 @@ __all__ = [
     "Costs",
     "FileAnswer",
     "Fitting",
+    "Learned",
     "Plan",
     "PreparedDataset",
     "ReadLimits",
@@ -32,6 +34,7 @@ __all__ = [
     "describe",
     "describe_prepared",
     "directions_of",
+    "estimated_size",
     "explain",
     "file_costs",
     "file_of",

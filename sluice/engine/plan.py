@@ -21,7 +21,6 @@ from sluice.datasets import (
     pointwise_indexers,
     relabel,
 )
-from sluice.datasets.indexers import Key, go_together, plain_keys
 from sluice.datasets.layout import Keys, StoredVariable
 from sluice.datasets.lazy import VariableReadPlan, read_all
 from sluice.datasets.relabel import bounds_of
@@ -59,15 +58,7 @@ class Plan:
     @cached_property
     def keys(self) -> Keys | None:
         """What is asked of each dimension, where that can be told in parts; else None."""
-        layout, found = self.prepared.layout, self.found
-        if any(layout.variables[name] is None for name in self.schema.variables):
-            return None
-        if found.pointwise:
-            indexers = pointwise_indexers(self.prepared.dataset, found.positions, found.pointwise)
-            return go_together(self.prepared.dataset, plain_keys(layout.sizes, indexers))
-        plain: dict[Hashable, Key] = {}
-        plain.update(found.positions)
-        return plain
+        return self.reading.keys
 
     @property
     def form(self) -> ResultSchema | None:
@@ -128,7 +119,7 @@ class Plan:
         """What `read` brings, if all of it is small and in memory just now; else what to `load`."""
         found = self.reading.read_cached()
         if isinstance(found, xr.Dataset):
-            return self._labelled(found)
+            return relabel(found, self.found.labels) if self.found.labels else found
         return self if found is self.reading else replace(self, reading=found)
 
     async def read(self, meter: TextMeter | None = None) -> xr.Dataset:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from itertools import chain
 from typing import Final
@@ -47,13 +47,16 @@ class RowAnswer:
         return self.costs.most_times
 
     async def pieces(
-        self, rows: RowFormat, meter: Callable[[], TextMeter | None] = lambda: None
+        self,
+        rows: RowFormat,
+        meter: Callable[[], TextMeter | None] = lambda: None,
+        see: Callable[[Mapping[Hashable, xr.Variable], Iterable[Hashable]], None] | None = None,
     ) -> AsyncGenerator[Iterator[bytes], None]:
         """The text of each slab, to be written in pieces of a few milliseconds before the next one.
 
         Together they are what the format makes of the whole. A slab's texts are counted by a
-        `meter` of its own. Whoever stops asking has ended what is read. Raises a StoreError where
-        the store does not do its part, LimitError from a meter.
+        `meter` of its own; what was read is shown to `see`. Whoever stops asking has ended what is
+        read. Raises a StoreError where the store does not do its part, LimitError from a meter.
         """
         writer = TableWriter(self.layout, rows, await self._finest())
         whole: dict[Hashable, xr.Variable] = {}
@@ -63,6 +66,8 @@ class RowAnswer:
                 if first:
                     whole = {n: v for n, v in slab.variables.items() if cut.dim not in v.dims}
                 variables = {**whole, **slab.variables}
+                if see is not None:
+                    see(slab.variables, self.plan.reading.pending.keys() & slab.variables.keys())
                 text = writer.slab(variables, cut.dim, cut.start, cut.stop)
                 yield chain([writer.head(variables)], text) if cut.start == 0 else text
 

@@ -203,6 +203,22 @@ def post_described(by: By, options: Options, formats: Formats) -> Schema:
     )
 
 
+def file_described(told: Schema, formats: Formats) -> Schema:
+    """The same for the path that ends in a format's suffix."""
+    suffixes = list(dict.fromkeys(encoder.suffix[1:] for encoder in formats.values()))
+    suffix = {
+        "name": "suffix",
+        "in": "path",
+        "required": True,
+        "description": "The suffix of a format's files, in place of `f`.",
+        "schema": {"type": "string", "enum": suffixes},
+        "example": "nc",
+    }
+    extra = told["openapi_extra"]
+    extra = {**extra, "parameters": [DATASET_ID, suffix, *extra["parameters"][1:]]}
+    return {**told, "summary": f"{told['summary']}, as a file", "openapi_extra": extra}
+
+
 def _selected(formats: Formats, *, tagged: bool) -> Responses:
     """The part that was selected, in each format; `tagged` answers can be asked for again."""
     content = {encoder.media_type: dict(encoder.described) for encoder in formats.values()}

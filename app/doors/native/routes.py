@@ -5,7 +5,6 @@ Every selection takes one path, from its parameters to its answer.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,26 +16,27 @@ from fastapi import FastAPI, Request, Response
 
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS, adapted, negotiate
-from sluice.engine import explain, plan
+from sluice.engine import plan
 from sluice.engine.nearest import Located
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.instrumentation import Phases
 
 from ...api.answering import answer
 from ...api.application import Answering, Route
+from ...api.explaining import explanation
 from ...api.nearest_cells import near_places, tell_distances
-from ...api.representations import Representation, respond
+from ...api.representations import Representation, digest, respond
 from ...api.requests import header_of, service, visible_id
-from ...api.response_bodies import json_bytes
 from ...api.routes import add_reading_route, add_route
 from ...api.state import PHASES, Service
 from ...api.streaming import cancellable
 from ...api.weighing import Weighed, weigh
 from ...catalog.opened import Opened
+from ...errors import UnknownSuffix
 from .grammar import Grammar, Query
 from .json_body import read_json_body
 from .names import By, with_cure
-from .openapi import ask_described, formats_table, post_described
+from .openapi import ask_described, file_described, formats_table, post_described
 from .option import Option
 from .options import OPTIONS, options_table
 
@@ -64,6 +64,12 @@ class NativeDoor:
             path = f"/datasets/{{dataset_id}}/{word}"
             add_reading_route(app, path, ask, ask_described(by, self.options, self.formats))
             add_route(app, "POST", path, post, post_described(by, self.options, self.formats))
+            # Behind those: what is asked for most is looked at first.
+            as_file = partial(file_described, formats=self.formats)
+            told = ask_described(by, self.options, self.formats)
+            add_reading_route(app, f"{path}.{{suffix}}", ask, as_file(told))
+            told = post_described(by, self.options, self.formats)
+            add_route(app, "POST", f"{path}.{{suffix}}", post, as_file(told))
 
     def tables(self) -> str:
         """All options and formats, as Markdown for those who ask."""
@@ -123,6 +129,8 @@ class NativeDoor:
             near = near_places(request, serving, opened, query.selection, query.near)
             selection, found = await near
             query = replace(query, selection=selection)
+        if (suffix := request.scope["path_params"].get("suffix")) is not None:
+            query = replace(query, format=format_of_file(suffix, query.format, self.formats))
         asked = self._plan(request, serving, opened, grammar, query)
         phases.since("plan", began)
         phases.cells = asked.cells
@@ -143,11 +151,12 @@ class NativeDoor:
     ) -> Response:
         """What the planned answer would be and cost."""
         form = Representation(opened, self.formats["json"], None)
-        chosen, own = asked.key
-        distances = None if found is None else found.distances_km
-        key = ((chosen, asked.encoder.name, repr(serving.limits), distances), own)
-        make = partial(_explain, request, asked, serving, found)
-        return await respond(request, serving, form, key, phases, make)
+        at = {} if found is None else {"at": found.told}
+        told = explanation(serving, opened, asked, self.formats, at)
+        content = await cancellable(request, told)
+        # What it says follows from answers before it, too.
+        key = ((asked.key[0], asked.encoder.name), digest(content))
+        return await respond(request, serving, form, key, phases, partial(_made, content))
 
     def _plan(
         self, request: Request, serving: Service, opened: Opened, grammar: Grammar, query: Query
@@ -183,6 +192,27 @@ class NativeDoor:
         return {"label": grammar(by="label"), "position": grammar(by="position")}
 
 
+def format_of_file(suffix: str, f: str | None, formats: Mapping[str, Encoder]) -> str:
+    """The name of the format whose files have this suffix; of several the one that `f` names.
+
+    Raises `UnknownSuffix`, and `QueryError` where `f` names one of another suffix.
+    """
+    fitting = [name for name, encoder in formats.items() if encoder.suffix == f".{suffix}"]
+    if not fitting:
+        known = list(dict.fromkeys(encoder.suffix for encoder in formats.values()))
+        raise UnknownSuffix(
+            f"No format has the suffix .{excerpt(suffix)}; there are {', '.join(known)}.",
+            known=known,
+        )
+    if f is not None and f not in fitting:
+        raise QueryError(
+            f"f={f} is another format than the path's .{suffix}: leave one of them out",
+            parameter="f",
+            known=fitting,
+        )
+    return f or fitting[0]
+
+
 def read_pairs(query_string: bytes) -> list[tuple[str, str]]:
     """The pairs in their order; names may repeat, values may be empty, nothing is refused.
 
@@ -195,22 +225,5 @@ def read_pairs(query_string: bytes) -> list[tuple[str, str]]:
     return [(unquote_plus(name), unquote_plus(value)) for name, _, value in pieces]
 
 
-async def _explain(
-    request: Request, asked: Weighed, serving: Service, found: Located | None
-) -> bytes:
-    """What the planned answer would be and cost; reads nothing."""
-    held = sum(variable.nbytes for variable in asked.plan.reading.variables.values())
-    if held <= serving.encoding.inline_bytes:
-        return _explained(asked, found)
-    return await cancellable(request, asyncio.to_thread(_explained, asked, found))
-
-
-def _explained(asked: Weighed, found: Located | None) -> bytes:
-    told = {
-        "result_bytes": asked.result_bytes,
-        "unmeasured": asked.plan.schema.unmeasured,
-        "within_limits": asked.excess is None,
-        **({"options": dict(asked.options)} if asked.options else {}),
-        **({} if found is None else {"at": found.told}),
-    }
-    return json_bytes({**explain(asked.plan.reading, asked.plan.labels), **told})
+async def _made(content: bytes) -> bytes:
+    return content

@@ -1,0 +1,201 @@
+"""How long an answer will be, and how long it will take, by what answers before it have shown.
+
+A text is as long as its values are: so a few of each variable are kept, and what a part of an
+answer takes, made of them, tells what all of it takes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import xarray as xr
+
+from sluice.aliases import Array, DType, record
+from sluice.arrays.texts import text_bytes
+from sluice.encoders.encoder import Encoder
+from sluice.engine.plan import Plan
+from sluice.instrumentation import Phases
+
+# So many values tell the mean length of all within a few percent.
+_SAMPLED: Final = 512
+_SAMPLED_TEXT_BYTES: Final = 2**16
+# Of so many variables values are kept: two MiB of numbers.
+_MOST_VARIABLES: Final = 512
+# What was measured last counts for so much beside all that was before.
+_NEWEST: Final = 0.3
+# Shorter work is measured badly.
+_LEAST_BYTES: Final = 2**18
+# A slow store and a busy core: what is said as long as nothing was measured.
+_READ_PACE: Final = 1 / 100e6
+_WRITE_PACE: Final = 1 / 50e6
+
+
+@record
+class _Sample:
+    """Some `values` of the largest part of a variable that was answered, of so many `cells`."""
+
+    values: Array
+    cells: int
+
+
+class Learned:
+    """What answers of one dataset have shown: values of its variables, and how fast work goes."""
+
+    def __init__(self) -> None:
+        self._samples: dict[Hashable, _Sample] = {}
+        self._paces: dict[str, float] = {}
+
+    def see_values(
+        self, variables: Mapping[Hashable, xr.Variable], names: Iterable[Hashable]
+    ) -> None:
+        """The variables of these `names` were answered with these decoded values."""
+        for name in names:
+            values, known = variables[name].values, self._samples.get(name)
+            if values.size and (known is None or known.cells < values.size):
+                # The one that was seen first makes room.
+                while len(self._samples) >= _MOST_VARIABLES and name not in self._samples:
+                    del self._samples[next(iter(self._samples))]
+                self._samples[name] = _Sample(_some(values), values.size)
+
+    def sample(self, name: Hashable) -> Array | None:
+        """Some values of a variable in one dimension; None where none were answered yet."""
+        known = self._samples.get(name)
+        return None if known is None else known.values
+
+    def see_pace(self, work: str, nbytes: float, seconds: float) -> None:
+        """So many bytes took so long: decoded ones to be read, those of a format to be written."""
+        if nbytes >= _LEAST_BYTES and seconds > 0:
+            pace = seconds / nbytes
+            known = self._paces.get(work, pace)
+            self._paces[work] = known + _NEWEST * (pace - known)
+
+    def see_reading(self, plan: Plan, phases: Phases) -> None:
+        """The chunks of a planned answer that were not in memory were read in these phases."""
+        seconds = max(phases.seconds.get("fetch", 0.0), phases.seconds.get("decode", 0.0))
+        self.see_pace("read", phases.misses * plan.chunk_bytes / max(1, plan.chunks), seconds)
+
+    def seconds(self, decoded_bytes: int, form: str, nbytes: int) -> tuple[float, bool]:
+        """How long it takes to read so much and to write `nbytes`, and whether that is rough."""
+        paces = ((decoded_bytes, "read", _READ_PACE), (nbytes, form, _WRITE_PACE))
+        # A moment of either is nothing to be measured.
+        rough = any(size >= _LEAST_BYTES and work not in self._paces for size, work, _ in paces)
+        return sum([size * self._paces.get(work, pace) for size, work, pace in paces]), rough
+
+
+def _some(values: Array) -> Array:
+    """A few of the values in one dimension, of their own."""
+    places = np.random.default_rng(0).integers(values.size, size=_SAMPLED)
+    picked: Array = values.flat[places if values.size > _SAMPLED else slice(None)]
+    texts = text_bytes(picked)
+    if texts > _SAMPLED_TEXT_BYTES:
+        picked = picked[: max(1, picked.size * _SAMPLED_TEXT_BYTES // texts)]
+    return np.array(picked)
+
+
+def estimated_size(encoder: Encoder, plan: Plan, learned: Learned) -> tuple[int, bool]:
+    """The likely bytes of the answer in a format of text, and whether that is rough.
+
+    It is where values were not answered yet, so that others stand for them. Encodes some thousand
+    values.
+    """
+    pending = plan.reading.pending
+    rough = any(learned.sample(name) is None for name in pending)
+
+    def values(name: Hashable, lengths: Sequence[int]) -> Array:
+        if name in pending:
+            known = learned.sample(name)
+            some = _guessed(pending[name].dtype) if known is None else known
+            return np.resize(some, lengths)
+        whole = plan.labels.get(str(name), plan.reading.variables[name].values)
+        for axis, length in enumerate(lengths):
+            whole = whole.take(np.linspace(0, whole.shape[axis] - 1, length).astype(int), axis)
+        return whole
+
+    size = _by_rows if encoder.grows == "rows" else _by_cells
+    return size(encoder, plan, values), rough
+
+
+def _by_cells(
+    encoder: Encoder, plan: Plan, values: Callable[[Hashable, Sequence[int]], Array]
+) -> int:
+    """The bytes of a format in which each variable is as long as it has values."""
+    variables = plan.schema.variables
+    total = float(len(encoder.encode(_dataset(plan, values, dict.fromkeys(plan.schema.sizes, 0)))))
+    for name, variable in variables.items():
+        cells = math.prod(variable.shape)
+        if not variable.dims or not cells:
+            continue
+        lengths = _sampled(variable.shape)
+        dims = [f"dim{axis}" for axis in range(len(lengths))]
+        part, none = (
+            len(encoder.encode(xr.Dataset({"v": (dims, values(name, some))})))
+            for some in (lengths, [0] * len(lengths))
+        )
+        total += (part - none) * cells / math.prod(lengths)
+    return int(total)
+
+
+def _by_rows(
+    encoder: Encoder, plan: Plan, values: Callable[[Hashable, Sequence[int]], Array]
+) -> int:
+    """The bytes of a format that has a row for each cell, and all variables in each."""
+    schema = plan.schema
+    data = [v for name, v in schema.variables.items() if name not in schema.coord_names]
+    spanning = [data[0]] if data else list(schema.variables.values())
+    dims = list(dict.fromkeys(dim for variable in spanning for dim in variable.dims))
+    lengths = dict(zip(dims, _sampled([schema.sizes[dim] for dim in dims]), strict=True))
+    others = {dim: min(1, n) for dim, n in schema.sizes.items()}
+    part = len(encoder.encode(_dataset(plan, values, {**others, **lengths})))
+    none = len(encoder.encode(_dataset(plan, values, {**others, **dict.fromkeys(dims, 0)})))
+    rows = math.prod([schema.sizes[dim] for dim in dims])
+    if not dims or not rows:
+        return part
+    return int(none + (part - none) * rows / math.prod(lengths.values()))
+
+
+def _sampled(shape: Sequence[int]) -> list[int]:
+    """The shape of a few of the cells: lines of them, as long as they are."""
+    lengths, left = list(shape), _SAMPLED
+    for axis in reversed(range(len(lengths))):
+        lengths[axis] = min(lengths[axis], max(1, left))
+        left //= max(1, lengths[axis])
+    return lengths
+
+
+def _dataset(
+    plan: Plan,
+    values: Callable[[Hashable, Sequence[int]], Array],
+    sizes: Mapping[Hashable, int],
+) -> xr.Dataset:
+    """The answer with as many of the `values` along each dimension as `sizes` says."""
+    reading, schema = plan.reading, plan.schema
+    found = {}
+    for name, variable in schema.variables.items():
+        held = name in reading.variables
+        known = reading.variables[name] if held else reading.pending[name]
+        some = values(name, [sizes[dim] for dim in variable.dims])
+        found[name] = xr.Variable(variable.dims, some, known.attrs, known.encoding)
+    coords = {name: found.pop(name) for name in list(found) if name in schema.coord_names}
+    return xr.Dataset(found, coords, dict(reading.attrs))
+
+
+def _guessed(dtype: DType) -> Array:
+    """Values such as there are many, in place of those that nobody has read."""
+    random = np.random.default_rng(0)
+    match dtype.kind:
+        case "i" | "u":
+            return random.integers(0, min(np.iinfo(dtype).max, 10_000), _SAMPLED).astype(dtype)
+        case "b":
+            return random.integers(0, 2, _SAMPLED).astype(dtype)
+        case "f" | "c":
+            return (random.normal(size=_SAMPLED) * 100).astype(dtype)
+        case "M" | "m":
+            hours = random.integers(0, 10**5, _SAMPLED)
+            return (hours * np.timedelta64(1, "h")).astype(dtype.str.replace("M", "m")).view(dtype)
+        case "U" | "S":
+            return np.full(_SAMPLED, "x" * 16).astype(dtype)
+        case _:
+            return np.full(_SAMPLED, "x" * 16, dtype=object)
