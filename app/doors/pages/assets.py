@@ -29,8 +29,10 @@ _HASH_SIGNS: Final = 12
 
 _IMPORT: Final = re.compile(r'^import \{([^}]*)\} from "\./([a-z_]+)\.js";\n', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.M)
-# Comments on lines of their own; those behind code stay, since telling them from text is parsing.
-_COMMENT: Final = re.compile(r"^[ \t]*(?:/\*\*(?:(?!\*/)(?s:.))*\*/|//[^\n]*)\n", re.MULTILINE)
+# Comments with two stars, those with slashes on lines of their own, blanks at the ends of lines.
+# What else is a comment stays: to tell it from text would be parsing.
+_COMMENT: Final = re.compile(r"/\*\*(?:(?!\*/)(?s:.))*\*/ ?|^[ \t]*//[^\n]*$", re.MULTILINE)
+_BLANKS: Final = re.compile(r"^\s+|[ \t]+$", re.MULTILINE)
 _LEFT_OVER: Final = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 
@@ -120,7 +122,9 @@ def _wrapped(name: str, text: str) -> str:
     """One module as a function that runs once, whose result are its exports."""
     exported = _EXPORT.findall(text)
     body = _IMPORT.sub(lambda found: f"const {{{found[1]}}} = ${found[2]};\n", text)
-    body = _COMMENT.sub("", _EXPORT.sub("", body))
+    body = _BLANKS.sub("", _COMMENT.sub("", _EXPORT.sub("", body)))
+    if any(line.count("`") % 2 for line in body.splitlines()):
+        raise ValueError(f"{name}.js: a text of several lines, which would lose its blanks")
     if left := _LEFT_OVER.search(body):
         raise ValueError(f"{name}.js: an import or export of another form: {left[0]}")
     return f"const ${name} = (() => {{\n{body}return {{ {', '.join(exported)} }};\n}})();\n"

@@ -37,15 +37,16 @@ def test_vendored_files_are_as_they_were_published() -> None:
 
 
 def test_each_module_is_one_function_behind_what_it_imports() -> None:
-    """Private names stay private; comments on lines of their own are left out."""
+    """Private names stay private; comments and blanks at the ends of lines are left out."""
     modules = {
         "entry": 'import { a, b } from "./low.js";\n/**\n * Why.\n */\nconst own = a + b();\n',
         "low": "// A comment.\nconst own = 1;\nexport const a = own;\n"
-        "export async function b() {\n  // Here too.\n  return own; // kept\n}\n",
+        "export async function b() {\n  // Here too.\n"
+        "  return /** @type {any} */ own; // kept\n}\n",
     }
     assert join_scripts(modules, "entry") == (
         "const $low = (() => {\nconst own = 1;\nconst a = own;\n"
-        "async function b() {\n  return own; // kept\n}\nreturn { a, b };\n})();\n"
+        "async function b() {\nreturn own; // kept\n}\nreturn { a, b };\n})();\n"
         "const $entry = (() => {\nconst { a, b } = $low;\nconst own = a + b();\n"
         "return {  };\n})();\n"
     )
@@ -62,6 +63,7 @@ def test_each_module_is_one_function_behind_what_it_imports() -> None:
         ({"a": 'import b from "./b.js";\n'}, "an import or export of another form"),
         ({"a": "export default 1;\n"}, "an import or export of another form"),
         ({"a": "export let b = 1;\n"}, "an import or export of another form"),
+        ({"a": "const a = `1\n  2`;\n"}, "a text of several lines"),
     ],
 )
 def test_what_cannot_be_joined_is_refused(modules: dict[str, str], words: str) -> None:
