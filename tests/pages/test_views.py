@@ -166,7 +166,7 @@ def test_a_handle_of_the_colours_asks_for_nothing(address: str, look: Look) -> N
     assert not np.array_equal(tab.pixels(), before)
     assert "_range=2,9" in tab.page.url
     tab.page.mouse.up()
-    assert "_range=2,9" not in tab.page.url
+    tab.page.wait_for_url(lambda url: "_range=2,9" not in url)
     assert len(tab.asked) == asked
 
 
