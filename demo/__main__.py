@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
 import signal
 import socket
@@ -54,11 +55,14 @@ REQUESTS: tuple[tuple[str, str, list[str]], ...] = (
 
 def main(arguments: list[str]) -> int:
     """Make the sample once, serve it, show the requests; serves until it is interrupted."""
+    parser = argparse.ArgumentParser("./run demo", description=f"{__doc__}".partition("\n")[0])
+    parser.add_argument("--once", action="store_true", help="stop after the answers")
+    stays = not parser.parse_args(arguments).once
     # As Ctrl-C does, so that the server is ended in either case.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         make_sample()
-        return present(stay="--once" not in arguments)
+        return present(stay=stays)
     return 0
 
 

@@ -48,11 +48,13 @@ MEANT: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 OPTIONS = {
-    "f": ("json", "netcdf", "csv"),
+    "f": ("json", "netcdf", "csv", "ndjson", "columns"),
     "method": ("nearest", "pad", "bfill"),
     "tolerance": ("time:PT1H", "latitude:0.25,x:1"),
     "pointwise": ("latitude,longitude", "x,place"),
     "explain": ("true", "false"),
+    "header": ("names", "units"),
+    "bom": ("true", "false"),
 }
 DATASETS = tuple(MEANT)
 NAMES = (

@@ -9,6 +9,7 @@ from typing import Final
 
 from pydantic_settings import BaseSettings
 
+from app.doors.native.options import options_table
 from app.settings import PREFIX, Settings
 from app.settings.limits import OpeningSettings, RequestSettings, StoreSettings, WorkSettings
 from app.telemetry.metrics import metrics_table
@@ -24,8 +25,6 @@ of a variable with the prefix that sets nothing, and says which one was probably
 dataset may have is in its entry of the [catalog](catalog.md). This page is made from the code by
 `./run docs`, and a test holds it to the code.
 """
-METRICS_BEGIN: Final = "<!-- metrics: written by ./run docs -->\n"
-METRICS_END: Final = "<!-- end of metrics -->\n"
 # Where settings stand: those of a class, under a heading.
 GROUPS: Final[dict[str, type[BaseSettings]]] = {
     "The service": Settings,
@@ -67,19 +66,20 @@ def as_variable(default: object) -> str:
             return str(default)
 
 
-def with_metrics(page: str) -> str:
-    """``docs/operations.md`` with the table of metrics between its marks."""
-    before, begin, rest = page.partition(METRICS_BEGIN)
-    _, end, after = rest.partition(METRICS_END)
+def with_table(page: str, what: str, table: str) -> str:
+    """A page with a table between the marks of `what`."""
+    before, begin, rest = page.partition(f"<!-- {what}: written by {COMMAND} -->\n")
+    _, end, after = rest.partition(f"<!-- end of {what} -->\n")
     assert begin
     assert end
-    return f"{before}{begin}\n{metrics_table()}\n{end}{after}"
+    return f"{before}{begin}\n{table.rstrip()}\n\n{end}{after}"
 
 
 # How each page is made of what it was.
 PAGES: Final[dict[str, Callable[[str], str]]] = {
     "settings.md": lambda page: settings_page(),
-    "operations.md": with_metrics,
+    "operations.md": lambda page: with_table(page, "metrics", metrics_table()),
+    "query.md": lambda page: with_table(page, "options", options_table()),
 }
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The programs that the tests of clients drive: curl, a browser, reverse proxies.
+# The programs that the tests of clients drive: curl, aria2, a browser, reverse proxies.
 #
 #   clients.sh install       Debian packages, as root; nothing to do for what is there
 #   clients.sh missing       names what is not there, one program a line
@@ -7,14 +7,14 @@ set -euo pipefail
 
 missing() {
   local program
-  for program in curl chromium nginx haproxy; do
+  for program in curl aria2c chromium nginx haproxy; do
     command -v "$program" >/dev/null || echo "$program"
   done
 }
 
 install_packages() {
   local packages
-  mapfile -t packages < <(missing) # the packages are called like their programs
+  mapfile -t packages < <(missing | sed 's/^aria2c$/aria2/') # but for it, packages are called like their programs
   if [ "${#packages[@]}" = 0 ]; then return; fi
   # Two test workers may come here at once: the second waits for the first.
   local apt=(apt-get -qq -o DPkg::Lock::Timeout=300)

@@ -42,6 +42,24 @@ def test_the_sample_is_what_it_says(sample: tuple[Path, list[tuple[int, int]]]) 
     assert not path.with_name("analyses.zarr.part").exists()
 
 
+@pytest.mark.parametrize("words", ["--help", "-h"])
+def test_the_demo_tells_what_it_does(words: str) -> None:
+    """Instead of doing it, and without installing anything first."""
+    done = subprocess.run([ROOT / "run", "demo", words], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: ./run demo")
+    assert "--once" in done.stdout
+
+
+def test_the_demo_refuses_what_it_does_not_know() -> None:
+    """A word that is misspelt starts no server."""
+    done = subprocess.run(
+        [sys.executable, "-m", "demo", "--onec"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "unrecognized arguments: --onec" in done.stderr
+
+
 def test_the_demo_shows_three_requests_with_their_answers(tmp_path: Path) -> None:
     """It writes its sample, serves it, prints curl lines with real answers, and ends cleanly."""
     done = subprocess.run(

@@ -155,7 +155,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
         StoreSlow: ProblemKind(
             502,
             "store-slow",
-            "The store asks for patience",
+            "The store asks for a pause",
             "The dataset's store answers that it gets too many requests just now.",
         ),
         StoreTimeout: ProblemKind(

@@ -106,7 +106,7 @@ class Representation:
         headers = [(b"content-type", self.encoder.media_type.encode())]
         if self.coding is not None:
             headers.append((b"content-encoding", self.coding.encode()))
-        if not self.encoder.essence.endswith(("/json", "+json")):
+        if not self.encoder.media_type.partition(";")[0].endswith(("/json", "+json")):
             file = file_name(self.opened.entry.id, key, self.encoder.suffix)
             # A picture is shown where it is linked to; everything else is saved.
             shown = "inline" if self.encoder.media_type.startswith("image/") else "attachment"

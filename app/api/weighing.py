@@ -86,7 +86,7 @@ def weigh(
         weight += encoder.text_bytes(schema, texts)
     excess: SluiceError | None
     excess, whole, rows = *_judged(limits, plan, encoder, weight), None
-    large = weight > _WHOLE_TABLE_BYTES or plan.chunk_bytes > _WHOLE_CHUNK_BYTES
+    large = weight > _WHOLE_TABLE_BYTES or reading.chunk_bytes > _WHOLE_CHUNK_BYTES
     if large and encoder.rows is not None and plan.keys is not None:
         rows, excess = within_limits(limits, plan, encoder.rows, weight, excess)
     too_long = texts_excess(encoder, texts, limits.text_bytes) if texts else None

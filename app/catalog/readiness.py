@@ -107,7 +107,7 @@ def _write_unopened(dataset_id: str, error: Exception) -> None:
     log.warning("dataset %r was not opened at the start: %s: %s", dataset_id, kind, error)
 
 
-# A report takes so many times the patience with one dataset at most.
+# A report takes so many times as long as one dataset may, at most.
 _ROUNDS: Final = 2
 
 
@@ -155,7 +155,7 @@ class _Known:
 class CatalogStatus:
     """Probes the datasets of a catalog, `at_once` at a time, each for `patience_seconds` at most.
 
-    What was found of a dataset is kept for `keep_seconds`. A report takes two patiences at most:
+    What was found of a dataset is kept for `keep_seconds`. A report takes twice that at most:
     in a large catalog it says which datasets are `pending`, and the next one goes on with those.
     Those who ask while one is being made share it. It starts no task that outlives its callers. It
     belongs to one event loop.
@@ -217,7 +217,7 @@ class CatalogStatus:
 
     async def _state(self, dataset_id: str) -> DatasetState:
         try:
-            # A request that waits for the same open keeps it going after the patience is over.
+            # A request that waits for the same open keeps it going after that.
             async with asyncio.timeout(self._patience_seconds) as deadline:
                 freshness = await self._opened.probe(dataset_id)
         except Exception as error:

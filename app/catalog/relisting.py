@@ -178,14 +178,14 @@ class Relister:
         failure: Exception | None = None
         began = self._began[listed.place] = self._clock()
         try:
-            async with asyncio.timeout(self.listings.limits.seconds) as patience:
+            async with asyncio.timeout(self.listings.limits.seconds) as deadline:
                 names = await self._list_names(listed)
             change = self.listings.change(listed, names)
             if change is not None:
                 self._control_log.post(change)
         except Exception as error:
             late = StoreTimeout(f"It took more than {self.listings.limits.seconds:g} seconds.")
-            failure = redact_error(late if patience.expired() else error, listed.entry)
+            failure = redact_error(late if deadline.expired() else error, listed.entry)
         self._schedule(listed, failed=failure is not None, took=self._clock() - began)
         self._note(listed, failure)
 

@@ -33,13 +33,14 @@ class RequestSettings(BaseSettings):
         default=64 * 2**20,
         ge=1,
         description="most bytes of texts of variable length in one answer, which are in memory as a"
-        " whole; more is a 413, or of a file, which names the variable, a 422 (unset, at most an"
+        " whole; more is a 413, of a file a 422 that names the variable (unset, at most an"
         " eighth of `SLUICE_INFLIGHT_BYTES` where that follows `memory.max`)",
     )
     stream_result_bytes: int = Field(
         default=16 * 2**30,
         ge=1,
-        description="largest answer that is sent while it is read (NetCDF); more is a 413",
+        description="largest answer that is sent while it is read (files, CSV, NDJSON); more is a"
+        " 413",
     )
     stream_seconds: float = Field(
         default=3600.0,

@@ -285,7 +285,10 @@ def _read_turned(axis: Axis, label: Value) -> Wanted:
 
 def find_label(axis: Axis, label: Value, match: Match | None) -> Indexer:
     """The position of one label; a slice or an array for a period and for a repeated label."""
-    policy = None if match is None else policy_of(axis, match)
+    policy = None
+    if match is not None:
+        plain = match.tolerance is None
+        policy = UNBOUNDED[match.method] if plain else policy_of(axis, match)
     wanted = _read_turned(axis, label) if axis.longitude else read_label(axis, label)
     if policy is not None and axis.has_order:
         return match_by_policy(axis, label, wanted.first, policy)

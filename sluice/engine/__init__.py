@@ -5,13 +5,12 @@ from sluice.engine.estimates import Learned, estimated_size
 from sluice.engine.file_answer import FileAnswer, file_costs, file_of, file_size
 from sluice.engine.limits import (
     Fitting,
-    ReadLimits,
     fitting,
     memory_excess,
     times_excess,
     with_fitting,
 )
-from sluice.engine.plan import Plan, plan
+from sluice.engine.plan import Plan, ReadLimits, plan
 from sluice.engine.prepared import (
     PreparedDataset,
     describe,

@@ -15,7 +15,7 @@ from sluice.aliases import record
 from sluice.datasets.layout import Keys, Layout, StoredVariable
 from sluice.datasets.lazy import VariableReadPlan, working_bytes
 from sluice.datasets.read_plan import DatasetReadPlan
-from sluice.engine.boxes import ChunkAxis, Ends, chunk_axes
+from sluice.engine.boxes import ChunkAxis, Ends, chunk_axes, distinct
 
 # The part that is read, and the one that its reader has.
 AT_ONCE: Final = 2
@@ -131,13 +131,22 @@ class _Cut:
 def _along(axes: list[ChunkAxis], ends: Ends) -> _Cut:
     """The chunks along these axes, which go together, in parts after the rows `ends`."""
     # Chunk and part are the same from one of these rows to the next.
-    begins = np.unique(np.concatenate([[0], ends[:-1], *[axis.changes() for axis in axes]]))
-    begins = begins.astype(np.int64)
+    changes = [axis.changes() for axis in axes]
+    begins = distinct(np.concatenate([[0], ends[:-1], *changes]).astype(np.int64))
     parts = np.searchsorted(ends, begins, side="right")
-    found, places = np.unique(
-        np.stack([axis.numbers(begins) for axis in axes]), axis=1, return_inverse=True
-    )
-    distinct = found.shape[1]
-    pairs = np.unique(parts * distinct + places.reshape(-1))
-    times = int(np.bincount(pairs % distinct).max())
-    return _Cut(distinct, pairs.size, times, int(np.bincount(pairs // distinct).max()))
+    places, count = _numbered(axes, begins)
+    pairs = distinct(parts * count + places)
+    times = int(np.bincount(pairs % count).max())
+    return _Cut(count, pairs.size, times, int(np.bincount(pairs // count).max()))
+
+
+def _numbered(axes: list[ChunkAxis], rows: Ends) -> tuple[Ends, int]:
+    """In which chunk each of these rows lies, of so many that are numbered from 0."""
+    places, count = np.zeros(len(rows), np.int64), 1
+    for axis in axes:
+        numbers = axis.numbers(rows)
+        own = distinct(numbers)
+        both = places * len(own) + np.searchsorted(own, numbers)
+        found = distinct(both)
+        places, count = np.searchsorted(found, both), len(found)
+    return places, count

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,39 +18,6 @@ from sluice.selection import Along, Positions, PositionSlice, Selection
 _TRIES = 40
 # So often may a chunk be decoded for an answer whose form fits the chunks of the store badly.
 MOST_TIMES: Final = 4
-
-
-class Touched(Protocol):
-    """What is known of an answer's work: the touched chunks, and their decoded bytes."""
-
-    @property
-    def chunks(self) -> int: ...
-    @property
-    def chunk_bytes(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ReadLimits:
-    """The most that one answer may have: chunks, their decoded bytes, bytes of the result."""
-
-    chunks: int
-    chunk_bytes: int
-    result_bytes: int
-
-    def excess(self, touched: Touched, result_bytes: int) -> LimitError | None:
-        """The first limit that a plan exceeds, or None.
-
-        `result_bytes` is what its encoder writes, which can be more than the plan's own.
-        """
-        chunks, chunk_bytes = touched.chunks, touched.chunk_bytes
-        if result_bytes > self.result_bytes:
-            return _excess("The result", "bytes", "result_bytes", result_bytes, self.result_bytes)
-        if chunks > self.chunks:
-            return _excess("The selection", "chunks", "chunks", chunks, self.chunks)
-        if chunk_bytes > self.chunk_bytes:
-            decoding = "Decoding the chunks that the selection touches"
-            return _excess(decoding, "bytes", "chunk_bytes", chunk_bytes, self.chunk_bytes)
-        return None
 
 
 def memory_excess(nbytes: int, most_bytes: int) -> LimitError | None:
@@ -91,16 +57,6 @@ def with_fitting(excess: SluiceError, fitting: Fitting | None, led_on: str = "")
     facts = {**excess.facts, "dimension": name, "positions": positions, "of": size}
     detail = f"{excess.detail} {positions} of {size} positions of {name} fit.{led_on}"
     return kind(detail, **facts)
-
-
-def _excess(what: str, unit: str, limited: str, estimate: int, limit: int) -> LimitError:
-    return LimitError(
-        f"{what} would take {estimate} {unit}; one request may take {limit}."
-        " Nothing was read: ask for fewer variables or a smaller part.",
-        limited=limited,
-        estimate=estimate,
-        limit=limit,
-    )
 
 
 @record

@@ -1,4 +1,4 @@
-"""The plan of a selection: what the answer will be and cost, and how it is read."""
+"""The plan of a selection: what the answer will be and cost, and whether and how it is read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Mappin
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 import xarray as xr
 
@@ -28,6 +29,7 @@ from sluice.engine.boxes import Box, Ends, Grid, chunk_ends
 from sluice.engine.costs import AT_ONCE, Costs, Parts, costs_of
 from sluice.engine.prepared import PreparedDataset
 from sluice.engine.slabs import Budget, Cut, Order, Rows, Slab, cuts, narrowed, slab_parts
+from sluice.errors import LimitError
 from sluice.selection import Selection
 
 
@@ -301,3 +303,46 @@ def _rows(variable: xr.Variable, cut: Cut) -> xr.Variable:
     if cut.dim not in variable.dims:
         return variable
     return variable.isel({cut.dim: slice(cut.start, cut.stop)})
+
+
+class Touched(Protocol):
+    """What is known of an answer's work: the touched chunks, and their decoded bytes."""
+
+    @property
+    def chunks(self) -> int: ...
+    @property
+    def chunk_bytes(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """The most that one answer may have: chunks, their decoded bytes, bytes of the result."""
+
+    chunks: int
+    chunk_bytes: int
+    result_bytes: int
+
+    def excess(self, touched: Touched, result_bytes: int) -> LimitError | None:
+        """The first limit that a plan exceeds, or None.
+
+        `result_bytes` is what its encoder writes, which can be more than the plan's own.
+        """
+        chunks, chunk_bytes = touched.chunks, touched.chunk_bytes
+        if result_bytes > self.result_bytes:
+            return _excess("The result", "bytes", "result_bytes", result_bytes, self.result_bytes)
+        if chunks > self.chunks:
+            return _excess("The selection", "chunks", "chunks", chunks, self.chunks)
+        if chunk_bytes > self.chunk_bytes:
+            decoding = "Decoding the chunks that the selection touches"
+            return _excess(decoding, "bytes", "chunk_bytes", chunk_bytes, self.chunk_bytes)
+        return None
+
+
+def _excess(what: str, unit: str, limited: str, estimate: int, limit: int) -> LimitError:
+    return LimitError(
+        f"{what} would take {estimate} {unit}; one request may take {limit}."
+        " Nothing was read: ask for fewer variables or a smaller part.",
+        limited=limited,
+        estimate=estimate,
+        limit=limit,
+    )

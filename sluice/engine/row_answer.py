@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from itertools import chain
@@ -24,6 +25,8 @@ SLABS_BYTES: Final = 16 * 2**20
 _DECODED_BYTES: Final = 512 * 2**20
 # What the text of one step of writing takes, and the fields that are kept between slabs.
 _TEXT_BYTES: Final = 8 * 2**20
+# So many are looked at in less than a millisecond.
+_FEW_INSTANTS: Final = 2**16
 
 
 @record
@@ -86,29 +89,40 @@ class RowAnswer:
                 if name in reading.pending or name in self.plan.moving:
                     names.append(name)
                 else:
-                    found[name] = finest(np.asarray(reading.variables[name].data))
+                    found[name] = await _finest_of(np.asarray(reading.variables[name].data))
         if names:
             order = Rows(dim, tuple(names), self.order.window_bytes)
             async with aclosing(self.plan.slabs(self.most_bytes, order)) as slabs:
                 async for slab in slabs:
                     for name, variable in slab.variables.items():
                         both = [found[name]] if name in found else []
-                        both.append(finest(variable.values))
+                        both.append(await _finest_of(variable.values))
                         found[name] = finest(np.concatenate(both))
         return found
 
 
-def rows_of(plan: Plan, rows: RowFormat, most_bytes: int = SLABS_BYTES) -> RowAnswer:
+async def _finest_of(values: Array) -> Array:
+    few = values.size <= _FEW_INSTANTS
+    return finest(values) if few else await asyncio.to_thread(finest, values)
+
+
+def rows_of(
+    plan: Plan,
+    rows: RowFormat,
+    most_bytes: int = SLABS_BYTES,
+    decoded_bytes: int = _DECODED_BYTES,
+) -> RowAnswer:
     """The planned answer as such rows, in slabs of at most half of `most_bytes` if they can.
 
-    Slabs are cut along the first dimension that has more than one position. Reads nothing; raises
-    what `table_layout` raises.
+    Slabs are cut along the first dimension that has more than one position. Where the chunks of all
+    have more than `decoded_bytes` there are as many slabs as have so much each. Reads nothing;
+    raises what `table_layout` raises.
     """
     layout = layout_of(plan.schema, rows.name)
     lengths = zip(layout.dims, layout.shape, strict=True)
     dim = next((name for name, length in lengths if length != 1), None)
     names = tuple(c.variable for c in layout.columns if c.variable is not None)
-    order, slabs = Rows(dim, names), -(-plan.chunk_bytes // _DECODED_BYTES)
+    order, slabs = Rows(dim, names), -(-plan.chunk_bytes // decoded_bytes)
     if slabs > 1:
         most_bytes = max(1, min(most_bytes, AT_ONCE * plan.schema.result_bytes // slabs))
     return RowAnswer(plan, layout, order, plan.slab_costs(most_bytes, order), most_bytes)

@@ -289,7 +289,7 @@ _RAISED: Mapping[Kind, tuple[type[StoreError], str]] = MappingProxyType(
         Kind.TIMEOUT: (StoreTimeout, "The store did not answer in time,"),
         Kind.MISSING_ROOT: (StoreMissing, "The bucket is not there,"),
         Kind.MISSING_KEY: (StoreMissing, "Nothing is there,"),
-        Kind.SLOWED: (StoreSlow, "The store asks for patience,"),
+        Kind.SLOWED: (StoreSlow, "The store asks for a pause,"),
         Kind.OVERSIZED: (StoreOversized, "The store has more than it may,"),
         Kind.ELSEWHERE: (StoreError, "The store is elsewhere,"),
         Kind.FALTERED: (StoreFaltered, "The store failed for now,"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from fsspec.asyn import AsyncFileSystem
@@ -104,6 +105,21 @@ class AsyncFSMap(ByteSource):
                     return Unchanged()
                 empty = await self._no_value(error, key)
                 return None if empty is None else Tagged(empty, None)
+
+    async def modified(self, key: str) -> float | None:
+        """When `key` was written last, where its filesystem tells times; never raises for it."""
+        async with self._gate:
+            try:
+                info = await self.fs._info(joined(self.root, key))
+            except Exception:
+                return None
+        for name in ("mtime", "LastModified", "last_modified"):
+            match info.get(name):
+                case datetime() as moment:
+                    return moment.timestamp()
+                case float() | int() as seconds:
+                    return float(seconds)
+        return None
 
     async def list(self, prefix: str = "") -> AsyncIterator[str]:
         """All keys below the path `prefix`, recursively, relative to the root.

@@ -27,7 +27,7 @@ from sluice.store.retry_policy import (
     pause_seconds,
     slow_pause_seconds,
 )
-from sluice.store.source import ByteSource, Tagged, Unchanged, get_tagged
+from sluice.store.source import ByteSource, DatedSource, Tagged, Unchanged, get_tagged
 
 Answer = TypeVar("Answer")
 
@@ -274,6 +274,11 @@ class ResilientSource(ByteSource):
         """As the source's own; an unchanged value is a request that brought nothing."""
         ask = partial(get_tagged, self._source, key, known)
         return await self._ask("get", f"reading {key}", partial(self._told, "get", ask))
+
+    async def modified(self, key: str) -> float | None:
+        """As the source's own, asked once; None where it knows no times."""
+        source = self._source
+        return await source.modified(key) if isinstance(source, DatedSource) else None
 
     async def list(self, prefix: str = "") -> AsyncIterator[str]:
         """As the source's own, once all keys are there: a listing that breaks off begins anew.

@@ -92,6 +92,15 @@ class TaggingSource(Protocol):
         ...
 
 
+@runtime_checkable
+class DatedSource(Protocol):
+    """A `ByteSource` that may know when its values were written."""
+
+    async def modified(self, key: str) -> float | None:
+        """When `key` was written last, in seconds since 1970; None where nobody tells."""
+        ...
+
+
 async def get_tagged(
     source: ByteSource, key: str, known: str | None = None
 ) -> Tagged | Unchanged | None:

@@ -249,9 +249,28 @@ def test_the_librarys_program_prints_what_is_shown(folder: Path, tmp_path: Path)
     assert run_python(program, tmp_path).rstrip() == shown.rstrip()
 
 
+def test_the_library_writes_a_file_as_the_store_is(folder: Path, tmp_path: Path) -> None:
+    """Packed as in the store, and equal to what xarray selects of it."""
+    run_lines("encode_netcdf(", folder, tmp_path)
+    store = folder / "analyses.zarr"
+    for decode_cf in (True, False):
+        with (
+            xr.open_dataset(tmp_path / "box.nc", decode_cf=decode_cf) as found,
+            xr.open_zarr(store, chunks=None, decode_cf=decode_cf) as whole,
+        ):
+            expected = whole.sel(latitude=slice(60, 30), longitude=slice(0, 40)).load()
+            xr.testing.assert_equal(found.load()["t"], expected["t"])
+            assert found["t"].dtype == expected["t"].dtype
+
+
 @pytest.mark.parametrize("words", ["Reader(", "planned.slabs("])
-def test_the_librarys_other_lines_run(words: str, folder: Path) -> None:
+def test_the_librarys_other_lines_run(words: str, folder: Path, tmp_path: Path) -> None:
     """With a store of one's own before them."""
+    run_lines(words, folder, tmp_path)
+
+
+def run_lines(words: str, folder: Path, here: Path) -> None:
+    """The lines of the page that these words are in, with a dataset before them, run `here`."""
     (lines,) = [program for program, _ in PROGRAMS if words in program]
     body = "\n".join(f"        {line}" for line in lines.splitlines())
     program = f"""
@@ -267,7 +286,7 @@ async def main() -> None:
 
 asyncio.run(main())
 """
-    assert run_python(program, folder).endswith("ran\n")
+    assert run_python(program, here).endswith("ran\n")
 
 
 def run_python(program: str, folder: Path) -> str:

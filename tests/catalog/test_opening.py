@@ -27,7 +27,7 @@ from tests.api.growing import append, hours, write
 from tests.contracts.web import Web
 from tests.sources import stored
 
-PATIENCE = RetryPolicy(
+RETRIES = RetryPolicy(
     concurrency=8, attempts=1, attempt_seconds=10, read_seconds=10, failures=9, open_seconds=1
 )
 UNGATHERED = {"consolidated_metadata": None}
@@ -58,7 +58,7 @@ async def opened(web: Web, kind: str, told: list[Any]) -> AsyncIterator[Opened]:
             entry_of(web, kind),
             reader=Reader(cache_bytes=0, inline_bytes=0),
             emit=told.append,
-            guards=StoreGuards(PATIENCE),
+            guards=StoreGuards(RETRIES),
         )
     gc.collect()
 
@@ -67,7 +67,7 @@ async def opened(web: Web, kind: str, told: list[Any]) -> AsyncIterator[Opened]:
 async def test_requests_pass_one_gate(kind: str) -> None:
     """With guards it is that of the store's, however few the source itself would let pass."""
     async with Web({"/bucket/a.zarr/key": b"x"}, delay=0.05) as web, Filesystems() as filesystems:
-        guards = StoreGuards(replace(PATIENCE, concurrency=6))
+        guards = StoreGuards(replace(RETRIES, concurrency=6))
         entry = entry_of(web, kind)
         source = await source_of(entry, filesystems, store_concurrency=2, guards=guards)
         assert await source.getitems(["key", *map(str, range(20))]) == {"key": b"x"}

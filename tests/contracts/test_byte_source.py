@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 
 from sluice.errors import StoreMissing
-from sluice.store.source import ByteSource, Tagged, Unchanged, get_tagged
+from sluice.store.filesystems import Filesystems
+from sluice.store.source import ByteSource, DatedSource, Tagged, Unchanged, get_tagged
 
-from .conftest import BIG, VALUES, Ground
+from .conftest import BIG, S3, VALUES, Ground
 
 
 async def listed(source: ByteSource, prefix: str = "") -> list[str]:
@@ -138,3 +142,26 @@ async def test_a_missing_root_is_no_missing_key(ground: Ground) -> None:
         await listed(ground.rootless)
     with pytest.raises(StoreMissing):
         await ground.rootless.list_dir()
+
+
+async def test_times_are_those_of_the_store_or_none(ground: Ground) -> None:
+    """A source that tells when a value was written tells a moment ago, and nothing of no value."""
+    source = ground.source
+    if not isinstance(source, DatedSource):
+        return
+    written = await source.modified("a/c/0/0")
+    assert written is None or abs(time.time() - written) < 3600
+    assert await source.modified("a/none") is None
+
+
+async def test_s3_and_files_tell_times(s3: S3, tmp_path: Path) -> None:
+    s3.put("dated")
+    s3.put("dated/key", b"value")
+    (tmp_path / "key").write_bytes(b"value")
+    async with Filesystems() as filesystems:
+        for url, options in (("s3://dated", s3.options()), (str(tmp_path), {})):
+            source = await filesystems.source(url, storage_options=options)
+            assert isinstance(source, DatedSource)
+            written = await source.modified("key")
+            assert written is not None, url
+            assert abs(time.time() - written) < 3600

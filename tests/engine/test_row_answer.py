@@ -163,6 +163,16 @@ async def test_texts_of_each_slab_are_counted_for_themselves() -> None:
         await anext(pieces)
 
 
+async def test_few_rows_of_much_that_is_decoded_are_several_slabs() -> None:
+    """Rows come soon, however many chunks are behind all of them."""
+    opened = await open_dataset(fs_map(documents_of(globe())))
+    planned = plan(prepare(opened), Selection({"lon": Position(0)}, ("t",)))
+    assert CSV.rows is not None
+    # Three chunks of five times seven values.
+    for most, parts in ((10**9, 1), (140, 3), (1, 3)):
+        assert rows_of(planned, CSV.rows, decoded_bytes=most).costs.parts == parts
+
+
 async def test_no_more_than_the_columns_is_read() -> None:
     """What has no column is not asked for."""
     source = fs_map(documents_of(globe()))

@@ -82,3 +82,17 @@ def test_all_private_names_are_written_down() -> None:
         and not (isinstance(node.value, ast.Name) and node.value.id == "self")
     }
     assert touched == {name for names in PRIVATE.values() for name in names}
+
+
+@pytest.mark.parametrize("keys", [{"key": "k", "secret": "s"}, {"anon": True}])
+async def test_what_a_first_request_needs_is_done_while_it_connects(
+    monkeypatch: pytest.MonkeyPatch, keys: dict[str, object]
+) -> None:
+    """The service's errors are known, and no server was asked: there is none."""
+    opened = await connect({"endpoint_url": "http://127.0.0.1:9", **keys})
+    try:
+        client = await opened.fs.set_session()
+        monkeypatch.setattr("botocore.model.ServiceModel.error_shapes", None)
+        assert client.meta.service_model.shape_for_error_code("NoSuchKey") is not None
+    finally:
+        await opened.aclose()

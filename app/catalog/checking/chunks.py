@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice, product
+from operator import itemgetter
 from typing import Final
 
 import xarray as xr
@@ -15,7 +16,7 @@ from sluice.datasets._xarray import data_of
 from sluice.datasets.lazy import LazyArray
 from sluice.engine.prepared import describe
 from sluice.errors import StoreError
-from sluice.store.source import ByteSource
+from sluice.store.source import ByteSource, DatedSource
 
 from .findings import Finding, Severity
 
@@ -193,3 +194,68 @@ def _elsewhere(names: Sequence[str], wanted: str, meta: ArrayMeta) -> str | None
         f'write "dimension_separator": "{separator}" in {meta.path}/.zarray, and in the '
         "consolidated metadata if there is any."
     )
+
+
+# What clocks and file systems may be wrong by; and what one writer may take, where metadata comes
+# first and is not gathered at the end.
+_CLOCK_SECONDS: Final = 2.0
+_WRITING_SECONDS: Final = 3600.0
+# So many variables of a dataset are looked at.
+_MOST_DATED: Final = 16
+
+
+async def age_findings(
+    source: ByteSource, group: str | None, arrays: Mapping[str, ArrayMeta]
+) -> list[Finding]:
+    """A warning where chunks are younger than all metadata, where the store tells times.
+
+    A few chunks are looked at, of a few of the `arrays`, by the names of their variables.
+    """
+    if not isinstance(source, DatedSource) or not arrays:
+        return []
+    root = f"{group.strip('/')}/" if group and group.strip("/") else ""
+    metadata = await _times(source, [root + name for name in _GROUP_DOCUMENTS])
+    gathered = await _is_consolidated(source, root)
+    for name, meta in islice(arrays.items(), _MOST_DATED):
+        own = await _times(source, [f"{meta.path}/{one}" for one in _ARRAY_DOCUMENTS])
+        chunks = await _times(source, dict.fromkeys(meta.key(place) for place in _places(meta)))
+        if not (metadata or own) or not chunks:
+            continue
+        key, youngest = max(chunks.items(), key=itemgetter(1))
+        later = youngest - max((metadata | own).values())
+        if later > (_CLOCK_SECONDS if gathered else _WRITING_SECONDS):
+            return [_younger(name, key, later)]
+    return []
+
+
+def _younger(name: str, key: str, seconds: float) -> Finding:
+    unit, size = next((u, n) for u, n in _UNITS if seconds >= n or n == 1)
+    count = round(seconds / size)
+    told = f"{count} {unit}{'' if count == 1 else 's'}"
+    return Finding(
+        Severity.WARNING,
+        name,
+        f"a chunk ({key}) is {told} younger than the metadata. If chunks are"
+        " rewritten in place, no tag tells it: write rewritten: true into the entry (weak tags, no"
+        " ranges), and ask for a refresh after each time. If the store was copied, or filled once,"
+        " write its metadata again (zarr.consolidate_metadata).",
+    )
+
+
+_UNITS: Final = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+_GROUP_DOCUMENTS: Final = (".zmetadata", ".zgroup", ".zattrs", "zarr.json")
+_ARRAY_DOCUMENTS: Final = (".zarray", ".zattrs", "zarr.json")
+
+
+async def _times(source: DatedSource, keys: Iterable[str]) -> dict[str, float]:
+    """When each of the keys was written, of those that are there."""
+    found = {key: await source.modified(key) for key in keys}
+    return {key: seconds for key, seconds in found.items() if seconds is not None}
+
+
+async def _is_consolidated(source: ByteSource, root: str) -> bool:
+    """Whether one document has all metadata, which is written last."""
+    if await source.exists(f"{root}.zmetadata"):
+        return True
+    data = await source.get(f"{root}zarr.json")
+    return data is not None and b'"consolidated_metadata"' in data

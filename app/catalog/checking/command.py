@@ -44,11 +44,11 @@ async def expanded(
 
     async def look(listed: Listed) -> None:
         try:
-            async with asyncio.timeout(seconds) as patience:
+            async with asyncio.timeout(seconds) as deadline:
                 names = await list_names(listed)
         except Exception as error:
             late = StoreTimeout(f"It took more than {seconds:g} seconds.")
-            failures[listed.place] = late if patience.expired() else error
+            failures[listed.place] = late if deadline.expired() else error
         else:
             if (change := listings.change(listed, names)) is not None:
                 listings.apply(change)

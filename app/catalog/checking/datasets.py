@@ -30,7 +30,7 @@ from sluice.store.source import ByteSource
 from ..catalog import Catalog
 from ..entry import DatasetEntry, redact, redact_error, secrets_of
 from ..opened import Opened
-from .chunks import chunk_findings, chunk_key_findings, first_part, lazy_array
+from .chunks import age_findings, chunk_findings, chunk_key_findings, first_part, lazy_array
 from .findings import Finding, Severity, axis_findings, dimension_findings, mask_findings
 from .stores import file_at, stale_findings, stores_below, variables_below
 
@@ -73,10 +73,10 @@ async def check_catalog(
     async def check(entry: DatasetEntry) -> None:
         findings: list[Finding] = []
         try:
-            async with asyncio.timeout(patience_seconds) as patience:
+            async with asyncio.timeout(patience_seconds) as deadline:
                 await _look(entry, opener, sources, request_chunk_bytes, findings)
         except Exception as error:
-            if patience.expired():
+            if deadline.expired():
                 findings.append(_late(patience_seconds, entry, has_answered(entry.id)))
             else:
                 findings.append(_failed("", error, entry))
@@ -109,6 +109,10 @@ async def _look(
         findings.append(Finding(Severity.ERROR, "", text))
     findings += await metadata_findings(entry, source)
     await _look_at_chunks(opened, source, request_chunk_bytes, findings)
+    if not entry.rewritten:
+        arrays = {str(n): lazy_array(v) for n, v in opened.dataset.variables.items()}
+        dated = {name: array.meta for name, array in arrays.items() if array is not None}
+        findings += await age_findings(source, entry.group, dated)
 
 
 async def what_is_there(entry: DatasetEntry, sources: Sources, *, below: bool) -> str | None:
@@ -170,11 +174,11 @@ async def metadata_findings(entry: DatasetEntry, source: ByteSource) -> list[Fin
         open_group, source, group=entry.group, zarr_format=entry.zarr_format, limits=limits
     )
     try:
-        gathered = await ask(consolidated=True)
+        known = await ask(consolidated=True)
     except MetadataError:
         return _unconsolidated(await ask(consolidated=False))
     try:
-        return stale_findings(gathered, await ask(consolidated=False))
+        return stale_findings(known, await ask(consolidated=False))
     except SluiceError:
         return []  # not listed, or without documents of their own: there is nothing beside it
 

@@ -212,19 +212,19 @@ _FIX: Final = "Run zarr.consolidate_metadata on the store"
 _LONGEST: Final = 60
 
 
-def stale_findings(gathered: GroupDocuments, own: GroupDocuments) -> list[Finding]:
+def stale_findings(consolidated: GroupDocuments, own: GroupDocuments) -> list[Finding]:
     """What the consolidated documents of a group say otherwise than its arrays' own."""
     findings = [
         Finding(Severity.WARNING, name, f"its consolidated metadata is stale: {differs}. {_FIX}.")
-        for name, document in gathered.arrays.items()
+        for name, document in consolidated.arrays.items()
         if name in own.arrays and (differs := "; ".join(_differences(document, own.arrays[name])))
     ]
-    gone = sorted(gathered.arrays.keys() - own.arrays.keys())
+    gone = sorted(consolidated.arrays.keys() - own.arrays.keys())
     if gone:
         named = _list(gone)
         text = f"consolidated metadata names {named}, of which the store has no document. {_FIX}."
         findings.append(Finding(Severity.WARNING, "", text))
-    new = sorted(own.arrays.keys() - gathered.arrays.keys())
+    new = sorted(own.arrays.keys() - consolidated.arrays.keys())
     if new:
         text = (
             f"consolidated metadata lacks {_list(new)}, of which the store has documents, so no "
@@ -234,9 +234,9 @@ def stale_findings(gathered: GroupDocuments, own: GroupDocuments) -> list[Findin
     return findings
 
 
-def _differences(gathered: Document, own: Document) -> Iterator[str]:
+def _differences(consolidated: Document, own: Document) -> Iterator[str]:
     for field, called in _TELLING.items():
-        said, is_so = gathered.get(field), own.get(field)
+        said, is_so = consolidated.get(field), own.get(field)
         if field == "dimension_separator":
             said, is_so = said or ".", is_so or "."
         if (said or None) != (is_so or None) and _as_json(said) != _as_json(is_so):

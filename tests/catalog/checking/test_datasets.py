@@ -25,7 +25,7 @@ from tests.catalog.stores import GRID, write_store
 from tests.contracts.web import Web
 
 # One try for each request.
-PATIENCE = RetryPolicy(
+RETRIES = RetryPolicy(
     concurrency=8,
     attempts=1,
     attempt_seconds=30,
@@ -40,7 +40,7 @@ NONSENSE = b"this is no chunk"
 async def check(
     *entries: DatasetEntry, patience: float = 60, limit: int = 2**28, at_once: int = 8
 ) -> dict[str, tuple[Finding, ...]]:
-    guards = StoreGuards(PATIENCE)
+    guards = StoreGuards(RETRIES)
     async with Filesystems() as filesystems:
         opener = partial(
             open_entry,
