@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { readDataset } from "../../app/doors/pages/static/dataset.js";
 import {
   cellsAlong,
   fieldQuery,
@@ -11,7 +12,6 @@ import {
   valuesOf,
 } from "../../app/doors/pages/static/queries.js";
 import { axis, spaced, weather } from "./samples.js";
-import { readDataset } from "../../app/doors/pages/static/dataset.js";
 
 /** A field of a quarter of a degree's twentieth: too many cells for one picture. */
 function large() {
