@@ -9,11 +9,28 @@
  * @property {string} units of the values
  * @property {((coordinate: number) => string) | null} words what stands at a coordinate, where it is
  *   not its number
+ * @property {string} [zone] of the instants
+ * @property {boolean} [upright] whether the axis stands, as that of a profile
+ * @property {boolean} [down] whether it grows downward then
  */
 import { el, styled } from "./dom.js";
 import { numberText } from "./ticks.js";
 
 const HEIGHT = 240;
+// What stands at instants, by the distance between two of them: clocks of 24 hours, dates as ISO has
+// them. A row: from so many seconds on, what stands at each, and what more where a year, a day or an
+// hour begins.
+const DAY = "\n{YYYY}-{MM}-{DD}";
+/** @type {any} */
+const CLOCK = [
+  [31_536_000, "{YYYY}", null, null, null, null, null, null, 1],
+  [2_419_200, "{YYYY}-{MM}", null, null, null, null, null, null, 1],
+  [86_400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", DAY, null, DAY, null, null, null, 1],
+  [1, "{HH}:{mm}:{ss}", DAY, null, DAY, null, null, null, 1],
+  [0.001, "{ss}.{fff}", DAY, null, DAY, null, null, null, 1],
+];
+const plain = (/** @type {number} */ value) => numberText(value);
 
 /**
  * The places of values that have no neighbour: a line through them is no line (uPlot issue 1042).
@@ -37,6 +54,9 @@ export class Chart {
   /** @type {uPlot | null} */
   #plot = null;
   #mark = -1;
+  #upright = false;
+  /** @type {number[]} the positions, by their coordinates from low to high, as uPlot wants them */
+  #order = [];
 
   /** @param {(position: number) => void} onPick */
   constructor(onPick) {
@@ -50,11 +70,17 @@ export class Chart {
    * @param {Curve[]} curves
    * @param {ChartAxis} axis
    */
-  show(coordinates, curves, { isTime, units, words }) {
+  show(coordinates, curves, { isTime, units, words, zone = "UTC", upright = false, down = false }) {
     this.#plot?.destroy();
+    this.#upright = upright;
+    const order = coordinates.map((_, at) => at);
+    const place = (/** @type {number} */ at) => /** @type {number} */ (coordinates[at]);
+    this.#order = order.sort((one, other) => place(one) - place(other));
     const ink = styled("--muted");
     const grid = { stroke: styled("--line"), width: 1 };
     const font = `12px ${styled("--sans")}`;
+    const common = { stroke: ink, grid, ticks: grid, font };
+    const labelled = { label: units, labelFont: font, labelSize: 18 };
     const points = {
       size: 5,
       filter: (/** @type {uPlot} */ plot, /** @type {number} */ series) => {
@@ -67,26 +93,22 @@ export class Chart {
         width: this.element.clientWidth || 320,
         height: HEIGHT,
         legend: { show: false },
-        tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "UTC"),
-        scales: { x: { time: isTime } },
+        tzDate: (at) => uPlot.tzDate(new Date(at * 1000), zone),
+        scales: {
+          x: { time: isTime, ...(upright ? { ori: 1, dir: down ? -1 : 1 } : {}) },
+          y: upright ? { ori: 0 } : {},
+        },
         axes: [
           {
-            stroke: ink,
-            grid,
-            ticks: grid,
-            font,
-            ...(words === null ? {} : { values: (_, ticks) => ticks.map(words) }),
+            ...common,
+            ...(upright ? { side: 3, size: 56 } : {}),
+            ...(isTime ? { values: CLOCK } : { values: (_, ticks) => ticks.map(words ?? plain) }),
           },
           {
-            stroke: ink,
-            grid,
-            ticks: grid,
-            font,
-            label: units,
-            labelFont: font,
-            labelSize: 18,
-            size: 56,
-            values: (_, ticks) => ticks.map((one) => numberText(one)),
+            ...common,
+            ...labelled,
+            ...(upright ? { side: 2 } : { size: 56 }),
+            values: (_, ticks) => ticks.map(plain),
           },
         ],
         series: [
@@ -101,14 +123,16 @@ export class Chart {
         hooks: { draw: [(plot) => this.#drawMark(plot)] },
       },
       [
-        coordinates,
-        ...curves.map(({ values }) => values.map((one) => (Number.isNaN(one) ? null : one))),
+        this.#order.map(place),
+        ...curves.map(({ values }) =>
+          this.#order.map((at) => (Number.isNaN(values[at]) ? null : values[at])),
+        ),
       ],
       this.element,
     );
     this.#plot.over.addEventListener("click", () => {
       const at = this.#plot?.cursor.idx;
-      if (at !== null && at !== undefined) this.onPick(at);
+      if (at !== null && at !== undefined) this.onPick(Number(this.#order[at]));
     });
   }
 
@@ -120,13 +144,14 @@ export class Chart {
 
   /** @param {uPlot} plot */
   #drawMark(plot) {
-    const at = plot.data[0][this.#mark];
+    const at = plot.data[0][this.#order.indexOf(this.#mark)];
     if (at === undefined) return;
     const { ctx, bbox } = plot;
-    const x = Math.round(plot.valToPos(at, "x", true));
+    const place = Math.round(plot.valToPos(at, "x", true)) - 1;
     ctx.save();
     ctx.fillStyle = styled("--accent");
-    ctx.fillRect(x - 1, bbox.top, 2, bbox.height);
+    if (this.#upright) ctx.fillRect(bbox.left, place, bbox.width, 2);
+    else ctx.fillRect(place, bbox.top, 2, bbox.height);
     ctx.restore();
   }
 

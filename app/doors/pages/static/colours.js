@@ -3,12 +3,14 @@
  * fields, and what lies beyond them.
  *
  * @import { Range, Scaling, State } from "./state.js"
+ * @import { Display } from "./units.js"
  */
 import { choice } from "./controls.js";
 import { el, styled } from "./dom.js";
 import { colourTable, histogram, LEVELS, scaleOf } from "./scales.js";
 import { CMAPS } from "./state.js";
 import { numberText } from "./ticks.js";
+import { displayOf } from "./units.js";
 
 const HEIGHT = 64;
 const BAR = 14;
@@ -26,6 +28,8 @@ export class Colours {
   #scaling = "linear";
   #table = colourTable("viridis", false);
   #held = "";
+  /** @type {Display} */
+  #display = displayOf({ units: "", title: "", attrs: {} }, null);
 
   /**
    * @param {(change: Partial<State>, done: boolean) => void} onChange `done` once a drag has ended
@@ -93,16 +97,17 @@ export class Colours {
    * @param {Range} all their least and most
    * @param {State} state
    * @param {Range} range
-   * @param {string} units
+   * @param {Display} display
    */
-  show(values, all, state, range, units) {
+  show(values, all, state, range, display) {
     const room = ROOM * (range.high - range.low);
     this.#span = {
       low: Math.min(range.low - room, Math.max(all.low, range.low - 3 * room)),
       high: Math.max(range.high + room, Math.min(all.high, range.high + 3 * room)),
     };
     this.#counts = histogram(values, this.#span, PARTS);
-    this.units.textContent = units;
+    this.#display = display;
+    this.units.textContent = display.units;
     this.showRange(state, range);
   }
 
@@ -117,13 +122,15 @@ export class Colours {
     this.maps.select.value = state.cmap;
     this.scalings.select.value = state.scaling;
     this.reverse.checked = state.reverse;
-    this.low.value = numberText(range.low, 5);
-    this.high.value = numberText(range.high, 5);
+    this.low.value = numberText(this.#display.to(range.low), 5);
+    this.high.value = numberText(this.#display.to(range.high), 5);
     this.#draw();
   }
 
   #typed() {
-    const [low, high] = [this.low, this.high].map((field) => Number(field.value.replace("−", "-")));
+    const [low, high] = [this.low, this.high].map((field) =>
+      this.#display.from(Number(field.value.replace("−", "-"))),
+    );
     const fine = Number.isFinite(low) && Number.isFinite(high) && Number(low) < Number(high);
     if (fine) this.onChange({ range: { low: Number(low), high: Number(high) } }, true);
     else this.showRange(this.#shown(), this.#range);

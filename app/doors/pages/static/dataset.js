@@ -27,6 +27,7 @@
  * @property {"number" | "text"} kind
  * @property {string} units
  * @property {string} title
+ * @property {number[] | null} chunks their lengths along the dimensions
  * @property {Record<string, unknown>} attrs
  *
  * @typedef {object} Dataset
@@ -62,10 +63,10 @@ export function readDataset(told) {
  * @returns {Variable}
  */
 function readVariable(name, told) {
-  const { dims, dtype, attrs } = told;
+  const { dims, dtype, attrs, chunks = null } = told;
   const kind = /^(u?int|float|bool)/.test(dtype) ? "number" : "text";
   const title = text(attrs.long_name) || text(attrs.standard_name) || name;
-  return { name, dims, dtype, kind, units: text(attrs.units), title, attrs };
+  return { name, dims, dtype, kind, units: text(attrs.units), title, chunks, attrs };
 }
 
 /**

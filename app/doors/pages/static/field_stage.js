@@ -4,6 +4,7 @@
  * @import { Axis } from "./dataset.js"
  * @import { Line } from "./raster.js"
  * @import { Slice } from "./queries.js"
+ * @import { OnProgress } from "./requests.js"
  * @import { Session } from "./session.js"
  * @import { Range, State } from "./state.js"
  * @typedef {object} Field What was fetched.
@@ -25,6 +26,7 @@ import { Figure } from "./figure.js";
 import { cellsAlong, fieldQuery, inRows, slicesOf, valuesOf } from "./queries.js";
 import { cellAt, TURN } from "./raster.js";
 import { colourTable, quantise, summaryOf, usualRange } from "./scales.js";
+import { MOST_POINTS } from "./state.js";
 import { numberText } from "./ticks.js";
 
 export class FieldStage {
@@ -60,6 +62,11 @@ export class FieldStage {
     this.side = this.colours.element;
   }
 
+  /** @returns {Range} of the colours, as they are now */
+  get range() {
+    return this.#range;
+  }
+
   /** What would be fetched; another one is another picture. */
   get key() {
     return JSON.stringify(this.#wanted().query);
@@ -74,11 +81,14 @@ export class FieldStage {
     return { across, along, slices: { x, y }, query };
   }
 
-  /** @param {AbortSignal} signal */
-  async load(signal) {
+  /**
+   * @param {AbortSignal} signal
+   * @param {OnProgress} onProgress
+   */
+  async load(signal, onProgress) {
     const { requests, variable, isel } = this.session;
     const { across, along, slices, query } = this.#wanted();
-    const file = await requests.bin(isel, [...query, ["pack", "f4"]], { signal });
+    const file = await requests.bin(isel, [...query, ["pack", "f4"]], { signal, onProgress });
     const [x, y] = [cellsAlong(across, slices.x), cellsAlong(along, slices.y)];
     const turned = variable.dims.indexOf(across.name) < variable.dims.indexOf(along.name);
     const raw = valuesOf(file, variable.name);
@@ -91,7 +101,13 @@ export class FieldStage {
   draw() {
     if (this.#field === null) return;
     const { state } = this.session;
-    const key = JSON.stringify([state.scaling, state.range, state.cmap, state.reverse]);
+    const key = JSON.stringify([
+      state.scaling,
+      state.range,
+      state.cmap,
+      state.reverse,
+      state.units,
+    ]);
     if (key !== this.#coloured) this.#colour(this.#field, state);
     this.#coloured = key;
     this.figure.setBox(state.box);
@@ -107,7 +123,7 @@ export class FieldStage {
   #colour({ values, slices }, state) {
     this.#range = state.range ?? usualRange(values, state.scaling) ?? { low: 0, high: 1 };
     const summary = summaryOf(values);
-    this.colours.show(values, summary, state, this.#range, this.session.variable.units);
+    this.colours.show(values, summary, state, this.#range, this.session.display);
     this.#paint(state);
     this.told.textContent = [strideText(slices), missingText(summary)].filter(Boolean).join(" · ");
     this.figure.overlay.setAttribute("aria-label", this.#summary(summary));
@@ -153,9 +169,10 @@ export class FieldStage {
 
   /** @param {{ low: number, high: number }} summary */
   #summary({ low, high }) {
-    const { variable, fixedAxes, positions, state } = this.session;
+    const { variable, display, fixedAxes, positions, state } = this.session;
     const places = fixedAxes.map((axis) => labelText(axis, positions[axis.name], state.zone));
-    const ends = `from ${numberText(low)} to ${numberText(high)} ${variable.units}`.trim();
+    const ends =
+      `from ${numberText(display.to(low))} to ${numberText(display.to(high))} ${display.units}`.trim();
     return [variable.title, ...places, ends].join(", ");
   }
 
@@ -171,10 +188,12 @@ export class FieldStage {
       this.readout.textContent = "";
       return;
     }
-    const { variable, state } = this.session;
+    const { display, state } = this.session;
     const { across, along, values } = this.#field;
     const value = values[cell.index];
-    const text = Number.isNaN(value) ? "no data" : `${numberText(value, 5)} ${variable.units}`;
+    const text = Number.isNaN(value)
+      ? "no data"
+      : `${numberText(display.to(value), 5)} ${display.units}`;
     const place = [along, across].map((axis) => labelText(axis, cell.at[axis.name], state.zone));
     this.readout.replaceChildren(el("b", {}, text), ` at ${place.join(", ")}`);
   }
@@ -208,7 +227,10 @@ export class FieldStage {
     // One place has one address, whichever way its store counts longitudes.
     const turns = across.wraps ? Math.floor((x0 + TURN / 2) / TURN) : 0;
     const point = [x0 - TURN * turns, y0];
-    this.session.push({ points: [/** @type {[number, number]} */ (point)] });
+    const { points } = this.session.state;
+    if (points.some(([x1, y1]) => x1 === point[0] && y1 === point[1])) return;
+    const kept = points.slice(0, MOST_POINTS - 1);
+    this.session.push({ points: [...kept, /** @type {[number, number]} */ (point)] });
   }
 }
 

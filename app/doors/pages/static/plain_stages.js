@@ -1,6 +1,7 @@
 /**
  * The views of what has fewer than two dimensions, and of text: a chart, a value, a table.
  *
+ * @import { OnProgress } from "./requests.js"
  * @import { Session } from "./session.js"
  */
 import { Chart } from "./chart.js";
@@ -47,23 +48,26 @@ export class LineStage {
     return { axis, every, query: lineQuery(variable, axis.name, positions, slice) };
   }
 
-  /** @param {AbortSignal} signal */
-  async load(signal) {
+  /**
+   * @param {AbortSignal} signal
+   * @param {OnProgress} onProgress
+   */
+  async load(signal, onProgress) {
     const { requests, variable, isel } = this.session;
     const { axis, every, query } = this.#wanted();
-    const file = await requests.bin(isel, [...query, ["pack", "f4"]], { signal });
+    const file = await requests.bin(isel, [...query, ["pack", "f4"]], { signal, onProgress });
     this.#every = every;
     this.#values = Array.from(valuesOf(file, variable.name));
     this.#coordinates = this.#values.map((_, at) => coordinateAt(axis, at * every));
   }
 
   draw() {
-    const { variable, state } = this.session;
+    const { variable, display, state } = this.session;
     const axis = this.session.axis(String(state.x));
     const { isTime, words } = chartAxis(axis);
     const along = isTime ? this.#coordinates.map((one) => one / 1000) : this.#coordinates;
-    const curve = { title: variable.title, values: this.#values };
-    this.chart.show(along, [curve], { isTime, words, units: variable.units });
+    const curve = { title: variable.title, values: this.#values.map(display.to) };
+    this.chart.show(along, [curve], { isTime, words, units: display.units, zone: state.zone });
     this.told.textContent = this.#every > 1 ? `every ${this.#every}th value` : "";
   }
 }
@@ -100,9 +104,11 @@ export class TableStage {
   }
 
   draw() {
-    const { variable, state } = this.session;
+    const { variable, display, state } = this.session;
     if (state.x === null) {
-      const text = `${valueText(this.#values[0])} ${variable.units}`.trim();
+      const [value] = this.#values;
+      const shown = typeof value === "number" ? display.to(value) : value;
+      const text = `${valueText(shown)} ${display.units}`.trim();
       this.element.replaceChildren(el("p", { class: "value" }, text));
       return;
     }

@@ -60,10 +60,11 @@ export function whole(axis) {
  * @param {Axis} axis
  * @param {number} from
  * @param {number} to
+ * @param {number} [part] the room on either side, as a part of what is between
  * @returns {Slice}
  */
-function around(axis, from, to) {
-  const room = (to - from) * ROOM;
+export function around(axis, from, to, part = ROOM) {
+  const room = (to - from) * part;
   const line = cellsAlong(axis, whole(axis));
   const [first, last] = [line.edges[0], line.edges[axis.size]];
   let [low, high] = [from - room, to + room];
@@ -206,4 +207,19 @@ export function seriesAxis(dataset, variable, shown) {
     .filter((name) => !shown.includes(name))
     .map((name) => /** @type {Axis} */ (dataset.axes.get(name)));
   return others.find((axis) => axis.role === "T") ?? others.find((axis) => axis.size > 1) ?? null;
+}
+
+/**
+ * The dimension along which a place has a profile: up or down, where the picture has it not.
+ *
+ * @param {Dataset} dataset
+ * @param {Variable} variable
+ * @param {(string | null)[]} shown
+ * @returns {Axis | null}
+ */
+export function profileAxis(dataset, variable, shown) {
+  const axes = variable.dims.map((name) => /** @type {Axis} */ (dataset.axes.get(name)));
+  return (
+    axes.find(({ name, role, size }) => role === "Z" && size > 1 && !shown.includes(name)) ?? null
+  );
 }

@@ -4,7 +4,7 @@
  *
  * @import { BinFile } from "./bin.js"
  * @typedef {[string, string][]} Query
- * @typedef {(received: number) => void} OnProgress
+ * @typedef {(received: number, whole: number) => void} OnProgress `whole` is NaN where it is not known
  * @typedef {{ signal?: AbortSignal, onProgress?: OnProgress }} Options
  */
 import { parseBin } from "./bin.js";
@@ -127,6 +127,17 @@ export function storeKey(key) {
 }
 
 /**
+ * A number of bytes for people.
+ *
+ * @param {number} bytes
+ */
+export function bytesText(bytes) {
+  const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), 4);
+  const count = bytes / 1000 ** power;
+  return `${count.toFixed(power > 0 && count < 10 ? 1 : 0)} ${["B", "kB", "MB", "GB", "TB"][power]}`;
+}
+
+/**
  * The whole body, of which `onProgress` is told how many bytes have come.
  *
  * @param {Response} answer
@@ -138,21 +149,25 @@ export async function received(answer, onProgress) {
   const reader = answer.body.getReader();
   /** @type {Uint8Array[]} */
   const parts = [];
+  const { headers } = answer;
+  const whole = headers.has("Content-Encoding")
+    ? Number.NaN
+    : Number(headers.get("Content-Length") ?? Number.NaN);
   let size = 0;
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
     parts.push(value);
     size += value.length;
-    onProgress(size);
+    onProgress(size, whole);
   }
-  const whole = new Uint8Array(size);
+  const joined = new Uint8Array(size);
   let at = 0;
   for (const part of parts) {
-    whole.set(part, at);
+    joined.set(part, at);
     at += part.length;
   }
-  return whole.buffer;
+  return joined.buffer;
 }
 
 /**

@@ -23,12 +23,18 @@ const MOST_SAMPLED = 200_000;
  * @returns {Uint32Array}
  */
 export function colourTable(name, reverse) {
-  const text = atob(COLOURS[name] ?? /** @type {string} */ (COLOURS.viridis));
+  const text = COLOURS[name] ?? /** @type {string} */ (COLOURS.viridis);
+  const parts = new Uint8Array(text.length);
+  for (let at = 0; at < parts.length; at++) {
+    const before = at % 256 === 0 ? 0 : Number(parts[at - 1]);
+    parts[at] = before + text.charCodeAt(at) - 40;
+  }
+  const part = (/** @type {number} */ at) => Number(parts[at]);
   const table = new Uint32Array(256);
   for (let level = 0; level < LEVELS; level++) {
     const along = level / (LEVELS - 1);
-    const at = 3 * Math.round(255 * (reverse ? 1 - along : along));
-    table[level] = word(text.charCodeAt(at), text.charCodeAt(at + 1), text.charCodeAt(at + 2));
+    const at = Math.round(255 * (reverse ? 1 - along : along));
+    table[level] = word(part(at), part(256 + at), part(512 + at));
   }
   return table;
 }

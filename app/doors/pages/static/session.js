@@ -7,15 +7,22 @@
  * @import { Axis, Dataset, Variable } from "./dataset.js"
  * @import { Requests } from "./requests.js"
  * @import { State } from "./state.js"
- * @typedef {(notices: string[] | null) => void} Listener `notices` are there where an address was
+ * @import { Display } from "./units.js"
+ * @typedef {string | { words: string, name: string, labels: string[] }} Notice what went wrong; with
+ *   labels that the dimension of this name has
+ * @typedef {(notices: Notice[] | null) => void} Listener `notices` are there where an address was
  *   read, and null where something was changed
  */
 import { labelAt, positionOf } from "./dataset.js";
+import { Problem } from "./requests.js";
 import { readState, usualState, writeState } from "./state.js";
+import { displayOf } from "./units.js";
 
 export class Session {
   /** @type {Listener[]} */
   #listeners = [];
+  /** @type {string[]} labels on either side of the one that was not found last */
+  nearest = [];
 
   /**
    * @param {Dataset} dataset
@@ -37,6 +44,11 @@ export class Session {
   /** @returns {Variable} what is shown */
   get variable() {
     return /** @type {Variable} */ (this.dataset.variables.get(this.state.variable));
+  }
+
+  /** @returns {Display} how its values are shown */
+  get display() {
+    return displayOf(this.variable, this.state.units);
   }
 
   /** @returns {string} the path below which positions choose */
@@ -80,12 +92,15 @@ export class Session {
 
   /** Take over what the address of the page says. */
   async readAddress() {
-    const { state, notices } = readState(location.search, this.dataset);
+    const { state, notices: told } = readState(location.search, this.dataset);
+    /** @type {Notice[]} */
+    const notices = told;
     this.state = state;
     for (const [name, text] of Object.entries(state.fixed)) {
       const found = await this.resolve(name, text);
       if (found === undefined) {
-        notices.push(`${name}=${text} is not on its axis: its first place is shown.`);
+        const words = `${name}=${text} is not on its axis: its first place is shown.`;
+        notices.push({ words, name, labels: this.nearest });
         delete state.fixed[name];
       }
       this.positions[name] = found ?? 0;
@@ -126,6 +141,7 @@ export class Session {
     const axis = this.axis(name);
     const known = positionOf(axis, text);
     if (known >= 0) return known;
+    this.nearest = [];
     try {
       const told = await this.requests.json(this.sel, [
         ["variables", this.state.variable],
@@ -134,7 +150,9 @@ export class Session {
       ]);
       const at = positionOf(axis, String(told.coords[name]?.data));
       return at >= 0 ? at : undefined;
-    } catch {
+    } catch (error) {
+      const labels = error instanceof Problem ? (error.told["nearest"] ?? []) : [];
+      this.nearest = labels.map(String);
       return undefined;
     }
   }
@@ -149,7 +167,7 @@ export class Session {
     this.#tell(null);
   }
 
-  /** @param {string[] | null} notices */
+  /** @param {Notice[] | null} notices */
   #tell(notices) {
     for (const listener of this.#listeners) listener(notices);
   }

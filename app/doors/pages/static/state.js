@@ -21,13 +21,15 @@
  * @property {Range | null} range of colours; null for the usual one
  * @property {[number, number][]} points where series were asked for
  * @property {string | null} units for display; null for the variable's own
+ * @property {"series" | "profile"} tab which line of the points is shown
  * @property {string} zone of times, for display
  */
 import { isZone } from "./times.js";
+import { unitsFor } from "./units.js";
 
 export const CMAPS = ["viridis", "cividis", "magma", "balance", "turbo"];
 const SCALINGS = ["linear", "log", "symmetric"];
-const MOST_POINTS = 4;
+export const MOST_POINTS = 4;
 
 /**
  * The state that an address asks for. What it asks for in vain is a notice for people, and the
@@ -47,7 +49,12 @@ export function readState(search, dataset) {
   readColours(asked, state, notices);
   state.box = readNumbers(asked, "_box", 4, notices, ([a, b, c, d]) => a < c && b < d);
   state.points = readPoints(asked, notices);
-  state.units = asked.get("_units");
+  const units = asked.get("_units");
+  if (units !== null && variable !== undefined) {
+    if (unitsFor(variable).includes(units)) state.units = units;
+    else notices.push(`_units=${units} is nothing that ${variable.name} can be shown in.`);
+  }
+  if (asked.get("_tab") === "profile") state.tab = "profile";
   const zone = asked.get("_tz") ?? "UTC";
   if (isZone(zone)) state.zone = zone;
   else notices.push(`_tz=${zone} is no time zone; times are in UTC.`);
@@ -77,6 +84,7 @@ export function usualState(dataset, variable) {
     range: null,
     points: [],
     units: null,
+    tab: "series",
     zone: "UTC",
   };
 }
@@ -121,6 +129,7 @@ export function writeState(state, dataset) {
   }
   for (const point of state.points) pairs.push(["_at", point.map(rounded).join(",")]);
   if (state.units !== null) pairs.push(["_units", state.units]);
+  if (state.tab !== "series") pairs.push(["_tab", state.tab]);
   if (state.zone !== "UTC") pairs.push(["_tz", state.zone]);
   return `?${pairs.map(([name, value]) => `${spelled(name)}=${spelled(value)}`).join("&")}`;
 }

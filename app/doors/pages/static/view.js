@@ -1,12 +1,13 @@
 /**
  * One dataset on the page: its controls, the stage for the kind of view, and what stands beside it.
  *
- * @import { Session } from "./session.js"
+ * @import { OnProgress } from "./requests.js"
+ * @import { Notice, Session } from "./session.js"
  * @typedef {object} Stage What shows a variable; each kind of view has one.
  * @property {HTMLElement} element
  * @property {HTMLElement | null} side what stands beside it
  * @property {string} key what would be fetched for the session's state; another key, another fetch
- * @property {(signal: AbortSignal) => Promise<void>} load fetch what the session's state says
+ * @property {(signal: AbortSignal, onProgress: OnProgress) => Promise<void>} load fetch what the session's state says
  * @property {() => void} draw show it, under the state's colours, box, points, units and zone
  * @typedef {object} Panel What stands beside the stage, whatever kind of view it is.
  * @property {HTMLElement} element
@@ -16,9 +17,10 @@ import { arcsOf } from "./coast.js";
 import { choice, DimensionControl, variableChoice } from "./controls.js";
 import { el } from "./dom.js";
 import { FieldStage } from "./field_stage.js";
-import { SeriesPanel } from "./panels.js";
+import { GetItPanel } from "./get_it.js";
+import { DisplayPanel, SeriesPanel } from "./panels.js";
 import { LineStage, TableStage } from "./plain_stages.js";
-import { Latest } from "./requests.js";
+import { bytesText, Latest } from "./requests.js";
 import { usualState } from "./state.js";
 
 const SLOW_MS = 300;
@@ -42,12 +44,9 @@ export class View {
       { type: "button", onclick: () => this.#fetching.cancel() },
       "Cancel",
     );
-    this.progress = el(
-      "div",
-      { class: "progress", hidden: true },
-      el("progress", { "aria-label": "Reading" }),
-      cancel,
-    );
+    this.bytes = el("span", {});
+    this.bar = el("progress", { "aria-label": "Reading" });
+    this.progress = el("div", { class: "progress", hidden: true }, this.bar, this.bytes, cancel);
     this.dimensions = el("div", { class: "dimensions" });
     this.variables = variableChoice(session.dataset, (name) => this.#chooseVariable(name));
     this.axes = el("span", { class: "axes" });
@@ -62,7 +61,11 @@ export class View {
     this.middle = el("div", { class: "middle" });
     this.side = el("aside", { class: "side" });
     /** @type {Panel[]} in the order in which they stand */
-    this.panels = [new SeriesPanel(session)];
+    this.panels = [
+      new SeriesPanel(session),
+      new DisplayPanel(session),
+      new GetItPanel(session, this.field),
+    ];
     place.replaceChildren(
       el(
         "div",
@@ -108,7 +111,7 @@ export class View {
     return state.y === null ? this.stages.line : this.stages.field;
   }
 
-  /** @param {string[] | null} notices */
+  /** @param {Notice[] | null} notices */
   async #update(notices) {
     if (notices !== null) this.#tell(notices);
     this.#showControls();
@@ -141,12 +144,17 @@ export class View {
    */
   async #load(stage, key) {
     this.place.dataset.state = "loading";
+    this.bytes.textContent = "";
+    this.bar.removeAttribute("value");
     const slow = setTimeout(() => {
       this.progress.hidden = false;
     }, SLOW_MS);
     try {
       const done = await this.#fetching.run(async (signal) => {
-        await stage.load(signal);
+        await stage.load(signal, (came, whole) => {
+          this.bytes.textContent = bytesText(came) + (whole > 0 ? ` of ${bytesText(whole)}` : "");
+          if (whole > 0) this.bar.value = came / whole;
+        });
         return true;
       });
       if (done) this.#shown = key;
@@ -161,9 +169,18 @@ export class View {
     }
   }
 
-  /** @param {string[]} notices */
+  /** @param {Notice[]} notices labels that are there are a click away */
   #tell(notices) {
-    this.notices.replaceChildren(...notices.map((words) => el("p", {}, words)));
+    this.notices.replaceChildren(
+      ...notices.map((one) => {
+        if (typeof one === "string") return el("p", {}, one);
+        const { words, name, labels } = one;
+        const buttons = labels.map((label) =>
+          el("button", { type: "button", onclick: () => this.#moveTo(name, label) }, label),
+        );
+        return el("p", {}, words, " ", ...buttons);
+      }),
+    );
   }
 
   #showControls() {
@@ -235,7 +252,7 @@ export class View {
       this.session.move(name, at);
       return;
     }
-    this.#tell([`${text} is not on ${name}.`]);
+    this.#tell([{ words: `${text} is not on ${name}.`, name, labels: this.session.nearest }]);
     this.#showControls();
   }
 
