@@ -26,6 +26,7 @@ const FORMATS = [
 const PACE_MS = 700;
 // Texts of so many values tell how long the others are.
 const SAMPLE = 500;
+const MOST_SAMPLED = 2 ** 26;
 
 export class GetItPanel {
   #known = "";
@@ -44,7 +45,7 @@ export class GetItPanel {
     this.files = el("div", { class: "files", role: "group", "aria-label": "Files" });
     this.why = el("p", { class: "hint" });
     this.language = choice("Code", [], () => this.#showCode());
-    this.code = el("pre", { tabindex: "0", "aria-label": "Code" });
+    this.code = el("pre", { tabindex: "0" });
     this.link = el("input", { type: "text", readonly: true, hidden: true, "aria-label": "Copied" });
     this.told = el("span", { role: "status" });
     this.printed = el("p", { class: "printed" });
@@ -110,26 +111,32 @@ export class GetItPanel {
     const { requests, sel, isel, variable } = this.session;
     const ask = async () =>
       requests.json(sel, [...query, ["explain", "true"], ["f", "csv"]], { signal });
-    const told = await ask();
-    if (!told.bytes?.csv.rough || told.bytes.csv.size === null || told.chunk_bytes > 2 ** 26) {
-      return told;
+    let told = await ask();
+    /** The same shape somewhere else: along dimensions of the answer so many positions at most. */
+    const part = (/** @type {number} */ most) =>
+      /** @type {Query} */ ([
+        ["variables", variable.name],
+        ...variable.dims.map((name) => {
+          const from = this.session.positions[name] ?? 0;
+          const count = told.dims[name] && Math.min(most, told.dims[name]);
+          const start = (this.session.axis(name).size - count) >> 1;
+          return [`isel[${name}]`, count ? `${start}:${start + count}` : String(from)];
+        }),
+      ]);
+    const { csv, netcdf } = told.bytes ?? {};
+    if (!netcdf || told.chunk_bytes > MOST_SAMPLED) return told;
+    if (csv.rough) {
+      const each = Math.floor(SAMPLE ** (1 / Math.max(1, Object.keys(told.dims).length)));
+      await requests.json(isel, part(each), { signal });
+      told = await ask();
     }
-    const sizes = Object.entries(told.dims);
-    const each = Math.floor(SAMPLE ** (1 / Math.max(1, sizes.length)));
-    /** @type {Query} */
-    const few = variable.dims.map((name) => {
-      const axis = this.session.axis(name);
-      const from =
-        name in told.dims ? Math.max(0, (axis.size - each) >> 1) : this.session.positions[name];
-      return [
-        `isel[${name}]`,
-        name in told.dims ? `${from}:${Math.min(from + each, axis.size)}` : `${from}`,
-      ];
-    });
-    await (
-      await requests.ask(isel, [["variables", variable.name], ...few, ["f", "csv"]], "*/*", signal)
-    ).text();
-    return ask();
+    if (netcdf.rough) {
+      // What lies across the seam of an axis has a file as long as what does not.
+      const same = part(Number.POSITIVE_INFINITY);
+      const beside = await requests.json(isel, [...same, ["explain", "true"]], { signal });
+      told.bytes.netcdf = beside.bytes.netcdf;
+    }
+    return told;
   }
 
   /** The picture, and the lines of the points. */

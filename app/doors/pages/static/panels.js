@@ -280,8 +280,9 @@ export class SeriesPanel {
   #show(axis) {
     const { variable, state, display } = this.session;
     const series = this.#series;
-    this.chart.element.hidden = series.length === 0;
-    this.table.hidden = series.length === 0;
+    const known = series.some(({ line }) => line.read.includes(1));
+    this.chart.element.hidden = !known;
+    this.table.hidden = !known;
     this.legend.replaceChildren(
       ...series.map(({ title }, at) =>
         el(
@@ -308,7 +309,7 @@ export class SeriesPanel {
       first !== undefined
         ? `${variable.title} along ${axis.title}${thinned}. ${more}`
         : `Click on the picture for the values along ${axis.title} there.`;
-    if (first === undefined) return;
+    if (first === undefined || !known) return;
     const { isTime, words } = chartAxis(axis);
     const coordinates = Array.from(first.line.values, (_, at) => {
       const place = coordinateAt(axis, at * first.line.every);

@@ -94,7 +94,8 @@ export function snippets({ name, times, url, file, key }) {
     said(url("nc")),
     said(url("json")),
   ];
-  const text = (/** @type {(string | false)[]} */ ...lines) => lines.filter((line) => line !== false).join("\n");
+  const text = (/** @type {(string | false)[]} */ ...lines) =>
+    lines.filter((line) => line !== false).join("\n");
   const header = (/** @type {string} */ open, /** @type {string} */ from) =>
     key ? `, ${open}"X-API-Key": ${from}}` : "";
   const python = 'os.environ["SLUICE_KEY"]';
