@@ -207,9 +207,9 @@ def test_units_and_zones_change_words_alone(address: str, look: Look) -> None:
     assert np.array_equal(tab.pixels(), pixels)
     assert "time=" not in tab.page.url
     assert reads(tab) == asked
-    tab.page.get_by_label("Highest colour at").fill("0")
-    tab.page.get_by_label("Lowest colour at").fill("-10")
-    tab.page.get_by_label("Lowest colour at").blur()
+    for words, value in (("Lowest", "-10"), ("Highest", "0")):
+        tab.page.get_by_label(f"{words} colour at").fill(value)
+        tab.page.get_by_label(f"{words} colour at").blur()
     tab.page.wait_for_url("**_range=263.15,273.15**")
 
 
