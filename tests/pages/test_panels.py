@@ -88,7 +88,7 @@ def click(tab: Watched, lon: float, lat: float) -> None:
 
 def row(tab: Watched) -> Locator:
     """What is said of a series that is read."""
-    return tab.page.locator(".series .told")
+    return tab.page.locator(".series .cost")
 
 
 def shown(tab: Watched) -> list[float]:

@@ -30,7 +30,7 @@ const MOST_SAMPLED = 2 ** 26;
 
 export class GetItPanel {
   #known = "";
-  #asked = 0;
+  #asked = Number.NEGATIVE_INFINITY;
   #weighing = new Latest();
   #later = settled(PACE_MS, () => this.update());
 

@@ -83,7 +83,7 @@ export class SeriesPanel {
     this.chart = new Chart((position) => this.#pick(position));
     this.hint = el("p", { class: "hint" });
     this.tabs = el("div", { class: "tabs", role: "group", "aria-label": "Along" });
-    this.told = el("div", { class: "told", role: "status" });
+    this.told = el("div", { class: "cost", role: "status" });
     this.legend = el("ul", { class: "legend" });
     this.table = el("details", { class: "table", hidden: true }, el("summary", {}, "As a table"));
     this.element = el(
