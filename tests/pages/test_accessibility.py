@@ -60,15 +60,9 @@ def test_keys_alone_find_a_value_and_a_series(address: str, look: Look) -> None:
     assert name == "Heat, 2024-01-01 00:00 UTC, from 0 to 100 K"
 
 
-CONTROLS = set("button link textbox searchbox combobox slider spinbutton checkbox".split())
-    "button",
-    "link",
-    "textbox",
-    "searchbox",
-    "combobox",
-    "slider",
-    "spinbutton",
-    "checkbox",
+_WORDS = "button link textbox searchbox combobox slider spinbutton checkbox"
+CONTROLS = {*_WORDS.split()}
+    *["button", "link", "textbox", "searchbox", "combobox", "slider", "spinbutton", "checkbox"]
 }
 
 
