@@ -27,8 +27,6 @@ WRONG_USAGE = 2
 STARTUP_FAILED = 3
 HEALTH_SECONDS = 5.0
 _NEVER = 2**62
-# Addresses that stand for every interface, and where such a server is met from its own machine.
-LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,7 +64,7 @@ def _run_serve(settings: Settings, arguments: argparse.Namespace) -> int:
         return STARTUP_FAILED
     from .server.run import run_server
 
-    run_server(settings, arguments.fd)
+    run_server(settings, arguments.fd, opening=arguments.open)
     return 0
 
 
@@ -101,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=_port, help="port to listen on (0: any free one)")
     serve.add_argument("--fd", type=_descriptor, help="a listening socket instead of the two")
     serve.add_argument("--workers", type=_positive, help="worker processes (1)")
+    serve.add_argument("--open", action="store_true", help="show the page in a browser")
     serve.set_defaults(run=_run_serve)
     check = commands.add_parser("check", help="open every dataset and say what is wrong with it")
     check.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
@@ -277,6 +276,8 @@ def _run_health(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _own_address(settings: Settings) -> str:
+    from .server.page_address import LOOPBACK
+
     return f"http://{_address(LOOPBACK.get(settings.host, settings.host), settings.port)}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Hashable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -14,16 +15,26 @@ import xarray as xr
 from fastapi import Request, Response
 
 from sluice.arrays.texts import TextMeter
-from sluice.engine import FileAnswer, Plan, file_costs, file_of, file_size, with_fitting
+from sluice.engine import (
+    FileAnswer,
+    Plan,
+    file_costs,
+    file_of,
+    file_size,
+    with_fitting,
+    write_deflated,
+)
 from sluice.errors import LimitError, SluiceError, StoreError, plain_words
 from sluice.instrumentation import Phases
 
 from ..catalog.entry import DatasetEntry, redact_error
 from ..catalog.opened import Opened
+from ..errors import DeadlineExceeded
 from .representations import Representation, accepted_coding, respond
 from .requests import caller, lines_of
 from .response_bodies import LongBody
 from .row_streams import open_rows
+from .spool import SpooledFile
 from .state import RequestLimits, Service
 from .streaming import Held, StreamedFile, StreamedRows, cancellable
 from .weighing import (
@@ -97,15 +108,18 @@ async def _answer_file(
     whole = asked.whole and (asked.result_bytes <= _WHOLE_BYTES or form.coding is not None)
     in_parts = only or asked.plan.keys is not None
     streams = form.coding is None and in_parts and (ranged or not whole)
-    make = partial(_open if streams else _make, request, serving, asked, form, phases)
+    making = _open_spooled if asked.encoder.file.deflated else _open if streams else _make
+    make = partial(making, request, serving, asked, form, phases)
     return await respond(
-        request, serving, form, asked.key, phases, make, partial(_size, asked, form)
+        request, serving, form, asked.key, phases, make, partial(_size, serving, asked, form)
     )
 
 
-async def _size(asked: Weighed, form: Representation) -> int | None:
+async def _size(serving: Service, asked: Weighed, form: Representation) -> int | None:
     """The length of a file, where it can be told before anything is read."""
     assert asked.encoder.file is not None
+    if asked.encoder.file.deflated:
+        return serving.spool.size(form.tag(asked.key))
     return await file_size(asked.plan, asked.encoder.file, form.opened.fragments)
 
 
@@ -113,31 +127,73 @@ async def _open(
     request: Request, serving: Service, asked: Weighed, form: Representation, phases: Phases
 ) -> StreamedFile:
     """The file, for which there is memory: it is read as it is sent."""
-    file_format, entry = asked.encoder.file, form.opened.entry
-    assert file_format is not None
-    limits = serving.limits
-    meter = meter_of(asked, limits)
-
-    async def read() -> FileAnswer:
-        try:
-            return await file_of(asked.plan, file_format, form.opened.fragments, meter)
-        except LimitError as error:
-            raise told_of_texts(error, asked.encoder) from error
-        except Exception as error:
-            _tell(error, entry)
-
     async with AsyncExitStack() as stack:
-        texts = min(asked.plan.text_bytes, limits.text_bytes)
-        memory = file_costs(asked.plan, file_format).window_bytes + texts
-        if asked.plan.keys is None:
-            memory = memory_bytes(asked.plan, asked.result_bytes + texts, asked.encoder.forms)
+        memory = _file_memory(serving, asked)
         held = serving.admission.held(caller(request), memory)
         await cancellable(request, stack.enter_async_context(held))
         with phases.recording():
-            file = await cancellable(request, read())
+            file = await cancellable(request, _file_of(serving, asked, form))
         stack.callback(form.opened.learned.see_reading, asked.plan, phases)
-        tell = partial(_tell, entry=entry)
+        tell = partial(_tell, entry=form.opened.entry)
+        return StreamedFile(file, Held(stack.pop_all(), phases, serving.limits.streaming, tell))
+
+
+async def _open_spooled(
+    request: Request, serving: Service, asked: Weighed, form: Representation, phases: Phases
+) -> StreamedFile:
+    """The file of the spool, made before if it is not there."""
+    entry, limits = form.opened.entry, serving.limits
+    tell = partial(_tell, entry=entry)
+
+    async def make(spooled: SpooledFile) -> None:
+        try:
+            # Two boxes as they are, their chunks filled up and compressed.
+            async with serving.admission.held(caller(request), 2 * _file_memory(serving, asked)):
+                async with asyncio.timeout(limits.streaming.seconds):
+                    file = await _file_of(serving, asked, form)
+                    await write_deflated(file, spooled, serving.encoding.writer.threads)
+        except TimeoutError as error:
+            if isinstance(error, SluiceError):
+                raise
+            raise _too_late(limits.streaming.seconds) from None
+        except Exception as error:
+            tell(error)
+
+    async with AsyncExitStack() as stack:
+        # The tag of what is rewritten in place says nothing of its bytes.
+        key: Hashable = object() if entry.rewritten else form.tag(asked.key)
+        with phases.recording():
+            spooled = serving.spool.file(key, make, keep=not entry.rewritten)
+            file = await cancellable(request, stack.enter_async_context(spooled))
         return StreamedFile(file, Held(stack.pop_all(), phases, limits.streaming, tell))
+
+
+def _too_late(seconds: float) -> DeadlineExceeded:
+    return DeadlineExceeded(
+        f"The file was not made within {seconds:g} seconds, the most that one may take: ask for a"
+        " smaller part.",
+        limit_seconds=seconds,
+    )
+
+
+def _file_memory(serving: Service, asked: Weighed) -> int:
+    """The most that a file which is read in boxes has in memory."""
+    assert asked.encoder.file is not None
+    texts = min(asked.plan.text_bytes, serving.limits.text_bytes)
+    if asked.plan.keys is None:
+        return memory_bytes(asked.plan, asked.result_bytes + texts, asked.encoder.forms)
+    return file_costs(asked.plan, asked.encoder.file).window_bytes + texts
+
+
+async def _file_of(serving: Service, asked: Weighed, form: Representation) -> FileAnswer:
+    assert asked.encoder.file is not None
+    meter = meter_of(asked, serving.limits)
+    try:
+        return await file_of(asked.plan, asked.encoder.file, form.opened.fragments, meter)
+    except LimitError as error:
+        raise told_of_texts(error, asked.encoder) from error
+    except Exception as error:
+        _tell(error, form.opened.entry)
 
 
 def _told_what_fits(serving: Service, asked: Weighed, excess: SluiceError) -> SluiceError:

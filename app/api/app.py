@@ -17,7 +17,8 @@ from ..settings import Settings, fitted
 from ..telemetry.events import Emit, GcFreeze, freeze_objects, to_all
 from ..telemetry.logs import RequestLog
 from ..telemetry.metrics import Metrics
-from .application import Application, add_docs
+from .application import Application
+from .docs_page import add_docs, add_document
 from .middleware import ObserveRequests, UnlistedOrigins, allow_origins
 from .openapi import guide
 from .problems import install_problems
@@ -62,6 +63,7 @@ def create_app(
     if settings.explorer:
         PagesDoor(settings.embed_origins).add_to(app)
     add_routes(app)
+    add_document(app)
     add_docs(app, at_root=not settings.explorer)
     unlisted = UnlistedOrigins(settings.cors_origins)
     app.add_middleware(ObserveRequests, emit=emit, url_bytes=settings.url_bytes, unlisted=unlisted)

@@ -12,6 +12,7 @@ from sluice.engine import Costs, estimated_size, explain, file_size
 from sluice.errors import SluiceError
 
 from ..catalog.opened import Opened
+from .representations import Representation
 from .response_bodies import json_bytes
 from .state import Service
 from .weighing import Weighed, costs_when_read, weigh, what_fits
@@ -78,6 +79,10 @@ async def _format(
 
 async def _size(serving: Service, opened: Opened, weighed: Weighed) -> tuple[int, bool]:
     plan, encoder = weighed.plan, weighed.encoder
+    if encoder.file is not None and encoder.file.deflated:
+        size = serving.spool.size(Representation(opened, encoder, None).tag(weighed.key))
+        if size is not None:
+            return size, False
     # Beyond its limits a file has an index without an end.
     bounded = plan.chunks <= serving.limits.whole.chunks
     if encoder.file is not None and bounded and not _is_too_long(weighed):

@@ -83,7 +83,7 @@ class Representation:
     def tag(self, key: SelectionKey) -> str:
         """The entity tag: of what the dataset is, what the `key` chooses of it, and the form."""
         chosen, own = key
-        common = (self.encoder.media_type, self.coding, chosen)
+        common = (self.encoder.media_type, self.coding, chosen, self.encoder.writer)
         shared = self.opened.told.get(common)
         if shared is None:
             text = spelled((self.opened.identity, *common, __version__))

@@ -99,13 +99,13 @@ class BodyWriter:
     """
 
     def __init__(self, threads: Threads) -> None:
-        self._threads = threads
+        self.threads = threads
 
     async def write(self, pieces: Iterator[Piece]) -> LongBody:
         """All of the pieces. Whoever is cancelled has ended the work, at the end of its step."""
         written: list[Piece] = []
         flow = Flow()
-        while await self._threads.run(flow, _write_some, pieces, written):
+        while await self.threads.run(flow, _write_some, pieces, written):
             pass
         return LongBody(written, sum(map(len, written)))
 
@@ -114,7 +114,7 @@ class BodyWriter:
         flow, more = Flow(), True
         while more:
             written: list[Piece] = []
-            more = await self._threads.run(flow, _write_some, pieces, written)
+            more = await self.threads.run(flow, _write_some, pieces, written)
             if written:
                 yield b"".join(written)
 

@@ -47,6 +47,7 @@ from ..telemetry.events import (
 )
 from ..telemetry.metrics import Metrics
 from .response_bodies import BodyWriter
+from .spool import Spool
 from .state import Encoding, RequestLimits, Service, StreamLimits
 
 
@@ -94,6 +95,7 @@ async def start(
         _limits(settings),
         _encoding(settings, stack),
         admission,
+        await _spool(settings, emit, stack),
         metrics,
     )
 
@@ -250,6 +252,19 @@ def _admission(settings: Settings, emit: Emit) -> Admission:
     )
     clients = ClientLimit(settings.client_requests)
     return Admission(budget, clients, settings.request_seconds, emit)
+
+
+async def _spool(settings: Settings, emit: Emit, stack: AsyncExitStack) -> Spool:
+    spool = Spool(
+        settings.spool_folder,
+        capacity=max(1, settings.spool_bytes // settings.workers),
+        kept_seconds=settings.spool_seconds,
+        # Sooner than the request is given up.
+        patience_seconds=0.8 * settings.request_seconds,
+    )
+    stack.callback(spool.close)
+    await stack.enter_async_context(_background(sample(spool.filled, emit)))
+    return spool
 
 
 @asynccontextmanager

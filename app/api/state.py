@@ -19,6 +19,7 @@ from ..catalog.opened_datasets import OpenedDatasets
 from ..catalog.readiness import CatalogStatus
 from ..telemetry.metrics import Metrics
 from .response_bodies import BodyWriter, json_bytes
+from .spool import Spool
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ class Service:
     limits: RequestLimits
     encoding: Encoding
     admission: Admission
+    spool: Spool
     metrics: Metrics
     dataset_lists: DatasetLists = field(default_factory=DatasetLists)
 

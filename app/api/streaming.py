@@ -13,14 +13,13 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Final, NoReturn, TypeVar
+from typing import Final, NoReturn, Protocol, TypeVar
 
 from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from sluice.aliases import record
-from sluice.engine import FileAnswer
 from sluice.errors import SluiceError
 from sluice.instrumentation import Phases
 
@@ -122,11 +121,23 @@ class StreamedRows:
         return StreamedResponse(200, headers, stream)
 
 
+class Readable(Protocol):
+    """A file of a known size that can be read from any byte on."""
+
+    @property
+    def size(self) -> int: ...
+    def place_of(self, start: int, nbytes: int) -> int:
+        """Up to where it is read from `start` on before so much is there that had to be awaited."""
+
+    def pieces(self, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
+        """The bytes from `start` to `stop`."""
+
+
 @record
 class StreamedFile:
     """A file that is read while it is sent, from any byte on."""
 
-    file: FileAnswer
+    file: Readable
     held: Held
 
     async def response(self, request: Request, headers: RawHeaders, tag: str | None) -> Response:

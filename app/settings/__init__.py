@@ -102,6 +102,23 @@ class Settings(WorkSettings, StoreSettings, RequestSettings, OpeningSettings):
         le=65535,
         description="port that `serve` listens on (0: any free one)",
     )
+    spool_folder: Path | None = Field(
+        default=None,
+        description="where compressed files are made and kept, on a disk of this machine (unset:"
+        " the folder of temporary files); they have no names there",
+    )
+    spool_bytes: int = Field(
+        default=4 * 2**30,
+        ge=1,
+        description="most bytes of such files, of all workers together; a file has at most a"
+        " worker's part of it, more is a 413",
+    )
+    spool_seconds: float = Field(
+        default=600.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="how long such a file is kept after it was asked for, if others need no room",
+    )
     workers: int = Field(
         default=1,
         ge=1,

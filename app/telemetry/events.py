@@ -97,11 +97,19 @@ class InFlight:
     waiting: int
 
 
+@dataclass(frozen=True, slots=True)
+class SpoolFilled:
+    """The bytes of all files of the spool now."""
+
+    held_bytes: int
+
+
 Event: TypeAlias = (
     RequestServed
     | RequestRefused
     | RequestQueued
     | InFlight
+    | SpoolFilled
     | DatasetOpened
     | DatasetRevalidated
     | DatasetsCounted
@@ -109,6 +117,11 @@ Event: TypeAlias = (
     | LoopLag
 )
 Emit: TypeAlias = Callable[[Event], None]
+
+
+def outcome_of(error: BaseException | None) -> str:
+    """How something ended: well, or with an error of this class."""
+    return "ok" if error is None else type(error).__name__
 
 
 def to_all(*sinks: Emit) -> Emit:

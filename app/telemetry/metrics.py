@@ -19,6 +19,8 @@ from .events import (
     RequestQueued,
     RequestRefused,
     RequestServed,
+    SpoolFilled,
+    outcome_of,
 )
 from .families import SECONDS, Cells, Family, Numbers, Series, Source, exposition, read_all, rows_of
 
@@ -31,11 +33,6 @@ _CIRCUITS: Final = {"closed": 0, "half-open": 1, "open": 2}
 def of(event: type[E], counting: Callable[[Series], Count[E]]) -> Source:
     """A source whose event and counting belong together."""
     return Source(event, counting)
-
-
-def outcome_of(error: BaseException | None) -> str:
-    """How something ended: well, or with an error of this class."""
-    return "ok" if error is None else type(error).__name__
 
 
 def _request_times(series: Series) -> Count[RequestServed]:
@@ -184,6 +181,12 @@ METRICS: Final[tuple[Family, ...]] = (
         (of(InFlight, lambda series: lambda e: series.set(e.waiting)),),
     ),
     Family(
+        "sluice_spool_bytes",
+        "gauge",
+        "Disk that compressed files take",
+        (of(SpoolFilled, lambda series: lambda e: series.set(e.held_bytes)),),
+    ),
+    Family(
         "sluice_dataset_open_seconds",
         "summary",
         "Time to open a dataset, by outcome: ok, or the class of the error",
@@ -210,10 +213,7 @@ METRICS: Final[tuple[Family, ...]] = (
         "sluice_dataset_version_timestamp_seconds",
         "gauge",
         "When the version that a dataset serves was opened, in Unix time",
-        (
-            of(DatasetOpened, _opened_at),
-            of(DatasetRevalidated, _swapped_at),
-        ),
+        (of(DatasetOpened, _opened_at), of(DatasetRevalidated, _swapped_at)),
         labels=("dataset",),
         most=1000,
         worst=True,

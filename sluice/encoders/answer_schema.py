@@ -20,6 +20,7 @@ from sluice.labels import spell_name
 
 if TYPE_CHECKING:
     from sluice.encoders.file_values import Extent, Records
+    from sluice.encoders.hdf5_chunks import Places
     from sluice.encoders.json_encoder import FragmentCache
 
 
@@ -169,13 +170,15 @@ class UnreadAnswer:
 
 @record
 class FileOptions:
-    """What can be asked of a file: dimensions that can grow, and a word on where it comes from.
+    """What can be asked of a file: dimensions that can grow, a word on where it comes from, and
+    whether its values are `deflated`.
 
     `asked` is how all of it is asked for in a request.
     """
 
     unlimited: tuple[str, ...] = ()
     history: bool = False
+    deflated: bool = False
     asked: str = ""
 
 
@@ -190,7 +193,8 @@ class FileContent:
     `extents` are in the order of the file, by the names that the answer has for its variables. What
     lies between them is zero, and behind them are the `records`, whose rows are written of values
     `in_file`. `itemsizes` are the bytes of a value of each. `known` are the values of those that
-    are in memory already.
+    are in memory already. With `settled` all of this is of the values alone, which lie elsewhere
+    in the file: it makes the first bytes of it, as many, once it is known where, and its size.
     """
 
     head: bytes
@@ -201,6 +205,7 @@ class FileContent:
     stored: Stored
     in_file: Callable[[Hashable, Array], Array] = _as_is
     records: Records[Hashable] | None = None
+    settled: Callable[[Mapping[Hashable, Places], int], bytes] | None = None
 
 
 @record
@@ -211,6 +216,7 @@ class FileFormat:
     the store packs them if it is `stored`. Answers are written in no other way if it is the `only`
     one. Variables are `chunked` always (True), never (False), or where rows of them are too long or
     they have a dimension that `grows`; where they are never, those are written row by row together.
+    What is `deflated` must be made whole before it has a size.
     """
 
     content: Callable[[UnreadAnswer], FileContent]
@@ -219,3 +225,4 @@ class FileFormat:
     only: bool = False
     chunked: bool | None = None
     grows: tuple[Hashable, ...] = ()
+    deflated: bool = False

@@ -10,6 +10,7 @@ import numpy as np
 
 from sluice.aliases import Array, Document, DType
 from sluice.encoders.answer_schema import AnswerSchema, FileContent, FileFormat, UnreadAnswer
+from sluice.encoders.hdf5_chunks import Places, deflated
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.tables import RowFormat
 
@@ -58,7 +59,8 @@ class Encoder:
     A text `grows` by the cells of each variable, or by rows, which is how its length is estimated.
     As a `file`, or in `rows`, an answer need not be in memory to be written. A content coding makes
     it shorter unless it is not `coded`. `options` are the names of those that it takes, and `adapt`
-    makes the format that it is under their values: its `variant`.
+    makes the format that it is under their values: its `variant`. The bytes of answers follow from
+    its `writer` as well, where there is another one.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Encoder:
     options: tuple[str, ...] = ()
     adapt: Callable[[Encoder, Mapping[str, object]], Encoder] | None = None
     variant: tuple[tuple[str, object], ...] = ()
+    writer: str = ""
 
     @property
     def streams(self) -> bool:
@@ -94,6 +97,28 @@ class Encoder:
 def once(schema: AnswerSchema, texts: Mapping[Hashable, int]) -> int:
     """What texts count for in a format that has each of them once."""
     return sum(texts.values())
+
+
+def _deflated(
+    file: FileContent, settled: Callable[[Mapping[Hashable, Places], int], bytes]
+) -> Iterator[memoryview]:
+    """A file of known values that are compressed; nothing comes after each chunk, and then all."""
+    end, written, places = len(file.head), list[bytes](), dict[Hashable, Places]()
+    for name, extent in file.extents.items():
+        values = file.in_file(name, file.known[name])
+        first = len(written)
+        for part in extent.parts(values):
+            content = extent.in_file(part)
+            chunked = extent.chunks is not None
+            size = values.dtype.itemsize
+            written.append(deflated(content, size) if chunked else content.tobytes())
+            yield memoryview(b"")
+        nbytes = np.array([len(part) for part in written[first:]], "u4")
+        places[name] = Places(end + np.cumsum(nbytes, dtype="u8") - nbytes, nbytes)
+        end += int(nbytes.sum())
+    yield memoryview(settled(places, end))
+    for chunk in written:
+        yield memoryview(chunk)
 
 
 def joined(pieces: Pieces) -> Encode:
@@ -140,6 +165,9 @@ def from_memory(
         fragments = fragments or FragmentCache(dataset)
         coords = set(dataset.coords)
         file = make(UnreadAnswer(variables, variables, coords, dataset.attrs, fragments, chunks))
+        if file.settled is not None:
+            yield from _deflated(file, file.settled)
+            return
         yield memoryview(file.head)
         end = len(file.head)
         for name, extent in file.extents.items():

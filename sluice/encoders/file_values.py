@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
 
 from sluice.aliases import Array
+from sluice.encoders.hdf5_chunks import Places
 
 K = TypeVar("K", bound=Hashable)
 
@@ -88,13 +89,15 @@ class FileLayout:
 
     `extents` are in the order of the file, each from a multiple of eight bytes on (four, where they
     are big-endian); those of no length, and of text, which is in the `metadata`, are not among
-    them. Behind them are the `records`.
+    them. Behind them are the `records`. Where values are compressed, `settled` gives the metadata
+    once it is known where they are, and how long the file is.
     """
 
     metadata: bytes
     size: int
     extents: Mapping[str, Extent]
     records: Records[str] | None = None
+    settled: Callable[[Mapping[str, Places], int], bytes] | None = None
 
 
 class ValueWriter:

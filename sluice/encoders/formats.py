@@ -13,6 +13,7 @@ from sluice.encoders.answer_schema import AnswerSchema, FileFormat
 from sluice.encoders.content_coding import parse_accept
 from sluice.encoders.csv_encoder import CSV
 from sluice.encoders.encoder import Encoder, from_memory, once
+from sluice.encoders.hdf5_chunks import ZLIB
 from sluice.encoders.json_encoder import (
     check_json,
     encode_json,
@@ -86,9 +87,19 @@ def adapt_netcdf(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
         check_growing(schema, options)
 
     make = partial(netcdf_content, options=options)
-    file = FileFormat(make, decided_by_values, stored=True, only=True, grows=options.unlimited)
+    file = FileFormat(
+        make,
+        decided_by_values,
+        stored=True,
+        only=True,
+        chunked=True if options.deflated else None,
+        grows=options.unlimited,
+        deflated=options.deflated,
+    )
     encode, pieces = from_memory(make)
-    return replace(encoder, encode=encode, pieces=pieces, check=check, file=file)
+    writer = ZLIB if options.deflated else ""
+    adapted = replace(encoder, encode=encode, pieces=pieces, check=check, file=file)
+    return replace(adapted, writer=writer)
 
 
 # In order of preference: the first, JSON, is what a client gets that does not say.
@@ -127,7 +138,7 @@ ENCODERS = MappingProxyType(
                 described=NETCDF_CONTENT,
                 stored=True,
                 file=FileFormat(netcdf_content, decided_by_values, stored=True),
-                options=("unlimited", "history"),
+                options=("compression", "unlimited", "history"),
                 adapt=adapt_netcdf,
             ),
             CSV,
@@ -211,6 +222,9 @@ def _media_ranges(accept: str) -> dict[str, float]:
     for media_range, quality in parse_accept(accept).items():
         known = _SYNONYMS.get(media_range, media_range)
         ranges[known] = max(quality, ranges.get(known, 0.0))
+    if "text/html" in ranges:
+        # Some browsers name all that they can show when they open a page: no wish for a picture.
+        ranges.pop("image/png", None)
     return ranges or {"*/*": 1.0}
 
 

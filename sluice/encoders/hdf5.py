@@ -6,26 +6,18 @@ lengths have eight bytes. Nothing here decides where anything lies.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from struct import pack, pack_into, unpack_from
 from typing import Final
 
-import numpy as np
 from numcodecs.jenkins import jenkins_lookup3
-from numpy.typing import NDArray
 
 from sluice.aliases import DType
 
 NOWHERE: Final = 2**64 - 1
 # How long a dimension that can grow may become.
 UNLIMITED: Final = 2**64 - 1
-# Of arrays that grow along a dimension that has no length yet.
-_CHUNK_BYTES: Final = 2**20
-_LONE_CHUNK: Final = 512
-# Twice the rank of the B-trees of chunks, where a file does not say (H5Pset_istore_k).
-_NODE_ENTRIES: Final = 64
 # The value of an attribute, which shares the 64 KiB of a message with its name, type and shape.
 ATTRIBUTE_BYTES: Final = 64_000
 SUPERBLOCK_BYTES: Final = 48
@@ -64,7 +56,7 @@ _FLOATS: Final = {4: (31, 23, 8, 0, 23, 127), 8: (63, 52, 11, 0, 52, 1023)}
 
 # Message types (IV.A.2).
 _DATASPACE, _LINKS, _DATATYPE, _FILL, _LINK, _LAYOUT = 0x01, 0x02, 0x03, 0x05, 0x06, 0x08
-_GROUP, _ATTRIBUTE, _ATTRIBUTES = 0x0A, 0x0C, 0x15
+_GROUP, _PIPELINE, _ATTRIBUTE, _ATTRIBUTES = 0x0A, 0x0B, 0x0C, 0x15
 
 
 def datatype(dtype: DType) -> bytes:
@@ -133,110 +125,35 @@ def chunked_header(
     chunks: Sequence[int],
     fill: bytes,
     attributes: Sequence[bytes],
+    pipeline: bytes = b"",
 ) -> ArrayHeader:
     """The header of an array in chunks, which can grow to `most` (IV.A.2.i, class 2).
 
     It points to the B-tree of its chunks; at `NOWHERE` there is none, and all values are the fill.
+    Chunks have been through the filters of the `pipeline`.
     """
     (size,) = unpack_from("<I", kind, 4)
     # Room is found for one chunk after the other.
     filled = pack("<BBI", 3, 0x2B, len(fill)) + fill if fill else b"\x03\x0b"
     layout = pack(f"<BBBQ{len(shape)}II", 3, 2, len(shape) + 1, NOWHERE, *chunks, size)
-    return _array(dataspace(shape, most), kind, filled, layout, attributes)
-
-
-def growing_chunks(shape: Sequence[int], size: int) -> list[int]:
-    """Chunks of an array without a value: one along what grows, more if nothing else does not."""
-    if len(shape) == 1:
-        return [_LONE_CHUNK]
-    room, lengths = _CHUNK_BYTES // size, []
-    for length in reversed(shape):
-        lengths.append(max(min(length, room), 1))
-        room //= lengths[-1]
-    return lengths[::-1]
+    return _array(dataspace(shape, most), kind, filled, layout, attributes, pipeline)
 
 
 def _array(
-    space: bytes, kind: bytes, filled: bytes, layout: bytes, attributes: Sequence[bytes]
+    space: bytes,
+    kind: bytes,
+    filled: bytes,
+    layout: bytes,
+    attributes: Sequence[bytes],
+    pipeline: bytes = b"",
 ) -> ArrayHeader:
     before = ((_DATASPACE, space), (_DATATYPE, kind), (_FILL, filled))
-    content = _header((*before, (_LAYOUT, layout)), attributes)
+    filters = [(_PIPELINE, pipeline)] if pipeline else []
+    content = _header((*before, (_LAYOUT, layout), *filters), attributes)
     # Signature, version, flags and length; each message has a head; the address is the last but
     # the lengths in its own.
     start = 10 + 6 + sum([6 + len(message) for _, message in before])
     return ArrayHeader(bytearray(content), start + layout.index(pack("<Q", NOWHERE)))
-
-
-def chunk_counts(shape: Sequence[int], chunks: Sequence[int]) -> list[int]:
-    """How many chunks there are along each dimension."""
-    return [-(-length // chunk) for length, chunk in zip(shape, chunks, strict=True)]
-
-
-def index_bytes(chunks: int, rank: int) -> int:
-    """How long the index of so many chunks, of arrays of `rank` dimensions, is."""
-    nodes = level = -(-chunks // _NODE_ENTRIES)
-    while level > 1:
-        level = -(-level // _NODE_ENTRIES)
-        nodes += level
-    return nodes * _node_bytes(rank)
-
-
-def chunk_index(
-    address: int, first: int, shape: Sequence[int], chunks: Sequence[int], size: int
-) -> tuple[bytes, int]:
-    """A B-tree, version 1, of chunks that lie one behind the other from `first` on (III.A.1).
-
-    They are in C order, none is filtered, and those at the edge are as long as the others. The tree
-    lies at `address`; where its root is comes second.
-    """
-    entries = _chunk_entries(first, shape, chunks, size)
-    end = entries[-1:].copy()
-    end["bytes"], end["offsets"] = 0, end["offsets"] + np.array([*chunks, size], "u8")
-    tree, level = b"", 0
-    while True:
-        start = address + len(tree)
-        tree += _nodes(start, level, entries, end)
-        # The first key of each node leads to it.
-        entries, level = entries[::_NODE_ENTRIES].copy(), level + 1
-        entries["child"] = start + np.arange(len(entries), dtype="u8") * _node_bytes(len(shape))
-        if len(entries) == 1:
-            return tree, start
-
-
-def _chunk_entries(
-    first: int, shape: Sequence[int], chunks: Sequence[int], size: int
-) -> NDArray[np.void]:
-    """Key and address of each chunk; the last of its offsets is that within an element."""
-    grid = chunk_counts(shape, chunks)
-    count, chunk_bytes = math.prod(grid), math.prod(chunks) * size
-    key = [("bytes", "<u4"), ("mask", "<u4"), ("offsets", "<u8", len(grid) + 1)]
-    entries = np.zeros(count, [*key, ("child", "<u8")])
-    entries["bytes"] = chunk_bytes
-    places = np.indices(grid).reshape(len(grid), count).T
-    entries["offsets"][:, :-1] = places * np.array(chunks)
-    entries["child"] = first + np.arange(count, dtype="u8") * chunk_bytes
-    return entries
-
-
-def _nodes(address: int, level: int, entries: NDArray[np.void], end: NDArray[np.void]) -> bytes:
-    """The nodes of one level; the key behind the last child of each is the next one's first."""
-    node_bytes = _node_bytes(entries["offsets"].shape[1] - 1)
-    starts = range(0, len(entries), _NODE_ENTRIES)
-    behind = np.concatenate([entries[_NODE_ENTRIES::_NODE_ENTRIES], end])
-    nodes: list[bytes] = []
-    for number, start in enumerate(starts):
-        own, place = entries[start : start + _NODE_ENTRIES], address + number * node_bytes
-        left = place - node_bytes if number else NOWHERE
-        right = place + node_bytes if number + 1 < len(starts) else NOWHERE
-        head = pack("<4sBBHQQ", b"TREE", 1, level, len(own), left, right)
-        node = head + own.tobytes() + behind[number : number + 1].tobytes()[:-8]
-        nodes.append(node.ljust(node_bytes, b"\0"))
-    return b"".join(nodes)
-
-
-def _node_bytes(rank: int) -> int:
-    """Nodes have room for all entries: keys before, between and behind the addresses."""
-    return 24 + 8 * _NODE_ENTRIES + (8 + 8 * (rank + 1)) * (_NODE_ENTRIES + 1)
 
 
 def group_header(links: Sequence[tuple[str, int]], attributes: Sequence[bytes]) -> bytes:

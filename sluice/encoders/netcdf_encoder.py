@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from sluice.encoders.answer_schema import (
     check_distinct_dimensions,
 )
 from sluice.encoders.file_values import FileLayout, Records, ValueWriter
+from sluice.encoders.hdf5_chunks import Places
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.netcdf_attributes import (
     FileForm,
@@ -186,14 +188,16 @@ def netcdf_content(answer: UnreadAnswer, options: FileOptions = _PLAIN) -> FileC
             values = np.asarray(answer.known[name].data)
             known[name] = store_values(values, answer.known[name].encoding)
         form = form or known[name].form
-        grows = not set(options.unlimited).isdisjoint(variable.dims)
+        must = not set(options.unlimited).isdisjoint(variable.dims)
         if form.dtype.kind == "O":
-            own = variable.shape if grows else None
+            own = variable.shape if must else None
         else:
-            own = answer.chunks(name, form.dtype.itemsize, grows)
+            must = must or (options.deflated and bool(variable.dims))
+            own = answer.chunks(name, form.dtype.itemsize, must)
         if own is not None and 0 not in variable.shape:
             chunks[name] = own
-    return file_content(answer, options, known, chunks)
+    lay_out = partial(file_layout, deflated=options.deflated)
+    return file_content(answer, options, known, chunks, lay_out)
 
 
 def file_content(
@@ -227,8 +231,15 @@ def file_content(
     def stored(name: Hashable, values: Array) -> Iterator[memoryview]:
         return extents[name].stored(file.in_file(name, values))
 
+    settle = layout.settled
+
+    def settled(places: Mapping[Hashable, Places], size: int) -> bytes:
+        assert settle is not None
+        return settle({names.stored[name]: found for name, found in places.items()}, size)
+
     return FileContent(
-        *(layout.metadata, layout.size, extents, itemsizes, held, stored, file.in_file, records)
+        *(layout.metadata, layout.size, extents, itemsizes, held, stored, file.in_file, records),
+        settled if settle is not None else None,
     )
 
 
@@ -258,7 +269,8 @@ def options_of(format_name: str, values: Mapping[str, object]) -> FileOptions:
     assert isinstance(unlimited, tuple)
     asked = [f"{name}={_spelled(value)}" for name, value in values.items()]
     told = "&".join([f"f={format_name}", *asked])
-    return FileOptions(unlimited, values.get("history") is True, told)
+    deflated = values.get("compression") == "zlib"
+    return FileOptions(unlimited, values.get("history") is True, deflated, told)
 
 
 def _spelled(value: object) -> str:

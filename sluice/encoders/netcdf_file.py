@@ -11,7 +11,7 @@ and attributes alone: so a file has a size, and each value its place, before any
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -38,16 +38,21 @@ from sluice.encoders.hdf5 import (
     ArrayHeader,
     array_header,
     attribute,
-    chunk_index,
     chunked_header,
     dataspace,
     datatype,
     group_header,
-    growing_chunks,
     heap,
-    index_bytes,
     superblock,
     text_type,
+)
+from sluice.encoders.hdf5_chunks import (
+    Places,
+    chunk_counts,
+    chunk_index,
+    growing_chunks,
+    index_bytes,
+    pipeline,
 )
 from sluice.encoders.netcdf_names import NOT_A_DIMENSION
 
@@ -84,24 +89,31 @@ def file_layout(
     attrs: Document,
     order: Iterable[str] = (),
     unlimited: Collection[str] = (),
+    *,
+    deflated: bool = False,
 ) -> FileLayout:
     """The file with these variables in this order, and these global attributes.
 
     Values are in the `order` of these names, or in that of the variables. Dimensions that are
-    `unlimited` can grow: `ValueError` for what lies along them and has no chunks.
+    `unlimited` can grow: `ValueError` for what lies along them and has no chunks. Where chunks are
+    to be `deflated`, the layout is that of their values; `settled` makes the metadata of the file.
     """
-    return _Metadata(variables, unlimited).layout(attrs, [*order])
+    return _Metadata(variables, unlimited, deflated).layout(attrs, [*order])
 
 
 class _Metadata:
     """Places everything but values, and knows the addresses of what it has placed."""
 
-    def __init__(self, variables: Sequence[NetcdfVariable], unlimited: Collection[str]) -> None:
+    def __init__(
+        self, variables: Sequence[NetcdfVariable], unlimited: Collection[str], deflated: bool
+    ) -> None:
         # The next piece will lie at the end, a multiple of eight.
         self._end = SUPERBLOCK_BYTES
         self._pieces: list[bytes | bytearray] = []
         # The length of values that are still without a place, and who wants to know it.
-        self._waiting: dict[str, tuple[NetcdfVariable, int, Callable[[int], None]]] = {}
+        self._waiting: dict[str, tuple[NetcdfVariable, int, Callable[[Places], None]]] = {}
+        self._root = NOWHERE
+        self._deflated = deflated
         self._unlimited = frozenset(unlimited)
         self._sizes = {d: n for v in variables for d, n in zip(v.dims, v.shape, strict=True)}
         self._ids = {dim: number for number, dim in enumerate(self._sizes)}
@@ -128,9 +140,20 @@ class _Metadata:
         lists[:], _ = heap(start, [pack("<Q", self._places[dim]) for dim in used], 8)
         attributes = [self._attribute(*item) for item in attrs.items()]
         attributes.append(_text("_NCProperties", _PROPERTIES))
-        root = self._place(group_header([*self._places.items()], attributes))
+        self._root = self._place(group_header([*self._places.items()], attributes))
         extents, size = self._place_values(order)
-        return FileLayout(b"".join([superblock(size, root), *self._pieces]), size, extents)
+        settled = self._settled if self._deflated else None
+        return FileLayout(self._written(size), size, extents, settled=settled)
+
+    def _written(self, size: int) -> bytes:
+        return b"".join([superblock(size, self._root), *self._pieces])
+
+    def _settled(self, places: Mapping[str, Places], size: int) -> bytes:
+        """The metadata of a file of `size` bytes that has its values in these places."""
+        for name, found in places.items():
+            _, _, settle = self._waiting[name]
+            settle(found)
+        return self._written(size)
 
     def _place(self, piece: bytes | bytearray) -> int:
         """Adds a piece, which may change until the end; its address."""
@@ -144,7 +167,8 @@ class _Metadata:
         end, extents = self._end, dict[str, Extent]()
         for name in dict.fromkeys([n for n in order if n in self._waiting] + [*self._waiting]):
             variable, length, settle = self._waiting[name]
-            settle(end)
+            pieces = math.prod(chunk_counts(variable.shape, variable.chunks or variable.shape))
+            settle(Places.in_line(end, length, pieces))
             fill = variable.attrs.get("_FillValue")
             extents[name] = Extent(end, length, variable.chunks, fill)
             end += length + -length % 8
@@ -191,11 +215,9 @@ class _Metadata:
         if variable.dtype.kind == "O":
             return self._place_text_header(variable, hidden)
         header = self._header(variable, hidden)
-        settle: Callable[[int], None] = header.point_to
+        settle: Callable[[Places], None] = partial(_point_to, header)
         if variable.chunks is not None and length:
-            counts = [
-                -(-n // chunk) for n, chunk in zip(variable.shape, variable.chunks, strict=True)
-            ]
+            counts = chunk_counts(variable.shape, variable.chunks)
             index = bytearray(index_bytes(math.prod(counts), len(counts)))
             settle = partial(_index_chunks, variable, header, index, self._place(index))
             length = math.prod((*counts, *variable.chunks)) * variable.dtype.itemsize
@@ -209,7 +231,8 @@ class _Metadata:
         header = self._header(variable, hidden)
         if variable.chunks is not None and variable.texts:
             shape = variable.shape
-            index, place = chunk_index(self._end, place, shape, shape, TEXT_BYTES)
+            found = Places.in_line(place, len(variable.texts) * TEXT_BYTES, 1)
+            index, place = chunk_index(self._end, found, shape, shape, TEXT_BYTES)
             self._place(index)
         header.point_to(place)
         return self._place(header.content)
@@ -228,7 +251,9 @@ class _Metadata:
             length = math.prod(shape) * (TEXT_BYTES if variable.dtype.kind == "O" else size)
             return array_header(kind, shape, length, filled, attributes)
         chunks = variable.chunks or growing_chunks(shape, size)
-        return chunked_header(kind, shape, most, chunks, filled, attributes)
+        deflated = self._deflated and variable.dtype.kind != "O"
+        filters = pipeline(size) if deflated else b""
+        return chunked_header(kind, shape, most, chunks, filled, attributes, filters)
 
     def _coordinates(self, dims: Sequence[str]) -> bytes:
         """The numbers of a variable's dimensions: what the C library looks for first."""
@@ -252,13 +277,18 @@ class _Metadata:
         return b"".join(handles)
 
 
+def _point_to(header: ArrayHeader, places: Places) -> None:
+    """Tells the header where its values, which are one piece, lie."""
+    header.point_to(int(places.starts[0]))
+
+
 def _index_chunks(
-    variable: NetcdfVariable, header: ArrayHeader, index: bytearray, address: int, first: int
+    variable: NetcdfVariable, header: ArrayHeader, index: bytearray, address: int, places: Places
 ) -> None:
-    """Writes the index of the chunks from `first` on, and tells the header of it."""
+    """Writes the index of the chunks in these `places`, and tells the header of it."""
     assert variable.chunks is not None
     size = variable.dtype.itemsize
-    index[:], root = chunk_index(address, first, variable.shape, variable.chunks, size)
+    index[:], root = chunk_index(address, places, variable.shape, variable.chunks, size)
     header.point_to(root)
 
 

@@ -20,6 +20,7 @@ from sluice.engine.prepared import (
     prepare,
 )
 from sluice.engine.row_answer import RowAnswer, rows_of
+from sluice.engine.whole_file import write_deflated
 
 __all__ = [
     "Costs",
@@ -45,4 +46,5 @@ __all__ = [
     "rows_of",
     "times_excess",
     "with_fitting",
+    "write_deflated",
 ]

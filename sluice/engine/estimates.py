@@ -87,8 +87,11 @@ class Learned:
 
 def _some(values: Array) -> Array:
     """A few of the values in one dimension, of their own."""
-    places = np.random.default_rng(0).integers(values.size, size=_SAMPLED)
-    picked: Array = values.flat[places if values.size > _SAMPLED else slice(None)]
+    many = values.size > _SAMPLED
+    random = np.random.default_rng(0).integers(values.size, size=_SAMPLED)
+    places = random if many else np.arange(values.size)
+    # (Iterators of NumPy know no texts of variable length.)
+    picked: Array = values[np.unravel_index(places, values.shape)] if values.ndim else values[None]
     texts = text_bytes(picked)
     if texts > _SAMPLED_TEXT_BYTES:
         picked = picked[: max(1, picked.size * _SAMPLED_TEXT_BYTES // texts)]

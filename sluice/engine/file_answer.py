@@ -6,15 +6,12 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from hashlib import blake2b
 from typing import Final
-from urllib.parse import quote
 
 import numpy as np
 
 from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
-from sluice.axes.axis import Indexer
 from sluice.concurrency import ahead
 from sluice.encoders.answer_schema import FileContent, FileFormat, UnreadAnswer
 from sluice.encoders.file_values import Records
@@ -29,12 +26,11 @@ from sluice.engine.boxes import (
     record_rows,
     row_boxes,
 )
+from sluice.engine.canonical_request import canonical_request
 from sluice.engine.costs import Costs, Parts
 from sluice.engine.plan import Plan
 
 _ZEROS: Final = bytes(2**16)
-# Of more positions along one dimension a request tells only some.
-_MOST_LISTED: Final = 1000
 # Of a box of values that is read at once; where rows of chunks are wider, of one of these.
 BOX_BYTES: Final = 8 * 2**20
 # Of the chunks that such a box touches, decoded.
@@ -99,6 +95,15 @@ class FileAnswer:
         for piece in window.put(stop, memoryview(b"")):
             yield piece
 
+    async def values(
+        self, most_bytes: int = BOX_BYTES
+    ) -> AsyncGenerator[tuple[Hashable, Array], None]:
+        """Each variable and its values, box by box, in the order of the file; see `pieces`."""
+        parts = _parts(self, 0, self.size, most_bytes)
+        async with aclosing(ahead(parts, self._read)) as found:
+            async for part, (values,) in found:
+                yield part.boxes[0][0], values
+
     def _stored(self, part: _Part, values: Sequence[Array]) -> Iterator[memoryview]:
         """The bytes of a part, whose values these are."""
         file, names = self.content, [name for name, _ in part.boxes]
@@ -148,44 +153,16 @@ async def _with_known(
         return plan.grid(name, itemsize).chunks(must)
 
     coords, attrs = plan.schema.coord_names, plan.reading.attrs
-    request = _request(plan, fragments.name)
+    request = canonical_request(plan, fragments.name)
     answer = UnreadAnswer(variables, known, coords, attrs, fragments, chunks, request)
     # Headers of thousands of variables, and indexes of many chunks, take their time.
     return FileAnswer(plan, await asyncio.to_thread(file_format.content, answer))
 
 
-def _request(plan: Plan, dataset: str) -> str:
-    """What is asked for this answer, as it was resolved; how it is written can be put behind."""
-    found, asked = plan.found, plan.selection.variables
-    pairs = [] if asked is None else [("variables", ",".join(asked))]
-    pairs += [(name, _spelled(found.positions[name])) for name in sorted(found.positions)]
-    if found.pointwise:
-        pairs.append(("pointwise", ",".join(found.pointwise)))
-    # Labels that are not the stored ones have no positions of their own.
-    pairs += [(f"{name}_from", str(labels[0])) for name, labels in sorted(found.labels.items())]
-    told = "".join(f"{quote(name)}={quote(text, safe=',:/')}&" for name, text in pairs)
-    return f"/datasets/{dataset}/isel?{told}"
-
-
-def _spelled(found: Indexer) -> str:
-    """Positions along a dimension; of many, how many, the ends, and what tells them from others."""
-    match found:
-        case int():
-            return str(found)
-        case slice():
-            ends = [found.start, found.stop, *([] if found.step in (None, 1) else [found.step])]
-            return ":".join("" if end is None else str(end) for end in ends)
-        case _ if len(found) <= _MOST_LISTED:
-            return ",".join(map(str, found.tolist()))
-        case _:
-            sign = blake2b(found.tobytes(), digest_size=8).hexdigest()
-            return f"{found[0]},..,{found[-1]}({len(found)},{sign})"
-
-
 async def file_size(plan: Plan, file_format: FileFormat, fragments: FragmentCache) -> int | None:
     """The length of the planned answer as a file; None where that follows from values."""
     plan = _as_written(plan, file_format)
-    if _to_know(plan, file_format):
+    if file_format.deflated or _to_know(plan, file_format):
         return None
     return (await _with_known(plan, file_format, fragments, (), None)).size
 

@@ -90,7 +90,7 @@ def test_an_unknown_parameter_is_answered_with_the_known_ones(client: httpx.Clie
 
 def test_no_acceptable_format_is_406(client: httpx.Client) -> None:
     """An Accept header that nothing satisfies is refused before anything is read."""
-    check(client.get(f"/datasets/v2/sel?{POINT}", headers={"Accept": "image/png"}), 406)
+    check(client.get(f"/datasets/v2/sel?{POINT}", headers={"Accept": "image/gif"}), 406)
 
 
 def test_the_wrong_verb_is_405_with_what_is_allowed(client: httpx.Client) -> None:

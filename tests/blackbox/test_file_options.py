@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import netCDF4
 import numpy as np
@@ -13,6 +16,7 @@ import xarray as xr
 
 from .conftest import Serve, Service
 
+Engine: TypeAlias = Literal["netcdf4", "h5netcdf"]
 # No coding: lengths and ranges are of the file itself.
 PLAIN = {"Accept-Encoding": "identity"}
 CHUNKS = {"maps": (1, 60, 80), "series": (40, 20, 20)}
@@ -199,3 +203,124 @@ def test_a_posted_question_has_the_options_too(service: Service) -> None:
     answer = service.client.post("/datasets/maps/isel", json=asked, headers=PLAIN)
     path = "/datasets/maps/isel?time=0,1&f=netcdf&unlimited=time&history=true"
     assert answer.content == service.get(path, headers=PLAIN).content
+
+
+ZLIB = "/datasets/{name}/isel?f=netcdf&compression=zlib"
+
+
+@pytest.mark.parametrize("name", CHUNKS)
+@pytest.mark.parametrize("more", ["", "&unlimited=time&history=true", "&time=3&lat=5&lon=7"])
+@pytest.mark.parametrize("engine", ["netcdf4", "h5netcdf"])
+def test_a_compressed_file_is_the_plain_one(
+    service: Service, name: str, more: str, engine: Engine, tmp_path: Path
+) -> None:
+    small = saved(service, ZLIB.format(name=name) + more, tmp_path / "small.nc")
+    plain = saved(service, f"/datasets/{name}/isel?f=netcdf{more}", tmp_path / "plain.nc")
+    with xr.open_dataset(small, engine=engine) as ours, xr.open_dataset(plain) as theirs:
+        ours.attrs.pop("history", None)
+        theirs.attrs.pop("history", None)
+        xr.testing.assert_identical(ours.load(), theirs.load())
+        if ours.t.dims:
+            assert ours.t.encoding["zlib"]
+            assert ours.t.encoding["shuffle"]
+            assert small.stat().st_size < plain.stat().st_size
+
+
+def test_a_compressed_file_has_parts_and_a_length(service: Service) -> None:
+    path = ZLIB.format(name="maps") + "&time=0:7"
+    head = service.client.head(path, headers=PLAIN)
+    assert head.status_code == 200
+    assert head.headers["accept-ranges"] == "bytes"
+    # Nobody made it yet.
+    assert "content-length" not in head.headers
+    whole = service.get(path)
+    assert "content-encoding" not in whole.headers
+    assert whole.headers["etag"] == head.headers["etag"]
+    assert whole.headers["content-length"] == str(len(whole.content))
+    head = service.client.head(path)
+    assert head.headers["content-length"] == str(len(whole.content))
+    part = {"Range": "bytes=1000-1999", "If-Range": whole.headers["etag"]}
+    answer = service.get(path, headers=part)
+    assert answer.status_code == 206
+    assert answer.content == whole.content[1000:2000]
+    assert service.get(path, headers={"Range": "bytes=-9"}).content == whole.content[-9:]
+    answer = service.get(path, headers={"If-None-Match": whole.headers["etag"]})
+    assert answer.status_code == 304
+    answer = service.get(path, headers={"Range": f"bytes={len(whole.content)}-"})
+    assert answer.status_code == 416
+
+
+def counted(service: Service, metric: str) -> float:
+    """The value of a metric once it rests."""
+    found = [-1.0]
+    while len(found) < 6 or len(set(found[-6:])) > 1:
+        time.sleep(0.3)
+        rows = service.get("/metrics").text.splitlines()
+        found.append(sum(float(row.split()[-1]) for row in rows if row.startswith(f"{metric} ")))
+    return found[-1]
+
+
+def test_a_compressed_file_is_made_once_for_all(service: Service) -> None:
+    path, lookups = ZLIB.format(name="series"), 'sluice_chunk_lookups_total{outcome="miss"}'
+    before = counted(service, lookups)
+    assert service.get(f"{path}&time=1:40").status_code == 200
+    by_one = counted(service, lookups) - before
+    with ThreadPoolExecutor(8) as pool:
+        answers = [*pool.map(lambda _: service.get(f"{path}&time=0:39").content, range(8))]
+    by_eight = counted(service, lookups) - before - by_one
+    assert len(set(answers)) == 1
+    assert by_eight == by_one > 0
+    assert counted(service, "sluice_spool_bytes") > len(answers[0])
+
+
+def test_compressed_files_are_the_same_after_a_restart(
+    serve: Serve, service: Service, stores: dict[str, Path]
+) -> None:
+    other = serve(stores, SLUICE_SPOOL_BYTES="2000000", SLUICE_SPOOL_SECONDS="0")
+    path = ZLIB.format(name="series")
+    ours, again, theirs = other.get(path), other.get(path), service.get(path)
+    assert ours.headers["etag"] == theirs.headers["etag"]
+    assert ours.content == again.content == theirs.content
+
+
+def test_a_compressed_file_that_is_too_large_is_refused(
+    serve: Serve, stores: dict[str, Path], tmp_path: Path
+) -> None:
+    little = serve(stores, SLUICE_SPOOL_BYTES="100000", SLUICE_SPOOL_FOLDER=str(tmp_path))
+    answer = little.get(ZLIB.format(name="maps"))
+    assert answer.status_code == 413
+    assert answer.json()["limited"] == "spool_bytes"
+    assert "f=netcdf" in answer.json()["detail"]
+    # There is room for another, and nothing is left in the folder.
+    assert little.get(ZLIB.format(name="maps") + "&time=0&lat=0:9").status_code == 200
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_folder_that_cannot_be_written_is_told(serve: Serve, stores: dict[str, Path]) -> None:
+    lost = serve(stores, SLUICE_SPOOL_FOLDER="/proc/nowhere")
+    answer = lost.get(ZLIB.format(name="maps"))
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert "disk" in answer.json()["detail"]
+    assert lost.get("/datasets/maps/isel?f=netcdf&time=0").status_code == 200
+
+
+def test_what_is_explained_of_a_file_is_its_length(service: Service) -> None:
+    for form in (
+        "netcdf&variables=mask&unlimited=lat&history=true",
+        "netcdf3&variables=mask",
+        "netcdf&compression=zlib",
+    ):
+        path = f"/datasets/series/isel?lat=0:30&f={form}"
+        whole = service.get(path, headers=PLAIN).content
+        told = service.get(f"{path}&explain=true").json()
+        assert str(len(whole)) in str(told), form
+
+
+def test_compression_is_of_netcdf_alone(service: Service) -> None:
+    for form in ("json", "netcdf3"):
+        answer = service.get(f"/datasets/maps/isel?f={form}&compression=zlib")
+        assert answer.status_code == 400
+        assert answer.json()["known"] == ["f=netcdf"]
+    answer = service.get("/datasets/maps/isel?f=netcdf&compression=lzma")
+    assert answer.json()["known"] == ["zlib"]

@@ -54,6 +54,7 @@ from tests.encoders.test_csv_encoder import Plan
         (None, "application/jsonl, */*;q=0.1", "ndjson"),
         (None, "image/png", "png"),
         (None, "image/avif,image/webp,image/*;q=0.8,*/*;q=0.5", "png"),
+        (None, "text/html,image/avif,image/png,image/svg+xml,*/*;q=0.8", "json"),
         (None, "application/octet-stream", "bin"),
         (None, "application/vnd.sluice.tensors", "bin"),
     ],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import xarray as xr
 
 from tests.pages.conftest import Look, Serve
 from tests.pages.stores import beacon, write
@@ -123,3 +125,34 @@ def test_frames_of_named_origins_may_have_a_view(serve: Serve, folder: Path) -> 
     assert framed.endswith("frame-ancestors https://maps.example https://news.example")
     whole = httpx.get(f"{address}/explore/heat").headers["content-security-policy"]
     assert whole.endswith("frame-ancestors 'none'")
+
+
+def test_a_hierarchy_without_arrays_at_its_root_lists_its_groups(
+    serve: Serve, folder: Path, look: Look
+) -> None:
+    """Each group is a dataset; the JSON of the same path says what it did."""
+    field = beacon(north_first=True, from_zero=True, hours=1)
+    tree = xr.DataTree.from_dict({"/land": field, "/sea/deep": field})
+    tree.to_zarr(folder / "tree.zarr", zarr_format=2)
+    entry = {"url": str(folder / "tree.zarr"), "title": "All of it", "group": "*"}
+    address = serve({"tree": entry})
+    until_listed(address, ["tree~land", "tree~sea~deep"])
+    tab = look()
+    tab.page.goto(f"{address}/explore/tree")
+    assert tab.page.locator("h1").inner_text() == "All of it"
+    assert tab.page.locator(".card code").all_inner_texts() == ["tree~land", "tree~sea~deep"]
+    tab.page.locator(".card a").first.click()
+    tab.wait()
+    assert tab.page.url == f"{address}/explore/tree~land"
+    assert httpx.get(f"{address}/datasets/tree").status_code == 404
+
+
+def until_listed(address: str, expected: list[str]) -> None:
+    """Return when the groups are known."""
+    give_up = time.monotonic() + 60
+    while time.monotonic() < give_up:
+        told = httpx.get(f"{address}/datasets").json()["datasets"]
+        if [one["id"] for one in told] == expected:
+            return
+        time.sleep(0.2)
+    pytest.fail(f"{told}")

@@ -22,30 +22,37 @@ def _read_range(texts: Sequence[str], names: Names) -> tuple[float, float]:
         low = high = 0.0
     if not (isfinite(low) and isfinite(high) and low < high):
         told = f"range={excerpt(','.join(texts))}: write the lower and the upper end, as 250,310"
-        # Some instruments measure along a dimension of this name.
-        cure = "; the dimension of this name is sel[range]" if "range" in names.dims else ""
-        raise QueryError(f"{told}{cure}", parameter="range")
+        raise QueryError(told, parameter="range")
     return low, high
 
 
+COMPRESSION: Final = Option(
+    "compression",
+    "How the values of a NetCDF file are compressed in it.",
+    {"type": "string", "enum": ["zlib"]},
+    word("compression", ("zlib",)),
+)
 UNLIMITED: Final = Option(
     "unlimited",
     "Dimensions of the answer that can grow in its file, as `time`.",
     {"type": "string", "minLength": 1},
     lambda texts, names: tuple(dict.fromkeys(listed("unlimited", texts))),
     least=1,
+    yields=True,
 )
 HISTORY: Final = Option(
     "history",
     "Say in the file's attribute `history` what was asked for, and Sluice's version.",
     {"type": "boolean"},
     truth("history"),
+    yields=True,
 )
 CDF5: Final = Option(
     "cdf5",
     "The classic format CDF-5, which has integers of 64 bits, and files of any size.",
     {"type": "boolean"},
     truth("cdf5"),
+    yields=True,
 )
 _HEADERS: Final = ("names", "units")
 HEADER: Final = Option(
@@ -53,12 +60,14 @@ HEADER: Final = Option(
     "What stands above the columns of CSV: their `names`, or with `units`, as `t (K)`, those too.",
     {"type": "string", "enum": list(_HEADERS)},
     word("header", _HEADERS),
+    yields=True,
 )
 BYTE_ORDER_MARK: Final = Option(
     "bom",
     "Whether CSV begins with a byte order mark, by which Excel knows that it is UTF-8.",
     {"type": "boolean"},
     truth("bom"),
+    yields=True,
 )
 
 PACK: Final = Option(
@@ -67,6 +76,7 @@ PACK: Final = Option(
     " (missing ones are 255 and -32768), or as `f4`.",
     {"type": "string", "enum": list(PACKS)},
     word("pack", PACKS),
+    yields=True,
 )
 RANGE: Final = Option(
     "range",
@@ -76,6 +86,7 @@ RANGE: Final = Option(
     _read_range,
     least=2,
     item={"type": "number"},
+    yields=True,
 )
 CMAP: Final = Option(
     "cmap",
@@ -83,9 +94,11 @@ CMAP: Final = Option(
     {"type": "string", "enum": list(COLORMAPS)},
     word("cmap", COLORMAPS),
     others=("colormap", "palette"),
+    yields=True,
 )
 
 FORMAT_OPTIONS: Final[tuple[Option[object], ...]] = (
+    COMPRESSION,
     UNLIMITED,
     HISTORY,
     CDF5,

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias, assert_never
 from sluice.aliases import record
 from sluice.axes.axis import Role
 from sluice.bounded_cache import BoundedCache
-from sluice.errors import QueryError, SelectionError
+from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.selection import (
     Along,
     Interval,
@@ -31,7 +31,7 @@ from sluice.selection import (
 )
 
 from .names import By, Names
-from .option import Option
+from .option import Option, table_for
 from .options import METHOD, OPTIONS, POINTWISE, TOLERANCE, Options, read_options
 from .values import check_length, names_method, read_along
 
@@ -84,9 +84,13 @@ class Grammar:
         roles: Mapping[str, Role] = MappingProxyType({}),
         options: Mapping[str, Option[object]] = OPTIONS,
     ) -> None:
-        others = {name: option.others for name, option in options.items()}
+        # What yields to a dimension is told in brackets.
+        others = {
+            one.bracketed if one.yields and name in dims else name: one.others
+            for name, one in options.items()
+        }
         self.names = Names(dims, coords, by, others, formats, variables, unusable, roles)
-        self._table = options
+        self._table = table_for(dims, options)
         self._meanings: dict[str, tuple[str, bool]] = {}
         self._options: BoundedCache[_Pairs, Options] = BoundedCache(_KEPT_BYTES)
 
@@ -115,11 +119,10 @@ class Grammar:
         An array is `Items`, any other value a list of one, true and false are for options alone.
         """
         given = {name: value for name, value in members.items() if name in self._table}
-        asked = {
-            name: value
-            for name, value in members.items()
-            if name not in self._table and not isinstance(value, bool)
-        }
+        asked: dict[str, list[str]] = {}
+        for name, value in members.items():
+            if name not in self._table:
+                asked[name] = _values(name, value)
         along = self._along(asked, most_labels)
         if most_labels is not None:
             lists = [value for value in given.values() if not isinstance(value, bool)]
@@ -172,6 +175,14 @@ def _no_method(names: Names, parameter: str) -> QueryError | SelectionError:
         return QueryError(f"{parameter}: positions take no method", parameter=parameter)
     detail = f"{name} has no coordinate, so no method: ask for it by position"
     return SelectionError(detail, parameter=parameter, dimension=name)
+
+
+def _values(name: str, value: list[str] | bool) -> list[str]:
+    """What a JSON object has for a dimension; `QueryError` where that is true or false."""
+    if isinstance(value, bool):
+        detail = f"{excerpt(name)} is a dimension, and has no truths; the option is option[{name}]"
+        raise QueryError(detail, parameter=name)
+    return value
 
 
 def _query(options: Options, along: Mapping[str, Along]) -> Query:

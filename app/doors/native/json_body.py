@@ -16,7 +16,7 @@ from fastapi import Request
 from sluice.errors import LimitError, QueryError, excerpt
 
 from ...errors import NotJson, RequestTimeout
-from .option import Option
+from .option import Option, unbracketed
 from .options import OPTIONS
 from .values import Items, Number
 
@@ -33,7 +33,7 @@ def read_members(data: bytes, options: Mapping[str, Option[object]] = OPTIONS) -
     line and column, or the parameter.
     """
     return {
-        name: _value_of(_unicode(name, name), value, options.get(name))
+        name: _value_of(_unicode(name, name), value, options.get(unbracketed(name)))
         for name, value in _document(data).items()
     }
 
@@ -77,7 +77,7 @@ def _value_of(name: str, value: object, option: Option[object] | None) -> list[s
             return [_text(name, value)]
         case bool() if option is not None and option.is_truth:
             return value
-        case [_, *_] if option is not None and not option.is_list:
+        case [_, *_] if option is not None and not (option.is_list or option.yields):
             raise QueryError(f"{name} takes one value, not an array", parameter=name)
         case [_, *_]:
             return Items([_text(name, item) for item in value])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Generic, TypeAlias, TypeVar
@@ -19,6 +20,7 @@ T_co = TypeVar("T_co", covariant=True)
 # of URLs, or JSON's true and false.
 Given: TypeAlias = Sequence[str] | bool
 
+_BRACKETED: Final = re.compile(r"option\[(.+)\]")
 _MARKS: Final = ('"', "/", "::")
 
 
@@ -30,6 +32,7 @@ class Option(Generic[T_co]):
     Where it is a list, `least` is how many at least: a POST may have an array of them, each an
     `item`. `others` is what the same is called elsewhere. What is read of an option that has no
     part of its own in `Options` is hashable and JSON, since it is in entity tags and explanations.
+    One that `yields` is not meant where a dimension has its name: see `bracketed`.
     """
 
     name: str
@@ -39,6 +42,12 @@ class Option(Generic[T_co]):
     least: int = 0
     others: tuple[str, ...] = ()
     item: Document = field(default_factory=lambda: {"type": "string", "minLength": 1})
+    yields: bool = False
+
+    @property
+    def bracketed(self) -> str:
+        """How an option that yields is written of any dataset."""
+        return f"option[{self.name}]"
 
     @property
     def is_list(self) -> bool:
@@ -97,3 +106,17 @@ def listed(parameter: str, texts: Sequence[str]) -> list[str]:
 def by_name(options: Iterable[Option[object]]) -> Mapping[str, Option[object]]:
     """A table of options, for whoever has a name."""
     return MappingProxyType({option.name: option for option in options})
+
+
+def table_for(
+    dims: Collection[str], options: Mapping[str, Option[object]]
+) -> dict[str, Option[object]]:
+    """The options of a dataset of these dimensions, by the names that they are asked for."""
+    bare = {name: one for name, one in options.items() if not (one.yields and name in dims)}
+    return bare | {one.bracketed: one for one in options.values() if one.yields}
+
+
+def unbracketed(parameter: str) -> str:
+    """The name of the option that is asked for in brackets; any other parameter as it is."""
+    found = _BRACKETED.fullmatch(parameter)
+    return parameter if found is None else found[1]

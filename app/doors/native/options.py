@@ -45,15 +45,17 @@ class Options:
 def read_options(
     given: Mapping[str, Given], names: Names, table: Mapping[str, Option[object]]
 ) -> Options:
-    """The options that are `given` of a dataset of these `names`.
+    """The options that are `given` of a dataset of these `names`; the `table` is `table_for` it.
 
     Raises `QueryError` for text that means nothing and `SelectionError` for unknown names.
     """
     values: dict[str, object] = {}
     for name, option in table.items():
         if name in given:
+            if option.name in values:
+                raise QueryError(f"{name} is given twice, once without brackets", parameter=name)
             value = given[name]
-            values[name] = value if isinstance(value, bool) else option.read(value, names)
+            values[option.name] = value if isinstance(value, bool) else option.read(value, names)
 
     def taken(option: Option[T]) -> T | None:
         return cast("T | None", values.pop(option.name, None))
@@ -214,6 +216,7 @@ AT: Final = Option(
     least=1,
     others=("point", "lonlat", "location", "coords"),
     item={"type": ["number", "string"]},
+    yields=True,
 )
 EXPLAIN: Final = Option(
     "explain",

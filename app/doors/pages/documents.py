@@ -3,7 +3,7 @@
 Every address in them is relative, so that they are right below any path. What scripts need to know
 stands in data attributes of the body:
 
-- ``data-page``: ``catalog``, ``explore``, ``embed`` or ``problem``
+- ``data-page``: ``catalog``, ``groups``, ``explore``, ``embed`` or ``problem``
 - ``data-root``: the way to the service's root, such as ``../``
 - ``data-dataset``: the id of the dataset, on pages of one
 - ``data-land``: the way to the coastline's file
@@ -12,9 +12,10 @@ stands in data attributes of the body:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable
 from typing import Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from sluice.aliases import record
 
@@ -25,7 +26,8 @@ from .markup import Child, Html, data_block, tag
 
 _MOST_VARIABLES: Final = 500
 _MOST_ATTRIBUTES: Final = 100
-_SUMMARY: Final = 280
+# Of a description, which compresses to a tenth.
+_MOST_EMBEDDED_BYTES: Final = 128 * 2**10
 
 
 @record
@@ -97,82 +99,20 @@ class Frame:
 
 
 @record
-class Listing:
-    """One page of the catalog: what was searched for, what was found, where this page stands."""
+class Page:
+    """One dataset as its page shows it: `text` is the JSON that describes it; `pictured` says that
+    there is a small picture of it.
+    """
 
-    asked: str
-    entries: Sequence[DatasetEntry]
-    found: int
-    number: int
-    last: int
-
-
-def catalog_page(frame: Frame, listing: Listing, facts: Mapping[str, Facts]) -> Html:
-    """The datasets as cards, with a search that needs no script; `facts` are of those in memory."""
-    count = f"{listing.found} dataset{'s' if listing.found != 1 else ''}"
-    main = (
-        tag("h1", "Datasets"),
-        tag(
-            "form",
-            tag("label", "Search titles and descriptions", for_="q", class_="unseen"),
-            tag(
-                "input", type="search", id="q", name="q", value=listing.asked, placeholder="Search"
-            ),
-            tag("button", "Search", type="submit"),
-            role="search",
-            class_="search",
-            action=frame.root or "./",
-        ),
-        tag("p", count, f" for “{listing.asked}”" if listing.asked else None, class_="count"),
-        tag(
-            "ul", [_card(frame, one, facts.get(one.id)) for one in listing.entries], class_="cards"
-        ),
-        _pager(frame, listing),
-    )
-    return frame.document("catalog", "Datasets · Sluice", main)
+    entry: DatasetEntry
+    text: bytes
+    facts: Facts
+    pictured: bool
 
 
-def _card(frame: Frame, entry: DatasetEntry, facts: Facts | None) -> Html:
-    told = () if facts is None else (facts.span, facts.extent and str(facts.extent))
-    summary = entry.description
-    if summary is not None and len(summary) > _SUMMARY:
-        summary = f"{summary[: _SUMMARY - 1]}…"
-    return tag(
-        "li",
-        tag("div", class_="thumbnail", data_thumbnail=quote(entry.id)),
-        tag("h2", tag("a", title_of(entry), href=f"{frame.root}explore/{quote(entry.id)}")),
-        tag("p", summary) if summary else None,
-        tag("ul", [tag("li", text) for text in told if text], class_="where")
-        if any(told)
-        else None,
-        tag("code", entry.id),
-        class_="card",
-    )
-
-
-def _pager(frame: Frame, listing: Listing) -> Html | None:
-    if listing.last == 1:
-        return None
-
-    def link(words: str, number: int) -> Html | None:
-        if not 1 <= number <= listing.last:
-            return None
-        query = urlencode({"q": listing.asked, "page": number})
-        return tag("a", words, href=f"{frame.root or './'}?{query}")
-
-    place = f"Page {listing.number} of {listing.last}"
-    parts = (
-        link("Previous", listing.number - 1),
-        tag("span", place),
-        link("Next", listing.number + 1),
-    )
-    return tag("nav", parts, class_="pager", aria_label="Pages")
-
-
-def explore_page(
-    frame: Frame, entry: DatasetEntry, facts: Facts, described: Described, base: str
-) -> Html:
+def explore_page(frame: Frame, page: Page, base: str) -> Html:
     """One dataset: its facts, and the place of the view. `base` is the service's own address."""
+    entry, facts, described = page.entry, page.facts, json.loads(page.text)
     title, link = title_of(entry), f"{frame.root}datasets/{quote(entry.id)}"
     main = (
         tag("h1", title),
@@ -189,25 +129,48 @@ def explore_page(
             tag("p", tag("a", "All of this as JSON", href=link)),
             class_="facts",
         ),
+        _data(page.text),
     )
     head = (
         tag("link", rel="canonical", href=f"{frame.root}explore/{quote(entry.id)}"),
         tag("meta", name="description", content=shortened(entry.description or title)),
-        tag("meta", property="og:title", content=title),
-        tag("meta", property="og:type", content="website"),
+        _shared(page, base),
         data_block("application/ld+json", structured_data(entry, facts, described, base)),
     )
     return frame.document("explore", f"{title} · Sluice", main, head=head, dataset_id=entry.id)
 
 
-def embed_page(frame: Frame, entry: DatasetEntry) -> Html:
-    """The view alone, for a frame of another page."""
+def _shared(page: Page, base: str) -> Iterable[Html]:
+    """What others show of a link to the page (the Open Graph protocol)."""
+    entry, title = page.entry, title_of(page.entry)
+    yield tag("meta", property="og:title", content=title)
+    yield tag("meta", property="og:type", content="website")
+    yield tag("meta", property="og:url", content=f"{base}explore/{quote(entry.id)}")
+    if entry.description:
+        yield tag("meta", property="og:description", content=shortened(entry.description))
+    if page.pictured:
+        image = f"{base}thumbnails/{quote(entry.id)}.png"
+        yield tag("meta", property="og:image", content=image)
+        yield tag("meta", property="og:image:alt", content=title)
+        yield tag("meta", name="twitter:card", content="summary_large_image")
+
+
+def embed_page(frame: Frame, entry: DatasetEntry, text: bytes) -> Html:
+    """The view alone, for a frame of another page; `text` is the JSON that describes it."""
     title = title_of(entry)
     main = (
         tag("section", id="explorer", hidden=True, aria_label=title),
         tag("noscript", tag("p", "The view needs JavaScript.")),
+        _data(text),
     )
     return frame.document("embed", title, main, dataset_id=entry.id)
+
+
+def _data(text: bytes) -> Html | None:
+    """What scripts would ask for first, if it is not long: the picture comes a request sooner."""
+    if len(text) > _MOST_EMBEDDED_BYTES:
+        return None
+    return data_block("application/json", text, id="described")
 
 
 def problem_page(frame: Frame, title: str, detail: str) -> Html:

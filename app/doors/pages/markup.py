@@ -51,12 +51,15 @@ def joined(children: Child) -> Html:
             return Html("".join(joined(child) for child in children))
 
 
-def data_block(kind: str, value: object) -> Html:
-    """JSON inside a script element of media type `kind`, which browsers do not run."""
-    text = json.dumps(value, ensure_ascii=False)
+def data_block(kind: str, value: object, id: str | None = None) -> Html:
+    """JSON inside a script element of media type `kind`, which browsers do not run.
+
+    A `value` of bytes is JSON already.
+    """
+    text = value.decode() if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False)
     for sign, spelled in _IN_SCRIPT.items():
         text = text.replace(sign, spelled)
-    return Html(f'<script type="{escape(kind)}">{text}</script>')
+    return tag("script", Html(text), type=kind, id=id)
 
 
 def _attribute(key: str, value: str | int | bool | None) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -21,16 +21,26 @@ from sluice.errors import SluiceError
 from ...api.application import Route
 from ...api.openapi import Schema
 from ...api.problems import expected_problem
-from ...api.requests import header_of, key_of, seen_entries, service, visible_id
+from ...api.requests import (
+    header_of,
+    is_public,
+    key_of,
+    seen_entries,
+    service,
+    visible_id,
+    visible_tree,
+)
 from ...api.routes import add_reading_route, describe_dataset, described_text, list_datasets
 from ...api.state import Service
 from ...api.streaming import cancellable
-from ...catalog.entry import DatasetEntry
+from ...catalog.entry import GROUP_SIGN, DatasetEntry
 from ...catalog.opened import Opened
 from .assets import load_assets
-from .documents import Frame, Listing, catalog_page, embed_page, explore_page, problem_page
-from .facts import facts_of
+from .cards import Listing, catalog_page, groups_page
+from .documents import Frame, Page, embed_page, explore_page, problem_page
+from .facts import Facts, facts_of
 from .markup import Html
+from .thumbnails import Thumbnails, pictured
 
 Render: TypeAlias = Callable[[Request, Frame], Awaitable[Html]]
 
@@ -49,6 +59,7 @@ class PagesDoor:
     """The pages; those of `embed_origins` may show a view in a frame (none: nobody may)."""
 
     embed_origins: Sequence[str] = ()
+    thumbnails: Thumbnails = field(default_factory=Thumbnails)
 
     def add_to(self, app: FastAPI) -> None:
         """Register the routes; those that share a path with JSON have to come before it."""
@@ -59,6 +70,7 @@ class PagesDoor:
             ("/explore/{dataset_id}", self.explore),
             ("/embed/{dataset_id}", self.embed),
             ("/assets/{name}", self.asset),
+            ("/thumbnails/{dataset_id}.png", self.thumbnails.answer),
         ):
             add_reading_route(app, path, route, _UNLISTED)
 
@@ -169,9 +181,14 @@ async def _catalog(request: Request, frame: Frame) -> Html:
     few = len(serving.catalog.entries) <= _FEW
     find = partial(_listing, entries, asked, int(page) if page.isdecimal() and len(page) < 9 else 1)
     listing = find() if few else await asyncio.to_thread(find)
-    opened = (serving.opened.peek(entry.id) for entry in listing.entries)
+    return catalog_page(frame, listing, *_told(serving, listing.entries))
+
+
+def _told(serving: Service, entries: Sequence[DatasetEntry]) -> tuple[dict[str, Facts], set[str]]:
+    """What is known of those that are open, and which of all are for everybody."""
+    opened = (serving.opened.peek(entry.id) for entry in entries)
     facts = {one.entry.id: one.for_door(facts_of) for one in opened if one is not None}
-    return catalog_page(frame, listing, facts)
+    return facts, {one.id for one in entries if is_public(serving.keys, one)}
 
 
 def _listing(entries: Iterable[DatasetEntry], asked: str, number: int) -> Listing:
@@ -190,6 +207,12 @@ def _searched(entry: DatasetEntry) -> str:
 
 async def _explore(request: Request, frame: Frame) -> Html:
     serving = service(request)
+    tree = visible_tree(request, serving)
+    if tree is not None and tree.entry.id not in serving.catalog.entries:
+        key, below = key_of(request, serving), tree.entry.id + GROUP_SIGN
+        groups = [one for one in seen_entries(serving, key) if one.id.startswith(below)]
+        groups = groups[:PAGE_CARDS]
+        return groups_page(frame, tree.entry, groups, *_told(serving, groups))
     opened = await _open(request, serving)
     text = await described_text(request, serving, opened)
     base = str(request.base_url)
@@ -199,11 +222,14 @@ async def _explore(request: Request, frame: Frame) -> Html:
 
 def _explored(frame: Frame, opened: Opened, text: bytes, base: str) -> Html:
     facts = opened.for_door(facts_of)
-    return explore_page(frame, opened.entry, facts, json.loads(text), base)
+    page = Page(opened.entry, text, facts, pictured(opened) is not None)
+    return explore_page(frame, page, base)
 
 
 async def _embed(request: Request, frame: Frame) -> Html:
-    return embed_page(frame, (await _open(request, service(request))).entry)
+    serving = service(request)
+    opened = await _open(request, serving)
+    return embed_page(frame, opened.entry, await described_text(request, serving, opened))
 
 
 async def _open(request: Request, serving: Service) -> Opened:

@@ -11,6 +11,8 @@ import pytest
 import xarray as xr
 
 from app.api import create_app
+from app.doors.native.grammar import Grammar
+from app.doors.native.json_body import read_members
 from app.doors.native.names import Names
 from app.doors.native.openapi import formats_table
 from app.doors.native.option import Option, by_name
@@ -21,6 +23,7 @@ from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.errors import QueryError
+from sluice.selection import Positions, PositionSlice
 from tests.api.conftest import serving_app
 from tests.api.test_problems import check
 
@@ -187,3 +190,31 @@ def test_every_option_and_format_is_in_the_tables() -> None:
     assert "| `explain` | `true` or `false` |" in options
     assert formats.count("\n") == 2 + len(ENCODERS)
     assert "| `f=netcdf` | `application/netcdf` | `.nc` | NetCDF-4. |" in formats
+
+
+def test_a_dimension_comes_before_an_option_of_its_name() -> None:
+    """Radars measure along `range`: the option is asked for in brackets there, and anywhere."""
+    radar = Grammar(dims={"range": 4}, coords={}, by="position", formats=["png", "json"])
+    asked = radar.parse([("range", "1:3"), ("option[range]", "0,9"), ("f", "png")])
+    assert asked.selection.along == {"range": PositionSlice(1, 3, None)}
+    assert asked.more == (("range", (0.0, 9.0)),)
+    posted = radar.parse_json(
+        read_members(b'{"range": [1, 3], "option[range]": [0, 9], "option[history]": true}')
+    )
+    assert posted.selection.along == {"range": Positions((1, 3))}
+    assert dict(posted.more) == {"range": (0.0, 9.0), "history": True}
+    with pytest.raises(QueryError, match="option") as unknown:
+        radar.parse([("ragne", "1")])
+    assert "option[range]" in unknown.value.facts["known"]
+    other = Grammar(dims={"time": 4}, coords={}, by="position", formats=["png", "json"])
+    for name in ("range", "option[range]"):
+        assert other.parse([(name, "0,9")]).more == (("range", (0.0, 9.0)),)
+    with pytest.raises(QueryError, match="twice"):
+        other.parse([("range", "0,9"), ("option[range]", "0,9")])
+
+
+def test_true_and_false_are_for_no_dimension() -> None:
+    """Where a dimension has the name of an option that takes them."""
+    named = Grammar(dims={"history": 4}, coords={}, by="position", formats=["json"])
+    with pytest.raises(QueryError, match=r"option\[history\]"):
+        named.parse_json(read_members(b'{"history": true}'))

@@ -17,6 +17,8 @@ from sluice.selection import Labels
 
 MANY = 10_000
 SIZE = 2**20
+# Several times what a quiet core takes; anything quadratic takes minutes.
+SECONDS = 2.0
 AXES = {
     "lat": np.linspace(90, -90, 19),
     "lon": np.arange(0, 360, 5.0),
@@ -110,7 +112,7 @@ def cost(pairs: list[tuple[str, str]], by: By) -> float:
         with suppress(QueryError, SelectionError, LimitError):
             resolve(ask(*pairs, most=MANY, by=by).selection, PREPARED, SIZES)
         best = min(best, time.process_time() - began)
-        if best < 0.1:
+        if best < SECONDS:
             break
     return best
 
@@ -120,24 +122,23 @@ def test_hostile_texts_are_cheap(text: str) -> None:
     """A mebibyte of anything, as a value of anything, is answered in a fraction of a second."""
     for name in ("lat", "lon", "time", "name", "lead", "x"):
         for by in ("label", "position"):
-            # Several times what a quiet core takes; anything quadratic takes minutes.
-            assert cost([(name, HOSTILE[text])], by) < 2
+            assert cost([(name, HOSTILE[text])], by) < SECONDS
     for option in ("variables", "tolerance", "pointwise", "method", "f", "explain"):
-        assert cost([("lat", "nearest::1"), (option, HOSTILE[text])], "label") < 2
+        assert cost([("lat", "nearest::1"), (option, HOSTILE[text])], "label") < SECONDS
 
 
 @pytest.mark.parametrize("value", ["1", "1,", '"a"', "nearest::1", "a/b", "0:1", "lat", "lat:1"])
 def test_hostile_repetition_is_cheap(value: str) -> None:
     """A hundred thousand parameters of one name, or of as many names, are soon refused."""
     for name in ("lat", "name", "x", "variables", "tolerance", "pointwise", "f", "method"):
-        assert cost([(name, value)] * 100_000, "label") < 2
-    assert cost([(f"x{number}", value) for number in range(100_000)], "label") < 2
+        assert cost([(name, value)] * 100_000, "label") < SECONDS
+    assert cost([(f"x{number}", value) for number in range(100_000)], "label") < SECONDS
 
 
 @pytest.mark.parametrize("name", ["[" * SIZE, "sel[" * (SIZE // 4), "sel[" + "]" * SIZE])
 def test_hostile_names_are_cheap(name: str) -> None:
     """A name of a mebibyte is soon refused, in a sentence of ordinary length."""
-    assert cost([(name, "1")], "label") < 2
+    assert cost([(name, "1")], "label") < SECONDS
     with pytest.raises((QueryError, SelectionError)) as caught:
         ask((name, "1"))
     assert len(caught.value.detail) < 500

@@ -20,7 +20,11 @@ async function start() {
   const { page, dataset } = document.body.dataset;
   if ((page !== "explore" && page !== "embed") || dataset === undefined) return;
   const place = byId("explorer");
-  const told = await requests.json(`datasets/${encodeURIComponent(dataset)}`);
+  // Of what is long the page has nothing.
+  const given = document.getElementById("described")?.textContent;
+  const told = given
+    ? JSON.parse(given)
+    : await requests.json(`datasets/${encodeURIComponent(dataset)}`);
   const view = new View(place, new Session(readDataset(told), requests));
   place.hidden = false;
   await view.start(new URL(land, location.href).href);

@@ -4,7 +4,7 @@
  * @import { Requests } from "./requests.js"
  */
 import { byId, el } from "./dom.js";
-import { storedKey, storeKey } from "./requests.js";
+import { keyHeader, storedKey, storeKey } from "./requests.js";
 
 /**
  * Show the page as the holder of the key sees it, and a field for a key where the service has keys.
@@ -17,6 +17,17 @@ export async function unlock(requests) {
   if (storedKey() !== null) await reload(requests);
   const place = document.getElementById("key-place") ?? byId("content");
   place.replaceChildren(storedKey() === null ? prompt(requests) : forget());
+  if (storedKey() !== null) showPictures();
+}
+
+/** Pictures that need a key, one after the other: an image alone can send none. */
+async function showPictures() {
+  for (const place of document.querySelectorAll("[data-thumbnail]")) {
+    const address = /** @type {HTMLElement} */ (place).dataset.thumbnail ?? "";
+    const answer = await fetch(address, { headers: keyHeader() });
+    if (!answer.ok) continue;
+    place.append(el("img", { src: URL.createObjectURL(await answer.blob()), alt: "" }));
+  }
 }
 
 /** @param {Requests} requests */
