@@ -141,7 +141,7 @@ def test_a_window_across_the_seam_has_every_cell(address: str, look: Look) -> No
     tab.open(f"{address}/explore/wide?_box=-10,-6,10,6&_range=-20,20")
     assert tab.page.locator(".under .told").inner_text() == ""
     assert (tab.pixels()[:, :, 3] == 255).all()
-    for longitude in (-8.04, -0.04, 0.04, 6.96):
+    for longitude in (-8.04, -0.04, 0.04, 7):
         x, y = pixel_of(tab, longitude, 2)
         tab.page.mouse.move(x, y)
         expect(tab.page.locator(".readout")).to_contain_text(f"{longitude:g} at".replace("-", "−"))

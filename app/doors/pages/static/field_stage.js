@@ -191,7 +191,7 @@ export class FieldStage {
       value = scaleOf(this.#range, state.scaling).value(share);
     }
     if (Number.isNaN(value)) return "no data";
-    return `${film ? "≈ " : ""}${numberText(value, film ? 3 : 5)} ${variable.units}`;
+    return `${film ? "≈ " : ""}${numberText(value, film ? 3 : 5)} ${variable.units}`.trim();
   }
 
   /**

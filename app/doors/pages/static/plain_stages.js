@@ -89,7 +89,10 @@ export class LineStage {
       const file = await requests.bin(isel, lineQuery(variable, "", positions), { signal });
       const value = valueText(valuesOf(file, variable.name)[0]);
       const place = labelText(axis, positions[axis.name], state.zone);
-      this.readout.replaceChildren(el("b", {}, `${value} ${variable.units}`), ` at ${place}`);
+      this.readout.replaceChildren(
+        el("b", {}, `${value} ${variable.units}`.trim()),
+        ` at ${place}`,
+      );
     });
   }
 }
