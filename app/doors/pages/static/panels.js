@@ -11,7 +11,7 @@ import { coordinateAt, nearest } from "./dataset.js";
 import { el } from "./dom.js";
 import { lineQuery, seriesAxis, valuesOf } from "./queries.js";
 import { Latest } from "./requests.js";
-import { numberText } from "./ticks.js";
+import { degreeText, numberText } from "./ticks.js";
 
 /**
  * @typedef {object} Series Values along one dimension at one place.
@@ -83,7 +83,18 @@ export class SeriesPanel {
    * @returns {Promise<Series>}
    */
   async #fetch(axis, point, signal) {
-    const { requests, state, variable, positions, isel } = this.session;
+    const { requests, state, variable, positions, isel, grid } = this.session;
+    if (grid !== null) {
+      // Of such a grid the server knows which cell is nearest.
+      const own = variable.dims.filter((name) => !grid.dims.includes(name));
+      const query = lineQuery({ ...variable, dims: own }, axis.name, positions);
+      const file = await requests.bin(isel, [...query, ["at", point.join(",")]], { signal });
+      const [lat, lon] = [grid.latitude, grid.longitude].map((name) =>
+        Number(file.arrays.get(name)?.data[0] ?? Number.NaN),
+      );
+      const title = `${degreeText(lat, "Y")}, ${degreeText(lon, "X")}`;
+      return { title, values: valuesOf(file, variable.name) };
+    }
     const [across, along] = [state.x, state.y].map((name) => this.session.axis(String(name)));
     const at = { [across.name]: nearest(across, point[0]), [along.name]: nearest(along, point[1]) };
     const query = lineQuery(variable, axis.name, { ...positions, ...at });

@@ -137,7 +137,7 @@ export class View {
     } catch (error) {
       this.#tell([error instanceof Error ? error.message : String(error)]);
     }
-    this.place.dataset.state = "ready";
+    if (stage.key === this.#shown) this.place.dataset.state = "ready";
   }
 
   /**
@@ -174,10 +174,10 @@ export class View {
   }
 
   #showControls() {
-    const { state, positions, fixedAxes, dataset } = this.session;
+    const { state, positions, movableAxes, dataset } = this.session;
     this.variables.select.value = state.variable;
     this.#showAxes();
-    for (const axis of fixedAxes) {
+    for (const axis of movableAxes) {
       const { name } = axis;
       if (!this.#controls.has(name)) {
         const listener = {
@@ -189,7 +189,7 @@ export class View {
       }
       this.#controls.get(name)?.show(positions[name], state.zone);
     }
-    const shown = fixedAxes.filter((axis) => axis.size > 1 || dataset.axes.size < 3);
+    const shown = movableAxes.filter((axis) => axis.size > 1 || dataset.axes.size < 3);
     const elements = shown.map(({ name }) => this.#controls.get(name)?.element ?? "");
     if (
       [...this.dimensions.children].some((one, at) => one !== elements[at]) ||
