@@ -8,9 +8,11 @@ import {
   lineQuery,
   MOST_CELLS,
   parameter,
+  partsOf,
   slicesOf,
   valuesOf,
 } from "../../app/doors/pages/static/queries.js";
+import { cellAt } from "../../app/doors/pages/static/raster.js";
 import { axis, spaced, weather } from "./samples.js";
 
 /** A field of a quarter of a degree's twentieth: too many cells for one picture. */
@@ -64,20 +66,32 @@ test("of a large field every so many cells, and all of those in a box", () => {
   const count = Math.ceil(7200 / all.x.step) * Math.ceil(3601 / all.y.step);
   assert.ok(count <= MOST_CELLS);
   const box = slicesOf(x, y, [10, 40, 20, 50]);
-  assert.deepEqual(box.x, { start: 150, stop: 451, step: 1 });
+  assert.deepEqual(box.x, { start: 0, stop: 601, step: 1 });
   assert.deepEqual([box.y.step, box.y.stop - box.y.start], [1, 301]);
   assert.equal(cellsAlong(y, box.y).edges.length, 302);
   assert.ok(cellsAlong(y, box.y).flipped);
-  assert.ok(!cellsAlong(x, box.x).wraps);
 });
 
-test("a box across the seam takes all columns", () => {
+test("a box across the seam is a window of two parts", () => {
   const { x, y } = large();
   const seam = slicesOf(x, y, [-5, 40, 5, 50]);
-  assert.deepEqual(seam.x, { start: 0, stop: 7200, step: 1 });
-  assert.equal(seam.y.step, 2);
-  const west = slicesOf(x, y, [-20, 40, -10, 50]).x;
-  assert.deepEqual([west.start, west.stop], [6750, 7051]);
+  assert.deepEqual(seam.x, { start: 6900, stop: 7501, step: 1 });
+  assert.equal(seam.y.step, 1);
+  assert.deepEqual(partsOf(seam.x, x.size), [
+    { start: 6900, stop: 7200, step: 1 },
+    { start: 0, stop: 301, step: 1 },
+  ]);
+  assert.deepEqual(partsOf({ start: 5, stop: 14, step: 4 }, 10), [
+    { start: 5, stop: 10, step: 4 },
+    { start: 3, stop: 4, step: 4 },
+  ]);
+  const line = cellsAlong(x, seam.x);
+  assert.deepEqual(
+    [-5, 0, 5, 355, 20].map((at) => cellAt(line, at)),
+    [200, 300, 400, 200, -1],
+  );
+  const west = slicesOf(x, y, [-30, 40, -20, 50]).x;
+  assert.deepEqual([west.start, west.stop], [6400, 7001]);
 });
 
 test("a series along one dimension, a name that means an option in brackets", () => {

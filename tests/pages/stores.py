@@ -64,3 +64,57 @@ def kinds() -> dict[str, xr.Dataset]:
         ),
         "empty": xr.Dataset({"nothing": (("y", "x"), np.full((3, 4), np.nan))}),
     }
+
+
+def curvilinear(hours: int = 6) -> xr.Dataset:
+    """A beacon on a grid that is turned by 25 degrees, whose coordinates have two dimensions."""
+    row, column = np.meshgrid(np.arange(40.0), np.arange(60.0), indexing="ij")
+    sine, cosine = np.sin(np.deg2rad(25)), np.cos(np.deg2rad(25))
+    values = np.zeros((hours, 40, 60), "f4")
+    values[:, 20, 30] = HEAT - np.arange(hours)
+    time = np.datetime64("2024-01-01T00", "ns") + np.arange(hours) * np.timedelta64(1, "h")
+    lat = 40 + 0.25 * (column * sine + row * cosine)
+    lon = 10 + 0.25 * (column * cosine - row * sine)
+    return xr.Dataset(
+        {"heat": (("time", "row", "column"), values, {"units": "K"})},
+        {
+            "time": ("time", time, {"axis": "T"}),
+            "lat": (("row", "column"), lat, {"units": "degrees_north"}),
+            "lon": (("row", "column"), lon, {"units": "degrees_east"}),
+        },
+    )
+
+
+def holed() -> xr.Dataset:
+    """A field with nothing in its north-west quarter."""
+    values = np.arange(400.0).reshape(20, 20)
+    values[10:, :10] = np.nan
+    return xr.Dataset(
+        {"height": (("lat", "lon"), values)},
+        {
+            "lat": ("lat", np.arange(20.0), {"units": "degrees_north"}),
+            "lon": ("lon", np.arange(20.0), {"units": "degrees_east"}),
+        },
+    )
+
+
+def long_series() -> xr.Dataset:
+    """A million values at times that have no step."""
+    apart = np.random.default_rng(1).integers(1, 7200, 1_000_000)
+    time = np.datetime64("2000-01-01", "ns") + np.cumsum(apart).astype("m8[s]")
+    level = np.sin(np.arange(1e6) / 1e4).astype("f4")
+    return xr.Dataset({"level": (("time",), level, {"units": "m"})}, {"time": time})
+
+
+def wide() -> xr.Dataset:
+    """More cells than one picture has: longitudes from 0, each of which is its own value."""
+    lon = np.round(np.arange(0.04, 360, 0.08), 2)
+    lat = np.linspace(-40, 40, 401)
+    values = np.broadcast_to(np.where(lon > 180, lon - 360, lon), (lat.size, lon.size))
+    return xr.Dataset(
+        {"east": (("lat", "lon"), values.astype("f4"))},
+        {
+            "lat": ("lat", lat, {"units": "degrees_north", "standard_name": "latitude"}),
+            "lon": ("lon", lon, {"units": "degrees_east", "standard_name": "longitude"}),
+        },
+    )

@@ -33,6 +33,15 @@ _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) 
 # What else is a comment stays: to tell it from text would be parsing.
 _COMMENT: Final = re.compile(r"/\*\*(?:(?!\*/)(?s:.))*\*/ ?|^[ \t]*//[^\n]*$", re.MULTILINE)
 _BLANKS: Final = re.compile(r"^\s+|[ \t]+$", re.MULTILINE)
+# What blanks around signs do not change: texts, templates and patterns (after whose slash there is no
+# blank, as there is in every division here).
+_TEXT: Final = re.compile(
+    r'("(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`'
+    r"|/(?![ /*])(?:[^/\\\n\[]|\\.|\[(?:[^\]\\]|\\.)*\])+/[a-z]*)"
+)
+_SIGN: Final = re.compile(r" ?([=<>?:;,(){}\[\]&|!*]+) ?|(?<=[\w)\]]) ([+-]) (?=[\w(])")
+_LINE_END: Final = re.compile(r"(?<=[{;,(\[])\n|\n(?=[)}\]])")
+_PRIVATE: Final = re.compile(r"(?<=[\s.;{}])#(\w+)")
 _LEFT_OVER: Final = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 
@@ -127,4 +136,26 @@ def _wrapped(name: str, text: str) -> str:
         raise ValueError(f"{name}.js: a text of several lines, which would lose its blanks")
     if left := _LEFT_OVER.search(body):
         raise ValueError(f"{name}.js: an import or export of another form: {left[0]}")
+    body = _tight(body)
     return f"const ${name} = (() => {{\n{body}return {{ {', '.join(exported)} }};\n}})();\n"
+
+
+def _tight(body: str) -> str:
+    """The same without blanks around signs, and with short names for private members.
+
+    Lines with a template inside of a template stay: to know where a text ends in them would be
+    parsing.
+    """
+    lines = (line if line.count("`") > 2 else _closer(line) for line in body.split("\n"))
+    joined = _LINE_END.sub("", "\n".join(lines))
+    known = dict.fromkeys(_PRIVATE.findall(joined))
+    short = {name: f"#{'$' * (at // 26)}{chr(97 + at % 26)}" for at, name in enumerate(known)}
+    return _PRIVATE.sub(lambda found: short[found[1]], joined)
+
+
+def _closer(line: str) -> str:
+    parts = _TEXT.split(line)
+    return "".join(
+        part if at % 2 else _SIGN.sub(lambda found: found[1] or found[2], part)
+        for at, part in enumerate(parts)
+    )

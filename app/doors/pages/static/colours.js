@@ -55,6 +55,19 @@ export class Colours {
       type: "checkbox",
       onchange: () => onChange({ reverse: this.reverse.checked }, true),
     });
+    this.lock = el("input", {
+      type: "checkbox",
+      onchange: () => onChange({ range: this.lock.checked ? this.#range : null }, true),
+    });
+    this.suggested = el(
+      "button",
+      {
+        type: "button",
+        hidden: true,
+        onclick: () => onChange({ scaling: "symmetric", cmap: "balance", range: null }, true),
+      },
+      "Values cross zero: colour about it",
+    );
     this.units = el("span", { class: "units" });
     const usual = el(
       "button",
@@ -72,6 +85,8 @@ export class Colours {
         this.maps.element,
         this.scalings.element,
         el("label", { class: "check" }, this.reverse, "reversed"),
+        el("label", { class: "check" }, this.lock, "range locked"),
+        this.suggested,
       ),
     );
     this.#listen();
@@ -94,7 +109,7 @@ export class Colours {
    * Show these values and this range of them.
    *
    * @param {ArrayLike<number>} values
-   * @param {Range} all their least and most
+   * @param {Range & { crossesZero: boolean }} all their least and most
    * @param {State} state
    * @param {Range} range
    * @param {Display} display
@@ -108,6 +123,7 @@ export class Colours {
     this.#counts = histogram(values, this.#span, PARTS);
     this.#display = display;
     this.units.textContent = display.units;
+    this.suggested.hidden = !all.crossesZero || state.scaling !== "linear";
     this.showRange(state, range);
   }
 
@@ -122,6 +138,7 @@ export class Colours {
     this.maps.select.value = state.cmap;
     this.scalings.select.value = state.scaling;
     this.reverse.checked = state.reverse;
+    this.lock.checked = state.range !== null;
     this.low.value = numberText(this.#display.to(range.low), 5);
     this.high.value = numberText(this.#display.to(range.high), 5);
     this.#draw();

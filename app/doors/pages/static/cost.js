@@ -2,6 +2,7 @@
  * What a line of values costs before it is read, and how it is read where that is much: in pieces
  * that grow outward from the step that is looked at. What has come is kept, whatever comes then.
  *
+ * @import { BinFile } from "./bin.js"
  * @import { Axis, Variable } from "./dataset.js"
  * @import { Slice } from "./queries.js"
  * @import { Query, Requests } from "./requests.js"
@@ -16,6 +17,7 @@
  * @property {Axis} axis
  * @property {number} every so many positions have a value
  * @property {Float64Array} values NaN where nothing is known
+ * @property {BinFile | null} file the answer with its first values
  * @property {Uint8Array} read 1 where a value has come
  */
 import { parameter, valuesOf } from "./queries.js";
@@ -39,7 +41,7 @@ export function emptyLine(query, variable, axis) {
   const every = Math.ceil(axis.size / MOST_VALUES);
   const count = Math.ceil(axis.size / every);
   const values = new Float64Array(count).fill(Number.NaN);
-  return { query, variable, axis, every, values, read: new Uint8Array(count) };
+  return { query, variable, axis, every, values, file: null, read: new Uint8Array(count) };
 }
 
 /**
@@ -108,6 +110,7 @@ export async function readPieces(requests, path, line, pieces, signal, onPiece =
     if (line.read.subarray(from, to).includes(0)) {
       try {
         const file = await requests.bin(path, lineOf(line, piece), { signal });
+        line.file ??= file;
         line.values.set(valuesOf(file, line.variable.name), from);
         line.read.fill(1, from, to);
       } catch (error) {

@@ -2,6 +2,7 @@
  * A dataset as `/datasets/{id}` describes it: its variables, and its axes with positions, labels
  * and the coordinates that a picture needs.
  *
+ * @import { BinFile } from "./bin.js"
  * @typedef {"X" | "Y" | "Z" | "T"} Role
  * @typedef {number | string | boolean | null} Label
  * @typedef {"number" | "time" | "text" | "none"} AxisKind
@@ -19,6 +20,7 @@
  * @property {Label} first the label at position 0, where it is known
  * @property {number | null} step between neighbours (milliseconds for times), if it is even
  * @property {string | null} calendar
+ * @property {Map<number, Label>} known labels that the server told of, where only it knows them
  *
  * @typedef {object} Variable
  * @property {string} name
@@ -36,6 +38,12 @@
  * @property {string} attribution
  * @property {Map<string, Axis>} axes in the order of the dimensions
  * @property {Map<string, Variable>} variables
+ * @property {Grid[]} grids
+ *
+ * @typedef {object} Grid Variables with the longitudes and latitudes along some dimensions.
+ * @property {string} longitude
+ * @property {string} latitude
+ * @property {string[]} dims
  */
 import { durationOf, instantOf, labelOf } from "./times.js";
 
@@ -54,6 +62,7 @@ export function readDataset(told) {
     attribution: told.attribution ?? "",
     axes: new Map(axes.map((one) => [one.name, one])),
     variables: new Map(variables.map((one) => [one.name, one])),
+    grids: told.grids ?? [],
   };
 }
 
@@ -97,7 +106,21 @@ function readAxis(name, size, coord) {
     first: kind === "none" ? 0 : (coord.values?.[0] ?? ends[0] ?? null),
     step: kind === "none" ? 1 : step,
     calendar: coord?.calendar ?? null,
+    known: knownOf(size, ends),
   };
+}
+
+/**
+ * @param {number} size
+ * @param {Label[]} ends the first and the last label
+ * @returns {Map<number, Label>}
+ */
+function knownOf(size, [first, last]) {
+  const pairs = /** @type {[number, Label][]} */ ([
+    [0, first],
+    [size - 1, last],
+  ]);
+  return new Map(pairs.filter(([, label]) => label !== null && label !== undefined));
 }
 
 /**
@@ -138,6 +161,53 @@ function text(value) {
   return typeof value === "string" ? value : "";
 }
 
+// Longer answers teach no labels: a page has no use for so many.
+const MOST_LEARNED = 10_000;
+/** @type {[string, number][]} in milliseconds */
+const TICKS = [
+  ["nano", 1e-6],
+  ["micro", 1e-3],
+  ["milli", 1],
+  ["second", 1000],
+  ["", Number.NaN],
+];
+
+/**
+ * Keep the labels that an answer has, of an axis whose labels only the server knows.
+ *
+ * @param {Axis} axis
+ * @param {{ start: number, step: number }} slice the positions in the answer
+ * @param {BinFile} file
+ */
+export function learn(axis, { start, step }, file) {
+  const data = file.arrays.get(axis.name)?.data;
+  if (axis.values !== null || axis.step !== null || axis.kind === "none") return;
+  if (data === undefined || data.length > MOST_LEARNED) return;
+  const units = file.variables[axis.name].units ?? "";
+  const [, tick] = TICKS.find(([unit]) => units.startsWith(unit)) ?? ["", 1];
+  if (isInstants(axis) && Number.isNaN(tick)) return;
+  for (const [at, value] of data.entries()) {
+    const label = isInstants(axis) ? labelOf(Number(value) * tick) : Number(value);
+    axis.known.set(start + at * step, label);
+  }
+}
+
+/**
+ * Longitudes and latitudes as the axes of a picture that its grid does not have.
+ *
+ * @param {Grid} grid
+ * @param {boolean} wraps
+ * @returns {[Axis, Axis]}
+ */
+export function gridAxes({ longitude, latitude }, wraps) {
+  const attrs = { units: "degrees" };
+  const told = { dims: [""], dtype: "float64", attrs, values: null };
+  return [
+    readAxis(longitude, 0, { ...told, role: "X", wraps }),
+    readAxis(latitude, 0, { ...told, role: "Y" }),
+  ];
+}
+
 /**
  * The label at a position; null where only the server knows it (a long axis without a step).
  *
@@ -148,7 +218,7 @@ function text(value) {
 export function labelAt(axis, position) {
   if (axis.kind === "none") return position;
   if (axis.values !== null) return axis.values[position] ?? null;
-  if (axis.step === null || axis.first === null) return null;
+  if (axis.step === null || axis.first === null) return axis.known.get(position) ?? null;
   if (axis.kind === "time") {
     const start = instantOf(String(axis.first));
     return Number.isNaN(start) ? null : labelOf(start + position * axis.step);
@@ -242,7 +312,10 @@ function coordinateOf(axis, label) {
  */
 function placeOf(axis, wanted, of) {
   if (axis.values !== null) return axis.values.findIndex((one) => of(one) === wanted);
-  if (axis.step === null) return -1;
+  if (axis.step === null) {
+    const found = [...axis.known].find(([, one]) => of(one) === wanted);
+    return found === undefined ? -1 : found[0];
+  }
   const at = (wanted - of(axis.first)) / axis.step;
   const position = Math.round(at);
   const close = Math.abs(at - position) < 1e-6;

@@ -1,33 +1,37 @@
 /**
  * The view of two dimensions: a map, a section, a Hovmoller diagram, an image.
  *
- * @import { Axis } from "./dataset.js"
- * @import { Line } from "./raster.js"
+ * @import { Field } from "./fields.js"
+ * @import { Film } from "./animation.js"
  * @import { Slice } from "./queries.js"
  * @import { OnProgress } from "./requests.js"
  * @import { Session } from "./session.js"
  * @import { Range, State } from "./state.js"
- * @typedef {object} Field What was fetched.
- * @property {Float32Array | Float64Array} values rows first
- * @property {Axis} across
- * @property {Axis} along
- * @property {Line} x
- * @property {Line} y
- * @property {{ x: Slice, y: Slice }} slices the positions whose cells are there
  * @typedef {object} Cell
  * @property {number} index among the values
- * @property {Record<string, number>} at the position along each of the two dimensions
+ * @property {[number, number]} point its centre
+ * @property {string} place the same for people
  */
+import { Player } from "./animation.js";
 import { Colours } from "./colours.js";
 import { labelText } from "./controls.js";
 import { coordinateAt } from "./dataset.js";
 import { el } from "./dom.js";
+import { readField, readLevels, wantedField } from "./fields.js";
 import { Figure } from "./figure.js";
-import { cellsAlong, fieldQuery, inRows, slicesOf, valuesOf } from "./queries.js";
+import { seriesAxis } from "./queries.js";
 import { cellAt, TURN } from "./raster.js";
-import { colourTable, quantise, summaryOf, usualRange } from "./scales.js";
+import {
+  colourTable,
+  LEVELS,
+  MISSING,
+  quantise,
+  scaleOf,
+  summaryOf,
+  usualRange,
+} from "./scales.js";
 import { MOST_POINTS } from "./state.js";
-import { numberText } from "./ticks.js";
+import { degreeText, numberText } from "./ticks.js";
 
 export class FieldStage {
   /** @type {Field | null} */
@@ -38,6 +42,11 @@ export class FieldStage {
   // the colour map alone, costs no walk over all values.
   #coloured = "";
   #levelled = "";
+  #meshed = "";
+  /** @type {Uint8Array} */
+  #levels = new Uint8Array(0);
+  // The key of the picture that a film began with; frames are no other pictures.
+  #playing = "";
 
   /**
    * @param {Session} session
@@ -50,13 +59,16 @@ export class FieldStage {
       onBox: (box) => session.replace({ box }),
       onPoint: (x, y) => this.#read(x, y),
       onPick: (x, y) => this.#pick(x, y),
+      onKey: (key) => this.#onKey(key),
     });
+    this.player = new Player(() => this.#film());
     this.colours = new Colours((change, done) => this.#recolour(change, done));
     this.element = el(
       "div",
       { class: "field" },
       this.figure.element,
       el("div", { class: "under" }, this.readout, this.told),
+      this.player.element,
     );
     /** What stands beside the picture. */
     this.side = this.colours.element;
@@ -69,16 +81,7 @@ export class FieldStage {
 
   /** What would be fetched; another one is another picture. */
   get key() {
-    return JSON.stringify(this.#wanted().query);
-  }
-
-  #wanted() {
-    const { variable, state, positions } = this.session;
-    const across = this.session.axis(String(state.x));
-    const along = this.session.axis(String(state.y));
-    const { x, y } = slicesOf(across, along, state.box);
-    const query = fieldQuery(variable, { [across.name]: x, [along.name]: y }, positions);
-    return { across, along, slices: { x, y }, query };
+    return this.#playing || JSON.stringify(wantedField(this.session).queries);
   }
 
   /**
@@ -86,14 +89,11 @@ export class FieldStage {
    * @param {OnProgress} onProgress
    */
   async load(signal, onProgress) {
-    const { requests, variable, isel } = this.session;
-    const { across, along, slices, query } = this.#wanted();
-    const file = await requests.bin(isel, [...query, ["pack", "f4"]], { signal, onProgress });
-    const [x, y] = [cellsAlong(across, slices.x), cellsAlong(along, slices.y)];
-    const turned = variable.dims.indexOf(across.name) < variable.dims.indexOf(along.name);
-    const raw = valuesOf(file, variable.name);
-    const values = inRows(raw, turned, x.edges.length - 1, y.edges.length - 1);
-    this.#field = { values, across, along, x, y, slices };
+    const wanted = wantedField(this.session);
+    const meshed = JSON.stringify([this.session.grid, wanted.slices]);
+    const known = meshed === this.#meshed ? (this.#field?.mesh ?? null) : null;
+    this.#field = await readField(this.session, wanted, signal, known, onProgress);
+    this.#meshed = meshed;
     this.#coloured = this.#levelled = "";
   }
 
@@ -101,6 +101,8 @@ export class FieldStage {
   draw() {
     if (this.#field === null) return;
     const { state } = this.session;
+    this.player.element.hidden = this.#axis === null || !Player.allowed;
+    this.#checkFilm();
     const key = JSON.stringify([
       state.scaling,
       state.range,
@@ -120,12 +122,14 @@ export class FieldStage {
    * @param {Field} field
    * @param {State} state
    */
-  #colour({ values, slices }, state) {
+  #colour({ values, wanted }, state) {
     this.#range = state.range ?? usualRange(values, state.scaling) ?? { low: 0, high: 1 };
     const summary = summaryOf(values);
     this.colours.show(values, summary, state, this.#range, this.session.display);
     this.#paint(state);
-    this.told.textContent = [strideText(slices), missingText(summary)].filter(Boolean).join(" · ");
+    this.told.textContent = [strideText(wanted.slices), missingText(summary)]
+      .filter(Boolean)
+      .join(" · ");
     this.figure.overlay.setAttribute("aria-label", this.#summary(summary));
   }
 
@@ -146,8 +150,10 @@ export class FieldStage {
     const key = JSON.stringify([this.#range, state.scaling]);
     if (key === this.#levelled) return;
     this.#levelled = key;
-    const levels = quantise(this.#field.values, this.#range, state.scaling);
-    this.figure.setField({ ...this.#field, levels });
+    const { values } = this.#field;
+    const into = this.#levels.length === values.length ? this.#levels : undefined;
+    this.#levels = quantise(values, this.#range, state.scaling, into);
+    this.figure.setField({ ...this.#field, levels: this.#levels });
   }
 
   /**
@@ -188,14 +194,21 @@ export class FieldStage {
       this.readout.textContent = "";
       return;
     }
+    this.readout.replaceChildren(el("b", {}, this.#valueText(cell)), ` at ${cell.place}`);
+  }
+
+  /** @param {Cell} cell */
+  #valueText({ index }) {
     const { display, state } = this.session;
-    const { across, along, values } = this.#field;
-    const value = values[cell.index];
-    const text = Number.isNaN(value)
-      ? "no data"
-      : `${numberText(display.to(value), 5)} ${display.units}`;
-    const place = [along, across].map((axis) => labelText(axis, cell.at[axis.name], state.zone));
-    this.readout.replaceChildren(el("b", {}, text), ` at ${place.join(", ")}`);
+    const film = this.#playing !== "";
+    let value = Number(this.#field?.values[index]);
+    if (film) {
+      const level = this.#levels[index];
+      const share = level === MISSING ? Number.NaN : level / (LEVELS - 1);
+      value = scaleOf(this.#range, state.scaling).value(share);
+    }
+    if (Number.isNaN(value)) return "no data";
+    return `${film ? "≈ " : ""}${numberText(display.to(value), film ? 3 : 5)} ${display.units}`.trim();
   }
 
   /**
@@ -205,14 +218,33 @@ export class FieldStage {
    */
   #cellAt(x, y) {
     if (this.#field === null) return null;
-    const { across, along, slices, x: columns, y: rows } = this.#field;
-    const [column, row] = [cellAt(columns, x), cellAt(rows, y)];
+    const { wanted, mesh, x: columns, y: rows } = this.#field;
+    const { across, along, slices } = wanted;
+    const each = mesh?.columns ?? columns.edges.length - 1;
+    let [column, row] = [cellAt(columns, x), cellAt(rows, y)];
+    if (mesh !== null) {
+      const cell = this.figure.cellAt(x, y);
+      [column, row] = [cell < 0 ? -1 : cell % each, Math.floor(cell / each)];
+    }
     if (column < 0 || row < 0) return null;
+    const index = row * each + column;
     const at = {
-      [across.name]: slices.x.start + column * slices.x.step,
+      [across.name]: (slices.x.start + column * slices.x.step) % across.size,
       [along.name]: slices.y.start + row * slices.y.step,
     };
-    return { index: row * (columns.edges.length - 1) + column, at };
+    if (mesh !== null) {
+      const point = /** @type {[number, number]} */ ([
+        mesh.longitudes[index],
+        mesh.latitudes[index],
+      ]);
+      const place = `${degreeText(point[1], "Y")}, ${degreeText(point[0], "X")}`;
+      return { index, point, place };
+    }
+    const words = [along, across].map((axis) =>
+      labelText(axis, at[axis.name], this.session.state.zone),
+    );
+    const [x0, y0] = [across, along].map((axis) => coordinateAt(axis, at[axis.name]));
+    return { index, point: [x0, y0], place: words.join(", ") };
   }
 
   /**
@@ -222,15 +254,91 @@ export class FieldStage {
   #pick(x, y) {
     const cell = this.#cellAt(x, y);
     if (cell === null || this.#field === null) return;
-    const { across, along } = this.#field;
-    const [x0, y0] = [across, along].map((axis) => coordinateAt(axis, cell.at[axis.name]));
+    const { across, mesh } = this.#field;
+    const [x0, y0] = cell.point;
     // One place has one address, whichever way its store counts longitudes.
-    const turns = across.wraps ? Math.floor((x0 + TURN / 2) / TURN) : 0;
+    const turns = across.wraps || mesh !== null ? Math.floor((x0 + TURN / 2) / TURN) : 0;
+    /** @type {[number, number]} */
     const point = [x0 - TURN * turns, y0];
     const { points } = this.session.state;
     if (points.some(([x1, y1]) => x1 === point[0] && y1 === point[1])) return;
-    const kept = points.slice(0, MOST_POINTS - 1);
-    this.session.push({ points: [...kept, /** @type {[number, number]} */ (point)] });
+    this.session.push({ points: [...points.slice(0, MOST_POINTS - 1), point] });
+  }
+
+  /** The dimension that keys step along, and films. */
+  get #axis() {
+    const { dataset, variable, state } = this.session;
+    const axis = seriesAxis(dataset, variable, [state.x, state.y]);
+    return axis !== null && axis.size > 1 ? axis : null;
+  }
+
+  /** @param {string} key */
+  #onKey(key) {
+    const by = { "[": -1, "]": 1 }[key] ?? 0;
+    if (by === 0 && key !== " ") return false;
+    const axis = this.#axis;
+    if (axis !== null && by === 0) this.player.toggle();
+    else if (axis !== null) this.session.move(axis.name, this.session.positions[axis.name] + by);
+    return true;
+  }
+
+  /** @returns {Promise<Film | null>} of the picture as it is now, its range held */
+  async #film() {
+    const axis = this.#axis;
+    const field = this.#field;
+    if (axis === null || field === null) return null;
+    const { session } = this;
+    if (session.state.range === null) session.replace({ range: this.#range });
+    const { scaling } = session.state;
+    const range = this.#range;
+    this.#playing = this.key;
+    this.#filmed = this.#filmKey();
+    const wantedAt = (/** @type {number} */ position) =>
+      wantedField(session, { ...session.positions, [axis.name]: position });
+    return {
+      size: axis.size,
+      bytes: field.values.length,
+      position: session.positions[axis.name],
+      read: async (position, signal) => {
+        const wanted = wantedAt(position);
+        // Levels of logarithms are not the server's, which are even.
+        if (scaling !== "log") {
+          return readLevels(session, wanted, `${range.low},${range.high}`, signal);
+        }
+        const { values } = await readField(session, wanted, signal, field.mesh);
+        return quantise(values, range, scaling);
+      },
+      show: (position, levels) => {
+        this.#levels = levels;
+        this.figure.setField({ ...field, levels });
+        session.pass(axis.name, position);
+      },
+      end: (position) => {
+        this.#playing = "";
+        // The frame is still there when its values come.
+        this.#levels = new Uint8Array(0);
+        if (session.positions[axis.name] === position) session.move(axis.name, position, true);
+        else session.replace({});
+      },
+    };
+  }
+
+  #filmed = "";
+
+  /** What a film is made of; other colours are no other film. */
+  #filmKey() {
+    const { session } = this;
+    const axis = this.#axis;
+    const still = axis === null ? {} : { ...session.positions, [axis.name]: 0 };
+    const { range, scaling } = session.state;
+    return JSON.stringify([axis?.name, wantedField(session, still).queries, range, scaling]);
+  }
+
+  /** A film ends where something else is chosen, a frame by hand too. */
+  #checkFilm() {
+    if (!this.player.playing || this.#axis === null) return;
+    const moved = this.session.positions[this.#axis.name] !== this.player.position;
+    if (moved || this.#filmKey() !== this.#filmed) this.player.stop();
   }
 }
 

@@ -3,6 +3,7 @@
  * cross of the keyboard. It pans, zooms and says what it is asked for; what it shows it is told.
  *
  * @import { Line } from "./raster.js"
+ * @import { Mesh, Raster } from "./mesh.js"
  * @import { Box } from "./state.js"
  * @import { Axis } from "./dataset.js"
  * @typedef {object} Shown
@@ -11,16 +12,19 @@
  * @property {Line} y
  * @property {Axis} across
  * @property {Axis} along
+ * @property {Mesh | null} mesh where the cells are no rows and columns of the map
  * @typedef {object} Listener
  * @property {(box: Box) => void} onBox another box is looked at, and has been for a moment
  * @property {(x: number, y: number) => void} onPoint what is under the pointer, or the cross
  * @property {(x: number, y: number) => void} onPick a place was chosen
+ * @property {(key: string) => boolean} onKey another key; whether it means something
  */
 import { el, settled } from "./dom.js";
 import { Frame, MARGIN } from "./frame.js";
 import { listenTo } from "./gestures.js";
+import { rasterOf } from "./mesh.js";
 import { drawOverlay } from "./overlay.js";
-import { cellsOf, paint } from "./raster.js";
+import { cellAt, cellsOf, paint } from "./raster.js";
 import { word } from "./scales.js";
 
 const SETTLED_MS = 150;
@@ -28,6 +32,8 @@ const MOST_SHARE_OF_WINDOW = 0.68;
 const LEAST_HEIGHT = 220;
 // A step of the keyboard's cross is so many of the picture's.
 const CROSS_STEPS = 100;
+// An index that takes longer is made anew when the box stands still.
+const FLUENT_MS = 25;
 
 export class Figure {
   /** @type {Shown | null} */
@@ -42,6 +48,13 @@ export class Figure {
     cross: /** @type {[number, number] | null} */ (null),
   };
   #request = 0;
+  /** @type {Raster | null} */
+  #raster = null;
+  #rastered = "";
+  #rasterMs = 0;
+  #moving = false;
+  /** @type {ImageData | null} */
+  #image = null;
 
   /**
    * @param {Listener} listener
@@ -52,6 +65,8 @@ export class Figure {
     this.overlay = el("canvas", { class: "overlay", role: "img", tabindex: "0" });
     this.element = el("div", { class: "figure" }, this.cells, this.overlay);
     this.#tellBox = settled(SETTLED_MS, () => {
+      this.#moving = false;
+      this.redraw();
       if (this.#frame !== null) listener.onBox([...this.#frame.box]);
     });
     this.#listen();
@@ -66,6 +81,7 @@ export class Figure {
   setField(shown) {
     const before = this.#shown;
     this.#shown = shown;
+    if (before?.mesh !== shown.mesh) this.#rastered = "";
     if (before?.x !== shown.x || before?.y !== shown.y) {
       const box =
         before?.across === shown.across && before.along === shown.along && this.#frame?.box;
@@ -125,7 +141,21 @@ export class Figure {
     });
   }
 
+  /**
+   * The cell of a mesh at a place; -1 for none.
+   *
+   * @param {number} x
+   * @param {number} y
+   */
+  cellAt(x, y) {
+    if (this.#raster === null) return -1;
+    const { index, x: columns, y: rows } = this.#raster;
+    const [column, row] = [cellAt(columns, x), cellAt(rows, y)];
+    return column < 0 || row < 0 ? -1 : index[row * (columns.edges.length - 1) + column];
+  }
+
   #moved() {
+    this.#moving = true;
     this.redraw();
     this.#tellBox();
   }
@@ -148,22 +178,47 @@ export class Figure {
    * @param {Shown} shown
    * @param {Frame} frame
    */
-  #drawCells({ levels, x, y, along }, frame) {
+  #drawCells({ levels, x, y, along, mesh }, frame) {
+    const started = performance.now();
     const { width, height } = this.cells;
     const context = /** @type {CanvasRenderingContext2D} */ (this.cells.getContext("2d"));
     const [x0, y0, x1, y1] = frame.box;
     const [top, bottom] = along.down ? [y0, y1] : [y1, y0];
-    const image = context.createImageData(width, height);
+    if (this.#image?.width !== width || this.#image.height !== height) {
+      this.#image = context.createImageData(width, height);
+    }
+    const image = this.#image;
+    const raster = mesh === null ? null : this.#rasterOf(mesh, frame);
+    const columns = raster?.x ?? x;
     const picture = {
       levels,
-      across: x.edges.length - 1,
-      rows: cellsOf(y, top, bottom, height),
-      columns: cellsOf(x, x0, x1, width),
+      across: columns.edges.length - 1,
+      index: raster?.index,
+      rows: cellsOf(raster?.y ?? y, top, bottom, height),
+      columns: cellsOf(columns, x0, x1, width),
       table: this.#table,
       checkers: checkers(),
     };
     paint(picture, new Uint32Array(image.data.buffer));
     context.putImageData(image, 0, 0);
+    this.cells.dataset.ms = (performance.now() - started).toFixed(2);
+  }
+
+  /**
+   * @param {Mesh} mesh
+   * @param {Frame} frame
+   */
+  #rasterOf(mesh, { box }) {
+    const { width, height } = this.cells;
+    const key = `${box},${width},${height}`;
+    const kept = this.#raster !== null && this.#rastered !== "";
+    const slow = this.#moving && this.#rasterMs > FLUENT_MS;
+    if (this.#rastered === key || (kept && slow)) return this.#raster;
+    const started = performance.now();
+    this.#raster = rasterOf(mesh, box, width, height);
+    this.#rasterMs = performance.now() - started;
+    this.#rastered = key;
+    return this.#raster;
   }
 
   /** @param {Frame} frame */
@@ -222,7 +277,7 @@ export class Figure {
     else if (key === "0") {
       this.#frame?.look(null);
       this.#moved();
-    } else return false;
+    } else return this.listener.onKey(key);
     return true;
   }
 }

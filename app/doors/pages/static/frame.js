@@ -54,8 +54,7 @@ export class Frame {
    */
   fit(width, most) {
     const [x0, y0, x1, y1] = this.whole;
-    const natural = (x1 - x0) / (y1 - y0);
-    const shape = this.isMap ? Math.min(Math.max(natural, TALLEST), FLATTEST) : PLAIN_SHAPE;
+    const shape = this.isMap ? shapeOf(x1 - x0, y1 - y0) : PLAIN_SHAPE;
     this.height = Math.floor(Math.min(width / shape, most));
     this.width = this.isMap ? Math.floor(Math.min(width, this.height * shape)) : width;
     this.#box = this.#shaped(this.#box);
@@ -154,6 +153,16 @@ export class Frame {
     const [y0, y1] = held([box[1], box[3]], [whole[1], whole[3]], false);
     return [x0, y0, x1, y1];
   }
+}
+
+/**
+ * How many times as wide as high a map is.
+ *
+ * @param {number} across in degrees
+ * @param {number} along
+ */
+export function shapeOf(across, along) {
+  return Math.min(Math.max(across / along, TALLEST), FLATTEST);
 }
 
 /**

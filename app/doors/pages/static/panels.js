@@ -4,6 +4,7 @@
  *
  * @import { Axis } from "./dataset.js"
  * @import { Line, Weight } from "./cost.js"
+ * @import { Query } from "./requests.js"
  * @import { Session } from "./session.js"
  * @typedef {object} Series The values at one place, and the cell whose values these are.
  * @property {string} title
@@ -16,7 +17,7 @@ import { coordinateAt, isInstants, nearest } from "./dataset.js";
 import { el } from "./dom.js";
 import { lineQuery, profileAxis, seriesAxis } from "./queries.js";
 import { bytesText, Latest } from "./requests.js";
-import { numberText } from "./ticks.js";
+import { degreeText, numberText } from "./ticks.js";
 import { unitsFor } from "./units.js";
 
 // More rows make no table that anybody reads.
@@ -125,7 +126,8 @@ export class SeriesPanel {
       // Something newer was asked for meanwhile.
       if (key !== this.#shown) return;
     }
-    this.#series = series;
+    // What was read may say better where a cell is.
+    this.#series = state.points.map((point) => this.#at(axis, point));
     const drawn = JSON.stringify([key, state.zone, state.units, variable.name]);
     if (drawn !== this.#drawn) this.#show(axis);
     this.#drawn = drawn;
@@ -138,15 +140,28 @@ export class SeriesPanel {
    * @returns {Series}
    */
   #at(axis, point) {
-    const { state, variable, positions } = this.session;
+    const { state, variable, positions, grid } = this.session;
+    const kept = (/** @type {Query} */ query) => {
+      const key = JSON.stringify(query);
+      const line = this.#lines.get(key) ?? emptyLine(query, variable, axis);
+      this.#lines.delete(key);
+      this.#lines.set(key, line);
+      for (const [old] of this.#lines) if (this.#lines.size > MOST_LINES) this.#lines.delete(old);
+      return line;
+    };
+    if (grid !== null) {
+      // Of such a grid the server knows which cell is nearest.
+      const own = variable.dims.filter((name) => !grid.dims.includes(name));
+      const query = lineQuery({ ...variable, dims: own }, axis.name, positions);
+      const line = kept([...query, ["at", point.join(",")]]);
+      const [lat, lon] = [grid.latitude, grid.longitude].map((name, at) =>
+        Number(line.file?.arrays.get(name)?.data[0] ?? point[1 - at]),
+      );
+      return { title: `${degreeText(lat, "Y")}, ${degreeText(lon, "X")}`, line };
+    }
     const [across, along] = [state.x, state.y].map((name) => this.session.axis(String(name)));
     const at = { [across.name]: nearest(across, point[0]), [along.name]: nearest(along, point[1]) };
-    const query = lineQuery(variable, axis.name, { ...positions, ...at });
-    const key = JSON.stringify(query);
-    const line = this.#lines.get(key) ?? emptyLine(query, variable, axis);
-    this.#lines.delete(key);
-    this.#lines.set(key, line);
-    for (const [old] of this.#lines) if (this.#lines.size > MOST_LINES) this.#lines.delete(old);
+    const line = kept(lineQuery(variable, axis.name, { ...positions, ...at }));
     const place = [along, across].map((one) => labelText(one, at[one.name], state.zone));
     return { title: place.join(", "), line };
   }

@@ -1,14 +1,16 @@
 /**
  * The views of what has fewer than two dimensions, and of text: a chart, a value, a table.
  *
+ * @import { Axis } from "./dataset.js"
  * @import { OnProgress } from "./requests.js"
  * @import { Session } from "./session.js"
  */
 import { Chart } from "./chart.js";
 import { chartAxis, labelText } from "./controls.js";
-import { coordinateAt } from "./dataset.js";
+import { coordinateAt, learn } from "./dataset.js";
 import { el } from "./dom.js";
 import { lineQuery, valuesOf } from "./queries.js";
+import { Latest } from "./requests.js";
 import { numberText } from "./ticks.js";
 
 // More rows of a table than that are no view of it.
@@ -21,17 +23,19 @@ export class LineStage {
   #coordinates = /** @type {number[]} */ ([]);
   #values = /** @type {number[]} */ ([]);
   #every = 1;
+  #reading = new Latest();
 
   /** @param {Session} session */
   constructor(session) {
     this.session = session;
-    this.chart = new Chart(() => {});
+    this.chart = new Chart((at) => session.move(String(session.state.x), at * this.#every));
+    this.readout = el("output", { class: "readout" });
     this.told = el("span", { class: "told" });
     this.element = el(
       "div",
       { class: "line" },
       this.chart.element,
-      el("div", { class: "under" }, this.told),
+      el("div", { class: "under" }, this.readout, this.told),
     );
     this.side = null;
   }
@@ -56,6 +60,7 @@ export class LineStage {
     const { requests, variable, isel } = this.session;
     const { axis, every, query } = this.#wanted();
     const file = await requests.bin(isel, [...query, ["pack", "f4"]], { signal, onProgress });
+    learn(axis, { start: 0, step: every }, file);
     this.#every = every;
     this.#values = Array.from(valuesOf(file, variable.name));
     this.#coordinates = this.#values.map((_, at) => coordinateAt(axis, at * every));
@@ -69,6 +74,27 @@ export class LineStage {
     const curve = { title: variable.title, values: this.#values.map(display.to) };
     this.chart.show(along, [curve], { isTime, words, units: display.units, zone: state.zone });
     this.told.textContent = this.#every > 1 ? `every ${this.#every}th value` : "";
+    this.chart.mark(Math.round(this.session.positions[axis.name] / this.#every));
+    this.#read(axis);
+  }
+
+  /**
+   * The value at the chosen place, which need not be among those of the chart.
+   *
+   * @param {Axis} axis
+   */
+  #read(axis) {
+    const { requests, isel, variable, display, positions, state } = this.session;
+    if (!(axis.name in state.fixed)) {
+      this.readout.textContent = "Click on the chart, or type a place, to read a value.";
+      return;
+    }
+    this.#reading.run(async (signal) => {
+      const file = await requests.bin(isel, lineQuery(variable, "", positions), { signal });
+      const value = valueText(display.to(valuesOf(file, variable.name)[0]));
+      const place = labelText(axis, positions[axis.name], state.zone);
+      this.readout.replaceChildren(el("b", {}, `${value} ${display.units}`.trim()), ` at ${place}`);
+    });
   }
 }
 
@@ -134,6 +160,6 @@ export class TableStage {
 
 /** @param {unknown} value as JSON has it */
 function valueText(value) {
-  if (value === null || value === undefined) return "no data";
+  if (value === null || value === undefined || Number.isNaN(value)) return "no data";
   return typeof value === "number" ? numberText(value, 7) : String(value);
 }

@@ -7,12 +7,14 @@
  * @import { Line } from "./raster.js"
  * @import { Query } from "./requests.js"
  * @import { Box } from "./state.js"
- * @typedef {object} Slice Positions along one axis: from `start` on, before `stop`, every so many.
+ * @typedef {object} Slice Positions along one axis: from `start` on, before `stop`, every so many;
+ *   around the Earth also beyond the last one, where the first ones follow.
  * @property {number} start
  * @property {number} stop
  * @property {number} step
  */
 import { coordinateAt } from "./dataset.js";
+import { shapeOf } from "./frame.js";
 import { cellAt, lineOf, TURN } from "./raster.js";
 
 export const MOST_CELLS = 1_500_000;
@@ -42,7 +44,27 @@ export function parameter(name, by) {
  */
 export function slicesOf(x, y, box) {
   if (x.size * y.size <= MOST_CELLS || box === null) return thinned(whole(x), whole(y));
-  return thinned(around(x, box[0], box[2]), around(y, box[1], box[3]));
+  const [x0, y0, x1, y1] = x.geographic && y.geographic ? seen(x, y, box) : box;
+  return thinned(around(x, x0, x1), around(y, y0, y1));
+}
+
+/**
+ * The box in the shape of the map, which shows more than was asked for.
+ *
+ * @param {Axis} x
+ * @param {Axis} y
+ * @param {Box} box
+ */
+function seen(x, y, [x0, y0, x1, y1]) {
+  const [across, along] = [x, y].map((axis) => {
+    const { edges } = cellsAlong(axis, whole(axis));
+    return edges[axis.size] - edges[0];
+  });
+  const shape = shapeOf(across, along);
+  const high = Math.max((x1 - x0) / shape, y1 - y0);
+  const [middle, centre] = [(x0 + x1) / 2, (y0 + y1) / 2];
+  const [dx, dy] = [(high * shape) / 2, high / 2];
+  return [middle - dx, centre - dy, middle + dx, centre + dy];
 }
 
 /**
@@ -54,8 +76,30 @@ export function whole(axis) {
 }
 
 /**
- * The positions between two coordinates, and some more on either side, for who pans a little. All of
- * them where the box lies across the place at which an axis around the Earth begins.
+ * How many positions a slice has.
+ *
+ * @param {Slice} slice
+ */
+export function countOf({ start, stop, step }) {
+  return Math.ceil((stop - start) / step);
+}
+
+/**
+ * A slice as parts that end with the axis.
+ *
+ * @param {Slice} slice
+ * @param {number} size
+ * @returns {Slice[]}
+ */
+export function partsOf({ start, stop, step }, size) {
+  if (stop <= size) return [{ start, stop, step }];
+  const rest = start + step * Math.ceil((size - start) / step) - size;
+  const first = { start, stop: size, step };
+  return rest < stop - size ? [first, { start: rest, stop: stop - size, step }] : [first];
+}
+
+/**
+ * The positions between two coordinates, and some more on either side, for who pans a little.
  *
  * @param {Axis} axis
  * @param {number} from
@@ -72,6 +116,11 @@ export function around(axis, from, to, part = ROOM) {
     const turns = Math.floor((low - first) / TURN);
     low -= TURN * turns;
     high -= TURN * turns;
+    if (high >= last && high - low < TURN) {
+      const ends = [low, high - TURN].map((at) => cellAt(line, at));
+      const [start, end] = line.flipped ? ends.reverse() : ends;
+      if (end + 1 < start) return { start, stop: end + axis.size + 1, step: 1 };
+    }
     if (high >= last) return whole(axis);
   }
   const inside = (/** @type {number} */ at) =>
@@ -182,15 +231,21 @@ export function inRows(values, turned, across, along) {
  * @returns {Line}
  */
 export function cellsAlong(axis, { start, stop, step }) {
-  const count = Math.ceil((stop - start) / step);
+  const count = countOf({ start, stop, step });
   const at = (/** @type {(position: number) => number} */ of) =>
     Float64Array.from({ length: count }, (_, index) => of(start + index * step));
-  const wraps = axis.wraps && stop - start === axis.size;
+  const turn = coordinateAt(axis, 0) < coordinateAt(axis, 1) ? TURN : -TURN;
   const line = lineOf(
-    at((position) => coordinateAt(axis, position)),
-    wraps,
+    at((position) =>
+      position < axis.size
+        ? coordinateAt(axis, position)
+        : coordinateAt(axis, position - axis.size) + turn,
+    ),
+    axis.wraps && stop - start === axis.size,
   );
-  return line ?? /** @type {Line} */ (lineOf(at((position) => position)));
+  // Of a window, too, each place has many longitudes.
+  if (line !== null) return { ...line, wraps: axis.wraps };
+  return /** @type {Line} */ (lineOf(at((position) => position)));
 }
 
 /**

@@ -88,7 +88,8 @@ export function cellAt({ edges, flipped, wraps }, coordinate) {
 /**
  * @typedef {object} Picture What is painted, and where.
  * @property {Uint8Array} levels of the field, rows first
- * @property {number} across cells in a row of the field
+ * @property {number} across cells in a row of the field, or of the index
+ * @property {Int32Array} [index] where each place of the tables finds its level; -1 for nowhere
  * @property {Int32Array} rows the row of cells that each row of pixels shows
  * @property {Int32Array} columns
  * @property {Uint32Array} table 256 colours
@@ -102,28 +103,34 @@ export function cellAt({ edges, flipped, wraps }, coordinate) {
  * @param {Picture} picture
  * @param {Uint32Array} words
  */
-export function paint({ levels, across, rows, columns, table, checkers }, words) {
+export function paint(picture, words) {
+  const { rows, columns } = picture;
   const width = columns.length;
-  let at = 0;
   for (let y = 0; y < rows.length; y++) {
-    const row = Number(rows[y]);
-    if (row < 0) {
-      words.fill(0, at, at + width);
-      at += width;
+    const row = /** @type {number} */ (rows[y]);
+    const line = words.subarray(y * width, (y + 1) * width);
+    if (row < 0) line.fill(0);
+    else paintRow(picture, row, y, line);
+  }
+}
+
+/**
+ * @param {Picture} picture
+ * @param {number} row of the field, or of the index
+ * @param {number} y
+ * @param {Uint32Array} words
+ */
+function paintRow({ levels, across, index, columns, table, checkers }, row, y, words) {
+  const start = row * across;
+  for (let x = 0; x < words.length; x++) {
+    const column = columns[x];
+    const cell = column < 0 || index === undefined ? column : index[start + column];
+    if (cell < 0) {
+      words[x] = 0;
       continue;
     }
-    const start = row * across;
-    for (let x = 0; x < width; x++, at++) {
-      const column = /** @type {number} */ (columns[x]);
-      if (column < 0) {
-        words[at] = 0;
-        continue;
-      }
-      const level = /** @type {number} */ (levels[start + column]);
-      words[at] =
-        level === MISSING
-          ? checkers[((x >> SQUARE_BITS) ^ (y >> SQUARE_BITS)) & 1]
-          : /** @type {number} */ (table[level]);
-    }
+    const level = levels[index === undefined ? start + cell : cell];
+    words[x] =
+      level === MISSING ? checkers[((x >> SQUARE_BITS) ^ (y >> SQUARE_BITS)) & 1] : table[level];
   }
 }

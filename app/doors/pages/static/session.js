@@ -4,7 +4,7 @@
  * A change is either pushed (what was chosen: Back undoes it) or replaces the address (what was
  * dragged). The address is written first, then every listener is told.
  *
- * @import { Axis, Dataset, Variable } from "./dataset.js"
+ * @import { Axis, Dataset, Grid, Variable } from "./dataset.js"
  * @import { Requests } from "./requests.js"
  * @import { State } from "./state.js"
  * @import { Display } from "./units.js"
@@ -69,10 +69,26 @@ export class Session {
     return /** @type {Axis} */ (this.dataset.axes.get(name));
   }
 
+  /** @returns {Grid | null} where the cells of a picture lie, where its dimensions do not say it */
+  get grid() {
+    const { x, y } = this.state;
+    const has = (/** @type {Grid} */ { longitude, dims }) =>
+      // Of a plain grid the longitudes are a dimension.
+      dims.length === 2 && !dims.includes(longitude) && [x, y].every((n) => dims.includes(`${n}`));
+    return this.dataset.grids.find(has) ?? null;
+  }
+
   /** @returns {Axis[]} the dimensions of the variable that the picture does not run along */
   get fixedAxes() {
     const { x, y } = this.state;
     return this.variable.dims.filter((name) => name !== x && name !== y).map((n) => this.axis(n));
+  }
+
+  /** @returns {Axis[]} those with a control: of a chart its own axis too, where a value is read */
+  get movableAxes() {
+    const { x, y } = this.state;
+    const own = x !== null && y === null && this.variable.kind === "number" ? [this.axis(x)] : [];
+    return [...own, ...this.fixedAxes];
   }
 
   /** @param {Listener} listener */
@@ -117,17 +133,49 @@ export class Session {
    * @param {number} position
    * @param {boolean} [dragged] whether it is one of many on the way to another
    */
-  move(name, position, dragged = false) {
+  async move(name, position, dragged = false) {
     const axis = this.axis(name);
     const held = Math.min(Math.max(position, 0), axis.size - 1);
     this.positions[name] = held;
-    const label = labelAt(axis, held);
-    const fixed = { ...this.state.fixed };
-    // Where only the server knows the label, the grammar has a way to say the position.
-    if (label === null) fixed[name] = `${held}`;
-    else fixed[name] = String(label).replace(/:00Z$/, "Z");
+    const label = labelAt(axis, held) ?? (await this.#ask(axis, held));
+    if (this.positions[name] !== held) return;
+    const fixed = { ...this.state.fixed, [name]: written(label ?? held) };
     if (dragged) this.replace({ fixed });
     else this.push({ fixed });
+  }
+
+  /**
+   * Show another position for the moment, as a film does: no address tells of it.
+   *
+   * @param {string} name
+   * @param {number} position
+   */
+  pass(name, position) {
+    this.positions[name] = position;
+    const label = labelAt(this.axis(name), position) ?? position;
+    this.state = { ...this.state, fixed: { ...this.state.fixed, [name]: written(label) } };
+    this.#tell(null);
+  }
+
+  /**
+   * The label of a position that only the server knows.
+   *
+   * @param {Axis} axis
+   * @param {number} position
+   */
+  async #ask(axis, position) {
+    try {
+      const told = await this.requests.json(this.isel, [
+        ["variables", this.state.variable],
+        [`isel[${axis.name}]`, String(position)],
+        ["explain", "true"],
+      ]);
+      const label = told.coords[axis.name]?.data ?? null;
+      if (label !== null) axis.known.set(position, label);
+      return label;
+    } catch {
+      return null;
+    }
   }
 
   /**
@@ -148,8 +196,18 @@ export class Session {
         [`sel[${name}]`, text],
         ["explain", "true"],
       ]);
-      const at = positionOf(axis, String(told.coords[name]?.data));
-      return at >= 0 ? at : undefined;
+      const label = told.coords[name]?.data;
+      const at = positionOf(axis, String(label));
+      if (at >= 0 || label === undefined) return at >= 0 ? at : undefined;
+      // Where only the server knows the labels, it counts those up to this one.
+      const counted = await this.requests.json(this.sel, [
+        ["variables", this.state.variable],
+        [`sel[${name}]`, `../${label}`],
+        ["explain", "true"],
+      ]);
+      const place = counted.dims[name] - 1;
+      axis.known.set(place, label);
+      return place;
     } catch (error) {
       const labels = error instanceof Problem ? (error.told["nearest"] ?? []) : [];
       this.nearest = labels.map(String);
@@ -171,4 +229,9 @@ export class Session {
   #tell(notices) {
     for (const listener of this.#listeners) listener(notices);
   }
+}
+
+/** @param {unknown} label */
+function written(label) {
+  return String(label).replace(/:00Z$/, "Z");
 }

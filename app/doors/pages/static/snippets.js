@@ -26,22 +26,21 @@ import { labelOf } from "./times.js";
  * @returns {Query}
  */
 export function selection(session, point, line) {
-  const { state, variable, positions } = session;
+  const { state, variable, positions, grid } = session;
   const names = [state.x, state.y];
-  const { box } = state.y === null ? { box: null } : state;
+  const box = state.y === null || grid !== null ? null : state.box;
+  /** @type {(axis: Axis, place: number) => Query} `place` is 0 across, 1 along, -1 elsewhere */
+  const chosen = (axis, place) => {
+    if (place < 0) return [at(axis, positions[axis.name])];
+    if (point === null) return box === null ? [] : between(axis, box[place], box[place + 2]);
+    return grid === null ? [at(axis, nearest(axis, Number(point[place])))] : [];
+  };
+  const axes = variable.dims.map((name) => session.axis(name));
+  const left = point === null ? axes : axes.filter((axis) => axis !== line);
   /** @type {Query} */
-  const query = [["variables", variable.name]];
-  for (const axis of variable.dims.map((name) => session.axis(name))) {
-    const place = names.indexOf(axis.name);
-    if (point !== null) {
-      const held = place < 0 ? positions[axis.name] : nearest(axis, Number(point[place]));
-      if (axis !== line) query.push(at(axis, held));
-    } else if (place < 0) query.push(at(axis, positions[axis.name]));
-    else if (box !== null) {
-      query.push(...between(axis, Number(box[place]), Number(box[place + 2])));
-    }
-  }
-  return query;
+  const place = grid !== null && point !== null ? [["at", point.join(",")]] : [];
+  const labels = left.flatMap((axis) => chosen(axis, names.indexOf(axis.name)));
+  return [["variables", variable.name], ...labels, ...place];
 }
 
 /**

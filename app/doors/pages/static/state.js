@@ -192,7 +192,8 @@ function readDimensions(asked, dataset, variable, state, notices) {
   const known = new Map([...dataset.axes.keys()].map((name) => [keyOf(name), name]));
   for (const [key, label] of asked) {
     const name = known.get(key);
-    if (name !== undefined && name !== state.x && name !== state.y) state.fixed[name] = label;
+    if (name !== undefined && name !== (state.y && state.x) && name !== state.y)
+      state.fixed[name] = label;
     else if (name === undefined && !key.startsWith("_")) notices.push(`There is no ${key} here.`);
   }
 }

@@ -18,6 +18,7 @@ import { choice, DimensionControl, variableChoice } from "./controls.js";
 import { el } from "./dom.js";
 import { FieldStage } from "./field_stage.js";
 import { GetItPanel } from "./get_it.js";
+import { keyHelp } from "./help.js";
 import { DisplayPanel, SeriesPanel } from "./panels.js";
 import { LineStage, TableStage } from "./plain_stages.js";
 import { bytesText, Latest } from "./requests.js";
@@ -60,6 +61,8 @@ export class View {
     this.zooms = this.#buttons();
     this.middle = el("div", { class: "middle" });
     this.side = el("aside", { class: "side" });
+    // What is new in the picture, for who cannot see it.
+    this.told = el("p", { class: "unseen", role: "status" });
     /** @type {Panel[]} in the order in which they stand */
     this.panels = [
       new SeriesPanel(session),
@@ -72,6 +75,7 @@ export class View {
         { class: "stage" },
         el("div", { class: "bar" }, this.variables.element, this.axes, this.zooms),
         this.notices,
+        this.told,
         this.progress,
         this.middle,
         this.dimensions,
@@ -101,6 +105,7 @@ export class View {
       button("+", "Zoom in", () => this.field.zoom(0.6)),
       button("−", "Zoom out", () => this.field.zoom(1 / 0.6)),
       button("⌂", "All of it", () => this.session.push({ box: null })),
+      keyHelp(),
     );
   }
 
@@ -128,12 +133,14 @@ export class View {
     const { key } = stage;
     if (key !== this.#shown && !(await this.#load(stage, key))) return;
     stage.draw();
+    this.told.textContent =
+      stage.element.querySelector("[role=img]")?.getAttribute("aria-label") ?? "";
     try {
       await Promise.all(this.panels.map((panel) => panel.update()));
     } catch (error) {
       this.#tell([error instanceof Error ? error.message : String(error)]);
     }
-    this.place.dataset.state = "ready";
+    if (stage.key === this.#shown) this.place.dataset.state = "ready";
   }
 
   /**
@@ -184,10 +191,10 @@ export class View {
   }
 
   #showControls() {
-    const { state, positions, fixedAxes, dataset } = this.session;
+    const { state, positions, movableAxes, dataset } = this.session;
     this.variables.select.value = state.variable;
     this.#showAxes();
-    for (const axis of fixedAxes) {
+    for (const axis of movableAxes) {
       const { name } = axis;
       if (!this.#controls.has(name)) {
         const listener = {
@@ -199,7 +206,7 @@ export class View {
       }
       this.#controls.get(name)?.show(positions[name], state.zone);
     }
-    const shown = fixedAxes.filter((axis) => axis.size > 1 || dataset.axes.size < 3);
+    const shown = movableAxes.filter((axis) => axis.size > 1 || dataset.axes.size < 3);
     const elements = shown.map(({ name }) => this.#controls.get(name)?.element ?? "");
     if (
       [...this.dimensions.children].some((one, at) => one !== elements[at]) ||
