@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from loadtests.ground import ROOT
 from tests.pages.conftest import Look, Serve, Watched
@@ -57,3 +58,53 @@ def test_keys_alone_find_a_value_and_a_series(address: str, look: Look) -> None:
     assert tab.page.locator(".legend li").all_inner_texts() == ["17.5°N, 2.5°E"]
     name = tab.page.locator("canvas.overlay").get_attribute("aria-label")
     assert name == "Heat, 2024-01-01 00:00 UTC, from 0 to 100 K"
+
+
+_WORDS = "button link textbox searchbox combobox slider spinbutton checkbox"
+CONTROLS = frozenset(_WORDS.split())
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_each_control_has_a_name(address: str, look: Look, path: str) -> None:
+    """As programs that read pages aloud find them: in the accessibility tree."""
+    tab = look()
+    tab.page.goto(address + path)
+    if "heat" in path:
+        tab.wait()
+    tree = tab.page.context.new_cdp_session(tab.page).send("Accessibility.getFullAXTree")
+    nodes = [node for node in tree["nodes"] if not node["ignored"]]
+    controls = [node for node in nodes if node["role"]["value"] in {*CONTROLS, "image", "dialog"}]
+    assert controls
+    nameless = [node for node in controls if not node.get("name", {}).get("value", "").strip()]
+    assert nameless == []
+    tab.complaints = [one for one in tab.complaints if "404" not in one]
+
+
+def test_what_is_new_in_the_picture_is_said(address: str, look: Look) -> None:
+    """In a live region, which follows each step."""
+    tab = look()
+    tab.open(f"{address}/explore/heat")
+    told = tab.page.locator(".stage > .unseen[role=status]")
+    assert told.inner_text() == "Heat, 2024-01-01 00:00 UTC, from 0 to 100 K"
+    tab.page.get_by_label("Next, time").click()
+    tab.page.wait_for_url("**T01:00Z")
+    expect(told).to_have_text("Heat, 2024-01-01 01:00 UTC, from 0 to 99 K")
+
+
+def test_a_question_mark_tells_the_keys(address: str, look: Look) -> None:
+    """In a dialog that keys close; not where something is typed."""
+    tab = look()
+    tab.open(f"{address}/explore/heat")
+    keys = tab.page.get_by_role("dialog", name="Keys")
+    tab.page.keyboard.press("?")
+    expect(keys).to_be_visible()
+    assert "Enter" in keys.inner_text()
+    assert findings(tab) == []
+    tab.page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    tab.page.get_by_role("button", name="Keys").click()
+    tab.page.get_by_role("button", name="Close").click()
+    expect(keys).to_be_hidden()
+    tab.page.locator(".dimensions input[type=text], .dimensions input:not([type])").first.focus()
+    tab.page.keyboard.press("?")
+    expect(keys).to_be_hidden()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from loadtests.ground import free_port, running, wait_until_it_answers
+from tests.clients.nginx import nginx
 from tests.pages.conftest import READY, Look, Serve
 from tests.pages.stores import beacon, write
 
@@ -61,3 +64,36 @@ def test_inside_another_application(
 def test_behind_a_root_path(entries: dict[str, dict[str, str]], look: Look, serve: Serve) -> None:
     """Below the path that a setting names."""
     walk(look, serve(entries, SLUICE_ROOT_PATH="/sluice") + "/sluice")
+
+
+# What proxies do with the path below which they show a service: leave it, or take it away.
+PROXIED = {"left": "http://127.0.0.1:{port}", "taken": "http://127.0.0.1:{port}/"}
+
+
+@pytest.mark.parametrize("way", PROXIED)
+def test_behind_a_proxy(
+    entries: dict[str, dict[str, str]], look: Look, serve: Serve, tmp_path: Path, way: str
+) -> None:
+    """A real one, with the path that a setting names; links to a page name its own address."""
+    origin = serve(entries, SLUICE_ROOT_PATH="/sluice", SLUICE_TRUSTED_PROXIES="127.0.0.1")
+    target = PROXIED[way].format(port=origin.rpartition(":")[2])
+    # Host and scheme are what the browser asked for.
+    location = f"""proxy_pass {origin};
+      location /sluice/ {{
+        proxy_pass {target};
+        proxy_set_header Connection "";
+        proxy_set_header Host $http_host;
+        proxy_set_header X-Forwarded-Proto $scheme;
+    }}"""
+    with nginx(tmp_path, location) as port:
+        address = f"http://127.0.0.1:{port}/sluice"
+        walk(look, address)
+        page = httpx.get(f"{address}/explore/heat").text
+        (image,) = re.findall(r'property="og:image" content="([^"]+)"', page)
+        assert image == f"{address}/thumbnails/heat.png"
+        assert httpx.get(image).headers["content-type"] == "image/png"
+        assert httpx.get(f"{address}/openapi.json").json()["servers"] == [{"url": "/sluice"}]
+        tab = look()
+        tab.page.goto(f"{address}/docs")
+        tab.page.wait_for_selector(".opblock")
+        assert all(one.startswith(f"{address}/") for one in tab.asked if one.startswith("http"))

@@ -16,6 +16,7 @@ import { arcsOf } from "./coast.js";
 import { choice, DimensionControl, variableChoice } from "./controls.js";
 import { el } from "./dom.js";
 import { FieldStage } from "./field_stage.js";
+import { keyHelp } from "./help.js";
 import { SeriesPanel } from "./panels.js";
 import { LineStage, TableStage } from "./plain_stages.js";
 import { Latest } from "./requests.js";
@@ -61,6 +62,8 @@ export class View {
     this.zooms = this.#buttons();
     this.middle = el("div", { class: "middle" });
     this.side = el("aside", { class: "side" });
+    // What is new in the picture, for who cannot see it.
+    this.told = el("p", { class: "unseen", role: "status" });
     /** @type {Panel[]} in the order in which they stand */
     this.panels = [new SeriesPanel(session)];
     place.replaceChildren(
@@ -69,6 +72,7 @@ export class View {
         { class: "stage" },
         el("div", { class: "bar" }, this.variables.element, this.axes, this.zooms),
         this.notices,
+        this.told,
         this.progress,
         this.middle,
         this.dimensions,
@@ -98,6 +102,7 @@ export class View {
       button("+", "Zoom in", () => this.field.zoom(0.6)),
       button("−", "Zoom out", () => this.field.zoom(1 / 0.6)),
       button("⌂", "All of it", () => this.session.push({ box: null })),
+      keyHelp(),
     );
   }
 
@@ -125,6 +130,8 @@ export class View {
     const { key } = stage;
     if (key !== this.#shown && !(await this.#load(stage, key))) return;
     stage.draw();
+    this.told.textContent =
+      stage.element.querySelector("[role=img]")?.getAttribute("aria-label") ?? "";
     try {
       await Promise.all(this.panels.map((panel) => panel.update()));
     } catch (error) {
