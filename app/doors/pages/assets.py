@@ -33,7 +33,7 @@ _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) 
 # What else is a comment stays: to tell it from text would be parsing.
 _COMMENT: Final = re.compile(r"/\*\*(?:(?!\*/)(?s:.))*\*/ ?|^[ \t]*//[^\n]*$", re.MULTILINE)
 _BLANKS: Final = re.compile(r"^\s+|[ \t]+$", re.MULTILINE)
-# What blanks around signs do not change: texts, templates and patterns (after whose slash there is no
+# What blanks around signs do not change: texts, templates and patterns (after whose slash is no
 # blank, as there is in every division here).
 _TEXT: Final = re.compile(
     r'("(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`'
