@@ -40,7 +40,8 @@ _TEXT: Final = re.compile(
     r"|/(?![ /*])(?:[^/\\\n\[]|\\.|\[(?:[^\]\\]|\\.)*\])+/[a-z]*)"
 )
 _SIGN: Final = re.compile(r" ?([=<>?:;,(){}\[\]&|!*]+) ?|(?<=[\w)\]]) ([+-]) (?=[\w(])")
-_LINE_END: Final = re.compile(r"(?<=[{;,(\[])\n|\n(?=[)}\]])")
+_OPEN: Final = ("{", ";", ",", "(", "[")
+_CLOSING: Final = (")", "}", "]")
 _PRIVATE: Final = re.compile(r"(?<=[\s.;{}])#(\w+)")
 _LEFT_OVER: Final = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
@@ -136,8 +137,7 @@ def _wrapped(name: str, text: str) -> str:
         raise ValueError(f"{name}.js: a text of several lines, which would lose its blanks")
     if left := _LEFT_OVER.search(body):
         raise ValueError(f"{name}.js: an import or export of another form: {left[0]}")
-    body = _tight(body)
-    return f"const ${name} = (() => {{\n{body}return {{ {', '.join(exported)} }};\n}})();\n"
+    return f"const ${name}=(()=>{{{_tight(body)}return{{{','.join(exported)}}}}})();\n"
 
 
 def _tight(body: str) -> str:
@@ -146,8 +146,14 @@ def _tight(body: str) -> str:
     Lines with a template inside of a template stay: to know where a text ends in them would be
     parsing.
     """
-    lines = (line if line.count("`") > 2 else _closer(line) for line in body.split("\n"))
-    joined = _LINE_END.sub("", "\n".join(lines))
+    lines = [
+        line if line.count("`") > 2 else _closer(line) for line in body.rstrip("\n").split("\n")
+    ]
+    joined = ""
+    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+        # A comment ends with its line.
+        is_open = "//" not in line and (line[-1:] in _OPEN or after[:1] in _CLOSING)
+        joined += line if is_open else f"{line}\n"
     known = dict.fromkeys(_PRIVATE.findall(joined))
     short = {name: f"#{'$' * (at // 26)}{chr(97 + at % 26)}" for at, name in enumerate(known)}
     return _PRIVATE.sub(lambda found: short[found[1]], joined)

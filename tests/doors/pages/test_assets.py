@@ -45,10 +45,25 @@ def test_each_module_is_one_function_behind_what_it_imports() -> None:
         "  return /** @type {any} */ own; // kept\n}\n",
     }
     assert join_scripts(modules, "entry") == (
-        "const $low = (() => {\nconst own = 1;\nconst a = own;\n"
-        "async function b() {\nreturn own; // kept\n}\nreturn { a, b };\n})();\n"
-        "const $entry = (() => {\nconst { a, b } = $low;\nconst own = a + b();\n"
-        "return {  };\n})();\n"
+        "const $low=(()=>{const own=1;const a=own;async function b(){return own;// kept\n}\n"
+        "return{a,b}})();\n"
+        "const $entry=(()=>{const{a,b}=$low;const own=a+b();return{}})();\n"
+    )
+
+
+def test_blanks_of_texts_and_patterns_stay() -> None:
+    """Those around signs do not; private members have short names, each in its own module."""
+    text = """class Some {
+  #long = 1;
+  half() {
+    const words = `a, ${this.#long + 1} = b`;
+    return words.replace(/= /g, " : ") + (4 / 2) + "#long" - -1;
+  }
+}
+"""
+    assert join_scripts({"a": text}, "a") == (
+        "const $a=(()=>{class Some{#a=1;half(){const words=`a, ${this.#a + 1} = b`;"
+        'return words.replace(/= /g," : ")+(4 / 2)+ "#long" - -1;}}\nreturn{}})();\n'
     )
 
 

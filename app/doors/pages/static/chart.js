@@ -27,8 +27,7 @@ const CLOCK = [
   [2_419_200, "{YYYY}-{MM}", null, null, null, null, null, null, 1],
   [86_400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
   [60, "{HH}:{mm}", DAY, null, DAY, null, null, null, 1],
-  [1, "{HH}:{mm}:{ss}", DAY, null, DAY, null, null, null, 1],
-  [0.001, "{ss}.{fff}", DAY, null, DAY, null, null, null, 1],
+  [0.001, "{HH}:{mm}:{ss}", DAY, null, DAY, null, null, null, 1],
 ];
 const plain = (/** @type {number} */ value) => numberText(value);
 

@@ -46,7 +46,7 @@ export class GetItPanel {
     this.why = el("p", { class: "hint" });
     this.language = choice("Code", [], () => this.#showCode());
     this.code = el("pre", { tabindex: "0" });
-    this.link = el("input", { type: "text", readonly: true, hidden: true, "aria-label": "Copied" });
+    this.link = el("input", { readonly: true, hidden: true, "aria-label": "Copied" });
     this.told = el("span", { role: "status" });
     this.printed = el("p", { class: "printed" });
     const button = (/** @type {string} */ text, /** @type {() => void} */ onclick) =>

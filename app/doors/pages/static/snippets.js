@@ -64,7 +64,7 @@ function at(axis, position) {
  */
 function between(axis, from, to) {
   const { start, stop } = around(axis, from, to, 0);
-  if (stop - start === axis.size) {
+  if (stop > axis.size || stop - start === axis.size) {
     // Across the place where the axis begins, an interval of degrees is meant as it is written.
     const part = axis.wraps && to - from < TURN;
     const ends = [from, to].map((one) => Number(one.toPrecision(8)));

@@ -14,12 +14,12 @@
 /** @type {[string, number, number, RegExp][][]} */
 const FAMILIES = [
   [
-    ["K", 1, 0, /^(k|kelvins?|deg(rees?)?_?k(elvin)?)$/i],
+    ["K", 1, 0, /^(k|kelvins?|deg_?k)$/i],
     ["degC", 1, 273.15, /^(°?c|celsius|deg(rees?)?[_ ]?c(elsius)?)$/i],
     ["degF", 5 / 9, (459.67 * 5) / 9, /^(°?f|fahrenheit|deg(rees?)?[_ ]?f(ahrenheit)?)$/i],
   ],
   [
-    ["m/s", 1, 0, /^m(et(er|re)s?)?( ?\/ ?s| per second|[ .]?s(\*\*|\^)?-1)$/],
+    ["m/s", 1, 0, /^m( ?\/ ?s|[ .]?s(\*\*|\^)?-1)$/],
     ["km/h", 1 / 3.6, 0, /^km( ?\/ ?h|[ .]?hr?(\*\*|\^)?-1)$/],
     ["kn", 1852 / 3600, 0, /^(kn|kts?|knots?)$/],
   ],
