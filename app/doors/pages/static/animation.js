@@ -69,7 +69,7 @@ export class Player {
     this.#film = film;
     this.#position = film.position;
     this.#stopping = new AbortController();
-    this.button.textContent = "⏸ Pause";
+    this.button.textContent = "‖ Pause";
     this.#due = performance.now();
     this.#wait();
   }

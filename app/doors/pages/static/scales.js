@@ -23,14 +23,32 @@ const MOST_SAMPLED = 200_000;
  * @returns {Uint32Array}
  */
 export function colourTable(name, reverse) {
-  const text = atob(COLOURS[name] ?? /** @type {string} */ (COLOURS.viridis));
+  const colours = coloursOf(COLOURS[name] ?? /** @type {string} */ (COLOURS.viridis));
   const table = new Uint32Array(256);
   for (let level = 0; level < LEVELS; level++) {
     const along = level / (LEVELS - 1);
     const at = 3 * Math.round(255 * (reverse ? 1 - along : along));
-    table[level] = word(text.charCodeAt(at), text.charCodeAt(at + 1), text.charCodeAt(at + 2));
+    table[level] = word(colours[at], colours[at + 1], colours[at + 2]);
   }
   return table;
+}
+
+/**
+ * Red, green and blue of each colour, from the text of their differences.
+ *
+ * @param {string} text
+ */
+function coloursOf(text) {
+  const [steps = "", ...first] = text.split(" ").reverse();
+  const colours = new Uint8Array(768);
+  for (let part = 0; part < 3; part++) {
+    colours[part] = Number(first[2 - part]);
+    for (let at = 1; at < 256; at++) {
+      const step = steps.charCodeAt(part * 255 + at - 1) - "P".charCodeAt(0);
+      colours[3 * at + part] = colours[3 * at + part - 3] + step;
+    }
+  }
+  return colours;
 }
 
 /**
