@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from time import perf_counter
 from types import TracebackType
-from typing import Final, Literal, Self, TypeAlias
+from typing import Final, Literal, Self, TypeAlias, TypeVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,11 @@ class StoreAsked:
     seconds: float
     received_bytes: int
     error: BaseException | None
+
+    @property
+    def outcome(self) -> str:
+        """How it ended: well, or with an error of this class."""
+        return "ok" if self.error is None else type(self.error).__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,18 @@ class ChunksLookedUp:
 
 Event: TypeAlias = StoreAsked | StoreRetried | CircuitChanged | ChunksLookedUp
 Emit: TypeAlias = Callable[[Event], None]
+
+E = TypeVar("E")
+
+
+def to_all(*sinks: Callable[[E], None]) -> Callable[[E], None]:
+    """A hook that hands each event to every sink, in order; sinks are quick and never raise."""
+
+    def emit(event: E) -> None:
+        for sink in sinks:
+            sink(event)
+
+    return emit
 
 
 # Fetching and decoding happen in tasks far below the route. A context variable reaches them

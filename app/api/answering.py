@@ -31,17 +31,17 @@ from ..catalog.entry import DatasetEntry, redact_error
 from ..catalog.opened import Opened
 from ..errors import DeadlineExceeded
 from .representations import Representation, accepted_coding, respond
-from .requests import caller, lines_of
+from .requests import caller, cancellable, lines_of
 from .response_bodies import LongBody
-from .row_streams import open_rows
 from .spool import SpooledFile
 from .state import RequestLimits, Service
-from .streaming import Held, StreamedFile, StreamedRows, cancellable
+from .streaming import Held, StreamedFile, StreamedRows
 from .weighing import (
     Weighed,
     led_on,
     memory_bytes,
     meter_of,
+    open_rows,
     texts_excess,
     texts_of,
     told_of_texts,

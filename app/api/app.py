@@ -9,12 +9,13 @@ from typing import Final
 from fastapi import FastAPI
 
 from sluice import __version__
+from sluice.instrumentation import to_all
 
 from ..doors.native.routes import NativeDoor
 from ..doors.pages.routes import PagesDoor
 from ..server.processes import Shared
 from ..settings import Settings, fitted
-from ..telemetry.events import Emit, GcFreeze, freeze_objects, to_all
+from ..telemetry.events import Emit, GcFreeze, freeze_objects
 from ..telemetry.logs import RequestLog
 from ..telemetry.metrics import Metrics
 from .application import Application
@@ -42,7 +43,7 @@ def create_app(
     settings = fitted(settings)
     metrics = Metrics() if shared is None else Metrics(shared.counts, shared.place)
     request_log = RequestLog()
-    sinks = [metrics.record, request_log.record]
+    sinks: list[Emit] = [metrics.record, request_log.record]
     if shared is not None:
         # The process is ours: nobody else in it makes objects.
         sinks.append(GcFreeze().record)

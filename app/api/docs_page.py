@@ -18,14 +18,13 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import RedirectResponse
 
 from sluice.bounded_cache import BoundedCache
-from sluice.encoders.content_coding import CODINGS, compress, negotiate_coding
+from sluice.encoders.formats import CODINGS, compress, negotiate_coding
 from sluice.errors import SluiceError
 
 from ..catalog.opened import Opened
 from .openapi import Schema
-from .requests import header_of, key_of, seen_entries, service
+from .requests import cancellable, header_of, key_of, seen_entries, service
 from .server_examples import with_examples
-from .streaming import cancellable
 
 Page: TypeAlias = Callable[[Request], Awaitable[Response]]
 

@@ -7,17 +7,16 @@ from functools import partial
 
 from fastapi import Request, Response
 
-from sluice.axes.nearest_cell import Cells
+from sluice.axes.globe import Cells
 from sluice.engine import plan
-from sluice.engine.limits import memory_excess
+from sluice.engine.estimates import memory_excess
 from sluice.engine.nearest import Located, LonLat, check_free, grid_for, locate, placed
 from sluice.selection import Near, Selection
 
 from ..catalog.opened import Opened
 from .answering import read_whole
-from .requests import caller
+from .requests import caller, cancellable
 from .state import Service
-from .streaming import cancellable
 from .weighing import memory_bytes
 
 # In so few cells a place is found in less than a hop to a thread takes.

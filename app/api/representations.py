@@ -13,8 +13,8 @@ from fastapi import Request, Response
 
 from sluice import __version__
 from sluice.aliases import record
-from sluice.encoders.content_coding import compress, compress_pieces, negotiate_coding
 from sluice.encoders.encoder import Encoder
+from sluice.encoders.formats import compress, compress_pieces, negotiate_coding
 from sluice.instrumentation import Phases
 
 from ..catalog.entry import DatasetEntry

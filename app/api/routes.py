@@ -24,6 +24,7 @@ from .problems import kind_of
 from .representations import PRIVATE, caching
 from .requests import (
     caller,
+    cancellable,
     key_of,
     may_see,
     require_admin,
@@ -46,7 +47,6 @@ from .small_answers import (
     Ready,
 )
 from .state import Service
-from .streaming import cancellable
 
 
 def add_routes(app: FastAPI) -> None:

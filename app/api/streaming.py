@@ -3,17 +3,16 @@
 The first values are there before the first byte leaves, so that a store that fails at once is an
 error of its own. What fails later breaks the connection off: no client takes a part for the whole.
 
-Parts of an answer are asked for by their bytes (RFC 9110, section 14). All work for a request ends
-when its time is over, or its client has left.
+Parts of an answer are asked for by their bytes (RFC 9110, section 14).
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Final, NoReturn, Protocol, TypeVar
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, aclosing
+from typing import Final, NoReturn, Protocol
 
 from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
@@ -23,8 +22,8 @@ from sluice.aliases import record
 from sluice.errors import SluiceError
 from sluice.instrumentation import Phases
 
-from ..errors import DeadlineExceeded, RangeNotSatisfiable
-from .requests import header_of, service
+from ..errors import RangeNotSatisfiable
+from .requests import Clock, Expired, cancellable, ending, header_of
 from .response_bodies import PIECE_BYTES, RawHeaders
 from .state import ABORT, StreamLimits
 
@@ -250,84 +249,3 @@ def asked_range(given: str | None, if_range: str | None, tag: str, size: int) ->
 
 def _none_of(size: int) -> RangeNotSatisfiable:
     return RangeNotSatisfiable(f"The answer has {size} bytes; none is in this range.", size=size)
-
-
-T = TypeVar("T")
-
-# Where the first wait of a request leaves the time by which it must be answered.
-_DEADLINE: Final = "sluice.deadline"
-
-
-class Expired(Exception):
-    """The time for something is over."""
-
-
-class Clock:
-    """When work has to end: at its `end`, for want of progress, or because its client left."""
-
-    def __init__(self, timeout: asyncio.Timeout, end: float) -> None:
-        self._timeout = timeout
-        self._loop = asyncio.get_running_loop()
-        self._end = end
-        self.left = False
-
-    def expect(self, seconds: float | None) -> None:
-        """Progress is to come within so many seconds; None: by the end."""
-        if not self.left:
-            soon = self._end if seconds is None else self._loop.time() + seconds
-            self._timeout.reschedule(min(soon, self._end))
-
-    async def watch(self, receive: Receive) -> None:
-        """End the work when its client leaves."""
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self.left = True
-        self._timeout.reschedule(self._loop.time())
-
-
-@asynccontextmanager
-async def ending(receive: Receive, end: float) -> AsyncIterator[Clock]:
-    """The block is cancelled at `end` of the loop's time, or as its clock says.
-
-    The body of the request must have been read. Raises Expired, and Starlette's ClientDisconnect.
-    """
-    timeout = asyncio.timeout_at(end)
-    clock = Clock(timeout, end)
-    try:
-        async with timeout:
-            watching = asyncio.create_task(clock.watch(receive))
-            try:
-                yield clock
-            finally:
-                watching.cancel()
-    except TimeoutError as error:
-        # A store that times out raises a kind of its own, which is not ours to explain.
-        if type(error) is not TimeoutError or not timeout.expired():
-            raise
-        if clock.left:
-            raise ClientDisconnect from None
-        raise Expired from None
-
-
-async def cancellable(
-    request: Request, work: Coroutine[object, object, T], led_on: Callable[[], str] = str
-) -> T:
-    """What `work` brings; it is cancelled when the deadline comes or the client leaves before.
-
-    So everything is awaited that may take long. The deadline is that of the request, however many
-    parts of it are awaited so; `led_on` is told who meets it. The body of the request must have
-    been read. Raises DeadlineExceeded, and Starlette's ClientDisconnect.
-    """
-    admission = service(request).admission
-    end = asyncio.get_running_loop().time() + admission.seconds
-    deadline: float = request.scope.setdefault(_DEADLINE, end)
-    try:
-        async with ending(request.receive, deadline):
-            return await work
-    except Expired:
-        admission.refuse("deadline")
-        raise DeadlineExceeded(
-            f"There was no answer within {admission.seconds:g} seconds, the most that a request may"
-            f" take: ask for a smaller part.{led_on()}",
-            limit_seconds=admission.seconds,
-        ) from None

@@ -15,7 +15,7 @@ from enum import StrEnum
 from math import inf
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
-from sluice.axes.nearest_cell import Cells
+from sluice.axes.globe import Cells
 from sluice.bounded_cache import BoundedCache
 from sluice.concurrency import SingleFlight
 from sluice.datasets import AsyncDataset
@@ -119,7 +119,7 @@ class Opened:
     told: BoundedCache[Hashable, str] = field(default_factory=_few)
     learned: Learned = field(default_factory=Learned)
     cells: GridCells = field(default_factory=GridCells)
-    _of_doors: dict[Callable[[Opened], Any], Any] = field(default_factory=dict)
+    of_doors: dict[Callable[[Opened], Any], Any] = field(default_factory=dict)
 
     @property
     def dataset(self) -> AsyncDataset:
@@ -133,9 +133,9 @@ class Opened:
 
     def for_door(self, make: Callable[[Opened], T]) -> T:
         """What a way in needs of this dataset: what ``make(self)`` gave when it was first asked."""
-        made: T | None = self._of_doors.get(make)
+        made: T | None = self.of_doors.get(make)
         if made is None:
-            made = self._of_doors[make] = make(self)
+            made = self.of_doors[make] = make(self)
         return made
 
 

@@ -47,6 +47,11 @@ class DatasetOpened:
     seconds: float
     error: BaseException | None
 
+    @property
+    def outcome(self) -> str:
+        """How it ended: well, or with an error of this class."""
+        return "ok" if self.error is None else type(self.error).__name__
+
 
 @dataclass(frozen=True, slots=True)
 class DatasetRevalidated:
@@ -117,21 +122,6 @@ Event: TypeAlias = (
     | LoopLag
 )
 Emit: TypeAlias = Callable[[Event], None]
-
-
-def outcome_of(error: BaseException | None) -> str:
-    """How something ended: well, or with an error of this class."""
-    return "ok" if error is None else type(error).__name__
-
-
-def to_all(*sinks: Emit) -> Emit:
-    """A hook that hands each event to every sink, in order; sinks are quick and never raise."""
-
-    def emit(event: Event) -> None:
-        for sink in sinks:
-            sink(event)
-
-    return emit
 
 
 async def sample(sum_up: Callable[[], Event], emit: Emit, *, every_seconds: float = 1.0) -> None:

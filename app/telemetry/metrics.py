@@ -20,7 +20,6 @@ from .events import (
     RequestRefused,
     RequestServed,
     SpoolFilled,
-    outcome_of,
 )
 from .families import SECONDS, Cells, Family, Numbers, Series, Source, exposition, read_all, rows_of
 
@@ -193,7 +192,7 @@ METRICS: Final[tuple[Family, ...]] = (
         (
             of(
                 DatasetOpened,
-                lambda series: lambda e: series.observe(e.seconds, e.dataset, outcome_of(e.error)),
+                lambda series: lambda e: series.observe(e.seconds, e.dataset, e.outcome),
             ),
         ),
         labels=("dataset", "outcome"),
@@ -231,9 +230,7 @@ METRICS: Final[tuple[Family, ...]] = (
         (
             of(
                 StoreAsked,
-                lambda series: (
-                    lambda e: series.observe(e.seconds, e.store, e.operation, outcome_of(e.error))
-                ),
+                lambda series: lambda e: series.observe(e.seconds, e.store, e.operation, e.outcome),
             ),
         ),
         labels=("store", "operation", "outcome"),

@@ -96,16 +96,6 @@ class ArrayMeta:
             return max(self.chunk_bytes, MOST_TEXT_BYTES // _TEXTS_AT_ONCE)
         return self.chunk_bytes
 
-    @property
-    def takes_turns(self) -> bool:
-        """Whether `in_flight_bytes` of it in turn are all that is decoded at once."""
-        return self.decoder is not None and self.dtype.kind not in "OT"
-
-    def key(self, coords: tuple[int, ...]) -> str:
-        """The store key of the object (chunk or shard) at `coords` in the grid of objects."""
-        name: str = self.zarr.metadata.encode_chunk_key(coords or self.scalar_at)
-        return f"{self.path}/{name}" if self.path else name
-
 
 def parse_array(path: str, document: Document, zarr_store: ZarrObject) -> ArrayMeta:
     """The array that `document` describes (v2: ``.zarray`` with its ``attributes`` inside).

@@ -55,6 +55,12 @@ _TURN_SECONDS: Final = 0.005
 _FEW_CHUNKS: Final = 100
 
 
+def object_key(meta: ArrayMeta, coords: tuple[int, ...]) -> str:
+    """The store key of the object (chunk or shard) at `coords` in the grid of objects."""
+    name: str = meta.zarr.metadata.encode_chunk_key(coords or meta.scalar_at)
+    return f"{meta.path}/{name}" if meta.path else name
+
+
 @dataclass(frozen=True, slots=True)
 class StoreReader:
     """What all arrays of one opened store share: where its bytes come from, and its shard indexes.
@@ -199,7 +205,7 @@ class StoreReader:
         return self.identity, meta.path, read.coords
 
     async def _chunk(self, reading: Reading, read: ChunkRead) -> Chunk:
-        key, most = reading.meta.key(read.coords), reading.meta.stored_bytes
+        key, most = object_key(reading.meta, read.coords), reading.meta.stored_bytes
         return await self._cached(reading, read, key, lambda: self.source.get(key, most_bytes=most))
 
     async def _cached(self, reading: Reading, read: ChunkRead, key: str, fetch: Fetch) -> Chunk:
@@ -231,7 +237,7 @@ class StoreReader:
         meta = reading.meta
         assert meta.raw is not None
         self.cache.missed()
-        key = meta.key(read.coords)
+        key = object_key(meta, read.coords)
         start, end = span.first * meta.raw.itemsize, span.end * meta.raw.itemsize
         async with self.reader.in_flight(reading.fetching, end - start):
             data = await self.ranges.do(
@@ -260,7 +266,7 @@ class StoreReader:
     async def _by_index(
         self, reading: Reading, place: tuple[int, ...], reads: list[ShardRead]
     ) -> None:
-        key, layout = reading.meta.key(place), reading.meta.shards
+        key, layout = object_key(reading.meta, place), reading.meta.shards
         assert layout is not None
         index = self.indexes.known(key)
         if index is None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import chain
 from typing import Final, TypeVar, assert_never
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array, record
 from sluice.axes.axis import TURN, Axis, Indexer
+from sluice.axes.globe import arc
 from sluice.axes.label_text import spell_value
-from sluice.axes.longitude_arcs import arc
 from sluice.axes.matching import (
     MatchPolicy,
     find_interval,
@@ -274,3 +275,34 @@ def _distances(axis: Axis, labels: Array, wanted: Array) -> NDArray[np.float64]:
     apart: NDArray[np.float64] = np.abs(labels.astype("f8") - wanted)
     apart = apart.astype(labels.dtype).astype("f8")
     return np.minimum(apart, np.abs(TURN - apart)) if axis.periodic else apart
+
+
+# Of more positions along one dimension a request tells only some.
+_MOST_LISTED: Final = 1000
+
+
+def canonical_request(found: Resolved, asked: Collection[str] | None, dataset: str) -> str:
+    """How all could have asked for these places, and variables; a form can be put behind."""
+    pairs = [] if asked is None else [("variables", ",".join(asked))]
+    pairs += [(name, _told(found.positions[name])) for name in sorted(found.positions)]
+    if found.pointwise:
+        pairs.append(("pointwise", ",".join(found.pointwise)))
+    # Labels that are not the stored ones have no positions of their own.
+    pairs += [(f"{name}_from", str(labels[0])) for name, labels in sorted(found.labels.items())]
+    told = "".join(f"{quote(name)}={quote(text, safe=',:/')}&" for name, text in pairs)
+    return f"/datasets/{dataset}/isel?{told}"
+
+
+def _told(found: Indexer) -> str:
+    """Positions along a dimension; of many, how many, the ends, and what tells them from others."""
+    match found:
+        case int():
+            return str(found)
+        case slice():
+            ends = [found.start, found.stop, *([] if found.step in (None, 1) else [found.step])]
+            return ":".join("" if end is None else str(end) for end in ends)
+        case _ if len(found) <= _MOST_LISTED:
+            return ",".join(map(str, found.tolist()))
+        case _:
+            sign = blake2b(found.tobytes(), digest_size=8).hexdigest()
+            return f"{found[0]},..,{found[-1]}({len(found)},{sign})"

@@ -58,35 +58,6 @@ def go_together(ds: xr.Dataset, keys: Mapping[Hashable, Key | None]) -> dict[Has
     return None if taken or any(isinstance(k, np.ndarray) for k in plain.values()) else plain
 
 
-def remaining(dims: tuple[Hashable, ...], keys: Mapping[Hashable, Key]) -> tuple[Hashable, ...]:
-    """The dimensions after a selection; that of points stands where the first of theirs was.
-
-    A dimension that is there twice is selected from, and left, in both places.
-    """
-    left: list[Hashable] = []
-    for dim in dims:
-        key = keys.get(dim)
-        if isinstance(key, Points):
-            if key.dim not in left:
-                left.append(key.dim)
-        elif not isinstance(key, int):
-            left.append(dim)
-    return tuple(left)
-
-
-def length_of(key: Key, size: int) -> int | None:
-    """How many elements `key` leaves of a dimension of `size`; None where it drops it."""
-    match key:
-        case int():
-            return None
-        case slice():
-            return len(range(*key.indices(size)))
-        case Points(_, positions):
-            return len(positions)
-        case positions:
-            return len(positions)
-
-
 def for_xarray(ds: xr.Dataset, dim: Hashable, key: Key | None, wanted: object) -> object:
     """The key of `dim` (or what was `wanted`) as xarray's indexing understands it beside arrays.
 

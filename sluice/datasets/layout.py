@@ -29,8 +29,8 @@ from sluice.datasets._xarray import (
     variables_of,
 )
 from sluice.datasets.cf_decode import StoredLabels
-from sluice.datasets.indexers import ALL, IntArray, Key, Points, length_of, remaining
-from sluice.datasets.lazy import LazyArray, VariableReadPlan
+from sluice.datasets.indexers import ALL, IntArray, Key, Points
+from sluice.datasets.lazy import LazyArray, VariableReadPlan, length_of, remaining
 from sluice.encoders.answer_schema import AS_STORED
 
 Keys: TypeAlias = Mapping[Hashable, Key]

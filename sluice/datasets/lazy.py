@@ -19,6 +19,7 @@ from sluice.arrays.texts import TextMeter
 from sluice.concurrency import map_concurrently
 from sluice.datasets._xarray import ExplicitIndexer, VectorizedIndexer, variable_of
 from sluice.datasets.cf_decode import Step, stored_form
+from sluice.datasets.indexers import Key, Points
 from sluice.encoders.answer_schema import AS_STORED
 from sluice.errors import CorruptChunk, LimitError, NotLoaded
 from sluice.instrumentation import phase
@@ -184,6 +185,35 @@ class VariableReadPlan:
         return variable_of(self.dims, values, self.attrs, self.encoding)
 
 
+def remaining(dims: tuple[Hashable, ...], keys: Mapping[Hashable, Key]) -> tuple[Hashable, ...]:
+    """The dimensions after a selection; that of points stands where the first of theirs was.
+
+    A dimension that is there twice is selected from, and left, in both places.
+    """
+    left: list[Hashable] = []
+    for dim in dims:
+        key = keys.get(dim)
+        if isinstance(key, Points):
+            if key.dim not in left:
+                left.append(key.dim)
+        elif not isinstance(key, int):
+            left.append(dim)
+    return tuple(left)
+
+
+def length_of(key: Key, size: int) -> int | None:
+    """How many elements `key` leaves of a dimension of `size`; None where it drops it."""
+    match key:
+        case int():
+            return None
+        case slice():
+            return len(range(*key.indices(size)))
+        case Points(_, positions):
+            return len(positions)
+        case positions:
+            return len(positions)
+
+
 def working_bytes(parts: Iterable[tuple[VariableReadPlan, int]]) -> int:
     """The most decoded bytes of chunks that reading so many of each at once has in memory.
 
@@ -194,7 +224,7 @@ def working_bytes(parts: Iterable[tuple[VariableReadPlan, int]]) -> int:
     for variable, chunks in parts:
         reader, meta = variable.array.reader, variable.array.meta
         nbytes = reader.working_bytes(meta, chunks)
-        if meta.takes_turns:
+        if meta.decoder is not None and meta.dtype.kind not in "OT":
             shared += nbytes
             turns = max(turns, meta.chunk_bytes + 2 * reader.reader.in_flight_bytes)
         else:

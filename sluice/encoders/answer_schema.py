@@ -9,6 +9,7 @@ variables that are still packed.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import numpy as np
@@ -19,8 +20,7 @@ from sluice.errors import NotAcceptable, SelectionError
 from sluice.labels import spell_name
 
 if TYPE_CHECKING:
-    from sluice.encoders.file_values import Extent, Records
-    from sluice.encoders.hdf5_chunks import Places
+    from sluice.encoders.file_values import Extent, Places, Records
     from sluice.encoders.json_encoder import FragmentCache
 
 
@@ -52,6 +52,37 @@ def read_fill(value: object, dtype: DType) -> Any:
     limits = np.iinfo(dtype)
     whole = bool(np.isfinite(number)) and int(number) == number
     return dtype.type(int(number)) if whole and limits.min <= int(number) <= limits.max else None
+
+
+@dataclass(frozen=True, slots=True)
+class FileForm:
+    """A dtype that NetCDF-4 has, and the attributes that a reader decodes its values by.
+
+    `meaning` is what is said of the values where the variable says nothing of the kind itself.
+    """
+
+    dtype: DType
+    attrs: Document = field(default_factory=dict)
+    meaning: Document = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FileValues:
+    """Values in the form that a file has them in."""
+
+    values: Array
+    attrs: Document = field(default_factory=dict)
+    meaning: Document = field(default_factory=dict)
+
+    @property
+    def form(self) -> FileForm:
+        """What is known of them without the values."""
+        return FileForm(self.values.dtype, self.attrs, self.meaning)
+
+
+def float_dtype(dtype: DType) -> DType:
+    """The NetCDF-4 float that holds all of `dtype` (float64 for longer ones)."""
+    return np.dtype({2: "f4", 4: "f4"}.get(dtype.itemsize, "f8"))
 
 
 class AnswerVariable(Protocol):

@@ -10,7 +10,7 @@ import numpy as np
 
 from sluice.aliases import Array, Document, DType
 from sluice.encoders.answer_schema import AnswerSchema, FileContent, FileFormat, UnreadAnswer
-from sluice.encoders.hdf5_chunks import Places, deflated
+from sluice.encoders.file_values import Places, deflated
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.tables import RowFormat
 

@@ -1,16 +1,24 @@
-"""How values lie in a file: in one piece, in chunks, or record by record; and their bytes."""
+"""How values lie in a file: in one piece, in chunks, or record by record; and their bytes.
+
+Below are the chunks of an array of HDF5: where these lie, and what they have been through. Roman
+numerals are sections of the HDF5 File Format Specification, version 3.0.
+"""
 
 from __future__ import annotations
 
+import math
+import zlib
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from struct import pack
+from typing import Final, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sluice.aliases import Array
-from sluice.encoders.hdf5_chunks import Places
+from sluice.aliases import Array, record
+from sluice.encoders.hdf5 import NOWHERE
 
 K = TypeVar("K", bound=Hashable)
 
@@ -133,3 +141,127 @@ class ValueWriter:
         """Raises `ValueError` where values are still to come."""
         if self._extents:
             raise ValueError(f"{self._left} bytes of {self._extents[0][0]} are missing")
+
+
+# Of arrays that grow along a dimension that has no length yet.
+_CHUNK_BYTES: Final = 2**20
+_LONE_CHUNK: Final = 512
+# Twice the rank of the B-trees of chunks, where a file does not say (H5Pset_istore_k).
+_NODE_ENTRIES: Final = 64
+# The filters and their numbers (IV.A.2.l).
+_DEFLATE, _SHUFFLE = 1, 2
+# What xarray and the tools of NetCDF take where they are not told; 9 costs many times as much.
+_LEVEL: Final = 4
+# The bytes of a compressed chunk follow from this as well.
+ZLIB: Final = f"zlib {zlib.ZLIB_RUNTIME_VERSION}"
+
+
+@record
+class Places:
+    """Where the pieces of an array lie in the file, in C order, and how many bytes each has."""
+
+    starts: NDArray[np.uint64]
+    nbytes: NDArray[np.uint32]
+
+    @classmethod
+    def in_line(cls, start: int, length: int, count: int) -> Places:
+        """Pieces of one length, one behind the other from `start` on, `length` bytes in all."""
+        each = length // count
+        return cls(
+            start + np.arange(count, dtype="u8") * np.uint64(each), np.full(count, each, "u4")
+        )
+
+
+def pipeline(size: int) -> bytes:
+    """The filters of `deflated` values of so many bytes each (IV.A.2.l)."""
+    shuffle = pack("<HHHI", _SHUFFLE, 1, 1, size) if size > 1 else b""
+    return pack("<BB", 2, 1 + bool(shuffle)) + shuffle + pack("<HHHI", _DEFLATE, 1, 1, _LEVEL)
+
+
+def deflated(content: Array, size: int) -> bytes:
+    """The bytes of a chunk of values of `size` bytes: all first ones together, and so on; deflated.
+
+    (HDF5 reference, H5Pset_shuffle and H5Pset_deflate.)
+    """
+    shuffled = content.reshape(-1, size).T if size > 1 else content
+    return zlib.compress(np.ascontiguousarray(shuffled).data, _LEVEL)
+
+
+def growing_chunks(shape: Sequence[int], size: int) -> list[int]:
+    """Chunks of an array without a value: one along what grows, more if nothing else does not."""
+    if len(shape) == 1:
+        return [_LONE_CHUNK]
+    room, lengths = _CHUNK_BYTES // size, []
+    for length in reversed(shape):
+        lengths.append(max(min(length, room), 1))
+        room //= lengths[-1]
+    return lengths[::-1]
+
+
+def chunk_counts(shape: Sequence[int], chunks: Sequence[int]) -> list[int]:
+    """How many chunks there are along each dimension."""
+    return [-(-length // chunk) for length, chunk in zip(shape, chunks, strict=True)]
+
+
+def index_bytes(chunks: int, rank: int) -> int:
+    """How long the index of so many chunks, of arrays of `rank` dimensions, is."""
+    nodes = level = -(-chunks // _NODE_ENTRIES)
+    while level > 1:
+        level = -(-level // _NODE_ENTRIES)
+        nodes += level
+    return nodes * _node_bytes(rank)
+
+
+def chunk_index(
+    address: int, places: Places, shape: Sequence[int], chunks: Sequence[int], size: int
+) -> tuple[bytes, int]:
+    """A B-tree, version 1, of chunks in C order that lie in these `places` (III.A.1).
+
+    Those at the edge are as long as the others. The tree lies at `address`; where its root is comes
+    second.
+    """
+    entries = _chunk_entries(places, shape, chunks)
+    end = entries[-1:].copy()
+    end["bytes"], end["offsets"] = 0, end["offsets"] + np.array([*chunks, size], "u8")
+    tree, level = b"", 0
+    while True:
+        start = address + len(tree)
+        tree += _nodes(start, level, entries, end)
+        # The first key of each node leads to it.
+        entries, level = entries[::_NODE_ENTRIES].copy(), level + 1
+        entries["child"] = start + np.arange(len(entries), dtype="u8") * _node_bytes(len(shape))
+        if len(entries) == 1:
+            return tree, start
+
+
+def _chunk_entries(places: Places, shape: Sequence[int], chunks: Sequence[int]) -> NDArray[np.void]:
+    """Key and address of each chunk; the last of its offsets is that within an element."""
+    grid = chunk_counts(shape, chunks)
+    count = math.prod(grid)
+    key = [("bytes", "<u4"), ("mask", "<u4"), ("offsets", "<u8", len(grid) + 1)]
+    entries = np.zeros(count, [*key, ("child", "<u8")])
+    entries["bytes"], entries["child"] = places.nbytes, places.starts
+    numbers = np.indices(grid).reshape(len(grid), count).T
+    entries["offsets"][:, :-1] = numbers * np.array(chunks)
+    return entries
+
+
+def _nodes(address: int, level: int, entries: NDArray[np.void], end: NDArray[np.void]) -> bytes:
+    """The nodes of one level; the key behind the last child of each is the next one's first."""
+    node_bytes = _node_bytes(entries["offsets"].shape[1] - 1)
+    starts = range(0, len(entries), _NODE_ENTRIES)
+    behind = np.concatenate([entries[_NODE_ENTRIES::_NODE_ENTRIES], end])
+    nodes: list[bytes] = []
+    for number, start in enumerate(starts):
+        own, place = entries[start : start + _NODE_ENTRIES], address + number * node_bytes
+        left = place - node_bytes if number else NOWHERE
+        right = place + node_bytes if number + 1 < len(starts) else NOWHERE
+        head = pack("<4sBBHQQ", b"TREE", 1, level, len(own), left, right)
+        node = head + own.tobytes() + behind[number : number + 1].tobytes()[:-8]
+        nodes.append(node.ljust(node_bytes, b"\0"))
+    return b"".join(nodes)
+
+
+def _node_bytes(rank: int) -> int:
+    """Nodes have room for all entries: keys before, between and behind the addresses."""
+    return 24 + 8 * _NODE_ENTRIES + (8 + 8 * (rank + 1)) * (_NODE_ENTRIES + 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -13,7 +13,7 @@ import numpy as np
 from sluice.aliases import Array
 from sluice.bounded_cache import BoundedCache
 from sluice.datasets._xarray import coord_names_of, data_of, indexes_of, variables_of
-from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
+from sluice.encoders.answer_schema import AnswerSchema
 from sluice.encoders.jsonable import (
     array_to_jsonable,
     attributes_to_jsonable,
@@ -61,7 +61,7 @@ class Template:
 class FragmentCache:
     """What the answers of one dataset have in common, found or written once.
 
-    The templates of JSON answers, the labels of whole axes once they were asked, the names in
+    The templates of JSON answers, the labels of whole axes once they were asked, the `names` in
     NetCDF files, and the `directions` of pictures. `name` is what the dataset is called where it is
     asked for.
     """
@@ -78,16 +78,10 @@ class FragmentCache:
         self._labels: BoundedCache[Hashable, bytes] = BoundedCache(_LABELS_BYTES)
         self._axes: dict[Hashable, object] = {}
         # Now, for a dataset of many names is opened beside the loop.
-        self._names = FileNames({}) if dataset is None else FileNames.of(dataset)
+        self.names = FileNames({}) if dataset is None else FileNames.of(dataset)
         if dataset is not None:
             for name in indexes_of(dataset):
                 self._axes[name] = data_of(variables_of(dataset)[name])
-
-    def names(
-        self, variables: Mapping[Hashable, AnswerVariable], coord_names: Container[Hashable]
-    ) -> FileNames:
-        """The names in NetCDF files of what an answer holds."""
-        return self._names.covering(variables, coord_names)
 
     def template(self, dataset: xr.Dataset, template_key: Hashable) -> Template:
         """The text around the values of `dataset`.

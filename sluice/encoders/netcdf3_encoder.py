@@ -21,12 +21,12 @@ from sluice.encoders.answer_schema import (
     FileContent,
     FileFormat,
     FileOptions,
+    FileValues,
     UnreadAnswer,
     VariableSchema,
 )
 from sluice.encoders.encoder import Encoder, from_memory, once
 from sluice.encoders.netcdf3_file import Version, classic_layout
-from sluice.encoders.netcdf_attributes import FileValues
 from sluice.encoders.netcdf_encoder import (
     check_growing,
     check_netcdf,

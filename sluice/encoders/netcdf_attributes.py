@@ -1,49 +1,39 @@
-"""Attributes as NetCDF-4 can hold them; what it cannot hold becomes text, never an error.
+"""What a NetCDF file says of its variables: types, attributes, and the coordinates of each.
 
-Those that are values of a variable are in the type that it has in the file: CF conventions 2.5.1
-(valid range) and 3.5 (flags); NetCDF User's Guide, "Attribute Conventions", for what they mean
-beside packing.
+What it cannot hold becomes text, never an error. Attributes that are values of a variable are in
+the type that it has in the file: CF conventions 2.5.1 (valid range) and 3.5 (flags); NetCDF User's
+Guide, "Attribute Conventions", for what they mean beside packing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Container, Hashable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from sluice.aliases import Array, Document, DType
-from sluice.encoders.answer_schema import LINEAR, is_number
+from sluice.encoders.answer_schema import (
+    FILLS,
+    LINEAR,
+    FileForm,
+    VariableSchema,
+    is_number,
+    read_fill,
+)
 from sluice.encoders.hdf5 import ATTRIBUTE_BYTES
 from sluice.encoders.jsonable import is_missing, json_text, to_jsonable
-from sluice.encoders.netcdf_names import Distinct, storable_name
+from sluice.encoders.netcdf_file import NetcdfVariable
+from sluice.encoders.netcdf_names import (
+    RESERVED,
+    Distinct,
+    FileNames,
+    renamed_references,
+    storable_name,
+)
 from sluice.labels import without_surrogates
 
-# Attribute names that the HDF5 layer of NetCDF-4 keeps for itself, or hides from its readers.
-_RESERVED = frozenset(
-    (
-        "CLASS",
-        "DIMENSION_LABELS",
-        "DIMENSION_LIST",
-        "NAME",
-        "REFERENCE_LIST",
-        "_ARRAY_DIMENSIONS",
-        "_Codecs",
-        "_Format",
-        "_IsNetcdf4",
-        "_NCProperties",
-        "_Netcdf4Coordinates",
-        "_Netcdf4Dimid",
-        "_SuperblockVersion",
-        "_nc3_strict",
-        "_nczarr_array",
-        "_nczarr_attr",
-        "_nczarr_group",
-        "_nczarr_superblock",
-    )
-)
 # The C library refuses a file in which an attribute that begins so is no number, and reads several
 # numbers into the room of one.
 _QUANTIZED: Final = "_Quantize"
@@ -51,42 +41,11 @@ _INT32: Final = range(-(2**31), 2**31)
 _INT64: Final = range(-(2**63), 2**63)
 
 
-@dataclass(frozen=True, slots=True)
-class FileForm:
-    """A dtype that NetCDF-4 has, and the attributes that a reader decodes its values by.
-
-    `meaning` is what is said of the values where the variable says nothing of the kind itself.
-    """
-
-    dtype: DType
-    attrs: Document = field(default_factory=dict)
-    meaning: Document = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class FileValues:
-    """Values in the form that a file has them in."""
-
-    values: Array
-    attrs: Document = field(default_factory=dict)
-    meaning: Document = field(default_factory=dict)
-
-    @property
-    def form(self) -> FileForm:
-        """What is known of them without the values."""
-        return FileForm(self.values.dtype, self.attrs, self.meaning)
-
-
-def float_dtype(dtype: DType) -> DType:
-    """The NetCDF-4 float that holds all of `dtype` (float64 for longer ones)."""
-    return np.dtype({2: "f4", 4: "f4"}.get(dtype.itemsize, "f8"))
-
-
 def storable_attributes(
     attrs: Mapping[Hashable, object], taken: Iterable[str] = ()
 ) -> dict[str, object]:
     """Attributes that any NetCDF reader accepts, renamed where a name in `taken` has a meaning."""
-    refused = _RESERVED.union(taken)
+    refused = RESERVED.union(taken)
     kept = {name for name in attrs if isinstance(name, str) and storable_name(name) == name}
     distinct = Distinct(refused | kept)
     stored: dict[str, object] = {}
@@ -104,6 +63,8 @@ def storable_value(value: object) -> object:
     match value:
         case bool() | np.bool_() | None:
             return as_text(value)
+        case str():
+            return storable_text(value)
         case int() if value in _INT64:
             return _whole(np.asarray(value))[()]
         case np.timedelta64():  # which is one of NumPy's integers
@@ -121,7 +82,8 @@ def storable_value(value: object) -> object:
 
 def storable_text(value: str) -> str:
     """The text without what a C string cannot hold."""
-    return without_surrogates(value).replace("\0", "\ufffd")
+    held = value if value.isascii() else without_surrogates(value)
+    return held.replace("\0", "\ufffd")
 
 
 def _list(items: Sequence[object]) -> object:
@@ -278,3 +240,100 @@ def _floats(items: list[int | float], dtype: DType) -> Array | None:
     with np.errstate(over="ignore"):
         typed = numbers.astype(dtype.newbyteorder("="))
     return typed if (np.isinf(typed) == np.isinf(numbers)).all() else None
+
+
+_PACKING: Final = frozenset(
+    ("_FillValue", "_Unsigned", "add_offset", "missing_value", "scale_factor")
+)
+
+
+def coordinates_beside(
+    variables: Mapping[Hashable, VariableSchema],
+    coord_names: Collection[Hashable],
+    names: FileNames,
+) -> dict[Hashable | None, dict[str, str]]:
+    """The attribute that names a variable's coordinates other than those of its dimensions (CF 5).
+
+    Under ``None``, for the file, are those that no variable can name: how xarray finds them.
+    """
+    listed = {name: set(variables[name].dims) for name in variables if name in coord_names}
+    for variable in variables.values():
+        for dim in variable.dims:
+            listed.pop(dim, None)
+    beside: dict[Hashable | None, dict[str, str]] = {}
+    alone = set(listed)
+    for name, variable in variables.items():
+        if name in listed or name in variable.dims:
+            continue
+        own = {coord for coord, dims in listed.items() if dims.issubset(variable.dims)}
+        alone -= own
+        if own:
+            beside[name] = {"coordinates": " ".join(sorted(names.stored[coord] for coord in own))}
+    if alone:
+        beside[None] = {"coordinates": " ".join(sorted(names.stored[coord] for coord in alone))}
+    return beside
+
+
+def described(
+    names: FileNames,
+    name: Hashable,
+    variable: VariableSchema,
+    form: FileForm,
+    beside: Mapping[str, str],
+) -> NetcdfVariable:
+    """A variable as the file has it, which has its values in this form."""
+    typed = in_type_of(form, variable.attrs, variable.encoding)
+    taken = _taken(variable.attrs, form) | unreadable_ranges(form, variable.attrs, typed)
+    if is_recounted(form, variable.encoding):
+        taken |= RANGES
+    for fill in FILLS:
+        if fill in variable.attrs and fill not in taken:
+            typed[fill] = read_fill(variable.attrs[fill], form.dtype)
+    # That no time is missing needs no word: a file says NaT by a number, where it has one.
+    own = renamed_references(variable.attrs, names)
+    told = {n: v for n, v in own.items() if not (n in FILLS and _is_nat(v))}
+    attrs = storable_attributes(told | typed, taken)
+    if "bounds" in attrs and not isinstance(attrs["bounds"], str):
+        # xarray looks for a variable of this name, which a list cannot be.
+        attrs["bounds"] = as_text(attrs["bounds"])
+    meaning = {} if form.meaning.keys() & attrs.keys() else form.meaning
+    attrs = {**attrs, **form.attrs, **meaning, **beside}
+    dims, shape = tuple(names.stored[dim] for dim in variable.dims), variable.shape
+    if form.dtype.kind != "S":
+        return NetcdfVariable(names.stored[name], dims, shape, form.dtype, attrs)
+    dims, shape = (*dims, _characters(names, name)), (*shape, form.dtype.itemsize)
+    return NetcdfVariable(names.stored[name], dims, shape, np.dtype("S1"), attrs)
+
+
+def _is_nat(value: object) -> bool:
+    return isinstance(value, np.datetime64 | np.timedelta64) and bool(np.isnat(value))
+
+
+def _characters(names: FileNames, name: Hashable) -> str:
+    """A dimension of its own for the bytes of a variable."""
+    dim = f"{names.stored[name]}_characters"
+    while dim in names.stored.values():
+        dim += "_"
+    return dim
+
+
+def _taken(attrs: Mapping[Hashable, object], form: FileForm) -> set[str]:
+    """Names that mean something to a reader, and that a variable's own attribute cannot have."""
+    taken = {"coordinates", "_Encoding", *form.attrs}
+    # A store that was opened undecoded keeps the packing of its numbers among its attributes.
+    raw = not form.attrs and form.dtype.kind in "iuf"
+    for name in _PACKING.intersection(attrs):
+        if not (raw and _unpacks(name, attrs[name], form.dtype)):
+            taken.add(name)
+    return taken
+
+
+def _unpacks(name: str, value: object, dtype: DType) -> bool:
+    """Whether a reader can decode numbers of `dtype` by a packing attribute of this value."""
+    match name:
+        case "scale_factor" | "add_offset":
+            return is_number(value)
+        case "_FillValue" | "missing_value":
+            return is_number(value) and read_fill(value, dtype) is not None
+        case _:
+            return dtype.kind in "iu" and isinstance(value, str) and value in ("true", "false")

@@ -16,21 +16,21 @@ from sluice.aliases import Array, Document
 from sluice.encoders.answer_schema import (
     AnswerSchema,
     FileContent,
+    FileForm,
     FileOptions,
+    FileValues,
     UnreadAnswer,
     VariableSchema,
     check_distinct_dimensions,
 )
-from sluice.encoders.file_values import FileLayout, Records, ValueWriter
-from sluice.encoders.hdf5_chunks import Places
+from sluice.encoders.file_values import FileLayout, Places, Records, ValueWriter
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.netcdf_attributes import (
-    FileForm,
-    FileValues,
     as_text,
+    coordinates_beside,
+    described,
     storable_attributes,
 )
-from sluice.encoders.netcdf_description import coordinates_beside, described
 from sluice.encoders.netcdf_file import NetcdfVariable, file_layout
 from sluice.encoders.netcdf_names import FileNames, renamed_references
 from sluice.encoders.netcdf_packing import check_storable, form_of, in_form, store_values
@@ -158,7 +158,7 @@ def netcdf_pieces(
         if decided_by_values(name, variable):
             known[name] = store_values(np.asarray(variable.data), variable.encoding)
             yield memoryview(b"")
-    names = (fragments or FragmentCache(dataset)).names(variables, coord_names)
+    names = (fragments or FragmentCache(dataset)).names.covering(variables, coord_names)
     file = NetcdfFile(variables, coord_names, dataset.attrs, names, known)
     yield from _in_pieces(memoryview(file.layout.metadata))
     for name, variable in variables.items():
@@ -209,7 +209,7 @@ def file_content(
 ) -> FileContent:
     """The file of an answer, laid out in this way; for `known` and `chunks` see `NetcdfFile`."""
     variables = answer.variables
-    names = answer.fragments.names(variables, answer.coord_names)
+    names = answer.fragments.names.covering(variables, answer.coord_names)
     attrs = answer.attrs
     if options.history:
         asked = answer.request + options.asked

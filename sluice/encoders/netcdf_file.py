@@ -22,7 +22,16 @@ import numpy as np
 
 from sluice import __version__
 from sluice.aliases import Array, Document, DType
-from sluice.encoders.file_values import Extent, FileLayout
+from sluice.encoders.file_values import (
+    Extent,
+    FileLayout,
+    Places,
+    chunk_counts,
+    chunk_index,
+    growing_chunks,
+    index_bytes,
+    pipeline,
+)
 from sluice.encoders.hdf5 import (
     ATTRIBUTE_BYTES,
     NO_SPACE,
@@ -45,14 +54,6 @@ from sluice.encoders.hdf5 import (
     heap,
     superblock,
     text_type,
-)
-from sluice.encoders.hdf5_chunks import (
-    Places,
-    chunk_counts,
-    chunk_index,
-    growing_chunks,
-    index_bytes,
-    pipeline,
 )
 from sluice.encoders.netcdf_names import NOT_A_DIMENSION
 
@@ -251,6 +252,9 @@ class _Metadata:
             length = math.prod(shape) * (TEXT_BYTES if variable.dtype.kind == "O" else size)
             return array_header(kind, shape, length, filled, attributes)
         chunks = variable.chunks or growing_chunks(shape, size)
+        if variable.texts:
+            # All text is one chunk, whatever the chunks of its variable are elsewhere.
+            chunks = shape
         deflated = self._deflated and variable.dtype.kind != "O"
         filters = pipeline(size) if deflated else b""
         return chunked_header(kind, shape, most, chunks, filled, attributes, filters)

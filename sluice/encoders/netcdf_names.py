@@ -24,6 +24,29 @@ from sluice.labels import without_surrogates
 if TYPE_CHECKING:
     import xarray as xr
 
+# Attribute names that the HDF5 layer of NetCDF-4 keeps for itself, or hides from its readers.
+RESERVED: Final = frozenset(
+    (
+        "CLASS",
+        "DIMENSION_LABELS",
+        "DIMENSION_LIST",
+        "NAME",
+        "REFERENCE_LIST",
+        "_ARRAY_DIMENSIONS",
+        "_Codecs",
+        "_Format",
+        "_IsNetcdf4",
+        "_NCProperties",
+        "_Netcdf4Coordinates",
+        "_Netcdf4Dimid",
+        "_SuperblockVersion",
+        "_nc3_strict",
+        "_nczarr_array",
+        "_nczarr_attr",
+        "_nczarr_group",
+        "_nczarr_superblock",
+    )
+)
 # What readers take out of the name of a variable that is not the dimension of this name.
 NOT_A_DIMENSION: Final = "_nc4_non_coord_"
 # NetCDF allows 256 bytes; what is left is for what keeps names distinct.
@@ -108,7 +131,9 @@ def storable_name(name: str, refused: str = "/") -> str:
 
     It is cut to a length that leaves room for what keeps names distinct.
     """
-    normal = unicodedata.normalize("NFC", without_surrogates(name))
+    normal = name
+    if not name.isascii():
+        normal = unicodedata.normalize("NFC", without_surrogates(name))
     letters = (
         letter if letter.isprintable() and letter not in refused else "_" for letter in normal
     )

@@ -14,15 +14,18 @@ from typing import Final
 import numpy as np
 
 from sluice.aliases import Array, Document, DType
-from sluice.encoders.answer_schema import AS_STORED, FILLS, LINEAR, is_number, read_fill
-from sluice.encoders.jsonable import is_missing, to_jsonable
-from sluice.encoders.netcdf_attributes import (
+from sluice.encoders.answer_schema import (
+    AS_STORED,
+    FILLS,
+    LINEAR,
     FileForm,
     FileValues,
-    as_text,
     float_dtype,
-    storable_text,
+    is_number,
+    read_fill,
 )
+from sluice.encoders.jsonable import is_missing, to_jsonable
+from sluice.encoders.netcdf_attributes import as_text, storable_text
 from sluice.encoders.netcdf_times import store_cftimes, store_datetimes, store_durations
 from sluice.errors import NotAcceptable
 from sluice.labels import format_text, without_surrogates

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array, Document, DType
-from sluice.encoders.answer_schema import is_number, read_fill
-from sluice.encoders.netcdf_attributes import FileValues, float_dtype
+from sluice.encoders.answer_schema import FileValues, float_dtype, is_number, read_fill
 
 # Longest first: the first that counts all values in whole numbers is the one to use.
 _UNITS = MappingProxyType(

@@ -17,11 +17,10 @@ import numpy as np
 
 from sluice.aliases import Array, Document, record
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable, only_variable
-from sluice.encoders.colormaps import palette
+from sluice.encoders.colormaps import Levels, palette, usual_range
 from sluice.encoders.encoder import Encoder, joined, once
 from sluice.encoders.json_encoder import Directions, FragmentCache
 from sluice.encoders.jsonable import dtype_name, json_text
-from sluice.encoders.levels import Levels, usual_range
 from sluice.errors import LimitError, NotAcceptable, SelectionError
 from sluice.labels import spell_name
 

@@ -37,7 +37,7 @@ from sluice.encoders.jsonable import (
     dtype_name,
     json_text,
 )
-from sluice.encoders.tensor_forms import LEVELLED, Form, Packing, form_of, is_packable, packed_form
+from sluice.encoders.plain_arrays import LEVELLED, Form, Packing, form_of, is_packable, packed_form
 from sluice.errors import QueryError, SelectionError
 from sluice.labels import spell_name, without_surrogates
 

@@ -1,15 +1,16 @@
 """Selection -> Plan -> a Dataset, or slabs of it: what every way in has in common."""
 
 from sluice.engine.costs import Costs
-from sluice.engine.estimates import Learned, estimated_size
-from sluice.engine.file_answer import FileAnswer, file_costs, file_of, file_size
-from sluice.engine.limits import (
+from sluice.engine.estimates import (
     Fitting,
+    Learned,
+    estimated_size,
     fitting,
     memory_excess,
     times_excess,
     with_fitting,
 )
+from sluice.engine.file_answer import FileAnswer, file_costs, file_of, file_size
 from sluice.engine.plan import Plan, ReadLimits, plan
 from sluice.engine.prepared import (
     PreparedDataset,

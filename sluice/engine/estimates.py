@@ -1,23 +1,27 @@
-"""How long an answer will be, and how long it will take, by what answers before it have shown.
+"""How long an answer will be and take, and how much would fit, told before anything is read.
 
-A text is as long as its values are: so a few of each variable are kept, and what a part of an
-answer takes, made of them, tells what all of it takes.
+A text is as long as its values are: so a few of each variable that was answered are kept, and what
+a part of an answer takes, made of them, tells what all of it takes.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
 
 from sluice.aliases import Array, DType, record
 from sluice.arrays.texts import text_bytes
+from sluice.datasets.indexers import ALL
 from sluice.encoders.encoder import Encoder
-from sluice.engine.plan import Plan
+from sluice.engine.costs import Costs
+from sluice.engine.plan import Plan, plan
+from sluice.errors import LimitError, SluiceError
 from sluice.instrumentation import Phases
+from sluice.selection import Along, Positions, PositionSlice, Selection
 
 # So many values tell the mean length of all within a few percent.
 _SAMPLED: Final = 512
@@ -202,3 +206,96 @@ def _guessed(dtype: DType) -> Array:
             return np.full(_SAMPLED, "x" * 16).astype(dtype)
         case _:
             return np.full(_SAMPLED, "x" * 16, dtype=object)
+
+
+# Halvings: enough for any dimension that memory can hold labels of.
+_TRIES = 40
+# So often may a chunk be decoded for an answer whose form fits the chunks of the store badly.
+MOST_TIMES: Final = 4
+
+
+def memory_excess(nbytes: int, most_bytes: int) -> LimitError | None:
+    """What is raised where reading has `nbytes` in memory at once; None where it may."""
+    if nbytes <= most_bytes:
+        return None
+    return LimitError(
+        f"The chunks and rows that must be in memory at once take {nbytes} bytes; there are"
+        f" {most_bytes} for them. Nothing was read: ask for a smaller part.",
+        limited="memory_bytes",
+        estimate=nbytes,
+        limit=most_bytes,
+    )
+
+
+def times_excess(costs: Costs) -> LimitError | None:
+    """What is raised where parts of an answer have many chunks in common; None where they may."""
+    if costs.most_times <= MOST_TIMES:
+        return None
+    return LimitError(
+        f"Written row by row, chunks would be decoded {costs.most_times} times; {MOST_TIMES} are"
+        " allowed. Nothing was read: ask for f=netcdf, which has chunks of its own, or for a"
+        " smaller part.",
+        limited="decoded_times",
+        estimate=costs.most_times,
+        limit=MOST_TIMES,
+        known=["netcdf"],
+    )
+
+
+def with_fitting(excess: SluiceError, fitting: Fitting | None, led_on: str = "") -> SluiceError:
+    """The same refusal; it says how many positions of which dimension would fit, and leads on."""
+    kind = type(excess)
+    if fitting is None:
+        return kind(f"{excess.detail}{led_on}", **excess.facts)
+    name, positions, size = fitting.dimension, fitting.positions, fitting.size
+    facts = {**excess.facts, "dimension": name, "positions": positions, "of": size}
+    detail = f"{excess.detail} {positions} of {size} positions of {name} fit.{led_on}"
+    return kind(detail, **facts)
+
+
+@record
+class Fitting:
+    """So many positions of a dimension, of the `size` that were asked for, are within limits."""
+
+    dimension: str
+    positions: int
+    size: int
+
+
+def fitting(too_large: Plan, fits: Callable[[Plan], bool]) -> Fitting | None:
+    """The most positions from the start of the longest dimension with which `fits` is true.
+
+    None where no dimension can be cut, or where one position is too much already. Plans, and
+    reads nothing.
+    """
+    keys = too_large.keys
+    sizes = {str(d): n for d, n in too_large.schema.sizes.items() if n > 1}
+    asked = [name for name in sizes if name in too_large.prepared.sizes]
+    if keys is None or not asked:
+        return None
+    dimension = max(asked, key=sizes.__getitem__)
+    least, most = 0, sizes[dimension]
+    for _ in range(_TRIES):
+        middle = (least + most) // 2
+        if middle == least:
+            break
+        if fits(_cut(too_large, dimension, middle)):
+            least = middle
+        else:
+            most = middle
+    return Fitting(dimension, least, sizes[dimension]) if least else None
+
+
+def _cut(whole: Plan, dimension: str, count: int) -> Plan:
+    """The plan of the first `count` positions of what was asked along the dimension."""
+    key: Any = whole.found.positions.get(dimension, ALL)
+    size = whole.prepared.sizes[dimension]
+    wanted: Along
+    if isinstance(key, np.ndarray):
+        wanted = Positions(tuple(key[:count].tolist()))
+    else:
+        rows = range(*key.indices(size))[:count]
+        wanted = PositionSlice(rows.start, rows.stop if rows.stop >= 0 else None, rows.step)
+    along = {**whole.selection.along, dimension: wanted}
+    selection = Selection(along, whole.selection.variables, whole.selection.pointwise)
+    return plan(whole.prepared, selection)

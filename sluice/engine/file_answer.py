@@ -12,6 +12,7 @@ import numpy as np
 
 from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
+from sluice.axes.resolve import canonical_request
 from sluice.concurrency import ahead
 from sluice.encoders.answer_schema import FileContent, FileFormat, UnreadAnswer
 from sluice.encoders.file_values import Records
@@ -26,7 +27,6 @@ from sluice.engine.boxes import (
     record_rows,
     row_boxes,
 )
-from sluice.engine.canonical_request import canonical_request
 from sluice.engine.costs import Costs, Parts
 from sluice.engine.plan import Plan
 
@@ -153,7 +153,7 @@ async def _with_known(
         return plan.grid(name, itemsize).chunks(must)
 
     coords, attrs = plan.schema.coord_names, plan.reading.attrs
-    request = canonical_request(plan, fragments.name)
+    request = canonical_request(plan.found, plan.selection.variables, fragments.name)
     answer = UnreadAnswer(variables, known, coords, attrs, fragments, chunks, request)
     # Headers of thousands of variables, and indexes of many chunks, take their time.
     return FileAnswer(plan, await asyncio.to_thread(file_format.content, answer))

@@ -14,7 +14,7 @@ import numpy as np
 
 from sluice.aliases import Document, record
 from sluice.axes.axis import EAST, NORTH
-from sluice.axes.nearest_cell import Cells, Nearest, distance_km
+from sluice.axes.globe import Cells, Nearest, distance_km
 from sluice.axes.resolve import resolve
 from sluice.datasets.relabel import bounds_of
 from sluice.engine.prepared import PreparedDataset

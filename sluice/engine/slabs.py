@@ -22,8 +22,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sluice.aliases import record
-from sluice.datasets.indexers import ALL, Key, Points, length_of
+from sluice.datasets.indexers import ALL, Key, Points
 from sluice.datasets.layout import Keys, Layout, ResultSchema, StoredVariable
+from sluice.datasets.lazy import length_of
 from sluice.datasets.read_plan import DatasetReadPlan
 from sluice.engine.boxes import WINDOW_BYTES, Ends, chunk_ends
 from sluice.engine.costs import AT_ONCE, Parts

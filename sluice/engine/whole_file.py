@@ -10,8 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from sluice.aliases import Array
-from sluice.encoders.file_values import Extent
-from sluice.encoders.hdf5_chunks import Places, deflated
+from sluice.encoders.file_values import Extent, Places, deflated
 from sluice.engine.file_answer import FileAnswer
 from sluice.scheduler import Flow, Threads
 

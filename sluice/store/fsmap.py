@@ -54,6 +54,8 @@ class AsyncFSMap(ByteSource):
         _check_asynchronous(fs)
         self.fs = fs
         self.root: str = str(fs._strip_protocol(root)).rstrip("/")
+        # What stands before each key, where that is all that there is to its path.
+        self._before = f"{self.root}/" if self.root and "://" not in self.root else None
         self._reader = reader_for(fs) if reader is None else reader
         self._most_bytes = most_bytes
         self._gate = gate_of(concurrency)
@@ -77,14 +79,15 @@ class AsyncFSMap(ByteSource):
             StoreOversized: the value has more than `most_bytes`, found out before all came.
             StoreRefused, StoreMissing, StoreTimeout, StoreError: the store did not do its part.
         """
-        check_range(start, end)
-        if start is not None and start == end:
-            # An empty range cannot be written in a Range header.
-            return b"" if await self.exists(key) else None
+        if end is not None:
+            check_range(start, end)
+            if start == end:
+                # An empty range cannot be written in a Range header.
+                return b"" if await self.exists(key) else None
         most_bytes = self._most_bytes if most_bytes is None else most_bytes
         async with self._gate:
             try:
-                return await self._reader.read(joined(self.root, key), start, end, most_bytes)
+                return await self._reader.read(self._path(key), start, end, most_bytes)
             except Exception as error:
                 return await self._no_value(error, key)
 
@@ -98,8 +101,7 @@ class AsyncFSMap(ByteSource):
             return await get_untagged(self, key)
         async with self._gate:
             try:
-                path = joined(self.root, key)
-                return await reader.read_tagged(path, known, self._most_bytes)
+                return await reader.read_tagged(self._path(key), known, self._most_bytes)
             except Exception as error:
                 if known is not None and isinstance(error, NotModified):
                     return Unchanged()
@@ -110,7 +112,7 @@ class AsyncFSMap(ByteSource):
         """When `key` was written last, where its filesystem tells times; never raises for it."""
         async with self._gate:
             try:
-                info = await self.fs._info(joined(self.root, key))
+                info = await self.fs._info(self._path(key))
             except Exception:
                 return None
         for name in ("mtime", "LastModified", "last_modified"):
@@ -144,6 +146,10 @@ class AsyncFSMap(ByteSource):
     @property
     def _name(self) -> str:
         return redacted(str(self.fs.unstrip_protocol(self.root)))
+
+    def _path(self, key: str) -> str:
+        plain = key and self._before is not None
+        return f"{self._before}{key}" if plain else joined(self.root, key)
 
     async def _listed(self, prefix: str, *, recursive: bool) -> builtins.list[str]:
         look = self._reader.find if recursive else self._reader.names

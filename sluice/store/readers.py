@@ -29,6 +29,7 @@ from sluice.store.source import Tagged, below, joined, resolved
 CONTAINER_SEEN_SECONDS = 30.0
 
 Limits: TypeAlias = tuple[int | None, int | None]
+_WHOLE: Final[Limits] = (None, None)
 
 # fsspec keeps instances per thread and hands them out again; ours must belong to one loop and
 # end with it. Remembered listings would hide what was written since.
@@ -183,7 +184,7 @@ def _read(fs: AbstractFileSystem, path: str, limits: Limits, most_bytes: int | N
         return check_size(fs.cat_file(path, *limits), *limits, most_bytes)
     with fs.open(path, "rb") as file:
         size = file.seek(0, SEEK_END)
-        first, last = resolved(*limits, size)
+        first, last = (0, size) if limits == _WHOLE else resolved(*limits, size)
         if most_bytes is not None and last - first > most_bytes:
             raise OversizedBody(most_bytes)
         file.seek(first)

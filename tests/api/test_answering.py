@@ -15,7 +15,7 @@ from starlette.types import Message, Scope
 
 from app.admission import Admission, Budget, ClientLimit
 from app.api import create_app
-from app.api.streaming import cancellable
+from app.api.requests import cancellable
 from app.errors import DeadlineExceeded
 from app.settings import Settings
 from tests.api.conftest import CATALOG

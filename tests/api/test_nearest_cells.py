@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from app.settings import Settings
-from sluice.axes.nearest_cell import distance_km
+from sluice.axes.globe import distance_km
 from tests.api.conftest import decoded, serving
 from tests.api.test_problems import check
 

@@ -14,6 +14,7 @@ import zarr.codecs
 from zarr.storage import MemoryStore
 
 from sluice.arrays.array_metadata import ArrayMeta, parse_array
+from sluice.arrays.store_reader import object_key
 from sluice.errors import CorruptChunk, MetadataError
 from tests.sources import stored
 
@@ -45,7 +46,7 @@ def test_v3_chain_is_inverted(options: dict[str, Any]) -> None:
     """Each known v3 codec decodes to the values that were written."""
     meta, keys = written(zarr_format=3, **options)
     assert meta.decoder is not None
-    chunk = meta.decoder(keys[meta.key((0, 0))])
+    chunk = meta.decoder(keys[object_key(meta, (0, 0))])
     np.testing.assert_array_equal(chunk, VALUES)
 
 
@@ -55,7 +56,7 @@ def test_v2_chain_is_inverted(order: str, dtype: str) -> None:
     """Byte order, memory order and text of fixed length survive a v2 chunk."""
     meta, keys = written(zarr_format=2, order=order, dtype=dtype)
     assert meta.decoder is not None
-    chunk = meta.decoder(keys[meta.key((0, 0))])
+    chunk = meta.decoder(keys[object_key(meta, (0, 0))])
     np.testing.assert_array_equal(chunk, VALUES.astype(dtype))
     assert chunk.dtype == np.dtype(dtype)
 
@@ -65,7 +66,7 @@ def test_v2_chain_is_inverted(order: str, dtype: str) -> None:
 def test_damaged_chunk_is_an_error(options: dict[str, Any], damage: Any) -> None:
     """A chunk that does not decode to its shape never becomes values."""
     meta, keys = written(**{"zarr_format": 3, **options})
-    data = keys[meta.key((0, 0))]
+    data = keys[object_key(meta, (0, 0))]
     assert meta.decoder is not None
     with pytest.raises(CorruptChunk):
         meta.decoder(damage(data))
@@ -74,7 +75,7 @@ def test_damaged_chunk_is_an_error(options: dict[str, Any], damage: Any) -> None
 def test_flipped_bit_is_noticed_by_its_checksum() -> None:
     """CRC32C stands between a damaged chunk and its readers."""
     meta, keys = written(zarr_format=3, compressors=zarr.codecs.Crc32cCodec())
-    data = bytearray(keys[meta.key((0, 0))])
+    data = bytearray(keys[object_key(meta, (0, 0))])
     data[5] ^= 1
     assert meta.decoder is not None
     with pytest.raises(CorruptChunk, match="CRC32C"):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sluice.axes.nearest_cell import EARTH_KM, Cells, distance_km
+from sluice.axes.globe import EARTH_KM, Cells, distance_km
 
 Floats = NDArray[np.float64]
 

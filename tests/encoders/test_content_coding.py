@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import zstandard
 
-from sluice.encoders.content_coding import compress, compress_pieces, negotiate_coding
+from sluice.encoders.formats import compress, compress_pieces, negotiate_coding
 
 
 @pytest.mark.parametrize(

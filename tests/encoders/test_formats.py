@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
-from sluice.encoders.content_coding import compress_pieces
-from sluice.encoders.formats import ENCODERS, negotiate
+from sluice.encoders.formats import ENCODERS, compress_pieces, negotiate
 from sluice.errors import NotAcceptable, QueryError, SluiceError
 from tests.encoders.samples import DTYPES, cells
 from tests.encoders.test_csv_encoder import Plan
@@ -162,7 +161,7 @@ def small_blocks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sluice.encoders.json_encoder._BLOCK_VALUES", 4)
         patch.setattr("sluice.encoders.tables._BLOCK_ROWS", 4)
-        patch.setattr("sluice.encoders.json_tables._BLOCK_ROWS", 4)
+        patch.setattr("sluice.encoders.table_encoders._BLOCK_ROWS", 4)
         yield
 
 
@@ -179,6 +178,11 @@ def arrays(kind: str, shape: tuple[int, ...]) -> st.SearchStrategy[np.ndarray[An
             return cells(kind, shape)
 
 
+def _is_too_wide(values: np.ndarray[Any, Any]) -> bool:
+    """Whether these are integers of which some have no float64."""
+    return values.dtype.kind in "iu" and any(int(float(n)) != n for n in map(int, values.flat))
+
+
 @given(kind=st.sampled_from(KINDS), shape=SHAPES, drawn=st.data())
 @settings(deadline=None, max_examples=400, derandomize=True)
 def test_all_paths_write_the_same(kind: str, shape: tuple[int, ...], drawn: st.DataObject) -> None:
@@ -193,7 +197,7 @@ def test_all_paths_write_the_same(kind: str, shape: tuple[int, ...], drawn: st.D
             assert (
                 told[0] in ("npy", "png")
                 or told in (("netcdf", "c"), ("netcdf3", "c"))
-                or (told[0] == "netcdf3" and 0 in values.shape)
+                or (told[0] == "netcdf3" and (0 in values.shape or _is_too_wide(values)))
             )
             continue
         with small_blocks():

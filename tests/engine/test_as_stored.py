@@ -15,8 +15,7 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from sluice.datasets import open_dataset
-from sluice.encoders.answer_schema import AS_STORED, FILLS, VariableSchema
-from sluice.encoders.netcdf_attributes import FileValues
+from sluice.encoders.answer_schema import AS_STORED, FILLS, FileValues, VariableSchema
 from sluice.encoders.netcdf_encoder import NetcdfFile, encode_netcdf
 from sluice.encoders.netcdf_names import FileNames
 from sluice.encoders.netcdf_packing import form_of, store_values

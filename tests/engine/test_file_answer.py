@@ -25,8 +25,8 @@ from sluice.encoders.netcdf_encoder import encode_netcdf
 from sluice.engine import Plan, file_costs, plan, prepare
 from sluice.engine.boxes import Box, box_stops, chunk_boxes, row_boxes
 from sluice.engine.costs import Parts
+from sluice.engine.estimates import MOST_TIMES, times_excess
 from sluice.engine.file_answer import BOX_CHUNK_BYTES, FileAnswer, file_of, file_size
-from sluice.engine.limits import MOST_TIMES, times_excess
 from sluice.engine.slabs import Cut, narrowed
 from sluice.errors import SluiceError
 from sluice.selection import Along, Position, Selection

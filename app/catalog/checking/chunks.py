@@ -12,6 +12,7 @@ from typing import Final
 import xarray as xr
 
 from sluice.arrays.array_metadata import ArrayMeta
+from sluice.arrays.store_reader import object_key
 from sluice.datasets._xarray import data_of
 from sluice.datasets.lazy import LazyArray
 from sluice.engine.prepared import describe
@@ -144,7 +145,7 @@ async def chunk_key_findings(source: ByteSource, name: str, meta: ArrayMeta) -> 
     """
     if 0 in meta.shape or 0 in meta.chunks:
         return []
-    keys = list(dict.fromkeys(meta.key(place) for place in _places(meta)))
+    keys = list(dict.fromkeys(object_key(meta, place) for place in _places(meta)))
     for key in keys:
         if await source.exists(key):
             return []
@@ -218,7 +219,9 @@ async def age_findings(
     gathered = await _is_consolidated(source, root)
     for name, meta in islice(arrays.items(), _MOST_DATED):
         own = await _times(source, [f"{meta.path}/{one}" for one in _ARRAY_DOCUMENTS])
-        chunks = await _times(source, dict.fromkeys(meta.key(place) for place in _places(meta)))
+        chunks = await _times(
+            source, dict.fromkeys(object_key(meta, place) for place in _places(meta))
+        )
         if not (metadata or own) or not chunks:
             continue
         key, youngest = max(chunks.items(), key=itemgetter(1))

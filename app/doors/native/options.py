@@ -13,9 +13,8 @@ from typing import Final, TypeVar, cast
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.selection import Method, Near
 
-from .format_options import FORMAT_OPTIONS, RANGE
 from .names import Names, did_you_mean
-from .option import Given, Option, by_name, listed, once, truth
+from .option import FORMAT_OPTIONS, RANGE, Given, Option, by_name, listed, once, truth
 from .values import METHODS, read_km, read_method, read_places
 
 T = TypeVar("T")

@@ -26,10 +26,9 @@ from ...api.application import Answering, Route
 from ...api.explaining import explanation
 from ...api.nearest_cells import near_places, tell_distances
 from ...api.representations import Representation, digest, respond
-from ...api.requests import header_of, service, visible_id
+from ...api.requests import cancellable, header_of, service, visible_id
 from ...api.routes import add_reading_route, add_route
 from ...api.state import PHASES, Service
-from ...api.streaming import cancellable
 from ...api.weighing import Weighed, weigh
 from ...catalog.opened import Opened
 from ...errors import UnknownSuffix
@@ -123,7 +122,8 @@ class NativeDoor:
         if opened is None:
             opened = await cancellable(request, serving.opened.get(dataset_id))
         began = phases.since("open", began)
-        grammar = opened.for_door(self.grammars_of)[by]
+        make = self.grammars_of
+        grammar = (opened.of_doors.get(make) or opened.for_door(make))[by]
         query, found = parse(grammar, most_labels=serving.limits.labels), None
         if query.near is not None:
             near = near_places(request, serving, opened, query.selection, query.near)

@@ -50,6 +50,8 @@ _POLICIES: Final[Mapping[str | None, Match | None]] = MappingProxyType(
 )
 # One bare token, behind a method or not: most values are no more.
 _SINGLE = re.compile(r'(?:([^",/:]*+)::)?+((?:[^",/:]++|:(?!:))++)')
+# Two bare ends: most intervals are no more.
+_SPAN = re.compile(r'((?:[^",/:]++|:(?!:))++)/((?:[^",/:]++|:(?!:))++)')
 
 
 class Number(str):
@@ -211,6 +213,10 @@ def _read_tokens(name: str, value: str) -> Label | Labels | Interval:
     if single is not None:
         written, label = single.groups()
         return Label(label, _POLICIES[written] if written in _POLICIES else _policy(name, written))
+    span = _SPAN.fullmatch(value)
+    if span is not None:
+        start, stop = span.groups()
+        return Interval(None if start == ".." else start, None if stop == ".." else stop)
     prefix = METHOD_PREFIX.match(value)
     method, rest = (None, value) if prefix is None else (prefix[1], value[prefix.end() :])
     policy = _policy(name, method)

@@ -20,7 +20,7 @@ from importlib.resources.abc import Traversable
 from typing import Final
 
 from sluice.aliases import record
-from sluice.encoders.content_coding import CODINGS, compress
+from sluice.encoders.formats import CODINGS, compress
 
 # The module that starts everything; it imports the others, directly or not.
 ENTRY: Final = "explorer"

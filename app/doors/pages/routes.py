@@ -15,13 +15,14 @@ from typing import Final, TypeAlias
 
 from fastapi import FastAPI, HTTPException, Request, Response
 
-from sluice.encoders.content_coding import compress, negotiate_coding, parse_accept
+from sluice.encoders.formats import compress, negotiate_coding, parse_accept
 from sluice.errors import SluiceError
 
 from ...api.application import Route
 from ...api.openapi import Schema
 from ...api.problems import expected_problem
 from ...api.requests import (
+    cancellable,
     header_of,
     is_public,
     key_of,
@@ -32,7 +33,6 @@ from ...api.requests import (
 )
 from ...api.routes import add_reading_route, describe_dataset, described_text, list_datasets
 from ...api.state import Service
-from ...api.streaming import cancellable
 from ...catalog.entry import GROUP_SIGN, DatasetEntry
 from ...catalog.opened import Opened
 from .assets import load_assets

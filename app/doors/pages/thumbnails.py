@@ -31,9 +31,8 @@ from ...api.representations import (
     is_not_modified,
     spelled,
 )
-from ...api.requests import is_public, lines_of, service, visible_id
+from ...api.requests import cancellable, is_public, lines_of, service, visible_id
 from ...api.state import Service
-from ...api.streaming import cancellable
 from ...api.weighing import memory_bytes, weigh
 from ...catalog.opened import Opened
 
