@@ -37,6 +37,7 @@ _BLANKS: Final = re.compile(r"^\s+|[ \t]+$", re.MULTILINE)
 # blank, as there is in every division here).
 _TEXT: Final = re.compile(
     r'("(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`'
+    r"|'(?:[^'\\]|\\.)*'"
     r"|/(?![ /*])(?:[^/\\\n\[]|\\.|\[(?:[^\]\\]|\\.)*\])+/[a-z]*)"
 )
 _SIGN: Final = re.compile(r" ?([=<>?:;,(){}\[\]&|!*]+) ?|(?<=[\w)\]]) ([+-]) (?=[\w(])")

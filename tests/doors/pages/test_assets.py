@@ -57,12 +57,14 @@ def test_blanks_of_texts_and_patterns_stay() -> None:
   #long = 1;
   half() {
     const words = `a, ${this.#long + 1} = b`;
+    const line = 'x = "y = z"';
     return words.replace(/= /g, " : ") + (4 / 2) + "#long" - -1;
   }
 }
 """
     assert join_scripts({"a": text}, "a") == (
         "const $a=(()=>{class Some{#a=1;half(){const words=`a, ${this.#a + 1} = b`;"
+        "const line='x = \"y = z\"';"
         'return words.replace(/= /g," : ")+(4 / 2)+ "#long" - -1;}}\nreturn{}})();\n'
     )
 

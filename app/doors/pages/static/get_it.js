@@ -302,8 +302,7 @@ export class GetItPanel {
     const { dataset, display, state } = this.session;
     const place = byId("explorer").querySelector(".middle .figure, .middle .chart");
     if (place === null) return;
-    const text = (/** @type {number} */ value) => numberText(display.to(value), 5);
-    const bar = { range: this.field.range, state, units: display.units, text };
+    const bar = { range: this.field.range, state, display };
     const credit = [dataset.attribution, location.href].filter(Boolean).join(" · ");
     const canvas = pictureOf(
       place,

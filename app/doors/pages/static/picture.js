@@ -3,15 +3,15 @@
  * data it is.
  *
  * @import { Range, State } from "./state.js"
+ * @import { Display } from "./units.js"
  * @typedef {object} Bar
  * @property {Range} range
  * @property {State} state
- * @property {string} units
- * @property {(value: number) => string} text
+ * @property {Display} display
  */
 import { el, styled } from "./dom.js";
 import { colourTable, LEVELS, scaleOf } from "./scales.js";
-import { roundTicks } from "./ticks.js";
+import { numberText, roundTicks } from "./ticks.js";
 
 const PAD = 20;
 const LINE = 20;
@@ -59,7 +59,7 @@ export function pictureOf(place, title, told, credit, bar) {
  * @param {number} top
  * @param {number} width
  */
-function drawBar(context, { range, state, units, text }, top, width) {
+function drawBar(context, { range, state, display: { units, to, from } }, top, width) {
   const table = colourTable(state.cmap, state.reverse);
   const scale = scaleOf(range, state.scaling);
   const [left, long] = [PAD + 52, width - 2 * PAD - 64];
@@ -75,8 +75,9 @@ function drawBar(context, { range, state, units, text }, top, width) {
   }
   context.fillStyle = styled("--muted");
   context.font = `12px ${styled("--sans")}`;
-  for (const at of roundTicks(low, high, long / 100)) {
-    context.fillText(text(at), left + ((at - low) / (high - low)) * long, top + BAR + 15);
+  for (const at of roundTicks(to(low), to(high), long / 100)) {
+    const share = (from(at) - low) / (high - low);
+    context.fillText(numberText(at, 5), left + share * long, top + BAR + 15);
   }
   context.fillText(units, left + long / 2, top + BAR + 32);
 }

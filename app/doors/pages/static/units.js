@@ -16,7 +16,7 @@ const FAMILIES = [
   [
     ["K", 1, 0, /^(k|kelvins?|deg_?k)$/i],
     ["degC", 1, 273.15, /^(°?c|celsius|deg(rees?)?[_ ]?c(elsius)?)$/i],
-    ["degF", 5 / 9, (459.67 * 5) / 9, /^(°?f|fahrenheit|deg(rees?)?[_ ]?f(ahrenheit)?)$/i],
+    ["degF", 5 / 9, (459.67 * 5) / 9, /^(°?f|deg(rees?)?[_ ]?f(ahrenheit)?)$/i],
   ],
   [
     ["m/s", 1, 0, /^m( ?\/ ?s|[ .]?s(\*\*|\^)?-1)$/],
@@ -25,7 +25,7 @@ const FAMILIES = [
   ],
 ];
 // A difference of temperatures has no zero to be moved.
-const DIFFERENCE = /anomal|differen|tendency|increment|\bbias\b|error|deviation/i;
+const DIFFERENCE = /anomal|differen|tendency|\bbias\b|error|deviation/i;
 
 /** @param {Variable} variable */
 function familyOf({ units, title, attrs }) {
