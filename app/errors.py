@@ -14,6 +14,7 @@
     ├── Overloaded                 the server has no room for the request just now
     ├── DeadlineExceeded           it took longer than a request may
     ├── CatalogRefused             the catalog is wrong now, so what was served before stays
+    ├── PreconditionFailed         the answer is not the one that `If-Match` names
     ├── RangeNotSatisfiable        no byte of the answer lies in the range that is asked for
     └── NotTold                    there is no room to tell the other worker processes
 
@@ -100,6 +101,10 @@ class DeadlineExceeded(SluiceError):
 
 class NotTold(SluiceError):
     """All worker processes were to be told something, and there is no room for it: none is."""
+
+
+class PreconditionFailed(SluiceError):
+    """The answer is not the one that the request is for; the fact `etag` is the tag that it has."""
 
 
 class RangeNotSatisfiable(SluiceError):

@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic_settings import BaseSettings
 
-from app.doors.native.options import options_table
+from app.doors.native.options import formats_table, options_table
 from app.settings import PREFIX, Settings
 from app.settings.limits import OpeningSettings, RequestSettings, StoreSettings, WorkSettings
 from app.telemetry.metrics import metrics_table
@@ -79,6 +79,7 @@ def with_table(page: str, what: str, table: str) -> str:
 PAGES: Final[dict[str, Callable[[str], str]]] = {
     "settings.md": lambda page: settings_page(),
     "operations.md": lambda page: with_table(page, "metrics", metrics_table()),
+    "formats.md": lambda page: with_table(page, "formats", formats_table()),
     "query.md": lambda page: with_table(page, "options", options_table()),
 }
 

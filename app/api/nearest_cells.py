@@ -51,13 +51,14 @@ async def _cells(request: Request, serving: Service, opened: Opened, grid: LonLa
     if known is not None:
         return known
     read = partial(_read_cells, request, serving, opened, grid)
-    found = await cancellable(request, opened.cells.flight.do(grid, read))
-    opened.cells.by_grid[grid] = found
-    return found
+    return await cancellable(request, opened.cells.flight.do(grid, read))
 
 
 async def _read_cells(request: Request, serving: Service, opened: Opened, grid: LonLat) -> Cells:
-    """Read both coordinates, as any request would: within its limits, and when there is room."""
+    """Read both coordinates, as any request would, and keep their cells.
+
+    Within its limits, and when there is room.
+    """
     planned = plan(opened.prepared, Selection({}, (grid.lon, grid.lat)))
     limits, size = serving.limits, planned.schema.result_bytes
     excess = limits.whole.excess(planned, size)
@@ -71,7 +72,8 @@ async def _read_cells(request: Request, serving: Service, opened: Opened, grid: 
         lon, lat = (found.variables[name] for name in (grid.lon, grid.lat))
         return await asyncio.to_thread(Cells, lon.values, lat.values)
 
-    return await serving.admission.run(caller(request), cost, make)
+    cells = opened.cells.by_grid[grid] = await serving.admission.run(caller(request), cost, make)
+    return cells
 
 
 def tell_distances(response: Response, found: Located) -> Response:

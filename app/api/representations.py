@@ -19,7 +19,8 @@ from sluice.instrumentation import Phases
 
 from ..catalog.entry import DatasetEntry
 from ..catalog.opened import Opened
-from .requests import caller, header_of, is_public, lines_of
+from ..errors import PreconditionFailed
+from .requests import caller, header_of, is_public
 from .response_bodies import (
     PIECE_BYTES,
     BackpressureResponse,
@@ -32,6 +33,7 @@ from .state import Service
 from .streaming import StreamedFile, StreamedRows
 
 _TAG = re.compile(r'(?:W/)?("[^"]*+")')
+_STRONG_TAG = re.compile(r'(?:^|[,\s])("[^"]*+")')
 
 
 def entity_tag(shared: str, own: str) -> str:
@@ -51,6 +53,11 @@ def spelled(value: Hashable) -> bytes:
 def digest(spelled: bytes) -> str:
     """A few signs in place of a long text; no two texts have the same."""
     return blake2b(spelled, digest_size=16).hexdigest()
+
+
+def is_matched(if_match: Iterable[str], tag: str) -> bool:
+    """Whether lines of an ``If-Match`` header name the strong `tag`, or any (``*``)."""
+    return any(line.strip() == "*" or tag in _STRONG_TAG.findall(line) for line in if_match)
 
 
 def is_not_modified(if_none_match: Iterable[str], tag: str) -> bool:
@@ -156,8 +163,7 @@ async def respond(
         weak = form.opened.entry.rewritten
         headers.append((b"etag", f"W/{tag}".encode() if weak else tag.encode()))
         headers += caching(serving, form.opened.entry, "Accept, Accept-Encoding")
-        known = lines_of(request, b"if-none-match")
-        if known and is_not_modified(known, tag):
+        if _is_known(request, tag, weak=weak):
             return _RawResponse(304, [*headers, _timing(phases)])
         if weak:
             # Parts of two moments would be put together (RFC 9110, section 13.1.5).
@@ -172,6 +178,24 @@ async def respond(
     if isinstance(content, StreamedFile | StreamedRows):
         return await content.response(request, headers, tag)
     return _made(request, serving, headers, content)
+
+
+def _is_known(request: Request, tag: str, *, weak: bool) -> bool:
+    """Whether the client has the answer of this tag already (RFC 9110, section 13.2.2).
+
+    Raises PreconditionFailed where it asks for another one.
+    """
+    required: list[str] = []
+    known: list[str] = []
+    for name, value in request.scope["headers"]:
+        if name == b"if-none-match":
+            known.append(value.decode("latin-1"))
+        elif name == b"if-match":
+            required.append(value.decode("latin-1"))
+    # Of rewritten chunks nobody knows whether they are the ones that were meant.
+    if required and not is_matched(required, "" if weak else tag):
+        raise PreconditionFailed("The answer is not the one that If-Match names.", etag=tag)
+    return bool(known) and is_not_modified(known, tag)
 
 
 def _made(

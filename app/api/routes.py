@@ -167,6 +167,10 @@ async def _open_anew(serving: Service, dataset_id: str) -> str:
 async def _refresh_groups(serving: Service, tree: GroupTree) -> GroupsFound:
     added, removed = await serving.config_sync.refresh_groups(tree)
     own = tree.entry.id
+    # What is true of the entry is true of each of its groups.
+    groups = [name for name in serving.catalog.groups.get(own, ()) if name != own]
+    await asyncio.to_thread(serving.config_sync.invalidate, *groups)
+    await serving.config_sync.catch_up()
     version = await _open_anew(serving, own) if own in serving.catalog.entries else None
     return GroupsFound(id=own, version=version, added=added, removed=removed)
 

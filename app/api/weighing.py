@@ -22,10 +22,12 @@ from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import CODINGS, ENCODERS
 from sluice.encoders.tables import RowFormat
 from sluice.engine import (
+    MOST_TIMES,
     Costs,
     Fitting,
     Plan,
     RowAnswer,
+    cells_excess,
     file_costs,
     fitting,
     memory_excess,
@@ -97,6 +99,8 @@ def weigh(
     large = weight > _WHOLE_TABLE_BYTES or reading.chunk_bytes > _WHOLE_CHUNK_BYTES
     if large and encoder.rows is not None and plan.keys is not None:
         rows, excess = within_limits(limits, plan, encoder.rows, weight, excess)
+    if excess is None and encoder.file is not None:
+        excess = cells_excess(plan, encoder.file)
     too_long = texts_excess(encoder, texts, limits.text_bytes) if texts else None
     unmeasured, excess = bool(schema.unmeasured), excess or too_long
     return Weighed(plan, encoder, schema.cells, weight, unmeasured, excess, whole, options, rows)
@@ -217,10 +221,6 @@ async def texts_of(schema: ResultSchema, result: xr.Dataset) -> dict[Hashable, i
     return found
 
 
-# How often a chunk may be decoded: slabs of rows go across chunks that are long along them.
-MOST_DECODED: Final = 4
-
-
 def within_limits(
     limits: RequestLimits, plan: Plan, rows: RowFormat, weight: int, excess: LimitError | None
 ) -> tuple[RowAnswer | None, LimitError | None]:
@@ -239,14 +239,14 @@ def within_limits(
 
 def _excess(answer: RowAnswer, most_bytes: int) -> LimitError | None:
     cure = "Nothing was read: ask for f=netcdf, which lies as the chunks do, or for a smaller part."
-    if answer.most_times > MOST_DECODED:
+    if answer.most_times > MOST_TIMES:
         return LimitError(
             "The chunks of the store are so long along the rows that some would be decoded"
-            f" {answer.most_times} times; rows are sent where that is at most {MOST_DECODED}."
+            f" {answer.most_times} times; rows are sent where that is at most {MOST_TIMES}."
             f" {cure}",
             limited="times_decoded",
             estimate=answer.most_times,
-            limit=MOST_DECODED,
+            limit=MOST_TIMES,
         )
     if answer.memory_bytes > most_bytes:
         return LimitError(

@@ -196,12 +196,13 @@ class ConfigSync:
         while self.control_log.has_news:
             await self._flight.do(None, self._follow)
 
-    def invalidate(self, dataset_id: str) -> None:
-        """Have all processes open this dataset anew, without any chunk that they read before.
+    def invalidate(self, *dataset_ids: str) -> None:
+        """Have all processes open these datasets anew, without any chunk that they read before.
 
         Blocks while that is written to a disk.
         """
-        self.control_log.invalidate(dataset_id)
+        for dataset_id in dataset_ids:
+            self.control_log.invalidate(dataset_id)
 
     def gone(self, dataset_id: str) -> None:
         """The dataset's store is gone: what was read of it is not to be used when it is back."""

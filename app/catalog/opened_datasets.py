@@ -132,13 +132,7 @@ class OpenedDatasets:
             opened = self._opened.get(dataset_id)
         if opened is None:
             await self.find(dataset_id)
-            drops = self._drops.get(dataset_id)
-            opened = await self._open_once(dataset_id)
-            if dataset_id not in self._opened and drops == self._drops.get(dataset_id):
-                self._opened[dataset_id] = opened
-                self._opened.move_to_end(dataset_id, last=False)
-                if self._is_full():
-                    del self._opened[dataset_id]
+            opened = await self._open_once(dataset_id, self._keep_if_there_is_room)
         return opened.freshness
 
     def replace_catalog(self, catalog: Catalog) -> None:
@@ -187,13 +181,25 @@ class OpenedDatasets:
     async def _open_and_keep(self, dataset_id: str) -> Opened:
         await self.find(dataset_id)
         drops = self._drops.get(dataset_id)
-        opened = await self._open_once(dataset_id)
-        if self._drops.get(dataset_id) == drops:
-            self._opened[dataset_id] = opened
-            self._opened.move_to_end(dataset_id)
-            while len(self._opened) > 1 and self._is_full():
-                self._opened.popitem(last=False)
+        opened = await self._open_once(dataset_id, self._keep)
+        # Where a probe was the first to ask, it may not have been kept.
+        if self._drops.get(dataset_id) == drops and dataset_id not in self._opened:
+            self._keep(opened)
         return opened
+
+    def _keep(self, opened: Opened) -> None:
+        """Keep it as the last to go; those that were not asked for the longest go for it."""
+        self._opened[opened.entry.id] = opened
+        self._opened.move_to_end(opened.entry.id)
+        while len(self._opened) > 1 and self._is_full():
+            self._opened.popitem(last=False)
+
+    def _keep_if_there_is_room(self, opened: Opened) -> None:
+        """Keep it as the first to go, if nothing has to go for it."""
+        self._opened[opened.entry.id] = opened
+        self._opened.move_to_end(opened.entry.id, last=False)
+        if self._is_full():
+            del self._opened[opened.entry.id]
 
     def _is_full(self) -> bool:
         """Whether more is open than may be."""
@@ -202,12 +208,16 @@ class OpenedDatasets:
         held = sum([opened.held_bytes for opened in self._opened.values()])
         return held > self._capacity_bytes
 
-    async def _open_once(self, dataset_id: str) -> Opened:
-        """What the one running open of this dataset brings, unless it failed a moment ago."""
+    async def _open_once(self, dataset_id: str, keep: Callable[[Opened], None]) -> Opened:
+        """What the one running open of this dataset brings, unless it failed a moment ago.
+
+        The open itself has it kept: who asks between its end and the next turn of those that wait
+        for it would open once more.
+        """
         entry = self.catalog.entry(dataset_id)
         self._raise_remembered(dataset_id)
         drops = self._drops.get(dataset_id, 0)
-        return await self._flight.do((dataset_id, drops), lambda: self._open(entry, drops))
+        return await self._flight.do((dataset_id, drops), lambda: self._open(entry, drops, keep))
 
     def _raise_remembered(self, dataset_id: str) -> None:
         failure = self._failures.get(dataset_id)
@@ -219,7 +229,9 @@ class OpenedDatasets:
         # Without this, each raise would add its frames to the one traceback that we keep.
         raise failure.error.with_traceback(None)
 
-    async def _open(self, entry: DatasetEntry, drops: int) -> Opened:
+    async def _open(
+        self, entry: DatasetEntry, drops: int, keep: Callable[[Opened], None]
+    ) -> Opened:
         started = self._clock()
         try:
             opened = await self._opener(entry, epoch=self._epochs.get(entry.id, ""))
@@ -233,6 +245,8 @@ class OpenedDatasets:
                 raise
             raise error from None
         self._schedule(opened, started)
+        if self._drops.get(entry.id, 0) == drops:
+            keep(opened)
         self._tell(entry.id, self._clock() - started, None)
         return opened
 

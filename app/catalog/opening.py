@@ -20,12 +20,13 @@ from sluice.arrays.group_documents import GroupDocuments
 from sluice.arrays.group_metadata import open_groups, revalidate_groups
 from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
 from sluice.arrays.reader import Reader
+from sluice.axes.roles import directions_of
 from sluice.concurrency import map_concurrently
 from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint
 from sluice.datasets.entrypoint import with_inherited
 from sluice.datasets.unusable import Unusable
 from sluice.encoders.json_encoder import FragmentCache
-from sluice.engine import directions_of, prepare
+from sluice.engine import prepare
 from sluice.errors import MetadataError, SluiceError, plain_words
 from sluice.store import ByteSource, Filesystems
 from sluice.store.addresses import place_of
@@ -235,7 +236,7 @@ def prepared(entry: DatasetEntry, dataset: AsyncDataset, version: str) -> Opened
         sorted(reasons),
     )
     ready = prepare(dataset)
-    fragments = FragmentCache(dataset, entry.id, directions_of(ready.axes, ready.roles))
+    fragments = FragmentCache(dataset, entry.id, directions_of(ready.axes))
     return Opened(entry, ready, fragments, version, repr(read))
 
 

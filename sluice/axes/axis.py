@@ -1,13 +1,12 @@
-"""One dimension's labels, prepared once when a dataset is opened, and what they stand for.
+"""One dimension's labels, prepared once when a dataset is opened.
 
-Roles are X, Y, Z or T (CF conventions 1.11, chapter 4); longitudes are known, and which of their
-axes are periodic.
+Longitudes are known (CF conventions 1.11, section 4.2), and which of their axes are periodic.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self, TypeAlias
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from sluice.aliases import Array, Document, DType
 from sluice.axes.label_text import AxisKey, spell_value
-from sluice.axes.scales import Clock, Numbers, Scale, scale_of, step_of
+from sluice.axes.scales import Numbers, Scale, scale_of, step_of
 from sluice.errors import SelectionError, excerpt
 from sluice.labels import JsonScalar, format_label, spell_label
 from sluice.selection import Value
@@ -244,39 +243,6 @@ DEGREES = frozenset({"degrees", "degree"})
 _LONGITUDE_NAMES = frozenset({"lon", "longitude"})
 # Beyond two turns either way, labels that claim to be longitudes are something else.
 _FARTHEST = 2 * TURN
-Role: TypeAlias = Literal["X", "Y", "Z", "T"]
-# The recommended units and the accepted ones; standard names; what people call such axes.
-NORTH: Final = {"degrees_north", "degree_north", "degree_n", "degrees_n", "degreen", "degreesn"}
-PRESSURE: Final = {"pa", "hpa", "bar", "mbar", "millibar", "millibars", "decibar", "dbar", "atm"}
-_STANDARD_NAMES: Final[Mapping[str, Role]] = {
-    "longitude": "X",
-    "projection_x_coordinate": "X",
-    "grid_longitude": "X",
-    "latitude": "Y",
-    "projection_y_coordinate": "Y",
-    "grid_latitude": "Y",
-    "time": "T",
-    "air_pressure": "Z",
-    "altitude": "Z",
-    "depth": "Z",
-    "height": "Z",
-}
-_NAMES: Final[Mapping[str, Role]] = {
-    "lon": "X",
-    "longitude": "X",
-    "x": "X",
-    "lat": "Y",
-    "latitude": "Y",
-    "y": "Y",
-    "time": "T",
-    "lev": "Z",
-    "level": "Z",
-    "plev": "Z",
-    "depth": "Z",
-    "height": "Z",
-    "altitude": "Z",
-    "isobaricinhpa": "Z",
-}
 
 
 def is_longitude(name: str, attrs: Document, low: float, high: float) -> bool:
@@ -304,45 +270,3 @@ def is_periodic(low: float, high: float, step: float, spacing: float) -> bool:
     that were cut before they were stored do not open the circle.
     """
     return bool(high + step * 1.001 + 4 * spacing >= low + TURN)
-
-
-def role_of(axis: Axis) -> Role | None:
-    """What an axis stands for: by its attributes first, and by its name where these are silent."""
-    told = {key: _text(axis.attrs, key) for key in ("axis", "standard_name", "units", "positive")}
-    match told["axis"].upper():
-        case "X" | "Y" | "Z" | "T" as letter:
-            return letter
-    units = told["units"].lower()
-    if isinstance(axis.scale, Clock):
-        return "T"
-    if role := _STANDARD_NAMES.get(told["standard_name"]):
-        return role
-    if units in NORTH:
-        return "Y"
-    if len(axis.keys) and is_longitude(axis.name, axis.attrs, *_ends(axis)):
-        return "X"
-    if told["positive"].lower() in ("up", "down") or units in PRESSURE:
-        return "Z"
-    return _NAMES.get(axis.name.lower())
-
-
-def roles_of(axes: Mapping[str, Axis]) -> dict[str, Role]:
-    """The role of each axis that has one; of several with one role, that of the first."""
-    found: dict[str, Role] = {}
-    for name, axis in axes.items():
-        role = role_of(axis)
-        if role is not None and role not in found.values():
-            found[name] = role
-    return found
-
-
-def _ends(axis: Axis) -> tuple[float, float]:
-    try:
-        return float(axis.keys[0]), float(axis.keys[-1])
-    except (TypeError, ValueError):
-        return float("inf"), float("inf")
-
-
-def _text(attrs: Document, name: str) -> str:
-    value = attrs.get(name)
-    return value.strip() if isinstance(value, str) else ""

@@ -23,7 +23,14 @@ from sluice.arrays.array_metadata import ArrayMeta
 from sluice.datasets import _xarray
 from sluice.datasets.known_store import EncodedArray
 from sluice.datasets.unusable import decode_dates
-from sluice.encoders.answer_schema import FILLS, LINEAR, is_number, read_fill
+from sluice.encoders.answer_schema import (
+    FILLS,
+    LINEAR,
+    NO_FLAG,
+    is_exactly,
+    is_number,
+    told_fill,
+)
 from sluice.errors import MetadataError
 
 Step = Callable[[Any], Any]
@@ -138,6 +145,26 @@ class Cast:
         return np.asarray(values, dtype=self.dtype)
 
 
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """Booleans as int8, or bytes as they are, with one value in the place of each of `fills`."""
+
+    fills: tuple[Any, ...]
+    missing: Any
+
+    def __call__(self, values: Any) -> Array:
+        gone = np.zeros(np.shape(values), bool)
+        for fill in self.fills:
+            gone |= values == fill
+        dtype = values.dtype if values.dtype.kind == "S" else np.dtype("i1")
+        found: Array = values.astype(dtype)
+        found[gone] = self.missing
+        return found
+
+
+_UNITS: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_NAT: Final = np.iinfo("i8").min
+_HALF: Final = np.dtype("f2")
 _MASKING: Final = (_xarray.apply_mask, _xarray.scale_offset_decoding)
 _DATING: Final = (decode_dates, _xarray.decode_cf_datetime)
 _KEPT: Final = (*LINEAR, *FILLS, "units", "calendar", "_Unsigned")
@@ -161,16 +188,15 @@ def stored_form(
 ) -> StoredForm | None:
     """How an array's values are undecoded, for formats that pack as stores do; None: decode them.
 
-    Metadata alone decides, never values: numbers, times and durations go as they are. `encoding`
-    is that of the variable that `steps` decode. Decoded are other types and codings, and fill
-    values that are none of the type's own, or a list of them: not all readers of files take one.
+    Metadata alone decides, never values: numbers, times and durations go as they are, float16 as
+    float32; for other types see `_other_form`. `encoding` is that of the variable that `steps`
+    decode. Decoded are other types and codings, and fill values that are none of the type's own, or
+    a list of them: not all readers of files take one.
     """
-    if meta.dtype.kind not in "iuf" or meta.dtype.itemsize > 8:
-        return None
+    if meta.dtype.kind not in "iuf":
+        return _other_form(meta.dtype, steps)
     dtype = meta.dtype.newbyteorder("=")
-    if dtype == np.dtype("f2"):
-        return None
-    if not all(map(_is_undone, steps)):
+    if dtype.itemsize > 8 or not all(map(_is_undone, steps)):
         return None
     own = {key: encoding[key] for key in _KEPT if encoding.get(key) is not None}
     linear = [own[key] for key in LINEAR if key in own]
@@ -179,11 +205,43 @@ def stored_form(
         return None
     if not _is_sign(own.get("_Unsigned"), dtype):
         return None
-    fills = {key: _in_type(own[key], dtype, bool(linear)) for key in FILLS if key in own}
-    if None in fills.values():
+    fills = _told_fills({key: own[key] for key in FILLS if key in own}, dtype)
+    if fills is None:
         return None
-    native: tuple[Step, ...] = () if meta.dtype.isnative else (Cast(dtype),)
+    if dtype == _HALF:
+        dtype = np.dtype("f4")
+        fills = {key: dtype.type(fill) for key, fill in fills.items()}
+    native: tuple[Step, ...] = () if meta.dtype == dtype else (Cast(dtype),)
     return StoredForm(dtype, native, own | fills | _duration(steps))
+
+
+def _other_form(dtype: DType, steps: Sequence[Step]) -> StoredForm | None:
+    """Booleans of which some are missing as flags (CF 3.5), instants and durations as their counts,
+    bytes of one length without those that are missing.
+    """
+    match dtype.kind, steps:
+        case "b", [partial(func=_xarray.apply_mask, keywords=mask)]:
+            fills = tuple(mask["encoded_fill_values"])
+            return StoredForm(np.dtype("i1"), (Masked(fills, NO_FLAG),), {"_FillValue": NO_FLAG})
+        case "S", [partial(func=_xarray.apply_mask, keywords=mask)] if dtype.itemsize:
+            return StoredForm(dtype, (Masked(tuple(mask["encoded_fill_values"]), b""),), {})
+        case "M" | "m", _ if all(isinstance(step, Cast) for step in steps):
+            return _counts(dtype)
+        case _:
+            return None
+
+
+def _counts(dtype: DType) -> StoredForm | None:
+    """Instants and durations as the whole numbers that they are, in CF units (4.4)."""
+    unit, step = np.datetime_data(dtype)
+    if step != 1 or unit not in _UNITS:
+        return None
+    told: dict[str, object] = {"units": f"{_UNITS[unit]} since 1970-01-01"}
+    told["calendar"] = "proleptic_gregorian"
+    if dtype.kind == "m":
+        told = {"units": _UNITS[unit], "dtype": f"timedelta64[{unit}]"}
+    counts = np.dtype("i8")
+    return StoredForm(counts, (Cast(counts),), {**told, "_FillValue": np.int64(_NAT)})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,6 +257,8 @@ class StoredLabels:
     @classmethod
     def of(cls, values: Array, form: StoredForm) -> Self:
         """Stored 1-D `values` in their `form`."""
+        for step in form.steps:
+            values = step(values)
         native = values.astype(form.dtype, copy=False)
         return cls(native if (spaced := exact_range(native)) is None else spaced, form)
 
@@ -266,13 +326,16 @@ def _is_fraction(value: object) -> bool:
     return bool(np.asarray(value).dtype.kind == "f")
 
 
-def _in_type(value: Any, dtype: DType, packed: bool) -> Any:
-    """The fill value as one of the type's own values, or None if it is none of them.
-
-    A float that is told with more digits than the type has is masked in the type's own, but among
-    `packed` ones, which are compared as wider floats.
-    """
-    own = read_fill(value, dtype) if is_number(value) else None
-    if own is None or np.isinf(own) != np.isinf(value):
+def _told_fills(told: Mapping[str, object], dtype: DType) -> dict[str, Any] | None:
+    """The fill values by which a file's readers mask what is masked here; None if none can be."""
+    if not all(map(is_number, told.values())):
         return None
-    return own if not packed or own.item() == value or np.isnan(own) else None
+    fills = {key: told_fill(key, told, dtype) for key in told}
+    if None in fills.values():
+        return None
+    if dtype == _HALF and any(np.asarray(fill).dtype != dtype for fill in fills.values()):
+        return None
+    # A file has this one in the type of the values: rounded, it masks what is no fill value here.
+    if "_FillValue" in fills and not is_exactly(fills["_FillValue"], told["_FillValue"]):
+        return None
+    return fills

@@ -262,7 +262,9 @@ def _with_indexes(dataset: xr.Dataset, store: KnownStore) -> xr.Dataset:
 def _as_stored(coordinate: xr.Variable) -> StoredLabels | None:
     """What the store has in the place of a coordinate's labels, if that differs from them."""
     encoded, steps, stacked = compile_decoding(data_of(coordinate))
-    form = None if stacked else stored_form(encoded.meta, steps, coordinate.encoding)
+    # Of times in memory the values decide the unit, which is the longest.
+    decided = stacked or encoded.meta.dtype.kind in "Mm"
+    form = None if decided else stored_form(encoded.meta, steps, coordinate.encoding)
     if form is None or not form.decoding or encoded.values is None:
         return None
     return StoredLabels.of(encoded.values, form)

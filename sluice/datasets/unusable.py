@@ -23,7 +23,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 import xarray as xr
-from xarray.coders import CFDatetimeCoder
+from xarray.coders import CFDatetimeCoder, CFTimedeltaCoder
 
 from sluice.aliases import Array, Document, DocumentDict, Named
 from sluice.datasets import _xarray
@@ -251,8 +251,19 @@ def with_date_coders(options: Document, names: Iterable[str]) -> DocumentDict:
     asked = options["decode_times"]
     if asked is False or options.get("use_cftime") is not None:
         return dict(options)
-    each = {name: asked.get(name, True) if isinstance(asked, Mapping) else asked for name in names}
-    return {**options, "decode_times": {name: _coder(one) for name, one in each.items()}}
+    each = {name: _asked_of(asked, name, True) for name in names}
+    lengths = {name: _asked_of(options.get("decode_timedelta"), name, None) for name in each}
+    for name, one in each.items():
+        # xarray takes the resolution from a coder of times, and from the dtype attribute by True.
+        if lengths[name] is None and (one is True or one is None):
+            lengths[name] = CFTimedeltaCoder()
+    times = {name: _coder(one) for name, one in each.items()}
+    return {**options, "decode_times": times, "decode_timedelta": lengths}
+
+
+def _asked_of(asked: object, name: str, default: object) -> object:
+    """What an option says of a variable: its own in a mapping, or the same as of all."""
+    return asked.get(name, default) if isinstance(asked, Mapping) else asked
 
 
 def _coder(asked: object) -> object:

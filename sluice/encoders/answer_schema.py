@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 AS_STORED: Final = "as_stored"
 FILLS: Final = ("_FillValue", "missing_value")
 LINEAR: Final = ("scale_factor", "add_offset")
+# Stands for a boolean that is missing, among flags 0 and 1 (CF conventions 3.5).
+NO_FLAG: Final = np.int8(-1)
 # How many names a sentence lists; the facts have all of them.
 _SPELLED: Final = 5
 
@@ -52,6 +54,29 @@ def read_fill(value: object, dtype: DType) -> Any:
     limits = np.iinfo(dtype)
     whole = bool(np.isfinite(number)) and int(number) == number
     return dtype.type(int(number)) if whole and limits.min <= int(number) <= limits.max else None
+
+
+def is_exactly(fill: Any, value: object) -> bool:
+    """Whether a scalar is the number `value`, not the nearest one that its type has."""
+    number = np.asarray(value).reshape(())[()]
+    return bool(fill == number) or bool(np.isnan(fill) and np.isnan(number))
+
+
+def told_fill(name: str, attrs: Mapping[Any, Any], dtype: DType) -> Any:
+    """The fill value under this `name` as a file tells it of values of `dtype`; None if it cannot.
+
+    It has their type (CF conventions 2.5.1), but for a ``missing_value`` with more digits than a
+    float32 has, such as -99.9: readers that compare it with wider floats find it nowhere. It stays
+    a float64, so that they find as much in the file as in the store, unless it is ``_FillValue``
+    told at greater length.
+    """
+    own = read_fill(attrs[name], dtype)
+    if name == "_FillValue" or own is None or is_exactly(own, attrs[name]):
+        return own
+    beside = attrs.get("_FillValue")
+    if beside is not None and is_number(beside) and is_exactly(own, beside):
+        return own
+    return np.float64(np.asarray(attrs[name]).reshape(())[()])
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ too.
 from __future__ import annotations
 
 from base64 import b85decode
+from math import inf, isinf, nextafter
 from types import MappingProxyType
 from typing import Final
 
@@ -26,6 +27,8 @@ from sluice.aliases import Array, record
 
 # The share of the values that lie below and above the range of a picture that names none.
 _OUTSIDE_PERCENT: Final = 2.0
+# Below it, numbers have fewer digits the smaller they are.
+_COARSE: Final = float(np.finfo("f8").tiny)
 # So many values, evenly spread, tell that range well enough, in a few milliseconds.
 _MOST_SAMPLES: Final = 2**18
 
@@ -40,9 +43,16 @@ class Levels:
 
     @property
     def step(self) -> float:
-        """From one level to the next; zero where there is no room for them."""
-        # Divided first: the distance of two numbers can be more than a number can be.
-        return self.high / (self.count - 1) - self.low / (self.count - 1)
+        """From one level to the next; zero where low and high are one.
+
+        Where numbers are too coarse for such a step it is the next larger one, and `high` lies
+        below the last level.
+        """
+        last, distance = self.count - 1, self.high - self.low
+        if isinf(distance):
+            return self.high / last - self.low / last
+        step = distance / last
+        return nextafter(step, inf) if step < _COARSE and step * last < distance else step
 
     def of(self, values: Array) -> NDArray[np.int64]:
         """The level that is nearest to each value; the first or last one of those outside.
@@ -52,10 +62,12 @@ class Levels:
         numbers, last = np.asarray(values, np.float64), self.count - 1
         gone = np.isnan(numbers)
         with np.errstate(over="ignore", invalid="ignore"):
-            if self.step > 0:
-                found = (numbers - self.low) / self.step
-            else:
+            if not self.step > 0:
                 found = np.where(numbers > self.low, float(last), 0.0)
+            elif isinf(self.high - self.low):
+                found = numbers / self.step - self.low / self.step
+            else:
+                found = (numbers - self.low) / self.step
         found = np.rint(np.clip(np.where(gone, -1.0, found), 0.0, last))
         levels: NDArray[np.int64] = found.astype(np.int64)
         levels[gone] = -1
@@ -83,7 +95,8 @@ def usual_range(values: Array) -> tuple[float, float]:
     numbers = numbers[np.isfinite(numbers)]
     if not numbers.size:
         return 0.0, 1.0
-    low, high = np.percentile(numbers, (_OUTSIDE_PERCENT, 100 - _OUTSIDE_PERCENT))
+    # Of a quarter: the distance of two numbers can be more than a number can be.
+    low, high = 4 * np.percentile(numbers / 4, (_OUTSIDE_PERCENT, 100 - _OUTSIDE_PERCENT))
     return float(low), float(high)
 
 

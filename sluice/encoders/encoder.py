@@ -60,7 +60,7 @@ class Encoder:
     As a `file`, or in `rows`, an answer need not be in memory to be written. A content coding makes
     it shorter unless it is not `coded`. `options` are the names of those that it takes, and `adapt`
     makes the format that it is under their values: its `variant`. The bytes of answers follow from
-    its `writer` as well, where there is another one.
+    its `writer` as well, where there is another one. `others` are what else it is called.
     """
 
     name: str
@@ -82,11 +82,17 @@ class Encoder:
     adapt: Callable[[Encoder, Mapping[str, object]], Encoder] | None = None
     variant: tuple[tuple[str, object], ...] = ()
     writer: str = ""
+    others: tuple[str, ...] = ()
 
     @property
     def streams(self) -> bool:
         """Whether an answer can be sent while it is read."""
         return self.file is not None or self.rows is not None
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """What people call the format who do not know its name: its suffix, and `others`."""
+        return self.suffix[1:], *self.others
 
     @property
     def essence(self) -> str:

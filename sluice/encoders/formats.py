@@ -124,6 +124,7 @@ ENCODERS = MappingProxyType(
                 name="netcdf",
                 media_type="application/netcdf",
                 suffix=".nc",
+                others=("netcdf4", "nc4", "hdf5"),
                 encode=encode_netcdf,
                 pieces=netcdf_pieces,
                 check=check_netcdf,

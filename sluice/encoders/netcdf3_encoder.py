@@ -118,6 +118,7 @@ NETCDF3: Final = Encoder(
     name="netcdf3",
     media_type="application/x-netcdf3",
     suffix=".nc3",
+    others=("classic", "cdf"),
     encode=_ENCODE,
     pieces=_PIECES,
     check=check,

@@ -124,7 +124,9 @@ class NetcdfFile:
         form = self.forms[name]
         values = in_form(values, form)
         if form.dtype.kind == "S":
-            return np.ndarray((*values.shape, form.dtype.itemsize), "S1", values.tobytes())
+            # A lone text that went through Python has lost its padding.
+            padded = np.asarray(values, form.dtype).tobytes()
+            return np.ndarray((*values.shape, form.dtype.itemsize), "S1", padded)
         return values
 
     def finish(self) -> None:

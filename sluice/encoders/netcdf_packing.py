@@ -9,6 +9,7 @@ equal to the fill value) there is no packing, and the values are written decoded
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from sluice.encoders.answer_schema import (
     AS_STORED,
     FILLS,
     LINEAR,
+    NO_FLAG,
     FileForm,
     FileValues,
     float_dtype,
@@ -108,7 +110,8 @@ def form_of(name: str, dtype: DType, dimensions: int, encoding: Document) -> Fil
     decoding: Document | None = encoding.get(AS_STORED)
     if decoding is not None:
         told = {k: _scalar(v) if k in LINEAR else v for k, v in decoding.items()}
-        return FileForm(dtype.newbyteorder("="), told)
+        flags = dtype.kind == "i" and _stored_kind(encoding) == "b"
+        return FileForm(dtype.newbyteorder("="), told, _FLAGS if flags else {})
     match dtype.kind:
         case "b":
             return FileForm(np.dtype("i1"), {"dtype": "bool"})
@@ -214,8 +217,11 @@ def _packed_dtype(dtype: DType, encoding: Document) -> DType | None:
 
 # HDF5 has 32; bytes need one more than they have.
 _MOST_DIMENSIONS: Final = 31
-# Stands for a boolean that is missing.
-_NO_FLAG: Final = np.int8(-1)
+_FLAGS: Final[Document] = MappingProxyType(
+    {"flag_values": np.array([0, 1], "i1"), "flag_meanings": "false true"}
+)
+# What has complex numbers, and arrays of any number of dimensions.
+_OTHERS: Final = ("json", "csv", "ndjson", "columns", "bin", "npy")
 
 
 def store_values(values: Array, encoding: Document) -> FileValues:
@@ -240,9 +246,9 @@ def check_storable(name: str, dtype: DType, dimensions: int) -> None:
     else:
         return
     raise NotAcceptable(
-        f"{name} holds {lacks}, which NetCDF-4 cannot store; ask for json or csv",
+        f"{name} holds {lacks}, which NetCDF-4 cannot store; ask for f={', '.join(_OTHERS)}",
         variable=name,
-        known=["json", "csv"],
+        known=[*_OTHERS],
     )
 
 
@@ -296,10 +302,9 @@ def _store_flags(values: Array, items: list[object]) -> FileValues:
 
     Not by xarray's attribute ``dtype``, which would make a missing one true.
     """
-    flags = [_NO_FLAG if is_missing(item) else item for item in items]
+    flags = [NO_FLAG if is_missing(item) else item for item in items]
     stored = np.array(flags, dtype="i1").reshape(values.shape)
-    meaning = {"flag_values": np.array([0, 1], "i1"), "flag_meanings": "false true"}
-    return FileValues(stored, {"_FillValue": _NO_FLAG}, meaning)
+    return FileValues(stored, {"_FillValue": NO_FLAG}, _FLAGS)
 
 
 def _text(item: object) -> str:

@@ -32,7 +32,7 @@ from sluice.encoders.colormaps import Levels, value_range
 from sluice.encoders.encoder import Encoder, bytes_of, flat_parts, from_memory, once
 from sluice.encoders.file_values import Extent
 from sluice.encoders.jsonable import dtype_name
-from sluice.errors import NotAcceptable
+from sluice.errors import NotAcceptable, SelectionError
 from sluice.labels import spell_name
 
 _MAGIC: Final = b"\x93NUMPY\x01\x00"
@@ -115,6 +115,7 @@ NPY: Final = Encoder(
     name="npy",
     media_type="application/x-npy",
     suffix=".npy",
+    others=("numpy",),
     encode=_encode,
     pieces=_pieces,
     check=check_npy,
@@ -229,14 +230,27 @@ def form_of(dtype: DType) -> Form | None:
 
 
 def packed_form(packing: Packing, values: Array | None) -> Form:
-    """How numbers are kept that are packed so; without a range by what they are."""
+    """How numbers are kept that are packed so; without a range by what they are.
+
+    Raises `SelectionError` for a range that is too wide to be computed with.
+    """
     dtype = np.dtype(f"<{packing.dtype}")
     if packing.dtype not in LEVELLED:
         return Form(dtype, 1, {})
     levels = packing.levels(values)
     missing, first = LEVELLED[packing.dtype]
-    offset = levels.low - first * levels.step
-    told = {"scale": levels.step, "offset": offset, "missing": missing}
+    scale = levels.step
+    offset = levels.low - first * scale
+    # By the formula of those who read.
+    ends = (offset + scale * stored for stored in (first, first + levels.count - 1))
+    if not all(map(math.isfinite, ends)):
+        raise SelectionError(
+            f"pack={packing.dtype} keeps numbers as offset + scale * stored, and numbers of 64 bits"
+            f" cannot be computed so between {levels.low!r} and {levels.high!r}: give a smaller"
+            " range, as range=250,310, or leave pack out",
+            parameter="pack",
+        )
+    told = {"scale": scale, "offset": offset, "missing": missing}
     return Form(dtype, 1, told, levels)
 
 

@@ -241,6 +241,7 @@ PNG: Final = Encoder(
     name="png",
     media_type="image/png",
     suffix=".png",
+    others=("image", "picture"),
     encode=joined(png_pieces),
     pieces=png_pieces,
     check=check_png,

@@ -286,6 +286,7 @@ NDJSON: Final = Encoder(
     name="ndjson",
     media_type="application/x-ndjson",
     suffix=".ndjson",
+    others=("jsonl", "jsonlines"),
     encode=joined(table_pieces_of(_JSON_ROWS)),
     pieces=table_pieces_of(_JSON_ROWS),
     check=partial(check_table, format_name=_JSON_ROWS.name),

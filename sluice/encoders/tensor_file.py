@@ -197,7 +197,8 @@ def _packed_weight(schema: AnswerSchema, packing: Packing) -> int:
 def adapt_tensors(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
     """The format with numbers packed as the options `pack` and `range` say.
 
-    Raises `QueryError` for a range that packing does not need. Where a range is needed and not
+    Raises `QueryError` for a range that packing does not need, and `SelectionError` for one that is
+    too wide. Where a range is needed and not
     given, values decide on it: then the file has no length before they are known.
     """
     pack, ends = str(values.get("pack")), values.get("range")
@@ -208,6 +209,8 @@ def adapt_tensors(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
             parameter="range",
         )
     packing = Packing(pack, ends if isinstance(ends, tuple) else None)
+    if packing.ends is not None:
+        packed_form(packing, None)
     content = partial(tensor_content, packing=packing)
     encode, pieces = from_memory(content)
     told = ends is not None or pack not in LEVELLED
@@ -225,6 +228,7 @@ TENSORS: Final = Encoder(
     name="bin",
     media_type="application/vnd.sluice.tensors",
     suffix=".bin",
+    others=("tensors", "safetensors", "arrays", "binary"),
     encode=_encode,
     pieces=_pieces,
     check=check_tensors,

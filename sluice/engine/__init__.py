@@ -2,6 +2,7 @@
 
 from sluice.engine.costs import Costs
 from sluice.engine.estimates import (
+    MOST_TIMES,
     Fitting,
     Learned,
     estimated_size,
@@ -10,13 +11,12 @@ from sluice.engine.estimates import (
     times_excess,
     with_fitting,
 )
-from sluice.engine.file_answer import FileAnswer, file_costs, file_of, file_size
+from sluice.engine.file_answer import FileAnswer, cells_excess, file_costs, file_of, file_size
 from sluice.engine.plan import Plan, ReadLimits, plan
 from sluice.engine.prepared import (
     PreparedDataset,
     describe,
     describe_prepared,
-    directions_of,
     explain,
     prepare,
 )
@@ -24,6 +24,7 @@ from sluice.engine.row_answer import RowAnswer, rows_of
 from sluice.engine.whole_file import write_deflated
 
 __all__ = [
+    "MOST_TIMES",
     "Costs",
     "FileAnswer",
     "Fitting",
@@ -32,9 +33,9 @@ __all__ = [
     "PreparedDataset",
     "ReadLimits",
     "RowAnswer",
+    "cells_excess",
     "describe",
     "describe_prepared",
-    "directions_of",
     "estimated_size",
     "explain",
     "file_costs",

@@ -267,3 +267,29 @@ def _run(counts: Sequence[int], number: int, most: int) -> tuple[list[int], int,
         if number % behind == 0 and behind <= most:
             return place, min(most // behind, counts[axis] - place[axis]), axis
     raise AssertionError("one chunk is always a box")
+
+
+_ZEROS: Final = bytes(2**16)
+
+
+class Window:
+    """The bytes of a file from `place` to `stop`, of which pieces come in order.
+
+    What lies between the pieces is zero.
+    """
+
+    def __init__(self, place: int, stop: int) -> None:
+        self._place = place
+        self._stop = stop
+
+    def put(self, offset: int, piece: memoryview) -> Iterator[memoryview]:
+        """What the window has of a piece that lies at `offset`, and of what is before it."""
+        while self._place < min(offset, self._stop):
+            yield self._taken(memoryview(_ZEROS)[: min(offset, self._stop) - self._place])
+        part = piece[max(self._place - offset, 0) : max(self._stop - offset, 0)]
+        if part:
+            yield self._taken(part)
+
+    def _taken(self, part: memoryview) -> memoryview:
+        self._place += len(part)
+        return part

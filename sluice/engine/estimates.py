@@ -13,8 +13,9 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
-from sluice.aliases import Array, DType, record
+from sluice.aliases import Array, DType, NamedDict, record
 from sluice.arrays.texts import text_bytes
+from sluice.datasets._xarray import dataset_of, variable_of
 from sluice.datasets.indexers import ALL
 from sluice.encoders.encoder import Encoder
 from sluice.engine.costs import Costs
@@ -179,14 +180,15 @@ def _dataset(
 ) -> xr.Dataset:
     """The answer with as many of the `values` along each dimension as `sizes` says."""
     reading, schema = plan.reading, plan.schema
-    found = {}
+    found: NamedDict = {}
     for name, variable in schema.variables.items():
         held = name in reading.variables
         known = reading.variables[name] if held else reading.pending[name]
         some = values(name, [sizes[dim] for dim in variable.dims])
-        found[name] = xr.Variable(variable.dims, some, known.attrs, known.encoding)
-    coords = {name: found.pop(name) for name in list(found) if name in schema.coord_names}
-    return xr.Dataset(found, coords, dict(reading.attrs))
+        found[name] = variable_of(variable.dims, some, known.attrs, known.encoding)
+    # Not by xarray's constructors, which warn of dimensions that a variable has twice.
+    coord_names = set(schema.coord_names)
+    return dataset_of(xr.Dataset, found, coord_names, dict(sizes), dict(reading.attrs), {}, {})
 
 
 def _guessed(dtype: DType) -> Array:
@@ -224,6 +226,20 @@ def memory_excess(nbytes: int, most_bytes: int) -> LimitError | None:
         limited="memory_bytes",
         estimate=nbytes,
         limit=most_bytes,
+    )
+
+
+def deciding_excess(name: Hashable, cells: int, most_cells: int) -> LimitError:
+    """What is raised where so many values, most of them of one variable, decide of a file."""
+    return LimitError(
+        f"How {name} lies in the file follows from its values, so these are read before the first"
+        f" byte is sent: {cells} values, of which there may be {most_cells}. Nothing was read: ask"
+        " for a smaller part, for other variables, or for f=csv or f=ndjson, which are sent while"
+        " they are read.",
+        limited="cells",
+        estimate=cells,
+        limit=most_cells,
+        variable=str(name),
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
 from sluice.axes.resolve import canonical_request
 from sluice.concurrency import ahead
+from sluice.datasets.lazy import VariableReadPlan
 from sluice.encoders.answer_schema import FileContent, FileFormat, UnreadAnswer
 from sluice.encoders.file_values import Records
 from sluice.encoders.json_encoder import FragmentCache
@@ -22,19 +24,25 @@ from sluice.engine.boxes import (
     Box,
     Ends,
     Grid,
+    Window,
     box_stops,
     chunk_boxes,
     record_rows,
     row_boxes,
 )
 from sluice.engine.costs import Costs, Parts
+from sluice.engine.estimates import deciding_excess
 from sluice.engine.plan import Plan
+from sluice.errors import LimitError
 
-_ZEROS: Final = bytes(2**16)
 # Of a box of values that is read at once; where rows of chunks are wider, of one of these.
 BOX_BYTES: Final = 8 * 2**20
 # Of the chunks that such a box touches, decoded.
 BOX_CHUNK_BYTES: Final = 256 * 2**20
+# So many values that decide how they are written are read before the first byte.
+MOST_DECIDING_CELLS: Final = 4 * 2**20
+# Of a text or another object of Python, beside the array that it is in.
+_OBJECT_BYTES: Final = 64
 
 
 @record
@@ -81,7 +89,7 @@ class FileAnswer:
         where the store's chunks let it be; the next one while somebody has the last. Whoever stops
         asking has ended what is read. Raises a StoreError where the store does not do its part.
         """
-        window, file = _Window(start, stop), self.content
+        window, file = Window(start, stop), self.content
         for piece in window.put(0, memoryview(file.head)):
             yield piece
         parts = _parts(self, start, stop, most_bytes)
@@ -117,7 +125,8 @@ class FileAnswer:
         for name, box in part.boxes:
             known = self.content.known.get(name)
             if known is not None:
-                found.append(known[box.slices])
+                # An array, also where it is one value.
+                found.append(np.asarray(known[box.slices], known.dtype))
             else:
                 found.append(await self.plan.box(name, box))
         return part, found
@@ -169,7 +178,34 @@ async def file_size(plan: Plan, file_format: FileFormat, fragments: FragmentCach
 
 def file_costs(plan: Plan, file_format: FileFormat) -> Costs:
     """What the `pieces` of the whole planned file cost, and have in memory; reads nothing."""
-    return box_costs(_as_written(plan, file_format), file_format)
+    plan = _as_written(plan, file_format)
+    costs, decided = box_costs(plan, file_format), _decided(plan, file_format)
+    if not decided:
+        return costs
+    held = sum(_held_bytes(plan.reading.pending[name]) for name in decided)
+    return replace(costs, window_bytes=costs.window_bytes + held)
+
+
+def cells_excess(plan: Plan, file_format: FileFormat) -> LimitError | None:
+    """What is raised where too much must be in memory before the file has a size; None where not.
+
+    Reads nothing. Raises what the format has against the answer.
+    """
+    if plan.schema.cells <= MOST_DECIDING_CELLS:
+        return None
+    plan = _as_written(plan, file_format)
+    cells = {n: math.prod(plan.schema.variables[n].shape) for n in _decided(plan, file_format)}
+    found = sum(cells.values())
+    if found <= MOST_DECIDING_CELLS:
+        return None
+    return deciding_excess(max(cells, key=cells.__getitem__), found, MOST_DECIDING_CELLS)
+
+
+def _held_bytes(variable: VariableReadPlan) -> int:
+    """What a variable takes in memory whose values decide: objects of Python, or arrays of them."""
+    dtype = variable.dtype
+    each = 4 * dtype.itemsize if dtype.kind in "fiu" else dtype.itemsize + _OBJECT_BYTES
+    return math.prod(variable.shape) * each
 
 
 def box_costs(
@@ -250,32 +286,14 @@ def _as_written(plan: Plan, file_format: FileFormat) -> Plan:
 
 def _to_know(plan: Plan, file_format: FileFormat) -> list[Hashable]:
     """The variables that must be read before the file has a size."""
-    pending = plan.reading.pending
-    names = [n for n, v in pending.items() if file_format.decided_by_values(n, v)]
-    return list(dict.fromkeys([*plan.moving, *(pending if plan.keys is None else names)]))
+    names = plan.reading.pending if plan.keys is None else _decided(plan, file_format)
+    return list(dict.fromkeys([*plan.moving, *names]))
 
 
-class _Window:
-    """The bytes of a file from `place` to `stop`, of which pieces come in order.
-
-    What lies between the pieces is zero.
-    """
-
-    def __init__(self, place: int, stop: int) -> None:
-        self._place = place
-        self._stop = stop
-
-    def put(self, offset: int, piece: memoryview) -> Iterator[memoryview]:
-        """What the window has of a piece that lies at `offset`, and of what is before it."""
-        while self._place < min(offset, self._stop):
-            yield self._taken(memoryview(_ZEROS)[: min(offset, self._stop) - self._place])
-        part = piece[max(self._place - offset, 0) : max(self._stop - offset, 0)]
-        if part:
-            yield self._taken(part)
-
-    def _taken(self, part: memoryview) -> memoryview:
-        self._place += len(part)
-        return part
+def _decided(plan: Plan, file_format: FileFormat) -> list[Hashable]:
+    """The variables whose values decide what the file says of them."""
+    pending = plan.reading.pending.items()
+    return [name for name, one in pending if file_format.decided_by_values(name, one)]
 
 
 def _parts(file: FileAnswer, start: int, stop: int, most_bytes: int) -> Iterator[_Part]:

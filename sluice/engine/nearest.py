@@ -13,9 +13,10 @@ from typing import Final
 import numpy as np
 
 from sluice.aliases import Document, record
-from sluice.axes.axis import EAST, NORTH
+from sluice.axes.axis import EAST
 from sluice.axes.globe import Cells, Nearest, distance_km
 from sluice.axes.resolve import resolve
+from sluice.axes.roles import NORTH
 from sluice.datasets.relabel import bounds_of
 from sluice.engine.prepared import PreparedDataset
 from sluice.errors import QueryError, SelectionError

@@ -17,7 +17,8 @@ from xarray.indexes import PandasIndex
 
 from sluice.aliases import Array, DocumentDict
 from sluice.arrays.texts import text_bytes
-from sluice.axes.axis import Axis, Role, roles_of
+from sluice.axes.axis import Axis
+from sluice.axes.roles import Role, roles_of
 from sluice.axes.scales import Clock, step_of
 from sluice.datasets import AsyncDataset, Layout
 from sluice.datasets._xarray import data_of
@@ -38,8 +39,6 @@ MOST_LABELS: Final = 1000
 MOST_LABEL_BYTES: Final = 2**16
 # Of a text that is an end no more letters are told.
 _MOST_LETTERS: Final = 1000
-# Standard names, and names, of levels that are counted upwards.
-_ABOVE: Final = ("altitude", "height")
 # So many objects are compared in some 10 ms.
 _PIECE: Final = 8192
 
@@ -80,24 +79,6 @@ def prepare_axes(dataset: xr.Dataset) -> dict[str, Axis]:
         for name, variable in indexed.items()
         if variable.dims == (name,)
     }
-
-
-def directions_of(
-    axes: Mapping[str, Axis], roles: Mapping[str, Role]
-) -> dict[Hashable, tuple[str, bool]]:
-    """For each axis that stands for something: its role, and whether larger labels lie above.
-
-    Of levels that do not say so (CF conventions, section 4.3) altitudes and heights do, and not
-    pressures, depths and numbers.
-    """
-    return {name: (role, role != "Z" or _grows_up(axes[name])) for name, role in roles.items()}
-
-
-def _grows_up(axis: Axis) -> bool:
-    told = str(axis.attrs.get("positive", "")).strip().lower()
-    if told in ("up", "down"):
-        return told == "up"
-    return axis.attrs.get("standard_name") in _ABOVE or axis.name.lower() in _ABOVE
 
 
 def describe_prepared(prepared: PreparedDataset) -> DocumentDict:

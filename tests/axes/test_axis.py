@@ -203,7 +203,7 @@ def refusal(values: Any, text: str, by: By = "label") -> SluiceError:
     """The error that ``x=text`` raises on an axis of these values."""
     axis = Axis.of("x", np.asarray(values), {})
     sizes = {"x": axis.size}
-    query = Grammar(dims=sizes, coords={"x": ("x",)}, by=by, formats=()).parse([("x", text)])
+    query = Grammar(dims=sizes, coords={"x": ("x",)}, by=by, formats={}).parse([("x", text)])
     with pytest.raises(SluiceError) as caught:
         resolve(query.selection, {"x": axis}, sizes)
     return caught.value
@@ -253,7 +253,7 @@ def test_any_position_beyond_the_axis_is_refused_alike(text: str) -> None:
 def test_a_step_beyond_the_axis_takes_the_first(values: list[int], text: str) -> None:
     """A step may be larger than any axis is long."""
     axis = Axis.of("x", np.asarray(values), {})
-    query = Grammar(dims={"x": 3}, coords={"x": ("x",)}, by="label", formats=()).parse(
+    query = Grammar(dims={"x": 3}, coords={"x": ("x",)}, by="label", formats={}).parse(
         [("x", text)]
     )
     found = resolve(query.selection, {"x": axis}, {"x": 3}).positions["x"]

@@ -22,7 +22,7 @@ CENTRED = np.arange(-180, 180, 2.5)
 def pick(values: Any, text: str, *, name: str = "lon", **attrs: Any) -> Resolved:
     axis = Axis.of(name, np.asarray(values), attrs)
     pairs = [(name, text)]
-    query = Grammar(dims={name: axis.size}, coords={name: (name,)}, by="label", formats=()).parse(
+    query = Grammar(dims={name: axis.size}, coords={name: (name,)}, by="label", formats={}).parse(
         pairs
     )
     return resolve(query.selection, {name: axis}, {name: axis.size})

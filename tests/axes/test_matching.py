@@ -45,7 +45,7 @@ NUMBER_TEXTS = st.one_of(
 def pick(values: Any, text: str, tolerance: str, name: str = "x") -> Any:
     axis = Axis.of(name, np.asarray(values), {})
     pairs = [(name, text), ("tolerance", f"{name}:{tolerance}")]
-    query = Grammar(dims={name: axis.size}, coords={name: (name,)}, by="label", formats=()).parse(
+    query = Grammar(dims={name: axis.size}, coords={name: (name,)}, by="label", formats={}).parse(
         pairs
     )
     return resolve(query.selection, {name: axis}, {name: axis.size}).positions[name]

@@ -22,7 +22,7 @@ SIZES = {name: axis.size for name, axis in AXES.items()} | {"x": 5}
 def points(names: str, **values: str) -> Resolved:
     pairs = [*values.items(), ("pointwise", names)]
     coords = {name: (name,) for name in AXES}
-    query = Grammar(dims=SIZES, coords=coords, by="label", formats=()).parse(pairs)
+    query = Grammar(dims=SIZES, coords=coords, by="label", formats={}).parse(pairs)
     return resolve(query.selection, AXES, SIZES)
 
 

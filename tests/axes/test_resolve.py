@@ -25,7 +25,7 @@ def pick(values: Any, text: str, *, method: str | None = None, dtype: str | None
     """Positions that ``x=text`` selects along an axis of these values."""
     axis = Axis.of("x", np.asarray(values, dtype=dtype), {"units": "m"})
     pairs = [("x", text)] + ([("method", method)] if method else [])
-    query = Grammar(dims={"x": axis.size}, coords={"x": ("x",)}, by="label", formats=()).parse(
+    query = Grammar(dims={"x": axis.size}, coords={"x": ("x",)}, by="label", formats={}).parse(
         pairs
     )
     return resolve(query.selection, {"x": axis}, {"x": axis.size}).positions["x"]
@@ -262,7 +262,7 @@ def test_null_labels_are_never_chosen() -> None:
 
 
 def positions(text: str, size: int = 10) -> Any:
-    query = Grammar(dims={"x": size}, coords={}, by="position", formats=()).parse([("x", text)])
+    query = Grammar(dims={"x": size}, coords={}, by="position", formats={}).parse([("x", text)])
     return resolve(query.selection, {}, {"x": size}).positions["x"]
 
 
@@ -398,7 +398,9 @@ def check(pairs: list[tuple[str, str]]) -> None:
     """Each path answers with what lies on the axes, or with an error whose facts are JSON."""
     for by in ("label", "position"):
         try:
-            grammar = Grammar(dims=SIZES, coords=COORDS, by=by, formats=("json",), variables=("v",))
+            grammar = Grammar(
+                dims=SIZES, coords=COORDS, by=by, formats={"json": ()}, variables=("v",)
+            )
             query = grammar.parse(pairs, most_labels=3)
             found = resolve(query.selection, PREPARED, SIZES)
         except (QueryError, SelectionError, LimitError) as error:

@@ -8,7 +8,8 @@ import cftime
 import numpy as np
 import pytest
 
-from sluice.axes.axis import Axis, role_of, roles_of
+from sluice.axes.axis import Axis
+from sluice.axes.roles import directions_of, role_of, roles_of
 from sluice.engine.prepared import calendar_of_axis
 
 DAYS = np.array(["2000-01-01", "2000-01-02"], "M8[ns]")
@@ -29,6 +30,10 @@ DAYS = np.array(["2000-01-01", "2000-01-02"], "M8[ns]")
         ("isobaricInhPa", [1000, 850], {"units": "hPa"}, "Z"),
         ("sigma", [0.1, 0.9], {"positive": "down"}, "Z"),
         ("lev", [1, 2], {"axis": "z"}, "Z"),
+        ("n", [1, 2], {"standard_name": "model_level_number"}, "Z"),
+        ("gh", [0.0, 5.0], {"standard_name": "geopotential_height", "units": "m"}, "Z"),
+        ("hybrid", [1, 2], {"standard_name": "atmosphere_hybrid_sigma_pressure_coordinate"}, "Z"),
+        ("s_rho", [-1.0, 0.0], {"standard_name": " ocean_s_coordinate_g2", "units": "1"}, "Z"),
         ("lon", [0.0, 1.0], {"axis": "Y"}, "Y"),
         ("station", [1, 2], {}, None),
         ("name", np.array(["a", "b"]), {"units": 3}, None),
@@ -43,6 +48,37 @@ def test_each_role_is_one_axis() -> None:
     """Of two longitudes the first is X."""
     axes = {name: Axis.of(name, np.arange(2.0), {"axis": "X"}) for name in ("a", "b")}
     assert roles_of(axes) == {"a": "X"}
+
+
+def test_each_axis_has_its_direction() -> None:
+    """Of one role, too; of levels by `positive`, else by what they are."""
+    axes = {
+        name: Axis.of(name, np.arange(2.0), attrs)
+        for name, attrs in {
+            "lat": {},
+            "slat": {"units": "degrees_north"},
+            "height": {"positive": " DOWN "},
+            "k": {"standard_name": "model_level_number"},
+            "m": {"standard_name": "model_level_number", "positive": "up"},
+            "gh": {"standard_name": "geopotential_height "},
+            "sigma": {"standard_name": "atmosphere_sigma_coordinate"},
+            "ln": {"standard_name": "atmosphere_ln_pressure_coordinate"},
+            "s": {"standard_name": "ocean_s_coordinate"},
+            "station": {},
+        }.items()
+    }
+    assert directions_of(axes) == {
+        "lat": ("Y", True),
+        "slat": ("Y", True),
+        "height": ("Z", False),
+        "k": ("Z", False),
+        "m": ("Z", True),
+        "gh": ("Z", True),
+        "sigma": ("Z", False),
+        "ln": ("Z", True),
+        "s": ("Z", True),
+    }
+    assert roles_of(axes) == {"lat": "Y", "height": "Z"}
 
 
 def test_calendars() -> None:

@@ -211,7 +211,17 @@ def test_what_would_decode_chunks_too_often_leads_to_netcdf(service: Service) ->
         ("maps/sel.bin?pack=u1&range=nan,1", 400, "250,310"),
         ("maps/sel.csv?pack=u1", 400, "f=bin"),
         ("maps/sel.nc?f=csv", 400, "leave one of them out"),
+        ("maps/sel.nc?f=netcdf3", 400, "its own suffix is .nc3"),
+        ("maps/sel.json?f=columns", 400, "its own suffix is .columns.json"),
+        ("maps/sel.csv?f=ndjson", 400, "which is f=csv; its own suffix is .ndjson"),
         ("maps/sel.txt", 404, ".png"),
+        ("maps/sel.jpg", 404, "No format has the suffix '.jpg';"),
+        ("maps/sel?f=nc", 400, "f='nc' is no format; did you mean netcdf?"),
+        ("maps/sel?f=columns.json", 400, "did you mean columns?"),
+        ("maps/sel?f=safetensors", 400, "did you mean bin?"),
+        ("maps/sel?f=tensors", 400, "did you mean bin?"),
+        ("maps/sel?f=zarr", 400, "f='zarr' is no format; the formats are json"),
+        ("maps/sel.bin?variables=t&pack=u1&range=-1.7e308,1.7e308", 422, "smaller range"),
         ("maps/sel.tar.gz", 404, ".png"),
         ("wide/sel.png?isel[x]=0&isel[y]=0,1&isel[time]=::1&f=png", 200, ""),
         ("nothing/sel.png", 404, "/datasets"),
@@ -228,6 +238,7 @@ def test_a_suffix_is_a_format(service: Service, word: str) -> None:
     """For GET, HEAD and POST, and for ids with dots; `f` may say the same again."""
     query = {"variables": "t", "isel[time]": "0"}
     types = {"nc": "netcdf", "csv": "csv", "json": "json", "png": "png", "bin": "bin", "npy": "npy"}
+    types |= {"nc3": "netcdf3", "columns.json": "columns", "ndjson": "ndjson"}
     for suffix, name in types.items():
         path = f"/datasets/v1.2/{word}"
         plain = service.get(path, params={**query, "f": name}, headers=PLAIN)

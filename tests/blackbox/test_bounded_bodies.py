@@ -30,7 +30,7 @@ from .conftest import Serve, Service
 
 ENGINES = ("http", "s3fs", "obstore")
 # What sockets and libraries have in their hands beside the bytes that are asked for.
-SLACK = 24 * 2**20
+SLACK = 48 * 2**20
 # Reference documents without an end, and the most that is read of one.
 DOCUMENTS = 8
 REFERENCE_BYTES = 64 * 2**20

@@ -451,9 +451,38 @@ def test_a_refresh_enumerates_groups_anew(serve: Serve, tmp_path: Path) -> None:
     again = refresh("tree").json()
     assert again["added"] == ["tree"]
     assert again["version"] != refresh("tree").json()["version"]
+    assert service.get("/datasets/tree~a", headers=boss).status_code == 200
     (store / "zarr.json").rename(store / "away.json")
     assert refresh("tree").status_code == 502
     assert service.get("/datasets/tree~a", headers=boss).status_code == 200
+
+
+def test_a_refresh_is_of_each_group(serve: Serve, tmp_path: Path) -> None:
+    """Chunks that were rewritten in place are read anew, by every worker, under another tag."""
+    store = tmp_path / "tree.zarr"
+    one: dict[str, Any] = {"dimension_names": ["x"], "chunks": (2,)}
+    zarr.create_group(store).create_group("a").create_array("v", data=np.arange(2), **one)
+    boss = {"X-API-Key": WHOLE}
+    service = serve(
+        {"tree": {"url": str(store), "group": "*", "refresh_seconds": None}},
+        "--workers",
+        "2",
+        SLUICE_KEYS=f"boss {sha256(WHOLE.encode()).hexdigest()} admin",
+    )
+
+    def first() -> tuple[int, str]:
+        with httpx.Client(base_url=service.client.base_url, trust_env=False) as client:
+            answer = client.get("/datasets/tree~a/isel", params={"x": 0}, headers=boss)
+        return answer.json()["data_vars"]["v"]["data"], answer.headers["etag"]
+
+    until(lambda: service.get("/datasets/tree~a", headers=boss).status_code == 200, "its groups")
+    old = {first() for _ in range(6)}
+    assert {value for value, _ in old} == {0}
+    zarr.open_array(store / "a" / "v", mode="r+")[:] = np.array([5, 6])
+    assert service.client.post("/datasets/tree/refresh", headers=boss).status_code == 200
+    new = {first() for _ in range(6)}
+    assert {value for value, _ in new} == {5}
+    assert {tag for _, tag in new}.isdisjoint(tag for _, tag in old)
 
 
 def test_a_growing_coordinate_grows_in_the_groups_below(serve: Serve, tmp_path: Path) -> None:

@@ -137,6 +137,23 @@ def test_if_range_sends_the_whole_of_another_answer(service: Service) -> None:
     assert answer.status_code == 304
 
 
+def test_if_match_is_for_the_very_same_answer(service: Service) -> None:
+    """As `curl -H 'If-Match: …' -r` asks for the rest of a file; parts are of it or not at all."""
+    path, part = WHOLE.format(name="maps"), {**PLAIN, "Range": "bytes=0-9"}
+    tag = service.client.head(path, headers=PLAIN).headers["etag"]
+    for given in (tag, "*", f'"another", {tag}'):
+        assert service.get(path, headers={**part, "If-Match": given}).status_code == 206
+    for given in ('"another"', f"W/{tag}", "nonsense"):
+        answer = service.get(path, headers={**part, "If-Match": given})
+        assert (answer.status_code, answer.json()["etag"]) == (412, tag)
+        assert answer.json()["type"].endswith("other-version")
+    # A client that has the answer is told so only if it is the one that it asks for.
+    both = {**PLAIN, "If-Match": '"another"', "If-None-Match": tag}
+    assert service.get(path, headers=both).status_code == 412
+    rewritten = service.get(WHOLE.format(name="rewritten"), headers={**PLAIN, "If-Match": tag})
+    assert rewritten.status_code == 412
+
+
 def test_a_part_behind_the_end_is_a_problem(service: Service) -> None:
     path = WHOLE.format(name="maps")
     size = service.client.head(path, headers=PLAIN).headers["content-length"]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urljoin
+from uuid import uuid4
 
 import fsspec
 import netCDF4
@@ -30,8 +33,14 @@ class Large:
     dataset: xr.Dataset
 
     def lines(self, status: int) -> int:
-        """How many answers of this status were logged."""
-        return self.log.read_text(encoding="utf-8").count(f" status={status} ")
+        """How many answers of this status were logged, once all lines up to now are written."""
+        mark, until = uuid4().hex, time.monotonic() + 30
+        headers = {"X-Request-ID": mark}
+        requests.get(urljoin(self.url, "/healthz"), headers=headers, timeout=30)
+        while mark not in (text := self.log.read_text(encoding="utf-8")):
+            assert time.monotonic() < until, "no line for the request that was sent last"
+            time.sleep(0.02)
+        return text.count(f" status={status} ")
 
 
 @pytest.fixture(scope="module")

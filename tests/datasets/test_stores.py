@@ -423,6 +423,20 @@ async def test_durations(decode_timedelta: bool | None, attrs: dict[str, Any]) -
     await assert_reads_as_xarray(documents, decode_timedelta=decode_timedelta)
 
 
+@pytest.mark.parametrize("decode_timedelta", [None, {}, {"y": None, "v": True}, {"v": False}])
+async def test_durations_among_what_is_left_out(decode_timedelta: Any) -> None:
+    """Their resolution is what they tell of it, also where what cannot be used is left out."""
+    attrs = {"units": "days", "dtype": "timedelta64[s]"}
+    documents = coded(3, y=(("y",), np.arange(6), attrs), v=(("y",), np.arange(6) * 10**6, attrs))
+    options = {"decode_timedelta": decode_timedelta}
+    theirs = xr.open_zarr(memory_store(documents), chunks=None, **options)
+    ours = await AsyncZarrBackendEntrypoint().open_dataset(
+        fs_map(documents), on_unusable="leave_out", **options
+    )
+    assert_same_surface(ours, theirs)
+    assert_same(await ours._isel(), theirs.load())
+
+
 @pytest.mark.parametrize("decode_coords", [True, False, "coordinates", "all"])
 async def test_coordinates_and_bounds(decode_coords: Any) -> None:
     """What `coordinates` and `bounds` name becomes a coordinate as the option says."""

@@ -170,10 +170,11 @@ def test_netcdf_refuses_complex_numbers_unread(values: Any) -> None:
     for dataset in (xr.Dataset({"z": variable}), xr.Dataset(coords={"z": variable})):
         with pytest.raises(NotAcceptable) as caught:
             ENCODERS["netcdf"].check(Plan(dataset))
-        assert caught.value.facts == {"variable": "z", "known": ["json", "csv"]}
+        known = ["json", "csv", "ndjson", "columns", "bin", "npy"]
+        assert caught.value.facts == {"variable": "z", "known": known}
 
 
-@pytest.mark.parametrize("name", ["json", "csv"])
+@pytest.mark.parametrize("name", ["json", "csv", "ndjson", "columns", "bin", "npy"])
 def test_other_formats_take_complex_numbers(name: str) -> None:
     """The formats that a refusal names do hold what was refused."""
     ENCODERS[name].check(Plan(xr.Dataset({"z": ((), 1j)})))

@@ -230,7 +230,8 @@ def test_complex_is_not_acceptable() -> None:
     """Complex variables are refused, naming a format that can hold them."""
     with pytest.raises(NotAcceptable) as caught:
         encode_netcdf(xr.Dataset({"z": ("x", [1j])}))
-    assert caught.value.facts == {"variable": "z", "known": ["json", "csv"]}
+    known = ["json", "csv", "ndjson", "columns", "bin", "npy"]
+    assert caught.value.facts == {"variable": "z", "known": known}
 
 
 def test_attributes_that_netcdf_lacks_are_json() -> None:

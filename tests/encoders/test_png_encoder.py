@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
 
-from sluice.axes.axis import roles_of
+from sluice.axes.roles import directions_of
 from sluice.encoders.colormaps import COLORMAPS, palette
 from sluice.encoders.formats import ENCODERS, adapted
 from sluice.encoders.json_encoder import FragmentCache
-from sluice.engine import directions_of
 from sluice.engine.prepared import prepare_axes
 from sluice.errors import LimitError, NotAcceptable, SelectionError
 from tests.encoders.test_csv_encoder import Plan
@@ -29,7 +28,7 @@ PNG = ENCODERS["png"]
 def picture(dataset: xr.Dataset, **options: object) -> Image.Image:
     """The picture of a dataset whose dimensions are known for what their coordinates say."""
     axes = prepare_axes(dataset)
-    fragments = FragmentCache(dataset, "", directions_of(axes, roles_of(axes)))
+    fragments = FragmentCache(dataset, "", directions_of(axes))
     PNG.check(Plan(dataset))
     content = adapted(PNG, tuple(options.items())).encode(dataset, fragments)
     found = Image.open(io.BytesIO(content))
@@ -121,6 +120,60 @@ def test_depth_is_down_and_height_up(attrs: dict[str, str], row: int) -> None:
         dataset.z.attrs = attrs
         assert hottest(dataset) == (row, 1)
         assert hottest(dataset.isel(z=slice(None, None, -1)).transpose(across, "z")) == (row, 1)
+
+
+SECOND: dict[str, tuple[dict[str, str], bool]] = {
+    "slat": ({"units": "degrees_north"}, True),
+    "slon": ({"units": "degrees_east"}, True),
+    "zz": ({"positive": "up", "units": "m"}, True),
+    "zd": ({"positive": "down", "units": "m"}, False),
+    "k": ({"standard_name": "model_level_number"}, False),
+}
+PAIRS = [("slat", "slon"), ("slat", "lon"), ("lat", "slon"), ("lat", "slat"), ("slat", "lat")]
+PAIRS += [("lon", "slon"), ("zz", "slat"), ("zd", "slon"), ("zz", "zd"), ("k", "lat"), ("k", "zz")]
+
+
+@pytest.mark.parametrize(("up", "across"), PAIRS)
+@pytest.mark.parametrize("falls", [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_second_axes_stand_as_first_ones(
+    up: str, across: str, falls: tuple[bool, bool], turned: bool
+) -> None:
+    """Of staggered grids: each in every order, in datasets that have first ones as well."""
+    labels = {name: np.array([10.0, 20, 30]) for name in ("lat", "lon", "lev", *SECOND)}
+    for name, fall in zip((up, across), falls, strict=True):
+        labels[name] = labels[name][::-1] if fall else labels[name]
+    values = (labels[up][:, None] == 30) & (labels[across] == 20)
+    dataset = xr.Dataset({"v": ((up, across), values.astype("f8"))}, labels)
+    for name, (attrs, _) in SECOND.items():
+        dataset[name].attrs = attrs
+    both_alike = {up, across} in ({"lat", "slat"}, {"lon", "slon"}, {"zz", "zd"}, {"k", "zz"})
+    if turned and not both_alike:
+        dataset = dataset.transpose(across, up, ...)
+    assert hottest(dataset) == (0 if SECOND.get(up, ({}, True))[1] else 2, 1)
+
+
+@pytest.mark.parametrize("first", ["lon", "slon"])
+def test_a_descending_second_longitude_runs_from_west_to_east(first: str) -> None:
+    labels = {"lon": [0.0, 90, 180], "slon": [170.0, 80, -10], "lat": [10.0, 20]}
+    for lon in ("lon", "slon"):
+        values = np.zeros((2, 3))
+        values[1, int(np.argmin(labels[lon]))] = 1
+        order = dict.fromkeys((first, "lon", "slon", "lat"))
+        dataset = xr.Dataset({"v": (("lat", lon), values)}, {name: labels[name] for name in order})
+        dataset.slon.attrs = {"units": "degrees_east"}
+        assert hottest(dataset) == (0, 0)
+
+
+def test_colours_of_the_largest_numbers() -> None:
+    """Whose distance is no number."""
+    most = float(np.finfo("f8").max)
+    values = np.array([[-most, -most / 2, 0], [most / 2, most, np.nan]])
+    dataset = xr.Dataset({"v": (("a", "b"), values)})
+    found = np.asarray(picture(dataset, range=(-most, most))).astype(int)
+    np.testing.assert_allclose(found, [[1, 64.5, 128], [191.5, 255, 0]], atol=0.5)
+    told = json.loads(str(picture(dataset).info["Sluice"]))
+    np.testing.assert_allclose(np.array(told["range"]) / most, [-0.96, 0.96])
 
 
 def test_times_go_across_beside_latitudes_and_down_beside_longitudes() -> None:

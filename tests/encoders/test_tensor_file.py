@@ -131,6 +131,48 @@ def test_packed_numbers_are_within_half_a_step(
     np.testing.assert_array_equal(load(content)["a"], [1.5, 2, 3])
 
 
+MOST = float(np.finfo("f8").max)
+
+
+@pytest.mark.parametrize("pack", ["u1", "i2"])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        (1e-320, 2e-320),
+        (0.0, 5e-324),
+        (0.0, 1e-318),
+        (-1e-310, 3e-308),
+        (-MOST / 4, MOST / 4),
+        (0.0, MOST / 2),
+        (1e16, 1e16 + 20),
+        (-1.0, -1.0),
+    ],
+)
+@pytest.mark.parametrize("told_range", [True, False])
+def test_packed_numbers_can_be_computed_at_the_ends_of_floats(
+    pack: str, low: float, high: float, told_range: bool
+) -> None:
+    """By the formula of the docs, to half a step, and to the last digits of the numbers."""
+    values = np.array([low, low / 2 + high / 2, high]).clip(low, high)
+    ends = (low, high) if told_range and low < high else None
+    content = packed(pack, ends).encode(xr.Dataset({"v": ("a", values)}))
+    told, stored = told_of(content)["variables"]["v"], load(content)["v"].astype("f8")
+    read = told["offset"] + told["scale"] * stored
+    spacing = 2 * np.spacing(max(abs(low), abs(high)))
+    assert (np.abs(read - values) <= told["scale"] / 2 + spacing).all()
+    assert (told["scale"] > 0) == (low < high)
+
+
+@pytest.mark.parametrize("pack", ["u1", "i2"])
+def test_a_range_too_wide_to_be_computed_with_is_refused(pack: str) -> None:
+    """Told before anything is read where it is asked for; else once the values are there."""
+    with pytest.raises(SelectionError, match="smaller range"):
+        packed(pack, (-MOST, MOST))
+    dataset = xr.Dataset({"v": ("a", [-MOST, MOST])})
+    with pytest.raises(SelectionError, match="smaller range"):
+        packed(pack).encode(dataset)
+
+
 def test_packing_as_floats_leaves_what_is_no_number() -> None:
     times = np.array(["2024-01-01", "NaT"], "M8[s]")
     dataset = xr.Dataset({"v": ("a", [1, 2]), "w": ("a", [True, False]), "t": ("a", times)})

@@ -6,7 +6,7 @@ import asyncio
 import io
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 
 import numpy as np
 import pytest
@@ -35,13 +35,6 @@ from tests.equivalence.strategies import stores
 from tests.stores import ArraySpec, StoreSpec, documents_of, fs_map
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[asyncio.Runner]:
-    """One loop for all examples, as a server has one for all requests."""
-    with asyncio.Runner() as running:
-        yield running
 
 
 def decodes(planned: Plan, name: Hashable, boxes: list[Box]) -> Counter[tuple[int, ...]]:

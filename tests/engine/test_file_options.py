@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,13 +27,6 @@ from tests.equivalence.strategies import stores
 from tests.stores import StoreSpec, documents_of, fs_map
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[asyncio.Runner]:
-    """One loop for all examples, as a server has one for all requests."""
-    with asyncio.Runner() as running:
-        yield running
 
 
 async def taken(file: FileAnswer, start: int, stop: int, most_bytes: int) -> bytes:

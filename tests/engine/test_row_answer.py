@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -37,13 +36,6 @@ from tests.stores import ArraySpec, StoreSpec, documents_of, fs_map
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
 CSV, NDJSON = ENCODERS["csv"], ENCODERS["ndjson"]
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[asyncio.Runner]:
-    """One loop for all examples, as a server has one for all requests."""
-    with asyncio.Runner() as running:
-        yield running
 
 
 async def written(planned: Plan, encoder: Encoder, most_bytes: int) -> tuple[bytes, int]:

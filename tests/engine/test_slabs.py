@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -38,13 +38,6 @@ from tests.stores import ArraySpec, StoreSpec, documents_of, fs_map
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
 ORDERS: tuple[Order, ...] = ("variable", "row")
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[asyncio.Runner]:
-    """One loop for all examples, as a server has one for all requests."""
-    with asyncio.Runner() as running:
-        yield running
 
 
 def assert_same(ours: dict[Any, xr.Variable], whole: xr.Dataset) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,13 +34,6 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 SELECTIONS = 3
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[asyncio.Runner]:
-    """One loop for all examples, as a server has one for all requests."""
-    with asyncio.Runner() as running:
-        yield running
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ import numpy as np
 import xarray as xr
 
 from sluice.aliases import Document
-from sluice.axes.axis import DEGREES, EAST, NORTH, PRESSURE, TURN, Axis
+from sluice.axes.axis import DEGREES, EAST, TURN, Axis
+from sluice.axes.roles import NORTH, PRESSURE
 from sluice.axes.scales import Clock, Texts
 
 

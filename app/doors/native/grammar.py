@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias, assert_never
 
 from sluice.aliases import record
-from sluice.axes.axis import Role
+from sluice.axes.roles import Role
 from sluice.bounded_cache import BoundedCache
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.selection import (
@@ -67,9 +67,10 @@ _ABOUT_SELECTIONS: Final = frozenset((METHOD.name, TOLERANCE.name, POINTWISE.nam
 class Grammar:
     """What requests can ask of a dataset of these names, prepared for many of them.
 
-    `coords` gives each coordinate's dimensions; `by` is what a bare name means; `variables` names
-    what may be returned besides coordinates (``None``: not checked). Of what is `unusable` in the
-    store, the reasons are given; `roles` say what the dimensions' axes stand for.
+    `formats` has what else each of them is called; `coords` gives each coordinate's dimensions;
+    `by` is what a bare name means; `variables` names what may be returned besides coordinates
+    (``None``: not checked). Of what is `unusable` in the store, the reasons are given; `roles` say
+    what the dimensions' axes stand for.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Grammar:
         dims: Mapping[str, int],
         coords: Mapping[str, tuple[str, ...]],
         by: By,
-        formats: Collection[str],
+        formats: Mapping[str, Sequence[str]],
         variables: Collection[str] | None = None,
         unusable: Mapping[str, str] = MappingProxyType({}),
         roles: Mapping[str, Role] = MappingProxyType({}),

@@ -6,15 +6,17 @@ And what was probably meant where it means nothing, and how to write it.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
-from sluice.axes.axis import Axis, Role
+from sluice.axes.axis import Axis
+from sluice.axes.roles import Role
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.labels import spell_name
+from sluice.selection import Along, Labels
 
 from ...errors import UnusableVariable
 
@@ -27,14 +29,15 @@ _BRACKETS = re.compile(r"(sel|isel)\[(.+)\]", re.DOTALL)
 class Names:
     """What a name can mean for one dataset on one path, as a parameter or in the value of one.
 
-    `options` are the parameters that are no dimensions, each with what else it is called.
+    `options` are the parameters that are no dimensions, and `formats` those of answers, each with
+    what else it is called.
     """
 
     dims: Mapping[str, int]
     coords: Mapping[str, tuple[str, ...]]
     by: By
     options: Mapping[str, tuple[str, ...]]
-    formats: Collection[str]
+    formats: Mapping[str, Sequence[str]]
     variables: Collection[str] | None = None
     unusable: Mapping[str, str] = field(default_factory=dict)
     roles: Mapping[str, Role] = field(default_factory=dict)
@@ -196,13 +199,19 @@ def did_you_mean(
     return f"; did you mean {found}?", {"did_you_mean": found}
 
 
-def with_cure(error: SelectionError, axis: Axis | None, parameter: str) -> SelectionError:
-    """The same refusal of a label, with the words that ask for what is there; itself if none do."""
+def with_cure(
+    error: SelectionError, axis: Axis | None, parameter: str, along: Along | None = None
+) -> SelectionError:
+    """The same refusal of a label, with the words that ask for what is there; itself if none do.
+
+    They are for all that was asked `along` the axis.
+    """
     if axis is None or not axis.has_order or "label" not in error.facts:
         return error
     nearest = error.facts.get("nearest", ())
     if len(nearest) > 1 or (nearest and axis.periodic):
-        cure = f"{parameter}=nearest::{error.facts['label']}"
+        one = f"{parameter}=nearest::{error.facts['label']}"
+        cure = "method=nearest" if isinstance(along, Labels) else one
         told = f"for the nearer of them write {cure}"
     elif not nearest and len(axis.keys) == 1:
         cure = f"tolerance={axis.name}:DISTANCE"

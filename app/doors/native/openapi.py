@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from sluice.encoders.encoder import Encoder
-from sluice.encoders.formats import ENCODERS
 
 from ...api.openapi import DATASET_ID, Responses, Schema, described, headers_of, problems
 from ...api.small_answers import Explanation, schema_of
@@ -237,13 +236,3 @@ def _selected(formats: Formats, *, tagged: bool) -> Responses:
         "headers": headers_of(*names),
     }
     return answers
-
-
-def formats_table(formats: Formats = ENCODERS) -> str:
-    """The formats as a Markdown table: what asks for one, its media type, and what it is."""
-    lines = ["| format | media type | file | holds | its options |", "|---|---|---|---|---|"]
-    for name, encoder in formats.items():
-        words = encoder.described["schema"].get("description", "")
-        cells = f"| `f={name}` | `{encoder.essence}` | `{encoder.suffix}` | {words} |"
-        lines.append(f"{cells} {', '.join(f'`{option}`' for option in encoder.options)} |")
-    return "\n".join([*lines, ""])

@@ -145,6 +145,7 @@ COMPRESSION: Final = Option(
     "How the values of a NetCDF file are compressed in it.",
     {"type": "string", "enum": ["zlib"]},
     word("compression", ("zlib",)),
+    yields=True,
 )
 UNLIMITED: Final = Option(
     "unlimited",

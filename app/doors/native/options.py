@@ -10,6 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar, cast
 
+from sluice.encoders.encoder import Encoder
+from sluice.encoders.formats import ENCODERS
 from sluice.errors import QueryError, SelectionError, excerpt
 from sluice.selection import Method, Near
 
@@ -85,7 +87,8 @@ def _read_format(texts: Sequence[str], names: Names) -> str:
     text = once("f", texts)
     if text not in names.formats:
         known = list(names.formats)
-        middle, facts = did_you_mean(text, known, {})
+        others = {other: one for one, called in names.formats.items() for other in called}
+        middle, facts = did_you_mean(text, known, {}, others)
         raise QueryError(
             f"f={excerpt(text)} is no format{middle or ';'} the formats are {', '.join(known)}",
             parameter="f",
@@ -247,3 +250,13 @@ def _taken(option: Option[object]) -> str:
     if option.is_list:
         return "a list of names" if option.least == 1 else f"a list of {option.least} names or more"
     return "`true` or `false`" if option.is_truth else "one word"
+
+
+def formats_table(formats: Mapping[str, Encoder] = ENCODERS) -> str:
+    """The formats as a Markdown table: what asks for one, its media type, and what it is."""
+    lines = ["| format | media type | file | holds | its options |", "|---|---|---|---|---|"]
+    for name, encoder in formats.items():
+        words = encoder.described["schema"].get("description", "")
+        cells = f"| `f={name}` | `{encoder.essence}` | `{encoder.suffix}` | {words} |"
+        lines.append(f"{cells} {', '.join(f'`{option}`' for option in encoder.options)} |")
+    return "\n".join([*lines, ""])

@@ -35,9 +35,9 @@ from ...errors import UnknownSuffix
 from .grammar import Grammar, Query
 from .json_body import read_json_body
 from .names import By, with_cure
-from .openapi import ask_described, file_described, formats_table, post_described
+from .openapi import ask_described, file_described, post_described
 from .option import Option
-from .options import OPTIONS, options_table
+from .options import OPTIONS, formats_table, options_table
 
 # How the parameters of a request are read, in a URL or in a body.
 Parse: TypeAlias = Callable[..., Query]
@@ -172,7 +172,8 @@ class NativeDoor:
         except SelectionError as error:
             name = str(error.facts.get("dimension"))
             axis = opened.prepared.axes.get(name)
-            raise with_cure(error, axis, grammar.names.for_labels(name)) from None
+            along = query.selection.along.get(name)
+            raise with_cure(error, axis, grammar.names.for_labels(name), along) from None
         return weigh(serving, planned, encoder, query.more)
 
     def grammars_of(self, opened: Opened) -> Mapping[By, Grammar]:
@@ -183,7 +184,7 @@ class NativeDoor:
             Grammar,
             dims=opened.prepared.sizes,
             coords=coords,
-            formats=tuple(self.formats),
+            formats={name: encoder.called for name, encoder in self.formats.items()},
             variables=tuple(map(str, dataset.data_vars)),
             unusable={name: one.reason for name, one in dataset.unusable.items()},
             roles=opened.prepared.roles,
@@ -193,24 +194,25 @@ class NativeDoor:
 
 
 def format_of_file(suffix: str, f: str | None, formats: Mapping[str, Encoder]) -> str:
-    """The name of the format whose files have this suffix; of several the one that `f` names.
+    """The name of the format whose files have this suffix, which `f` may name as well.
 
-    Raises `UnknownSuffix`, and `QueryError` where `f` names one of another suffix.
+    Raises `UnknownSuffix`, and `QueryError` where `f` names another format.
     """
-    fitting = [name for name, encoder in formats.items() if encoder.suffix == f".{suffix}"]
-    if not fitting:
-        known = list(dict.fromkeys(encoder.suffix for encoder in formats.values()))
+    names = {encoder.suffix: name for name, encoder in formats.items()}
+    name = names.get(f".{suffix}")
+    if name is None:
         raise UnknownSuffix(
-            f"No format has the suffix .{excerpt(suffix)}; there are {', '.join(known)}.",
-            known=known,
+            f"No format has the suffix {excerpt(f'.{suffix}')}; there are {', '.join(names)}.",
+            known=list(names),
         )
-    if f is not None and f not in fitting:
+    if f is not None and f != name:
         raise QueryError(
-            f"f={f} is another format than the path's .{suffix}: leave one of them out",
+            f"f={f} is another format than the path's .{suffix}, which is f={name}; its own suffix"
+            f" is {formats[f].suffix}: leave one of them out",
             parameter="f",
-            known=fitting,
+            known=[name],
         )
-    return f or fitting[0]
+    return name
 
 
 def read_pairs(query_string: bytes) -> list[tuple[str, str]]:

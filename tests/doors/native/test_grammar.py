@@ -32,7 +32,7 @@ COORDS = {
     "area": ("lat", "x"),
     "height": (),
 }
-FORMATS = ("json", "netcdf")
+FORMATS: dict[str, tuple[str, ...]] = {"json": (), "netcdf": ("nc",)}
 
 
 def ask(*pairs: tuple[str, str], by: By = "label") -> Query:
@@ -309,7 +309,7 @@ def test_tolerances() -> None:
     for tolerances in (one, two):
         assert ask(*pairs, *tolerances).selection.along == along
     odd = [("a:b", "nearest::1"), ("tolerance", "a:b:2")]
-    query = Grammar(dims={"a:b": 3}, coords={"a:b": ("a:b",)}, by="label", formats=()).parse(odd)
+    query = Grammar(dims={"a:b": 3}, coords={"a:b": ("a:b",)}, by="label", formats={}).parse(odd)
     assert query.selection.along == {"a:b": Label("1", Match("nearest", "2"))}
 
 

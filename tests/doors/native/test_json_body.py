@@ -40,7 +40,7 @@ def ask(document: Any) -> Query:
         dims=DIMS,
         coords={"lat": ("lat",), "lon": ("lon",)},
         by="label",
-        formats=("json",),
+        formats={"json": ()},
         variables=("t", "a,b"),
     ).parse_json(read_members(text.encode()))
 
@@ -204,7 +204,7 @@ def test_any_body_is_read_or_refused(body: bytes | str) -> None:
         for name, value in members.items():
             assert type(name) is str
             assert isinstance(value, bool) or all(type(item) in (str, Number) for item in value)
-        grammar = Grammar(dims=DIMS, coords={"lat": ("lat",)}, by="label", formats=("json",))
+        grammar = Grammar(dims=DIMS, coords={"lat": ("lat",)}, by="label", formats={"json": ()})
         query = grammar.parse_json(members)
         assert {type(label) for label in labels_of(query)} <= {str}
 

@@ -7,10 +7,11 @@ import pytest
 
 from app.doors.native.names import likely_name, with_cure
 from app.doors.native.options import OPTIONS
-from sluice.axes.axis import Axis, Role
+from sluice.axes.axis import Axis
 from sluice.axes.resolve import resolve
+from sluice.axes.roles import Role
 from sluice.errors import SelectionError
-from sluice.selection import Label, Match, Selection
+from sluice.selection import Label, Labels, Match, Selection
 
 ROLES: dict[str, Role] = {"longitude": "X", "latitude": "Y", "plev": "Z", "valid_time": "T"}
 
@@ -77,6 +78,14 @@ def test_off_the_grid() -> None:
     assert "cure" not in refused(axis, "10").facts
     assert "cure" not in refused(Axis.of("name", np.array(["a", "c"]), {}), "b").facts
     assert "cure" not in refused(Axis.of("odd", np.array([3, 1, 2]), {}), "1.5").facts
+
+
+def test_the_cure_of_a_list_is_of_all_its_labels() -> None:
+    """With one label of the list alone the dimension would go, and the other labels."""
+    axis, asked = Axis.of("lat", np.arange(50.0, 60.0, 2.5), {}), Labels(("50", "52.52"))
+    with pytest.raises(SelectionError) as caught:
+        resolve(Selection({"lat": asked}), {"lat": axis}, {})
+    assert with_cure(caught.value, axis, "lat", asked).facts["cure"] == "method=nearest"
 
 
 def test_one_label_needs_a_tolerance() -> None:

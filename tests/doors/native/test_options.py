@@ -14,9 +14,8 @@ from app.api import create_app
 from app.doors.native.grammar import Grammar
 from app.doors.native.json_body import read_members
 from app.doors.native.names import Names
-from app.doors.native.openapi import formats_table
-from app.doors.native.option import Option, by_name
-from app.doors.native.options import OPTIONS, options_table
+from app.doors.native.option import FORMAT_OPTIONS, Option, by_name
+from app.doors.native.options import OPTIONS, formats_table, options_table
 from app.doors.native.routes import NativeDoor
 from app.settings import Settings
 from sluice.encoders.encoder import Encoder
@@ -194,7 +193,7 @@ def test_every_option_and_format_is_in_the_tables() -> None:
 
 def test_a_dimension_comes_before_an_option_of_its_name() -> None:
     """Radars measure along `range`: the option is asked for in brackets there, and anywhere."""
-    radar = Grammar(dims={"range": 4}, coords={}, by="position", formats=["png", "json"])
+    radar = Grammar(dims={"range": 4}, coords={}, by="position", formats={"png": (), "json": ()})
     asked = radar.parse([("range", "1:3"), ("option[range]", "0,9"), ("f", "png")])
     assert asked.selection.along == {"range": PositionSlice(1, 3, None)}
     assert asked.more == (("range", (0.0, 9.0)),)
@@ -206,15 +205,20 @@ def test_a_dimension_comes_before_an_option_of_its_name() -> None:
     with pytest.raises(QueryError, match="option") as unknown:
         radar.parse([("ragne", "1")])
     assert "option[range]" in unknown.value.facts["known"]
-    other = Grammar(dims={"time": 4}, coords={}, by="position", formats=["png", "json"])
+    other = Grammar(dims={"time": 4}, coords={}, by="position", formats={"png": (), "json": ()})
     for name in ("range", "option[range]"):
         assert other.parse([(name, "0,9")]).more == (("range", (0.0, 9.0)),)
     with pytest.raises(QueryError, match="twice"):
         other.parse([("range", "0,9"), ("option[range]", "0,9")])
 
 
+def test_each_option_of_a_format_yields() -> None:
+    """A dimension may have any name, and comes first."""
+    assert all(option.yields for option in FORMAT_OPTIONS)
+
+
 def test_true_and_false_are_for_no_dimension() -> None:
     """Where a dimension has the name of an option that takes them."""
-    named = Grammar(dims={"history": 4}, coords={}, by="position", formats=["json"])
+    named = Grammar(dims={"history": 4}, coords={}, by="position", formats={"json": ()})
     with pytest.raises(QueryError, match=r"option\[history\]"):
         named.parse_json(read_members(b'{"history": true}'))

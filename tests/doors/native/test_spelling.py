@@ -24,7 +24,7 @@ from sluice.selection import (
 )
 from tests.doors.native.spelling import format_query
 
-FORMATS = ("json", "netcdf")
+FORMATS: dict[str, tuple[str, ...]] = {"json": (), "netcdf": ("nc",)}
 NASTY = [
     "f", "method", "variables", "sel[x]", "isel[x]", "x", "sel[sel[x]]", "sel[", "a]", "[", "a,b",
     "a:b", "a::b", ":", "b:", '"', '"q"', 'say "hi"', "..", "a/b", " ", "é \n", "1", "nearest",

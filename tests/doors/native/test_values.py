@@ -35,7 +35,7 @@ def ask(*pairs: tuple[str, str], most: int | None = None, by: By = "label") -> Q
         dims=SIZES,
         coords={name: (name,) for name in AXES},
         by=by,
-        formats=("json",),
+        formats={"json": ()},
         variables=("t",),
     ).parse(pairs, most_labels=most)
 
