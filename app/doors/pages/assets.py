@@ -4,8 +4,9 @@ Browsers keep them for ever, since each name holds a hash of the content. They a
 compressed when the first page is made, once per process; there is no build step.
 
 The scripts are ES modules (``static/*.js``) that import each other by name alone. `join_scripts`
-puts each into a function of its own, in the order of their imports, so that one request brings all
-of them: what it takes for an import or an export is what `_IMPORT` and `_EXPORT` match.
+puts one behind the other, in the order of their imports, so that one request brings all of them:
+what it takes for an import or an export is what `_IMPORT` and `_EXPORT` match, and no two modules
+may declare the same name.
 """
 
 from __future__ import annotations
@@ -19,13 +20,15 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
+from zstandard import ZstdCompressor
+
 from sluice.aliases import record
-from sluice.encoders.formats import CODINGS, compress
 
 # The module that starts everything; it imports the others, directly or not.
 ENTRY: Final = "explorer"
 _STYLES: Final = ("vendor/uPlot.min.css", "base.css", "explorer.css")
 _HASH_SIGNS: Final = 12
+_ZSTD_LEVEL: Final = 12
 
 _IMPORT: Final = re.compile(r'^import \{([^}]*)\} from "\./([a-z_]+)\.js";\n', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.M)
@@ -44,6 +47,11 @@ _SIGN: Final = re.compile(r" ?([=<>?:;,(){}\[\]&|!*]+) ?|(?<=[\w)\]]) ([+-]) (?=
 _OPEN: Final = ("{", ";", ",", "(", "[")
 _CLOSING: Final = (")", "}", "]")
 _PRIVATE: Final = re.compile(r"(?<=[\s.;{}])#(\w+)")
+# What a module declares: one name, or those that it takes out of a list or an object.
+_TOP: Final = re.compile(
+    r"^(?:export )?(?:async )?(?:function\*?|class|const|let) ([\w$]+|[\[{][^\]}]*[\]}])", re.M
+)
+_NAME: Final = re.compile(r"[\w$]+")
 _LEFT_OVER: Final = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 
@@ -83,9 +91,9 @@ def load_assets() -> Assets:
         stem, _, ending = kind.rpartition(".")
         names[kind] = f"{stem}-{sha256(content).hexdigest()[:_HASH_SIGNS]}.{ending}"
         forms: dict[str | None, bytes] = {None: content}
-        forms |= {coding: compress(coding, content) for coding in CODINGS}
         # Once per process there is time for the best of it.
         forms["gzip"] = gzip.compress(content, 9, mtime=0)
+        forms["zstd"] = ZstdCompressor(level=_ZSTD_LEVEL).compress(content)
         found[names[kind]] = Asset(f"{media_type}; charset=utf-8", forms)
     return Assets(found, names)
 
@@ -107,10 +115,12 @@ def _text(static: Traversable, name: str) -> str:
 def join_scripts(modules: Mapping[str, str], entry: str) -> str:
     """One module that does what `entry` does with all that it imports.
 
-    Raises ValueError for a module that is not there, for imports in a circle, and for an import or
-    export in a form that is not known.
+    Raises ValueError for a module that is not there, for imports in a circle, for an import or export
+    in a form that is not known, and for a name that two modules declare.
     """
-    return "".join(_wrapped(name, modules[name]) for name in _in_order(modules, entry, (), set()))
+    taken: dict[str, str] = {}
+    order = _in_order(modules, entry, (), set())
+    return "".join(_bare(name, modules[name], taken) for name in order)
 
 
 def _in_order(
@@ -129,16 +139,19 @@ def _in_order(
     yield name
 
 
-def _wrapped(name: str, text: str) -> str:
-    """One module as a function that runs once, whose result are its exports."""
-    exported = _EXPORT.findall(text)
-    body = _IMPORT.sub(lambda found: f"const {{{found[1]}}} = ${found[2]};\n", text)
-    body = _BLANKS.sub("", _COMMENT.sub("", _EXPORT.sub("", body)))
+def _bare(name: str, text: str, taken: dict[str, str]) -> str:
+    """One module without its imports and exports; `taken` says whose the names are so far."""
+    body = _EXPORT.sub("", _IMPORT.sub("", text))
+    body = _BLANKS.sub("", _COMMENT.sub("", body))
     if any(line.count("`") % 2 for line in body.splitlines()):
         raise ValueError(f"{name}.js: a text of several lines, which would lose its blanks")
     if left := _LEFT_OVER.search(body):
         raise ValueError(f"{name}.js: an import or export of another form: {left[0]}")
-    return f"const ${name}=(()=>{{{_tight(body)}return{{{','.join(exported)}}}}})();\n"
+    for declared in _TOP.findall(text):
+        for own in _NAME.findall(declared):
+            if taken.setdefault(own, name) != name:
+                raise ValueError(f"{name}.js: {taken[own]}.js has a {own} too")
+    return _tight(body)
 
 
 def _tight(body: str) -> str:

@@ -12,9 +12,9 @@ import { CMAPS } from "./state.js";
 import { numberText } from "./ticks.js";
 import { displayOf } from "./units.js";
 
-const HEIGHT = 64;
-const BAR = 14;
-const ROOM = 0.12;
+const TALL = 64;
+const BAND = 14;
+const AROUND_RANGE = 0.12;
 const PARTS = 120;
 
 export class Colours {
@@ -26,6 +26,9 @@ export class Colours {
   #range = { low: 0, high: 1 };
   /** @type {Scaling} */
   #scaling = "linear";
+  /** @type {ArrayLike<number>} what was counted, and within which ends */
+  #values = [];
+  #counted = "";
   #table = colourTable("viridis", false);
   #held = "";
   /** @type {Display} */
@@ -115,12 +118,16 @@ export class Colours {
    * @param {Display} display
    */
   show(values, all, state, range, display) {
-    const room = ROOM * (range.high - range.low);
+    const room = AROUND_RANGE * (range.high - range.low);
     this.#span = {
       low: Math.min(range.low - room, Math.max(all.low, range.low - 3 * room)),
       high: Math.max(range.high + room, Math.min(all.high, range.high + 3 * room)),
     };
-    this.#counts = histogram(values, this.#span, PARTS);
+    const counted = `${this.#span.low},${this.#span.high}`;
+    if (values !== this.#values || counted !== this.#counted) {
+      this.#counts = histogram(values, this.#span, PARTS);
+    }
+    [this.#values, this.#counted] = [values, counted];
     this.#display = display;
     this.units.textContent = display.units;
     this.suggested.hidden = !all.crossesZero || state.scaling !== "linear";
@@ -169,11 +176,11 @@ export class Colours {
     if (width === 0) return;
     const ratio = Math.min(devicePixelRatio, 2);
     this.canvas.width = width * ratio;
-    this.canvas.height = HEIGHT * ratio;
+    this.canvas.height = TALL * ratio;
     const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
     context.scale(ratio, ratio);
     const most = Math.max(...this.#counts, 1);
-    const room = HEIGHT - BAR - 4;
+    const room = TALL - BAND - 4;
     context.fillStyle = styled("--faint");
     for (let part = 0; part < PARTS; part++) {
       const tall = Math.sqrt(Number(this.#counts[part]) / most) * room;
@@ -183,7 +190,7 @@ export class Colours {
     for (const end of [this.#range.low, this.#range.high]) {
       const x = this.#x(end);
       context.fillStyle = styled("--ink");
-      context.fillRect(x - 1, 0, 2, HEIGHT);
+      context.fillRect(x - 1, 0, 2, TALL);
       context.beginPath();
       context.arc(x, 6, 5, 0, 2 * Math.PI);
       context.fill();
@@ -198,23 +205,23 @@ export class Colours {
    */
   #drawBar(context, width) {
     const [from, to] = [this.#x(this.#range.low), this.#x(this.#range.high)];
-    const top = HEIGHT - BAR;
+    const top = TALL - BAND;
     const scale = scaleOf(this.#range, this.#scaling);
     const { low, high } = this.#span;
     for (let x = Math.max(0, Math.floor(from)); x < Math.min(width, to); x++) {
       const share = scale.share(low + ((x + 0.5) / width) * (high - low));
       context.fillStyle = this.#colour(Math.round(share * (LEVELS - 1)));
-      context.fillRect(x, top, 1, BAR);
+      context.fillRect(x, top, 1, BAND);
     }
     for (const [x, tip, level] of [
-      [from, from - BAR, 0],
-      [to, to + BAR, LEVELS - 1],
+      [from, from - BAND, 0],
+      [to, to + BAND, LEVELS - 1],
     ]) {
       context.fillStyle = this.#colour(Number(level));
       context.beginPath();
       context.moveTo(Number(x), top);
-      context.lineTo(Number(tip), top + BAR / 2);
-      context.lineTo(Number(x), top + BAR);
+      context.lineTo(Number(tip), top + BAND / 2);
+      context.lineTo(Number(x), top + BAND);
       context.fill();
     }
   }

@@ -54,7 +54,7 @@ export function emptyLine(query, variable, axis) {
  * @returns {Promise<Weight>}
  */
 export async function weigh(requests, path, line, signal) {
-  const asked = lineOf(line, { start: 0, stop: line.axis.size, step: line.every });
+  const asked = pieceOf(line, { start: 0, stop: line.axis.size, step: line.every });
   const query = /** @type {Query} */ ([...asked, ["f", "bin"], ["explain", "true"]]);
   const told = await requests.json(path, query, { signal });
   const chunks = told.decoded_chunks;
@@ -109,7 +109,7 @@ export async function readPieces(requests, path, line, pieces, signal, onPiece =
     const [from, to] = [start / line.every, Math.ceil(stop / line.every)];
     if (line.read.subarray(from, to).includes(0)) {
       try {
-        const file = await requests.bin(path, lineOf(line, piece), { signal });
+        const file = await requests.bin(path, pieceOf(line, piece), { signal });
         line.file ??= file;
         line.values.set(valuesOf(file, line.variable.name), from);
         line.read.fill(1, from, to);
@@ -129,7 +129,7 @@ export async function readPieces(requests, path, line, pieces, signal, onPiece =
  * @param {Slice} slice
  * @returns {Query}
  */
-function lineOf({ query, axis }, { start, stop, step }) {
+function pieceOf({ query, axis }, { start, stop, step }) {
   if (start === 0 && stop === axis.size && step === 1) return query;
   return [...query, [parameter(axis.name, "isel"), `${start}:${stop}:${step}`]];
 }

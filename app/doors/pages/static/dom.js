@@ -55,3 +55,8 @@ export function settled(milliseconds, work) {
     timer = setTimeout(() => work(...given), milliseconds);
   };
 }
+
+/** Resolves when what was drawn is on the screen: what nobody sees yet can wait until then. */
+export function painted() {
+  return new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+}

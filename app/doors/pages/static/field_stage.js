@@ -122,9 +122,13 @@ export class FieldStage {
    * @param {Field} field
    * @param {State} state
    */
-  #colour({ values, wanted }, state) {
-    this.#range = state.range ?? usualRange(values, state.scaling) ?? { low: 0, high: 1 };
-    const summary = summaryOf(values);
+  #colour(field, state) {
+    const { values, wanted, usual } = field;
+    const { scaling } = state;
+    usual[scaling] ??= usualRange(values, scaling) ?? { low: 0, high: 1 };
+    this.#range = state.range ?? usual[scaling];
+    field.summary ??= summaryOf(values);
+    const { summary } = field;
     this.colours.show(values, summary, state, this.#range, this.session.display);
     this.#paint(state);
     this.told.textContent = [strideText(wanted.slices), missingText(summary)]

@@ -7,6 +7,7 @@
  * @import { Slice } from "./queries.js"
  * @import { BinFile } from "./bin.js"
  * @import { OnProgress, Query } from "./requests.js"
+ * @import { summaryOf } from "./scales.js"
  * @import { Session } from "./session.js"
  * @typedef {object} Wanted
  * @property {Axis} across
@@ -21,6 +22,9 @@
  * @property {Line} y
  * @property {Mesh | null} mesh
  * @property {Wanted} wanted
+ * @property {Record<string, import("./state.js").Range>} usual ranges, by the scales that they were
+ *   found for
+ * @property {ReturnType<typeof summaryOf>} [summary] once it was asked for
  */
 import { gridAxes, learn } from "./dataset.js";
 import { meshOf } from "./mesh.js";
@@ -60,14 +64,14 @@ export async function readField(session, wanted, signal, known, onProgress) {
   learn(along, slices.y, files[0]);
   if (grid === null) {
     const [x, y] = [cellsAlong(across, slices.x), cellsAlong(along, slices.y)];
-    return { values, across, along, x, y, mesh: null, wanted };
+    return { values, across, along, x, y, mesh: null, wanted, usual: {} };
   }
   const mesh = known ?? (await readMesh(session, wanted, files[0], signal));
   const [west, south, east, north] = mesh.whole;
   const [longitude, latitude] = gridAxes(grid, mesh.wraps);
   const x = { edges: Float64Array.of(west, east), flipped: false, wraps: mesh.wraps };
   const y = { edges: Float64Array.of(south, north), flipped: false, wraps: false };
-  return { values, across: longitude, along: latitude, x, y, mesh, wanted };
+  return { values, across: longitude, along: latitude, x, y, mesh, wanted, usual: {} };
 }
 
 /**

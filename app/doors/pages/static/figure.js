@@ -55,6 +55,9 @@ export class Figure {
   #moving = false;
   /** @type {ImageData | null} */
   #image = null;
+  // Coast, marks and axes are drawn anew where they may have changed: colours change oftener.
+  #overlaid = false;
+  #dark = matchMedia("(prefers-color-scheme: dark)");
 
   /**
    * @param {Listener} listener
@@ -71,7 +74,7 @@ export class Figure {
     });
     this.#listen();
     new ResizeObserver(() => this.#resize()).observe(this.element);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
+    this.#dark.addEventListener("change", () => this.redraw());
   }
 
   /** @type {() => void} */
@@ -89,13 +92,13 @@ export class Figure {
       this.#resize();
       if (box) this.#frame.look(box);
     }
-    this.redraw();
+    this.redraw(false);
   }
 
   /** @param {Uint32Array} table */
   setTable(table) {
     this.#table = table;
-    this.redraw();
+    this.redraw(false);
   }
 
   /** @param {Float32Array[]} arcs */
@@ -106,8 +109,9 @@ export class Figure {
 
   /** @param {[number, number][]} marks the places of series */
   setMarks(marks) {
+    const same = `${marks}` === `${this.#drawn.marks}`;
     this.#drawn.marks = marks;
-    this.redraw();
+    if (!same) this.redraw();
   }
 
   /**
@@ -116,8 +120,9 @@ export class Figure {
    * @param {Box | null} box
    */
   setBox(box) {
+    const before = `${this.#frame?.box}`;
     this.#frame?.look(box);
-    this.redraw();
+    if (`${this.#frame?.box}` !== before) this.redraw();
   }
 
   /**
@@ -129,15 +134,21 @@ export class Figure {
     this.#moved();
   }
 
-  /** Draw all of it with the next frame of the screen. */
-  redraw() {
+  /**
+   * Draw with the next frame of the screen.
+   *
+   * @param {boolean} [all] whether more than the cells may be other than before
+   */
+  redraw(all = true) {
+    this.#overlaid ||= all;
     if (this.#request !== 0) return;
     this.#request = requestAnimationFrame(() => {
       this.#request = 0;
       if (this.#shown === null || this.#frame === null || this.#frame.width === 0) return;
       this.overlay.dataset.box = this.#frame.box.join(",");
       this.#drawCells(this.#shown, this.#frame);
-      this.#drawOverlay(this.#frame);
+      if (this.#overlaid) this.#drawOverlay(this.#frame);
+      this.#overlaid = false;
     });
   }
 
@@ -197,7 +208,7 @@ export class Figure {
       rows: cellsOf(raster?.y ?? y, top, bottom, height),
       columns: cellsOf(columns, x0, x1, width),
       table: this.#table,
-      checkers: checkers(),
+      checkers: checkers(this.#dark.matches),
     };
     paint(picture, new Uint32Array(image.data.buffer));
     context.putImageData(image, 0, 0);
@@ -295,8 +306,10 @@ function sized(canvas, width, height, ratio) {
   canvas.style.height = `${height}px`;
 }
 
-/** @returns {[number, number]} the colours of the board behind what is missing */
-function checkers() {
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+/**
+ * @param {boolean} dark
+ * @returns {[number, number]} the colours of the board behind what is missing
+ */
+function checkers(dark) {
   return dark ? [word(58, 64, 70), word(44, 49, 54)] : [word(222, 225, 228), word(244, 246, 247)];
 }

@@ -26,7 +26,7 @@ const FORMATS = [
 const PACE_MS = 700;
 // Texts of so many values tell how long the others are.
 const SAMPLE = 500;
-const MOST_SAMPLED = 2 ** 26;
+const MOST_READ = 2 ** 26;
 
 export class GetItPanel {
   #known = "";
@@ -124,7 +124,7 @@ export class GetItPanel {
         }),
       ]);
     const { csv, netcdf } = told.bytes ?? {};
-    if (!netcdf || told.chunk_bytes > MOST_SAMPLED) return told;
+    if (!netcdf || told.chunk_bytes > MOST_READ) return told;
     if (csv.rough) {
       const each = Math.floor(SAMPLE ** (1 / Math.max(1, Object.keys(told.dims).length)));
       await requests.json(isel, part(each), { signal });

@@ -38,13 +38,13 @@ export function meshOf(longitudes, latitudes, columns) {
   const along = new Float64Array(across.length);
   const steps = [columns > 1 ? 1 : 0, rows > 1 ? columns : 0];
   for (let row = 0, at = 0; row <= rows; row++) {
-    const top = between(row - 1, rows - 2);
+    const top = clamped(row - 1, rows - 2);
     for (let column = 0; column <= columns; column++, at++) {
-      const left = between(column - 1, columns - 2);
+      const left = clamped(column - 1, columns - 2);
       const first = top * columns + left;
       const shares = [row - 0.5 - top, column - 0.5 - left];
       across[at] = blended(longitudes, first, steps, shares, true);
-      along[at] = between(blended(latitudes, first, steps, shares, false), 90, -90);
+      along[at] = clamped(blended(latitudes, first, steps, shares, false), 90, -90);
     }
   }
   return { columns, longitudes, latitudes, across, along, ...extent(across, along) };
@@ -55,7 +55,7 @@ export function meshOf(longitudes, latitudes, columns) {
  * @param {number} high
  * @param {number} [low]
  */
-function between(value, high, low = 0) {
+function clamped(value, high, low = 0) {
   return Math.max(Math.min(value, high), low);
 }
 
@@ -110,12 +110,12 @@ function guessed(four, [down, right]) {
 function extent(across, along) {
   // From the meridian or from the one opposite, wherever the grid is in one piece.
   const spans = [-TURN / 2, 0].map((from) =>
-    ends(across, (one) => one - TURN * Math.floor((one - from) / TURN)),
+    span(across, (one) => one - TURN * Math.floor((one - from) / TURN)),
   );
   const [west, east] = spans.reduce((best, one) =>
     one[1] - one[0] < best[1] - best[0] ? one : best,
   );
-  const [south, north] = ends(along, (one) => one);
+  const [south, north] = span(along, (one) => one);
   return { whole: [west, south, east, north], wraps: east - west > AROUND };
 }
 
@@ -123,7 +123,7 @@ function extent(across, along) {
  * @param {Float64Array} values
  * @param {(value: number) => number} of
  */
-function ends(values, of) {
+function span(values, of) {
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const value of values) {
     const one = of(value);

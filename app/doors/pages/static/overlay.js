@@ -116,13 +116,13 @@ function drawAxes(context, frame) {
   context.textAlign = "center";
   context.textBaseline = "top";
   for (const [at, words] of marksOf(across, x0, x1, width / ACROSS_PIXELS, "X")) {
-    context.fillText(words, between(frame.px(at), left + 12, left + width - 12), bottom + 7);
+    context.fillText(words, bounded(frame.px(at), left + 12, left + width - 12), bottom + 7);
     line(context, frame.px(at), bottom, frame.px(at), bottom + 4);
   }
   context.textAlign = "right";
   context.textBaseline = "middle";
   for (const [at, words] of marksOf(along, y0, y1, height / ALONG_PIXELS, "Y")) {
-    context.fillText(words, left - 7, between(frame.py(at), top + 6, bottom - 6));
+    context.fillText(words, left - 7, bounded(frame.py(at), top + 6, bottom - 6));
     line(context, left - 4, frame.py(at), left, frame.py(at));
   }
 }
@@ -132,7 +132,7 @@ function drawAxes(context, frame) {
  * @param {number} low
  * @param {number} high
  */
-function between(value, low, high) {
+function bounded(value, low, high) {
   return Math.min(Math.max(value, low), high);
 }
 

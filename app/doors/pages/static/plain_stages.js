@@ -14,9 +14,9 @@ import { Latest } from "./requests.js";
 import { numberText } from "./ticks.js";
 
 // More rows of a table than that are no view of it.
-const MOST_ROWS = 200;
+const MOST_TEXTS = 200;
 // More values along a line are thinned out: a screen has not so many pixels.
-const MOST_VALUES = 5000;
+const MOST_DRAWN = 5000;
 
 /** Numbers along one dimension. */
 export class LineStage {
@@ -47,7 +47,7 @@ export class LineStage {
   #wanted() {
     const { variable, state, positions } = this.session;
     const axis = this.session.axis(String(state.x));
-    const every = Math.ceil(axis.size / MOST_VALUES);
+    const every = Math.ceil(axis.size / MOST_DRAWN);
     const slice = every > 1 ? `::${every}` : "";
     return { axis, every, query: lineQuery(variable, axis.name, positions, slice) };
   }
@@ -117,7 +117,7 @@ export class TableStage {
   #query() {
     const { variable, state, positions } = this.session;
     const axis = state.x === null ? null : this.session.axis(state.x);
-    const slice = axis !== null && axis.size > MOST_ROWS ? `0:${MOST_ROWS}` : "";
+    const slice = axis !== null && axis.size > MOST_TEXTS ? `0:${MOST_TEXTS}` : "";
     return lineQuery(variable, state.x ?? "", positions, slice);
   }
 

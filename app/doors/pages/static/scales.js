@@ -13,7 +13,7 @@ export const MISSING = 255;
 export const LEVELS = 255;
 const OUTSIDE_PERCENT = 2;
 // The percentiles of a large field are those of so many of its values.
-const MOST_SAMPLED = 200_000;
+const MOST_SAMPLED = 50_000;
 
 /**
  * The 255 colours of a map and nothing for what is missing, as words of RGBA in memory's order.
@@ -72,7 +72,7 @@ export function word(red, green, blue) {
  * @returns {Uint8Array}
  */
 export function quantise(values, range, scaling, into = new Uint8Array(values.length)) {
-  const { low, high } = ends(range, scaling);
+  const { low, high } = scaled(range, scaling);
   const factor = high > low ? (LEVELS - 1) / (high - low) : Number.POSITIVE_INFINITY;
   const isLog = scaling === "log";
   for (let at = 0; at < values.length; at++) {
@@ -93,7 +93,7 @@ export function quantise(values, range, scaling, into = new Uint8Array(values.le
  * @param {Scaling} scaling
  */
 export function scaleOf(range, scaling) {
-  const { low, high } = ends(range, scaling);
+  const { low, high } = scaled(range, scaling);
   const log = scaling === "log";
   return {
     share: (/** @type {number} */ value) => ((log ? Math.log(value) : value) - low) / (high - low),
@@ -109,7 +109,7 @@ export function scaleOf(range, scaling) {
  * @param {Scaling} scaling
  * @returns {Range}
  */
-function ends({ low, high }, scaling) {
+function scaled({ low, high }, scaling) {
   return scaling === "log" ? { low: Math.log(low), high: Math.log(high) } : { low, high };
 }
 
@@ -122,7 +122,8 @@ function ends({ low, high }, scaling) {
  * @returns {Range | null}
  */
 export function usualRange(values, scaling) {
-  const step = Math.max(1, Math.floor(values.length / MOST_SAMPLED));
+  // Odd, so that not the same few columns are looked at in each row.
+  const step = Math.floor(values.length / MOST_SAMPLED) | 1;
   const kept = new Float64Array(Math.ceil(values.length / step));
   let count = 0;
   for (let at = 0; at < values.length; at += step) {

@@ -32,7 +32,7 @@ export function selection(session, point, line) {
   /** @type {(axis: Axis, place: number) => Query} `place` is 0 across, 1 along, -1 elsewhere */
   const chosen = (axis, place) => {
     if (place < 0) return [at(axis, positions[axis.name])];
-    if (point === null) return box === null ? [] : between(axis, box[place], box[place + 2]);
+    if (point === null) return box === null ? [] : labelsBetween(axis, box[place], box[place + 2]);
     return grid === null ? [at(axis, nearest(axis, Number(point[place])))] : [];
   };
   const axes = variable.dims.map((name) => session.axis(name));
@@ -62,7 +62,7 @@ function at(axis, position) {
  * @param {number} to
  * @returns {Query}
  */
-function between(axis, from, to) {
+function labelsBetween(axis, from, to) {
   const { start, stop } = around(axis, from, to, 0);
   if (stop > axis.size || stop - start === axis.size) {
     // Across the place where the axis begins, an interval of degrees is meant as it is written.

@@ -43,7 +43,7 @@ export function readState(search, dataset) {
   const asked = new URLSearchParams(search);
   /** @type {string[]} */
   const notices = [];
-  const variable = readVariable(asked, dataset, notices);
+  const variable = chosenVariable(asked, dataset, notices);
   const state = usualState(dataset, variable);
   readDimensions(asked, dataset, variable, state, notices);
   readColours(asked, state, notices);
@@ -162,7 +162,7 @@ function spelled(text) {
  * @param {Dataset} dataset
  * @param {string[]} notices
  */
-function readVariable(asked, dataset, notices) {
+function chosenVariable(asked, dataset, notices) {
   const variables = [...dataset.variables.values()];
   const usual = variables.reduce(
     (best, one) => (best === undefined || rank(one) > rank(best) ? one : best),

@@ -15,7 +15,7 @@
  */
 import { arcsOf } from "./coast.js";
 import { choice, DimensionControl, variableChoice } from "./controls.js";
-import { el } from "./dom.js";
+import { el, painted } from "./dom.js";
 import { FieldStage } from "./field_stage.js";
 import { GetItPanel } from "./get_it.js";
 import { keyHelp } from "./help.js";
@@ -31,6 +31,7 @@ export class View {
   #controls = new Map();
   #shown = "";
   #fetching = new Latest();
+  #turn = 0;
 
   /**
    * @param {HTMLElement} place
@@ -133,6 +134,10 @@ export class View {
     const { key } = stage;
     if (key !== this.#shown && !(await this.#load(stage, key))) return;
     stage.draw();
+    const turn = ++this.#turn;
+    await painted();
+    this.place.dataset.drawn = "";
+    if (turn !== this.#turn) return;
     this.told.textContent =
       stage.element.querySelector("[role=img]")?.getAttribute("aria-label") ?? "";
     try {
