@@ -83,7 +83,8 @@ test("a picture is painted from its tables", () => {
   const words = new Uint32Array(6).fill(99);
   paint(
     {
-      levels: new Uint8Array([1, 2, MISSING, 1]),
+      values: new Uint8Array([1, 2, MISSING, 1]),
+      levels: null,
       across: 2,
       rows: new Int32Array([1, -1]),
       columns: new Int32Array([0, 1, -1]),

@@ -4,6 +4,7 @@ import {
   colourTable,
   histogram,
   LEVELS,
+  levelsOf,
   MISSING,
   quantise,
   scaleOf,
@@ -15,18 +16,21 @@ import { CMAPS } from "../../app/doors/pages/static/state.js";
 const NAN = Number.NaN;
 
 test("the ends of a range are the first and the last level, and what lies beyond is taken for them", () => {
-  const levels = quantise([0, 10, -1, 11, 5, NAN], { low: 0, high: 10 }, "linear");
+  const levels = quantise([0, 10, -1, 11, 5, NAN], levelsOf({ low: 0, high: 10 }, "linear"));
   assert.deepEqual([...levels], [0, LEVELS - 1, 0, LEVELS - 1, 127, MISSING]);
-  assert.deepEqual([...quantise([Infinity, -Infinity], { low: 0, high: 1 }, "linear")], [254, 0]);
+  assert.deepEqual(
+    [...quantise([Infinity, -Infinity], levelsOf({ low: 0, high: 1 }, "linear"))],
+    [254, 0],
+  );
 });
 
 test("on a scale of logarithms, what is not above zero is missing", () => {
-  const levels = quantise([1, 100, 10, 0, -1, NAN], { low: 1, high: 100 }, "log");
+  const levels = quantise([1, 100, 10, 0, -1, NAN], levelsOf({ low: 1, high: 100 }, "log"));
   assert.deepEqual([...levels], [0, 254, 127, MISSING, MISSING, MISSING]);
 });
 
 test("a range without a width has two colours", () => {
-  assert.deepEqual([...quantise([1, 2, 3], { low: 2, high: 2 }, "linear")], [0, 0, 254]);
+  assert.deepEqual([...quantise([1, 2, 3], levelsOf({ low: 2, high: 2 }, "linear"))], [0, 0, 254]);
 });
 
 test("each map has 255 opaque colours, and nothing for what is missing", () => {

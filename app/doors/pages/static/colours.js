@@ -7,7 +7,7 @@
  */
 import { choice } from "./controls.js";
 import { el, styled } from "./dom.js";
-import { colourTable, histogram, LEVELS, scaleOf } from "./scales.js";
+import { colourTable, colourText, histogram, LEVELS, ramp } from "./scales.js";
 import { CMAPS } from "./state.js";
 import { numberText } from "./ticks.js";
 import { displayOf } from "./units.js";
@@ -16,6 +16,8 @@ const TALL = 64;
 const BAND = 14;
 const AROUND_RANGE = 0.12;
 const PARTS = 120;
+// So often the fields follow a handle.
+const READ_MS = 100;
 
 export class Colours {
   /** @type {Uint32Array} */
@@ -29,6 +31,7 @@ export class Colours {
   /** @type {ArrayLike<number>} what was counted, and within which ends */
   #values = [];
   #counted = "";
+  #told = 0;
   #table = colourTable("viridis", false);
   #held = "";
   /** @type {Display} */
@@ -131,6 +134,10 @@ export class Colours {
     this.#display = display;
     this.units.textContent = display.units;
     this.suggested.hidden = !all.crossesZero || state.scaling !== "linear";
+    this.maps.select.value = state.cmap;
+    this.scalings.select.value = state.scaling;
+    this.reverse.checked = state.reverse;
+    this.#told = 0;
     this.showRange(state, range);
   }
 
@@ -142,13 +149,13 @@ export class Colours {
     this.#range = range;
     this.#scaling = state.scaling;
     this.#table = colourTable(state.cmap, state.reverse);
-    this.maps.select.value = state.cmap;
-    this.scalings.select.value = state.scaling;
-    this.reverse.checked = state.reverse;
+    this.#draw();
+    // Other texts are another layout of the page, which no frame has time for.
+    if (performance.now() - this.#told < READ_MS) return;
+    this.#told = performance.now();
     this.lock.checked = state.range !== null;
     this.low.value = numberText(this.#display.to(range.low), 5);
     this.high.value = numberText(this.#display.to(range.high), 5);
-    this.#draw();
   }
 
   #typed() {
@@ -157,7 +164,10 @@ export class Colours {
     );
     const fine = Number.isFinite(low) && Number.isFinite(high) && Number(low) < Number(high);
     if (fine) this.onChange({ range: { low: Number(low), high: Number(high) } }, true);
-    else this.showRange(this.#shown(), this.#range);
+    else {
+      this.#told = 0;
+      this.showRange(this.#shown(), this.#range);
+    }
   }
 
   /** @returns {any} */
@@ -186,7 +196,7 @@ export class Colours {
       const tall = Math.sqrt(Number(this.#counts[part]) / most) * room;
       context.fillRect((part * width) / PARTS, room - tall + 2, width / PARTS + 0.5, tall);
     }
-    this.#drawBar(context, width);
+    this.#drawBar(context);
     for (const end of [this.#range.low, this.#range.high]) {
       const x = this.#x(end);
       context.fillStyle = styled("--ink");
@@ -201,35 +211,23 @@ export class Colours {
    * The colours, with a triangle at each end for what lies beyond.
    *
    * @param {CanvasRenderingContext2D} context
-   * @param {number} width
    */
-  #drawBar(context, width) {
+  #drawBar(context) {
     const [from, to] = [this.#x(this.#range.low), this.#x(this.#range.high)];
     const top = TALL - BAND;
-    const scale = scaleOf(this.#range, this.#scaling);
-    const { low, high } = this.#span;
-    for (let x = Math.max(0, Math.floor(from)); x < Math.min(width, to); x++) {
-      const share = scale.share(low + ((x + 0.5) / width) * (high - low));
-      context.fillStyle = this.#colour(Math.round(share * (LEVELS - 1)));
-      context.fillRect(x, top, 1, BAND);
-    }
+    context.fillStyle = ramp(context, from, to, this.#table, this.#range, this.#scaling);
+    context.fillRect(from, top, to - from, BAND);
     for (const [x, tip, level] of [
       [from, from - BAND, 0],
       [to, to + BAND, LEVELS - 1],
     ]) {
-      context.fillStyle = this.#colour(Number(level));
+      context.fillStyle = colourText(this.#table, Number(level));
       context.beginPath();
       context.moveTo(Number(x), top);
       context.lineTo(Number(tip), top + BAND / 2);
       context.lineTo(Number(x), top + BAND);
       context.fill();
     }
-  }
-
-  /** @param {number} level */
-  #colour(level) {
-    const colour = Number(this.#table[Math.min(Math.max(level, 0), LEVELS - 1)]);
-    return `rgb(${colour & 255} ${(colour >> 8) & 255} ${(colour >> 16) & 255})`;
   }
 
   #listen() {

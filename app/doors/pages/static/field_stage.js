@@ -24,6 +24,7 @@ import { cellAt, TURN } from "./raster.js";
 import {
   colourTable,
   LEVELS,
+  levelsOf,
   MISSING,
   quantise,
   scaleOf,
@@ -38,12 +39,10 @@ export class FieldStage {
   #field = null;
   /** @type {Range} */
   #range = { low: 0, high: 1 };
-  // What the picture is coloured by, and its levels are made by, so that a change of the box, or of
-  // the colour map alone, costs no walk over all values.
+  // What the picture is coloured by.
   #coloured = "";
-  #levelled = "";
   #meshed = "";
-  /** @type {Uint8Array} */
+  /** @type {Uint8Array} the frame of a film */
   #levels = new Uint8Array(0);
   // The key of the picture that a film began with; frames are no other pictures.
   #playing = "";
@@ -94,7 +93,7 @@ export class FieldStage {
     const known = meshed === this.#meshed ? (this.#field?.mesh ?? null) : null;
     this.#field = await readField(this.session, wanted, signal, known, onProgress);
     this.#meshed = meshed;
-    this.#coloured = this.#levelled = "";
+    this.#coloured = "";
   }
 
   /** Show what the state says of colours, box and points. */
@@ -151,13 +150,9 @@ export class FieldStage {
   #paint(state) {
     if (this.#field === null) return;
     this.figure.setTable(colourTable(state.cmap, state.reverse));
-    const key = JSON.stringify([this.#range, state.scaling]);
-    if (key === this.#levelled) return;
-    this.#levelled = key;
-    const { values } = this.#field;
-    const into = this.#levels.length === values.length ? this.#levels : undefined;
-    this.#levels = quantise(values, this.#range, state.scaling, into);
-    this.figure.setField({ ...this.#field, levels: this.#levels });
+    // A film has its levels from elsewhere.
+    if (this.#playing !== "") return;
+    this.figure.setField({ ...this.#field, levels: levelsOf(this.#range, state.scaling) });
   }
 
   /**
@@ -310,17 +305,16 @@ export class FieldStage {
           return readLevels(session, wanted, `${range.low},${range.high}`, signal);
         }
         const { values } = await readField(session, wanted, signal, field.mesh);
-        return quantise(values, range, scaling);
+        return quantise(values, levelsOf(range, scaling));
       },
       show: (position, levels) => {
         this.#levels = levels;
-        this.figure.setField({ ...field, levels });
+        this.figure.setField({ ...field, values: levels, levels: null });
         session.pass(axis.name, position);
       },
       end: (position) => {
-        this.#playing = "";
         // The frame is still there when its values come.
-        this.#levels = new Uint8Array(0);
+        this.#playing = "";
         if (session.positions[axis.name] === position) session.move(axis.name, position, true);
         else session.replace({});
       },

@@ -7,7 +7,9 @@
  * @import { Box } from "./state.js"
  * @import { Axis } from "./dataset.js"
  * @typedef {object} Shown
- * @property {Uint8Array} levels rows first
+ * @property {ArrayLike<number>} values rows first
+ * @property {import("./scales.js").Levels | null} levels what takes values to levels; null where the
+ *   values are levels
  * @property {Line} x
  * @property {Line} y
  * @property {Axis} across
@@ -189,7 +191,7 @@ export class Figure {
    * @param {Shown} shown
    * @param {Frame} frame
    */
-  #drawCells({ levels, x, y, along, mesh }, frame) {
+  #drawCells({ values, levels, x, y, along, mesh }, frame) {
     const started = performance.now();
     const { width, height } = this.cells;
     const context = /** @type {CanvasRenderingContext2D} */ (this.cells.getContext("2d"));
@@ -202,6 +204,7 @@ export class Figure {
     const raster = mesh === null ? null : this.#rasterOf(mesh, frame);
     const columns = raster?.x ?? x;
     const picture = {
+      values,
       levels,
       across: columns.edges.length - 1,
       index: raster?.index,

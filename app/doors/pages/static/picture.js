@@ -10,7 +10,7 @@
  * @property {Display} display
  */
 import { el, styled } from "./dom.js";
-import { colourTable, LEVELS, scaleOf } from "./scales.js";
+import { colourTable, ramp } from "./scales.js";
 import { numberText, roundTicks } from "./ticks.js";
 
 const PAD = 20;
@@ -61,18 +61,11 @@ export function pictureOf(place, title, told, credit, bar) {
  */
 function drawBar(context, { range, state, display: { units, to, from } }, top, width) {
   const table = colourTable(state.cmap, state.reverse);
-  const scale = scaleOf(range, state.scaling);
   const [left, long] = [PAD + 52, width - 2 * PAD - 64];
   const { low, high } = range;
   context.textAlign = "center";
-  for (let x = 0; x < long; x++) {
-    const share = scale.share(low + ((x + 0.5) / long) * (high - low));
-    const colour = Number(
-      table[Math.min(Math.max(Math.round(share * (LEVELS - 1)), 0), LEVELS - 1)],
-    );
-    context.fillStyle = `rgb(${colour & 255} ${(colour >> 8) & 255} ${(colour >> 16) & 255})`;
-    context.fillRect(left + x, top, 1.5, BAR);
-  }
+  context.fillStyle = ramp(context, left, left + long, table, range, state.scaling);
+  context.fillRect(left, top, long, BAR);
   context.fillStyle = styled("--muted");
   context.font = `12px ${styled("--sans")}`;
   for (const at of roundTicks(to(low), to(high), long / 100)) {

@@ -10,7 +10,7 @@
  * @property {boolean} flipped whether the first cell is the last one of the field
  * @property {boolean} wraps whether the axis goes around, 360 from its first edge to its last
  */
-import { MISSING } from "./scales.js";
+import { levelOf, MISSING } from "./scales.js";
 
 export const TURN = 360;
 // Pixels on an edge belong to the cell above it, however their coordinate was rounded.
@@ -87,7 +87,9 @@ export function cellAt({ edges, flipped, wraps }, coordinate) {
 
 /**
  * @typedef {object} Picture What is painted, and where.
- * @property {Uint8Array} levels of the field, rows first
+ * @property {ArrayLike<number>} values of the field, rows first
+ * @property {import("./scales.js").Levels | null} levels what takes values to levels; null where the
+ *   values are levels
  * @property {number} across cells in a row of the field, or of the index
  * @property {Int32Array} [index] where each place of the tables finds its level; -1 for nowhere
  * @property {Int32Array} rows the row of cells that each row of pixels shows
@@ -120,7 +122,7 @@ export function paint(picture, words) {
  * @param {number} y
  * @param {Uint32Array} words
  */
-function paintRow({ levels, across, index, columns, table, checkers }, row, y, words) {
+function paintRow({ values, levels, across, index, columns, table, checkers }, row, y, words) {
   const start = row * across;
   for (let x = 0; x < words.length; x++) {
     const column = columns[x];
@@ -129,7 +131,8 @@ function paintRow({ levels, across, index, columns, table, checkers }, row, y, w
       words[x] = 0;
       continue;
     }
-    const level = levels[index === undefined ? start + cell : cell];
+    const value = values[index === undefined ? start + cell : cell];
+    const level = levels === null ? value : levelOf(value, levels);
     words[x] =
       level === MISSING ? checkers[((x >> SQUARE_BITS) ^ (y >> SQUARE_BITS)) & 1] : table[level];
   }

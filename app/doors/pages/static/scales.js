@@ -12,6 +12,7 @@ import { COLOURS } from "./palettes.js";
 export const MISSING = 255;
 export const LEVELS = 255;
 const OUTSIDE_PERCENT = 2;
+const STOPS = 32;
 // The percentiles of a large field are those of so many of its values.
 const MOST_SAMPLED = 50_000;
 
@@ -63,27 +64,42 @@ export function word(red, green, blue) {
 }
 
 /**
- * The level nearest to each value, on the scale of a range: its ends are the first and last level.
+ * What takes values to levels: the ends of a range are the first and the last one.
  *
- * @param {ArrayLike<number>} values
+ * @typedef {{ low: number, factor: number, log: boolean }} Levels
  * @param {Range} range
  * @param {Scaling} scaling
- * @param {Uint8Array} [into]
- * @returns {Uint8Array}
+ * @returns {Levels}
  */
-export function quantise(values, range, scaling, into = new Uint8Array(values.length)) {
+export function levelsOf(range, scaling) {
   const { low, high } = scaled(range, scaling);
   const factor = high > low ? (LEVELS - 1) / (high - low) : Number.POSITIVE_INFINITY;
-  const isLog = scaling === "log";
-  for (let at = 0; at < values.length; at++) {
-    const value = isLog ? Math.log(/** @type {number} */ (values[at])) : values[at];
-    const share = /** @type {number} */ (value - low) * factor;
-    if (share >= LEVELS - 1) into[at] = LEVELS - 1;
-    else if (share > 0) into[at] = share + 0.5;
-    // What is no number, and what a logarithm does not know, is missing; zero times infinity is 0.
-    else into[at] = Number.isNaN(value) || (isLog && !(Number(values[at]) > 0)) ? MISSING : 0;
-  }
-  return into;
+  return { low, factor, log: scaling === "log" };
+}
+
+/**
+ * The level nearest to a value.
+ *
+ * @param {number} value
+ * @param {Levels} levels
+ */
+export function levelOf(value, { low, factor, log }) {
+  const share = ((log ? Math.log(value) : value) - low) * factor;
+  if (share >= LEVELS - 1) return LEVELS - 1;
+  if (share > 0) return (share + 0.5) | 0;
+  // What is no number, and what a logarithm does not know, is missing; zero times infinity is 0.
+  return Number.isNaN(value) || (log && !(value > 0)) ? MISSING : 0;
+}
+
+/**
+ * @param {ArrayLike<number>} values
+ * @param {Levels} levels
+ * @returns {Uint8Array}
+ */
+export function quantise(values, levels) {
+  const made = new Uint8Array(values.length);
+  for (let at = 0; at < made.length; at++) made[at] = levelOf(Number(values[at]), levels);
+  return made;
 }
 
 /**
@@ -186,4 +202,33 @@ export function histogram(values, range, parts = 128) {
     else if (part === parts) counts[parts - 1]++;
   }
   return counts;
+}
+
+/**
+ * The colours of a range from left to right, of which the eye sees no steps.
+ *
+ * @param {CanvasRenderingContext2D} context
+ * @param {number} from where the range begins, in pixels
+ * @param {number} to
+ * @param {Uint32Array} table
+ * @param {Range} range
+ * @param {Scaling} scaling
+ */
+export function ramp(context, from, to, table, range, scaling) {
+  const made = context.createLinearGradient(from, 0, to, 0);
+  const { share } = scaleOf(range, scaling);
+  for (let at = 0; at <= STOPS; at++) {
+    const value = range.low + (at / STOPS) * (range.high - range.low);
+    made.addColorStop(at / STOPS, colourText(table, Math.round(share(value) * (LEVELS - 1))));
+  }
+  return made;
+}
+
+/**
+ * @param {Uint32Array} table
+ * @param {number} level
+ */
+export function colourText(table, level) {
+  const colour = table[level];
+  return `rgb(${colour & 255} ${(colour >> 8) & 255} ${(colour >> 16) & 255})`;
 }
