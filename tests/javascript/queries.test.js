@@ -52,10 +52,10 @@ test("all of a small field, at positions of the rest", () => {
   const query = fieldQuery(variable, { longitude: slices.x, latitude: slices.y }, { time: 3 });
   assert.deepEqual(query, [
     ["variables", "t"],
-    ["time", "3"],
-    ["level", "0"],
-    ["latitude", "0:73"],
-    ["longitude", "0:144"],
+    ["isel[time]", "3"],
+    ["isel[level]", "0"],
+    ["isel[latitude]", "0:73"],
+    ["isel[longitude]", "0:144"],
   ]);
 });
 
@@ -99,12 +99,12 @@ test("a series along one dimension, a name that means an option in brackets", ()
   const variable = variables.get("t");
   assert.ok(variable);
   assert.deepEqual(lineQuery(variable, "time", { latitude: 7 }, "0:10").slice(1), [
-    ["time", "0:10"],
-    ["level", "0"],
-    ["latitude", "7"],
-    ["longitude", "0"],
+    ["isel[time]", "0:10"],
+    ["isel[level]", "0"],
+    ["isel[latitude]", "7"],
+    ["isel[longitude]", "0"],
   ]);
-  assert.equal(parameter("range", "isel"), "isel[range]");
+  assert.equal(parameter("range"), "sel[range]");
 });
 
 test("levels are values again, and missing ones are no numbers", () => {

@@ -115,8 +115,8 @@ def _text(static: Traversable, name: str) -> str:
 def join_scripts(modules: Mapping[str, str], entry: str) -> str:
     """One module that does what `entry` does with all that it imports.
 
-    Raises ValueError for a module that is not there, for imports in a circle, for an import or export
-    in a form that is not known, and for a name that two modules declare.
+    Raises ValueError for a module that is not there, for imports in a circle, for an import or
+    export in a form that is not known, and for a name that two modules declare.
     """
     taken: dict[str, str] = {}
     order = _in_order(modules, entry, (), set())

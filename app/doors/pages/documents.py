@@ -21,7 +21,7 @@ from sluice.aliases import record
 
 from ...catalog.entry import DatasetEntry
 from .assets import Assets
-from .facts import Described, Facts, shortened, structured_data, title_of
+from .facts import Described, Facts, first_values, shortened, structured_data, title_of
 from .markup import Child, Html, data_block, tag
 
 _MOST_VARIABLES: Final = 500
@@ -101,13 +101,14 @@ class Frame:
 @record
 class Page:
     """One dataset as its page shows it: `text` is the JSON that describes it; `pictured` says that
-    there is a small picture of it.
+    there is a small picture of it, `usual` that the view is what it is without further words.
     """
 
     entry: DatasetEntry
     text: bytes
     facts: Facts
     pictured: bool
+    usual: bool
 
 
 def explore_page(frame: Frame, page: Page, base: str) -> Html:
@@ -132,12 +133,22 @@ def explore_page(frame: Frame, page: Page, base: str) -> Html:
         _data(page.text),
     )
     head = (
+        _ahead(frame, page, described),
         tag("link", rel="canonical", href=f"{frame.root}explore/{quote(entry.id)}"),
         tag("meta", name="description", content=shortened(entry.description or title)),
         _shared(page, base),
         data_block("application/ld+json", structured_data(entry, facts, described, base)),
     )
     return frame.document("explore", f"{title} · Sluice", main, head=head, dataset_id=entry.id)
+
+
+def _ahead(frame: Frame, page: Page, described: Described) -> Html | None:
+    """What the scripts will ask for, so that it is under way while they are."""
+    path = first_values(described, page.entry.id) if page.usual else None
+    if path is None:
+        return None
+    href = f"{frame.root}{path}"
+    return tag("link", rel="preload", as_="fetch", crossorigin="anonymous", href=href)
 
 
 def _shared(page: Page, base: str) -> Iterable[Html]:

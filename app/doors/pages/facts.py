@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
+from urllib.parse import quote
+
+import numpy as np
 
 from sluice.aliases import record
 from sluice.axes.axis import Axis
@@ -19,6 +23,12 @@ Described: TypeAlias = Mapping[str, object]
 _LONGEST: Final = 600
 _MOST_NAMED: Final = 50
 _DEGREES: Final = "degree"
+# As the scripts have them: cells of a picture, dimensions that count, signs that stay in addresses.
+_MOST_CELLS: Final = 1_500_000
+_MOST_RANK: Final = 4
+_SIGNS: Final = "!~*'(),:/"
+# What reads more, decoded, is not read before somebody's browser asks for it.
+_MOST_CHUNK_BYTES: Final = 64 * 2**20
 
 
 @record
@@ -174,3 +184,50 @@ def _measured(described: Described) -> Iterator[object]:
         told = {"name": name, "description": attrs.get("long_name"), "unitText": attrs.get("units")}
         given = {key: text for key, text in told.items() if isinstance(text, str)}
         yield {"@type": "PropertyValue", **given}
+
+
+def first_values(described: Described, dataset_id: str) -> str | None:
+    """The path, below the root, of the values that the scripts ask for first; None for what is no
+    picture, and for what reads much.
+
+    A browser that is told of it fetches it before it has the scripts.
+    """
+    variables, sizes, coords = (described.get(key) for key in ("data_vars", "dims", "coords"))
+    if not (isinstance(variables, dict) and isinstance(sizes, dict) and isinstance(coords, dict)):
+        return None
+    numbers = {
+        name: one
+        for name, one in variables.items()
+        if one["dtype"].startswith(("int", "uint", "float", "bool"))
+    }
+    if not numbers:
+        return None
+    name = max(numbers, key=lambda one: min(len(numbers[one]["dims"]), _MOST_RANK))
+    dims = numbers[name]["dims"]
+    by_role = {coords.get(dim, {}).get("role"): dim for dim in reversed(dims)}
+    sides = [by_role[role] for role in ("X", "Y") if role in by_role]
+    if len(sides) < 2:
+        sides = [dim for dim in dims if sizes[dim] > 1][-2:]
+    if len(sides) < 2 or math.prod(sizes[dim] for dim in sides) > _MOST_CELLS:
+        return None
+    if _chunk_bytes(numbers[name], sizes, sides) > _MOST_CHUNK_BYTES:
+        return None
+    places = {dim: f"0:{sizes[dim]}" if dim in sides else "0" for dim in dims}
+    asked = {"variables": name, **{f"isel[{dim}]": at for dim, at in places.items()}}
+    query = {**asked, "pack": "f4", "f": "bin"}
+    pairs = (f"{quote(key, _SIGNS)}={quote(text, _SIGNS)}" for key, text in query.items())
+    return f"datasets/{quote(dataset_id, '!~*()')}/isel?{'&'.join(pairs)}"
+
+
+def _chunk_bytes(
+    variable: Mapping[str, object], sizes: Mapping[str, int], sides: Sequence[str]
+) -> int:
+    """The bytes of the chunks that a picture along `sides` is in."""
+    dims, chunks = variable["dims"], variable.get("chunks")
+    if not isinstance(dims, list) or not isinstance(chunks, list):
+        return 0
+    lengths = [
+        -(-sizes[dim] // chunk) * chunk if dim in sides else chunk
+        for dim, chunk in zip(dims, chunks, strict=True)
+    ]
+    return math.prod(lengths) * np.dtype(str(variable["dtype"])).itemsize

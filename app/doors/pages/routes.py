@@ -216,13 +216,17 @@ async def _explore(request: Request, frame: Frame) -> Html:
     opened = await _open(request, serving)
     text = await described_text(request, serving, opened)
     base = str(request.base_url)
+    # A browser sends no key with what it fetches ahead.
+    usual = not request.url.query and is_public(serving.keys, opened.entry)
     # Metadata may be long; what is written of it is not.
-    return await cancellable(request, asyncio.to_thread(_explored, frame, opened, text, base))
+    return await cancellable(
+        request, asyncio.to_thread(_explored, frame, opened, text, base, usual)
+    )
 
 
-def _explored(frame: Frame, opened: Opened, text: bytes, base: str) -> Html:
+def _explored(frame: Frame, opened: Opened, text: bytes, base: str, usual: bool) -> Html:
     facts = opened.for_door(facts_of)
-    page = Page(opened.entry, text, facts, pictured(opened) is not None)
+    page = Page(opened.entry, text, facts, pictured(opened) is not None, usual)
     return explore_page(frame, page, base)
 
 

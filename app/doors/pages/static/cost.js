@@ -20,7 +20,7 @@
  * @property {BinFile | null} file the answer with its first values
  * @property {Uint8Array} read 1 where a value has come
  */
-import { parameter, valuesOf } from "./queries.js";
+import { valuesOf } from "./queries.js";
 import { Problem } from "./requests.js";
 
 /** So many steps around the one that is looked at are an offer. */
@@ -131,5 +131,5 @@ export async function readPieces(requests, path, line, pieces, signal, onPiece =
  */
 function pieceOf({ query, axis }, { start, stop, step }) {
   if (start === 0 && stop === axis.size && step === 1) return query;
-  return [...query, [parameter(axis.name, "isel"), `${start}:${stop}:${step}`]];
+  return [...query, [`isel[${axis.name}]`, `${start}:${stop}:${step}`]];
 }

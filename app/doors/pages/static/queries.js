@@ -21,16 +21,16 @@ export const MOST_CELLS = 1_500_000;
 // Around a box that is looked at, as a part of it.
 const ROOM = 0.25;
 // Names that mean an option before they mean a dimension; brackets reach a dimension of such a name.
-const OPTIONS = new Set(
-  "variables f method tolerance pointwise explain pack range cmap size columns at".split(" "),
-);
+const OPTIONS =
+  "variables f method tolerance pointwise explain at pack range cmap header bom compression unlimited history cdf5";
 
 /**
- * @param {string} name of a dimension
- * @param {"isel" | "sel"} by
+ * The parameter that chooses by the labels of a dimension, as people would write it.
+ *
+ * @param {string} name
  */
-export function parameter(name, by) {
-  return OPTIONS.has(name) || name.includes("[") ? `${by}[${name}]` : name;
+export function parameter(name) {
+  return ` ${OPTIONS} `.includes(` ${name} `) || name.includes("[") ? `sel[${name}]` : name;
 }
 
 /**
@@ -155,7 +155,7 @@ export function fieldQuery(variable, slices, positions) {
   for (const name of variable.dims) {
     const slice = slices[name];
     const text = slice === undefined ? String(positions[name] ?? 0) : sliceText(slice);
-    query.push([parameter(name, "isel"), text]);
+    query.push([`isel[${name}]`, text]);
   }
   return query;
 }
@@ -178,8 +178,8 @@ export function lineQuery(variable, along, positions, slice = "") {
   /** @type {Query} */
   const query = [["variables", variable.name]];
   for (const name of variable.dims) {
-    if (name !== along) query.push([parameter(name, "isel"), String(positions[name] ?? 0)]);
-    else if (slice !== "") query.push([parameter(name, "isel"), slice]);
+    if (name !== along) query.push([`isel[${name}]`, String(positions[name] ?? 0)]);
+    else if (slice !== "") query.push([`isel[${name}]`, slice]);
   }
   return query;
 }

@@ -51,7 +51,7 @@ export function selection(session, point, line) {
 function at(axis, position) {
   const label = axis.kind === "none" ? null : labelAt(axis, position);
   if (label === null) return [`isel[${axis.name}]`, String(position)];
-  return [parameter(axis.name, "sel"), String(label).replace(/:00Z$/, "Z")];
+  return [parameter(axis.name), String(label).replace(/:00Z$/, "Z")];
 }
 
 /**
@@ -68,7 +68,7 @@ function labelsBetween(axis, from, to) {
     // Across the place where the axis begins, an interval of degrees is meant as it is written.
     const part = axis.wraps && to - from < TURN;
     const ends = [from, to].map((one) => Number(one.toPrecision(8)));
-    return part ? [[parameter(axis.name, "sel"), ends.join("/")]] : [];
+    return part ? [[parameter(axis.name), ends.join("/")]] : [];
   }
   const ends = [start, stop - 1].map((one) => coordinateAt(axis, one));
   if (stop - start === 1) return [at(axis, start)];
@@ -76,7 +76,7 @@ function labelsBetween(axis, from, to) {
   if (!ordered) return [[`isel[${axis.name}]`, `${start}:${stop}`]];
   ends.sort((one, other) => one - other);
   const labels = ends.map((one) => (axis.kind === "number" ? String(one) : labelOf(one)));
-  return [[parameter(axis.name, "sel"), labels.join("/")]];
+  return [[parameter(axis.name), labels.join("/")]];
 }
 
 /**
