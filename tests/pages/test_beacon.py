@@ -85,4 +85,8 @@ def test_the_first_picture_asks_for_little(address: str, look: Look) -> None:
     tab = look()
     tab.open(f"{address}/explore/north-east")
     assert len(tab.asked) <= 12
+    # The page names what its scripts ask for first: that is fetched once.
+    (values,) = [one for one in tab.asked if "/isel?" in one]
+    ahead = tab.page.get_attribute("link[rel=preload]", "href")
+    assert values == f"{address}/explore/{ahead}".replace("/explore/../", "/")
     assert all(one.startswith(address) for one in tab.asked)

@@ -21,6 +21,15 @@ from tests.pages.conftest import Look, Serve, Watched
 from tests.pages.stores import beacon, write
 
 STEPS = 70
+# Of the words left of the picture.
+_BRIGHTEST = """canvas => {
+    const { data } = canvas.getContext("2d").getImageData(0, 20, 44, canvas.height - 60);
+    let most = 0;
+    for (let at = 0; at < data.length; at += 4) {
+        if (data[at + 3] === 255) most = Math.max(most, data[at]);
+    }
+    return most;
+}"""
 VIEW = "time=2024-01-01T06:00Z&level=850&_box=-31,19,41,61"
 
 
@@ -323,6 +332,34 @@ def test_r_keeps_the_hours(address: str, look: Look, tmp_path: Path) -> None:
     assert np.array(words[12:], "f4") == pytest.approx(series.values, rel=1e-5)
 
 
+def test_logarithmic_colours_are_in_no_picture_of_the_server(address: str, look: Look) -> None:
+    """Whose colours are even: there is the picture of the page instead."""
+    tab = look()
+    tab.open(f"{address}/explore/air?{VIEW}&_scale=log")
+    files = tab.page.get_by_role("group", name="Files")
+    expect(files.get_by_role("link", name="CSV")).to_be_visible()
+    expect(files.get_by_role("link", name="PNG")).to_be_hidden()
+    image = tab.page.get_by_role("button", name="Copy image link")
+    expect(image).to_be_hidden()
+    tab.page.get_by_label("Scale").select_option("linear")
+    expect(files.get_by_role("link", name="PNG")).to_be_visible()
+    expect(image).to_be_visible()
+
+
+def test_a_picture_that_reads_much_leaves_some_out_and_says_so(address: str, look: Look) -> None:
+    """Along time and latitude each step is a chunk: some of them, until all are wanted."""
+    tab = look()
+    tab.open(f"{address}/explore/maps?_x=lat&_y=time&_range=0,70")
+    told = tab.page.locator(".under .told")
+    expect(told).to_contain_text("every 2nd cell: all of it reads 70 chunks, 291 MB")
+    assert (tab.pixels()[:, :, 3] == 255).all()
+    tab.page.get_by_role("button", name="Read all").click()
+    # The service allows less: it says so, and the picture stays.
+    expect(tab.page.locator(".notices p")).to_contain_text("chunks")
+    assert all("413" in one for one in tab.complaints)
+    tab.complaints.clear()
+
+
 def test_links_and_pictures(address: str, look: Look, tmp_path: Path) -> None:
     """Each is in the field, and as much of a picture as there is on the page in its file."""
     tab = look()
@@ -346,9 +383,13 @@ def test_links_and_pictures(address: str, look: Look, tmp_path: Path) -> None:
 
 
 def test_on_paper_it_is_white_with_a_caption(address: str, look: Look) -> None:
-    """And has its address; nothing to click on is left."""
+    """And has its address; nothing to click on is left; what is drawn is dark on white too."""
     tab = look(color_scheme="dark")
     tab.open(f"{address}/explore/air?{VIEW}")
+    marks = "canvas.overlay"
+    assert tab.page.eval_on_selector(marks, _BRIGHTEST) > 120
+    tab.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert tab.page.eval_on_selector(marks, _BRIGHTEST) < 120
     tab.page.emulate_media(media="print")
     paper = tab.page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert paper == "rgb(255, 255, 255)"

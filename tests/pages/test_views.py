@@ -177,3 +177,11 @@ def test_a_phone_shows_one_column(address: str, look: Look, scheme: str) -> None
     tab.open(f"{address}/explore/beacon")
     assert tab.page.evaluate("document.documentElement.scrollWidth") == 360
     tab.shot(f"phone-{scheme}")
+
+
+def test_what_is_touched_is_large(address: str, look: Look) -> None:
+    """Of 44 pixels each way, on a phone: all buttons, that without a text too."""
+    tab = look(viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
+    tab.open(f"{address}/explore/beacon?_at={HOT[1]},{HOT[0]}")
+    boxes = [one.bounding_box() for one in tab.page.locator("button:visible").all()]
+    assert all(box is not None and min(box["width"], box["height"]) >= 44 for box in boxes)

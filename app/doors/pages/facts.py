@@ -27,8 +27,9 @@ _DEGREES: Final = "degree"
 _MOST_CELLS: Final = 1_500_000
 _MOST_RANK: Final = 4
 _SIGNS: Final = "!~*'(),:/"
-# What reads more, decoded, is not read before somebody's browser asks for it.
+# What reads more, decoded, is not read before a script asks for it.
 _MOST_CHUNK_BYTES: Final = 64 * 2**20
+_MOST_CHUNKS: Final = 2000
 
 
 @record
@@ -210,7 +211,7 @@ def first_values(described: Described, dataset_id: str) -> str | None:
         sides = [dim for dim in dims if sizes[dim] > 1][-2:]
     if len(sides) < 2 or math.prod(sizes[dim] for dim in sides) > _MOST_CELLS:
         return None
-    if _chunk_bytes(numbers[name], sizes, sides) > _MOST_CHUNK_BYTES:
+    if _reads_much(numbers[name], sizes, sides):
         return None
     places = {dim: f"0:{sizes[dim]}" if dim in sides else "0" for dim in dims}
     asked = {"variables": name, **{f"isel[{dim}]": at for dim, at in places.items()}}
@@ -219,15 +220,15 @@ def first_values(described: Described, dataset_id: str) -> str | None:
     return f"datasets/{quote(dataset_id, '!~*()')}/isel?{'&'.join(pairs)}"
 
 
-def _chunk_bytes(
+def _reads_much(
     variable: Mapping[str, object], sizes: Mapping[str, int], sides: Sequence[str]
-) -> int:
-    """The bytes of the chunks that a picture along `sides` is in."""
-    dims, chunks = variable["dims"], variable.get("chunks")
-    if not isinstance(dims, list) or not isinstance(chunks, list):
-        return 0
-    lengths = [
-        -(-sizes[dim] // chunk) * chunk if dim in sides else chunk
-        for dim, chunk in zip(dims, chunks, strict=True)
-    ]
-    return math.prod(lengths) * np.dtype(str(variable["dtype"])).itemsize
+) -> bool:
+    """Whether a picture along `sides` is in many chunks, or in large ones."""
+    dims, lengths = variable["dims"], variable.get("chunks")
+    if not isinstance(dims, list) or not isinstance(lengths, list):
+        return False
+    chunks = math.prod(
+        -(-sizes[dim] // length) for dim, length in zip(dims, lengths, strict=True) if dim in sides
+    )
+    size = chunks * math.prod(lengths) * np.dtype(str(variable["dtype"])).itemsize
+    return chunks > _MOST_CHUNKS or size > _MOST_CHUNK_BYTES

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.doors.native.options import OPTIONS
 from app.doors.pages.assets import join_scripts, load_assets
 from sluice.encoders.colormaps import palette
 
@@ -104,6 +105,12 @@ def test_files_stay_within_their_budget() -> None:
         assert packed is not None
         assert gzip.decompress(packed) == asset.forms[None]
         assert len(packed) <= size, kind
+
+
+def test_scripts_know_the_names_of_options() -> None:
+    """A dimension of such a name is chosen in brackets."""
+    (words,) = re.findall(r'const OPTIONS =\s+"([^"]+)"', (STATIC / "queries.js").read_text())
+    assert set(words.split()) == set(OPTIONS)
 
 
 def test_colours_are_those_of_pictures() -> None:

@@ -13,7 +13,7 @@
  * @property {boolean} [upright] whether the axis stands, as that of a profile
  * @property {boolean} [down] whether it grows downward then
  */
-import { el, styled } from "./dom.js";
+import { el, onOtherStyles, styled } from "./dom.js";
 import { numberText } from "./ticks.js";
 
 const HEIGHT = 240;
@@ -62,6 +62,7 @@ export class Chart {
     this.onPick = onPick;
     this.element = el("div", { class: "chart" });
     new ResizeObserver(() => this.#fit()).observe(this.element);
+    onOtherStyles(() => this.#plot?.redraw());
   }
 
   /**
@@ -75,8 +76,8 @@ export class Chart {
     const order = coordinates.map((_, at) => at);
     const place = (/** @type {number} */ at) => /** @type {number} */ (coordinates[at]);
     this.#order = order.sort((one, other) => place(one) - place(other));
-    const ink = styled("--muted");
-    const grid = { stroke: styled("--line"), width: 1 };
+    const ink = () => styled("--muted");
+    const grid = { stroke: () => styled("--line"), width: 1 };
     const font = `12px ${styled("--sans")}`;
     const common = { stroke: ink, grid, ticks: grid, font };
     const labelled = { label: units, labelFont: font, labelSize: 18 };
@@ -114,7 +115,7 @@ export class Chart {
           {},
           ...curves.map((curve, at) => ({
             label: curve.title,
-            stroke: styled(`--series-${at + 1}`),
+            stroke: () => styled(`--series-${at + 1}`),
             width: 1.6,
             points: /** @type {any} */ (points),
           })),

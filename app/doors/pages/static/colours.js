@@ -6,7 +6,7 @@
  * @import { Display } from "./units.js"
  */
 import { choice } from "./controls.js";
-import { el, styled } from "./dom.js";
+import { el, onOtherStyles, styled } from "./dom.js";
 import { colourTable, colourText, histogram, LEVELS, ramp } from "./scales.js";
 import { CMAPS } from "./state.js";
 import { numberText } from "./ticks.js";
@@ -97,6 +97,7 @@ export class Colours {
     );
     this.#listen();
     new ResizeObserver(() => this.#draw()).observe(this.element);
+    onOtherStyles(() => this.#draw());
   }
 
   /**

@@ -9,6 +9,7 @@
  */
 import { isInstants, labelAt, positionOf } from "./dataset.js";
 import { el } from "./dom.js";
+import { bytesText } from "./requests.js";
 import { degreeText, numberText } from "./ticks.js";
 import { readable } from "./times.js";
 
@@ -42,6 +43,20 @@ export function chartAxis(axis) {
   const label = (/** @type {number} */ at) =>
     Number.isInteger(at) ? String(labelAt(axis, at) ?? at).replace(/T00:00:00$/, "") : "";
   return { isTime, words: counted ? label : null };
+}
+
+/**
+ * What all of a view would cost, and a button for who wants it.
+ *
+ * @param {import("./session.js").Session} session
+ * @param {{ much: { chunks: number, bytes: number } | null, whole: string }} wanted
+ * @returns {(Node | string)[]}
+ */
+export function costWords(session, { much, whole }) {
+  if (much === null) return [];
+  const words = `: all of it reads ${much.chunks.toLocaleString("en")} chunks, ${bytesText(much.bytes)} `;
+  const onclick = () => session.pay(whole);
+  return [words, el("button", { type: "button", onclick }, "Read all")];
 }
 
 /** A dimension that is fixed at one position: a slider, a field for a label, four buttons. */

@@ -32,6 +32,32 @@ const PIECE_BYTES = 2 ** 25;
 const MOST_VALUES = 20_000;
 
 /**
+ * What a view along some dimensions reads, where that is much; and every so many positions of the one
+ * with most chunks, so that it is not. Of chunks that are too large by themselves nothing is left out.
+ *
+ * @param {Variable} variable
+ * @param {Record<string, Slice>} slices by dimension
+ * @returns {{ slices: Record<string, Slice>, much: { chunks: number, bytes: number } | null }}
+ */
+export function affordable({ dims, chunks, dtype }, slices) {
+  const each = dims.map((name, at) => Math.max(slices[name]?.step ?? 1, chunks?.[at] ?? 1));
+  const counts = dims.map((name, at) => {
+    const { start, stop } = slices[name] ?? { start: 0, stop: 1 };
+    return Math.ceil((stop - start) / each[at]);
+  });
+  const product = (/** @type {number[]} */ of, first = 1) =>
+    of.reduce((all, one) => all * one, first);
+  const count = product(counts);
+  const bytes = product(chunks ?? [], (count * Number(/\d+$/.exec(dtype) ?? 8)) / 8);
+  const factor = Math.ceil(Math.max(count / MUCH_CHUNKS, bytes / MUCH_BYTES));
+  const at = counts.indexOf(Math.max(...counts));
+  if (chunks === null || factor <= 1 || counts[at] <= factor) return { slices, much: null };
+  const name = dims[at];
+  const thin = { ...slices[name], step: each[at] * factor };
+  return { slices: { ...slices, [name]: thin }, much: { chunks: count, bytes } };
+}
+
+/**
  * @param {Query} query without the dimension that the line runs along
  * @param {Variable} variable
  * @param {Axis} axis

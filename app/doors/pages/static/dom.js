@@ -56,6 +56,22 @@ export function settled(milliseconds, work) {
   };
 }
 
+/**
+ * Call `draw` where styles are others than before: in the dark, in daylight, and on paper, which is
+ * white whatever the screen is.
+ *
+ * @param {() => void} draw
+ */
+export function onOtherStyles(draw) {
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  for (const when of ["beforeprint", "afterprint"]) {
+    addEventListener(when, () => {
+      document.documentElement.classList.toggle("paper", when === "beforeprint");
+      draw();
+    });
+  }
+}
+
 /** Resolves when what was drawn is on the screen: what nobody sees yet can wait until then. */
 export function painted() {
   return new Promise((done) => requestAnimationFrame(() => setTimeout(done)));

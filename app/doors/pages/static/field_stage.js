@@ -14,7 +14,7 @@
  */
 import { Player } from "./animation.js";
 import { Colours } from "./colours.js";
-import { labelText } from "./controls.js";
+import { costWords, labelText } from "./controls.js";
 import { coordinateAt } from "./dataset.js";
 import { el } from "./dom.js";
 import { readField, readLevels, wantedField } from "./fields.js";
@@ -130,9 +130,12 @@ export class FieldStage {
     const { summary } = field;
     this.colours.show(values, summary, state, this.#range, this.session.display);
     this.#paint(state);
-    this.told.textContent = [strideText(wanted.slices), missingText(summary)]
-      .filter(Boolean)
-      .join(" · ");
+    const missing = missingText(summary);
+    const stride = strideText(wanted.slices);
+    this.told.replaceChildren(
+      missing + (missing && stride ? " · " : "") + stride,
+      ...costWords(this.session, wanted),
+    );
     this.figure.overlay.setAttribute("aria-label", this.#summary(summary));
   }
 

@@ -13,6 +13,9 @@
  * @property {Axis} across
  * @property {Axis} along
  * @property {{ x: Slice, y: Slice }} slices the positions whose cells are there
+ * @property {{ chunks: number, bytes: number } | null} much what all cells would cost, where some
+ *   are left out for that
+ * @property {string} whole what is said where all of them are wanted
  * @property {Query[]} queries two of them where a window lies across the seam of an axis
  * @typedef {object} Field What was fetched.
  * @property {Float32Array | Float64Array} values rows first
@@ -40,11 +43,15 @@ export function wantedField(session, positions = session.positions) {
   const [across, along] = [state.x, state.y].map(
     (name) => /** @type {Axis} */ (dataset.axes.get(String(name))),
   );
-  const slices = slicesOf(across, along, grid === null ? state.box : null);
+  const { x, y } = slicesOf(across, along, grid === null ? state.box : null);
+  const all = { [across.name]: x, [along.name]: y };
+  const whole = JSON.stringify([variable.name, all]);
+  const { slices: some, much } = session.afford(whole, all);
+  const slices = { x: some[across.name], y: some[along.name] };
   const queries = partsOf(slices.x, across.size).map((x) =>
     fieldQuery(variable, { [across.name]: x, [along.name]: slices.y }, positions),
   );
-  return { across, along, slices, queries };
+  return { across, along, slices, much, whole, queries };
 }
 
 /**

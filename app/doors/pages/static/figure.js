@@ -21,7 +21,7 @@
  * @property {(x: number, y: number) => void} onPick a place was chosen
  * @property {(key: string) => boolean} onKey another key; whether it means something
  */
-import { el, settled } from "./dom.js";
+import { el, onOtherStyles, settled, styled } from "./dom.js";
 import { Frame, MARGIN } from "./frame.js";
 import { listenTo } from "./gestures.js";
 import { rasterOf } from "./mesh.js";
@@ -59,7 +59,6 @@ export class Figure {
   #image = null;
   // Coast, marks and axes are drawn anew where they may have changed: colours change oftener.
   #overlaid = false;
-  #dark = matchMedia("(prefers-color-scheme: dark)");
 
   /**
    * @param {Listener} listener
@@ -76,7 +75,10 @@ export class Figure {
     });
     this.#listen();
     new ResizeObserver(() => this.#resize()).observe(this.element);
-    this.#dark.addEventListener("change", () => this.redraw());
+    onOtherStyles(() => {
+      this.#overlaid = true;
+      this.#draw();
+    });
   }
 
   /** @type {() => void} */
@@ -146,12 +148,16 @@ export class Figure {
     if (this.#request !== 0) return;
     this.#request = requestAnimationFrame(() => {
       this.#request = 0;
-      if (this.#shown === null || this.#frame === null || this.#frame.width === 0) return;
-      this.overlay.dataset.box = this.#frame.box.join(",");
-      this.#drawCells(this.#shown, this.#frame);
-      if (this.#overlaid) this.#drawOverlay(this.#frame);
-      this.#overlaid = false;
+      this.#draw();
     });
+  }
+
+  #draw() {
+    if (this.#shown === null || this.#frame === null || this.#frame.width === 0) return;
+    this.overlay.dataset.box = this.#frame.box.join(",");
+    this.#drawCells(this.#shown, this.#frame);
+    if (this.#overlaid) this.#drawOverlay(this.#frame);
+    this.#overlaid = false;
   }
 
   /**
@@ -211,7 +217,7 @@ export class Figure {
       rows: cellsOf(raster?.y ?? y, top, bottom, height),
       columns: cellsOf(columns, x0, x1, width),
       table: this.#table,
-      checkers: checkers(this.#dark.matches),
+      checkers: checkers(),
     };
     paint(picture, new Uint32Array(image.data.buffer));
     context.putImageData(image, 0, 0);
@@ -309,10 +315,8 @@ function sized(canvas, width, height, ratio) {
   canvas.style.height = `${height}px`;
 }
 
-/**
- * @param {boolean} dark
- * @returns {[number, number]} the colours of the board behind what is missing
- */
-function checkers(dark) {
+/** @returns {[number, number]} the colours of the board behind what is missing */
+function checkers() {
+  const dark = styled("--dark") !== "";
   return dark ? [word(58, 64, 70), word(44, 49, 54)] : [word(222, 225, 228), word(244, 246, 247)];
 }

@@ -211,12 +211,17 @@ export class GetItPanel {
   /** @param {any} told what the server says of sizes; null where that is known */
   #showFiles(told) {
     const { state } = this.session;
+    // The server's pictures have even colours.
+    const even = state.scaling !== "log";
     const picture = this.#point === null && state.x !== null && state.y !== null;
-    this.image.hidden = !picture;
+    this.image.hidden = !(picture && even);
     if (told === null) {
       // The address of a picture follows its colours.
-      for (const one of this.files.querySelectorAll("a"))
-        one.href = this.#url(String(one.dataset.suffix));
+      for (const one of this.files.querySelectorAll("a")) {
+        const suffix = String(one.dataset.suffix);
+        one.href = this.#url(suffix);
+        one.hidden = suffix === "png" && !even;
+      }
       return;
     }
     const reasons = new Set();
@@ -240,6 +245,7 @@ export class GetItPanel {
             download: `${this.session.dataset.id}.${suffix}`,
             "data-suffix": String(suffix),
             "data-bytes": size,
+            hidden: suffix === "png" && !even,
             onclick: (event) => this.#download(event, String(suffix)),
           },
           ...parts,

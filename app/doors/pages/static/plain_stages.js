@@ -6,7 +6,7 @@
  * @import { Session } from "./session.js"
  */
 import { Chart } from "./chart.js";
-import { chartAxis, labelText } from "./controls.js";
+import { chartAxis, costWords, labelText } from "./controls.js";
 import { coordinateAt, learn } from "./dataset.js";
 import { el } from "./dom.js";
 import { lineQuery, valuesOf } from "./queries.js";
@@ -47,9 +47,13 @@ export class LineStage {
   #wanted() {
     const { variable, state, positions } = this.session;
     const axis = this.session.axis(String(state.x));
-    const every = Math.ceil(axis.size / MOST_DRAWN);
+    const step = Math.ceil(axis.size / MOST_DRAWN);
+    const whole = JSON.stringify([variable.name, axis.name]);
+    const all = { [axis.name]: { start: 0, stop: axis.size, step } };
+    const { slices, much } = this.session.afford(whole, all);
+    const every = slices[axis.name].step;
     const slice = every > 1 ? `::${every}` : "";
-    return { axis, every, query: lineQuery(variable, axis.name, positions, slice) };
+    return { axis, every, much, whole, query: lineQuery(variable, axis.name, positions, slice) };
   }
 
   /**
@@ -73,7 +77,10 @@ export class LineStage {
     const along = isTime ? this.#coordinates.map((one) => one / 1000) : this.#coordinates;
     const curve = { title: variable.title, values: this.#values.map(display.to) };
     this.chart.show(along, [curve], { isTime, words, units: display.units, zone: state.zone });
-    this.told.textContent = this.#every > 1 ? `every ${this.#every}th value` : "";
+    this.told.replaceChildren(
+      this.#every > 1 ? `every ${this.#every}th value` : "",
+      ...costWords(this.session, this.#wanted()),
+    );
     this.chart.mark(Math.round(this.session.positions[axis.name] / this.#every));
     this.#read(axis);
   }

@@ -5,6 +5,7 @@
  * dragged). The address is written first, then every listener is told.
  *
  * @import { Axis, Dataset, Grid, Variable } from "./dataset.js"
+ * @import { Slice } from "./queries.js"
  * @import { Requests } from "./requests.js"
  * @import { State } from "./state.js"
  * @import { Display } from "./units.js"
@@ -13,6 +14,7 @@
  * @typedef {(notices: Notice[] | null) => void} Listener `notices` are there where an address was
  *   read, and null where something was changed
  */
+import { affordable } from "./cost.js";
 import { labelAt, positionOf } from "./dataset.js";
 import { Problem } from "./requests.js";
 import { readState, usualState, writeState } from "./state.js";
@@ -23,6 +25,8 @@ export class Session {
   #listeners = [];
   /** @type {string[]} labels on either side of the one that was not found last */
   nearest = [];
+  // What was said to be much, and is wanted all the same.
+  #paid = "";
 
   /**
    * @param {Dataset} dataset
@@ -154,6 +158,22 @@ export class Session {
     this.positions[name] = position;
     const label = labelAt(this.axis(name), position) ?? position;
     this.state = { ...this.state, fixed: { ...this.state.fixed, [name]: written(label) } };
+    this.#tell(null);
+  }
+
+  /**
+   * What is read of these positions: all of them where that is not much, or was agreed to.
+   *
+   * @param {string} whole
+   * @param {Record<string, Slice>} slices by dimension
+   */
+  afford(whole, slices) {
+    return this.#paid === whole ? { slices, much: null } : affordable(this.variable, slices);
+  }
+
+  /** @param {string} whole */
+  pay(whole) {
+    this.#paid = whole;
     this.#tell(null);
   }
 
