@@ -15,17 +15,18 @@ function stored(chunks) {
 test("of a picture in many chunks every so many positions are read", () => {
   const { time, lat, variable } = stored([1, 1, 73, 144]);
   const all = { time: whole(time), latitude: whole(lat) };
-  const { slices, much } = affordable(variable, all);
+  const { slices, much } = affordable(variable, all, 2 ** 40);
   assert.deepEqual(much, { chunks: 8760, bytes: 8760 * 73 * 144 * 8 });
   assert.deepEqual(slices.time, { start: 0, stop: 8760, step: 5 });
   assert.deepEqual(slices.latitude, all.latitude);
+  assert.equal(affordable(variable, all, 2 ** 20).slices.time.step, 703);
 });
 
 test("what is little, of unknown chunks, or of one large chunk is read as it is", () => {
   for (const chunks of [[8760, 1, 73, 1], null, [8760, 3, 73, 1440]]) {
     const { time, lat, variable } = stored(chunks);
     const all = { time: whole(time), latitude: whole(lat) };
-    assert.deepEqual(affordable(variable, all), { slices: all, much: null });
+    assert.deepEqual(affordable(variable, all, 2 ** 40), { slices: all, much: null });
   }
 });
 

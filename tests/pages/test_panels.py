@@ -351,7 +351,7 @@ def test_a_picture_that_reads_much_leaves_some_out_and_says_so(address: str, loo
     tab = look()
     tab.open(f"{address}/explore/maps?_x=lat&_y=time&_range=0,70")
     told = tab.page.locator(".under .told")
-    expect(told).to_contain_text("every 2nd cell: all of it reads 70 chunks, 291 MB")
+    expect(told).to_contain_text("every 5th cell: all of it reads 70 chunks, 291 MB")
     assert (tab.pixels()[:, :, 3] == 255).all()
     tab.page.get_by_role("button", name="Read all").click()
     # The service allows less: it says so, and the picture stays.

@@ -7,6 +7,7 @@ stands in data attributes of the body:
 - ``data-root``: the way to the service's root, such as ``../``
 - ``data-dataset``: the id of the dataset, on pages of one
 - ``data-land``: the way to the coastline's file
+- ``data-most``: bytes of chunks that one request may read
 - ``data-keys``: there where the service has keys, so that one can be typed in
 """
 
@@ -32,7 +33,8 @@ _MOST_EMBEDDED_BYTES: Final = 128 * 2**10
 
 @record
 class Frame:
-    """What all pages have around them: the files, the way to the root, and whether there are keys.
+    """What all pages have around them: the files, the way to the root, whether there are keys, and
+    the bytes of chunks that one request may read.
 
     `root` is ``""`` at the root itself and ``../`` one level below it.
     """
@@ -40,6 +42,7 @@ class Frame:
     assets: Assets
     root: str
     keys: bool
+    most: int
 
     def document(
         self,
@@ -76,6 +79,7 @@ class Frame:
                     data_root=root or "./",
                     data_dataset=dataset_id,
                     data_land=files + names["land.json"],
+                    data_most=self.most,
                     data_keys=self.keys,
                 ),
                 lang="en",

@@ -116,7 +116,8 @@ class PagesDoor:
     async def _page(
         self, request: Request, render: Render, root: str, frames: Sequence[str] = ()
     ) -> Response:
-        frame = Frame(load_assets(), root, bool(service(request).keys))
+        serving = service(request)
+        frame = Frame(load_assets(), root, bool(serving.keys), serving.limits.whole.chunk_bytes)
         status, headers = 200, {}
         try:
             page = await render(request, frame)

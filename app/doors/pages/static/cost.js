@@ -37,9 +37,10 @@ const MOST_VALUES = 20_000;
  *
  * @param {Variable} variable
  * @param {Record<string, Slice>} slices by dimension
+ * @param {number} most bytes of chunks that one request may read
  * @returns {{ slices: Record<string, Slice>, much: { chunks: number, bytes: number } | null }}
  */
-export function affordable({ dims, chunks, dtype }, slices) {
+export function affordable({ dims, chunks, dtype }, slices, most) {
   const each = dims.map((name, at) => Math.max(slices[name]?.step ?? 1, chunks?.[at] ?? 1));
   const counts = dims.map((name, at) => {
     const { start, stop } = slices[name] ?? { start: 0, stop: 1 };
@@ -49,7 +50,7 @@ export function affordable({ dims, chunks, dtype }, slices) {
     of.reduce((all, one) => all * one, first);
   const count = product(counts);
   const bytes = product(chunks ?? [], (count * Number(/\d+$/.exec(dtype) ?? 8)) / 8);
-  const factor = Math.ceil(Math.max(count / MUCH_CHUNKS, bytes / MUCH_BYTES));
+  const factor = Math.ceil(Math.max(count / MUCH_CHUNKS, bytes / Math.min(MUCH_BYTES, most)));
   const at = counts.indexOf(Math.max(...counts));
   if (chunks === null || factor <= 1 || counts[at] <= factor) return { slices, much: null };
   const name = dims[at];

@@ -27,6 +27,8 @@ export class Session {
   nearest = [];
   // What was said to be much, and is wanted all the same.
   #paid = "";
+  // Bytes of chunks that one request may read.
+  #most = Number(document.body.dataset.most);
 
   /**
    * @param {Dataset} dataset
@@ -168,7 +170,9 @@ export class Session {
    * @param {Record<string, Slice>} slices by dimension
    */
   afford(whole, slices) {
-    return this.#paid === whole ? { slices, much: null } : affordable(this.variable, slices);
+    return this.#paid === whole
+      ? { slices, much: null }
+      : affordable(this.variable, slices, this.#most);
   }
 
   /** @param {string} whole */
