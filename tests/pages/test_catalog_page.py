@@ -156,3 +156,24 @@ def until_listed(address: str, expected: list[str]) -> None:
             return
         time.sleep(0.2)
     pytest.fail(f"{told}")
+
+
+def test_no_page_tells_where_data_are(serve: Serve, folder: Path) -> None:
+    """Neither the address of a store nor what opens it: of one that is open, and of one that fails."""
+    write(beacon(north_first=True, from_zero=True, hours=2), folder / "hidden-place.zarr")
+    secret = {"key": "the-key-id", "secret": "the-secret", "endpoint_url": "http://127.0.0.1:9"}
+    address = serve(
+        {
+            "heat": {"url": str(folder / "hidden-place.zarr")},
+            "far": {"url": "s3://hidden-place/far.zarr", "storage_options": secret},
+        }
+    )
+    paths = (
+        "",
+        "docs",
+        *(f"{page}/{one}" for page in ("explore", "embed") for one in ("heat", "far")),
+    )
+    for path in paths:
+        text = httpx.get(f"{address}/{path}", headers=BROWSER, timeout=60).text
+        for word in ("hidden-place", str(folder), *secret.values()):
+            assert word not in text, path
