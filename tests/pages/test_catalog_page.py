@@ -159,7 +159,7 @@ def until_listed(address: str, expected: list[str]) -> None:
 
 
 def test_no_page_tells_where_data_are(serve: Serve, folder: Path) -> None:
-    """Neither the address of a store nor what opens it: of one that is open, and of one that fails."""
+    """Neither the address of a store nor what opens it, of one that opens and of one that fails."""
     write(beacon(north_first=True, from_zero=True, hours=2), folder / "hidden-place.zarr")
     secret = {"key": "the-key-id", "secret": "the-secret", "endpoint_url": "http://127.0.0.1:9"}
     address = serve(

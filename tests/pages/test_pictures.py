@@ -92,6 +92,22 @@ def test_a_curvilinear_beacon_is_where_its_cell_is(address: str, look: Look) -> 
     tab.shot("curvilinear")
 
 
+def test_of_a_turned_grid_the_cells_that_are_seen_are_downloaded(address: str, look: Look) -> None:
+    """Those around a box in degrees, by their positions."""
+    dataset = curvilinear()
+    west, south, east, north = 12.0, 46.0, 16.0, 48.0
+    tab = look()
+    tab.open(f"{address}/explore/curvilinear?_box={west},{south},{east},{north}")
+    link = tab.page.get_by_role("group", name="Files").get_by_role("link", name="JSON")
+    told = httpx.get(link.get_attribute("href") or "").json()
+    shown_west, shown_south, shown_east, shown_north = tab.box()
+    assert told["dims"]["row"] * told["dims"]["column"] < dataset.lat.size
+    for name, low, high in (("lat", shown_south, shown_north), ("lon", shown_west, shown_east)):
+        data = np.array(told["coords"][name]["data"])
+        assert data.min() <= max(low, float(dataset[name].min())) + 0.5
+        assert data.max() >= min(high, float(dataset[name].max())) - 0.5
+
+
 def test_a_block_without_data(address: str, look: Look) -> None:
     """A checkerboard, the words under the pointer, and how much of it there is."""
     tab = look()

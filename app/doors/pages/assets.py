@@ -6,14 +6,14 @@ compressed when the first page is made, once per process; there is no build step
 The scripts are ES modules (``static/*.js``) that import each other by name alone. `join_scripts`
 puts one behind the other, in the order of their imports, so that one request brings all of them:
 what it takes for an import or an export is what `_IMPORT` and `_EXPORT` match, and no two modules
-may declare the same name.
+may declare the same name. Long names become short ones.
 """
 
 from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -52,6 +52,7 @@ _TOP: Final = re.compile(
     r"^(?:export )?(?:async )?(?:function\*?|class|const|let) ([\w$]+|[\[{][^\]}]*[\]}])", re.M
 )
 _NAME: Final = re.compile(r"[\w$]+")
+_LONG: Final = re.compile(r"[A-Z]+_[A-Z_]+|[a-z]+[A-Z]\w*|[A-Z][a-z]+[A-Z]\w*")
 _LEFT_OVER: Final = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 
@@ -120,7 +121,8 @@ def join_scripts(modules: Mapping[str, str], entry: str) -> str:
     """
     taken: dict[str, str] = {}
     order = _in_order(modules, entry, (), set())
-    return "".join(_bare(name, modules[name], taken) for name in order)
+    joined = "".join(_bare(name, modules[name], taken) for name in order)
+    return _renamed(joined, taken)
 
 
 def _in_order(
@@ -154,6 +156,27 @@ def _bare(name: str, text: str, taken: dict[str, str]) -> str:
     return _tight(body)
 
 
+def _renamed(code: str, names: Iterable[str]) -> str:
+    """Short names for what modules declare, where a name is no word of people, and is nothing else
+    anywhere: of constants, and of functions that are only ever called.
+    """
+    short: dict[str, str] = {}
+    for name in names:
+        if not _LONG.fullmatch(name):
+            continue
+        found = [(found.start(), found.end()) for found in re.finditer(rf"\b{name}\b", code)]
+        is_called = name.isupper() or all(code[end] == "(" for _, end in found)
+        if is_called and not any(code[start - 1] in ".#\"'`" for start, _ in found):
+            short[name] = f"${_letters(len(short))}"
+    if not short:
+        return code
+    return re.sub(rf"\b({'|'.join(short)})\b", lambda found: short[found[1]], code)
+
+
+def _letters(number: int) -> str:
+    return f"{'$' * (number // 26)}{chr(97 + number % 26)}"
+
+
 def _tight(body: str) -> str:
     """The same without blanks around signs, and with short names for private members.
 
@@ -169,7 +192,7 @@ def _tight(body: str) -> str:
         is_open = "//" not in line and (line[-1:] in _OPEN or after[:1] in _CLOSING)
         joined += line if is_open else f"{line}\n"
     known = dict.fromkeys(_PRIVATE.findall(joined))
-    short = {name: f"#{'$' * (at // 26)}{chr(97 + at % 26)}" for at, name in enumerate(known)}
+    short = {name: f"#{_letters(at)}" for at, name in enumerate(known)}
     return _PRIVATE.sub(lambda found: short[found[1]], joined)
 
 

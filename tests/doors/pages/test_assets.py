@@ -68,6 +68,23 @@ def test_blanks_of_texts_and_patterns_stay() -> None:
     )
 
 
+def test_long_names_become_short_where_they_are_nothing_else() -> None:
+    """Neither those of members, nor of functions that are passed on, nor words of texts."""
+    text = """const MOST_ROWS = 3;
+function firstOf(some) { return some.lastOf + MOST_ROWS; }
+function lastOf() { return firstOf({ }); }
+function given() { return "MOST"; }
+function passedOn() {}
+lastOf([passedOn]);
+"""
+    joined = join_scripts({"a": text}, "a")
+    assert "MOST_ROWS" not in joined
+    assert "firstOf" not in joined
+    assert "function lastOf()" in joined
+    assert "some.lastOf" in joined
+    assert "[passedOn]" in joined
+
+
 @pytest.mark.parametrize(
     ("modules", "words"),
     [

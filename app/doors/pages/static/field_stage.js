@@ -19,6 +19,7 @@ import { coordinateAt } from "./dataset.js";
 import { el } from "./dom.js";
 import { readField, readLevels, wantedField } from "./fields.js";
 import { Figure } from "./figure.js";
+import { windowOf } from "./mesh.js";
 import { seriesAxis } from "./queries.js";
 import { cellAt, TURN } from "./raster.js";
 import {
@@ -76,6 +77,21 @@ export class FieldStage {
   /** @returns {Range} of the colours, as they are now */
   get range() {
     return this.#range;
+  }
+
+  /**
+   * The positions along the axis across (0) or along (1) that are looked at, where cells lie on a mesh.
+   *
+   * @param {number} place
+   */
+  window(place) {
+    const { box } = this.session.state;
+    const { mesh = null, wanted = null } = this.#field ?? {};
+    if (mesh === null || wanted === null || box === null) return null;
+    const { start, step } = place === 0 ? wanted.slices.x : wanted.slices.y;
+    const ends = windowOf(mesh, box);
+    const [first, last] = [ends[place], ends[place + 2]];
+    return first < last ? `${start + first * step}:${start + (last - 1) * step + 1}` : null;
   }
 
   /** What would be fetched; another one is another picture. */

@@ -36,7 +36,8 @@ export class GetItPanel {
 
   /**
    * @param {Session} session
-   * @param {{ range: Range }} field what has the range of the colours
+   * @param {{ range: Range, window: (place: number) => string | null }} field what has the range of
+   *   the colours, and knows which cells are seen
    */
   constructor(session, field) {
     this.session = session;
@@ -173,7 +174,7 @@ export class GetItPanel {
   }
 
   #query() {
-    return selection(this.session, this.#point, this.#line);
+    return selection(this.session, this.#point, this.#line, (place) => this.field.window(place));
   }
 
   /** @param {string} suffix */

@@ -172,6 +172,25 @@ export function rasterOf(mesh, box, width, height) {
 }
 
 /**
+ * The columns and the rows with cells in a box: the first ones, and those behind the last ones.
+ *
+ * @param {Mesh} mesh
+ * @param {Box} box
+ */
+export function windowOf({ longitudes, latitudes, columns }, [x0, y0, x1, y1]) {
+  const middle = (x0 + x1) / 2;
+  let [left, top, right, bottom] = [columns, longitudes.length, 0, 0];
+  for (let cell = 0; cell < longitudes.length; cell++) {
+    const away = Math.abs(near(longitudes[cell], middle) - middle);
+    if (!(away <= (x1 - x0) / 2 && latitudes[cell] >= y0 && latitudes[cell] <= y1)) continue;
+    const [column, row] = [cell % columns, Math.floor(cell / columns)];
+    [left, right] = [Math.min(left, column), Math.max(right, column + 1)];
+    [top, bottom] = [Math.min(top, row), Math.max(bottom, row + 1)];
+  }
+  return [left, top, right, bottom];
+}
+
+/**
  * The corners of a cell, around it and back to the first one.
  *
  * @param {Mesh} mesh

@@ -23,15 +23,19 @@ import { labelOf } from "./times.js";
  * @param {Session} session
  * @param {[number, number] | null} point
  * @param {Axis | null} line
+ * @param {(place: number) => string | null} windowAt the positions that are looked at, on a grid of its
+ *   own
  * @returns {Query}
  */
-export function selection(session, point, line) {
+export function selection(session, point, line, windowAt) {
   const { state, variable, positions, grid } = session;
   const names = [state.x, state.y];
   const box = state.y === null || grid !== null ? null : state.box;
   /** @type {(axis: Axis, place: number) => Query} `place` is 0 across, 1 along, -1 elsewhere */
   const chosen = (axis, place) => {
     if (place < 0) return [at(axis, positions[axis.name])];
+    const seen = grid === null || point !== null ? null : windowAt(place);
+    if (seen !== null) return [[`isel[${axis.name}]`, seen]];
     if (point === null) return box === null ? [] : labelsBetween(axis, box[place], box[place + 2]);
     return grid === null ? [at(axis, nearest(axis, Number(point[place])))] : [];
   };
