@@ -19,6 +19,8 @@ from sluice import __version__
 from sluice.errors import CatalogError
 
 if TYPE_CHECKING:
+    from sluice.store import Filesystems
+
     from .settings import Settings
 
 INSTALL: Final = "pip install 'sluice-zarr[server]'"
@@ -186,12 +188,11 @@ def _check_catalog(settings: Settings) -> None:
 def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
     from sluice.arrays.member_documents import OpeningLimits
     from sluice.arrays.reader import Reader
-    from sluice.store import Filesystems
-    from sluice.store.blocking import BlockingThreads
     from sluice.store.retry_policy import RetryPolicy
 
     from .catalog.checking.command import run_check
     from .catalog.configuration import Files
+    from .catalog.control_log import KeptEpochs
     from .catalog.listings import ListingLimits
     from .telemetry.logs import say
 
@@ -210,14 +211,7 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
                 inline_bytes=settings.inline_decode_bytes,
                 shard_index_bytes=settings.shard_index_bytes,
             ),
-            connect=partial(
-                Filesystems,
-                document_bytes=settings.document_bytes,
-                reference_bytes=settings.reference_bytes,
-                threads=BlockingThreads(
-                    per_store=settings.threads, total=settings.blocking_threads
-                ),
-            ),
+            connect=partial(_filesystems, settings),
             # A catalog may have many datasets of one store that fails: each says what it met.
             retry_policy=RetryPolicy(
                 concurrency=settings.store_concurrency,
@@ -228,10 +222,23 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
                 open_seconds=settings.circuit_open_seconds,
             ),
             limits=OpeningLimits(**settings.store_limits),
+            epochs=KeptEpochs.of(settings.catalog, settings.refreshes_file).read(),
         )
     except CatalogError as error:
         say(str(error))
         return WRONG_USAGE
+
+
+def _filesystems(settings: Settings) -> Filesystems:
+    """What connects to stores as the settings say."""
+    from sluice.store import Filesystems
+    from sluice.store.blocking import BlockingThreads
+
+    return Filesystems(
+        document_bytes=settings.document_bytes,
+        reference_bytes=settings.reference_bytes,
+        threads=BlockingThreads(per_store=settings.threads, total=settings.blocking_threads),
+    )
 
 
 def _run_key(settings: Settings, arguments: argparse.Namespace) -> int:

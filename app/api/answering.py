@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Hashable
+from collections.abc import Awaitable, Hashable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -15,6 +15,7 @@ import xarray as xr
 from fastapi import Request, Response
 
 from sluice.arrays.texts import TextMeter
+from sluice.encoders.formats import compress
 from sluice.engine import (
     FileAnswer,
     Plan,
@@ -32,7 +33,7 @@ from ..catalog.opened import Opened
 from ..errors import DeadlineExceeded
 from .representations import Representation, accepted_coding, respond
 from .requests import caller, cancellable, lines_of
-from .response_bodies import LongBody
+from .response_bodies import Counted, LongBody
 from .spool import SpooledFile
 from .state import RequestLimits, Service
 from .streaming import Held, StreamedFile, StreamedRows
@@ -53,7 +54,7 @@ T = TypeVar("T")
 # Larger files are sent while they are read; larger ones still have no content coding.
 _WHOLE_BYTES: Final = 2**20
 _UNCODED_BYTES: Final = 16 * 2**20
-# Fewer values tell little of others, and are answered in less time than it takes to look at them.
+# Fewer values are answered in less time than it takes to remember how long they were.
 _SOME_CELLS: Final = 16
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,8 @@ async def _open_rows(
     assert answer is not None
     assert rows is not None
     tell = partial(_tell, entry=form.opened.entry)
-    return await open_rows(request, serving, answer, rows, form, phases, tell)
+    tag = form.plain_tag(asked.key)
+    return await open_rows(request, serving, answer, rows, form, tag, phases, tell)
 
 
 async def _answer_file(
@@ -133,7 +135,9 @@ async def _open(
         await cancellable(request, stack.enter_async_context(held))
         with phases.recording():
             file = await cancellable(request, _file_of(serving, asked, form))
-        stack.callback(form.opened.learned.see_reading, asked.plan, phases)
+        learned = form.opened.learned
+        learned.see_size(form.plain_tag(asked.key), file.size)
+        stack.callback(learned.see_reading, asked.plan, phases)
         tell = partial(_tell, entry=form.opened.entry)
         return StreamedFile(file, Held(stack.pop_all(), phases, serving.limits.streaming, tell))
 
@@ -238,17 +242,19 @@ async def _read_and_encode(
         result = await _read(asked, form.opened.entry, meter)
     texts = await _counted_texts(result, asked, serving.limits)
     encoding = serving.encoding
+    if asked.cells >= _SOME_CELLS and not asked.encoder.stored:
+        await form.opened.learned.see_values(asked.plan, result.variables)
     if asked.result_bytes <= encoding.inline_bytes and texts <= encoding.inline_bytes:
-        return _encode(result, asked, form, phases)
-    began = perf_counter()
+        return _encode(result, asked, form, phases, was_read=True)
+    began, counted = perf_counter(), Counted()
     more = asked.encoder.forms * max(0, texts - likely_texts)
     with serving.admission.budget.charged(more):
-        content = await encoding.writer.write(form.pieces(result, asked.plan.form))
+        content = await encoding.writer.write(form.pieces(result, asked.plan.form, counted))
     ended = phases.since("encode", began)
-    _learn(result, asked, form)
     learned, format_name = form.opened.learned, asked.encoder.name
-    learned.see_pace(format_name, len(content), ended - began)
-    form.opened.learned.see_reading(asked.plan, phases)
+    learned.see_size(form.plain_tag(asked.key), counted.nbytes)
+    learned.see_pace(format_name, counted.nbytes, ended - began)
+    learned.see_reading(asked.plan, phases)
     return content
 
 
@@ -268,19 +274,22 @@ async def _counted_texts(result: xr.Dataset, asked: Weighed, limits: RequestLimi
     return texts
 
 
-def _encode(result: xr.Dataset, asked: Weighed, form: Representation, phases: Phases) -> bytes:
+def _encode(
+    result: xr.Dataset,
+    asked: Weighed,
+    form: Representation,
+    phases: Phases,
+    *,
+    was_read: bool = False,
+) -> bytes:
     began = perf_counter()
-    content = form.body(result, asked.plan.form)
+    content = form.content(result, asked.plan.form)
+    if was_read or asked.cells >= _SOME_CELLS:
+        form.opened.learned.see_size(form.plain_tag(asked.key), len(content))
+    if form.coding is not None:
+        content = compress(form.coding, content)
     phases.since("encode", began)
-    if asked.cells >= _SOME_CELLS:
-        _learn(result, asked, form)
     return content
-
-
-def _learn(result: xr.Dataset, asked: Weighed, form: Representation) -> None:
-    """Remember some of the values, which tell how long a text of others will be."""
-    if not asked.encoder.stored:
-        form.opened.learned.see_values(result.variables, asked.plan.reading.pending)
 
 
 def _cached(plan: Plan, entry: DatasetEntry) -> xr.Dataset | Plan:
@@ -301,10 +310,10 @@ async def _read(asked: Weighed, entry: DatasetEntry, meter: TextMeter | None) ->
         _tell(error, entry)
 
 
-async def read_whole(plan: Plan, entry: DatasetEntry) -> xr.Dataset:
-    """What is planned, without texts; raises what may be told of a failure."""
+async def told(work: Awaitable[T], entry: DatasetEntry) -> T:
+    """What is read of a dataset; raises what may be told of a failure."""
     try:
-        return await plan.read()
+        return await work
     except Exception as error:
         _tell(error, entry)
 

@@ -7,14 +7,26 @@ from functools import partial
 
 from fastapi import Request, Response
 
-from sluice.axes.globe import Cells
-from sluice.engine import plan
 from sluice.engine.estimates import memory_excess
-from sluice.engine.nearest import Located, LonLat, check_free, grid_for, locate, placed
+from sluice.engine.nearest import (
+    GridCells,
+    Located,
+    LonLat,
+    cells_plan,
+    changing,
+    check_free,
+    compared,
+    grid_for,
+    locate,
+    one_of,
+    only_position,
+    placed,
+    read_cells,
+)
 from sluice.selection import Near, Selection
 
 from ..catalog.opened import Opened
-from .answering import read_whole
+from .answering import told
 from .requests import caller, cancellable
 from .state import Service
 from .weighing import memory_bytes
@@ -36,7 +48,10 @@ async def near_places(
     prepared = opened.prepared
     grid = grid_for(prepared, selection.variables)
     check_free(selection, grid, near)
-    cells = None if grid.axes else await _cells(request, serving, opened, grid)
+    cells = None
+    if not grid.axes:
+        position = only_position(prepared, grid, selection)
+        cells = await _cells(request, serving, opened, grid, position)
     find = partial(locate, prepared, grid, near, cells)
     if cells is None or len(near.points) * cells.size <= _FEW_CELLS:
         found = find()
@@ -45,35 +60,56 @@ async def near_places(
     return placed(selection, near, found), found
 
 
-async def _cells(request: Request, serving: Service, opened: Opened, grid: LonLat) -> Cells:
-    """The cells of the grid, which stay as long as the dataset is open."""
-    known = opened.cells.by_grid.get(grid)
-    if known is not None:
-        return known
-    read = partial(_read_cells, request, serving, opened, grid)
-    return await cancellable(request, opened.cells.flight.do(grid, read))
+async def _cells(
+    request: Request, serving: Service, opened: Opened, grid: LonLat, position: int | None
+) -> GridCells:
+    """The cells of the grid, which stay as long as the dataset is open.
 
-
-async def _read_cells(request: Request, serving: Service, opened: Opened, grid: LonLat) -> Cells:
-    """Read both coordinates, as any request would, and keep their cells.
-
-    Within its limits, and when there is room.
+    At one position of what its coordinates are over, or at all, which must have the same then.
     """
-    planned = plan(opened.prepared, Selection({}, (grid.lon, grid.lat)))
+    kept = opened.cells
+    for key in ((grid, None), (grid, position)):
+        if (known := kept.by_grid.get(key)) is not None:
+            return known
+    if position is None and grid in kept.changing:
+        raise changing(grid)
+    read = partial(_read_cells, request, serving, opened, grid, position)
+    found = await cancellable(request, kept.flight.do((grid, position), read))
+    if found is None:
+        raise changing(grid)
+    return found
+
+
+async def _read_cells(
+    request: Request, serving: Service, opened: Opened, grid: LonLat, position: int | None
+) -> GridCells | None:
+    """Read both coordinates, as any request would, and keep their cells; None: they change.
+
+    Within the limits of a request, or of a stream where they are compared, and when there is room.
+    """
+    planned = cells_plan(opened.prepared, grid, position)
     limits, size = serving.limits, planned.schema.result_bytes
-    excess = limits.whole.excess(planned, size)
-    excess = excess or memory_excess(planned.working_bytes, limits.memory_bytes)
+    if grid.over is None or position is not None:
+        cost = memory_bytes(planned, size, _FORMS)
+        excess = limits.whole.excess(planned, size)
+        excess = excess or memory_excess(planned.working_bytes, limits.memory_bytes)
+    else:
+        each = size // opened.prepared.sizes[grid.over]
+        cost = planned.slab_costs(*compared(grid)).window_bytes + _FORMS * each
+        excess = limits.streaming.reading.excess(planned, size)
+        excess = one_of(grid, excess or memory_excess(cost, limits.memory_bytes))
     if excess is not None:
         raise excess
-    cost = memory_bytes(planned, size, _FORMS)
 
-    async def make() -> Cells:
-        found = await read_whole(planned, opened.entry)
-        lon, lat = (found.variables[name] for name in (grid.lon, grid.lat))
-        return await asyncio.to_thread(Cells, lon.values, lat.values)
+    async def work() -> GridCells | None:
+        return await told(read_cells(planned, grid, position), opened.entry)
 
-    cells = opened.cells.by_grid[grid] = await serving.admission.run(caller(request), cost, make)
-    return cells
+    found = await serving.admission.run(caller(request), cost, work)
+    if found is None:
+        opened.cells.changing.add(grid)
+    else:
+        opened.cells.keep(grid, position, found)
+    return found
 
 
 def tell_distances(response: Response, found: Located) -> Response:

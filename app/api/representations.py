@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, TypeAlias
@@ -14,7 +15,7 @@ from fastapi import Request, Response
 from sluice import __version__
 from sluice.aliases import record
 from sluice.encoders.encoder import Encoder
-from sluice.encoders.formats import compress, compress_pieces, negotiate_coding
+from sluice.encoders.formats import compress_pieces, negotiate_coding
 from sluice.instrumentation import Phases
 
 from ..catalog.entry import DatasetEntry
@@ -24,6 +25,7 @@ from .requests import caller, header_of, is_public
 from .response_bodies import (
     PIECE_BYTES,
     BackpressureResponse,
+    Counted,
     LongBody,
     Piece,
     RawHeader,
@@ -98,14 +100,18 @@ class Representation:
             self.opened.told.put(common, shared, _DIGEST_BYTES + _SIGN_BYTES * len(text))
         return entity_tag(shared, own)
 
-    def body(self, dataset: xr.Dataset, form: Hashable) -> bytes:
-        """The answer that `dataset` is, in this representation; for `form` see `FragmentCache`."""
-        content = self.encoder.encode(dataset, self.opened.fragments, form)
-        return content if self.coding is None else compress(self.coding, content)
+    def plain_tag(self, key: SelectionKey) -> str:
+        """The tag that the answer has without a content coding."""
+        return (self if self.coding is None else replace(self, coding=None)).tag(key)
 
-    def pieces(self, dataset: xr.Dataset, form: Hashable) -> Iterator[Piece]:
-        """The same in pieces, each a few milliseconds of work."""
+    def content(self, dataset: xr.Dataset, form: Hashable) -> bytes:
+        """The answer that `dataset` is, before any coding; for `form` see `FragmentCache`."""
+        return self.encoder.encode(dataset, self.opened.fragments, form)
+
+    def pieces(self, dataset: xr.Dataset, form: Hashable, counted: Counted) -> Iterator[Piece]:
+        """The answer in pieces, each a few milliseconds of work; `counted` before any coding."""
         pieces = self.encoder.pieces(dataset, self.opened.fragments, form)
+        pieces = counted.through(pieces)
         return pieces if self.coding is None else compress_pieces(self.coding, pieces)
 
     def headers(self, key: SelectionKey) -> RawHeaders:

@@ -70,6 +70,19 @@ class BackpressureResponse(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+class Counted:
+    """How many bytes a content has that comes in pieces."""
+
+    def __init__(self) -> None:
+        self.nbytes = 0
+
+    def through(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        """The same pieces, counted as they are taken."""
+        for piece in pieces:
+            self.nbytes += len(piece)
+            yield piece
+
+
 def even_pieces(pieces: Sequence[Piece]) -> Iterator[bytes]:
     """The same bytes in pieces of at most `PIECE_BYTES`: long ones are cut, short ones joined."""
     short: list[Piece] = []

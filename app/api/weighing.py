@@ -22,11 +22,13 @@ from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import CODINGS, ENCODERS
 from sluice.encoders.tables import RowFormat
 from sluice.engine import (
+    AT_ONCE,
     MOST_TIMES,
     Costs,
     Fitting,
     Plan,
     RowAnswer,
+    Watch,
     cells_excess,
     file_costs,
     fitting,
@@ -39,7 +41,7 @@ from sluice.instrumentation import Phases
 
 from .representations import Representation, SelectionKey
 from .requests import caller, cancellable
-from .response_bodies import BodyWriter
+from .response_bodies import BodyWriter, Counted
 from .state import RequestLimits, Service
 from .streaming import Held, StreamedRows
 
@@ -113,6 +115,9 @@ def _judged(
     excess, chunk_bytes = limits.whole.excess(plan.reading, weight), plan.reading.chunk_bytes
     if excess is None and chunk_bytes > limits.memory_bytes:
         excess = memory_excess(plan.working_bytes, limits.memory_bytes)
+    if excess is None and encoder.file is None and weight < plan.schema.result_bytes:
+        needed = memory_bytes(plan, weight, encoder.forms)
+        excess = memory_excess(needed, limits.memory_bytes)
     if excess is None and chunk_bytes <= _WHOLE_CHUNK_BYTES:
         return None, True
     if encoder.file is None or plan.keys is None:
@@ -193,8 +198,9 @@ def memory_bytes(plan: Plan, result_bytes: int, forms: int) -> int:
     """The memory that a planned answer takes while it is made whole: an estimate from above.
 
     So often is it in memory at once: as values, packed or decoded, as text or a file, compressed.
+    Values can take more than what is made of them.
     """
-    return plan.working_bytes + forms * result_bytes
+    return plan.working_bytes + forms * max(result_bytes, plan.schema.result_bytes)
 
 
 def meter_of(asked: Weighed, limits: RequestLimits) -> TextMeter | None:
@@ -265,19 +271,23 @@ async def open_rows(
     answer: RowAnswer,
     rows: RowFormat,
     form: Representation,
+    tag: str,
     phases: Phases,
     tell: Callable[[Exception], NoReturn],
 ) -> StreamedRows:
     """The table, for which there is memory: it is read as it is sent.
 
-    What fails is told by `tell`.
+    What fails is told by `tell`; `tag` is that of the answer without a coding.
     """
     limits = serving.limits
     async with AsyncExitStack() as stack:
-        held = serving.admission.held(caller(request), answer.memory_bytes)
+        # A slab whose texts nobody has read may have as many as an answer.
+        texts = AT_ONCE * min(answer.plan.text_bytes, limits.text_bytes)
+        memory = min(answer.memory_bytes + texts, limits.memory_bytes)
+        held = serving.admission.held(caller(request), memory)
         await cancellable(request, stack.enter_async_context(held))
         stack.callback(form.opened.learned.see_reading, answer.plan, phases)
-        pieces = _pieces(answer, rows, form, serving.encoding.writer, limits)
+        pieces = _pieces(answer, rows, form, serving.encoding.writer, limits, tag)
         kept = Held(stack.pop_all(), phases, limits.streaming, tell)
         return StreamedRows(pieces, kept)
 
@@ -288,6 +298,7 @@ async def _pieces(
     form: Representation,
     writer: BodyWriter,
     limits: RequestLimits,
+    tag: str,
 ) -> AsyncGenerator[memoryview, None]:
     """The text in this coding, written where long answers are: the next slab is read meanwhile."""
 
@@ -299,12 +310,16 @@ async def _pieces(
         return TextMeter(0, whole.result_bytes, 0, whole.chunk_bytes, 0, limits.text_bytes)
 
     compressor = None if form.coding is None else CODINGS[form.coding](-1)
-    see = form.opened.learned.see_values
-    async with aclosing(answer.pieces(rows, meter, see)) as slabs:
+    learned, counted = form.opened.learned, Counted()
+    watch = Watch(learned, answer.plan)
+    async with aclosing(answer.pieces(rows, meter, watch)) as slabs:
         async for slab in slabs:
-            text = slab if compressor is None else map(compressor.compress, slab)
+            text = counted.through(slab)
+            if compressor is not None:
+                text = map(compressor.compress, text)
             async with aclosing(writer.steps(text)) as steps:
                 async for step in steps:
                     yield memoryview(step)
+    learned.see_size(tag, counted.nbytes)
     if compressor is not None:
         yield memoryview(compressor.flush())

@@ -28,7 +28,16 @@ from sluice.store.reference_roots import check_root
 
 from ..errors import UnknownDataset
 from .document import DEFAULTS, filled_fields, inherited, parse_document, read_text
-from .entry import DATASET_ID, GROUP_SIGN, ID_RULE, DatasetEntry, GroupEntry, stem_of
+from .entry import (
+    DATASET_ID,
+    GROUP_SIGN,
+    ID_RULE,
+    CopyPlace,
+    DatasetEntry,
+    GroupEntry,
+    check_copies,
+    stem_of,
+)
 from .globs import Glob, GroupTree, has_wildcards, is_template
 
 # To find what a misspelt id means takes time for each that it may.
@@ -171,6 +180,7 @@ def _entry(
             raise CatalogError(words, field="url")
         check_url(entry.url, entry.storage_options, entry.engine)
         _check_roots(entry)
+        check_copies(entry)
         return _anchored(entry, path.parent)
 
 
@@ -215,8 +225,9 @@ def _validated(fields: Document) -> DatasetEntry:
 def _sentence(error: ErrorDetails) -> str:
     match error["type"]:
         case "extra_forbidden":
-            known = [name for name in DatasetEntry.model_fields if name != "id"]
-            return f"unknown field{_suggest(error['loc'][0], known)}"
+            kind = CopyPlace if len(error["loc"]) > 1 else DatasetEntry
+            known = [name for name in kind.model_fields if name != "id"]
+            return f"unknown field{_suggest(error['loc'][-1], known)}"
         case "tuple_type":
             return "expected a list"
         case "missing":
@@ -257,6 +268,10 @@ def _anchored(entry: DatasetEntry, folder: Path) -> DatasetEntry:
         "url": _anchored_path(entry.url, folder, "url"),
         "storage_options": MappingProxyType(options),
         "reference_roots": tuple(roots),
+        "also": tuple(
+            place.model_copy(update={"url": _anchored_path(place.url, folder, "also")})
+            for place in entry.also
+        ),
     }
     return entry.model_copy(update=changes)
 

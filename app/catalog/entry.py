@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from sluice.aliases import Document
-from sluice.errors import SluiceError, StoreError
-from sluice.store.addresses import Engine
+from sluice.errors import CatalogError, SluiceError, StoreError
+from sluice.store.addresses import Engine, check_url, split_url
 
 DATASET_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 ID_RULE: Final = (
@@ -56,7 +56,35 @@ def _truth_or_truths(value: object) -> object:
     return value
 
 
+def _url_or_fields(value: object) -> object:
+    return {"url": value} if isinstance(value, str) else value
+
+
 DecodeTimes: TypeAlias = Annotated[bool | Mapping[str, bool], BeforeValidator(_truth_or_truths)]
+
+
+class CopyPlace(BaseModel):
+    """Where a copy of a dataset is; what is None is as the dataset has it, or as it is found."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(min_length=1)
+    name: str | None = Field(default=None, min_length=1, max_length=100)
+    storage_options: Document | None = None
+    engine: Engine | None = None
+    group: str | None = None
+
+    @property
+    def name_in_use(self) -> str:
+        """Its name, else that of its store without the extension."""
+        path = self.url.partition("?")[0] if "://" in self.url else self.url
+        return self.name or stem_of(path.rstrip("/").rpartition("/")[2]) or "copy"
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
+        return [("name", self.name)]
+
+
+CopyPlaces: TypeAlias = tuple[Annotated[CopyPlace, BeforeValidator(_url_or_fields)], ...]
 
 
 class DatasetEntry(BaseModel):
@@ -75,6 +103,8 @@ class DatasetEntry(BaseModel):
     # Whether numbers with time units become times: of all variables, or by their names.
     decode_times: DecodeTimes = True
     reference_roots: tuple[str, ...] = ()
+    # Copies of it in other chunks, which answer where less of them is decoded.
+    also: CopyPlaces = ()
     title: str | None = None
     description: str | None = None
     license: str | None = None
@@ -121,6 +151,39 @@ class GroupEntry(DatasetEntry):
         return tuple("/".join(names[:depth]) for depth in range(len(names) + 1))
 
 
+def copy_entry(entry: DatasetEntry, place: CopyPlace) -> DatasetEntry:
+    """How a copy is read: as the dataset itself where its address has the same protocol."""
+    alike = split_url(place.url)[0] == split_url(entry.url)[0]
+    inherited = entry.storage_options if alike else {}
+    options = inherited if place.storage_options is None else place.storage_options
+    engine = place.engine or (entry.engine if alike else "s3fs")
+    changes = {"url": place.url, "storage_options": options, "engine": engine, "also": ()}
+    of_store = {"group": place.group, "zarr_format": None, "consolidated": None}
+    return DatasetEntry.model_construct(**{**dict(entry), **changes, **of_store})
+
+
+def check_copies(entry: DatasetEntry) -> None:
+    """Raise CatalogError where what is said of copies cannot be meant."""
+    if not entry.also:
+        return
+    why = None
+    if entry.rewritten:
+        why = "of chunks that are rewritten in place no copy is known to be one: leave one of both"
+    elif entry.has_groups:
+        why = 'a copy is one of a single group: give that group an entry of its own (group: "land")'
+    names = [place.name_in_use for place in entry.also]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        why = f"two copies are called {twice!r}: give one of them another name"
+    if why is not None:
+        raise CatalogError(why, field="also")
+    for place in entry.also:
+        copy = copy_entry(entry, place)
+        try:
+            check_url(copy.url, copy.storage_options, copy.engine)
+        except CatalogError as error:
+            raise CatalogError(str(error), field="also") from None
+
+
 # Options whose values help to find a mistake and open no door; all others are taken for secrets.
 _HARMLESS: Final = frozenset(
     {
@@ -151,6 +214,9 @@ def secrets_of(entry: DatasetEntry) -> tuple[str, ...]:
 def _secrets(entry: DatasetEntry) -> Iterator[str]:
     yield from _in_url(entry.url)
     yield from _in_options(entry.storage_options, "")
+    for copy in entry.also:
+        yield from _in_url(copy.url)
+        yield from _in_options(copy.storage_options, "")
 
 
 def _in_options(value: object, name: str) -> Iterator[str]:

@@ -111,6 +111,10 @@ class Glob:
             "url": self.url_of(name),
             "title": title,
             "description": description,
+            "also": tuple(
+                copy.model_copy(update={"url": _filled(copy.url, values)})
+                for copy in self.entry.also
+            ),
         }
         return self.entry.model_copy(update=changes)
 

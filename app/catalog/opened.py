@@ -9,19 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
-from sluice.axes.globe import Cells
 from sluice.bounded_cache import BoundedCache
 from sluice.concurrency import SingleFlight
 from sluice.datasets import AsyncDataset
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import Learned, PreparedDataset
-from sluice.engine.nearest import LonLat
+from sluice.engine.nearest import GridCells, LonLat
 from sluice.errors import MetadataError, StoreError, StoreMissing
 
 from .entry import DatasetEntry, redact_error
@@ -54,15 +53,30 @@ class Description:
     text: bytes | None = None
 
 
+# Of grids that move, such as those of nested models.
+_MOST_POSITIONS: Final = 4
+
+
 @dataclass(slots=True)
-class GridCells:
+class KnownCells:
     """The cells of grids without axes, once somebody has asked for a place in one.
 
-    They are read once for all who ask at the same time.
+    They are read once for all who ask at the same time. Where they are others for each position
+    along a dimension, which is known of grids that are `changing`, those of a few are kept.
     """
 
-    by_grid: dict[LonLat, Cells] = field(default_factory=dict)
-    flight: SingleFlight[LonLat, Cells] = field(default_factory=SingleFlight)
+    by_grid: dict[tuple[LonLat, int | None], GridCells] = field(default_factory=dict)
+    changing: set[LonLat] = field(default_factory=set)
+    flight: SingleFlight[tuple[LonLat, int | None], GridCells | None] = field(
+        default_factory=SingleFlight
+    )
+
+    def keep(self, grid: LonLat, position: int | None, cells: GridCells) -> None:
+        """Keep the cells; of several positions the last few."""
+        self.by_grid[grid, position] = cells
+        others = [key for key in self.by_grid if key[0] == grid and key[1] is not None]
+        for key in others[:-_MOST_POSITIONS]:
+            del self.by_grid[key]
 
     @property
     def nbytes(self) -> int:
@@ -105,7 +119,7 @@ class Opened:
     cache epoch, `identity` is all that its answers follow from: the version and how the entry reads
     it. `revalidate` asks the store for another version; `freshness` is what that said. `told`
     keeps, of the tags of answers, the part that many of them share; `learned` is what answers have
-    shown, for explanations.
+    shown, for explanations. `unused_copies` says why some of the entry's copies are not read.
     """
 
     entry: DatasetEntry
@@ -118,7 +132,8 @@ class Opened:
     description: Description = field(default_factory=Description)
     told: BoundedCache[Hashable, str] = field(default_factory=_few)
     learned: Learned = field(default_factory=Learned)
-    cells: GridCells = field(default_factory=GridCells)
+    cells: KnownCells = field(default_factory=KnownCells)
+    unused_copies: Mapping[str, str] = field(default_factory=dict)
     of_doors: dict[Callable[[Opened], Any], Any] = field(default_factory=dict)
 
     @property

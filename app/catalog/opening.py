@@ -33,6 +33,7 @@ from sluice.store.addresses import place_of
 from sluice.store.resilient import ResilientSource, StoreGuards, Watch
 
 from ..telemetry.events import Emit
+from .copies import Copies
 from .entry import DatasetEntry, GroupEntry, redact, secrets_of
 from .opened import Change, Opened
 
@@ -69,10 +70,16 @@ async def open_entry(
 
     Raises StoreError when the store cannot be opened, CatalogError when the options do not fit it.
     """
-    source = await source_of(
-        entry, filesystems, store_concurrency=store_concurrency, emit=emit, guards=guards
+    connect = partial(
+        source_of,
+        filesystems=filesystems,
+        store_concurrency=store_concurrency,
+        emit=emit,
+        guards=guards,
     )
-    store = _Store(entry, source, epoch, reader, limits)
+    source = await connect(entry)
+    copies = Copies(entry, connect, reader, limits, partial(_store_id, epoch=epoch))
+    store = _Store(entry, source, epoch, reader, limits, copies)
     with _our_errors():
         return await store.opened(await store.read())
 
@@ -86,6 +93,7 @@ class _Store:
     epoch: str
     reader: Reader | None
     limits: OpeningLimits
+    copies: Copies
 
     @property
     def _limits(self) -> OpeningLimits:
@@ -131,7 +139,10 @@ class _Store:
             opened = await asyncio.to_thread(prepared, self.entry, dataset, version)
         else:
             opened = prepared(self.entry, dataset, version)
-        return replace(opened, revalidate=_Revalidation(self, levels, dataset.unusable))
+        if self.copies:
+            await self.copies.look()
+            opened = await self.copies.joined(opened, levels[-1], self.source)
+        return replace(opened, revalidate=_Revalidation(self, levels, dataset.unusable, opened))
 
     async def _dataset(self, documents: GroupDocuments) -> AsyncDataset:
         """One group by itself."""
@@ -150,10 +161,14 @@ class _Store:
 class _Revalidation:
     """Looks whether the store has another version than the one of `known`."""
 
-    def __init__(self, store: _Store, known: Levels, unusable: Mapping[str, Unusable]) -> None:
+    def __init__(
+        self, store: _Store, known: Levels, unusable: Mapping[str, Unusable], opened: Opened
+    ) -> None:
         self._store = store
         self._known = known
         self._unusable = unusable
+        self._full_version = opened.version
+        self._copies = store.copies.usable(opened.version)
 
     async def __call__(self) -> Change | None:
         store, known = self._store, self._known
@@ -162,7 +177,7 @@ class _Revalidation:
         if _version(now) == _version(known):
             # Maybe the same in other words: the next revalidation compares with these.
             self._known = now
-            return await self._completed(now)
+            return await self._completed(now) or await self._with_copies(now)
         whole = all(one.consolidated is not None for one in now)
         return Change(_version(now), whole, partial(self._open, now))
 
@@ -179,6 +194,16 @@ class _Revalidation:
             return opened
 
         return Change(_version(documents), True, completed)
+
+    async def _with_copies(self, documents: Levels) -> Change | None:
+        """The same version with other copies: some may be there now, or not be there any more."""
+        copies = self._store.copies
+        if copies:
+            await copies.look()
+        if copies.usable(self._full_version) == self._copies:
+            return None
+        again = partial(self._store.opened, documents, self._unusable)
+        return Change(_version(documents), True, again)
 
     async def _open(self, documents: Levels) -> Opened:
         """The new version; refused while variables are missing that a writer may yet complete."""

@@ -38,6 +38,9 @@ SCENARIOS = MappingProxyType(
         "two-workers": ("workers", "two_workers"),
         "threads": ("threads", "threads"),
         "page": ("page", "page"),
+        "stream": ("stream", "stream"),
+        "wide": ("wide", "wide"),
+        "fair": ("fair", "fair"),
     }
 )
 INTERRUPTED = 130
@@ -54,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     server_core, asking_core = cores()
     folder: Path = arguments.out.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    stage = Stage(folder, arguments.contestants, arguments.rounds, arguments.seconds, say)
+    stage = Stage(
+        folder, arguments.contestants, arguments.rounds, arguments.seconds, say, arguments.bytes
+    )
     say(f"bench: contestants on core {server_core}, {driver()} on core {asking_core}")
     try:
         results = _run_all(arguments.scenarios or list(SCENARIOS), stage)
@@ -71,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"{_names()} (all)")
     found.add_argument("--rounds", type=_positive, default=5, help="interleaved rounds (5)")
     found.add_argument("--seconds", type=_positive, default=1, help="of each turn (1)")
+    found.add_argument("--bytes", type=_positive, default=2**32, help="of `stream` (4 GiB)")
     found.add_argument("--contestants", metavar="PYTHON", help="the contestants' interpreter")
     found.add_argument("--out", type=Path, default=ROOT / "build" / "bench", help="(build/bench)")
     return found

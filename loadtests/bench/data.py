@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import ZstdCodec
+from zarr.abc.codec import BytesBytesCodec
+from zarr.codecs import BloscCodec, ZstdCodec
 
 BUCKET = "bench"
 ERA5, LONG, WIDE, SMALL = "era5.zarr", "long.zarr", "wide.zarr", "small"
@@ -28,6 +29,13 @@ SCALE, OFFSET = 2.0**-5, 250.0
 # Chunks of 4 MiB, 40 of them along time.
 LONG_CHUNKS = (1024, 32, 32)
 LONG_SHAPE = (40 * 1024, 64, 64)
+
+# A global quarter of a degree, each step a chunk of its own, in each of these codecs.
+MAPS = "maps.zarr"
+MAPS_SHAPE = (60, 721, 1440)
+MAPS_CODECS: Mapping[str, BytesBytesCodec] = MappingProxyType(
+    {"blosc": BloscCodec(), "zstd": ZstdCodec(level=3)}
+)
 
 WIDE_VARIABLES = 40
 WIDE_DIMS = {"number": 4, "step": 8, "time": 24, "level": 6, "latitude": 19, "longitude": 36}
@@ -61,15 +69,15 @@ def _write_era5(path: Path) -> None:
     """Hourly, one degree, four variables packed into two bytes: 648 chunks of 1.76 MB."""
     group = zarr.open_group(path, mode="w", attributes={"title": "Synthetic hourly fields"})
     hours = START.astype("M8[h]").astype(int) + np.arange(HOURS)
-    _coordinates(group, {"time": hours, "lat": LATITUDES, "lon": LONGITUDES})
+    add_coordinates(group, {"time": hours, "lat": LATITUDES, "lon": LONGITUDES})
     shape = (HOURS, LATITUDES.size, LONGITUDES.size)
     packing = {"scale_factor": SCALE, "add_offset": OFFSET, "_FillValue": -32768}
     random = np.random.default_rng(4)
     for number, name in enumerate(VARIABLES):
-        array = _array(group, name, shape, "int16", CHUNKS, ("time", "lat", "lon"), packing)
+        array = add_array(group, name, shape, "int16", CHUNKS, ("time", "lat", "lon"), packing)
         for first in range(0, HOURS, CHUNK_HOURS):
             array[first : first + CHUNK_HOURS] = _weather(first, number, random)
-    _consolidate(path)
+    consolidate(path)
 
 
 def _weather(first: int, number: int, random: np.random.Generator) -> NDArray[np.int16]:
@@ -87,26 +95,47 @@ def _write_long(path: Path) -> None:
     """Series of 40 chunks of 4 MiB."""
     group = zarr.open_group(path, mode="w")
     steps, lats, lons = LONG_SHAPE
-    _coordinates(
+    add_coordinates(
         group,
         {"time": np.arange(steps), "lat": np.arange(lats) * 1.0, "lon": np.arange(lons) * 2.0},
     )
-    array = _array(group, "t2m", LONG_SHAPE, "float32", LONG_CHUNKS, ("time", "lat", "lon"), {})
+    array = add_array(group, "t2m", LONG_SHAPE, "float32", LONG_CHUNKS, ("time", "lat", "lon"), {})
     random = np.random.default_rng(5)
     for first in range(0, steps, LONG_CHUNKS[0]):
         noise = random.integers(0, 4096, (LONG_CHUNKS[0], lats, lons))
         array[first : first + LONG_CHUNKS[0]] = noise.astype("f4") / 16
-    _consolidate(path)
+    consolidate(path)
 
 
 def _write_wide(path: Path) -> None:
     """Many variables over six coordinates; opening it needs no chunk of a variable."""
     group = zarr.open_group(path, mode="w")
-    _coordinates(group, {name: np.arange(size) for name, size in WIDE_DIMS.items()})
+    add_coordinates(group, {name: np.arange(size) for name, size in WIDE_DIMS.items()})
     for number in range(WIDE_VARIABLES):
         shape = tuple(WIDE_DIMS.values())
-        _array(group, f"v{number:02}", shape, "float32", shape, tuple(WIDE_DIMS), {"units": "K"})
-    _consolidate(path)
+        add_array(group, f"v{number:02}", shape, "float32", shape, tuple(WIDE_DIMS), {"units": "K"})
+    consolidate(path)
+
+
+def _write_maps(path: Path) -> None:
+    """Maps of a field with waves and noise in steps of a 64th, which packs three to four times."""
+    group = zarr.open_group(path, mode="w")
+    steps, height, width = MAPS_SHAPE
+    lats, lons = np.linspace(90, -90, height), np.arange(width) * 0.25
+    add_coordinates(group, {"time": np.arange(steps), "lat": lats, "lon": lons})
+    dims, chunks = ("time", "lat", "lon"), (1, height, width)
+    arrays = [
+        add_array(group, name, MAPS_SHAPE, "float32", chunks, dims, {}, codec)
+        for name, codec in MAPS_CODECS.items()
+    ]
+    random = np.random.default_rng(8)
+    lat, lon = np.deg2rad(lats)[:, None], np.deg2rad(lons)[None, :]
+    for step in range(steps):
+        wave = 8 * np.cos(5 * lon - step / 15 + 2 * lat) * np.cos(lat)
+        field = 260 + 40 * np.cos(lat) ** 2 + wave + random.normal(0, 0.3, (height, width))
+        for array in arrays:
+            array[step] = (np.round(field * 64) / 64).astype("f4")
+    consolidate(path)
 
 
 def _write_small(path: Path) -> None:
@@ -116,15 +145,15 @@ def _write_small(path: Path) -> None:
         (path / str(number)).write_bytes(random.bytes(SMALL_BYTES))
 
 
-def _coordinates(group: zarr.Group, axes: dict[str, NDArray[Any]]) -> None:
+def add_coordinates(group: zarr.Group, axes: dict[str, NDArray[Any]]) -> None:
     for name, labels in axes.items():
         attrs = {"units": _UNITS[name]} if name in _UNITS else {}
         dtype = "int32" if labels.dtype.kind == "i" else "float64"
-        array = _array(group, name, labels.shape, dtype, labels.shape, (name,), attrs)
+        array = add_array(group, name, labels.shape, dtype, labels.shape, (name,), attrs)
         array[:] = labels
 
 
-def _array(
+def add_array(
     group: zarr.Group,
     name: str,
     shape: tuple[int, ...],
@@ -132,19 +161,20 @@ def _array(
     chunks: tuple[int, ...],
     dims: tuple[str, ...],
     attrs: dict[str, Any],
+    codec: BytesBytesCodec | None = None,
 ) -> zarr.Array[Any]:
     return group.create_array(
         name,
         shape=shape,
         dtype=dtype,
         chunks=chunks,
-        compressors=ZstdCodec(level=3),
+        compressors=codec or ZstdCodec(level=3),
         dimension_names=dims,
         attributes=attrs,
     )
 
 
-def _consolidate(path: Path) -> None:
+def consolidate(path: Path) -> None:
     with warnings.catch_warnings():
         # Consolidated metadata is not in the v3 specification yet, and is what stores have.
         warnings.simplefilter("ignore", UserWarning)
@@ -152,5 +182,11 @@ def _consolidate(path: Path) -> None:
 
 
 _WRITERS: Mapping[str, Callable[[Path], None]] = MappingProxyType(
-    {ERA5: _write_era5, LONG: _write_long, WIDE: _write_wide, SMALL: _write_small}
+    {
+        ERA5: _write_era5,
+        LONG: _write_long,
+        WIDE: _write_wide,
+        SMALL: _write_small,
+        MAPS: _write_maps,
+    }
 )

@@ -73,6 +73,17 @@ class Server:
         """What it takes now."""
         return usage(self.pid)
 
+    def peak(self) -> int:
+        """The most memory that it had since `forget_peak`, in bytes, each process at its own."""
+        return sum(
+            _bytes(_status(Path(f"/proc/{pid}/status")), "VmHWM") for pid in family(self.pid)
+        )
+
+    def forget_peak(self) -> None:
+        """From now on `peak` is told (proc(5), ``/proc/pid/clear_refs``)."""
+        for pid in family(self.pid):
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
 
 @contextmanager
 def server(
@@ -146,8 +157,11 @@ def _usage_of(pid: int) -> Usage:
     stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     # utime and stime are fields 14 and 15 of proc(5); two of them came before the last bracket.
     cpu = (int(stat[11]) + int(stat[12])) / _TICKS
-    rss = int(status.get("VmRSS", "0 kB").split()[0]) * 1024
-    return Usage(rss, int(status["Threads"]), sum(switches), cpu)
+    return Usage(_bytes(status, "VmRSS"), int(status["Threads"]), sum(switches), cpu)
+
+
+def _bytes(status: Mapping[str, str], name: str) -> int:
+    return int(status.get(name, "0 kB").split()[0]) * 1024
 
 
 def _tasks(pid: int) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from loadtests.bench.figures import Claim, Figures, Result
 
-# In the order of the columns: the figure's name, the column's title.
+# In the order of the columns: the figure's name, the column's title. A table has those it needs.
 COLUMNS = {
     "per_s": "req/s",
     "p50_ms": "p50 ms",
@@ -21,6 +21,11 @@ COLUMNS = {
     "switches": "switch/req",
     "gets": "GET/req",
     "cpu_us": "CPU us/req",
+    "first_ms": "first ms",
+    "seconds": "s",
+    "mb_per_s": "MB/s",
+    "above_mib": "MiB above",
+    "cpu_s": "CPU s",
 }
 REACHED, MISSED, UNKNOWN = "reached", "MISSED", "not measured"
 
@@ -28,10 +33,11 @@ REACHED, MISSED, UNKNOWN = "reached", "MISSED", "not measured"
 def lines(result: Result) -> Iterator[str]:
     """One scenario: its contestants, its targets, its notes."""
     yield f"== {result.scenario}: {result.title}"
-    if result.rows:
-        yield f"{'':22}" + "".join(f"{title:>12}" for title in COLUMNS.values())
+    columns = [one for one in COLUMNS if any(one in row for row in result.rows.values())]
+    if columns:
+        yield f"{'':26}" + "".join(f"{COLUMNS[one]:>12}" for one in columns)
     for name, row in result.rows.items():
-        yield f"{name:22}" + "".join(f"{_cell(row, column):>12}" for column in COLUMNS)
+        yield f"{name:26}" + "".join(f"{_cell(row, one):>12}" for one in columns)
     for claim in result.claims:
         target = f"{claim.relation} {number(claim.target)}"
         yield f"   {claim.what:52} {number(claim.value):>9}   target {target:>9}   {verdict(claim)}"

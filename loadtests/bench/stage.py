@@ -38,11 +38,17 @@ class Stage:
     rounds: int
     seconds: int
     say: Callable[[str], None]
+    stream_bytes: int = 2**32
 
     @property
     def root(self) -> Path:
         """The folder of the buckets."""
         return self.folder / "data"
+
+    @property
+    def python(self) -> str:
+        """Our own interpreter."""
+        return sys.executable
 
     @property
     def era5(self) -> str:
@@ -81,6 +87,11 @@ class Stage:
         ) as started:
             yield started
 
+    def sluice_log(self) -> list[str]:
+        """What the last of our servers has logged since it started."""
+        text = (self.folder / "sluice.log").read_text(encoding="utf-8")
+        return text.rpartition("Started server process")[2].splitlines()
+
     def write_catalog(self, entries: Mapping[str, Mapping[str, Any]]) -> Path:
         """A catalog file of these entries."""
         written = self.folder / "catalog.yaml"
@@ -100,7 +111,11 @@ class Stage:
         command = [python, "-m", "uvicorn", "--factory", who.app]
         command += ["--log-level", "warning", "--no-access-log"]
         log = self.folder / f"{who.name}.log"
-        told = {"BENCH_STORE": self.era5, **environment}
+        told = (
+            dict(environment)
+            if "BENCH_STORE" in environment
+            else {"BENCH_STORE": self.era5, **environment}
+        )
         with server(who.name, command, log, told, ready=who.ready, core=cores()[0]) as found:
             yield found
 

@@ -4,13 +4,15 @@
 
 A bucket is a folder below ROOT. GET, HEAD, ranges, 404 in S3's own form; signatures are not looked
 at and nothing is listed. `/-/delay?seconds=0.03` sets how late each answer starts, `/-/asked` gives
-the requests since the last time that it was asked, as JSON of ``"METHOD /key" -> count``.
+the requests since the last time that it was asked, as JSON of ``"METHOD /key" -> count``. `/-/end`
+ends it as a crash would.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import sys
 import urllib.request
@@ -42,6 +44,9 @@ class Desk:
         return self.delay_seconds, self._object(method, path, _RANGE.search(head))
 
     def _control(self, path: str, query: dict[str, list[str]]) -> bytes:
+        if path == "/-/end":
+            # Its answer is that the connection breaks, as all do.
+            os._exit(1)
         if path == "/-/delay":
             self.delay_seconds = float(query["seconds"][0])
         asked, self.asked = self.asked, Counter()

@@ -21,6 +21,7 @@ from sluice.arrays.chunk_decoders import (
     v2_decoder,
     v3_decoder,
 )
+from sluice.arrays.chunk_parts import PartDecoder, v2_part, v3_part
 from sluice.arrays.codec_table import check_codec, codec_id, decode_cost
 from sluice.arrays.conventions import SCALAR
 from sluice.arrays.texts import TextSize, has_texts
@@ -87,6 +88,11 @@ class ArrayMeta:
         return most_stored_bytes(self.dtype, math.prod(self.chunks), any_dtype=filtered)
 
     @cached_property
+    def part(self) -> PartDecoder | None:
+        """What decodes a few values of a chunk, where its codecs let that be."""
+        return None if self.decoder is None else _part(self.zarr.metadata, self.dtype, self.chunks)
+
+    @cached_property
     def in_flight_bytes(self) -> int:
         """What a chunk is taken for while it is fetched and decoded.
 
@@ -95,6 +101,12 @@ class ArrayMeta:
         if self.dtype.kind in "OT":
             return max(self.chunk_bytes, MOST_TEXT_BYTES // _TEXTS_AT_ONCE)
         return self.chunk_bytes
+
+
+def object_key(meta: ArrayMeta, coords: tuple[int, ...]) -> str:
+    """The store key of the object (chunk or shard) at `coords` in the grid of objects."""
+    name: str = meta.zarr.metadata.encode_chunk_key(coords or meta.scalar_at)
+    return f"{meta.path}/{name}" if meta.path else name
 
 
 def parse_array(path: str, document: Document, zarr_store: ZarrObject) -> ArrayMeta:
@@ -186,6 +198,17 @@ def _raw(metadata: ZarrObject, dtype: DType) -> DType | None:
         return dtype if plain else None
     codecs = [codec.to_dict() for codec in metadata.codecs]
     return stored_dtype(dtype, codecs[0]) if len(codecs) == 1 else None
+
+
+def _part(metadata: ZarrObject, dtype: DType, chunks: tuple[int, ...]) -> PartDecoder | None:
+    """What decodes a part of a chunk of a readable array, or of a shard's inner one."""
+    if metadata.zarr_format == 2:
+        filters = metadata.filters or ()
+        return v2_part(dtype, chunks, metadata.order, filters, metadata.compressor)
+    codecs = metadata.codecs
+    if hasattr(codecs[0], "index_codecs"):
+        codecs = codecs[0].codecs
+    return v3_part(dtype, chunks, [codec.to_dict() for codec in codecs])
 
 
 def _sharded(

@@ -1,15 +1,13 @@
-"""Parts of stored objects that hold what is wanted: inner chunks of a shard, stretches of a chunk.
+"""Parts of a shard that hold what is wanted: its index, and inner chunks by ranges of bytes.
 
 Zarr v3 codec `sharding_indexed`: a shard's index is an array of (offset, length) pairs in C order
 of the inner chunks; a pair of 2**64 - 1 marks an inner chunk that does not exist. The index is read
-once and kept, the chunks by coalesced byte ranges. Of an uncompressed chunk, which lies in C order,
-the stretch of bytes that is asked for can be read instead of the whole.
+once and kept, the chunks by coalesced byte ranges.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,63 +16,11 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.aliases import Array, DType
 from sluice.arrays.array_metadata import ArrayMeta, ShardLayout
-from sluice.arrays.chunk_decoders import check_code_points
 from sluice.arrays.plan import ChunkRead
-from sluice.arrays.projections import Within
 from sluice.concurrency import SingleFlight
 from sluice.errors import CorruptChunk, StoreOversized
 from sluice.store.source import ByteSource
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Elements `first` to `end` (exclusive) of a chunk whose elements lie in C order."""
-
-    first: int
-    end: int
-
-    @property
-    def size(self) -> int:
-        """How many elements it has."""
-        return self.end - self.first
-
-    def chunk(self, data: bytes, dtype: DType, shape: tuple[int, ...]) -> Array:
-        """A chunk of `shape` that has the values of `data` in this span, and anything elsewhere.
-
-        Raises CorruptChunk if `data` has not the span's size, or is no text where `dtype` is.
-        """
-        if len(data) != self.size * dtype.itemsize:
-            raise CorruptChunk(f"a chunk of {math.prod(shape)} values ends early")
-        # Memory that is never written is never really taken, however large the chunk is.
-        chunk = np.empty(shape, dtype)
-        values = np.frombuffer(data, np.uint8).view(dtype)
-        chunk.reshape(-1)[self.first : self.end] = check_code_points(values)
-        return chunk
-
-
-def touched_span(shape: Sequence[int], order: Sequence[int], take: Sequence[Within]) -> Span:
-    """The shortest span that holds every corner of ``chunk.transpose(order)[take]``.
-
-    So it holds all of its elements, whether several lists in `take` are a mesh or points.
-    """
-    low, high = [0] * len(shape), [0] * len(shape)
-    for axis, within in zip(order, take, strict=True):
-        low[axis], high[axis] = _bounds(within)
-    steps = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    first = sum(at * step for at, step in zip(low, steps, strict=True))
-    last = sum(at * step for at, step in zip(high, steps, strict=True))
-    return Span(first, last + 1)
-
-
-def _bounds(within: Within) -> tuple[int, int]:
-    """The least and the greatest of the positions, of which there is at least one."""
-    if isinstance(within, slice):
-        positions = range(within.start, within.stop, within.step or 1)
-        return positions[0], positions[-1]
-    return int(within.min()), int(within.max())
-
 
 Index: TypeAlias = NDArray[np.uint64]
 

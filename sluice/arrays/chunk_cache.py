@@ -4,6 +4,10 @@ What goes first is decided by S3-FIFO (Yang et al., "FIFO queues are all you nee
 eviction", SOSP 2023). A new chunk enters a small queue, a tenth of the budget, and moves on to the
 main queue only if it was asked for again meanwhile; so a request for more chunks than the budget
 holds flushes the small queue and nothing else. A hit adds to a counter and moves nothing.
+
+What is read in passing (a file that is streamed, part by part) has a queue of its own, which goes
+before everything else: it has the room that nobody wants, and a tenth of the budget. The next part,
+or the next range of a file, finds its chunk there; that it does is no use that would count.
 """
 
 from __future__ import annotations
@@ -38,11 +42,16 @@ ChunkKey: TypeAlias = tuple[Hashable, str, tuple[int, ...]]
 ENTRY_BYTES: Final = 512
 # The paper's tenth of the budget for newcomers.
 _SMALL_SHARE: Final = 10
+# As much for what is read in passing, where others want the rest.
+_PASSING_SHARE: Final = 10
 # Four bits to count uses, which go along to the main queue; the paper has two, and starts anew. Few
 # large chunks fill a budget, so all may have been used three times when one must go.
 _MOST_USES: Final = 15
 # A chunk larger than this share of the budget would push out too much for itself.
 _LARGEST_SHARE: Final = 8
+# A reading is wide that touches more than this share of the budget, in so many chunks or more.
+_WIDE_SHARE: Final = 4
+_MANY: Final = 8
 # As many keys of gone chunks are remembered as there are chunks, and at least so many.
 _LEAST_GHOSTS: Final = 256
 # So many objects are weighed in one go: a millisecond.
@@ -70,11 +79,13 @@ class ChunkCache:
         self._entries: dict[ChunkKey, _Entry] = {}
         self._small: deque[ChunkKey] = deque()
         self._main: deque[ChunkKey] = deque()
+        self._passing: deque[ChunkKey] = deque()
         # Keys that left the small queue, or were not let in, oldest first: who comes back from here
         # is no passer-by.
         self._ghosts: OrderedDict[ChunkKey, None] = OrderedDict()
         self._held = 0
         self._held_small = 0
+        self._held_passing = 0
         self._flight: SingleFlight[ChunkKey, Chunk] = SingleFlight()
         self._hits = 0
         self._misses = 0
@@ -93,6 +104,14 @@ class ChunkCache:
         self._hits += 1  # as `_use` has it, which is a call for every chunk
         if entry.uses < _MOST_USES:
             entry.uses += 1
+        return entry.chunk
+
+    def peek(self, key: ChunkKey) -> Array | None:
+        """As `get`, for who reads in passing: it is no use that lets the chunk stay longer."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        self._hits += 1
         return entry.chunk
 
     def get_all(self, keys: Sequence[ChunkKey]) -> list[Array] | None:
@@ -116,15 +135,24 @@ class ChunkCache:
         self._misses += 1
 
     async def load(
-        self, key: ChunkKey, make: Callable[[], Coroutine[object, object, Chunk]]
+        self,
+        key: ChunkKey,
+        make: Callable[[], Coroutine[object, object, Chunk]],
+        *,
+        passing: bool = False,
     ) -> Chunk:
         """The chunk that ``make()`` brings, or that of whoever loads it already; then kept.
+
+        Who loads it in `passing` takes nobody's room (see above).
 
         A caller that is cancelled leaves alone; the last one takes ``make()`` with it. What
         ``make()`` raises, everyone who waits gets, and the next caller tries anew.
         """
         entry = self._entries.get(key)
         if entry is not None:  # it may have landed after the caller had looked
+            if passing:
+                self._hits += 1
+                return entry.chunk
             return self._use(entry)
         self._misses += 1
 
@@ -134,18 +162,18 @@ class ChunkCache:
                 return chunk
             chunk = _own(chunk)
             if chunk.dtype.kind == "O" and chunk.size > _WEIGHED_AT_ONCE:
-                await self._keep_many(key, chunk)
+                await self._keep_many(key, chunk, passing)
             else:
-                self.keep(key, chunk)
+                self.keep(key, chunk, passing=passing)
             return chunk
 
         return await self._flight.do(key, made)
 
-    def keep(self, key: ChunkKey, chunk: Array) -> None:
+    def keep(self, key: ChunkKey, chunk: Array, *, passing: bool = False) -> None:
         """Remember `chunk`, unless it is too large; others make room for it."""
-        self._keep(key, chunk, _held_bytes(chunk))
+        self._keep(key, chunk, _held_bytes(chunk), passing)
 
-    async def _keep_many(self, key: ChunkKey, chunk: Array) -> None:
+    async def _keep_many(self, key: ChunkKey, chunk: Array, passing: bool) -> None:
         """`keep` for so many objects that the loop has turns while they are weighed."""
         held = ENTRY_BYTES + chunk.nbytes
         for start in range(0, chunk.size, _WEIGHED_AT_ONCE):
@@ -153,14 +181,17 @@ class ChunkCache:
                 return
             held += sum(map(getsizeof, chunk.flat[start : start + _WEIGHED_AT_ONCE]))
             await asyncio.sleep(0)
-        self._keep(key, chunk, held)
+        self._keep(key, chunk, held, passing)
 
-    def _keep(self, key: ChunkKey, chunk: Array, held: int) -> None:
+    def _keep(self, key: ChunkKey, chunk: Array, held: int, passing: bool) -> None:
         if key in self._entries or held > self._budget // _LARGEST_SHARE:
             return
         while self._held + held > self._budget:
             self._step()
-        if key in self._ghosts:
+        if passing:
+            self._passing.append(key)
+            self._held_passing += held
+        elif key in self._ghosts:
             del self._ghosts[key]
             self._main.append(key)
         else:
@@ -172,6 +203,14 @@ class ChunkCache:
     def would_keep(self, chunk_bytes: int) -> bool:
         """Whether an array of so many bytes is small enough to be kept."""
         return chunk_bytes + ENTRY_BYTES <= self._budget // _LARGEST_SHARE
+
+    def judge(self, chunks: int, chunk_bytes: int) -> tuple[bool, bool]:
+        """Whether a reading of so many chunks is wide, and whether it is larger than the budget.
+
+        A wide one would take more room than one asker gets who may not come again.
+        """
+        nbytes = chunks * chunk_bytes
+        return chunks >= _MANY and nbytes > self._budget // _WIDE_SHARE, nbytes > self._budget
 
     def seen_recently(self, key: ChunkKey) -> bool:
         """Whether `key` is here, was here, or was asked about a while ago, as it is from now on."""
@@ -188,10 +227,27 @@ class ChunkCache:
 
     def _step(self) -> None:
         """Drop one chunk, or bring one a step nearer to being dropped."""
-        if self._small and (self._held_small * _SMALL_SHARE > self._budget or not self._main):
+        if self._passing and self._held_passing * _PASSING_SHARE > self._budget:
+            self._leave_passing()
+        elif self._small and (self._held_small * _SMALL_SHARE > self._budget or not self._main):
             self._leave_small()
-        else:
+        elif self._main:
             self._leave_main()
+        else:
+            self._leave_passing()
+
+    def _leave_passing(self) -> None:
+        """The oldest of what was read in passing goes, unless others have come to use it."""
+        key = self._passing.popleft()
+        entry = self._entries[key]
+        self._held_passing -= entry.held_bytes
+        if not entry.uses:
+            self._drop(key)
+            return
+        # Who used it first would have loaded it.
+        entry.uses -= 1
+        self._small.append(key)
+        self._held_small += entry.held_bytes
 
     def _leave_small(self) -> None:
         key = self._small.popleft()

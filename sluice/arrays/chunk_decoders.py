@@ -42,7 +42,7 @@ def check_code_points(values: Array) -> Array:
 Decoder = Callable[[bytes], Array]
 
 # What libraries say of bytes that are not theirs differs, and tells an operator no more.
-_UNDECODED: Final = (
+UNDECODED: Final = (
     "a chunk cannot be decoded: its bytes are damaged, or other codecs wrote them than its metadata"
     " names"
 )
@@ -159,7 +159,7 @@ def _decode_v2(
     except CorruptChunk:
         raise
     except Exception as error:
-        raise CorruptChunk(_UNDECODED) from error
+        raise CorruptChunk(UNDECODED) from error
     _check_size(flat.size, shape)
     return flat.reshape(shape, order="F" if order == "F" else "C")
 
@@ -178,7 +178,7 @@ def _decode_v3(
     except CorruptChunk:
         raise
     except Exception as error:
-        raise CorruptChunk(_UNDECODED) from error
+        raise CorruptChunk(UNDECODED) from error
     for order in transposes:
         array = array.transpose(order)
     return array
@@ -240,7 +240,7 @@ def _through(steps: Sequence[Step], data: Data) -> Data:
     except CorruptChunk:
         raise
     except Exception as error:
-        raise CorruptChunk(_UNDECODED) from error
+        raise CorruptChunk(UNDECODED) from error
     return data
 
 

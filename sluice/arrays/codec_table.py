@@ -118,14 +118,15 @@ def _zstd(codec: Codec, most: int) -> Step:
 
 
 def _zstd_decoded(decode: Step, most: int, data: Data) -> Data:
-    size = _zstd_size(bytes(view_of(data).cast("B")[:18]))
+    size = zstd_size(bytes(view_of(data).cast("B")[:18]))
     if size is None:
         return _streamed(_zstd_file, most, data)
     check_size(size, most)
     return decode(data)
 
 
-def _zstd_size(head: bytes) -> int | None:
+def zstd_size(head: bytes) -> int | None:
+    """What the frame that begins so says of its content's size, which it need not."""
     if len(head) < 6 or head[:4] != _ZSTD_MAGIC:
         raise CorruptChunk("a Zstandard frame does not begin as one")
     descriptor = head[4]

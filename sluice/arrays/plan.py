@@ -262,7 +262,9 @@ Place: TypeAlias = Callable[[ChunkRead, Chunk], None]
 class Reading:
     """One reading of one array: the order of its output's axes, and where its chunks go.
 
-    The `meter` counts the texts, where the array has texts and somebody wants them counted.
+    The `meter` counts the texts, where the array has texts and somebody wants them counted. A
+    `wide` reading touches more chunks than can be kept for it; one in `passing` is a part of an
+    answer, and its chunks are kept as far as nobody else wants the room.
     """
 
     meta: ArrayMeta
@@ -271,6 +273,8 @@ class Reading:
     out: Array
     points: bool
     meter: TextMeter | None
+    wide: bool = False
+    passing: bool = False
     fetching: Flow = field(default_factory=Flow)
     decoding: Flow = field(default_factory=Flow)
 

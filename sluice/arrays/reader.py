@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
 from typing import Final, TypeVar
 
 from sluice.aliases import Array
 from sluice.arrays.chunk_cache import ABSENT, Chunk, ChunkCache
 from sluice.arrays.chunk_decoders import SHORT_TEXT_BYTES
+from sluice.arrays.chunk_parts import Span
 from sluice.arrays.codec_table import Data
 from sluice.arrays.plan import ChunkRead, Reading, encoded_part_bytes, part_bytes
 from sluice.arrays.texts import TextDecoder, text_bytes
@@ -122,10 +123,22 @@ async def count_texts(pool: DecodePool, flow: Flow, values: Array) -> int:
     return await pool.run(flow, text_bytes, values, _COUNTING_COST * values.size)
 
 
-async def count_part(pool: DecodePool, reading: Reading, read: ChunkRead, chunk: Chunk) -> int:
-    """The bytes of the texts that `read` takes of its chunk."""
-    cost = 0 if chunk is ABSENT else _COUNTING_COST * chunk.size
-    return await pool.run(reading.decoding, partial(part_bytes, reading, read), chunk, cost)
+async def put_part(pool: DecodePool, reading: Reading, read: ChunkRead, chunk: Chunk) -> None:
+    """Place what `read` takes of its chunk; its texts are counted before they are copied."""
+    if reading.meter is not None:
+        cost = 0 if chunk is ABSENT else _COUNTING_COST * chunk.size
+        work = partial(part_bytes, reading, read)
+        reading.meter.take(await pool.run(reading.decoding, work, chunk, cost))
+    reading.place(read, chunk)
+
+
+@contextmanager
+def naming(key: str) -> Iterator[None]:
+    """A CorruptChunk in the block says that the chunk `key` is meant."""
+    try:
+        yield
+    except CorruptChunk as error:
+        raise CorruptChunk(f"{key!r}: {error.detail}") from error
 
 
 async def decode_chunk(
@@ -139,14 +152,22 @@ async def decode_chunk(
     """
     meta = reading.meta
     assert meta.decoder is not None
-    try:
-        with phase("decode"):
-            if isinstance(meta.decoder, TextDecoder):
-                return await _decode_texts(pool, reading, read, meta.decoder, data)
-            cost = meta.decode_cost * meta.chunk_bytes
-            return await pool.run(reading.decoding, meta.decoder, data, cost)
-    except CorruptChunk as error:
-        raise CorruptChunk(f"{key!r}: {error.detail}") from error
+    with naming(key), phase("decode"):
+        if isinstance(meta.decoder, TextDecoder):
+            return await _decode_texts(pool, reading, read, meta.decoder, data)
+        cost = meta.decode_cost * meta.chunk_bytes
+        return await pool.run(reading.decoding, meta.decoder, data, cost)
+
+
+async def decode_part(
+    pool: DecodePool, reading: Reading, span: Span, key: str, data: bytes
+) -> Array:
+    """A chunk of which only `span` has its values; the rest as in `decode_chunk`."""
+    part = reading.meta.part
+    assert part is not None
+    with naming(key), phase("decode"):
+        work, cost = partial(part.chunk, span), part.cost(span, data)
+        return await pool.run(reading.decoding, work, data, cost)
 
 
 async def _decode_texts(

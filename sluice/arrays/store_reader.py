@@ -11,29 +11,29 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 from typing import Final, TypeAlias
 
 import numpy as np
 
 from sluice.aliases import Array
-from sluice.arrays.array_metadata import ArrayMeta
+from sluice.arrays.array_metadata import ArrayMeta, object_key
 from sluice.arrays.byte_ranges import (
     ByteRange,
     Shard,
     ShardIndexes,
     ShardMoved,
     ShardRead,
-    Span,
     by_shard,
     coalesce,
     locate,
     may_grow,
-    touched_span,
 )
 from sluice.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
+from sluice.arrays.chunk_parts import Span, worthwhile_span
 from sluice.arrays.plan import ChunkRead, ElementPlan, Reading, ReadPlan, placing
-from sluice.arrays.reader import Reader, count_part, count_texts, decode_chunk
+from sluice.arrays.reader import Reader, count_texts, decode_chunk, decode_part, naming, put_part
 from sluice.arrays.texts import TextMeter
 from sluice.arrays.zarr_fallback import read_through_zarr
 from sluice.concurrency import SingleFlight, map_concurrently
@@ -46,19 +46,12 @@ Fetch: TypeAlias = Callable[[], Awaitable[bytes | None]]
 
 _GAP_BYTES: Final = 64 * 1024
 _MOST_BYTES: Final = 16 * 1024 * 1024
-_SAVED_SHARE: Final = 0.75
 # How often a shard may be written anew while it is read; an append does it once.
 _MOST_MOVES: Final = 4
 # How long chunks from memory are placed in one go: thousands of them would stop the loop.
 _TURN_SECONDS: Final = 0.005
 # So many chunks from memory are placed without looking at the clock.
 _FEW_CHUNKS: Final = 100
-
-
-def object_key(meta: ArrayMeta, coords: tuple[int, ...]) -> str:
-    """The store key of the object (chunk or shard) at `coords` in the grid of objects."""
-    name: str = meta.zarr.metadata.encode_chunk_key(coords or meta.scalar_at)
-    return f"{meta.path}/{name}" if meta.path else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +113,18 @@ class StoreReader:
             beside = math.prod(meta.chunks) * meta.texts.mean_bytes
         return chunks * (meta.chunk_bytes + int(beside))
 
-    async def read(self, meta: ArrayMeta, plan: ReadPlan, meter: TextMeter | None = None) -> Array:
+    async def read(
+        self,
+        meta: ArrayMeta,
+        plan: ReadPlan,
+        meter: TextMeter | None = None,
+        *,
+        passing: bool = False,
+    ) -> Array:
         """The planned values as an array of `plan.shape`, in the array's stored dtype.
 
-        Texts are counted by the `meter`; LimitError as soon as it has had too many.
+        Texts are counted by the `meter`; LimitError as soon as it has had too many. What is read in
+        `passing` takes nobody's room in the cache.
         """
         if not meta.texts:
             meter = None
@@ -134,7 +135,8 @@ class StoreReader:
             return plan.finish(read)
         out = np.empty(plan.buffer_shape, dtype=meta.dtype)
         place, points = placing(meta, plan, out), plan.points is not None
-        reading = Reading(meta, plan.order, place, out, points, meter)
+        wide, scan = self.cache.judge(plan.chunks, meta.chunk_bytes)
+        reading = Reading(meta, plan.order, place, out, points, meter, wide, passing or scan)
         unknown = await self._place_known(reading, plan)
         count_chunks(plan.chunks - len(unknown), len(unknown))
         if unknown:
@@ -145,16 +147,16 @@ class StoreReader:
         """Place what is in memory, without a task; the rest is returned."""
         if isinstance(plan, ElementPlan):
             return list(plan.reads())  # who loads it looks there
-        unknown = []
+        unknown, look = [], self.cache.peek if reading.passing else self.cache.get
         turn_ends = perf_counter() + _TURN_SECONDS
         for read in plan.reads():
-            chunk = self.cache.get(self._name(reading.meta, read))
+            chunk = look(self._name(reading.meta, read))
             if chunk is None:
                 unknown.append(read)
             elif reading.meter is None:
                 reading.place(read, chunk)
             else:
-                await self._put(reading, read, chunk)
+                await put_part(self.reader.pool, reading, read, chunk)
             if perf_counter() > turn_ends:
                 await asyncio.sleep(0)
                 turn_ends = perf_counter() + _TURN_SECONDS
@@ -170,43 +172,50 @@ class StoreReader:
             return
 
         async def load(read: ChunkRead) -> None:
-            span = self._worthwhile_span(reading, read)
+            span = None if reading.meta.raw is None else self._span(reading, read)
             chunk = self._chunk(reading, read) if span is None else self._part(reading, read, span)
-            await self._put(reading, read, await chunk)
+            await put_part(self.reader.pool, reading, read, await chunk)
 
         await map_concurrently(unknown, load, workers=self.reader.workers)
 
-    async def _put(self, reading: Reading, read: ChunkRead, chunk: Chunk) -> None:
-        """Place a chunk's part; its texts are counted before they are copied."""
-        if reading.meter is not None:
-            count = count_part(self.reader.pool, reading, read, chunk)
-            reading.meter.take(await count)
-        reading.place(read, chunk)
+    def _span(self, reading: Reading, read: ChunkRead) -> Span | None:
+        """What to read, or decode, of a chunk instead of all; nothing where that saves little.
 
-    def _worthwhile_span(self, reading: Reading, read: ChunkRead) -> Span | None:
-        """What to read of a chunk instead of all of it; nothing where that saves little.
-
-        A chunk that is asked for again is read whole, to be kept.
+        A chunk that is asked for again is read whole, to be kept where it can.
         """
         meta = reading.meta
-        if meta.raw is None:
-            return None
-        span = touched_span(meta.chunks, reading.order, read.take)
-        saved = meta.chunk_bytes - span.size * meta.raw.itemsize
-        if saved < max(_GAP_BYTES, _SAVED_SHARE * meta.chunk_bytes):
-            return None
-        if self.cache.would_keep(meta.chunk_bytes) and self.cache.seen_recently(
-            self._name(meta, read)
-        ):
-            return None
-        return span
+        span = worthwhile_span(meta.chunks, meta.dtype.itemsize, reading.order, read.take)
+        if span is None or (reading.wide and reading.passing):
+            return span
+        kept = self.cache.would_keep(meta.chunk_bytes)
+        return None if kept and self.cache.seen_recently(self._name(meta, read)) else span
 
     def _name(self, meta: ArrayMeta, read: ChunkRead) -> ChunkKey:
         return self.identity, meta.path, read.coords
 
     async def _chunk(self, reading: Reading, read: ChunkRead) -> Chunk:
-        key, most = object_key(reading.meta, read.coords), reading.meta.stored_bytes
-        return await self._cached(reading, read, key, lambda: self.source.get(key, most_bytes=most))
+        meta, key = reading.meta, object_key(reading.meta, read.coords)
+
+        async def get() -> bytes | None:
+            return await self.source.get(key, most_bytes=meta.stored_bytes)
+
+        fetch = partial(self.ranges.do, (key, 0, meta.stored_bytes), get) if reading.wide else get
+        return await self._found(reading, read, key, fetch)
+
+    async def _found(self, reading: Reading, read: ChunkRead, key: str, fetch: Fetch) -> Chunk:
+        """The chunk from memory, or of the bytes that `fetch` brings.
+
+        Where little of many chunks is wanted, it has no values but these, and is not kept.
+        """
+        meta = reading.meta
+        span = self._span(reading, read) if reading.wide and meta.part is not None else None
+        if span is None:
+            return await self._cached(reading, read, key, fetch)
+        self.cache.missed()
+        async with self.reader.in_flight(reading.fetching, meta.in_flight_bytes):
+            data = await fetch()
+            pool = self.reader.pool
+            return ABSENT if data is None else await decode_part(pool, reading, span, key, data)
 
     async def _cached(self, reading: Reading, read: ChunkRead, key: str, fetch: Fetch) -> Chunk:
         """The chunk from memory, or of the bytes that `fetch` brings once it has its turn."""
@@ -226,7 +235,8 @@ class StoreReader:
 
         while True:
             try:
-                return await self.cache.load(self._name(meta, read), load)
+                name = self._name(meta, read)
+                return await self.cache.load(name, load, passing=reading.passing)
             except LimitError:
                 # Too much for another reading, whose load this one joined, need not be for this.
                 if refused:
@@ -246,10 +256,8 @@ class StoreReader:
             )
         if data is None:
             return ABSENT
-        try:
+        with naming(key):
             return span.chunk(data, meta.raw, meta.chunks)
-        except CorruptChunk as error:
-            raise CorruptChunk(f"{key!r}: {error.detail}") from error
 
     async def _shard(
         self, reading: Reading, shard: tuple[int, ...], reads: list[ShardRead]
@@ -278,7 +286,7 @@ class StoreReader:
         for number, (at, (_, read)) in enumerate(zip(places, reads, strict=True)):
             if at is None:
                 self.cache.missed()
-                await self._put(reading, read, ABSENT)
+                await put_part(self.reader.pool, reading, read, ABSENT)
             else:
                 found.append((number, *at))
         try:
@@ -321,7 +329,9 @@ class StoreReader:
             async def fetch() -> bytes:
                 return (await whole())[start - part.start : end - part.start]
 
-            await self._put(reading, read, await self._cached(reading, read, shard.key, fetch))
+            await put_part(
+                self.reader.pool, reading, read, await self._found(reading, read, shard.key, fetch)
+            )
 
         await map_concurrently(part.parts, chunk, workers=self.reader.workers)
 

@@ -4,14 +4,15 @@ Intervals of longitudes run from west to east. Labels that are 360 apart name on
 an axis goes all the way round, its first and last label are neighbours too.
 
 Nearest cells are those of grids whose longitudes and latitudes are coordinates of two dimensions
-(CF conventions 1.11, section 5.2), or of one. Distances are along great circles of a sphere with
-the Earth's mean radius, by the haversine formula (R. W. Sinnott, "Virtues of the Haversine", Sky
-and Telescope 68, 1984).
+(CF conventions 1.11, section 5.2), of one that they share, or of one each. Distances are along
+great circles of a sphere with the Earth's mean radius, by the haversine formula (R. W. Sinnott,
+"Virtues of the Haversine", Sky and Telescope 68, 1984).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -195,8 +196,7 @@ class Cells:
     @property
     def nbytes(self) -> int:
         """The memory that it takes."""
-        arrays = self._lon, self._lat, self._centres, self._radii
-        return sum(array.nbytes for array in arrays)
+        return sum([a.nbytes for a in (self._lon, self._lat, self._centres, self._radii)])
 
     def _bounds(self) -> tuple[Floats, Floats]:
         """Of each tile a unit vector, and how far its cells are from that at most, in radians.
@@ -242,7 +242,8 @@ class Cells:
         if place < 0:
             return None
         position = tuple(int(index) for index in np.unravel_index(place, self.shape))
-        return Nearest(position, best, self._width_km(position))
+        width = _width_km(position, self.shape, self._centre) if len(position) == 2 else None
+        return Nearest(position, best, width)
 
     def _first(self, tiles: NDArray[np.intp], chosen: NDArray[np.bool_]) -> int:
         """The first cell in C order of those that are `chosen` in these tiles."""
@@ -259,23 +260,61 @@ class Cells:
         """How many tiles there are side by side."""
         return -(-self.shape[1] // _SIDE)
 
-    def _width_km(self, position: tuple[int, ...]) -> float | None:
-        """How far the farthest of the four cells beside this one is."""
-        if len(position) != 2:
-            return None
-        row, column = position
-        beside = ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1))
-        there = [
-            at for at in beside if all(0 <= i < n for i, n in zip(at, self.shape, strict=True))
-        ]
-        places = [self._centre(at) for at in there]
-        apart = [float(distance_km(*self._centre(position), *place)) for place in places]
-        return max((one for one in apart if not np.isnan(one)), default=None)
-
-    def _centre(self, position: tuple[int, int]) -> tuple[float, float]:
+    def _centre(self, position: tuple[int, ...]) -> tuple[float, float]:
         (row, y), (column, x) = (divmod(index, _SIDE) for index in position)
         tile = row * self._across + column
         return float(self._lon[tile, y * _SIDE + x]), float(self._lat[tile, y * _SIDE + x])
+
+
+class Crossed:
+    """The centres of cells with a longitude for each column and a latitude for each row.
+
+    What is NaN, or no coordinate, belongs to no cell.
+    """
+
+    def __init__(self, lon: Array, lat: Array) -> None:
+        self._lon, self._lat = _known(lon, _FARTHEST), _known(lat, 90)
+
+    @property
+    def size(self) -> int:
+        """How many values are looked at."""
+        return self._lon.size + self._lat.size
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that it takes."""
+        return self._lon.nbytes + self._lat.nbytes
+
+    def nearest(self, lon: float, lat: float) -> Nearest | None:
+        """The nearest cell by its row and column; None where there is no cell.
+
+        In every row that is the column whose longitude is nearest: the rest of the formula is the
+        same for all columns.
+        """
+        apart = np.abs(np.remainder(self._lon.astype("f8") - lon + TURN / 2, TURN) - TURN / 2)
+        if np.isnan(apart).all() or np.isnan(self._lat).all():
+            return None
+        column = int(np.nanargmin(apart))
+        apart = distance_km(lon, lat, self._lon[column], self._lat)
+        place = int(np.nanargmin(apart)), column
+        width = _width_km(place, (self._lat.size, self._lon.size), self._centre)
+        return Nearest(place, float(apart[place[0]]), width)
+
+    def _centre(self, position: tuple[int, ...]) -> tuple[float, float]:
+        return float(self._lon[position[1]]), float(self._lat[position[0]])
+
+
+def _width_km(
+    position: tuple[int, ...],
+    shape: tuple[int, ...],
+    centre: Callable[[tuple[int, ...]], tuple[float, float]],
+) -> float | None:
+    """How far the farthest of the four cells beside this one is."""
+    row, column = position
+    beside = ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1))
+    there = [at for at in beside if all(0 <= i < n for i, n in zip(at, shape, strict=True))]
+    apart = [float(distance_km(*centre(position), *centre(at))) for at in there]
+    return max((one for one in apart if not np.isnan(one)), default=None)
 
 
 def _known(values: Array, farthest: float) -> Array:

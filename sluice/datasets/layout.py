@@ -314,7 +314,7 @@ class Layout:
             if not (drop and name in self.coords and dims and not left):
                 dtype = variables_of(self.dataset)[name].dtype
                 parts[name] = ResultVariable(left, tuple([lengths[dim] for dim in left]), dtype)
-        unread = [name for name in parts if type(self.variables[name]) is StoredVariable]
+        unread = [name for name in parts if isinstance(self.variables[name], StoredVariable)]
         attrs = sum([self.attribute_bytes[name] for name in (*parts, _WHOLE)])
         coords = [name for name in self.coords if name in parts]
         return ResultSchema.of(parts, coords, unread, attrs)

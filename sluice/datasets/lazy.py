@@ -32,10 +32,11 @@ _UNKNOWN_BYTES: Final = 2**40
 class LazyArray(BackendArray):
     """A stored array with its decoding, behind xarray's seam for backends.
 
-    Synchronous access raises `NotLoaded`; xarray's own `load_async` works.
+    Synchronous access raises `NotLoaded`; xarray's own `load_async` works. It may be that of a
+    `copy`, by its name.
     """
 
-    __slots__ = ("dtype", "meta", "reader", "shape", "stacked", "steps")
+    __slots__ = ("copy", "dtype", "meta", "reader", "shape", "stacked", "steps")
 
     def __init__(
         self,
@@ -45,12 +46,14 @@ class LazyArray(BackendArray):
         dtype: DType,
         *,
         stacked: bool,
+        copy: str | None = None,
     ) -> None:
         self.reader = reader
         self.meta = meta
         self.steps = steps
         self.dtype = dtype
         self.stacked = stacked
+        self.copy = copy
         self.shape = meta.shape[:-1] if stacked else meta.shape
 
     def __getitem__(self, key: ExplicitIndexer) -> NoReturn:
@@ -82,9 +85,10 @@ class LazyArray(BackendArray):
         form = None if self.stacked else stored_form(self.meta, self.steps, encoding)
         if form is None:
             return None
-        return LazyArray(
-            self.reader, self.meta, form.steps, form.dtype, stacked=False
-        ), form.decoding
+        stored = LazyArray(
+            self.reader, self.meta, form.steps, form.dtype, stacked=False, copy=self.copy
+        )
+        return stored, form.decoding
 
     def read_cached(self, plan: ReadPlan) -> Array | None:
         """What `read` brings, if that is small and each of its chunks is in memory just now."""
@@ -105,9 +109,14 @@ class LazyArray(BackendArray):
             return _UNKNOWN_BYTES
         return int(math.prod(plan.shape) * texts.mean_bytes)
 
-    async def read(self, plan: ReadPlan, meter: TextMeter | None = None) -> Array:
-        """The planned values, decoded; large ones beside the loop. Texts go by the `meter`."""
-        values = await self.reader.read(self.meta, plan, meter)
+    async def read(
+        self, plan: ReadPlan, meter: TextMeter | None = None, *, passing: bool = False
+    ) -> Array:
+        """The planned values, decoded; large ones beside the loop.
+
+        Texts go by the `meter`; `passing` as in `StoreReader.read`.
+        """
+        values = await self.reader.read(self.meta, plan, meter, passing=passing)
         pool = self.reader.reader.pool
         if not self.steps or values.nbytes <= pool.inline_bytes:
             return self._decoded(values)
@@ -167,14 +176,12 @@ class VariableReadPlan:
         array, decoding = raw
         return replace(self, encoding={**self.encoding, AS_STORED: decoding}, array=array)
 
-    def read_like(self, other: VariableReadPlan) -> VariableReadPlan:
-        """The same part of the variable, decoded or as stored as in the `other` plan of it."""
-        return replace(self, encoding=other.encoding, array=other.array)
-
-    async def read(self, name: Hashable, meter: TextMeter | None = None) -> xr.Variable:
+    async def read(
+        self, name: Hashable, meter: TextMeter | None = None, *, passing: bool = False
+    ) -> xr.Variable:
         """The variable, whose `name` is told of a chunk that does not decode, or is too much."""
         try:
-            return self.holding(await self.array.read(self.plan, meter))
+            return self.holding(await self.array.read(self.plan, meter, passing=passing))
         except CorruptChunk as error:
             raise CorruptChunk(error.detail, variable=str(name)) from error
         except LimitError as error:
@@ -233,14 +240,20 @@ def working_bytes(parts: Iterable[tuple[VariableReadPlan, int]]) -> int:
 
 
 async def read_all(
-    pending: Mapping[Hashable, VariableReadPlan], meter: TextMeter | None = None
+    pending: Mapping[Hashable, VariableReadPlan],
+    meter: TextMeter | None = None,
+    *,
+    passing: bool = False,
 ) -> dict[Hashable, xr.Variable]:
-    """All of these variables, read at once; raises what the first of them raises."""
+    """All of these variables, read at once; raises what the first of them raises.
+
+    What is read in `passing` takes nobody's room in the cache of chunks.
+    """
     read: dict[Hashable, xr.Variable] = {}
 
     async def read_one(item: tuple[Hashable, VariableReadPlan]) -> None:
         name, variable = item
-        read[name] = await variable.read(name, meter)
+        read[name] = await variable.read(name, meter, passing=passing)
 
     await map_concurrently(pending.items(), read_one)
     return read

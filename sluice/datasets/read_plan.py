@@ -102,7 +102,7 @@ class DatasetReadPlan:
             if values is not None:
                 found[name] = variable_of(variable.dims, values, variable.attrs, variable.encoding)
         if len(found) == len(self.pending):
-            return self._holding(found)
+            return self.holding(found)
         if not found:
             return self
         pending = {name: one for name, one in self.pending.items() if name not in found}
@@ -119,9 +119,9 @@ class DatasetReadPlan:
 
     async def load(self, meter: TextMeter | None = None) -> xr.Dataset:
         """What `read` brings, for who has called `read_cached`."""
-        return self._holding(await read_all(self.pending, meter))
+        return self.holding(await read_all(self.pending, meter))
 
-    def _holding(self, read: Mapping[Hashable, xr.Variable]) -> xr.Dataset:
+    def holding(self, read: Mapping[Hashable, xr.Variable]) -> xr.Dataset:
         """The answer, of which these variables have been read."""
         # All names first: their order is the answer's.
         variables: NamedDict = dict.fromkeys(self.schema.variables)

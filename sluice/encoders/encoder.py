@@ -57,7 +57,8 @@ class Encoder:
     limit on results is held against, with `text_bytes`, which texts of variable length add once
     their bytes by variable are known; `forms` is how often so much is in memory at once, at most.
     A text `grows` by the cells of each variable, or by rows, which is how its length is estimated.
-    As a `file`, or in `rows`, an answer need not be in memory to be written. A content coding makes
+    As a `file`, or in `rows`, an answer need not be in memory to be written; as a file that is only
+    `sized` its length is known. A content coding makes
     it shorter unless it is not `coded`. `options` are the names of those that it takes, and `adapt`
     makes the format that it is under their values: its `variant`. The bytes of answers follow from
     its `writer` as well, where there is another one. `others` are what else it is called.
@@ -76,6 +77,7 @@ class Encoder:
     stored: bool = False
     grows: Literal["cells", "rows"] | None = None
     file: FileFormat | None = None
+    sized: FileFormat | None = None
     rows: RowFormat | None = None
     coded: bool = True
     options: tuple[str, ...] = ()
@@ -119,8 +121,8 @@ def _deflated(
             size = values.dtype.itemsize
             written.append(deflated(content, size) if chunked else content.tobytes())
             yield memoryview(b"")
-        nbytes = np.array([len(part) for part in written[first:]], "u4")
-        places[name] = Places(end + np.cumsum(nbytes, dtype="u8") - nbytes, nbytes)
+        nbytes = np.array([len(part) for part in written[first:]], "u8")
+        places[name] = Places(end + np.cumsum(nbytes) - nbytes, nbytes)
         end += int(nbytes.sum())
     yield memoryview(settled(places, end))
     for chunk in written:

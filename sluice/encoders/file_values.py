@@ -161,14 +161,15 @@ class Places:
     """Where the pieces of an array lie in the file, in C order, and how many bytes each has."""
 
     starts: NDArray[np.uint64]
-    nbytes: NDArray[np.uint32]
+    nbytes: NDArray[np.uint64]
 
     @classmethod
     def in_line(cls, start: int, length: int, count: int) -> Places:
         """Pieces of one length, one behind the other from `start` on, `length` bytes in all."""
         each = length // count
+        # What is written row by row is one piece, and can have more bytes than a chunk may.
         return cls(
-            start + np.arange(count, dtype="u8") * np.uint64(each), np.full(count, each, "u4")
+            start + np.arange(count, dtype="u8") * np.uint64(each), np.full(count, each, "u8")
         )
 
 

@@ -31,7 +31,7 @@ from sluice.encoders.answer_schema import (
 from sluice.encoders.colormaps import Levels, value_range
 from sluice.encoders.encoder import Encoder, bytes_of, flat_parts, from_memory, once
 from sluice.encoders.file_values import Extent
-from sluice.encoders.jsonable import dtype_name
+from sluice.encoders.jsonable import dtype_name, json_text
 from sluice.errors import NotAcceptable, SelectionError
 from sluice.labels import spell_name
 
@@ -151,6 +151,8 @@ _COMPLEX: Final[Document] = {"parts": ["real", "imaginary"]}
 # Whole numbers with a value that says that one is missing: it, and the number of the first level.
 LEVELLED: Final = MappingProxyType({"u1": (255, 0), "i2": (-32768, -32767)})
 PACKS: Final = (*LEVELLED, "f4")
+# Of numbers of 64 bits: -2.2250738585072014e-308.
+_LONGEST: Final = 24
 
 
 @record
@@ -177,6 +179,8 @@ class Form:
     parts: int
     told: Document
     levels: Levels | None = None
+    # What the longest numbers that may be told would take more than these.
+    reserved: int = 0
 
     @property
     def value_bytes(self) -> int:
@@ -232,11 +236,14 @@ def form_of(dtype: DType) -> Form | None:
 def packed_form(packing: Packing, values: Array | None) -> Form:
     """How numbers are kept that are packed so; without a range by what they are.
 
-    Raises `SelectionError` for a range that is too wide to be computed with.
+    Without both it is a form that takes as much room. Raises `SelectionError` for a range that is
+    too wide to be computed with.
     """
     dtype = np.dtype(f"<{packing.dtype}")
     if packing.dtype not in LEVELLED:
         return Form(dtype, 1, {})
+    if values is None and packing.ends is None:
+        values = np.zeros(1)
     levels = packing.levels(values)
     missing, first = LEVELLED[packing.dtype]
     scale = levels.step
@@ -251,7 +258,11 @@ def packed_form(packing: Packing, values: Array | None) -> Form:
             parameter="pack",
         )
     told = {"scale": scale, "offset": offset, "missing": missing}
-    return Form(dtype, 1, told, levels)
+    reserved = 0
+    if packing.ends is None:
+        # So the length of a file does not follow from values.
+        reserved = 2 * _LONGEST - len(json_text(scale)) - len(json_text(offset))
+    return Form(dtype, 1, told, levels, reserved)
 
 
 def is_packable(dtype: DType) -> bool:

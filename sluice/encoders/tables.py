@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Final, Protocol
 
 import numpy as np
@@ -53,10 +54,10 @@ class TableLayout:
         """How many rows there are, without the header."""
         return math.prod(self.shape) if self.columns else 0
 
-    def part(self, dim: Hashable, length: int) -> TableLayout:
-        """The rows of so many positions along a dimension; those before it have one each."""
+    def part(self, ranges: Mapping[Hashable, range]) -> TableLayout:
+        """The rows of these positions along some dimensions, of which all but the last have one."""
         sizes = zip(self.dims, self.shape, strict=True)
-        shape = tuple(length if name == dim else size for name, size in sizes)
+        shape = tuple(len(ranges[dim]) if dim in ranges else size for dim, size in sizes)
         return replace(self, shape=shape)
 
 
@@ -217,16 +218,14 @@ class TableWriter:
     def slab(
         self,
         variables: Mapping[Hashable, xr.Variable],
-        dim: Hashable | None = None,
-        start: int = 0,
-        stop: int = 0,
+        ranges: Mapping[Hashable, range] = MappingProxyType({}),
     ) -> Iterator[bytes]:
-        """The rows from `start` to `stop` along `dim`, or all; in pieces of some milliseconds.
+        """The rows of these `ranges` of dimensions, or all; in pieces of some milliseconds.
 
-        `variables` have these rows of what has the dimension, and all of what does not.
+        `variables` have these rows of what has the dimensions, and all of what does not.
         """
-        layout = self._layout if dim is None else self._layout.part(dim, stop - start)
-        texts = [self._text(column, variables, layout, dim, start) for column in layout.columns]
+        layout = self._layout.part(ranges)
+        texts = [self._text(column, variables, layout, ranges) for column in layout.columns]
         block = max(1, min(_BLOCK_ROWS, _BLOCK_FIELDS // max(1, len(texts))))
         for first in range(0, layout.count, block):
             cells = np.arange(first, min(first + block, layout.count))
@@ -237,12 +236,12 @@ class TableWriter:
         column: Column,
         variables: Mapping[Hashable, xr.Variable],
         layout: TableLayout,
-        dim: Hashable | None,
-        start: int,
+        ranges: Mapping[Hashable, range],
     ) -> ColumnText:
         make = partial(self._rows.fields, column)
-        if dim in column.dims or dim is None:
+        if not ranges.keys().isdisjoint(column.dims):
             known = self._finest.get(column.variable)
+            start = ranges[column.dims[0]].start if column.variable is None else 0
             return column_text(column, variables, layout, make, known, start)
         text = self._whole.get(column.header)
         if text is None:

@@ -134,6 +134,7 @@ def _laid_out(
             "data_offsets": [start, end],
         }
     text = json_text(header)
+    text += b" " * sum(form.reserved for form in forms.values())
     text += b" " * (-len(text) % _ALIGNMENT)
     head = _LENGTH.pack(len(text)) + text
     extents = {
@@ -185,10 +186,10 @@ def tensors_weight(schema: AnswerSchema) -> int:
 
 
 def _packed_weight(schema: AnswerSchema, packing: Packing) -> int:
-    """The same for values that may take more room when they are packed."""
+    """The same for values that are packed."""
     size = np.dtype(packing.dtype).itemsize
     return tensors_weight(schema) + sum(
-        math.prod(variable.shape) * max(0, size - variable.dtype.itemsize)
+        math.prod(variable.shape) * (size - variable.dtype.itemsize)
         for name, variable in schema.variables.items()
         if name not in schema.coord_names and is_packable(variable.dtype)
     )
@@ -198,8 +199,8 @@ def adapt_tensors(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
     """The format with numbers packed as the options `pack` and `range` say.
 
     Raises `QueryError` for a range that packing does not need, and `SelectionError` for one that is
-    too wide. Where a range is needed and not
-    given, values decide on it: then the file has no length before they are known.
+    too wide. Where a range is needed and not given, values decide on it: then the file is made
+    whole, but its length is known.
     """
     pack, ends = str(values.get("pack")), values.get("range")
     if ends is not None and pack not in LEVELLED:
@@ -214,12 +215,14 @@ def adapt_tensors(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
     content = partial(tensor_content, packing=packing)
     encode, pieces = from_memory(content)
     told = ends is not None or pack not in LEVELLED
+    file = FileFormat(content, decided_by_values, False, chunked=False)
     return replace(
         encoder,
         encode=encode,
         pieces=pieces,
         value_bytes=partial(_packed_weight, packing=packing),
-        file=FileFormat(content, decided_by_values, False, chunked=False) if told else None,
+        file=file if told else None,
+        sized=file,
     )
 
 

@@ -1,18 +1,17 @@
 """Selection -> Plan -> a Dataset, or slabs of it: what every way in has in common."""
 
-from sluice.engine.costs import Costs
+from sluice.engine.costs import AT_ONCE, MOST_TIMES, Costs, ReadLimits
 from sluice.engine.estimates import (
-    MOST_TIMES,
     Fitting,
-    Learned,
-    estimated_size,
     fitting,
     memory_excess,
     times_excess,
     with_fitting,
 )
-from sluice.engine.file_answer import FileAnswer, cells_excess, file_costs, file_of, file_size
-from sluice.engine.plan import Plan, ReadLimits, plan
+from sluice.engine.file_answer import FileAnswer, file_of, file_size
+from sluice.engine.file_costs import cells_excess, file_costs
+from sluice.engine.learned import Learned, Watch
+from sluice.engine.plan import Plan, plan
 from sluice.engine.prepared import (
     PreparedDataset,
     describe,
@@ -21,9 +20,11 @@ from sluice.engine.prepared import (
     prepare,
 )
 from sluice.engine.row_answer import RowAnswer, rows_of
+from sluice.engine.text_sizes import estimated_size
 from sluice.engine.whole_file import write_deflated
 
 __all__ = [
+    "AT_ONCE",
     "MOST_TIMES",
     "Costs",
     "FileAnswer",
@@ -33,6 +34,7 @@ __all__ = [
     "PreparedDataset",
     "ReadLimits",
     "RowAnswer",
+    "Watch",
     "cells_excess",
     "describe",
     "describe_prepared",

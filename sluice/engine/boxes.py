@@ -161,12 +161,19 @@ class Grid:
 
 
 def row_boxes(
-    grid: Grid, start: int, stop: int, most_bytes: int, window: int = WINDOW_BYTES
+    grid: Grid,
+    start: int,
+    stop: int,
+    most_bytes: int,
+    window: int = WINDOW_BYTES,
+    *,
+    soon: bool = False,
 ) -> Iterator[Box]:
     """The boxes that have the bytes from `start` to `stop` of a variable written row by row.
 
     Each ends where a chunk of the store ends; it has at most `most_bytes`, or one row of chunks. Of
-    rows of chunks that do not fit into the `window` it has a part.
+    rows of chunks that do not fit into the `window` it has a part. The first is to come `soon`: it
+    is one row of chunks.
     """
     axis = grid.row_dimension
     if start >= stop:
@@ -177,12 +184,14 @@ def row_boxes(
     row, last = start // grid.row_bytes, -(-stop // grid.row_bytes)
     widest = max(1, window // grid.row_bytes)
     most = max(1, min(most_bytes // grid.row_bytes, widest))
+    # (Where there are no chunks it is cut anywhere.)
+    early = 1 if soon and grid.ends[axis] is not None else most
     while row < last:
-        end = min(_row_end(grid.ends[axis], row, most), row + widest, last)
+        end = min(_row_end(grid.ends[axis], row, early), row + widest, last)
         starts, stops = [0] * len(grid.shape), list(grid.shape)
         starts[axis], stops[axis] = row, end
         yield Box(tuple(starts), tuple(stops), row * grid.row_bytes)
-        row = end
+        row, early = end, most
 
 
 def record_rows(

@@ -1,24 +1,29 @@
 """What it costs to read a planned answer: its chunks, how often each is decoded, and the memory.
 
 All ways of reading are judged alike, by where along each dimension a part ends: an answer that is
-read whole has no such places, slabs have them along one dimension, boxes of a file along several.
+read whole has no such places, slabs of rows and boxes of a file have them along some dimensions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Final, TypeAlias
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 
 from sluice.aliases import record
+from sluice.datasets.copies import copies_in, read_from
 from sluice.datasets.layout import Keys, Layout, StoredVariable
 from sluice.datasets.lazy import VariableReadPlan, working_bytes
 from sluice.datasets.read_plan import DatasetReadPlan
 from sluice.engine.boxes import ChunkAxis, Ends, chunk_axes, distinct
+from sluice.errors import LimitError
 
 # The part that is read, and the one that its reader has.
 AT_ONCE: Final = 2
+# So often may a chunk be decoded for an answer whose form fits the chunks of the store badly.
+MOST_TIMES: Final = 4
 # After which positions along each of its dimensions a variable is cut; the last is the length.
 Stops: TypeAlias = Mapping[Hashable, Ends]
 
@@ -29,6 +34,7 @@ class VariableCost:
 
     It touches `chunks`, each of `chunk_bytes` decoded; they are `decoded` so often in all parts
     together, `most_times` the one that is decoded most often, and `at_once` are those of one part.
+    They are those of a `copy`, or of the dataset itself.
     """
 
     chunks: int
@@ -36,6 +42,11 @@ class VariableCost:
     decoded: int
     most_times: int
     at_once: int
+    copy: str | None = None
+
+    def repeated(self, times: int) -> VariableCost:
+        """The cost of reading it so often."""
+        return replace(self, decoded=self.decoded * times, most_times=self.most_times * times)
 
 
 @record
@@ -74,13 +85,23 @@ class Costs:
         """How often the chunk is decoded that is decoded most often."""
         return max([cost.most_times for cost in self.variables.values()], default=0)
 
+    def after(self, before: Costs) -> Costs:
+        """What it costs to read some of the variables before that, as `before` says."""
+        variables = dict(self.variables)
+        for name, other in before.variables.items():
+            own = variables[name]
+            decoded, times = own.decoded + other.decoded, own.most_times + other.most_times
+            at_once = max(own.at_once, other.at_once)
+            variables[name] = replace(own, decoded=decoded, most_times=times, at_once=at_once)
+        return Costs(self.parts, max(self.window_bytes, before.window_bytes), variables)
+
 
 @record
 class Parts:
     """How an answer is read: in how many parts, of at most `largest_bytes`, cut where.
 
     All variables of a part are read `together`, or those of each alone. `text_bytes` are of texts,
-    outside of their arrays.
+    outside of their arrays. Some variables are read as a whole again: so often as `repeats` says.
     """
 
     count: int
@@ -88,12 +109,15 @@ class Parts:
     stops: Mapping[Hashable, Stops]
     together: bool
     text_bytes: int = 0
+    repeats: Mapping[Hashable, int] = field(default_factory=dict)
 
 
 def costs_of(layout: Layout, reading: DatasetReadPlan, keys: Keys | None, parts: Parts) -> Costs:
     """What it costs to read an answer so; reads nothing."""
     variables = {
-        name: _variable_cost(layout, keys or {}, name, variable, parts.stops.get(name, {}))
+        name: _variable_cost(
+            layout, keys or {}, name, variable, parts.stops.get(name, {})
+        ).repeated(parts.repeats.get(name, 1))
         for name, variable in reading.pending.items()
     }
     each = [(reading.pending[name], cost.at_once) for name, cost in variables.items()]
@@ -111,11 +135,12 @@ def _variable_cost(
     times, prepared = min(chunks, 1), layout.variables[name]
     for dim, ends in stops.items():
         if chunks and len(ends) > 1 and isinstance(prepared, StoredVariable):
-            cut = _along(chunk_axes(prepared, keys, dim, layout.sizes), ends)
+            read = replace(prepared, array=variable.array)
+            cut = _along(chunk_axes(read, keys, dim, layout.sizes), ends)
             decoded = decoded // cut.distinct * cut.decoded
             at_once = at_once // cut.distinct * cut.at_once
             times *= cut.most_times
-    return VariableCost(chunks, nbytes, decoded, times, at_once)
+    return VariableCost(chunks, nbytes, decoded, times, at_once, variable.array.copy)
 
 
 @record
@@ -150,3 +175,70 @@ def _numbered(axes: list[ChunkAxis], rows: Ends) -> tuple[Ends, int]:
         found = distinct(both)
         places, count = np.searchsorted(found, both), len(found)
     return places, count
+
+
+def least_decoded(
+    layout: Layout, reading: DatasetReadPlan, cost: Callable[[DatasetReadPlan], Costs]
+) -> DatasetReadPlan:
+    """The same answer, with each variable read from where the fewest bytes are decoded for it.
+
+    That is the dataset itself, or a copy of it; itself where there are none. What would be decoded
+    more than `MOST_TIMES` comes last.
+    """
+    names = copies_in(layout, reading)
+    if len(names) == 1:
+        return reading
+    found = [read_from(layout, reading, copy) for copy in names]
+    costs = [cost(one).variables for one in found]
+
+    def least(name: Hashable) -> int:
+        each = [one[name] for one in costs]
+        # Of several that take as much the first one.
+        ranks = [(one.most_times > MOST_TIMES, one.decoded * one.chunk_bytes) for one in each]
+        return ranks.index(min(ranks))
+
+    pending = {name: found[least(name)].pending[name] for name in reading.pending}
+    return replace(reading, pending=pending)
+
+
+class Touched(Protocol):
+    """What is known of an answer's work: the touched chunks, and their decoded bytes."""
+
+    @property
+    def chunks(self) -> int: ...
+    @property
+    def chunk_bytes(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """The most that one answer may have: chunks, their decoded bytes, bytes of the result."""
+
+    chunks: int
+    chunk_bytes: int
+    result_bytes: int
+
+    def excess(self, touched: Touched, result_bytes: int) -> LimitError | None:
+        """The first limit that a plan exceeds, or None.
+
+        `result_bytes` is what its encoder writes, which can be more than the plan's own.
+        """
+        chunks, chunk_bytes = touched.chunks, touched.chunk_bytes
+        if result_bytes > self.result_bytes:
+            return _excess("The result", "bytes", "result_bytes", result_bytes, self.result_bytes)
+        if chunks > self.chunks:
+            return _excess("The selection", "chunks", "chunks", chunks, self.chunks)
+        if chunk_bytes > self.chunk_bytes:
+            decoding = "Decoding the chunks that the selection touches"
+            return _excess(decoding, "bytes", "chunk_bytes", chunk_bytes, self.chunk_bytes)
+        return None
+
+
+def _excess(what: str, unit: str, limited: str, estimate: int, limit: int) -> LimitError:
+    return LimitError(
+        f"{what} would take {estimate} {unit}; one request may take {limit}."
+        " Nothing was read: ask for fewer variables or a smaller part.",
+        limited=limited,
+        estimate=estimate,
+        limit=limit,
+    )

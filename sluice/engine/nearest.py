@@ -1,25 +1,30 @@
 """Places on the globe -> positions of a dataset's grid: the cells that are nearest to them.
 
 Which variables are the longitudes and latitudes of cells is told by units, standard names and names
-(CF conventions 1.11, sections 4.1, 4.2 and 5.2). Nothing here reads.
+(CF conventions 1.11, sections 4.1, 4.2 and 5.2).
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+import asyncio
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
-from typing import Final
+from itertools import product
+from typing import Final, TypeAlias
 
 import numpy as np
 
-from sluice.aliases import Document, record
+from sluice.aliases import Array, Document, record
 from sluice.axes.axis import EAST
-from sluice.axes.globe import Cells, Nearest, distance_km
+from sluice.axes.globe import Cells, Crossed, Nearest, distance_km
 from sluice.axes.resolve import resolve
 from sluice.axes.roles import NORTH
 from sluice.datasets.relabel import bounds_of
+from sluice.engine.plan import Plan, plan
 from sluice.engine.prepared import PreparedDataset
-from sluice.errors import QueryError, SelectionError
+from sluice.engine.slabs import Rows, Slab
+from sluice.errors import LimitError, QueryError, SelectionError
 from sluice.selection import Along, Label, Labels, Match, Near, Position, Positions, Selection
 
 _NAMES: Final = {"lon": "lon", "longitude": "lon", "lat": "lat", "latitude": "lat"}
@@ -31,18 +36,31 @@ _MOST_WIDTHS: Final = 2
 _ANYWHERE: Final = 1e6
 
 
+# So much is compared at once to know whether coordinates change.
+_COMPARED_BYTES: Final = 2**23
+
+GridCells: TypeAlias = Cells | Crossed
+
+
 @record
 class LonLat:
     """The variables that hold the longitudes and latitudes of a grid's cells.
 
     `dims` are those of the grid, one or two. With `axes` they are a dimension's labels each, and
-    known; else variables of one shape, whose values are in the store.
+    known; else variables whose values are in the store: `crossed` those of a dimension each, else
+    of one shape. There may be others for each position along a dimension that they are `over`.
     """
 
     lon: str
     lat: str
     dims: tuple[str, ...]
-    axes: bool
+    axes: bool = False
+    crossed: bool = False
+    over: str | None = None
+
+    def cells(self, lon: Array, lat: Array) -> GridCells:
+        """Its cells, whose longitudes and latitudes these are."""
+        return Crossed(lon, lat) if self.crossed else Cells(lon, lat)
 
 
 @record
@@ -62,7 +80,7 @@ class Located:
 
 
 def grids_of(prepared: PreparedDataset) -> list[LonLat]:
-    """The grids of which longitudes and latitudes are known, those with axes of them first."""
+    """The grids of which longitudes and latitudes are known, the simpler ones first."""
     found: dict[tuple[str, ...], dict[str, str]] = {}
     variables = prepared.dataset.variables
     bounds = {bounds_of(variable) for variable in variables.values()}
@@ -76,10 +94,30 @@ def grids_of(prepared: PreparedDataset) -> list[LonLat]:
             if dims == (name,) and name in prepared.axes:
                 axes[what].append(name)
     grids = [LonLat(lon, lat, (lat, lon), True) for lat in axes["lat"] for lon in axes["lon"]]
-    for dims, named in found.items():
-        if len(named) == 2 and len(dims) in (1, 2) and len(set(dims)) == len(dims):
-            grids.append(LonLat(named["lon"], named["lat"], dims, False))
+    both = {d: named for d, named in found.items() if len(named) == 2 and len(set(d)) == len(d)}
+    grids += [LonLat(n["lon"], n["lat"], dims) for dims, n in both.items() if len(dims) in (1, 2)]
+    grids += _crossed(found, {*axes["lon"], *axes["lat"]})
+    for dims, named in both.items():
+        if len(dims) == 3:
+            over = next((name for name in dims if prepared.roles.get(name) == "T"), dims[0])
+            rest = tuple(name for name in dims if name != over)
+            grids.append(LonLat(named["lon"], named["lat"], rest, over=over))
     return grids
+
+
+def _crossed(found: Mapping[tuple[str, ...], Mapping[str, str]], axes: set[str]) -> list[LonLat]:
+    """The grids of longitudes along one dimension and latitudes along another, not both `axes`."""
+    alone: dict[str, list[tuple[str, str]]] = {"lon": [], "lat": []}
+    for dims, named in found.items():
+        if len(dims) == 1 and len(named) == 1:
+            for what, name in named.items():
+                alone[what].append((dims[0], name))
+    pairs = product(alone["lat"], alone["lon"])
+    return [
+        LonLat(lon, lat, (row, column), crossed=True)
+        for (row, lat), (column, lon) in pairs
+        if not {lon, lat} <= axes
+    ]
 
 
 def _meaning(name: str, attrs: Document) -> str | None:
@@ -133,7 +171,79 @@ def _asked(prepared: PreparedDataset, names: Sequence[str] | None) -> Iterator[H
         yield from dataset.variables
 
 
-def locate(prepared: PreparedDataset, grid: LonLat, near: Near, cells: Cells | None) -> Located:
+def only_position(prepared: PreparedDataset, grid: LonLat, selection: Selection) -> int | None:
+    """The one position that is asked for of what the grid's coordinates are over; None: several."""
+    if grid.over is None:
+        return None
+    size, asked = prepared.sizes[grid.over], selection.along.get(grid.over)
+    if asked is None or grid.over in selection.pointwise:
+        return 0 if size == 1 else None
+    alone = Selection({grid.over: asked})
+    key = resolve(alone, prepared.axes, prepared.sizes).positions[grid.over]
+    found = np.arange(size)[key].reshape(-1)
+    return int(found[0]) if found.size == 1 else None
+
+
+def cells_plan(prepared: PreparedDataset, grid: LonLat, position: int | None) -> Plan:
+    """How the coordinates are read: at one position of what they are over, or all."""
+    over = {} if grid.over is None or position is None else {grid.over: Position(position)}
+    return plan(prepared, Selection(over, (grid.lon, grid.lat)))
+
+
+def compared(grid: LonLat) -> tuple[int, Rows]:
+    """In which slabs coordinates are read to be compared."""
+    assert grid.over is not None
+    return _COMPARED_BYTES, Rows((grid.over,), (grid.lon, grid.lat))
+
+
+async def read_cells(planned: Plan, grid: LonLat, position: int | None) -> GridCells | None:
+    """The cells of the grid; None where they are others for other positions.
+
+    Raises a StoreError where the store does not do its part.
+    """
+    if grid.over is None or position is not None:
+        found = await planned.read()
+        first = {name: found.variables[name].values for name in (grid.lon, grid.lat)}
+        return await asyncio.to_thread(grid.cells, first[grid.lon], first[grid.lat])
+    first = {}
+    async with aclosing(planned.slabs(*compared(grid))) as slabs:
+        async for slab in slabs:
+            if not await asyncio.to_thread(_go_on, grid, slab, first):
+                return None
+    return await asyncio.to_thread(grid.cells, first[grid.lon], first[grid.lat])
+
+
+def _go_on(grid: LonLat, slab: Slab, first: dict[str, Array]) -> bool:
+    """Whether all of the slab is as the very first position is."""
+    for name in (grid.lon, grid.lat):
+        variable = slab.variables[name]
+        values = np.moveaxis(variable.values, variable.dims.index(grid.over), 0)
+        expected = first.setdefault(name, values[0].copy())
+        same = (values == expected) | (np.isnan(values) & np.isnan(expected))
+        if not same.all():
+            return False
+    return True
+
+
+def changing(grid: LonLat) -> SelectionError:
+    """What is raised where one position must be chosen, since each has its own coordinates."""
+    return SelectionError(
+        f"at: {grid.lon} and {grid.lat} change along {grid.over}, so where the cells are depends on"
+        f" it: choose one position of {grid.over}, such as isel[{grid.over}]=0",
+        parameter="at",
+        dimension=grid.over,
+    )
+
+
+def one_of(grid: LonLat, excess: LimitError | None) -> LimitError | None:
+    """The same refusal; it says that the coordinates of one position are less."""
+    if excess is None:
+        return None
+    detail = f"{excess.detail} All of {grid.lon} and {grid.lat} are compared: choose one position"
+    return LimitError(f"{detail} of {grid.over}, such as isel[{grid.over}]=0.", **excess.facts)
+
+
+def locate(prepared: PreparedDataset, grid: LonLat, near: Near, cells: GridCells | None) -> Located:
     """The nearest cell to each place; `cells` are those of a grid without axes.
 
     Along axes it is the nearest label of each. Raises `SelectionError` for a place outside of the
@@ -147,7 +257,7 @@ def locate(prepared: PreparedDataset, grid: LonLat, near: Near, cells: Cells | N
     )
 
 
-def _in_cells(cells: Cells, near: Near) -> list[Nearest]:
+def _in_cells(cells: GridCells, near: Near) -> list[Nearest]:
     found = [cells.nearest(lon, lat) for lon, lat in near.points]
     if any(one is None for one in found):
         raise SelectionError("at: no cell of this grid has coordinates", parameter="at")

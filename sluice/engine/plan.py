@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Mappin
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
+from itertools import chain
 
 import xarray as xr
 
@@ -22,14 +22,14 @@ from sluice.datasets import (
     pointwise_indexers,
     relabel,
 )
+from sluice.datasets.copies import part_of
 from sluice.datasets.layout import Keys, StoredVariable
 from sluice.datasets.lazy import VariableReadPlan, read_all
 from sluice.datasets.relabel import bounds_of
 from sluice.engine.boxes import Box, Ends, Grid, chunk_ends
-from sluice.engine.costs import AT_ONCE, Costs, Parts, costs_of
+from sluice.engine.costs import AT_ONCE, Costs, Parts, costs_of, least_decoded
 from sluice.engine.prepared import PreparedDataset
-from sluice.engine.slabs import Budget, Cut, Order, Rows, Slab, cuts, narrowed, slab_parts
-from sluice.errors import LimitError
+from sluice.engine.slabs import Budget, Cut, Order, Rows, Slab, cuttings, narrowed, slab_parts
 from sluice.selection import Selection
 
 
@@ -157,6 +157,16 @@ class Plan:
         """What it costs to read the answer in these parts."""
         return costs_of(self.prepared.layout, self.reading, self.keys, parts)
 
+    def reading_least(self, cost: Callable[[Plan], Costs]) -> Plan:
+        """The same plan, with each variable read from the copy that takes the least decoding.
+
+        That is as `cost` says, for who does not read the answer whole.
+        """
+        reading = least_decoded(
+            self.prepared.layout, self.reading, lambda one: cost(replace(self, reading=one))
+        )
+        return self if reading is self.reading else replace(self, reading=reading)
+
     async def slabs(
         self,
         most_bytes: int,
@@ -178,11 +188,12 @@ class Plan:
                 await held.enter_async_context(budget.window(window))
             layout, keys = self.prepared.layout, self.keys
             moved = {} if keys is None else await self._moved()
-            parts = cuts(layout, self.schema, keys, most_bytes // AT_ONCE, order)
+            ways = cuttings(layout, self.reading, keys, most_bytes // AT_ONCE, order)
 
             async def read(cut: Cut) -> Slab:
                 return Slab(cut, await self._part(keys, cut, moved, meter()))
 
+            parts = chain.from_iterable(way.cuts() for way in ways)
             found = await held.enter_async_context(aclosing(ahead(parts, read)))
             async for slab in found:
                 yield slab
@@ -220,11 +231,11 @@ class Plan:
         assert keys is not None, "what is read in boxes has keys"
         dims = self.schema.variables[name].dims
         for dim, start, stop in zip(dims, box.starts, box.stops, strict=True):
-            keys = narrowed(keys, layout.sizes, Cut((name,), dim, start, stop))
+            keys = narrowed(keys, layout.sizes, {dim: range(start, stop)})
         prepared = layout.variables[name]
         assert isinstance(prepared, StoredVariable)
-        part = prepared.select(keys, dims).read_like(self.reading.pending[name])
-        return (await part.read(name)).values
+        part = part_of(prepared, keys, dims, self.reading.pending[name])
+        return (await part.read(name, passing=True)).values
 
     async def _part(
         self,
@@ -238,19 +249,20 @@ class Plan:
             whole = await self.read(meter)
             return {name: whole.variables[name] for name in cut.names}
         layout = self.prepared.layout
-        keys = narrowed(keys, layout.sizes, cut)
-        known = {name: _rows(moved[name], cut) for name in cut.names if name in moved}
+        part_keys = narrowed(keys, layout.sizes, cut.ranges)
+        known = {name: cut.of(name, moved[name]) for name in cut.names if name in moved}
         pending: dict[Hashable, VariableReadPlan] = {}
         for name in cut.names:
             prepared = layout.variables[name]
             if name in known:
                 continue
             if isinstance(prepared, StoredVariable):
-                part = prepared.select(keys, self.schema.variables[name].dims)
-                pending[name] = part.read_like(self.reading.pending[name])
+                own = keys if name in cut.whole else part_keys
+                dims, planned = self.schema.variables[name].dims, self.reading.pending[name]
+                pending[name] = part_of(prepared, own, dims, planned)
             else:
-                known[name] = _rows(self.reading.variables[name], cut)
-        known |= await read_all(pending, meter)
+                known[name] = cut.of(name, self.reading.variables[name])
+        known |= await read_all(pending, meter, passing=True)
         return {name: known[name] for name in cut.names}
 
     async def read_variables(
@@ -258,11 +270,13 @@ class Plan:
     ) -> Mapping[Hashable, xr.Variable]:
         """Some variables of the answer, decoded, as `read` brings them."""
         names = tuple(names)
-        if not names:
-            return {}
+        found = await self.of(names).read(meter) if names else None
+        return {} if found is None else {name: found.variables[name] for name in names}
+
+    def of(self, names: Iterable[Hashable]) -> Plan:
+        """The same of some variables alone."""
         asked = Selection(self.selection.along, tuple(map(str, names)), self.selection.pointwise)
-        found = await plan(self.prepared, asked).read(meter)
-        return {name: found.variables[name] for name in names}
+        return plan(self.prepared, asked)
 
     async def _moved(self) -> Mapping[Hashable, xr.Variable]:
         """The coordinates that answer under other labels, and their bounds: few, and small."""
@@ -296,53 +310,3 @@ def plan(prepared: PreparedDataset, selection: Selection) -> Plan:
         indexers = pointwise_indexers(prepared.dataset, found.positions, found.pointwise)
         reading = plan_isel(prepared.layout, indexers, keep=selection.variables)
     return Plan(prepared, selection, found, reading)
-
-
-def _rows(variable: xr.Variable, cut: Cut) -> xr.Variable:
-    """The part of a variable in memory."""
-    if cut.dim not in variable.dims:
-        return variable
-    return variable.isel({cut.dim: slice(cut.start, cut.stop)})
-
-
-class Touched(Protocol):
-    """What is known of an answer's work: the touched chunks, and their decoded bytes."""
-
-    @property
-    def chunks(self) -> int: ...
-    @property
-    def chunk_bytes(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ReadLimits:
-    """The most that one answer may have: chunks, their decoded bytes, bytes of the result."""
-
-    chunks: int
-    chunk_bytes: int
-    result_bytes: int
-
-    def excess(self, touched: Touched, result_bytes: int) -> LimitError | None:
-        """The first limit that a plan exceeds, or None.
-
-        `result_bytes` is what its encoder writes, which can be more than the plan's own.
-        """
-        chunks, chunk_bytes = touched.chunks, touched.chunk_bytes
-        if result_bytes > self.result_bytes:
-            return _excess("The result", "bytes", "result_bytes", result_bytes, self.result_bytes)
-        if chunks > self.chunks:
-            return _excess("The selection", "chunks", "chunks", chunks, self.chunks)
-        if chunk_bytes > self.chunk_bytes:
-            decoding = "Decoding the chunks that the selection touches"
-            return _excess(decoding, "bytes", "chunk_bytes", chunk_bytes, self.chunk_bytes)
-        return None
-
-
-def _excess(what: str, unit: str, limited: str, estimate: int, limit: int) -> LimitError:
-    return LimitError(
-        f"{what} would take {estimate} {unit}; one request may take {limit}."
-        " Nothing was read: ask for fewer variables or a smaller part.",
-        limited=limited,
-        estimate=estimate,
-        limit=limit,
-    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from itertools import chain
 from typing import Final
 
@@ -15,9 +16,11 @@ from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
 from sluice.encoders.json_encoder import finest
 from sluice.encoders.tables import RowFormat, TableLayout, TableWriter, layout_of
-from sluice.engine.costs import AT_ONCE, Costs
+from sluice.engine.boxes import WINDOW_BYTES
+from sluice.engine.costs import AT_ONCE, MOST_TIMES, Costs
+from sluice.engine.learned import Watch
 from sluice.engine.plan import Plan
-from sluice.engine.slabs import Rows
+from sluice.engine.slabs import Rows, cuttings
 
 # Of two slabs of values, which are in memory at once; a row of chunks may have more.
 SLABS_BYTES: Final = 16 * 2**20
@@ -25,19 +28,27 @@ SLABS_BYTES: Final = 16 * 2**20
 _DECODED_BYTES: Final = 512 * 2**20
 # What the text of one step of writing takes, and the fields that are kept between slabs.
 _TEXT_BYTES: Final = 8 * 2**20
+# Such a part of what is decoded for one slab is kept of small variables, so they are read once.
+_KEPT_PART: Final = 64
+# So many times a window is as large as another where it has to be.
+_MOST_WINDOWS: Final = 4
 # So many are looked at in less than a millisecond.
 _FEW_INSTANTS: Final = 2**16
 
 
 @record
 class RowAnswer:
-    """A planned answer as the rows of a table, in this order of slabs, which have these costs."""
+    """A planned answer as the rows of a table, in this order of slabs, which have these costs.
+
+    The `instants` are variables of which all values are looked at first, and read for that.
+    """
 
     plan: Plan
     layout: TableLayout
     order: Rows
     costs: Costs
     most_bytes: int
+    instants: tuple[Hashable, ...]
 
     @property
     def memory_bytes(self) -> int:
@@ -53,45 +64,47 @@ class RowAnswer:
         self,
         rows: RowFormat,
         meter: Callable[[], TextMeter | None] = lambda: None,
-        see: Callable[[Mapping[Hashable, xr.Variable], Iterable[Hashable]], None] | None = None,
+        watch: Watch | None = None,
     ) -> AsyncGenerator[Iterator[bytes], None]:
         """The text of each slab, to be written in pieces of a few milliseconds before the next one.
 
         Together they are what the format makes of the whole. A slab's texts are counted by a
-        `meter` of its own; what was read is shown to `see`. Whoever stops asking has ended what is
+        `meter` of its own; the `watch` sees what was read. Whoever stops asking has ended what is
         read. Raises a StoreError where the store does not do its part, LimitError from a meter.
         """
-        writer = TableWriter(self.layout, rows, await self._finest())
+        found = await self._read_finest()
         whole: dict[Hashable, xr.Variable] = {}
+        writer = TableWriter(self.layout, rows, found)
         async with aclosing(self.plan.slabs(self.most_bytes, self.order, meter=meter)) as slabs:
             async for slab in slabs:
-                cut, first = slab.cut, not whole
-                if first:
-                    whole = {n: v for n, v in slab.variables.items() if cut.dim not in v.dims}
-                variables = {**whole, **slab.variables}
-                if see is not None:
-                    see(slab.variables, self.plan.reading.pending.keys() & slab.variables.keys())
-                text = writer.slab(variables, cut.dim, cut.start, cut.stop)
-                yield chain([writer.head(variables)], text) if cut.start == 0 else text
+                cut, variables = slab.cut, slab.variables
+                if watch is not None:
+                    await watch.see(slab)
+                if cut.first:
+                    whole = {name: variables[name] for name in cut.whole}
+                    writer = TableWriter(self.layout, rows, await self._finest(whole) | found)
+                variables = {**variables, **{n: cut.rows(v) for n, v in whole.items()}}
+                text = writer.slab(variables, cut.ranges)
+                yield chain([writer.head(variables)], text) if cut.first else text
+        if watch is not None:
+            watch.done()
 
-    async def _finest(self) -> Mapping[Hashable, Array]:
-        """The instants of each variable that has them in several slabs which need most digits.
+    async def _finest(self, whole: Mapping[Hashable, xr.Variable]) -> dict[Hashable, Array]:
+        """The instants which need most digits of each variable that is in memory and has some.
 
-        Those of variables, not of labels, are read for that: how they are written follows from
-        all of them.
+        How each of them is written follows from all.
         """
+        if self.costs.parts == 1:
+            return {}
+        known = {**self.plan.reading.variables, **whole}
+        names = [n for n in self.order.names if n in known and known[n].dtype.kind == "M"]
+        return {name: await _finest_of(np.asarray(known[name].data)) for name in names}
+
+    async def _read_finest(self) -> dict[Hashable, Array]:
+        """The same of those that are not: they are read for that, slab by slab."""
         found: dict[Hashable, Array] = {}
-        schema, reading, dim = self.plan.schema, self.plan.reading, self.order.dim
-        names = []
-        for name in self.order.names if self.costs.parts > 1 else ():
-            variable = schema.variables[name]
-            if variable.dtype.kind == "M" and dim in variable.dims:
-                if name in reading.pending or name in self.plan.moving:
-                    names.append(name)
-                else:
-                    found[name] = await _finest_of(np.asarray(reading.variables[name].data))
-        if names:
-            order = Rows(dim, tuple(names), self.order.window_bytes)
+        if self.instants:
+            order = replace(self.order, names=self.instants)
             async with aclosing(self.plan.slabs(self.most_bytes, order)) as slabs:
                 async for slab in slabs:
                     for name, variable in slab.variables.items():
@@ -111,18 +124,50 @@ def rows_of(
     rows: RowFormat,
     most_bytes: int = SLABS_BYTES,
     decoded_bytes: int = _DECODED_BYTES,
+    window_bytes: int = WINDOW_BYTES,
 ) -> RowAnswer:
     """The planned answer as such rows, in slabs of at most half of `most_bytes` if they can.
 
-    Slabs are cut along the first dimension that has more than one position. Where the chunks of all
-    have more than `decoded_bytes` there are as many slabs as have so much each. Reads nothing;
-    raises what `table_layout` raises.
+    Where the chunks of all have more than `decoded_bytes` there are as many slabs as have so much
+    each. Rows of chunks are cut within windows of `window_bytes`, or up to four times as much where
+    chunks are decoded too often otherwise. Reads nothing; raises what `table_layout` raises.
     """
     layout = layout_of(plan.schema, rows.name)
-    lengths = zip(layout.dims, layout.shape, strict=True)
-    dim = next((name for name, length in lengths if length != 1), None)
+
+    def answer(one: Plan) -> RowAnswer:
+        return _in_windows(one, layout, most_bytes, decoded_bytes, window_bytes)
+
+    return answer(plan.reading_least(lambda one: answer(one).costs))
+
+
+def _in_windows(
+    plan: Plan, layout: TableLayout, most_bytes: int, decoded_bytes: int, window_bytes: int
+) -> RowAnswer:
+    """The answer as it is planned."""
     names = tuple(c.variable for c in layout.columns if c.variable is not None)
-    order, slabs = Rows(dim, names), -(-plan.chunk_bytes // decoded_bytes)
+    kept = min(most_bytes // AT_ONCE, decoded_bytes // _KEPT_PART)
+    slabs = -(-plan.chunk_bytes // decoded_bytes)
     if slabs > 1:
         most_bytes = max(1, min(most_bytes, AT_ONCE * plan.schema.result_bytes // slabs))
-    return RowAnswer(plan, layout, order, plan.slab_costs(most_bytes, order), most_bytes)
+    first, window = None, window_bytes
+    while window <= _MOST_WINDOWS * window_bytes:
+        answer = _rows_of(plan, layout, Rows(layout.dims, names, window, kept), most_bytes)
+        if answer.most_times <= MOST_TIMES:
+            return answer
+        first = first or answer
+        window = -(-window * answer.most_times // MOST_TIMES)
+    assert first is not None
+    return first
+
+
+def _rows_of(plan: Plan, layout: TableLayout, order: Rows, most_bytes: int) -> RowAnswer:
+    costs, instants = plan.slab_costs(most_bytes, order), tuple[Hashable, ...]()
+    if costs.parts > 1:
+        parts = cuttings(
+            plan.prepared.layout, plan.reading, plan.keys, most_bytes // AT_ONCE, order
+        )
+        along = [n for n in next(parts).along if plan.schema.variables[n].dtype.kind == "M"]
+        instants = tuple([n for n in along if n in plan.reading.pending or n in plan.moving])
+    if instants:
+        costs = costs.after(plan.slab_costs(most_bytes, replace(order, names=instants)))
+    return RowAnswer(plan, layout, order, costs, most_bytes, instants)

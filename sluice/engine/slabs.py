@@ -1,4 +1,4 @@
-"""A planned answer in parts: along which dimension it is cut, where, and what that costs.
+"""A planned answer in parts: along which dimensions it is cut, where, and what that costs.
 
 A part ends where a chunk of the store ends, so that chunks are decoded once; only where variables
 have chunks of different lengths and are read together, where positions go back and forth, or where
@@ -8,14 +8,12 @@ a row of chunks is too large for memory, some of them are decoded again: see `sl
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import (
-    Hashable,
-    Iterator,
-    Mapping,
-)
+from bisect import bisect_right
+from collections.abc import Collection, Container, Hashable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Final, Literal, Protocol, TypeAlias, TypeVar
+from dataclasses import field
+from itertools import product
+from typing import Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 import xarray as xr
@@ -27,25 +25,32 @@ from sluice.datasets.layout import Keys, Layout, ResultSchema, StoredVariable
 from sluice.datasets.lazy import length_of
 from sluice.datasets.read_plan import DatasetReadPlan
 from sluice.engine.boxes import WINDOW_BYTES, Ends, chunk_ends
-from sluice.engine.costs import AT_ONCE, Parts
+from sluice.engine.costs import AT_ONCE, MOST_TIMES, Parts, Stops
 
-T = TypeVar("T")
-
-_NONE: Final = np.empty(0, np.int64)
 # As long as any row of chunks.
 _UNCUT: Final = 2**63
+# Of a text, beside its letters: an object of Python.
+_OBJECT_BYTES: Final = 64
+# Where none was read: chunks are not cut as if their texts were long, nor put together as if short.
+_SHORT_TEXT_BYTES: Final = 16
+_LONG_TEXT_BYTES: Final = 1024
+# The part of an answer along each of some dimensions.
+Ranges: TypeAlias = Mapping[Hashable, range]
 
 
 @record
 class Rows:
-    """The order of a table: all rows along `dim` together, of some variables.
+    """The order of a table: rows of some variables, in C order along `dims`.
 
-    Where a row of chunks is larger than a window of so many bytes, it is cut within them.
+    A row of chunks that is larger than a window of so many bytes is cut within them; where one
+    position of a dimension is larger, each of its positions is cut along the next dimension.
+    Variables whose chunks have no more than `kept_bytes` together are read once, and kept.
     """
 
-    dim: Hashable | None
+    dims: tuple[Hashable, ...]
     names: tuple[Hashable, ...]
     window_bytes: int = WINDOW_BYTES
+    kept_bytes: int = 0
 
 
 Order: TypeAlias = Literal["variable", "row"] | Rows
@@ -60,15 +65,24 @@ class Budget(Protocol):
 
 @record
 class Cut:
-    """The rows from `start` to `stop` of some variables along `dim`; all of them where it is None.
+    """A part of some variables: these `ranges` of the dimensions that they are cut along.
 
-    Variables that lack the dimension are whole, and stand in the first cut alone.
+    Those of `names` that stand in `whole` are not cut; they are in the `first` part alone.
     """
 
     names: tuple[Hashable, ...]
-    dim: Hashable | None = None
-    start: int = 0
-    stop: int = 0
+    ranges: Ranges
+    whole: frozenset[Hashable]
+    first: bool
+
+    def of(self, name: Hashable, variable: xr.Variable) -> xr.Variable:
+        """The part of a variable in memory, or all of one that is not cut."""
+        return variable if name in self.whole else self.rows(variable)
+
+    def rows(self, variable: xr.Variable) -> xr.Variable:
+        """The rows of a variable in memory."""
+        cut = {d: slice(r.start, r.stop) for d, r in self.ranges.items() if d in variable.dims}
+        return variable.isel(cut) if cut else variable
 
 
 @record
@@ -79,62 +93,151 @@ class Slab:
     variables: Mapping[Hashable, xr.Variable]
 
 
-def cuts(
-    layout: Layout, schema: ResultSchema, keys: Keys | None, most_bytes: int, order: Order
-) -> Iterator[Cut]:
-    """The parts of an answer in their order, of at most `most_bytes` where chunks let it be.
+@record
+class Cutting:
+    """How variables are cut: one by one along the `outer` dimensions, then after each of `ends`.
+
+    These lie along `dim`; without one there is one part. Only those `along` are cut.
+    """
+
+    names: tuple[Hashable, ...]
+    along: tuple[Hashable, ...] = ()
+    outer: Mapping[Hashable, int] = field(default_factory=dict)
+    dim: Hashable | None = None
+    ends: tuple[int, ...] = ()
+
+    def cuts(self) -> Iterator[Cut]:
+        """The parts in their order."""
+        first, whole = True, frozenset(self.names) - frozenset(self.along)
+        if self.dim is None:
+            yield Cut(self.names, {}, whole, first)
+            return
+        parts = [range(*ends) for ends in zip((0, *self.ends), self.ends, strict=False)]
+        for place in product(*map(range, self.outer.values())):
+            ranges = {d: range(p, p + 1) for d, p in zip(self.outer, place, strict=True)}
+            for part in parts:
+                names = self.names if first else self.along
+                yield Cut(names, {**ranges, self.dim: part}, whole, first)
+                first = False
+
+    def stops(self, dims: Collection[Hashable]) -> Stops:
+        """Where a variable of these dimensions is cut."""
+        stops = {d: np.arange(1, n + 1) for d, n in self.outer.items() if d in dims}
+        if self.dim is not None and self.dim in dims:
+            stops[self.dim] = np.array(self.ends)
+        return stops
+
+    def repeats(self, dims: Collection[Hashable]) -> int:
+        """How often all of a variable of these dimensions is read: once for each other position."""
+        return math.prod([n for d, n in self.outer.items() if d not in dims])
+
+
+def cuttings(
+    layout: Layout, reading: DatasetReadPlan, keys: Keys | None, most_bytes: int, order: Order
+) -> Iterator[Cutting]:
+    """How an answer is cut, in the order of its parts, of at most `most_bytes` if chunks let it be.
 
     With `order` "variable" each variable comes after the other, with "row" all rows along the
     first dimension together, as with `Rows`. Without `keys` the answer is one part.
     """
+    schema = reading.schema
     names = order.names if isinstance(order, Rows) else tuple(schema.variables)
     if keys is None or not names:
-        yield Cut(names)
+        yield Cutting(names)
     elif order == "variable":
         for name in names:
             dims = schema.variables[name].dims
-            first = dims[0] if dims and dims.count(dims[0]) == 1 else None
-            yield from _along(layout, schema, keys, most_bytes, Rows(first, (name,), _UNCUT))
+            first = dims[:1] if dims and dims.count(dims[0]) == 1 else ()
+            yield _cutting(layout, reading, keys, most_bytes, Rows(first, (name,), _UNCUT))
     else:
         rows = order if isinstance(order, Rows) else Rows(_leading(schema), names)
-        yield from _along(layout, schema, keys, most_bytes, rows)
+        yield _cutting(layout, reading, keys, most_bytes, rows)
 
 
-def _leading(schema: ResultSchema) -> Hashable | None:
-    """The first dimension of the variable with the most of them; None where there is none."""
+def _leading(schema: ResultSchema) -> tuple[Hashable, ...]:
+    """The first dimension of the variable with the most of them; empty where there is none."""
     most: tuple[Hashable, ...] = max((v.dims for v in schema.variables.values()), key=len)
     twice = [v for v in schema.variables.values() if most and v.dims.count(most[0]) > 1]
-    return most[0] if most and not twice else None
+    return most[:1] if most and not twice else ()
 
 
-def _along(
-    layout: Layout,
-    schema: ResultSchema,
-    keys: Keys,
-    most_bytes: int,
-    rows: Rows,
-) -> Iterator[Cut]:
-    """The `rows` in parts; variables that do not have the dimension stand in the first part."""
-    dim, names = rows.dim, rows.names
-    along = [name for name in names if dim is not None and dim in schema.variables[name].dims]
-    if dim is None or not along:
-        yield Cut(names)
-        return
-    row_bytes = max(1, sum([_row_bytes(schema, name, dim) for name in along]))
-    most_rows = max(1, most_bytes // row_bytes)
+def _cutting(
+    layout: Layout, reading: DatasetReadPlan, keys: Keys, most_bytes: int, rows: Rows
+) -> Cutting:
+    """How the `rows` are cut along as many dimensions as it takes."""
+    schema, kept = reading.schema, _kept(reading, rows)
+    cut = [name for name in rows.names if name not in kept]
+    dims = [d for d in rows.dims if schema.sizes[d] != 1] or rows.dims[:1]
+    if any(schema.sizes[d] == 0 for d in dims):
+        return Cutting(rows.names)
+    outer: dict[Hashable, int] = {}
+    along: list[Hashable] = []
+    dim, row_bytes = None, 1
+    for depth, dim in enumerate(dims):
+        outer = {d: schema.sizes[d] for d in dims[:depth]}
+        along = [n for n in cut if _is_cut(reading, n, outer, dim, rows.window_bytes)]
+        row_bytes = max(1, sum([_part_bytes(reading, name, {*outer, dim}) for name in along]))
+        if row_bytes <= rows.window_bytes:
+            break
+    if not dims or not along:
+        return Cutting(rows.names)
+    at_most = sum([_part_bytes(reading, n, {*outer, dim}, _LONG_TEXT_BYTES) for n in along])
+    most_rows = max(1, most_bytes // max(1, at_most))
     ends = _ends(layout, schema, keys, dim, along, most_rows)
-    start = 0
-    for stop in _joined(ends, most_rows, max(most_rows, rows.window_bytes // row_bytes)):
-        yield Cut(names if start == 0 else tuple(along), dim, start, stop)
-        start = stop
-    if start == 0:
-        yield Cut(names)
+    stops = tuple(_joined(ends, most_rows, max(most_rows, rows.window_bytes // row_bytes)))
+    return Cutting(rows.names, tuple(along), outer, dim, stops)
 
 
-def _row_bytes(schema: ResultSchema, name: Hashable, dim: Hashable) -> int:
-    variable = schema.variables[name]
-    lengths = [n for d, n in zip(variable.dims, variable.shape, strict=True) if d != dim]
-    return math.prod(lengths) * variable.dtype.itemsize
+def _kept(reading: DatasetReadPlan, rows: Rows) -> set[Hashable]:
+    """The variables that are read once, though rows are cut along their dimensions: small ones."""
+    sizes: dict[Hashable, int] = {}
+    for name in rows.names:
+        one = reading.pending.get(name)
+        if one is not None and one.dtype.kind not in "OT":
+            decoded = one.plan.chunks * one.array.meta.chunk_bytes
+            sizes[name] = max(decoded, math.prod(one.shape) * one.dtype.itemsize)
+    kept, left = set(), rows.kept_bytes
+    for name in sorted(sizes, key=sizes.__getitem__):
+        left -= sizes[name]
+        if left < 0:
+            break
+        kept.add(name)
+    return kept
+
+
+def _is_cut(
+    reading: DatasetReadPlan,
+    name: Hashable,
+    outer: Mapping[Hashable, int],
+    dim: Hashable,
+    window_bytes: int,
+) -> bool:
+    """Whether a variable is cut: what lacks a dimension is kept, unless it is too much for that."""
+    dims = reading.schema.variables[name].dims
+    if dim not in dims:
+        return False
+    times = math.prod([n for d, n in outer.items() if d not in dims])
+    return times == 1 or (times <= MOST_TIMES and _part_bytes(reading, name, ()) > window_bytes)
+
+
+def _part_bytes(
+    reading: DatasetReadPlan,
+    name: Hashable,
+    dims: Container[Hashable],
+    unknown_bytes: int = _SHORT_TEXT_BYTES,
+) -> int:
+    """The bytes of a variable at one position of each of these dimensions.
+
+    Texts count as long as those of the chunk with the longest ones that was read, else as
+    `unknown_bytes`.
+    """
+    variable = reading.schema.variables[name]
+    lengths = [n for d, n in zip(variable.dims, variable.shape, strict=True) if d not in dims]
+    each, pending = variable.dtype.itemsize, reading.pending.get(name)
+    if pending is not None and (texts := pending.array.meta.texts) is not None:
+        each += _OBJECT_BYTES
+        each += unknown_bytes if texts.mean_bytes is None else int(texts.mean_bytes)
+    return math.prod(lengths) * each
 
 
 def _joined(ends: Ends, most_rows: int, longest: int) -> Iterator[int]:
@@ -142,11 +245,11 @@ def _joined(ends: Ends, most_rows: int, longest: int) -> Iterator[int]:
 
     What is longer than the `longest` is cut into equal parts.
     """
-    start, last = 0, int(ends[-1]) if len(ends) else 0
-    while start < last:
-        following = int(np.searchsorted(ends, start, "right"))
-        fitting = int(np.searchsorted(ends, start + most_rows, "right")) - 1
-        end = int(ends[max(following, fitting)])
+    # (In lists NumPy's own search takes ten times as long.)
+    known, start = ends.tolist(), 0
+    while start < known[-1]:
+        following = bisect_right(known, start)
+        end = known[max(following, bisect_right(known, start + most_rows) - 1)]
         parts = -(-(end - start) // longest)
         for number in range(1, parts + 1):
             yield start + (end - start) * number // parts
@@ -167,12 +270,11 @@ def _ends(
     for name in along:
         prepared = layout.variables[name]
         if isinstance(prepared, StoredVariable):
-            ends = chunk_ends(prepared, keys, dim, size, layout.sizes)
-            found.append(ends if size else _NONE)
+            found.append(chunk_ends(prepared, keys, dim, size, layout.sizes))
     if found:
         return min(found, key=len)
     # What is in memory has no chunks: it can be cut anywhere.
-    return np.append(np.arange(most_rows, size, most_rows), size) if size else _NONE
+    return np.append(np.arange(most_rows, size, most_rows), size)
 
 
 def slab_parts(
@@ -182,51 +284,50 @@ def slab_parts(
     most_bytes: int,
     order: Order,
 ) -> Parts:
-    """The parts of `cuts` for who judges what they cost; reads nothing.
+    """The parts of `cuttings` for who judges what they cost; reads nothing.
 
-    Texts count as `most_bytes` at most: how long they are is known once they are read.
+    Texts count as what is likely: how long they are is known once they are read.
     """
     schema = reading.schema
-    ends: dict[Hashable, list[int]] = defaultdict(list)
-    dims: dict[Hashable, Hashable] = {}
+    stops: dict[Hashable, Stops] = {}
+    repeats: dict[Hashable, int] = {}
     largest = count = 0
-    for cut in cuts(layout, schema, keys, most_bytes // AT_ONCE, order):
-        nbytes = 0
-        for name in cut.names:
-            variable = schema.variables[name]
-            if cut.dim is not None and cut.dim in variable.dims:
-                dims[name] = cut.dim
-                ends[name].append(cut.stop)
-                nbytes += (cut.stop - cut.start) * _row_bytes(schema, name, cut.dim)
-            else:
-                nbytes += math.prod(variable.shape) * variable.dtype.itemsize
-        largest, count = max(largest, nbytes), count + 1
-    stops = {name: {dim: np.array(ends[name])} for name, dim in dims.items()}
-    texts = min(reading.text_bytes, most_bytes)
-    return Parts(count, largest, stops, order != "variable" or keys is None, texts)
+    for cutting in cuttings(layout, reading, keys, most_bytes // AT_ONCE, order):
+        longest = int(np.diff(np.array(cutting.ends), prepend=0).max(initial=0))
+        at_first = in_each = 0
+        for name in cutting.names:
+            dims = schema.variables[name].dims
+            if name not in cutting.along:
+                at_first += _part_bytes(reading, name, ())
+                continue
+            stops[name], repeats[name] = cutting.stops(dims), cutting.repeats(dims)
+            in_each += longest * _part_bytes(reading, name, {*cutting.outer, cutting.dim})
+        largest = max(largest, at_first + in_each)
+        count += math.prod(cutting.outer.values()) * max(1, len(cutting.ends))
+    together = order != "variable" or keys is None
+    return Parts(count, largest, stops, together, repeats=repeats)
 
 
-def narrowed(keys: Keys, sizes: Mapping[Hashable, int], cut: Cut) -> Keys:
-    """`keys` for the rows of `cut` alone."""
-    if cut.dim is None:
-        return keys
+def narrowed(keys: Keys, sizes: Mapping[Hashable, int], ranges: Ranges) -> Keys:
+    """`keys` for these parts of the dimensions of the answer alone."""
     part: dict[Hashable, Key] = dict(keys)
-    for dim, key in keys.items():
-        if isinstance(key, Points) and key.dim == cut.dim:
-            part[dim] = Points(key.dim, key.positions[cut.start : cut.stop])
-    if not any(isinstance(key, Points) and key.dim == cut.dim for key in keys.values()):
-        part[cut.dim] = _part(keys.get(cut.dim, ALL), sizes[cut.dim], cut)
+    for dim, rows in ranges.items():
+        together = {d: k for d, k in keys.items() if isinstance(k, Points) and k.dim == dim}
+        for own, key in together.items():
+            part[own] = Points(dim, key.positions[rows.start : rows.stop])
+        if not together:
+            part[dim] = _part(keys.get(dim, ALL), sizes[dim], rows)
     return part
 
 
-def _part(key: Key, size: int, cut: Cut) -> Key:
+def _part(key: Key, size: int, rows: range) -> Key:
     match key:
         case slice():
-            rows = range(*key.indices(size))[cut.start : cut.stop]
+            places = range(*key.indices(size))[rows.start : rows.stop]
             # A stop of -1 would mean the last position again.
-            return slice(rows.start, rows.stop if rows.stop >= 0 else None, rows.step)
+            return slice(places.start, places.stop if places.stop >= 0 else None, places.step)
         case np.ndarray():
-            return key[cut.start : cut.stop]
+            return key[rows.start : rows.stop]
         case _:
             assert length_of(key, size) is not None
             return key

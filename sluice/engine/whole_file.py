@@ -51,7 +51,7 @@ async def write_deflated(file: FileAnswer, sink: Sink, threads: Threads) -> None
                 found[name].append((sink.size, len(part.result())))
                 await sink.write(part.result())
     places = {
-        name: Places(np.array([a for a, _ in own], "u8"), np.array([n for _, n in own], "u4"))
+        name: Places(np.array([a for a, _ in own], "u8"), np.array([n for _, n in own], "u8"))
         for name, own in found.items()
     }
     # An index of many chunks takes its time.

@@ -124,7 +124,8 @@ class BlockingThreads:
     def leave(self, store: StoreThreads, call: _Call) -> None:
         """The caller of `call` waits for it no more."""
         if self._in_flight.pop(call, None) is None:
-            with suppress(ValueError):
+            # (A deque writes what it does not have into its error: all that was read.)
+            if call in store.waiting:
                 store.waiting.remove(call)
             return
         store.in_flight.discard(call)

@@ -71,7 +71,49 @@ def rotated() -> xr.Dataset:
     return ds.assign_coords(lon=(("y", "x"), lon), lat=(("y", "x"), lat))
 
 
-MADE = {f.__name__: f for f in (curved, regular, stations, metres, rotated)}
+def weather(moves: bool = False) -> xr.Dataset:
+    """A weather model's output: coordinates for each time, staggered ones beside them."""
+    rows, columns = np.meshgrid(np.arange(40.0), np.arange(50.0), indexing="ij")
+    shift = np.arange(3.0)[:, None, None] * moves
+    lat, lon = 45 + rows / 4 + columns / 40 + shift, 5 + columns / 3 - rows / 20 + shift
+    dims = ("Time", "south_north", "west_east")
+    north = {"units": "degree_north", "description": "LATITUDE, SOUTH IS NEGATIVE"}
+    east = {"units": "degree_east"}
+    t2 = np.arange(3 * 40 * 50, dtype="f4").reshape(3, 40, 50)
+    ds = xr.Dataset(
+        {
+            "T2": (dims, t2, {"units": "K"}),
+            "U": (("Time", "south_north", "west_east_stag"), t2),
+            "HGT": (("south_north", "west_east"), t2[0]),
+            "XLAT": (dims, lat.astype("f4"), north),
+            "XLONG": (dims, lon.astype("f4"), east),
+            "XLAT_U": (("Time", "south_north", "west_east_stag"), lat, north),
+            "XLONG_U": (("Time", "south_north", "west_east_stag"), lon + 0.1, east),
+        }
+    )
+    for name in ("XLAT", "XLONG"):
+        ds[name].encoding = {"chunks": (1, 40, 50)}
+    return ds
+
+
+def moving() -> xr.Dataset:
+    """The same of a nest that follows a storm."""
+    return weather(moves=True)
+
+
+def crossed() -> xr.Dataset:
+    """Coordinates of one dimension each, neither of them an axis."""
+    lat, lon = np.linspace(60, 30, 31), np.r_[350:360:2.0, 0:21:2.0]
+    values = np.arange(2.0 * 31 * 16).reshape(2, 31, 16)
+    return xr.Dataset(
+        {"t": (("time", "y", "x"), values)},
+        {"lat": ("y", lat), "lon": ("x", lon, {"units": "degrees_east"})},
+    )
+
+
+MADE = {
+    f.__name__: f for f in (curved, regular, stations, metres, rotated, weather, moving, crossed)
+}
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +212,82 @@ def test_stations_and_rotated_poles(client: httpx.Client) -> None:
     assert (float(found.lon), float(found.lat)) == (11, 51)
 
 
+def cell_of(lon: xr.DataArray, lat: xr.DataArray, place: tuple[float, float]) -> tuple[int, int]:
+    row, column = np.unravel_index(
+        np.argmin(distance_km(*place, lon.values, lat.values)), lon.shape
+    )
+    return int(row), int(column)
+
+
+@pytest.mark.parametrize("time", [None, 2, slice(1, 3)])
+@pytest.mark.parametrize("names", ["T2", "HGT,T2", "U"])
+def test_coordinates_of_each_time_that_do_not_change(
+    client: httpx.Client, time: int | slice | None, names: str
+) -> None:
+    ds, end = weather(), "_U" if names == "U" else ""
+    row, column = cell_of(ds[f"XLONG{end}"][0], ds[f"XLAT{end}"][0], BERLIN)
+    chosen = {} if time is None else {"Time": time}
+    more = {} if time is None else {"isel[Time]": "2" if time == 2 else "1:3"}
+    answer = ask(client, "weather", at="13.4,52.5", variables=names, **more)
+    assert answer.status_code == 200, answer.text
+    last = ds[f"XLONG{end}"].dims[2]
+    expected = ds[names.split(",")].isel({**chosen, "south_north": row, last: column})
+    xr.testing.assert_equal(decoded(answer).drop_vars(("XLAT", "XLONG"), errors="ignore"), expected)
+    lon, lat = (float(ds[f"{name}{end}"][0, row, column]) for name in ("XLONG", "XLAT"))
+    apart = distance_km(*BERLIN, lon, lat)
+    assert answer.headers["x-sluice-distance"] == f"{float(apart):.3f} km"
+
+
+@pytest.mark.parametrize("time", [0, 2, 1])
+def test_coordinates_that_change_are_those_of_the_time(client: httpx.Client, time: int) -> None:
+    ds = moving()
+    row, column = cell_of(ds.XLONG[time], ds.XLAT[time], BERLIN)
+    for key in (str(time), f"{time}:{time + 1}"):
+        answer = ask(client, "moving", at="13.4,52.5", variables="T2", **{"isel[Time]": key})
+        found = decoded(answer).T2.values.reshape(-1)
+        assert found == ds.T2.values[time, row, column]
+
+
+@pytest.mark.parametrize("more", [{}, {"isel[Time]": "0:2"}])
+def test_coordinates_that_change_need_one_time(client: httpx.Client, more: dict[str, str]) -> None:
+    for _ in range(2):
+        told = check(ask(client, "moving", at="13.4,52.5", variables="T2", **more), 422)
+        assert "choose one position of Time, such as isel[Time]=0" in told["detail"]
+        assert told["dimension"] == "Time"
+
+
+def test_several_places_where_coordinates_have_times(client: httpx.Client) -> None:
+    ds = weather()
+    cells = [cell_of(ds.XLONG[0], ds.XLAT[0], place) for place in ((8, 50), (12, 47))]
+    found = client.get("/datasets/weather/sel?at=8,50&at=12,47&variables=T2")
+    expected = [ds.T2.values[:, row, column] for row, column in cells]
+    values = decoded(found).T2.transpose("points", "Time").values
+    np.testing.assert_array_equal(values, expected)
+
+
+@pytest.mark.parametrize("place", [BERLIN, PARIS, (-3.1, 44.4), (356.9, 44.4), (5, 45)])
+def test_coordinates_of_one_dimension_each(
+    client: httpx.Client, place: tuple[float, float]
+) -> None:
+    ds = crossed()
+    lon, lat = xr.broadcast(ds.lon, ds.lat)
+    lon, lat = lon.transpose("y", "x"), lat.transpose("y", "x")
+    row, column = cell_of(lon, lat, place)
+    answer = ask(client, "crossed", at=f"{place[0]},{place[1]}")
+    xr.testing.assert_equal(decoded(answer), ds.isel(y=row, x=column))
+    apart = float(distance_km(*place, float(ds.lon[column]), float(ds.lat[row])))
+    assert answer.headers["x-sluice-distance"] == f"{apart:.3f} km"
+    told = check(ask(client, "crossed", at="100,45"), 422)
+    assert told["distance_km"] > told["limit_km"]
+
+
+def test_the_grids_are_listed(client: httpx.Client) -> None:
+    told = client.get("/datasets/crossed").json()["grids"]
+    assert told == [{"longitude": "lon", "latitude": "lat", "dims": ["y", "x"]}]
+    told = client.get("/datasets/weather").json()["grids"]
+    assert [grid["longitude"] for grid in told] == ["XLONG", "XLONG_U"]
+
+
 def test_an_explanation_says_where_it_is(client: httpx.Client) -> None:
     (row, column), apart = nearest(curved(), BERLIN)
     answer = ask(client, "curved", at="13.4,52.5", variables="sst", explain="true")
@@ -237,3 +355,15 @@ def test_coordinates_that_are_too_many_are_not_read(tmp_path: Path) -> None:
     with serving(limited) as client:
         url = "/datasets/curved/sel?at=13.4,52.5&variables=sst"
         assert check(client.get(url), 413)["limited"] == "result_bytes"
+
+
+def test_coordinates_that_are_too_many_to_be_compared(tmp_path: Path) -> None:
+    """Of one time less is read."""
+    weather().to_zarr(tmp_path / "weather.zarr", zarr_format=2, consolidated=True)
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text(f'datasets: {{weather: {{url: "{tmp_path}/weather.zarr"}}}}')
+    with serving(Settings(catalog=catalog, stream_result_bytes=2**15)) as client:
+        url = "/datasets/weather/sel?at=13.4,52.5&variables=T2"
+        told = check(client.get(url), 413)
+        assert "isel[Time]=0" in told["detail"]
+        assert client.get(f"{url}&isel[Time]=0").status_code == 200

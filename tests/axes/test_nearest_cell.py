@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sluice.axes.globe import EARTH_KM, Cells, distance_km
+from sluice.axes.globe import EARTH_KM, Cells, Crossed, distance_km
 
 Floats = NDArray[np.float64]
 
@@ -78,6 +78,46 @@ def test_it_is_the_one_that_a_look_at_all_finds(
     known = np.sort(apart[~np.isnan(apart)])
     if len(known) < 2 or known[1] - known[0] > 1e-4:
         assert nearest.position == np.unravel_index(np.nanargmin(apart), apart.shape)
+
+
+@st.composite
+def crosses(draw: st.DrawFn) -> tuple[Floats, Floats]:
+    """A longitude for each column and a latitude for each row, in any order, some missing."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    columns, rows = draw(st.integers(1, 60)), draw(st.integers(1, 60))
+    width = draw(st.sampled_from([0.1, 5.0, 60.0, 400.0]))
+    lon = draw(st.floats(-300, 300)) + random.uniform(-width, width, columns)
+    lat = np.clip(draw(st.floats(-90, 90)) + random.uniform(-width, width, rows), -90, 90)
+    missing = draw(st.sampled_from([0.0, 0.3, 1.0]))
+    lon[random.random(columns) < missing] = np.nan
+    lat[random.random(rows) < missing] = draw(st.sampled_from([np.nan, 1e20]))
+    dtype = draw(st.sampled_from(["f4", "f8"]))
+    return lon.astype(dtype), lat.astype(dtype)
+
+
+@settings(max_examples=200, deadline=None)
+@given(crosses(), st.floats(-360, 360), st.floats(-90, 90), st.booleans())
+def test_of_crossed_coordinates_it_is_the_one_that_a_look_at_all_finds(
+    grid: tuple[Floats, Floats], lon: float, lat: float, inside: bool
+) -> None:
+    found = Crossed(*grid)
+    if inside:
+        lon, lat = (float(np.nan_to_num(each[len(each) // 2])) for each in grid)
+        lat = min(max(lat, -90.0), 90.0) if abs(lat) < 1e19 else 0.0
+    known_lat = np.where(np.abs(grid[1]) > 90, np.nan, grid[1]).astype("f8")
+    lons, lats = np.meshgrid(grid[0].astype("f8"), known_lat)
+    apart = angles_km(lon, lat, lons, lats)
+    nearest = found.nearest(lon, lat)
+    if np.isnan(apart).all():
+        assert nearest is None
+        return
+    assert nearest is not None
+    assert nearest.distance_km == pytest.approx(np.nanmin(apart), abs=1e-4)
+    assert apart[nearest.position] == pytest.approx(np.nanmin(apart), abs=1e-4)
+    same = Cells(lons, lats).nearest(lon, lat)
+    assert same is not None
+    if same.position == nearest.position:
+        assert same.width_km == pytest.approx(nearest.width_km)
 
 
 def test_the_first_of_equal_ones() -> None:

@@ -8,6 +8,7 @@ import json
 import re
 import socket
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from .test_streams import counted, until_zero
 
 STEPS, ROWS, COLUMNS = 64, 200, 400
 CELLS = STEPS * ROWS * COLUMNS
+TEXTS, LETTERS = 80_000, 500
 # No coding, so that what is measured is the text.
 PLAIN = {"Accept-Encoding": "identity"}
 READ = 'sluice_chunk_lookups_total{outcome="miss"}'
@@ -54,18 +56,42 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for chunk in (found["broken"] / "t").glob("6?.0.0"):
         chunk.write_bytes(b"no chunk")
     # Chunks that are long along the rows; none of them is stored.
-    found["series"] = folder / "series.zarr"
-    group = zarr.create_group(found["series"], zarr_format=2)
-    shape, chunks = (2000, 400, 400), (2000, 20, 20)
+    found["series"] = absent(folder / "series.zarr", (2000, 400, 400), (2000, 20, 20))
+    found["wide"] = absent(folder / "wide.zarr", (2, 40_000, 40_000), (1, 1000, 1000))
+    found["wider"] = absent(folder / "wider.zarr", (2, 40_000, 40_000), (1, 4000, 4000))
+    found["words"] = words(folder / "words.zarr")
+    return found
+
+
+def words(path: Path) -> Path:
+    """Many chunks of the same long texts."""
+    group = zarr.create_group(path, zarr_format=2)
+    with warnings.catch_warnings(action="ignore"):
+        array = group.create_array("word", shape=(TEXTS,), chunks=(1000,), dtype=str)
+    array.attrs["_ARRAY_DIMENSIONS"] = ["row"]
+    array[:1000] = np.array([f"{number:0{LETTERS}d}" for number in range(1000)], dtype=object)
+    for number in range(1, TEXTS // 1000):
+        (path / "word" / str(number)).hardlink_to(path / "word" / "0")
+    zarr.consolidate_metadata(path, zarr_format=2)
+    return path
+
+
+def absent(path: Path, shape: tuple[int, ...], chunks: tuple[int, ...]) -> Path:
+    """A store none of whose chunks is there."""
+    group = zarr.create_group(path, zarr_format=2)
     array = group.create_array("t", shape=shape, chunks=chunks, dtype="f4", fill_value=0)
     array.attrs["_ARRAY_DIMENSIONS"] = ["time", "y", "x"]
-    zarr.consolidate_metadata(found["series"], zarr_format=2)
-    return found
+    zarr.consolidate_metadata(path, zarr_format=2)
+    return path
 
 
 @pytest.fixture(scope="module")
 def service(serve: Serve, stores: dict[str, Path]) -> Service:
-    return serve(stores, SLUICE_CHUNK_CACHE_BYTES="0")
+    # More than the text of a map of 40,000 by 40,000 cells.
+    settings = {"SLUICE_STREAM_RESULT_BYTES": str(2**40)}
+    # Less than the texts of an answer.
+    settings["SLUICE_REQUEST_TEXT_BYTES"] = str(8 * MIB)
+    return serve(stores, SLUICE_CHUNK_CACHE_BYTES="0", **settings)
 
 
 def peak(service: Service) -> int:
@@ -248,6 +274,34 @@ def test_chunks_that_are_long_along_the_rows_are_refused(service: Service) -> No
     assert service.client.head("/datasets/series/isel?f=netcdf", headers=PLAIN).status_code == 200
     fits = f"{path}&time=:{problem['positions']}"
     assert service.client.head(fits, headers=PLAIN).status_code == 200
+
+
+@pytest.mark.parametrize("question", ["isel?", "isel?time=1", "isel?time=1:2"])
+@pytest.mark.parametrize(("name", "most"), [("wide", 300 * MIB), ("wider", 600 * MIB)])
+def test_rows_of_maps_that_no_memory_holds(
+    service: Service, name: str, most: int, question: str
+) -> None:
+    """A map of 6 GiB is cut along its rows, one time after the other."""
+    path = f"/datasets/{name}/{question}&f=csv&variables=t"
+    before, size = peak(service), 0
+    with service.client.stream("GET", path, headers=PLAIN) as answer:
+        assert answer.status_code == 200
+        for piece in answer.iter_bytes():
+            size += len(piece)
+            if size > 4 * MIB:
+                break
+    assert peak(service) - before < most
+    assert until_zero(service, "sluice_inflight_bytes") == 0
+
+
+@pytest.mark.parametrize("which", ["first", "again"])
+def test_more_texts_than_an_answer_may_have_are_streamed(service: Service, which: str) -> None:
+    """Slab by slab they are few, before any was read and once their length is known."""
+    before = peak(service)
+    size, lines = taken(service, "/datasets/words/isel?f=csv")
+    assert lines == TEXTS + 1
+    assert size > TEXTS * LETTERS > 8 * MIB
+    assert peak(service) - before < 128 * MIB
 
 
 def test_options_of_csv(service: Service) -> None:

@@ -340,6 +340,27 @@ def test_chunks_come_in_boxes() -> None:
     assert content == file_of([chunked], {})
 
 
+def test_more_values_than_four_bytes_can_count(tmp_path: Path) -> None:
+    """6 GiB in one piece, of which a file with holes has the last value."""
+    shape = (3, 2**29)
+    large = NetcdfVariable("v", ("x", "y"), shape, np.dtype("f4"), {}, (), None)
+    small = NetcdfVariable("w", ("x",), (3,), np.dtype("f4"), {}, (), None)
+    layout = file_layout([large, small], {})
+    path = tmp_path / "large.nc"
+    with path.open("wb") as file:
+        file.write(layout.metadata)
+        file.seek(layout.extents["v"].start + 3 * 2**31 - 4)
+        file.write(np.float32(7).tobytes())
+        file.seek(layout.extents["w"].start)
+        file.write(np.array([1, 2, 3], "f4").tobytes())
+        file.truncate(layout.size)
+    with h5py.File(path) as read, netCDF4.Dataset(path) as read_in_c:
+        for found in (read, read_in_c):
+            assert found["v"].shape == shape
+            assert found["v"][-1, -2:].tolist() == [0, 7]
+            assert found["w"][:].tolist() == [1, 2, 3]
+
+
 def test_a_dimension_that_grows(tmp_path: Path) -> None:
     """The C library appends to chunks, also where their tree is full."""
     path, values = tmp_path / "grows.nc", np.arange(64 * 3, dtype="f4").reshape(64, 3)

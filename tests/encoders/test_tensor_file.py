@@ -14,8 +14,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load
 
+from sluice.encoders.answer_schema import UnreadAnswer
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS, adapted
+from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.jsonable import array_to_jsonable, json_text
 from sluice.errors import NotAcceptable, QueryError, SelectionError
 from tests.encoders.samples import DTYPES, cells, datasets
@@ -111,14 +113,14 @@ def test_packed_numbers_are_within_half_a_step(
     """What is in the range is found again, what is outside becomes an end, missing is missing."""
     dtype = data.draw(st.sampled_from(NUMBERS))
     values = data.draw(cells(dtype, (3, 4)))
+    numbers = values.astype("f8")
+    assume(not (np.abs(numbers[np.isfinite(numbers)]) > 1e300).any())
     content = packed(pack, ends).encode(xr.Dataset({"v": (("a", "b"), values)}, {"a": [1.5, 2, 3]}))
     told, stored = told_of(content)["variables"]["v"], load(content)["v"]
     assert stored.dtype == pack
-    numbers = values.astype("f8")
     missing = np.isnan(numbers)
     np.testing.assert_array_equal(stored == told["missing"], missing)
     assert told["missing"] == {"u1": 255, "i2": -32768}[pack]
-    assume(not (np.abs(numbers[np.isfinite(numbers)]) > 1e300).any())
     low, high = ends or (0.0, 1.0)
     if ends is None and np.isfinite(numbers).any():
         finite = numbers[np.isfinite(numbers)]
@@ -226,3 +228,23 @@ def test_npy_holds_one_variable_and_no_objects() -> None:
         NPY.check(Plan(xr.Dataset({"t": ("a", np.array(["a"], object))})))
     with pytest.raises(SelectionError):
         NPY.check(Plan(xr.Dataset()))
+
+
+@pytest.mark.parametrize("pack", ["u1", "i2"])
+@given(data=st.data())
+@settings(deadline=None, max_examples=60)
+def test_the_length_of_packed_numbers_follows_from_none_of_them(
+    pack: str, data: st.DataObject
+) -> None:
+    """So it can be told before they are read."""
+    encoder = packed(pack)
+    assert encoder.sized is not None
+    lengths = set()
+    for _ in range(2):
+        values = data.draw(cells("f8", (3, 4)))
+        assume(not (np.abs(values[np.isfinite(values)]) > 1e300).any())
+        dataset = xr.Dataset({"v": (("a", "b"), values), "w": ("a", values[:, 0])})
+        lengths.add(len(encoder.encode(dataset)))
+    coords, fragments = set(dataset.coords), FragmentCache(dataset)
+    unread = UnreadAnswer(dataset.variables, {}, coords, {}, fragments, lambda *_: None)
+    assert lengths == {encoder.sized.content(unread).size}

@@ -8,7 +8,7 @@ import xarray as xr
 from hypothesis import strategies as st
 
 from sluice.engine import Plan
-from sluice.engine.slabs import Order, Slab
+from sluice.engine.slabs import Order, Rows, Slab
 from sluice.selection import Along, Position, Positions, PositionSlice, Selection
 
 
@@ -19,16 +19,43 @@ async def all_slabs(planned: Plan, most_bytes: int, order: Order) -> list[Slab]:
 
 def together(slabs: list[Slab]) -> dict[Any, xr.Variable]:
     """The variables of all slabs."""
-    parts: dict[Any, list[xr.Variable]] = {}
-    dims: dict[Any, Any] = {}
+    parts: dict[Any, list[Slab]] = {}
     for slab in slabs:
-        for name, variable in slab.variables.items():
-            parts.setdefault(name, []).append(variable)
-            dims[name] = slab.cut.dim
-    return {
-        name: several[0] if len(several) == 1 else xr.Variable.concat(several, dims[name])
-        for name, several in parts.items()
-    }
+        for name in slab.variables:
+            parts.setdefault(name, []).append(slab)
+    return {name: _together(name, several) for name, several in parts.items()}
+
+
+def _together(name: Any, slabs: list[Slab], depth: int = 0) -> xr.Variable:
+    """The variable of slabs that are the same along the dimensions that are cut before."""
+    cut = slabs[0].cut
+    dims = [] if name in cut.whole else list(cut.ranges)
+    if depth == len(dims):
+        # Those that lack a dimension are read for each of its positions.
+        first, *others = [slab.variables[name] for slab in slabs]
+        assert all(first.identical(other) for other in others)
+        return first
+    groups: dict[range, list[Slab]] = {}
+    for slab in slabs:
+        groups.setdefault(slab.cut.ranges[dims[depth]], []).append(slab)
+    found = [_together(name, group, depth + 1) for group in groups.values()]
+    along = dims[depth] in found[0].dims
+    return xr.Variable.concat(found, dims[depth]) if along and len(found) > 1 else found[0]
+
+
+def orders(planned: Plan) -> st.SearchStrategy[Order]:
+    """The orders of slabs, and windows of any size for rows along several dimensions."""
+    variables = planned.schema.variables.values()
+    most: tuple[Any, ...] = max((v.dims for v in variables), key=len, default=())
+    dims = tuple(dim for dim in most if all(v.dims.count(dim) < 2 for v in variables))
+    rows = st.builds(
+        Rows,
+        st.just(dims),
+        st.just(tuple(planned.schema.variables)),
+        st.sampled_from([1, 8, 100, 10_000]),
+        st.sampled_from([0, 20, 1000]),
+    )
+    return st.one_of(st.sampled_from(["variable", "row"]), rows)
 
 
 def along(size: int) -> st.SearchStrategy[Along]:

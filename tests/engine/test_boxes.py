@@ -53,12 +53,17 @@ def test_rows_cover_any_range_in_order(grid: Grid, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(content)))
     stop = data.draw(st.integers(start, len(content)))
     most = data.draw(st.integers(1, 200))
-    boxes = list(row_boxes(grid, start, stop, most))
+    soon = data.draw(st.booleans())
+    boxes = list(row_boxes(grid, start, stop, most, soon=soon))
     check(content, ((box, taken(values_of(grid), box).tobytes()) for box in boxes), start, stop)
     axis = grid.row_dimension
     for box in boxes[:-1]:
         assert axis is not None
         assert box.stops[axis] in ends_of(grid)[axis]
+    if soon and len(boxes) > 1:
+        assert axis is not None
+        ends = ends_of(grid)[axis]
+        assert boxes[0].stops[axis] == min(end for end in ends if end > boxes[0].starts[axis])
 
 
 @given(grids(), st.data())

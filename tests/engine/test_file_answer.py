@@ -24,10 +24,11 @@ from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.netcdf_encoder import encode_netcdf
 from sluice.engine import Plan, file_costs, plan, prepare
 from sluice.engine.boxes import Box, box_stops, chunk_boxes, row_boxes
-from sluice.engine.costs import Parts
-from sluice.engine.estimates import MOST_TIMES, times_excess
-from sluice.engine.file_answer import BOX_CHUNK_BYTES, FileAnswer, file_of, file_size
-from sluice.engine.slabs import Cut, narrowed
+from sluice.engine.costs import MOST_TIMES, Parts
+from sluice.engine.estimates import times_excess
+from sluice.engine.file_answer import FileAnswer, file_of, file_size
+from sluice.engine.file_costs import BOX_CHUNK_BYTES
+from sluice.engine.slabs import narrowed
 from sluice.errors import SluiceError
 from sluice.selection import Along, Position, Selection
 from tests.engine.selections import selections
@@ -46,7 +47,7 @@ def decodes(planned: Plan, name: Hashable, boxes: list[Box]) -> Counter[tuple[in
     for box in boxes:
         part: Keys = keys
         for dim, start, stop in zip(dims, box.starts, box.stops, strict=True):
-            part = narrowed(part, layout.sizes, Cut((name,), dim, start, stop))
+            part = narrowed(part, layout.sizes, {dim: range(start, stop)})
         found.update(read.coords for read in variable.select(part, dims).plan.reads())
     return found
 

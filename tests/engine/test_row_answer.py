@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from sluice.datasets import open_dataset
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS
 from sluice.engine import Plan, plan, prepare, rows_of
+from sluice.engine.boxes import WINDOW_BYTES
 from sluice.engine.slabs import Rows
 from sluice.errors import LimitError, SluiceError
 from sluice.selection import (
@@ -38,10 +40,12 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
 CSV, NDJSON = ENCODERS["csv"], ENCODERS["ndjson"]
 
 
-async def written(planned: Plan, encoder: Encoder, most_bytes: int) -> tuple[bytes, int]:
+async def written(
+    planned: Plan, encoder: Encoder, most_bytes: int, window_bytes: int = WINDOW_BYTES
+) -> tuple[bytes, int]:
     """The text of all slabs, and how many there are."""
     assert encoder.rows is not None
-    answer = rows_of(planned, encoder.rows, most_bytes)
+    answer = rows_of(planned, encoder.rows, most_bytes, window_bytes=window_bytes)
     slabs = [b"".join(pieces) async for pieces in answer.pieces(encoder.rows)]
     assert len(slabs) == answer.costs.parts
     return b"".join(slabs), len(slabs)
@@ -69,7 +73,8 @@ def test_a_table_in_slabs_is_the_table(
         assume(False)
         raise
     most_bytes = data.draw(st.sampled_from([1, 16, 100, 10_000]), label="bytes")
-    text, slabs = runner.run(written(planned, encoder, most_bytes))
+    window = data.draw(st.sampled_from([1, 10, 100, WINDOW_BYTES]), label="window")
+    text, slabs = runner.run(written(planned, encoder, most_bytes, window))
     event("several slabs" if slabs > 1 else "one slab")
     assert text == whole
 
@@ -129,13 +134,67 @@ async def test_rows_of_chunks_that_are_too_large_are_cut() -> None:
     opened = await open_dataset(fs_map(documents_of(globe())))
     planned = plan(prepare(opened), Selection({}, ("u", "t")))
     # All of u is one chunk along time; four rows of both are 1,152 bytes.
-    order = Rows("time", ("t", "u"), window_bytes=2 * 36 * 4 * 4)
+    order = Rows(("time",), ("t", "u"), window_bytes=2 * 36 * 4 * 4)
     costs = planned.slab_costs(1, order)
     slabs = [slab async for slab in planned.slabs(1, order)]
-    assert [slab.cut.stop for slab in slabs] == [4, 8, 12]
+    assert [slab.cut.ranges["time"].stop for slab in slabs] == [4, 8, 12]
     assert (costs.parts, costs.variables["u"].most_times) == (3, 3)
     assert (costs.variables["t"].decoded, costs.variables["t"].most_times) == (5 * 6, 2)
-    assert costs.window_bytes < planned.slab_costs(1, Rows("time", ("t", "u"))).window_bytes
+    assert costs.window_bytes < planned.slab_costs(1, Rows(("time",), ("t", "u"))).window_bytes
+
+
+def maps() -> StoreSpec:
+    """Maps in chunks of several forms, with coordinates along some of their dimensions."""
+    shape = (4, 6, 5)
+    values = np.arange(math.prod(shape), dtype="f8").reshape(shape)
+    times = {"units": "milliseconds since 2000-01-01"}
+    valid, seen = np.arange(4) * 1000, values.astype("i8") * 1000
+    valid[-1] += 1
+    seen[2, 3, 4] += 5
+    places = np.add.outer(np.arange(6.0), np.arange(5.0))
+    coords = {"coordinates": "lat lon valid name"}
+    return StoreSpec(
+        (
+            ArraySpec("time", ("time",), np.arange(4), {"units": "days since 2000-01-01"}),
+            ArraySpec("t", ("time", "y", "x"), values, coords, chunks=(1, 3, 5)),
+            ArraySpec("u", ("time", "y", "x"), values.astype("i2"), coords, chunks=(2, 4, 2)),
+            ArraySpec("v", ("x", "time", "y"), values.transpose(2, 0, 1), coords, chunks=(5, 1, 2)),
+            ArraySpec("seen", ("time", "y", "x"), seen, times | coords, chunks=(4, 2, 5)),
+            ArraySpec("lat", ("y", "x"), places, {"units": "degrees_north"}, chunks=(4, 4)),
+            ArraySpec("lon", ("x", "y"), places.T * 2, {"units": "degrees_east"}, chunks=(5, 3)),
+            ArraySpec("valid", ("time",), valid, times, chunks=(3,)),
+            ArraySpec("name", ("y",), np.array(list("abcdef"), dtype=object), chunks=(4,)),
+        ),
+        zarr_format=2,
+    )
+
+
+@settings(deadline=None, max_examples=40)
+@given(data=st.data())
+def test_rows_along_several_dimensions(runner: asyncio.Runner, data: st.DataObject) -> None:
+    """Whatever is cut where: the bytes of the whole table, and as many chunks read as were told."""
+    source = fs_map(documents_of(maps()))
+    opened = runner.run(open_dataset(source))
+    selection = data.draw(selections(opened), label="selection")
+    encoder = data.draw(st.sampled_from([CSV, NDJSON]), label="format")
+    try:
+        planned = plan(prepare(opened), selection)
+        encoder.check(planned.schema)
+    except SluiceError:
+        assume(False)
+        raise
+    most_bytes = data.draw(st.sampled_from([1, 40, 1000]), label="bytes")
+    window = data.draw(st.sampled_from([1, 16, 60, 200, WINDOW_BYTES]), label="window")
+    assert encoder.rows is not None
+    whole = encoder.encode(runner.run(planned.read()))
+    files: Any = source.fs
+    files.reads.clear()
+    answer = rows_of(planned, encoder.rows, most_bytes, window_bytes=window)
+    text, slabs = runner.run(written(planned, encoder, most_bytes, window))
+    assert text == whole
+    for name, cost in answer.costs.variables.items():
+        assert len([one for one in files.reads if f"/{name}/" in one]) == cost.decoded, name
+    event(f"cut {slabs > 1}, {answer.most_times} times")
 
 
 def long_texts() -> StoreSpec:

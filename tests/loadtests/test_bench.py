@@ -201,6 +201,23 @@ def test_every_scenario_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert "two-workers" in capsys.readouterr().err
 
 
+@pytest.mark.timeout(400)
+def test_streams_are_measured_in_small(tmp_path: Path) -> None:
+    """Every target is told; ranges read what they touch, and nothing that broke off is whole."""
+    command = [sys.executable, "-m", "loadtests.bench", "stream", "--rounds", "1"]
+    command += ["--bytes", str(2**25), "--out", str(tmp_path)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=380)
+    assert run.returncode == 0, run.stderr
+    (found,) = json.loads((tmp_path / "stream.json").read_text())["results"]
+    claims = {claim["what"].split(":")[-1].strip(): claim["value"] for claim in found["claims"]}
+    assert len(found["claims"]) == 14
+    assert claims["chunks read beyond those they touch"] == 0
+    assert claims["times one is decoded"] >= 1
+    assert claims["clean ends"] == claims["bytes still held a second after clients left"] == 0
+    assert all(not row.get("failed") for row in found["rows"].values())
+    assert any("NOT MEASURED: threadpool" in note for note in found["notes"])
+
+
 def test_a_scenario_runs_from_the_command_line(tmp_path: Path) -> None:
     """Opening and the first answer are measured, every target is told, and files are written."""
     command = [sys.executable, "-m", "loadtests.bench", "open", "--rounds", "1"]

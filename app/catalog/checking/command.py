@@ -9,8 +9,9 @@ import shutil
 import textwrap
 import warnings
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Final, Literal, TextIO, TypeAlias
 
 from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
@@ -22,12 +23,14 @@ from sluice.store.resilient import StoreGuards
 from sluice.store.retry_policy import RetryPolicy
 
 from ..catalog import Catalog
-from ..entry import redact, redact_error, secrets_of
+from ..entry import DatasetEntry, redact, redact_error, secrets_of
 from ..globs import Glob
 from ..listings import LeftOut, Listed, ListingLimits, Listings
+from ..opened import Opened
+from ..opened_datasets import Opener as Opening
 from ..opening import open_entry, source_of
 from ..relisting import ListNames, list_names
-from .datasets import Checked, check_catalog
+from .datasets import Checked, Opener, check_catalog
 from .findings import Finding, Severity
 
 _AT_ONCE: Final = 8
@@ -198,11 +201,13 @@ def run_check(
     connect: Callable[[], Filesystems],
     retry_policy: RetryPolicy,
     limits: OpeningLimits = DEFAULT_LIMITS,
+    epochs: Mapping[str, str] = MappingProxyType({}),
 ) -> int:
     """Check the `catalog`, with what globs and hierarchies bring, and write the report to `out`.
 
-    Stores are asked by `retry_policy`, as a server asks them. 0, or 1 where there is an error (with
-    `strict`: or a warning).
+    `epochs` has what datasets that a server refreshed are opened as. Stores are asked by
+    `retry_policy`, as a server asks them. 0, or 1 where there is an error (with `strict`: or a
+    warning).
     """
     guards = StoreGuards(retry_policy)
     of_stores = partial(list_names, most=listing, guards=guards, limits=limits)
@@ -223,7 +228,7 @@ def run_check(
             )
             return of_globs + await check_catalog(
                 whole,
-                partial(opening, filesystems=filesystems),
+                _of_epochs(partial(opening, filesystems=filesystems), epochs),
                 partial(connecting, filesystems=filesystems),
                 request_chunk_bytes=request_chunk_bytes,
                 patience_seconds=patience_seconds,
@@ -234,6 +239,15 @@ def run_check(
     checked = _run_quietly(check())
     out.write(report(checked, form, width=shutil.get_terminal_size(USUAL_SIZE).columns))
     return int(failed(checked, strict=strict))
+
+
+def _of_epochs(opening: Opening, epochs: Mapping[str, str]) -> Opener:
+    """Opens datasets as those who know of these refreshes do."""
+
+    async def opener(entry: DatasetEntry) -> Opened:
+        return await opening(entry, epoch=epochs.get(entry.id, ""))
+
+    return opener
 
 
 def _run_quietly(work: Coroutine[object, object, tuple[Checked, ...]]) -> tuple[Checked, ...]:

@@ -103,6 +103,8 @@ async def _look(
         findings.append(Finding(Severity.ERROR, "", text))
         return
     findings += findings_of(opened, request_chunk_bytes=request_chunk_bytes)
+    for name, why in opened.unused_copies.items():
+        findings.append(Finding(Severity.WARNING, f"also: {name}", f"it is not used: {why}."))
     source = await sources(entry)
     if not opened.dataset.variables and not opened.dataset.unusable:
         text = await variables_below(source, entry.group) or "it holds no variables."

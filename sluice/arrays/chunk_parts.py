@@ -1,0 +1,233 @@
+"""A few values of a chunk, decoded without the rest of it: for who wants little of many chunks.
+
+A Blosc frame is made of blocks that are compressed each for itself, so those that hold the values
+are decoded (c-blosc, README_CHUNK_FORMAT). A Zstandard frame can only be read from its beginning,
+but not to its end (RFC 8878, 3.1.1): on average half of the work, and the values before are never
+in memory together.
+
+What is damaged behind the values is not noticed, as when they are read by a range of bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+import numpy as np
+
+from sluice.aliases import Array, Document, DType
+from sluice.arrays.chunk_decoders import UNDECODED, check_code_points, stored_dtype
+from sluice.arrays.codec_table import Codec, bytes_codec, view_of, zstd_size
+from sluice.arrays.projections import Within
+from sluice.errors import CorruptChunk
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+# What is saved where a span is taken in place of its chunk: so much, and such a share of it.
+_SAVED_BYTES: Final = 64 * 2**10
+_SAVED_SHARE: Final = 0.75
+# Of what is decoded on the way to the values, so much is in memory at once.
+_PIECE_BYTES: Final = 256 * 2**10
+_BLOSC_HEADER: Final = 16
+# Frames of c-blosc 1; others are decoded whole.
+_BLOSC_VERSION: Final = 2
+# Flag of a frame whose content is stored as it is, without blocks.
+_BLOSC_STORED: Final = 0x2
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Elements `first` to `end` (exclusive) of a chunk whose elements lie in C order."""
+
+    first: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        """How many elements it has."""
+        return self.end - self.first
+
+    def chunk(self, data: Buffer, dtype: DType, shape: tuple[int, ...]) -> Array:
+        """A chunk of `shape` that has the values of `data` in this span, and anything elsewhere.
+
+        Raises CorruptChunk if `data` has not the span's size, or is no text where `dtype` is.
+        """
+        if len(data) != self.size * dtype.itemsize:
+            raise CorruptChunk(f"a chunk of {math.prod(shape)} values ends early")
+        # Memory that is never written is never really taken, however large the chunk is.
+        chunk = np.empty(shape, dtype)
+        values = np.frombuffer(data, np.uint8).view(dtype)
+        chunk.reshape(-1)[self.first : self.end] = check_code_points(values)
+        return chunk
+
+
+def touched_span(shape: Sequence[int], order: Sequence[int], take: Sequence[Within]) -> Span:
+    """The shortest span that holds every corner of ``chunk.transpose(order)[take]``.
+
+    So it holds all of its elements, whether several lists in `take` are a mesh or points.
+    """
+    low, high = [0] * len(shape), [0] * len(shape)
+    for axis, within in zip(order, take, strict=True):
+        low[axis], high[axis] = _bounds(within)
+    steps = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    first = sum(at * step for at, step in zip(low, steps, strict=True))
+    last = sum(at * step for at, step in zip(high, steps, strict=True))
+    return Span(first, last + 1)
+
+
+def worthwhile_span(
+    shape: Sequence[int], itemsize: int, order: Sequence[int], take: Sequence[Within]
+) -> Span | None:
+    """As `touched_span`; None where the whole chunk is little more."""
+    span, size = touched_span(shape, order, take), math.prod(shape)
+    least = max(_SAVED_BYTES, _SAVED_SHARE * size * itemsize)
+    return None if (size - span.size) * itemsize < least else span
+
+
+def _bounds(within: Within) -> tuple[int, int]:
+    """The least and the greatest of the positions, of which there is at least one."""
+    if isinstance(within, slice):
+        positions = range(within.start, within.stop, within.step or 1)
+        return positions[0], positions[-1]
+    return int(within.min()), int(within.max())
+
+
+class _Part(Protocol):
+    """How one codec decodes bytes `start` to `stop` of a content of `size` bytes."""
+
+    def cost(self, data: bytes, start: int, stop: int) -> int:
+        """The bytes that are decoded for these, more or less."""
+        ...
+
+    def decode(self, data: bytes, start: int, stop: int, size: int) -> Buffer:
+        """These bytes, or less where the content ends early; anything may be raised."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PartDecoder:
+    """Decodes a span of chunks of this `shape`, which lie in C order as `dtype` below one codec."""
+
+    dtype: DType
+    shape: tuple[int, ...]
+    part: _Part
+
+    def cost(self, span: Span, data: bytes) -> int:
+        """How long it takes, in bytes that are decoded meanwhile."""
+        return self.part.cost(data, *self._places(span))
+
+    def chunk(self, span: Span, data: bytes) -> Array:
+        """A chunk that has the values of this span, and anything elsewhere.
+
+        Raises CorruptChunk.
+        """
+        size = math.prod(self.shape) * self.dtype.itemsize
+        try:
+            found = self.part.decode(data, *self._places(span), size)
+        except CorruptChunk:
+            raise
+        except Exception as error:
+            raise CorruptChunk(UNDECODED) from error
+        return span.chunk(found, self.dtype, self.shape)
+
+    def _places(self, span: Span) -> tuple[int, int]:
+        return span.first * self.dtype.itemsize, span.end * self.dtype.itemsize
+
+
+class _BloscPart:
+    """The blocks that hold the bytes, as a frame of their own."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._decode = codec.decode
+
+    def cost(self, data: bytes, start: int, stop: int) -> int:
+        return stop - start + int.from_bytes(data[8:12], "little")
+
+    def decode(self, data: bytes, start: int, stop: int, size: int) -> Buffer:
+        if len(data) < _BLOSC_HEADER or int.from_bytes(data[12:16], "little") != len(data):
+            raise CorruptChunk("a Blosc frame is not as long as its header says")
+        _check_content(int.from_bytes(data[4:8], "little"), size)
+        version, flags, block = data[0], data[2], int.from_bytes(data[8:12], "little")
+        if flags & _BLOSC_STORED:
+            return data[_BLOSC_HEADER + start : _BLOSC_HEADER + stop]
+        # The last block may be shorter, and is made in another way: no frame begins with it.
+        full = size // block if block else 0
+        if version != _BLOSC_VERSION or full < 2:
+            return view_of(self._decode(data)).cast("B")[start:stop]
+        first, last = min(start // block, full - 1), -(-stop // block)
+        frame = _blosc_frame(data, range(first, last), -(-size // block), min(last * block, size))
+        return view_of(self._decode(frame)).cast("B")[start - first * block : stop - first * block]
+
+
+def _blosc_frame(data: bytes, blocks: range, count: int, end: int) -> bytes:
+    """A frame of these of the `count` blocks of `data`, whose content ends at `end` there."""
+    places = np.frombuffer(data, "<u4", count, _BLOSC_HEADER).astype(np.int64)
+    # Several threads write blocks in any order.
+    ordered = np.append(np.sort(places), len(data))
+    if ordered[0] < _BLOSC_HEADER + 4 * count or ordered[-2] >= len(data):
+        raise CorruptChunk("a Blosc frame has blocks outside of itself")
+    stops = ordered[np.searchsorted(ordered, places, "right")]
+    bodies = [data[places[n] : stops[n]] for n in blocks]
+    lengths = np.cumsum([0, *map(len, bodies)]) + _BLOSC_HEADER + 4 * len(bodies)
+    block = int.from_bytes(data[8:12], "little")
+    sizes = np.array([end - blocks.start * block, block, lengths[-1]], "<u4")
+    starts = lengths[:-1].astype("<u4")
+    return b"".join([data[:4], sizes.tobytes(), starts.tobytes(), *bodies])
+
+
+class _ZstdPart:
+    """The content up to the bytes, of which those before are thrown away as they come."""
+
+    def cost(self, data: bytes, start: int, stop: int) -> int:
+        return stop
+
+    def decode(self, data: bytes, start: int, stop: int, size: int) -> Buffer:
+        import zstandard
+
+        stated = zstd_size(data[:18])
+        if stated is not None:
+            _check_content(stated, size)
+        piece = bytearray(min(_PIECE_BYTES, size))
+        found = bytearray()
+        place = 0
+        with zstandard.ZstdDecompressor().stream_reader(data) as content:
+            while place < stop and (count := content.readinto(piece)):
+                if place + count > start:
+                    found += piece[max(0, start - place) : min(count, stop - place)]
+                place += count
+        return found
+
+
+def _check_content(stated: int, size: int) -> None:
+    if stated != size:
+        raise CorruptChunk(f"a chunk decodes to {stated} bytes, its shape needs {size}")
+
+
+def v2_part(
+    dtype: DType, shape: Sequence[int], order: str, filters: Sequence[Codec], codec: Codec | None
+) -> PartDecoder | None:
+    """What decodes parts of Zarr v2 chunks; None where they can only be decoded whole."""
+    if filters or order != "C" or codec is None or dtype.kind in "OTV":
+        return None
+    return _part_decoder(dtype, shape, codec)
+
+
+def v3_part(dtype: DType, shape: Sequence[int], codecs: Sequence[Document]) -> PartDecoder | None:
+    """What decodes parts of Zarr v3 chunks; None where they can only be decoded whole."""
+    if len(codecs) != 2 or dtype.kind in "OTV":
+        return None
+    stored, codec = stored_dtype(dtype, codecs[0]), bytes_codec(codecs[1])
+    return None if stored is None or codec is None else _part_decoder(stored, shape, codec)
+
+
+def _part_decoder(dtype: DType, shape: Sequence[int], codec: Codec) -> PartDecoder | None:
+    from numcodecs.blosc import Blosc
+    from numcodecs.zstd import Zstd
+
+    if not dtype.itemsize:
+        return None
+    if type(codec) is Blosc:
+        return PartDecoder(dtype, tuple(shape), _BloscPart(codec))
+    return PartDecoder(dtype, tuple(shape), _ZstdPart()) if type(codec) is Zstd else None

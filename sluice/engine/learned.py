@@ -1,0 +1,287 @@
+"""What answers of a dataset have shown of it: values of its variables, and how fast work goes.
+
+A few values of each variable that was answered are kept, with their places, and how long answers
+were: what is told of others follows from the values in what they have in common. What is known of
+the rest are the bounds of its type.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from sluice.aliases import Array, DType, record
+from sluice.arrays.texts import text_bytes
+from sluice.datasets.indexers import ALL
+from sluice.datasets.layout import StoredVariable
+from sluice.engine.plan import Plan
+from sluice.engine.slabs import Cut, Slab
+from sluice.instrumentation import Phases
+
+# So many values tell the mean length of all within a few percent.
+_SAMPLED: Final = 2048
+_SAMPLED_TEXT_BYTES: Final = 2**14
+# Of so many variables values are kept, and of so many boxes of each: five MiB of numbers.
+_MOST_VARIABLES: Final = 64
+_MOST_BOXES: Final = 3
+_MOST_SIZES: Final = 512
+# Of positions that are looked for one by one.
+_MOST_POSITIONS: Final = 2**22
+# Of so many it takes a millisecond to pick some values.
+_FEW_VARIABLES: Final = 16
+# What was measured last counts for so much beside all that was before.
+_NEWEST: Final = 0.3
+# Shorter work is measured badly.
+_LEAST_BYTES: Final = 2**18
+# A slow store and a busy core: what is said as long as nothing was measured.
+_READ_PACE: Final = 1 / 100e6
+_WRITE_PACE: Final = 1 / 50e6
+
+# The positions that an answer has along each dimension of a variable of the store.
+Box: TypeAlias = tuple[range | NDArray[np.int64], ...]
+
+
+@record
+class Sample:
+    """Some `values` of a `box` of a variable that was answered: all of them, if it is `whole`.
+
+    `places` are theirs in the box, as of its cells in C order.
+    """
+
+    box: Box
+    values: Array
+    places: NDArray[np.integer[Any]]
+    whole: bool
+
+    def shared(self, other: Box) -> int:
+        """How many cells of the other box are in this one."""
+        both = zip(self.box, other, strict=True)
+        return math.prod([_common(own, asked) for own, asked in both])
+
+    def within(self, other: Box) -> Array:
+        """The values that are in the other box, too."""
+        if not self.box:
+            return self.values
+        shape = tuple(map(len, self.box))
+        inside = np.ones(len(self.places), bool)
+        found = np.unravel_index(self.places.astype(np.int64), shape)
+        for own, asked, indexes in zip(self.box, other, found, strict=True):
+            if own is not asked:
+                inside &= _has(asked, _at(own, indexes))
+        return self.values[inside]
+
+
+def _common(own: range | Array, asked: range | Array) -> int:
+    """How many of the `asked` positions are among the `own`; none where that takes long."""
+    if isinstance(own, range) and isinstance(asked, range) and own.step in (1, -1):
+        step = abs(asked.step)
+        first = _start(asked)
+        first += max(0, -(-(_start(own) - first) // step)) * step
+        return len(range(first, min(_stop(own), _stop(asked)), step))
+    if len(asked) > _MOST_POSITIONS:
+        return 0
+    return int(_has(own, np.asarray(asked, np.int64)).sum())
+
+
+def _start(positions: range) -> int:
+    return min(positions[0], positions[-1]) if positions else 0
+
+
+def _stop(positions: range) -> int:
+    return max(positions[0], positions[-1]) + 1 if positions else 0
+
+
+def _has(positions: range | Array, wanted: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the `wanted` positions are among these."""
+    if isinstance(positions, range):
+        between = (wanted >= _start(positions)) & (wanted < _stop(positions))
+        between &= (wanted - positions.start) % positions.step == 0
+        return between
+    found: NDArray[np.bool_] = np.isin(wanted, positions)
+    return found
+
+
+def _at(positions: range | Array, indexes: NDArray[np.int64]) -> NDArray[np.int64]:
+    if isinstance(positions, range):
+        return positions.start + positions.step * indexes
+    found: NDArray[np.int64] = positions[indexes]
+    return found
+
+
+def box_of(plan: Plan, name: Hashable) -> Box | None:
+    """Where a variable of the answer lies in the store.
+
+    None where that is no box: of points, of positions that come twice, and of values that answer
+    as others.
+    """
+    found, moving = plan.found, plan.moving
+    dims = plan.prepared.dataset.variables[name].dims
+    if name in moving or not set(found.pointwise).isdisjoint(map(str, dims)):
+        return None
+    box: list[range | NDArray[np.int64]] = []
+    for dim in dims:
+        key: Any = found.positions.get(str(dim), ALL)
+        if isinstance(key, np.ndarray):
+            if len(np.unique(key)) < len(key):
+                return None
+            box.append(key)
+        elif isinstance(key, slice):
+            box.append(range(plan.prepared.sizes[str(dim)])[key])
+        else:
+            box.append(range(int(key), int(key) + 1))
+    return tuple(box)
+
+
+def bounds_of(dtype: DType) -> tuple[int, int] | None:
+    """The fewest and the most letters of a value of this type in a text; None if there is no most.
+
+    What is missing can be no text at all.
+    """
+    match dtype.kind:
+        case "b":
+            return 4, 5
+        case "i" | "u":
+            limits = np.iinfo(dtype)
+            return 1, max(len(str(limits.min)), len(str(limits.max)))
+        case "f":
+            # -2.2250738585072014e-308, and -1.17549435e-38.
+            return 0, 16 if dtype.itemsize == 4 else 24
+        case _:
+            return None
+
+
+class Watch:
+    """Sees the values of one answer, whole or in parts, and learns of them once it is `done`."""
+
+    def __init__(self, learned: Learned, plan: Plan) -> None:
+        self._learned = learned
+        self._plan = plan
+        self._random = np.random.default_rng(0)
+        self._boxes: dict[Hashable, Box] = {}
+        self._parts: dict[Hashable, set[tuple[int, ...]]] = {}
+        self._seen: dict[Hashable, list[tuple[Array, NDArray[np.int64]]]] = {}
+
+    async def see(self, slab: Slab) -> None:
+        """Decoded values of a part of the answer."""
+        if len(slab.variables) > _FEW_VARIABLES:
+            await asyncio.to_thread(self._see, slab.cut, slab.variables)
+        else:
+            self._see(slab.cut, slab.variables)
+
+    def _see(self, cut: Cut, variables: Mapping[Hashable, xr.Variable]) -> None:
+        for name in variables:
+            if not isinstance(self._plan.prepared.layout.variables[name], StoredVariable):
+                continue
+            box = box_of(self._plan, name) if name not in self._boxes else self._boxes[name]
+            shape, values = self._plan.schema.variables[name].shape, variables[name].values
+            cells = math.prod(shape)
+            # Of others than numbers a few tell nothing of the rest.
+            if box is None or (cells > _SAMPLED and bounds_of(values.dtype) is None):
+                continue
+            self._boxes[name] = box
+            ranges = {} if name in cut.whole else cut.ranges
+            first = tuple(ranges[d].start if d in ranges else 0 for d in variables[name].dims)
+            if first in self._parts.setdefault(name, set()):
+                # The part was read again, for other variables beside it.
+                continue
+            self._parts[name].add(first)
+            own = self._picked(values, cells)
+            at = np.unravel_index(own, values.shape) if shape else ()
+            places = [found + start for found, start in zip(at, first, strict=True)]
+            flat = np.ravel_multi_index(tuple(places), shape) if shape else own
+            # (Iterators of NumPy know no texts of variable length.)
+            picked = values[at] if shape else values[None][own]
+            self._seen.setdefault(name, []).append((np.array(picked), np.asarray(flat)))
+
+    def _picked(self, values: Array, cells: int) -> NDArray[np.int64]:
+        """Places in these values, all over, as many as they have of all `cells`."""
+        if cells <= _SAMPLED:
+            return np.arange(values.size)
+        count = int(_SAMPLED * values.size / cells + self._random.random())
+        # One of each part: what lies in blocks counts for what it has.
+        at = (np.arange(count) + self._random.random(count)) * (values.size / max(1, count))
+        return np.minimum(at.astype(np.int64), values.size - 1)
+
+    def done(self) -> None:
+        """All of the answer was seen."""
+        for name, parts in self._seen.items():
+            values = np.concatenate([part for part, _ in parts])
+            if not len(values) or text_bytes(values) > _SAMPLED_TEXT_BYTES:
+                continue
+            cells = math.prod(self._plan.schema.variables[name].shape)
+            places = np.concatenate([found for _, found in parts])
+            places, whole = places.astype(np.min_scalar_type(cells)), cells <= _SAMPLED
+            self._learned.keep(name, Sample(self._boxes[name], values, places, whole))
+
+
+class Learned:
+    """What answers of one dataset have shown: values of its variables, and how fast work goes."""
+
+    def __init__(self) -> None:
+        self._samples: dict[Hashable, tuple[Sample, ...]] = {}
+        self._sizes: dict[str, int] = {}
+        self._paces: dict[str, float] = {}
+
+    async def see_values(self, plan: Plan, variables: Mapping[Hashable, xr.Variable]) -> None:
+        """A planned answer was read whole, decoded."""
+        watch = Watch(self, plan)
+        await watch.see(Slab(Cut(tuple(variables), {}, frozenset(variables), True), variables))
+        watch.done()
+
+    def keep(self, name: Hashable, sample: Sample) -> None:
+        """Values of a variable; what was seen first makes room, and what is known better."""
+        while len(self._samples) >= _MOST_VARIABLES and name not in self._samples:
+            del self._samples[next(iter(self._samples))]
+        known, cells = self._samples.get(name, ()), math.prod(map(len, sample.box))
+        for one in known:
+            # A part tells more of itself than the whole does, if all of it is known.
+            if one.shared(sample.box) == cells and (one.whole or not sample.whole):
+                return
+        kept = [
+            one
+            for one in known
+            if (one.whole and not sample.whole)
+            or sample.shared(one.box) < math.prod(map(len, one.box))
+        ]
+        # Large ones tell of more than those that came last.
+        kept.sort(key=lambda one: math.prod(map(len, one.box)))
+        self._samples[name] = (*kept[1 - _MOST_BOXES :], sample)
+
+    def samples(self, name: Hashable) -> Iterator[Sample]:
+        """What is known of a variable, box by box; of what came last, first."""
+        return reversed(self._samples.get(name, ()))
+
+    def see_size(self, tag: str, nbytes: int) -> None:
+        """The answer of this tag has so many bytes, before any coding."""
+        if len(self._sizes) >= _MOST_SIZES and tag not in self._sizes:
+            self._sizes.pop(next(iter(self._sizes)), None)
+        self._sizes[tag] = nbytes
+
+    def size(self, tag: str) -> int | None:
+        """How long the answer of this tag was; None where there was none."""
+        return self._sizes.get(tag)
+
+    def see_pace(self, work: str, nbytes: float, seconds: float) -> None:
+        """So many bytes took so long: decoded ones to be read, those of a format to be written."""
+        if nbytes >= _LEAST_BYTES and seconds > 0:
+            pace = seconds / nbytes
+            known = self._paces.get(work, pace)
+            self._paces[work] = known + _NEWEST * (pace - known)
+
+    def see_reading(self, plan: Plan, phases: Phases) -> None:
+        """The chunks of a planned answer that were not in memory were read in these phases."""
+        seconds = max(phases.seconds.get("fetch", 0.0), phases.seconds.get("decode", 0.0))
+        self.see_pace("read", phases.misses * plan.chunk_bytes / max(1, plan.chunks), seconds)
+
+    def seconds(self, decoded_bytes: int, form: str, nbytes: int) -> tuple[float, bool]:
+        """How long it takes to read so much and to write `nbytes`, and whether that is rough."""
+        paces = ((decoded_bytes, "read", _READ_PACE), (nbytes, form, _WRITE_PACE))
+        # A moment of either is nothing to be measured.
+        rough = any(size >= _LEAST_BYTES and work not in self._paces for size, work, _ in paces)
+        return sum([size * self._paces.get(work, pace) for size, work, pace in paces]), rough
