@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -296,6 +297,15 @@ def compress(coding: str, content: bytes) -> bytes:
     """The content in this coding."""
     compressor = CODINGS[coding](len(content))
     return compressor.compress(content) + compressor.flush()
+
+
+def compress_once(coding: str, content: bytes) -> bytes:
+    """The content in this coding, smaller, for what is compressed once and sent often."""
+    if coding == "gzip":
+        return gzip.compress(content, 9, mtime=0)
+    import zstandard
+
+    return zstandard.ZstdCompressor(level=12).compress(content)
 
 
 def compress_pieces(coding: str, pieces: Iterable[bytes | memoryview]) -> Iterator[bytes]:

@@ -11,7 +11,6 @@ may declare the same name. Long names become short ones.
 
 from __future__ import annotations
 
-import gzip
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -20,15 +19,13 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from zstandard import ZstdCompressor
-
 from sluice.aliases import record
+from sluice.encoders.formats import CODINGS, compress_once
 
 # The module that starts everything; it imports the others, directly or not.
 ENTRY: Final = "explorer"
 _STYLES: Final = ("vendor/uPlot.min.css", "base.css", "explorer.css")
 _HASH_SIGNS: Final = 12
-_ZSTD_LEVEL: Final = 12
 
 _IMPORT: Final = re.compile(r'^import \{([^}]*)\} from "\./([a-z_]+)\.js";\n', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.M)
@@ -93,8 +90,7 @@ def load_assets() -> Assets:
         names[kind] = f"{stem}-{sha256(content).hexdigest()[:_HASH_SIGNS]}.{ending}"
         forms: dict[str | None, bytes] = {None: content}
         # Once per process there is time for the best of it.
-        forms["gzip"] = gzip.compress(content, 9, mtime=0)
-        forms["zstd"] = ZstdCompressor(level=_ZSTD_LEVEL).compress(content)
+        forms |= {coding: compress_once(coding, content) for coding in CODINGS}
         found[names[kind]] = Asset(f"{media_type}; charset=utf-8", forms)
     return Assets(found, names)
 

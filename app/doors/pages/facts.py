@@ -231,4 +231,4 @@ def _reads_much(
         -(-sizes[dim] // length) for dim, length in zip(dims, lengths, strict=True) if dim in sides
     )
     size = chunks * math.prod(lengths) * np.dtype(str(variable["dtype"])).itemsize
-    return chunks > _MOST_CHUNKS or size > _MOST_CHUNK_BYTES
+    return bool(chunks > _MOST_CHUNKS or size > _MOST_CHUNK_BYTES)

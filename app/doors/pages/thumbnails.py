@@ -23,7 +23,7 @@ from sluice.engine import plan
 from sluice.errors import SluiceError
 from sluice.selection import Along, Position, PositionSlice, Selection
 
-from ...api.answering import read_whole
+from ...api.answering import told
 from ...api.representations import (
     Representation,
     digest,
@@ -32,6 +32,7 @@ from ...api.representations import (
     spelled,
 )
 from ...api.requests import cancellable, is_public, lines_of, service, visible_id
+from ...api.response_bodies import Counted
 from ...api.state import Service
 from ...api.weighing import memory_bytes, weigh
 from ...catalog.opened import Opened
@@ -136,8 +137,9 @@ class Thumbnails:
         form = Representation(opened, encoder, None)
 
         async def make() -> bytes:
-            result = await read_whole(asked.plan, opened.entry)
-            written = await serving.encoding.writer.write(form.pieces(result, asked.plan.form))
+            result = await told(asked.plan.read(), opened.entry)
+            pieces = form.pieces(result, asked.plan.form, Counted())
+            written = await serving.encoding.writer.write(pieces)
             return b"".join(written.pieces)
 
         content = await serving.admission.run(_CLIENT, cost, make)
