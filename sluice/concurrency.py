@@ -1,4 +1,7 @@
-"""Tasks of one event loop: many at once, one for all who ask, one ahead, and waiting for others."""
+"""Tasks of one event loop: many at once, one for all who ask, one ahead, and waiting for others.
+
+And work in threads that ends when nobody waits for it any more.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,12 @@ from collections.abc import (
     Iterator,
 )
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar, TypeVarTuple
 
+Given = TypeVarTuple("Given")
 Item = TypeVar("Item")
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -77,6 +82,54 @@ async def wait_done(work: asyncio.Future[V]) -> None:
         await end
     finally:
         work.remove_done_callback(tell)
+
+
+class Wanted:
+    """Whether somebody waits for what a thread makes: long loops of it are `heeding` that."""
+
+    __slots__ = ("still",)
+
+    def __init__(self) -> None:
+        self.still = True
+
+    def made(self, work: Callable[[*Given], V], *given: *Given) -> V:
+        """What ``work(*given)`` makes; CancelledError once it is not wanted."""
+        before = _wanted.set(self)
+        try:
+            return work(*given)
+        finally:
+            _wanted.reset(before)
+
+
+_wanted: ContextVar[Wanted | None] = ContextVar("wanted", default=None)
+# Some milliseconds of work in Python.
+_HEEDED: Final = 4096
+
+
+def heeding(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items; CancelledError among them once what is made of them is not `Wanted`."""
+    wanted = _wanted.get()
+    for number, item in enumerate(items):
+        if not number % _HEEDED and wanted is not None and not wanted.still:
+            raise asyncio.CancelledError
+        yield item
+
+
+async def in_thread(work: Callable[[*Given], V], *given: *Given) -> V:
+    """What ``work(*given)`` makes in a thread.
+
+    Who is cancelled leaves when the thread has ended, which is soon where its loops are `heeding`.
+    """
+    wanted = Wanted()
+    running = asyncio.get_running_loop().run_in_executor(None, wanted.made, work, *given)
+    try:
+        await wait_done(running)
+    except asyncio.CancelledError:
+        wanted.still = False
+        await wait_done(running)
+        running.exception()  # nobody is there to be told
+        raise
+    return running.result()
 
 
 @dataclass(slots=True)

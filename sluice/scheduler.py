@@ -19,10 +19,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import count
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Final, TypeVar, TypeVarTuple
 
-from sluice.concurrency import wait_done
+from sluice.concurrency import Wanted, wait_done
 
 Made = TypeVar("Made")
 Given = TypeVarTuple("Given")
@@ -32,6 +32,9 @@ _FEW_LEFT: Final = 16
 # The loop must not wait for a core that such work has: where both want it, the loop gets three
 # quarters (sched(7), "The nice value").
 _NICENESS: Final = 5
+# A loop that works for less of its time than this has nobody who waits for it; looked at so often.
+_CALM_SHARE: Final = 0.25
+_CALM_SECONDS: Final = 0.01
 # Work on the loop begins within so long of a round of the loop, in which all others had theirs.
 _ROUND_SECONDS: Final = 0.005
 
@@ -215,30 +218,60 @@ class Turn:
         self._scheduler.give_back(self._cost)
 
 
+class Calm:
+    """Whether a thread has little to do, by the time that it had a core since it was looked at."""
+
+    __slots__ = ("_busy", "_found", "_looked")
+
+    def __init__(self) -> None:
+        self._looked = self._busy = 0.0
+        self._found = True
+
+    def __bool__(self) -> bool:
+        """Of the thread that asks."""
+        now = perf_counter()
+        return self._found if now - self._looked < _CALM_SECONDS else self.see(now, thread_time())
+
+    def see(self, now: float, busy: float) -> bool:
+        """The same by a clock, and by the seconds for which the thread has had a core."""
+        self._found = busy - self._busy < _CALM_SHARE * (now - self._looked)
+        self._looked, self._busy = now, busy
+        return self._found
+
+
 class Threads:
     """At most `number` threads of a `pool` (None: the loop's default executor), one a turn.
 
+    Where there is a pool for `calm` times, its threads are taken while the loop has little to do:
+    what gives way then gives way to other processes, and to nobody who waits here.
+
     What waits inside a pool could not be overtaken: it waits before it. Belongs to one event loop;
-    whoever made the pool closes it.
+    whoever made the pools closes them.
     """
 
-    def __init__(self, number: int, pool: Executor | None) -> None:
+    def __init__(self, number: int, pool: Executor | None, calm: Executor | None = None) -> None:
         self._scheduler = FairScheduler(number)
         self._pool = pool
+        self._calm_pool = calm
+        self._calm = Calm()
         self._round_ends = 0.0
 
     async def run(self, flow: Flow, work: Callable[[*Given], Made], *given: *Given) -> Made:
         """What ``work(*given)`` makes in a thread, in a turn of this flow.
 
         Who is cancelled meanwhile leaves when the thread has ended: no thread works for nobody, and
-        what it has in its hands is counted for as long as it has it.
+        what it has in its hands is counted for as long as it has it. Long loops are `heeding` that.
         """
         async with self._scheduler.turn(flow, 1):
-            loop = asyncio.get_running_loop()
-            running = loop.run_in_executor(self._pool, work, *given)
+            loop, wanted = asyncio.get_running_loop(), Wanted()
+            pool = self._pool
+            if self._calm_pool is not None and self._calm:
+                pool = self._calm_pool
+            running = loop.run_in_executor(pool, wanted.made, work, *given)
             try:
                 await wait_done(running)
             except asyncio.CancelledError:
+                wanted.still = False
                 await wait_done(running)
                 running.exception()  # nobody is there to be told
                 raise

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
+from collections.abc import Awaitable, Callable
+from itertools import count
 
 import pytest
 
-from sluice.concurrency import SingleFlight, map_concurrently, wait_done
+from sluice.concurrency import (
+    SingleFlight,
+    Wanted,
+    heeding,
+    in_thread,
+    map_concurrently,
+    wait_done,
+)
+from sluice.scheduler import Flow, Threads
 from sluice.store.source import get_all
 
 
@@ -285,3 +296,38 @@ async def test_who_leaves_leaves_the_work_alone() -> None:
     assert not work.done()
     work.set_result(1)
     await asyncio.wait_for(stayer, 5)
+
+
+def in_turn(work: Callable[[], None]) -> Awaitable[None]:
+    """The work in one of the threads that are shared."""
+    return Threads(1, None).run(Flow(), work)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("run", [in_thread, in_turn])
+async def test_work_for_nobody_ends(run: Callable[[Callable[[], None]], Awaitable[None]]) -> None:
+    """A loop that would never end does so soon after whoever waits for it has left."""
+    begun, ended = threading.Event(), threading.Event()
+
+    def work() -> None:
+        try:
+            for _ in heeding(count()):
+                begun.set()
+        finally:
+            ended.set()
+
+    task = asyncio.ensure_future(run(work))
+    await asyncio.to_thread(begun.wait)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
+
+
+async def test_what_is_wanted_is_made() -> None:
+    """All items, in a thread and outside of any; and what fails there fails here."""
+    assert await in_thread(lambda n: sum(heeding(range(n))), 10_000) == sum(range(10_000))
+    assert list(heeding("abc")) == ["a", "b", "c"]
+    assert Wanted().made(list, heeding(range(3))) == [0, 1, 2]
+    with pytest.raises(ZeroDivisionError):
+        await in_thread(lambda: 1 // 0)

@@ -10,13 +10,22 @@ import os
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.scheduler import FairQueue, FairScheduler, Flow, Threads, Waiter, low_priority_pool
+from sluice.scheduler import (
+    Calm,
+    FairQueue,
+    FairScheduler,
+    Flow,
+    Threads,
+    Waiter,
+    low_priority_pool,
+)
 from tests.arrays.readers import rounds_counted
 
 COSTS = st.lists(st.integers(1, 100), min_size=1, max_size=12)
@@ -299,3 +308,24 @@ def test_busy_threads_give_way() -> None:
         told = pool.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
         assert told.result() > before or before == 19
     assert os.getpriority(os.PRIO_PROCESS, 0) == before
+
+
+def test_a_thread_is_calm_that_had_a_core_for_little_of_its_time() -> None:
+    """Looked at since the last time that it was."""
+    calm = Calm()
+    seen = [calm.see(now, busy) for now, busy in ((100, 3), (101, 3.1), (102, 4.0), (103, 4.1))]
+    assert seen == [True, True, False, True]
+
+
+async def test_work_of_a_calm_loop_has_threads_that_do_not_give_way() -> None:
+    """Who has waited for nothing has left the core to others meanwhile."""
+    with low_priority_pool(1, "nice") as pool, ThreadPoolExecutor(1, "calm") as calm:
+        threads = Threads(1, pool, calm)
+
+        def where() -> str:
+            return threading.current_thread().name
+
+        await threads.run(Flow(), where)
+        await asyncio.sleep(0.3)
+        assert (await threads.run(Flow(), where)).startswith("calm")
+        assert (await Threads(1, pool).run(Flow(), where)).startswith("nice")

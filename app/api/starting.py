@@ -282,14 +282,19 @@ async def _background(work: Coroutine[object, object, None]) -> AsyncIterator[No
 def _reader(settings: Settings, stack: AsyncExitStack) -> Reader:
     """What all datasets share: the cache of their chunks, and where these are decoded."""
     threads, pool = _low_priority_threads(settings, "decode", stack)
+    cores, calm_pool = available_cores(settings.cgroup_root), None
+    if cores > 1:
+        calm_pool = ThreadPoolExecutor(threads, thread_name_prefix="decode-calm")
+        stack.callback(calm_pool.shutdown, wait=False, cancel_futures=True)
     return Reader(
         cache_bytes=settings.chunk_cache_bytes,
         in_flight_bytes=settings.chunks_inflight_bytes,
         inline_bytes=settings.inline_decode_bytes,
         single_core_bytes=settings.single_core_decode_bytes,
-        cores=available_cores(settings.cgroup_root),
+        cores=cores,
         threads=threads,
         pool=pool,
+        calm_pool=calm_pool,
         shard_index_bytes=settings.shard_index_bytes,
     )
 

@@ -23,7 +23,6 @@ from sluice.encoders.formats import CODINGS, ENCODERS
 from sluice.encoders.tables import RowFormat
 from sluice.engine import (
     AT_ONCE,
-    MOST_TIMES,
     Costs,
     Fitting,
     Plan,
@@ -149,7 +148,8 @@ def led_on(asked: Weighed) -> str:
     which needs less memory.
     """
     file, excess = asked.encoder.file, asked.excess
-    if file and excess and file.chunked is False and excess.facts.get("limited") == "memory_bytes":
+    by_rows = asked.encoder.rows is not None or (file is not None and file.chunked is False)
+    if by_rows and excess and excess.facts.get("limited") == "memory_bytes":
         return " A file with chunks of its own takes less memory: f=netcdf."
     if asked.encoder.streams or asked.plan.keys is None:
         return ""
@@ -237,32 +237,11 @@ def within_limits(
     told: LimitError | None = limits.streaming.reading.excess(plan, weight)
     if told is None:
         answer = rows_of(plan, rows)
-        told = _excess(answer, limits.memory_bytes)
+        told = times_excess(answer.costs)
+        told = told or memory_excess(answer.memory_bytes, limits.memory_bytes)
         if told is None:
             return answer, None
     return None, told if excess is not None else None
-
-
-def _excess(answer: RowAnswer, most_bytes: int) -> LimitError | None:
-    cure = "Nothing was read: ask for f=netcdf, which lies as the chunks do, or for a smaller part."
-    if answer.most_times > MOST_TIMES:
-        return LimitError(
-            "The chunks of the store are so long along the rows that some would be decoded"
-            f" {answer.most_times} times; rows are sent where that is at most {MOST_TIMES}."
-            f" {cure}",
-            limited="times_decoded",
-            estimate=answer.most_times,
-            limit=MOST_TIMES,
-        )
-    if answer.memory_bytes > most_bytes:
-        return LimitError(
-            f"The rows that must be in memory at once take {answer.memory_bytes} bytes; there are"
-            f" {most_bytes} for them. {cure}",
-            limited="memory_bytes",
-            estimate=answer.memory_bytes,
-            limit=most_bytes,
-        )
-    return None
 
 
 async def open_rows(

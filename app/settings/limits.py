@@ -33,8 +33,9 @@ class RequestSettings(BaseSettings):
         default=64 * 2**20,
         ge=1,
         description="most bytes of texts of variable length in one answer, which are in memory as a"
-        " whole; more is a 413, of a file a 422 that names the variable (unset, at most an"
-        " eighth of `SLUICE_INFLIGHT_BYTES` where that follows `memory.max`)",
+        " whole, or in one slab of rows of an answer that is sent in them; more is a 413, of a file"
+        " a 422 that names the variable (unset, at most an eighth of `SLUICE_INFLIGHT_BYTES` where"
+        " that follows `memory.max`)",
     )
     stream_result_bytes: int = Field(
         default=16 * 2**30,

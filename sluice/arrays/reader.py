@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
 from typing import Final, TypeVar
+
+import numpy as np
 
 from sluice.aliases import Array
 from sluice.arrays.chunk_cache import ABSENT, Chunk, ChunkCache
@@ -34,7 +37,8 @@ class DecodePool:
     """Where chunks are decoded: on the loop if that takes little, else in threads.
 
     Work on up to `inline_bytes` is done on the loop, since the hop to a thread costs more; larger
-    work in the `pool` (None: the loop's default executor), of which it takes at most `threads`.
+    work in the `pool` (None: the loop's default executor), of which it takes at most `threads`, or
+    as many of the `calm_pool` while the loop has little to do.
     Up to `cooperative_bytes` it is done on the loop too, but a piece between two rounds of it: for
     where threads have no core of their own. There they do not work beside the loop but in its
     place, and it takes the core back from them at each event.
@@ -49,10 +53,11 @@ class DecodePool:
         cooperative_bytes: int = 0,
         threads: int,
         pool: Executor | None = None,
+        calm_pool: Executor | None = None,
     ) -> None:
         self.inline_bytes = inline_bytes
         self._cooperative_bytes = cooperative_bytes
-        self._threads = Threads(threads, pool)
+        self._threads = Threads(threads, pool, calm_pool)
 
     async def run(
         self, flow: Flow, work: Callable[[Given], Made], given: Given, nbytes: int
@@ -74,7 +79,8 @@ class Reader:
     stay, see `ChunkCache`.
 
     Chunks of up to `inline_bytes` are decoded on the loop; larger ones in `threads` of the `pool`
-    (None: one for each core, of the loop's default executor). Where there is one core alone, up to
+    (None: one for each core, of the loop's default executor), or of the `calm_pool` while the loop
+    has little to do. Where there is one core alone, up to
     `single_core_bytes` are decoded on the loop as well, between its rounds.
 
     `shard_index_bytes` bounds the shard indexes that are kept of one store, and each of them,
@@ -91,6 +97,7 @@ class Reader:
         single_core_bytes: int = 2 * _MIB,
         threads: int | None = None,
         pool: Executor | None = None,
+        calm_pool: Executor | None = None,
         shard_index_bytes: int = 64 * _MIB,
         workers: int = 32,
         cores: int | None = None,
@@ -102,6 +109,7 @@ class Reader:
             cooperative_bytes=single_core_bytes if cores == 1 else 0,
             threads=cores if threads is None else threads,
             pool=pool,
+            calm_pool=calm_pool,
         )
         self.shard_index_bytes = shard_index_bytes
         self.workers = workers
@@ -124,12 +132,29 @@ async def count_texts(pool: DecodePool, flow: Flow, values: Array) -> int:
 
 
 async def put_part(pool: DecodePool, reading: Reading, read: ChunkRead, chunk: Chunk) -> None:
-    """Place what `read` takes of its chunk; its texts are counted before they are copied."""
+    """Place what `read` takes of its chunk; its texts are counted before they are copied.
+
+    Much is placed where it would be decoded, and next: what is placed is no longer in memory twice.
+    """
     if reading.meter is not None:
         cost = 0 if chunk is ABSENT else _COUNTING_COST * chunk.size
         work = partial(part_bytes, reading, read)
         reading.meter.take(await pool.run(reading.decoding, work, chunk, cost))
-    reading.place(read, chunk)
+    if reading.meta.chunk_bytes <= pool.inline_bytes or reading.meta.dtype.kind in "OT":
+        reading.place(read, chunk)
+    else:
+        nbytes = _taken(read) * reading.meta.dtype.itemsize
+        # A flow of its own has had nothing yet.
+        await pool.run(Flow(), partial(reading.place, read), chunk, nbytes)
+
+
+def _taken(read: ChunkRead) -> int:
+    """About how many values `read` takes."""
+    counts = [
+        within.size if isinstance(within, np.ndarray) else within.stop - within.start
+        for within in read.take
+    ]
+    return math.prod(counts)
 
 
 @contextmanager

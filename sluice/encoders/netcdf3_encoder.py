@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from sluice.aliases import Array, DType
+from sluice.concurrency import heeding
 from sluice.encoders.answer_schema import (
     AnswerSchema,
     FileContent,
@@ -181,13 +182,15 @@ def _attribute(value: object, dtype: DType) -> object:
 
 def _exactly(values: Array, dtype: DType) -> Array | None:
     """The same numbers in another type; None if it does not hold each of them."""
-    with np.errstate(invalid="ignore"):
-        held = values.astype(dtype)
-        # What is not below would be another number again, or any.
-        most = float(np.iinfo(values.dtype).max)
-        beyond = dtype.kind == "f" and bool((held >= most).any())
-        same = not beyond and bool((held.astype(values.dtype) == values).all())
-    return held if same else None
+    if dtype.kind != "f":
+        # There and back again unsigned numbers can be the same though they were negative there.
+        limits = np.iinfo(dtype)
+        within = not values.size or (values.min() >= limits.min and values.max() <= limits.max)
+        return values.astype(dtype) if within else None
+    held = values.astype(dtype)
+    # What is not below would be another number again, or any.
+    beyond = bool((held >= float(np.iinfo(values.dtype).max)).any())
+    return held if not beyond and bool((held.astype(values.dtype) == values).all()) else None
 
 
 def _characters(name: Hashable, stored: FileValues) -> FileValues:
@@ -195,7 +198,7 @@ def _characters(name: Hashable, stored: FileValues) -> FileValues:
 
     That is rounded up to a power of two: parts of a dataset can be joined if it is the same.
     """
-    texts = [text.encode() for text in stored.values.ravel().tolist()]
+    texts = [text.encode() for text in heeding(stored.values.ravel().tolist())]
     longest = 1 << max(max(map(len, texts), default=1) - 1, 0).bit_length()
     if longest * len(texts) > _MOST_TEXT_BYTES:
         raise NotAcceptable(

@@ -1,6 +1,6 @@
 """Selection -> Plan -> a Dataset, or slabs of it: what every way in has in common."""
 
-from sluice.engine.costs import AT_ONCE, MOST_TIMES, Costs, ReadLimits
+from sluice.engine.costs import AT_ONCE, Costs, ReadLimits
 from sluice.engine.estimates import (
     Fitting,
     fitting,
@@ -25,7 +25,6 @@ from sluice.engine.whole_file import write_deflated
 
 __all__ = [
     "AT_ONCE",
-    "MOST_TIMES",
     "Costs",
     "FileAnswer",
     "Fitting",

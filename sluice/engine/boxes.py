@@ -181,17 +181,28 @@ def row_boxes(
     if axis is None:
         yield Box((0,) * len(grid.shape), grid.shape, 0)
         return
-    row, last = start // grid.row_bytes, -(-stop // grid.row_bytes)
-    widest = max(1, window // grid.row_bytes)
-    most = max(1, min(most_bytes // grid.row_bytes, widest))
+    before, after = (0,) * axis, grid.shape[axis + 1 :]
+    row_bytes, leading = grid.row_bytes, grid.shape[:axis]
+    row, last = start // row_bytes, -(-stop // row_bytes)
+    for end in _row_stops(grid, row, last, most_bytes, window, soon):
+        starts = (*before, row, *(0 for _ in after))
+        yield Box(starts, (*leading, end, *after), row * row_bytes)
+        row = end
+
+
+def _row_stops(
+    grid: Grid, row: int, last: int, most_bytes: int, window: int, soon: bool = False
+) -> Iterator[int]:
+    """Where the boxes of `row_boxes` end that have the rows from `row` to `last`."""
+    axis, row_bytes = grid.row_dimension, grid.row_bytes
+    assert axis is not None
+    ends, widest = grid.ends[axis], max(1, window // row_bytes)
+    most = max(1, min(most_bytes // row_bytes, widest))
     # (Where there are no chunks it is cut anywhere.)
-    early = 1 if soon and grid.ends[axis] is not None else most
+    early = 1 if soon and ends is not None else most
     while row < last:
-        end = min(_row_end(grid.ends[axis], row, early), row + widest, last)
-        starts, stops = [0] * len(grid.shape), list(grid.shape)
-        starts[axis], stops[axis] = row, end
-        yield Box(tuple(starts), tuple(stops), row * grid.row_bytes)
-        row, early = end, most
+        row, early = min(_row_end(ends, row, early), row + widest, last), most
+        yield row
 
 
 def record_rows(
@@ -214,8 +225,9 @@ def _row_end(ends: Ends | None, row: int, most: int) -> int:
     """Where a box that begins at `row` ends, of at most so many rows if a chunk ends among them."""
     if ends is None:
         return row + most
-    following = int(np.searchsorted(ends, row, "right"))
-    return int(ends[max(following, int(np.searchsorted(ends, row + most, "right")) - 1)])
+    # (The method takes a quarter of the time of the function, and files have thousands of boxes.)
+    following = ends.searchsorted(row, "right")
+    return int(ends[max(following, ends.searchsorted(row + most, "right") - 1)])
 
 
 def box_stops(grid: Grid, chunks: Sequence[int] | None, most_bytes: int) -> tuple[Ends | None, ...]:
@@ -228,8 +240,8 @@ def box_stops(grid: Grid, chunks: Sequence[int] | None, most_bytes: int) -> tupl
     if chunks is None:
         axis = grid.row_dimension
         if axis is not None:
-            rows = row_boxes(grid, 0, total, most_bytes, WINDOW_BYTES)
-            stops[axis] = np.array([box.stops[axis] for box in rows], np.int64)
+            rows = _row_stops(grid, 0, grid.shape[axis], most_bytes, WINDOW_BYTES) if total else ()
+            stops[axis] = np.array([*rows], np.int64)
         return tuple(stops)
     counts = [-(-n // chunk) for n, chunk in zip(grid.shape, chunks, strict=True)]
     most, behind = max(1, most_bytes // (math.prod(chunks) * grid.itemsize)), math.prod(counts)

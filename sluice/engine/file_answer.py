@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Hashable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 
@@ -12,8 +11,9 @@ import xarray as xr
 from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
 from sluice.axes.resolve import canonical_request
-from sluice.concurrency import ahead
+from sluice.concurrency import ahead, in_thread
 from sluice.datasets import relabel
+from sluice.datasets._xarray import variable_of
 from sluice.encoders.answer_schema import FileContent, FileFormat, UnreadAnswer
 from sluice.encoders.file_values import Records
 from sluice.encoders.json_encoder import FragmentCache
@@ -150,7 +150,7 @@ async def _with_known(
     request = canonical_request(plan.found, plan.selection.variables, fragments.name)
     answer = UnreadAnswer(variables, known, coords, attrs, fragments, chunks, request)
     # Headers of thousands of variables, and indexes of many chunks, take their time.
-    return FileAnswer(plan, await asyncio.to_thread(file_format.content, answer))
+    return FileAnswer(plan, await in_thread(file_format.content, answer))
 
 
 async def file_size(
@@ -164,13 +164,14 @@ async def file_size(
     names = [] if file_format.deflated else _to_know(plan, file_format)
     if file_format.deflated or (names and not in_memory):
         return None
-    read: dict[Hashable, xr.Variable] = {}
-    if names:
-        held = plan.of(names).read_cached()
-        if isinstance(held, Plan):
+    read = _moved(plan)
+    for name in names:
+        one = plan.reading.pending[name]
+        values = one.array.read_cached(one.plan)
+        if values is None:
             return None
-        read |= {name: held.variables[name] for name in names}
-    return (await _with_known(plan, file_format, fragments, {**_moved(plan), **read})).size
+        read[name] = variable_of(one.dims, values, one.attrs, one.encoding)
+    return (await _with_known(plan, file_format, fragments, read)).size
 
 
 def _moved(plan: Plan) -> dict[Hashable, xr.Variable]:

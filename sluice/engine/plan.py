@@ -268,10 +268,16 @@ class Plan:
     async def read_variables(
         self, names: Iterable[Hashable], meter: TextMeter | None = None
     ) -> Mapping[Hashable, xr.Variable]:
-        """Some variables of the answer, decoded, as `read` brings them."""
-        names = tuple(names)
-        found = await self.of(names).read(meter) if names else None
-        return {} if found is None else {name: found.variables[name] for name in names}
+        """Some variables of the answer, as `read` brings them."""
+        names, moving = tuple(names), self.moving
+        # Not decoded where they are read as they are stored: floats do not hold all integers.
+        own = {n: one for n, one in self.reading.pending.items() if n in names and n not in moving}
+        others = [name for name in names if name not in own]
+        found = dict(await read_all(own, meter))
+        if others:
+            read = await self.of(others).read(meter)
+            found |= {name: read.variables[name] for name in others}
+        return found
 
     def of(self, names: Iterable[Hashable]) -> Plan:
         """The same of some variables alone."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from sluice.arrays.array_metadata import ArrayMeta, parse_array
 from sluice.arrays.byte_ranges import ShardIndexes
 from sluice.arrays.chunk_cache import ENTRY_BYTES, ChunkCache, ChunkKey
 from sluice.arrays.chunk_parts import PartDecoder
-from sluice.arrays.plan import plan_orthogonal
+from sluice.arrays.plan import placing, plan_orthogonal
 from sluice.arrays.store_reader import StoreReader
 from tests.arrays.readers import shared_reader
 from tests.sources import DictSource, stored
@@ -210,3 +212,27 @@ async def test_parts_of_an_answer_take_nobodys_room() -> None:
     asked = len(source.requests)
     assert reader.read_cached(meta, hot) is not None
     assert len(source.requests) == asked
+
+
+@pytest.mark.parametrize("inline", [0, 10**9])
+async def test_what_much_is_placed_of_is_placed_beside_the_loop(
+    inline: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copies of large chunks are no less to do than decoding them; those of a value are nothing."""
+    meta, source = await maps(compressors=ZstdCodec())
+    where: list[bool] = []
+
+    def spied(*given: Any, make: Any = placing) -> Any:
+        place = make(*given)
+
+        def placed(read: Any, found: Any) -> None:
+            where.append(threading.current_thread() is threading.main_thread())
+            place(read, found)
+
+        return placed
+
+    monkeypatch.setattr("sluice.arrays.store_reader.placing", spied)
+    reader = replace(reader_of(source, ChunkCache(0)), reader=shared_reader(inline))
+    found = await reader.read(meta, series(meta, slice(None), slice(None)))
+    np.testing.assert_array_equal(found[:-1], MAPS[:-1])
+    assert where == [bool(inline)] * STEPS

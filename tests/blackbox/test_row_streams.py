@@ -265,7 +265,7 @@ def test_chunks_that_are_long_along_the_rows_are_refused(service: Service) -> No
     answer = service.get(path)
     assert answer.status_code == 413
     problem = answer.json()
-    assert problem["limited"] == "times_decoded"
+    assert problem["limited"] == "decoded_times"
     assert problem["estimate"] == 20
     assert problem["limit"] == 4
     assert "f=netcdf" in problem["detail"]

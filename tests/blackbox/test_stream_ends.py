@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,16 +75,18 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def served(store: Path, folder: Path, grace: int, workers: str = "1") -> Iterator[Streaming]:
+def served(
+    store: Path, folder: Path, grace: int, workers: str = "1", **more: str
+) -> Iterator[Streaming]:
     log = folder / "server.log"
-    settings = {"SLUICE_GRACE_SECONDS": str(grace), "SLUICE_CHUNK_CACHE_BYTES": "0"}
+    settings = {"SLUICE_GRACE_SECONDS": str(grace), "SLUICE_CHUNK_CACHE_BYTES": "0", **more}
     catalog = write_catalog(folder, {"long": store})
     with serving(catalog, log, "--workers", workers, **settings) as (pid, address):
         yield Streaming(pid, address, log)
 
 
-def asked(version: str = "1.1") -> str:
-    return f"GET {PATH} HTTP/{version}\r\nHost: x\r\n\r\n"
+def asked(version: str = "1.1", form: str = "netcdf") -> str:
+    return f"GET {PATH.replace('netcdf', form)} HTTP/{version}\r\nHost: x\r\n\r\n"
 
 
 def rest_of(connection: socket.socket) -> int:
@@ -135,6 +137,68 @@ def test_a_client_that_leaves_frees_all(store: Path, tmp_path: Path) -> None:
         time.sleep(0.5)
         assert server.metric(read) == before < 3 * STEPS
         assert server.metric('sluice_refused_total{reason="broken"}') == 0
+
+
+@pytest.mark.parametrize("form", ["netcdf", "netcdf3", "bin", "csv", "ndjson"])
+def test_what_was_held_for_a_client_is_free_soon(store: Path, tmp_path: Path, form: str) -> None:
+    """Memory, places and tasks, whatever was sent; a second is promised, of a machine at rest."""
+    gauges = ("sluice_inflight_bytes", "sluice_queue_length", "sluice_tasks")
+    with served(store, tmp_path, 20) as server:
+        server.metric("sluice_tasks")
+        rest = {name: server.metric(name) for name in gauges}
+        connections = [server.connected(asked(form=form)) for _ in range(3)]
+        until(lambda: server.metric("sluice_inflight_bytes") > 0, "memory that is held")
+        for connection in connections:
+            connection.close()
+        left = time.monotonic()
+        until(lambda: all(server.metric(n) <= rest[n] for n in gauges), "all of it free")
+        assert time.monotonic() - left < 10
+
+
+@pytest.fixture
+def hanging(tmp_path: Path) -> Iterator[Path]:
+    """A store whose last chunk is a pipe that nobody writes to: who reads it waits."""
+    path = tmp_path / "hanging.zarr"
+    ds = xr.Dataset({"t": (("time", "lat", "lon"), np.ones((60, 200, 400)))})
+    ds.t.encoding = {"chunks": (1, 200, 400)}
+    ds.to_zarr(path, zarr_format=2, consolidated=True)
+    pipe = path / "t/59.0.0"
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    yield path
+    # Those who wait get an end.
+    with suppress(OSError):
+        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+
+
+@pytest.mark.parametrize("form", ["netcdf", "csv"])
+def test_a_stream_that_stands_still_is_broken_off(hanging: Path, tmp_path: Path, form: str) -> None:
+    """Long before the store's own deadline; nothing is held for it then."""
+    stall = {"SLUICE_STREAM_STALL_SECONDS": "1", "SLUICE_STORE_READ_SECONDS": "50"}
+    stall["SLUICE_STORE_ATTEMPT_SECONDS"] = "50"
+    with served(hanging, tmp_path, 20, **stall) as server:
+        with server.connected(asked(form=form)) as connection:
+            began = time.monotonic()
+            with pytest.raises(ConnectionResetError):
+                rest_of(connection)
+            assert time.monotonic() - began < 40
+        until(says(server.log, "there was no progress in time"), "a line in the log")
+        assert server.metric('sluice_refused_total{reason="broken"}') == 1
+        until(lambda: server.metric("sluice_inflight_bytes") == 0, "memory that is free")
+
+
+@pytest.mark.parametrize("form", ["netcdf", "csv"])
+def test_a_client_that_takes_nothing_is_dropped(store: Path, tmp_path: Path, form: str) -> None:
+    """Though it stays connected: what it was to get is read no further, and held no longer."""
+    rate = {"SLUICE_RATE_SECONDS": "1", "SLUICE_STREAM_STALL_SECONDS": "1"}
+    with (
+        served(store, tmp_path, 20, **rate) as server,
+        server.connected(asked(form=form)) as connection,
+    ):
+        until(lambda: server.metric("sluice_inflight_bytes") > 0, "memory that is held")
+        until(lambda: server.metric("sluice_inflight_bytes") == 0, "memory that is free")
+        with pytest.raises(ConnectionResetError):
+            rest_of(connection)
 
 
 FAILING = {

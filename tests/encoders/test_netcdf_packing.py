@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import cftime
@@ -12,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from sluice.concurrency import Wanted
+from sluice.encoders.formats import ENCODERS
 from sluice.encoders.netcdf_encoder import encode_netcdf
 from sluice.errors import NotAcceptable
 from sluice.labels import format_text
@@ -246,3 +249,42 @@ def test_complex_numbers_are_refused(dtype: str, encoding: dict[str, Any]) -> No
     """No encoding makes complex numbers anything but a refusal."""
     with pytest.raises(NotAcceptable):
         encode_netcdf(variable(np.zeros(2, dtype), encoding))
+
+
+class Leaving(Wanted):
+    """Work that is wanted until somebody has looked so often."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    @property
+    def still(self) -> bool:  # type: ignore[override]
+        self.left -= 1
+        return self.left >= 0
+
+
+@pytest.mark.parametrize("name", ["netcdf", "netcdf3"])
+@pytest.mark.parametrize(
+    ("values", "loops"),
+    [
+        (["a", "bc", None] * 2000, 3),
+        ([True, False, None] * 2000, 3),
+        ([b"a", b"bc", None] * 2000, 3),
+        ([1, 2.5, None, "a"] * 2000, 3),
+    ],
+)
+def test_values_that_decide_are_looked_at_as_long_as_they_are_wanted(
+    name: str, values: list[object], loops: int
+) -> None:
+    """In each of the loops over all of them."""
+    dataset = xr.Dataset({"v": ("x", np.array(values, dtype=object))})
+    encoder, all_of_them = ENCODERS[name], Leaving(10**6)
+    expected = all_of_them.made(encoder.encode, dataset)
+    looks = 10**6 - all_of_them.left
+    assert looks > loops
+    for after in range(looks):
+        with pytest.raises(asyncio.CancelledError):
+            Leaving(after).made(encoder.encode, dataset)
+    assert Leaving(looks).made(encoder.encode, dataset) == expected

@@ -31,8 +31,10 @@ def main(address: str, path: str, readers: str, count_file: str) -> None:
 
     for number in range(len(came)):
         threading.Thread(target=read, args=(number,), daemon=True).start()
+    told, written = Path(count_file), Path(f"{count_file}.new")
     while True:
-        Path(count_file).write_text(str(sum(came)))
+        written.write_text(str(sum(came)))
+        written.replace(told)
         time.sleep(TOLD_SECONDS)
 
 
