@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from .settings import Settings
 
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
 INSTALL: Final = "pip install 'sluice-zarr[server]'"
 WRONG_USAGE = 2
 # uvicorn's own status for a server that did not come to serve.
@@ -40,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     serving = arguments.run is _run_serve
     try:
         settings = _settings(arguments)
-        if arguments.run in (_run_serve, _run_check):
+        if arguments.run in (_run_serve, _run_check, _run_rechunk):
             settings = fitted(settings)
         if serving:
             _check_catalog(settings)
@@ -111,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         "--patience", type=_positive, default=60, metavar="SECONDS", help="for each dataset (60)"
     )
     check.set_defaults(run=_run_check)
+    _add_rechunk(commands)
     key = commands.add_parser("key", help="make an API key, and the line that makes it valid")
     key.add_argument("name", help="who holds it")
     key.add_argument("--admin", action="store_true", help="with the right to admin routes")
@@ -121,6 +124,22 @@ def _parser() -> argparse.ArgumentParser:
     health.add_argument("--url", help="its address (without it: SLUICE_HOST and SLUICE_PORT)")
     health.set_defaults(run=_run_health)
     return parser
+
+
+def _add_rechunk(commands: Commands) -> None:
+    rechunk = commands.add_parser("rechunk", help="copy a dataset into other chunks, for `also`")
+    rechunk.add_argument("id", metavar="ID", help="a dataset of the catalog")
+    told = "lengths by dimension: time=8760,latitude=12,longitude=12 (others stay as they are)"
+    rechunk.add_argument("--chunks", required=True, help=told)
+    rechunk.add_argument("to", metavar="TO", help="where to: a path, or a URL such as s3://…")
+    rechunk.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
+    rechunk.add_argument(
+        "--memory", default="512MiB", metavar="SIZE", help="for values (512MiB): more is faster"
+    )
+    rechunk.add_argument(
+        "--replace", action="store_true", help="a complete copy that is there, of another version"
+    )
+    rechunk.set_defaults(run=_run_rechunk)
 
 
 def _port(text: str) -> int:
@@ -225,6 +244,46 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
             epochs=KeptEpochs.of(settings.catalog, settings.refreshes_file).read(),
         )
     except CatalogError as error:
+        say(str(error))
+        return WRONG_USAGE
+
+
+def _run_rechunk(settings: Settings, arguments: argparse.Namespace) -> int:
+    from sluice.arrays.member_documents import OpeningLimits
+    from sluice.store.retry_policy import RetryPolicy
+
+    from .catalog.configuration import Files
+    from .catalog.control_log import KeptEpochs
+    from .catalog.rechunking import Order, bytes_in, chunks_in, run_rechunk
+    from .telemetry.logs import say
+
+    try:
+        order = Order(
+            arguments.id,
+            chunks_in(arguments.chunks),
+            arguments.to,
+            bytes_in(arguments.memory),
+            arguments.replace,
+        )
+        return run_rechunk(
+            Files(settings.catalog, urls=settings.urls).read_catalog(),
+            order,
+            sys.stdout,
+            sys.stderr,
+            epochs=KeptEpochs.of(settings.catalog, settings.refreshes_file).read(),
+            store_concurrency=settings.store_concurrency,
+            connect=partial(_filesystems, settings),
+            retry_policy=RetryPolicy(
+                concurrency=settings.store_concurrency,
+                attempts=settings.store_attempts,
+                attempt_seconds=settings.store_attempt_seconds,
+                read_seconds=settings.store_read_seconds,
+                failures=_NEVER,
+                open_seconds=settings.circuit_open_seconds,
+            ),
+            limits=OpeningLimits(**settings.store_limits),
+        )
+    except (ValueError, CatalogError) as error:
         say(str(error))
         return WRONG_USAGE
 

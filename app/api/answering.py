@@ -283,7 +283,7 @@ def _encode(
     was_read: bool = False,
 ) -> bytes:
     began = perf_counter()
-    content = form.content(result, asked.plan.form)
+    content = form.encoder.encode(result, form.opened.fragments, asked.plan.form)
     if was_read or asked.cells >= _SOME_CELLS:
         form.opened.learned.see_size(form.plain_tag(asked.key), len(content))
     if form.coding is not None:

@@ -104,12 +104,11 @@ class Representation:
         """The tag that the answer has without a content coding."""
         return (self if self.coding is None else replace(self, coding=None)).tag(key)
 
-    def content(self, dataset: xr.Dataset, form: Hashable) -> bytes:
-        """The answer that `dataset` is, before any coding; for `form` see `FragmentCache`."""
-        return self.encoder.encode(dataset, self.opened.fragments, form)
-
     def pieces(self, dataset: xr.Dataset, form: Hashable, counted: Counted) -> Iterator[Piece]:
-        """The answer in pieces, each a few milliseconds of work; `counted` before any coding."""
+        """The answer that `dataset` is, in pieces of a few milliseconds of work each.
+
+        They are `counted` before any coding; for `form` see `FragmentCache`.
+        """
         pieces = self.encoder.pieces(dataset, self.opened.fragments, form)
         pieces = counted.through(pieces)
         return pieces if self.coding is None else compress_pieces(self.coding, pieces)

@@ -20,7 +20,7 @@ from sluice.arrays.member_documents import OpeningLimits
 from sluice.arrays.reader import Reader
 from sluice.concurrency import map_concurrently
 from sluice.datasets.copies import STAMP, Copy, with_copies
-from sluice.errors import SluiceError, StoreTimeout
+from sluice.errors import SluiceError, StoreTimeout, plain_words
 from sluice.store import ByteSource
 
 from .entry import DatasetEntry, copy_entry, redact, redact_error, secrets_of
@@ -139,9 +139,13 @@ class Copies:
                 layout, misfits = with_copies(layout, documents, source, copies)
                 return misfits
 
-            # Each array of either is parsed.
-            misfits = await asyncio.to_thread(join)
-            why |= {name: _told(misfits[name]) for name, _ in found}
+            try:
+                # Each array of either is parsed.
+                misfits = await asyncio.to_thread(join)
+                why |= {name: _told(misfits[name]) for name, _ in found}
+            except Exception as error:  # metadata can be wrong in more ways than zarr foresees
+                words = redact(plain_words(str(error)), secrets_of(self._entry))
+                why |= {name: f"it cannot be compared: {words}" for name, _ in found}
         unused = {name: words for name, words in why.items() if words}
         self._write(unused)
         prepared = replace(opened.prepared, layout=layout)

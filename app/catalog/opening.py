@@ -84,6 +84,25 @@ async def open_entry(
         return await store.opened(await store.read())
 
 
+async def read_documents(
+    entry: DatasetEntry, source: ByteSource, *, epoch: str, limits: OpeningLimits = DEFAULT_LIMITS
+) -> tuple[GroupDocuments, str]:
+    """The documents of the entry's group, and the version that the dataset has with them."""
+    levels = await _documents(entry, source, limits)
+    return levels[-1], _version(levels) + epoch
+
+
+async def _documents(entry: DatasetEntry, source: ByteSource, limits: OpeningLimits) -> Levels:
+    """The documents of the entry's group, and those of the groups it inherits from."""
+    return await open_groups(
+        source,
+        groups=entry.levels if isinstance(entry, GroupEntry) else [entry.group or ""],
+        zarr_format=entry.zarr_format,
+        consolidated=entry.consolidated,
+        limits=replace(limits, dropped=frozenset(entry.drop_variables)),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Store:
     """The store behind one opened dataset, from which its later versions are opened too."""
@@ -101,14 +120,7 @@ class _Store:
 
     async def read(self) -> Levels:
         """The documents of the entry's group, and those of the groups it inherits from."""
-        entry = self.entry
-        return await open_groups(
-            self.source,
-            groups=entry.levels if isinstance(entry, GroupEntry) else [entry.group or ""],
-            zarr_format=entry.zarr_format,
-            consolidated=entry.consolidated,
-            limits=self._limits,
-        )
+        return await _documents(self.entry, self.source, self.limits)
 
     async def read_again(self, known: Levels) -> Levels:
         """These documents as they are now, `known` itself where a tag or a digest says so."""

@@ -5,7 +5,8 @@ are decoded (c-blosc, README_CHUNK_FORMAT). A Zstandard frame can only be read f
 but not to its end (RFC 8878, 3.1.1): on average half of the work, and the values before are never
 in memory together.
 
-What is damaged behind the values is not noticed, as when they are read by a range of bytes.
+What is damaged behind the values is not noticed, as when they are read by a range of bytes, unless
+the frame has a checksum: it is then decoded to its end.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ _BLOSC_HEADER: Final = 16
 _BLOSC_VERSION: Final = 2
 # Flag of a frame whose content is stored as it is, without blocks.
 _BLOSC_STORED: Final = 0x2
+# Flag of a frame that ends with a checksum of its content (RFC 8878, 3.1.1.1.1).
+_ZSTD_CHECKSUM: Final = 0x4
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,7 @@ class _ZstdPart:
     """The content up to the bytes, of which those before are thrown away as they come."""
 
     def cost(self, data: bytes, start: int, stop: int) -> int:
-        return stop
+        return stop  # more where there is a checksum
 
     def decode(self, data: bytes, start: int, stop: int, size: int) -> Buffer:
         import zstandard
@@ -189,12 +192,14 @@ class _ZstdPart:
         stated = zstd_size(data[:18])
         if stated is not None:
             _check_content(stated, size)
+        # A checksum is that of the whole content, and comes after it.
+        end = size + 1 if data[4] & _ZSTD_CHECKSUM else stop
         piece = bytearray(min(_PIECE_BYTES, size))
         found = bytearray()
         place = 0
         with zstandard.ZstdDecompressor().stream_reader(data) as content:
-            while place < stop and (count := content.readinto(piece)):
-                if place + count > start:
+            while place < end and (count := content.readinto(piece)):
+                if place + count > start and place < stop:
                     found += piece[max(0, start - place) : min(count, stop - place)]
                 place += count
         return found

@@ -13,7 +13,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from sluice.aliases import record
+from sluice.aliases import DType, record
 from sluice.arrays.array_metadata import ArrayMeta
 from sluice.arrays.group_documents import GroupDocuments
 from sluice.arrays.reader import Reader
@@ -169,13 +169,18 @@ def _misfit(own: KnownStore, other: KnownStore, name: str) -> str | None:
         return "its dimensions are others"
     if len(its.chunks) != len(its.shape):
         return "its chunks have no common shape"
-    if mine.dtype.newbyteorder("=") != its.dtype.newbyteorder("="):
+    if _native(mine) != _native(its):
         return f"its dtype is {its.dtype}, not {mine.dtype}"
     if not _same(_fill_of(mine), _fill_of(its)):
         return "its fill value is another"
     attributes = own.variables[name].attrs, other.variables[name].attrs
     others = [k for k in _MEANING if not _same(*(attrs.get(k) for attrs in attributes))]
     return f"its {others[0]} is another" if others else None
+
+
+def _native(meta: ArrayMeta) -> DType:
+    # Texts of variable length have no order of bytes.
+    return meta.dtype if meta.dtype.kind == "T" else meta.dtype.newbyteorder("=")
 
 
 def _fill_of(meta: ArrayMeta) -> object:

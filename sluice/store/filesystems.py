@@ -48,6 +48,8 @@ from sluice.store.source import ByteSource
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
+    from sluice.store.zarr_store import TargetStore
+
 Answer = TypeVar("Answer")
 
 
@@ -137,6 +139,21 @@ class Filesystems:
         made = await self._connected(protocol, storage_options)
         reader = _read_by(made, self._calls(store_of(url, storage_options)))
         return self._map(url, made.fs, concurrency, reader)
+
+    async def target(self, url: str, storage_options: Document) -> TargetStore:
+        """A store that can be written to at `url`, which may be a local path.
+
+        Raises CatalogError as `source` does, and for what nobody can write to.
+        """
+        from sluice.store.zarr_store import target_store
+
+        check_url(url, storage_options, "s3fs")
+        protocol, _ = split_url(url)
+        if protocol in LOCAL:
+            return target_store(url, None)
+        if protocol in WEB or protocol == REFERENCE:
+            raise CatalogError(f"nothing can be written to {protocol}://", field="url")
+        return target_store(url, (await self._connected(protocol, storage_options)).fs)
 
     async def connect(self, protocol: str, storage_options: Document) -> None:
         """Make the filesystem that sources of this protocol and options will share; reads nothing.

@@ -6,7 +6,9 @@ import asyncio
 import builtins
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
+from fsspec.asyn import AsyncFileSystem
 from zarr.abc.store import (
     ByteRequest,
     OffsetByteRequest,
@@ -15,10 +17,11 @@ from zarr.abc.store import (
     SuffixByteRequest,
 )
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
-from zarr.storage import LocalStore, MemoryStore, ZipStore
+from zarr.storage import FsspecStore, LocalStore, MemoryStore, ZipStore
 
 from sluice.concurrency import map_concurrently
 from sluice.errors import StoreError, StoreMissing
+from sluice.store.addresses import split_url
 from sluice.store.failures import Kind, failure_of, kind_of
 from sluice.store.http_messages import check_size
 from sluice.store.source import ByteSource, check_range
@@ -213,6 +216,16 @@ class ZarrStoreSource(ByteSource):
     def as_zarr_store(self) -> Store:
         """The store itself."""
         return self.store
+
+
+TargetStore: TypeAlias = Store
+
+
+def target_store(url: str, fs: AsyncFileSystem | None) -> TargetStore:
+    """The zarr-python store that writes to a URL: through `fs`, or to a local path without one."""
+    if fs is None:
+        return LocalStore(split_url(url)[1])
+    return FsspecStore(fs, path=split_url(url)[1].rstrip("/"))
 
 
 @contextmanager

@@ -97,6 +97,19 @@ def test_what_is_damaged_before_the_values_is_an_error(codec: Any, damage: str) 
         decoder_of(codec, values).chunk(Span(99_990, 99_999), data)
 
 
+@pytest.mark.parametrize("value", [5, 90_000])
+def test_a_checksum_is_that_of_the_whole(value: int) -> None:
+    """Wherever a byte of what is stored is another one, no value of the chunk is believed."""
+    values = np.random.default_rng(4).normal(size=100_000)  # which are stored as they are
+    data = bytearray(zstandard.ZstdCompressor(write_checksum=True).compress(values.tobytes()))
+    decoder = decoder_of(Zstd(), values)
+    found = decoder.chunk(Span(value, value + 1), bytes(data))
+    assert found[value] == values[value]
+    data[len(data) // 2] ^= 1
+    with pytest.raises(CorruptChunk):
+        decoder.chunk(Span(value, value + 1), bytes(data))
+
+
 @pytest.mark.parametrize("codec", [Zstd(3), Blosc("zstd")])
 @pytest.mark.parametrize("wrong", [50_000, 200_000])
 def test_another_size_than_the_shape_needs_is_an_error(codec: Any, wrong: int) -> None:
