@@ -23,6 +23,7 @@ from sluice.encoders.formats import CODINGS, ENCODERS
 from sluice.encoders.tables import RowFormat
 from sluice.engine import (
     AT_ONCE,
+    MOST_DECIDING_CELLS,
     Costs,
     Fitting,
     Plan,
@@ -100,7 +101,7 @@ def weigh(
     large = weight > _WHOLE_TABLE_BYTES or reading.chunk_bytes > _WHOLE_CHUNK_BYTES
     if large and encoder.rows is not None and plan.keys is not None:
         rows, excess = within_limits(limits, plan, encoder.rows, weight, excess)
-    if excess is None and encoder.file is not None:
+    if excess is None and encoder.file is not None and schema.cells > MOST_DECIDING_CELLS:
         excess = cells_excess(plan, encoder.file)
     too_long = texts_excess(encoder, texts, limits.text_bytes) if texts else None
     unmeasured, excess = bool(schema.unmeasured), excess or too_long

@@ -103,12 +103,6 @@ class ArrayMeta:
         return self.chunk_bytes
 
 
-def object_key(meta: ArrayMeta, coords: tuple[int, ...]) -> str:
-    """The store key of the object (chunk or shard) at `coords` in the grid of objects."""
-    name: str = meta.zarr.metadata.encode_chunk_key(coords or meta.scalar_at)
-    return f"{meta.path}/{name}" if meta.path else name
-
-
 def parse_array(path: str, document: Document, zarr_store: ZarrObject) -> ArrayMeta:
     """The array that `document` describes (v2: ``.zarray`` with its ``attributes`` inside).
 

@@ -316,3 +316,9 @@ def encoded_part_bytes(
     lengths = decoder.lengths(encoded)
     ordered = lengths.transpose(reading.order) if reading.points else lengths
     return int(ordered[read.take].sum())
+
+
+def object_key(meta: ArrayMeta, coords: tuple[int, ...]) -> str:
+    """The store key of the object (chunk or shard) at `coords` in the grid of objects."""
+    name: str = meta.zarr.metadata.encode_chunk_key(coords or meta.scalar_at)
+    return f"{meta.path}/{name}" if meta.path else name

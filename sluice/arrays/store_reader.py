@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from sluice.aliases import Array
-from sluice.arrays.array_metadata import ArrayMeta, object_key
+from sluice.arrays.array_metadata import ArrayMeta
 from sluice.arrays.byte_ranges import (
     ByteRange,
     Shard,
@@ -32,7 +32,7 @@ from sluice.arrays.byte_ranges import (
 )
 from sluice.arrays.chunk_cache import ABSENT, Chunk, ChunkCache, ChunkKey
 from sluice.arrays.chunk_parts import Span, worthwhile_span
-from sluice.arrays.plan import ChunkRead, ElementPlan, Reading, ReadPlan, placing
+from sluice.arrays.plan import ChunkRead, ElementPlan, Reading, ReadPlan, object_key, placing
 from sluice.arrays.reader import Reader, count_texts, decode_chunk, decode_part, naming, put_part
 from sluice.arrays.texts import TextMeter
 from sluice.arrays.zarr_fallback import read_through_zarr

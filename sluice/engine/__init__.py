@@ -9,7 +9,7 @@ from sluice.engine.estimates import (
     with_fitting,
 )
 from sluice.engine.file_answer import FileAnswer, file_of, file_size
-from sluice.engine.file_costs import cells_excess, file_costs
+from sluice.engine.file_costs import MOST_DECIDING_CELLS, cells_excess, file_costs
 from sluice.engine.learned import Learned, Watch
 from sluice.engine.plan import Plan, plan
 from sluice.engine.prepared import (
@@ -25,6 +25,7 @@ from sluice.engine.whole_file import write_deflated
 
 __all__ = [
     "AT_ONCE",
+    "MOST_DECIDING_CELLS",
     "Costs",
     "FileAnswer",
     "Fitting",

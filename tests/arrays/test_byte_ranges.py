@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
-from sluice.arrays.array_metadata import ArrayMeta, object_key, parse_array
+from sluice.arrays.array_metadata import ArrayMeta, parse_array
 from sluice.arrays.byte_ranges import ByteRange, ShardIndexes, coalesce
 from sluice.arrays.chunk_cache import ChunkCache
 from sluice.arrays.chunk_parts import Span, touched_span
-from sluice.arrays.plan import ArrayPlan, plan_orthogonal, plan_pointwise
+from sluice.arrays.plan import ArrayPlan, object_key, plan_orthogonal, plan_pointwise
 from sluice.arrays.store_reader import StoreReader
 from sluice.errors import CorruptChunk
 from tests.arrays.readers import shared_reader

@@ -186,7 +186,9 @@ def test_any_file_decodes_to_the_answer(
             raise
         ours.load()
         for name, variable in theirs.variables.items():
-            assert ours.variables[name].dtype == variable.dtype, name
+            if variable.size or variable.dtype.kind != "m":
+                # xarray takes the resolution of durations from their values.
+                assert ours.variables[name].dtype == variable.dtype, name
             xr.testing.assert_equal(ours.variables[name], variable)
 
 
@@ -254,7 +256,10 @@ def test_values_are_those_that_xarray_does_not_decode(
             assert (ours.dims, ours.shape) == (variable.dims, variable.shape), name
             wanted = in_a_file(variable)
             assert ours.dtype == wanted.dtype.newbyteorder("="), name
-            assert stored.schema.variables[name].dtype == ours.dtype
+            told = stored.schema.variables[name].dtype
+            # One value of bytes has its own length in numpy, and in xarray too.
+            shorter = ours.dtype.kind == "S" and not ours.dims
+            assert told >= ours.dtype if shorter else told == ours.dtype, name
             np.testing.assert_array_equal(ours.values, wanted, str(name))
     for name, variable in whole.variables.items():
         assert variable.identical(parts[name].to_base_variable()) or name in names
