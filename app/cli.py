@@ -95,16 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"sluice {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve = commands.add_parser("serve", help="serve the datasets of a catalog, or stores by URL")
-    serve.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
-    url = "a store, or many with a * in it, in the place of a catalog"
-    serve.add_argument("urls", nargs="*", metavar="URL", help=url)
-    serve.add_argument("--host", help="address to listen on")
-    serve.add_argument("--port", type=_port, help="port to listen on (0: any free one)")
-    serve.add_argument("--fd", type=_descriptor, help="a listening socket instead of the two")
-    serve.add_argument("--workers", type=_positive, help="worker processes (1)")
-    serve.add_argument("--open", action="store_true", help="show the page in a browser")
-    serve.set_defaults(run=_run_serve)
+    _add_serve(commands)
     check = commands.add_parser("check", help="open every dataset and say what is wrong with it")
     check.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
     check.add_argument("--strict", action="store_true", help="let warnings fail as errors do")
@@ -124,6 +115,19 @@ def _parser() -> argparse.ArgumentParser:
     health.add_argument("--url", help="its address (without it: SLUICE_HOST and SLUICE_PORT)")
     health.set_defaults(run=_run_health)
     return parser
+
+
+def _add_serve(commands: Commands) -> None:
+    serve = commands.add_parser("serve", help="serve the datasets of a catalog, or stores by URL")
+    serve.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
+    url = "a store, or many with a * in it, in the place of a catalog"
+    serve.add_argument("urls", nargs="*", metavar="URL", help=url)
+    serve.add_argument("--host", help="address to listen on")
+    serve.add_argument("--port", type=_port, help="port to listen on (0: any free one)")
+    serve.add_argument("--fd", type=_descriptor, help="a listening socket instead of the two")
+    serve.add_argument("--workers", type=_positive, help="worker processes (1)")
+    serve.add_argument("--open", action="store_true", help="show the page in a browser")
+    serve.set_defaults(run=_run_serve)
 
 
 def _add_rechunk(commands: Commands) -> None:
