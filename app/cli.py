@@ -90,9 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     # The library alone can say what there is, and how to have it.
     missing = find_spec("pydantic_settings") is None
     hint = f"The commands need the server's packages: {INSTALL}" if missing else None
-    parser = argparse.ArgumentParser(
-        "sluice", description="Slices of Zarr stores over HTTP.", epilog=hint
-    )
+    told = "Slices of Zarr stores over HTTP."
+    parser = argparse.ArgumentParser("sluice", description=told, epilog=hint)
     parser.add_argument("--version", action="version", version=f"sluice {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands)
@@ -100,9 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
     check.add_argument("--strict", action="store_true", help="let warnings fail as errors do")
     check.add_argument("--format", choices=("text", "json"), default="text", help="(text)")
-    check.add_argument(
-        "--patience", type=_positive, default=60, metavar="SECONDS", help="for each dataset (60)"
-    )
+    each = "for each dataset (60)"
+    check.add_argument("--patience", type=_positive, default=60, metavar="SECONDS", help=each)
     check.set_defaults(run=_run_check)
     _add_rechunk(commands)
     key = commands.add_parser("key", help="make an API key, and the line that makes it valid")
@@ -120,8 +118,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_serve(commands: Commands) -> None:
     serve = commands.add_parser("serve", help="serve the datasets of a catalog, or stores by URL")
     serve.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
-    url = "a store, or many with a * in it, in the place of a catalog"
-    serve.add_argument("urls", nargs="*", metavar="URL", help=url)
+    serve.add_argument("urls", nargs="*", metavar="URL", help="stores in the place of a catalog")
     serve.add_argument("--host", help="address to listen on")
     serve.add_argument("--port", type=_port, help="port to listen on (0: any free one)")
     serve.add_argument("--fd", type=_descriptor, help="a listening socket instead of the two")
@@ -137,12 +134,10 @@ def _add_rechunk(commands: Commands) -> None:
     rechunk.add_argument("--chunks", required=True, help=told)
     rechunk.add_argument("to", metavar="TO", help="where to: a path, or a URL such as s3://…")
     rechunk.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
-    rechunk.add_argument(
-        "--memory", default="512MiB", metavar="SIZE", help="for values (512MiB): more is faster"
-    )
-    rechunk.add_argument(
-        "--replace", action="store_true", help="a complete copy that is there, of another version"
-    )
+    room = "for values (512MiB): more is faster"
+    rechunk.add_argument("--memory", default="512MiB", metavar="SIZE", help=room)
+    copied = "a complete copy that is there, of another version"
+    rechunk.add_argument("--replace", action="store_true", help=copied)
     rechunk.set_defaults(run=_run_rechunk)
 
 
