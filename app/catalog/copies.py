@@ -90,7 +90,8 @@ class Copies:
                 late = StoreTimeout(f"it took more than {_LOOK_SECONDS:g} seconds to look at it")
                 self._seen[name] = Seen(name, None, late.detail)
             except Exception as error:  # metadata can be wrong in more ways than zarr foresees
-                self._seen[name] = Seen(name, None, f"it cannot be opened: {_words(error, place)}")
+                why = _words(error, place).rstrip(".")
+                self._seen[name] = Seen(name, None, f"it cannot be opened: {why}")
 
         await map_concurrently(self._places.items(), look)
 

@@ -170,6 +170,8 @@ def _words(error: Exception, entry: DatasetEntry) -> str:
     """What went wrong, for who can do something about it."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "there is no room left; what is written stays, and the same command goes on"
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return "there is something else already, which is left as it is"
     found = redact_error(error, entry)
     words = found.detail if isinstance(found, SluiceError) else str(found)
     if not isinstance(found, SluiceError) and not words:

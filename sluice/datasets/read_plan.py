@@ -2,14 +2,15 @@
 
 What is common (integers, slices, lists and points along dimensions with plain indexes) goes the
 short way, the rest by xarray's own lazy `isel`; both end in the same plan of what is read. Labels
-become positions by binary search where that is certain, by xarray's indexes elsewhere.
+become positions by binary search where that is certain, by xarray's indexes elsewhere. `ReadLimits`
+are what such a plan may come to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping
-from dataclasses import replace
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import xarray as xr
@@ -30,6 +31,7 @@ from sluice.datasets._xarray import (
 from sluice.datasets.indexers import IntArray, for_xarray, go_together, plain_keys, search
 from sluice.datasets.layout import Keys, Layout, ResultSchema, SchemaVariable, StoredVariable
 from sluice.datasets.lazy import LazyArray, VariableReadPlan, read_all, working_bytes
+from sluice.errors import LimitError
 
 MissingDims = Literal["raise", "warn", "ignore"]
 Positions: TypeAlias = Mapping[Any, int | slice | IntArray]
@@ -261,3 +263,46 @@ def plan_sel(
             return plan_lazy(ds.sel(indexers, method, tolerance, drop))
         positions |= found.dim_indexers
     return plan_isel(ds, positions, drop=drop)
+
+
+class Touched(Protocol):
+    """What is known of an answer's work: the touched chunks, and their decoded bytes."""
+
+    @property
+    def chunks(self) -> int: ...
+    @property
+    def chunk_bytes(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """The most that one answer may have: chunks, their decoded bytes, bytes of the result."""
+
+    chunks: int
+    chunk_bytes: int
+    result_bytes: int
+
+    def excess(self, touched: Touched, result_bytes: int) -> LimitError | None:
+        """The first limit that a plan exceeds, or None.
+
+        `result_bytes` is what its encoder writes, which can be more than the plan's own.
+        """
+        chunks, chunk_bytes = touched.chunks, touched.chunk_bytes
+        if result_bytes > self.result_bytes:
+            return _excess("The result", "bytes", "result_bytes", result_bytes, self.result_bytes)
+        if chunks > self.chunks:
+            return _excess("The selection", "chunks", "chunks", chunks, self.chunks)
+        if chunk_bytes > self.chunk_bytes:
+            decoding = "Decoding the chunks that the selection touches"
+            return _excess(decoding, "bytes", "chunk_bytes", chunk_bytes, self.chunk_bytes)
+        return None
+
+
+def _excess(what: str, unit: str, limited: str, estimate: int, limit: int) -> LimitError:
+    return LimitError(
+        f"{what} would take {estimate} {unit}; one request may take {limit}."
+        " Nothing was read: ask for fewer variables or a smaller part.",
+        limited=limited,
+        estimate=estimate,
+        limit=limit,
+    )

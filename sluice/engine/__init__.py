@@ -1,6 +1,7 @@
 """Selection -> Plan -> a Dataset, or slabs of it: what every way in has in common."""
 
-from sluice.engine.costs import AT_ONCE, Costs, ReadLimits
+from sluice.datasets.read_plan import ReadLimits
+from sluice.engine.costs import AT_ONCE, Costs
 from sluice.engine.estimates import (
     Fitting,
     fitting,

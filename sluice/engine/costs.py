@@ -7,8 +7,8 @@ read whole has no such places, slabs of rows and boxes of a file have them along
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final, Protocol, TypeAlias
+from dataclasses import field, replace
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from sluice.datasets.layout import Keys, Layout, StoredVariable
 from sluice.datasets.lazy import VariableReadPlan, working_bytes
 from sluice.datasets.read_plan import DatasetReadPlan
 from sluice.engine.boxes import ChunkAxis, Ends, chunk_axes, distinct
-from sluice.errors import LimitError
 
 # The part that is read, and the one that its reader has.
 AT_ONCE: Final = 2
@@ -199,46 +198,3 @@ def least_decoded(
 
     pending = {name: found[least(name)].pending[name] for name in reading.pending}
     return replace(reading, pending=pending)
-
-
-class Touched(Protocol):
-    """What is known of an answer's work: the touched chunks, and their decoded bytes."""
-
-    @property
-    def chunks(self) -> int: ...
-    @property
-    def chunk_bytes(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ReadLimits:
-    """The most that one answer may have: chunks, their decoded bytes, bytes of the result."""
-
-    chunks: int
-    chunk_bytes: int
-    result_bytes: int
-
-    def excess(self, touched: Touched, result_bytes: int) -> LimitError | None:
-        """The first limit that a plan exceeds, or None.
-
-        `result_bytes` is what its encoder writes, which can be more than the plan's own.
-        """
-        chunks, chunk_bytes = touched.chunks, touched.chunk_bytes
-        if result_bytes > self.result_bytes:
-            return _excess("The result", "bytes", "result_bytes", result_bytes, self.result_bytes)
-        if chunks > self.chunks:
-            return _excess("The selection", "chunks", "chunks", chunks, self.chunks)
-        if chunk_bytes > self.chunk_bytes:
-            decoding = "Decoding the chunks that the selection touches"
-            return _excess(decoding, "bytes", "chunk_bytes", chunk_bytes, self.chunk_bytes)
-        return None
-
-
-def _excess(what: str, unit: str, limited: str, estimate: int, limit: int) -> LimitError:
-    return LimitError(
-        f"{what} would take {estimate} {unit}; one request may take {limit}."
-        " Nothing was read: ask for fewer variables or a smaller part.",
-        limited=limited,
-        estimate=estimate,
-        limit=limit,
-    )
