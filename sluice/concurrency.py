@@ -15,6 +15,7 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
+from concurrent.futures import Executor
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -115,13 +116,13 @@ def heeding(items: Iterable[Item]) -> Iterator[Item]:
         yield item
 
 
-async def in_thread(work: Callable[[*Given], V], *given: *Given) -> V:
-    """What ``work(*given)`` makes in a thread.
+async def in_thread(work: Callable[[*Given], V], *given: *Given, pool: Executor | None = None) -> V:
+    """What ``work(*given)`` makes in a thread of the `pool`, or in one of the loop's own.
 
     Who is cancelled leaves when the thread has ended, which is soon where its loops are `heeding`.
     """
     wanted = Wanted()
-    running = asyncio.get_running_loop().run_in_executor(None, wanted.made, work, *given)
+    running = asyncio.get_running_loop().run_in_executor(pool, wanted.made, work, *given)
     try:
         await wait_done(running)
     except asyncio.CancelledError:

@@ -22,7 +22,7 @@ from itertools import count
 from time import perf_counter, thread_time
 from typing import Final, TypeVar, TypeVarTuple
 
-from sluice.concurrency import Wanted, wait_done
+from sluice.concurrency import in_thread
 
 Made = TypeVar("Made")
 Given = TypeVarTuple("Given")
@@ -263,19 +263,9 @@ class Threads:
         what it has in its hands is counted for as long as it has it. Long loops are `heeding` that.
         """
         async with self._scheduler.turn(flow, 1):
-            loop, wanted = asyncio.get_running_loop(), Wanted()
-            pool = self._pool
-            if self._calm_pool is not None and self._calm:
-                pool = self._calm_pool
-            running = loop.run_in_executor(pool, wanted.made, work, *given)
-            try:
-                await wait_done(running)
-            except asyncio.CancelledError:
-                wanted.still = False
-                await wait_done(running)
-                running.exception()  # nobody is there to be told
-                raise
-            return running.result()
+            calm = self._calm_pool is not None and self._calm
+            pool = self._calm_pool if calm else self._pool
+            return await in_thread(work, *given, pool=pool)
 
     async def cooperatively(
         self, flow: Flow, work: Callable[[*Given], Made], *given: *Given
