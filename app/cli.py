@@ -20,6 +20,7 @@ from sluice.errors import CatalogError
 
 if TYPE_CHECKING:
     from sluice.store import Filesystems
+    from sluice.store.retry_policy import RetryPolicy
 
     from .settings import Settings
 
@@ -206,7 +207,6 @@ def _check_catalog(settings: Settings) -> None:
 def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
     from sluice.arrays.member_documents import OpeningLimits
     from sluice.arrays.reader import Reader
-    from sluice.store.retry_policy import RetryPolicy
 
     from .catalog.checking.command import run_check
     from .catalog.configuration import Files
@@ -230,15 +230,8 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
                 shard_index_bytes=settings.shard_index_bytes,
             ),
             connect=partial(_filesystems, settings),
-            # A catalog may have many datasets of one store that fails: each says what it met.
-            retry_policy=RetryPolicy(
-                concurrency=settings.store_concurrency,
-                attempts=settings.store_attempts,
-                attempt_seconds=settings.store_attempt_seconds,
-                read_seconds=arguments.patience / 2,  # to hear of it before a dataset's time ends
-                failures=_NEVER,
-                open_seconds=settings.circuit_open_seconds,
-            ),
+            # To hear of a failure before a dataset's time ends.
+            retry_policy=_retry_policy(settings, arguments.patience / 2),
             limits=OpeningLimits(**settings.store_limits),
             epochs=KeptEpochs.of(settings.catalog, settings.refreshes_file).read(),
         )
@@ -247,9 +240,22 @@ def _run_check(settings: Settings, arguments: argparse.Namespace) -> int:
         return WRONG_USAGE
 
 
+def _retry_policy(settings: Settings, read_seconds: float) -> RetryPolicy:
+    """Of commands: of many datasets in a store that fails, each says what it met."""
+    from sluice.store.retry_policy import RetryPolicy
+
+    return RetryPolicy(
+        concurrency=settings.store_concurrency,
+        attempts=settings.store_attempts,
+        attempt_seconds=settings.store_attempt_seconds,
+        read_seconds=read_seconds,
+        failures=_NEVER,
+        open_seconds=settings.circuit_open_seconds,
+    )
+
+
 def _run_rechunk(settings: Settings, arguments: argparse.Namespace) -> int:
     from sluice.arrays.member_documents import OpeningLimits
-    from sluice.store.retry_policy import RetryPolicy
 
     from .catalog.configuration import Files
     from .catalog.control_log import KeptEpochs
@@ -272,14 +278,7 @@ def _run_rechunk(settings: Settings, arguments: argparse.Namespace) -> int:
             epochs=KeptEpochs.of(settings.catalog, settings.refreshes_file).read(),
             store_concurrency=settings.store_concurrency,
             connect=partial(_filesystems, settings),
-            retry_policy=RetryPolicy(
-                concurrency=settings.store_concurrency,
-                attempts=settings.store_attempts,
-                attempt_seconds=settings.store_attempt_seconds,
-                read_seconds=settings.store_read_seconds,
-                failures=_NEVER,
-                open_seconds=settings.circuit_open_seconds,
-            ),
+            retry_policy=_retry_policy(settings, settings.store_read_seconds),
             limits=OpeningLimits(**settings.store_limits),
         )
     except (ValueError, CatalogError) as error:

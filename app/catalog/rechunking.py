@@ -16,12 +16,11 @@ from sluice.arrays.member_documents import OpeningLimits
 from sluice.datasets.rechunking import Progress, Rechunking
 from sluice.errors import CatalogError, SluiceError, redacted
 from sluice.store import Filesystems
-from sluice.store.addresses import split_url
 from sluice.store.resilient import StoreGuards
 from sluice.store.retry_policy import RetryPolicy
 
 from .catalog import Catalog
-from .entry import DatasetEntry, copy_entry, redact, redact_error, secrets_of
+from .entry import CopyPlace, DatasetEntry, copy_entry, redact, redact_error, secrets_of
 from .opening import read_documents, source_of
 
 FAILED: Final = 1
@@ -162,8 +161,8 @@ def _options(entry: DatasetEntry, target: str) -> Document:
     for place in entry.also:
         if place.url == target or Path(place.url) == Path(target).absolute():
             return copy_entry(entry, place).storage_options
-    alike = split_url(target)[0] == split_url(entry.url)[0]
-    return entry.storage_options if alike else {}
+    # (What is wrong with an address is said by who connects to it.)
+    return copy_entry(entry, CopyPlace.model_construct(url=target)).storage_options
 
 
 def _words(error: Exception, entry: DatasetEntry) -> str:

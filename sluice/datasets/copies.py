@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Final, Self
 
 import numpy as np
@@ -69,7 +70,7 @@ class CopiedVariable(StoredVariable):
         own = StoredVariable.select(self, keys, dims)
         # Of several that take as much the first one.
         others = [_selected(self, copy, keys, dims) for copy in self.copies]
-        return min([own, *others], key=_decoded_bytes)
+        return min([own, *others], key=attrgetter("chunk_bytes"))
 
     def through(
         self, copy: str | None, keys: Keys, like: VariableReadPlan
@@ -90,10 +91,6 @@ def _selected(
 ) -> VariableReadPlan:
     stored = StoredVariable(variable.dims, variable.attrs, variable.encoding, array)
     return stored.select(keys, dims)
-
-
-def _decoded_bytes(variable: VariableReadPlan) -> int:
-    return variable.plan.chunks * variable.array.meta.chunk_bytes
 
 
 def part_of(

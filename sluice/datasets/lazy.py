@@ -161,6 +161,11 @@ class VariableReadPlan:
         return self.array.dtype
 
     @property
+    def chunk_bytes(self) -> int:
+        """The decoded bytes of the chunks that it touches, each once."""
+        return self.plan.chunks * self.array.meta.chunk_bytes
+
+    @property
     def text_bytes(self) -> int:
         """The likely bytes of its texts, which lie outside of the array; the most if unknown."""
         return self.array.text_bytes(self.plan)

@@ -64,6 +64,7 @@ class DatasetReadPlan:
     @property
     def chunk_bytes(self) -> int:
         """Decoded size of the touched chunks, in bytes: what the answer costs."""
+        # (Their own property would be a call more for each request.)
         return sum([v.plan.chunks * v.array.meta.chunk_bytes for v in self.pending.values()])
 
     @property

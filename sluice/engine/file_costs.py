@@ -123,7 +123,7 @@ def box_bytes(plan: Plan, name: Hashable, most_bytes: int) -> int:
     variable = plan.reading.pending.get(name)
     if variable is None:
         return most_bytes
-    work = variable.plan.chunks * variable.array.meta.chunk_bytes
+    work = variable.chunk_bytes
     if work <= BOX_CHUNK_BYTES:
         return most_bytes
     values = math.prod(variable.shape) * BOX_CHUNK_BYTES // work

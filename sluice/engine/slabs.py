@@ -194,8 +194,7 @@ def _kept(reading: DatasetReadPlan, rows: Rows) -> set[Hashable]:
     for name in rows.names:
         one = reading.pending.get(name)
         if one is not None and one.dtype.kind not in "OT":
-            decoded = one.plan.chunks * one.array.meta.chunk_bytes
-            sizes[name] = max(decoded, math.prod(one.shape) * one.dtype.itemsize)
+            sizes[name] = max(one.chunk_bytes, math.prod(one.shape) * one.dtype.itemsize)
     kept, left = set(), rows.kept_bytes
     for name in sorted(sizes, key=sizes.__getitem__):
         left -= sizes[name]

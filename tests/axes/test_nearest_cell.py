@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sluice.axes.globe import EARTH_KM, Cells, Crossed, distance_km
+from sluice.axes.globe import EARTH_KM, Cells, Crossed, Nearest, distance_km
 
 Floats = NDArray[np.float64]
 
@@ -23,6 +23,15 @@ def angles_km(lon: float, lat: float, lons: Floats, lats: Floats) -> Floats:
     place, cells = vectors(np.array(lon), np.array(lat)), vectors(lons, lats)
     across = np.linalg.norm(np.cross(cells, place), axis=-1)
     return np.asarray(EARTH_KM * np.arctan2(across, cells @ place))
+
+
+def check_distance(nearest: Nearest | None, apart: Floats) -> None:
+    """It is as far away as the nearest one of all is, and None where there is none."""
+    if np.isnan(apart).all():
+        assert nearest is None
+        return
+    assert nearest is not None
+    assert nearest.distance_km == pytest.approx(np.nanmin(apart), abs=1e-4)
 
 
 def rotated(
@@ -70,11 +79,9 @@ def test_it_is_the_one_that_a_look_at_all_finds(
         lat = min(max(lat, -90.0), 90.0)
     apart = angles_km(lon, lat, lons, lats)
     nearest = found.nearest(lon, lat)
-    if np.isnan(apart).all():
-        assert nearest is None
+    check_distance(nearest, apart)
+    if nearest is None:
         return
-    assert nearest is not None
-    assert nearest.distance_km == pytest.approx(np.nanmin(apart), abs=1e-4)
     known = np.sort(apart[~np.isnan(apart)])
     if len(known) < 2 or known[1] - known[0] > 1e-4:
         assert nearest.position == np.unravel_index(np.nanargmin(apart), apart.shape)
@@ -108,11 +115,9 @@ def test_of_crossed_coordinates_it_is_the_one_that_a_look_at_all_finds(
     lons, lats = np.meshgrid(grid[0].astype("f8"), known_lat)
     apart = angles_km(lon, lat, lons, lats)
     nearest = found.nearest(lon, lat)
-    if np.isnan(apart).all():
-        assert nearest is None
+    check_distance(nearest, apart)
+    if nearest is None:
         return
-    assert nearest is not None
-    assert nearest.distance_km == pytest.approx(np.nanmin(apart), abs=1e-4)
     assert apart[nearest.position] == pytest.approx(np.nanmin(apart), abs=1e-4)
     same = Cells(lons, lats).nearest(lon, lat)
     assert same is not None

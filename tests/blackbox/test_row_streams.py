@@ -7,7 +7,6 @@ import io
 import json
 import re
 import socket
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,14 +20,14 @@ import zarr
 import zstandard
 
 from .conftest import Serve, Service
-from .test_streams import counted, until_zero
+from .test_streams import MISSES as READ
+from .test_streams import counted, settled, until_some, until_zero
 
 STEPS, ROWS, COLUMNS = 64, 200, 400
 CELLS = STEPS * ROWS * COLUMNS
 TEXTS, LETTERS = 80_000, 500
 # No coding, so that what is measured is the text.
 PLAIN = {"Accept-Encoding": "identity"}
-READ = 'sluice_chunk_lookups_total{outcome="miss"}'
 MIB = 2**20
 
 
@@ -226,11 +225,7 @@ def test_a_store_that_fails_later_breaks_the_connection_off(
 @pytest.fixture
 def unread(service: Service) -> float:
     """How many chunks were read before the test."""
-    read = -1.0
-    while read != counted(service, READ):
-        read = counted(service, READ)
-        time.sleep(0.2)
-    return read
+    return settled(service, READ)
 
 
 @pytest.fixture
@@ -249,11 +244,7 @@ def test_the_first_byte_comes_before_the_last_chunk_is_read(
     service: Service, unread: float, half_taken: socket.socket
 ) -> None:
     """What nobody takes is not read; who leaves takes all along."""
-    for _ in range(100):
-        if counted(service, "sluice_inflight_bytes"):
-            break
-        time.sleep(0.05)
-    assert counted(service, "sluice_inflight_bytes") > 0
+    assert until_some(service, "sluice_inflight_bytes") > 0
     half_taken.close()
     assert until_zero(service, "sluice_inflight_bytes") == 0
     assert 0 < counted(service, READ) - unread < STEPS

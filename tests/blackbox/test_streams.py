@@ -216,29 +216,53 @@ def half_taken(service: Service) -> Iterator[socket.socket]:
         yield connection
 
 
+MISSES = 'sluice_chunk_lookups_total{outcome="miss"}'
+
+
+def settled(service: Service, line: str) -> float:
+    """The value of a metric once it stays, for longer than it may take to be told."""
+    found = [counted(service, line)]
+    while len(found) < 40 or found[-1] != found[-40]:
+        time.sleep(0.05)
+        found.append(counted(service, line))
+    return found[-1]
+
+
+@pytest.fixture
+def misses(service: Service) -> float:
+    """Chunks that were read before, of requests that have ended."""
+    return settled(service, MISSES)
+
+
+def until_some(service: Service, line: str) -> float:
+    """The value of a metric once it is not 0, or 0."""
+    for _ in range(400):
+        if found := counted(service, line):
+            return found
+        time.sleep(0.05)
+    return 0.0
+
+
 def until_zero(service: Service, line: str) -> float:
     """The value of a metric once it is 0, or what it stays at."""
-    for _ in range(100):
+    for _ in range(400):
         if not counted(service, line):
             break
         time.sleep(0.05)
     return counted(service, line)
 
 
-def test_what_nobody_takes_is_not_read(service: Service, half_taken: socket.socket) -> None:
-    read = 'sluice_chunk_lookups_total{outcome="miss"}'
-    before = counted(service, read)
-    found = [before]
-    while len(found) < 20 or found[-1] != found[-20]:
-        time.sleep(0.02)
-        found.append(counted(service, read))
-    assert found[-1] - before < LONG / 2
+def test_what_nobody_takes_is_not_read(
+    service: Service, misses: float, half_taken: socket.socket
+) -> None:
+    assert until_some(service, "sluice_inflight_bytes") > 0
+    assert settled(service, MISSES) - misses < LONG / 2
     assert counted(service, "sluice_inflight_bytes") > 0
 
 
 def test_a_client_that_leaves_takes_its_memory_along(
     service: Service, half_taken: socket.socket
 ) -> None:
-    assert counted(service, "sluice_inflight_bytes") > 0
+    assert until_some(service, "sluice_inflight_bytes") > 0
     half_taken.close()
     assert until_zero(service, "sluice_inflight_bytes") == 0

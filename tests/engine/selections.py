@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import xarray as xr
+from hypothesis import assume
 from hypothesis import strategies as st
 
+from sluice.arrays.reader import Reader
+from sluice.datasets import AsyncDataset, open_dataset
 from sluice.engine import Plan
 from sluice.engine.slabs import Order, Rows, Slab
 from sluice.selection import Along, Position, Positions, PositionSlice, Selection
+from tests.stores import StoreSpec, documents_of, fs_map
+
+
+def opened_of(runner: asyncio.Runner, spec: StoreSpec) -> AsyncDataset:
+    """The dataset of an example's store, opened; examples that do not open are passed over."""
+    try:
+        return runner.run(open_dataset(fs_map(documents_of(spec)), reader=Reader()))
+    except Exception:
+        assume(False)
+        raise
 
 
 async def all_slabs(planned: Plan, most_bytes: int, order: Order) -> list[Slab]:

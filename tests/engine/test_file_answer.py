@@ -31,7 +31,7 @@ from sluice.engine.file_costs import BOX_CHUNK_BYTES
 from sluice.engine.slabs import narrowed
 from sluice.errors import SluiceError
 from sluice.selection import Along, Position, Selection
-from tests.engine.selections import selections
+from tests.engine.selections import opened_of, selections
 from tests.equivalence.strategies import stores
 from tests.stores import ArraySpec, StoreSpec, documents_of, fs_map
 
@@ -62,11 +62,7 @@ def test_a_file_in_pieces_is_the_file(
     runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
 ) -> None:
     """Any selection from any store, any range of bytes, boxes of any size."""
-    try:
-        opened = runner.run(open_dataset(fs_map(documents_of(spec)), reader=Reader()))
-    except Exception:
-        assume(False)
-        raise
+    opened = opened_of(runner, spec)
     selection = data.draw(selections(opened), label="selection")
     fragments = FragmentCache(opened)
     try:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
 from sluice.aliases import Array
-from sluice.arrays.reader import Reader
 from sluice.datasets import open_dataset
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS
@@ -21,9 +20,9 @@ from sluice.engine import Learned, Plan, Watch, estimated_size, plan, prepare, r
 from sluice.engine.prepared import PreparedDataset
 from sluice.errors import SluiceError
 from sluice.selection import Along, Position, Positions, PositionSlice, Selection
-from tests.engine.selections import selections
+from tests.engine.selections import opened_of, selections
 from tests.equivalence.strategies import stores
-from tests.stores import StoreSpec, documents_of, fs_map
+from tests.stores import StoreSpec
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
 TEXTS = [encoder for encoder in ENCODERS.values() if encoder.grows]
@@ -56,11 +55,7 @@ def test_what_is_told_as_sure_is_within_a_tenth(
     runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
 ) -> None:
     """Any selections from any store, some answered and others asked for."""
-    try:
-        opened = runner.run(open_dataset(fs_map(documents_of(spec)), reader=Reader()))
-    except Exception:
-        assume(False)
-        raise
+    opened = opened_of(runner, spec)
     prepared, learned = prepare(opened), Learned()
     for number in range(3):
         selection = data.draw(selections(opened), label="selection")
