@@ -8,6 +8,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -64,9 +65,15 @@ def add_document(app: FastAPI) -> None:
 
 
 async def _first(request: Request) -> Opened | None:
-    """The first dataset that the caller may see, rather one that is open; None without any."""
+    """The first dataset that the caller may see, rather one that is open; None without any.
+
+    The document is for everybody: who has no key, or a wrong one, sees what is public.
+    """
     serving = service(request)
-    entries = seen_entries(serving, key_of(request, serving))
+    key = None
+    with suppress(SluiceError):
+        key = key_of(request, serving)
+    entries = seen_entries(serving, key)
     ids = [entry.id for entry, _ in zip(entries, range(_FEW), strict=False)]
     found = next(filter(None, map(serving.opened.peek, ids)), None)
     if found is None and ids:

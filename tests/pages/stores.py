@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
+
+from demo.sample import write_sample
 
 # Where the one hot cell of a beacon is, in degrees, and how hot it is.
 HOT = (40.0, 10.0)
@@ -98,6 +102,7 @@ def holed() -> xr.Dataset:
     )
 
 
+@cache
 def long_series() -> xr.Dataset:
     """A million values at times that have no step."""
     apart = np.random.default_rng(1).integers(1, 7200, 1_000_000)
@@ -118,3 +123,94 @@ def wide() -> xr.Dataset:
             "lon": ("lon", lon, {"units": "degrees_east", "standard_name": "longitude"}),
         },
     )
+
+
+def air() -> xr.Dataset:
+    """Temperatures and winds on levels, with noise, so that no two sizes are equal."""
+    noise = np.random.default_rng(7).normal(0, 1, (12, 4, 37, 72)).astype("f4")
+    lat, lon = np.arange(90, -90.1, -5.0), np.arange(0, 360, 5.0)
+    hours = np.datetime64("2024-01-01T00", "ns") + np.arange(12) * np.timedelta64(6, "h")
+    dims = ("time", "level", "lat", "lon")
+    levels = {"units": "hPa", "axis": "Z", "positive": "down"}
+    return xr.Dataset(
+        {
+            "t": (dims, 280 + noise, {"units": "K", "long_name": "Temperature"}),
+            "w": (dims, 5 + noise, {"units": "m s-1", "long_name": "Wind speed"}),
+        },
+        {
+            "time": ("time", hours, {"axis": "T"}),
+            "level": ("level", [1000.0, 850.0, 500.0, 300.0], levels),
+            "lat": ("lat", lat, {"units": "degrees_north", "standard_name": "latitude"}),
+            "lon": ("lon", lon, {"units": "degrees_east", "standard_name": "longitude"}),
+        },
+    )
+
+
+STEPS = 70
+
+
+def maps() -> xr.Dataset:
+    """290 MB, a chunk for each step; everywhere the number of the step."""
+    values = np.broadcast_to(np.arange(STEPS, dtype="f4")[:, None, None], (STEPS, 721, 1440))
+    hours = np.datetime64("2024-01-01T00", "ns") + np.arange(STEPS) * np.timedelta64(1, "h")
+    dataset = xr.Dataset(
+        {"t": (("time", "lat", "lon"), values, {"units": "K"})},
+        {
+            "time": ("time", hours, {"axis": "T"}),
+            "lat": ("lat", np.linspace(90, -90, 721), {"units": "degrees_north"}),
+            "lon": ("lon", np.arange(0, 360, 0.25), {"units": "degrees_east"}),
+        },
+    )
+    dataset.t.encoding["chunks"] = (1, 721, 1440)
+    return dataset
+
+
+# What would be markup, if anything took it for that.
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+def scripted() -> xr.Dataset:
+    """A beacon whose words are markup."""
+    field = beacon(north_first=True, from_zero=True, hours=2)
+    field.attrs["history"] = EVIL
+    field.heat.attrs["long_name"] = EVIL
+    return field
+
+
+_TITLED: dict[str, dict[str, Any]] = {
+    name: {"store": "scripted", "entry": {"title": title, "description": f"{title}, described"}}
+    for name, title in (
+        ("first", "Heat & light"),
+        ("second", EVIL),
+        ("third", "Dritte <b>Daten</b>"),
+    )
+}
+# What the shared service has: by name, the store (that of the name, unless another is told) and
+# what else its entry says.
+ENTRIES: dict[str, dict[str, Any]] = {
+    "beacon": {"entry": {"title": "Heat"}},
+    **_TITLED,
+    "air": {"entry": {"title": "air", "attribution": "Made by nobody"}},
+    "maps": {"entry": {"title": "maps"}},
+    "sample": {"entry": {"title": "Synthetic hourly analyses"}},
+    **{name: {} for name in (*BEACONS, *kinds(), "curvilinear", "holed", "long", "wide")},
+}
+
+
+def write_stores(folder: Path) -> None:
+    """Write all of them, each as ``NAME.zarr``."""
+    stores = {
+        **BEACONS,
+        **kinds(),
+        "beacon": beacon(north_first=True, from_zero=True),
+        "scripted": scripted(),
+        "air": air(),
+        "maps": maps(),
+        "curvilinear": curvilinear(),
+        "holed": holed(),
+        "long": long_series(),
+        "wide": wide(),
+    }
+    for name, dataset in stores.items():
+        write(dataset, folder / f"{name}.zarr")
+    write_sample(folder / "sample.zarr")

@@ -14,15 +14,19 @@ import pytest
 
 from loadtests.ground import free_port, running, wait_until_it_answers
 from tests.clients.nginx import nginx
-from tests.pages.conftest import READY, Look, Serve
-from tests.pages.stores import beacon, write
+from tests.pages.conftest import READY, Look, Serve, Watched
 
 
 @pytest.fixture(scope="module")
 def entries(folder: Path) -> dict[str, dict[str, str]]:
     """A catalog of one store."""
-    write(beacon(north_first=True, from_zero=False, hours=2), folder / "heat.zarr")
-    return {"heat": {"url": str(folder / "heat.zarr"), "title": "Heat"}}
+    return {"heat": {"url": str(folder / "beacon.zarr"), "title": "Heat"}}
+
+
+@pytest.fixture(scope="module")
+def origin(entries: dict[str, dict[str, str]], serve: Serve) -> str:
+    """A service that a setting tells of its path, and of a proxy."""
+    return serve(entries, SLUICE_ROOT_PATH="/sluice", SLUICE_TRUSTED_PROXIES="127.0.0.1")
 
 
 @contextmanager
@@ -38,9 +42,8 @@ def mounted(entries: dict[str, dict[str, str]], folder: Path) -> Iterator[str]:
         yield address
 
 
-def walk(look: Look, address: str) -> None:
+def walk(tab: Watched, address: str) -> None:
     """From the catalog to the picture and back; nothing is asked for beside the path."""
-    tab = look()
     tab.page.goto(f"{address}/")
     tab.page.get_by_role("link", name="Heat").click()
     tab.page.wait_for_selector(READY)
@@ -58,12 +61,12 @@ def test_inside_another_application(
 ) -> None:
     """Mounted below a path that the service is not told of."""
     with mounted(entries, tmp_path) as address:
-        walk(look, address)
+        walk(look(), address)
 
 
-def test_behind_a_root_path(entries: dict[str, dict[str, str]], look: Look, serve: Serve) -> None:
+def test_behind_a_root_path(origin: str, look: Look) -> None:
     """Below the path that a setting names."""
-    walk(look, serve(entries, SLUICE_ROOT_PATH="/sluice") + "/sluice")
+    walk(look(), f"{origin}/sluice")
 
 
 # What proxies do with the path below which they show a service: leave it, or take it away.
@@ -71,11 +74,8 @@ PROXIED = {"left": "http://127.0.0.1:{port}", "taken": "http://127.0.0.1:{port}/
 
 
 @pytest.mark.parametrize("way", PROXIED)
-def test_behind_a_proxy(
-    entries: dict[str, dict[str, str]], look: Look, serve: Serve, tmp_path: Path, way: str
-) -> None:
+def test_behind_a_proxy(origin: str, look: Look, tmp_path: Path, way: str) -> None:
     """A real one, with the path that a setting names; links to a page name its own address."""
-    origin = serve(entries, SLUICE_ROOT_PATH="/sluice", SLUICE_TRUSTED_PROXIES="127.0.0.1")
     target = PROXIED[way].format(port=origin.rpartition(":")[2])
     # Host and scheme are what the browser asked for.
     location = f"""proxy_pass {origin};
@@ -87,13 +87,13 @@ def test_behind_a_proxy(
     }}"""
     with nginx(tmp_path, location) as port:
         address = f"http://127.0.0.1:{port}/sluice"
-        walk(look, address)
+        tab = look()
+        walk(tab, address)
         page = httpx.get(f"{address}/explore/heat").text
         (image,) = re.findall(r'property="og:image" content="([^"]+)"', page)
         assert image == f"{address}/thumbnails/heat.png"
         assert httpx.get(image).headers["content-type"] == "image/png"
         assert httpx.get(f"{address}/openapi.json").json()["servers"] == [{"url": "/sluice"}]
-        tab = look()
         tab.page.goto(f"{address}/docs")
         tab.page.wait_for_selector(".opblock")
         assert all(one.startswith(f"{address}/") for one in tab.asked if one.startswith("http"))

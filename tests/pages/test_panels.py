@@ -12,15 +12,13 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-import xarray as xr
 from numpy.typing import NDArray
 from playwright.sync_api import Locator, Route, expect
 
 from tests.clients.programs import program
-from tests.pages.conftest import Look, Serve, Watched
-from tests.pages.stores import beacon, write
+from tests.pages.conftest import Look, Watched
+from tests.pages.stores import STEPS, air
 
-STEPS = 70
 # Of the words left of the picture.
 _BRIGHTEST = """canvas => {
     const { data } = canvas.getContext("2d").getImageData(0, 20, 44, canvas.height - 60);
@@ -31,68 +29,6 @@ _BRIGHTEST = """canvas => {
     return most;
 }"""
 VIEW = "time=2024-01-01T06:00Z&level=850&_box=-31,19,41,61"
-
-
-def air() -> xr.Dataset:
-    """Temperatures and winds on levels, with noise, so that no two sizes are equal."""
-    noise = np.random.default_rng(7).normal(0, 1, (12, 4, 37, 72)).astype("f4")
-    lat, lon = np.arange(90, -90.1, -5.0), np.arange(0, 360, 5.0)
-    hours = np.datetime64("2024-01-01T00", "ns") + np.arange(12) * np.timedelta64(6, "h")
-    dims = ("time", "level", "lat", "lon")
-    levels = {"units": "hPa", "axis": "Z", "positive": "down"}
-    return xr.Dataset(
-        {
-            "t": (dims, 280 + noise, {"units": "K", "long_name": "Temperature"}),
-            "w": (dims, 5 + noise, {"units": "m s-1", "long_name": "Wind speed"}),
-        },
-        {
-            "time": ("time", hours, {"axis": "T"}),
-            "level": ("level", [1000.0, 850.0, 500.0, 300.0], levels),
-            "lat": ("lat", lat, {"units": "degrees_north", "standard_name": "latitude"}),
-            "lon": ("lon", lon, {"units": "degrees_east", "standard_name": "longitude"}),
-        },
-    )
-
-
-def maps() -> xr.Dataset:
-    """290 MB, a chunk for each step; everywhere the number of the step."""
-    values = np.empty((STEPS, 721, 1440), "f4")
-    values[:] = np.arange(STEPS)[:, None, None]
-    hours = np.datetime64("2024-01-01T00", "ns") + np.arange(STEPS) * np.timedelta64(1, "h")
-    dataset = xr.Dataset(
-        {"t": (("time", "lat", "lon"), values, {"units": "K"})},
-        {
-            "time": ("time", hours, {"axis": "T"}),
-            "lat": ("lat", np.linspace(90, -90, 721), {"units": "degrees_north"}),
-            "lon": ("lon", np.arange(0, 360, 0.25), {"units": "degrees_east"}),
-        },
-    )
-    dataset.t.encoding["chunks"] = (1, 721, 1440)
-    return dataset
-
-
-@pytest.fixture(scope="module")
-def address(serve: Serve, folder: Path) -> str:
-    """A service that reads at most 60 MB of chunks for one request."""
-    stores = {
-        "air": air(),
-        "maps": maps(),
-        "beacon": beacon(north_first=True, from_zero=True),
-    }
-    for name, dataset in stores.items():
-        write(dataset, folder / f"{name}.zarr")
-    entries = {name: {"url": str(folder / f"{name}.zarr"), "title": name} for name in stores}
-    entries["air"]["attribution"] = "Made by nobody"
-    return serve(entries, SLUICE_REQUEST_CHUNK_BYTES=str(60_000_000))
-
-
-def click(tab: Watched, lon: float, lat: float) -> None:
-    """Click on a place of the map."""
-    west, south, east, north = tab.box()
-    place = tab.page.locator("canvas.cells").bounding_box()
-    assert place is not None
-    x = place["x"] + (lon - west) / (east - west) * place["width"]
-    tab.page.mouse.click(x, place["y"] + (north - lat) / (north - south) * place["height"])
 
 
 def row(tab: Watched) -> Locator:
@@ -119,7 +55,7 @@ def test_up_to_four_places_have_a_line(address: str, look: Look) -> None:
     tab = look()
     tab.open(f"{address}/explore/air")
     for at in range(5):
-        click(tab, -100 + 40 * at, 20)
+        tab.click(-100 + 40 * at, 20)
         tab.page.wait_for_url(f"**{-100 + 40 * at},20*")
         tab.wait()
     cells = tab.page.locator(".legend .cell")
@@ -160,11 +96,9 @@ def slowly(route: Route) -> None:
 def test_what_reads_much_is_said_first_and_comes_in_pieces(address: str, look: Look) -> None:
     """No refusal reaches anybody; Cancel stops all requests, what has come stays, and goes on."""
     tab = look()
-    statuses: list[int] = []
-    tab.page.on("response", lambda answer: statuses.append(answer.status))
     tab.open(f"{address}/explore/maps?time=2024-01-02T12:00Z")
     tab.page.route("**/isel?**", slowly)
-    click(tab, 20, 10)
+    tab.click(20, 10)
     expect(row(tab)).to_contain_text("70 chunks, 291 MB")
     tab.shot("cost")
     assert not any("time=32:40" in one for one in tab.asked)
@@ -184,7 +118,7 @@ def test_what_reads_much_is_said_first_and_comes_in_pieces(address: str, look: L
     row(tab).get_by_role("button", name="In pieces").click()
     expect(row(tab)).to_be_empty()
     assert shown(tab) == list(range(STEPS))
-    assert max(statuses) < 400
+    assert max(one.status for one in tab.answers) < 400
 
 
 def test_the_nearest_steps_alone(address: str, look: Look) -> None:
@@ -207,7 +141,7 @@ def test_units_and_zones_change_words_alone(address: str, look: Look) -> None:
     tab.wait()
     assert shown(tab) == pytest.approx(np.array(kelvins) - 273.15, abs=2e-3)
     assert tab.page.get_by_label("Highest colour at").input_value() == "10"
-    click(tab, 20, 40)
+    tab.click(20, 40)
     expect(tab.page.locator(".readout")).to_contain_text("degC (from K)")
     tab.page.get_by_label("Time zone").select_option("America/New_York")
     tab.page.wait_for_url("**_tz=America/New_York**")
@@ -259,16 +193,11 @@ def test_sizes_are_said_before_the_click(address: str, look: Look, what: str) ->
         assert size == pytest.approx(said, rel=0.1), files.nth(at).inner_text()
 
 
-def test_what_is_too_large_says_why(serve: Serve, folder: Path, look: Look) -> None:
+def test_what_is_too_large_says_why(address: str, look: Look) -> None:
     """As a button that does nothing, with the reason below."""
-    url = str(folder / "air.zarr")
     tab = look()
-    address = serve(
-        {"air": {"url": url}},
-        SLUICE_STREAM_RESULT_BYTES="40000",
-        SLUICE_REQUEST_RESULT_BYTES="40000",
-    )
-    tab.open(f"{address}/explore/air")
+    tab.open(f"{address}/explore/maps?_at=20,10")
+    tab.page.locator(".get select").first.select_option("1")
     expect(tab.page.locator(".files button[disabled]").first).to_contain_text("too large")
     expect(tab.page.locator(".get .hint")).not_to_be_empty()
 

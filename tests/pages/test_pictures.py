@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
 
 import httpx
 import numpy as np
-import pytest
 import xarray as xr
 from playwright.sync_api import Page, Route, expect
 
-from tests.pages.conftest import Look, Serve, Watched
-from tests.pages.stores import HEAT, beacon, curvilinear, holed, long_series, wide, write
+from tests.pages.conftest import Look
+from tests.pages.stores import HEAT, curvilinear, long_series
 
 LAST = (253, 231, 37, 255)
 FRAMES = 24
@@ -24,32 +22,6 @@ _RECORD = """() => {
     new MutationObserver(keep).observe(
         player, { attributes: true, attributeFilter: ["data-frame", "data-state"] });
 }"""
-
-
-@pytest.fixture(scope="module")
-def address(serve: Serve, folder: Path) -> str:
-    """A service with one dataset for each test."""
-    stores = {
-        "curvilinear": curvilinear(),
-        "holed": holed(),
-        "long": long_series(),
-        "wide": wide(),
-        "beacon": beacon(north_first=True, from_zero=True, hours=FRAMES),
-    }
-    for name, dataset in stores.items():
-        write(dataset, folder / f"{name}.zarr")
-    return serve({name: {"url": str(folder / f"{name}.zarr")} for name in stores})
-
-
-def pixel_of(tab: Watched, longitude: float, latitude: float) -> tuple[float, float]:
-    """Where a place is on the page."""
-    west, south, east, north = tab.box()
-    place = tab.page.locator("canvas.cells").bounding_box()
-    assert place is not None
-    return (
-        place["x"] + (longitude - west) / (east - west) * place["width"],
-        place["y"] + (north - latitude) / (north - south) * place["height"],
-    )
 
 
 def hottest(dataset: xr.Dataset) -> tuple[float, float]:
@@ -77,14 +49,13 @@ def test_a_curvilinear_beacon_is_where_its_cell_is(address: str, look: Look) -> 
     assert pixels[0, 0, 3] == 0
     asked = httpx.get(f"{address}/datasets/curvilinear/sel?at={longitude},{latitude}").json()
     series = asked["data_vars"]["heat"]["data"]
-    x, y = pixel_of(tab, longitude, latitude)
-    tab.page.mouse.move(x, y)
+    tab.point(longitude, latitude)
     readout = tab.page.locator(".readout")
     expect(readout).to_contain_text(f"{series[0]:g} K at ")
     said = re.search(r"at ([\d.]+)°N, ([\d.]+)°E", readout.inner_text())
     assert said is not None
     assert np.allclose([float(said[2]), float(said[1])], (longitude, latitude), atol=1e-3)
-    tab.page.mouse.click(x, y)
+    tab.click(longitude, latitude)
     expect(tab.page.locator(".legend li")).to_have_text(f"{said[1]}°N, {said[2]}°E")
     tab.page.locator(".series summary").click()
     shown = [float(one) for one in tab.page.locator(".series td").all_inner_texts()]
@@ -117,21 +88,16 @@ def test_a_block_without_data(address: str, look: Look) -> None:
     height, width = pixels.shape[:2]
     board = pixels[height // 4 : height // 4 + 16, width // 4 : width // 4 + 16].reshape(-1, 4)
     assert set(map(tuple, board.tolist())) == {(222, 225, 228, 255), (244, 246, 247, 255)}
-    x, y = pixel_of(tab, 2, 17)
-    tab.page.mouse.move(x, y)
+    tab.point(2, 17)
     expect(tab.page.locator(".readout")).to_have_text("no data at 17°N, 2°E")
     tab.shot("holed")
 
 
 def test_a_million_times_without_a_step(address: str, look: Look) -> None:
     """A chart by answers of 200 kB at most; an instant that is typed is the one that is shown."""
-    sizes: list[int] = []
-    tab = look()
-    tab.page.on(
-        "response", lambda answer: sizes.append(int(answer.headers.get("content-length", 0)))
-    )
+    tab = look(fresh=True)
     tab.open(f"{address}/explore/long")
-    assert max(sizes) < 200_000
+    assert max(int(one.headers.get("content-length", 0)) for one in tab.answers) < 200_000
     series = long_series()
     for position in (654_321, 17):
         instant = str(series.time.values[position])[:19]
@@ -158,8 +124,7 @@ def test_a_window_across_the_seam_has_every_cell(address: str, look: Look) -> No
     assert tab.page.locator(".under .told").inner_text() == ""
     assert (tab.pixels()[:, :, 3] == 255).all()
     for longitude in (-8.04, -0.04, 0.04, 7):
-        x, y = pixel_of(tab, longitude, 2)
-        tab.page.mouse.move(x, y)
+        tab.point(longitude, 2)
         expect(tab.page.locator(".readout")).to_contain_text(f"{longitude:g} at".replace("-", "−"))
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-from demo.sample import write_sample
 from loadtests.ground import ROOT
-from tests.pages.conftest import SHOTS, Look, Serve
+from tests.pages.conftest import SHOTS, Look
 
 # What the README shows: the address behind the page's own, the colours, the size of the window.
 SHOWN = {
@@ -20,14 +18,6 @@ SHOWN = {
 MOST_BYTES = 100_000
 
 
-@pytest.fixture(scope="module")
-def address(serve: Serve, folder: Path) -> str:
-    """A service with the demo's sample."""
-    write_sample(folder / "analyses.zarr")
-    url = str(folder / "analyses.zarr")
-    return serve({"sample": {"url": url, "title": "Synthetic hourly analyses"}})
-
-
 @pytest.mark.parametrize("name", SHOWN)
 def test_nothing_is_wider_than_the_screen(address: str, look: Look, name: str) -> None:
     """Tables scroll by themselves."""
@@ -35,7 +25,6 @@ def test_nothing_is_wider_than_the_screen(address: str, look: Look, name: str) -
     phone = {"is_mobile": True, "has_touch": True} if name == "phone" else {}
     tab = look(viewport={"width": width, "height": height}, color_scheme=scheme, **phone)
     tab.open(f"{address}/explore/sample{query}")
-    tab.page.wait_for_timeout(300)
     assert tab.page.evaluate("document.documentElement.scrollWidth") == width
     tab.shot(f"explorer-{name}")
     tab.page.screenshot(path=SHOTS / f"explorer-{name}.jpg", type="jpeg", quality=60)

@@ -4,33 +4,11 @@ from __future__ import annotations
 
 import re
 import struct
-import subprocess
-import sys
-from pathlib import Path
 
 import httpx
 import pytest
 
-from loadtests.ground import ROOT
-from tests.pages.conftest import Look, Serve, Watched
-from tests.pages.stores import beacon, kinds, write
-
-
-@pytest.fixture(scope="module")
-def url(folder: Path) -> str:
-    """A store with a picture."""
-    write(beacon(north_first=False, from_zero=True, hours=2), folder / "heat.zarr")
-    return str(folder / "heat.zarr")
-
-
-@pytest.fixture(scope="module")
-def address(serve: Serve, folder: Path, url: str) -> str:
-    """A service without keys: one dataset with a picture, two without, and one that is gone."""
-    made = kinds()
-    for name in ("texts", "line"):
-        write(made[name], folder / f"{name}.zarr")
-    entries = {name: {"url": str(folder / f"{name}.zarr")} for name in ("texts", "line", "gone")}
-    return serve({"heat": {"url": url, "title": "Heat"}, **entries})
+from tests.pages.conftest import Guarded, Look, Watched
 
 
 def size_of(png: bytes) -> tuple[int, int]:
@@ -51,20 +29,20 @@ def widths(tab: Watched, number: int) -> list[int]:
 
 def test_it_is_the_first_picture_of_the_page(address: str) -> None:
     """The same bytes as the picture of the first step; kept for minutes, and then by its tag."""
-    found = httpx.get(f"{address}/thumbnails/heat.png")
-    asked = httpx.get(f"{address}/datasets/heat/isel.png?time=0&variables=heat")
+    found = httpx.get(f"{address}/thumbnails/beacon.png")
+    asked = httpx.get(f"{address}/datasets/beacon/isel.png?time=0&variables=heat")
     assert found.content == asked.content
     assert size_of(found.content) == (144, 73)
     assert found.headers["content-type"] == "image/png"
     assert found.headers["cache-control"] == "public, max-age=300"
     known = {"If-None-Match": found.headers["etag"]}
-    again = httpx.get(f"{address}/thumbnails/heat.png", headers=known)
+    again = httpx.get(f"{address}/thumbnails/beacon.png", headers=known)
     assert (again.status_code, again.content) == (304, b"")
-    head = httpx.head(f"{address}/thumbnails/heat.png")
+    head = httpx.head(f"{address}/thumbnails/beacon.png")
     assert (head.status_code, head.headers["etag"]) == (200, found.headers["etag"])
 
 
-@pytest.mark.parametrize("name", ["texts", "line", "gone"])
+@pytest.mark.parametrize("name", ["texts", "line"])
 def test_what_has_no_picture_has_an_empty_one(address: str, name: str) -> None:
     """So that no page complains; nobody keeps it."""
     found = httpx.get(f"{address}/thumbnails/{name}.png")
@@ -74,27 +52,15 @@ def test_what_has_no_picture_has_an_empty_one(address: str, name: str) -> None:
 
 def test_links_to_a_page_show_its_picture(address: str) -> None:
     """By an address that others can ask for; a page without a picture names none."""
-    page = httpx.get(f"{address}/explore/heat").text
+    page = httpx.get(f"{address}/explore/beacon").text
     (image,) = re.findall(r'property="og:image" content="([^"]+)"', page)
-    assert image == f"{address}/thumbnails/heat.png"
+    assert image == f"{address}/thumbnails/beacon.png"
     assert "og:image" not in httpx.get(f"{address}/explore/line").text
 
 
-def test_cards_show_pictures(address: str, look: Look) -> None:
-    """Loaded when they come into sight."""
-    tab = look()
-    tab.page.goto(address)
-    assert widths(tab, 4)[0] == 144
-    tab.shot("catalog-pictures")
-
-
-def test_pictures_are_for_who_may_see_the_dataset(serve: Serve, look: Look, url: str) -> None:
+def test_pictures_are_for_who_may_see_the_dataset(guarded: Guarded, look: Look) -> None:
     """Others learn nothing; with the key cards have them, and no address has the key."""
-    command = [sys.executable, "-m", "app", "key", "team"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    key, line = done.stderr.strip(), done.stdout.strip()
-    entries = {"closed": {"url": url}, "open": {"url": url, "access": "public"}}
-    address = serve(entries, SLUICE_KEYS=line)
+    address, key = guarded.address, guarded.key
     hidden, none = (httpx.get(f"{address}/thumbnails/{one}.png") for one in ("closed", "none"))
     assert (hidden.status_code, hidden.text) == (none.status_code, none.text)
     assert hidden.status_code == 401
@@ -103,8 +69,9 @@ def test_pictures_are_for_who_may_see_the_dataset(serve: Serve, look: Look, url:
     assert seen.headers["cache-control"] == "private, max-age=300"
     assert "X-API-Key" in seen.headers["vary"]
     assert httpx.get(f"{address}/thumbnails/open.png").status_code == 200
-    tab = look()
+    tab = look(fresh=True)
     tab.page.goto(address)
+    assert widths(tab, 1) == [144]
     tab.page.get_by_label("API key").fill(key)
     tab.page.get_by_role("button", name="Use key").click()
     assert widths(tab, 2) == [144, 144]

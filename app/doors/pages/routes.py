@@ -110,7 +110,8 @@ class PagesDoor:
         if prefers_page(header_of(request, b"accept")):
             return await self._page(request, render, root)
         answer = await data(request)
-        answer.headers.add_vary_header("Accept")
+        others = answer.headers.get("vary")
+        answer.headers["Vary"] = "Accept" if others is None else f"Accept, {others}"
         return answer
 
     async def _page(
