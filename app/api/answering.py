@@ -74,7 +74,8 @@ async def answer(
     make = partial(
         _make if asked.rows is None else _open_rows, request, serving, asked, form, phases
     )
-    return await respond(request, serving, form, asked.key, phases, make)
+    size = None if asked.encoder.sized is None else partial(_size, serving, asked, form)
+    return await respond(request, serving, form, asked.key, phases, make, size)
 
 
 async def _open_rows(
@@ -119,10 +120,11 @@ async def _answer_file(
 
 async def _size(serving: Service, asked: Weighed, form: Representation) -> int | None:
     """The length of a file, where it can be told before anything is read."""
-    assert asked.encoder.file is not None
-    if asked.encoder.file.deflated:
+    file = asked.encoder.file or asked.encoder.sized
+    assert file is not None
+    if file.deflated:
         return serving.spool.size(form.tag(asked.key))
-    return await file_size(asked.plan, asked.encoder.file, form.opened.fragments)
+    return await file_size(asked.plan, file, form.opened.fragments)
 
 
 async def _open(
