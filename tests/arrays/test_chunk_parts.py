@@ -77,6 +77,12 @@ def test_a_zstandard_frame_is_read_up_to_the_values(count: int, at: float) -> No
         np.testing.assert_array_equal(found[span.first : span.end], values[span.first : span.end])
 
 
+def piece_of(kind: str, length: int, random: np.random.Generator) -> bytes:
+    if kind == "noise":
+        return random.bytes(length)
+    return (np.arange(length) // (900 if kind == "steps" else length)).astype("u1").tobytes()
+
+
 @given(
     kinds=st.lists(st.sampled_from(["zeros", "steps", "noise"]), min_size=2, max_size=12),
     lengths=st.lists(st.sampled_from([1, 1000, 131_072, 200_000]), min_size=12, max_size=12),
@@ -88,11 +94,7 @@ def test_blocks_of_a_zstandard_frame_may_have_any_size(
 ) -> None:
     """Repeated, compressed or stored, full or not: a frame is cut only where they tell its size."""
     random = np.random.default_rng(5)
-    make = {"zeros": np.zeros, "steps": lambda n: np.arange(n) // 900, "noise": random.bytes}
-    pieces = [
-        piece if isinstance(piece := make[kind](length), bytes) else piece.astype("u1").tobytes()
-        for kind, length in zip(kinds, lengths, strict=False)
-    ]
+    pieces = [piece_of(kind, length, random) for kind, length in zip(kinds, lengths, strict=False)]
     values = np.frombuffer(b"".join(pieces), "u1")
     writer = zstandard.ZstdCompressor(3).compressobj(size=values.size)
     data = b""
