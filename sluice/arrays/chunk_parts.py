@@ -22,7 +22,7 @@ import numpy as np
 
 from sluice.aliases import Array, Document, DType
 from sluice.arrays.chunk_decoders import UNDECODED, check_code_points, stored_dtype
-from sluice.arrays.codec_table import Codec, bytes_codec, view_of, zstd_size, zstd_size_place
+from sluice.arrays.codec_table import Codec, bytes_codec, view_of, zstd_size
 from sluice.arrays.projections import Within
 from sluice.errors import CorruptChunk
 
@@ -198,7 +198,7 @@ class _ZstdPart:
     def decode(self, data: bytes, start: int, stop: int, size: int) -> Buffer:
         from numcodecs.zstd import decompress
 
-        stated = zstd_size(data[:18])
+        stated, _ = zstd_size(data[:18])
         if stated is not None:
             _check_content(stated, size)
             cut = _zstd_cut(data, stop, size)
@@ -217,7 +217,7 @@ def _zstd_cut(data: bytes, stop: int, size: int) -> bytearray | None:
     count = -(-stop // _ZSTD_BLOCK)
     if count * _ZSTD_BLOCK > min(_AT_ONCE_BYTES, size) or data[4] & _ZSTD_CHECKSUM:
         return None
-    stated = zstd_size_place(data[:18])
+    _, stated = zstd_size(data[:18])
     ends = _zstd_block_ends(data, stated.stop, -(-size // _ZSTD_BLOCK))
     if ends is None:
         return None
