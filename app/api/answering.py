@@ -188,7 +188,8 @@ def _file_memory(serving: Service, asked: Weighed) -> int:
     texts = min(asked.plan.text_bytes, serving.limits.text_bytes)
     if asked.plan.keys is None:
         return memory_bytes(asked.plan, asked.result_bytes + texts, asked.encoder.forms)
-    return file_costs(asked.plan, asked.encoder.file).window_bytes + texts
+    costs = asked.costs or file_costs(asked.plan, asked.encoder.file)
+    return costs.window_bytes + texts
 
 
 async def _file_of(serving: Service, asked: Weighed, form: Representation) -> FileAnswer:
