@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("sluice", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -17,6 +20,20 @@ def pytest_collection_finish() -> None:
     """What imports made stays: hundreds of tests collect garbage, and need not look at it."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_are_read_once() -> Iterator[None]:
+    """What botocore knows of S3 are megabytes of JSON, which each new session reads anew."""
+    read = JSONFileLoader.load_file
+
+    @cache
+    def kept(path: str) -> Any:
+        return read(JSONFileLoader(), path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: kept(path))
+        yield
 
 
 @pytest.fixture(scope="module")
