@@ -256,7 +256,10 @@ for catalog in sys.argv[1:]:
         os._exit(0)
     os.wait()
 """
-S3 = {"url": "s3://bucket/x.zarr", "storage_options": {"key": "a", "secret": "b"}}
+S3: dict[str, object] = {
+    "url": "s3://bucket/x.zarr",
+    "storage_options": {"key": "a", "secret": "b"},
+}
 STARTS: list[tuple[list[dict[str, object]], str]] = [
     ([{"url": "x.zarr"}], ""),
     ([{"url": "x.zarr"}, S3], "s3fs aiohttp"),
