@@ -8,7 +8,7 @@ are what such a plan may come to.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -44,7 +44,8 @@ class DatasetReadPlan:
     `variables` are in memory, `pending` must be read; both stand in `schema`, in their order.
     `attrs` and `encoding` belong to the dataset that is selected from; its variables' own do, too.
     `texts` are the bytes of text, outside of their arrays, of those `variables` that have any;
-    `keys` what is asked of each dimension, None where xarray's own indexing was needed.
+    `keys` what is asked of each dimension, None where xarray's own indexing was needed, or where
+    variables differ in that. What is `stored` is as `as_stored` makes it.
     """
 
     schema: ResultSchema
@@ -55,6 +56,7 @@ class DatasetReadPlan:
     encoding: NamedDict
     texts: Mapping[Hashable, int]
     keys: Keys | None = None
+    stored: bool = False
 
     @property
     def chunks(self) -> int:
@@ -93,41 +95,6 @@ class DatasetReadPlan:
         dtypes |= {name: variable.dtype for name, variable in coordinates.items()}
         schema = self.schema.with_types(dtypes)
         return replace(self, schema=schema, variables=variables, pending=pending, indexes=indexes)
-
-    def only(self, names: Sequence[Hashable]) -> DatasetReadPlan:
-        """The same answer with these of its variables alone, in this order, and without indexes."""
-        schema = self.schema
-        own = {name: schema.variables[name] for name in names}
-        pending = {name: self.pending[name] for name in names if name in self.pending}
-        coords = [name for name in names if name in schema.coord_names]
-        return replace(
-            self,
-            schema=ResultSchema.of(own, coords, pending, schema.attribute_bytes),
-            variables={name: self.variables[name] for name in names if name not in pending},
-            pending=pending,
-            indexes={},
-            texts={name: nbytes for name, nbytes in self.texts.items() if name in own},
-        )
-
-    def beside(self, other: DatasetReadPlan) -> DatasetReadPlan:
-        """This answer and one that has other variables of the same dataset, in one without keys."""
-        mine, its = self.schema, other.schema
-        pending = {**self.pending, **other.pending}
-        schema = ResultSchema.of(
-            {**mine.variables, **its.variables},
-            mine.coord_names | its.coord_names,
-            pending,
-            mine.attribute_bytes + its.attribute_bytes,
-        )
-        return replace(
-            self,
-            schema=schema,
-            variables={**self.variables, **other.variables},
-            pending=pending,
-            indexes={},
-            texts={**self.texts, **other.texts},
-            keys=None,
-        )
 
     def read_cached(self) -> xr.Dataset | DatasetReadPlan:
         """What `read` brings, if all of it is small and in memory just now; else what to `load`.

@@ -108,14 +108,13 @@ def das(dataset: DapDataset) -> str:
 
 def _attribute(name: str, value: object, *, exact: bool = False) -> str:
     """One attribute; `exact` is the type of fill values."""
-    told = "".join([letter if letter > " " else "_" for letter in name])
     if isinstance(value, str | list):
         texts = [value] if isinstance(value, str) else value
-        return f"        String {told} {', '.join(map(_quoted, texts))};\n"
+        return f"        String {name} {', '.join(map(_quoted, texts))};\n"
     numbers = np.atleast_1d(np.asarray(value))
     dtype = _attribute_type(numbers, exact=exact)
     words = ", ".join(map(_number, numbers.astype(dtype)))
-    return f"        {_TYPES[_key(dtype)][0]} {told} {words};\n"
+    return f"        {_TYPES[_key(dtype)][0]} {name} {words};\n"
 
 
 def _attribute_type(numbers: Array, *, exact: bool) -> DType:

@@ -28,6 +28,7 @@ from sluice.encoders.netcdf_attributes import coordinates_beside, described, sto
 from sluice.encoders.netcdf_names import Distinct, FileNames, renamed_references
 
 _OTHER_LETTERS: Final = re.compile(r"[^A-Za-z0-9_]")
+_NO_ATTRIBUTE: Final = re.compile(r"[^A-Za-z0-9_.+-]")
 # Under which Hyrax tells the name that a variable has where it comes from.
 _ORIGINAL: Final = "origname"
 _CODING: Final[Document] = {"_Encoding": "utf-8"}
@@ -118,9 +119,10 @@ class DapDataset:
             one = _variable(version, names, name, variable, known.get(name), beside.get(name, {}))
             found.append(one)
         own = storable_attributes(renamed_references(attrs, names), taken=("coordinates",))
+        own = {**own, **beside.get(None, {})}
         left_out = tuple([str(name) for name in variables if name not in served])
         title = _OTHER_LETTERS.sub("_", title)
-        return cls(title, version, tuple(found), {**own, **beside.get(None, {})}, left_out)
+        return cls(title, version, tuple(found), _told(version, own), left_out)
 
     @cached_property
     def by_name(self) -> Mapping[str, DapVariable]:
@@ -163,7 +165,7 @@ def _variable(
     # (No sign is needed any more, and a name that was another one is told.)
     own = {key: value for key, value in variable.attrs.items() if key != UNSIGNED}
     made = described(names, name, _Undecoded(variable, own), told, beside)
-    told_attrs = dict(made.attrs)
+    told_attrs = {**_told(version, made.attrs)}
     if dtype == TEXT and version == 2:
         told_attrs |= _CODING
     if names.stored[name] != name:
@@ -184,6 +186,18 @@ def _longest(variable: DapVariable, known: xr.Variable | None, dtype: DType) -> 
         return max(map(len, variable.texts(np.asarray(known.data))), default=0)
     # A letter of numpy's takes four bytes, in UTF-8 as well.
     return dtype.itemsize if dtype.kind in "SU" else None
+
+
+def _told(version: Version, attrs: Document) -> Document:
+    """Attributes under names that parsers of DAP2 read, of which no two are alike."""
+    if version != 2:
+        return attrs
+    plain = {name for name in attrs if not _NO_ATTRIBUTE.search(name)}
+    distinct = Distinct(plain)
+    return {
+        name if name in plain else distinct.give(_NO_ATTRIBUTE.sub("_", name)): value
+        for name, value in attrs.items()
+    }
 
 
 class _Undecoded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +18,7 @@ from sluice.datasets import (
     DatasetReadPlan,
     ResultSchema,
     plan_isel,
+    plan_parts,
     plan_positions,
     pointwise_indexers,
     relabel,
@@ -30,7 +31,7 @@ from sluice.engine.boxes import Box, Ends, Grid, chunk_ends
 from sluice.engine.costs import AT_ONCE, Costs, Parts, costs_of, least_decoded
 from sluice.engine.prepared import PreparedDataset
 from sluice.engine.slabs import Budget, Cut, Order, Rows, Slab, cuttings, narrowed, slab_parts
-from sluice.selection import Selection
+from sluice.selection import PositionSlice, Selection
 
 
 def _unmeasured() -> None:
@@ -108,7 +109,7 @@ class Plan:
         See `sluice.datasets.cf_decode.stored_form`. What answers under other labels is decoded:
         coordinates, and bounds that move with them.
         """
-        return self._stored
+        return self if self.reading.stored else self._stored
 
     @cached_property
     def _stored(self) -> Plan:
@@ -284,10 +285,6 @@ class Plan:
         asked = Selection(self.selection.along, tuple(map(str, names)), self.selection.pointwise)
         return plan(self.prepared, asked)
 
-    def only(self, names: Sequence[Hashable]) -> Plan:
-        """The same of these variables alone: nothing comes along that shares their dimensions."""
-        return replace(self, reading=self.reading.only(names))
-
     async def _moved(self) -> Mapping[Hashable, xr.Variable]:
         """The coordinates that answer under other labels, and their bounds: few, and small."""
         return await self.read_variables(self.moving)
@@ -322,14 +319,12 @@ def plan(prepared: PreparedDataset, selection: Selection) -> Plan:
     return Plan(prepared, selection, found, reading)
 
 
-def joined(plans: Sequence[Plan], names: Sequence[Hashable]) -> Plan:
-    """One plan of what several have of one dataset, in the order of `names`, which is read whole.
-
-    Each has other variables, and other positions along a dimension; values are as the store packs
-    them.
-    """
-    first, *others = [one.as_stored() for one in plans]
-    reading = first.reading
-    for other in others:
-        reading = reading.beside(other.reading)
-    return replace(first, reading=reading.only(names))
+def plan_of_parts(
+    prepared: PreparedDataset, parts: Mapping[Hashable, Mapping[Hashable, slice]]
+) -> Plan:
+    """How single variables are read, each at slices of its own; see `plan_parts`."""
+    reading = plan_parts(prepared.layout, parts)
+    slices = {str(dim): key for dim, key in (reading.keys or {}).items() if isinstance(key, slice)}
+    along = {dim: PositionSlice(key.start, key.stop, key.step) for dim, key in slices.items()}
+    selection = Selection(along, tuple(map(str, parts)))
+    return Plan(prepared, selection, Resolved(slices, {}), reading)

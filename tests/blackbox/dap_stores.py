@@ -68,6 +68,7 @@ def others() -> xr.Dataset:
             "empty": ("none", np.zeros(0)),
         },
         coords={"x": np.arange(7) * 3, "station": ("x", [f"s{n}" * 40 for n in range(7)])},
+        attrs={'a;"b': 1, "a__b": 2, "{é": "é", "String": "a word of the protocol"},
     )
 
 
@@ -93,6 +94,7 @@ def large() -> xr.Dataset:
 def write_stores(folder: Path) -> dict[str, Path]:
     """All of them, by name."""
     made = {"plain": plain(), "others": others(), "dated": dated(), "large": large()}
+    made["nothing_served"] = xr.Dataset({"complex": ("x", np.arange(7) + 1j)})
     for name, ds in made.items():
         ds.to_zarr(folder / f"{name}.zarr", zarr_format=2, consolidated=True)
     return {name: folder / f"{name}.zarr" for name in made}

@@ -181,6 +181,13 @@ def test_what_is_known_is_not_sent_again(service: Service, suffix: str) -> None:
     assert head.headers["content-type"] == found.headers["content-type"]
 
 
+@pytest.mark.parametrize("suffix", ["dds", "das", "dods", "ascii", "dmr", "dap", "html"])
+def test_a_dataset_without_a_variable_that_can_be_served(service: Service, suffix: str) -> None:
+    found = service.get(f"/dap/nothing_served.{suffix}")
+    assert found.status_code == 200
+    assert service.client.head(f"/dap/nothing_served.{suffix}").status_code == 200
+
+
 def test_texts_and_bytes_are_filled_up(service: Service) -> None:
     """To a multiple of four; a lone byte is in all four."""
     body = service.get("/dap/others.dods?text[0:1]").content.partition(DATA)[2]

@@ -26,8 +26,8 @@ _SLICE: Final = re.compile(r"\[([^\[\]]*)\]")
 _NUMBER: Final = re.compile(r"\s*(\d{1,18})\s*")
 _SELECTION: Final = re.compile(r"\s*([^\s<>=!~]+)\s*(?:[<>!]=?|=~?)")
 # A name that nobody has is looked for among so many, and no longer one.
-_MOST_COMPARED: Final = 1000
-_LONGEST_NAME: Final = 200
+_MOST_COMPARED: Final = 300
+_LONGEST_NAME: Final = 60
 
 # What was asked of a variable, by its name, in the order of the request.
 _Found: TypeAlias = dict[str, DapPart]

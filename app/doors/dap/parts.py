@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import TypeAlias
+from collections.abc import Hashable, Sequence
 
 from sluice.encoders.dap_types import Version
 from sluice.encoders.dap_variables import DapDataset, DapPart
-from sluice.engine import Plan, joined, plan
-from sluice.selection import Along, PositionSlice, Selection
+from sluice.engine import Plan, plan, plan_of_parts
+from sluice.selection import Selection
 
 from ...catalog.opened import Opened
-
-Make: TypeAlias = Callable[[Opened], DapDataset]
 
 
 def dap2_of(opened: Opened) -> DapDataset:
@@ -34,37 +31,18 @@ def _served(opened: Opened, version: Version) -> DapDataset:
 
 
 def plan_of(opened: Opened, parts: Sequence[DapPart]) -> Plan:
-    """How these parts are read, each variable alone: nothing comes along that was not asked for.
-
-    One plan where all have the same positions along the dimensions that they share, as those have
-    that clients ask for together; else it is one of several, and read whole.
-    """
-    groups: list[tuple[dict[Hashable, range], list[DapPart]]] = []
-    for part in parts:
-        own = dict(zip(part.variable.own_dims, part.ranges, strict=True))
-        for ranges, members in groups:
-            if all(ranges.get(dim, asked) == asked for dim, asked in own.items()):
-                ranges |= own
-                members.append(part)
-                break
-        else:
-            groups.append((own, [part]))
-    plans = [_plan(opened, ranges, members) for ranges, members in groups]
-    if len(plans) == 1:
-        return plans[0]
-    return joined(plans, [part.variable.name for part in parts])
+    """How these parts are read, each variable alone: nothing comes along that was not asked for."""
+    return plan_of_parts(opened.prepared, {part.variable.name: _slices(part) for part in parts})
 
 
-def _plan(opened: Opened, ranges: dict[Hashable, range], parts: Sequence[DapPart]) -> Plan:
-    sizes = opened.prepared.sizes
-    along: dict[str, Along] = {
-        str(dim): PositionSlice(asked.start, asked.stop, asked.step)
-        for dim, asked in ranges.items()
-        if asked != range(sizes[str(dim)])
+def _slices(part: DapPart) -> dict[Hashable, slice]:
+    """What is asked of those dimensions of which some positions are."""
+    variable = part.variable
+    return {
+        dim: slice(asked.start, asked.stop, asked.step)
+        for dim, length, asked in zip(variable.own_dims, variable.shape, part.ranges, strict=True)
+        if asked != range(length)
     }
-    names = [part.variable.name for part in parts]
-    found = plan(opened.prepared, Selection(along, tuple(map(str, names))))
-    return found.only(names)
 
 
 def part_key(parts: Sequence[DapPart]) -> Hashable:
