@@ -238,7 +238,7 @@ class RawResponse(Response):
 
 
 def timing(phases: Phases) -> RawHeader:
-    return b"server-timing", phases.servertiming().encode()
+    return b"server-timing", phases.server_timing().encode()
 
 
 def caching(serving: Service, entry: DatasetEntry, vary: str = "") -> tuple[RawHeader, ...]:

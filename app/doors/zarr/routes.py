@@ -168,9 +168,11 @@ class _Asked:
         block, limits, texts = array.block(place), self.serving.limits, 0
         excess = limits.whole.excess(block, block.nbytes)
         if has_texts(array.meta.dtype):
-            mean = array.meta.texts and array.meta.texts.mean_bytes
-            likely = limits.text_bytes if mean is None else int(3 * mean * block.values)
-            texts = min(limits.text_bytes, likely)
+            known = array.meta.texts
+            mean = None if known is None else known.mean_bytes
+            texts = limits.text_bytes
+            if mean is not None:
+                texts = min(texts, int(_FORMS * mean * block.values))
         cost = block.working_bytes + texts
         excess = excess or memory_excess(cost, limits.memory_bytes)
         if excess is not None:
