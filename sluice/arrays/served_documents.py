@@ -99,13 +99,14 @@ def own_document(document: Document, meta: ArrayMeta) -> DocumentDict | None:
     normal = normal_array(document)
     attributes = dict(normal.get("attributes") or {})
     if normal["zarr_format"] == 2:
-        found = {name: normal[name] for name in _MEMBERS_V2 if name in normal}
-        return {**found, "fill_value": _spelled(found["fill_value"]), "attributes": attributes}
+        found = {"filters": None, **{n: normal[n] for n in _MEMBERS_V2 if n in normal}}
+        told = {"compressor": _told(normal.get("compressor")), "attributes": attributes}
+        return {**found, **told, "fill_value": _spelled(found["fill_value"])}
     grid = normal["chunk_grid"]
     if grid.get("name") != "regular":
         return None
     if FILL in attributes:
-        attributes[FILL] = _marked(_mark_v3(attributes, meta), meta.dtype)
+        attributes[FILL] = _marked(_mark_v3(attributes, meta), meta.dtype, attributes)
     return {**normal, "node_type": "array", "attributes": attributes}
 
 
@@ -161,7 +162,7 @@ def value_document(
         return found | {
             "chunks": list(chunks),
             "dtype": _json_type(dtype, zarr_format),
-            "compressor": {"id": "zstd", "level": LEVEL, "checksum": False},
+            "compressor": {"id": "zstd", "level": LEVEL},
             "fill_value": fill,
             "order": "C",
             "filters": None if texts is None else [{"id": texts}],
@@ -171,7 +172,10 @@ def value_document(
     hidden = [name for name in attributes if normal["zarr_format"] == 2 and _is_hidden(name)]
     kept = {name: value for name, value in attributes.items() if name not in hidden}
     if mark is not None and meta.dtype.kind in _MARKED:
-        kept[FILL] = _marked(mark, meta.dtype)
+        kept[FILL] = _marked(mark, meta.dtype, kept)
+    elif isinstance(mark, str):
+        # xarray reads no mark of texts there, and this one it takes for one.
+        kept.setdefault("missing_value", str(mark))
     return found | {
         "node_type": "array",
         "data_type": _json_type(dtype, zarr_format),
@@ -252,8 +256,8 @@ def _mark_v3(attributes: Document, meta: ArrayMeta) -> object:
     return marked_fill_value(marked, meta.dtype, attributes.get("_Unsigned"))
 
 
-def _marked(value: object, dtype: DType) -> object:
-    """The attribute ``_FillValue`` of a v3 array, as xarray writes it."""
+def _marked(value: object, dtype: DType, attributes: Document) -> object:
+    """The attribute ``_FillValue`` of a v3 array with these others, as xarray writes it."""
     match dtype.kind:
         case "f":
             return _double(float(np.asarray(value, dtype="f8")))
@@ -263,15 +267,32 @@ def _marked(value: object, dtype: DType) -> object:
         case "b":
             return bool(value)
         case "i" | "u":
-            return int(np.asarray(value))
+            return _meant(int(np.asarray(value)), dtype, attributes.get("_Unsigned"))
         case "S" if isinstance(value, bytes):
             return base64.standard_b64encode(value).decode()
         case _:
             return value if isinstance(value, str | int | float | list) else str(value)
 
 
+def _meant(number: int, dtype: DType, unsigned: object) -> int:
+    """A stored integer in the sign that ``_Unsigned`` gives it."""
+    bits: int = 8 * dtype.itemsize
+    if dtype.kind == "i" and unsigned == "true" and number < 0:
+        return number + (1 << bits)
+    if dtype.kind == "u" and unsigned == "false" and number >= 2 ** (bits - 1):
+        return number - (1 << bits)
+    return number
+
+
 def _double(number: float) -> str:
     return base64.standard_b64encode(struct.pack("<d", number)).decode()
+
+
+def _told(compressor: object) -> object:
+    """A v2 compressor without the option that says nothing, and that not all readers know."""
+    if not isinstance(compressor, Mapping) or compressor.get("checksum", True):
+        return compressor
+    return {name: option for name, option in compressor.items() if name != "checksum"}
 
 
 def _spelled(fill: object) -> object:

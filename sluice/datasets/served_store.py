@@ -39,6 +39,13 @@ from sluice.store.source import ByteSource
 from sluice.store.zarr_store import SourceStore
 
 _COORDINATES: Final = "coordinates"
+# The documents of a group and, by True, of an array.
+_MEMBERS: Final[Mapping[tuple[ZarrFormat, bool], tuple[str, ...]]] = {
+    (2, False): (".zgroup", ".zattrs", ".zmetadata"),
+    (2, True): (".zarray", ".zattrs"),
+    (3, False): ("zarr.json",),
+    (3, True): ("zarr.json",),
+}
 # How many signs tell one edition from another.
 _EDITION_BYTES: Final = 8
 
@@ -138,53 +145,48 @@ class ServedStore:
         text = json.dumps([self.epoch, said], sort_keys=True, default=repr)
         return blake2b(text.encode(), digest_size=_EDITION_BYTES).hexdigest()
 
+    def is_document(self, key: str) -> bool:
+        """Whether the key is that of a metadata document."""
+        name, _, member = key.rpartition("/")
+        members = _MEMBERS[self.zarr_format, bool(name)]
+        return member in members and (not name or name in self.arrays)
+
     def document(self, key: str) -> DocumentDict | None:
         """The metadata document of this key; None where there is none."""
+        if not self.is_document(key):
+            return None
         name, _, member = key.rpartition("/")
         if not name:
             return self._of_group(member)
-        array = self.arrays.get(name)
-        if array is None:
-            return None
-        if self.zarr_format == 3:
-            return array.document if member == "zarr.json" else None
+        document = self.arrays[name].document
         match member:
             case ".zarray":
-                return {k: v for k, v in array.document.items() if k != "attributes"}
+                return {key: item for key, item in document.items() if key != "attributes"}
             case ".zattrs":
-                return dict(array.document["attributes"])
+                return dict(document["attributes"])
             case _:
-                return None
+                return document
 
-    def _of_group(self, member: str) -> DocumentDict | None:
-        match self.zarr_format, member:
-            case 3, "zarr.json":
+    def _of_group(self, member: str) -> DocumentDict:
+        match member:
+            case "zarr.json":
+                found = {"zarr_format": 3, "node_type": "group", "attributes": {**self.attributes}}
                 whole = {name: array.document for name, array in self.arrays.items()}
-                return {
-                    "zarr_format": 3,
-                    "node_type": "group",
-                    "attributes": dict(self.attributes),
-                    "consolidated_metadata": {
-                        "kind": "inline",
-                        "must_understand": False,
-                        "metadata": whole,
-                    },
-                }
-            case 2, ".zgroup":
+                consolidated = {"kind": "inline", "must_understand": False, "metadata": whole}
+                return {**found, "consolidated_metadata": consolidated}
+            case ".zgroup":
                 return {"zarr_format": 2}
-            case 2, ".zattrs":
+            case ".zattrs":
                 return dict(self.attributes)
-            case 2, ".zmetadata":
-                return {"zarr_consolidated_format": 1, "metadata": dict(self._consolidated_v2())}
             case _:
-                return None
+                return {"zarr_consolidated_format": 1, "metadata": dict(self._consolidated_v2())}
 
     def _consolidated_v2(self) -> Iterator[tuple[str, DocumentDict | None]]:
-        for member in (".zgroup", ".zattrs"):
-            yield member, self._of_group(member)
-        for name in self.arrays:
-            for member in (".zarray", ".zattrs"):
-                yield f"{name}/{member}", self.document(f"{name}/{member}")
+        for name in ("", *self.arrays):
+            for member in (".zgroup", ".zarray", ".zattrs"):
+                key = join_path(name, member)
+                if self.is_document(key):
+                    yield key, self.document(key)
 
 
 @record

@@ -48,13 +48,15 @@ from ...api.state import PHASES, RequestLimits, Service
 from ...api.streaming import Held, StreamedFile, asked_range
 from ...catalog.entry import DoorName
 from ...catalog.opened import Opened
-from ...errors import NoSuchKey, PreconditionFailed
+from ...errors import NoSuchKey, OtherEdition
 from .handed import PIECE_BYTES, PIECES, HandedFile, first_limits
 
 _JSON: Final = b"application/json"
 _BYTES: Final = b"application/octet-stream"
-# Documents of so many bytes of attributes are written in a millisecond or two.
-_FEW_BYTES: Final = 64 * 2**10
+# Documents of so many bytes are written in a millisecond or two; an array has about so many, but
+# for its attributes.
+_FEW_BYTES: Final = 128 * 2**10
+_ARRAY_BYTES: Final = 2**10
 _FEW_ARRAYS: Final = 16
 # Longer ones are written anew: attributes may be as long as metadata may.
 _MOST_KEPT_BYTES: Final = 2**20
@@ -85,12 +87,12 @@ class _View:
         """The strong tag of a chunk."""
         return entity_tag(self.shared_tag, digest(spelled(key)))
 
-    async def text(self, key: str) -> bytes | None:
+    def text(self, key: str) -> bytes | None:
         """The document of this key as JSON; None where there is none."""
         text = self.texts.get(key)
         if text is None and (document := self.store.document(key)) is not None:
             # As zarr-python writes it: what JSON has no word for is there as Python has it.
-            text = await asyncio.to_thread(lambda: json.dumps(document).encode())
+            text = json.dumps(document).encode()
             if "/" not in key and len(text) <= _MOST_KEPT_BYTES:
                 self.texts[key] = text
         return text
@@ -263,7 +265,7 @@ class ZarrDoor:
         view = await _view(opened, zarr_format)
         edition = request.path_params.get("edition")
         if edition is not None and edition != view.edition:
-            raise PreconditionFailed(
+            raise OtherEdition(
                 "The dataset is another edition now, whose chunks mean something else: open it"
                 f" anew, as {dataset_id} or as {dataset_id}@{view.edition}.",
                 edition=view.edition,
@@ -288,20 +290,21 @@ async def _view(opened: Opened, zarr_format: ZarrFormat) -> _View:
 
 
 async def _text(asked: _Asked) -> bytes | None:
-    """The document of the key, for which there is memory."""
+    """The document of the key, for which there is memory; None where it has none."""
+    view, key = asked.view, asked.key
     attributes = sum(asked.opened.prepared.layout.attribute_bytes.values())
-    kept = asked.key in asked.view.texts
-    if kept or attributes <= _FEW_BYTES or not asked.key.endswith((*_ROOTS, ".zattrs", ".zarray")):
-        return await asked.view.text(asked.key)
-    work = partial(asked.view.text, asked.key)
+    nbytes = attributes + _ARRAY_BYTES * len(view.store.arrays)
+    if nbytes <= _FEW_BYTES or key in view.texts or not view.store.is_document(key):
+        return view.text(key)
+    work = partial(asyncio.to_thread, view.text, key)
     admission, client = asked.serving.admission, caller(asked.request)
-    return await cancellable(asked.request, admission.run(client, _FORMS * attributes, work))
+    return await cancellable(asked.request, admission.run(client, _FORMS * nbytes, work))
 
 
 def _named(store: ServedStore, key: str, dataset_id: str) -> tuple[ServedArray, tuple[int, ...]]:
     """The array of a chunk's key, and the place that the key names in it.
 
-    NoSuchKey for what is none, PreconditionFailed for one outside of the array: who follows the
+    NoSuchKey for what is none, OtherEdition for one outside of the array: who follows the
     metadata of now does not ask for it, and would take a missing one for fill values.
     """
     name, _, rest = key.partition("/")
@@ -315,7 +318,7 @@ def _named(store: ServedStore, key: str, dataset_id: str) -> tuple[ServedArray, 
             key=key,
         )
     if not array.has(place):
-        raise PreconditionFailed(
+        raise OtherEdition(
             f"{name} has no chunk there: the dataset is another one than when its metadata were"
             " read. Open it anew.",
             key=key,
