@@ -14,6 +14,7 @@ from sluice.instrumentation import to_all
 from ..doors.dap.routes import DapDoor
 from ..doors.native.routes import NativeDoor
 from ..doors.pages.routes import PagesDoor
+from ..doors.zarr.routes import ZarrDoor
 from ..server.processes import Shared
 from ..settings import Settings, fitted
 from ..telemetry.events import Emit, GcFreeze, freeze_objects
@@ -30,7 +31,7 @@ from .starting import start
 
 NATIVE: Final = NativeDoor()
 # The standard doors, in the order in which `/datasets/{id}` links them.
-DOORS: Final[tuple[Door, ...]] = (DapDoor(),)
+DOORS: Final[tuple[Door, ...]] = (DapDoor(), ZarrDoor())
 
 
 def create_app(
@@ -69,11 +70,13 @@ def create_app(
         lifespan=_lifespan(settings, metrics, request_log, emit, shared),
     )
     install_problems(app)
+    pages = [PagesDoor(settings.embed_origins)] if settings.explorer else []
+    app.doors = (*doors, *pages, native)
     native.add_to(app)
-    if settings.explorer:
-        PagesDoor(settings.embed_origins).add_to(app)
+    # Pages share paths with JSON, and come before it.
+    for page in pages:
+        page.add_to(app)
     add_routes(app)
-    app.doors = tuple(doors)
     for door in doors:
         door.add_to(app)
     add_document(app)
