@@ -141,7 +141,8 @@ def test_xarray_opens_the_same_dataset(
 def test_a_group_has_what_it_inherits(service: Service, folder: Path, zarr_format: int) -> None:
     """Coordinates of the groups that it lies in, as xarray's DataTree has them."""
     with xr.open_datatree(folder / "tree.zarr", engine="zarr") as tree:
-        expected = tree["sea/land/below"].to_dataset(inherit=True).load()
+        below: Any = tree["sea/land/below"]
+        expected = below.to_dataset(inherit=True).load()
     opened = xr.open_zarr(root(service, "tree~sea~land~below", zarr_format), chunks=None)
     assert set(opened.coords) == {*DIMS, "height"}
     xr.testing.assert_identical(opened.load(), expected)
