@@ -206,9 +206,10 @@ def test_all_paths_write_the_same(kind: str, shape: tuple[int, ...], drawn: st.D
             continue
         with small_blocks():
             assert b"".join(encoder.pieces(dataset)) == whole
-            packed = b"".join(compress_pieces("gzip", encoder.pieces(dataset)))
-            assert gzip.decompress(packed) == whole
-            packed = b"".join(compress_pieces("zstd", encoder.pieces(dataset)))
-            assert zstandard.decompress(packed, len(whole) + 1) == whole
+            if encoder.coded:
+                packed = b"".join(compress_pieces("gzip", encoder.pieces(dataset)))
+                assert gzip.decompress(packed) == whole
+                packed = b"".join(compress_pieces("zstd", encoder.pieces(dataset)))
+                assert zstandard.decompress(packed, len(whole) + 1) == whole
         if encoder.name == "json":
             json.loads(whole)
