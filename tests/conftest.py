@@ -7,6 +7,7 @@ for tests that make datasets of them.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterator
 
 import pandas as pd
@@ -16,6 +17,12 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("sluice", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sluice")
 pd.set_option("mode.string_storage", "python")
+
+
+def pytest_collection_finish() -> None:
+    """What imports made stays: hundreds of tests collect garbage, and need not look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module")

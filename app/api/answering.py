@@ -14,18 +14,13 @@ import xarray as xr
 from fastapi import Request, Response
 
 from sluice.encoders.formats import compress
-from sluice.engine import (
-    Plan,
-    file_size,
-    with_fitting,
-)
+from sluice.engine import Plan, file_size, with_fitting
 from sluice.errors import SluiceError
 from sluice.instrumentation import Phases
 
 from ..catalog.entry import DatasetEntry
 from ..catalog.opened import Opened
 from .reading import (
-    cached,
     counted_texts,
     file_answer,
     file_memory,
@@ -69,12 +64,14 @@ async def answer(
         return await _answer_file(request, serving, opened, asked, phases, coded=coded)
     form = Representation(opened, asked.encoder, accepted_coding(request) if coded else None)
     if asked.encoder.spooled:
-        make = partial(open_spooled, request, serving, asked, form, phases)
-        size = partial(spooled_size, request, serving, asked, form, phases)
-        return await respond(request, serving, form, asked.key, phases, make, size)
-    making = _make if asked.rows is None else _open_rows
-    body = partial(making, request, serving, asked, form, phases)
-    return await respond(request, serving, form, asked.key, phases, body)
+        whole = partial(open_spooled, request, serving, asked, form, phases)
+        made = partial(spooled_size, request, serving, asked, form, phases)
+        return await respond(request, serving, form, asked.key, phases, whole, made)
+    make = partial(
+        _make if asked.rows is None else _open_rows, request, serving, asked, form, phases
+    )
+    size = None if asked.encoder.sized is None else partial(_size, serving, asked, form)
+    return await respond(request, serving, form, asked.key, phases, make, size)
 
 
 async def _open_rows(
@@ -118,11 +115,15 @@ async def _answer_file(
 
 
 async def _size(serving: Service, asked: Weighed, form: Representation) -> int | None:
-    """The length of a file, where it can be told before anything is read."""
-    assert asked.encoder.file is not None
-    if asked.encoder.file.deflated:
+    """The length of a file, where it can be told before anything is read, or was answered."""
+    file = asked.encoder.file or asked.encoder.sized
+    assert file is not None
+    if file.deflated:
         return serving.spool.size(form.tag(asked.key))
-    return await file_size(asked.plan, asked.encoder.file, form.opened.fragments)
+    size = await file_size(asked.plan, file, form.opened.fragments)
+    if size is None and not form.opened.entry.rewritten:
+        return form.opened.learned.size(form.tag(asked.key))
+    return size
 
 
 async def _open(
@@ -160,7 +161,7 @@ async def _make(
     # A hop to a thread costs more than a few values do.
     if asked.result_bytes <= inline_bytes:
         with phases.recording():
-            result = cached(asked.plan, form.opened.entry)
+            result = _cached(asked.plan, form.opened.entry)
         if isinstance(result, Plan):
             asked = replace(asked, plan=result)
         elif (
@@ -218,6 +219,14 @@ def _encode(
         content = compress(form.coding, content)
     phases.since("encode", began)
     return content
+
+
+def _cached(plan: Plan, entry: DatasetEntry) -> xr.Dataset | Plan:
+    """The planned answer, if it can be had without asking the store, or what is left to load."""
+    try:
+        return plan.read_cached()
+    except Exception as error:
+        tell(error, entry)
 
 
 async def told(work: Awaitable[T], entry: DatasetEntry) -> T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final
 
@@ -12,12 +12,15 @@ from sluice import __version__
 from sluice.instrumentation import to_all
 
 from ..doors.native.routes import NativeDoor
+from ..doors.pages.routes import PagesDoor
 from ..server.processes import Shared
 from ..settings import Settings, fitted
 from ..telemetry.events import Emit, GcFreeze, freeze_objects
 from ..telemetry.logs import RequestLog
 from ..telemetry.metrics import Metrics
-from .application import Application, add_docs
+from .application import Application
+from .docs_page import add_docs, add_document
+from .doors import Door
 from .middleware import ObserveRequests, UnlistedOrigins, allow_origins
 from .openapi import guide
 from .problems import install_problems
@@ -25,15 +28,22 @@ from .routes import add_routes
 from .starting import start
 
 NATIVE: Final = NativeDoor()
+# The standard doors, in the order in which `/datasets/{id}` links them.
+DOORS: Final[tuple[Door, ...]] = ()
 
 
 def create_app(
-    settings: Settings, *, shared: Shared | None = None, native: NativeDoor = NATIVE
+    settings: Settings,
+    *,
+    shared: Shared | None = None,
+    native: NativeDoor = NATIVE,
+    doors: Sequence[Door] = DOORS,
 ) -> FastAPI:
     """The application that serves the catalog of `settings`; does nothing before it is started.
 
     Our own server hands over what its processes have `shared`, and leaves SIGHUP to them. Who has
-    options or formats of its own gives the `native` door that knows them.
+    options or formats of its own gives the `native` door that knows them; `doors` are the standard
+    ones beside it.
     Raises ValueError where the chosen budgets are more than the memory that the process may have.
     The lifespan raises CatalogError when the catalog is wrong, and owns the running loop's default
     executor: an application that embeds this one gets its bounded pool.
@@ -59,8 +69,14 @@ def create_app(
     )
     install_problems(app)
     native.add_to(app)
+    if settings.explorer:
+        PagesDoor(settings.embed_origins).add_to(app)
     add_routes(app)
-    add_docs(app)
+    app.doors = tuple(doors)
+    for door in doors:
+        door.add_to(app)
+    add_document(app)
+    add_docs(app, at_root=not settings.explorer)
     unlisted = UnlistedOrigins(settings.cors_origins)
     app.add_middleware(ObserveRequests, emit=emit, url_bytes=settings.url_bytes, unlisted=unlisted)
     # The last one added is the first to see a request: refusals are readable across origins too.

@@ -16,7 +16,7 @@ import xarray as xr
 from fastapi import Request
 
 from sluice.arrays.texts import TextMeter
-from sluice.engine import FileAnswer, Plan, file_costs, file_of, write_deflated
+from sluice.engine import FileAnswer, file_costs, file_of, write_deflated
 from sluice.errors import LimitError, SluiceError, StoreError, plain_words
 from sluice.instrumentation import Phases
 
@@ -131,7 +131,8 @@ def file_memory(serving: Service, asked: Weighed) -> int:
     texts = min(asked.plan.text_bytes, serving.limits.text_bytes)
     if asked.plan.keys is None:
         return memory_bytes(asked.plan, asked.result_bytes + texts, asked.encoder.forms)
-    return file_costs(asked.plan, asked.encoder.file).window_bytes + texts
+    costs = asked.costs or file_costs(asked.plan, asked.encoder.file)
+    return costs.window_bytes + texts
 
 
 async def file_answer(serving: Service, asked: Weighed, form: Representation) -> FileAnswer:
@@ -159,14 +160,6 @@ async def counted_texts(result: xr.Dataset, asked: Weighed, limits: RequestLimit
     if excess is not None:
         raise excess
     return texts
-
-
-def cached(plan: Plan, entry: DatasetEntry) -> xr.Dataset | Plan:
-    """The planned answer, if it can be had without asking the store, or what is left to load."""
-    try:
-        return plan.read_cached()
-    except Exception as error:
-        tell(error, entry)
 
 
 async def read(asked: Weighed, entry: DatasetEntry, meter: TextMeter | None) -> xr.Dataset:

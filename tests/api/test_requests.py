@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.client import HTTPConnection
@@ -39,6 +40,10 @@ LINES = [
 
 def by(name: str) -> dict[str, str]:
     return {"X-API-Key": KEYS[name]}
+
+
+def basic(user: str, password: str) -> str:
+    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +123,8 @@ def test_without_a_key_401_says_how_to_send_one(guarded: httpx.Client, path: str
         {"Authorization": f"Bearer {KEYS['team']}"},
         {"Authorization": f"bearer  {KEYS['team']}"},
         {"Authorization": f"Bearer {KEYS['team']}", **by("team")},
+        {"Authorization": basic("anybody", KEYS["team"])},
+        {"Authorization": basic("", KEYS["team"]).replace("Basic", "basic"), **by("team")},
     ],
 )
 def test_a_key_comes_by_either_header(guarded: httpx.Client, headers: dict[str, str]) -> None:
@@ -136,6 +143,9 @@ def test_a_key_comes_by_either_header(guarded: httpx.Client, headers: dict[str, 
         {"Authorization": "Bearer wrong"},
         {"Authorization": "Bearer"},
         {"Authorization": "Basic dXNlcjpwYXNz"},
+        {"Authorization": f"Basic {KEYS['team']}"},
+        {"Authorization": basic(KEYS["team"], "")},
+        {"Authorization": basic("a:b", KEYS["team"])},
         {"Authorization": KEYS["team"]},
     ],
 )  # fmt: skip
@@ -197,10 +207,10 @@ def test_what_is_public_stays_fit_for_all_caches(guarded: httpx.Client) -> None:
 
 
 def test_the_list_is_kept_by_nobody_else(guarded: httpx.Client) -> None:
-    """It depends on who asks."""
+    """It depends on who asks, and on whether they like a page better."""
     headers = guarded.get("/datasets").headers
     assert headers["cache-control"] == "private, no-cache"
-    assert headers["vary"] == "Authorization, X-API-Key, Origin"
+    assert headers["vary"] == "Accept, Authorization, X-API-Key, Origin"
 
 
 def test_a_page_may_send_a_key(guarded: httpx.Client) -> None:
@@ -222,7 +232,7 @@ def test_without_keys_everything_is_as_it_was(client: httpx.Client) -> None:
         assert answer.status_code == 200
         assert answer.headers["cache-control"] == "public, max-age=60"
         assert client.get("/metrics", headers=headers).status_code == 200
-    assert "vary" not in client.get("/datasets").headers
+    assert client.get("/datasets").headers["vary"] == "Accept"
 
 
 def admin_app(settings: Settings) -> FastAPI:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import cftime
@@ -20,8 +21,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from sluice.encoders.arrow_tables import ArrowRows
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS, negotiate
+from sluice.encoders.table_encoders import joined, table_pieces_of
 from sluice.encoders.tables import layout_of
 from sluice.encoders.text_tables import TextRows
 from sluice.errors import NotAcceptable, SluiceError
@@ -62,12 +65,9 @@ def small(**sizes: int) -> Iterator[None]:
 
 def in_batches(name: str, rows: int) -> Encoder:
     """The format in batches of so many rows."""
-    from dataclasses import replace
-
-    from sluice.encoders.table_encoders import joined, table_pieces_of
-
     encoder = ENCODERS[name]
-    pieces = table_pieces_of(replace(encoder.rows, batch_rows=rows))  # type: ignore[type-var]
+    assert isinstance(encoder.rows, ArrowRows)
+    pieces = table_pieces_of(replace(encoder.rows, batch_rows=rows))
     return replace(encoder, pieces=pieces, encode=joined(pieces))
 
 
