@@ -27,7 +27,7 @@ from .reading import (
     open_spooled,
     read,
     spooled_size,
-    tell,
+    tell_of,
 )
 from .representations import Representation, accepted_coding, respond
 from .requests import caller, cancellable, lines_of
@@ -81,9 +81,9 @@ async def _open_rows(
     answer, rows = asked.rows, asked.encoder.rows
     assert answer is not None
     assert rows is not None
-    words = partial(tell, entry=form.opened.entry)
+    tell = partial(tell_of, entry=form.opened.entry)
     tag = form.plain_tag(asked.key)
-    return await open_rows(request, serving, answer, rows, form, tag, phases, words)
+    return await open_rows(request, serving, answer, rows, form, tag, phases, tell)
 
 
 async def _answer_file(
@@ -139,8 +139,8 @@ async def _open(
         learned = form.opened.learned
         learned.see_size(form.plain_tag(asked.key), file.size)
         stack.callback(learned.see_reading, asked.plan, phases)
-        words = partial(tell, entry=form.opened.entry)
-        return StreamedFile(file, Held(stack.pop_all(), phases, serving.limits.streaming, words))
+        tell = partial(tell_of, entry=form.opened.entry)
+        return StreamedFile(file, Held(stack.pop_all(), phases, serving.limits.streaming, tell))
 
 
 def _told_what_fits(serving: Service, asked: Weighed, excess: SluiceError) -> SluiceError:
@@ -226,7 +226,7 @@ def _cached(plan: Plan, entry: DatasetEntry) -> xr.Dataset | Plan:
     try:
         return plan.read_cached()
     except Exception as error:
-        tell(error, entry)
+        tell_of(error, entry)
 
 
 async def told(work: Awaitable[T], entry: DatasetEntry) -> T:
@@ -234,4 +234,4 @@ async def told(work: Awaitable[T], entry: DatasetEntry) -> T:
     try:
         return await work
     except Exception as error:
-        tell(error, entry)
+        tell_of(error, entry)

@@ -47,7 +47,7 @@ async def open_spooled(
 ) -> StreamedFile:
     """The file of the spool, made before if it is not there."""
     entry, limits = form.opened.entry, serving.limits
-    told = partial(tell, entry=entry)
+    tell = partial(tell_of, entry=entry)
 
     async def make(spooled: SpooledFile) -> None:
         memory = _spooled_memory(serving, asked)
@@ -60,7 +60,7 @@ async def open_spooled(
                 raise
             raise _too_late(limits.streaming.seconds) from None
         except Exception as error:
-            told(error)
+            tell(error)
 
     async with AsyncExitStack() as stack:
         # The tag of what is rewritten in place says nothing of its bytes.
@@ -68,7 +68,7 @@ async def open_spooled(
         with phases.recording():
             spooled = serving.spool.file(key, make, keep=not entry.rewritten)
             file = await cancellable(request, stack.enter_async_context(spooled))
-        return StreamedFile(file, Held(stack.pop_all(), phases, limits.streaming, told))
+        return StreamedFile(file, Held(stack.pop_all(), phases, limits.streaming, tell))
 
 
 async def spooled_size(
@@ -143,7 +143,7 @@ async def file_answer(serving: Service, asked: Weighed, form: Representation) ->
     except LimitError as error:
         raise told_of_texts(error, asked.encoder) from error
     except Exception as error:
-        tell(error, form.opened.entry)
+        tell_of(error, form.opened.entry)
 
 
 async def counted_texts(result: xr.Dataset, asked: Weighed, limits: RequestLimits) -> int:
@@ -169,14 +169,14 @@ async def read(asked: Weighed, entry: DatasetEntry, meter: TextMeter | None) -> 
     except LimitError as error:
         raise told_of_texts(error, asked.encoder) from error
     except Exception as error:
-        tell(error, entry)
+        tell_of(error, entry)
 
 
-def tell(error: Exception, entry: DatasetEntry) -> NoReturn:
+def tell_of(error: Exception, entry: DatasetEntry) -> NoReturn:
     """Raise what is told of a failure: the store's own words may repeat secrets it was sent."""
-    redacted = redact_error(error, entry)
-    if redacted is not error:
-        raise redacted from None
+    told = redact_error(error, entry)
+    if told is not error:
+        raise told from None
     if isinstance(error, SluiceError):
         raise error
     log.error("values that do not decode", exc_info=error)

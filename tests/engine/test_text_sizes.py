@@ -50,7 +50,7 @@ def held(planned: Plan, encoder: Encoder, learned: Learned, content: bytes) -> b
     return not rough
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(spec=stores(), data=st.data())
 def test_what_is_told_as_sure_is_within_a_tenth(
     runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
