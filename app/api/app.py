@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from sluice import __version__
 from sluice.instrumentation import to_all
 
+from ..doors.edr.routes import EdrDoor
 from ..doors.native.routes import NativeDoor
 from ..server.processes import Shared
 from ..settings import Settings, fitted
@@ -59,6 +60,7 @@ def create_app(
     )
     install_problems(app)
     native.add_to(app)
+    EdrDoor().add_to(app)
     add_routes(app)
     add_docs(app)
     unlisted = UnlistedOrigins(settings.cors_origins)
