@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final
 
@@ -19,6 +19,7 @@ from ..telemetry.events import Emit, GcFreeze, freeze_objects
 from ..telemetry.logs import RequestLog
 from ..telemetry.metrics import Metrics
 from .application import Application, add_docs
+from .doors import Door
 from .middleware import ObserveRequests, UnlistedOrigins, allow_origins
 from .openapi import guide
 from .problems import install_problems
@@ -26,15 +27,22 @@ from .routes import add_routes
 from .starting import start
 
 NATIVE: Final = NativeDoor()
+# The standard doors, in the order in which `/datasets/{id}` links them.
+DOORS: Final[tuple[Door, ...]] = ()
 
 
 def create_app(
-    settings: Settings, *, shared: Shared | None = None, native: NativeDoor = NATIVE
+    settings: Settings,
+    *,
+    shared: Shared | None = None,
+    native: NativeDoor = NATIVE,
+    doors: Sequence[Door] = DOORS,
 ) -> FastAPI:
     """The application that serves the catalog of `settings`; does nothing before it is started.
 
     Our own server hands over what its processes have `shared`, and leaves SIGHUP to them. Who has
-    options or formats of its own gives the `native` door that knows them.
+    options or formats of its own gives the `native` door that knows them; `doors` are the standard
+    ones beside it.
     Raises ValueError where the chosen budgets are more than the memory that the process may have.
     The lifespan raises CatalogError when the catalog is wrong, and owns the running loop's default
     executor: an application that embeds this one gets its bounded pool.
@@ -62,6 +70,9 @@ def create_app(
     native.add_to(app)
     EdrDoor().add_to(app)
     add_routes(app)
+    app.doors = tuple(doors)
+    for door in doors:
+        door.add_to(app)
     add_docs(app)
     unlisted = UnlistedOrigins(settings.cors_origins)
     app.add_middleware(ObserveRequests, emit=emit, url_bytes=settings.url_bytes, unlisted=unlisted)

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sluice.bounded_cache import BoundedCache
 
+from .doors import Door
 from .openapi import SECURITY_SCHEMES, Schema
 from .requests import service
 from .small_answers import schemas
@@ -46,8 +47,11 @@ class PlainRoute(APIRoute):
 
     FastAPI looks for parameters to solve, and enters stacks of dependencies to close and of
     handlers that the application asks once more: together they cost a fifth of a warm point.
-    What other processes have posted until now is true for whatever the function does.
+    What other processes have posted until now is true for whatever the function does. A route of a
+    standard `door` has its name.
     """
+
+    door: str = ""
 
     def __init__(self, path: str, endpoint: Route, **options: Any) -> None:
         super().__init__(path, endpoint, **options)
@@ -69,10 +73,11 @@ class Application(FastAPI):
     Errors that leave them are the matter of `ObserveRequests`. All other routes, which whoever
     embeds the application may add, are FastAPI's own, with all that these need.
 
-    `service` is there as long as the lifespan goes on.
+    `service` is there as long as the lifespan goes on; `doors` are the standard ones.
     """
 
     service: Service | None = None
+    doors: tuple[Door, ...] = ()
 
     def __init__(self, **options: Any) -> None:
         super().__init__(telemetry=_NO_TELEMETRY, **options)

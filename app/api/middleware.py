@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sluice.aliases import Document
 
-from ..telemetry.events import Emit, RequestRefused, RequestServed
+from ..telemetry.events import DoorAnswered, Emit, RequestRefused, RequestServed
 from .problems import expected_problem, plain_problem, problem, unexpected
 from .requests import KEY, stopping
 from .response_bodies import RawHeaders
@@ -42,6 +42,7 @@ _EXPOSED: Final = (
     "X-Sluice-Distance",
     "Accept-Ranges",
     "Content-Range",
+    "Content-Length",
 )
 
 
@@ -148,7 +149,7 @@ class ObserveRequests:
         except Exception as error:
             await _explain(error, scope, receive, answer)
         finally:
-            self._emit(self._served(scope, answer, perf_counter() - began))
+            self._tell(scope, answer, perf_counter() - began)
 
     def _request_id(self, headers: RawHeaders) -> str:
         """The client's own id if it is short and plain, else a new one of 32 hexadecimal digits.
@@ -175,13 +176,14 @@ class ObserveRequests:
             scope, receive, send
         )
 
-    def _served(self, scope: Scope, answer: _Answer, seconds: float) -> RequestServed:
+    def _tell(self, scope: Scope, answer: _Answer, seconds: float) -> None:
+        """Emit what became of the request, and of one to a standard door that door's part."""
         dataset = scope.get("path_params", {}).get("dataset_id", "")
         key = scope.get(KEY)
         # An application that is mounted in ours leaves its own name behind.
         serving: Service | None = getattr(scope.get("app"), "service", None)
         known = serving is not None and dataset in serving.opened.catalog.entries
-        return RequestServed(
+        served = RequestServed(
             ended=time(),
             id=answer.id,
             client=(scope.get("client") or ("",))[0],
@@ -196,6 +198,9 @@ class ObserveRequests:
             phases=scope.get(PHASES),
             key="" if key is None else key.name,
         )
+        self._emit(served)
+        if door := getattr(scope.get("route"), "door", ""):
+            self._emit(DoorAnswered(door, answer.status, seconds))
 
 
 class _Answer:

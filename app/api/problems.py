@@ -62,6 +62,9 @@ MEDIA_TYPE: Final = "application/problem+json"
 # The longest text that a fact repeats, most of which are the client's own words.
 _LONGEST_FACT: Final = 200
 
+# What clients of standard doors understand besides: those of the field have files of passwords.
+_BASIC: Final = 'Basic realm="Sluice"'
+
 log = logging.getLogger(__name__)
 
 
@@ -258,6 +261,9 @@ def _own_problem(scope: Scope, error: SluiceError) -> Response:
     """One of our own errors; what clients must not see goes to the log."""
     kind = kind_of(type(error))
     headers = {**(kind.headers or {}), **_retry_after(error)}
+    door: str = getattr(scope.get("route"), "door", "")
+    if door and isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = f"{_BASIC}, {headers['WWW-Authenticate']}"
     if isinstance(error, RangeNotSatisfiable):
         # RFC 9110, section 14.4.
         headers["Content-Range"] = f"bytes */{error.facts['size']}"

@@ -7,6 +7,7 @@ its time is over, or its client has left.
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
@@ -113,12 +114,29 @@ def _presented(scope: Scope) -> bytes | None:
         if name == b"x-api-key":
             presented.add(value.strip())
         elif name == b"authorization":
-            scheme, _, token = value.strip().partition(b" ")
-            # Another scheme's credentials are no key, and no key is what they are answered as.
-            presented.add(token.strip() if scheme.lower() == b"bearer" else b"")
+            presented.add(_credential(value.strip()))
     if len(presented) > 1:
         raise QueryError(f"There are two different keys; {_HOW}, not both.")
     return presented.pop() if presented else None
+
+
+def _credential(authorization: bytes) -> bytes:
+    """The key in these credentials: a bearer's token, or the password of any user.
+
+    Clients of the field know Basic alone, and files of passwords (RFC 6750, RFC 7617). Other
+    schemes' credentials are no key, and no key is what they are answered as.
+    """
+    scheme, _, token = authorization.partition(b" ")
+    match scheme.lower():
+        case b"bearer":
+            return token.strip()
+        case b"basic":
+            try:
+                return b64decode(token.strip(), validate=True).partition(b":")[2]
+            except ValueError:
+                return b""
+        case _:
+            return b""
 
 
 def require_admin(request: Request) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -19,6 +20,7 @@ from ..errors import CatalogRefused
 from ..telemetry.families import CONTENT_TYPE
 from . import openapi
 from .application import PlainRoute, Route
+from .doors import Door, links_of
 from .openapi import Schema
 from .problems import kind_of
 from .representations import PRIVATE, caching
@@ -64,15 +66,19 @@ def add_routes(app: FastAPI) -> None:
     add_route(app, "POST", "/catalog/reload", reload_catalog, openapi.RELOAD)
 
 
-def add_reading_route(app: FastAPI, path: str, route: Route, described: Schema) -> None:
+def add_reading_route(
+    app: FastAPI, path: str, route: Route, described: Schema, *, door: str = ""
+) -> None:
     """Register a route for GET, and for HEAD, which is the same answer without its body."""
-    add_route(app, "GET", path, route, described)
+    add_route(app, "GET", path, route, described, door=door)
     # One description is enough.
-    add_route(app, "HEAD", path, route, {"include_in_schema": False})
+    add_route(app, "HEAD", path, route, {"include_in_schema": False}, door=door)
 
 
-def add_route(app: FastAPI, method: str, path: str, route: Route, described: Schema) -> None:
-    """Register one route, with what the OpenAPI document says of it."""
+def add_route(
+    app: FastAPI, method: str, path: str, route: Route, described: Schema, *, door: str = ""
+) -> None:
+    """Register one route, with what the OpenAPI document says of it, as one of a standard door."""
     app.router.add_api_route(
         path,
         route,
@@ -81,6 +87,9 @@ def add_route(app: FastAPI, method: str, path: str, route: Route, described: Sch
         route_class_override=PlainRoute,
         **described,
     )
+    added = app.router.routes[-1]
+    assert isinstance(added, PlainRoute)
+    added.door = door
 
 
 async def healthz(request: Request) -> Response:
@@ -225,7 +234,8 @@ async def description_of(request: Request, serving: Service, dataset_id: str) ->
     content = opened.description.text
     if content is None:
         cost = _FORMS * sum(opened.prepared.layout.attribute_bytes.values())
-        write = partial(asyncio.to_thread, _text, opened)
+        doors = request.scope["app"].doors
+        write = partial(asyncio.to_thread, _text, opened, doors)
         content = await cancellable(request, serving.admission.run(caller(request), cost, write))
         if len(content) <= _MOST_KEPT_BYTES:
             opened.description.text = content
@@ -242,10 +252,11 @@ async def description_of(request: Request, serving: Service, dataset_id: str) ->
     return answer
 
 
-def _text(opened: Opened) -> bytes:
+def _text(opened: Opened, doors: Sequence[Door]) -> bytes:
     told = describe_prepared(opened.prepared)
     grids = [
         {"longitude": grid.lon, "latitude": grid.lat, "dims": grid.dims}
         for grid in grids_of(opened.prepared)
     ]
-    return json_bytes({**opened.entry.told, **told, "grids": grids})
+    links = links_of(doors, opened)
+    return json_bytes({**opened.entry.told, **told, "grids": grids, "links": links})

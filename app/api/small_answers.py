@@ -151,6 +151,15 @@ class GridCoordinates(Answer):
     dims: list[str]
 
 
+class DoorLink(Answer):
+    """Where a dataset is served in another way."""
+
+    door: Literal["dap", "edr", "zarr"]
+    href: Annotated[str, Field(description="Relative to the path of this description.")]
+    title: str
+    type: Annotated[str, Field(description="The media type.")]
+
+
 class DatasetDescription(DatasetSummary):
     """What one dataset holds."""
 
@@ -166,6 +175,7 @@ class DatasetDescription(DatasetSummary):
         list[GridCoordinates],
         Field(description="Where longitudes and latitudes of cells are known: `at` works."),
     ]
+    links: Annotated[list[DoorLink], Field(description="By which standard doors it is served.")]
 
 
 class ExplainedCoordinate(Answer):

@@ -65,6 +65,10 @@ def _url_or_fields(value: object) -> object:
 DecodeTimes: TypeAlias = Annotated[bool | Mapping[str, bool], BeforeValidator(_truth_or_truths)]
 
 
+# The standard doors; `app.doors` has a folder for each.
+DoorName: TypeAlias = Literal["dap", "edr", "zarr"]
+
+
 class CopyPlace(BaseModel):
     """Where a copy of a dataset is; what is None is as the dataset has it, or as it is found."""
 
@@ -136,6 +140,8 @@ class DatasetEntry(BaseModel):
     refresh_seconds: float | None = Field(default=60.0, ge=0, allow_inf_nan=False)
     refresh: Literal["background", "before"] = "background"
     settle_seconds: float = Field(default=5.0, ge=0, allow_inf_nan=False)
+    # The standard doors that serve it; None: all.
+    doors: tuple[DoorName, ...] | None = None
     # Who may read it: anybody, the holders of these keys, or (None) of any key if there are keys.
     access: Access | None = None
 

@@ -40,6 +40,15 @@ class RequestServed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class DoorAnswered:
+    """One answer of a standard door, beside its `RequestServed`."""
+
+    door: str
+    status: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetOpened:
     """One attempt to open a dataset; `error` is None when it succeeded."""
 
@@ -111,6 +120,7 @@ class SpoolFilled:
 
 Event: TypeAlias = (
     RequestServed
+    | DoorAnswered
     | RequestRefused
     | RequestQueued
     | InFlight

@@ -13,6 +13,7 @@ from .events import (
     DatasetOpened,
     DatasetRevalidated,
     DatasetsCounted,
+    DoorAnswered,
     Event,
     InFlight,
     LoopLag,
@@ -24,6 +25,7 @@ from .events import (
 from .families import SECONDS, Cells, Family, Numbers, Series, Source, exposition, read_all, rows_of
 
 E = TypeVar("E", bound=Event)
+T = TypeVar("T", DoorAnswered, DatasetOpened, StoreAsked)
 Count: TypeAlias = Callable[[E], None]
 
 _CIRCUITS: Final = {"closed": 0, "half-open": 1, "open": 2}
@@ -32,6 +34,16 @@ _CIRCUITS: Final = {"closed": 0, "half-open": 1, "open": 2}
 def of(event: type[E], counting: Callable[[Series], Count[E]]) -> Source:
     """A source whose event and counting belong together."""
     return Source(event, counting)
+
+
+def timed(event: type[T], labels: Callable[[T], tuple[str, ...]]) -> Source:
+    """A source that observes how long something took, by the labels that its event has."""
+    return of(event, lambda series: lambda e: series.observe(e.seconds, *labels(e)))
+
+
+def counted(event: type[E], labels: Callable[[E], tuple[str, ...]]) -> Source:
+    """A source that counts how often something happened, by the labels that its event has."""
+    return of(event, lambda series: lambda e: series.add(1, *labels(e)))
 
 
 def _request_times(series: Series) -> Count[RequestServed]:
@@ -128,6 +140,15 @@ METRICS: Final[tuple[Family, ...]] = (
         most=50,
     ),
     Family(
+        "sluice_door_request_seconds",
+        "histogram",
+        "The same by standard door: dap, edr, zarr",
+        (timed(DoorAnswered, lambda e: (e.door, str(e.status))),),
+        labels=("door", "status"),
+        buckets=SECONDS,
+        most=50,
+    ),
+    Family(
         "sluice_dataset_request_seconds",
         "summary",
         "The same by dataset, whatever the answer",
@@ -156,7 +177,7 @@ METRICS: Final[tuple[Family, ...]] = (
         "counter",
         "Requests that were not answered, by reason: client (429), overload (503), deadline (504);"
         " broken (not to the end)",
-        (of(RequestRefused, lambda series: lambda e: series.add(1, e.reason)),),
+        (counted(RequestRefused, lambda e: (e.reason,)),),
         labels=("reason",),
         most=20,
     ),
@@ -189,12 +210,7 @@ METRICS: Final[tuple[Family, ...]] = (
         "sluice_dataset_open_seconds",
         "summary",
         "Time to open a dataset, by outcome: ok, or the class of the error",
-        (
-            of(
-                DatasetOpened,
-                lambda series: lambda e: series.observe(e.seconds, e.dataset, e.outcome),
-            ),
-        ),
+        (timed(DatasetOpened, lambda e: (e.dataset, e.outcome)),),
         labels=("dataset", "outcome"),
         most=1000,
     ),
@@ -203,7 +219,7 @@ METRICS: Final[tuple[Family, ...]] = (
         "counter",
         "Looks at a dataset's store for another version, by what they came to: unchanged, settling,"
         " swapped, failed, unreachable, gone",
-        (of(DatasetRevalidated, lambda series: lambda e: series.add(1, e.dataset, e.outcome)),),
+        (counted(DatasetRevalidated, lambda e: (e.dataset, e.outcome)),),
         labels=("dataset", "outcome"),
         most=1100,
     ),
@@ -227,12 +243,7 @@ METRICS: Final[tuple[Family, ...]] = (
         "sluice_store_request_seconds",
         "histogram",
         "Time of one request to a store, by outcome: ok, or the class of the error",
-        (
-            of(
-                StoreAsked,
-                lambda series: lambda e: series.observe(e.seconds, e.store, e.operation, e.outcome),
-            ),
-        ),
+        (timed(StoreAsked, lambda e: (e.store, e.operation, e.outcome)),),
         labels=("store", "operation", "outcome"),
         buckets=SECONDS,
         most=60,
@@ -249,14 +260,7 @@ METRICS: Final[tuple[Family, ...]] = (
         "sluice_store_retries_total",
         "counter",
         "Requests to a store that were tried again, by what had failed",
-        (
-            of(
-                StoreRetried,
-                lambda series: (
-                    lambda e: series.add(1, e.store, e.operation, type(e.error).__name__)
-                ),
-            ),
-        ),
+        (counted(StoreRetried, lambda e: (e.store, e.operation, type(e.error).__name__)),),
         labels=("store", "operation", "error"),
         most=100,
     ),

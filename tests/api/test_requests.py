@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.client import HTTPConnection
@@ -39,6 +40,10 @@ LINES = [
 
 def by(name: str) -> dict[str, str]:
     return {"X-API-Key": KEYS[name]}
+
+
+def basic(user: str, password: str) -> str:
+    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +123,8 @@ def test_without_a_key_401_says_how_to_send_one(guarded: httpx.Client, path: str
         {"Authorization": f"Bearer {KEYS['team']}"},
         {"Authorization": f"bearer  {KEYS['team']}"},
         {"Authorization": f"Bearer {KEYS['team']}", **by("team")},
+        {"Authorization": basic("anybody", KEYS["team"])},
+        {"Authorization": basic("", KEYS["team"]).replace("Basic", "basic"), **by("team")},
     ],
 )
 def test_a_key_comes_by_either_header(guarded: httpx.Client, headers: dict[str, str]) -> None:
@@ -136,6 +143,9 @@ def test_a_key_comes_by_either_header(guarded: httpx.Client, headers: dict[str, 
         {"Authorization": "Bearer wrong"},
         {"Authorization": "Bearer"},
         {"Authorization": "Basic dXNlcjpwYXNz"},
+        {"Authorization": f"Basic {KEYS['team']}"},
+        {"Authorization": basic(KEYS["team"], "")},
+        {"Authorization": basic("a:b", KEYS["team"])},
         {"Authorization": KEYS["team"]},
     ],
 )  # fmt: skip

@@ -1,0 +1,75 @@
+"""The standard doors: ways in that clients of the field know, beside our own paths.
+
+Each is a folder of `app.doors` over the same selections, plans and answers. A catalog switches them
+for its datasets; what a client learns of a door it learns of a dataset that this door serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from fastapi import FastAPI, Request
+
+from sluice.aliases import record
+
+from ..catalog.entry import DatasetEntry, DoorName
+from ..catalog.opened import Opened
+from ..errors import UnknownDataset
+from .requests import visible_id
+from .state import Service
+
+
+@record
+class Link:
+    """Where a dataset is served in another way: `href` is relative to the root of the service."""
+
+    href: str
+    title: str
+    type: str
+
+
+class Door(Protocol):
+    """A way in with a protocol of its own."""
+
+    @property
+    def name(self) -> DoorName:
+        """What a catalog calls it."""
+
+    def add_to(self, app: FastAPI) -> None:
+        """Register the routes."""
+
+    def links(self, opened: Opened) -> Iterable[Link]:
+        """Where it serves this dataset."""
+
+
+def serves(entry: DatasetEntry, door: DoorName) -> bool:
+    """Whether the catalog has this door open for the dataset."""
+    return entry.doors is None or door in entry.doors
+
+
+def door_dataset(request: Request, serving: Service, door: DoorName) -> str:
+    """The dataset's id in the path, if its caller may see it and this door serves it.
+
+    Raises as `visible_id` does, and UnknownDataset where the door is shut.
+    """
+    dataset_id = visible_id(request, serving)
+    entry = serving.catalog.entries.get(dataset_id)
+    if entry is not None and not serves(entry, door):
+        open_ones = ", ".join(entry.doors or ()) or "none"
+        raise UnknownDataset(
+            f"This dataset is not served here; of the doors dap, edr and zarr its catalog opens"
+            f" {open_ones}. GET /datasets/{dataset_id} links all that serve it.",
+            dataset=dataset_id,
+        )
+    return dataset_id
+
+
+def links_of(doors: Iterable[Door], opened: Opened) -> list[dict[str, str]]:
+    """What `/datasets/{id}` says of the doors that serve the dataset, relative to that path."""
+    return [
+        {"door": door.name, "href": f"../{link.href}", "title": link.title, "type": link.type}
+        for door in doors
+        if serves(opened.entry, door.name)
+        for link in door.links(opened)
+    ]
