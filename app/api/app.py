@@ -28,7 +28,7 @@ from .starting import start
 
 NATIVE: Final = NativeDoor()
 # The standard doors, in the order in which `/datasets/{id}` links them.
-DOORS: Final[tuple[Door, ...]] = ()
+DOORS: Final[tuple[Door, ...]] = (EdrDoor(),)
 
 
 def create_app(
@@ -68,7 +68,6 @@ def create_app(
     )
     install_problems(app)
     native.add_to(app)
-    EdrDoor().add_to(app)
     add_routes(app)
     app.doors = tuple(doors)
     for door in doors:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -34,6 +34,7 @@ from sluice.errors import QueryError, SluiceError, excerpt
 from sluice.instrumentation import Phases
 
 from ...api.answering import answer
+from ...api.doors import Link, door_dataset, serves
 from ...api.problems import expected_problem
 from ...api.representations import (
     PRIVATE,
@@ -48,12 +49,11 @@ from ...api.requests import (
     lines_of,
     seen_entries,
     service,
-    visible_id,
 )
 from ...api.routes import add_reading_route
 from ...api.state import PHASES, Service
 from ...api.weighing import weigh
-from ...catalog.entry import DatasetEntry
+from ...catalog.entry import DatasetEntry, DoorName
 from ...catalog.opened import Opened
 from ...errors import UnknownDataset
 from .collection import FEW_VALUES, FORMATS, MOST_VALUES, Collection, described
@@ -99,8 +99,7 @@ _HIDDEN: Final[dict[str, Any]] = {"include_in_schema": False}
 class EdrDoor:
     """The routes of OGC API - Environmental Data Retrieval."""
 
-    name: str = "edr"
-    title: str = "OGC API - Environmental Data Retrieval"
+    name: DoorName = "edr"
 
     def add_to(self, app: FastAPI) -> None:
         """Register the routes."""
@@ -117,7 +116,14 @@ class EdrDoor:
             "/{rest:path}": _nowhere,
         }
         for path, render in routes.items():
-            add_reading_route(app, f"{EDR}{path}", partial(_told, render), _HIDDEN)
+            route = partial(_told, render)
+            add_reading_route(app, f"{EDR}{path}", route, _HIDDEN, door=self.name)
+
+    def links(self, opened: Opened) -> Iterable[Link]:
+        """The collection that a dataset is, if it is one."""
+        if opened.for_door(Collection.of) is not None:
+            place = f"{EDR[1:]}/collections/{opened.entry.id}"
+            yield Link(place, "OGC API - Environmental Data Retrieval", "application/json")
 
 
 async def _told(render: Render, request: Request) -> Response:
@@ -205,7 +211,7 @@ async def _nowhere(request: Request) -> Response:
 
 def _is_served(entry: DatasetEntry) -> bool:
     """Whether an entry is a dataset that may be a collection."""
-    return not entry.has_groups
+    return not entry.has_groups and serves(entry, "edr")
 
 
 async def _collections(request: Request) -> Response:
@@ -270,7 +276,7 @@ async def _opened(serving: Service, entries: Sequence[DatasetEntry]) -> list[Ope
 async def _of_request(request: Request) -> tuple[Service, Opened, Collection]:
     """The collection that is asked for; raises UnknownDataset where it is none."""
     serving = service(request)
-    dataset_id = visible_id(request, serving)
+    dataset_id = door_dataset(request, serving, "edr")
     opened = serving.opened.current(dataset_id)
     if opened is None:
         opened = await cancellable(request, serving.opened.get(dataset_id))
