@@ -7,14 +7,13 @@ coverage together; several coverages are a collection. What is missing is null.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from sluice.aliases import Array, Document, DocumentDict, record
+from sluice.aliases import Array, DocumentDict, record
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
 from sluice.encoders.coverage_parts import data_type
 from sluice.encoders.encoder import Encoder, joined, once
@@ -56,7 +55,11 @@ class Layout:
 
 
 class _Group:
-    """Variables of the same dimensions, and how they are cut into coverages."""
+    """Variables of the same dimensions, and how they are cut into coverages.
+
+    Values of a coverage lie `along` dimensions, by their letters; there is one for each place in
+    those that are `apart`.
+    """
 
     def __init__(
         self,
@@ -64,32 +67,29 @@ class _Group:
         variables: Mapping[Hashable, AnswerVariable],
         names: Sequence[Hashable],
     ) -> None:
-        self.layout, self.names = layout, names
+        self.names = names
         first = variables[names[0]]
         self.sizes = dict(zip(first.dims, first.shape, strict=True))
-        self.axes = {letter: name for letter, name in layout.axes.items() if name in variables}
+        # A coordinate along another dimension says nothing of these variables.
+        self.axes = {
+            letter: name
+            for letter, name in layout.axes.items()
+            if name in variables and set(variables[name].dims) <= set(self.sizes)
+        }
         letters = {name: letter for letter, name in self.axes.items()}
-        lon = variables[self.axes["x"]]
-        place = lon.dims[0] if len(lon.dims) == 1 and lon.dims != (self.axes["x"],) else None
-        self.place = place if place in self.sizes else None
-        # Along these the values of a coverage lie.
+        lon = variables[self.axes["x"]].dims
+        self.place = lon[0] if lon and lon != (self.axes["x"],) else None
+        self.path = layout.path and self.place is not None
         self.along = {letters[dim]: dim for dim in self.sizes if dim in letters}
-        apart = [dim for dim in self.sizes if dim not in letters and dim != self.place]
-        if self.place is not None:
-            if not layout.path:
-                apart.append(self.place)
-            elif "z" in self.along and "t" in self.along:
-                apart.append(self.along.pop("z"))
-        self.apart = apart
-        self.tuple_letters = [
-            letter
-            for letter in ("t", "x", "y", "z")
-            if letter in self.axes
-            and (
-                variables[self.axes[letter]].dims == (self.place,)
-                or (letter == "t" and not variables[self.axes["t"]].dims)
-            )
-        ]
+        self.apart = [dim for dim in self.sizes if dim not in letters and dim != self.place]
+        # What the tuples of a path have: no level lies along one, for which no domain is common.
+        self.tuples: list[str] = []
+        if self.path:
+            if "z" in self.along:
+                self.apart.append(self.along.pop("z"))
+            self.tuples = [one for one in "txyz" if one in self.axes and one not in self.along]
+        elif self.place is not None:
+            self.apart.append(self.place)
 
     @property
     def count(self) -> int:
@@ -97,23 +97,16 @@ class _Group:
         return math.prod([self.sizes[dim] for dim in self.apart])
 
     @property
-    def composite(self) -> bool:
-        """Whether its places go together in one coverage."""
-        return self.place is not None and self.layout.path
-
-    def domain_type(self, letters: set[str]) -> str:
-        """The common domain type of coverages that have axes of these letters (section 9.11)."""
-        long = {letter for letter in "tz" if letter in self.along}
-        if self.composite:
-            if "t" in long:
+    def domain_type(self) -> str:
+        """The common domain type of its coverages (section 9.11)."""
+        if self.path:
+            if "t" in self.along:
                 return "MultiPointSeries"
-            if "t" not in letters:
-                return "MultiPoint"
-            return "Section" if "z" in long else "Trajectory"
-        if {"x", "y"} <= set(self.along) or len(long) == 2:
+            return "Trajectory" if "t" in self.axes else "MultiPoint"
+        if "x" in self.along or {"t", "z"} <= set(self.along):
             return "Grid"
-        if long:
-            return "PointSeries" if "t" in long else "VerticalProfile"
+        if self.along:
+            return "PointSeries" if "t" in self.along else "VerticalProfile"
         return "Point"
 
 
@@ -136,30 +129,23 @@ class _Writer:
     def __init__(self, layout: Layout, dataset: xr.Dataset) -> None:
         self._layout = layout
         self._variables = dataset.variables
-        names = _data_names(layout, dataset.variables)
-        self._groups = _groups(layout, dataset.variables, names)
-        self._names = names
+        self._names = _data_names(layout, dataset.variables)
+        self._groups = _groups(layout, dataset.variables, self._names)
         self._texts: dict[str, bytes] = {}
 
     def pieces(self) -> Iterator[bytes]:
         """The document."""
-        parameters = b",".join(
-            json_text(str(name)) + b":" + self._layout.parameters[str(name)] for name in self._names
-        )
+        told = [json_text(str(n)) + b":" + self._layout.parameters[str(n)] for n in self._names]
+        parameters = b'"parameters":{' + b",".join(told) + b"}"
         if len(self._groups) == 1 and self._groups[0].count == 1:
             group = self._groups[0]
-            yield b'{"type":"Coverage","parameters":{' + parameters + b"},"
+            yield b'{"type":"Coverage",' + parameters + b","
             yield from self._coverage(group, (0,) * len(group.apart), alone=True)
             yield b"}"
             return
         used = {letter for group in self._groups for letter in group.axes}
-        yield (
-            b'{"type":"CoverageCollection","parameters":{'
-            + parameters
-            + b'},"referencing":'
-            + self._referencing(used)
-            + b',"coverages":['
-        )
+        yield b'{"type":"CoverageCollection",' + parameters + b"," + self._referencing(used)
+        yield b',"coverages":['
         between = b'{"type":"Coverage",'
         for group in self._groups:
             for index in product(*(range(group.sizes[dim]) for dim in group.apart)):
@@ -168,18 +154,18 @@ class _Writer:
                 between = b'},{"type":"Coverage",'
         yield b"}]}" if between.startswith(b"}") else b"]}"
 
-    def _referencing(self, letters: set[str]) -> bytes:
+    def _referencing(self, letters: Collection[str]) -> bytes:
         references = self._layout.references
-        return b"[" + b",".join(t for one, t in references.items() if one in letters) + b"]"
+        told = b",".join(text for one, text in references.items() if one in letters)
+        return b'"referencing":[' + told + b"]"
 
     def _coverage(self, group: _Group, index: Sequence[int], *, alone: bool) -> Iterator[bytes]:
-        axes, letters = self._domain_axes(group, dict(zip(group.apart, index, strict=True)))
-        kind = json_text(group.domain_type(letters))
+        at = dict(zip(group.apart, index, strict=True))
+        yield self._identity(group, at)
+        kind = json_text(group.domain_type)
         yield b'"domain":{"type":"Domain","domainType":' + kind + b',"axes":{'
-        yield axes
-        yield b"}"
-        if alone:
-            yield b',"referencing":' + self._referencing(letters)
+        yield self._domain_axes(group, at)
+        yield b"}," + self._referencing(group.axes) if alone else b"}"
         yield b'},"ranges":{'
         between = b""
         for name in group.names:
@@ -188,59 +174,72 @@ class _Writer:
             between = b","
         yield b"}"
 
-    def _domain_axes(self, group: _Group, at: Mapping[Hashable, int]) -> tuple[bytes, set[str]]:
-        """The text of a coverage's axes, and the letters that they are of."""
-        found: dict[str, bytes] = {}
-        letters = set(self._layout.axes) & set(group.axes)
-        for letter in "xyzt":
-            if letter not in letters or (group.composite and letter in group.tuple_letters):
-                continue
-            found[letter] = self._axis(letter, group, at)
-        if group.composite:
-            found["composite"] = self._composite(group)
-        known = set(group.axes.values())
-        for dim in group.apart:
-            if dim != group.place and dim not in known:
-                variable = self._variables.get(dim)
-                label = None if variable is None else variable.values[at[dim] : at[dim] + 1]
-                values = [at[dim]] if label is None else array_to_jsonable(label)
-                found[str(dim)] = json_text({"values": values})
-        axes = b",".join(json_text(name) + b":" + text for name, text in found.items())
-        return axes, letters
+    def _identity(self, group: _Group, at: Mapping[Hashable, int]) -> bytes:
+        """What tells a coverage from others that no axis does: such as the member of an ensemble.
 
-    def _axis(self, letter: str, group: _Group, at: Mapping[Hashable, int]) -> bytes:
+        Other axes than x, y, z and t are allowed, and strange to the readers that there are.
+        """
+        found: DocumentDict = {}
+        for dim in group.apart:
+            if dim != group.place and dim not in group.axes.values():
+                number = at[dim]
+                if dim in self._variables:
+                    found[str(dim)] = _listed(self._variables[dim].values[number : number + 1])[0]
+                else:
+                    found[str(dim)] = number
+        if not found:
+            return b""
+        name = ",".join(f"{dim}={json_text(label).decode()}" for dim, label in found.items())
+        return json_text({"id": name.replace('"', ""), "dimensions": found})[1:-1] + b","
+
+    def _domain_axes(self, group: _Group, at: Mapping[Hashable, int]) -> bytes:
+        found = {
+            letter: self._axis(letter, group, at)
+            for letter in "xyzt"
+            if letter in group.axes and letter not in group.tuples
+        }
+        if group.path:
+            found["composite"] = self._composite(group, at)
+        return b",".join(json_text(name) + b":" + text for name, text in found.items())
+
+    def _labels(self, letter: str, group: _Group, at: Mapping[Hashable, int]) -> Array:
+        """The labels of an axis that a coverage has."""
         variable = self._variables[group.axes[letter]]
         values = np.asarray(variable.values)
-        dim = variable.dims[0] if variable.dims else None
-        if dim is not None and dim in at:
-            values = values[at[dim] : at[dim] + 1]
-        elif letter in self._texts:
+        dims = variable.dims
+        if dims and dims[0] in at:
+            values = values[at[dims[0]]]
+        # On an axis of their own they go on beyond the antimeridian.
+        moved = letter == "x" and dims != (group.axes["x"],)
+        return around_greenwich(values) if moved else values
+
+    def _axis(self, letter: str, group: _Group, at: Mapping[Hashable, int]) -> bytes:
+        shared = not any(dim in at for dim in self._variables[group.axes[letter]].dims)
+        if shared and letter in self._texts:
             return self._texts[letter]
-        values = values.reshape(-1)
-        if letter == "x" and dim != group.axes["x"]:
-            values = around_greenwich(values)
+        values = self._labels(letter, group, at).reshape(-1)
         text = json_text({"values": array_to_jsonable(values)})
-        if dim is None or dim not in at:
+        if shared:
             self._texts[letter] = text
         return text
 
-    def _composite(self, group: _Group) -> bytes:
-        """The places of a path, each a tuple; the time is among them also where it is the same."""
+    def _composite(self, group: _Group, at: Mapping[Hashable, int]) -> bytes:
+        """The places of a path, each a tuple; what is the same for all is in each, too."""
         assert group.place is not None
-        columns: dict[str, list[object]] = {}
-        for letter in group.tuple_letters:
-            values = np.asarray(self._variables[group.axes[letter]].values)
-            values = np.broadcast_to(values, (group.sizes[group.place],))
-            columns[letter] = _listed(around_greenwich(values) if letter == "x" else values)
-        tuples = [list(place) for place in zip(*columns.values(), strict=True)]
-        return json_text({"dataType": "tuple", "coordinates": [*columns], "values": tuples})
+        shape = (group.sizes[group.place],)
+        columns = [
+            _listed(np.broadcast_to(self._labels(letter, group, at), shape))
+            for letter in group.tuples
+        ]
+        values = [list(place) for place in zip(*columns, strict=True)]
+        return json_text({"dataType": "tuple", "coordinates": group.tuples, "values": values})
 
     def _range(self, group: _Group, name: Hashable, index: Sequence[int]) -> Iterator[bytes]:
         variable = self._variables[name]
         values, dims = np.asarray(variable.values), variable.dims
         letters: list[str] = [letter for letter in _LETTERS if letter in group.along]
         inner: list[Hashable] = [group.along[letter] for letter in letters]
-        if group.composite and group.place is not None:
+        if group.path and group.place is not None:
             letters, inner = [*letters, "composite"], [*inner, group.place]
         values = values.transpose([dims.index(dim) for dim in (*group.apart, *inner)])
         values = values[tuple(index)] if index else values
@@ -304,16 +303,14 @@ def around_greenwich(values: Array) -> Array:
     return np.where(east | west, turned.astype(values.dtype), values)
 
 
-def _count(layout: Layout, schema: AnswerSchema) -> list[_Group]:
-    names = _data_names(layout, schema.variables)
-    return _groups(layout, schema.variables, names)
-
-
 def coverage_encoder(layout: Layout, *, media_type: str = MEDIA_TYPE) -> Encoder:
     """CoverageJSON of answers that have this layout.
 
     Its `check` raises `LimitError` where there would be more than `MOST_COVERAGES`.
     """
+
+    def groups(schema: AnswerSchema) -> list[_Group]:
+        return _groups(layout, schema.variables, _data_names(layout, schema.variables))
 
     def pieces(
         dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
@@ -321,7 +318,7 @@ def coverage_encoder(layout: Layout, *, media_type: str = MEDIA_TYPE) -> Encoder
         yield from _Writer(layout, dataset).pieces()
 
     def check(schema: AnswerSchema) -> None:
-        count = sum([group.count for group in _count(layout, schema)])
+        count = sum([group.count for group in groups(schema)])
         if count > MOST_COVERAGES:
             raise LimitError(
                 f"The answer would be {count} coverages; it may be {MOST_COVERAGES}: ask for fewer"
@@ -333,47 +330,23 @@ def coverage_encoder(layout: Layout, *, media_type: str = MEDIA_TYPE) -> Encoder
 
     def value_bytes(schema: AnswerSchema) -> int:
         weight = json_weight(schema)
-        for group in _count(layout, schema):
+        for group in groups(schema):
             shared = sum([8 * group.sizes[dim] for dim in group.along.values()])
             own = _COVERAGE_BYTES + _RANGE_BYTES * len(group.names) + shared
             weight += group.count * own
         return weight
 
-    variant = (("path", True),) if layout.path or layout.mask is not None else ()
-    return replace(
-        _COVERAGE,
+    return Encoder(
+        name="CoverageJSON",
         media_type=media_type,
+        suffix=".covjson",
         encode=joined(pieces),
         pieces=pieces,
         check=check,
         value_bytes=value_bytes,
-        variant=variant,
+        text_bytes=once,
+        forms=4,
+        described={"schema": {"type": "object"}},
+        grows="cells",
+        variant=(("path", True),) if layout.path or layout.mask is not None else (),
     )
-
-
-def _unlaid(
-    dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
-) -> Iterator[bytes]:
-    raise AssertionError("a coverage has a layout: see coverage_encoder")
-
-
-def _nothing(schema: AnswerSchema) -> None:
-    return None
-
-
-COVERAGE_CONTENT: Final[Document] = {
-    "schema": {"type": "object", "required": ["type"], "properties": {"type": {"type": "string"}}}
-}
-_COVERAGE: Final = Encoder(
-    name="CoverageJSON",
-    media_type=MEDIA_TYPE,
-    suffix=".covjson",
-    encode=joined(_unlaid),
-    pieces=_unlaid,
-    check=_nothing,
-    value_bytes=json_weight,
-    text_bytes=once,
-    forms=4,
-    described=COVERAGE_CONTENT,
-    grows="cells",
-)

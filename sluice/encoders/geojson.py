@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import xarray as xr
 
-from sluice.aliases import Array, Document
+from sluice.aliases import Array
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
 from sluice.encoders.coverage_json import Layout, around_greenwich
 from sluice.encoders.encoder import Encoder, joined, once
@@ -73,7 +73,8 @@ class _Features:
         count = math.prod(self._shape)
         for start in range(0, count, _BLOCK):
             flat = np.arange(start, min(count, start + _BLOCK))
-            places = dict(zip(self._dims, np.unravel_index(flat, self._shape), strict=True))
+            found = np.unravel_index(flat, self._shape) if self._shape else ()
+            places = dict(zip(self._dims, found, strict=True))
             shown = self._shown(places, flat)
             if shown is not None:
                 flat, places = flat[shown], {dim: at[shown] for dim, at in places.items()}
@@ -139,46 +140,25 @@ def geojson_encoder(layout: Layout) -> Encoder:
             weight += math.prod(schema.variables[names[0]].shape) * row
         return weight
 
-    variant = (("mask", True),) if layout.mask is not None else ()
-    return replace(
-        _GEOJSON, encode=joined(pieces), pieces=pieces, value_bytes=value_bytes, variant=variant
+    return Encoder(
+        name="GeoJSON",
+        media_type=MEDIA_TYPE,
+        suffix=".geojson",
+        encode=joined(pieces),
+        pieces=pieces,
+        check=_nothing,
+        value_bytes=value_bytes,
+        text_bytes=once,
+        # As objects of Python a row takes more than its text.
+        forms=5,
+        described={"schema": {"type": "object"}},
+        grows="rows",
+        variant=(("mask", True),) if layout.mask is not None else (),
     )
 
 
-def _unlaid(
-    dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
-) -> Iterator[bytes]:
-    raise AssertionError("features have a layout: see geojson_encoder")
-
-
 def _nothing(schema: AnswerSchema) -> None:
-    return None
-
-
-FEATURES_CONTENT: Final[Document] = {
-    "schema": {
-        "type": "object",
-        "required": ["type", "features"],
-        "properties": {
-            "type": {"type": "string", "enum": ["FeatureCollection"]},
-            "features": {"type": "array", "items": {"type": "object"}},
-        },
-    }
-}
-_GEOJSON: Final = Encoder(
-    name="GeoJSON",
-    media_type=MEDIA_TYPE,
-    suffix=".geojson",
-    encode=joined(_unlaid),
-    pieces=_unlaid,
-    check=_nothing,
-    value_bytes=json_weight,
-    text_bytes=once,
-    # As objects of Python a row takes more than its text.
-    forms=5,
-    described=FEATURES_CONTENT,
-    grows="rows",
-)
+    """GeoJSON has a form for every answer."""
 
 
 def cut_out(encoder: Encoder, layout: Layout) -> Encoder:

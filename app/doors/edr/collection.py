@@ -33,12 +33,13 @@ from sluice.engine.prepared import calendar_of_axis
 
 from ...catalog.entry import DatasetEntry
 from ...catalog.opened import Opened
+from .formats import FORMATS
 
 WKT84: Final = (
     'GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],'
     'PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]]'
 )
-FORMATS: Final = ("CoverageJSON", "GeoJSON", "CSV", "NetCDF")
+
 GREGORIAN: Final = "http://www.opengis.net/def/uom/ISO-8601/0/Gregorian"
 # Clients choose among all labels of a collection; a list of collections tells few of each.
 MOST_VALUES: Final = 100_000

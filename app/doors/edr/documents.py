@@ -13,7 +13,8 @@ from sluice.encoders.coverage_json import NEW_MEDIA_TYPE
 from sluice.encoders.coverage_parts import CRS84, EPSG4326
 from sluice.encoders.geojson import MEDIA_TYPE as GEOJSON
 
-from .collection import FORMATS, QUERIES
+from .collection import QUERIES
+from .formats import FORMATS
 from .geometry import DISTANCE_UNITS
 
 Json: TypeAlias = dict[str, Any]

@@ -7,8 +7,11 @@ kinds of geometry that a query takes.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
+import sys
+from importlib import import_module
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -52,23 +55,11 @@ _SYSTEMS: Final = {
     "epsg:4326": EPSG4326,
 }
 _KM: Final = {
-    "km": 1.0,
-    "kilometer": 1.0,
-    "kilometers": 1.0,
-    "kilometre": 1.0,
-    "kilometres": 1.0,
-    "m": 0.001,
-    "meter": 0.001,
-    "meters": 0.001,
-    "metre": 0.001,
-    "metres": 0.001,
-    "mi": 1.609344,
-    "mile": 1.609344,
-    "miles": 1.609344,
-    "nmi": 1.852,
-    "nautical miles": 1.852,
-    "ft": 0.0003048,
-    "feet": 0.0003048,
+    **dict.fromkeys(("km", "kilometer", "kilometers", "kilometre", "kilometres"), 1.0),
+    **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 0.001),
+    **dict.fromkeys(("mi", "mile", "miles"), 1.609344),
+    **dict.fromkeys(("nmi", "nautical miles"), 1.852),
+    **dict.fromkeys(("ft", "feet"), 0.0003048),
 }
 DISTANCE_UNITS: Final = ("km", "m", "mi", "nmi", "ft")
 _FARTHEST_KM: Final = math.pi * EARTH_KM
@@ -98,6 +89,12 @@ class Line:
     level: Floats | None
     seconds: Floats | None
     starts: tuple[int, ...]
+
+
+async def have_geometry() -> None:
+    """Import GEOS, if nobody has: a tenth of a second in which the loop goes on."""
+    if "shapely" not in sys.modules:
+        await asyncio.to_thread(import_module, "shapely")
 
 
 def system_of(crs: str | None) -> str:

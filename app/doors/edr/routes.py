@@ -20,15 +20,9 @@ import numpy as np
 from fastapi import FastAPI, Request, Response
 
 from sluice.encoders.coverage_json import (
-    MEDIA_TYPE,
-    NEW_MEDIA_TYPE,
     Layout,
-    coverage_encoder,
 )
-from sluice.encoders.encoder import Encoder
-from sluice.encoders.formats import ENCODERS, negotiate, parse_accept
 from sluice.encoders.geojson import MEDIA_TYPE as GEOJSON
-from sluice.encoders.geojson import cut_out, geojson_encoder
 from sluice.encoders.jsonable import json_text
 from sluice.errors import QueryError, SluiceError, excerpt
 from sluice.instrumentation import Phases
@@ -56,9 +50,10 @@ from ...api.weighing import weigh
 from ...catalog.entry import DatasetEntry, DoorName
 from ...catalog.opened import Opened
 from ...errors import UnknownDataset
-from .collection import FEW_VALUES, FORMATS, MOST_VALUES, Collection, described
+from .collection import FEW_VALUES, MOST_VALUES, Collection, described
 from .documents import OPENAPI_TYPE, conformance, landing, link, openapi
-from .geometry import read_number, system_of
+from .formats import chosen_format
+from .geometry import have_geometry, read_number, system_of
 from .parameters import read_asked, single
 from .queries import QUERIES, Ask, NoData, Query, at_places
 
@@ -66,25 +61,6 @@ Render: TypeAlias = Callable[[Request], Awaitable[Response]]
 Pairs: TypeAlias = Sequence[tuple[str, str]]
 
 EDR: Final = "/edr"
-# What clients call the formats, in small letters.
-_FORMATS: Final = {
-    "coveragejson": "CoverageJSON",
-    "covjson": "CoverageJSON",
-    "json": "CoverageJSON",
-    "application/json": "CoverageJSON",
-    MEDIA_TYPE: "CoverageJSON",
-    NEW_MEDIA_TYPE: "CoverageJSON",
-    "geojson": "GeoJSON",
-    GEOJSON: "GeoJSON",
-    "csv": "CSV",
-    "text/csv": "CSV",
-    "netcdf": "NetCDF",
-    "netcdf4": "NetCDF",
-    "nc": "NetCDF",
-    "application/netcdf": "NetCDF",
-    "application/x-netcdf": "NetCDF",
-    "application/x-netcdf4": "NetCDF",
-}
 _DOCUMENTS: Final = ("json", "application/json", "html", "text/html", GEOJSON, "geojson")
 # A page of collections, and of these so many are opened at once, for so long.
 _PAGE: Final = 50
@@ -354,63 +330,15 @@ async def _answered(
     phases: Phases = request.scope.setdefault(PHASES, Phases())
     pairs, most = read_pairs(request), serving.limits.labels
     crs = system_of(single(pairs, "crs"))
-    name, media_type = _format(request, pairs)
+    format_of = chosen_format(single(pairs, "f"), header_of(request, b"accept"))
     asked = read_asked(collection, pairs, most)
-    query = await cancellable(request, _awaited(ask(collection, asked, pairs, crs, most)))
+    await have_geometry()
+    query = await ask(collection, asked, pairs, crs, most)
     layout = Layout(
         collection.axes, collection.parameters, collection.references[crs], query.path, query.mask
     )
     form = (("edr", True), ("crs", crs), *query.form)
-    weighed = weigh(serving, query.plan, _encoder(name, layout, media_type), form)
+    weighed = weigh(serving, query.plan, format_of(layout), form)
     phases.since("plan", began)
     phases.cells = weighed.cells
     return await answer(request, serving, opened, weighed, phases)
-
-
-async def _awaited(work: Awaitable[Query]) -> Query:
-    return await work
-
-
-def _format(request: Request, pairs: Pairs) -> tuple[str, str]:
-    """The name of the format, and its media type.
-
-    Raises `QueryError` for a format that is unknown, `NotAcceptable` where none of them is.
-    """
-    f, accept = single(pairs, "f"), header_of(request, b"accept")
-    weights = parse_accept(accept) if accept else {}
-    new = weights.get(NEW_MEDIA_TYPE, 0) > weights.get(MEDIA_TYPE, 0)
-    if f and f.strip():
-        wanted = f.strip().lower()
-        if wanted not in _FORMATS:
-            raise QueryError(
-                f"f={excerpt(f)} is no format; the formats are {', '.join(FORMATS)}",
-                parameter="f",
-                known=list(FORMATS),
-            )
-        new = new or wanted == NEW_MEDIA_TYPE
-        return _FORMATS[wanted], NEW_MEDIA_TYPE if new else MEDIA_TYPE
-    if not weights or "text/html" in weights:
-        return "CoverageJSON", MEDIA_TYPE
-    best, name = 0.0, ""
-    for media, called in _FORMATS.items():
-        weight = weights.get(media, 0.0) if "/" in media else 0.0
-        if weight > best:
-            best, name = weight, called
-    if not name:
-        anything = (weights.get(one, 0.0) for one in ("*/*", "application/*"))
-        name = "CoverageJSON" if max(anything) > 0 else ""
-    if not name:
-        # Which says so in the words of all doors.
-        negotiate(None, accept, {})
-    return name, NEW_MEDIA_TYPE if new else MEDIA_TYPE
-
-
-def _encoder(name: str, layout: Layout, media_type: str) -> Encoder:
-    match name:
-        case "CoverageJSON":
-            return coverage_encoder(layout, media_type=media_type)
-        case "GeoJSON":
-            return geojson_encoder(layout)
-        case _:
-            encoder = ENCODERS[name.lower()]
-            return encoder if layout.mask is None else cut_out(encoder, layout)
