@@ -80,6 +80,7 @@ OWNERS = {
     "fastapi": {"app/api", "app/doors"},
     "fastapi_swagger": {"app/api"},
     "starlette": {"app/api"},
+    "shapely": {"app/doors/edr/geometry"},
     "uvicorn": {"app/server"},
 }
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from sluice.aliases import Array, DocumentDict, record
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
-from sluice.encoders.coverage_parts import data_type
+from sluice.encoders.coverage_parts import around_greenwich, data_type
 from sluice.encoders.encoder import Encoder, joined, once
 from sluice.encoders.json_encoder import FragmentCache, array_pieces, json_weight
 from sluice.encoders.jsonable import array_to_jsonable, json_text
@@ -34,7 +34,6 @@ MOST_COVERAGES: Final = 10_000
 # What a coverage has around its values and labels, and what a variable has in each.
 _COVERAGE_BYTES: Final = 100
 _RANGE_BYTES: Final = 25
-_TURN: Final = 360
 
 
 @record
@@ -95,6 +94,10 @@ class _Group:
     def count(self) -> int:
         """How many coverages it is."""
         return math.prod([self.sizes[dim] for dim in self.apart])
+
+    def length(self, letter: str) -> int:
+        """How many labels an axis of a coverage has."""
+        return self.sizes[self.along[letter]] if letter in self.along else 1
 
     @property
     def domain_type(self) -> str:
@@ -243,6 +246,10 @@ class _Writer:
             letters, inner = [*letters, "composite"], [*inner, group.place]
         values = values.transpose([dims.index(dim) for dim in (*group.apart, *inner)])
         values = values[tuple(index)] if index else values
+        if group.domain_type == "Grid":
+            # Readers of grids look for all axes, those of one label too.
+            letters = [letter for letter in _LETTERS if letter in group.axes]
+            values = np.reshape(values, [group.length(letter) for letter in letters])
         told = b'{"type":"NdArray","dataType":' + json_text(data_type(values.dtype))
         if letters:
             shape: DocumentDict = {"axisNames": letters, "shape": list(values.shape)}
@@ -288,19 +295,6 @@ def _listed(values: Array) -> list[object]:
     found = array_to_jsonable(values)
     assert isinstance(found, np.ndarray | list)
     return list(found)
-
-
-def around_greenwich(values: Array) -> Array:
-    """Longitudes from -180 to 180 degrees, in the type that they have (a wider one if need be)."""
-    if values.dtype.kind == "u" or (values.dtype.kind == "i" and values.dtype.itemsize < 4):
-        values = values.astype("i8")
-    east, west = values > 180, values < -180
-    if not (east.any() or west.any()):
-        return values
-    turns = np.where(east, np.ceil((values - 180) / _TURN), 0.0)
-    turns = np.where(west, np.floor((values + 180) / _TURN), turns)
-    turned: Array = values.astype("f8") - turns * _TURN
-    return np.where(east | west, turned.astype(values.dtype), values)
 
 
 def coverage_encoder(layout: Layout, *, media_type: str = MEDIA_TYPE) -> Encoder:

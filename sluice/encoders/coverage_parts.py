@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sluice.aliases import Document, DocumentDict, DType
+from sluice.aliases import Array, Document, DocumentDict, DType
 
 _STANDARD_NAMES: Final = "http://vocab.nerc.ac.uk/standard_name/"
 _UCUM: Final = "http://www.opengis.net/def/uom/UCUM/"
@@ -20,6 +20,7 @@ EPSG4326: Final = "http://www.opengis.net/def/crs/EPSG/0/4326"
 # Names, sentences and units are cut where they are longer.
 _LONGEST: Final = 1000
 _MOST_CATEGORIES: Final = 1000
+_TURN: Final = 360
 
 
 def data_type(dtype: DType) -> str | None:
@@ -76,6 +77,19 @@ def parameter_name_of(name: str, attrs: Mapping[Any, object], dtype: DType) -> D
     elif symbol := _text(attrs, "units"):
         described["unit"] = {"label": symbol, "symbol": {"value": symbol, "type": _UCUM}}
     return described
+
+
+def around_greenwich(values: Array) -> Array:
+    """Longitudes from -180 to 180 degrees, in the type that they have (a wider one if need be)."""
+    if values.dtype.kind == "u" or (values.dtype.kind == "i" and values.dtype.itemsize < 4):
+        values = values.astype("i8")
+    east, west = values > 180, values < -180
+    if not (east.any() or west.any()):
+        return values
+    turns = np.where(east, np.ceil((values - 180) / _TURN), 0.0)
+    turns = np.where(west, np.floor((values + 180) / _TURN), turns)
+    turned: Array = values.astype("f8") - turns * _TURN
+    return np.where(east | west, turned.astype(values.dtype), values)
 
 
 def label_of(name: str, attrs: Mapping[Any, object]) -> str:

@@ -15,7 +15,8 @@ import xarray as xr
 
 from sluice.aliases import Array
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
-from sluice.encoders.coverage_json import Layout, around_greenwich
+from sluice.encoders.coverage_json import Layout
+from sluice.encoders.coverage_parts import around_greenwich
 from sluice.encoders.encoder import Encoder, joined, once
 from sluice.encoders.json_encoder import FragmentCache, json_weight
 from sluice.encoders.jsonable import array_to_jsonable, json_text

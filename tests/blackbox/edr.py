@@ -98,3 +98,9 @@ def grid(coverage: dict[str, Any], name: str) -> xr.DataArray:
     if "t" in coords:
         coords["t"] = pd.DatetimeIndex(coords["t"]).tz_localize(None)
     return xr.DataArray(values.reshape(found.get("shape", [])), dims=names, coords=coords)
+
+
+def plane(coverage: dict[str, Any], name: str) -> xr.DataArray:
+    """The rows and columns of a range that has one level and one time."""
+    found = grid(coverage, name)
+    return found.isel(dict.fromkeys(set(found.dims) - {"x", "y"}, 0), drop=True)

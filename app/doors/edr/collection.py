@@ -16,10 +16,10 @@ from sluice.aliases import DocumentDict, record
 from sluice.axes.axis import Axis
 from sluice.axes.roles import directions_of
 from sluice.axes.scales import Clock
-from sluice.encoders.coverage_json import around_greenwich
 from sluice.encoders.coverage_parts import (
     CRS84,
     EPSG4326,
+    around_greenwich,
     data_type,
     parameter_name_of,
     parameter_of,

@@ -83,8 +83,15 @@ def _query_parameter(name: str, text: str, example: object = None, **more: Any) 
     return told
 
 
+_LISTED: Final = {"style": "form", "explode": False}
+
+
 def _parameters() -> Json:
-    listed = {"style": "form", "explode": False}
+    return {**_places(), **_choices()}
+
+
+def _places() -> Json:
+    """Where data is asked for."""
     return {
         "collectionId": {
             "name": "collectionId",
@@ -100,37 +107,6 @@ def _parameters() -> Json:
             "description": "The name of a place, as the list of locations has it.",
             "schema": {"type": "string"},
         },
-        "datetime": _query_parameter(
-            "datetime",
-            "An instant, or an interval with open ends (`../b`, `a/..`), in RFC 3339 and UTC. An"
-            " instant that the data does not have is the nearest one within a step.",
-            "2024-01-01T00:00:00Z",
-            **listed,
-        ),
-        "z": _query_parameter(
-            "z",
-            "A level, an interval `least/most`, a list `10,80,200`, or `R20/100/50`: 20 levels from"
-            " 100 in steps of 50.",
-            **listed,
-        ),
-        "parameter-name": _query_parameter(
-            "parameter-name",
-            "Names with commas between them; all parameters without it.",
-            **listed,
-        ),
-        "crs": _query_parameter(
-            "crs",
-            "The coordinate system of `coords` and `bbox`: CRS84 (longitude first), or EPSG:4326"
-            " (latitude first).",
-            schema={"type": "string", "default": CRS84, "enum": [CRS84, EPSG4326]},
-            **listed,
-        ),
-        "f": _query_parameter(
-            "f",
-            "The format; without it, what the Accept header prefers.",
-            schema={"type": "string", "enum": list(FORMATS), "default": "CoverageJSON"},
-            **listed,
-        ),
         "within": _query_parameter("within", "A distance.", required=True),
         "within-units": _query_parameter(
             "within-units",
@@ -149,7 +125,44 @@ def _parameters() -> Json:
                 "minItems": 4,
                 "maxItems": 6,
             },
-            **listed,
+            **_LISTED,
+        ),
+    }
+
+
+def _choices() -> Json:
+    """What else is asked for, and in which form."""
+    return {
+        "datetime": _query_parameter(
+            "datetime",
+            "An instant, or an interval with open ends (`../b`, `a/..`), in RFC 3339 and UTC. An"
+            " instant that the data does not have is the nearest one within a step.",
+            "2024-01-01T00:00:00Z",
+            **_LISTED,
+        ),
+        "z": _query_parameter(
+            "z",
+            "A level, an interval `least/most`, a list `10,80,200`, or `R20/100/50`: 20 levels from"
+            " 100 in steps of 50.",
+            **_LISTED,
+        ),
+        "parameter-name": _query_parameter(
+            "parameter-name",
+            "Names with commas between them; all parameters without it.",
+            **_LISTED,
+        ),
+        "crs": _query_parameter(
+            "crs",
+            "The coordinate system of `coords` and `bbox`: CRS84 (longitude first), or EPSG:4326"
+            " (latitude first).",
+            schema={"type": "string", "default": CRS84, "enum": [CRS84, EPSG4326]},
+            **_LISTED,
+        ),
+        "f": _query_parameter(
+            "f",
+            "The format; without it, what the Accept header prefers.",
+            schema={"type": "string", "enum": list(FORMATS), "default": "CoverageJSON"},
+            **_LISTED,
         ),
     }
 

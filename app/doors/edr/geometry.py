@@ -12,6 +12,7 @@ import math
 import re
 import sys
 from importlib import import_module
+from itertools import accumulate
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -115,7 +116,7 @@ def system_of(crs: str | None) -> str:
 
 
 def read_geometry(text: str | None, kinds: tuple[str, ...], crs: str) -> Geometry:
-    """The geometry of `coords`, one of these `kinds`, as longitudes and latitudes.
+    """The geometry of `coords`, one of these `kinds`, in this system.
 
     Raises `QueryError` for no text and any other, and for coordinates that no place has.
     """
@@ -153,12 +154,9 @@ _EXAMPLES: Final = {
 
 def _is_nested(text: str) -> bool:
     """Whether parentheses close, and none is too deep."""
-    depth = 0
-    for sign in re.findall("[()]", text):
-        depth += 1 if sign == "(" else -1
-        if not 0 <= depth <= _DEEPEST:
-            return False
-    return depth == 0
+    signs = (1 if sign == "(" else -1 for sign in re.findall("[()]", text))
+    depths = list(accumulate(signs, initial=0))
+    return depths[-1] == 0 and min(depths) == 0 and max(depths) <= _DEEPEST
 
 
 def _checked(geometry: Geometry, crs: str) -> Geometry:
@@ -173,11 +171,19 @@ def _checked(geometry: Geometry, crs: str) -> Geometry:
             parameter="coords",
             limit=MOST_VERTICES,
         )
-    if crs == EPSG4326:
-        geometry = shapely.transform(geometry, lambda places: places[:, ::-1])
-    places = shapely.get_coordinates(geometry)
+    places = _coordinates(geometry, crs)
     check_places(places[:, 0], places[:, 1], "coords")
     return geometry
+
+
+def _coordinates(geometry: Geometry, crs: str, z: bool = False, m: bool = False) -> Floats:
+    """Rows of a longitude, a latitude, and a level and a time where these are wanted."""
+    import shapely
+
+    found: Floats = shapely.get_coordinates(geometry, include_z=z, include_m=m)
+    if crs == EPSG4326:
+        found[:, :2] = found[:, 1::-1].copy()
+    return found
 
 
 def check_places(lon: Floats, lat: Floats, parameter: str) -> None:
@@ -195,22 +201,22 @@ def check_places(lon: Floats, lat: Floats, parameter: str) -> None:
             )
 
 
-def places_of(geometry: Geometry) -> tuple[Floats, Floats, Floats | None]:
+def places_of(geometry: Geometry, crs: str) -> tuple[Floats, Floats, Floats | None]:
     """The longitudes, latitudes and, if they have them, levels of points."""
     import shapely
 
     has_z = bool(shapely.has_z(geometry))
-    found = shapely.get_coordinates(geometry, include_z=has_z)
+    found = _coordinates(geometry, crs, has_z)
     return found[:, 0], found[:, 1], found[:, 2] if has_z else None
 
 
-def line_of(geometry: Geometry) -> Line:
+def line_of(geometry: Geometry, crs: str) -> Line:
     """The vertices of one line, or several."""
     import shapely
 
     parts = [geometry] if geometry.geom_type == "LineString" else list(geometry.geoms)
     has_z, has_m = bool(shapely.has_z(geometry)), bool(shapely.has_m(geometry))
-    found = [shapely.get_coordinates(one, include_z=has_z, include_m=has_m) for one in parts]
+    found = [_coordinates(one, crs, has_z, has_m) for one in parts]
     ends = np.cumsum([len(one) for one in found])
     vertices = np.concatenate(found)
     level, seconds = (vertices[:, 2] if has_z else None), (vertices[:, -1] if has_m else None)
@@ -221,7 +227,7 @@ def line_of(geometry: Geometry) -> Line:
     return Line(vertices[:, 0], vertices[:, 1], level, seconds, starts)
 
 
-def box_of(geometry: Geometry) -> tuple[Geometry, Box]:
+def box_of(geometry: Geometry, crs: str) -> tuple[Geometry, Box]:
     """A polygon, mended where its rings cross, and what it lies in.
 
     Parts on both sides of the antimeridian are put beside each other if that is narrower.
@@ -229,6 +235,8 @@ def box_of(geometry: Geometry) -> tuple[Geometry, Box]:
     import shapely
 
     geometry = shapely.force_2d(geometry)
+    if crs == EPSG4326:
+        geometry = shapely.transform(geometry, lambda places: places[:, ::-1])
     if not shapely.is_valid(geometry):
         geometry = shapely.make_valid(geometry)
     parts = shapely.get_parts(geometry)

@@ -71,7 +71,7 @@ async def position(
 ) -> Query:
     """The cell nearest to a place, or to each of several."""
     geometry = read_geometry(single(pairs, "coords"), ("POINT", "MULTIPOINT"), crs)
-    lon, lat, level = places_of(geometry)
+    lon, lat, level = places_of(geometry, crs)
     return await at_places(collection, asked, lon, lat, level, most)
 
 
@@ -116,7 +116,7 @@ async def area(collection: Collection, asked: Asked, pairs: Pairs, crs: str, mos
     """The cells in a polygon, in the box that it lies in."""
     text = single(pairs, "coords")
     geometry = read_geometry(text, ("POLYGON", "MULTIPOLYGON"), crs)
-    geometry, box = await asyncio.to_thread(box_of, geometry)
+    geometry, box = await asyncio.to_thread(box_of, geometry, crs)
     return await _masked(collection, asked, box, lambda lon, lat: inside(geometry, lon, lat))
 
 
@@ -125,7 +125,7 @@ async def radius(collection: Collection, asked: Asked, pairs: Pairs, crs: str, m
     geometry = read_geometry(single(pairs, "coords"), ("POINT",), crs)
     units = single(pairs, "within-units", "within_units")
     km = read_distance(single(pairs, "within"), units)
-    lons, lats, _ = places_of(geometry)
+    lons, lats, _ = places_of(geometry, crs)
     lon, lat = float(lons[0]), float(lats[0])
     box = circle_box(lon, lat, km)
     return await _masked(collection, asked, box, lambda x, y: within(lon, lat, km, x, y))
@@ -139,7 +139,7 @@ async def trajectory(
     A line with levels or times takes those, which lie evenly between its vertices.
     """
     kinds = ("LINESTRING", "MULTILINESTRING")
-    line = line_of(read_geometry(single(pairs, "coords"), kinds, crs))
+    line = line_of(read_geometry(single(pairs, "coords"), kinds, crs), crs)
     found = await asyncio.to_thread(_along_line, collection, asked, line, most)
     selection = _pointwise(asked, collection, found)
     return Query(planned(collection, selection), path=True, form=(("path", True),))
