@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,12 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("sluice", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sluice")
+
+
+def pytest_collection_finish() -> None:
+    """What imports made stays: hundreds of tests collect garbage, and need not look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module")

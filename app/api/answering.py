@@ -74,7 +74,8 @@ async def answer(
     make = partial(
         _make if asked.rows is None else _open_rows, request, serving, asked, form, phases
     )
-    return await respond(request, serving, form, asked.key, phases, make)
+    size = None if asked.encoder.sized is None else partial(_size, serving, asked, form)
+    return await respond(request, serving, form, asked.key, phases, make, size)
 
 
 async def _open_rows(
@@ -119,10 +120,11 @@ async def _answer_file(
 
 async def _size(serving: Service, asked: Weighed, form: Representation) -> int | None:
     """The length of a file, where it can be told before anything is read."""
-    assert asked.encoder.file is not None
-    if asked.encoder.file.deflated:
+    file = asked.encoder.file or asked.encoder.sized
+    assert file is not None
+    if file.deflated:
         return serving.spool.size(form.tag(asked.key))
-    return await file_size(asked.plan, asked.encoder.file, form.opened.fragments)
+    return await file_size(asked.plan, file, form.opened.fragments)
 
 
 async def _open(
@@ -186,7 +188,8 @@ def _file_memory(serving: Service, asked: Weighed) -> int:
     texts = min(asked.plan.text_bytes, serving.limits.text_bytes)
     if asked.plan.keys is None:
         return memory_bytes(asked.plan, asked.result_bytes + texts, asked.encoder.forms)
-    return file_costs(asked.plan, asked.encoder.file).window_bytes + texts
+    costs = asked.costs or file_costs(asked.plan, asked.encoder.file)
+    return costs.window_bytes + texts
 
 
 async def _file_of(serving: Service, asked: Weighed, form: Representation) -> FileAnswer:

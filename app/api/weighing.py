@@ -59,7 +59,8 @@ class Weighed:
 
     Texts that are still in the store count only once they are read: some are `unmeasured`. `cells`
     is how many values the answer has; `options` are what else a door was asked for, by name. What
-    may not be made `whole` is within its limits as a stream; what has `rows` is sent in them.
+    may not be made `whole` is within its limits as a stream, whose `costs` are known then; what has
+    `rows` is sent in them.
     """
 
     plan: Plan
@@ -71,6 +72,7 @@ class Weighed:
     whole: bool
     options: tuple[tuple[str, object], ...] = ()
     rows: RowAnswer | None = None
+    costs: Costs | None = None
 
     @property
     def key(self) -> SelectionKey:
@@ -97,7 +99,8 @@ def weigh(
     if texts:
         weight += encoder.text_bytes(schema, texts)
     excess: SluiceError | None
-    excess, whole, rows = *_judged(limits, plan, encoder, weight), None
+    excess, whole, costs = _judged(limits, plan, encoder, weight)
+    rows = None
     large = weight > _WHOLE_TABLE_BYTES or reading.chunk_bytes > _WHOLE_CHUNK_BYTES
     if large and encoder.rows is not None and plan.keys is not None:
         rows, excess = within_limits(limits, plan, encoder.rows, weight, excess)
@@ -105,13 +108,19 @@ def weigh(
         excess = cells_excess(plan, encoder.file)
     too_long = texts_excess(encoder, texts, limits.text_bytes) if texts else None
     unmeasured, excess = bool(schema.unmeasured), excess or too_long
-    return Weighed(plan, encoder, schema.cells, weight, unmeasured, excess, whole, options, rows)
+    return Weighed(
+        *(plan, encoder, schema.cells, weight, unmeasured, excess),
+        whole=whole,
+        options=options,
+        rows=rows,
+        costs=costs,
+    )
 
 
 def _judged(
     limits: RequestLimits, plan: Plan, encoder: Encoder, weight: int
-) -> tuple[LimitError | None, bool]:
-    """What an answer of this `weight` exceeds, and whether it may be made whole."""
+) -> tuple[LimitError | None, bool, Costs | None]:
+    """What an answer of this `weight` exceeds, whether it may be made whole, and else its costs."""
     excess, chunk_bytes = limits.whole.excess(plan.reading, weight), plan.reading.chunk_bytes
     if excess is None and chunk_bytes > limits.memory_bytes:
         excess = memory_excess(plan.working_bytes, limits.memory_bytes)
@@ -119,19 +128,20 @@ def _judged(
         needed = memory_bytes(plan, weight, encoder.forms)
         excess = memory_excess(needed, limits.memory_bytes)
     if excess is None and chunk_bytes <= _WHOLE_CHUNK_BYTES:
-        return None, True
+        return None, True, None
     if encoder.file is None or plan.keys is None:
-        return excess, True
+        return excess, True, None
     # What comes before the values of a file is in memory as a whole.
     if plan.schema.attribute_bytes > limits.whole.result_bytes:
-        return excess, False
+        return excess, False, None
+    costs = None
     excess = limits.streaming.reading.excess(plan.reading, weight)
     if excess is None:
         costs = file_costs(plan, encoder.file)
         excess = memory_excess(costs.window_bytes, limits.memory_bytes)
         if encoder.file.chunked is False:
             excess = times_excess(costs) or excess
-    return excess, False
+    return excess, False, costs
 
 
 def costs_when_read(asked: Weighed) -> Costs:
@@ -141,7 +151,7 @@ def costs_when_read(asked: Weighed) -> Costs:
         return asked.rows.costs
     if asked.whole or file_format is None or plan.keys is None:
         return plan.whole_costs
-    return file_costs(plan, file_format)
+    return asked.costs or file_costs(plan, file_format)
 
 
 def led_on(asked: Weighed) -> str:

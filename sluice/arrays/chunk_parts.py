@@ -2,8 +2,9 @@
 
 A Blosc frame is made of blocks that are compressed each for itself, so those that hold the values
 are decoded (c-blosc, README_CHUNK_FORMAT). A Zstandard frame can only be read from its beginning,
-but not to its end (RFC 8878, 3.1.1): on average half of the work, and the values before are never
-in memory together.
+but not to its end (RFC 8878, 3.1.1): on average half of the work. It is cut behind the block that
+holds the last of the values, and decoded as a frame of its own; a large one, or one whose blocks
+have other sizes, is decoded as a stream up to there.
 
 What is damaged behind the values is not noticed, as when they are read by a range of bytes, unless
 the frame has a checksum: it is then decoded to its end.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
@@ -38,6 +40,13 @@ _BLOSC_VERSION: Final = 2
 _BLOSC_STORED: Final = 0x2
 # Flag of a frame that ends with a checksum of its content (RFC 8878, 3.1.1.1.1).
 _ZSTD_CHECKSUM: Final = 0x4
+# What encoders put into each block but the last: the most that it may hold (3.1.1.2.4).
+_ZSTD_BLOCK: Final = 128 * 2**10
+# A block's header, and its type that has one byte for all of its content (3.1.1.2).
+_ZSTD_BLOCK_HEADER: Final = 3
+_ZSTD_RLE: Final = 1
+# Up to here all before the values is decoded in one go, which takes less time than a stream.
+_AT_ONCE_BYTES: Final = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,28 +190,69 @@ def _blosc_frame(data: bytes, blocks: range, count: int, end: int) -> bytes:
 
 
 class _ZstdPart:
-    """The content up to the bytes, of which those before are thrown away as they come."""
+    """The content up to the bytes."""
 
     def cost(self, data: bytes, start: int, stop: int) -> int:
         return stop  # more where there is a checksum
 
     def decode(self, data: bytes, start: int, stop: int, size: int) -> Buffer:
-        import zstandard
+        from numcodecs.zstd import decompress
 
-        stated = zstd_size(data[:18])
+        stated, _ = zstd_size(data[:18])
         if stated is not None:
             _check_content(stated, size)
-        # A checksum is that of the whole content, and comes after it.
-        end = size + 1 if data[4] & _ZSTD_CHECKSUM else stop
-        piece = bytearray(min(_PIECE_BYTES, size))
-        found = bytearray()
-        place = 0
-        with zstandard.ZstdDecompressor().stream_reader(data) as content:
-            while place < end and (count := content.readinto(piece)):
-                if place + count > start and place < stop:
-                    found += piece[max(0, start - place) : min(count, stop - place)]
-                place += count
-        return found
+            cut = _zstd_cut(data, stop, size)
+            if cut is not None:
+                with suppress(RuntimeError):  # other blocks, or damaged ones, which shows again
+                    return view_of(decompress(cut))[start:stop]
+        return _zstd_streamed(data, start, stop, size)
+
+
+def _zstd_cut(data: bytes, stop: int, size: int) -> bytearray | None:
+    """A frame of those blocks of `data` that hold its content up to `stop`.
+
+    None where that is most of it, or too much to be in memory at once; where a checksum tells
+    whether all is right; and where blocks are not as full as they can be.
+    """
+    count = -(-stop // _ZSTD_BLOCK)
+    if count * _ZSTD_BLOCK > min(_AT_ONCE_BYTES, size) or data[4] & _ZSTD_CHECKSUM:
+        return None
+    _, stated = zstd_size(data[:18])
+    ends = _zstd_block_ends(data, stated.stop, -(-size // _ZSTD_BLOCK))
+    if ends is None:
+        return None
+    cut = bytearray(memoryview(data)[: ends[count]])
+    cut[ends[count - 1]] |= 1  # it is the last
+    cut[stated] = (count * _ZSTD_BLOCK).to_bytes(stated.stop - stated.start, "little")
+    return cut
+
+
+def _zstd_block_ends(data: bytes, place: int, count: int) -> list[int] | None:
+    """Where the first block begins, and each ends; None where there are not `count` of them."""
+    ends, last = [place], 0
+    while not last and len(ends) <= count and place < len(data):
+        header = int.from_bytes(data[place : place + _ZSTD_BLOCK_HEADER], "little")
+        last, kind, length = header & 1, header >> 1 & 3, header >> 3
+        place += _ZSTD_BLOCK_HEADER + (1 if kind == _ZSTD_RLE else length)
+        ends.append(place)
+    return ends if last and len(ends) == count + 1 else None
+
+
+def _zstd_streamed(data: bytes, start: int, stop: int, size: int) -> Buffer:
+    """The bytes; those before are thrown away as they come."""
+    import zstandard
+
+    # A checksum is that of the whole content, and comes after it.
+    end = size + 1 if data[4] & _ZSTD_CHECKSUM else stop
+    piece = bytearray(min(_PIECE_BYTES, size))
+    found = bytearray()
+    place = 0
+    with zstandard.ZstdDecompressor().stream_reader(data) as content:
+        while place < end and (count := content.readinto(piece)):
+            if place + count > start and place < stop:
+                found += piece[max(0, start - place) : min(count, stop - place)]
+            place += count
+    return found
 
 
 def _check_content(stated: int, size: int) -> None:

@@ -118,25 +118,27 @@ def _zstd(codec: Codec, most: int) -> Step:
 
 
 def _zstd_decoded(decode: Step, most: int, data: Data) -> Data:
-    size = zstd_size(bytes(view_of(data).cast("B")[:18]))
+    size, _ = zstd_size(bytes(view_of(data).cast("B")[:18]))
     if size is None:
         return _streamed(_zstd_file, most, data)
     check_size(size, most)
     return decode(data)
 
 
-def zstd_size(head: bytes) -> int | None:
-    """What the frame that begins so says of its content's size, which it need not."""
+def zstd_size(head: bytes) -> tuple[int | None, slice[int, int, None]]:
+    """What the frame that begins so says of its content's size, which it need not, and where.
+
+    The first block comes next.
+    """
     if len(head) < 6 or head[:4] != _ZSTD_MAGIC:
         raise CorruptChunk("a Zstandard frame does not begin as one")
     descriptor = head[4]
     single_segment = descriptor >> 5 & 1
     start = 5 + (1 - single_segment) + (0, 1, 2, 4)[descriptor & 3]
     length = (single_segment, 2, 4, 8)[descriptor >> 6]
-    if not length:
-        return None
-    size = int.from_bytes(head[start : start + length], "little")
-    return size + 256 if length == 2 else size
+    place = slice(start, start + length, None)
+    size = int.from_bytes(head[place], "little") + (256 if length == 2 else 0)
+    return size if length else None, place
 
 
 def _blosc(codec: Codec, most: int) -> Step:

@@ -133,7 +133,7 @@ class StoreReader:
             if meter is not None:
                 meter.take(await count_texts(self.reader.pool, Flow(), read))
             return plan.finish(read)
-        out = np.empty(plan.buffer_shape, dtype=meta.dtype)
+        out = await self.reader.pool.empty(plan.buffer_shape, meta.dtype)
         place, points = placing(meta, plan, out), plan.points is not None
         wide, scan = self.cache.judge(plan.chunks, meta.chunk_bytes)
         reading = Reading(meta, plan.order, place, out, points, meter, wide, passing or scan)

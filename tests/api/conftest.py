@@ -40,7 +40,7 @@ def serving_app(app: FastAPI) -> Iterator[httpx.Client]:
             assert thread.is_alive(), "the server ended while it started"
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, verify=False) as client:
             yield client
     finally:
         server.should_exit = True

@@ -77,6 +77,45 @@ def test_a_zstandard_frame_is_read_up_to_the_values(count: int, at: float) -> No
         np.testing.assert_array_equal(found[span.first : span.end], values[span.first : span.end])
 
 
+def piece_of(kind: str, length: int, random: np.random.Generator) -> bytes:
+    if kind == "noise":
+        return random.bytes(length)
+    return (np.arange(length) // (900 if kind == "steps" else length)).astype("u1").tobytes()
+
+
+@given(
+    kinds=st.lists(st.sampled_from(["zeros", "steps", "noise"]), min_size=2, max_size=12),
+    lengths=st.lists(st.sampled_from([1, 1000, 131_072, 200_000]), min_size=12, max_size=12),
+    flushed=st.booleans(),
+    at=st.floats(0, 1),
+)
+def test_blocks_of_a_zstandard_frame_may_have_any_size(
+    kinds: list[str], lengths: list[int], flushed: bool, at: float
+) -> None:
+    """Repeated, compressed or stored, full or not: a frame is cut only where they tell its size."""
+    random = np.random.default_rng(5)
+    pieces = [piece_of(kind, length, random) for kind, length in zip(kinds, lengths, strict=False)]
+    values = np.frombuffer(b"".join(pieces), "u1")
+    writer = zstandard.ZstdCompressor(3).compressobj(size=values.size)
+    data = b""
+    for piece in pieces:
+        data += writer.compress(piece)
+        data += writer.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK) if flushed else b""
+    data += writer.flush()
+    first = int(at * (values.size - 1))
+    found = decoder_of(Zstd(), values).chunk(Span(first, first + 1), data)
+    assert found[first] == values[first]
+
+
+def test_what_is_damaged_behind_the_values_is_not_looked_at() -> None:
+    """As long as the frame is whole: what is decoded ends with the block of the values."""
+    values = np.random.default_rng(3).integers(0, 50, 400_000)
+    data = bytearray(Zstd(3).encode(values))
+    data[-1000] ^= 255
+    found = decoder_of(Zstd(), values).chunk(Span(70_000, 70_003), bytes(data))
+    np.testing.assert_array_equal(found[70_000:70_003], values[70_000:70_003])
+
+
 def damaged(data: bytes) -> dict[str, bytes]:
     return {
         "empty": b"",

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from sluice.arrays.reader import DecodePool, Reader
@@ -34,6 +35,20 @@ async def test_cooperative_work_needs_no_thread() -> None:
 
         assert await decodes.run(Flow(), where, None, 20) is threading.current_thread()
         assert (await decodes.run(Flow(), where, None, 21)).name.startswith("decode")
+
+
+@pytest.mark.parametrize("cooperative", [0, 2**21])
+async def test_memory_of_large_arrays_is_taken_before_they_are_written_to(cooperative: int) -> None:
+    """In a thread; where threads have no core of their own, in steps on the loop."""
+    with low_priority_pool(1, "decode") as pool:
+        decodes = DecodePool(inline_bytes=10, cooperative_bytes=cooperative, threads=1, pool=pool)
+        where = [(0,), (100, 7), (3, 2**20)]
+        for shape in where:
+            made = await decodes.empty(shape, np.dtype("i2"))
+            made[...] = 7
+            assert (made.shape, made.dtype) == (shape, np.dtype("i2"))
+        texts = await decodes.empty((2**18,), np.dtype(object))
+        assert texts[0] is None
 
 
 async def test_nothing_waits_inside_the_pool() -> None:

@@ -6,8 +6,9 @@ import json
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -32,14 +33,24 @@ def written(
     path: Path, version: int, *, consolidated: bool = True, group: str | None = None
 ) -> Path:
     """The sample as a store of this format at `path`."""
+    for name, content in _files(version, consolidated, group).items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(content)
+    return path
+
+
+@cache
+def _files(version: int, consolidated: bool, group: str | None) -> dict[Path, bytes]:
+    """What is in such a store: hundreds of them are wanted, and writing one takes a moment."""
     encoding = {name: {"chunks": (2, 3, 2)} for name in ("t", "u")}
-    with warnings.catch_warnings():
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
         # zarr-python warns that the v3 specification does not have consolidated metadata.
         warnings.simplefilter("ignore")
         sample().to_zarr(
-            path, zarr_format=version, consolidated=consolidated, encoding=encoding, group=group
+            folder, zarr_format=version, consolidated=consolidated, encoding=encoding, group=group
         )
-    return path
+        paths = [path for path in Path(folder).rglob("*") if path.is_file()]
+        return {path.relative_to(folder): path.read_bytes() for path in paths}
 
 
 def _compressed(compressor: Json | None, array: Json) -> None:

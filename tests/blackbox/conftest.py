@@ -63,7 +63,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
             folder = tmp_path_factory.mktemp("service")
             catalog, log = write_catalog(folder, entries), folder / "server.log"
             pid, address = stack.enter_context(serving(catalog, log, *options, **settings))
-            client = httpx.Client(base_url=address, timeout=60, trust_env=False)
+            client = httpx.Client(base_url=address, timeout=60, trust_env=False, verify=False)
             return Service(stack.enter_context(client), pid, log, catalog)
 
         yield start
@@ -81,9 +81,10 @@ def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def check(folder: Path, entries: Entries) -> list[dict[str, Any]]:
-    """The findings of ``check --format json`` over these entries."""
-    done = command("check", "--format", "json", "--catalog", write_catalog(folder, entries))
+def check(folder: Path, entries: Entries, *words: str) -> list[dict[str, Any]]:
+    """The findings of ``check --format json`` over these entries, with further options."""
+    catalog = write_catalog(folder, entries)
+    done = command("check", "--format", "json", "--catalog", catalog, *words)
     assert done.returncode in (0, 1), done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout)["findings"]
     return found

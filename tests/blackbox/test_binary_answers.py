@@ -121,10 +121,12 @@ def test_lengths_and_parts_are_those_of_the_file(service: Service, path: str) ->
 
 
 def test_a_head_tells_the_length_where_no_text_decides_it(service: Service) -> None:
-    for query in ("", "&pack=i2&range=-20,20"):
+    for query in ("", "&pack=i2&range=-20,20", "&pack=u1", "&pack=i2"):
         path = f"/datasets/v1.2/sel.bin?variables=t{query}"
         head = service.client.head(path, headers=PLAIN)
         assert head.headers["content-length"] == str(len(service.get(path, headers=PLAIN).content))
+        # What values decide is made whole.
+        assert ("accept-ranges" in head.headers) == ("pack" not in query or "range" in query)
 
 
 @pytest.mark.parametrize(("pack", "missing", "most"), [("u1", 255, 254), ("i2", -32768, 65534)])

@@ -390,7 +390,9 @@ def test_groups_come_and_go_in_all_workers(serve: Serve, folder: Path, tmp_path:
     def ids() -> list[set[str]]:
         found = []
         for _ in range(6):
-            with httpx.Client(base_url=service.client.base_url, trust_env=False) as client:
+            with httpx.Client(
+                base_url=service.client.base_url, trust_env=False, verify=False
+            ) as client:
                 found.append({one["id"] for one in client.get("/datasets").json()["datasets"]})
         return found
 
@@ -442,7 +444,9 @@ def test_a_refresh_enumerates_groups_anew(serve: Serve, tmp_path: Path) -> None:
     told = {"id": "tree", "version": None, "added": ["tree~c~d"], "removed": ["tree~b"]}
     assert refresh("tree").json() == told
     for _ in range(6):
-        with httpx.Client(base_url=service.client.base_url, trust_env=False) as client:
+        with httpx.Client(
+            base_url=service.client.base_url, trust_env=False, verify=False
+        ) as client:
             ids = [one["id"] for one in client.get("/datasets", headers=boss).json()["datasets"]]
             assert ids == ["tree~a", "tree~c~d"]
     assert refresh("tree~a").json().keys() == {"id", "version"}
@@ -471,7 +475,9 @@ def test_a_refresh_is_of_each_group(serve: Serve, tmp_path: Path) -> None:
     )
 
     def first() -> tuple[int, str]:
-        with httpx.Client(base_url=service.client.base_url, trust_env=False) as client:
+        with httpx.Client(
+            base_url=service.client.base_url, trust_env=False, verify=False
+        ) as client:
             answer = client.get("/datasets/tree~a/isel", params={"x": 0}, headers=boss)
         return answer.json()["data_vars"]["v"]["data"], answer.headers["etag"]
 

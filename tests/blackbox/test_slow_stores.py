@@ -166,7 +166,7 @@ def test_a_slow_store_is_not_broken(engine: str, ground: Ground, tmp_path: Path)
     assert "slow" not in json.dumps(found)
     ground.web.manners["/bucket/"] = slow(1.0)
     catalog = write_catalog(tmp_path, {"it": entry(ground.web, engine)})
-    done = command("check", "--format", "json", "--patience", "10", "--catalog", catalog)
+    done = command("check", "--format", "json", "--patience", "4", "--catalog", catalog)
     del ground.web.manners["/bucket/"]
     severities = [finding["severity"] for finding in json.loads(done.stdout)["findings"]]
     assert (done.returncode, severities) == (0, ["warning"]), done.stdout

@@ -74,7 +74,9 @@ async def served(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
             assert not running.done(), "the server ended while it started"
             await asyncio.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", timeout=30, verify=False
+        ) as client:
             yield client
     finally:
         server.should_exit = True

@@ -41,7 +41,9 @@ class Load:
     over: bool = False
 
     async def use(self, user: int) -> None:
-        async with httpx.AsyncClient(base_url=self.address, timeout=60, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=self.address, timeout=60, trust_env=False, verify=False
+        ) as client:
             while not self.over:
                 row = (user + self.answered) % 24
                 try:
@@ -234,7 +236,9 @@ async def test_what_outlasts_the_grace_time_is_cut(tmp_path: Path, listener: soc
         )
         await server.says("startup complete")
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with httpx.AsyncClient(base_url=address, timeout=60, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=address, timeout=60, trust_env=False, verify=False
+        ) as client:
             assert (await client.get("/datasets/cube")).status_code == 200
             web.delay = 600
             asked = client.get("/datasets/cube/isel?time=0", headers={"X-Request-ID": "late"})
