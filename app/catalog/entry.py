@@ -132,8 +132,6 @@ class DatasetEntry(BaseModel):
     description: str | None = None
     license: str | None = None
     attribution: str | None = None
-    # Places that people ask for by their names.
-    places: Places = Field(default_factory=dict)
     open: Literal["on_demand", "at_start"] = "on_demand"
     cache_control: str | None = Field(default=None, pattern=_HEADER_VALUE)
     rewritten: bool = False
@@ -142,6 +140,8 @@ class DatasetEntry(BaseModel):
     settle_seconds: float = Field(default=5.0, ge=0, allow_inf_nan=False)
     # The standard doors that serve it; None: all.
     doors: tuple[DoorName, ...] | None = None
+    # Places that people ask for by their names.
+    places: Places = Field(default_factory=dict)
     # Who may read it: anybody, the holders of these keys, or (None) of any key if there are keys.
     access: Access | None = None
 
