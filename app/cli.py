@@ -32,8 +32,6 @@ WRONG_USAGE = 2
 STARTUP_FAILED = 3
 HEALTH_SECONDS = 5.0
 _NEVER = 2**62
-# Addresses that stand for every interface, and where such a server is met from its own machine.
-LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,7 +69,7 @@ def _run_serve(settings: Settings, arguments: argparse.Namespace) -> int:
         return STARTUP_FAILED
     from .server.run import run_server
 
-    run_server(settings, arguments.fd)
+    run_server(settings, arguments.fd, opening=arguments.open)
     return 0
 
 
@@ -93,27 +91,17 @@ def _parser() -> argparse.ArgumentParser:
     # The library alone can say what there is, and how to have it.
     missing = find_spec("pydantic_settings") is None
     hint = f"The commands need the server's packages: {INSTALL}" if missing else None
-    parser = argparse.ArgumentParser(
-        "sluice", description="Slices of Zarr stores over HTTP.", epilog=hint
-    )
+    told = "Slices of Zarr stores over HTTP."
+    parser = argparse.ArgumentParser("sluice", description=told, epilog=hint)
     parser.add_argument("--version", action="version", version=f"sluice {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve = commands.add_parser("serve", help="serve the datasets of a catalog, or stores by URL")
-    serve.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
-    url = "a store, or many with a * in it, in the place of a catalog"
-    serve.add_argument("urls", nargs="*", metavar="URL", help=url)
-    serve.add_argument("--host", help="address to listen on")
-    serve.add_argument("--port", type=_port, help="port to listen on (0: any free one)")
-    serve.add_argument("--fd", type=_descriptor, help="a listening socket instead of the two")
-    serve.add_argument("--workers", type=_positive, help="worker processes (1)")
-    serve.set_defaults(run=_run_serve)
+    _add_serve(commands)
     check = commands.add_parser("check", help="open every dataset and say what is wrong with it")
     check.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
     check.add_argument("--strict", action="store_true", help="let warnings fail as errors do")
     check.add_argument("--format", choices=("text", "json"), default="text", help="(text)")
-    check.add_argument(
-        "--patience", type=_positive, default=60, metavar="SECONDS", help="for each dataset (60)"
-    )
+    each = "for each dataset (60)"
+    check.add_argument("--patience", type=_positive, default=60, metavar="SECONDS", help=each)
     check.set_defaults(run=_run_check)
     _add_rechunk(commands)
     key = commands.add_parser("key", help="make an API key, and the line that makes it valid")
@@ -128,6 +116,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_serve(commands: Commands) -> None:
+    serve = commands.add_parser("serve", help="serve the datasets of a catalog, or stores by URL")
+    serve.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
+    serve.add_argument("urls", nargs="*", metavar="URL", help="stores in the place of a catalog")
+    serve.add_argument("--host", help="address to listen on")
+    serve.add_argument("--port", type=_port, help="port to listen on (0: any free one)")
+    serve.add_argument("--fd", type=_descriptor, help="a listening socket instead of the two")
+    serve.add_argument("--workers", type=_positive, help="worker processes (1)")
+    serve.add_argument("--open", action="store_true", help="show the page in a browser")
+    serve.set_defaults(run=_run_serve)
+
+
 def _add_rechunk(commands: Commands) -> None:
     rechunk = commands.add_parser("rechunk", help="copy a dataset into other chunks, for `also`")
     rechunk.add_argument("id", metavar="ID", help="a dataset of the catalog")
@@ -135,12 +135,10 @@ def _add_rechunk(commands: Commands) -> None:
     rechunk.add_argument("--chunks", required=True, help=told)
     rechunk.add_argument("to", metavar="TO", help="where to: a path, or a URL such as s3://…")
     rechunk.add_argument("--catalog", type=Path, help="the YAML file that names the datasets")
-    rechunk.add_argument(
-        "--memory", default="512MiB", metavar="SIZE", help="for values (512MiB): more is faster"
-    )
-    rechunk.add_argument(
-        "--replace", action="store_true", help="a complete copy that is there, of another version"
-    )
+    room = "for values (512MiB): more is faster"
+    rechunk.add_argument("--memory", default="512MiB", metavar="SIZE", help=room)
+    copied = "a complete copy that is there, of another version"
+    rechunk.add_argument("--replace", action="store_true", help=copied)
     rechunk.set_defaults(run=_run_rechunk)
 
 
@@ -342,6 +340,8 @@ def _run_health(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _own_address(settings: Settings) -> str:
+    from .server.page_address import LOOPBACK
+
     return f"http://{_address(LOOPBACK.get(settings.host, settings.host), settings.port)}"
 
 

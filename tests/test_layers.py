@@ -43,6 +43,7 @@ LEVELS = {
     "app/admission": 8,
     "app/settings": 8,
     "app/server/connections": 9,
+    "app/server/page_address": 9,
     "app/catalog": 10,
     # What the doors share, each door, and the application of them all.
     "app/api": 11,

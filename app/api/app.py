@@ -13,12 +13,14 @@ from sluice.instrumentation import to_all
 
 from ..doors.edr.routes import EdrDoor
 from ..doors.native.routes import NativeDoor
+from ..doors.pages.routes import PagesDoor
 from ..server.processes import Shared
 from ..settings import Settings, fitted
 from ..telemetry.events import Emit, GcFreeze, freeze_objects
 from ..telemetry.logs import RequestLog
 from ..telemetry.metrics import Metrics
-from .application import Application, add_docs
+from .application import Application
+from .docs_page import add_docs, add_document
 from .doors import Door
 from .middleware import ObserveRequests, UnlistedOrigins, allow_origins
 from .openapi import guide
@@ -68,11 +70,14 @@ def create_app(
     )
     install_problems(app)
     native.add_to(app)
+    if settings.explorer:
+        PagesDoor(settings.embed_origins).add_to(app)
     add_routes(app)
     app.doors = tuple(doors)
     for door in doors:
         door.add_to(app)
-    add_docs(app)
+    add_document(app)
+    add_docs(app, at_root=not settings.explorer)
     unlisted = UnlistedOrigins(settings.cors_origins)
     app.add_middleware(ObserveRequests, emit=emit, url_bytes=settings.url_bytes, unlisted=unlisted)
     # The last one added is the first to see a request: refusals are readable across origins too.

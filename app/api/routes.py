@@ -231,14 +231,7 @@ async def description_of(request: Request, serving: Service, dataset_id: str) ->
     opened = serving.opened.current(dataset_id)
     if opened is None:
         opened = await cancellable(request, serving.opened.get(dataset_id))
-    content = opened.description.text
-    if content is None:
-        cost = _FORMS * sum(opened.prepared.layout.attribute_bytes.values())
-        doors = request.scope["app"].doors
-        write = partial(asyncio.to_thread, _text, opened, doors)
-        content = await cancellable(request, serving.admission.run(caller(request), cost, write))
-        if len(content) <= _MOST_KEPT_BYTES:
-            opened.description.text = content
+    content = await described_text(request, serving, opened)
     headers: RawHeaders = [
         (b"content-length", str(len(content)).encode()),
         (b"content-type", b"application/json"),
@@ -250,6 +243,19 @@ async def description_of(request: Request, serving: Service, dataset_id: str) ->
     answer = Response(content, media_type="application/json")
     answer.raw_headers = headers
     return answer
+
+
+async def described_text(request: Request, serving: Service, opened: Opened) -> bytes:
+    """What an open dataset holds, as JSON; written once, and kept unless it is long."""
+    content = opened.description.text
+    if content is None:
+        cost = _FORMS * sum(opened.prepared.layout.attribute_bytes.values())
+        doors = request.scope["app"].doors
+        write = partial(asyncio.to_thread, _text, opened, doors)
+        content = await cancellable(request, serving.admission.run(caller(request), cost, write))
+        if len(content) <= _MOST_KEPT_BYTES:
+            opened.description.text = content
+    return content
 
 
 def _text(opened: Opened, doors: Sequence[Door]) -> bytes:

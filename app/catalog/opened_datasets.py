@@ -116,6 +116,10 @@ class OpenedDatasets:
             self._revalidator.start(opened)
         return opened
 
+    def peek(self, dataset_id: str) -> Opened | None:
+        """The dataset if it is open, however fresh it is; that it was looked at changes nothing."""
+        return self._opened.get(dataset_id)
+
     async def probe(self, dataset_id: str) -> Freshness:
         """How fresh this dataset is, which is open or can be opened; raises what `get` would raise.
 

@@ -7,8 +7,9 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from functools import partial
@@ -22,6 +23,7 @@ from ..settings import PREFIX, SHARES, Settings
 from ..telemetry.families import make_room
 from ..telemetry.logs import JsonLines, say
 from .connections import connection_limits, raise_descriptor_limit
+from .page_address import announce
 from .processes import SHARED, Heartbeat, Shared, watch_alone
 
 if TYPE_CHECKING:
@@ -33,8 +35,10 @@ SERVICE: Final = __name__.rpartition(".server.")[0]
 log = logging.getLogger(__name__)
 
 
-def run_server(settings: Settings, fd: int | None) -> None:
+def run_server(settings: Settings, fd: int | None, *, opening: bool = False) -> None:
     """Serve until a signal ends it; the workers share the port.
+
+    Where the pages are is told; if `opening` is wanted, a browser shows them.
 
     Or they share the listening socket `fd`, which whoever started this one holds: what connects
     while one server ends and the next one starts waits there.
@@ -72,7 +76,16 @@ def run_server(settings: Settings, fd: int | None) -> None:
     files = Files(settings.catalog, settings.keys_file, settings.keys, settings.urls)
     kept = KeptEpochs.of(settings.catalog, settings.refreshes_file)
     with _shared(files, kept, settings.log_format) as (shared, control_log):
-        _run(config, partial(ask_reload, control_log, files), shared, settings.loop_stall_seconds)
+        listener = config.listener()
+        announce(settings, listener, _ids(files), opening=opening)
+        reload = partial(ask_reload, control_log, files)
+        _run(config, listener, reload, shared, settings.loop_stall_seconds)
+
+
+def _ids(files: Files) -> Sequence[str]:
+    """The datasets of the catalog; nothing where nobody knows yet how many there will be."""
+    catalog = files.read_catalog()
+    return () if catalog.globs or catalog.trees else list(catalog.entries)
 
 
 def _budget_line(settings: Settings) -> str:
@@ -85,14 +98,19 @@ def _budget_line(settings: Settings) -> str:
     )
 
 
-def _run(config: Config, reload: Callable[[], bool], shared: Shared, stall_seconds: float) -> None:
+def _run(
+    config: Config,
+    listener: socket.socket,
+    reload: Callable[[], bool],
+    shared: Shared,
+    stall_seconds: float,
+) -> None:
     """Serve as `config` says; with several workers, `reload` is called on SIGHUP.
 
     One alone does that itself, once its application has started.
     """
     from .workers import STARTUP_FAILED, WatchedServer, Workers, end_by_itself
 
-    listener = config.listener()
     if config.workers > 1:
         workers = Workers(config, [listener], reload, shared, stall_seconds)
         workers.run()

@@ -154,6 +154,15 @@ class Settings(WorkSettings, StoreSettings, RequestSettings, OpeningSettings):
         default=(),
         description="origins whose pages may ask from a browser (`*`: all)",
     )
+    explorer: bool = Field(
+        default=True,
+        description="whether there are pages for people: `/`, `/explore/{id}`, `/embed/{id}`, and"
+        " HTML for browsers on `/datasets` and `/datasets/{id}`",
+    )
+    embed_origins: Names = Field(
+        default=(),
+        description="origins whose pages may show `/embed/{id}` in a frame (`*`: all)",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
         description="least severity that is logged; `info` has a line for each request",

@@ -37,6 +37,7 @@ SCENARIOS = MappingProxyType(
         "memory": ("memory", "memory"),
         "two-workers": ("workers", "two_workers"),
         "threads": ("threads", "threads"),
+        "page": ("page", "page"),
         "stream": ("stream", "stream"),
         "wide": ("wide", "wide"),
         "fair": ("fair", "fair"),

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.api.openapi import guide
 from app.doors.native.options import OPTIONS
 from loadtests import by_schema
 from loadtests.by_schema import draw_case
@@ -77,16 +78,15 @@ def test_validation_errors_of_the_framework_are_not_promised(document: dict[str,
     assert "HTTPValidationError" not in json.dumps(document)
 
 
-def examples(client: httpx.Client) -> list[str]:
+def examples(text: str) -> list[str]:
     """The paths in the first table of the guide."""
-    guide = client.get("/openapi.json").json()["info"]["description"]
-    table = guide.partition("**Values by label**")[0]
+    table = text.partition("**Values by label**")[0]
     return re.findall(r"`(/i?sel\?[^`]+)`", table)
 
 
 def test_every_example_of_the_guide_answers(client: httpx.Client) -> None:
-    """What ``/docs`` says to ask works as it stands, but for the dataset's name and times."""
-    paths = examples(client)
+    """What a server without datasets says to ask works, but for the dataset's name and times."""
+    paths = examples(guide())
     assert len(paths) == 7
     for path in paths:
         ours = path.replace("2024-01-02", "2020-01-01").replace("2024-01", "2020-01")
@@ -96,9 +96,50 @@ def test_every_example_of_the_guide_answers(client: httpx.Client) -> None:
         assert answer.status_code == 200, (ours, answer.text)
 
 
+def test_the_examples_are_of_this_server(client: httpx.Client, document: dict[str, Any]) -> None:
+    """Each works as it stands: those of the text, of parameters and of bodies."""
+    told = document["info"]["description"]
+    paths = examples(told)
+    (dataset,) = set(re.findall(r"ask `/datasets/(\S+)` for", told))
+    assert dataset in [one["id"] for one in client.get("/datasets").json()["datasets"]]
+    assert len(paths) == 8
+    for path in paths:
+        answer = client.get(f"/datasets/{dataset}{path}")
+        assert answer.status_code == 200, (path, answer.text)
+    for method, path, operation in operations(document):
+        by_name = {one["name"]: one for one in operation.get("parameters", [])}
+        if "selection" not in by_name and "requestBody" not in operation:
+            continue
+        assert by_name["dataset_id"]["example"] == dataset
+        ours = path.replace("{dataset_id}", dataset).replace(".{suffix}", ".json")
+        if method == "get":
+            for example in by_name["selection"]["examples"].values():
+                wanted = {k: v for k, v in example["value"].items() if k != "f"}
+                answer = client.get(ours, params=wanted)
+                assert answer.status_code == 200, (example, answer.text)
+        elif method == "post":
+            for example in operation["requestBody"]["content"]["application/json"][
+                "examples"
+            ].values():
+                posted = {k: v for k, v in example["value"].items() if k != "f"}
+                answer = client.post(ours, json=posted)
+                assert answer.status_code == 200, (example, answer.text)
+
+
+def test_scripts_of_the_page_are_sent_small(client: httpx.Client) -> None:
+    """A third of what they are, in a coding that the client knows; the same once decoded."""
+    for name, most in (("swagger-ui-bundle.js", 550_000), ("swagger-ui.css", 40_000)):
+        plain = client.get(f"/docs/assets/{name}", headers={"Accept-Encoding": "identity"})
+        assert "content-encoding" not in plain.headers
+        packed = client.get(f"/docs/assets/{name}", headers={"Accept-Encoding": "gzip"})
+        assert packed.headers["content-encoding"] == "gzip"
+        assert int(packed.headers["content-length"]) < most
+        assert packed.content == plain.content
+
+
 def test_the_page_needs_no_other_server(client: httpx.Client) -> None:
-    """``/docs`` is a page whose scripts and styles come from here; the root leads to it."""
-    assert client.get("/").headers["location"] == "/docs"
+    """``/docs`` is a page whose scripts and styles come from here; the root names it."""
+    assert 'href="docs"' in client.get("/", headers={"Accept": "text/html"}).text
     page = client.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
     sources = re.findall(r'(?:src|href)="([^"]+)"', page.text)

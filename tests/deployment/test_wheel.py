@@ -167,7 +167,8 @@ def test_the_wheel_has_one_name_and_nothing_stale(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {"sluice"}
     assert "sluice/stale.py" not in names
     own = {path.relative_to(TOP) for room in ("app", "sluice") for path in (TOP / room).rglob("*")}
-    modules = {str(path) for path in own if path.suffix in (".py", ".md", ".typed")}
+    kinds = (".py", ".md", ".typed", ".js", ".css", ".svg", ".LICENSE")
+    modules = {str(path) for path in own if path.suffix in kinds}
     assert modules <= {name.replace("sluice/app/", "app/") for name in names}
 
 

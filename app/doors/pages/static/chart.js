@@ -1,0 +1,163 @@
+/**
+ * Series and profiles as charts, by uPlot, whose points between gaps are drawn too.
+ *
+ * @typedef {object} Curve
+ * @property {string} title
+ * @property {number[]} values NaN where nothing is known
+ * @typedef {object} ChartAxis
+ * @property {boolean} isTime whether coordinates are instants
+ * @property {string} units of the values
+ * @property {((coordinate: number) => string) | null} words what stands at a coordinate, where it is
+ *   not its number
+ * @property {string} [zone] of the instants
+ * @property {boolean} [upright] whether the axis stands, as that of a profile
+ * @property {boolean} [down] whether it grows downward then
+ */
+import { el, onOtherStyles, styled } from "./dom.js";
+import { numberText } from "./ticks.js";
+
+const HEIGHT = 240;
+// What stands at instants, by the distance between two of them: clocks of 24 hours, dates as ISO has
+// them. A row: from so many seconds on, what stands at each, and what more where a year, a day or an
+// hour begins.
+const DAY = "\n{YYYY}-{MM}-{DD}";
+/** @type {any} */
+const CLOCK = [
+  [31_536_000, "{YYYY}", null, null, null, null, null, null, 1],
+  [2_419_200, "{YYYY}-{MM}", null, null, null, null, null, null, 1],
+  [86_400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", DAY, null, DAY, null, null, null, 1],
+  [0.001, "{HH}:{mm}:{ss}", DAY, null, DAY, null, null, null, 1],
+];
+const plain = (/** @type {number} */ value) => numberText(value);
+
+/**
+ * The places of values that have no neighbour: a line through them is no line (uPlot issue 1042).
+ *
+ * @param {ArrayLike<number | null | undefined>} values
+ * @param {number} from
+ * @param {number} to
+ * @returns {number[]}
+ */
+export function isolated(values, from, to) {
+  const found = [];
+  const known = (/** @type {number} */ at) => values[at] !== null && values[at] !== undefined;
+  for (let at = from; at <= to; at++) {
+    if (known(at) && !known(at - 1) && !known(at + 1)) found.push(at);
+  }
+  return found;
+}
+
+/** A chart in its own place; a click on it says at which position. */
+export class Chart {
+  /** @type {uPlot | null} */
+  #plot = null;
+  #mark = -1;
+  #upright = false;
+  /** @type {number[]} the positions, by their coordinates from low to high, as uPlot wants them */
+  #order = [];
+
+  /** @param {(position: number) => void} onPick */
+  constructor(onPick) {
+    this.onPick = onPick;
+    this.element = el("div", { class: "chart" });
+    new ResizeObserver(() => this.#fit()).observe(this.element);
+    onOtherStyles(() => this.#plot?.redraw());
+  }
+
+  /**
+   * @param {number[]} coordinates of the axis: seconds since 1970 where it `isTime`
+   * @param {Curve[]} curves
+   * @param {ChartAxis} axis
+   */
+  show(coordinates, curves, { isTime, units, words, zone = "UTC", upright = false, down = false }) {
+    this.#plot?.destroy();
+    this.#upright = upright;
+    const order = coordinates.map((_, at) => at);
+    const place = (/** @type {number} */ at) => /** @type {number} */ (coordinates[at]);
+    this.#order = order.sort((one, other) => place(one) - place(other));
+    const ink = () => styled("--muted");
+    const grid = { stroke: () => styled("--line"), width: 1 };
+    const font = `12px ${styled("--sans")}`;
+    const common = { stroke: ink, grid, ticks: grid, font };
+    const labelled = { label: units, labelFont: font, labelSize: 18 };
+    const points = {
+      size: 5,
+      filter: (/** @type {uPlot} */ plot, /** @type {number} */ series) => {
+        const data = /** @type {ArrayLike<number | null>} */ (plot.data[series]);
+        return isolated(data, 0, data.length - 1);
+      },
+    };
+    this.#plot = new uPlot(
+      {
+        width: this.element.clientWidth || 320,
+        height: HEIGHT,
+        legend: { show: false },
+        tzDate: (at) => uPlot.tzDate(new Date(at * 1000), zone),
+        scales: {
+          x: { time: isTime, ...(upright ? { ori: 1, dir: down ? -1 : 1 } : {}) },
+          y: upright ? { ori: 0 } : {},
+        },
+        axes: [
+          {
+            ...common,
+            ...(upright ? { side: 3, size: 56 } : {}),
+            ...(isTime ? { values: CLOCK } : { values: (_, ticks) => ticks.map(words ?? plain) }),
+          },
+          {
+            ...common,
+            ...labelled,
+            ...(upright ? { side: 2 } : { size: 56 }),
+            values: (_, ticks) => ticks.map(plain),
+          },
+        ],
+        series: [
+          {},
+          ...curves.map((curve, at) => ({
+            label: curve.title,
+            stroke: () => styled(`--series-${at + 1}`),
+            width: 1.6,
+            points: /** @type {any} */ (points),
+          })),
+        ],
+        hooks: { draw: [(plot) => this.#drawMark(plot)] },
+      },
+      [
+        this.#order.map(place),
+        ...curves.map(({ values }) =>
+          this.#order.map((at) => (Number.isNaN(values[at]) ? null : values[at])),
+        ),
+      ],
+      this.element,
+    );
+    this.#plot.over.addEventListener("click", () => {
+      const at = this.#plot?.cursor.idx;
+      if (at !== null && at !== undefined) this.onPick(Number(this.#order[at]));
+    });
+  }
+
+  /** @param {number} position where a line stands: what the picture shows */
+  mark(position) {
+    this.#mark = position;
+    this.#plot?.redraw(false);
+  }
+
+  /** @param {uPlot} plot */
+  #drawMark(plot) {
+    const at = plot.data[0][this.#order.indexOf(this.#mark)];
+    if (at === undefined) return;
+    const { ctx, bbox } = plot;
+    const place = Math.round(plot.valToPos(at, "x", true)) - 1;
+    ctx.save();
+    ctx.fillStyle = styled("--accent");
+    if (this.#upright) ctx.fillRect(bbox.left, place, bbox.width, 2);
+    else ctx.fillRect(place, bbox.top, 2, bbox.height);
+    ctx.restore();
+  }
+
+  #fit() {
+    if (this.#plot !== null && this.element.clientWidth > 0) {
+      this.#plot.setSize({ width: this.element.clientWidth, height: HEIGHT });
+    }
+  }
+}

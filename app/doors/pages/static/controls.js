@@ -1,0 +1,202 @@
+/**
+ * The controls of a view: what is shown, and where along each dimension that is fixed.
+ *
+ * @import { Axis, Dataset } from "./dataset.js"
+ * @typedef {object} DimensionListener
+ * @property {(position: number, dragged: boolean) => void} onChoose `dragged` from the second
+ *   position of a drag on: the first one is a choice
+ * @property {(text: string) => void} onText a label that only the server understands
+ */
+import { isInstants, labelAt, positionOf } from "./dataset.js";
+import { el } from "./dom.js";
+import { bytesText } from "./requests.js";
+import { degreeText, numberText } from "./ticks.js";
+import { readable } from "./times.js";
+
+// A slider of more positions is coarse; its buttons are exact.
+const MOST_STOPS = 1000;
+
+/**
+ * A label of an axis for people, with its units.
+ *
+ * @param {Axis} axis
+ * @param {number} position
+ * @param {string} zone
+ */
+export function labelText(axis, position, zone) {
+  const label = labelAt(axis, position);
+  if (label === null) return `${axis.name} ${position}`;
+  if (axis.geographic) return degreeText(Number(label), axis.role === "X" ? "X" : "Y");
+  if (axis.kind === "time") return readable(String(label), zone);
+  const text = typeof label === "number" ? numberText(label, 7) : String(label);
+  return axis.units !== "" && axis.kind === "number" ? `${text} ${axis.units}` : text;
+}
+
+/**
+ * What a chart along an axis has at its coordinates.
+ *
+ * @param {Axis} axis
+ */
+export function chartAxis(axis) {
+  const isTime = isInstants(axis);
+  const counted = axis.kind === "text" || (axis.kind === "time" && !isTime);
+  const label = (/** @type {number} */ at) =>
+    Number.isInteger(at) ? String(labelAt(axis, at) ?? at).replace(/T00:00:00$/, "") : "";
+  return { isTime, words: counted ? label : null };
+}
+
+/**
+ * What all of a view would cost, and a button for who wants it.
+ *
+ * @param {import("./session.js").Session} session
+ * @param {{ much: { chunks: number, bytes: number } | null, whole: string }} wanted
+ * @returns {(Node | string)[]}
+ */
+export function costWords(session, { much, whole }) {
+  if (much === null) return [];
+  const words = `: all of it reads ${much.chunks.toLocaleString("en")} chunks, ${bytesText(much.bytes)} `;
+  const onclick = () => session.pay(whole);
+  return [words, el("button", { type: "button", onclick }, "Read all")];
+}
+
+/** A dimension that is fixed at one position: a slider, a field for a label, four buttons. */
+export class DimensionControl {
+  #position = 0;
+  #zone = "UTC";
+  #dragging = false;
+
+  /**
+   * @param {Axis} axis
+   * @param {DimensionListener} listener
+   */
+  constructor(axis, listener) {
+    this.axis = axis;
+    this.listener = listener;
+    const last = axis.size - 1;
+    const step = Math.max(1, Math.ceil(axis.size / MOST_STOPS));
+    const name = axis.title;
+    this.slider = el("input", {
+      type: "range",
+      min: 0,
+      max: last,
+      step,
+      value: 0,
+      "aria-label": name,
+      oninput: () => {
+        this.#choose(Number(this.slider.value), this.#dragging);
+        this.#dragging = true;
+      },
+      onchange: () => {
+        this.#dragging = false;
+      },
+    });
+    this.field = el("input", {
+      type: "text",
+      spellcheck: "false",
+      autocomplete: "off",
+      "aria-label": `${name}, as a label`,
+      onchange: () => this.#typed(this.field.value.trim()),
+    });
+    const button = (
+      /** @type {string} */ sign,
+      /** @type {string} */ words,
+      /** @type {() => number} */ to,
+    ) =>
+      el(
+        "button",
+        {
+          type: "button",
+          title: words,
+          "aria-label": `${words}, ${name}`,
+          onclick: () => this.#choose(to()),
+        },
+        sign,
+      );
+    this.element = el(
+      "div",
+      { class: "dimension", role: "group", "aria-label": name },
+      el("span", { class: "name" }, name),
+      this.field,
+      el(
+        "span",
+        { class: "steps" },
+        button("«", "First", () => 0),
+        button("‹", "Previous", () => this.#position - 1),
+        button("›", "Next", () => this.#position + 1),
+        button("»", "Last", () => last),
+      ),
+      this.slider,
+    );
+  }
+
+  get position() {
+    return this.#position;
+  }
+
+  /**
+   * Show a position.
+   *
+   * @param {number} position
+   * @param {string} zone
+   */
+  show(position, zone) {
+    this.#position = position;
+    this.#zone = zone;
+    const words = labelText(this.axis, position, zone);
+    this.slider.value = String(position);
+    this.slider.setAttribute("aria-valuetext", words);
+    this.field.value = words;
+  }
+
+  /** @param {number} by */
+  step(by) {
+    this.#choose(this.#position + by);
+  }
+
+  /**
+   * @param {number} position
+   * @param {boolean} [dragged]
+   */
+  #choose(position, dragged = false) {
+    const held = Math.min(Math.max(position, 0), this.axis.size - 1);
+    this.show(held, this.#zone);
+    this.listener.onChoose(held, dragged);
+  }
+
+  /** @param {string} text */
+  #typed(text) {
+    const label = text.replace(/ UTC$/, "Z").replace(/^(\d{4}-\d{2}-\d{2}) (?=\d)/, "$1T");
+    const plain = this.axis.units === "" ? label : label.replace(` ${this.axis.units}`, "");
+    const position = positionOf(this.axis, plain.replace("−", "-"));
+    if (position >= 0) this.#choose(position);
+    else this.listener.onText(plain);
+  }
+}
+
+/**
+ * A field with a choice of names.
+ *
+ * @param {string} words what is chosen
+ * @param {[string, string][]} choices values and what is read
+ * @param {(value: string) => void} onChoose
+ */
+export function choice(words, choices, onChoose) {
+  const options = choices.map(([value, text]) => el("option", { value }, text));
+  const select = el("select", { onchange: () => onChoose(select.value) }, ...options);
+  return { element: el("label", { class: "choice" }, el("span", {}, words), select), select };
+}
+
+/**
+ * The choice of a variable.
+ *
+ * @param {Dataset} dataset
+ * @param {(name: string) => void} onChoose
+ */
+export function variableChoice(dataset, onChoose) {
+  /** @type {[string, string][]} */
+  const choices = [...dataset.variables.values()].map((one) => [
+    one.name,
+    one.title === one.name ? one.name : `${one.title} (${one.name})`,
+  ]);
+  return choice("Variable", choices, onChoose);
+}

@@ -1,0 +1,375 @@
+/**
+ * The view of two dimensions: a map, a section, a Hovmoller diagram, an image.
+ *
+ * @import { Field } from "./fields.js"
+ * @import { Film } from "./animation.js"
+ * @import { Slice } from "./queries.js"
+ * @import { OnProgress } from "./requests.js"
+ * @import { Session } from "./session.js"
+ * @import { Range, State } from "./state.js"
+ * @typedef {object} Cell
+ * @property {number} index among the values
+ * @property {[number, number]} point its centre
+ * @property {string} place the same for people
+ */
+import { Player } from "./animation.js";
+import { Colours } from "./colours.js";
+import { costWords, labelText } from "./controls.js";
+import { coordinateAt } from "./dataset.js";
+import { el } from "./dom.js";
+import { readField, readLevels, wantedField } from "./fields.js";
+import { Figure } from "./figure.js";
+import { windowOf } from "./mesh.js";
+import { seriesAxis } from "./queries.js";
+import { cellAt, TURN } from "./raster.js";
+import {
+  colourTable,
+  LEVELS,
+  levelsOf,
+  MISSING,
+  quantise,
+  scaleOf,
+  summaryOf,
+  usualRange,
+} from "./scales.js";
+import { MOST_POINTS } from "./state.js";
+import { degreeText, numberText } from "./ticks.js";
+
+export class FieldStage {
+  /** @type {Field | null} */
+  #field = null;
+  /** @type {Range} */
+  #range = { low: 0, high: 1 };
+  // What the picture is coloured by.
+  #coloured = "";
+  #meshed = "";
+  /** @type {Uint8Array} the frame of a film */
+  #levels = new Uint8Array(0);
+  // The key of the picture that a film began with; frames are no other pictures.
+  #playing = "";
+
+  /**
+   * @param {Session} session
+   */
+  constructor(session) {
+    this.session = session;
+    this.readout = el("output", { class: "readout" }, "Point at the picture to read a value.");
+    this.told = el("span", { class: "told" });
+    this.figure = new Figure({
+      onBox: (box) => session.replace({ box }),
+      onPoint: (x, y) => this.#read(x, y),
+      onPick: (x, y) => this.#pick(x, y),
+      onKey: (key) => this.#onKey(key),
+    });
+    this.player = new Player(() => this.#film());
+    this.colours = new Colours((change, done) => this.#recolour(change, done));
+    this.element = el(
+      "div",
+      { class: "field" },
+      this.figure.element,
+      el("div", { class: "under" }, this.readout, this.told),
+      this.player.element,
+    );
+    /** What stands beside the picture. */
+    this.side = this.colours.element;
+  }
+
+  /** @returns {Range} of the colours, as they are now */
+  get range() {
+    return this.#range;
+  }
+
+  /**
+   * The positions along the axis across (0) or along (1) that are looked at, where cells lie on a mesh.
+   *
+   * @param {number} place
+   */
+  window(place) {
+    const { box } = this.session.state;
+    const { mesh = null, wanted = null } = this.#field ?? {};
+    if (mesh === null || wanted === null || box === null) return null;
+    const { start, step } = place === 0 ? wanted.slices.x : wanted.slices.y;
+    const ends = windowOf(mesh, box);
+    const [first, last] = [ends[place], ends[place + 2]];
+    return first < last ? `${start + first * step}:${start + (last - 1) * step + 1}` : null;
+  }
+
+  /** What would be fetched; another one is another picture. */
+  get key() {
+    return this.#playing || JSON.stringify(wantedField(this.session).queries);
+  }
+
+  /**
+   * @param {AbortSignal} signal
+   * @param {OnProgress} onProgress
+   */
+  async load(signal, onProgress) {
+    const wanted = wantedField(this.session);
+    const meshed = JSON.stringify([this.session.grid, wanted.slices]);
+    const known = meshed === this.#meshed ? (this.#field?.mesh ?? null) : null;
+    this.#field = await readField(this.session, wanted, signal, known, onProgress);
+    this.#meshed = meshed;
+    this.#coloured = "";
+  }
+
+  /** Show what the state says of colours, box and points. */
+  draw() {
+    if (this.#field === null) return;
+    const { state } = this.session;
+    this.player.element.hidden = this.#axis === null || !Player.allowed;
+    this.#checkFilm();
+    const key = JSON.stringify([
+      state.scaling,
+      state.range,
+      state.cmap,
+      state.reverse,
+      state.units,
+    ]);
+    if (key !== this.#coloured) this.#colour(this.#field, state);
+    this.#coloured = key;
+    this.figure.setBox(state.box);
+    this.figure.setMarks(state.points);
+  }
+
+  /**
+   * What takes a walk over all values: the usual range, the histogram, what is missing.
+   *
+   * @param {Field} field
+   * @param {State} state
+   */
+  #colour(field, state) {
+    const { values, wanted, usual } = field;
+    const { scaling } = state;
+    usual[scaling] ??= usualRange(values, scaling) ?? { low: 0, high: 1 };
+    this.#range = state.range ?? usual[scaling];
+    field.summary ??= summaryOf(values);
+    const { summary } = field;
+    this.colours.show(values, summary, state, this.#range, this.session.display);
+    this.#paint(state);
+    const missing = missingText(summary);
+    const stride = strideText(wanted.slices);
+    this.told.replaceChildren(
+      missing + (missing && stride ? " · " : "") + stride,
+      ...costWords(this.session, wanted),
+    );
+    this.figure.overlay.setAttribute("aria-label", this.#summary(summary));
+  }
+
+  /** @param {Float32Array[]} arcs of the coast */
+  setCoast(arcs) {
+    this.figure.setCoast(arcs);
+  }
+
+  /** @param {number} factor */
+  zoom(factor) {
+    this.figure.zoom(factor);
+  }
+
+  /** @param {State} state */
+  #paint(state) {
+    if (this.#field === null) return;
+    this.figure.setTable(colourTable(state.cmap, state.reverse));
+    // A film has its levels from elsewhere.
+    if (this.#playing !== "") return;
+    this.figure.setField({ ...this.#field, levels: levelsOf(this.#range, state.scaling) });
+  }
+
+  /**
+   * A drag recolours the picture alone; its end is the address's matter.
+   *
+   * @param {Partial<State>} change
+   * @param {boolean} done
+   */
+  #recolour(change, done) {
+    if (done) {
+      this.session.replace(change);
+      return;
+    }
+    const state = { ...this.session.state, ...change };
+    this.#range = change.range ?? this.#range;
+    this.colours.showRange(state, this.#range);
+    this.#paint(state);
+  }
+
+  /** @param {{ low: number, high: number }} summary */
+  #summary({ low, high }) {
+    const { variable, display, fixedAxes, positions, state } = this.session;
+    const places = fixedAxes.map((axis) => labelText(axis, positions[axis.name], state.zone));
+    const ends =
+      `from ${numberText(display.to(low))} to ${numberText(display.to(high))} ${display.units}`.trim();
+    return [variable.title, ...places, ends].join(", ");
+  }
+
+  /**
+   * The value of the cell around a place, and where that cell truly is.
+   *
+   * @param {number} x
+   * @param {number} y
+   */
+  #read(x, y) {
+    const cell = this.#cellAt(x, y);
+    if (cell === null || this.#field === null) {
+      this.readout.textContent = "";
+      return;
+    }
+    this.readout.replaceChildren(el("b", {}, this.#valueText(cell)), ` at ${cell.place}`);
+  }
+
+  /** @param {Cell} cell */
+  #valueText({ index }) {
+    const { display, state } = this.session;
+    const film = this.#playing !== "";
+    let value = Number(this.#field?.values[index]);
+    if (film) {
+      const level = this.#levels[index];
+      const share = level === MISSING ? Number.NaN : level / (LEVELS - 1);
+      value = scaleOf(this.#range, state.scaling).value(share);
+    }
+    if (Number.isNaN(value)) return "no data";
+    return `${film ? "≈ " : ""}${numberText(display.to(value), film ? 3 : 5)} ${display.units}`.trim();
+  }
+
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @returns {Cell | null}
+   */
+  #cellAt(x, y) {
+    if (this.#field === null) return null;
+    const { wanted, mesh, x: columns, y: rows } = this.#field;
+    const { across, along, slices } = wanted;
+    const each = mesh?.columns ?? columns.edges.length - 1;
+    let [column, row] = [cellAt(columns, x), cellAt(rows, y)];
+    if (mesh !== null) {
+      const cell = this.figure.cellAt(x, y);
+      [column, row] = [cell < 0 ? -1 : cell % each, Math.floor(cell / each)];
+    }
+    if (column < 0 || row < 0) return null;
+    const index = row * each + column;
+    const at = {
+      [across.name]: (slices.x.start + column * slices.x.step) % across.size,
+      [along.name]: slices.y.start + row * slices.y.step,
+    };
+    if (mesh !== null) {
+      const point = /** @type {[number, number]} */ ([
+        mesh.longitudes[index],
+        mesh.latitudes[index],
+      ]);
+      const place = `${degreeText(point[1], "Y")}, ${degreeText(point[0], "X")}`;
+      return { index, point, place };
+    }
+    const words = [along, across].map((axis) =>
+      labelText(axis, at[axis.name], this.session.state.zone),
+    );
+    const [x0, y0] = [across, along].map((axis) => coordinateAt(axis, at[axis.name]));
+    return { index, point: [x0, y0], place: words.join(", ") };
+  }
+
+  /**
+   * @param {number} x
+   * @param {number} y
+   */
+  #pick(x, y) {
+    const cell = this.#cellAt(x, y);
+    if (cell === null || this.#field === null) return;
+    const { across, mesh } = this.#field;
+    const [x0, y0] = cell.point;
+    // One place has one address, whichever way its store counts longitudes.
+    const turns = across.wraps || mesh !== null ? Math.floor((x0 + TURN / 2) / TURN) : 0;
+    /** @type {[number, number]} */
+    const point = [x0 - TURN * turns, y0];
+    const { points } = this.session.state;
+    if (points.some(([x1, y1]) => x1 === point[0] && y1 === point[1])) return;
+    this.session.push({ points: [...points.slice(0, MOST_POINTS - 1), point] });
+  }
+
+  /** The dimension that keys step along, and films. */
+  get #axis() {
+    const { dataset, variable, state } = this.session;
+    const axis = seriesAxis(dataset, variable, [state.x, state.y]);
+    return axis !== null && axis.size > 1 ? axis : null;
+  }
+
+  /** @param {string} key */
+  #onKey(key) {
+    const by = { "[": -1, "]": 1 }[key] ?? 0;
+    if (by === 0 && key !== " ") return false;
+    const axis = this.#axis;
+    if (axis !== null && by === 0) this.player.toggle();
+    else if (axis !== null) this.session.move(axis.name, this.session.positions[axis.name] + by);
+    return true;
+  }
+
+  /** @returns {Promise<Film | null>} of the picture as it is now, its range held */
+  async #film() {
+    const axis = this.#axis;
+    const field = this.#field;
+    if (axis === null || field === null) return null;
+    const { session } = this;
+    if (session.state.range === null) session.replace({ range: this.#range });
+    const { scaling } = session.state;
+    const range = this.#range;
+    this.#playing = this.key;
+    this.#filmed = this.#filmKey();
+    const wantedAt = (/** @type {number} */ position) =>
+      wantedField(session, { ...session.positions, [axis.name]: position });
+    return {
+      size: axis.size,
+      bytes: field.values.length,
+      position: session.positions[axis.name],
+      read: async (position, signal) => {
+        const wanted = wantedAt(position);
+        // Levels of logarithms are not the server's, which are even.
+        if (scaling !== "log") {
+          return readLevels(session, wanted, `${range.low},${range.high}`, signal);
+        }
+        const { values } = await readField(session, wanted, signal, field.mesh);
+        return quantise(values, levelsOf(range, scaling));
+      },
+      show: (position, levels) => {
+        this.#levels = levels;
+        this.figure.setField({ ...field, values: levels, levels: null });
+        session.pass(axis.name, position);
+      },
+      end: (position) => {
+        // The frame is still there when its values come.
+        this.#playing = "";
+        if (session.positions[axis.name] === position) session.move(axis.name, position, true);
+        else session.replace({});
+      },
+    };
+  }
+
+  #filmed = "";
+
+  /** What a film is made of; other colours are no other film. */
+  #filmKey() {
+    const { session } = this;
+    const axis = this.#axis;
+    const still = axis === null ? {} : { ...session.positions, [axis.name]: 0 };
+    const { range, scaling } = session.state;
+    return JSON.stringify([axis?.name, wantedField(session, still).queries, range, scaling]);
+  }
+
+  /** A film ends where something else is chosen, a frame by hand too. */
+  #checkFilm() {
+    if (!this.player.playing || this.#axis === null) return;
+    const moved = this.session.positions[this.#axis.name] !== this.player.position;
+    if (moved || this.#filmKey() !== this.#filmed) this.player.stop();
+  }
+}
+
+/** @param {{ x: Slice, y: Slice }} slices */
+function strideText({ x, y }) {
+  const most = Math.max(x.step, y.step);
+  const ending = { 2: "2nd", 3: "3rd" }[most] ?? `${most}th`;
+  return most > 1 ? `every ${ending} cell` : "";
+}
+
+/** @param {{ count: number, missing: number }} summary */
+function missingText({ count, missing }) {
+  if (missing === count) return "no data in this slice";
+  if (missing === 0) return "";
+  const share = (100 * missing) / count;
+  return `no data: ${share.toFixed(share < 10 ? 1 : 0)} %`;
+}

@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { snippets } from "../../app/doors/pages/static/snippets.js";
+
+/** @param {boolean} key */
+function made(key) {
+  const url = (/** @type {string} */ suffix) => `http://here/sel.${suffix}?name=O'Brien`;
+  return new Map(snippets({ name: 't"2', times: ["time"], url, file: "data", key }));
+}
+
+test("lines of code have the address of the format that they read", () => {
+  const code = made(false);
+  assert.deepEqual(
+    [...code.keys()],
+    ["Python, xarray", "Python, pandas", "curl", "R", "JavaScript", "MATLAB"],
+  );
+  assert.match(code.get("Python, xarray") ?? "", /sel\.nc/);
+  assert.match(code.get("Python, pandas") ?? "", /parse_dates=\["time"\]/);
+  assert.match(code.get("R") ?? "", /format = "%Y-%m-%dT%H:%M:%SZ", tz = "UTC"/);
+  assert.match(code.get("JavaScript") ?? "", /sel\.json/);
+});
+
+test("quotes of names and addresses end no text", () => {
+  const code = made(false);
+  assert.equal(code.get("curl"), "curl -o 'data.csv' 'http://here/sel.csv?name=O%27Brien'");
+  assert.ok(code.get("Python, xarray")?.includes('ds["t\\"2"]'));
+  assert.ok(code.get("MATLAB")?.includes('ncread(file, "t""2")'));
+});
+
+test("a key is taken from the environment, where one is needed", () => {
+  for (const [name, code] of made(true)) assert.ok(code.includes("SLUICE_KEY"), name);
+  for (const [name, code] of made(false)) assert.ok(!code.includes("KEY"), name);
+});
