@@ -119,12 +119,15 @@ async def _answer_file(
 
 
 async def _size(serving: Service, asked: Weighed, form: Representation) -> int | None:
-    """The length of a file, where it can be told before anything is read."""
+    """The length of a file, where it can be told before anything is read, or was answered."""
     file = asked.encoder.file or asked.encoder.sized
     assert file is not None
     if file.deflated:
         return serving.spool.size(form.tag(asked.key))
-    return await file_size(asked.plan, file, form.opened.fragments)
+    size = await file_size(asked.plan, file, form.opened.fragments)
+    if size is None and not form.opened.entry.rewritten:
+        return form.opened.learned.size(form.tag(asked.key))
+    return size
 
 
 async def _open(

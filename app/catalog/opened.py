@@ -144,7 +144,7 @@ class Opened:
     @property
     def held_bytes(self) -> int:
         """The memory that it takes, but for attributes and the like."""
-        return self.prepared.layout.held_bytes + self.cells.nbytes
+        return self.prepared.layout.held_bytes + self.cells.nbytes + self.learned.nbytes
 
     def for_door(self, make: Callable[[Opened], T]) -> T:
         """What a way in needs of this dataset: what ``make(self)`` gave when it was first asked."""
