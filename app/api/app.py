@@ -14,6 +14,7 @@ from sluice.instrumentation import to_all
 from ..doors.edr.routes import EdrDoor
 from ..doors.native.routes import NativeDoor
 from ..doors.pages.routes import PagesDoor
+from ..doors.zarr.routes import ZarrDoor
 from ..server.processes import Shared
 from ..settings import Settings, fitted
 from ..telemetry.events import Emit, GcFreeze, freeze_objects
@@ -30,7 +31,7 @@ from .starting import start
 
 NATIVE: Final = NativeDoor()
 # The standard doors, in the order in which `/datasets/{id}` links them.
-DOORS: Final[tuple[Door, ...]] = (EdrDoor(),)
+DOORS: Final[tuple[Door, ...]] = (EdrDoor(), ZarrDoor())
 
 
 def create_app(
