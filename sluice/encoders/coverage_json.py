@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from sluice.aliases import Array, DocumentDict, record
+from sluice.datasets._xarray import data_of
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
 from sluice.encoders.coverage_parts import around_greenwich, data_type
 from sluice.encoders.encoder import Encoder, joined, once
@@ -27,18 +28,18 @@ if TYPE_CHECKING:
 MEDIA_TYPE: Final = "application/prs.coverage+json"
 # So it is called from EDR 1.2 on.
 NEW_MEDIA_TYPE: Final = "application/vnd.cov+json"
-# Of axes, in the order in which values lie along them (a map's first is time: leaflet-coverage).
+# Of axes, as values lie along them (leaflet-coverage wants time first).
 _LETTERS: Final = "tzyx"
 # More coverages than that are too much for clients, and for pieces of a few milliseconds.
 MOST_COVERAGES: Final = 10_000
-# What a coverage has around its values and labels, and what a variable has in each.
+# What a coverage has around its values and labels, and a variable in each.
 _COVERAGE_BYTES: Final = 100
 _RANGE_BYTES: Final = 25
 
 
 @record
 class Layout:
-    """What the coordinates of an answer stand for, and what is said of its variables.
+    """What coordinates of an answer stand for, and what is said of its variables.
 
     `axes` are the names of the coordinates by their letters (x, y, z, t); `parameters` the text of
     each variable's Parameter; `references` those of reference systems by the letters of their axes.
@@ -96,7 +97,7 @@ class _Group:
         return math.prod([self.sizes[dim] for dim in self.apart])
 
     def length(self, letter: str) -> int:
-        """How many labels an axis of a coverage has."""
+        """How many labels an axis has."""
         return self.sizes[self.along[letter]] if letter in self.along else 1
 
     @property
@@ -208,7 +209,7 @@ class _Writer:
     def _labels(self, letter: str, group: _Group, at: Mapping[Hashable, int]) -> Array:
         """The labels of an axis that a coverage has."""
         variable = self._variables[group.axes[letter]]
-        values = np.asarray(variable.values)
+        values = np.asarray(data_of(variable))
         dims = variable.dims
         if dims and dims[0] in at:
             values = values[at[dims[0]]]
@@ -220,8 +221,9 @@ class _Writer:
         shared = not any(dim in at for dim in self._variables[group.axes[letter]].dims)
         if shared and letter in self._texts:
             return self._texts[letter]
-        values = self._labels(letter, group, at).reshape(-1)
-        text = json_text({"values": array_to_jsonable(values)})
+        values = self._labels(letter, group, at)
+        told = array_to_jsonable(values)
+        text = json_text({"values": told if values.ndim else [told]})
         if shared:
             self._texts[letter] = text
         return text
@@ -239,7 +241,11 @@ class _Writer:
 
     def _range(self, group: _Group, name: Hashable, index: Sequence[int]) -> Iterator[bytes]:
         variable = self._variables[name]
-        values, dims = np.asarray(variable.values), variable.dims
+        values, dims = np.asarray(data_of(variable)), variable.dims
+        if not dims and not group.along:
+            kind, value = data_type(values.dtype), array_to_jsonable(_plain(values.reshape(1)))
+            yield json_text({"type": "NdArray", "dataType": kind, "values": value})
+            return
         letters: list[str] = [letter for letter in _LETTERS if letter in group.along]
         inner: list[Hashable] = [group.along[letter] for letter in letters]
         if group.path and group.place is not None:
@@ -255,8 +261,6 @@ class _Writer:
             shape: DocumentDict = {"axisNames": letters, "shape": list(values.shape)}
             told += b"," + json_text(shape)[1:-1]
         yield told + b',"values":'
-        if not letters:
-            values = np.asarray(values).reshape(1)
         mask = self._layout.mask
         if mask is not None and letters[-2:] == ["y", "x"]:
             yield from _masked(values, mask)

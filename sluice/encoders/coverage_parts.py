@@ -81,6 +81,8 @@ def parameter_name_of(name: str, attrs: Mapping[Any, object], dtype: DType) -> D
 
 def around_greenwich(values: Array) -> Array:
     """Longitudes from -180 to 180 degrees, in the type that they have (a wider one if need be)."""
+    if not values.ndim and -180 <= values <= 180:
+        return values
     if values.dtype.kind == "u" or (values.dtype.kind == "i" and values.dtype.itemsize < 4):
         values = values.astype("i8")
     east, west = values > 180, values < -180

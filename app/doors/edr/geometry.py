@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import record
-from sluice.axes.globe import EARTH_KM, distance_km
+from sluice.axes.globe import EARTH_KM
 from sluice.encoders.coverage_parts import CRS84, EPSG4326
 from sluice.errors import QueryError, excerpt
 
@@ -35,6 +35,9 @@ _KINDS: Final = re.compile(
     re.IGNORECASE,
 )
 _COORDINATES: Final = re.compile(r"[0-9eE+\-.,()\s]+")
+_NUMBER: Final = r"([+-]?[0-9]+(?:\.[0-9]*)?)"
+_POINT: Final = re.compile(rf"\s*POINT\s*\(\s*{_NUMBER}\s+{_NUMBER}\s*\)\s*", re.IGNORECASE)
+_SHORT: Final = 100
 # Parentheses inside each other: a polygon of several parts has three.
 _DEEPEST: Final = 3
 # The systems that coordinates may be in, by the names that clients have for them, and whether the
@@ -113,6 +116,22 @@ def system_of(crs: str | None) -> str:
             known=[CRS84, EPSG4326],
         )
     return found
+
+
+def read_point(text: str | None, crs: str) -> tuple[float, float] | None:
+    """The longitude and latitude of a point as nearly everybody writes it; None for other texts.
+
+    Raises `QueryError` for coordinates that no place has.
+    """
+    found = _POINT.fullmatch(text) if text is not None and len(text) < _SHORT else None
+    if found is None:
+        return None
+    lon, lat = float(found[1]), float(found[2])
+    if crs == EPSG4326:
+        lon, lat = lat, lon
+    if not (-180 <= lon <= 360 and -90 <= lat <= 90):
+        check_places(np.array([lon]), np.array([lat]), "coords")
+    return lon, lat
 
 
 def read_geometry(text: str | None, kinds: tuple[str, ...], crs: str) -> Geometry:
@@ -227,71 +246,36 @@ def line_of(geometry: Geometry, crs: str) -> Line:
     return Line(vertices[:, 0], vertices[:, 1], level, seconds, starts)
 
 
-def box_of(geometry: Geometry, crs: str) -> tuple[Geometry, Box]:
-    """A polygon, mended where its rings cross, and what it lies in.
+def box_of(geometry: Geometry, crs: str) -> tuple[list[Geometry], Box]:
+    """The polygons, and what they lie in.
 
-    Parts on both sides of the antimeridian are put beside each other if that is narrower.
+    Parts on both sides of the antimeridian are put beside each other if that is narrower. Raises
+    `QueryError` for rings that cross themselves: to mend them takes time without a bound.
     """
     import shapely
 
     geometry = shapely.force_2d(geometry)
     if crs == EPSG4326:
         geometry = shapely.transform(geometry, lambda places: places[:, ::-1])
-    if not shapely.is_valid(geometry):
-        geometry = shapely.make_valid(geometry)
     parts = shapely.get_parts(geometry)
+    wrong = parts[~shapely.is_valid(parts)]
+    if wrong.size:
+        reason = excerpt(str(shapely.is_valid_reason(wrong[0])))
+        raise QueryError(f"coords: the rings do not keep apart: {reason}", parameter="coords")
     bounds = shapely.bounds(parts)
     turned = np.where(bounds[:, 2] <= 0, _TURN, 0)
     wests, easts = bounds[:, 0] + turned, bounds[:, 2] + turned
+    found = list(parts)
     if easts.max() - wests.min() < bounds[:, 2].max() - bounds[:, 0].min():
-        moved = [
+        found = [
             shapely.transform(part, lambda places: np.add(places, (_TURN, 0))) if turn else part
             for part, turn in zip(parts, turned, strict=True)
         ]
-        geometry, bounds[:, 0], bounds[:, 2] = shapely.union_all(moved), wests, easts
+        bounds[:, 0], bounds[:, 2] = wests, easts
+    shapely.prepare(found)
     west, south = bounds[:, 0].min(), bounds[:, 1].min()
     east, north = bounds[:, 2].max(), bounds[:, 3].max()
-    return geometry, Box(float(west), float(south), float(east), float(north))
-
-
-# So many cells are asked of at once: about a hundredth of a second.
-_BLOCK_CELLS: Final = 2**15
-
-
-def inside(geometry: Geometry, lon: Floats, lat: Floats) -> Mask:
-    """Which cells, of rows along `lat` and columns along `lon`, a polygon holds or touches."""
-    import shapely
-
-    shapely.prepare(geometry)
-    found = np.zeros((lat.size, lon.size), bool)
-    rows = max(1, _BLOCK_CELLS // max(1, lon.size))
-    for start in range(0, lat.size, rows):
-        part = lat[start : start + rows, None]
-        found[start : start + rows] = shapely.intersects_xy(geometry, lon[None, :], part)
-    return found
-
-
-def circle_box(lon: float, lat: float, km: float) -> Box:
-    """What a circle on the globe lies in."""
-    angle = km / EARTH_KM
-    south, north = lat - math.degrees(angle), lat + math.degrees(angle)
-    if south <= -90 or north >= 90 or angle >= math.pi / 2:
-        return Box(-180, max(south, -90), 180, min(north, 90))
-    # The meridians that touch the circle.
-    half = math.degrees(math.asin(min(1.0, math.sin(angle) / math.cos(math.radians(lat)))))
-    if half >= _TURN / 2:
-        return Box(-180, south, 180, north)
-    return Box(lon - half, south, lon + half, north)
-
-
-def within(lon: float, lat: float, km: float, lons: Floats, lats: Floats) -> Mask:
-    """Which cells, of rows along `lats` and columns along `lons`, lie so near."""
-    found = np.zeros((lats.size, lons.size), bool)
-    rows = max(1, _BLOCK_CELLS // max(1, lons.size))
-    for start in range(0, lats.size, rows):
-        part = lats[start : start + rows, None]
-        found[start : start + rows] = distance_km(lon, lat, lons[None, :], part) <= km * (1 + 1e-9)
-    return found
+    return found, Box(float(west), float(south), float(east), float(north))
 
 
 def read_distance(distance: str | None, units: str | None) -> float:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 from typing import Any, Final, TypeAlias
@@ -50,12 +50,13 @@ from ...api.weighing import weigh
 from ...catalog.entry import DatasetEntry, DoorName
 from ...catalog.opened import Opened
 from ...errors import UnknownDataset
+from .cells import NoData
 from .collection import FEW_VALUES, MOST_VALUES, Collection, described
 from .documents import OPENAPI_TYPE, conformance, landing, link, openapi
 from .formats import chosen_format
-from .geometry import have_geometry, read_number, system_of
+from .geometry import read_number, system_of
 from .parameters import read_asked, single
-from .queries import QUERIES, Ask, NoData, Query, at_places
+from .queries import QUERIES, Ask, Query, at_place, mask_of_query
 
 Render: TypeAlias = Callable[[Request], Awaitable[Response]]
 Pairs: TypeAlias = Sequence[tuple[str, str]]
@@ -68,6 +69,8 @@ _MOST_PAGE: Final = 500
 _AT_ONCE: Final = 8
 _OPENING_SECONDS: Final = 20.0
 _MOST_PAIRS: Final = 1000
+# Stands for the cells of an area until it is known that these are few enough.
+_UNKNOWN: Final = np.zeros((1, 1), bool)
 _HIDDEN: Final[dict[str, Any]] = {"include_in_schema": False}
 
 
@@ -185,21 +188,16 @@ async def _nowhere(request: Request) -> Response:
     raise UnknownDataset(f"Nothing is at {path}; {EDR}/api tells the paths of this door.")
 
 
-def _is_served(entry: DatasetEntry) -> bool:
-    """Whether an entry is a dataset that may be a collection."""
-    return not entry.has_groups and serves(entry, "edr")
-
-
 async def _collections(request: Request) -> Response:
     """The collections that the caller may see, a page of them."""
     pairs, serving = _check_document(request), service(request)
     limit = _counted(pairs, "limit", _PAGE, _MOST_PAGE)
     offset = _counted(pairs, "offset", 0, 10**9)
-    entries = [one for one in seen_entries(serving, key_of(request, serving)) if _is_served(one)]
+    seen = seen_entries(serving, key_of(request, serving))
+    entries = [one for one in seen if serves(one, "edr") and not one.has_groups]
     page = entries[offset : offset + limit]
-    root, _ = _root(request)
     found = await cancellable(request, _opened(serving, page))
-    place = f"{root}/collections"
+    place = f"{_root(request)[0]}/collections"
     links = [link(place, "self", "The collections")]
     if offset + limit < len(entries):
         following = f"{place}?limit={limit}&offset={offset + limit}"
@@ -307,8 +305,7 @@ async def _at_location(request: Request) -> Response:
                 f"The collection has no location {excerpt(name)}; its locations are listed.",
                 known=list(places)[:100],
             )
-        lon, lat = (np.array([one]) for one in places[name])
-        return await at_places(collection, asked, lon, lat, None, most)
+        return at_place(collection, asked, *places[name])
 
     serving, opened, collection = await _of_request(request)
     return await _answered(request, serving, opened, collection, ask)
@@ -332,13 +329,22 @@ async def _answered(
     crs = system_of(single(pairs, "crs"))
     format_of = chosen_format(single(pairs, "f"), header_of(request, b"accept"))
     asked = read_asked(collection, pairs, most)
-    await have_geometry()
     query = await ask(collection, asked, pairs, crs, most)
+    of_area = query.holds is not None
     layout = Layout(
-        collection.axes, collection.parameters, collection.references[crs], query.path, query.mask
+        collection.axes,
+        collection.parameters,
+        collection.references[crs],
+        query.path,
+        _UNKNOWN if of_area else None,
     )
-    form = (("edr", True), ("crs", crs), *query.form)
+    form: tuple[tuple[str, Hashable], ...] = (("edr", query.path), ("crs", crs))
     weighed = weigh(serving, query.plan, format_of(layout), form)
+    if of_area and weighed.excess is None:
+        mask = await cancellable(request, mask_of_query(collection, query))
+        layout = replace(layout, mask=mask)
+        form = (*form, ("mask", digest(np.packbits(mask).tobytes())))
+        weighed = weigh(serving, query.plan, format_of(layout), form)
     phases.since("plan", began)
     phases.cells = weighed.cells
     return await answer(request, serving, opened, weighed, phases)
