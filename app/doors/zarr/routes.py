@@ -313,8 +313,7 @@ async def _text(asked: _Asked) -> bytes | None:
 def _named(store: ServedStore, key: str, dataset_id: str) -> tuple[ServedArray, tuple[int, ...]]:
     """The array of a chunk's key, and the place that the key names in it.
 
-    NoSuchKey for what is none, OtherEdition for one outside of the array: who follows the
-    metadata of now does not ask for it, and would take a missing one for fill values.
+    NoSuchKey for what is none, and for one outside of the array.
     """
     name, _, rest = key.partition("/")
     array = store.arrays.get(name)
@@ -327,9 +326,9 @@ def _named(store: ServedStore, key: str, dataset_id: str) -> tuple[ServedArray, 
             key=key,
         )
     if not array.has(place):
-        raise OtherEdition(
-            f"{name} has no chunk there: the dataset is another one than when its metadata were"
-            " read. Open it anew.",
+        raise NoSuchKey(
+            f"{name} has no chunk there. Where its metadata said so, the dataset is another one"
+            " now: open it anew.",
             key=key,
         )
     return array, place

@@ -187,12 +187,12 @@ def test_keys_outside_of_the_metadata_cost_no_request(client: httpx.Client, sour
     assert source.asked == []
 
 
-def test_a_chunk_beyond_the_array_is_of_another_edition(client: httpx.Client, source: Web) -> None:
-    """Who follows the metadata does not ask for it; a 404 would be taken for fill values."""
+def test_a_chunk_beyond_the_array_is_not_there(client: httpx.Client, source: Web) -> None:
+    """Who follows the metadata does not ask for it, and the store is not asked either."""
     client.get("/zarr/v3/web-v3/zarr.json")
     source.asked.clear()
     for key in ("v/c/3/0", "v/c/0/2", "x/c/5"):
-        refused(client.get(f"/zarr/v3/web-v3/{key}"), 409, "other-edition")
+        refused(client.get(f"/zarr/v3/web-v3/{key}"), 404, "no-such-key")
     assert source.asked == []
 
 
