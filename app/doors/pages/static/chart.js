@@ -138,6 +138,7 @@ export class Chart {
 
   /** @param {number} position where a line stands: what the picture shows */
   mark(position) {
+    if (position === this.#mark) return;
     this.#mark = position;
     this.#plot?.redraw(false);
   }
@@ -156,8 +157,7 @@ export class Chart {
   }
 
   #fit() {
-    if (this.#plot !== null && this.element.clientWidth > 0) {
-      this.#plot.setSize({ width: this.element.clientWidth, height: HEIGHT });
-    }
+    const width = this.element.clientWidth;
+    if (width > 0 && width !== this.#plot?.width) this.#plot?.setSize({ width, height: HEIGHT });
   }
 }

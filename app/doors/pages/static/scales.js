@@ -15,6 +15,8 @@ const OUTSIDE_PERCENT = 2;
 const STOPS = 32;
 // The percentiles of a large field are those of so many of its values.
 const MOST_SAMPLED = 50_000;
+/** @type {Map<string, Uint32Array>} */
+const TABLES = new Map();
 
 /**
  * The 255 colours of a map and nothing for what is missing, as words of RGBA in memory's order.
@@ -24,6 +26,9 @@ const MOST_SAMPLED = 50_000;
  * @returns {Uint32Array}
  */
 export function colourTable(name, reverse) {
+  const key = name + reverse;
+  const kept = TABLES.get(key);
+  if (kept !== undefined) return kept;
   const colours = coloursOf(COLOURS[name] ?? /** @type {string} */ (COLOURS.viridis));
   const table = new Uint32Array(256);
   for (let level = 0; level < LEVELS; level++) {
@@ -31,6 +36,7 @@ export function colourTable(name, reverse) {
     const at = 3 * Math.round(255 * (reverse ? 1 - along : along));
     table[level] = word(colours[at], colours[at + 1], colours[at + 2]);
   }
+  TABLES.set(key, table);
   return table;
 }
 
