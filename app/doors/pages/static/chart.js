@@ -132,7 +132,7 @@ export class Chart {
     );
     this.#plot.over.addEventListener("click", () => {
       const at = this.#plot?.cursor.idx;
-      if (at !== null && at !== undefined) this.onPick(Number(this.#order[at]));
+      if (at !== null && at !== undefined) this.onPick(this.#order[at]);
     });
   }
 

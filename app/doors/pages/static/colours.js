@@ -189,7 +189,7 @@ export class Colours {
     const room = TALL - BAND - 4;
     context.fillStyle = styled("--faint");
     for (let part = 0; part < PARTS; part++) {
-      const tall = Math.sqrt(Number(this.#counts[part]) / most) * room;
+      const tall = Math.sqrt(this.#counts[part] / most) * room;
       context.fillRect((part * width) / PARTS, room - tall + 2, width / PARTS + 0.5, tall);
     }
     this.#drawBar(context);

@@ -45,16 +45,22 @@ export function chartAxis(axis) {
   return { isTime, words: counted ? label : null };
 }
 
+/** @param {{ chunks: number, bytes: number }} cost */
+export function costText({ chunks, bytes }) {
+  return `${chunks.toLocaleString("en")} chunks, ${bytesText(bytes)}`;
+}
+
 /**
  * What all of a view would cost, and a button for who wants it.
  *
  * @param {import("./session.js").Session} session
- * @param {{ much: { chunks: number, bytes: number } | null, whole: string }} wanted
+ * @param {{ much: import("./cost.js").Much | null, whole: string }} wanted
  * @returns {(Node | string)[]}
  */
 export function costWords(session, { much, whole }) {
   if (much === null) return [];
-  const words = `: all of it reads ${much.chunks.toLocaleString("en")} chunks, ${bytesText(much.bytes)} `;
+  const words = `: all of it reads ${costText(much)} `;
+  if (much.refused) return [words.trim(), ", more than one request may"];
   return [words, button("Read all", () => session.pay(whole))];
 }
 

@@ -6,6 +6,8 @@
  * @import { Axis, Variable } from "./dataset.js"
  * @import { Slice } from "./queries.js"
  * @import { Query, Requests } from "./requests.js"
+ * @typedef {{ chunks: number, bytes: number, refused: boolean }} Much `refused` says that it is more
+ *   than one request may read
  * @typedef {object} Weight
  * @property {number} chunks that are decoded
  * @property {number} bytes of these
@@ -40,7 +42,7 @@ const MOST_VALUES = 20_000;
  * @param {Variable} variable
  * @param {Record<string, Slice>} slices by dimension
  * @param {number} most bytes of chunks that one request may read
- * @returns {{ slices: Record<string, Slice>, much: { chunks: number, bytes: number } | null }}
+ * @returns {{ slices: Record<string, Slice>, much: Much | null }}
  */
 export function affordable(variable, slices, most) {
   const { dims, chunks } = variable;
@@ -50,7 +52,10 @@ export function affordable(variable, slices, most) {
   if (chunks === null || factor <= 1 || counts[at] <= factor) return { slices, much: null };
   const name = dims[at];
   const thin = { ...slices[name], step: each[at] * factor };
-  return { slices: { ...slices, [name]: thin }, much: { chunks: count, bytes } };
+  return {
+    slices: { ...slices, [name]: thin },
+    much: { chunks: count, bytes, refused: bytes > most },
+  };
 }
 
 /**

@@ -30,7 +30,7 @@ const MOST_READ = 2 ** 26;
 
 export class GetItPanel {
   #known = "";
-  #asked = Number.NEGATIVE_INFINITY;
+  #asked = -PACE_MS;
   #weighing = new Latest();
   #later = settled(PACE_MS, () => this.update());
 

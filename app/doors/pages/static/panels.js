@@ -11,7 +11,7 @@
  * @property {Line} line
  */
 import { Chart } from "./chart.js";
-import { chartAxis, choice, labelText } from "./controls.js";
+import { chartAxis, choice, costText, labelText } from "./controls.js";
 import { emptyLine, NEAREST, piecesOf, readPieces, weigh } from "./cost.js";
 import { coordinateAt, isInstants, nearest } from "./dataset.js";
 import { button, el } from "./dom.js";
@@ -195,7 +195,8 @@ export class SeriesPanel {
    */
   #offer(lines, weight, words) {
     const { axis } = /** @type {Line} */ (lines[0]);
-    const cost = `${(weight.chunks * lines.length).toLocaleString("en")} chunks, ${bytesText(weight.bytes * lines.length)}`;
+    const { length } = lines;
+    const cost = costText({ chunks: weight.chunks * length, bytes: weight.bytes * length });
     const few = axis.size > NEAREST && words === undefined;
     this.#tell(
       el("p", {}, words ?? `All along ${axis.title} this reads ${cost}.`),

@@ -28,20 +28,20 @@ const NOWHERE = 256;
  */
 export function lineOf(centres, wraps = false) {
   const count = centres.length;
-  const flipped = count > 1 && Number(centres[0]) > Number(centres[count - 1]);
+  const flipped = count > 1 && centres[0] > centres[count - 1];
   const sorted = Float64Array.from(centres);
   if (flipped) sorted.reverse();
   const edges = new Float64Array(count + 1);
   for (let at = 1; at < count; at++) {
-    const [before, here] = [Number(sorted[at - 1]), Number(sorted[at])];
+    const [before, here] = [sorted[at - 1], sorted[at]];
     if (!(before < here)) return null;
     edges[at] = (before + here) / 2;
   }
-  const [first, last] = [Number(sorted[0]), Number(sorted[count - 1])];
+  const [first, last] = [sorted[0], sorted[count - 1]];
   const only = count === 1;
-  edges[0] = only ? first - 0.5 : first - (Number(edges[1]) - first);
-  edges[count] = only ? last + 0.5 : last + (last - Number(edges[count - 1]));
-  if (wraps) edges[count] = Number(edges[0]) + TURN;
+  edges[0] = only ? first - 0.5 : first - (edges[1] - first);
+  edges[count] = only ? last + 0.5 : last + (last - edges[count - 1]);
+  if (wraps) edges[count] = edges[0] + TURN;
   return { edges, flipped, wraps };
 }
 
@@ -72,15 +72,15 @@ export function cellsOf(line, from, to, pixels) {
  */
 export function cellAt({ edges, flipped, wraps }, coordinate) {
   const count = edges.length - 1;
-  const first = Number(edges[0]);
+  const first = edges[0];
   let wanted = coordinate;
   if (wraps) wanted -= TURN * Math.floor((wanted - first) / TURN);
-  if (!(wanted >= first && wanted < Number(edges[count]))) return -1;
+  if (!(wanted >= first && wanted < edges[count])) return -1;
   let low = 0;
   let high = count;
   while (high - low > 1) {
     const middle = (low + high) >> 1;
-    if (Number(edges[middle]) <= wanted) low = middle;
+    if (edges[middle] <= wanted) low = middle;
     else high = middle;
   }
   return flipped ? count - 1 - low : low;
@@ -112,8 +112,6 @@ export function levelled(picture, made) {
     const row = rows[y];
     const start = y * width;
     if (row < 0) made.fill(NOWHERE, start, start + width);
-    // Cells that are larger than pixels.
-    else if (row === rows[y - 1]) made.copyWithin(start, start - width, start);
     else levelRow(picture, row, made.subarray(start, start + width));
   }
 }
