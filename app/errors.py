@@ -7,6 +7,8 @@
     ├── RequestTimeout             a body that did not arrive in time
     ├── MalformedRequest           what came on a connection is no request as HTTP/1.1 writes it
     ├── UnknownDataset             no dataset of that name in the catalog
+    ├── NoSuchKey                  a Zarr store, as which a dataset is served, has no such key
+    ├── OtherEdition               a Zarr store of which chunks meant something else before
     ├── UnknownSuffix              no format has files of this suffix
     ├── Unauthorized               no key, or a wrong one, where one is needed
     ├── Forbidden                  a key that lacks the right to this
@@ -73,6 +75,14 @@ class UnknownDataset(SluiceError):
 
 class UnknownSuffix(SluiceError):
     """No format has files of the suffix that the path ends in; the fact `known` has those."""
+
+
+class NoSuchKey(SluiceError):
+    """The Zarr store, as which a dataset is served, has no such key; the fact `key` has it."""
+
+
+class OtherEdition(SluiceError):
+    """Chunks of the dataset are asked for as they were in another edition of it."""
 
 
 class Unauthorized(SluiceError):

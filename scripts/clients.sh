@@ -3,6 +3,7 @@
 #
 #   clients.sh install       Debian packages, as root; nothing to do for what is there
 #   clients.sh missing       names what is not there, one program a line
+#   clients.sh node          packages of npm, into .node-clients, where there is an npm
 set -euo pipefail
 
 missing() {
@@ -24,9 +25,25 @@ install_packages() {
     "${apt[@]}" install -y --no-install-recommends "${packages[@]}"
 }
 
+# Packages that read what we serve, in JavaScript.
+node_packages=(zarrita@0.7.5)
+
+install_node() {
+  cd "$(dirname "${BASH_SOURCE[0]}")/.."
+  # One at a time installs them; they are whole when their stamp is there.
+  exec 9<scripts/clients.sh
+  flock 9
+  if [ "$(cat .node-clients/stamp 2>/dev/null)" = "${node_packages[*]}" ]; then return; fi
+  mkdir -p .node-clients
+  timeout 120 npm install --prefix .node-clients --silent --no-audit --no-fund --ignore-scripts \
+    "${node_packages[@]}"
+  printf '%s' "${node_packages[*]}" >.node-clients/stamp
+}
+
 case "${1-}:$#" in
   install:1) install_packages ;;
   missing:1) missing ;;
+  node:1) install_node ;;
   *)
     sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2
     exit 2

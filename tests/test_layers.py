@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -105,10 +106,16 @@ def _room(parts: list[str]) -> str:
     return next((place for place in places if place in LEVELS), "/".join(parts[:2]))
 
 
+@cache
+def nodes_of(text: str) -> list[ast.AST]:
+    """All nodes of a module's tree, for each rule looks at all modules."""
+    return list(ast.walk(ast.parse(text)))
+
+
 def imports_of(path: Path) -> Iterator[tuple[int, str]]:
     """Line and dotted name of everything that a module imports, also inside functions."""
     package = path.relative_to(TOP).with_suffix("").parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path.read_text()):
         match node:
             case ast.Import(names=names):
                 yield from ((node.lineno, alias.name) for alias in names)
@@ -127,7 +134,7 @@ def room_of_import(name: str) -> str | None:
 def naming_faults(path: Path) -> Iterator[str]:
     """The service names itself relatively, since it is installed under another name."""
     package = path.relative_to(TOP).parts[0]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path.read_text()):
         match node:
             case ast.ImportFrom(level=0, module=str(module)) if module.split(".")[0] == "app":
                 yield f"{path}:{node.lineno} imports {module} by its name"
@@ -167,7 +174,7 @@ def owner_faults(path: Path) -> Iterator[str]:
 
 
 def gather_faults(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path.read_text()):
         match node:
             case ast.Attribute(value=ast.Name(id="asyncio"), attr="gather"):
                 yield f"{path}:{node.lineno} calls asyncio.gather"
@@ -184,7 +191,7 @@ def pickle_faults(path: Path) -> Iterator[str]:
     for line, name in imports_of(path):
         if name.split(".")[0] in RUNNING_DATA:
             yield f"{path}:{line} imports {name}"
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path.read_text()):
         match node:
             case ast.keyword(arg="allow_pickle", value=value) if not (
                 isinstance(value, ast.Constant) and value.value is False
@@ -206,7 +213,7 @@ def private_faults(path: Path) -> Iterator[str]:
     """One module alone touches s3fs's private names, so that a newer s3fs breaks one module."""
     if place_of(path) == S3FS_MODULE:
         return
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path.read_text()):
         match node:
             case ast.Attribute(attr=name) if name in S3FS_PRIVATE:
                 yield f"{path}:{node.lineno} touches {name}, which belongs to {S3FS_MODULE}"
@@ -272,7 +279,7 @@ def size_faults(path: Path) -> Iterator[str]:
     text = path.read_text()
     if (lines := text.count("\n")) > MODULE_LINES:
         yield f"{path}: {lines} lines"
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes_of(text):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             documented = ast.get_docstring(node, clean=False)
             lines = (node.end_lineno or 0) - node.lineno + 1

@@ -85,7 +85,7 @@ async def _open_rows(
     answer, rows = asked.rows, asked.encoder.rows
     assert answer is not None
     assert rows is not None
-    tell = partial(_tell, entry=form.opened.entry)
+    tell = partial(tell_of, entry=form.opened.entry)
     tag = form.plain_tag(asked.key)
     return await open_rows(request, serving, answer, rows, form, tag, phases, tell)
 
@@ -119,12 +119,15 @@ async def _answer_file(
 
 
 async def _size(serving: Service, asked: Weighed, form: Representation) -> int | None:
-    """The length of a file, where it can be told before anything is read."""
+    """The length of a file, where it can be told before anything is read, or was answered."""
     file = asked.encoder.file or asked.encoder.sized
     assert file is not None
     if file.deflated:
         return serving.spool.size(form.tag(asked.key))
-    return await file_size(asked.plan, file, form.opened.fragments)
+    size = await file_size(asked.plan, file, form.opened.fragments)
+    if size is None and not form.opened.entry.rewritten:
+        return form.opened.learned.size(form.tag(asked.key))
+    return size
 
 
 async def _open(
@@ -140,7 +143,7 @@ async def _open(
         learned = form.opened.learned
         learned.see_size(form.plain_tag(asked.key), file.size)
         stack.callback(learned.see_reading, asked.plan, phases)
-        tell = partial(_tell, entry=form.opened.entry)
+        tell = partial(tell_of, entry=form.opened.entry)
         return StreamedFile(file, Held(stack.pop_all(), phases, serving.limits.streaming, tell))
 
 
@@ -149,7 +152,7 @@ async def _open_spooled(
 ) -> StreamedFile:
     """The file of the spool, made before if it is not there."""
     entry, limits = form.opened.entry, serving.limits
-    tell = partial(_tell, entry=entry)
+    tell = partial(tell_of, entry=entry)
 
     async def make(spooled: SpooledFile) -> None:
         try:
@@ -200,7 +203,7 @@ async def _file_of(serving: Service, asked: Weighed, form: Representation) -> Fi
     except LimitError as error:
         raise told_of_texts(error, asked.encoder) from error
     except Exception as error:
-        _tell(error, form.opened.entry)
+        tell_of(error, form.opened.entry)
 
 
 def _told_what_fits(serving: Service, asked: Weighed, excess: SluiceError) -> SluiceError:
@@ -300,7 +303,7 @@ def _cached(plan: Plan, entry: DatasetEntry) -> xr.Dataset | Plan:
     try:
         return plan.read_cached()
     except Exception as error:
-        _tell(error, entry)
+        tell_of(error, entry)
 
 
 async def _read(asked: Weighed, entry: DatasetEntry, meter: TextMeter | None) -> xr.Dataset:
@@ -310,7 +313,7 @@ async def _read(asked: Weighed, entry: DatasetEntry, meter: TextMeter | None) ->
     except LimitError as error:
         raise told_of_texts(error, asked.encoder) from error
     except Exception as error:
-        _tell(error, entry)
+        tell_of(error, entry)
 
 
 async def told(work: Awaitable[T], entry: DatasetEntry) -> T:
@@ -318,10 +321,10 @@ async def told(work: Awaitable[T], entry: DatasetEntry) -> T:
     try:
         return await work
     except Exception as error:
-        _tell(error, entry)
+        tell_of(error, entry)
 
 
-def _tell(error: Exception, entry: DatasetEntry) -> NoReturn:
+def tell_of(error: Exception, entry: DatasetEntry) -> NoReturn:
     """Raise what is told of a failure: the store's own words may repeat secrets it was sent."""
     told = redact_error(error, entry)
     if told is not error:

@@ -13,6 +13,7 @@ from sluice.instrumentation import to_all
 
 from ..doors.native.routes import NativeDoor
 from ..doors.pages.routes import PagesDoor
+from ..doors.zarr.routes import ZarrDoor
 from ..server.processes import Shared
 from ..settings import Settings, fitted
 from ..telemetry.events import Emit, GcFreeze, freeze_objects
@@ -29,7 +30,7 @@ from .starting import start
 
 NATIVE: Final = NativeDoor()
 # The standard doors, in the order in which `/datasets/{id}` links them.
-DOORS: Final[tuple[Door, ...]] = ()
+DOORS: Final[tuple[Door, ...]] = (ZarrDoor(),)
 
 
 def create_app(

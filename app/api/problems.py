@@ -43,8 +43,10 @@ from ..errors import (
     DeadlineExceeded,
     Forbidden,
     MalformedRequest,
+    NoSuchKey,
     NotJson,
     NotTold,
+    OtherEdition,
     Overloaded,
     PreconditionFailed,
     RangeNotSatisfiable,
@@ -108,6 +110,9 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             headers={"Connection": "close"},
         ),
         UnknownDataset: ProblemKind(404, "unknown-dataset", "There is no such dataset"),
+        # No client takes that for a chunk that is not there, as some do with 410 and 412.
+        OtherEdition: ProblemKind(409, "other-edition", "The dataset is another edition now"),
+        NoSuchKey: ProblemKind(404, "no-such-key", "There is no such key"),
         UnknownSuffix: ProblemKind(404, "unknown-suffix", "There is no such format"),
         NotAcceptable: ProblemKind(406, "not-acceptable", "No acceptable format"),
         PreconditionFailed: ProblemKind(412, "other-version", "The answer is another one now"),
@@ -164,10 +169,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
             "The dataset's store answers that it gets too many requests just now.",
         ),
         StoreTimeout: ProblemKind(
-            504,
-            "store-timeout",
-            "The store timed out",
-            "The dataset's store did not answer.",
+            504, "store-timeout", "The store timed out", "The dataset's store did not answer."
         ),
         StoreUnavailable: ProblemKind(
             502,
@@ -214,12 +216,7 @@ def problem(
 
     Long texts among the facts are cut: a problem is not the place to send a request back.
     """
-    members = {
-        "type": type_of(name),
-        "title": title,
-        "status": status,
-        "detail": detail,
-    }
+    members = {"type": type_of(name), "title": title, "status": status, "detail": detail}
     # Twice: the first gives the members the first places, the second the last word.
     told = {name: _shortened(fact) for name, fact in facts.items()}
     content = json_bytes({**members, **told, **members})

@@ -168,24 +168,24 @@ async def respond(
         weak = form.opened.entry.rewritten
         headers.append((b"etag", f"W/{tag}".encode() if weak else tag.encode()))
         headers += caching(serving, form.opened.entry, "Accept, Accept-Encoding")
-        if _is_known(request, tag, weak=weak):
-            return _RawResponse(304, [*headers, _timing(phases)])
+        if is_known(request, tag, weak=weak):
+            return RawResponse(304, [*headers, timing(phases)])
         if weak:
             # Parts of two moments would be put together (RFC 9110, section 13.1.5).
             tag = None
         elif form.encoder.file is not None and form.coding is None:
             headers.append((b"accept-ranges", b"bytes"))
         if request.method == "HEAD":
-            headers += [*form.headers(key), *await _length(form, size), _timing(phases)]
-            return _RawResponse(200, headers)
+            headers += [*form.headers(key), *await _length(form, size), timing(phases)]
+            return RawResponse(200, headers)
     content = await make()
-    headers += (*form.headers(key), _timing(phases))
+    headers += (*form.headers(key), timing(phases))
     if isinstance(content, StreamedFile | StreamedRows):
         return await content.response(request, headers, tag)
-    return _made(request, serving, headers, content)
+    return made(request, serving, headers, content)
 
 
-def _is_known(request: Request, tag: str, *, weak: bool) -> bool:
+def is_known(request: Request, tag: str, *, weak: bool) -> bool:
     """Whether the client has the answer of this tag already (RFC 9110, section 13.2.2).
 
     Raises PreconditionFailed where it asks for another one.
@@ -203,16 +203,20 @@ def _is_known(request: Request, tag: str, *, weak: bool) -> bool:
     return bool(known) and is_not_modified(known, tag)
 
 
-def _made(
-    request: Request, serving: Service, headers: RawHeaders, content: bytes | LongBody
+def made(
+    request: Request,
+    serving: Service,
+    headers: RawHeaders,
+    content: bytes | LongBody,
+    status: int = 200,
 ) -> Response:
     """The answer with a body that is there."""
     headers.append((b"content-length", str(len(content)).encode()))
     if isinstance(content, bytes):
         if len(content) <= PIECE_BYTES:
-            return _RawResponse(200, headers, content)
+            return RawResponse(status, headers, content)
         content = LongBody([content], len(content))
-    return BackpressureResponse(200, headers, content, caller(request), serving.admission)
+    return BackpressureResponse(status, headers, content, caller(request), serving.admission)
 
 
 async def _length(
@@ -223,7 +227,7 @@ async def _length(
     return [] if found is None else [(b"content-length", str(found).encode())]
 
 
-class _RawResponse(Response):
+class RawResponse(Response):
     """A response that says what it is told to say, and nothing that Starlette would find out."""
 
     def __init__(self, status: int, headers: RawHeaders, content: bytes = b"") -> None:
@@ -233,7 +237,7 @@ class _RawResponse(Response):
         self.background = None
 
 
-def _timing(phases: Phases) -> RawHeader:
+def timing(phases: Phases) -> RawHeader:
     return b"server-timing", phases.server_timing().encode()
 
 

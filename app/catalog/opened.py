@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 from sluice.bounded_cache import BoundedCache
 from sluice.concurrency import SingleFlight
 from sluice.datasets import AsyncDataset
+from sluice.datasets.served_store import StoredGroups
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import Learned, PreparedDataset
 from sluice.engine.nearest import GridCells, LonLat
@@ -119,7 +120,8 @@ class Opened:
     cache epoch, `identity` is all that its answers follow from: the version and how the entry reads
     it. `revalidate` asks the store for another version; `freshness` is what that said. `told`
     keeps, of the tags of answers, the part that many of them share; `learned` is what answers have
-    shown, for explanations. `unused_copies` says why some of the entry's copies are not read.
+    shown, for explanations. `unused_copies` says why some of the entry's copies are not read. What
+    is `stored` is what it was opened from.
     """
 
     entry: DatasetEntry
@@ -134,6 +136,7 @@ class Opened:
     learned: Learned = field(default_factory=Learned)
     cells: KnownCells = field(default_factory=KnownCells)
     unused_copies: Mapping[str, str] = field(default_factory=dict)
+    stored: StoredGroups | None = None
     of_doors: dict[Callable[[Opened], Any], Any] = field(default_factory=dict)
 
     @property
@@ -144,7 +147,7 @@ class Opened:
     @property
     def held_bytes(self) -> int:
         """The memory that it takes, but for attributes and the like."""
-        return self.prepared.layout.held_bytes + self.cells.nbytes
+        return self.prepared.layout.held_bytes + self.cells.nbytes + self.learned.nbytes
 
     def for_door(self, make: Callable[[Opened], T]) -> T:
         """What a way in needs of this dataset: what ``make(self)`` gave when it was first asked."""

@@ -20,16 +20,19 @@ from sluice.arrays.group_documents import GroupDocuments
 from sluice.arrays.group_metadata import open_groups, revalidate_groups
 from sluice.arrays.member_documents import DEFAULT_LIMITS, OpeningLimits
 from sluice.arrays.reader import Reader
+from sluice.arrays.store_reader import StoreReader
 from sluice.axes.roles import directions_of
 from sluice.concurrency import map_concurrently
 from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint
 from sluice.datasets.entrypoint import with_inherited
+from sluice.datasets.served_store import StoredGroups
 from sluice.datasets.unusable import Unusable
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import prepare
 from sluice.errors import MetadataError, SluiceError, plain_words
 from sluice.store import ByteSource, Filesystems
-from sluice.store.addresses import place_of
+from sluice.store.addresses import place_of, split_url
+from sluice.store.protocols import REFERENCE
 from sluice.store.resilient import ResilientSource, StoreGuards, Watch
 
 from ..telemetry.events import Emit
@@ -154,7 +157,16 @@ class _Store:
         if self.copies:
             await self.copies.look()
             opened = await self.copies.joined(opened, levels[-1], self.source)
-        return replace(opened, revalidate=_Revalidation(self, levels, dataset.unusable, opened))
+        revalidate = _Revalidation(self, levels, dataset.unusable, opened)
+        return replace(opened, revalidate=revalidate, stored=self._stored(levels))
+
+    def _stored(self, levels: Levels) -> StoredGroups:
+        """What these documents are of."""
+        shared, store_id = self.reader or Reader(cache_bytes=0), _store_id(self.entry, self.epoch)
+        readers = [StoreReader.of(self.source, shared, (store_id, one.version)) for one in levels]
+        # A value of references is a part of another file, or more than the store ever had.
+        plain = split_url(self.entry.url)[0] != REFERENCE
+        return StoredGroups(self.source, levels, tuple(readers), plain, self.epoch)
 
     async def _dataset(self, documents: GroupDocuments) -> AsyncDataset:
         """One group by itself."""

@@ -13,8 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
+from urllib.parse import urlencode
 
-from loadtests.bench.contestants import EDR, OPENDAP, THREADPOOL, Contestant
+from loadtests.bench.contestants import EDR, OPENDAP, THREADPOOL, Contestant, titiler
 from loadtests.bench.data import BUCKET
 from loadtests.bench.download import Download, download, path_of, watched
 from loadtests.bench.figures import Claim, Result
@@ -76,12 +77,11 @@ def _turn(asked: Server, path: str) -> tuple[float, float]:
 def peers(stage: Stage, result: Result, large: Large) -> None:
     """A row for each that is installed; a note of how those failed that did."""
     absent = []
-    for peer in _all(large):
+    store = str(stage.root / BUCKET / large.name)
+    for peer in _all(large, store):
         name = f"{peer.who.name}, {peer.form}"
         try:
-            with stage.started(
-                peer.who, BENCH_STORE=str(stage.root / BUCKET / large.name)
-            ) as asked:
+            with stage.started(peer.who, BENCH_STORE=store) as asked:
                 _ask(result, name, asked, peer.path)
         except WrongAnswers:
             absent.append(peer.who.name)
@@ -91,11 +91,14 @@ def peers(stage: Stage, result: Result, large: Large) -> None:
         result.notes.append(
             f"NOT MEASURED: {', '.join(absent)}: the contestants' environment is not installed"
         )
-    result.notes.append("titiler.xarray has no answer of this kind: its answers are pictures")
+    result.notes.append(
+        "pydap is not measured: its server reads files of NetCDF and CSV alone, no Zarr"
+    )
 
 
-def _all(large: Large) -> list[Peer]:
+def _all(large: Large, store: str) -> list[Peer]:
     steps, rows, columns = large.shape
+    named = urlencode({"url": store, "variable": VARIABLE})
     whole = f"[0:{steps - 1}][0:{rows - 1}][0:{columns - 1}]"
     times = "time=2020-01-01/2030-01-01"
     return [
@@ -106,6 +109,8 @@ def _all(large: Large) -> list[Peer]:
             "NetCDF",
         ),
         Peer(OPENDAP, f"/datasets/era5/opendap.dods?{VARIABLE}{whole}", "DAP"),
+        # Each step is a band of one picture, with a mask behind them.
+        Peer(titiler(store), f"/bbox/-180,-90,180,90/{columns}x{rows}.npy?{named}", "npy"),
     ]
 
 

@@ -59,6 +59,12 @@ class Sample:
     places: NDArray[np.integer[Any]]
     whole: bool
 
+    @property
+    def nbytes(self) -> int:
+        """The memory of its arrays."""
+        lists = [positions for positions in self.box if isinstance(positions, np.ndarray)]
+        return sum([array.nbytes for array in (self.values, self.places, *lists)])
+
     def shared(self, other: Box) -> int:
         """How many cells of the other box are in this one."""
         both = zip(self.box, other, strict=True)
@@ -228,6 +234,8 @@ class Learned:
 
     def __init__(self) -> None:
         self._samples: dict[Hashable, tuple[Sample, ...]] = {}
+        # The memory of all samples, but for what their texts have outside of arrays.
+        self.nbytes = 0
         self._sizes: dict[str, int] = {}
         self._paces: dict[str, float] = {}
 
@@ -240,7 +248,7 @@ class Learned:
     def keep(self, name: Hashable, sample: Sample) -> None:
         """Values of a variable; what was seen first makes room, and what is known better."""
         while len(self._samples) >= _MOST_VARIABLES and name not in self._samples:
-            del self._samples[next(iter(self._samples))]
+            self._replace(next(iter(self._samples)), ())
         known, cells = self._samples.get(name, ()), math.prod(map(len, sample.box))
         for one in known:
             # A part tells more of itself than the whole does, if all of it is known.
@@ -254,7 +262,15 @@ class Learned:
         ]
         # Large ones tell of more than those that came last.
         kept.sort(key=lambda one: math.prod(map(len, one.box)))
-        self._samples[name] = (*kept[1 - _MOST_BOXES :], sample)
+        self._replace(name, (*kept[1 - _MOST_BOXES :], sample))
+
+    def _replace(self, name: Hashable, samples: tuple[Sample, ...]) -> None:
+        """Keep these of a variable, and no others."""
+        before = self._samples.get(name, ())
+        self._samples[name] = samples
+        if not samples:
+            del self._samples[name]
+        self.nbytes += sum(one.nbytes for one in samples) - sum(one.nbytes for one in before)
 
     def samples(self, name: Hashable) -> Iterator[Sample]:
         """What is known of a variable, box by box; of what came last, first."""

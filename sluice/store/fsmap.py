@@ -14,16 +14,18 @@ from sluice.errors import StoreError, StoreMissing, redacted
 from sluice.store.failures import Kind, failure_of, kind_of
 from sluice.store.http_messages import LISTING_BYTES, bounded_answers
 from sluice.store.protocols import filesystem_kind, reader_for
-from sluice.store.readers import Reader, TaggingReader
+from sluice.store.readers import PartReader, Reader, TaggingReader
 from sluice.store.source import (
     ByteSource,
     NotModified,
+    Part,
     Tagged,
     Unchanged,
     check_range,
     gate_of,
     get_untagged,
     joined,
+    resolved,
 )
 
 if TYPE_CHECKING:
@@ -90,6 +92,27 @@ class AsyncFSMap(ByteSource):
                 return await self._reader.read(self._path(key), start, end, most_bytes)
             except Exception as error:
                 return await self._no_value(error, key)
+
+    async def get_part(
+        self, key: str, start: int | None = None, end: int | None = None
+    ) -> Part | None:
+        """The range as of `get`, and the size of the whole; see `PartSource`.
+
+        Where a filesystem does not tell it with a range, it is asked for besides.
+        """
+        check_range(start, end)
+        reader, path = self._reader, self._path(key)
+        async with self._gate:
+            try:
+                if isinstance(reader, PartReader):
+                    return await reader.read_part(path, start, end, None)
+                size = int((await self.fs._info(path))["size"])
+                first, last = resolved(start, end, size)
+                data = await reader.read(path, first, last, None) if first < last else b""
+                return Part(data, first, size)
+            except Exception as error:
+                empty = await self._no_value(error, key)
+                return None if empty is None else Part(empty, 0, None)
 
     async def get_tagged(self, key: str, known: str | None = None) -> Tagged | Unchanged | None:
         """The whole value of `key` with its tag, unless that is still `known`; else as `get`.

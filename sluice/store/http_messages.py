@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
-from sluice.store.source import resolved
+from sluice.store.source import Part, resolved
 
 if TYPE_CHECKING:
     import aiohttp
@@ -60,6 +60,23 @@ def check_content_range(
     if len(data) != stop - first or (first, stop) != asked:
         raise EOFError(f"{len(data)} bytes came for {content_range}, asked were {start} to {end}")
     return data
+
+
+def part_told(data: bytes, start: int | None, end: int | None, headers: Mapping[str, str]) -> Part:
+    """The `data` that came for a range, and what the headers of its answer say of the whole value.
+
+    Their names are in lower case. Without a ``Content-Range`` the whole came, and `data` of it.
+    """
+    stated = _CONTENT_RANGE.match(headers.get("content-range", ""))
+    if stated is not None:
+        return Part(data, int(stated[1]), None if stated[3] == "*" else int(stated[3]))
+    length = "" if "transfer-encoding" in headers else headers.get("content-length", "")
+    size = int(length) if length.isdecimal() else None
+    if size is None and start is None and end is None:
+        size = len(data)
+    if size is not None:
+        start, _ = resolved(start, end, size)
+    return Part(data, max(start or 0, 0), size)
 
 
 # Web servers make tags of files out of their size and the second in which they were written: a

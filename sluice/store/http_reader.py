@@ -28,14 +28,14 @@ from sluice.store.http_messages import (
     bound_of_answers,
     check_content_range,
     most_of_answer,
+    part_told,
     range_header,
-    sliced,
     tag_of,
     uncoded,
     whole_body,
 )
 from sluice.store.readers import OURS, Opened, Redirected
-from sluice.store.source import NotModified, Tagged, joined
+from sluice.store.source import NotModified, Part, Tagged, joined, resolved
 
 # How requests are made whose bodies `sluice.store.http_messages` reads.
 WHOLE: Final = MappingProxyType({"read_bufsize": UNPAUSED_BYTES, "auto_decompress": False})
@@ -127,17 +127,27 @@ class HttpReader:
     async def read(
         self, path: str, start: int | None, end: int | None, most_bytes: int | None
     ) -> bytes:
+        return (await self.read_part(path, start, end, most_bytes)).data
+
+    async def read_part(
+        self, path: str, start: int | None, end: int | None, most_bytes: int | None
+    ) -> Part:
         byte_range = range_header(start, end)
         if byte_range is None:
             data, _ = await self._whole(path, {}, most_bytes)
-            return data
+            return Part(data, 0, len(data))
         async with self._answer(path, {"Range": byte_range}) as response:
+            came = response.headers
             if _coding(response):  # a part of what is coded is no part of the value
-                return sliced(await _value(response, most_bytes), start, end)
+                whole = await _value(response, most_bytes)
+                first, last = resolved(start, end, len(whole))
+                return Part(whole[first:last], first, len(whole))
             if response.status != 206:
-                return await body_part(response, start, end, most_bytes)
+                data = await body_part(response, start, end, most_bytes)
+                return part_told(data, start, end, came)
             data = await whole_body(response, most_of_answer(start, end, most_bytes))
-            return check_content_range(data, start, end, response.headers.get("content-range", ""))
+            data = check_content_range(data, start, end, came.get("content-range", ""))
+            return part_told(data, start, end, came)
 
     async def read_tagged(self, path: str, known: str | None, most_bytes: int | None) -> Tagged:
         asked = {} if known is None else {"If-None-Match": known}

@@ -31,12 +31,14 @@ from sluice.store.http_messages import (
 )
 from sluice.store.source import (
     ByteSource,
+    Part,
     Tagged,
     Unchanged,
     below,
     check_range,
     gate_of,
     joined,
+    resolved,
 )
 
 if TYPE_CHECKING:
@@ -108,11 +110,25 @@ class ObstoreMap(ByteSource):
         if end is not None and (start or 0) >= end:
             return b"" if await self.exists(key) else None
         most_bytes = self._most_bytes if most_bytes is None else most_bytes
+        part = await self._part(key, start, end, most_bytes)
+        return None if part is None else part.data
+
+    async def get_part(
+        self, key: str, start: int | None = None, end: int | None = None
+    ) -> Part | None:
+        """The range as of `get`, and the size of the whole; see `PartSource`."""
+        check_range(start, end)
+        return await self._part(key, start, end, None)
+
+    async def _part(
+        self, key: str, start: int | None, end: int | None, most_bytes: int | None
+    ) -> Part | None:
         async with self._gate:
             try:
                 return await self._read(joined(self.root, key), start, end, most_bytes)
             except Exception as error:
-                return await self._no_value(error, key)
+                empty = await self._no_value(error, key)
+                return None if empty is None else Part(empty, 0, None)
 
     async def get_tagged(self, key: str, known: str | None = None) -> Tagged | Unchanged | None:
         """The whole value of `key` with its tag, unless that is still `known`; else as `get`."""
@@ -181,7 +197,7 @@ class ObstoreMap(ByteSource):
 
     async def _read(
         self, path: str, start: int | None, end: int | None, most_bytes: int | None
-    ) -> bytes:
+    ) -> Part:
         import obstore
 
         try:
@@ -191,8 +207,12 @@ class ObstoreMap(ByteSource):
             if "NotPartial" not in str(error):
                 raise
         else:
-            return await _body(result, None, None, most_of_answer(start, end, most_bytes))
-        return await _body(await obstore.get_async(self.store, path), start, end, most_bytes)
+            data = await _body(result, None, None, most_of_answer(start, end, most_bytes))
+            return Part(data, result.range[0], result.meta["size"])
+        whole = await obstore.get_async(self.store, path)
+        size = whole.meta["size"]
+        data = await _body(whole, start, end, most_bytes)
+        return Part(data, resolved(start, end, size)[0], size)
 
     async def _no_value(self, error: Exception, key: str) -> bytes | None:
         match _kind(error):

@@ -24,7 +24,7 @@ from sluice.store.http_messages import (
     check_size,
     most_of_answer,
 )
-from sluice.store.source import Tagged, below, joined, resolved
+from sluice.store.source import Part, Tagged, below, joined, resolved
 
 CONTAINER_SEEN_SECONDS = 30.0
 
@@ -86,6 +86,17 @@ class TaggingReader(Protocol):
 
         Bounded as in `Reader.read`.
         """
+        ...
+
+
+@runtime_checkable
+class PartReader(Protocol):
+    """A `Reader` of a filesystem that tells with a range how long the whole value is."""
+
+    async def read_part(
+        self, path: str, start: int | None, end: int | None, most_bytes: int | None
+    ) -> Part:
+        """The range, bounded as in `Reader.read`, and the size of the value where it is told."""
         ...
 
 
@@ -158,6 +169,12 @@ class BlockingReader:
     async def read(
         self, path: str, start: int | None, end: int | None, most_bytes: int | None
     ) -> bytes:
+        part = await self.read_part(path, start, end, most_bytes)
+        return part.data
+
+    async def read_part(
+        self, path: str, start: int | None, end: int | None, most_bytes: int | None
+    ) -> Part:
         return await self._calls.run(path, _read, self._fs, path, (start, end), most_bytes)
 
     async def find(self, root: str, prefix: str) -> list[str]:
@@ -178,10 +195,12 @@ class BlockingReader:
         return bool(await self._calls.run(root, self._fs.isdir, root))
 
 
-def _read(fs: AbstractFileSystem, path: str, limits: Limits, most_bytes: int | None) -> bytes:
+def _read(fs: AbstractFileSystem, path: str, limits: Limits, most_bytes: int | None) -> Part:
     if isinstance(fs, MemoryFileSystem):
         # What it opens for one is the file that all others read, and its place in it.
-        return check_size(fs.cat_file(path, *limits), *limits, most_bytes)
+        data = check_size(fs.cat_file(path, *limits), *limits, most_bytes)
+        size = int(fs.size(path))
+        return Part(data, resolved(*limits, size)[0], size)
     with fs.open(path, "rb") as file:
         size = file.seek(0, SEEK_END)
         first, last = (0, size) if limits == _WHOLE else resolved(*limits, size)
@@ -189,7 +208,7 @@ def _read(fs: AbstractFileSystem, path: str, limits: Limits, most_bytes: int | N
             raise OversizedBody(most_bytes)
         file.seek(first)
         # A device, which has no size, gives nothing: reading on would have no end.
-        return bytes(file.read(last - first))
+        return Part(bytes(file.read(last - first)), first, size)
 
 
 def _find(fs: AbstractFileSystem, path: str) -> list[str]:

@@ -20,7 +20,7 @@ from sluice.store.protocols import reader_for
 from sluice.store.readers import Reader, Redirected
 from sluice.store.reference_roots import FILE, Admitted, ReferenceRoots, place_of, refusal
 from sluice.store.references import Malformed
-from sluice.store.source import below, joined, resolved
+from sluice.store.source import Part, below, joined, resolved
 
 MOST_REDIRECTS: Final = 10
 
@@ -142,6 +142,14 @@ class ReferenceReader:
                 return b""
             doing = f"reading {shown(target)}, to which the reference {path} points"
             raise failure_of(error, doing=doing, key=path) from error
+
+    async def read_part(
+        self, path: str, start: int | None, end: int | None, most_bytes: int | None
+    ) -> Part:
+        """Out of the whole value: what a reference is a part of says nothing of its size."""
+        data = await self.read(path, None, None, most_bytes)
+        first, last = resolved(start, end, len(data))
+        return Part(data[first:last], first, len(data))
 
     async def _looked_up(self, path: str) -> tuple[object, int | None, int | None]:
         if self._lazy and (not _TABLE_KEY.search(path) or ".." in path.split("/")):

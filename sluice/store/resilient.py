@@ -27,7 +27,15 @@ from sluice.store.retry_policy import (
     pause_seconds,
     slow_pause_seconds,
 )
-from sluice.store.source import ByteSource, DatedSource, Tagged, Unchanged, get_tagged
+from sluice.store.source import (
+    ByteSource,
+    DatedSource,
+    Part,
+    Tagged,
+    Unchanged,
+    get_part,
+    get_tagged,
+)
 
 Answer = TypeVar("Answer")
 
@@ -275,6 +283,13 @@ class ResilientSource(ByteSource):
         ask = partial(get_tagged, self._source, key, known)
         return await self._ask("get", f"reading {key}", partial(self._told, "get", ask))
 
+    async def get_part(
+        self, key: str, start: int | None = None, end: int | None = None
+    ) -> Part | None:
+        """As the source's own."""
+        ask = partial(get_part, self._source, key, start, end)
+        return await self._ask("get", f"reading {key}", partial(self._told, "get", ask))
+
     async def modified(self, key: str) -> float | None:
         """As the source's own, asked once; None where it knows no times."""
         source = self._source
@@ -329,7 +344,7 @@ def _nbytes(answer: object) -> int:
     match answer:
         case bytes():
             return len(answer)
-        case Tagged(data=data):
+        case Tagged(data=data) | Part(data=data):
             return len(data)
         case _:
             return 0

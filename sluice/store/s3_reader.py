@@ -33,12 +33,13 @@ from sluice.store.http_messages import (
     check_content_range,
     check_size,
     most_of_answer,
+    part_told,
     range_header,
     tag_of,
     whole_body,
 )
 from sluice.store.s3_requests import GetForm, Signer, form_of
-from sluice.store.source import NotModified, Tagged, below, joined
+from sluice.store.source import NotModified, Part, Tagged, below, joined
 
 # A value, or a range of it, and the headers that it came with, by names in lower case.
 Received: TypeAlias = tuple[bytes, Mapping[str, str]]
@@ -193,6 +194,12 @@ class S3Reader:
     ) -> bytes:
         data, _ = await self._received(path, start, end, most_bytes, None)
         return data
+
+    async def read_part(
+        self, path: str, start: int | None, end: int | None, most_bytes: int | None
+    ) -> Part:
+        data, came = await self._received(path, start, end, most_bytes, None)
+        return part_told(data, start, end, came)
 
     async def read_tagged(self, path: str, known: str | None, most_bytes: int | None) -> Tagged:
         data, came = await self._received(path, None, None, most_bytes, known)

@@ -110,6 +110,42 @@ async def get_tagged(
     return await get_untagged(source, key)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Bytes of a value, from its `start` on, and how many it has in all; None: nobody has said."""
+
+    data: bytes
+    start: int
+    size: int | None
+
+
+@runtime_checkable
+class PartSource(Protocol):
+    """A `ByteSource` that tells of each range how long the whole value is."""
+
+    async def get_part(
+        self, key: str, start: int | None = None, end: int | None = None
+    ) -> Part | None:
+        """The range as of `get`, of one request to the store; None when there is no such key.
+
+        Of a range that lies behind the end there is nothing, and its size may be unknown.
+        """
+        ...
+
+
+async def get_part(
+    source: ByteSource, key: str, start: int | None = None, end: int | None = None
+) -> Part | None:
+    """What `source` says of the range; of a source that knows no sizes, out of the whole value."""
+    if isinstance(source, PartSource):
+        return await source.get_part(key, start, end)
+    data = await source.get(key)
+    if data is None:
+        return None
+    first, last = resolved(start, end, len(data))
+    return Part(data[first:last], first, len(data))
+
+
 async def get_untagged(source: ByteSource, key: str) -> Tagged | None:
     """The whole value of `key`, without a tag."""
     data = await source.get(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,29 +38,39 @@ def endpoint() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-def bucket(endpoint: str, stores: Path, tmp_path: Path) -> Iterator[tuple[Any, str]]:
-    """A client of that S3 and a bucket in it that holds the v3 store."""
+@contextmanager
+def uploaded(endpoint: str, stores: Path, name: str) -> Iterator[Any]:
+    """A client of that S3, in which a bucket of this name holds the v3 store."""
     with s3_client(endpoint) as s3:
-        name = f"bucket-{tmp_path.name.replace('_', '-')[-40:]}".lower().strip("-")
         s3.create_bucket(Bucket=name)
         for path in sorted(p for p in (stores / "v3.zarr").rglob("*") if p.is_file()):
             s3.put_object(Bucket=name, Key=str(path.relative_to(stores)), Body=path.read_bytes())
-        yield s3, name
+        yield s3
 
 
-@pytest.fixture
-def client(
-    endpoint: str, bucket: tuple[Any, str], stores: Path, tmp_path: Path
-) -> Iterator[httpx.Client]:
+@contextmanager
+def reading(endpoint: str, bucket: str, stores: Path, folder: Path) -> Iterator[httpx.Client]:
     """A client of a server that reads the bucket by both engines."""
     options = {**KEYS, "endpoint_url": endpoint, "client_kwargs": {"region_name": "us-east-1"}}
-    path = Path(tmp_path / "catalog.yaml")
-    path.write_text(CATALOG.format(stores=stores, bucket=bucket[1], options=options))
+    path = folder / "catalog.yaml"
+    path.write_text(CATALOG.format(stores=stores, bucket=bucket, options=options))
     with serving(Settings(catalog=path, failed_open_seconds=0)) as client:
         yield client
     # An unclosed session would warn now, and warnings are errors.
     gc.collect()
+
+
+@pytest.fixture(scope="module")
+def client(
+    endpoint: str, stores: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """A client of a server over a bucket that stays."""
+    folder = tmp_path_factory.mktemp("stays")
+    with (
+        uploaded(endpoint, stores, "stays"),
+        reading(endpoint, "stays", stores, folder) as client,
+    ):
+        yield client
 
 
 @pytest.mark.parametrize("engine", ["s3fs", "obstore"])
@@ -75,17 +86,21 @@ def test_s3_answers_as_the_disk_does(client: httpx.Client, engine: str, query: s
 
 @pytest.mark.parametrize("engine", ["s3fs", "obstore"])
 def test_a_bucket_that_goes_away_is_502(
-    client: httpx.Client, bucket: tuple[Any, str], engine: str
+    endpoint: str, stores: Path, tmp_path: Path, engine: str
 ) -> None:
     """A store that vanishes after it was opened is a failure, never an answer of fill values."""
-    s3, name = bucket
+    name = f"goes-{engine}"
     query = f"/datasets/{engine}/isel?level=0&variables=t"
-    assert client.get(f"{query}&time=0").status_code == 200
-    for entry in s3.list_objects_v2(Bucket=name)["Contents"]:
-        s3.delete_object(Bucket=name, Key=entry["Key"])
-    s3.delete_bucket(Bucket=name)
-    # An hour in a chunk that is not in memory.
-    answer = client.get(f"{query}&time=30")
+    with (
+        uploaded(endpoint, stores, name) as s3,
+        reading(endpoint, name, stores, tmp_path) as client,
+    ):
+        assert client.get(f"{query}&time=0").status_code == 200
+        for entry in s3.list_objects_v2(Bucket=name)["Contents"]:
+            s3.delete_object(Bucket=name, Key=entry["Key"])
+        s3.delete_bucket(Bucket=name)
+        # An hour in a chunk that is not in memory.
+        answer = client.get(f"{query}&time=30")
     assert answer.status_code == 502, answer.text
     assert name not in answer.text
 

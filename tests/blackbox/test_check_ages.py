@@ -37,30 +37,39 @@ def touch(store: Path, later: float) -> None:
     os.utime(chunk, (then, then))
 
 
-@pytest.mark.parametrize(
-    ("version", "consolidated", "later", "told"),
-    [
-        (2, True, 0, None),
-        (2, True, 60, "1 minute younger"),
-        (3, True, 2 * DAY, "2 days younger"),
-        # Its writer may have taken so long.
-        (2, False, 60, None),
-        (3, False, 60, None),
-        (3, False, 5 * 3600, "5 hours younger"),
-    ],
-)
-def test_chunks_that_are_younger(
-    tmp_path: Path, version: int, consolidated: bool, later: float, told: str | None
-) -> None:
-    store = written(tmp_path / "grid.zarr", version, consolidated)
-    touch(store, later)
-    plain = {"url": str(store)}
-    found = check(tmp_path, {"grid": plain, "known": {**plain, "rewritten": True}})
-    ages = [one for one in found if "younger" in one["text"]]
+CASES = [
+    (2, True, 0, None),
+    (2, True, 60, "1 minute younger"),
+    (3, True, 2 * DAY, "2 days younger"),
+    # Its writer may have taken so long.
+    (2, False, 60, None),
+    (3, False, 60, None),
+    (3, False, 5 * 3600, "5 hours younger"),
+]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What is found in a store of each case, and in it where the entry knows of it."""
+    folder = tmp_path_factory.mktemp("ages")
+    entries: dict[str, Any] = {}
+    for number, (version, consolidated, later, _) in enumerate(CASES):
+        store = written(folder / f"grid-{number}.zarr", version, consolidated)
+        touch(store, later)
+        entries[f"grid-{number}"] = {"url": str(store)}
+        entries[f"known-{number}"] = {"url": str(store), "rewritten": True}
+    return check(folder, entries)
+
+
+@pytest.mark.parametrize("number", range(len(CASES)))
+def test_chunks_that_are_younger(found: list[dict[str, Any]], number: int) -> None:
+    told = CASES[number][-1]
+    names = (f"grid-{number}", f"known-{number}")
+    ages = [one for one in found if one["dataset"] in names and "younger" in one["text"]]
     if told is None:
         assert ages == []
         return
     (one,) = ages
-    assert (one["dataset"], one["where"], one["severity"]) == ("grid", "v", "warning")
+    assert (one["dataset"], one["where"], one["severity"]) == (names[0], "v", "warning")
     assert told in one["text"]
     assert "rewritten: true" in one["text"]

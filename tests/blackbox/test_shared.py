@@ -169,15 +169,13 @@ def test_nothing_is_written_where_nothing_can_be(serve: Serve, store: Path, tmp_
     assert "sluice_tasks" in ask(service, "/metrics").text
 
 
-def test_reloads_at_once_of_a_file_that_changes(serve: Serve, store: Path, tmp_path: Path) -> None:
+def test_reloads_at_once_of_a_file_that_changes(two: Service, store: Path, tmp_path: Path) -> None:
     """Each tells the difference that it found, whatever another one does to it meanwhile."""
-    service = serve({"a": store}, "--workers", "2", SLUICE_KEYS=admin()[1])
-    until(says(service.log, "startup complete", 2), "two workers that serve")
     statuses: list[int] = []
 
     def reload() -> None:
         for _ in range(25):
-            statuses.append(ask(service, "/catalog/reload", "POST").status_code)
+            statuses.append(ask(two, "/catalog/reload", "POST").status_code)
 
     threads = [threading.Thread(target=reload) for _ in range(4)]
     for thread in threads:
@@ -188,7 +186,7 @@ def test_reloads_at_once_of_a_file_that_changes(serve: Serve, store: Path, tmp_p
         aside = tmp_path / "catalog"
         names = ("a", f"x{number % 3}")
         aside.write_text(json.dumps({"datasets": {name: {"url": str(store)} for name in names}}))
-        aside.replace(service.catalog)
+        aside.replace(two.catalog)
         time.sleep(0.01)
     assert statuses == [200] * 100
 

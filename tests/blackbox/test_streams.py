@@ -99,10 +99,15 @@ def test_the_length_is_known_before_anything_is_read(service: Service, name: str
     assert head.headers["etag"] == answer.headers["etag"]
 
 
-def test_a_length_that_follows_from_texts_is_not_told_by_head(service: Service) -> None:
-    head = service.client.head(WHOLE.format(name="texts"), headers=PLAIN)
+def test_a_length_that_follows_from_texts_is_told_by_head_once_it_is_known(
+    service: Service,
+) -> None:
+    path = WHOLE.format(name="texts") + "&isel[time]=0:7"
+    head = service.client.head(path, headers=PLAIN)
     assert head.status_code == 200
     assert "content-length" not in head.headers
+    length = service.get(path, headers=PLAIN).headers["content-length"]
+    assert service.client.head(path, headers=PLAIN).headers["content-length"] == length
 
 
 @pytest.mark.parametrize("name", ["maps", "series", "texts"])

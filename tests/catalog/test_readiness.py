@@ -237,53 +237,66 @@ async def test_a_report_is_not_waited_for_without_end(openings: Openings, store:
     assert found.ready(strict=False)
 
 
+# The service starts in a child for each of the catalogs.
 SCRIPT = """
-import asyncio, sys
+import asyncio, os, sys
 from pathlib import Path
 from app.api import create_app
 from app.settings import Settings
 
-async def start():
-    app = create_app(Settings(catalog=Path(sys.argv[1])))
+async def start(catalog):
+    app = create_app(Settings(catalog=Path(catalog)))
     async with app.router.lifespan_context(app):
-        print([name for name in ("s3fs", "obstore", "aiohttp") if name in sys.modules])
+        found = [name for name in ("s3fs", "obstore", "aiohttp") if name in sys.modules]
+        print(*found, flush=True)
 
-asyncio.run(start())
+for catalog in sys.argv[1:]:
+    if os.fork() == 0:
+        asyncio.run(start(catalog))
+        os._exit(0)
+    os.wait()
 """
-S3 = {"url": "s3://bucket/x.zarr", "storage_options": {"key": "a", "secret": "b"}}
+S3: dict[str, object] = {
+    "url": "s3://bucket/x.zarr",
+    "storage_options": {"key": "a", "secret": "b"},
+}
+STARTS: list[tuple[list[dict[str, object]], str]] = [
+    ([{"url": "x.zarr"}], ""),
+    ([{"url": "x.zarr"}, S3], "s3fs aiohttp"),
+    ([{**S3, "engine": "obstore"}], "obstore"),
+    # Options that do not suit are told by the first open.
+    ([{**S3, "storage_options": {"odd": 1}}], "s3fs aiohttp"),
+]
 
 
-@pytest.mark.parametrize(
-    ("entries", "expected"),
-    [
-        ([{"url": "x.zarr"}], []),
-        ([{"url": "x.zarr"}, S3], ["s3fs", "aiohttp"]),
-        ([{**S3, "engine": "obstore"}], ["obstore"]),
-        # Options that do not suit are told by the first open.
-        ([{**S3, "storage_options": {"odd": 1}}], ["s3fs", "aiohttp"]),
-    ],
-)
-def test_engines_are_imported_when_the_service_has_started(
-    tmp_path: Path, entries: list[dict[str, object]], expected: list[str]
-) -> None:
-    """In a process of its own, before any request; those of no entry are not."""
-    catalog = tmp_path / "catalog.yaml"
-    catalog.write_text(json.dumps({"datasets": {f"d{n}": one for n, one in enumerate(entries)}}))
+def test_engines_are_imported_when_the_service_has_started(tmp_path: Path) -> None:
+    """In processes of their own, before any request; those of no entry are not."""
+    catalogs = []
+    for number, (entries, _) in enumerate(STARTS):
+        catalogs.append(tmp_path / f"catalog-{number}.yaml")
+        datasets = {f"d{n}": one for n, one in enumerate(entries)}
+        catalogs[-1].write_text(json.dumps({"datasets": datasets}))
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(catalog)],
+        [sys.executable, "-c", SCRIPT, *map(str, catalogs)],
         capture_output=True,
         text=True,
         timeout=120,
         check=True,
     )
-    assert done.stdout.strip() == repr(expected)
+    assert done.stdout.splitlines() == [expected for _, expected in STARTS], done.stderr
 
 
+# A child of a process in which nothing of it was imported, for each of the cases.
 IMPORTING = """
-import sys
+import json, os, sys
 from app.catalog.readiness import Address, import_engines
-import_engines([Address({url!r}, {options!r}, {engine!r})])
-print([name for name in {names!r} if name in sys.modules])
+names, cases = json.loads(sys.argv[1])
+for url, options, engine in cases:
+    if os.fork() == 0:
+        import_engines([Address(url, options, engine)])
+        print(json.dumps([name for name in names if name in sys.modules]), flush=True)
+        os._exit(0)
+    os.wait()
 """
 ENGINES = ["s3fs", "aiobotocore.session", "aiohttp", "obstore", "gcsfs"]
 REFERENCES = {"fo": "http://host/refs.json", "remote_protocol": "s3"}
@@ -296,16 +309,17 @@ CASES: list[tuple[str, dict[str, Any], str, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("url", "options", "engine", "expected"), CASES)
-def test_what_the_stores_need_is_imported_and_no_more(
-    url: str, options: dict[str, Any], engine: str, expected: list[str]
-) -> None:
-    """In a process of its own, which has imported nothing before."""
-    script = IMPORTING.format(url=url, options=options, engine=engine, names=ENGINES)
+def test_what_the_stores_need_is_imported_and_no_more() -> None:
+    """In processes that have imported nothing before."""
+    words = json.dumps([ENGINES, [case[:3] for case in CASES]])
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", IMPORTING, words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
-    assert done.stdout.strip() == repr(expected)
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [case[3] for case in CASES]
 
 
 async def test_filesystems_are_connected_once_and_read_nothing(tmp_path: Path) -> None:

@@ -21,3 +21,13 @@ def program(name: str) -> str:
     if found is None:
         pytest.skip(f"client: {name} is not installed (scripts/clients.sh install)")
     return found
+
+
+def node_package(name: str) -> Path:
+    """The folder of npm's packages with this one; CI installs it where Node.js is."""
+    modules = SCRIPT.parent.parent / ".node-clients" / "node_modules"
+    if not (modules / name).exists() and os.environ.get("CI") == "true" and shutil.which("npm"):
+        subprocess.run([SCRIPT, "node"], check=False)
+    if not (modules / name).exists() or shutil.which("node") is None:
+        pytest.skip(f"client: {name} is not installed (scripts/clients.sh node)")
+    return modules

@@ -9,7 +9,15 @@ import pytest
 
 from sluice.errors import StoreMissing
 from sluice.store.filesystems import Filesystems
-from sluice.store.source import ByteSource, DatedSource, Tagged, Unchanged, get_tagged
+from sluice.store.source import (
+    ByteSource,
+    DatedSource,
+    Tagged,
+    Unchanged,
+    get_part,
+    get_tagged,
+    resolved,
+)
 
 from .conftest import BIG, S3, VALUES, Ground
 
@@ -54,6 +62,24 @@ async def test_ranges_are_clipped(ground: Ground) -> None:
     assert await source.get("a/c/0/1", 0, 0) == b""
     assert await source.get("b/empty", 0, 10) == b""
     assert await source.get("b/empty", -10) == b""
+
+
+async def test_a_part_tells_the_size_of_the_whole(ground: Ground) -> None:
+    """Where the store tells it at all: then rightly, and where the part begins as well."""
+    key = "a/c/0/0"
+    for start, end in [(0, 1), (10, 20), (1000, None), (1000, 5000), (-16, None), (-5000, None)]:
+        part = await get_part(ground.source, key, start, end)
+        assert part is not None
+        assert part.data == BIG[start:end]
+        first, _ = resolved(start, end, len(BIG))
+        assert (part.start, part.size) in ((first, len(BIG)), (max(start, 0), None))
+    for start, end in ((2, 5), (-3, None)):
+        assert await get_part(ground.source, "a/c/9/9", start, end) is None
+    beyond = await get_part(ground.source, "a/c/0/1", 10, 20)
+    empty = await get_part(ground.source, "b/empty", 0, 1)
+    assert beyond is not None
+    assert empty is not None
+    assert (beyond.data, empty.data) == (b"", b"")
 
 
 async def test_other_ranges_are_refused(ground: Ground) -> None:

@@ -63,7 +63,7 @@ async def joined(spec: StoreSpec, target: MemoryStore) -> tuple[Layout, Any]:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.timeout(900)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(spec=stores(), data=st.data())
 def test_a_copy_of_any_store_fits_and_has_its_values(
     runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject

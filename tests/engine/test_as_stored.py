@@ -162,7 +162,7 @@ async def test_what_has_a_fixed_size_is_stored_without_a_look_at_its_values(
             xr.testing.assert_equal(file.load(), wanted.load())
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(spec=stores(), data=st.data())
 def test_any_file_decodes_to_the_answer(
     runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
@@ -228,7 +228,7 @@ def in_a_file(variable: xr.Variable) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.parametrize("order", ["variable", "row"])
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(spec=stores(), data=st.data())
 def test_values_are_those_that_xarray_does_not_decode(
     runner: asyncio.Runner, order: Order, spec: StoreSpec, data: st.DataObject
@@ -329,7 +329,7 @@ async def by_slabs(
     return content
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(spec=stores(), data=st.data())
 def test_any_file_is_known_before_its_values(
     runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject

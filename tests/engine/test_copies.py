@@ -103,7 +103,7 @@ def _encoded(name: str, whole: Any, fragments: FragmentCache) -> bytes | str:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.timeout(900)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(spec=stores(), data=st.data())
 def test_answers_are_the_same_with_copies_and_without(
     runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject

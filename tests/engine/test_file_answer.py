@@ -56,7 +56,7 @@ async def taken(file: FileAnswer, start: int, stop: int, most_bytes: int) -> byt
     return b"".join([bytes(piece) async for piece in file.pieces(start, stop, most_bytes)])
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(spec=stores(), data=st.data())
 def test_a_file_in_pieces_is_the_file(
     runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
@@ -82,7 +82,7 @@ def test_a_file_in_pieces_is_the_file(
     assert runner.run(taken(file, start, stop, most_bytes)) == whole[start:stop]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(spec=stores(), data=st.data())
 def test_costs_tell_how_often_chunks_are_decoded_for_a_file(
     runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
@@ -147,7 +147,7 @@ VARIANTS: list[tuple[str, tuple[tuple[str, object], ...]]] = [
 ]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(spec=stores(), variant=st.sampled_from(VARIANTS), data=st.data())
 def test_plain_arrays_in_pieces_are_the_values(
     runner: asyncio.Runner,

@@ -109,7 +109,7 @@ def checked(runner: asyncio.Runner, file: FileAnswer, data: st.DataObject) -> by
     return whole
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(spec=stores(), data=st.data())
 def test_any_part_of_a_file_with_options_and_what_it_holds(
     runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject

@@ -50,7 +50,7 @@ async def written(
     return b"".join(slabs), len(slabs)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(spec=stores(), data=st.data())
 def test_a_table_in_slabs_is_the_table(
     runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject

@@ -49,7 +49,7 @@ def assert_same(ours: dict[Any, xr.Variable], whole: xr.Dataset) -> None:
         assert plain.identical(theirs), name
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(spec=stores(), data=st.data())
 def test_slabs_put_together_are_the_whole(
     runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
@@ -187,7 +187,7 @@ def decodes(planned: Plan, slabs: list[Slab]) -> dict[Any, Counter[tuple[int, ..
     return found
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(spec=stores(), data=st.data())
 def test_costs_tell_how_often_chunks_are_decoded(
     runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject

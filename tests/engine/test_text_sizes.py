@@ -17,6 +17,7 @@ from sluice.datasets import open_dataset
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS
 from sluice.engine import Learned, Plan, Watch, estimated_size, plan, prepare, rows_of
+from sluice.engine.learned import Sample
 from sluice.engine.prepared import PreparedDataset
 from sluice.errors import SluiceError
 from sluice.selection import Along, Position, Positions, PositionSlice, Selection
@@ -49,7 +50,7 @@ def held(planned: Plan, encoder: Encoder, learned: Learned, content: bytes) -> b
     return not rough
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(spec=stores(), data=st.data())
 def test_what_is_told_as_sure_is_within_a_tenth(
     runner: asyncio.Runner, spec: StoreSpec, data: st.DataObject
@@ -165,6 +166,19 @@ async def test_what_was_answered_is_known(name: str, slabs: int | None) -> None:
         for encoder in TEXTS:
             sure = held(whole, encoder, learned, encoder.encode(await whole.read()))
             assert sure or (along and name in ("rare", "first")), encoder.name
+
+
+def test_memory_of_what_is_known_is_counted() -> None:
+    """Whatever makes room for something else, or is known better by now."""
+    learned, names = Learned(), [f"v{number}" for number in range(70)]
+    for start in (0, 5, 0, 40):
+        for name in names:
+            places = np.arange(10)
+            sample = Sample((range(start, start + 10), places), places / 2, places, start == 0)
+            learned.keep(name, sample)
+            kept = [one for name in names for one in learned.samples(name)]
+            assert learned.nbytes == sum(one.nbytes for one in kept)
+    assert learned.nbytes == 64 * 240
 
 
 async def test_nothing_is_sure_of_what_was_not_seen() -> None:

@@ -25,8 +25,8 @@ UNAVAILABLE = "urn:sluice:problem:store-unavailable"
 
 
 async def many_points(client: httpx.AsyncClient) -> list[httpx.Response]:
-    """The answers to 500 requests at once, for points in all chunks."""
-    points = [f"time={n % 36}&latitude={n % 20}&longitude={n % 24}" for n in range(500)]
+    """The answers to 150 requests at once, for points in all chunks."""
+    points = [f"time={n % 36}&latitude={n % 20}&longitude={n % 24}" for n in range(150)]
     async with asyncio.TaskGroup() as group:
         asked = [group.create_task(client.get(f"/datasets/sick/isel?{p}")) for p in points]
     return [one.result() for one in asked]

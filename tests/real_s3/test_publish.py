@@ -19,7 +19,6 @@ import yaml
 from app.settings import Settings
 from demo.sample import write_sample
 from tests.api.conftest import serving
-from tests.real_s3.conftest import radosgw  # noqa: F401 - the fixture, here too
 from tests.s3 import s3_server
 
 ROOT = Path(__file__).parents[2]

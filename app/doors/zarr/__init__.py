@@ -1,0 +1,1 @@
+"""Datasets as Zarr stores, of format 2 and 3."""
