@@ -107,7 +107,7 @@ export class Chart {
           {
             ...common,
             ...labelled,
-            ...(upright ? { side: 2 } : { size: 56 }),
+            ...(upright ? { side: 2, space: 64 } : { size: 56 }),
             values: (_, ticks) => ticks.map(plain),
           },
         ],
