@@ -69,11 +69,13 @@ def create_app(
         lifespan=_lifespan(settings, metrics, request_log, emit, shared),
     )
     install_problems(app)
+    pages = [PagesDoor(settings.embed_origins)] if settings.explorer else []
+    app.doors = (*doors, *pages, native)
     native.add_to(app)
-    if settings.explorer:
-        PagesDoor(settings.embed_origins).add_to(app)
+    # Pages share paths with JSON, and come before it.
+    for page in pages:
+        page.add_to(app)
     add_routes(app)
-    app.doors = tuple(doors)
     for door in doors:
         door.add_to(app)
     add_document(app)

@@ -7,7 +7,7 @@ for its datasets; what a client learns of a door it learns of a dataset that thi
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias, get_args
 
 from fastapi import FastAPI, Request
 
@@ -18,6 +18,9 @@ from ..catalog.opened import Opened
 from ..errors import UnknownDataset
 from .requests import visible_id
 from .state import Service
+
+# All ways in: the standard doors, and those that no catalog shuts.
+AnyDoor: TypeAlias = Literal["native", "pages", "dap", "edr", "zarr"]
 
 
 @record
@@ -30,11 +33,11 @@ class Link:
 
 
 class Door(Protocol):
-    """A way in with a protocol of its own."""
+    """A way in."""
 
     @property
-    def name(self) -> DoorName:
-        """What a catalog calls it."""
+    def name(self) -> AnyDoor:
+        """What it is called; a standard one so in a catalog."""
 
     def add_to(self, app: FastAPI) -> None:
         """Register the routes."""
@@ -43,9 +46,9 @@ class Door(Protocol):
         """Where it serves this dataset."""
 
 
-def serves(entry: DatasetEntry, door: DoorName) -> bool:
+def serves(entry: DatasetEntry, door: AnyDoor) -> bool:
     """Whether the catalog has this door open for the dataset."""
-    return entry.doors is None or door in entry.doors
+    return entry.doors is None or door in entry.doors or door not in get_args(DoorName)
 
 
 def door_dataset(request: Request, serving: Service, door: DoorName) -> str:

@@ -152,9 +152,9 @@ class GridCoordinates(Answer):
 
 
 class DoorLink(Answer):
-    """Where a dataset is served in another way."""
+    """Where a dataset is served in another way: by a standard door, as a page, in a format."""
 
-    door: Literal["dap", "edr", "zarr"]
+    door: Literal["native", "pages", "dap", "edr", "zarr"]
     href: Annotated[str, Field(description="Relative to the path of this description.")]
     title: str
     type: Annotated[str, Field(description="The media type.")]
@@ -175,7 +175,7 @@ class DatasetDescription(DatasetSummary):
         list[GridCoordinates],
         Field(description="Where longitudes and latitudes of cells are known: `at` works."),
     ]
-    links: Annotated[list[DoorLink], Field(description="By which standard doors it is served.")]
+    links: Annotated[list[DoorLink], Field(description="Every way in which it is served.")]
 
 
 class ExplainedCoordinate(Answer):

@@ -44,7 +44,8 @@ class Bell:
         yield Link(f"bell/{opened.entry.id}", "A bell", "text/plain")
 
     async def ring(self, request: Request) -> Response:
-        return Response(door_dataset(request, service(request), self.name))
+        told = door_dataset(request, service(request), self.name)
+        return Response(told, media_type="text/plain")
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +70,22 @@ def test_a_catalog_opens_and_shuts_doors(rung: httpx.Client) -> None:
 def test_a_description_links_the_doors(rung: httpx.Client) -> None:
     """Relative to itself."""
     links = rung.get("/datasets/two", headers=by("team")).json()["links"]
-    assert links == [
-        {"door": "dap", "href": "../bell/two", "title": "A bell", "type": "text/plain"}
-    ]
-    place = rung.build_request("GET", "/datasets/two").url.join(links[0]["href"])
-    assert rung.get(place, headers=by("team")).text == "two"
-    assert rung.get("/datasets/none", headers=by("team")).json()["links"] == []
+    assert links[0] == {
+        "door": "dap",
+        "href": "../bell/two",
+        "title": "A bell",
+        "type": "text/plain",
+    }
+    for link in links:
+        place = rung.build_request("GET", "/datasets/two").url.join(link["href"])
+        found = rung.head(place, headers=by("team"))
+        assert found.status_code in (200, 406, 413, 422)
+        if found.status_code == 200:
+            assert found.headers["content-type"].partition(";")[0] == link["type"]
+    own = rung.get("/datasets/none", headers=by("team")).json()["links"]
+    assert own == [{**link, "href": link["href"].replace("two", "none")} for link in links[1:]]
+    page = rung.get("/explore/two", headers=by("team")).text
+    assert page.count('rel="nofollow"') == len(links)
 
 
 def test_clients_with_files_of_passwords_are_asked_for_one(rung: httpx.Client) -> None:

@@ -5,11 +5,11 @@ Every selection takes one path, from its parameters to its answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 from urllib.parse import unquote_plus
 
 from fastapi import FastAPI, Request, Response
@@ -23,6 +23,7 @@ from sluice.instrumentation import Phases
 
 from ...api.answering import answer
 from ...api.application import Answering, Route
+from ...api.doors import Link
 from ...api.explaining import explanation
 from ...api.nearest_cells import near_places, tell_distances
 from ...api.representations import Representation, digest, respond
@@ -52,6 +53,7 @@ class NativeDoor:
 
     options: Mapping[str, Option[object]] = field(default_factory=lambda: OPTIONS)
     formats: Mapping[str, Encoder] = field(default_factory=lambda: ENCODERS)
+    name: Literal["native"] = "native"
 
     def add_to(self, app: FastAPI) -> None:
         """Register the routes."""
@@ -69,6 +71,12 @@ class NativeDoor:
             add_reading_route(app, f"{path}.{{suffix}}", ask, as_file(told))
             told = post_described(by, self.options, self.formats)
             add_route(app, "POST", f"{path}.{{suffix}}", post, as_file(told))
+
+    def links(self, opened: Opened) -> Iterator[Link]:
+        """Where the dataset is in each format; all of it may be more than an answer can be."""
+        for encoder in self.formats.values():
+            path = f"datasets/{opened.entry.id}/sel{encoder.suffix}"
+            yield Link(path, f"All of it, f={encoder.name}", encoder.essence)
 
     def tables(self) -> str:
         """All options and formats, as Markdown for those who ask."""

@@ -131,6 +131,7 @@ def explore_page(frame: Frame, page: Page, base: str) -> Html:
             _dimensions(described),
             _variables(described),
             _attributes("Attributes", described.get("attrs")),
+            _ways_in(described, frame.root),
             tag("p", tag("a", "All of this as JSON", href=link)),
             class_="facts",
         ),
@@ -240,6 +241,26 @@ def _variables(described: Described) -> Html:
     more = tag("p", f"… and {left} more, which the JSON has") if left else None
     head = ("Name", "Meaning", "Units", "Dimensions", "Type")
     return Html(_table("Variables", head, rows) + (more or ""))
+
+
+def _ways_in(described: Described, root: str) -> Html | None:
+    """Every door and format that serves the dataset."""
+    links = described.get("links")
+    if not isinstance(links, list) or not links:
+        return None
+    # They are relative to the dataset's own path, one level below the root like the page.
+    # Who indexes pages need not fetch all of a dataset in every format.
+    rows = [
+        (
+            tag(
+                "dt",
+                tag("a", one["title"], href=root + one["href"].removeprefix("../"), rel="nofollow"),
+            ),
+            tag("dd", one["type"]),
+        )
+        for one in links
+    ]
+    return tag("details", tag("summary", "Other ways in"), tag("dl", rows, class_="summary"))
 
 
 def _table(caption: str, head: Iterable[str], rows: Iterable[Iterable[str]]) -> Html:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from fastapi import FastAPI, HTTPException, Request, Response
 
@@ -19,6 +19,7 @@ from sluice.encoders.formats import compress, negotiate_coding, parse_accept
 from sluice.errors import SluiceError
 
 from ...api.application import Route
+from ...api.doors import Link
 from ...api.openapi import Schema
 from ...api.problems import expected_problem
 from ...api.requests import (
@@ -60,6 +61,7 @@ class PagesDoor:
 
     embed_origins: Sequence[str] = ()
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
+    name: Literal["pages"] = "pages"
 
     def add_to(self, app: FastAPI) -> None:
         """Register the routes; those that share a path with JSON have to come before it."""
@@ -73,6 +75,10 @@ class PagesDoor:
             ("/thumbnails/{dataset_id}.png", self.thumbnails.answer),
         ):
             add_reading_route(app, path, route, _UNLISTED)
+
+    def links(self, opened: Opened) -> Iterator[Link]:
+        """The page of the dataset."""
+        yield Link(f"explore/{opened.entry.id}", "Explorer", "text/html")
 
     async def root(self, request: Request) -> Response:
         """The catalog, at the address that people type."""
