@@ -70,6 +70,8 @@ def write(folder: Path) -> dict[str, Mapping[str, Any]]:
     sharded = {**ENCODING, "t": {**PACKED, "chunks": (4, 5, 5), "shards": (8, 10, 10)}}
     whole.to_zarr(folder / "sharded.zarr", zarr_format=3, encoding=sharded)
     whole.to_zarr(folder / "tree.zarr", group="sea/land", zarr_format=3, encoding=ENCODING)
+    below = whole[["u"]].drop_vars(["time", "lat", "lon", "area"])
+    below.to_zarr(folder / "tree.zarr", group="sea/land/below", zarr_format=3, mode="a")
     zarr.consolidate_metadata(folder / "tree.zarr")
     references(folder / "packed.zarr", folder / "references.json")
     of_references = {"fo": str(folder / "references.json"), "remote_protocol": "file"}
@@ -82,6 +84,7 @@ def write(folder: Path) -> dict[str, Mapping[str, Any]]:
             "reference_roots": [str(folder)],
         },
         "land": {"url": str(folder / "tree.zarr"), "group": "sea/land"},
+        "tree": {"url": str(folder / "tree.zarr"), "group": "*"},
     }
 
 
@@ -132,6 +135,17 @@ def test_xarray_opens_the_same_dataset(
     """Not told the format, it finds the one that is there."""
     opened = xr.open_zarr(root(service, name, zarr_format), chunks=None)
     xr.testing.assert_identical(opened.load(), source(folder, name))
+
+
+@pytest.mark.parametrize("zarr_format", FORMATS)
+def test_a_group_has_what_it_inherits(service: Service, folder: Path, zarr_format: int) -> None:
+    """Coordinates of the groups that it lies in, as xarray's DataTree has them."""
+    with xr.open_datatree(folder / "tree.zarr", engine="zarr") as tree:
+        below: Any = tree["sea/land/below"]
+        expected = below.to_dataset(inherit=True).load()
+    opened = xr.open_zarr(root(service, "tree~sea~land~below", zarr_format), chunks=None)
+    assert set(opened.coords) == {*DIMS, "height"}
+    xr.testing.assert_identical(opened.load(), expected)
 
 
 @pytest.mark.parametrize("zarr_format", FORMATS)
