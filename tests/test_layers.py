@@ -73,6 +73,7 @@ OWNERS = {
     "h5py": set(),
     "cftime": {"sluice/datasets", "sluice/encoders"},
     "orjson": {"sluice/encoders"},
+    "pyarrow": {"sluice/encoders"},
     "zstandard": {"sluice/arrays", "sluice/encoders", "sluice/store/documents"},
     "prometheus_client": set(),
     "yaml": {"app/catalog"},

@@ -173,7 +173,7 @@ async def respond(
         if weak:
             # Parts of two moments would be put together (RFC 9110, section 13.1.5).
             tag = None
-        elif form.encoder.file is not None and form.coding is None:
+        elif form.coding is None and (form.encoder.file is not None or form.encoder.spooled):
             headers.append((b"accept-ranges", b"bytes"))
         if request.method == "HEAD":
             headers += [*form.headers(key), *await _length(form, size), timing(phases)]

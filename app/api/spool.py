@@ -91,7 +91,8 @@ def _write(descriptor: int, content: bytes | memoryview, place: int) -> None:
 def _no_room(error: OSError) -> Overloaded:
     log.error("the spool cannot be written", exc_info=error)
     return Overloaded(
-        "The server has no room on its disk for the file. Ask again later, or without compression.",
+        "The server has no room on its disk for the file. Ask again later, or for a format that is"
+        " sent while it is read.",
         retry_after=60,
     )
 
@@ -262,9 +263,9 @@ class Spool:
         needed = kept.file.size + size
         if needed > self._capacity:
             raise LimitError(
-                f"The compressed file would be longer than {self._capacity} bytes, which is all the"
-                " room that there is for such files. Ask for a smaller part, or for it without"
-                " compression (plain f=netcdf), which is sent while it is read.",
+                f"The file would be longer than {self._capacity} bytes, which is all the room that"
+                " there is for files that must be whole. Ask for a smaller part, or for a format"
+                " that is sent while it is read: f=netcdf without compression, f=arrow, f=csv.",
                 limited="spool_bytes",
                 estimate=needed,
                 limit=self._capacity,
@@ -277,7 +278,7 @@ class Spool:
         if self._held + size > self._capacity:
             raise Overloaded(
                 "Files that others read or make need all the room there is for them. Ask again"
-                f" in {_RETRY_SECONDS} seconds, or without compression.",
+                f" in {_RETRY_SECONDS} seconds, or for a format that is sent while it is read.",
                 retry_after=_RETRY_SECONDS,
             )
         self._held += size

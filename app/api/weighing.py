@@ -18,7 +18,7 @@ from fastapi import Request
 from sluice.aliases import record
 from sluice.arrays.texts import TextMeter, text_bytes
 from sluice.datasets import ResultSchema
-from sluice.encoders.encoder import Encoder
+from sluice.encoders.encoder import Encoder, with_package
 from sluice.encoders.formats import CODINGS, ENCODERS
 from sluice.encoders.tables import RowFormat
 from sluice.engine import (
@@ -87,6 +87,8 @@ def weigh(
     serving: Service, plan: Plan, encoder: Encoder, options: tuple[tuple[str, object], ...] = ()
 ) -> Weighed:
     """The planned answer in this format; raises what the format has against it."""
+    if encoder.package:
+        encoder = with_package(encoder)
     reading, limits = plan.reading, serving.limits
     schema, texts = reading.schema, reading.texts
     # Of variants there may be any number: nothing is kept of them.
@@ -255,6 +257,13 @@ def within_limits(
     return None, told if excess is not None else None
 
 
+def row_memory(answer: RowAnswer, limits: RequestLimits) -> int:
+    """The memory that the table takes while it is written."""
+    # A slab whose texts nobody has read may have as many as an answer.
+    texts = AT_ONCE * min(answer.plan.text_bytes, limits.text_bytes)
+    return min(answer.memory_bytes + texts, limits.memory_bytes)
+
+
 async def open_rows(
     request: Request,
     serving: Service,
@@ -271,18 +280,16 @@ async def open_rows(
     """
     limits = serving.limits
     async with AsyncExitStack() as stack:
-        # A slab whose texts nobody has read may have as many as an answer.
-        texts = AT_ONCE * min(answer.plan.text_bytes, limits.text_bytes)
-        memory = min(answer.memory_bytes + texts, limits.memory_bytes)
+        memory = row_memory(answer, limits)
         held = serving.admission.held(caller(request), memory)
         await cancellable(request, stack.enter_async_context(held))
         stack.callback(form.opened.learned.see_reading, answer.plan, phases)
-        pieces = _pieces(answer, rows, form, serving.encoding.writer, limits, tag)
+        pieces = row_pieces(answer, rows, form, serving.encoding.writer, limits, tag)
         kept = Held(stack.pop_all(), phases, limits.streaming, tell)
         return StreamedRows(pieces, kept)
 
 
-async def _pieces(
+async def row_pieces(
     answer: RowAnswer,
     rows: RowFormat,
     form: Representation,

@@ -104,8 +104,9 @@ class Settings(WorkSettings, StoreSettings, RequestSettings, OpeningSettings):
     )
     spool_folder: Path | None = Field(
         default=None,
-        description="where compressed files are made and kept, on a disk of this machine (unset:"
-        " the folder of temporary files); they have no names there",
+        description="where files are made and kept that must be whole before they are sent"
+        " (compressed NetCDF, Feather, Parquet), on a disk of this machine (unset: the folder of"
+        " temporary files); they have no names there",
     )
     spool_bytes: int = Field(
         default=4 * 2**30,

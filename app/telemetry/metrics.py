@@ -203,7 +203,7 @@ METRICS: Final[tuple[Family, ...]] = (
     Family(
         "sluice_spool_bytes",
         "gauge",
-        "Disk that compressed files take",
+        "Disk that files take that must be whole before they are sent",
         (of(SpoolFilled, lambda series: lambda e: series.set(e.held_bytes)),),
     ),
     Family(

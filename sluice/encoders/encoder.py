@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import numpy as np
@@ -13,6 +15,7 @@ from sluice.encoders.answer_schema import AnswerSchema, FileContent, FileFormat,
 from sluice.encoders.file_values import Places, deflated
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.tables import RowFormat
+from sluice.errors import NotAcceptable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,7 +64,9 @@ class Encoder:
     `sized` its length is known. A content coding makes
     it shorter unless it is not `coded`. `options` are the names of those that it takes, and `adapt`
     makes the format that it is under their values: its `variant`. The bytes of answers follow from
-    its `writer` as well, where there is another one. `others` are what else it is called.
+    its `writer` as well, where there is another one. `others` are what else it is called. What is
+    `spooled` must be whole before its first byte leaves. A `package` need not be installed, and
+    takes a moment to load.
     """
 
     name: str
@@ -85,11 +90,13 @@ class Encoder:
     variant: tuple[tuple[str, object], ...] = ()
     writer: str = ""
     others: tuple[str, ...] = ()
+    spooled: bool = False
+    package: str = ""
 
     @property
     def streams(self) -> bool:
         """Whether an answer can be sent while it is read."""
-        return self.file is not None or self.rows is not None
+        return self.file is not None or (self.rows is not None and not self.spooled)
 
     @property
     def called(self) -> tuple[str, ...]:
@@ -100,6 +107,30 @@ class Encoder:
     def essence(self) -> str:
         """The media type without its parameters, as an ``Accept`` header names it."""
         return self.media_type.partition(";")[0]
+
+
+@lru_cache(maxsize=8)
+def package_version(name: str) -> str | None:
+    """The version of a package that is installed, else None; it is not loaded for that."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def with_package(encoder: Encoder) -> Encoder:
+    """The format, with the version of its package as its `writer`.
+
+    Raises `NotAcceptable` where that is not installed.
+    """
+    found = package_version(encoder.package)
+    if found is None:
+        raise NotAcceptable(
+            f"f={encoder.name} needs {encoder.package}, which this server does not have (its"
+            " operator can install sluice-zarr[tables]); f=csv and f=ndjson have the same rows",
+            known=["csv", "ndjson"],
+        )
+    return replace(encoder, writer=f"{encoder.package} {found}")
 
 
 def once(schema: AnswerSchema, texts: Mapping[Hashable, int]) -> int:

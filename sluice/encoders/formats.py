@@ -14,7 +14,8 @@ from typing import Final, Protocol
 
 from sluice.aliases import Document
 from sluice.encoders.answer_schema import AnswerSchema, FileFormat
-from sluice.encoders.encoder import Encoder, from_memory, once
+from sluice.encoders.arrow_tables import ARROW, FEATHER, PARQUET
+from sluice.encoders.encoder import Encoder, from_memory, once, package_version
 from sluice.encoders.file_values import ZLIB
 from sluice.encoders.json_encoder import check_json, encode_json, json_pieces, json_weight
 from sluice.encoders.netcdf3_encoder import NETCDF3
@@ -142,6 +143,9 @@ ENCODERS = MappingProxyType(
             CSV,
             NDJSON,
             COLUMNS,
+            ARROW,
+            FEATHER,
+            PARQUET,
             NETCDF3,
             TENSORS,
             NPY,
@@ -157,6 +161,8 @@ _SYNONYMS = MappingProxyType(
         "application/jsonl": "application/x-ndjson",
         "application/jsonlines": "application/x-ndjson",
         "application/octet-stream": "application/vnd.sluice.tensors",
+        "application/parquet": "application/vnd.apache.parquet",
+        "application/x-parquet": "application/vnd.apache.parquet",
     }
 )
 
@@ -181,10 +187,11 @@ def negotiate(
     if accept is None or accept == "*/*":
         return encoders["json"]
     ranges = _media_ranges(accept)
-    best = max(encoders.values(), key=lambda encoder: _quality(encoder.essence, ranges))
+    able = [one for one in encoders.values() if not one.package or package_version(one.package)]
+    best = max(able, key=lambda encoder: _quality(encoder.essence, ranges))
     if _quality(best.essence, ranges) > 0:
         return best
-    media_types = [encoder.essence for encoder in encoders.values()]
+    media_types = [encoder.essence for encoder in able]
     raise NotAcceptable(
         f"none of the formats is acceptable; they are {', '.join(media_types)}", known=media_types
     )

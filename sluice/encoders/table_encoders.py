@@ -23,15 +23,14 @@ from sluice.encoders.jsonable import array_to_jsonable, is_missing, json_text, t
 from sluice.encoders.tables import (
     Column,
     RowFormat,
-    column_text,
     keyed_weight,
     layout_of,
     table_layout,
     table_pieces,
     table_text_weight,
     table_weight,
-    units_of,
 )
+from sluice.encoders.text_tables import TextRows, column_text, units_of
 from sluice.labels import format_text
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def format_fields(values: Array) -> list[str]:
         case "c":
             return _complexes(values)
         case _:
-            return [quoted(_object_text(item)) for item in values.tolist()]
+            return [quoted(object_text(item)) for item in values.tolist()]
 
 
 def quoted(content: str | None) -> str:
@@ -97,7 +96,8 @@ def _complex(real: str, imag: str) -> str:
     return f"{real}{'' if imag.startswith('-') else '+'}{imag}i"
 
 
-def _object_text(item: object) -> str | None:
+def object_text(item: object) -> str | None:
+    """The text of one object; None where it is missing."""
     if isinstance(item, str):
         return format_text(item)
     if is_missing(item):
@@ -120,7 +120,7 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 @record
-class CsvRows:
+class CsvRows(TextRows):
     """Rows as CSV; with `units` those stand behind the names in the header, in parentheses.
 
     The first bytes say that it is UTF-8 where it is `marked`.
@@ -238,7 +238,7 @@ def json_fields(values: Array, before: str = "") -> list[str]:
 
 
 @record
-class NdjsonRows:
+class NdjsonRows(TextRows):
     """Rows as objects, whose keys are the names of the columns."""
 
     name: str = "NDJSON"

@@ -1,24 +1,21 @@
-"""A dataset as a table: which rows and columns it has, what they count for, and their text.
+"""A dataset as a table: which rows and columns it has, what they count for, and who writes it.
 
-Rows come in slabs and their text in pieces, so that a table need not be in memory to be written.
+Rows come in slabs and what is written in pieces, so that a table need not be in memory for that.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from types import MappingProxyType
 from typing import Final, Protocol
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from sluice.aliases import Array, DType, record
+from sluice.aliases import Array, DType
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable, check_distinct_dimensions
-from sluice.encoders.json_encoder import finest
 from sluice.errors import SelectionError
 from sluice.labels import without_surrogates
 
@@ -26,9 +23,6 @@ from sluice.labels import without_surrogates
 _CELL_BYTES: Final = 8
 # How many names or groups a sentence lists; the facts have all of them.
 _SPELLED: Final = 5
-# A few milliseconds of work: no other thread runs while one block's fields are joined.
-_BLOCK_ROWS: Final = 8192
-_BLOCK_FIELDS: Final = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,152 +152,69 @@ def _cell_bytes(dtype: DType) -> int:
             return _CELL_BYTES
 
 
-class RowFormat(Protocol):
-    """How a table is written: the text of the fields of a column, and of rows of fields.
+class RowWriter(Protocol):
+    """Writes a table in slabs of rows that follow each other, in pieces of some milliseconds.
 
-    Of a column of any dtype there is one field for each value, as `fields` has them; `lines` takes
-    as many of each column. `head` is what comes before the first row.
+    First the `head`, then each `slab`, then the `end`. The `variables` of a slab have the rows of
+    these `ranges` of what has the dimensions, and all of what does not; without `ranges` it is the
+    whole table. Those of the head are the first slab's, its `attrs` the dataset's.
     """
 
-    @property
-    def name(self) -> str: ...
-    def head(self, columns: Sequence[Column], units: Sequence[str | None]) -> bytes: ...
-    def fields(self, column: Column, values: Array) -> list[str]: ...
-    def lines(self, columns: list[list[str]]) -> bytes: ...
-
-
-@record
-class ColumnText:
-    """The fields of a column: all of them if they are few, else made block by block."""
-
-    make: Callable[[Array], list[str]]
-    values: Array
-    fields: Array | None
-    # An instant with as many digits as the column needs, so that all blocks have as many.
-    finest: Array
-    # Per dimension: cells of the table from one position to the next, positions, own stride.
-    steps: tuple[tuple[int, int, int], ...]
-
-    def at(self, cells: NDArray[np.int64]) -> list[str]:
-        """The fields in the rows numbered `cells`."""
-        own = np.zeros(cells.shape, dtype=np.int64)
-        for inner, size, stride in self.steps:
-            own += cells // inner % size * stride
-        if self.fields is not None:
-            return self.fields[own].tolist()  # type: ignore[no-any-return]
-        return _made(self.make, self.values[own], self.finest)
-
-
-class TableWriter:
-    """Writes a table in this format, in slabs of rows that follow each other.
-
-    `finest` is one of the instants with the most digits, of columns whose instants come in several
-    slabs: all of a column are written with as many.
-    """
-
-    def __init__(
-        self, layout: TableLayout, rows: RowFormat, finest: Mapping[Hashable, Array] | None = None
-    ) -> None:
-        self._layout = layout
-        self._rows = rows
-        self._finest = finest or {}
-        # Of columns that are the same in all slabs.
-        self._whole: dict[str, ColumnText] = {}
-
-    def head(self, variables: Mapping[Hashable, xr.Variable]) -> bytes:
-        """What comes before the first row."""
-        columns = self._layout.columns
-        return self._rows.head(columns, units_of(columns, variables))
-
+    def head(
+        self, variables: Mapping[Hashable, xr.Variable], attrs: Mapping[Hashable, object]
+    ) -> bytes: ...
     def slab(
         self,
         variables: Mapping[Hashable, xr.Variable],
         ranges: Mapping[Hashable, range] = MappingProxyType({}),
-    ) -> Iterator[bytes]:
-        """The rows of these `ranges` of dimensions, or all; in pieces of some milliseconds.
+    ) -> Iterator[bytes]: ...
+    def end(self) -> Iterator[bytes]: ...
 
-        `variables` have these rows of what has the dimensions, and all of what does not.
-        """
-        layout = self._layout.part(ranges)
-        texts = [self._text(column, variables, layout, ranges) for column in layout.columns]
-        block = max(1, min(_BLOCK_ROWS, _BLOCK_FIELDS // max(1, len(texts))))
-        for first in range(0, layout.count, block):
-            cells = np.arange(first, min(first + block, layout.count))
-            yield self._rows.lines([text.at(cells) for text in texts])
 
-    def _text(
-        self,
-        column: Column,
-        variables: Mapping[Hashable, xr.Variable],
-        layout: TableLayout,
-        ranges: Mapping[Hashable, range],
-    ) -> ColumnText:
-        make = partial(self._rows.fields, column)
-        if not ranges.keys().isdisjoint(column.dims):
-            known = self._finest.get(column.variable)
-            start = ranges[column.dims[0]].start if column.variable is None else 0
-            return column_text(column, variables, layout, make, known, start)
-        text = self._whole.get(column.header)
-        if text is None:
-            text = self._whole[column.header] = column_text(column, variables, layout, make)
-        return text
+class RowFormat(Protocol):
+    """How tables of some layout are written, in rows; `memory_bytes` is what a writer takes itself.
+
+    The `finest` are instants with the most digits, of columns whose instants come in several slabs:
+    all of a column are written alike.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def memory_bytes(self) -> int: ...
+    def writer(
+        self, layout: TableLayout, finest: Mapping[Hashable, Array] | None = None
+    ) -> RowWriter: ...
 
 
 def table_pieces(dataset: xr.Dataset, rows: RowFormat) -> Iterator[bytes]:
     """A dataset in memory in this format, in pieces; raises what `table_layout` raises."""
     coords = set(dataset.coords)
     layout = table_layout(dataset.variables, coords, dataset.sizes, rows.name)
-    writer = TableWriter(layout, rows)
-    yield writer.head(dataset.variables)
+    writer = rows.writer(layout)
+    yield writer.head(dataset.variables, dataset.attrs)
     yield from writer.slab(dataset.variables)
+    yield from writer.end()
 
 
-def units_of(
-    columns: Iterable[Column], variables: Mapping[Hashable, xr.Variable]
-) -> list[str | None]:
-    """The units of each column; None where it has none that are text."""
-    found: list[str | None] = []
-    for column in columns:
-        attrs = {} if column.variable is None else variables[column.variable].attrs
-        units = attrs.get("units")
-        named = isinstance(units, str) and bool(units.strip())
-        found.append(without_surrogates(str(units)) if named else None)
-    return found
-
-
-def column_text(
+def column_values(
     column: Column,
     variables: Mapping[Hashable, xr.Variable],
     layout: TableLayout,
-    make: Callable[[Array], list[str]],
-    known: Array | None = None,
     start: int = 0,
-) -> ColumnText:
-    """The fields that `make` makes of a column in the rows of `layout`.
+) -> Array:
+    """The values of a column, each once, in its own order; positions count from `start`."""
+    if column.variable is not None:
+        return np.asarray(variables[column.variable].data).ravel()
+    length = dict(zip(layout.dims, layout.shape, strict=True))[column.dims[0]]
+    return np.arange(start, start + length)
 
-    Positions count from `start`. The finest instant is `known` of a column with more of them
-    elsewhere.
+
+def steps_of(dims: tuple[Hashable, ...], layout: TableLayout) -> tuple[tuple[int, int, int], ...]:
+    """How the rows go through values over `dims`, for each of these.
+
+    Rows from one position to the next, positions, and values from one to the next.
     """
-    if column.variable is None:
-        length = dict(zip(layout.dims, layout.shape, strict=True))[column.dims[0]]
-        values: Array = np.arange(start, start + length)
-    else:
-        values = np.asarray(variables[column.variable].data).ravel()
-    beside = finest(values) if known is None else known
-    fields = None
-    if values.size <= _BLOCK_ROWS:
-        fields = np.empty(values.size, dtype=object)
-        fields[:] = _made(make, values, beside)
-    return ColumnText(make, values, fields, beside, _steps(column.dims, layout))
-
-
-def _made(make: Callable[[Array], list[str]], values: Array, beside: Array) -> list[str]:
-    if not beside.size:
-        return make(values)
-    return make(np.concatenate([values, beside]))[: values.size]
-
-
-def _steps(dims: tuple[Hashable, ...], layout: TableLayout) -> tuple[tuple[int, int, int], ...]:
     sizes = dict(zip(layout.dims, layout.shape, strict=True))
     return tuple(
         (_cells_after(dim, layout.dims, sizes), sizes[dim], _cells_after(dim, dims, sizes))

@@ -15,7 +15,7 @@ import xarray as xr
 from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
 from sluice.encoders.json_encoder import finest
-from sluice.encoders.tables import RowFormat, TableLayout, TableWriter, layout_of
+from sluice.encoders.tables import RowFormat, RowWriter, TableLayout, layout_of
 from sluice.engine.boxes import WINDOW_BYTES
 from sluice.engine.costs import AT_ONCE, MOST_TIMES, Costs
 from sluice.engine.learned import Watch
@@ -26,8 +26,6 @@ from sluice.engine.slabs import Rows, cuttings
 SLABS_BYTES: Final = 16 * 2**20
 # Of chunks that are decoded for one slab, if it need not be more: so rows come soon, and often.
 _DECODED_BYTES: Final = 512 * 2**20
-# What the text of one step of writing takes, and the fields that are kept between slabs.
-_TEXT_BYTES: Final = 8 * 2**20
 # Such a part of what is decoded for one slab is kept of small variables, so they are read once.
 _KEPT_PART: Final = 64
 # So many times a window is as large as another where it has to be.
@@ -40,7 +38,8 @@ _FEW_INSTANTS: Final = 2**16
 class RowAnswer:
     """A planned answer as the rows of a table, in this order of slabs, which have these costs.
 
-    The `instants` are variables of which all values are looked at first, and read for that.
+    The `instants` are variables of which all values are looked at first, and read for that. To
+    write it takes so many bytes.
     """
 
     plan: Plan
@@ -49,11 +48,12 @@ class RowAnswer:
     costs: Costs
     most_bytes: int
     instants: tuple[Hashable, ...]
+    writing_bytes: int = 0
 
     @property
     def memory_bytes(self) -> int:
         """The most that the `pieces` have in memory at once."""
-        return self.costs.window_bytes + _TEXT_BYTES
+        return self.costs.window_bytes + self.writing_bytes
 
     @property
     def most_times(self) -> int:
@@ -74,7 +74,7 @@ class RowAnswer:
         """
         found = await self._read_finest()
         whole: dict[Hashable, xr.Variable] = {}
-        writer = TableWriter(self.layout, rows, found)
+        writer = rows.writer(self.layout, found)
         async with aclosing(self.plan.slabs(self.most_bytes, self.order, meter=meter)) as slabs:
             async for slab in slabs:
                 cut, variables = slab.cut, slab.variables
@@ -82,10 +82,13 @@ class RowAnswer:
                     await watch.see(slab)
                 if cut.first:
                     whole = {name: variables[name] for name in cut.whole}
-                    writer = TableWriter(self.layout, rows, await self._finest(whole) | found)
+                    writer = rows.writer(self.layout, await self._finest(whole) | found)
                 variables = {**variables, **{n: cut.rows(v) for n, v in whole.items()}}
                 text = writer.slab(variables, cut.ranges)
-                yield chain([writer.head(variables)], text) if cut.first else text
+                if cut.first:
+                    text = chain(_head(writer, variables, self.plan.reading.attrs), text)
+                yield text
+        yield writer.end()
         if watch is not None:
             watch.done()
 
@@ -114,6 +117,15 @@ class RowAnswer:
         return found
 
 
+def _head(
+    writer: RowWriter,
+    variables: Mapping[Hashable, xr.Variable],
+    attrs: Mapping[Hashable, object],
+) -> Iterator[bytes]:
+    """What comes before the first row, written once it is asked for."""
+    yield writer.head(variables, attrs)
+
+
 async def _finest_of(values: Array) -> Array:
     few = values.size <= _FEW_INSTANTS
     return finest(values) if few else await asyncio.to_thread(finest, values)
@@ -137,7 +149,8 @@ def rows_of(
     def answer(one: Plan) -> RowAnswer:
         return _in_windows(one, layout, most_bytes, decoded_bytes, window_bytes)
 
-    return answer(plan.reading_least(lambda one: answer(one).costs))
+    least = answer(plan.reading_least(lambda one: answer(one).costs))
+    return replace(least, writing_bytes=rows.memory_bytes)
 
 
 def _in_windows(

@@ -19,6 +19,7 @@ from sluice.encoders.answer_schema import AnswerVariable
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.table_encoders import json_fields
 from sluice.encoders.tables import Column, layout_of
+from sluice.encoders.text_tables import TextRows
 from sluice.engine.learned import Learned, bounds_of, box_of
 from sluice.engine.plan import Plan
 
@@ -68,7 +69,9 @@ def estimated_size(encoder: Encoder, plan: Plan, learned: Learned) -> tuple[int,
     """
     rows = encoder.rows
     by = _by_rows if encoder.grows == "rows" else _by_cells
-    return by(encoder, plan, learned, _json_fields if rows is None else rows.fields).told
+    return by(
+        encoder, plan, learned, rows.fields if isinstance(rows, TextRows) else _json_fields
+    ).told
 
 
 def _json_fields(column: Column, values: Array) -> list[str]:
@@ -106,7 +109,7 @@ def _by_rows(encoder: Encoder, plan: Plan, learned: Learned, fields: Fields) -> 
     if layout.count == 0:
         return _Length(one, one, one)
     around, blank = len(layout.columns), 0
-    if encoder.rows is not None:
+    if isinstance(encoder.rows, TextRows):
         # What one more row has beside its fields, and what a row of nothing has in place of it.
         around = len(encoder.rows.lines([["x"]] * around)) - around
         blank = len(encoder.rows.lines([[""]] * len(layout.columns))) - around

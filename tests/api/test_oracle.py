@@ -13,11 +13,13 @@ import netCDF4
 import numpy as np
 import pandas as pd
 import PIL.Image
+import pyarrow as pa
 import pytest
 import safetensors.numpy
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from app.settings import Settings
 from sluice.encoders.formats import ENCODERS
@@ -88,6 +90,26 @@ def check_columns(response: httpx.Response, want: xr.Dataset) -> None:
     check_table(pd.DataFrame(response.json()["columns"]), want)
 
 
+def check_arrow(response: httpx.Response, want: xr.Dataset) -> None:
+    check_typed(pa.ipc.open_stream(response.content).read_all(), want)
+
+
+def check_feather(response: httpx.Response, want: xr.Dataset) -> None:
+    check_typed(pa.ipc.open_file(response.content).read_all(), want)
+
+
+def check_parquet(response: httpx.Response, want: xr.Dataset) -> None:
+    check_typed(parquet.read_table(io.BytesIO(response.content)), want)
+
+
+def check_typed(table: pa.Table, want: xr.Dataset) -> None:
+    """Instants are in UTC; all else as in CSV."""
+    found: pd.DataFrame = table.to_pandas()
+    for name in found.select_dtypes("datetimetz"):
+        found[name] = found[name].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    check_table(found, want)
+
+
 def check_table(table: pd.DataFrame, want: xr.Dataset) -> None:
     spanning = list(want.data_vars)[:1] or list(want.variables)
     dims = tuple(dict.fromkeys(dim for name in spanning for dim in want[name].dims))
@@ -139,6 +161,9 @@ CHECKS = {
     "csv": check_csv,
     "ndjson": check_ndjson,
     "columns": check_columns,
+    "arrow": check_arrow,
+    "feather": check_feather,
+    "parquet": check_parquet,
     "bin": check_bin,
     "npy": check_npy,
     "png": check_png,
@@ -153,7 +178,7 @@ def statuses(format: str, want: xr.Dataset | None) -> set[int]:
     if want is None:
         return {422}
     groups = {frozenset(variable.dims) for variable in want.data_vars.values()}
-    if format in ("csv", "ndjson", "columns"):
+    if format in ("csv", "ndjson", "columns", "arrow", "feather", "parquet"):
         return {422} if len(groups) > 1 else {200}
     if format in ("npy", "png"):
         return {422} if len(want.data_vars) > 1 else {200, 422}

@@ -56,6 +56,10 @@ from tests.encoders.test_csv_encoder import Plan
         (None, "text/html,image/avif,image/png,image/svg+xml,*/*;q=0.8", "json"),
         (None, "application/octet-stream", "bin"),
         (None, "application/vnd.sluice.tensors", "bin"),
+        (None, "application/vnd.apache.arrow.stream", "arrow"),
+        (None, "application/vnd.apache.arrow.file, text/csv;q=0.5", "feather"),
+        (None, "application/x-parquet", "parquet"),
+        (None, "application/vnd.apache.parquet;q=0.9, */*;q=0.1", "parquet"),
     ],
 )
 def test_negotiation(f: str | None, accept: str | None, name: str) -> None:
@@ -160,7 +164,7 @@ def small_blocks() -> Iterator[None]:
     """Pieces of four values, so that arrays of a few are long."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sluice.encoders.json_encoder._BLOCK_VALUES", 4)
-        patch.setattr("sluice.encoders.tables._BLOCK_ROWS", 4)
+        patch.setattr("sluice.encoders.text_tables._BLOCK_ROWS", 4)
         patch.setattr("sluice.encoders.table_encoders._BLOCK_ROWS", 4)
         yield
 
@@ -202,9 +206,10 @@ def test_all_paths_write_the_same(kind: str, shape: tuple[int, ...], drawn: st.D
             continue
         with small_blocks():
             assert b"".join(encoder.pieces(dataset)) == whole
-            packed = b"".join(compress_pieces("gzip", encoder.pieces(dataset)))
-            assert gzip.decompress(packed) == whole
-            packed = b"".join(compress_pieces("zstd", encoder.pieces(dataset)))
-            assert zstandard.decompress(packed, len(whole) + 1) == whole
+            if encoder.coded:
+                packed = b"".join(compress_pieces("gzip", encoder.pieces(dataset)))
+                assert gzip.decompress(packed) == whole
+                packed = b"".join(compress_pieces("zstd", encoder.pieces(dataset)))
+                assert zstandard.decompress(packed, len(whole) + 1) == whole
         if encoder.name == "json":
             json.loads(whole)

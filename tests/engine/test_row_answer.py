@@ -37,6 +37,7 @@ from tests.stores import ArraySpec, StoreSpec, documents_of, fs_map
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
 CSV, NDJSON = ENCODERS["csv"], ENCODERS["ndjson"]
+TYPED = [ENCODERS["arrow"], ENCODERS["feather"], ENCODERS["parquet"]]
 
 
 async def written(
@@ -45,9 +46,9 @@ async def written(
     """The text of all slabs, and how many there are."""
     assert encoder.rows is not None
     answer = rows_of(planned, encoder.rows, most_bytes, window_bytes=window_bytes)
-    slabs = [b"".join(pieces) async for pieces in answer.pieces(encoder.rows)]
+    *slabs, end = [b"".join(pieces) async for pieces in answer.pieces(encoder.rows)]
     assert len(slabs) == answer.costs.parts
-    return b"".join(slabs), len(slabs)
+    return b"".join([*slabs, end]), len(slabs)
 
 
 @settings(deadline=None, max_examples=60)
@@ -59,7 +60,7 @@ def test_a_table_in_slabs_is_the_table(
     opened = opened_of(runner, spec)
     selection = data.draw(selections(opened), label="selection")
     marked = CSV.adapt(CSV, {"header": "units", "bom": True}) if CSV.adapt else CSV
-    encoder = data.draw(st.sampled_from([CSV, NDJSON, marked]), label="format")
+    encoder = data.draw(st.sampled_from([CSV, NDJSON, marked, *TYPED]), label="format")
     try:
         planned = plan(prepare(opened), selection)
         encoder.check(planned.schema)

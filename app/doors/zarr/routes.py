@@ -29,8 +29,9 @@ from sluice.engine import memory_excess
 from sluice.errors import StoreError
 from sluice.instrumentation import Phases
 
-from ...api.answering import tell_of, told
+from ...api.answering import told
 from ...api.doors import Link, door_dataset
+from ...api.reading import tell_of
 from ...api.representations import (
     RawResponse,
     caching,
