@@ -83,6 +83,7 @@ OWNERS = {
     "fastapi": {"app/api", "app/doors"},
     "fastapi_swagger": {"app/api"},
     "starlette": {"app/api"},
+    "shapely": {"app/doors/edr"},
     "uvicorn": {"app/server"},
 }
 

@@ -11,6 +11,8 @@ from fastapi import FastAPI
 from sluice import __version__
 from sluice.instrumentation import to_all
 
+from ..doors.dap.routes import DapDoor
+from ..doors.edr.routes import EdrDoor
 from ..doors.native.routes import NativeDoor
 from ..doors.pages.routes import PagesDoor
 from ..doors.zarr.routes import ZarrDoor
@@ -30,7 +32,7 @@ from .starting import start
 
 NATIVE: Final = NativeDoor()
 # The standard doors, in the order in which `/datasets/{id}` links them.
-DOORS: Final[tuple[Door, ...]] = (ZarrDoor(),)
+DOORS: Final[tuple[Door, ...]] = (DapDoor(), ZarrDoor(), EdrDoor())
 
 
 def create_app(

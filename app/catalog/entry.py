@@ -28,6 +28,8 @@ GROUP_ID: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._~-]{{0,{LONGEST_ID - 1}}}
 EVERY_GROUP: Final = "*"
 # `.zarr` and `.zip`, but not the year of `air.2024`.
 _EXTENSION: Final = re.compile(r"(?<=[^.])\.[A-Za-z][A-Za-z0-9]*\Z")
+_MOST_PLACES: Final = 10_000
+_PLACE_NAME: Final = re.compile(r"[^\x00-\x1f\x7f/\\]{1,100}")
 # Printable ASCII with no blank at either end, which a header would lose (RFC 9110, section 5.5).
 _HEADER_VALUE = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"
 
@@ -88,6 +90,23 @@ class CopyPlace(BaseModel):
         return [("name", self.name)]
 
 
+def _named_places(value: object) -> object:
+    if not isinstance(value, Mapping) or len(value) > _MOST_PLACES:
+        raise ValueError(f"expected at most {_MOST_PLACES} names, each with [longitude, latitude]")
+    for name, place in value.items():
+        if not isinstance(name, str) or not _PLACE_NAME.fullmatch(name):
+            raise ValueError("a place's name has at most 100 letters, and no slash among them")
+        numbers = isinstance(place, list | tuple) and len(place) == 2
+        if not numbers or not all(type(one) in (int, float) for one in place):
+            raise ValueError(f"expected [longitude, latitude] for {name}")
+        lon, lat = place
+        if not (-180 <= lon <= 360 and -90 <= lat <= 90):
+            raise ValueError(f"no place has the longitude and latitude of {name}")
+    return value
+
+
+# Names of places, and where they are: longitudes and latitudes in degrees.
+Places: TypeAlias = Annotated[Mapping[str, tuple[float, float]], BeforeValidator(_named_places)]
 CopyPlaces: TypeAlias = tuple[Annotated[CopyPlace, BeforeValidator(_url_or_fields)], ...]
 
 
@@ -121,6 +140,8 @@ class DatasetEntry(BaseModel):
     settle_seconds: float = Field(default=5.0, ge=0, allow_inf_nan=False)
     # The standard doors that serve it; None: all.
     doors: tuple[DoorName, ...] | None = None
+    # Places that people ask for by their names.
+    places: Places = Field(default_factory=dict)
     # Who may read it: anybody, the holders of these keys, or (None) of any key if there are keys.
     access: Access | None = None
 

@@ -166,7 +166,9 @@ def spell_value(value: Value) -> str:
             return "true" if value else "false"
         case np.datetime64():
             unit = np.datetime_data(value.dtype)[0]
-            return f"{np.datetime_as_string(value, unit='s' if unit in _COARSE else 'auto')}Z"
+            text = str(np.datetime_as_string(value, unit="s" if unit in _COARSE else "auto"))
+            # Of midnight that is the day alone.
+            return f"{text}Z" if "T" in text else f"{text}T00:00Z"
         case np.timedelta64():
             return _spell_duration(int(value.astype("m8[ns]").astype("i8")))
         case float() | np.floating():

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.axes.label_text import DAY, SECOND, calendar_of, civil_days, read_duration, read_time
+from sluice.axes.label_text import (
+    DAY,
+    SECOND,
+    calendar_of,
+    civil_days,
+    read_duration,
+    read_time,
+    spell_value,
+)
 from sluice.labels import format_label
 
 NOON = "2020-01-01T12:00:00"
@@ -164,3 +172,10 @@ def test_durations_round_trip(nanoseconds: int) -> None:
     """A duration written by the answers is read back to the nanosecond."""
     text = format_label(np.timedelta64(nanoseconds, "ns"))
     assert read_duration(str(text)) == nanoseconds
+
+
+@pytest.mark.parametrize("unit", ["D", "h", "m", "s", "ms", "us", "ns"])
+def test_midnight_of_any_unit_is_an_instant(unit: str) -> None:
+    """Not the day that NumPy writes."""
+    text = spell_value(np.datetime64("2024-01-02").astype(f"M8[{unit}]"))
+    assert instant(text) == int(np.datetime64("2024-01-02", "ns").astype("i8"))

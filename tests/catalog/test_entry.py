@@ -7,6 +7,7 @@ import traceback
 from functools import partial
 
 import pytest
+from pydantic import ValidationError
 
 from app.catalog.catalog import Catalog
 from app.catalog.entry import DatasetEntry, redact, redact_error, secrets_of
@@ -141,3 +142,25 @@ async def test_a_failure_out_of_a_group_is_looked_through_once() -> None:
         await map_concurrently([1, 2], fail)
     assert isinstance(caught.value.__context__, BaseExceptionGroup)
     assert CANARY not in str(redact_error(caught.value, entry(secret=CANARY)))
+
+
+def test_places_have_names_and_coordinates() -> None:
+    """Longitudes and latitudes that there are, under names that a path can have."""
+    places = {"Berlin": [13.4, 52.5], "Süd-Pol": [0, -90], "a b": [360, 1]}
+    found = DatasetEntry.model_validate({"id": "a", "url": "/x", "places": places})
+    assert found.places["Berlin"] == (13.4, 52.5)
+    wrong: tuple[object, ...] = (
+        ["Berlin"],
+        {"Berlin": [13.4]},
+        {"Berlin": [13.4, 91]},
+        {"Berlin": [361, 0]},
+        {"Berlin": ["13.4", "52"]},
+        {"Berlin": [True, False]},
+        {"Berlin": [float("nan"), 0]},
+        {"a/b": [0, 0]},
+        {"": [0, 0]},
+        {7: [0, 0]},
+    )
+    for places_given in wrong:
+        with pytest.raises(ValidationError):
+            DatasetEntry.model_validate({"id": "a", "url": "/x", "places": places_given})

@@ -69,11 +69,15 @@ _FORMATS: Final[tuple[ZarrFormat, ...]] = (3, 2)
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A dataset in one format, and those of its documents that are kept as text."""
+    """A dataset in one format, and those of its documents that are kept as text.
+
+    All documents together have about `nbytes`.
+    """
 
     store: ServedStore
     shared_tag: str
     edition: str
+    nbytes: int
     texts: dict[str, bytes] = field(default_factory=dict)
 
     @classmethod
@@ -82,7 +86,8 @@ class _View:
             raise StoreError("nothing is known of what the dataset was opened from")
         store = ServedStore.of(opened.dataset, opened.stored, zarr_format)
         shared = digest(spelled((opened.identity, zarr_format, __version__)))
-        return cls(store, shared, store.edition)
+        nbytes = sum(opened.prepared.layout.attribute_bytes.values())
+        return cls(store, shared, store.edition, nbytes + _ARRAY_BYTES * len(store.arrays))
 
     def tag(self, key: str) -> str:
         """The strong tag of a chunk."""
@@ -199,11 +204,14 @@ class _Asked:
         strong, most = self.strong(tag), array.most_stored_bytes
         async with AsyncExitStack() as stack:
             held = serving.admission.held(caller(request), PIECES * min(PIECE_BYTES, most))
-            await cancellable(request, stack.enter_async_context(held))
-            with self.phases.recording():
-                limits = first_limits(request, strong)
-                finding = told(HandedFile.of(source, key, limits, most), entry)
-                file = await cancellable(request, finding)
+
+            async def begun() -> HandedFile | None:
+                await stack.enter_async_context(held)
+                with self.phases.recording():
+                    limits = first_limits(request, strong)
+                    return await told(HandedFile.of(source, key, limits, most), entry)
+
+            file = await cancellable(request, begun())
             if file is None:
                 raise NoSuchKey(f"The store has no chunk {self.key}.", key=self.key)
             if request.method == "HEAD":
@@ -293,13 +301,13 @@ async def _view(opened: Opened, zarr_format: ZarrFormat) -> _View:
 async def _text(asked: _Asked) -> bytes | None:
     """The document of the key, for which there is memory; None where it has none."""
     view, key = asked.view, asked.key
-    attributes = sum(asked.opened.prepared.layout.attribute_bytes.values())
-    nbytes = attributes + _ARRAY_BYTES * len(view.store.arrays)
-    if nbytes <= _FEW_BYTES or key in view.texts or not view.store.is_document(key):
+    if not view.store.is_document(key):
+        return None
+    if view.nbytes <= _FEW_BYTES or key in view.texts:
         return view.text(key)
     work = partial(asyncio.to_thread, view.text, key)
     admission, client = asked.serving.admission, caller(asked.request)
-    return await cancellable(asked.request, admission.run(client, _FORMS * nbytes, work))
+    return await cancellable(asked.request, admission.run(client, _FORMS * view.nbytes, work))
 
 
 def _named(store: ServedStore, key: str, dataset_id: str) -> tuple[ServedArray, tuple[int, ...]]:

@@ -1,0 +1,189 @@
+"""The parameters of an EDR query: levels, times and names as text -> what they select.
+
+(OGC API - Environmental Data Retrieval 1.1, OGC 19-086r6, sections 8.2.2 to 8.2.12; the forms that
+version 1.2 adds are taken, too.) What no query knows is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sluice.aliases import record
+from sluice.axes.axis import Axis
+from sluice.axes.label_text import read_duration
+from sluice.axes.resolve import resolve
+from sluice.errors import LimitError, QueryError, SelectionError, excerpt
+from sluice.selection import Along, Interval, Label, Labels, Match, Position, Selection, Value
+
+from .collection import Collection
+from .geometry import read_number
+
+NEAREST: Final = Match("nearest")
+_NAMES: Final = ("parameter-name", "parameter_names", "parameter-names", "parameter_name")
+_OPEN: Final = ("..", "")
+_MOST_NAMES: Final = 1000
+
+
+@record
+class Asked:
+    """What a query asks for beside its place: the along of each dimension, and the parameters."""
+
+    along: Mapping[str, Along]
+    names: tuple[str, ...]
+
+
+def single(pairs: Sequence[tuple[str, str]], *names: str) -> str | None:
+    """The value of the parameter that has one of these names; the first that is not empty."""
+    found = [value for name, value in pairs if name in names]
+    return next((value for value in found if value.strip()), found[0] if found else None)
+
+
+def read_asked(collection: Collection, pairs: Sequence[tuple[str, str]], most_labels: int) -> Asked:
+    """Levels, times, parameters and labels of the collection's own dimensions.
+
+    Raises `QueryError` for texts that mean nothing, `LimitError` for lists that are too long, and
+    `SelectionError` where there is no such time.
+    """
+    along: dict[str, Along] = {}
+    times, levels = collection.axis("t"), collection.axis("z")
+    text = single(pairs, "datetime")
+    if times is not None and text:
+        along[times.name] = read_times(times, text.strip(), most_labels)
+    text = single(pairs, "z")
+    if levels is not None and text:
+        along[levels.name] = read_levels(levels, text.strip(), most_labels)
+    for name in collection.others:
+        if text := single(pairs, name):
+            along[name] = _own(collection, name, text.strip(), most_labels)
+    return Asked(along, read_names(collection, pairs))
+
+
+def read_names(collection: Collection, pairs: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """The parameters that are asked for, in the collection's order; all where none is."""
+    texts = [value for name, value in pairs if name in _NAMES]
+    asked = [name.strip() for text in texts for name in text.split(",", _MOST_NAMES)]
+    wanted = set(filter(None, asked))
+    for name in wanted:
+        if name not in collection.parameters:
+            raise QueryError(
+                f"parameter-name: the collection has no {excerpt(name)}; it has"
+                f" {', '.join(list(collection.parameters)[:20])}",
+                parameter="parameter-name",
+                known=list(collection.parameters),
+            )
+    return tuple(name for name in collection.parameters if not wanted or name in wanted)
+
+
+def read_times(axis: Axis, text: str, most_labels: int) -> Along:
+    """An instant, a period, an interval with open ends, a list, or ``Rn/start/duration``."""
+    if "," in text:
+        return Labels(_listed(text, "datetime", most_labels), NEAREST)
+    parts = text.split("/", 3)
+    if parts[0][:1] in ("R", "r"):
+        return Labels(_repeated(parts, most_labels), NEAREST)
+    if len(parts) == 2:
+        start, stop = (None if part.strip() in _OPEN else part.strip() for part in parts)
+        return span(axis, start, stop)
+    if len(parts) > 2 or text in _OPEN:
+        raise QueryError(
+            f"datetime takes an instant, or start/end, and not {excerpt(text)}",
+            parameter="datetime",
+        )
+    if "T" in text.upper() or ":" in text:
+        return Label(text, NEAREST)
+    # A year, a month or a day is all of its times.
+    period = Label(text)
+    return period if _is_there(axis, period) else Label(text, NEAREST)
+
+
+def _repeated(parts: Sequence[str], most_labels: int) -> tuple[Value, ...]:
+    """The instants of a repeating interval (ISO 8601, section 4.5.3)."""
+    count = parts[0][1:]
+    if len(parts) != 3 or not (count.isdecimal() and count.isascii()) or len(count) > 9:
+        raise QueryError(
+            f"datetime: {excerpt('/'.join(parts))} is no Rn/start/duration", parameter="datetime"
+        )
+    _check_length(int(count), "datetime", most_labels)
+    try:
+        first = datetime.fromisoformat(parts[1].strip())
+        step = timedelta(microseconds=read_duration(parts[2].strip()) / 1000)
+        first = first.replace(tzinfo=first.tzinfo or UTC).astimezone(UTC)
+        found = [first + number * step for number in range(int(count))]
+    except (ValueError, OverflowError):
+        raise QueryError(
+            f"datetime: {excerpt('/'.join(parts))} is no Rn/start/duration", parameter="datetime"
+        ) from None
+    return tuple(one.replace(tzinfo=None).isoformat() + "Z" for one in found)
+
+
+def read_levels(axis: Axis, text: str, most_labels: int) -> Along:
+    """A level, an interval in either order, a list, or ``Rn/least/step``."""
+    if "," in text:
+        levels = _listed(text, "z", most_labels)
+        return Labels(tuple(read_number(str(level), "z") for level in levels), NEAREST)
+    parts = [part.strip() for part in text.split("/", 3)]
+    if parts[0][:1] in ("R", "r") and len(parts) == 3:
+        count = parts[0][1:]
+        if not (count.isdecimal() and count.isascii()) or len(count) > 9:
+            raise QueryError(f"z: {excerpt(text)} is no Rn/least/step", parameter="z")
+        _check_length(int(count), "z", most_labels)
+        least, step = (read_number(part, "z") for part in parts[1:])
+        return Labels(tuple(least + number * step for number in range(int(count))), NEAREST)
+    if len(parts) == 2:
+        start, stop = (None if part in _OPEN else read_number(part, "z") for part in parts)
+        return span(axis, start, stop)
+    if len(parts) > 2:
+        raise QueryError(f"z takes a level, or least/most, and not {excerpt(text)}", parameter="z")
+    return Label(read_number(text, "z"), NEAREST)
+
+
+def span(axis: Axis, start: Value | None, stop: Value | None) -> Along:
+    """An interval; where its ends are one label, which is not on the axis, the nearest one."""
+    interval = Interval(start, stop)
+    if start is None or start != stop or _is_there(axis, interval):
+        return interval
+    return Labels((start,), NEAREST)
+
+
+def _is_there(axis: Axis, wanted: Along) -> bool:
+    try:
+        resolve(Selection({axis.name: wanted}), {axis.name: axis}, {axis.name: axis.size})
+    except SelectionError:
+        return False
+    return True
+
+
+def _own(collection: Collection, name: str, text: str, most_labels: int) -> Along:
+    """Labels along a dimension that is neither place, level nor time."""
+    axis = collection.prepared.axes.get(name)
+    if axis is None:
+        number = read_number(text, name)
+        if number != int(number) or abs(number) > 2**62:
+            raise QueryError(f"{name}: it has positions, such as {name}=0", parameter=name)
+        return Position(int(number))
+    if "," in text:
+        return Labels(_listed(text, name, most_labels))
+    if axis.scale.metric and text.count("/") == 1:
+        start, stop = (None if part.strip() in _OPEN else part for part in text.split("/"))
+        return Interval(start, stop)
+    return Label(text)
+
+
+def _listed(text: str, name: str, most_labels: int) -> tuple[Value, ...]:
+    parts = [part.strip() for part in text.split(",", most_labels)]
+    _check_length(len(parts), name, most_labels)
+    return tuple(part for part in parts if part)
+
+
+def _check_length(count: int, name: str, most: int) -> None:
+    if not count:
+        raise QueryError(f"{name}: nothing is asked for", parameter=name)
+    if count > most:
+        raise LimitError(
+            f"{name} asks for more than {most} labels, which one request may have: ask for fewer.",
+            parameter=name,
+            limited="labels",
+            limit=most,
+        )

@@ -1,0 +1,226 @@
+"""Tables as GeoJSON (RFC 7946): a point for each row, whose values are its properties.
+
+And what lies outside of an area is cut out of any format.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import xarray as xr
+
+from sluice.aliases import Array
+from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
+from sluice.encoders.coverage_json import Layout
+from sluice.encoders.coverage_parts import around_greenwich
+from sluice.encoders.encoder import Encoder, joined, once
+from sluice.encoders.json_encoder import FragmentCache, json_weight
+from sluice.encoders.jsonable import array_to_jsonable, json_text
+
+if TYPE_CHECKING:
+    from sluice.encoders.encoder import Pieces
+
+MEDIA_TYPE: Final = "application/geo+json"
+# So many features are written at once: some milliseconds.
+_BLOCK: Final = 512
+# What a feature has around its properties, and a property around its value: a sixth of the text.
+_FEATURE_BYTES: Final = 20
+_PROPERTY_BYTES: Final = 4
+_TIME: Final = "datetime"
+
+
+def _rows(layout: Layout, variables: Mapping[Hashable, AnswerVariable]) -> list[list[Hashable]]:
+    """The variables that share their rows."""
+    found: dict[tuple[Hashable, ...], list[Hashable]] = {}
+    for name in variables:
+        if name in layout.parameters:
+            found.setdefault(tuple(sorted(variables[name].dims, key=str)), []).append(name)
+    return list(found.values())
+
+
+class _Features:
+    """The features of variables that share their dimensions."""
+
+    def __init__(self, layout: Layout, dataset: xr.Dataset, names: Sequence[Hashable]) -> None:
+        self._layout = layout
+        self._dims = dataset.variables[names[0]].dims
+        self._shape = dataset.variables[names[0]].shape
+        self._coords: list[tuple[str, tuple[Hashable, ...], Array]] = []
+        # Of many labels the few that rows need are written, again and again.
+        for letter in ("x", "y"):
+            variable = dataset.variables[layout.axes[letter]]
+            values = np.asarray(variable.values)
+            self._coords.append((letter, variable.dims, around_greenwich(values)))
+        known = {layout.axes[letter] for letter in ("x", "y") if letter in layout.axes}
+        told = {layout.axes[letter]: letter for letter in ("t", "z") if letter in layout.axes}
+        for name in (*told, *(dim for dim in self._dims if dim not in told)):
+            if name not in dataset.variables or name in known:
+                continue
+            variable = dataset.variables[name]
+            if not set(variable.dims) <= set(self._dims):
+                continue
+            called = _TIME if told.get(str(name)) == "t" else str(name)
+            self._coords.append((called, variable.dims, np.asarray(variable.values)))
+        self._values = [
+            (str(name), dataset.variables[name].transpose(*self._dims).values) for name in names
+        ]
+
+    def pieces(self) -> Iterator[bytes]:
+        """Their text, a comma behind each."""
+        count = math.prod(self._shape)
+        for start in range(0, count, _BLOCK):
+            flat = np.arange(start, min(count, start + _BLOCK))
+            found = np.unravel_index(flat, self._shape) if self._shape else ()
+            places = dict(zip(self._dims, found, strict=True))
+            shown = self._shown(places, flat)
+            if shown is not None:
+                flat, places = flat[shown], {dim: at[shown] for dim, at in places.items()}
+            if flat.size:
+                yield json_text(self._features(flat, places))[1:-1] + b","
+
+    def _shown(self, places: Mapping[Hashable, Array], flat: Array) -> Array | None:
+        mask, axes = self._layout.mask, self._layout.axes
+        if mask is None or axes["y"] not in places or axes["x"] not in places:
+            return None
+        shown: Array = mask[places[axes["y"]], places[axes["x"]]]
+        return shown
+
+    def _features(self, flat: Array, places: Mapping[Hashable, Array]) -> list[object]:
+        columns: dict[str, list[object]] = {}
+        for called, dims, values in self._coords:
+            index = tuple(places[dim] for dim in dims)
+            row = values[index] if dims else np.broadcast_to(values, flat.shape)
+            columns[called] = _listed(row)
+        lons, lats = columns.pop("x"), columns.pop("y")
+        for name, values in self._values:
+            columns[name] = _listed(values.reshape(-1)[flat])
+        names = list(columns)
+        rows = zip(*columns.values(), strict=True)
+        return [
+            {
+                "type": "Feature",
+                "geometry": {"type": "Point", "coordinates": [lon, lat]},
+                "properties": dict(zip(names, row, strict=True)),
+            }
+            for lon, lat, row in zip(lons, lats, rows, strict=True)
+        ]
+
+
+def _listed(values: Array) -> list[object]:
+    found = array_to_jsonable(values)
+    assert isinstance(found, np.ndarray | list)
+    return list(found)
+
+
+def geojson_encoder(layout: Layout) -> Encoder:
+    """GeoJSON of answers that have this layout."""
+
+    def pieces(
+        dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
+    ) -> Iterator[bytes]:
+        yield b'{"type":"FeatureCollection","features":['
+        last = b""
+        for names in _rows(layout, dataset.variables):
+            for piece in _Features(layout, dataset, names).pieces():
+                yield last
+                # The last comma has nothing behind it.
+                yield piece[:-1]
+                last = b","
+        yield b"]}"
+
+    def value_bytes(schema: AnswerSchema) -> int:
+        weight = json_weight(schema)
+        for names in _rows(layout, schema.variables):
+            dims = len(schema.variables[names[0]].dims) + 2
+            row = _FEATURE_BYTES + dims * (8 + _PROPERTY_BYTES)
+            row += sum([_PROPERTY_BYTES + len(str(name)) for name in names])
+            weight += math.prod(schema.variables[names[0]].shape) * row
+        return weight
+
+    return Encoder(
+        name="GeoJSON",
+        media_type=MEDIA_TYPE,
+        suffix=".geojson",
+        encode=joined(pieces),
+        pieces=pieces,
+        check=_nothing,
+        value_bytes=value_bytes,
+        text_bytes=once,
+        # As objects of Python a row takes more than its text.
+        forms=5,
+        described={"schema": {"type": "object"}},
+        grows="rows",
+        variant=(("mask", True),) if layout.mask is not None else (),
+    )
+
+
+def _nothing(schema: AnswerSchema) -> None:
+    """GeoJSON has a form for every answer."""
+
+
+def cut_out(encoder: Encoder, layout: Layout) -> Encoder:
+    """A format of grids under the mask of this layout, which has one.
+
+    Tables lose the rows that lie outside of it; elsewhere these have missing values, and what has
+    none (integers, booleans) becomes floats.
+    """
+    assert layout.mask is not None
+    cut = _without_rows(layout) if encoder.rows is not None else _with_missing(layout)
+
+    def pieces(
+        dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
+    ) -> Iterator[bytes | memoryview]:
+        # Nothing is known of what other answers have in common with this one.
+        yield b""
+        shown = cut(dataset)
+        yield b""
+        yield from encoder.pieces(shown, fragments, None)
+
+    found: Pieces = pieces
+    return replace(
+        encoder,
+        encode=joined(found),
+        pieces=found,
+        stored=False,
+        file=None,
+        sized=None,
+        rows=None,
+        forms=encoder.forms + 1,
+        variant=(*encoder.variant, ("mask", True)),
+    )
+
+
+def _without_rows(layout: Layout) -> Callable[[xr.Dataset], xr.Dataset]:
+    y, x = layout.axes["y"], layout.axes["x"]
+    assert layout.mask is not None
+    rows, columns = np.nonzero(layout.mask)
+
+    def cut(dataset: xr.Dataset) -> xr.Dataset:
+        place = "points" if "points" not in dataset.dims else "points_"
+        along = {y: xr.Variable((place,), rows), x: xr.Variable((place,), columns)}
+        return dataset.isel(along)
+
+    return cut
+
+
+def _with_missing(layout: Layout) -> Callable[[xr.Dataset], xr.Dataset]:
+    y, x = layout.axes["y"], layout.axes["x"]
+    mask = xr.Variable((y, x), layout.mask)
+
+    def cut(dataset: xr.Dataset) -> xr.Dataset:
+        found: dict[Hashable, xr.Variable] = {}
+        for name in dataset.data_vars:
+            variable = dataset.variables[name]
+            if not {y, x} <= set(variable.dims):
+                continue
+            shown = variable.where(mask).transpose(*variable.dims)
+            shown.attrs = variable.attrs
+            shown.encoding = variable.encoding if variable.dtype.kind in "fM" else {}
+            found[name] = shown
+        return dataset.assign(found)
+
+    return cut

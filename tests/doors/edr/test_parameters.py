@@ -1,0 +1,97 @@
+"""Times and levels as text: each form, and any text at all."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.doors.edr.parameters import read_levels, read_times
+from sluice.axes.axis import Axis
+from sluice.axes.resolve import resolve
+from sluice.errors import LimitError, SluiceError
+from sluice.selection import Along, Selection
+
+TIMES = Axis.of("time", np.arange("2024-01-01", "2024-01-11", dtype="M8[D]").astype("M8[ns]"), {})
+LEVELS = Axis.of("z", np.array([1000.0, 850, 500, 100]), {})
+pieces = st.sampled_from(
+    [
+        "2024-01-02",
+        "T06:00:00Z",
+        "/",
+        "..",
+        ",",
+        "R",
+        "5",
+        "PT6H",
+        "P1D",
+        "-",
+        "850",
+        "1e3",
+        " ",
+        "Z",
+    ]
+)
+texts = st.one_of(st.text(min_size=1, max_size=20), st.lists(pieces, min_size=1).map("".join))
+
+
+def chosen(axis: Axis, along: Along) -> list[int]:
+    selection = Selection({axis.name: along})
+    found = resolve(selection, {axis.name: axis}, {axis.name: axis.size}).positions[axis.name]
+    return [int(one) for one in np.atleast_1d(np.arange(axis.size)[found])]
+
+
+@given(texts)
+@settings(max_examples=300, deadline=None)
+def test_any_text_is_read_or_refused(text: str) -> None:
+    for axis, read in ((TIMES, read_times), (LEVELS, read_levels)):
+        with suppress(SluiceError):
+            chosen(axis, read(axis, text, 100))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("2024-01-03T00:00:00Z", [2]),
+        ("2024-01-03T05:00:00+01:00", [2]),
+        ("2024-01-03", [2]),
+        ("2024-01", list(range(10))),
+        ("2024-01-09/..", [8, 9]),
+        ("../2024-01-02", [0, 1]),
+        ("/2024-01-02", [0, 1]),
+        ("2024-01-02/2024-01-03T12:00Z", [1, 2]),
+        ("2024-01-02T05:00Z/2024-01-02T05:00Z", [1]),
+        ("2024-01-01,2024-01-05", [0, 4]),
+        ("R3/2024-01-01T00:00:00Z/P2D", [0, 2, 4]),
+    ],
+)
+def test_forms_of_times(text: str, found: list[int]) -> None:
+    assert chosen(TIMES, read_times(TIMES, text, 100)) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("850", [1]),
+        ("840", [1]),
+        ("500/1000", [0, 1, 2]),
+        ("1000/500", [0, 1, 2]),
+        ("../500", [2, 3]),
+        ("100,1000", [3, 0]),
+        ("R3/100/400", [3, 2, 1]),
+        ("840/840", [1]),
+    ],
+)
+def test_forms_of_levels(text: str, found: list[int]) -> None:
+    assert chosen(LEVELS, read_levels(LEVELS, text, 100)) == found
+
+
+def test_lists_have_a_limit() -> None:
+    for text in ("R101/0/1", ",".join(["1"] * 101)):
+        with pytest.raises(LimitError):
+            read_levels(LEVELS, text, 100)
+    with pytest.raises(LimitError):
+        read_times(TIMES, "R999999999/2024-01-01T00:00Z/PT1S", 100)
