@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The programs that read our NetCDF files in tests: NCO, the C library's own, R, and Python of 2018.
+# The programs that read our NetCDF files in tests: NCO, the C library's own, R, and Python of 2018;
+# and, with CDO and Octave, our datasets by OPeNDAP.
 #
 #   readers.sh install       Debian packages, as root; nothing to do for what is there
 #   readers.sh missing       names what is not there, one a line
@@ -12,6 +13,8 @@ DOWNLOAD_SECONDS=120
 
 # What is asked for, and the Debian package that has it.
 declare -A programs=([ncks]=nco [nccopy]=netcdf-bin [ncdump]=netcdf-bin [Rscript]=r-base-core)
+# Of these each comes or not, whatever becomes of the others.
+declare -A lone_programs=([cdo]=cdo [octave]=octave-netcdf)
 declare -A r_packages=([ncdf4]=r-cran-ncdf4 [RNetCDF]=r-cran-rnetcdf [stars]=r-cran-stars)
 
 # Lines of a name and the package that is missing for it.
@@ -26,9 +29,25 @@ missing_packages() {
   done
 }
 
-install_packages() {
-  local packages
+missing_lone_packages() {
+  local name
+  for name in "${!lone_programs[@]}"; do
+    command -v "$name" >/dev/null || echo "$name ${lone_programs[$name]}"
+  done
+}
+
+install_all() {
+  local package failed=0
   mapfile -t packages < <(missing_packages | cut -d' ' -f2 | sort -u)
+  install_packages "${packages[@]}" || failed=1
+  for package in $(missing_lone_packages | cut -d' ' -f2); do
+    install_packages "$package" || failed=1
+  done
+  return "$failed"
+}
+
+install_packages() {
+  local packages=("$@")
   if [ "${#packages[@]}" = 0 ]; then return; fi
   # Two test workers may come here at once: the second waits for the first.
   local apt=(apt-get -qq -o DPkg::Lock::Timeout=300)
@@ -78,8 +97,8 @@ old_python() {
 }
 
 case "${1-}:$#" in
-  install:1) install_packages ;;
-  missing:1) missing_packages | cut -d' ' -f1 ;;
+  install:1) install_all ;;
+  missing:1) { missing_packages && missing_lone_packages; } | cut -d' ' -f1 ;;
   python:1) old_python ;;
   *)
     sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2

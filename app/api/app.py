@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from sluice import __version__
 from sluice.instrumentation import to_all
 
+from ..doors.dap.routes import DapDoor
 from ..doors.edr.routes import EdrDoor
 from ..doors.native.routes import NativeDoor
 from ..doors.pages.routes import PagesDoor
@@ -31,7 +32,7 @@ from .starting import start
 
 NATIVE: Final = NativeDoor()
 # The standard doors, in the order in which `/datasets/{id}` links them.
-DOORS: Final[tuple[Door, ...]] = (EdrDoor(), ZarrDoor())
+DOORS: Final[tuple[Door, ...]] = (DapDoor(), ZarrDoor(), EdrDoor())
 
 
 def create_app(

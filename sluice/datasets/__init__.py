@@ -3,6 +3,7 @@
 from sluice.datasets.entrypoint import AsyncDataset, AsyncZarrBackendEntrypoint
 from sluice.datasets.indexers import pointwise_indexers
 from sluice.datasets.layout import Layout, ResultSchema
+from sluice.datasets.read_parts import plan_parts
 from sluice.datasets.read_plan import DatasetReadPlan, plan_isel, plan_positions
 from sluice.datasets.relabel import relabel
 
@@ -16,6 +17,7 @@ __all__ = [
     "ResultSchema",
     "open_dataset",
     "plan_isel",
+    "plan_parts",
     "plan_positions",
     "pointwise_indexers",
     "relabel",

@@ -44,7 +44,8 @@ class DatasetReadPlan:
     `variables` are in memory, `pending` must be read; both stand in `schema`, in their order.
     `attrs` and `encoding` belong to the dataset that is selected from; its variables' own do, too.
     `texts` are the bytes of text, outside of their arrays, of those `variables` that have any;
-    `keys` what is asked of each dimension, None where xarray's own indexing was needed.
+    `keys` what is asked of each dimension, None where xarray's own indexing was needed, or where
+    variables differ in that. What is `stored` is as `as_stored` makes it.
     """
 
     schema: ResultSchema
@@ -55,6 +56,7 @@ class DatasetReadPlan:
     encoding: NamedDict
     texts: Mapping[Hashable, int]
     keys: Keys | None = None
+    stored: bool = False
 
     @property
     def chunks(self) -> int:

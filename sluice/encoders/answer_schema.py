@@ -8,7 +8,7 @@ variables that are still packed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
@@ -246,11 +246,12 @@ def _as_is(name: Hashable, values: Array) -> Array:
 class FileContent:
     """A file but for its values: its first bytes, its `size`, and where each variable's values lie.
 
-    `extents` are in the order of the file, by the names that the answer has for its variables. What
-    lies between them is zero, and behind them are the `records`, whose rows are written of values
-    `in_file`. `itemsizes` are the bytes of a value of each. `known` are the values of those that
-    are in memory already. With `settled` all of this is of the values alone, which lie elsewhere
-    in the file: it makes the first bytes of it, as many, once it is known where, and its size.
+    `extents` are in the order of the file, by the names that the answer has for its variables.
+    `between` them are bytes that are known, in their order and each with its place; all others are
+    zero. Behind them are the `records`, whose rows are written of values `in_file`. `itemsizes` are
+    the bytes of a value of each. `known` are the values of those that are in memory already. With
+    `settled` all of this is of the values alone, which lie elsewhere in the file: it makes the
+    first bytes of it, as many, once it is known where, and its size.
     """
 
     head: bytes
@@ -262,6 +263,7 @@ class FileContent:
     in_file: Callable[[Hashable, Array], Array] = _as_is
     records: Records[Hashable] | None = None
     settled: Callable[[Mapping[Hashable, Places], int], bytes] | None = None
+    between: Sequence[tuple[int, bytes]] = ()
 
 
 @record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -160,6 +161,15 @@ def _deflated(
         yield memoryview(chunk)
 
 
+def _between(known: deque[tuple[int, bytes]], end: int, start: int) -> Iterator[memoryview]:
+    """The bytes of a file from `end` to `start`: those that are known, and zeros."""
+    while known and known[0][0] < start:
+        place, written = known.popleft()
+        yield memoryview(bytes(place - end) + written)
+        end = place + len(written)
+    yield memoryview(bytes(start - end))
+
+
 def joined(pieces: Pieces) -> Encode:
     """What writes the bytes of these pieces in one piece."""
 
@@ -208,16 +218,16 @@ def from_memory(
             yield from _deflated(file, file.settled)
             return
         yield memoryview(file.head)
-        end = len(file.head)
+        end, between = len(file.head), deque(file.between)
         for name, extent in file.extents.items():
-            yield memoryview(bytes(extent.start - end))
+            yield from _between(between, end, extent.start)
             yield from file.stored(name, file.known[name])
             end = extent.start + extent.length
         if (records := file.records) is not None:
             yield memoryview(bytes(records.start - end))
             yield records.stored([file.in_file(n, file.known[n]) for n in records.places])
             end = file.size
-        yield memoryview(bytes(file.size - end))
+        yield from _between(between, end, file.size)
 
     def encode(
         dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None

@@ -71,6 +71,24 @@ def store_cftimes(values: Array, encoding: Document) -> FileValues:
     return FileValues(marked, {**attrs, "_FillValue": np.int64(_NAT)})
 
 
+def counted_times(values: Array, units: str, calendar: str | None) -> NDArray[np.float64]:
+    """Instants, dates or durations as counts of these units, NaN where they are missing.
+
+    Not always exact: the units are given, and so is the type.
+    """
+    if values.dtype.kind == "m":
+        ticks, tick = _ticks(values)
+        return np.where(ticks == _NAT, np.nan, ticks / (_UNITS[units] / tick))
+    if values.dtype.kind == "M":
+        numbers = _count_instants(values, units, calendar or "standard")
+        return np.where(np.isnat(values), np.nan, numbers)
+    gone = np.array([date is None for date in values.ravel()], bool).reshape(values.shape)
+    if gone.all():
+        return np.full(values.shape, np.nan)
+    numbers, _, _ = _count(np.where(gone, values[~gone][0], values), units, calendar)
+    return np.where(gone, np.nan, numbers)
+
+
 def _in_units(values: Array, gone: NDArray[np.bool_], encoding: Document) -> FileValues | None:
     """Counts in the encoding's own units and dtype, or ``None`` where these are not exact."""
     units, calendar = encoding.get("units"), encoding.get("calendar")

@@ -12,7 +12,7 @@ from sluice.engine.estimates import (
 from sluice.engine.file_answer import FileAnswer, file_of, file_size
 from sluice.engine.file_costs import MOST_DECIDING_CELLS, cells_excess, file_costs
 from sluice.engine.learned import Learned, Watch
-from sluice.engine.plan import Plan, plan
+from sluice.engine.plan import Plan, plan, plan_of_parts
 from sluice.engine.prepared import (
     PreparedDataset,
     describe,
@@ -47,6 +47,7 @@ __all__ = [
     "fitting",
     "memory_excess",
     "plan",
+    "plan_of_parts",
     "prepare",
     "rows_of",
     "times_excess",

@@ -8,6 +8,7 @@ has the same bytes whoever reads it and however often it is begun in the middle.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -296,15 +297,22 @@ _ZEROS: Final = bytes(2**16)
 class Window:
     """The bytes of a file from `place` to `stop`, of which pieces come in order.
 
-    What lies between the pieces is zero.
+    What lies `between` the pieces is known, each with its place, or zero.
     """
 
-    def __init__(self, place: int, stop: int) -> None:
+    def __init__(self, place: int, stop: int, between: Iterable[tuple[int, bytes]] = ()) -> None:
         self._place = place
         self._stop = stop
+        self._between = deque(between)
 
     def put(self, offset: int, piece: memoryview) -> Iterator[memoryview]:
         """What the window has of a piece that lies at `offset`, and of what is before it."""
+        while self._between and self._between[0][0] < offset:
+            place, known = self._between.popleft()
+            yield from self._put(place, memoryview(known))
+        yield from self._put(offset, piece)
+
+    def _put(self, offset: int, piece: memoryview) -> Iterator[memoryview]:
         while self._place < min(offset, self._stop):
             yield self._taken(memoryview(_ZEROS)[: min(offset, self._stop) - self._place])
         part = piece[max(self._place - offset, 0) : max(self._stop - offset, 0)]

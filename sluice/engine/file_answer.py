@@ -74,7 +74,8 @@ class FileAnswer:
         where the store's chunks let it be; the next one while somebody has the last. Whoever stops
         asking has ended what is read. Raises a StoreError where the store does not do its part.
         """
-        window, file = Window(start, stop), self.content
+        file = self.content
+        window = Window(start, stop, file.between)
         for piece in window.put(0, memoryview(file.head)):
             yield piece
         parts = _parts(self, start, stop, most_bytes)

@@ -18,6 +18,7 @@ from sluice.datasets import (
     DatasetReadPlan,
     ResultSchema,
     plan_isel,
+    plan_parts,
     plan_positions,
     pointwise_indexers,
     relabel,
@@ -30,7 +31,7 @@ from sluice.engine.boxes import Box, Ends, Grid, chunk_ends
 from sluice.engine.costs import AT_ONCE, Costs, Parts, costs_of, least_decoded
 from sluice.engine.prepared import PreparedDataset
 from sluice.engine.slabs import Budget, Cut, Order, Rows, Slab, cuttings, narrowed, slab_parts
-from sluice.selection import Selection
+from sluice.selection import PositionSlice, Selection
 
 
 def _unmeasured() -> None:
@@ -108,7 +109,7 @@ class Plan:
         See `sluice.datasets.cf_decode.stored_form`. What answers under other labels is decoded:
         coordinates, and bounds that move with them.
         """
-        return self._stored
+        return self if self.reading.stored else self._stored
 
     @cached_property
     def _stored(self) -> Plan:
@@ -316,3 +317,14 @@ def plan(prepared: PreparedDataset, selection: Selection) -> Plan:
         indexers = pointwise_indexers(prepared.dataset, found.positions, found.pointwise)
         reading = plan_isel(prepared.layout, indexers, keep=selection.variables)
     return Plan(prepared, selection, found, reading)
+
+
+def plan_of_parts(
+    prepared: PreparedDataset, parts: Mapping[Hashable, Mapping[Hashable, slice]]
+) -> Plan:
+    """How single variables are read, each at slices of its own; see `plan_parts`."""
+    reading = plan_parts(prepared.layout, parts)
+    slices = {str(dim): key for dim, key in (reading.keys or {}).items() if isinstance(key, slice)}
+    along = {dim: PositionSlice(key.start, key.stop, key.step) for dim, key in slices.items()}
+    selection = Selection(along, tuple(map(str, parts)))
+    return Plan(prepared, selection, Resolved(slices, {}), reading)

@@ -204,11 +204,14 @@ class _Asked:
         strong, most = self.strong(tag), array.most_stored_bytes
         async with AsyncExitStack() as stack:
             held = serving.admission.held(caller(request), PIECES * min(PIECE_BYTES, most))
-            await cancellable(request, stack.enter_async_context(held))
-            with self.phases.recording():
-                limits = first_limits(request, strong)
-                finding = told(HandedFile.of(source, key, limits, most), entry)
-                file = await cancellable(request, finding)
+
+            async def begun() -> HandedFile | None:
+                await stack.enter_async_context(held)
+                with self.phases.recording():
+                    limits = first_limits(request, strong)
+                    return await told(HandedFile.of(source, key, limits, most), entry)
+
+            file = await cancellable(request, begun())
             if file is None:
                 raise NoSuchKey(f"The store has no chunk {self.key}.", key=self.key)
             if request.method == "HEAD":

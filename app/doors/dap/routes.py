@@ -1,0 +1,243 @@
+"""The routes of the OPeNDAP door: what a dataset has, what is said of it, and its values.
+
+A URL without its last dot is what clients are given: they append ``.dds``, ``.das`` and ``.dods``
+(DAP2), or ``.dmr`` and ``.dap`` (DAP4). What fails is told as the protocol tells it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial, wraps
+from time import perf_counter
+from typing import Final, TypeAlias
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
+
+from sluice.encoders import dap2, dap4
+from sluice.encoders.dap_variables import DapDataset, DapPart
+from sluice.encoders.encoder import Encoder
+from sluice.errors import SluiceError
+from sluice.instrumentation import Phases
+
+from ...api.answering import answer
+from ...api.application import Route
+from ...api.doors import Link, door_dataset
+from ...api.problems import expected_problem
+from ...api.representations import caching, digest, is_not_modified
+from ...api.requests import caller, cancellable, lines_of, service
+from ...api.response_bodies import PIECE_BYTES, BackpressureResponse, LongBody, RawHeaders
+from ...api.routes import add_reading_route
+from ...api.state import PHASES
+from ...api.weighing import weigh
+from ...catalog.entry import DoorName
+from ...catalog.opened import Opened
+from . import form
+from .constraint import parameters, parse_dap2, parse_dap4
+from .parts import dap2_of, dap4_of, part_key, plan_of
+
+# Of an error: its status and what is told of it.
+_Body: TypeAlias = Callable[[int, str], tuple[str, str]]
+_Parse: TypeAlias = Callable[[DapDataset, Request], Sequence[DapPart]]
+_Format: TypeAlias = Callable[[DapDataset, Sequence[DapPart]], Encoder]
+
+# What clients of DAP2 look for; the dot of `dods` says that the version follows.
+_TOLD: Final = {"XDODS-Server": "dods/3.7", "XDAP": "3.2"}
+_TEXT: Final = "text/plain; charset=utf-8"
+# So many variables are described in a millisecond or two.
+_FEW: Final = 100
+
+
+class DapDoor:
+    """The routes of OPeNDAP below ``/dap``."""
+
+    name: DoorName = "dap"
+
+    def add_to(self, app: FastAPI) -> None:
+        """Register the routes; the one without a suffix comes last, for ids may have dots."""
+        routes: tuple[tuple[str, Route, _Body], ...] = (
+            (".dods", self.dods, _dap2),
+            (".dds", self.dds, _dap2),
+            (".das", self.das, _dap2),
+            (".ascii", self.ascii, _dap2),
+            (".html", self.html, form.problem),
+            (".dmr", self.dmr, _dap4),
+            (".dmr.xml", self.dmr, _dap4),
+            (".dap", self.dap, _dap4),
+            ("", self.base, _dap2),
+        )
+        for suffix, route, body in routes:
+            path, answering = f"/dap/{{dataset_id}}{suffix}", _told_as(body, route)
+            # (The protocol describes itself, and what it asks for is no parameter of a query.)
+            add_reading_route(app, path, answering, {"include_in_schema": False}, door=self.name)
+
+    def links(self, opened: Opened) -> Iterable[Link]:
+        """The address that clients take, which shows the form to a browser."""
+        yield Link(f"dap/{opened.entry.id}", "OPeNDAP (DAP2 and DAP4)", "application/octet-stream")
+
+    async def base(self, request: Request) -> Response:
+        """Send a browser to the form; clients append a suffix."""
+        return RedirectResponse(f"{door_dataset(request, service(request), 'dap')}.html", 307)
+
+    async def html(self, request: Request) -> Response:
+        """The form, or what was asked for with it."""
+        opened, dataset = await _served(request, dap2_of)
+        asked = form.asked_by_form(dataset, request.scope["query_string"])
+        if asked is not None:
+            suffix, constraint = asked
+            return RedirectResponse(f"{opened.entry.id}.{suffix}?{constraint}", 303)
+        text = await _made(dataset, form.page, dataset, opened.entry.id)
+        return _with(_document(request, opened, text, form.MEDIA_TYPE, "dods-form"), form.GUARDS)
+
+    async def dds(self, request: Request) -> Response:
+        """The declarations of what is asked for."""
+        opened, dataset = await _served(request, dap2_of)
+        parts = parse_dap2(dataset, request.scope["query_string"])
+        text = await _made(dataset, dap2.dds, dataset, parts)
+        return _document(request, opened, text, _TEXT, "dods-dds")
+
+    async def das(self, request: Request) -> Response:
+        """The attributes of the whole dataset."""
+        opened, dataset = await _served(request, dap2_of)
+        text = await _made(dataset, dap2.das, dataset)
+        return _document(request, opened, text, _TEXT, "dods-das")
+
+    async def dods(self, request: Request) -> Response:
+        """The values of what is asked for."""
+        response = await _values(request, dap2_of, _asked_dap2, dap2.data_format)
+        return _with(response, {**_TOLD, "Content-Description": "dods-data"})
+
+    async def ascii(self, request: Request) -> Response:
+        """The same as text."""
+        response = await _values(request, dap2_of, _asked_dap2, dap2.ascii_format)
+        # A browser shows it.
+        return _with(response, {**_TOLD, "Content-Disposition": "inline"})
+
+    async def dmr(self, request: Request) -> Response:
+        """The description of what is asked for."""
+        opened, dataset = await _served(request, dap4_of)
+        text = await _made(dataset, dap4.dmr, dataset, _asked_dap4(dataset, request))
+        return _document(request, opened, text, dap4.DMR_TYPE, "dap4-dmr")
+
+    async def dap(self, request: Request) -> Response:
+        """The values of what is asked for."""
+        declined = parameters(request.scope["query_string"]).get("dap4.checksum") == "false"
+        format_of = partial(dap4.data_format, checksums=not declined)
+        response = await _values(request, dap4_of, _asked_dap4, format_of)
+        return _with(response, {**_TOLD, "Content-Description": "dap4-data"})
+
+
+async def _opened(request: Request) -> Opened:
+    """The dataset of this request's path, if its caller may see it."""
+    serving = service(request)
+    dataset_id = door_dataset(request, serving, "dap")
+    opened = serving.opened.current(dataset_id)
+    if opened is None:
+        opened = await cancellable(request, serving.opened.get(dataset_id))
+    return opened
+
+
+async def _served(
+    request: Request, make: Callable[[Opened], DapDataset]
+) -> tuple[Opened, DapDataset]:
+    """The dataset as the protocol has it; prepared beside the loop when it is first asked for."""
+    opened = await _opened(request)
+    dataset: DapDataset | None = opened.of_doors.get(make)
+    if dataset is None:
+        dataset = await cancellable(request, asyncio.to_thread(opened.for_door, make))
+    return opened, dataset
+
+
+async def _made(dataset: DapDataset, make: Callable[..., str], *given: object) -> str:
+    """A document, which of many variables is written beside the loop."""
+    if len(dataset.variables) <= _FEW:
+        return make(*given)
+    return await asyncio.to_thread(make, *given)
+
+
+def _asked_dap2(dataset: DapDataset, request: Request) -> Sequence[DapPart]:
+    return parse_dap2(dataset, request.scope["query_string"])
+
+
+def _asked_dap4(dataset: DapDataset, request: Request) -> Sequence[DapPart]:
+    return parse_dap4(dataset, parameters(request.scope["query_string"]).get("dap4.ce", ""))
+
+
+async def _values(
+    request: Request, make: Callable[[Opened], DapDataset], parse: _Parse, format_of: _Format
+) -> Response:
+    """The values of the parts that are asked for, in this format."""
+    began = perf_counter()
+    phases = request.scope[PHASES] = Phases()
+    opened, dataset = await _served(request, make)
+    began = phases.since("open", began)
+    serving = service(request)
+    parts = parse(dataset, request)
+    few = len(parts) <= _FEW
+    planned = plan_of(opened, parts) if few else await asyncio.to_thread(plan_of, opened, parts)
+    asked = weigh(serving, planned, format_of(dataset, parts), (("parts", part_key(parts)),))
+    phases.since("plan", began)
+    phases.cells = asked.cells
+    return await answer(request, serving, opened, asked, phases)
+
+
+def _document(
+    request: Request, opened: Opened, text: str, media_type: str, description: str
+) -> Response:
+    """A document that follows from metadata alone."""
+    content, serving = text.encode(), service(request)
+    tag = f'"{digest(content)}"'
+    headers: RawHeaders = [
+        (b"content-type", media_type.encode()),
+        (b"etag", tag.encode()),
+        *caching(serving, opened.entry),
+    ]
+    known = is_not_modified(lines_of(request, b"if-none-match"), tag)
+    if not known:
+        headers.append((b"content-length", str(len(content)).encode()))
+    if len(content) > PIECE_BYTES and not known and request.method == "GET":
+        body = LongBody([content], len(content))
+        found: Response = BackpressureResponse(
+            200, headers, body, caller(request), serving.admission
+        )
+    else:
+        sent = b"" if known or request.method == "HEAD" else content
+        found = Response(sent, 304 if known else 200)
+        found.raw_headers = headers
+    return _with(found, {**_TOLD, "Content-Description": description})
+
+
+def _with(response: Response, headers: Mapping[str, str]) -> Response:
+    response.headers.update(headers)
+    return response
+
+
+def _told_as(body: _Body, route: Route) -> Route:
+    """The route, whose errors are told as the protocol tells them, under their own status."""
+
+    @wraps(route)
+    async def answering(request: Request) -> Response:
+        try:
+            return await route(request)
+        except SluiceError as error:
+            failed = expected_problem(request.scope, error)
+            if failed is None:
+                raise
+            told = json.loads(bytes(failed.body))
+            text, media_type = body(failed.status_code, told.get("detail") or told["title"])
+            headers = {k: v for k, v in failed.headers.items() if not k.startswith("content-t")}
+            del headers["content-length"]
+            sent = {**headers, **_TOLD, "Content-Description": "dods-error"}
+            return Response(text, failed.status_code, sent, media_type)
+
+    return answering
+
+
+def _dap2(status: int, message: str) -> tuple[str, str]:
+    return dap2.error(status, message), _TEXT
+
+
+def _dap4(status: int, message: str) -> tuple[str, str]:
+    return dap4.error(status, message), dap4.ERROR_TYPE

@@ -1,0 +1,84 @@
+"""What it takes to read parts of single variables, as the store packs them where that can be.
+
+Nothing comes along that shares their dimensions, and each variable has positions of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+
+import numpy as np
+import xarray as xr
+
+from sluice.datasets._xarray import variable_of
+from sluice.datasets.indexers import ALL
+from sluice.datasets.layout import (
+    IndexCoordinate,
+    Keys,
+    Layout,
+    ResultSchema,
+    SchemaVariable,
+    StoredVariable,
+)
+from sluice.datasets.lazy import VariableReadPlan
+from sluice.datasets.read_plan import DatasetReadPlan, plan_lazy
+
+
+def plan_parts(
+    layout: Layout, parts: Mapping[Hashable, Mapping[Hashable, slice]]
+) -> DatasetReadPlan:
+    """How these variables are read, in this order, each at slices along some of its dimensions.
+
+    It has keys where all agree on the dimensions that they share. Reads nothing.
+    """
+    variables: dict[Hashable, xr.Variable] = {}
+    pending: dict[Hashable, VariableReadPlan] = {}
+    texts: dict[Hashable, int] = {}
+    for name, keys in parts.items():
+        prepared = layout.variables[name]
+        if isinstance(prepared, StoredVariable):
+            pending[name] = prepared.select(keys, layout.dims[name]).as_stored()
+        elif isinstance(prepared, IndexCoordinate):
+            variables[name] = _labels(prepared, keys)
+            if prepared.lengths is not None:
+                texts[name] = prepared.text_bytes(keys)
+        else:
+            lazy = plan_lazy(layout.dataset[[name]].isel(dict(keys)))
+            variables |= {name: lazy.variables[name]} if name in lazy.variables else {}
+            pending |= {name: lazy.pending[name]} if name in lazy.pending else {}
+            texts |= {name: lazy.texts[name]} if name in lazy.texts else {}
+    known: dict[Hashable, SchemaVariable] = {**variables, **pending}
+    attrs = sum([layout.attribute_bytes[name] for name in parts])
+    coords = [name for name in parts if name in layout.coords]
+    schema = ResultSchema.of({name: known[name] for name in parts}, coords, pending, attrs)
+    ds = layout.dataset
+    return DatasetReadPlan(
+        *(schema, variables, pending, {}, ds.attrs, ds.encoding, texts),
+        keys=_common(layout, parts),
+        stored=True,
+    )
+
+
+def _labels(coordinate: IndexCoordinate, keys: Keys) -> xr.Variable:
+    stored = coordinate.select_stored(keys)
+    if stored is not None:
+        return stored
+    if coordinate.values is None:
+        return coordinate.select(keys)[0]
+    # Never a view: the index is everyone's.
+    data = np.array(coordinate.values[keys.get(coordinate.dim, ALL), ...])
+    of = coordinate.variable
+    return variable_of((coordinate.dim,), data, of.attrs, of.encoding)
+
+
+def _common(layout: Layout, parts: Mapping[Hashable, Mapping[Hashable, slice]]) -> Keys | None:
+    """What is asked of each dimension, if that is the same for all variables that have it."""
+    found: dict[Hashable, slice] = {}
+    for name, keys in parts.items():
+        if layout.variables[name] is None:
+            return None
+        for dim in layout.dims[name]:
+            key = keys.get(dim, ALL)
+            if found.setdefault(dim, key) != key:
+                return None
+    return {dim: key for dim, key in found.items() if key != ALL}

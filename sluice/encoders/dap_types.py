@@ -1,0 +1,144 @@
+"""How the values of a variable come, and which type they have in the Data Access Protocol.
+
+DAP2 has neither int8 nor int64: they become Int16, and Int32 where all values are known to fit,
+else Float64, which is exact up to 2**53.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+import xarray as xr
+
+from sluice.aliases import Array, Document, DType
+from sluice.encoders.answer_schema import FileForm, VariableSchema, float_dtype
+from sluice.encoders.netcdf_packing import form_of, in_form, store_values
+from sluice.encoders.netcdf_times import counted_times
+
+Version: TypeAlias = Literal[2, 4]
+
+# Of texts, of any length.
+TEXT: Final = np.dtype("O")
+UNSIGNED: Final = "_Unsigned"
+_INT32: Final = np.iinfo("i4")
+# What DAP2 has no type for, and what holds it where nothing is known of the values.
+_WIDENED: Final = MappingProxyType({"i1": "i2", "i8": "f8", "u8": "f8"})
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How values come: numbers in the form of a file, or times in these units and calendar.
+
+    Numbers of another sign than the store has count as `counted`.
+    """
+
+    kind: str
+    file: FileForm
+    counted: DType
+    units: str = ""
+    calendar: str | None = None
+
+    def numbers(self, values: Array) -> Array:
+        """The values as numbers, of a type that may not be the variable's."""
+        if self.units:
+            return counted_times(values, self.units, self.calendar)
+        found = in_form(values, self.file)
+        return found if found.dtype == self.counted else found.view(self.counted)
+
+
+def coming_form(
+    name: Hashable, variable: VariableSchema, known: xr.Variable | None
+) -> tuple[Form, Array | None]:
+    """How the values of a variable come, and all of them where a part would be told otherwise."""
+    dtype, encoding = variable.dtype, variable.encoding
+    # (Its own name and rank are for errors of NetCDF, which has less than 32 dimensions.)
+    file = form_of(str(name), dtype, 0, encoding)
+    if file is not None and file.dtype.kind in "iuf":
+        return Form(file.dtype.kind, file, _counted(file)), None
+    if dtype.kind == "f":
+        held = FileForm(float_dtype(dtype))
+        return Form("f", held, held.dtype), None
+    if dtype.kind in "Mm" or "since" in str(encoding.get("units", "")):
+        if known is not None:
+            values = store_values(np.asarray(known.data), encoding)
+            return Form("held", values.form, values.form.dtype), values.values
+        return _times(dtype, encoding), None
+    if dtype.kind == "O" and known is not None:
+        values = store_values(np.asarray(known.data), encoding)
+        if values.values.dtype.kind in "iuf":
+            return Form("held", values.form, values.form.dtype), values.values
+    return Form("text", FileForm(TEXT), TEXT), None
+
+
+def _times(dtype: DType, encoding: Document) -> Form:
+    """Times that are still in the store and cannot be had as it packs them: as fractions."""
+    numbers = np.dtype("f8")
+    if dtype.kind == "m":
+        file = FileForm(numbers, {"units": "seconds", "dtype": "timedelta64[ns]"})
+        return Form("times", file, numbers, "seconds")
+    units, calendar = encoding.get("units"), encoding.get("calendar")
+    if dtype.kind == "M" or not isinstance(units, str):
+        units, calendar = "seconds since 1970-01-01", "proleptic_gregorian"
+    calendar = calendar if isinstance(calendar, str) else "standard"
+    file = FileForm(numbers, {"units": units, "calendar": calendar})
+    return Form("times", file, numbers, units, calendar)
+
+
+def _counted(file: FileForm) -> DType:
+    """What numbers count as, after the sign that their attributes tell."""
+    match file.attrs.get(UNSIGNED), file.dtype.kind:
+        case "true", "i":
+            return np.dtype(f"u{file.dtype.itemsize}")
+        case "false", "u":
+            return np.dtype(f"i{file.dtype.itemsize}")
+        case _:
+            return file.dtype.newbyteorder("=")
+
+
+def deciding(known: xr.Variable | None, form: Form) -> Array | None:
+    """The values that decide on a type: whole numbers of 64 bits."""
+    if known is None or form.counted.itemsize < 8 or form.counted.kind not in "iu":
+        return None
+    return form.numbers(np.asarray(known.data))
+
+
+def typed(version: Version, form: Form, values: Array | None) -> tuple[DType, Document]:
+    """The type of a variable, and the attributes that decode its values in this type."""
+    counted, attrs = form.counted, dict(form.file.attrs)
+    attrs.pop(UNSIGNED, None)
+    fills = {key: _as_counted(value, form) for key, value in attrs.items()}
+    key = counted.str[1:]
+    if attrs.get("dtype") == "bool":
+        return np.dtype("u1"), fills
+    if version == 4 or key not in _WIDENED:
+        return counted, fills
+    dtype = np.dtype(_WIDENED[key])
+    if dtype.kind == "f" and values is not None:
+        numbers = [v for v in fills.values() if isinstance(v, np.generic) and v.dtype == counted]
+        if _fit(values) and all(_fit(np.asarray(number)) for number in numbers):
+            dtype = np.dtype("i4")
+    return dtype, {key: _retyped(value, counted, dtype) for key, value in fills.items()}
+
+
+def _as_counted(value: object, form: Form) -> object:
+    """A fill value under the sign that counts."""
+    if isinstance(value, np.generic) and value.dtype == form.file.dtype != form.counted:
+        return np.asarray(value).view(form.counted)[()]
+    return value
+
+
+def _retyped(value: object, counted: DType, dtype: DType) -> object:
+    is_own = isinstance(value, np.generic) and value.dtype == counted
+    return dtype.type(value) if is_own else value
+
+
+def _fit(values: Array) -> bool:
+    """Whether all are 32 bits long; a few milliseconds for ten million."""
+    if not values.size:
+        return True
+    least, most = int(values.min()), int(values.max())
+    return _INT32.min <= least and most <= _INT32.max
