@@ -158,6 +158,9 @@ def bounds_of(dtype: DType) -> tuple[int, int] | None:
         case "f":
             # -2.2250738585072014e-308, and -1.17549435e-38.
             return 0, 16 if dtype.itemsize == 4 else 24
+        case "M":
+            # "2000-01-01T00:00:00.000000001Z", and years of up to 17 digits with a sign.
+            return 0, 40
         case _:
             return None
 

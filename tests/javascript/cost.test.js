@@ -16,10 +16,12 @@ test("of a picture in many chunks every so many positions are read", () => {
   const { time, lat, variable } = stored([1, 1, 73, 144]);
   const all = { time: whole(time), latitude: whole(lat) };
   const { slices, much } = affordable(variable, all, 2 ** 40);
-  assert.deepEqual(much, { chunks: 8760, bytes: 8760 * 73 * 144 * 8 });
+  assert.deepEqual(much, { chunks: 8760, bytes: 8760 * 73 * 144 * 8, refused: false });
   assert.deepEqual(slices.time, { start: 0, stop: 8760, step: 5 });
   assert.deepEqual(slices.latitude, all.latitude);
-  assert.equal(affordable(variable, all, 2 ** 20).slices.time.step, 703);
+  const little = affordable(variable, all, 2 ** 20);
+  assert.equal(little.slices.time.step, 703);
+  assert.equal(little.much?.refused, true);
 });
 
 test("what is little, of unknown chunks, or of one large chunk is read as it is", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cellAt, cellsOf, lineOf, paint } from "../../app/doors/pages/static/raster.js";
-import { MISSING } from "../../app/doors/pages/static/scales.js";
+import { cellAt, cellsOf, levelled, lineOf, paint } from "../../app/doors/pages/static/raster.js";
+import { levelsOf, MISSING, quantise } from "../../app/doors/pages/static/scales.js";
 
 /** @typedef {import("../../app/doors/pages/static/raster.js").Line} Line */
 
@@ -81,17 +81,32 @@ test("a picture is painted from its tables", () => {
   table[1] = 11;
   table[2] = 22;
   const words = new Uint32Array(6).fill(99);
-  paint(
-    {
-      values: new Uint8Array([1, 2, MISSING, 1]),
-      levels: null,
-      across: 2,
-      rows: new Int32Array([1, -1]),
-      columns: new Int32Array([0, 1, -1]),
-      table,
-      checkers: [7, 8],
-    },
-    words,
-  );
+  /** @type {import("../../app/doors/pages/static/raster.js").Picture} */
+  const picture = {
+    values: new Uint8Array([1, 2, MISSING, 1]),
+    levels: null,
+    across: 2,
+    rows: new Int32Array([1, -1]),
+    columns: new Int32Array([0, 1, -1]),
+    table,
+    checkers: [7, 8],
+  };
+  const made = new Uint16Array(6);
+  levelled(picture, made);
+  paint(picture, made, words);
   assert.deepEqual([...words], [7, 11, 0, 0, 0, 0]);
+});
+
+test("floats have the levels that each of them has", () => {
+  const levels = levelsOf({ low: -1, high: 3 }, "linear");
+  const values = Float32Array.from({ length: 99 }, (_, at) =>
+    at === 50 ? Number.NaN : at / 16 - 2,
+  );
+  const columns = Int32Array.from(values.keys());
+  const rows = new Int32Array([0, 0]);
+  const shown = { values, levels, across: 99, rows, columns, table: new Uint32Array(256) };
+  const made = new Uint16Array(198);
+  levelled({ ...shown, checkers: [0, 0] }, made);
+  const wanted = [...quantise(values, levels)];
+  assert.deepEqual([...made], [...wanted, ...wanted]);
 });

@@ -19,12 +19,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page, Response, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, Response, ViewportSize, expect, sync_playwright
 
 from loadtests.ground import ROOT, serving
 from tests.clients.programs import program
 from tests.pages.stores import ENTRIES, write_stores
 
+# What is expected may come late on a machine that does much else.
+expect.set_options(timeout=30_000)
 SHOTS = ROOT / "build" / "pages"
 # Nothing but this machine answers, whatever a page or a browser wants.
 FLAGS = (

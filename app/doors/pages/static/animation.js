@@ -11,7 +11,7 @@
  * @property {(position: number, levels: Uint8Array) => void} show
  * @property {(position: number) => void} end it stopped at this frame
  */
-import { el } from "./dom.js";
+import { button, el } from "./dom.js";
 
 const MOST_BYTES = 64 * 2 ** 20;
 const AT_ONCE = 3;
@@ -32,7 +32,7 @@ export class Player {
   /** @param {() => Promise<Film | null>} start what there is to play; null for nothing */
   constructor(start) {
     this.start = start;
-    this.button = el("button", { type: "button", onclick: () => this.toggle() }, "▶ Play");
+    this.button = button("▶ Play", () => this.toggle());
     this.speed = el("input", {
       type: "range",
       min: SLOWEST,

@@ -107,7 +107,7 @@ export class Chart {
           {
             ...common,
             ...labelled,
-            ...(upright ? { side: 2 } : { size: 56 }),
+            ...(upright ? { side: 2, space: 64 } : { size: 56 }),
             values: (_, ticks) => ticks.map(plain),
           },
         ],
@@ -132,12 +132,13 @@ export class Chart {
     );
     this.#plot.over.addEventListener("click", () => {
       const at = this.#plot?.cursor.idx;
-      if (at !== null && at !== undefined) this.onPick(Number(this.#order[at]));
+      if (at !== null && at !== undefined) this.onPick(this.#order[at]);
     });
   }
 
   /** @param {number} position where a line stands: what the picture shows */
   mark(position) {
+    if (position === this.#mark) return;
     this.#mark = position;
     this.#plot?.redraw(false);
   }
@@ -156,8 +157,7 @@ export class Chart {
   }
 
   #fit() {
-    if (this.#plot !== null && this.element.clientWidth > 0) {
-      this.#plot.setSize({ width: this.element.clientWidth, height: HEIGHT });
-    }
+    const width = this.element.clientWidth;
+    if (width > 0 && width !== this.#plot?.width) this.#plot?.setSize({ width, height: HEIGHT });
   }
 }

@@ -6,7 +6,7 @@
  * @import { Display } from "./units.js"
  */
 import { choice } from "./controls.js";
-import { el, onOtherStyles, styled } from "./dom.js";
+import { button, el, onOtherStyles, styled } from "./dom.js";
 import { colourTable, colourText, histogram, LEVELS, ramp } from "./scales.js";
 import { CMAPS } from "./state.js";
 import { numberText } from "./ticks.js";
@@ -32,6 +32,7 @@ export class Colours {
   #values = [];
   #counted = "";
   #told = 0;
+  #wide = 0;
   #table = colourTable("viridis", false);
   #held = "";
   /** @type {Display} */
@@ -65,21 +66,12 @@ export class Colours {
       type: "checkbox",
       onchange: () => onChange({ range: this.lock.checked ? this.#range : null }, true),
     });
-    this.suggested = el(
-      "button",
-      {
-        type: "button",
-        hidden: true,
-        onclick: () => onChange({ scaling: "symmetric", cmap: "balance", range: null }, true),
-      },
-      "Values cross zero: colour about it",
+    this.suggested = button("Values cross zero: colour about it", () =>
+      onChange({ scaling: "symmetric", cmap: "balance", range: null }, true),
     );
+    this.suggested.hidden = true;
     this.units = el("span", { class: "units" });
-    const usual = el(
-      "button",
-      { type: "button", onclick: () => onChange({ range: null }, true) },
-      "2–98 %",
-    );
+    const usual = button("2–98 %", () => onChange({ range: null }, true));
     this.element = el(
       "div",
       { class: "colours", role: "group", "aria-label": "Colours" },
@@ -96,7 +88,10 @@ export class Colours {
       ),
     );
     this.#listen();
-    new ResizeObserver(() => this.#draw()).observe(this.element);
+    new ResizeObserver(() => {
+      this.#wide = this.canvas.clientWidth;
+      this.#draw();
+    }).observe(this.element);
     onOtherStyles(() => this.#draw());
   }
 
@@ -179,11 +174,11 @@ export class Colours {
   /** @param {number} value */
   #x(value) {
     const { low, high } = this.#span;
-    return ((value - low) / (high - low)) * this.canvas.clientWidth;
+    return ((value - low) / (high - low)) * this.#wide;
   }
 
   #draw() {
-    const width = this.canvas.clientWidth;
+    const width = this.#wide;
     if (width === 0) return;
     const ratio = Math.min(devicePixelRatio, 2);
     this.canvas.width = width * ratio;
@@ -194,7 +189,7 @@ export class Colours {
     const room = TALL - BAND - 4;
     context.fillStyle = styled("--faint");
     for (let part = 0; part < PARTS; part++) {
-      const tall = Math.sqrt(Number(this.#counts[part]) / most) * room;
+      const tall = Math.sqrt(this.#counts[part] / most) * room;
       context.fillRect((part * width) / PARTS, room - tall + 2, width / PARTS + 0.5, tall);
     }
     this.#drawBar(context);

@@ -8,7 +8,7 @@
  * @property {(text: string) => void} onText a label that only the server understands
  */
 import { isInstants, labelAt, positionOf } from "./dataset.js";
-import { el } from "./dom.js";
+import { button, el } from "./dom.js";
 import { bytesText } from "./requests.js";
 import { degreeText, numberText } from "./ticks.js";
 import { readable } from "./times.js";
@@ -45,18 +45,23 @@ export function chartAxis(axis) {
   return { isTime, words: counted ? label : null };
 }
 
+/** @param {{ chunks: number, bytes: number }} cost */
+export function costText({ chunks, bytes }) {
+  return `${chunks.toLocaleString("en")} chunks, ${bytesText(bytes)}`;
+}
+
 /**
  * What all of a view would cost, and a button for who wants it.
  *
  * @param {import("./session.js").Session} session
- * @param {{ much: { chunks: number, bytes: number } | null, whole: string }} wanted
+ * @param {{ much: import("./cost.js").Much | null, whole: string }} wanted
  * @returns {(Node | string)[]}
  */
 export function costWords(session, { much, whole }) {
   if (much === null) return [];
-  const words = `: all of it reads ${much.chunks.toLocaleString("en")} chunks, ${bytesText(much.bytes)} `;
-  const onclick = () => session.pay(whole);
-  return [words, el("button", { type: "button", onclick }, "Read all")];
+  const words = `: all of it reads ${costText(much)} `;
+  if (much.refused) return [words.trim(), ", more than one request may"];
+  return [words, button("Read all", () => session.pay(whole))];
 }
 
 /** A dimension that is fixed at one position: a slider, a field for a label, four buttons. */
@@ -97,21 +102,11 @@ export class DimensionControl {
       "aria-label": `${name}, as a label`,
       onchange: () => this.#typed(this.field.value.trim()),
     });
-    const button = (
+    const to = (
       /** @type {string} */ sign,
       /** @type {string} */ words,
-      /** @type {() => number} */ to,
-    ) =>
-      el(
-        "button",
-        {
-          type: "button",
-          title: words,
-          "aria-label": `${words}, ${name}`,
-          onclick: () => this.#choose(to()),
-        },
-        sign,
-      );
+      /** @type {() => number} */ where,
+    ) => button(sign, () => this.#choose(where()), words, `${words}, ${name}`);
     this.element = el(
       "div",
       { class: "dimension", role: "group", "aria-label": name },
@@ -120,10 +115,10 @@ export class DimensionControl {
       el(
         "span",
         { class: "steps" },
-        button("«", "First", () => 0),
-        button("‹", "Previous", () => this.#position - 1),
-        button("›", "Next", () => this.#position + 1),
-        button("»", "Last", () => last),
+        to("«", "First", () => 0),
+        to("‹", "Previous", () => this.#position - 1),
+        to("›", "Next", () => this.#position + 1),
+        to("»", "Last", () => last),
       ),
       this.slider,
     );

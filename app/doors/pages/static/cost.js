@@ -6,6 +6,8 @@
  * @import { Axis, Variable } from "./dataset.js"
  * @import { Slice } from "./queries.js"
  * @import { Query, Requests } from "./requests.js"
+ * @typedef {{ chunks: number, bytes: number, refused: boolean }} Much `refused` says that it is more
+ *   than one request may read
  * @typedef {object} Weight
  * @property {number} chunks that are decoded
  * @property {number} bytes of these
@@ -27,6 +29,8 @@ import { Problem } from "./requests.js";
 export const NEAREST = 64;
 const MUCH_BYTES = 2 ** 28;
 const MUCH_CHUNKS = 2000;
+const LITTLE_BYTES = 2 ** 24;
+const LITTLE_CHUNKS = 100;
 const PIECE_BYTES = 2 ** 25;
 // A screen has not so many pixels.
 const MOST_VALUES = 20_000;
@@ -38,9 +42,29 @@ const MOST_VALUES = 20_000;
  * @param {Variable} variable
  * @param {Record<string, Slice>} slices by dimension
  * @param {number} most bytes of chunks that one request may read
- * @returns {{ slices: Record<string, Slice>, much: { chunks: number, bytes: number } | null }}
+ * @returns {{ slices: Record<string, Slice>, much: Much | null }}
  */
-export function affordable({ dims, chunks, dtype }, slices, most) {
+export function affordable(variable, slices, most) {
+  const { dims, chunks } = variable;
+  const { each, counts, count, bytes } = readsOf(variable, slices);
+  const factor = Math.ceil(Math.max(count / MUCH_CHUNKS, bytes / Math.min(MUCH_BYTES, most)));
+  const at = counts.indexOf(Math.max(...counts));
+  if (chunks === null || factor <= 1 || counts[at] <= factor) return { slices, much: null };
+  const name = dims[at];
+  const thin = { ...slices[name], step: each[at] * factor };
+  return {
+    slices: { ...slices, [name]: thin },
+    much: { chunks: count, bytes, refused: bytes > most },
+  };
+}
+
+/**
+ * The chunks and the bytes of them that a view reads, by what the description says of them.
+ *
+ * @param {Variable} variable
+ * @param {Record<string, Slice>} slices by dimension
+ */
+function readsOf({ dims, chunks, dtype }, slices) {
   const each = dims.map((name, at) => Math.max(slices[name]?.step ?? 1, chunks?.[at] ?? 1));
   const counts = dims.map((name, at) => {
     const { start, stop } = slices[name] ?? { start: 0, stop: 1 };
@@ -50,12 +74,7 @@ export function affordable({ dims, chunks, dtype }, slices, most) {
     of.reduce((all, one) => all * one, first);
   const count = product(counts);
   const bytes = product(chunks ?? [], (count * Number(/\d+$/.exec(dtype) ?? 8)) / 8);
-  const factor = Math.ceil(Math.max(count / MUCH_CHUNKS, bytes / Math.min(MUCH_BYTES, most)));
-  const at = counts.indexOf(Math.max(...counts));
-  if (chunks === null || factor <= 1 || counts[at] <= factor) return { slices, much: null };
-  const name = dims[at];
-  const thin = { ...slices[name], step: each[at] * factor };
-  return { slices: { ...slices, [name]: thin }, much: { chunks: count, bytes } };
+  return { each, counts, count, bytes };
 }
 
 /**
@@ -72,7 +91,8 @@ export function emptyLine(query, variable, axis) {
 }
 
 /**
- * What the server says that a line costs; it reads nothing for that.
+ * What the server says that a line costs; it reads nothing for that. What is little by all that is
+ * known here it is not asked.
  *
  * @param {Requests} requests
  * @param {string} path
@@ -81,7 +101,12 @@ export function emptyLine(query, variable, axis) {
  * @returns {Promise<Weight>}
  */
 export async function weigh(requests, path, line, signal) {
-  const asked = pieceOf(line, { start: 0, stop: line.axis.size, step: line.every });
+  const all = { start: 0, stop: line.axis.size, step: line.every };
+  const here = readsOf(line.variable, { [line.axis.name]: all });
+  if (line.variable.chunks && here.bytes < LITTLE_BYTES && here.count < LITTLE_CHUNKS) {
+    return { chunks: here.count, bytes: here.bytes, much: false, most: line.axis.size };
+  }
+  const asked = pieceOf(line, all);
   const query = /** @type {Query} */ ([...asked, ["f", "bin"], ["explain", "true"]]);
   const told = await requests.json(path, query, { signal });
   const chunks = told.decoded_chunks;

@@ -21,6 +21,18 @@ export function el(name, attributes = {}, ...children) {
 }
 
 /**
+ * A button that does something here.
+ *
+ * @param {string} text
+ * @param {() => void} onclick
+ * @param {string | null} [title] for who needs more than the text
+ * @param {string | null} [label] the same for who hears it
+ */
+export function button(text, onclick, title = null, label = title) {
+  return el("button", { type: "button", title, "aria-label": label, onclick }, text);
+}
+
+/**
  * The element of this id, which the page has.
  *
  * @param {string} id
@@ -30,13 +42,22 @@ export function byId(id) {
   return /** @type {HTMLElement} */ (document.getElementById(id));
 }
 
+/** @type {Map<string, string>} */
+const STYLES = new Map();
+
 /**
- * The value of a custom property of the styles, as it is on this page.
+ * The value of a custom property of the styles, as it is on this page; kept, since to look makes the
+ * browser style all of the page.
  *
  * @param {string} name
  */
 export function styled(name) {
-  return getComputedStyle(document.body).getPropertyValue(name).trim();
+  let value = STYLES.get(name);
+  if (value === undefined) {
+    value = getComputedStyle(document.body).getPropertyValue(name).trim();
+    STYLES.set(name, value);
+  }
+  return value;
 }
 
 /**
@@ -63,11 +84,15 @@ export function settled(milliseconds, work) {
  * @param {() => void} draw
  */
 export function onOtherStyles(draw) {
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  const anew = () => {
+    STYLES.clear();
+    draw();
+  };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", anew);
   for (const when of ["beforeprint", "afterprint"]) {
     addEventListener(when, () => {
       document.documentElement.classList.toggle("paper", when === "beforeprint");
-      draw();
+      anew();
     });
   }
 }

@@ -43,6 +43,7 @@ export class FieldStage {
   // What the picture is coloured by.
   #coloured = "";
   #meshed = "";
+  #made = levelsOf(this.#range, "linear");
   /** @type {Uint8Array} the frame of a film */
   #levels = new Uint8Array(0);
   // The key of the picture that a film began with; frames are no other pictures.
@@ -171,7 +172,9 @@ export class FieldStage {
     this.figure.setTable(colourTable(state.cmap, state.reverse));
     // A film has its levels from elsewhere.
     if (this.#playing !== "") return;
-    this.figure.setField({ ...this.#field, levels: levelsOf(this.#range, state.scaling) });
+    const made = levelsOf(this.#range, state.scaling);
+    if (`${Object.values(made)}` !== `${Object.values(this.#made)}`) this.#made = made;
+    this.figure.setField({ ...this.#field, levels: this.#made });
   }
 
   /**

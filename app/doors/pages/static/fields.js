@@ -13,7 +13,7 @@
  * @property {Axis} across
  * @property {Axis} along
  * @property {{ x: Slice, y: Slice }} slices the positions whose cells are there
- * @property {{ chunks: number, bytes: number } | null} much what all cells would cost, where some
+ * @property {import("./cost.js").Much | null} much what all cells would cost, where some
  *   are left out for that
  * @property {string} whole what is said where all of them are wanted
  * @property {Query[]} queries two of them where a window lies across the seam of an axis

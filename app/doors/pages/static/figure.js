@@ -26,7 +26,7 @@ import { Frame, MARGIN } from "./frame.js";
 import { listenTo } from "./gestures.js";
 import { rasterOf } from "./mesh.js";
 import { drawOverlay } from "./overlay.js";
-import { cellAt, cellsOf, paint } from "./raster.js";
+import { cellAt, cellsOf, levelled, paint } from "./raster.js";
 import { word } from "./scales.js";
 
 const SETTLED_MS = 150;
@@ -57,6 +57,9 @@ export class Figure {
   #moving = false;
   /** @type {ImageData | null} */
   #image = null;
+  // Of each pixel; anew where the picture is another one: another table of colours is none.
+  #levels = new Uint16Array(0);
+  #levelled = false;
   // Coast, marks and axes are drawn anew where they may have changed: colours change oftener.
   #overlaid = false;
 
@@ -88,15 +91,17 @@ export class Figure {
   setField(shown) {
     const before = this.#shown;
     this.#shown = shown;
+    if (before?.values !== shown.values || before.levels !== shown.levels) this.#levelled = false;
     if (before?.mesh !== shown.mesh) this.#rastered = "";
-    if (before?.x !== shown.x || before?.y !== shown.y) {
+    const other = before?.x !== shown.x || before.y !== shown.y;
+    if (other) {
       const box =
         before?.across === shown.across && before.along === shown.along && this.#frame?.box;
       this.#frame = new Frame(shown.across, shown.along, shown.x, shown.y);
       this.#resize();
       if (box) this.#frame.look(box);
     }
-    this.redraw(false);
+    this.redraw(other);
   }
 
   /** @param {Uint32Array} table */
@@ -145,6 +150,7 @@ export class Figure {
    */
   redraw(all = true) {
     this.#overlaid ||= all;
+    this.#levelled &&= !all;
     if (this.#request !== 0) return;
     this.#request = requestAnimationFrame(() => {
       this.#request = 0;
@@ -187,8 +193,8 @@ export class Figure {
     const outer = frame.width + MARGIN.left + MARGIN.right;
     const whole = frame.height + MARGIN.top + MARGIN.bottom;
     const ratio = Math.min(devicePixelRatio, 2);
-    sized(this.cells, frame.width, frame.height, ratio);
-    sized(this.overlay, outer, whole, ratio);
+    const same = sized(this.cells, frame.width, frame.height, ratio);
+    if (sized(this.overlay, outer, whole, ratio) && same) return;
     this.element.style.height = `${whole}px`;
     this.redraw();
   }
@@ -205,6 +211,8 @@ export class Figure {
     const [top, bottom] = along.down ? [y0, y1] : [y1, y0];
     if (this.#image?.width !== width || this.#image.height !== height) {
       this.#image = context.createImageData(width, height);
+      this.#levels = new Uint16Array(width * height);
+      this.#levelled = false;
     }
     const image = this.#image;
     const raster = mesh === null ? null : this.#rasterOf(mesh, frame);
@@ -219,7 +227,9 @@ export class Figure {
       table: this.#table,
       checkers: checkers(),
     };
-    paint(picture, new Uint32Array(image.data.buffer));
+    if (!this.#levelled) levelled(picture, this.#levels);
+    this.#levelled = true;
+    paint(picture, this.#levels, new Uint32Array(image.data.buffer));
     context.putImageData(image, 0, 0);
     this.cells.dataset.ms = (performance.now() - started).toFixed(2);
   }
@@ -307,12 +317,17 @@ export class Figure {
  * @param {number} width
  * @param {number} height
  * @param {number} ratio
+ * @returns {boolean} whether it has been so large
  */
 function sized(canvas, width, height, ratio) {
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
+  const [across, along] = [Math.round(width * ratio), Math.round(height * ratio)];
+  // A canvas that is told its size is empty.
+  if (canvas.width === across && canvas.height === along) return true;
+  canvas.width = across;
+  canvas.height = along;
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
+  return false;
 }
 
 /** @returns {[number, number]} the colours of the board behind what is missing */

@@ -8,7 +8,7 @@
  */
 import { choice, labelText } from "./controls.js";
 import { isInstants } from "./dataset.js";
-import { byId, el, settled } from "./dom.js";
+import { button, byId, el, settled } from "./dom.js";
 import { pictureOf } from "./picture.js";
 import { profileAxis, seriesAxis } from "./queries.js";
 import { bytesText, keyHeader, Latest, storedKey } from "./requests.js";
@@ -30,7 +30,7 @@ const MOST_READ = 2 ** 26;
 
 export class GetItPanel {
   #known = "";
-  #asked = Number.NEGATIVE_INFINITY;
+  #asked = -PACE_MS;
   #weighing = new Latest();
   #later = settled(PACE_MS, () => this.update());
 
@@ -50,8 +50,6 @@ export class GetItPanel {
     this.link = el("input", { readonly: true, hidden: true, "aria-label": "Copied" });
     this.told = el("span", { role: "status" });
     this.printed = el("p", { class: "printed" });
-    const button = (/** @type {string} */ text, /** @type {() => void} */ onclick) =>
-      el("button", { type: "button", onclick }, text);
     this.image = button("Copy image link", () => this.#copy(this.#url("png")));
     this.element = el(
       "section",

@@ -1,5 +1,5 @@
 /** What keys do, told when somebody asks for it with one. */
-import { el } from "./dom.js";
+import { button, el } from "./dom.js";
 
 const KEYS = [
   ["Arrows", "move the cross over the picture, with Shift by ten steps"],
@@ -28,6 +28,5 @@ export function keyHelp() {
     const typing = target instanceof Element && target.matches("input, select, textarea");
     if (key === "?" && !typing) show();
   });
-  const words = "Keys";
-  return el("button", { type: "button", title: words, "aria-label": words, onclick: show }, "?");
+  return button("?", show, "Keys");
 }

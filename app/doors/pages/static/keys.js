@@ -3,7 +3,7 @@
  *
  * @import { Requests } from "./requests.js"
  */
-import { byId, el } from "./dom.js";
+import { button, byId, el } from "./dom.js";
 import { keyHeader, storedKey, storeKey } from "./requests.js";
 
 /**
@@ -66,7 +66,7 @@ function forget() {
     storeKey(null);
     location.reload();
   };
-  return el("button", { type: "button", onclick: leave }, "Forget key");
+  return button("Forget key", leave);
 }
 
 /**

@@ -11,10 +11,10 @@
  * @property {Line} line
  */
 import { Chart } from "./chart.js";
-import { chartAxis, choice, labelText } from "./controls.js";
+import { chartAxis, choice, costText, labelText } from "./controls.js";
 import { emptyLine, NEAREST, piecesOf, readPieces, weigh } from "./cost.js";
 import { coordinateAt, isInstants, nearest } from "./dataset.js";
-import { el } from "./dom.js";
+import { button, el } from "./dom.js";
 import { lineQuery, profileAxis, seriesAxis } from "./queries.js";
 import { bytesText, Latest } from "./requests.js";
 import { degreeText, numberText } from "./ticks.js";
@@ -195,9 +195,8 @@ export class SeriesPanel {
    */
   #offer(lines, weight, words) {
     const { axis } = /** @type {Line} */ (lines[0]);
-    const button = (/** @type {string} */ text, /** @type {() => void} */ onclick) =>
-      el("button", { type: "button", onclick }, text);
-    const cost = `${(weight.chunks * lines.length).toLocaleString("en")} chunks, ${bytesText(weight.bytes * lines.length)}`;
+    const { length } = lines;
+    const cost = costText({ chunks: weight.chunks * length, bytes: weight.bytes * length });
     const few = axis.size > NEAREST && words === undefined;
     this.#tell(
       el("p", {}, words ?? `All along ${axis.title} this reads ${cost}.`),
@@ -237,7 +236,7 @@ export class SeriesPanel {
       stopped = true;
       this.#tracing.cancel();
     };
-    this.#tell(bar, words, el("button", { type: "button", onclick: cancel }, "Cancel"));
+    this.#tell(bar, words, button("Cancel", cancel));
     const step = () => {
       bar.value = done;
       const bytes = (/** @type {number} */ of) => bytesText((of / axis.size) * weight.bytes);
@@ -276,16 +275,12 @@ export class SeriesPanel {
   /** The two lines that a place has, where it has both. */
   #showTabs() {
     const { series, profile, axis } = this.#axes;
-    const tab = (/** @type {"series" | "profile"} */ name, /** @type {Axis} */ of) =>
-      el(
-        "button",
-        {
-          type: "button",
-          "aria-pressed": String(of === axis),
-          onclick: () => this.session.push({ tab: name }),
-        },
-        `${name === "series" ? "Series" : "Profile"} along ${of.title}`,
-      );
+    const tab = (/** @type {"series" | "profile"} */ name, /** @type {Axis} */ of) => {
+      const words = `${name === "series" ? "Series" : "Profile"} along ${of.title}`;
+      const made = button(words, () => this.session.push({ tab: name }));
+      made.ariaPressed = String(of === axis);
+      return made;
+    };
     const heading = el("h2", {}, "Series");
     if (series === null || profile === null) this.tabs.replaceChildren(heading);
     else this.tabs.replaceChildren(tab("series", series), tab("profile", profile));

@@ -17,6 +17,7 @@ export const TURN = 360;
 const NUDGE = 1e-7;
 // The squares of the checkerboard behind missing values, in pixels.
 const SQUARE_BITS = 3;
+const NOWHERE = 256;
 
 /**
  * The cells of an axis whose centres are these; null where they neither rise nor fall.
@@ -27,20 +28,20 @@ const SQUARE_BITS = 3;
  */
 export function lineOf(centres, wraps = false) {
   const count = centres.length;
-  const flipped = count > 1 && Number(centres[0]) > Number(centres[count - 1]);
+  const flipped = count > 1 && centres[0] > centres[count - 1];
   const sorted = Float64Array.from(centres);
   if (flipped) sorted.reverse();
   const edges = new Float64Array(count + 1);
   for (let at = 1; at < count; at++) {
-    const [before, here] = [Number(sorted[at - 1]), Number(sorted[at])];
+    const [before, here] = [sorted[at - 1], sorted[at]];
     if (!(before < here)) return null;
     edges[at] = (before + here) / 2;
   }
-  const [first, last] = [Number(sorted[0]), Number(sorted[count - 1])];
+  const [first, last] = [sorted[0], sorted[count - 1]];
   const only = count === 1;
-  edges[0] = only ? first - 0.5 : first - (Number(edges[1]) - first);
-  edges[count] = only ? last + 0.5 : last + (last - Number(edges[count - 1]));
-  if (wraps) edges[count] = Number(edges[0]) + TURN;
+  edges[0] = only ? first - 0.5 : first - (edges[1] - first);
+  edges[count] = only ? last + 0.5 : last + (last - edges[count - 1]);
+  if (wraps) edges[count] = edges[0] + TURN;
   return { edges, flipped, wraps };
 }
 
@@ -71,15 +72,15 @@ export function cellsOf(line, from, to, pixels) {
  */
 export function cellAt({ edges, flipped, wraps }, coordinate) {
   const count = edges.length - 1;
-  const first = Number(edges[0]);
+  const first = edges[0];
   let wanted = coordinate;
   if (wraps) wanted -= TURN * Math.floor((wanted - first) / TURN);
-  if (!(wanted >= first && wanted < Number(edges[count]))) return -1;
+  if (!(wanted >= first && wanted < edges[count])) return -1;
   let low = 0;
   let high = count;
   while (high - low > 1) {
     const middle = (low + high) >> 1;
-    if (Number(edges[middle]) <= wanted) low = middle;
+    if (edges[middle] <= wanted) low = middle;
     else high = middle;
   }
   return flipped ? count - 1 - low : low;
@@ -99,41 +100,57 @@ export function cellAt({ edges, flipped, wraps }, coordinate) {
  */
 
 /**
- * Paint a picture into the words of an image, which has a word for each pixel. Where no cell is, it
- * is left transparent.
+ * The level of each pixel of a picture; NOWHERE where no cell is.
  *
  * @param {Picture} picture
- * @param {Uint32Array} words
+ * @param {Uint16Array} made
  */
-export function paint(picture, words) {
+export function levelled(picture, made) {
   const { rows, columns } = picture;
   const width = columns.length;
   for (let y = 0; y < rows.length; y++) {
-    const row = /** @type {number} */ (rows[y]);
-    const line = words.subarray(y * width, (y + 1) * width);
-    if (row < 0) line.fill(0);
-    else paintRow(picture, row, y, line);
+    const row = rows[y];
+    const start = y * width;
+    if (row < 0) made.fill(NOWHERE, start, start + width);
+    else levelRow(picture, row, made.subarray(start, start + width));
   }
 }
 
 /**
  * @param {Picture} picture
  * @param {number} row of the field, or of the index
- * @param {number} y
- * @param {Uint32Array} words
+ * @param {Uint16Array} made
  */
-function paintRow({ values, levels, across, index, columns, table, checkers }, row, y, words) {
+function levelRow({ values, levels, across, index, columns }, row, made) {
   const start = row * across;
-  for (let x = 0; x < words.length; x++) {
+  for (let x = 0; x < made.length; x++) {
     const column = columns[x];
     const cell = column < 0 || index === undefined ? column : index[start + column];
     if (cell < 0) {
-      words[x] = 0;
+      made[x] = NOWHERE;
       continue;
     }
     const value = values[index === undefined ? start + cell : cell];
-    const level = levels === null ? value : levelOf(value, levels);
-    words[x] =
-      level === MISSING ? checkers[((x >> SQUARE_BITS) ^ (y >> SQUARE_BITS)) & 1] : table[level];
+    made[x] = levels === null ? value : levelOf(value, levels);
+  }
+}
+
+/**
+ * Paint levels into the words of an image, which has a word for each pixel. Where no cell is, it is
+ * left transparent.
+ *
+ * @param {Picture} picture
+ * @param {Uint16Array} levels
+ * @param {Uint32Array} words
+ */
+export function paint({ rows, columns, table, checkers }, levels, words) {
+  const width = columns.length;
+  for (let y = 0, at = 0; y < rows.length; y++) {
+    for (let x = 0; x < width; x++, at++) {
+      const level = levels[at];
+      if (level < MISSING) words[at] = table[level];
+      else if (level > MISSING) words[at] = 0;
+      else words[at] = checkers[((x >> SQUARE_BITS) ^ (y >> SQUARE_BITS)) & 1];
+    }
   }
 }

@@ -15,6 +15,8 @@ const OUTSIDE_PERCENT = 2;
 const STOPS = 32;
 // The percentiles of a large field are those of so many of its values.
 const MOST_SAMPLED = 50_000;
+/** @type {Map<string, Uint32Array>} */
+const TABLES = new Map();
 
 /**
  * The 255 colours of a map and nothing for what is missing, as words of RGBA in memory's order.
@@ -24,6 +26,9 @@ const MOST_SAMPLED = 50_000;
  * @returns {Uint32Array}
  */
 export function colourTable(name, reverse) {
+  const key = name + reverse;
+  const kept = TABLES.get(key);
+  if (kept !== undefined) return kept;
   const colours = coloursOf(COLOURS[name] ?? /** @type {string} */ (COLOURS.viridis));
   const table = new Uint32Array(256);
   for (let level = 0; level < LEVELS; level++) {
@@ -31,6 +36,7 @@ export function colourTable(name, reverse) {
     const at = 3 * Math.round(255 * (reverse ? 1 - along : along));
     table[level] = word(colours[at], colours[at + 1], colours[at + 2]);
   }
+  TABLES.set(key, table);
   return table;
 }
 
@@ -98,7 +104,7 @@ export function levelOf(value, { low, factor, log }) {
  */
 export function quantise(values, levels) {
   const made = new Uint8Array(values.length);
-  for (let at = 0; at < made.length; at++) made[at] = levelOf(Number(values[at]), levels);
+  for (let at = 0; at < made.length; at++) made[at] = levelOf(values[at], levels);
   return made;
 }
 
@@ -143,13 +149,12 @@ export function usualRange(values, scaling) {
   const kept = new Float64Array(Math.ceil(values.length / step));
   let count = 0;
   for (let at = 0; at < values.length; at += step) {
-    const value = Number(values[at]);
+    const value = values[at];
     if (Number.isFinite(value) && (scaling !== "log" || value > 0)) kept[count++] = value;
   }
   if (count === 0) return null;
   const sorted = kept.subarray(0, count).sort();
-  const at = (/** @type {number} */ percent) =>
-    Number(sorted[Math.round(((count - 1) * percent) / 100)]);
+  const at = (/** @type {number} */ percent) => sorted[Math.round(((count - 1) * percent) / 100)];
   const [low, high] = [at(OUTSIDE_PERCENT), at(100 - OUTSIDE_PERCENT)];
   if (scaling === "symmetric") {
     const most = Math.max(Math.abs(low), Math.abs(high)) || 1;
@@ -175,7 +180,7 @@ export function summaryOf(values) {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
   for (let at = 0; at < values.length; at++) {
-    const value = Number(values[at]);
+    const value = values[at];
     if (Number.isNaN(value)) missing++;
     else {
       if (value < low) low = value;
@@ -197,7 +202,7 @@ export function histogram(values, range, parts = 128) {
   const counts = new Uint32Array(parts);
   const factor = parts / (range.high - range.low || 1);
   for (let at = 0; at < values.length; at++) {
-    const part = (Number(values[at]) - range.low) * factor;
+    const part = (values[at] - range.low) * factor;
     if (part >= 0 && part < parts) counts[part | 0]++;
     else if (part === parts) counts[parts - 1]++;
   }

@@ -37,7 +37,7 @@ export function selection(session, point, line, windowAt) {
     const seen = grid === null || point !== null ? null : windowAt(place);
     if (seen !== null) return [[`isel[${axis.name}]`, seen]];
     if (point === null) return box === null ? [] : labelsBetween(axis, box[place], box[place + 2]);
-    return grid === null ? [at(axis, nearest(axis, Number(point[place])))] : [];
+    return grid === null ? [at(axis, nearest(axis, point[place]))] : [];
   };
   const axes = variable.dims.map((name) => session.axis(name));
   const left = point === null ? axes : axes.filter((axis) => axis !== line);

@@ -15,7 +15,7 @@
  */
 import { arcsOf } from "./coast.js";
 import { choice, DimensionControl, variableChoice } from "./controls.js";
-import { el, painted } from "./dom.js";
+import { button, el, painted } from "./dom.js";
 import { FieldStage } from "./field_stage.js";
 import { GetItPanel } from "./get_it.js";
 import { keyHelp } from "./help.js";
@@ -32,6 +32,8 @@ export class View {
   #shown = "";
   #fetching = new Latest();
   #turn = 0;
+  #axed = "";
+  #marked = "";
 
   /**
    * @param {HTMLElement} place
@@ -41,11 +43,7 @@ export class View {
     this.place = place;
     this.session = session;
     this.notices = el("div", { class: "notices", role: "status" });
-    const cancel = el(
-      "button",
-      { type: "button", onclick: () => this.#fetching.cancel() },
-      "Cancel",
-    );
+    const cancel = button("Cancel", () => this.#fetching.cancel());
     this.bytes = el("span", {});
     this.bar = el("progress", { "aria-label": "Reading" });
     this.progress = el("div", { class: "progress", hidden: true }, this.bar, this.bytes, cancel);
@@ -95,17 +93,12 @@ export class View {
   }
 
   #buttons() {
-    const button = (
-      /** @type {string} */ sign,
-      /** @type {string} */ words,
-      /** @type {() => void} */ act,
-    ) => el("button", { type: "button", title: words, "aria-label": words, onclick: act }, sign);
     return el(
       "span",
       { class: "steps" },
-      button("+", "Zoom in", () => this.field.zoom(0.6)),
-      button("−", "Zoom out", () => this.field.zoom(1 / 0.6)),
-      button("⌂", "All of it", () => this.session.push({ box: null })),
+      button("+", () => this.field.zoom(0.6), "Zoom in"),
+      button("−", () => this.field.zoom(1 / 0.6), "Zoom out"),
+      button("⌂", () => this.session.push({ box: null }), "All of it"),
       keyHelp(),
     );
   }
@@ -135,7 +128,10 @@ export class View {
     if (key !== this.#shown && !(await this.#load(stage, key))) return;
     stage.draw();
     const turn = ++this.#turn;
-    await painted();
+    const marked = `${this.session.state.points}`;
+    // A mark is little to paint: who clicks waits for the line.
+    if (marked === this.#marked) await painted();
+    this.#marked = marked;
     this.place.dataset.drawn = "";
     if (turn !== this.#turn) return;
     this.told.textContent =
@@ -187,9 +183,7 @@ export class View {
       ...notices.map((one) => {
         if (typeof one === "string") return el("p", {}, one);
         const { words, name, labels } = one;
-        const buttons = labels.map((label) =>
-          el("button", { type: "button", onclick: () => this.#moveTo(name, label) }, label),
-        );
+        const buttons = labels.map((label) => button(label, () => this.#moveTo(name, label)));
         return el("p", {}, words, " ", ...buttons);
       }),
     );
@@ -225,6 +219,8 @@ export class View {
   #showAxes() {
     const { state, variable } = this.session;
     const { dims } = variable;
+    const key = `${[variable.name, state.x, state.y]}`;
+    if (key === this.#axed) return;
     if (dims.length < 2) {
       this.axes.replaceChildren();
       return;
@@ -243,6 +239,7 @@ export class View {
     along.select.value = state.y ?? "";
     if (this.axes.contains(document.activeElement)) return;
     this.axes.replaceChildren(across.element, along.element);
+    this.#axed = key;
   }
 
   /**
