@@ -41,6 +41,7 @@ SCENARIOS = MappingProxyType(
         "stream": ("stream", "stream"),
         "wide": ("wide", "wide"),
         "fair": ("fair", "fair"),
+        "doors": ("doors", "doors"),
     }
 )
 INTERRUPTED = 130

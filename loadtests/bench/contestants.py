@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from loadtests.bench.asks import Ask, Values
+from loadtests.bench.data import HOURS, OFFSET, SCALE
 
 Url = Callable[[Ask], str]
 Read = Callable[[bytes], Values]
@@ -24,6 +25,7 @@ class Contestant:
     """An application: `app` names its factory; None is Sluice itself.
 
     `own_venv`: it runs beside Sluice's own versions of everything, not in the contestants' venv.
+    A `program` is a module that is run, and no application.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Contestant:
     reads: Mapping[str, Read]
     own_venv: bool = False
     ready: str = "/openapi.json"
+    program: bool = False
 
 
 def _sluice_point(ask: Ask) -> str:
@@ -181,6 +184,60 @@ OPENDAP = Contestant(
     f"{SERVED}.opendap:create_app",
     {"point": _opendap_point},
     {"point": _read_dods},
+)
+
+
+def _dap_point(ask: Ask) -> str:
+    assert ask.hours is not None
+    return _dap(ask, f"{ask.hours[0]}")
+
+
+def _dap_series(ask: Ask) -> str:
+    return _dap(ask, f"0:{HOURS - 1}")
+
+
+def _dap(ask: Ask, hours: str) -> str:
+    rows, columns = ask.positions
+    return f"/dap/era5.dods?{quote(f'{ask.variable}[{hours}][{rows[0]}][{columns[0]}]')}"
+
+
+def _own_edr_point(ask: Ask) -> str:
+    named = {
+        "coords": f"POINT({ask.lons[0]} {ask.lats[0]})",
+        "datetime": f"{ask.times[0]}Z",
+        "parameter-name": ask.variable,
+        "f": "CSV",
+    }
+    return "/edr/collections/era5/position?" + urlencode(named)
+
+
+def _read_own_dods(body: bytes) -> Values:
+    """An array of numbers, packed or not, its length twice before them (DAP 2, XDR)."""
+    declared, _, data = body.partition(b"\nData:\n")
+    kinds = {b"Float64": ">f8", b"Float32": ">f4", b"Int16": ">i4"}
+    (name,) = [one for one in kinds if one + b" t2m" in declared]
+    found = np.frombuffer(data[8:], kinds[name]).astype(float)
+    return found * SCALE + OFFSET if name == b"Int16" else found
+
+
+SLUICE_DAP = Contestant(
+    "sluice, dap",
+    None,
+    {"point": _dap_point, "series": _dap_series},
+    {"point": _read_own_dods, "series": _read_own_dods},
+    own_venv=True,
+    ready="/healthz",
+)
+SLUICE_EDR = Contestant(
+    "sluice, edr",
+    None,
+    {"point": _own_edr_point},
+    {"point": _read_csv},
+    own_venv=True,
+    ready="/healthz",
+)
+NGINX = Contestant(
+    "nginx", f"{SERVED}.nginx", {}, {}, own_venv=True, ready="/zarr.json", program=True
 )
 
 

@@ -110,6 +110,8 @@ class Stage:
             raise WrongAnswers("the contestants' environment is not installed")
         command = [python, "-m", "uvicorn", "--factory", who.app]
         command += ["--log-level", "warning", "--no-access-log"]
+        if who.program:
+            command = [python, "-m", who.app]
         log = self.folder / f"{who.name}.log"
         told = (
             dict(environment)

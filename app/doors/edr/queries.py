@@ -113,7 +113,7 @@ async def _at_places(
     if level is not None:
         wanted["z"] = level
     found = await _off_loop(lon.size > _FEW_PLACES, lambda: located(collection, wanted))
-    return Query(planned(collection, _pointwise(asked, collection, found)))
+    return Query(await _planned_points(collection, asked, found))
 
 
 async def cube(collection: Collection, asked: Asked, pairs: Pairs, crs: str, most: int) -> Query:
@@ -160,8 +160,7 @@ async def trajectory(
     kinds = ("LINESTRING", "MULTILINESTRING")
     line = line_of(read_geometry(single(pairs, "coords"), kinds, crs), crs)
     found = await asyncio.to_thread(along_line, collection, asked, line, most)
-    selection = _pointwise(asked, collection, found)
-    return Query(planned(collection, selection), path=True)
+    return Query(await _planned_points(collection, asked, found), path=True)
 
 
 QUERIES: Final[Mapping[str, Ask]] = {
@@ -171,6 +170,14 @@ QUERIES: Final[Mapping[str, Ask]] = {
     "radius": radius,
     "trajectory": trajectory,
 }
+
+
+async def _planned_points(collection: Collection, asked: Asked, found: Array) -> Plan:
+    """The plan of places one after the other, of which thousands take a while."""
+    selection = _pointwise(asked, collection, found)
+    if len(found) <= _FEW_PLACES:
+        return planned(collection, selection)
+    return await asyncio.to_thread(planned, collection, selection)
 
 
 def planned(collection: Collection, selection: Selection) -> Plan:
