@@ -49,7 +49,8 @@ def service(serve: Serve, store: Path) -> Service:
 
 @pytest.fixture(scope="module")
 def stored(store: Path) -> xr.Dataset:
-    with xr.open_zarr(store, chunks=None) as ds:
+    ds: xr.Dataset = xr.open_zarr(store, chunks=None)
+    with ds:
         return ds.load()
 
 
@@ -57,7 +58,8 @@ def stored(store: Path) -> xr.Dataset:
 def line(request: pytest.FixtureRequest, service: Service) -> str:
     """The line of the program that the test is of, for this server."""
     host, port = service.address
-    return LINES[request.param].replace(ADDRESS, f"http://{host}:{port}")
+    name: str = request.param
+    return LINES[name].replace(ADDRESS, f"http://{host}:{port}")
 
 
 def program(name: str) -> str:
