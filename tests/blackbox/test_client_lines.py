@@ -58,8 +58,8 @@ def stored(store: Path) -> xr.Dataset:
 def line(request: pytest.FixtureRequest, service: Service) -> str:
     """The line of the program that the test is of, for this server."""
     host, port = service.address
-    name: str = request.param
-    return LINES[name].replace(ADDRESS, f"http://{host}:{port}")
+    found: str = LINES[request.param]
+    return found.replace(ADDRESS, f"http://{host}:{port}")
 
 
 def program(name: str) -> str:
