@@ -41,8 +41,11 @@ _TEXT: Final = re.compile(
     r"|/(?![ /*])(?:[^/\\\n\[]|\\.|\[(?:[^\]\\]|\\.)*\])+/[a-z]*)"
 )
 _SIGN: Final = re.compile(r" ?([=<>?:;,(){}\[\]&|!*]+) ?|(?<=[\w)\]]) ([+-]) (?=[\w(])")
-_OPEN: Final = ("{", ";", ",", "(", "[")
+# (What ends with a brace is a whole statement or method: all others end with a semicolon.)
+_OPEN: Final = ("{", "}", ";", ",", "(", "[")
 _CLOSING: Final = (")", "}", "]")
+# What a cast of types leaves: a name in parentheses that no arrow follows.
+_CAST: Final = re.compile(r"(?<=[=(,:\[?])\(([A-Za-z_$][\w$.#]*|\[\])\)(?! ?=>)")
 _PRIVATE: Final = re.compile(r"(?<=[\s.;{}])#(\w+)")
 # What a module declares: one name, or those that it takes out of a list or an object.
 _TOP: Final = re.compile(
@@ -186,6 +189,8 @@ def _tight(body: str) -> str:
     for line, after in zip(lines, [*lines[1:], ""], strict=True):
         # A comment ends with its line.
         is_open = "//" not in line and (line[-1:] in _OPEN or after[:1] in _CLOSING)
+        if is_open and after[:1] == "}":
+            line = line.removesuffix(";")
         joined += line if is_open else f"{line}\n"
     known = dict.fromkeys(_PRIVATE.findall(joined))
     short = {name: f"#{_letters(at)}" for at, name in enumerate(known)}
@@ -194,7 +199,7 @@ def _tight(body: str) -> str:
 
 def _closer(line: str) -> str:
     parts = _TEXT.split(line)
-    return "".join(
-        part if at % 2 else _SIGN.sub(lambda found: found[1] or found[2], part)
-        for at, part in enumerate(parts)
-    )
+    for at in range(0, len(parts), 2):
+        part = _SIGN.sub(lambda found: found[1] or found[2], parts[at])
+        parts[at] = _CAST.sub(r"\1", part).replace(";}", "}")
+    return "".join(parts)

@@ -56,6 +56,7 @@ export class FieldStage {
     this.session = session;
     this.readout = el("output", { class: "readout" }, "Point at the picture to read a value.");
     this.told = el("span", { class: "told" });
+    this.highest = el("span", { class: "highest" });
     this.figure = new Figure({
       onBox: (box) => session.replace({ box }),
       onPoint: (x, y) => this.#read(x, y),
@@ -68,7 +69,7 @@ export class FieldStage {
       "div",
       { class: "field" },
       this.figure.element,
-      el("div", { class: "under" }, this.readout, this.told),
+      el("div", { class: "under" }, this.readout, this.highest, this.told),
       this.player.element,
     );
     /** What stands beside the picture. */
@@ -153,6 +154,9 @@ export class FieldStage {
       missing + (missing && stride ? " · " : "") + stride,
       ...costWords(this.session, wanted),
     );
+    const { top } = summary;
+    const cell = top < 0 ? null : this.#cell(top);
+    this.highest.textContent = cell && `highest shown: ${this.#valueText(cell)} at ${cell.place}`;
     this.figure.overlay.setAttribute("aria-label", this.#summary(summary));
   }
 
@@ -239,16 +243,25 @@ export class FieldStage {
    */
   #cellAt(x, y) {
     if (this.#field === null) return null;
-    const { wanted, mesh, x: columns, y: rows } = this.#field;
-    const { across, along, slices } = wanted;
+    const { mesh, x: columns, y: rows } = this.#field;
     const each = mesh?.columns ?? columns.edges.length - 1;
     let [column, row] = [cellAt(columns, x), cellAt(rows, y)];
     if (mesh !== null) {
       const cell = this.figure.cellAt(x, y);
       [column, row] = [cell < 0 ? -1 : cell % each, Math.floor(cell / each)];
     }
-    if (column < 0 || row < 0) return null;
-    const index = row * each + column;
+    return column < 0 || row < 0 ? null : this.#cell(row * each + column);
+  }
+
+  /**
+   * @param {number} index
+   * @returns {Cell}
+   */
+  #cell(index) {
+    const { wanted, mesh, x: columns } = /** @type {Field} */ (this.#field);
+    const { across, along, slices } = wanted;
+    const each = mesh?.columns ?? columns.edges.length - 1;
+    const [column, row] = [index % each, Math.floor(index / each)];
     const at = {
       [across.name]: (slices.x.start + column * slices.x.step) % across.size,
       [along.name]: slices.y.start + row * slices.y.step,
@@ -331,6 +344,7 @@ export class FieldStage {
       },
       show: (position, levels) => {
         this.#levels = levels;
+        this.highest.textContent = "";
         this.figure.setField({ ...field, values: levels, levels: null });
         session.pass(axis.name, position);
       },

@@ -171,7 +171,8 @@ export function usualRange(values, scaling) {
 }
 
 /**
- * What there is among values: how many are missing, the least, the most, and whether zero is passed.
+ * What there is among values: how many are missing, the least, the most and where that is (-1 for
+ * nowhere), and whether zero is passed.
  *
  * @param {ArrayLike<number>} values
  */
@@ -179,15 +180,19 @@ export function summaryOf(values) {
   let missing = 0;
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
+  let top = -1;
   for (let at = 0; at < values.length; at++) {
     const value = values[at];
     if (Number.isNaN(value)) missing++;
     else {
       if (value < low) low = value;
-      if (value > high) high = value;
+      if (value > high) {
+        high = value;
+        top = at;
+      }
     }
   }
-  return { count: values.length, missing, low, high, crossesZero: low < 0 && high > 0 };
+  return { count: values.length, missing, low, high, top, crossesZero: low < 0 && high > 0 };
 }
 
 /**
