@@ -120,7 +120,7 @@ def _mark_missing(table: LazyReferenceMapper) -> None:
     """
     read = table.open_refs
 
-    @lru_cache(maxsize=table.cache_size)
+    @lru_cache(maxsize=int(table.cache_size))
     def open_refs(field: str, record: int) -> dict[str, Array] | None:
         found: dict[str, Array] | None = read(field, record)
         paths = None if found is None else found.get("path")
