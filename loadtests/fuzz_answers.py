@@ -103,7 +103,7 @@ def check(answer: Answer) -> None:
     media_type = answer.media_type.partition(";")[0]
     if answer.status >= 400 and media_type != "application/problem+json":
         raise Fault(f"a {answer.status} of type {answer.media_type!r}")
-    if answer.method.upper() == "HEAD" or not media_type.endswith("json"):
+    if answer.method.upper() == "HEAD" or not media_type.endswith(("/json", "+json")):
         return
     try:
         told = loads(answer.content, parse_constant=_refused)

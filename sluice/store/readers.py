@@ -199,7 +199,7 @@ def _read(fs: AbstractFileSystem, path: str, limits: Limits, most_bytes: int | N
     if isinstance(fs, MemoryFileSystem):
         # What it opens for one is the file that all others read, and its place in it.
         data = check_size(fs.cat_file(path, *limits), *limits, most_bytes)
-        size = int(fs.size(path))
+        size = len(data) if limits == _WHOLE else int(fs.size(path))
         return Part(data, resolved(*limits, size)[0], size)
     with fs.open(path, "rb") as file:
         size = file.seek(0, SEEK_END)

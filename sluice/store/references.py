@@ -7,12 +7,12 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, TypeAlias, TypeGuard
 
-from fsspec.implementations.reference import ReferenceFileSystem
+from fsspec.implementations.reference import LazyReferenceMapper, ReferenceFileSystem
 
-from sluice.aliases import Document
+from sluice.aliases import Array, Document
 from sluice.errors import (
     CatalogError,
     MetadataError,
@@ -94,6 +94,7 @@ async def table_filesystem(address: str, options: Document, calls: Calls) -> Ref
             address, target_options=dict(options), fs={None: None}, asynchronous=True
         )
         fs.references.setup()  # else an absent table would read as one without keys
+        _mark_missing(fs.references)
         return fs
 
     try:
@@ -110,6 +111,24 @@ async def table_filesystem(address: str, options: Document, calls: Calls) -> Ref
         raise MetadataError(
             f"{redacted(address)} is no table of references in Parquet, as kerchunk writes it."
         ) from error
+
+
+def _mark_missing(table: LazyReferenceMapper) -> None:
+    """Have None in the place of paths that are not there.
+
+    Where PyArrow is installed they are read as NaN, which fsspec takes for a path.
+    """
+    read = table.open_refs
+
+    @lru_cache(maxsize=int(table.cache_size))
+    def open_refs(field: str, record: int) -> dict[str, Array] | None:
+        found: dict[str, Array] | None = read(field, record)
+        paths = None if found is None else found.get("path")
+        if paths is not None and paths.dtype == object:
+            paths[paths != paths] = None
+        return found
+
+    table.open_refs = open_refs
 
 
 class ReferenceDocuments:
