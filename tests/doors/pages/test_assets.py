@@ -46,7 +46,7 @@ def test_each_module_is_behind_what_it_imports() -> None:
         "  return /** @type {any} */ own; // kept\n}\n",
     }
     assert join_scripts(modules, "entry") == (
-        "const own=1;const a=own;async function b(){return own;// kept\n}\nconst sum=a+b();"
+        "const own=1;const a=own;async function b(){return own;// kept\n}const sum=a+b();"
     )
 
 
@@ -64,7 +64,7 @@ def test_blanks_of_texts_and_patterns_stay() -> None:
     assert join_scripts({"a": text}, "a") == (
         "class Some{#a=1;half(){const words=`a, ${this.#a + 1} = b`;"
         "const line='x = \"y = z\"';"
-        'return words.replace(/= /g," : ")+(4 / 2)+ "#long" - -1;}}\n'
+        'return words.replace(/= /g," : ")+(4 / 2)+ "#long" - -1}}'
     )
 
 
