@@ -1,4 +1,4 @@
-"""How many examples: 300 by default, 1,200 in CI, chosen by HYPOTHESIS_PROFILE (or CI)."""
+"""How many examples: 300 by default, 600 in CI, chosen by HYPOTHESIS_PROFILE (or CI)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SLOW_IS_FINE = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.fi
 
 def pytest_configure() -> None:
     """Profiles must be known before the test functions read theirs."""
-    for name, examples in (("quick", 100), ("ci", 400), ("long", 4000)):
+    for name, examples in (("quick", 100), ("ci", 200), ("long", 4000)):
         settings.register_profile(
             f"sluice-{name}",
             max_examples=examples,

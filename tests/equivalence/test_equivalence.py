@@ -1,6 +1,6 @@
 """Any selection from any store is what xarray's own `.isel/.sel(...).load()` answers.
 
-Three properties with 400 examples each in CI (set CI=1 or SLUICE_EXAMPLES=ci): what is opened, what
+Three properties with 200 examples each in CI (set CI=1 or SLUICE_EXAMPLES=ci): what is opened, what
 `_isel` reads, what `_sel` reads. Each example is one store, opened once by xarray and once by us.
 """
 
