@@ -6,16 +6,19 @@ for its datasets; what a client learns of a door it learns of a dataset that thi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol, TypeAlias, get_args
 
 from fastapi import FastAPI, Request
 
-from sluice.aliases import record
+from sluice.aliases import DocumentDict, record
+from sluice.errors import SluiceError
 
 from ..catalog.entry import DatasetEntry, DoorName
 from ..catalog.opened import Opened
 from ..errors import UnknownDataset
+from .problems import expected_problem
 from .requests import visible_id
 from .state import Service
 
@@ -76,3 +79,33 @@ def links_of(doors: Iterable[Door], opened: Opened) -> list[dict[str, str]]:
         if serves(opened.entry, door.name)
         for link in door.links(opened)
     ]
+
+
+@record
+class ToldProblem:
+    """A problem for who writes it in a form of their own: what it says, and its headers but for
+    those of its form.
+    """
+
+    status: int
+    members: DocumentDict
+    headers: Mapping[str, str]
+
+    @property
+    def title(self) -> str:
+        """What kind of problem it is."""
+        return str(self.members["title"])
+
+    @property
+    def detail(self) -> str:
+        """What went wrong."""
+        return str(self.members["detail"])
+
+
+def told_problem(request: Request, error: SluiceError) -> ToldProblem:
+    """What is told of an error that left a route; the log has what clients must not see."""
+    failed = expected_problem(request.scope, error)
+    assert failed is not None, "each of our own errors is a problem"
+    form = ("content-length", "content-type")
+    headers = {name: text for name, text in failed.headers.items() if name not in form}
+    return ToldProblem(failed.status_code, json.loads(bytes(failed.body)), headers)

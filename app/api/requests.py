@@ -23,6 +23,7 @@ from ..admission import client_at
 from ..catalog.configuration import Key, Keys
 from ..catalog.entry import LONGEST_ID, DatasetEntry
 from ..catalog.globs import GroupTree
+from ..catalog.opened import Opened
 from ..errors import DeadlineExceeded, Forbidden, Unauthorized, UnknownDataset
 from .state import Service
 
@@ -290,3 +291,11 @@ async def cancellable(
             f" take: ask for a smaller part.{led_on()}",
             limit_seconds=admission.seconds,
         ) from None
+
+
+async def opened_dataset(request: Request, serving: Service, dataset_id: str) -> Opened:
+    """The dataset as requests get it now, opened if it is not open; raises what opening raises."""
+    opened = serving.opened.current(dataset_id)
+    if opened is None:
+        opened = await cancellable(request, serving.opened.get(dataset_id))
+    return opened

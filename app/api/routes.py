@@ -29,6 +29,7 @@ from .requests import (
     cancellable,
     key_of,
     may_see,
+    opened_dataset,
     require_admin,
     require_right,
     seen_entries,
@@ -228,9 +229,7 @@ _FORMS: Final = 4
 
 async def description_of(request: Request, serving: Service, dataset_id: str) -> Response:
     """The dimensions, coordinates and variables of a dataset with their attributes."""
-    opened = serving.opened.current(dataset_id)
-    if opened is None:
-        opened = await cancellable(request, serving.opened.get(dataset_id))
+    opened = await opened_dataset(request, serving, dataset_id)
     content = await described_text(request, serving, opened)
     headers: RawHeaders = [
         (b"content-length", str(len(content)).encode()),

@@ -20,7 +20,8 @@ EPSG4326: Final = "http://www.opengis.net/def/crs/EPSG/0/4326"
 # Names, sentences and units are cut where they are longer.
 _LONGEST: Final = 1000
 _MOST_CATEGORIES: Final = 1000
-_TURN: Final = 360
+# Degrees of longitude all the way round.
+TURN: Final = 360
 
 
 def data_type(dtype: DType) -> str | None:
@@ -88,9 +89,9 @@ def around_greenwich(values: Array) -> Array:
     east, west = values > 180, values < -180
     if not (east.any() or west.any()):
         return values
-    turns = np.where(east, np.ceil((values - 180) / _TURN), 0.0)
-    turns = np.where(west, np.floor((values + 180) / _TURN), turns)
-    turned: Array = values.astype("f8") - turns * _TURN
+    turns = np.where(east, np.ceil((values - 180) / TURN), 0.0)
+    turns = np.where(west, np.floor((values + 180) / TURN), turns)
+    turned: Array = values.astype("f8") - turns * TURN
     return np.where(east | west, turned.astype(values.dtype), values)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from struct import pack
 from types import MappingProxyType
@@ -30,7 +29,15 @@ from sluice.encoders.answer_schema import (
     VariableSchema,
 )
 from sluice.encoders.dap_variables import DapDataset, DapPart, DapVariable
-from sluice.encoders.encoder import Encoder, bytes_of, flat_parts, from_memory, joined, once
+from sluice.encoders.encoder import (
+    Encoder,
+    bytes_of,
+    flat_parts,
+    from_memory,
+    joined,
+    once,
+    unchecked,
+)
 from sluice.encoders.file_values import Extent
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.errors import NotAcceptable
@@ -162,6 +169,10 @@ def _xdr(variable: DapVariable) -> DType:
     return np.dtype(_TYPES[_key(variable.dtype)][1])
 
 
+# A format is made for the parts of one request.
+_VARIANT: Final = (("dap", 2),)
+
+
 def data_format(dataset: DapDataset, parts: Sequence[DapPart]) -> Encoder:
     """The format of a data response with these parts: their declarations, and their values."""
     own = {part.variable.name: part for part in parts}
@@ -169,13 +180,40 @@ def data_format(dataset: DapDataset, parts: Sequence[DapPart]) -> Encoder:
     encode, pieces = from_memory(content)
     file = FileFormat(content, partial(_decided, own), stored=True, chunked=False)
     weight, check = partial(_data_bytes, own), partial(_check, parts)
-    return replace(_DATA, encode=encode, pieces=pieces, file=file, value_bytes=weight, check=check)
+    return Encoder(
+        name="dods",
+        media_type="application/octet-stream",
+        suffix=".dods",
+        encode=encode,
+        pieces=pieces,
+        check=check,
+        value_bytes=weight,
+        text_bytes=once,
+        forms=3,
+        described={},
+        stored=True,
+        file=file,
+        variant=_VARIANT,
+    )
 
 
 def ascii_format(dataset: DapDataset, parts: Sequence[DapPart]) -> Encoder:
     """The same as text for people: declarations, a line, and each variable row by row."""
     pieces = partial(_text_pieces, dataset, parts)
-    return replace(_ASCII, encode=joined(pieces), pieces=pieces, value_bytes=_ascii_bytes)
+    return Encoder(
+        name="ascii",
+        media_type="text/plain; charset=utf-8",
+        suffix=".txt",
+        encode=joined(pieces),
+        pieces=pieces,
+        check=unchecked,
+        value_bytes=_ascii_bytes,
+        text_bytes=once,
+        forms=3,
+        described={},
+        stored=True,
+        variant=_VARIANT,
+    )
 
 
 def _decided(own: Mapping[Hashable, DapPart], name: Hashable, variable: VariableSchema) -> bool:
@@ -295,32 +333,3 @@ def _words(variable: DapVariable, values: Array) -> Iterator[str]:
             yield _quoted(text.decode("utf-8", "replace"))
     else:
         yield from map(_number, variable.numbers(values).reshape(-1))
-
-
-def _unbound(*_: object, **__: object) -> bytes:
-    raise NotImplementedError("a format of DAP is made for the parts of one request")
-
-
-def _no_pieces(*_: object, **__: object) -> Iterator[bytes]:
-    raise NotImplementedError("a format of DAP is made for the parts of one request")
-
-
-def _nothing(schema: AnswerSchema) -> None:
-    """Nothing to check."""
-
-
-_DATA: Final = Encoder(
-    name="dods",
-    media_type="application/octet-stream",
-    suffix=".dods",
-    encode=_unbound,
-    pieces=_no_pieces,
-    check=_nothing,
-    value_bytes=_ascii_bytes,
-    text_bytes=once,
-    forms=3,
-    described={},
-    stored=True,
-    variant=(("dap", 2),),
-)
-_ASCII: Final = replace(_DATA, name="ascii", media_type="text/plain; charset=utf-8", suffix=".txt")

@@ -13,7 +13,6 @@ import math
 import re
 import zlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from struct import pack
 from types import MappingProxyType
@@ -26,7 +25,7 @@ from sluice.aliases import DType
 from sluice.concurrency import heeding
 from sluice.encoders.answer_schema import AnswerSchema
 from sluice.encoders.dap_variables import DapDataset, DapPart
-from sluice.encoders.encoder import Encoder, bytes_of, flat_parts, joined, once
+from sluice.encoders.encoder import Encoder, bytes_of, flat_parts, joined, once, unchecked
 from sluice.encoders.json_encoder import FragmentCache
 
 if TYPE_CHECKING:
@@ -129,8 +128,21 @@ def data_format(dataset: DapDataset, parts: Sequence[DapPart], *, checksums: boo
     # (With and without checksums they are two answers, with two tags.)
     variant = (("checksums", checksums),)
     writer = "crc" if checksums else ""
-    encode = joined(pieces)
-    return replace(_DATA, encode=encode, pieces=pieces, variant=variant, writer=writer)
+    return Encoder(
+        name="dap",
+        media_type=_DATA_TYPE,
+        suffix=".dap",
+        encode=joined(pieces),
+        pieces=pieces,
+        check=unchecked,
+        value_bytes=_bytes,
+        text_bytes=once,
+        forms=3,
+        described={},
+        stored=True,
+        variant=variant,
+        writer=writer,
+    )
 
 
 def _pieces(
@@ -180,31 +192,3 @@ def _chunks(piece: memoryview) -> Iterator[bytes]:
 def _bytes(schema: AnswerSchema) -> int:
     """What an answer counts for, in bytes."""
     return sum(math.prod(v.shape) * v.dtype.itemsize for v in schema.variables.values())
-
-
-def _unbound(*_: object, **__: object) -> bytes:
-    raise NotImplementedError("a format of DAP is made for the parts of one request")
-
-
-def _no_pieces(*_: object, **__: object) -> Iterator[bytes]:
-    raise NotImplementedError("a format of DAP is made for the parts of one request")
-
-
-def _nothing(schema: AnswerSchema) -> None:
-    """Nothing to check."""
-
-
-_DATA: Final = Encoder(
-    name="dap",
-    media_type=_DATA_TYPE,
-    suffix=".dap",
-    encode=_unbound,
-    pieces=_no_pieces,
-    check=_nothing,
-    value_bytes=_bytes,
-    text_bytes=once,
-    forms=3,
-    described={},
-    stored=True,
-    variant=(("dap", 4),),
-)

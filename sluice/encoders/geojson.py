@@ -17,7 +17,7 @@ from sluice.aliases import Array
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
 from sluice.encoders.coverage_json import Layout
 from sluice.encoders.coverage_parts import around_greenwich
-from sluice.encoders.encoder import Encoder, joined, once
+from sluice.encoders.encoder import Encoder, joined, once, unchecked
 from sluice.encoders.json_encoder import FragmentCache, json_weight
 from sluice.encoders.jsonable import array_to_jsonable, json_text
 
@@ -147,7 +147,7 @@ def geojson_encoder(layout: Layout) -> Encoder:
         suffix=".geojson",
         encode=joined(pieces),
         pieces=pieces,
-        check=_nothing,
+        check=unchecked,
         value_bytes=value_bytes,
         text_bytes=once,
         # As objects of Python a row takes more than its text.
@@ -156,10 +156,6 @@ def geojson_encoder(layout: Layout) -> Encoder:
         grows="rows",
         variant=(("mask", True),) if layout.mask is not None else (),
     )
-
-
-def _nothing(schema: AnswerSchema) -> None:
-    """GeoJSON has a form for every answer."""
 
 
 def cut_out(encoder: Encoder, layout: Layout) -> Encoder:

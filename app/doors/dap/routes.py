@@ -7,7 +7,6 @@ A URL without its last dot is what clients are given: they append ``.dds``, ``.d
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial, wraps
 from time import perf_counter
@@ -24,10 +23,9 @@ from sluice.instrumentation import Phases
 
 from ...api.answering import answer
 from ...api.application import Route
-from ...api.doors import Link, door_dataset
-from ...api.problems import expected_problem
+from ...api.doors import Link, door_dataset, told_problem
 from ...api.representations import caching, digest, is_not_modified
-from ...api.requests import caller, cancellable, lines_of, service
+from ...api.requests import caller, cancellable, lines_of, opened_dataset, service
 from ...api.response_bodies import PIECE_BYTES, BackpressureResponse, LongBody, RawHeaders
 from ...api.routes import add_reading_route
 from ...api.state import PHASES
@@ -133,10 +131,7 @@ async def _opened(request: Request) -> Opened:
     """The dataset of this request's path, if its caller may see it."""
     serving = service(request)
     dataset_id = door_dataset(request, serving, "dap")
-    opened = serving.opened.current(dataset_id)
-    if opened is None:
-        opened = await cancellable(request, serving.opened.get(dataset_id))
-    return opened
+    return await opened_dataset(request, serving, dataset_id)
 
 
 async def _served(
@@ -222,15 +217,10 @@ def _told_as(body: _Body, route: Route) -> Route:
         try:
             return await route(request)
         except SluiceError as error:
-            failed = expected_problem(request.scope, error)
-            if failed is None:
-                raise
-            told = json.loads(bytes(failed.body))
-            text, media_type = body(failed.status_code, told.get("detail") or told["title"])
-            headers = {k: v for k, v in failed.headers.items() if not k.startswith("content-t")}
-            del headers["content-length"]
-            sent = {**headers, **_TOLD, "Content-Description": "dods-error"}
-            return Response(text, failed.status_code, sent, media_type)
+            failed = told_problem(request, error)
+            text, media_type = body(failed.status, failed.detail or failed.title)
+            sent = {**failed.headers, **_TOLD, "Content-Description": "dods-error"}
+            return Response(text, failed.status, sent, media_type)
 
     return answering
 

@@ -16,6 +16,7 @@ from sluice.aliases import Array
 from sluice.axes.axis import ROUNDING, Axis
 from sluice.axes.globe import EARTH_KM, distance_km
 from sluice.axes.resolve import resolve
+from sluice.encoders.coverage_parts import TURN
 from sluice.errors import LimitError, QueryError, SelectionError
 from sluice.selection import Labels, Selection, Value
 
@@ -25,8 +26,6 @@ from .parameters import NEAREST, Asked
 
 # Which cells lie in an area, of rows along latitudes and columns along longitudes.
 Holds: TypeAlias = Callable[[Floats, Floats], Mask]
-
-_TURN: Final = 360
 
 
 class NoData(SelectionError):
@@ -86,7 +85,7 @@ def _near(axis: Axis, values: Array) -> tuple[Array, Mask]:
     above = (last or 0) * (1 + ROUNDING) + (0 if last else ROUNDING)
     if axis.longitude:
         # In the turn of the axis, where there is one.
-        numbers = values = numbers - _TURN * np.floor((numbers - low + below) / _TURN)
+        numbers = values = numbers - TURN * np.floor((numbers - low + below) / TURN)
     if axis.periodic:
         return values, np.ones(numbers.shape, bool)
     return values, (numbers >= low - below) & (numbers <= high + above)
@@ -118,7 +117,7 @@ def _sampled(collection: Collection, asked: Asked, line: Line, most: int) -> dic
     for letter in ("x", "y"):
         axis = collection.axis(letter)
         assert axis is not None
-        step = min([one for one in (axis.first_step, axis.last_step) if one], default=_TURN)
+        step = min([one for one in (axis.first_step, axis.last_step) if one], default=TURN)
         cells = np.maximum(cells, np.abs(np.diff(columns[letter])) / step)
     counts = np.maximum(np.ceil(cells), 1)
     ends = [start - 1 for start in line.starts if start]
@@ -183,7 +182,7 @@ def circle_box(lon: float, lat: float, km: float) -> Box:
         return Box(-180, max(south, -90), 180, min(north, 90))
     # The meridians that touch the circle.
     half = math.degrees(math.asin(min(1.0, math.sin(angle) / math.cos(math.radians(lat)))))
-    if half >= _TURN / 2:
+    if half >= TURN / 2:
         return Box(-180, south, 180, north)
     return Box(lon - half, south, lon + half, north)
 

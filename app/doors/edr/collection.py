@@ -19,6 +19,7 @@ from sluice.axes.scales import Clock
 from sluice.encoders.coverage_parts import (
     CRS84,
     EPSG4326,
+    TURN,
     around_greenwich,
     data_type,
     parameter_name_of,
@@ -44,7 +45,6 @@ GREGORIAN: Final = "http://www.opengis.net/def/uom/ISO-8601/0/Gregorian"
 # Clients choose among all labels of a collection; a list of collections tells few of each.
 MOST_VALUES: Final = 100_000
 FEW_VALUES: Final = 100
-_TURN: Final = 360
 
 
 @record
@@ -187,7 +187,7 @@ def bbox_of(collection: Collection) -> list[float]:
     if lon.periodic:
         return [-180.0, south, 180.0, north]
     west, east = (float(str(_scalar(lon, place))) for place in (0, -1))
-    if east - west >= _TURN:
+    if east - west >= TURN:
         return [-180.0, south, 180.0, north]
     ends = around_greenwich(np.array([west, east]))
     west, east = (round(float(end), 10) for end in ends)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from sluice.aliases import record
 from sluice.axes.globe import EARTH_KM
-from sluice.encoders.coverage_parts import CRS84, EPSG4326
+from sluice.encoders.coverage_parts import CRS84, EPSG4326, TURN
 from sluice.errors import QueryError, excerpt
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -67,7 +67,6 @@ _KM: Final = {
 }
 DISTANCE_UNITS: Final = ("km", "m", "mi", "nmi", "ft")
 _FARTHEST_KM: Final = math.pi * EARTH_KM
-_TURN: Final = 360
 
 
 @record
@@ -263,12 +262,12 @@ def box_of(geometry: Geometry, crs: str) -> tuple[list[Geometry], Box]:
         reason = excerpt(str(shapely.is_valid_reason(wrong[0])))
         raise QueryError(f"coords: the rings do not keep apart: {reason}", parameter="coords")
     bounds = shapely.bounds(parts)
-    turned = np.where(bounds[:, 2] <= 0, _TURN, 0)
+    turned = np.where(bounds[:, 2] <= 0, TURN, 0)
     wests, easts = bounds[:, 0] + turned, bounds[:, 2] + turned
     found = list(parts)
     if easts.max() - wests.min() < bounds[:, 2].max() - bounds[:, 0].min():
         found = [
-            shapely.transform(part, lambda places: np.add(places, (_TURN, 0))) if turn else part
+            shapely.transform(part, lambda places: np.add(places, (TURN, 0))) if turn else part
             for part, turn in zip(parts, turned, strict=True)
         ]
         bounds[:, 0], bounds[:, 2] = wests, easts

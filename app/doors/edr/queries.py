@@ -16,6 +16,7 @@ import numpy as np
 from sluice.aliases import Array, record
 from sluice.axes.axis import Axis
 from sluice.axes.resolve import resolve
+from sluice.encoders.coverage_parts import TURN
 from sluice.engine import Plan, plan
 from sluice.errors import SelectionError
 from sluice.selection import Along, Interval, Label, Positions, Selection
@@ -49,7 +50,6 @@ from .parameters import NEAREST, Asked, single
 
 Pairs: TypeAlias = Sequence[tuple[str, str]]
 
-_TURN: Final = 360
 # So few places, or cells, are worth no hop to a thread.
 _FEW_PLACES: Final = 64
 _FEW_CELLS: Final = 2**12
@@ -217,7 +217,7 @@ def _side(axis: Axis, low: float, high: float) -> Along:
     label = float(axis.values[found.positions[axis.name]])
     if axis.longitude:
         # In the turn in which it was asked for.
-        label -= _TURN * round((label - low) / _TURN)
+        label -= TURN * round((label - low) / TURN)
     return Interval(label, label)
 
 

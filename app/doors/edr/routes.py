@@ -8,7 +8,6 @@ every selection, to its answer. Errors have the members that EDR wants, ``code``
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,8 +27,8 @@ from sluice.errors import QueryError, SluiceError, excerpt
 from sluice.instrumentation import Phases
 
 from ...api.answering import answer
-from ...api.doors import Link, door_dataset, serves
-from ...api.problems import expected_problem
+from ...api.doors import Link, ToldProblem, door_dataset, serves, told_problem
+from ...api.problems import MEDIA_TYPE
 from ...api.representations import (
     PRIVATE,
     digest,
@@ -41,6 +40,7 @@ from ...api.requests import (
     header_of,
     key_of,
     lines_of,
+    opened_dataset,
     seen_entries,
     service,
 )
@@ -113,21 +113,16 @@ async def _told(render: Render, request: Request) -> Response:
         headers = {"Cache-Control": "no-cache", "Vary": PRIVATE["Vary"]}
         return Response(status_code=204, headers=headers)
     except SluiceError as error:
-        failed = expected_problem(request.scope, error)
-        assert failed is not None
-        return _with_code(failed)
+        return _with_code(told_problem(request, error))
 
 
-def _with_code(failed: Response) -> Response:
+def _with_code(failed: ToldProblem) -> Response:
     """The same problem with the members ``code`` and ``description`` (requirement A.28)."""
-    told = json.loads(bytes(failed.body))
     # EDR knows no 422: what cannot be satisfied is wrong.
-    status = 400 if failed.status_code == 422 else failed.status_code
-    description = told.get("detail") or told.get("title", "")
-    told = {"code": str(status), "description": description, **told, "status": status}
-    kept = {n: v for n, v in failed.headers.items() if n not in ("content-length", "content-type")}
-    media_type = failed.headers["content-type"]
-    return Response(json_text(told), status, kept, media_type)
+    status = 400 if failed.status == 422 else failed.status
+    own = {"code": str(status), "description": failed.detail or failed.title}
+    told = {**own, **failed.members, "status": status}
+    return Response(json_text(told), status, failed.headers, MEDIA_TYPE)
 
 
 def read_pairs(request: Request) -> list[tuple[str, str]]:
@@ -251,9 +246,7 @@ async def _of_request(request: Request) -> tuple[Service, Opened, Collection]:
     """The collection that is asked for; raises UnknownDataset where it is none."""
     serving = service(request)
     dataset_id = door_dataset(request, serving, "edr")
-    opened = serving.opened.current(dataset_id)
-    if opened is None:
-        opened = await cancellable(request, serving.opened.get(dataset_id))
+    opened = await opened_dataset(request, serving, dataset_id)
     collection = opened.for_door(Collection.of)
     if collection is None:
         raise UnknownDataset(

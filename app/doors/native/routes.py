@@ -126,6 +126,7 @@ class NativeDoor:
         """Understand, refuse early, plan, refuse what costs too much, read, encode."""
         began = perf_counter()
         phases = request.scope[PHASES] = Phases()
+        # (As `opened_dataset`, without the coroutine: what is open is asked for most.)
         opened = serving.opened.current(dataset_id)
         if opened is None:
             opened = await cancellable(request, serving.opened.get(dataset_id))

@@ -7,7 +7,6 @@ programs get. ``/datasets`` and ``/datasets/{id}`` are pages for who likes HTML 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,14 +18,14 @@ from sluice.encoders.formats import compress, negotiate_coding, parse_accept
 from sluice.errors import SluiceError
 
 from ...api.application import Route
-from ...api.doors import Link
+from ...api.doors import Link, told_problem
 from ...api.openapi import Schema
-from ...api.problems import expected_problem
 from ...api.requests import (
     cancellable,
     header_of,
     is_public,
     key_of,
+    opened_dataset,
     seen_entries,
     service,
     visible_id,
@@ -129,14 +128,11 @@ class PagesDoor:
         try:
             page = await render(request, frame)
         except SluiceError as error:
-            failed = expected_problem(request.scope, error)
-            if failed is None:
-                raise
-            told = json.loads(bytes(failed.body))
-            status = failed.status_code
+            failed = told_problem(request, error)
+            status = failed.status
             kept = ("retry-after", "www-authenticate")
             headers = {name: text for name, text in failed.headers.items() if name in kept}
-            page = problem_page(frame, told["title"], told.get("detail", ""))
+            page = problem_page(frame, failed.title, failed.detail)
         return _answer(request, page, status, {**headers, **_guards(frames)}, private=frame.keys)
 
 
@@ -247,7 +243,4 @@ async def _embed(request: Request, frame: Frame) -> Html:
 async def _open(request: Request, serving: Service) -> Opened:
     """The dataset of this request's path, if its caller may see it; raises what opening raises."""
     dataset_id = visible_id(request, serving)
-    opened = serving.opened.current(dataset_id)
-    if opened is None:
-        opened = await cancellable(request, serving.opened.get(dataset_id))
-    return opened
+    return await opened_dataset(request, serving, dataset_id)

@@ -42,7 +42,7 @@ from ...api.representations import (
     spelled,
     timing,
 )
-from ...api.requests import caller, cancellable, header_of, service
+from ...api.requests import caller, cancellable, header_of, opened_dataset, service
 from ...api.response_bodies import RawHeaders
 from ...api.routes import add_reading_route
 from ...api.state import PHASES, RequestLimits, Service
@@ -268,9 +268,7 @@ class ZarrDoor:
         dataset_id = door_dataset(request, serving, self.name)
         key = str(request.path_params.get("key", ""))
         phases = request.scope[PHASES] = Phases()
-        opened = serving.opened.current(dataset_id)
-        if opened is None:
-            opened = await cancellable(request, serving.opened.get(dataset_id))
+        opened = await opened_dataset(request, serving, dataset_id)
         view = await _view(opened, zarr_format)
         edition = request.path_params.get("edition")
         if edition is not None and edition != view.edition:
