@@ -74,7 +74,7 @@ test("a share and its value are each other's", () => {
 
 test("missing values are counted, zero between values is noticed", () => {
   const told = summaryOf([NAN, -2, 3, NAN]);
-  assert.deepEqual(told, { count: 4, missing: 2, low: -2, high: 3, crossesZero: true });
+  assert.deepEqual(told, { count: 4, missing: 2, low: -2, high: 3, top: 2, crossesZero: true });
 });
 
 test("a histogram counts each value once, the last one in the last part", () => {
