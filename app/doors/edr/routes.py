@@ -27,7 +27,7 @@ from sluice.errors import QueryError, SluiceError, excerpt
 from sluice.instrumentation import Phases
 
 from ...api.answering import answer
-from ...api.doors import Link, ToldProblem, door_dataset, serves, told_problem
+from ...api.doors import Link, ToldProblem, door_dataset, serves
 from ...api.problems import MEDIA_TYPE
 from ...api.representations import (
     PRIVATE,
@@ -95,7 +95,7 @@ class EdrDoor:
             "/{rest:path}": _nowhere,
         }
         for path, render in routes.items():
-            route = partial(_told, render)
+            route = partial(_with_nothing, render)
             add_reading_route(app, f"{EDR}{path}", route, _HIDDEN, door=self.name)
 
     def links(self, opened: Opened) -> Iterable[Link]:
@@ -104,25 +104,22 @@ class EdrDoor:
             place = f"{EDR[1:]}/collections/{opened.entry.id}"
             yield Link(place, "OGC API - Environmental Data Retrieval", "application/json")
 
+    def tell(self, path: str, failed: ToldProblem) -> Response:
+        """The same problem with the members ``code`` and ``description`` (requirement A.28)."""
+        # EDR knows no 422: what cannot be satisfied is wrong.
+        status = 400 if failed.status == 422 else failed.status
+        own = {"code": str(status), "description": failed.detail or failed.title}
+        told = {**own, **failed.members, "status": status}
+        return Response(json_text(told), status, failed.headers, MEDIA_TYPE)
 
-async def _told(render: Render, request: Request) -> Response:
-    """The answer, or its error as EDR has it."""
+
+async def _with_nothing(render: Render, request: Request) -> Response:
+    """The answer, which has no body where there is no data."""
     try:
         return await render(request)
     except NoData:
         headers = {"Cache-Control": "no-cache", "Vary": PRIVATE["Vary"]}
         return Response(status_code=204, headers=headers)
-    except SluiceError as error:
-        return _with_code(told_problem(request, error))
-
-
-def _with_code(failed: ToldProblem) -> Response:
-    """The same problem with the members ``code`` and ``description`` (requirement A.28)."""
-    # EDR knows no 422: what cannot be satisfied is wrong.
-    status = 400 if failed.status == 422 else failed.status
-    own = {"code": str(status), "description": failed.detail or failed.title}
-    told = {**own, **failed.members, "status": status}
-    return Response(json_text(told), status, failed.headers, MEDIA_TYPE)
 
 
 def read_pairs(request: Request) -> list[tuple[str, str]]:
