@@ -540,6 +540,25 @@ def check_error(answer: httpx.Response) -> None:
     assert told["type"].startswith("urn:sluice:problem:")
 
 
+def test_no_collection_has_instances(service: Service) -> None:
+    """There is one version of each: none is linked, and who asks for one is told so."""
+    for path in (
+        "instances",
+        "instances/latest",
+        "instances/2024-01-01/position?coords=POINT(1 1)",
+    ):
+        answer = service.get(f"/edr/collections/globe/{path}")
+        assert answer.status_code == 404
+        check_error(answer)
+        assert "no instances" in answer.json()["description"]
+    assert "instances" not in service.get("/edr/collections/globe").text
+    conformance = service.get("/edr/conformance").json()["conformsTo"]
+    assert not any("instances" in one for one in conformance)
+    assert (
+        service.get("/edr/collections/none/instances").json()["detail"] != answer.json()["detail"]
+    )
+
+
 def test_what_is_not_there_is_404(service: Service) -> None:
     paths = ("none", "plain", "globe/locations/Atlantis", "globe/instances", "globe/position/x")
     for path in paths:
