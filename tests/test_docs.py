@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from loadtests.reference import COMMAND
 from loadtests.reference import PAGES as MADE
@@ -147,19 +148,23 @@ def test_how_fast_it_is_was_measured() -> None:
     assert [ratio for ratio in ratios if ratio is None or f"| {ratio[0]}" not in known] == []
 
 
-def test_each_metric_has_a_line_in_the_runbook() -> None:
-    """But for those of graphs; and what a line asks for is a metric with these labels."""
+def test_each_metric_has_an_alert_and_each_alert_a_line_in_the_runbook() -> None:
+    """But for metrics of graphs; and what an alert asks for is a metric with these labels."""
     page = ROOT / "docs" / "operations.md"
     _, *metrics = rows(page, "Metrics")
     labels = {row[0].strip("`"): set(re.findall(r"\w+", row[2])) for row in metrics}
+    (group,) = yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())["groups"]
+    rules = {rule["alert"]: rule["expr"] for rule in group["rules"]}
     _, *lines = rows(page, "Runbook")
-    alerts = " ".join(line[0] for line in lines)
-    asked = {re.sub("_(bucket|count|sum)$", "", n) for n in re.findall(r"sluice_\w+", alerts)}
+    assert [line[0].strip("`") for line in lines] == list(rules)
+    assert all(len(line) == 4 and all(line) for line in lines)
+    asked = set()
+    for told in rules.values():
+        for found, matchers in re.findall(r"(sluice_\w+)(\{.*?\}(?= *[\[><=)]))?", told):
+            name = re.sub("_(bucket|count|sum)$", "", found)
+            asked.add(name)
+            assert set(re.findall(r"(\w+)(?:=|!=|=~|!~)\"", matchers)) <= labels[name], told
     assert asked == set(labels) - NO_ALERTS
-    for name, matchers in re.findall(r"(sluice_\w+)\{(.*?)\}\[", alerts):
-        known = labels[re.sub("_(bucket|count|sum)$", "", name)]
-        assert set(re.findall(r"(\w+)[!=]+~?\"", matchers)) <= known, name
-    assert all(all(line) and len(line) == 4 for line in lines)
 
 
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
