@@ -226,7 +226,7 @@ export class FieldStage {
     this.told.textContent = missing + (missing && stride ? " · " : "") + stride;
     const { top } = summary;
     const cell = top < 0 ? null : this.#cell(top);
-    this.highest.textContent = cell && `highest shown: ${this.#valueText(cell)} at ${cell.place}`;
+    this.highest.textContent = cell && `highest: ${this.#valueText(cell)} at ${cell.place}`;
     this.figure.overlay.setAttribute("aria-label", this.#summary(summary));
   }
 
