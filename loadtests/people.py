@@ -121,7 +121,7 @@ class Visitor(Asker):
 
         self.ask("page", path, check, Accept="text/html")
         for name in files:
-            self.ask("page's file", urljoin(path, name), arrived, **GZIP)
+            self.ask("file of the page", urljoin(path, name), arrived, **GZIP)
 
     @task(4)
     def picture(self) -> None:
