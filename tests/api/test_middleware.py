@@ -13,8 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.api.application import Application
-from app.api.middleware import ObserveRequests, UnlistedOrigins
-from app.api.problems import install_problems
+from app.api.middleware import ObserveRequests, UnlistedOrigins, install_problems
 from app.settings import Settings
 from app.telemetry.events import Event, RequestServed
 from app.telemetry.logs import GATHER_SECONDS
@@ -98,7 +97,7 @@ async def test_an_unexpected_error_is_a_500_without_its_text(
         raise RuntimeError("the password is hush")
 
     transport = httpx.ASGITransport(broken)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as client:
         answer = await client.get("/")
     check(answer, 500)
     assert "hush" not in answer.text
