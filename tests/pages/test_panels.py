@@ -73,7 +73,7 @@ def test_a_place_has_a_profile(address: str, look: Look) -> None:
     tab.page.get_by_role("button", name="Profile along level").click()
     tab.wait()
     asked = httpx.get(
-        f"{address}/datasets/air/sel?variables=t&time=2024-01-01T06:00Z&lat=40&lon=20"
+        f"{address}/datasets/air/sel?variables=t&time=2024-01-01T06:00Z&lat=40&lon=20", timeout=60
     )
     wanted = asked.json()["data_vars"]["t"]["data"]
     assert shown(tab) == pytest.approx(wanted, rel=1e-5)
@@ -368,7 +368,7 @@ def test_links_and_pictures(address: str, look: Look, tmp_path: Path) -> None:
     tab.page.get_by_role("button", name="Copy image link").click()
     link = field.input_value()
     assert "cmap=magma_r&range=278,282" in link
-    assert httpx.get(link).content.startswith(b"\x89PNG")
+    assert httpx.get(link, timeout=60).content.startswith(b"\x89PNG")
     tab.page.get_by_role("button", name="Copy embed code").click()
     assert field.input_value().startswith(f'<iframe src="{address}/embed/air?time=2024')
     with tab.page.expect_download() as coming:
