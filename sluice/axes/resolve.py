@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array, record
+from sluice.axes.arcs import arc
 from sluice.axes.axis import TURN, Axis, Indexer
-from sluice.axes.globe import arc
 from sluice.axes.label_text import spell_value
 from sluice.axes.matching import (
     MatchPolicy,
