@@ -200,7 +200,7 @@ def test_cells_of_areas_are_places(service: Service) -> None:
     told = covered(service, "area", coords=POLYGON, parameter_name="salt", datetime=FIRST)
     assert len(told["coverages"]) == 2, "a coverage for each level"
     near = apart_km(OCEAN.nav_lon, OCEAN.nav_lat, BERLIN) <= 200
-    asked = {"coords": "POINT(13.4 52.5)", "within": 200, "within_units": "km"}
+    asked: dict[str, Any] = {"coords": "POINT(13.4 52.5)", "within": 200, "within_units": "km"}
     told = covered(service, "radius", **asked, parameter_name="sst", datetime=FIRST)
     check_places(told, cells(OCEAN, near).isel(time=0), "MultiPoint")
     lon, lat = OCEAN.nav_lon, OCEAN.nav_lat
