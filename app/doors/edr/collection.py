@@ -9,7 +9,7 @@ is a dimension of the collection's own.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
@@ -36,9 +36,6 @@ from sluice.engine.prepared import calendar_of_axis
 from ...catalog.entry import DatasetEntry
 from ...catalog.opened import Opened
 from .formats import FORMATS
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 WKT84: Final = (
     'GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],'
@@ -79,14 +76,14 @@ class Collection:
     def of(cls, opened: Opened) -> Collection | None:
         """The collection that this dataset is; None where it has no grid of degrees."""
         prepared = opened.prepared
-        grid = _grid_of(prepared)
+        variables, grid = prepared.dataset.variables, _grid_of(prepared)
         if grid is None:
             return None
         found = {
-            str(name): variable
-            for name, variable in _lying_on(prepared, grid).items()
-            if len(set(variable.dims)) == len(variable.dims)
-            and data_type(variable.dtype) is not None
+            str(name): variables[name]
+            for name in _lying_on(prepared, grid)
+            if len(set(variables[name].dims)) == len(variables[name].dims)
+            and data_type(variables[name].dtype) is not None
         }
         used = {str(dim) for variable in found.values() for dim in variable.dims} - set(grid.dims)
         axes = {"x": grid.lon, "y": grid.lat, **_along(prepared, used)}
@@ -108,12 +105,12 @@ def _grid_of(prepared: PreparedDataset) -> LonLat | None:
     return max(curved, key=lambda grid: len(_lying_on(prepared, grid)), default=None)
 
 
-def _lying_on(prepared: PreparedDataset, grid: LonLat) -> dict[Hashable, xr.Variable]:
+def _lying_on(prepared: PreparedDataset, grid: LonLat) -> list[Hashable]:
     """The data variables on a grid."""
     variables = prepared.dataset.variables
     dims = {*grid.dims, *((grid.over,) if grid.over is not None else ())}
     names = [name for name in prepared.dataset.data_vars if name not in (grid.lon, grid.lat)]
-    return {name: variables[name] for name in names if dims <= set(variables[name].dims)}
+    return [name for name in names if dims <= set(variables[name].dims)]
 
 
 def _along(prepared: PreparedDataset, dims: set[str]) -> dict[str, str]:
