@@ -23,10 +23,9 @@ from ..telemetry.logs import RequestLog
 from ..telemetry.metrics import Metrics
 from .application import Application
 from .docs_page import add_docs, add_document
-from .doors import Door
-from .middleware import ObserveRequests, UnlistedOrigins, allow_origins
+from .doors import Door, forms_of
+from .middleware import ObserveRequests, UnlistedOrigins, allow_origins, install_problems
 from .openapi import guide
-from .problems import install_problems
 from .routes import add_routes
 from .starting import start
 
@@ -70,9 +69,10 @@ def create_app(
         redirect_slashes=False,
         lifespan=_lifespan(settings, metrics, request_log, emit, shared),
     )
-    install_problems(app)
     pages = [PagesDoor(settings.embed_origins)] if settings.explorer else []
     app.doors = (*doors, *pages, native)
+    form = forms_of(app.doors)
+    install_problems(app, form)
     native.add_to(app)
     # Pages share paths with JSON, and come before it.
     for page in pages:
@@ -83,7 +83,9 @@ def create_app(
     add_document(app)
     add_docs(app, at_root=not settings.explorer)
     unlisted = UnlistedOrigins(settings.cors_origins)
-    app.add_middleware(ObserveRequests, emit=emit, url_bytes=settings.url_bytes, unlisted=unlisted)
+    app.add_middleware(
+        ObserveRequests, emit=emit, url_bytes=settings.url_bytes, unlisted=unlisted, form=form
+    )
     # The last one added is the first to see a request: refusals are readable across origins too.
     allow_origins(app, settings.cors_origins)
     return app

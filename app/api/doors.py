@@ -7,10 +7,11 @@ for its datasets; what a client learns of a door it learns of a dataset that thi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Literal, Protocol, TypeAlias, get_args
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
+from starlette.types import Scope
 
 from sluice.aliases import DocumentDict, record
 from sluice.errors import SluiceError
@@ -102,10 +103,36 @@ class ToldProblem:
         return str(self.members["detail"])
 
 
+@runtime_checkable
+class TellsProblems(Protocol):
+    """A door whose protocol has a form of its own for problems: all below ``/`` and its name."""
+
+    def tell(self, path: str, failed: ToldProblem) -> Response:
+        """The problem of a request for this path of the service."""
+
+
+def forms_of(doors: Iterable[Door]) -> Callable[[Scope, Response], Response]:
+    """What gives a problem the form of the door below whose path it is, wherever it was made."""
+    tellers = {door.name: door.tell for door in doors if isinstance(door, TellsProblems)}
+
+    def in_form(scope: Scope, failed: Response) -> Response:
+        root, path = scope.get("root_path", ""), scope["path"]
+        if path.startswith(f"{root}/"):
+            path = path[len(root) :]
+        tell = tellers.get(path[1:].partition("/")[0])
+        return failed if tell is None else tell(path, _told(failed))
+
+    return in_form
+
+
 def told_problem(request: Request, error: SluiceError) -> ToldProblem:
     """What is told of an error that left a route; the log has what clients must not see."""
     failed = expected_problem(request.scope, error)
     assert failed is not None, "each of our own errors is a problem"
+    return _told(failed)
+
+
+def _told(failed: Response) -> ToldProblem:
     form = ("content-length", "content-type")
     headers = {name: text for name, text in failed.headers.items() if name not in form}
     return ToldProblem(failed.status_code, json.loads(bytes(failed.body)), headers)

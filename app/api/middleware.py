@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from random import getrandbits
 from time import perf_counter, time
-from typing import Final
+from typing import Final, TypeAlias
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sluice.aliases import Document
+from sluice.errors import SluiceError
 
 from ..telemetry.events import DoorAnswered, Emit, RequestRefused, RequestServed
 from .problems import expected_problem, plain_problem, problem, unexpected
@@ -106,6 +109,25 @@ def _is_own(origin: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return any(name in (b"host", b"x-forwarded-host") and value == host for name, value in headers)
 
 
+# The form in which a problem of a request is sent.
+ProblemForm: TypeAlias = Callable[[Scope, Response], Response]
+
+
+def as_it_is(scope: Scope, failed: Response) -> Response:
+    """A problem document, whatever was asked for."""
+    return failed
+
+
+def install_problems(app: FastAPI, form: ProblemForm = as_it_is) -> None:
+    """Make the same problems of errors that leave other routes than our own."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        return form(request.scope, expected_problem(request.scope, error) or unexpected())
+
+    for kind in (SluiceError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, answer)
+
+
 _PLAIN_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -117,8 +139,16 @@ class ObserveRequests:
     with the id.
     """
 
-    def __init__(self, app: ASGIApp, emit: Emit, url_bytes: int, unlisted: UnlistedOrigins) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        emit: Emit,
+        url_bytes: int,
+        unlisted: UnlistedOrigins,
+        form: ProblemForm = as_it_is,
+    ) -> None:
         self._app = app
+        self._form = form
         self._emit = emit
         self._url_bytes = url_bytes
         self._unlisted = unlisted
@@ -140,14 +170,14 @@ class ObserveRequests:
             # Nobody is there to be answered: neither our error nor theirs.
             pass
         except asyncio.CancelledError:
-            await _cut_off(scope, receive, answer)
+            await _cut_off(scope, receive, answer, self._form)
         except AnswerBroken as error:
             self._emit(RequestRefused("broken"))
             log.error("answer broken off id=%s: %s", answer.id, error)
             if ABORT not in state:
                 raise
         except Exception as error:
-            await _explain(error, scope, receive, answer)
+            await _explain(error, scope, receive, answer, self._form)
         finally:
             self._tell(scope, answer, perf_counter() - began)
 
@@ -172,9 +202,8 @@ class ObserveRequests:
             " Send a long selection as the JSON object of a POST."
         )
         facts = {"estimate": length, "limit": limit}
-        await problem(414, "url-too-long", "The URL is too long", detail, facts)(
-            scope, receive, send
-        )
+        failed = problem(414, "url-too-long", "The URL is too long", detail, facts)
+        await self._form(scope, failed)(scope, receive, send)
 
     def _tell(self, scope: Scope, answer: _Answer, seconds: float) -> None:
         """Emit what became of the request, and of one to a standard door that door's part."""
@@ -223,7 +252,9 @@ class _Answer:
         await self._send(message)
 
 
-async def _explain(error: Exception, scope: Scope, receive: Receive, answer: _Answer) -> None:
+async def _explain(
+    error: Exception, scope: Scope, receive: Receive, answer: _Answer, form: ProblemForm
+) -> None:
     """Answer with the problem that `error` is."""
     explained = None if answer.status else expected_problem(scope, error)
     if explained is None:
@@ -232,12 +263,12 @@ async def _explain(error: Exception, scope: Scope, receive: Receive, answer: _An
             # Half an answer cannot be taken back: the server closes the connection.
             raise error
         explained = unexpected()
-    await explained(scope, receive, answer)
+    await form(scope, explained)(scope, receive, answer)
     # An error that is kept, and raised again for others, would keep every request's frames.
     error.__traceback__ = None
 
 
-async def _cut_off(scope: Scope, receive: Receive, answer: _Answer) -> None:
+async def _cut_off(scope: Scope, receive: Receive, answer: _Answer, form: ProblemForm) -> None:
     """End a request that was cancelled because the grace time is over; raise for any other."""
     if not stopping(scope):
         raise
@@ -245,4 +276,5 @@ async def _cut_off(scope: Scope, receive: Receive, answer: _Answer) -> None:
     if not answer.status:
         detail = "The server stops and could not finish this; ask again."
         headers = {"Retry-After": "1", "Connection": "close"}
-        await plain_problem(503, detail, {}, headers)(scope, receive, answer)
+        failed = plain_problem(503, detail, {}, headers)
+        await form(scope, failed)(scope, receive, answer)

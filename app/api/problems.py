@@ -10,7 +10,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
@@ -323,16 +323,6 @@ def unexpected() -> Response:
     return problem(kind.status, kind.name, kind.title, kind.sentence or "", {})
 
 
-def install_problems(app: FastAPI) -> None:
-    """Make the same problems of errors that leave other routes than our own."""
-
-    async def answer(request: Request, error: Exception) -> Response:
-        return expected_problem(request.scope, error) or unexpected()
-
-    for kind in (SluiceError, HTTPException, RequestValidationError):
-        app.add_exception_handler(kind, answer)
-
-
 def connection_problem(status: int, detail: str) -> bytes:
     """A problem of this status as HTTP/1.1 sends it to a request that no application sees.
 
@@ -341,7 +331,9 @@ def connection_problem(status: int, detail: str) -> bytes:
     headers = {"X-Request-ID": uuid.uuid4().hex, "Connection": "close"}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "1"
-    answer = plain_problem(status, detail, {}, headers)
+    # Nobody knows yet which door it is for: clients of EDR look for these two.
+    facts = {"code": str(status), "description": detail}
+    answer = plain_problem(status, detail, facts, headers)
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
     lines += [name + b": " + value for name, value in answer.raw_headers]
     return b"\r\n".join([*lines, b"", bytes(answer.body)])

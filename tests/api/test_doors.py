@@ -11,7 +11,8 @@ import pytest
 from fastapi import FastAPI, Request, Response
 
 from app.api import create_app
-from app.api.doors import Link, door_dataset
+from app.api.doors import Link, ToldProblem, door_dataset, forms_of
+from app.api.problems import plain_problem
 from app.api.requests import service
 from app.api.routes import add_reading_route
 from app.catalog.catalog import load_catalog
@@ -95,6 +96,47 @@ def test_clients_with_files_of_passwords_are_asked_for_one(rung: httpx.Client) -
     assert answer.headers["www-authenticate"] == 'Basic realm="Sluice", Bearer realm="Sluice"'
     key = by("team")["X-API-Key"]
     assert rung.get("/bell/two", headers={"Authorization": basic("me", key)}).text == "two"
+
+
+class Echo(Bell):
+    """One that fails, and says so in its own words."""
+
+    def add_to(self, app: FastAPI) -> None:
+        add_reading_route(app, "/dap/fail", self.fail, {}, door=self.name)
+
+    async def fail(self, request: Request) -> Response:
+        raise RuntimeError("nobody expected that")
+
+    def tell(self, path: str, failed: ToldProblem) -> Response:
+        return Response(f"{path}: {failed.title}", failed.status, failed.headers)
+
+
+def test_a_door_tells_all_that_fails_below_its_path(stores: Path, tmp_path: Path) -> None:
+    """Also what it never sees, and what nobody expected; elsewhere it is a problem document."""
+    (tmp_path / "catalog.yaml").write_text(CATALOG.replace("{stores}", str(stores)))
+    settings = Settings(catalog=tmp_path / "catalog.yaml")
+    with serving_app(create_app(settings, doors=(Echo(),))) as client:
+        for method, path, status, title in (
+            ("GET", "/dap/nowhere", 404, "Not Found"),
+            ("POST", "/dap/fail", 405, "Method Not Allowed"),
+            ("GET", "/dap/fail", 500, "Unexpected error"),
+            ("GET", "/dap?" + 20_000 * "x", 414, "The URL is too long"),
+        ):
+            answer = client.request(method, path)
+            assert answer.status_code == status
+            assert answer.text == f"{path.partition('?')[0]}: {title}"
+            assert answer.headers["cache-control"] == "no-store"
+        check(client.get("/dapper"), 404)
+
+
+def test_a_door_knows_its_path_below_another() -> None:
+    """Whether the proxy takes that away or not."""
+    form = forms_of((Echo(),))
+    failed = plain_problem(404, "no", {})
+    for path, told in (("/below/dap/x", "/dap/x"), ("/dap/x", "/dap/x"), ("/below/edr", None)):
+        found = form({"type": "http", "root_path": "/below", "path": path}, failed)
+        text = None if found is failed else bytes(found.body).decode()
+        assert text == (told and f"{told}: Not Found")
 
 
 def test_doors_are_counted(rung: httpx.Client) -> None:

@@ -13,8 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.api.application import Application
-from app.api.middleware import ObserveRequests, UnlistedOrigins
-from app.api.problems import install_problems
+from app.api.middleware import ObserveRequests, UnlistedOrigins, install_problems
 from app.settings import Settings
 from app.telemetry.events import Event, RequestServed
 from app.telemetry.logs import GATHER_SECONDS

@@ -14,8 +14,8 @@ import pytest
 import app.errors
 import sluice.errors
 from app.api.application import Application
-from app.api.middleware import ObserveRequests, UnlistedOrigins
-from app.api.problems import PROBLEMS, install_problems, kind_of
+from app.api.middleware import ObserveRequests, UnlistedOrigins, install_problems
+from app.api.problems import PROBLEMS, kind_of
 from sluice.encoders.formats import ENCODERS
 from sluice.errors import CatalogError, SluiceError, StoreError
 

@@ -113,6 +113,8 @@ def test_wrong_constraints_are_told(service: Service, constraint: str, word: str
         ("/dap/nothing.dap", 404),
         ("/dap/shut.dods", 404),
         ("/dap/plain.nothing", 404),
+        ("/dap/plain/nothing.dods", 404),
+        (f"/dap/plain.dds?{'t' * 20_000}", 414),
         ("/dap/broken.das", 502),
         ("/dap/large.ascii", 413),
         ("/dap/plain.dap?dap4.ce=/nothing", 400),

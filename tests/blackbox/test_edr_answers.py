@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -538,6 +540,25 @@ def check_error(answer: httpx.Response) -> None:
     assert told["type"].startswith("urn:sluice:problem:")
 
 
+def test_no_collection_has_instances(service: Service) -> None:
+    """There is one version of each: none is linked, and who asks for one is told so."""
+    for path in (
+        "instances",
+        "instances/latest",
+        "instances/2024-01-01/position?coords=POINT(1 1)",
+    ):
+        answer = service.get(f"/edr/collections/globe/{path}")
+        assert answer.status_code == 404
+        check_error(answer)
+        assert "no instances" in answer.json()["description"]
+    assert "instances" not in service.get("/edr/collections/globe").text
+    conformance = service.get("/edr/conformance").json()["conformsTo"]
+    assert not any("instances" in one for one in conformance)
+    assert (
+        service.get("/edr/collections/none/instances").json()["detail"] != answer.json()["detail"]
+    )
+
+
 def test_what_is_not_there_is_404(service: Service) -> None:
     paths = ("none", "plain", "globe/locations/Atlantis", "globe/instances", "globe/position/x")
     for path in paths:
@@ -546,6 +567,50 @@ def test_what_is_not_there_is_404(service: Service) -> None:
         check_error(answer)
     check_error(service.get("/edr/nowhere"))
     assert ask(service, "position", "gone", coords="POINT(1 1)").status_code == 502
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/edr", 405),
+        ("DELETE", "/edr/collections/globe/position", 405),
+        ("PUT", "/edr/nowhere/at/all", 405),
+        ("GET", f"/edr/collections/globe/position?coords={'1' * 20_000}", 414),
+        ("GET", f"/edr/{'x' * 20_000}", 414),
+        ("GET", "/edr//", 404),
+    ],
+)
+def test_what_no_query_is_asked_for_is_told_alike(
+    service: Service, method: str, path: str, status: int
+) -> None:
+    answer = service.client.request(method, path)
+    assert answer.status_code == status
+    check_error(answer)
+    # Elsewhere these are no members of a problem.
+    others = service.client.request(method, path.replace("/edr", "/datasets", 1))
+    assert others.status_code >= 400
+    assert "code" not in others.json()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /edr/collections HTTP/1.1\r\n\r\n", 400),
+        (b"GET /edr/collections HTTP/1.1\r\nHost: x\r\na b: c\r\n\r\n", 400),
+        (b"GET /edr/ HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 200_000 + b"\r\n\r\n", 431),
+    ],
+)
+def test_what_is_no_request_is_told_alike(service: Service, sent: bytes, status: int) -> None:
+    received = b""
+    with socket.create_connection(service.address, timeout=30) as connection:
+        connection.sendall(sent)
+        with suppress(ConnectionError):
+            while data := connection.recv(65536):
+                received += data
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    told = json.loads(body)
+    assert (told["code"], told["description"]) == (str(status), told["detail"])
 
 
 def test_more_than_a_limit_is_413(service: Service) -> None:

@@ -24,7 +24,7 @@ PAGES = (
     "README.md",
     "loadtests/README.md",
     "loadtests/bench/README.md",
-    *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
+    *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))),
 )
 ADDRESS = "http://127.0.0.1:8000"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial, wraps
+from functools import partial
 from time import perf_counter
 from typing import Final, TypeAlias
 
@@ -18,12 +18,11 @@ from fastapi.responses import RedirectResponse
 from sluice.encoders import dap2, dap4
 from sluice.encoders.dap_variables import DapDataset, DapPart
 from sluice.encoders.encoder import Encoder
-from sluice.errors import SluiceError
 from sluice.instrumentation import Phases
 
 from ...api.answering import answer
 from ...api.application import Route
-from ...api.doors import Link, door_dataset, told_problem
+from ...api.doors import Link, ToldProblem, door_dataset
 from ...api.representations import caching, digest, is_not_modified
 from ...api.requests import caller, cancellable, lines_of, opened_dataset, service
 from ...api.response_bodies import PIECE_BYTES, BackpressureResponse, LongBody, RawHeaders
@@ -55,25 +54,32 @@ class DapDoor:
 
     def add_to(self, app: FastAPI) -> None:
         """Register the routes; the one without a suffix comes last, for ids may have dots."""
-        routes: tuple[tuple[str, Route, _Body], ...] = (
-            (".dods", self.dods, _dap2),
-            (".dds", self.dds, _dap2),
-            (".das", self.das, _dap2),
-            (".ascii", self.ascii, _dap2),
-            (".html", self.html, form.problem),
-            (".dmr", self.dmr, _dap4),
-            (".dmr.xml", self.dmr, _dap4),
-            (".dap", self.dap, _dap4),
-            ("", self.base, _dap2),
+        routes: tuple[tuple[str, Route], ...] = (
+            (".dods", self.dods),
+            (".dds", self.dds),
+            (".das", self.das),
+            (".ascii", self.ascii),
+            (".html", self.html),
+            (".dmr", self.dmr),
+            (".dmr.xml", self.dmr),
+            (".dap", self.dap),
+            ("", self.base),
         )
-        for suffix, route, body in routes:
-            path, answering = f"/dap/{{dataset_id}}{suffix}", _told_as(body, route)
+        for suffix, route in routes:
             # (The protocol describes itself, and what it asks for is no parameter of a query.)
-            add_reading_route(app, path, answering, {"include_in_schema": False}, door=self.name)
+            path, hidden = f"/dap/{{dataset_id}}{suffix}", {"include_in_schema": False}
+            add_reading_route(app, path, route, hidden, door=self.name)
 
     def links(self, opened: Opened) -> Iterable[Link]:
         """The address that clients take, which shows the form to a browser."""
         yield Link(f"dap/{opened.entry.id}", "OPeNDAP (DAP2 and DAP4)", "application/octet-stream")
+
+    def tell(self, path: str, failed: ToldProblem) -> Response:
+        """The same problem as the protocol that was asked for tells it, under its own status."""
+        body = next((body for suffix, body in _BODIES.items() if path.endswith(suffix)), _dap2)
+        text, media_type = body(failed.status, failed.detail or failed.title)
+        sent = {**failed.headers, **_TOLD, "Content-Description": "dods-error"}
+        return Response(text, failed.status, sent, media_type)
 
     async def base(self, request: Request) -> Response:
         """Send a browser to the form; clients append a suffix."""
@@ -209,25 +215,18 @@ def _with(response: Response, headers: Mapping[str, str]) -> Response:
     return response
 
 
-def _told_as(body: _Body, route: Route) -> Route:
-    """The route, whose errors are told as the protocol tells them, under their own status."""
-
-    @wraps(route)
-    async def answering(request: Request) -> Response:
-        try:
-            return await route(request)
-        except SluiceError as error:
-            failed = told_problem(request, error)
-            text, media_type = body(failed.status, failed.detail or failed.title)
-            sent = {**failed.headers, **_TOLD, "Content-Description": "dods-error"}
-            return Response(text, failed.status, sent, media_type)
-
-    return answering
-
-
 def _dap2(status: int, message: str) -> tuple[str, str]:
     return dap2.error(status, message), _TEXT
 
 
 def _dap4(status: int, message: str) -> tuple[str, str]:
     return dap4.error(status, message), dap4.ERROR_TYPE
+
+
+# Of errors; those of other paths are told as DAP2 tells them.
+_BODIES: Final[Mapping[str, _Body]] = {
+    ".html": form.problem,
+    ".dmr": _dap4,
+    ".dmr.xml": _dap4,
+    ".dap": _dap4,
+}

@@ -1,0 +1,72 @@
+"""What mkdocs asks while it builds the site: pages outside of `docs/`, and links as GitHub's are.
+
+Each page keeps its links to files of the checkout; in the site they lead to where that file is.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mkdocs.structure.files import File
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
+
+TOP = Path(__file__).parent.parent
+# Pages that lie elsewhere, and what they are called in the site; the others are those of `docs/`.
+OUTSIDE = {
+    "README.md": "index.md",
+    **{name: name for name in ("CHANGELOG.md", "loadtests/README.md", "loadtests/bench/README.md")},
+}
+LINK = re.compile(r"(\]\()([^)\s]+)(\))")
+CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.M | re.S)
+
+
+def slug(heading: str, separator: str) -> str:
+    """The anchor of a heading, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", separator)
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Anchors of headings are GitHub's."""
+    config.mdx_configs["toc"] = {**config.mdx_configs.get("toc", {}), "slugify": slug}
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """The pages outside are there, too."""
+    for path, name in OUTSIDE.items():
+        files.append(File.generated(config, name, abs_src_path=str(TOP / path)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """Its links lead to pages of the site."""
+    name = page.file.src_uri
+    path = next((path for path, told in OUTSIDE.items() if told == name), f"docs/{name}")
+    parts = []
+    end = 0
+    for code in CODE.finditer(markdown):
+        parts += [relinked(markdown[end : code.start()], path, name), code[0]]
+        end = code.end()
+    return "".join([*parts, relinked(markdown[end:], path, name)])
+
+
+def relinked(text: str, path: str, name: str) -> str:
+    """The links of the page at `path` of the checkout, which the site calls `name`."""
+
+    def link(found: re.Match[str]) -> str:
+        target, sign, anchor = found[2].partition("#")
+        if not target or "://" in target:
+            return found[0]
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        there = OUTSIDE.get(place, place.removeprefix("docs/"))
+        shown = posixpath.relpath(there, posixpath.dirname(name) or ".")
+        return f"{found[1]}{shown}{sign}{anchor}{found[3]}"
+
+    return LINK.sub(link, text)
