@@ -21,7 +21,12 @@ TOP = Path(__file__).parent.parent
 # Pages that lie elsewhere, and what they are called in the site; the others are those of `docs/`.
 OUTSIDE = {
     "README.md": "index.md",
-    **{name: name for name in ("CHANGELOG.md", "loadtests/README.md", "loadtests/bench/README.md")},
+    "CHANGELOG.md": "CHANGELOG.md",
+    "CONTRIBUTING.md": "CONTRIBUTING.md",
+    "SECURITY.md": "SECURITY.md",
+    "examples/README.md": "examples.md",
+    "loadtests/README.md": "loadtests/README.md",
+    "loadtests/bench/README.md": "loadtests/bench/README.md",
 }
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.M | re.S)

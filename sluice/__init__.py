@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sluice.datasets import AsyncZarrBackendEntrypoint, open_dataset
     from sluice.store import AsyncFSMap, Filesystems
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AsyncFSMap",

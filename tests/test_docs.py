@@ -15,10 +15,17 @@ import yaml
 
 from loadtests.reference import COMMAND
 from loadtests.reference import PAGES as MADE
+from sluice import __version__
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
-PAGES = [ROOT / "README.md", *DOCS]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+    ROOT / "examples" / "README.md",
+    *DOCS,
+]
 OTHERS = [ROOT / "CHANGELOG.md", *sorted((ROOT / "loadtests").rglob("*.md"))]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 LONGEST_LINE, README_LINES = 120, 150
@@ -82,7 +89,7 @@ def test_every_page_is_reached_from_the_readme() -> None:
     for listing in DOCS:
         if listing.name == "README.md" and listing in named:
             named |= led_to(listing)
-    assert named >= set(DOCS)
+    assert named >= set(PAGES[1:])
 
 
 def test_the_readme_is_short() -> None:
@@ -118,7 +125,7 @@ def test_what_is_made_from_the_code_is_what_it_makes(name: str) -> None:
 def test_files_that_are_named_are_there(page: Path) -> None:
     """Modules and folders of this checkout, whatever they are called now."""
     named = re.findall(
-        r"`((?:sluice|app|tests|loadtests|deploy|scripts)/[\w/.]*)`", page.read_text()
+        r"`((?:sluice|app|tests|loadtests|deploy|scripts|examples)/[\w/.]*)`", page.read_text()
     )
     assert [path for path in named if not (ROOT / path).exists()] == []
 
@@ -187,3 +194,80 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     for kind, sign in FETCHED.items():
         for path in tmp_path.rglob(f"*.{kind}"):
             assert not re.search(sign, path.read_text()), path.name
+
+
+# What a stranger sees first of a checkout; more belongs into a folder.
+TOP_LEVEL = {
+    ".ci",
+    ".dockerignore",
+    ".github",
+    ".gitignore",
+    ".pre-commit-config.yaml",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "Dockerfile",
+    "LICENSE",
+    "README.md",
+    "SECURITY.md",
+    "app",
+    "demo",
+    "deploy",
+    "docker-compose.yml",
+    "docs",
+    "examples",
+    "loadtests",
+    "mkdocs.yml",
+    "pyproject.toml",
+    "requirements-bench.txt",
+    "requirements-dev.txt",
+    "requirements.txt",
+    "run",
+    "scripts",
+    "setup.py",
+    "sluice",
+    "tests",
+}
+
+
+def test_the_top_level_is_short() -> None:
+    """Nothing is there that nobody decided on."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("the top level: no checkout of git")
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {line.split("/")[0] for line in done.stdout.splitlines()} == TOP_LEVEL
+
+
+def test_hooks_and_workflows_call_what_there_is() -> None:
+    """They name verbs of `./run` and `.ci/run`, and fetch nothing but the runner's own actions."""
+    (hooks,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert hooks["repo"] == "local"
+    script = (ROOT / "run").read_text()
+    for hook in hooks["hooks"]:
+        run, verb, *parts = hook["entry"].split()
+        assert run == "./run"
+        assert f"\n  {verb}) setup" in script
+        assert all(f"\n      {part}) " in script for part in parts), hook["entry"]
+    (job,) = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"].values()
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    used = [step["uses"].partition("@")[0] for step in job["steps"] if "uses" in step]
+    assert used == ["actions/checkout", "actions/setup-python"]
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+@pytest.mark.parametrize("name", ["bug", "idea"])
+def test_forms_of_issues_can_be_filled_in(name: str) -> None:
+    """Each has a name, words, and fields with names of their own."""
+    form = yaml.safe_load((ROOT / ".github" / "ISSUE_TEMPLATE" / f"{name}.yml").read_text())
+    assert form["name"]
+    assert form["description"]
+    fields = [field["id"] for field in form["body"] if field["type"] != "markdown"]
+    assert fields
+    assert len(set(fields)) == len(fields)
+
+
+def test_the_changelog_tells_of_this_version() -> None:
+    """Its first section is that of the version that is installed, then come those before."""
+    versions = re.findall(r"^## (\S+?)(?::.*)?$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert versions == [__version__, "0.1.0"]

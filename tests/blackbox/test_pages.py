@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from tests.blackbox.processes import until
 
 PAGES = (
     "README.md",
+    "CONTRIBUTING.md",
+    "examples/README.md",
     "loadtests/README.md",
     "loadtests/bench/README.md",
     *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))),
@@ -34,7 +37,9 @@ NOT_RUN = {
     "./run load": "it takes minutes; a short one is run by tests/loadtests",
     "./run soak": "it takes minutes; a short one is run by tests/loadtests",
     "./run bench": "it takes minutes, and its figures are those of one machine",
+    "./run setup": "whoever runs these tests has done that",
     "./run serve": "it serves until it is stopped, as the server of these tests does",
+    "SLUICE_CATALOG=.sample/catalog.yaml": "it serves; tests/clients/test_examples.py asks it",
     "docker": "there is no engine; tests/deployment checks the files, and publishes the sample",
     "echo 'ERA5_SECRET": "it goes on with docker, for which there is no engine",
 }
@@ -131,9 +136,10 @@ REQUESTS = [block for block in BLOCKS if block.reason is None and block not in S
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With the demo's sample in it."""
+    """With the demo's sample in it, and the examples."""
     found = tmp_path_factory.mktemp("readme")
     write_sample(found / "analyses.zarr")
+    (found / "examples").symlink_to(ROOT / "examples")
     return found
 
 
@@ -156,6 +162,8 @@ def test_every_block_is_accounted_for() -> None:
 @pytest.mark.parametrize("block", REQUESTS, ids=lambda block: f"{block.page} {block.first[-60:]}")
 def test_requests_have_the_answers_that_are_shown(demo: Console, block: Block) -> None:
     """Of the demo's server, to the last digit."""
+    if block.first.startswith("Rscript") and shutil.which("Rscript") is None:
+        pytest.skip("examples: no R")
     demo.check(block)
 
 
