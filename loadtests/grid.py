@@ -23,12 +23,16 @@ class WrongAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One dimension; `first` and `step` are None where its labels are not evenly spaced."""
+    """One dimension; `first` and `step` are None where its labels are not evenly spaced.
+
+    `role` is X, Y, Z or T where the service knows one.
+    """
 
     name: str
     size: int
     first: Any
     step: Any
+    role: str | None = None
 
     @property
     def is_time(self) -> bool:
@@ -47,6 +51,12 @@ class Axis:
             return f"isel[{self.name}]", text
         texts = [_written(self.first + i * self.step) for i in ends]
         return self.name, texts[0] if isinstance(where, int) else "/".join(texts)
+
+    def written(self, position: int | range) -> str:
+        """The label of one position as text; only evenly spaced axes know it."""
+        assert isinstance(position, int)
+        label: str = _written(self.first + position * self.step)
+        return label
 
     def nearby(self, position: int, random: random.Random) -> tuple[str, str]:
         """Asks for this position by a label that lies next to it, as a map's click does."""
@@ -93,19 +103,29 @@ class Grid:
         terms = [axis.nearby(cell[axis.name], random) for axis in self.axes]
         return self._url(terms, variables)
 
+    @property
+    def roles(self) -> dict[str, Axis]:
+        """The axes that have a role, by it."""
+        return {axis.role: axis for axis in self.axes if axis.role is not None}
+
     def _url(self, terms: list[tuple[str, str]], variables: tuple[str, ...], **more: str) -> str:
         query = [*terms, ("variables", ",".join(variables)), *more.items()]
         return f"{self.path}/sel?{urlencode(query, safe='/:,[]')}"
 
-    def check(self, found: Found, region: Region, variables: tuple[str, ...]) -> None:
-        """Returns if `found` is this region of these variables; otherwise raises WrongAnswer."""
+    def check(
+        self, found: Found, region: Region, variables: tuple[str, ...], *, labelled: bool = True
+    ) -> None:
+        """Returns if `found` is this region of these variables; otherwise raises WrongAnswer.
+
+        An answer that is not `labelled` is held to its values alone.
+        """
         shape = {name: len(where) for name, where in region.items() if isinstance(where, range)}
         if found.sizes is not None and dict(found.sizes) != shape:
             raise WrongAnswer(f"sizes {dict(found.sizes)} in place of {shape}")
         if set(found.values) != set(variables):
             raise WrongAnswer(f"variables {sorted(found.values)} in place of {sorted(variables)}")
         for axis in self.axes:
-            if axis.first is not None:
+            if labelled and axis.first is not None:
                 _check_labels(axis, found.labels.get(axis.name), region[axis.name])
         for name in variables:
             self._check_values(name, found.values[name], region)
@@ -161,12 +181,12 @@ def _axes(described: Mapping[str, Any], dims: tuple[str, ...]) -> list[Axis]:
 
 
 def _axis(name: str, size: int, coord: Mapping[str, Any]) -> Axis:
-    step = coord.get("step")
+    step, role = coord.get("step"), coord.get("role")
     if step is None:
-        return Axis(name, size, None, None)
+        return Axis(name, size, None, None, role)
     if coord["dtype"].startswith("datetime64"):
         duration = pd.Timedelta(step)
         end = coord["min"] if duration > pd.Timedelta(0) else coord["max"]
         first = np.datetime64(end.removesuffix("Z"), "ns")
-        return Axis(name, size, first, duration.to_timedelta64())
-    return Axis(name, size, coord["min"] if step > 0 else coord["max"], step)
+        return Axis(name, size, first, duration.to_timedelta64(), role)
+    return Axis(name, size, coord["min"] if step > 0 else coord["max"], step, role)

@@ -5,6 +5,7 @@ Each is a process of its own on loopback that ends with its block, also when tha
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -132,13 +133,29 @@ def upload(store: Path, endpoint: str) -> None:
 
 
 @contextmanager
-def sluice(endpoint: str, folder: Path, workers: int) -> Iterator[str]:
-    """The address of a server with so many `workers`, over the bucket at `endpoint`."""
+def sluice(endpoint: str, folder: Path, workers: int) -> Iterator[tuple[int, str]]:
+    """The process id and the address of a server of so many `workers` over the bucket."""
     catalog, log = folder / "catalog.yaml", folder / "server.log"
     words = {"bucket": BUCKET, "store": STORE_NAME, "key": KEY, "secret": SECRET}
     catalog.write_text(CATALOG_TEXT.format(endpoint=endpoint, **words), encoding="utf-8")
-    with serving(catalog, log, "--workers", str(workers)) as (_, address):
-        yield address
+    with serving(catalog, log, "--workers", str(workers)) as served:
+        yield served
+
+
+@contextmanager
+def threadpool(endpoint: str, folder: Path) -> Iterator[tuple[int, str]]:
+    """The process id and the address of `loadtests.threadpool` over the bucket."""
+    port, log = free_port(), folder / "server.log"
+    options = {"endpoint_url": endpoint, "key": KEY, "secret": SECRET}
+    told = {
+        "LOAD_STORE": f"s3://{BUCKET}/{STORE_NAME}",
+        "LOAD_STORE_OPTIONS": json.dumps(options),
+    }
+    command = [sys.executable, "-m", "uvicorn", "--factory", "loadtests.threadpool:create_app"]
+    quiet = ["--port", str(port), "--log-level", "warning"]
+    with running([*command, *quiet], log, **told) as server:
+        wait_until_it_answers(server, f"http://127.0.0.1:{port}/datasets", log)
+        yield server.pid, f"http://127.0.0.1:{port}"
 
 
 @contextmanager

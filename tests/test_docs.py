@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -174,6 +175,15 @@ def test_each_metric_has_an_alert_and_each_alert_a_line_in_the_runbook() -> None
     assert asked == set(labels) - NO_ALERTS
 
 
+def test_prometheus_takes_the_alerts() -> None:
+    """As its own tool checks them."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("alerts: no promtool")
+    done = subprocess.run([promtool, "check", "rules", ROOT / "deploy" / "alerts.yml"], check=False)
+    assert done.returncode == 0
+
+
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     """No dead link, no page that is not in it, and nothing in it that another server has."""
     if importlib.util.find_spec("mkdocs") is None:
@@ -194,6 +204,29 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     for kind, sign in FETCHED.items():
         for path in tmp_path.rglob(f"*.{kind}"):
             assert not re.search(sign, path.read_text()), path.name
+
+
+# What one of each kind is called in the code, wherever it is known.
+KINDS = {
+    "A format": r"\bNPY\b",
+    "An option": r"\bCMAP\b",
+    "A door": r"\bZarrDoor\b|\bdap, edr\b|\"dap\", \"edr\"",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whoever_adds_one_is_told_of_each_file(kind: str) -> None:
+    """CONTRIBUTING names the files, or the folders, in which the code knows one of that kind."""
+    _, *lines = rows(ROOT / "CONTRIBUTING.md", kind)
+    named = tuple(path for line in lines for path in re.findall(r"`([\w/.]+)`", line[0]))
+    known = [
+        called(path)
+        for package in ("app", "sluice")
+        for path in (ROOT / package).rglob("*.py")
+        if re.search(KINDS[kind], path.read_text())
+    ]
+    assert len(known) > 1 or kind == "An option"
+    assert [path for path in known if not path.startswith(named)] == []
 
 
 # What a stranger sees first of a checkout; more belongs into a folder.

@@ -97,7 +97,7 @@ async def test_an_unexpected_error_is_a_500_without_its_text(
         raise RuntimeError("the password is hush")
 
     transport = httpx.ASGITransport(broken)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as client:
         answer = await client.get("/")
     check(answer, 500)
     assert "hush" not in answer.text

@@ -193,7 +193,7 @@ async def test_facts_of_any_kind_are_valid_json() -> None:
         )
 
     transport = httpx.ASGITransport(odd)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as client:
         body = check(await client.get("/"), 400)
     assert (body["nan"], body["huge"], body["array"]) == (None, 10**30, [1.0, None])
     assert body["time"] == "2020-01-01T00:00:00Z"

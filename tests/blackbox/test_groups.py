@@ -391,7 +391,7 @@ def test_groups_come_and_go_in_all_workers(serve: Serve, folder: Path, tmp_path:
         found = []
         for _ in range(6):
             with httpx.Client(
-                base_url=service.client.base_url, trust_env=False, verify=False
+                base_url=service.client.base_url, trust_env=False, verify=False, timeout=60
             ) as client:
                 found.append({one["id"] for one in client.get("/datasets").json()["datasets"]})
         return found
@@ -459,7 +459,7 @@ def test_a_refresh_enumerates_groups_anew(refreshed: Service) -> None:
     assert refresh("tree").json() == told
     for _ in range(6):
         with httpx.Client(
-            base_url=service.client.base_url, trust_env=False, verify=False
+            base_url=service.client.base_url, trust_env=False, verify=False, timeout=60
         ) as client:
             ids = [one["id"] for one in client.get("/datasets", headers=BOSS).json()["datasets"]]
             assert [one for one in ids if "tree" in one] == ["tree~a", "tree~c~d"]
@@ -482,7 +482,7 @@ def test_a_refresh_is_of_each_group(refreshed: Service) -> None:
 
     def first() -> tuple[int, str]:
         with httpx.Client(
-            base_url=service.client.base_url, trust_env=False, verify=False
+            base_url=service.client.base_url, trust_env=False, verify=False, timeout=60
         ) as client:
             answer = client.get(f"{path}/isel", params={"x": 0}, headers=BOSS)
         return answer.json()["data_vars"]["v"]["data"], answer.headers["etag"]

@@ -338,7 +338,9 @@ def test_addresses_need_no_file(folder: Path, tmp_path: Path) -> None:
     with running(words, log) as server:
         wait_until_it_answers(server, f"http://127.0.0.1:{port}/healthz", log)
         for _ in range(4):
-            answer = httpx.get(f"http://127.0.0.1:{port}/datasets", trust_env=False, verify=False)
+            answer = httpx.get(
+                f"http://127.0.0.1:{port}/datasets", trust_env=False, verify=False, timeout=60
+            )
             found = [one["id"] for one in answer.json()["datasets"]]
             assert found == ["one", "one-2", "waves"]
         for name in found:

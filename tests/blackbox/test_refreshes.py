@@ -51,7 +51,7 @@ def served(catalog: Path, *, workers: str = "1", **settings: str) -> Iterator[st
 
 def asked(address: str, path: str, **headers: str) -> list[httpx.Response]:
     return [
-        httpx.get(address + path, headers=headers, trust_env=False, verify=False)
+        httpx.get(address + path, headers=headers, trust_env=False, verify=False, timeout=60)
         for _ in range(TIMES)
     ]
 
@@ -121,7 +121,9 @@ def test_a_store_that_was_gone_has_other_tags_for_good(store: Path) -> None:
     with served(catalog, **settings) as address:
         before = tag_of(address)
         store.rename(away)
-        assert httpx.get(address + PATH, trust_env=False, verify=False).status_code == 502
+        assert (
+            httpx.get(address + PATH, trust_env=False, verify=False, timeout=60).status_code == 502
+        )
         away.rename(store)
         until_it_answers(address)
         after = tag_of(address)
@@ -132,7 +134,7 @@ def test_a_store_that_was_gone_has_other_tags_for_good(store: Path) -> None:
 
 def until_it_answers(address: str) -> None:
     for _ in range(200):
-        if httpx.get(address + PATH, trust_env=False, verify=False).status_code == 200:
+        if httpx.get(address + PATH, trust_env=False, verify=False, timeout=60).status_code == 200:
             return
     raise AssertionError("the store is back, and nobody sees it")
 

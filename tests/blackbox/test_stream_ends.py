@@ -47,7 +47,7 @@ class Streaming:
         return connection
 
     def metric(self, line: str) -> float:
-        text = httpx.get(f"{self.address}/metrics", trust_env=False, verify=False).text
+        text = httpx.get(f"{self.address}/metrics", trust_env=False, verify=False, timeout=60).text
         found = [row.split()[-1] for row in text.splitlines() if row.startswith(f"{line} ")]
         return float(found[0]) if found else 0.0
 

@@ -64,7 +64,7 @@ def opened(page: str, profile: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_page_of_the_api_works_under_its_own_policy(service: Running, tmp_path: Path) -> None:
     """Its scripts and styles run, none is refused, and no other page may hold it in a frame."""
-    policy = httpx.get(f"{service.address}/docs").headers["content-security-policy"]
+    policy = httpx.get(f"{service.address}/docs", timeout=60).headers["content-security-policy"]
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     assert "//" not in policy

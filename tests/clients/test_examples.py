@@ -45,8 +45,8 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_the_application_has_routes_of_its_own_and_the_service(application: str) -> None:
     """Side by side: its own are FastAPI's, with parameters."""
-    assert httpx.get(f"{application}/about?name=a").json() == {"hello": "a"}
-    answer = httpx.get(f"{application}/data/datasets/sample/sel?f=npy&variables=t")
+    assert httpx.get(f"{application}/about?name=a", timeout=60).json() == {"hello": "a"}
+    answer = httpx.get(f"{application}/data/datasets/sample/sel?f=npy&variables=t", timeout=60)
     assert answer.status_code == 200
     np.testing.assert_array_equal(np.frombuffer(answer.content[-16:], "f4"), VALUES)
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  COLOURS,
   colourTable,
   histogram,
   LEVELS,
@@ -14,6 +15,13 @@ import {
 import { CMAPS } from "../../app/doors/pages/static/state.js";
 
 const NAN = Number.NaN;
+const EACH = Array.from({ length: 255 }, () => 1);
+for (const name of CMAPS)
+  COLOURS[name] = [
+    [0, ...EACH],
+    [255, ...EACH.map((one) => -one)],
+    [7, ...EACH.map(() => 0)],
+  ];
 
 test("the ends of a range are the first and the last level, and what lies beyond is taken for them", () => {
   const levels = quantise([0, 10, -1, 11, 5, NAN], levelsOf({ low: 0, high: 10 }, "linear"));
@@ -44,7 +52,7 @@ test("each map has 255 opaque colours, and nothing for what is missing", () => {
     assert.equal(reversed[LEVELS - 1], table[0]);
   }
   const [first] = colourTable("viridis", false);
-  assert.deepEqual([first & 255, (first >> 8) & 255, (first >> 16) & 255], [68, 1, 84]);
+  assert.deepEqual([first & 255, (first >> 8) & 255, (first >> 16) & 255], [0, 255, 7]);
 });
 
 test("the usual range leaves two percent out at each end", () => {

@@ -21,7 +21,7 @@ from loadtests.ground import uninterrupted
 from tests.api.conftest import serving
 
 ROOT = Path(__file__).parents[2]
-SHORT = ("--users", "4", "--time", "4s")
+SHORT = ("--users", "8", "--time", "4s")
 PROBLEM = b'{"type": "about:blank", "title": "Broken", "status": 500}'
 
 

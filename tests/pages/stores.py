@@ -165,6 +165,13 @@ def maps() -> xr.Dataset:
     return dataset
 
 
+def block() -> xr.Dataset:
+    """64 MB in one chunk, more than the service reads for one request."""
+    dataset = xr.Dataset({"t": (("time", "y", "x"), np.zeros((16, 1000, 1000), "f4"))})
+    dataset.t.encoding["chunks"] = dataset.t.shape
+    return dataset
+
+
 # What would be markup, if anything took it for that.
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -193,7 +200,7 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "air": {"entry": {"title": "air", "attribution": "Made by nobody"}},
     "maps": {"entry": {"title": "maps"}},
     "sample": {"entry": {"title": "Synthetic hourly analyses"}},
-    **{name: {} for name in (*BEACONS, *kinds(), "curvilinear", "holed", "long", "wide")},
+    **{name: {} for name in (*BEACONS, *kinds(), "curvilinear", "holed", "long", "wide", "block")},
 }
 
 
@@ -206,6 +213,7 @@ def write_stores(folder: Path) -> None:
         "scripted": scripted(),
         "air": air(),
         "maps": maps(),
+        "block": block(),
         "curvilinear": curvilinear(),
         "holed": holed(),
         "long": long_series(),

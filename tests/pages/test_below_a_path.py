@@ -89,11 +89,13 @@ def test_behind_a_proxy(origin: str, look: Look, tmp_path: Path, way: str) -> No
         address = f"http://127.0.0.1:{port}/sluice"
         tab = look()
         walk(tab, address)
-        page = httpx.get(f"{address}/explore/heat").text
+        page = httpx.get(f"{address}/explore/heat", timeout=60).text
         (image,) = re.findall(r'property="og:image" content="([^"]+)"', page)
         assert image == f"{address}/thumbnails/heat.png"
-        assert httpx.get(image).headers["content-type"] == "image/png"
-        assert httpx.get(f"{address}/openapi.json").json()["servers"] == [{"url": "/sluice"}]
+        assert httpx.get(image, timeout=60).headers["content-type"] == "image/png"
+        assert httpx.get(f"{address}/openapi.json", timeout=60).json()["servers"] == [
+            {"url": "/sluice"}
+        ]
         tab.page.goto(f"{address}/docs")
         tab.page.wait_for_selector(".opblock")
         assert all(one.startswith(f"{address}/") for one in tab.asked if one.startswith("http"))

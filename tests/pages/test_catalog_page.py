@@ -48,23 +48,27 @@ def test_the_search_needs_no_script(address: str, look: Look) -> None:
 @pytest.mark.parametrize("path", ["/", "/datasets", "/datasets/first"])
 def test_browsers_get_pages_and_programs_json(address: str, path: str) -> None:
     """JSON wins where both are liked alike; caches are told that the header decides."""
-    page = httpx.get(address + path, headers=BROWSER)
+    page = httpx.get(address + path, headers=BROWSER, timeout=60)
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "Accept" in page.headers["vary"].split(", ")
     for accept in ("*/*", "application/json", "text/html,application/json", "", "image/png"):
-        data = httpx.get(address + path, headers={"Accept": accept})
+        data = httpx.get(address + path, headers={"Accept": accept}, timeout=60)
         assert data.headers["content-type"] == "application/json", accept
         assert "Accept" in data.headers["vary"].split(", ")
         assert data.json()
     assert (
-        httpx.head(address + path, headers=BROWSER).headers["content-type"].startswith("text/html")
+        httpx.head(address + path, headers=BROWSER, timeout=60)
+        .headers["content-type"]
+        .startswith("text/html")
     )
 
 
 @pytest.mark.parametrize("path", ["/", "/explore/first", "/embed/first", "/explore/none"])
 def test_pages_run_their_own_scripts_alone(address: str, path: str) -> None:
     """The policy names this server, and no exception."""
-    policy = httpx.get(address + path, headers=BROWSER).headers["content-security-policy"]
+    policy = httpx.get(address + path, headers=BROWSER, timeout=60).headers[
+        "content-security-policy"
+    ]
     told = dict(part.strip().split(" ", 1) for part in policy.split(";"))
     assert told["default-src"] == "'none'"
     assert told["script-src"] == told["style-src"] == told["connect-src"] == "'self'"
@@ -74,7 +78,7 @@ def test_pages_run_their_own_scripts_alone(address: str, path: str) -> None:
 
 def test_search_engines_find_a_dataset(address: str) -> None:
     """Its block is JSON, which nothing in it can end."""
-    page = httpx.get(f"{address}/explore/second", headers=BROWSER).text
+    page = httpx.get(f"{address}/explore/second", headers=BROWSER, timeout=60).text
     (block,) = re.findall(r'<script type="application/ld\+json">(.*?)</script>', page, re.S)
     told = json.loads(block)
     assert told["@type"] == "Dataset"
@@ -87,7 +91,7 @@ def test_search_engines_find_a_dataset(address: str) -> None:
 
 def test_what_fails_is_a_page_with_the_status_of_its_problem(address: str) -> None:
     """A dataset that is not there, on a page of a person."""
-    answer = httpx.get(f"{address}/explore/none", headers=BROWSER)
+    answer = httpx.get(f"{address}/explore/none", headers=BROWSER, timeout=60)
     assert answer.status_code == 404
     assert "There is no such dataset" in answer.text
 
@@ -96,16 +100,20 @@ def test_an_operator_may_want_no_pages(serve: Serve, folder: Path) -> None:
     """Then everything is as programs know it."""
     address = serve({"heat": {"url": str(folder / "beacon.zarr")}}, SLUICE_EXPLORER="false")
     for path in ("/datasets", "/datasets/heat"):
-        assert httpx.get(address + path, headers=BROWSER).json()
-    assert httpx.get(f"{address}/", headers=BROWSER).headers["location"] == "/docs"
-    assert httpx.get(f"{address}/explore/heat", headers=BROWSER).status_code == 404
+        assert httpx.get(address + path, headers=BROWSER, timeout=60).json()
+    assert httpx.get(f"{address}/", headers=BROWSER, timeout=60).headers["location"] == "/docs"
+    assert httpx.get(f"{address}/explore/heat", headers=BROWSER, timeout=60).status_code == 404
 
 
 def test_frames_of_named_origins_may_have_a_view(guarded: Guarded) -> None:
     """Of nobody else, and of the view alone."""
-    framed = httpx.get(f"{guarded.address}/embed/open").headers["content-security-policy"]
+    framed = httpx.get(f"{guarded.address}/embed/open", timeout=60).headers[
+        "content-security-policy"
+    ]
     assert framed.endswith("frame-ancestors https://maps.example https://news.example")
-    whole = httpx.get(f"{guarded.address}/explore/open").headers["content-security-policy"]
+    whole = httpx.get(f"{guarded.address}/explore/open", timeout=60).headers[
+        "content-security-policy"
+    ]
     assert whole.endswith("frame-ancestors 'none'")
 
 
@@ -138,14 +146,14 @@ def test_a_hierarchy_without_arrays_at_its_root_lists_its_groups(odd: str, look:
     tab.page.locator(".card a").first.click()
     tab.wait()
     assert tab.page.url == f"{odd}/explore/tree~land"
-    assert httpx.get(f"{odd}/datasets/tree").status_code == 404
+    assert httpx.get(f"{odd}/datasets/tree", timeout=60).status_code == 404
 
 
 def until_listed(address: str, expected: set[str]) -> None:
     """Return when the groups are known."""
     give_up = time.monotonic() + 60
     while time.monotonic() < give_up:
-        told = httpx.get(f"{address}/datasets").json()["datasets"]
+        told = httpx.get(f"{address}/datasets", timeout=60).json()["datasets"]
         if {one["id"] for one in told} >= expected:
             return
         time.sleep(0.2)

@@ -12,12 +12,13 @@ PAGE = {"Accept": "text/html"}
 
 def test_without_a_key_nobody_learns_what_there_is(guarded: Guarded) -> None:
     """The list is of what is public; what is hidden and what is not there look alike."""
-    listed = httpx.get(guarded.address, headers=PAGE)
+    listed = httpx.get(guarded.address, headers=PAGE, timeout=60)
     assert "For all" in listed.text
     assert "For some" not in listed.text
     assert "private" in listed.headers["cache-control"]
     hidden, none = (
-        httpx.get(f"{guarded.address}/explore/{one}", headers=PAGE) for one in ("closed", "no")
+        httpx.get(f"{guarded.address}/explore/{one}", headers=PAGE, timeout=60)
+        for one in ("closed", "no")
     )
     assert hidden.status_code == none.status_code == 401
     assert hidden.text == none.text

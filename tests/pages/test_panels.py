@@ -73,7 +73,7 @@ def test_a_place_has_a_profile(address: str, look: Look) -> None:
     tab.page.get_by_role("button", name="Profile along level").click()
     tab.wait()
     asked = httpx.get(
-        f"{address}/datasets/air/sel?variables=t&time=2024-01-01T06:00Z&lat=40&lon=20"
+        f"{address}/datasets/air/sel?variables=t&time=2024-01-01T06:00Z&lat=40&lon=20", timeout=60
     )
     wanted = asked.json()["data_vars"]["t"]["data"]
     assert shown(tab) == pytest.approx(wanted, rel=1e-5)
@@ -275,14 +275,76 @@ def test_logarithmic_colours_are_in_no_picture_of_the_server(address: str, look:
     expect(image).to_be_visible()
 
 
-def test_a_picture_that_reads_much_leaves_some_out_and_says_so(address: str, look: Look) -> None:
-    """Along time and latitude each step is a chunk; of all of them one request has too many."""
+def asked_of(tab: Watched) -> list[bool]:
+    """Of each request for values of the picture, whether it asked for the cost alone."""
+    return ["explain=true" in one for one in tab.asked if "/isel?" in one and "f=bin" in one]
+
+
+def test_a_picture_that_reads_much_comes_in_pieces(address: str, look: Look) -> None:
+    """Along time and latitude each step is a chunk; of all of them one request has too many.
+
+    The server says first what they cost; some steps are shown, and all of them come in pieces from
+    the step that was looked at: what came before Cancel stays.
+    """
     tab = look()
-    tab.open(f"{address}/explore/maps?_x=lat&_y=time&_range=0,70")
-    told = tab.page.locator(".under .told")
-    words = "every 5th cell: all of it reads 70 chunks, 291 MB, more than one request may"
-    expect(told).to_have_text(words)
+    tab.open(f"{address}/explore/maps?_x=lat&_y=time&_range=0,70&time=2024-01-02T12:00Z")
+    expect(tab.page.locator(".under .told")).to_have_text("every 5th cell")
+    cost = tab.page.locator(".field .cost")
+    expect(cost).to_contain_text("All of it reads 70 chunks, 291 MB.")
+    assert asked_of(tab) == [True, False]
     assert (tab.pixels()[:, :, 3] == 255).all()
+    tab.shot("picture-cost")
+    tab.page.route("**/isel?**", slowly)
+    cost.get_by_role("button", name="In pieces").click()
+    expect(cost).to_have_text(re.compile(r"^[2-5] of 9 pieces, "))
+    cost.get_by_role("button", name="Cancel").click()
+    expect(cost).to_contain_text("of 9 pieces were read.")
+    assert (tab.pixels()[:, :, 3] == 255).all()
+    overlay = tab.page.locator("canvas.overlay").bounding_box()
+    assert overlay is not None
+    across = overlay["x"] + overlay["width"] / 2
+    readout = tab.page.locator(".readout")
+    tab.page.mouse.move(across, overlay["y"] + 40)
+    expect(readout).to_contain_text("not read at 2024-01-")
+    tab.page.mouse.move(across, overlay["y"] + overlay["height"] / 2)
+    expect(readout).to_contain_text(re.compile(r"^3\d K at 2024-01-02 "))
+    cost.get_by_role("button", name="In pieces").click()
+    expect(cost).to_be_empty()
+    expect(tab.page.locator(".under .told")).to_be_empty()
+    tab.page.mouse.move(across, overlay["y"] + 40)
+    expect(readout).to_contain_text(re.compile(r"^6\d K at 2024-01-03 "))
+    assert max(one.status for one in tab.answers) < 400
+
+
+def test_who_looks_at_a_part_of_what_is_much_gets_the_part(address: str, look: Look) -> None:
+    """Every step of it."""
+    tab = look()
+    hours = [np.datetime64("2024-01-01T00") + hour for hour in (30, 36)]
+    first, last = (one.astype("M8[ms]").astype(int) for one in hours)
+    tab.open(f"{address}/explore/maps?_x=lat&_y=time&_range=0,70&_box=-90,{first},90,{last}")
+    expect(tab.page.locator(".under .told")).to_be_empty()
+    expect(tab.page.locator(".field .cost")).to_be_empty()
+
+
+def test_of_what_is_one_large_chunk_nothing_is_read_unasked(address: str, look: Look) -> None:
+    """What it costs is said; here it is more than one request may read."""
+    tab = look()
+    tab.open(f"{address}/explore/block")
+    words = "All of it reads 1 chunk, 64 MB, more than one request may."
+    expect(tab.page.locator(".field .cost")).to_have_text(words)
+    expect(tab.page.locator(".figure")).to_be_hidden()
+    assert asked_of(tab) == [True]
+    tab.shot("block")
+
+
+@pytest.mark.parametrize(("name", "asked"), [("curvilinear", [True, False]), ("air", [False])])
+def test_what_is_not_known_to_be_little_is_asked_about_first(
+    address: str, look: Look, name: str, asked: list[bool]
+) -> None:
+    """Such as coordinates of two dimensions, of which no chunks are described."""
+    tab = look(fresh=True)
+    tab.open(f"{address}/explore/{name}")
+    assert asked_of(tab) == asked
 
 
 def test_links_and_pictures(address: str, look: Look, tmp_path: Path) -> None:
@@ -295,7 +357,7 @@ def test_links_and_pictures(address: str, look: Look, tmp_path: Path) -> None:
     tab.page.get_by_role("button", name="Copy image link").click()
     link = field.input_value()
     assert "cmap=magma_r&range=278,282" in link
-    assert httpx.get(link).content.startswith(b"\x89PNG")
+    assert httpx.get(link, timeout=60).content.startswith(b"\x89PNG")
     tab.page.get_by_role("button", name="Copy embed code").click()
     assert field.input_value().startswith(f'<iframe src="{address}/embed/air?time=2024')
     with tab.page.expect_download() as coming:

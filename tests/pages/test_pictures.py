@@ -51,7 +51,9 @@ def test_a_curvilinear_beacon_is_where_its_cell_is(address: str, look: Look) -> 
     assert np.allclose(middle, (longitude, latitude), atol=0.03)
     # Outside of the grid, which is turned, there is nothing.
     assert pixels[0, 0, 3] == 0
-    asked = httpx.get(f"{address}/datasets/curvilinear/sel?at={longitude},{latitude}").json()
+    asked = httpx.get(
+        f"{address}/datasets/curvilinear/sel?at={longitude},{latitude}", timeout=60
+    ).json()
     series = asked["data_vars"]["heat"]["data"]
     tab.point(longitude, latitude)
     readout = tab.page.locator(".readout")
@@ -76,7 +78,7 @@ def test_of_a_turned_grid_the_cells_that_are_seen_are_downloaded(address: str, l
     tab = look()
     tab.open(f"{address}/explore/curvilinear?_box={west},{south},{east},{north}")
     link = tab.page.get_by_role("group", name="Files").get_by_role("link", name="JSON")
-    told = httpx.get(link.get_attribute("href") or "").json()
+    told = httpx.get(link.get_attribute("href") or "", timeout=60).json()
     shown_west, shown_south, shown_east, shown_north = tab.box()
     assert told["dims"]["row"] * told["dims"]["column"] < dataset.lat.size
     for name, low, high in (("lat", shown_south, shown_north), ("lon", shown_west, shown_east)):

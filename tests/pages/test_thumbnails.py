@@ -29,46 +29,48 @@ def widths(tab: Watched, number: int) -> list[int]:
 
 def test_it_is_the_first_picture_of_the_page(address: str) -> None:
     """The same bytes as the picture of the first step; kept for minutes, and then by its tag."""
-    found = httpx.get(f"{address}/thumbnails/beacon.png")
-    asked = httpx.get(f"{address}/datasets/beacon/isel.png?time=0&variables=heat")
+    found = httpx.get(f"{address}/thumbnails/beacon.png", timeout=60)
+    asked = httpx.get(f"{address}/datasets/beacon/isel.png?time=0&variables=heat", timeout=60)
     assert found.content == asked.content
     assert size_of(found.content) == (144, 73)
     assert found.headers["content-type"] == "image/png"
     assert found.headers["cache-control"] == "public, max-age=300"
     known = {"If-None-Match": found.headers["etag"]}
-    again = httpx.get(f"{address}/thumbnails/beacon.png", headers=known)
+    again = httpx.get(f"{address}/thumbnails/beacon.png", headers=known, timeout=60)
     assert (again.status_code, again.content) == (304, b"")
-    head = httpx.head(f"{address}/thumbnails/beacon.png")
+    head = httpx.head(f"{address}/thumbnails/beacon.png", timeout=60)
     assert (head.status_code, head.headers["etag"]) == (200, found.headers["etag"])
 
 
 @pytest.mark.parametrize("name", ["texts", "line"])
 def test_what_has_no_picture_has_an_empty_one(address: str, name: str) -> None:
     """So that no page complains; nobody keeps it."""
-    found = httpx.get(f"{address}/thumbnails/{name}.png")
+    found = httpx.get(f"{address}/thumbnails/{name}.png", timeout=60)
     assert (found.status_code, size_of(found.content)) == (200, (1, 1))
     assert found.headers["cache-control"] == "no-store"
 
 
 def test_links_to_a_page_show_its_picture(address: str) -> None:
     """By an address that others can ask for; a page without a picture names none."""
-    page = httpx.get(f"{address}/explore/beacon").text
+    page = httpx.get(f"{address}/explore/beacon", timeout=60).text
     (image,) = re.findall(r'property="og:image" content="([^"]+)"', page)
     assert image == f"{address}/thumbnails/beacon.png"
-    assert "og:image" not in httpx.get(f"{address}/explore/line").text
+    assert "og:image" not in httpx.get(f"{address}/explore/line", timeout=60).text
 
 
 def test_pictures_are_for_who_may_see_the_dataset(guarded: Guarded, look: Look) -> None:
     """Others learn nothing; with the key cards have them, and no address has the key."""
     address, key = guarded.address, guarded.key
-    hidden, none = (httpx.get(f"{address}/thumbnails/{one}.png") for one in ("closed", "none"))
+    hidden, none = (
+        httpx.get(f"{address}/thumbnails/{one}.png", timeout=60) for one in ("closed", "none")
+    )
     assert (hidden.status_code, hidden.text) == (none.status_code, none.text)
     assert hidden.status_code == 401
-    seen = httpx.get(f"{address}/thumbnails/closed.png", headers={"X-API-Key": key})
+    seen = httpx.get(f"{address}/thumbnails/closed.png", headers={"X-API-Key": key}, timeout=60)
     assert size_of(seen.content) == (144, 73)
     assert seen.headers["cache-control"] == "private, max-age=300"
     assert "X-API-Key" in seen.headers["vary"]
-    assert httpx.get(f"{address}/thumbnails/open.png").status_code == 200
+    assert httpx.get(f"{address}/thumbnails/open.png", timeout=60).status_code == 200
     tab = look(fresh=True)
     tab.page.goto(address)
     assert widths(tab, 1) == [144]

@@ -66,7 +66,7 @@ def test_a_click_makes_the_series_of_the_cell(address: str, look: Look) -> None:
     expect(legend).to_have_text(["40°N, 10°E"])
     tab.page.get_by_text("As a table").click()
     shown = [float(text) for text in tab.page.locator(".series td").all_inner_texts()]
-    asked = httpx.get(f"{address}/datasets/beacon/sel?lat={HOT[0]}&lon={HOT[1]}").json()
+    asked = httpx.get(f"{address}/datasets/beacon/sel?lat={HOT[0]}&lon={HOT[1]}", timeout=60).json()
     assert shown == asked["data_vars"]["heat"]["data"]
     assert "_at=10,40" in tab.page.url
 

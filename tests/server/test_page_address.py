@@ -66,7 +66,7 @@ def test_the_page_of_ones_own_store_is_opened(store: str, tmp_path: Path) -> Non
         address = found(log, r"the page: (\S+)")
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/explore/my-ocean", address)
         assert found(opened, r"(\S+) end") == address
-        page = httpx.get(address, headers={"Accept": "text/html"})
+        page = httpx.get(address, headers={"Accept": "text/html"}, timeout=60)
         assert "my-ocean" in page.text
 
 
@@ -78,7 +78,7 @@ def test_without_a_display_the_address_is_told(store: str, tmp_path: Path) -> No
             log, r"no browser is opened (?:in a container|without a display); open (.*)"
         )
         found(log, r"(startup complete)")
-        assert httpx.get(address).status_code == 200
+        assert httpx.get(address, timeout=60).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ may declare the same name. Long names become short ones.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -19,13 +20,18 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
+import numpy as np
+
 from sluice.aliases import record
+from sluice.encoders.colormaps import palette
 from sluice.encoders.formats import CODINGS, compress_once
 
 # The module that starts everything; it imports the others, directly or not.
 ENTRY: Final = "explorer"
 _STYLES: Final = ("vendor/uPlot.min.css", "base.css", "explorer.css")
 _HASH_SIGNS: Final = 12
+# As `state.js` has them.
+_MAPS: Final = ("viridis", "cividis", "magma", "balance", "turbo")
 
 _IMPORT: Final = re.compile(r'^import \{([^}]*)\} from "\./([a-z_]+)\.js";\n', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.M)
@@ -46,6 +52,8 @@ _OPEN: Final = ("{", "}", ";", ",", "(", "[")
 _CLOSING: Final = (")", "}", "]")
 # What a cast of types leaves: a name in parentheses that no arrow follows.
 _CAST: Final = re.compile(r"(?<=[=(,:\[?])\(([A-Za-z_$][\w$.#]*|\[\])\)(?! ?=>)")
+# What is never assigned anew can be what could be.
+_CONST: Final = re.compile(r"\bconst\b")
 _PRIVATE: Final = re.compile(r"(?<=[\s.;{}])#(\w+)")
 # What a module declares: one name, or those that it takes out of a list or an object.
 _TOP: Final = re.compile(
@@ -96,6 +104,16 @@ def load_assets() -> Assets:
         forms |= {coding: compress_once(coding, content) for coding in CODINGS}
         found[names[kind]] = Asset(f"{media_type}; charset=utf-8", forms)
     return Assets(found, names)
+
+
+@cache
+def colour_steps() -> bytes:
+    """The colours of pictures as JSON: red, green and blue of each map, the level of the first of
+    256 colours and the step to each other one, which compress well.
+    """
+    maps = {name: palette(name, 256).T.astype(int) for name in _MAPS}
+    steps = {name: np.diff(parts, prepend=0).tolist() for name, parts in maps.items()}
+    return json.dumps(steps, separators=(",", ":")).encode()
 
 
 def _scripts(static: Traversable) -> str:
@@ -189,8 +207,8 @@ def _tight(body: str) -> str:
     for line, after in zip(lines, [*lines[1:], ""], strict=True):
         # A comment ends with its line.
         is_open = "//" not in line and (line[-1:] in _OPEN or after[:1] in _CLOSING)
-        if is_open and after[:1] == "}":
-            line = line.removesuffix(";")
+        if is_open and after[:1] in _CLOSING:
+            line = re.sub("[;,]$", "", line) if after[:1] == "}" else line.removesuffix(",")
         joined += line if is_open else f"{line}\n"
     known = dict.fromkeys(_PRIVATE.findall(joined))
     short = {name: f"#{_letters(at)}" for at, name in enumerate(known)}
@@ -201,5 +219,5 @@ def _closer(line: str) -> str:
     parts = _TEXT.split(line)
     for at in range(0, len(parts), 2):
         part = _SIGN.sub(lambda found: found[1] or found[2], parts[at])
-        parts[at] = _CAST.sub(r"\1", part).replace(";}", "}")
+        parts[at] = _CONST.sub("let", _CAST.sub(r"\1", part).replace(";}", "}"))
     return "".join(parts)

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from sluice.aliases import record
 
 from ...catalog.entry import DatasetEntry
-from .assets import Assets
+from .assets import Assets, colour_steps
 from .facts import Described, Facts, first_values, shortened, structured_data, title_of
 from .markup import Child, Html, data_block, tag
 
@@ -29,6 +29,14 @@ _MOST_VARIABLES: Final = 500
 _MOST_ATTRIBUTES: Final = 100
 # Of a description, which compresses to a tenth.
 _MOST_EMBEDDED_BYTES: Final = 128 * 2**10
+_KEYS: Final = (
+    ("Arrows", "move the cross over the picture, with Shift by ten steps"),
+    ("Enter", "shows the series at the cross"),
+    ("+  −  0", "zoom in, zoom out, show everything"),
+    ("[  ]", "go a step back and on in time"),
+    ("Space", "plays and pauses"),
+    ("?", "shows this"),
+)
 
 
 @record
@@ -94,11 +102,32 @@ class Frame:
                 "nav",
                 tag("a", "Datasets", href=f"{self.root or './'}"),
                 tag("a", "API", href=f"{self.root}docs"),
-                # Scripts put the field for a key here.
-                tag("span", id="key-place"),
+                self.prompt(),
                 aria_label="Service",
             ),
             class_="top",
+        )
+
+    def prompt(self) -> Html | None:
+        """The field for a key, which scripts show: without a name it is in no address."""
+        if not self.keys:
+            return None
+        words = "API key"
+        return tag(
+            "form",
+            tag(
+                "input",
+                type="password",
+                autocomplete="off",
+                placeholder=words,
+                aria_label=words,
+                required=True,
+            ),
+            tag("button", "Use key", type="submit"),
+            tag("span", role="status"),
+            id="key",
+            class_="key",
+            hidden=True,
         )
 
 
@@ -124,6 +153,7 @@ def explore_page(frame: Frame, page: Page, base: str) -> Html:
         tag("p", shortened(entry.description), class_="lead") if entry.description else None,
         tag("section", id="explorer", hidden=True, aria_label="Explorer"),
         tag("noscript", tag("p", "The map and the charts need JavaScript; the facts do not.")),
+        _keys(),
         tag(
             "section",
             tag("h2", "Facts"),
@@ -149,7 +179,7 @@ def explore_page(frame: Frame, page: Page, base: str) -> Html:
 
 def _ahead(frame: Frame, page: Page, described: Described) -> Html | None:
     """What the scripts will ask for, so that it is under way while they are."""
-    path = first_values(described, page.entry.id) if page.usual else None
+    path = first_values(described, page.entry.id, frame.most) if page.usual else None
     if path is None:
         return None
     href = f"{frame.root}{path}"
@@ -175,18 +205,37 @@ def embed_page(frame: Frame, entry: DatasetEntry, text: bytes) -> Html:
     """The view alone, for a frame of another page; `text` is the JSON that describes it."""
     title = title_of(entry)
     main = (
+        frame.prompt(),
         tag("section", id="explorer", hidden=True, aria_label=title),
         tag("noscript", tag("p", "The view needs JavaScript.")),
+        _keys(),
         _data(text),
     )
     return frame.document("embed", title, main, dataset_id=entry.id)
 
 
-def _data(text: bytes) -> Html | None:
-    """What scripts would ask for first, if it is not long: the picture comes a request sooner."""
-    if len(text) > _MOST_EMBEDDED_BYTES:
-        return None
-    return data_block("application/json", text, id="described")
+def _keys() -> Html:
+    """What keys do, shown when somebody asks for it with one."""
+    rows = ((tag("dt", tag("kbd", key)), tag("dd", words)) for key, words in _KEYS)
+    return tag(
+        "dialog",
+        tag("h2", "Keys"),
+        tag("p", "With the picture in focus:"),
+        tag("dl", rows, class_="summary"),
+        tag("form", tag("button", "Close", type="submit"), method="dialog"),
+        id="keys",
+        class_="help",
+        aria_label="Keys",
+    )
+
+
+def _data(text: bytes) -> Iterable[Html]:
+    """The colours; and what scripts would ask for first, if it is not long: the picture comes a
+    request sooner.
+    """
+    yield data_block("application/json", colour_steps(), id="colours")
+    if len(text) <= _MOST_EMBEDDED_BYTES:
+        yield data_block("application/json", text, id="described")
 
 
 def problem_page(frame: Frame, title: str, detail: str) -> Html:

@@ -27,9 +27,9 @@ _DEGREES: Final = "degree"
 _MOST_CELLS: Final = 1_500_000
 _MOST_RANK: Final = 4
 _SIGNS: Final = "!~*'(),:/"
-# What reads more, decoded, is not read before a script asks for it.
+# What reads more, decoded, is not read before a script has asked what it costs (`cost.js`).
 _MOST_CHUNK_BYTES: Final = 64 * 2**20
-_MOST_CHUNKS: Final = 2000
+_MOST_CHUNKS: Final = 256
 
 
 @record
@@ -187,9 +187,9 @@ def _measured(described: Described) -> Iterator[object]:
         yield {"@type": "PropertyValue", **given}
 
 
-def first_values(described: Described, dataset_id: str) -> str | None:
+def first_values(described: Described, dataset_id: str, most: int) -> str | None:
     """The path, below the root, of the values that the scripts ask for first; None for what is no
-    picture, and for what reads much.
+    picture, and for what may read much, or more than the `most` bytes of chunks of one request.
 
     A browser that is told of it fetches it before it has the scripts.
     """
@@ -211,7 +211,7 @@ def first_values(described: Described, dataset_id: str) -> str | None:
         sides = [dim for dim in dims if sizes[dim] > 1][-2:]
     if len(sides) < 2 or math.prod(sizes[dim] for dim in sides) > _MOST_CELLS:
         return None
-    if _reads_much(numbers[name], sizes, sides):
+    if not _is_little(numbers[name], sizes, sides, coords, most):
         return None
     places = {dim: f"0:{sizes[dim]}" if dim in sides else "0" for dim in dims}
     asked = {"variables": name, **{f"isel[{dim}]": at for dim, at in places.items()}}
@@ -220,15 +220,25 @@ def first_values(described: Described, dataset_id: str) -> str | None:
     return f"datasets/{quote(dataset_id, '!~*()')}/isel?{'&'.join(pairs)}"
 
 
-def _reads_much(
-    variable: Mapping[str, object], sizes: Mapping[str, int], sides: Sequence[str]
+def _is_little(
+    variable: Mapping[str, object],
+    sizes: Mapping[str, int],
+    sides: Sequence[str],
+    coords: Mapping[str, Mapping[str, object]],
+    most: int,
 ) -> bool:
-    """Whether a picture along `sides` is in many chunks, or in large ones."""
+    """Whether it is certain that a picture along `sides` is in few chunks, and in small ones.
+
+    Of coordinates that lie beside the labels of dimensions no chunks are described.
+    """
     dims, lengths = variable["dims"], variable.get("chunks")
     if not isinstance(dims, list) or not isinstance(lengths, list):
+        return False
+    others = (coord["dims"] for name, coord in coords.items() if name not in sizes)
+    if any(isinstance(other, list) and other and {*other} <= {*dims} for other in others):
         return False
     chunks = math.prod(
         -(-sizes[dim] // length) for dim, length in zip(dims, lengths, strict=True) if dim in sides
     )
     size = chunks * math.prod(lengths) * np.dtype(str(variable["dtype"])).itemsize
-    return bool(chunks > _MOST_CHUNKS or size > _MOST_CHUNK_BYTES)
+    return bool(chunks <= _MOST_CHUNKS and size <= min(_MOST_CHUNK_BYTES, most))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from app.doors.native.options import OPTIONS
-from app.doors.pages.assets import join_scripts, load_assets
+from app.doors.pages.assets import colour_steps, join_scripts, load_assets
 from sluice.encoders.colormaps import palette
 
 STATIC = Path(__file__).parents[3] / "app" / "doors" / "pages" / "static"
@@ -46,7 +47,7 @@ def test_each_module_is_behind_what_it_imports() -> None:
         "  return /** @type {any} */ own; // kept\n}\n",
     }
     assert join_scripts(modules, "entry") == (
-        "const own=1;const a=own;async function b(){return own;// kept\n}const sum=a+b();"
+        "let own=1;let a=own;async function b(){return own;// kept\n}let sum=a+b();"
     )
 
 
@@ -62,8 +63,8 @@ def test_blanks_of_texts_and_patterns_stay() -> None:
 }
 """
     assert join_scripts({"a": text}, "a") == (
-        "class Some{#a=1;half(){const words=`a, ${this.#a + 1} = b`;"
-        "const line='x = \"y = z\"';"
+        "class Some{#a=1;half(){let words=`a, ${this.#a + 1} = b`;"
+        "let line='x = \"y = z\"';"
         'return words.replace(/= /g," : ")+(4 / 2)+ "#long" - -1}}'
     )
 
@@ -131,11 +132,9 @@ def test_scripts_know_the_names_of_options() -> None:
 
 
 def test_colours_are_those_of_pictures() -> None:
-    """The page's maps are the bytes that `f=png` has."""
-    text = (STATIC / "palettes.js").read_text()
-    found = re.findall(r"(\w+):\s+\"(\d+) (\d+) (\d+) ([A-Z]+)\"", text)
-    assert len(found) == 5
-    for name, *first, steps in found:
-        more = np.frombuffer(steps.encode(), np.uint8).reshape(3, 255).T.astype(int) - ord("P")
-        colours = np.cumsum([[int(one) for one in first], *more], axis=0)
-        assert np.array_equal(colours, palette(name, 256))
+    """The page's maps, all that scripts know, are the bytes that `f=png` has."""
+    (words,) = re.findall(r"const CMAPS = \[(.+?)\]", (STATIC / "state.js").read_text())
+    told = json.loads(colour_steps())
+    assert list(told) == json.loads(f"[{words}]")
+    for name, steps in told.items():
+        assert np.array_equal(np.cumsum(steps, axis=1).T, palette(name, 256))

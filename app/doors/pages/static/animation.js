@@ -12,6 +12,7 @@
  * @property {(position: number) => void} end it stopped at this frame
  */
 import { button, el } from "./dom.js";
+import { errorText } from "./requests.js";
 
 const MOST_BYTES = 64 * 2 ** 20;
 const AT_ONCE = 3;
@@ -157,7 +158,7 @@ export class Player {
       if (this.element.dataset.state === "waiting") this.#wait();
       else this.#fetch();
     } catch (error) {
-      if (this.#film === film) this.stop(error instanceof Error ? error.message : String(error));
+      if (this.#film === film) this.stop(errorText(error));
     }
   }
 }

@@ -4,15 +4,9 @@
  * @typedef {object} Curve
  * @property {string} title
  * @property {number[]} values NaN where nothing is known
- * @typedef {object} ChartAxis
- * @property {boolean} isTime whether coordinates are instants
- * @property {string} units of the values
- * @property {((coordinate: number) => string) | null} words what stands at a coordinate, where it is
- *   not its number
- * @property {string} [zone] of the instants
- * @property {boolean} [upright] whether the axis stands, as that of a profile
- * @property {boolean} [down] whether it grows downward then
+ * @import { Axis } from "./dataset.js"
  */
+import { coordinateAt, isInstants, labelAt } from "./dataset.js";
 import { el, onOtherStyles, styled } from "./dom.js";
 import { numberText } from "./ticks.js";
 
@@ -53,6 +47,7 @@ export class Chart {
   /** @type {uPlot | null} */
   #plot = null;
   #mark = -1;
+  #every = 1;
   #upright = false;
   /** @type {number[]} the positions, by their coordinates from low to high, as uPlot wants them */
   #order = [];
@@ -66,14 +61,29 @@ export class Chart {
   }
 
   /**
-   * @param {number[]} coordinates of the axis: seconds since 1970 where it `isTime`
+   * @param {Axis} axis
+   * @param {number} every so many positions of it have values
    * @param {Curve[]} curves
-   * @param {ChartAxis} axis
+   * @param {string} units of the values
+   * @param {string} zone of instants
    */
-  show(coordinates, curves, { isTime, units, words, zone = "UTC", upright = false, down = false }) {
+  show(axis, every, curves, units, zone) {
     this.#plot?.destroy();
-    this.#upright = upright;
-    const order = coordinates.map((_, at) => at);
+    const isTime = isInstants(axis);
+    const upright = axis.role === "Z";
+    [this.#every, this.#upright] = [every, upright];
+    const isCounted = axis.kind === "text" || (axis.kind === "time" && !isTime);
+    const words = (/** @type {number} */ at) => {
+      if (!isCounted) return numberText(at);
+      return Number.isInteger(at) ? String(labelAt(axis, at) ?? at).replace(/T00:00:00$/, "") : "";
+    };
+    // Of a long axis not all labels need be known.
+    const isKnown = (/** @type {number} */ at) =>
+      axis.step !== null || labelAt(axis, at * every) !== null;
+    const coordinates = Array.from(curves[0].values, (_, at) =>
+      isKnown(at) ? coordinateAt(axis, at * every) / (isTime ? 1000 : 1) : Number.NaN,
+    );
+    const order = coordinates.map((_, at) => at).filter(isKnown);
     const place = (/** @type {number} */ at) => /** @type {number} */ (coordinates[at]);
     this.#order = order.sort((one, other) => place(one) - place(other));
     const ink = () => styled("--muted");
@@ -95,14 +105,14 @@ export class Chart {
         legend: { show: false },
         tzDate: (at) => uPlot.tzDate(new Date(at * 1000), zone),
         scales: {
-          x: { time: isTime, ...(upright ? { ori: 1, dir: down ? -1 : 1 } : {}) },
+          x: { time: isTime, ...(upright ? { ori: 1, dir: axis.down ? -1 : 1 } : {}) },
           y: upright ? { ori: 0 } : {},
         },
         axes: [
           {
             ...common,
             ...(upright ? { side: 3, size: 56 } : {}),
-            ...(isTime ? { values: CLOCK } : { values: (_, ticks) => ticks.map(words ?? plain) }),
+            ...(isTime ? { values: CLOCK } : { values: (_, ticks) => ticks.map(words) }),
           },
           {
             ...common,
@@ -132,14 +142,15 @@ export class Chart {
     );
     this.#plot.over.addEventListener("click", () => {
       const at = this.#plot?.cursor.idx;
-      if (at !== null && at !== undefined) this.onPick(this.#order[at]);
+      if (at !== null && at !== undefined) this.onPick(this.#order[at] * every);
     });
   }
 
   /** @param {number} position where a line stands: what the picture shows */
   mark(position) {
-    if (position === this.#mark) return;
-    this.#mark = position;
+    const mark = Math.round(position / this.#every);
+    if (mark === this.#mark) return;
+    this.#mark = mark;
     this.#plot?.redraw(false);
   }
 

@@ -7,9 +7,8 @@
  *   position of a drag on: the first one is a choice
  * @property {(text: string) => void} onText a label that only the server understands
  */
-import { isInstants, labelAt, positionOf } from "./dataset.js";
+import { labelAt, positionOf } from "./dataset.js";
 import { button, el } from "./dom.js";
-import { bytesText } from "./requests.js";
 import { degreeText, numberText } from "./ticks.js";
 import { readable } from "./times.js";
 
@@ -33,35 +32,18 @@ export function labelText(axis, position, zone) {
 }
 
 /**
- * What a chart along an axis has at its coordinates.
+ * Rows of texts below their heads; the first of each row is its name.
  *
- * @param {Axis} axis
+ * @param {string[]} heads
+ * @param {string[][]} rows
  */
-export function chartAxis(axis) {
-  const isTime = isInstants(axis);
-  const counted = axis.kind === "text" || (axis.kind === "time" && !isTime);
-  const label = (/** @type {number} */ at) =>
-    Number.isInteger(at) ? String(labelAt(axis, at) ?? at).replace(/T00:00:00$/, "") : "";
-  return { isTime, words: counted ? label : null };
-}
-
-/** @param {{ chunks: number, bytes: number }} cost */
-export function costText({ chunks, bytes }) {
-  return `${chunks.toLocaleString("en")} chunks, ${bytesText(bytes)}`;
-}
-
-/**
- * What all of a view would cost, and a button for who wants it.
- *
- * @param {import("./session.js").Session} session
- * @param {{ much: import("./cost.js").Much | null, whole: string }} wanted
- * @returns {(Node | string)[]}
- */
-export function costWords(session, { much, whole }) {
-  if (much === null) return [];
-  const words = `: all of it reads ${costText(much)} `;
-  if (much.refused) return [words.trim(), ", more than one request may"];
-  return [words, button("Read all", () => session.pay(whole))];
+export function tableOf(heads, rows) {
+  const cell = (/** @type {string} */ text, /** @type {number} */ at) =>
+    at > 0 ? el("td", {}, text) : el("th", { scope: "row" }, text);
+  const head = heads.map((name) => el("th", { scope: "col" }, name));
+  const body = rows.map((row) => el("tr", {}, ...row.map(cell)));
+  const table = el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...body));
+  return el("div", { class: "scrolled", tabindex: "0" }, table);
 }
 
 /** A dimension that is fixed at one position: a slider, a field for a label, four buttons. */
@@ -124,10 +106,6 @@ export class DimensionControl {
     );
   }
 
-  get position() {
-    return this.#position;
-  }
-
   /**
    * Show a position.
    *
@@ -141,11 +119,6 @@ export class DimensionControl {
     this.slider.value = String(position);
     this.slider.setAttribute("aria-valuetext", words);
     this.field.value = words;
-  }
-
-  /** @param {number} by */
-  step(by) {
-    this.#choose(this.#position + by);
   }
 
   /**

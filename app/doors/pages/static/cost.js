@@ -1,18 +1,18 @@
 /**
- * What a line of values costs before it is read, and how it is read where that is much: in pieces
- * that grow outward from the step that is looked at. What has come is kept, whatever comes then.
+ * What a view costs before it is read, and how it is read where that is much: in pieces that grow
+ * outward from what is looked at. What has come is kept, whatever comes then.
  *
  * @import { BinFile } from "./bin.js"
  * @import { Axis, Variable } from "./dataset.js"
  * @import { Slice } from "./queries.js"
- * @import { Query, Requests } from "./requests.js"
- * @typedef {{ chunks: number, bytes: number, refused: boolean }} Much `refused` says that it is more
- *   than one request may read
+ * @import { Query } from "./requests.js"
+ * @import { Session } from "./session.js"
+ * @typedef {Record<string, Slice>} Slices by dimension; of others one position is read
  * @typedef {object} Weight
  * @property {number} chunks that are decoded
  * @property {number} bytes of these
- * @property {boolean} much whether people are asked before that is paid
- * @property {number} most positions along the line that one request may have
+ * @property {boolean} refused whether that is more than one request may read
+ * @property {number} most positions along a line that one request may have
  * @typedef {object} Line Values along one dimension, as far as they are there.
  * @property {Query} query of all of it
  * @property {Variable} variable
@@ -22,6 +22,7 @@
  * @property {BinFile | null} file the answer with its first values
  * @property {Uint8Array} read 1 where a value has come
  */
+import { learn } from "./dataset.js";
 import { valuesOf } from "./queries.js";
 import { Problem } from "./requests.js";
 
@@ -29,52 +30,119 @@ import { Problem } from "./requests.js";
 export const NEAREST = 64;
 const MUCH_BYTES = 2 ** 28;
 const MUCH_CHUNKS = 2000;
-const LITTLE_BYTES = 2 ** 24;
-const LITTLE_CHUNKS = 100;
+// The server is not asked what less costs (`facts.py` knows it too).
+const LITTLE_BYTES = 2 ** 26;
+const LITTLE_CHUNKS = 256;
 const PIECE_BYTES = 2 ** 25;
 // A screen has not so many pixels.
 const MOST_VALUES = 20_000;
 
 /**
- * What a view along some dimensions reads, where that is much; and every so many positions of the one
- * with most chunks, so that it is not. Of chunks that are too large by themselves nothing is left out.
+ * Whether people are asked before that is paid.
  *
- * @param {Variable} variable
- * @param {Record<string, Slice>} slices by dimension
- * @param {number} most bytes of chunks that one request may read
- * @returns {{ slices: Record<string, Slice>, much: Much | null }}
+ * @param {Weight} weight
+ * @param {number} [times]
  */
-export function affordable(variable, slices, most) {
-  const { dims, chunks } = variable;
-  const { each, counts, count, bytes } = readsOf(variable, slices);
-  const factor = Math.ceil(Math.max(count / MUCH_CHUNKS, bytes / Math.min(MUCH_BYTES, most)));
-  const at = counts.indexOf(Math.max(...counts));
-  if (chunks === null || factor <= 1 || counts[at] <= factor) return { slices, much: null };
-  const name = dims[at];
-  const thin = { ...slices[name], step: each[at] * factor };
-  return {
-    slices: { ...slices, [name]: thin },
-    much: { chunks: count, bytes, refused: bytes > most },
-  };
+export function isMuch({ chunks, bytes, refused }, times = 1) {
+  return refused || chunks * times > MUCH_CHUNKS || bytes * times > MUCH_BYTES;
 }
 
 /**
- * The chunks and the bytes of them that a view reads, by what the description says of them.
+ * The most that a view can read, by what the description says of chunks. It is `little` where that
+ * is certain: where all that is read is described, whole chunks of it.
  *
  * @param {Variable} variable
- * @param {Record<string, Slice>} slices by dimension
+ * @param {Slices} slices
+ * @param {number} most bytes of chunks that one request may read
+ * @param {number} [times] so many of them
+ * @returns {Weight & { little: boolean }}
  */
-function readsOf({ dims, chunks, dtype }, slices) {
-  const each = dims.map((name, at) => Math.max(slices[name]?.step ?? 1, chunks?.[at] ?? 1));
-  const counts = dims.map((name, at) => {
-    const { start, stop } = slices[name] ?? { start: 0, stop: 1 };
-    return Math.ceil((stop - start) / each[at]);
+export function boundOf(variable, slices, most, times = 1) {
+  const chunks = touched(variable, slices).reduce((all, { count }) => all * count, 1);
+  const bytes = chunks * chunkBytes(variable);
+  const little = variable.described && bytes <= Math.min(LITTLE_BYTES / times, most);
+  return {
+    chunks,
+    bytes,
+    refused: bytes > most,
+    most: Number.POSITIVE_INFINITY,
+    little: little && chunks * times <= LITTLE_CHUNKS,
+  };
+}
+
+/** @param {Variable} variable */
+function chunkBytes({ chunks, dtype }) {
+  return (chunks ?? []).reduce((all, one) => all * one, Number(/\d+$/.exec(dtype) ?? 64) / 8);
+}
+
+/**
+ * Along each dimension: how many chunks a view has at most, and how many positions one of them has.
+ *
+ * @param {Variable} variable
+ * @param {Slices} slices
+ */
+function touched({ dims, chunks }, slices) {
+  return dims.map((name, at) => {
+    const { start, stop, step } = slices[name] ?? { start: 0, stop: 1, step: 1 };
+    const chunk = chunks?.[at] ?? 1;
+    const between = Math.floor((stop - 1) / chunk) - Math.floor(start / chunk) + 1;
+    // A window may go on where its axis begins, in one chunk more.
+    const count = Math.min(between + Math.sign(start), Math.ceil((stop - start) / step));
+    return { name, count, each: Math.max(step, chunk) };
   });
-  const product = (/** @type {number[]} */ of, first = 1) =>
-    of.reduce((all, one) => all * one, first);
-  const count = product(counts);
-  const bytes = product(chunks ?? [], (count * Number(/\d+$/.exec(dtype) ?? 8)) / 8);
-  return { each, counts, count, bytes };
+}
+
+/**
+ * Every so many positions of the dimension with most chunks, so that they are not much; null where
+ * nothing can be left out.
+ *
+ * @param {Variable} variable
+ * @param {Slices} slices
+ * @param {Weight} weight of all of it
+ * @param {number} most bytes of chunks that one request may read
+ * @returns {Slices | null}
+ */
+export function sparse(variable, slices, { chunks, bytes }, most) {
+  const [{ name, count, each }] = byCount(variable, slices);
+  const ratio = Math.max(1, chunks / MUCH_CHUNKS, bytes / Math.min(MUCH_BYTES, most));
+  const left = Math.floor(count / ratio);
+  if (variable.chunks === null || left < 2) return null;
+  return { ...slices, [name]: { ...slices[name], step: each * Math.ceil(count / left) } };
+}
+
+/**
+ * @param {Variable} variable
+ * @param {Slices} slices
+ */
+function byCount(variable, slices) {
+  return touched(variable, slices)
+    .filter(({ name }) => name in slices)
+    .sort((one, other) => other.count - one.count);
+}
+
+/**
+ * What the server says that answers cost; it reads nothing for that.
+ *
+ * @param {Session} session
+ * @param {Query[]} queries
+ * @param {AbortSignal} signal
+ * @param {string} [along] the dimension of a line
+ * @returns {Promise<Weight>}
+ */
+export async function explained({ requests, isel }, queries, signal, along) {
+  const all = { chunks: 0, bytes: 0, refused: false, most: Number.POSITIVE_INFINITY };
+  for (const query of queries) {
+    const asked = /** @type {Query} */ ([...query, ["f", "bin"], ["explain", "true"]]);
+    const told = await requests.json(isel, asked, { signal });
+    // Of what is far too much it is not counted how often chunks are decoded.
+    const chunks = told.decoded_chunks ?? told.chunks;
+    all.chunks += chunks;
+    all.bytes += (told.chunk_bytes / Math.max(1, told.chunks)) * chunks;
+    if (told.within_limits) continue;
+    all.refused = true;
+    all.most = (told.excess?.dimension === along && told.excess?.positions) || 1;
+  }
+  return all;
 }
 
 /**
@@ -91,29 +159,27 @@ export function emptyLine(query, variable, axis) {
 }
 
 /**
- * What the server says that a line costs; it reads nothing for that. What is little by all that is
- * known here it is not asked.
+ * What a line costs: by the description, where that is little for so many of them, else as the
+ * server says.
  *
- * @param {Requests} requests
- * @param {string} path
+ * @param {Session} session
  * @param {Line} line
+ * @param {number} times
  * @param {AbortSignal} signal
  * @returns {Promise<Weight>}
  */
-export async function weigh(requests, path, line, signal) {
-  const all = { start: 0, stop: line.axis.size, step: line.every };
-  const here = readsOf(line.variable, { [line.axis.name]: all });
-  if (line.variable.chunks && here.bytes < LITTLE_BYTES && here.count < LITTLE_CHUNKS) {
-    return { chunks: here.count, bytes: here.bytes, much: false, most: line.axis.size };
-  }
-  const asked = pieceOf(line, all);
-  const query = /** @type {Query} */ ([...asked, ["f", "bin"], ["explain", "true"]]);
-  const told = await requests.json(path, query, { signal });
-  const chunks = told.decoded_chunks;
-  const bytes = (told.chunk_bytes / Math.max(1, told.chunks)) * chunks;
-  const much = !told.within_limits || bytes > MUCH_BYTES || chunks > MUCH_CHUNKS;
-  const fits = told.excess?.dimension === line.axis.name ? told.excess.positions : null;
-  return { chunks, bytes, much, most: fits ?? (told.within_limits ? Number.POSITIVE_INFINITY : 1) };
+export async function weigh(session, line, times, signal) {
+  const all = wholeOf(line);
+  const here = boundOf(line.variable, { [line.axis.name]: all }, session.most, times);
+  return here.little ? here : explained(session, [pieceOf(line, all)], signal, line.axis.name);
+}
+
+/**
+ * @param {Line} line
+ * @returns {Slice} all of it
+ */
+export function wholeOf({ axis, every }) {
+  return { start: 0, stop: axis.size, step: every };
 }
 
 /**
@@ -127,52 +193,78 @@ export async function weigh(requests, path, line, signal) {
  * @returns {Slice[]}
  */
 export function piecesOf({ axis, variable, every }, { bytes, most }, at, reach = axis.size) {
-  const [first, last] = [Math.max(0, at - reach), Math.min(axis.size, at + reach)];
+  const [start, stop] = [Math.max(0, at - reach), Math.min(axis.size, at + reach)];
   const wanted = Math.min((axis.size * PIECE_BYTES) / Math.max(1, bytes), most, axis.size);
   const chunk = variable.chunks?.[variable.dims.indexOf(axis.name)] ?? 1;
   const length = wanted >= chunk ? Math.floor(wanted / chunk) * chunk : Math.max(1, wanted | 0);
+  return outward({ start, stop, step: every }, length, at);
+}
+
+/**
+ * A slice in pieces that begin at multiples of a length, the one around a position first.
+ *
+ * @param {Slice} slice
+ * @param {number} length
+ * @param {number} at
+ */
+function outward({ start: first, stop: last, step }, length, at) {
   const middle = Math.floor(at / length);
   const pieces = [];
-  for (let away = 0; away * length < axis.size + length; away++) {
+  for (let away = 0; away * length < last + length; away++) {
     for (const index of away === 0 ? [middle] : [middle + away, middle - away]) {
       // Of every so many positions the same ones, wherever a piece begins.
-      const start = Math.ceil(Math.max(index * length, first) / every) * every;
+      const begin = Math.ceil((Math.max(index * length, first) - first) / step) * step + first;
       const stop = Math.min((index + 1) * length, last);
-      if (start < stop) pieces.push({ start, stop, step: every });
+      if (begin < stop) pieces.push({ start: begin, stop, step });
     }
   }
   return pieces;
 }
 
 /**
- * Read pieces of a line one after the other; those that are there already cost nothing.
+ * The pieces of a picture, of about as many bytes each: along the dimension with most chunks, and
+ * where one chunk there is much by itself, along the other one too.
  *
- * @param {Requests} requests
- * @param {string} path
- * @param {Line} line
- * @param {Slice[]} pieces
- * @param {AbortSignal} signal
- * @param {() => void} [onPiece]
+ * @param {Variable} variable
+ * @param {Slices} slices
+ * @param {Weight} weight
+ * @param {Record<string, number>} at where they begin, by dimension
+ * @returns {Slices[]}
  */
-export async function readPieces(requests, path, line, pieces, signal, onPiece = () => {}) {
-  const left = [...pieces];
-  for (let piece = left.shift(); piece !== undefined && !signal.aborted; piece = left.shift()) {
-    const { start, stop } = piece;
-    const [from, to] = [start / line.every, Math.ceil(stop / line.every)];
-    if (line.read.subarray(from, to).includes(0)) {
-      try {
-        const file = await requests.bin(path, pieceOf(line, piece), { signal });
-        line.file ??= file;
-        line.values.set(valuesOf(file, line.variable.name), from);
-        line.read.fill(1, from, to);
-      } catch (error) {
-        const tooLarge = error instanceof Problem && error.status === 413 && to - from > 1;
-        if (!tooLarge) throw error;
-        const half = ((from + to) >> 1) * line.every;
-        left.unshift({ ...piece, stop: half }, { ...piece, start: half });
-      }
-    }
-    onPiece();
+export function tilesOf(variable, slices, { bytes }, at) {
+  let left = bytes;
+  const [bands, parts] = byCount(variable, slices).map(({ name, each, count }) => {
+    const length = Math.max(1, Math.floor((count * PIECE_BYTES) / Math.max(1, left))) * each;
+    left /= Math.max(1, (count * each) / length);
+    return outward(slices[name], length, at[name]).map((piece) => ({ [name]: piece }));
+  });
+  return bands.flatMap((band) => parts.map((part) => ({ ...band, ...part })));
+}
+
+/**
+ * Read a piece of a line; what is there already costs nothing.
+ *
+ * @param {Session} session
+ * @param {Line} line
+ * @param {Slice} piece
+ * @param {AbortSignal} signal
+ */
+export async function readPiece(session, line, piece, signal) {
+  const { start, stop, step } = piece;
+  const [from, to] = [start / step, Math.ceil(stop / step)];
+  if (signal.aborted || !line.read.subarray(from, to).includes(0)) return;
+  try {
+    const file = await session.requests.bin(session.isel, pieceOf(line, piece), { signal });
+    learn(line.axis, piece, file);
+    line.file ??= file;
+    line.values.set(valuesOf(file, line.variable.name), from);
+    line.read.fill(1, from, to);
+  } catch (error) {
+    const tooLarge = error instanceof Problem && error.status === 413 && to - from > 1;
+    if (!tooLarge) throw error;
+    const half = ((from + to) >> 1) * step;
+    await readPiece(session, line, { ...piece, stop: half }, signal);
+    await readPiece(session, line, { ...piece, start: half }, signal);
   }
 }
 

@@ -30,6 +30,7 @@
  * @property {string} units
  * @property {string} title
  * @property {number[] | null} chunks their lengths along the dimensions
+ * @property {boolean} described whether these are all that is read of it: no coordinates lie beside
  * @property {Record<string, unknown>} attrs
  *
  * @typedef {object} Dataset
@@ -52,7 +53,15 @@ import { durationOf, instantOf, labelOf } from "./times.js";
  * @returns {Dataset}
  */
 export function readDataset(told) {
-  const variables = Object.entries(told.data_vars).map(([name, one]) => readVariable(name, one));
+  // Of a dimension's own labels nothing has to be read.
+  const beside = Object.entries(told.coords).filter(([name]) => !(name in told.dims));
+  const variables = Object.entries(told.data_vars).map(([name, one]) =>
+    readVariable(
+      name,
+      one,
+      beside.map(([, coord]) => coord.dims),
+    ),
+  );
   const axes = Object.entries(told.dims).map(([name, size]) =>
     readAxis(name, Number(size), told.coords[name]),
   );
@@ -69,13 +78,16 @@ export function readDataset(told) {
 /**
  * @param {string} name
  * @param {any} told
+ * @param {string[][]} beside the dimensions of coordinates that answers read too
  * @returns {Variable}
  */
-function readVariable(name, told) {
+function readVariable(name, told, beside) {
   const { dims, dtype, attrs, chunks = null } = told;
   const kind = /^(u?int|float|bool)/.test(dtype) ? "number" : "text";
   const title = text(attrs.long_name) || text(attrs.standard_name) || name;
-  return { name, dims, dtype, kind, units: text(attrs.units), title, chunks, attrs };
+  const among = (/** @type {string[]} */ some) => some.every((dim) => dims.includes(dim));
+  const described = chunks !== null && !beside.some((some) => some.length > 0 && among(some));
+  return { name, dims, dtype, kind, units: text(attrs.units), title, chunks, described, attrs };
 }
 
 /**
@@ -162,7 +174,7 @@ function text(value) {
 }
 
 // Longer answers teach no labels: a page has no use for so many.
-const MOST_LEARNED = 10_000;
+const MOST_LEARNED = 20_000;
 /** @type {[string, number][]} in milliseconds */
 const TICKS = [
   ["nano", 1e-6],

@@ -10,6 +10,7 @@ import { readDataset } from "./dataset.js";
 import { byId } from "./dom.js";
 import { unlock } from "./keys.js";
 import { Requests } from "./requests.js";
+import { COLOURS } from "./scales.js";
 import { Session } from "./session.js";
 import { View } from "./view.js";
 
@@ -20,6 +21,7 @@ async function start() {
   const { page, dataset } = document.body.dataset;
   if ((page !== "explore" && page !== "embed") || dataset === undefined) return;
   const place = byId("explorer");
+  Object.assign(COLOURS, JSON.parse(byId("colours").textContent));
   // Of what is long the page has nothing.
   const given = document.getElementById("described")?.textContent;
   const told = given

@@ -1,7 +1,8 @@
 /**
  * The view of two dimensions: a map, a section, a Hovmoller diagram, an image.
  *
- * @import { Field } from "./fields.js"
+ * @import { Slices } from "./cost.js"
+ * @import { Field, Wanted } from "./fields.js"
  * @import { Film } from "./animation.js"
  * @import { Slice } from "./queries.js"
  * @import { OnProgress } from "./requests.js"
@@ -14,12 +15,14 @@
  */
 import { Player } from "./animation.js";
 import { Colours } from "./colours.js";
-import { costWords, labelText } from "./controls.js";
-import { coordinateAt } from "./dataset.js";
-import { el } from "./dom.js";
-import { readField, readLevels, wantedField } from "./fields.js";
+import { labelText } from "./controls.js";
+import { tilesOf } from "./cost.js";
+import { coordinateAt, labelAt } from "./dataset.js";
+import { button, el } from "./dom.js";
+import { emptyField, readField, readLevels, readPart, wantedField } from "./fields.js";
 import { Figure } from "./figure.js";
 import { windowOf } from "./mesh.js";
+import { CostRow, costText } from "./pieces.js";
 import { seriesAxis } from "./queries.js";
 import { cellAt, TURN } from "./raster.js";
 import {
@@ -33,7 +36,7 @@ import {
   usualRange,
 } from "./scales.js";
 import { MOST_POINTS } from "./state.js";
-import { degreeText, numberText } from "./ticks.js";
+import { degreeText, numberText, ordinal } from "./ticks.js";
 
 export class FieldStage {
   /** @type {Field | null} */
@@ -64,12 +67,14 @@ export class FieldStage {
       onKey: (key) => this.#onKey(key),
     });
     this.player = new Player(() => this.#film());
+    this.row = new CostRow();
     this.colours = new Colours((change, done) => this.#recolour(change, done));
     this.element = el(
       "div",
       { class: "field" },
       this.figure.element,
       el("div", { class: "under" }, this.readout, this.highest, this.told),
+      this.row.element,
       this.player.element,
     );
     /** What stands beside the picture. */
@@ -106,19 +111,87 @@ export class FieldStage {
    * @param {OnProgress} onProgress
    */
   async load(signal, onProgress) {
-    const wanted = wantedField(this.session);
+    this.row.reading.cancel();
+    const wanted = await this.session.weighed(() => wantedField(this.session), signal);
     const meshed = JSON.stringify([this.session.grid, wanted.slices]);
     const known = meshed === this.#meshed ? (this.#field?.mesh ?? null) : null;
-    this.#field = await readField(this.session, wanted, signal, known, onProgress);
+    // What nothing can be left out of is read when that is agreed to.
+    const read = wanted.cost.slices !== null;
+    this.#field = read ? await readField(this.session, wanted, signal, known, onProgress) : null;
     this.#meshed = meshed;
     this.#coloured = "";
+    this.#offer(wanted);
+  }
+
+  /**
+   * Say what all of a picture costs, and ask whether that is wanted.
+   *
+   * @param {Wanted} wanted
+   * @param {string} [words]
+   * @param {Slices[]} [left] its pieces that are not there
+   * @param {number} [each] bytes of one
+   */
+  #offer(wanted, words, left, each) {
+    const { session } = this;
+    const { much, whole: all } = wanted.cost;
+    if (much === null) return this.row.tell();
+    const axes = [wanted.across, wanted.along];
+    const at = Object.fromEntries(
+      axes.map(({ name }) => {
+        const middle = (all[name].start + all[name].stop) >> 1;
+        return [name, name in session.state.fixed ? session.positions[name] : middle];
+      }),
+    );
+    const tiles = left ?? tilesOf(session.variable, all, much, at);
+    const bytes = each ?? much.bytes / tiles.length;
+    const alone = tiles.length < 2 && much.refused;
+    const said = `All of it reads ${costText(much)}${alone ? ", more than one request may" : ""}.`;
+    // Labels that only answers tell are known of what is read at once.
+    const known = axes.every((axis) => labelAt(axis, axis.size >> 1) !== null);
+    const text = tiles.length > 1 ? "In pieces" : "Read it";
+    this.row.tell(
+      el("p", {}, words ?? said),
+      known && !alone ? button(text, () => this.#pieces(wanted, tiles, bytes)) : null,
+    );
+  }
+
+  /**
+   * Read a picture in pieces, drawn as they come.
+   *
+   * @param {Wanted} wanted
+   * @param {Slices[]} tiles
+   * @param {number} bytes of each
+   */
+  async #pieces(wanted, tiles, bytes) {
+    const { session } = this;
+    const left = [...tiles];
+    // What came before somebody cancelled stays.
+    let field = this.#field?.read ? this.#field : null;
+    const words = await this.row.read(
+      tiles,
+      "pieces",
+      () => 1,
+      bytes,
+      async (tile, signal) => {
+        field ??= await emptyField(session, wanted, signal);
+        field = await readPart(session, field, tile, signal);
+        if (signal.aborted) return;
+        left.shift();
+        this.#field = field;
+        this.#coloured = "";
+        this.draw();
+      },
+    );
+    if (words !== null && left.length > 0) this.#offer(wanted, words, left, bytes);
+    else if (words !== null) this.row.tell();
   }
 
   /** Show what the state says of colours, box and points. */
   draw() {
+    this.figure.element.hidden = this.#field === null;
+    this.player.element.hidden = !Player.allowed || this.#axis === null || !this.#isWhole;
     if (this.#field === null) return;
     const { state } = this.session;
-    this.player.element.hidden = this.#axis === null || !Player.allowed;
     this.#checkFilm();
     const key = JSON.stringify([
       state.scaling,
@@ -148,12 +221,9 @@ export class FieldStage {
     const { summary } = field;
     this.colours.show(values, summary, state, this.#range, this.session.display);
     this.#paint(state);
-    const missing = missingText(summary);
+    const missing = field.read?.includes(0) ? "" : missingText(summary);
     const stride = strideText(wanted.slices);
-    this.told.replaceChildren(
-      missing + (missing && stride ? " · " : "") + stride,
-      ...costWords(this.session, wanted),
-    );
+    this.told.textContent = missing + (missing && stride ? " · " : "") + stride;
     const { top } = summary;
     const cell = top < 0 ? null : this.#cell(top);
     this.highest.textContent = cell && `highest shown: ${this.#valueText(cell)} at ${cell.place}`;
@@ -232,7 +302,7 @@ export class FieldStage {
       const share = level === MISSING ? Number.NaN : level / (LEVELS - 1);
       value = scaleOf(this.#range, state.scaling).value(share);
     }
-    if (Number.isNaN(value)) return "no data";
+    if (Number.isNaN(value)) return this.#field?.read?.[index] === 0 ? "not read" : "no data";
     return `${film ? "≈ " : ""}${numberText(display.to(value), film ? 3 : 5)} ${display.units}`.trim();
   }
 
@@ -299,6 +369,11 @@ export class FieldStage {
     this.session.push({ points: [...points.slice(0, MOST_POINTS - 1), point] });
   }
 
+  /** Whether the picture is what one answer has: that of another step is as large. */
+  get #isWhole() {
+    return this.#field !== null && this.#field.read === null;
+  }
+
   /** The dimension that keys step along, and films. */
   get #axis() {
     const { dataset, variable, state } = this.session;
@@ -320,7 +395,7 @@ export class FieldStage {
   async #film() {
     const axis = this.#axis;
     const field = this.#field;
-    if (axis === null || field === null) return null;
+    if (axis === null || field === null || !this.#isWhole) return null;
     const { session } = this;
     if (session.state.range === null) session.replace({ range: this.#range });
     const { scaling } = session.state;
@@ -379,8 +454,7 @@ export class FieldStage {
 /** @param {{ x: Slice, y: Slice }} slices */
 function strideText({ x, y }) {
   const most = Math.max(x.step, y.step);
-  const ending = { 2: "2nd", 3: "3rd" }[most] ?? `${most}th`;
-  return most > 1 ? `every ${ending} cell` : "";
+  return most > 1 ? `every ${ordinal(most)} cell` : "";
 }
 
 /** @param {{ count: number, missing: number }} summary */

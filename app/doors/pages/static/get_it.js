@@ -11,7 +11,7 @@ import { isInstants } from "./dataset.js";
 import { button, byId, el, settled } from "./dom.js";
 import { pictureOf } from "./picture.js";
 import { profileAxis, seriesAxis } from "./queries.js";
-import { bytesText, keyHeader, Latest, storedKey } from "./requests.js";
+import { bytesText, errorText, keyHeader, Latest, storedKey } from "./requests.js";
 import { selection, snippets } from "./snippets.js";
 import { numberText } from "./ticks.js";
 
@@ -95,7 +95,7 @@ export class GetItPanel {
       if (told !== undefined) this.#showFiles(told);
     } catch (error) {
       this.files.replaceChildren();
-      this.why.textContent = error instanceof Error ? error.message : String(error);
+      this.why.textContent = errorText(error);
     }
   }
 
@@ -123,7 +123,7 @@ export class GetItPanel {
         }),
       ]);
     const { csv, netcdf } = told.bytes ?? {};
-    if (!netcdf || told.chunk_bytes > MOST_READ) return told;
+    if (!netcdf || told.chunk_bytes > Math.min(MOST_READ, this.session.most)) return told;
     if (csv.rough) {
       const each = Math.floor(SAMPLE ** (1 / Math.max(1, Object.keys(told.dims).length)));
       await requests.json(isel, part(each), { signal });

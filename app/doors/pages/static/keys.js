@@ -15,9 +15,34 @@ import { keyHeader, storedKey, storeKey } from "./requests.js";
 export async function unlock(requests) {
   if (document.body.dataset.keys === undefined) return;
   if (storedKey() !== null) await reload(requests);
-  const place = document.getElementById("key-place") ?? byId("content");
-  place.replaceChildren(storedKey() === null ? prompt(requests) : forget());
-  if (storedKey() !== null) showPictures();
+  const form = byId("key");
+  form.hidden = false;
+  if (storedKey() === null) form.onsubmit = (event) => use(requests, form, event);
+  else {
+    form.replaceWith(button("Forget key", () => leave(null)));
+    showPictures();
+  }
+}
+
+/** @param {string | null} key what the page is to be seen with */
+function leave(key) {
+  storeKey(key);
+  location.reload();
+}
+
+/**
+ * @param {Requests} requests
+ * @param {HTMLElement} form
+ * @param {Event} event
+ */
+async function use(requests, form, event) {
+  event.preventDefault();
+  const [field, , told] = /** @type {any} */ (form.children);
+  storeKey(field.value.trim());
+  const { status } = await requests.page(location.href);
+  if (status !== 401) return leave(storedKey());
+  storeKey(null);
+  told.textContent = "This key opens nothing here.";
 }
 
 /** Pictures that need a key, one after the other: an image alone can send none. */
@@ -28,45 +53,6 @@ async function showPictures() {
     if (!answer.ok) continue;
     place.append(el("img", { src: URL.createObjectURL(await answer.blob()), alt: "" }));
   }
-}
-
-/** @param {Requests} requests */
-function prompt(requests) {
-  // Without a name the field is in no address, even where a script fails.
-  const field = el("input", {
-    type: "password",
-    autocomplete: "off",
-    placeholder: "API key",
-    "aria-label": "API key",
-    required: true,
-  });
-  const told = el("span", { role: "status" });
-  return el(
-    "form",
-    {
-      class: "key",
-      onsubmit: async (event) => {
-        event.preventDefault();
-        storeKey(field.value.trim());
-        const { status } = await requests.page(location.href);
-        if (status === 401) {
-          storeKey(null);
-          told.textContent = "This key opens nothing here.";
-        } else location.reload();
-      },
-    },
-    field,
-    el("button", { type: "submit" }, "Use key"),
-    told,
-  );
-}
-
-function forget() {
-  const leave = () => {
-    storeKey(null);
-    location.reload();
-  };
-  return button("Forget key", leave);
 }
 
 /**

@@ -3,7 +3,7 @@
  * places.
  *
  * @import { Axis } from "./dataset.js"
- * @import { Line, Weight } from "./cost.js"
+ * @import { Line } from "./cost.js"
  * @import { Query } from "./requests.js"
  * @import { Session } from "./session.js"
  * @typedef {object} Series The values at one place, and the cell whose values these are.
@@ -11,13 +11,13 @@
  * @property {Line} line
  */
 import { Chart } from "./chart.js";
-import { chartAxis, choice, costText, labelText } from "./controls.js";
-import { emptyLine, NEAREST, piecesOf, readPieces, weigh } from "./cost.js";
-import { coordinateAt, isInstants, nearest } from "./dataset.js";
+import { choice, labelText, tableOf } from "./controls.js";
+import { emptyLine } from "./cost.js";
+import { isInstants, nearest } from "./dataset.js";
 import { button, el } from "./dom.js";
+import { LineReader } from "./pieces.js";
 import { lineQuery, profileAxis, seriesAxis } from "./queries.js";
-import { bytesText, Latest } from "./requests.js";
-import { degreeText, numberText } from "./ticks.js";
+import { degreeText, numberText, ordinal } from "./ticks.js";
 import { unitsFor } from "./units.js";
 
 // More rows make no table that anybody reads.
@@ -72,7 +72,6 @@ function pair(name) {
 export class SeriesPanel {
   #shown = "";
   #drawn = "";
-  #tracing = new Latest();
   /** @type {Map<string, Line>} what was read, by what was asked for */
   #lines = new Map();
   /** @type {Series[]} */
@@ -84,7 +83,11 @@ export class SeriesPanel {
     this.chart = new Chart((position) => this.#pick(position));
     this.hint = el("p", { class: "hint" });
     this.tabs = el("div", { class: "tabs", role: "group", "aria-label": "Along" });
-    this.told = el("div", { class: "cost", role: "status" });
+    this.reader = new LineReader(
+      session,
+      () => this.#show(),
+      () => this.#drop(),
+    );
     this.legend = el("ul", { class: "legend" });
     this.table = el("details", { class: "table", hidden: true }, el("summary", {}, "As a table"));
     this.element = el(
@@ -93,7 +96,7 @@ export class SeriesPanel {
       this.tabs,
       this.hint,
       this.legend,
-      this.told,
+      this.reader.row.element,
       this.chart.element,
       this.table,
     );
@@ -121,17 +124,16 @@ export class SeriesPanel {
     if (key !== this.#shown) {
       this.#shown = key;
       this.#series = series;
-      this.#tell();
-      await this.#read(series.map(({ line }) => line));
+      await this.reader.read(series.map(({ line }) => line));
       // Something newer was asked for meanwhile.
       if (key !== this.#shown) return;
     }
     // What was read may say better where a cell is.
     this.#series = state.points.map((point) => this.#at(axis, point));
     const drawn = JSON.stringify([key, state.zone, state.units, variable.name]);
-    if (drawn !== this.#drawn) this.#show(axis);
+    if (drawn !== this.#drawn) this.#show();
     this.#drawn = drawn;
-    this.chart.mark(positions[axis.name] / (series[0]?.line.every ?? 1));
+    this.chart.mark(positions[axis.name]);
   }
 
   /**
@@ -166,110 +168,12 @@ export class SeriesPanel {
     return { title: place.join(", "), line };
   }
 
-  /**
-   * Read what is not there: at once where that is little, else after a question.
-   *
-   * @param {Line[]} lines
-   */
-  async #read(lines) {
-    const left = lines.filter(({ read }) => read.includes(0));
-    const [first] = left;
-    if (first === undefined) return this.#tracing.cancel();
-    const { requests, isel } = this.session;
-    await this.#tracing.run(async (signal) => {
-      const weight = await weigh(requests, isel, first, signal);
-      if (weight.much) this.#offer(left, weight);
-      else {
-        const all = { start: 0, stop: first.axis.size, step: first.every };
-        await Promise.all(left.map((one) => readPieces(requests, isel, one, [all], signal)));
-      }
-    });
-  }
-
-  /**
-   * Say what lines cost, and ask how much of them is wanted.
-   *
-   * @param {Line[]} lines
-   * @param {Weight} weight of one of them
-   * @param {string} [words]
-   */
-  #offer(lines, weight, words) {
-    const { axis } = /** @type {Line} */ (lines[0]);
-    const { length } = lines;
-    const cost = costText({ chunks: weight.chunks * length, bytes: weight.bytes * length });
-    const few = axis.size > NEAREST && words === undefined;
-    this.#tell(
-      el("p", {}, words ?? `All along ${axis.title} this reads ${cost}.`),
-      few
-        ? button(`The nearest ${NEAREST} steps`, () => this.#pieces(lines, weight, NEAREST / 2))
-        : null,
-      button("In pieces", () => this.#pieces(lines, weight)),
-      button("Cancel", () => this.#drop()),
-    );
-  }
-
   /** Forget the places of which nothing was read. */
   #drop() {
     const { state } = this.session;
     const kept = state.points.filter((_, at) => this.#series[at]?.line.read.includes(1));
-    this.#tell();
+    this.reader.row.tell();
     this.session.replace({ points: kept });
-  }
-
-  /**
-   * Read lines in pieces from the current step outward, drawn as they come, until somebody cancels;
-   * what has come stays.
-   *
-   * @param {Line[]} lines
-   * @param {Weight} weight
-   * @param {number} [reach]
-   */
-  async #pieces(lines, weight, reach) {
-    const { requests, isel, positions } = this.session;
-    const { axis } = /** @type {Line} */ (lines[0]);
-    const work = lines.map((one) => piecesOf(one, weight, positions[axis.name], reach));
-    const all = work.flat().reduce((sum, { start, stop }) => sum + stop - start, 0);
-    const bar = el("progress", { max: all, value: 0, "aria-label": "Reading" });
-    const words = el("span", {});
-    let [stopped, done] = [false, 0];
-    const cancel = () => {
-      stopped = true;
-      this.#tracing.cancel();
-    };
-    this.#tell(bar, words, button("Cancel", cancel));
-    const step = () => {
-      bar.value = done;
-      const bytes = (/** @type {number} */ of) => bytesText((of / axis.size) * weight.bytes);
-      words.textContent = `${done} of ${all} steps, ${bytes(done)} of ${bytes(all)}`;
-    };
-    step();
-    try {
-      const whole = await this.#tracing.run(async (signal) => {
-        // Round by round: all lines grow alike.
-        for (let round = 0; round < Math.max(...work.map((one) => one.length)); round++) {
-          for (const [at, line] of lines.entries()) {
-            const piece = work[at]?.[round];
-            if (piece === undefined) continue;
-            await readPieces(requests, isel, line, [piece], signal);
-            if (signal.aborted) return;
-            done += piece.stop - piece.start;
-            step();
-            this.#show(axis);
-          }
-        }
-        return true;
-      });
-      const left = lines.filter(({ read }) => read.includes(0));
-      if (whole && left.length === 0) this.#tell();
-      else if (whole || stopped) this.#offer(left, weight, `${done} of ${all} steps were read.`);
-    } catch (error) {
-      this.#offer(lines, weight, error instanceof Error ? error.message : String(error));
-    }
-  }
-
-  /** @param {(Node | null)[]} parts what is said about the reading; nothing clears it */
-  #tell(...parts) {
-    this.told.replaceChildren(...parts.filter((one) => one !== null));
   }
 
   /** The two lines that a place has, where it has both. */
@@ -286,8 +190,9 @@ export class SeriesPanel {
     else this.tabs.replaceChildren(tab("series", series), tab("profile", profile));
   }
 
-  /** @param {Axis} axis */
-  #show(axis) {
+  #show() {
+    const { axis } = this.#axes;
+    if (axis === null) return;
     const { variable, state, display } = this.session;
     const series = this.#series;
     const known = series.some(({ line }) => line.read.includes(1));
@@ -314,38 +219,27 @@ export class SeriesPanel {
     const [first] = series;
     const more = series.length < 4 ? "Click for up to four places." : "";
     const thinned =
-      first !== undefined && first.line.every > 1 ? `, every ${first.line.every}th value` : "";
+      first !== undefined && first.line.every > 1
+        ? `, every ${ordinal(first.line.every)} value`
+        : "";
     this.hint.textContent =
       first !== undefined
         ? `${variable.title} along ${axis.title}${thinned}. ${more}`
         : `Click on the picture for the values along ${axis.title} there.`;
     if (first === undefined || !known) return;
-    const { isTime, words } = chartAxis(axis);
-    const coordinates = Array.from(first.line.values, (_, at) => {
-      const place = coordinateAt(axis, at * first.line.every);
-      return isTime ? place / 1000 : place;
-    });
     const curves = series.map(({ title, line }) => ({
       title,
       values: Array.from(line.values, display.to),
     }));
-    this.chart.show(coordinates, curves, {
-      isTime,
-      words,
-      units: display.units,
-      zone: state.zone,
-      upright: axis.role === "Z",
-      down: axis.down,
-    });
-    this.chart.mark(this.session.positions[axis.name] / first.line.every);
+    this.chart.show(axis, first.line.every, curves, display.units, state.zone);
+    this.chart.mark(this.session.positions[axis.name]);
     this.#showTable(axis);
   }
 
-  /** @param {number} index of the value that was clicked */
-  #pick(index) {
+  /** @param {number} position that was clicked */
+  #pick(position) {
     const { axis } = this.#axes;
-    const every = this.#series[0]?.line.every ?? 1;
-    if (axis !== null) this.session.move(axis.name, index * every);
+    if (axis !== null) this.session.move(axis.name, position);
   }
 
   /**
@@ -359,21 +253,14 @@ export class SeriesPanel {
     const summary = /** @type {Node} */ (this.table.firstChild);
     const fill = () => {
       const { every, values } = /** @type {Series} */ (series[0]).line;
-      const rows = Array.from({ length: Math.min(values.length, MOST_ROWS) }, (_, at) =>
-        el(
-          "tr",
-          {},
-          el("th", { scope: "row" }, labelText(axis, at * every, state.zone)),
-          ...series.map(({ line }) => el("td", {}, numberText(display.to(line.values[at]), 6))),
-        ),
-      );
-      const heads = series.map(({ title }) => el("th", { scope: "col" }, title));
-      const head = el("tr", {}, el("th", { scope: "col" }, axis.title), ...heads);
+      const rows = Array.from({ length: Math.min(values.length, MOST_ROWS) }, (_, at) => [
+        labelText(axis, at * every, state.zone),
+        ...series.map(({ line }) => numberText(display.to(line.values[at]), 6)),
+      ]);
       const left = values.length - rows.length;
-      const table = el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows));
       this.table.replaceChildren(
         summary,
-        el("div", { class: "scrolled", tabindex: "0" }, table),
+        tableOf([axis.title, ...series.map(({ title }) => title)], rows),
         left > 0 ? el("p", { class: "hint" }, `… and ${left} more, which the CSV has`) : "",
       );
     };

@@ -1,17 +1,19 @@
 /**
  * The views of what has fewer than two dimensions, and of text: a chart, a value, a table.
  *
- * @import { Axis } from "./dataset.js"
+ * @import { Line, Slices } from "./cost.js"
  * @import { OnProgress } from "./requests.js"
  * @import { Session } from "./session.js"
  */
 import { Chart } from "./chart.js";
-import { chartAxis, costWords, labelText } from "./controls.js";
-import { coordinateAt, learn } from "./dataset.js";
+import { labelText, tableOf } from "./controls.js";
+import { emptyLine } from "./cost.js";
+import { learn } from "./dataset.js";
 import { el } from "./dom.js";
+import { LineReader } from "./pieces.js";
 import { lineQuery, valuesOf } from "./queries.js";
 import { Latest } from "./requests.js";
-import { numberText } from "./ticks.js";
+import { numberText, ordinal } from "./ticks.js";
 
 // More rows of a table than that are no view of it.
 const MOST_TEXTS = 200;
@@ -20,22 +22,25 @@ const MOST_DRAWN = 5000;
 
 /** Numbers along one dimension. */
 export class LineStage {
-  #coordinates = /** @type {number[]} */ ([]);
   #values = /** @type {number[]} */ ([]);
   #every = 1;
+  /** @type {Line | null} all of what the chart has a part of */
+  #line = null;
   #reading = new Latest();
 
   /** @param {Session} session */
   constructor(session) {
     this.session = session;
-    this.chart = new Chart((at) => session.move(String(session.state.x), at * this.#every));
+    this.chart = new Chart((at) => session.move(String(session.state.x), at));
     this.readout = el("output", { class: "readout" });
     this.told = el("span", { class: "told" });
+    this.reader = new LineReader(session, () => this.#grow(), null);
     this.element = el(
       "div",
       { class: "line" },
       this.chart.element,
       el("div", { class: "under" }, this.readout, this.told),
+      this.reader.row.element,
     );
     this.side = null;
   }
@@ -48,12 +53,14 @@ export class LineStage {
     const { variable, state, positions } = this.session;
     const axis = this.session.axis(String(state.x));
     const step = Math.ceil(axis.size / MOST_DRAWN);
-    const whole = JSON.stringify([variable.name, axis.name]);
-    const all = { [axis.name]: { start: 0, stop: axis.size, step } };
-    const { slices, much } = this.session.afford(whole, all);
+    const cost = this.session.afford({ [axis.name]: { start: 0, stop: axis.size, step } });
+    const of = (/** @type {Slices} */ slices) => {
+      const every = slices[axis.name].step;
+      return lineQuery(variable, axis.name, positions, every > 1 ? `::${every}` : "");
+    };
+    const slices = cost.slices ?? cost.whole;
     const every = slices[axis.name].step;
-    const slice = every > 1 ? `::${every}` : "";
-    return { axis, every, much, whole, query: lineQuery(variable, axis.name, positions, slice) };
+    return { axis, every, cost, query: of(slices), all: [of(cost.whole)] };
   }
 
   /**
@@ -62,33 +69,42 @@ export class LineStage {
    */
   async load(signal, onProgress) {
     const { requests, variable, isel } = this.session;
-    const { axis, every, query } = this.#wanted();
-    const file = await requests.bin(isel, [...query, ["pack", "f4"]], { signal, onProgress });
-    learn(axis, { start: 0, step: every }, file);
-    this.#every = every;
-    this.#values = Array.from(valuesOf(file, variable.name));
-    this.#coordinates = this.#values.map((_, at) => coordinateAt(axis, at * every));
+    this.reader.row.reading.cancel();
+    const { axis, every, query, cost } = await this.session.weighed(() => this.#wanted(), signal);
+    [this.#values, this.#every] = [[], every];
+    if (cost.slices !== null) {
+      const file = await requests.bin(isel, [...query, ["pack", "f4"]], { signal, onProgress });
+      learn(axis, { start: 0, step: every }, file);
+      this.#values = Array.from(valuesOf(file, variable.name));
+    }
+    const { positions } = this.session;
+    this.#line = emptyLine(lineQuery(variable, axis.name, positions), variable, axis);
+    this.reader.row.tell();
+    if (cost.much !== null) this.reader.offer([this.#line], cost.much);
+  }
+
+  /** Show as much of the whole line as there is. */
+  #grow() {
+    if (this.#line === null) return;
+    const { values, every } = this.#line;
+    [this.#values, this.#every] = [Array.from(values), every];
+    this.draw();
   }
 
   draw() {
     const { variable, display, state } = this.session;
     const axis = this.session.axis(String(state.x));
-    const { isTime, words } = chartAxis(axis);
-    const along = isTime ? this.#coordinates.map((one) => one / 1000) : this.#coordinates;
     const curve = { title: variable.title, values: this.#values.map(display.to) };
-    this.chart.show(along, [curve], { isTime, words, units: display.units, zone: state.zone });
-    this.told.replaceChildren(
-      this.#every > 1 ? `every ${this.#every}th value` : "",
-      ...costWords(this.session, this.#wanted()),
-    );
-    this.chart.mark(Math.round(this.session.positions[axis.name] / this.#every));
+    this.chart.show(axis, this.#every, [curve], display.units, state.zone);
+    this.told.textContent = this.#every > 1 ? `every ${ordinal(this.#every)} value` : "";
+    this.chart.mark(this.session.positions[axis.name]);
     this.#read(axis);
   }
 
   /**
    * The value at the chosen place, which need not be among those of the chart.
    *
-   * @param {Axis} axis
+   * @param {import("./dataset.js").Axis} axis
    */
   #read(axis) {
     const { requests, isel, variable, display, positions, state } = this.session;
@@ -146,22 +162,13 @@ export class TableStage {
       return;
     }
     const axis = this.session.axis(state.x);
-    const rows = this.#values.map((value, at) =>
-      el(
-        "tr",
-        {},
-        el("th", { scope: "row" }, labelText(axis, at, state.zone)),
-        el("td", {}, valueText(value)),
-      ),
-    );
-    const head = [axis.title, variable.title].map((name) => el("th", { scope: "col" }, name));
-    const table = el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows));
+    const rows = this.#values.map((value, at) => [
+      labelText(axis, at, state.zone),
+      valueText(value),
+    ]);
     const left = axis.size - rows.length;
     const more = left > 0 ? el("p", { class: "hint" }, `… and ${left} more`) : null;
-    this.element.replaceChildren(
-      el("div", { class: "scrolled", tabindex: "0" }, table),
-      more ?? "",
-    );
+    this.element.replaceChildren(tableOf([axis.title, variable.title], rows), more ?? "");
   }
 }
 

@@ -34,8 +34,8 @@ export function parameter(name) {
 }
 
 /**
- * The cells that a picture is made of: all of them where these are not too many, else those around
- * the box that is looked at, every so many. Both axes are thinned alike, as far as they can be.
+ * The cells that a picture is made of: those around a box, else all of them; every so many where
+ * these are too many. Both axes are thinned alike, as far as they can be.
  *
  * @param {Axis} x
  * @param {Axis} y
@@ -43,7 +43,7 @@ export function parameter(name) {
  * @returns {{ x: Slice, y: Slice }}
  */
 export function slicesOf(x, y, box) {
-  if (x.size * y.size <= MOST_CELLS || box === null) return thinned(whole(x), whole(y));
+  if (box === null) return thinned(whole(x), whole(y));
   const [x0, y0, x1, y1] = x.geographic && y.geographic ? seen(x, y, box) : box;
   return thinned(around(x, x0, x1), around(y, y0, y1));
 }
@@ -73,6 +73,11 @@ function seen(x, y, [x0, y0, x1, y1]) {
  */
 export function whole(axis) {
   return { start: 0, stop: axis.size, step: 1 };
+}
+
+/** @param {Slice} slice */
+export function stepsIn({ start, stop }) {
+  return stop - start;
 }
 
 /**

@@ -29,6 +29,11 @@ export class Problem extends Error {
   }
 }
 
+/** @param {unknown} error */
+export function errorText(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** The way to one service. */
 export class Requests {
   /** @param {string} root an absolute address that ends with a slash */
@@ -150,28 +155,17 @@ export function bytesText(bytes) {
  */
 export async function received(answer, onProgress) {
   if (onProgress === undefined || answer.body === null) return answer.arrayBuffer();
-  const reader = answer.body.getReader();
-  /** @type {Uint8Array[]} */
-  const parts = [];
   const { headers } = answer;
-  const whole = headers.has("Content-Encoding")
-    ? Number.NaN
-    : Number(headers.get("Content-Length") ?? Number.NaN);
-  let size = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    parts.push(value);
-    size += value.length;
-    onProgress(size, whole);
-  }
-  const joined = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined.buffer;
+  const length = headers.has("Content-Encoding") ? null : headers.get("Content-Length");
+  let came = 0;
+  const counter = new TransformStream({
+    transform(part, out) {
+      came += part.length;
+      onProgress(came, Number(length ?? Number.NaN));
+      out.enqueue(part);
+    },
+  });
+  return new Response(answer.body.pipeThrough(counter)).arrayBuffer();
 }
 
 /**

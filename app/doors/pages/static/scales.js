@@ -7,7 +7,6 @@
  *
  * @import { Range, Scaling } from "./state.js"
  */
-import { COLOURS } from "./palettes.js";
 
 export const MISSING = 255;
 export const LEVELS = 255;
@@ -15,6 +14,13 @@ const OUTSIDE_PERCENT = 2;
 const STOPS = 32;
 // The percentiles of a large field are those of so many of its values.
 const MOST_SAMPLED = 50_000;
+/**
+ * The maps that the page brings with it: for each part (red, green, blue) the level of the first
+ * colour, and what each has more than the one before it.
+ *
+ * @type {Record<string, number[][]>}
+ */
+export const COLOURS = {};
 /** @type {Map<string, Uint32Array>} */
 const TABLES = new Map();
 
@@ -29,33 +35,25 @@ export function colourTable(name, reverse) {
   const key = name + reverse;
   const kept = TABLES.get(key);
   if (kept !== undefined) return kept;
-  const colours = coloursOf(COLOURS[name] ?? /** @type {string} */ (COLOURS.viridis));
+  const parts = COLOURS[name].map(sums);
   const table = new Uint32Array(256);
   for (let level = 0; level < LEVELS; level++) {
     const along = level / (LEVELS - 1);
-    const at = 3 * Math.round(255 * (reverse ? 1 - along : along));
-    table[level] = word(colours[at], colours[at + 1], colours[at + 2]);
+    const at = Math.round(255 * (reverse ? 1 - along : along));
+    const [red, green, blue] = parts.map((part) => part[at]);
+    table[level] = word(red, green, blue);
   }
   TABLES.set(key, table);
   return table;
 }
 
-/**
- * Red, green and blue of each colour, from the text of their differences.
- *
- * @param {string} text
- */
-function coloursOf(text) {
-  const [steps = "", ...first] = text.split(" ").reverse();
-  const colours = new Uint8Array(768);
-  for (let part = 0; part < 3; part++) {
-    colours[part] = Number(first[2 - part]);
-    for (let at = 1; at < 256; at++) {
-      const step = steps.charCodeAt(part * 255 + at - 1) - "P".charCodeAt(0);
-      colours[3 * at + part] = colours[3 * at + part - 3] + step;
-    }
-  }
-  return colours;
+/** @param {number[]} steps */
+function sums(steps) {
+  let sum = 0;
+  return steps.map((step) => {
+    sum += step;
+    return sum;
+  });
 }
 
 /**

@@ -5,30 +5,36 @@
  * dragged). The address is written first, then every listener is told.
  *
  * @import { Axis, Dataset, Grid, Variable } from "./dataset.js"
- * @import { Slice } from "./queries.js"
- * @import { Requests } from "./requests.js"
+ * @import { Slices, Weight } from "./cost.js"
+ * @import { Query, Requests } from "./requests.js"
  * @import { State } from "./state.js"
  * @import { Display } from "./units.js"
  * @typedef {string | { words: string, name: string, labels: string[] }} Notice what went wrong; with
  *   labels that the dimension of this name has
+ * @typedef {object} Cost What a view costs, wherever the other dimensions are fixed.
+ * @property {string} key
+ * @property {Slices} whole
+ * @property {Slices | null} slices what is read of it unasked; null for nothing
+ * @property {Weight | null} much what the whole costs, where it is not
+ * @property {boolean} known whether the server has to be asked before anything is read
  * @typedef {(notices: Notice[] | null) => void} Listener `notices` are there where an address was
  *   read, and null where something was changed
  */
-import { affordable } from "./cost.js";
+import { boundOf, explained, isMuch, sparse } from "./cost.js";
 import { labelAt, positionOf } from "./dataset.js";
 import { Problem } from "./requests.js";
 import { readState, usualState, writeState } from "./state.js";
 import { displayOf } from "./units.js";
 
 export class Session {
-  /** @type {Listener[]} */
-  #listeners = [];
+  /** @type {Listener} what is told of each change */
+  onChange = () => {};
   /** @type {string[]} labels on either side of the one that was not found last */
   nearest = [];
-  // What was said to be much, and is wanted all the same.
-  #paid = "";
-  // Bytes of chunks that one request may read.
-  #most = Number(document.body.dataset.most);
+  /** Bytes of chunks that one request may read. */
+  most = Number(document.body.dataset.most);
+  /** @type {Map<string, Weight>} what the server said of views, by what they show */
+  #weights = new Map();
 
   /**
    * @param {Dataset} dataset
@@ -97,11 +103,6 @@ export class Session {
     return [...own, ...this.fixedAxes];
   }
 
-  /** @param {Listener} listener */
-  listen(listener) {
-    this.#listeners.push(listener);
-  }
-
   /** @param {Partial<State>} change */
   push(change) {
     this.#change(change, "pushState");
@@ -129,7 +130,7 @@ export class Session {
     }
     const unnamed = [...this.dataset.axes.keys()].filter((name) => !(name in state.fixed));
     for (const name of unnamed) this.positions[name] = 0;
-    this.#tell(notices);
+    this.onChange(notices);
   }
 
   /**
@@ -160,25 +161,52 @@ export class Session {
     this.positions[name] = position;
     const label = labelAt(this.axis(name), position) ?? position;
     this.state = { ...this.state, fixed: { ...this.state.fixed, [name]: written(label) } };
-    this.#tell(null);
+    this.onChange(null);
   }
 
   /**
-   * What is read of these positions: all of them where that is not much, or was agreed to.
+   * What is read of these positions: all of them where that is not much.
    *
-   * @param {string} whole
-   * @param {Record<string, Slice>} slices by dimension
+   * @param {Slices} whole
+   * @returns {Cost}
    */
-  afford(whole, slices) {
-    return this.#paid === whole
-      ? { slices, much: null }
-      : affordable(this.variable, slices, this.#most);
+  afford(whole) {
+    const { variable, most } = this;
+    const key = JSON.stringify([variable.name, whole]);
+    const bound = boundOf(variable, whole, most);
+    const weight = this.#weights.get(key) ?? bound;
+    const known = weight !== bound || bound.little;
+    if (!isMuch(weight)) return { key, whole, slices: whole, much: null, known };
+    return { key, whole, slices: sparse(variable, whole, weight, most), much: weight, known };
   }
 
-  /** @param {string} whole */
-  pay(whole) {
-    this.#paid = whole;
-    this.#tell(null);
+  /**
+   * A view whose cost is known: the server was asked, where the description does not say it.
+   *
+   * @template {{ cost: Cost, all: Query[] }} Wanted `all` is what asks for the whole
+   * @param {() => Wanted} want
+   * @param {AbortSignal} signal
+   */
+  async weighed(want, signal) {
+    for (;;) {
+      const wanted = want();
+      if (wanted.cost.known) return wanted;
+      this.#weights.set(wanted.cost.key, await explained(this, wanted.all, signal));
+    }
+  }
+
+  /**
+   * What the server says of a part of the variable.
+   *
+   * @param {string} how the parameter that chooses it
+   * @param {string} text
+   */
+  #explain(how, text) {
+    return this.requests.json(this.sel, [
+      ["variables", this.state.variable],
+      [how, text],
+      ["explain", "true"],
+    ]);
   }
 
   /**
@@ -189,11 +217,7 @@ export class Session {
    */
   async #ask(axis, position) {
     try {
-      const told = await this.requests.json(this.isel, [
-        ["variables", this.state.variable],
-        [`isel[${axis.name}]`, String(position)],
-        ["explain", "true"],
-      ]);
+      const told = await this.#explain(`isel[${axis.name}]`, String(position));
       const label = told.coords[axis.name]?.data ?? null;
       if (label !== null) axis.known.set(position, label);
       return label;
@@ -215,20 +239,12 @@ export class Session {
     if (known >= 0) return known;
     this.nearest = [];
     try {
-      const told = await this.requests.json(this.sel, [
-        ["variables", this.state.variable],
-        [`sel[${name}]`, text],
-        ["explain", "true"],
-      ]);
+      const told = await this.#explain(`sel[${name}]`, text);
       const label = told.coords[name]?.data;
       const at = positionOf(axis, String(label));
       if (at >= 0 || label === undefined) return at >= 0 ? at : undefined;
       // Where only the server knows the labels, it counts those up to this one.
-      const counted = await this.requests.json(this.sel, [
-        ["variables", this.state.variable],
-        [`sel[${name}]`, `../${label}`],
-        ["explain", "true"],
-      ]);
+      const counted = await this.#explain(`sel[${name}]`, `../${label}`);
       const place = counted.dims[name] - 1;
       axis.known.set(place, label);
       return place;
@@ -246,12 +262,7 @@ export class Session {
   #change(change, how) {
     this.state = { ...this.state, ...change };
     history[how](null, "", writeState(this.state, this.dataset));
-    this.#tell(null);
-  }
-
-  /** @param {Notice[] | null} notices */
-  #tell(notices) {
-    for (const listener of this.#listeners) listener(notices);
+    this.onChange(null);
   }
 }
 

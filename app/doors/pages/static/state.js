@@ -24,6 +24,7 @@
  * @property {"series" | "profile"} tab which line of the points is shown
  * @property {string} zone of times, for display
  */
+import { encoded } from "./requests.js";
 import { isZone } from "./times.js";
 import { unitsFor } from "./units.js";
 
@@ -115,23 +116,31 @@ export function usualAxes(axes, isText = false) {
  */
 export function writeState(state, dataset) {
   const usual = usualState(dataset, dataset.variables.get(state.variable));
-  /** @type {[string, string][]} */
-  const pairs = [["_var", state.variable]];
-  for (const [name, label] of Object.entries(state.fixed)) pairs.push([keyOf(name), label]);
-  if (state.x !== usual.x && state.x !== null) pairs.push(["_x", state.x]);
-  if (state.y !== usual.y) pairs.push(["_y", state.y ?? ""]);
-  if (state.box !== null) pairs.push(["_box", state.box.map(rounded).join(",")]);
-  if (state.cmap !== usual.cmap) pairs.push(["_cmap", state.cmap]);
-  if (state.reverse) pairs.push(["_reverse", "true"]);
-  if (state.scaling !== "linear") pairs.push(["_scale", state.scaling]);
-  if (state.range !== null) {
-    pairs.push(["_range", [state.range.low, state.range.high].map(rounded).join(",")]);
-  }
-  for (const point of state.points) pairs.push(["_at", point.map(rounded).join(",")]);
-  if (state.units !== null) pairs.push(["_units", state.units]);
-  if (state.tab !== "series") pairs.push(["_tab", state.tab]);
-  if (state.zone !== "UTC") pairs.push(["_tz", state.zone]);
-  return `?${pairs.map(([name, value]) => `${spelled(name)}=${spelled(value)}`).join("&")}`;
+  const ends = (/** @type {number[]} */ numbers) =>
+    numbers.map((one) => Number(one.toPrecision(8))).join(",");
+  const { range, scaling, units, tab, zone } = state;
+  /** @type {[string, unknown, unknown][]} what is said, and what is usual */
+  const said = [
+    ["_x", state.x, usual.x],
+    ["_y", state.y, usual.y],
+    ["_box", state.box && ends(state.box), null],
+    ["_cmap", state.cmap, usual.cmap],
+    ["_reverse", state.reverse, false],
+    ["_scale", scaling, usual.scaling],
+    ["_range", range && ends([range.low, range.high]), null],
+    ...state.points.map(
+      (point) => /** @type {[string, string, null]} */ (["_at", ends(point), null]),
+    ),
+    ["_units", units, null],
+    ["_tab", tab, usual.tab],
+    ["_tz", zone, usual.zone],
+  ];
+  const pairs = [
+    ["_var", state.variable],
+    ...Object.entries(state.fixed).map(([name, label]) => [keyOf(name), label]),
+    ...said.filter(([, is, was]) => is !== was).map(([key, is]) => [key, String(is ?? "")]),
+  ];
+  return `?${pairs.map(([name, value]) => `${encoded(name)}=${encoded(value)}`).join("&")}`;
 }
 
 /**
@@ -141,20 +150,6 @@ export function writeState(state, dataset) {
  */
 export function keyOf(name) {
   return name.startsWith("_") ? `_${name}` : name;
-}
-
-/** @param {number} value */
-function rounded(value) {
-  return String(Number(value.toPrecision(8)));
-}
-
-/**
- * Percent-encoded but for signs that addresses may have, so that people can read it.
- *
- * @param {string} text
- */
-function spelled(text) {
-  return encodeURIComponent(text).replace(/%(2C|3A|2F)/g, decodeURIComponent);
 }
 
 /**

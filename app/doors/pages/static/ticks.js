@@ -91,6 +91,12 @@ export function numberText(value, digits = 4) {
   return (plain ? String(text) : text.toExponential()).replace("-", "−");
 }
 
+/** @param {number} count as in "every 2nd" */
+export function ordinal(count) {
+  const teen = Math.floor(count / 10) % 10 === 1;
+  return count + ((!teen && ["th", "st", "nd", "rd"][count % 10]) || "th");
+}
+
 /**
  * A longitude or latitude for people.
  *

@@ -15,13 +15,12 @@
  */
 import { arcsOf } from "./coast.js";
 import { choice, DimensionControl, variableChoice } from "./controls.js";
-import { button, el, painted } from "./dom.js";
+import { button, byId, el, painted } from "./dom.js";
 import { FieldStage } from "./field_stage.js";
 import { GetItPanel } from "./get_it.js";
-import { keyHelp } from "./help.js";
 import { DisplayPanel, SeriesPanel } from "./panels.js";
 import { LineStage, TableStage } from "./plain_stages.js";
-import { bytesText, Latest } from "./requests.js";
+import { bytesText, errorText, Latest } from "./requests.js";
 import { usualState } from "./state.js";
 
 const SLOW_MS = 300;
@@ -51,10 +50,11 @@ export class View {
     this.variables = variableChoice(session.dataset, (name) => this.#chooseVariable(name));
     this.axes = el("span", { class: "axes" });
     this.field = new FieldStage(session);
+    this.line = new LineStage(session);
     /** @type {Record<string, Stage>} */
     this.stages = {
       field: this.field,
-      line: new LineStage(session),
+      line: this.line,
       table: new TableStage(session),
     };
     this.zooms = this.#buttons();
@@ -81,8 +81,12 @@ export class View {
       ),
       this.side,
     );
-    session.listen((notices) => this.#update(notices));
+    session.onChange = (notices) => this.#update(notices);
     addEventListener("popstate", () => session.readAddress());
+    addEventListener("keydown", ({ key, target }) => {
+      const typing = target instanceof Element && target.matches("input, select, textarea");
+      if (key === "?" && !typing) showKeys();
+    });
   }
 
   /** @param {string} land the address of the coastline */
@@ -99,7 +103,7 @@ export class View {
       button("+", () => this.field.zoom(0.6), "Zoom in"),
       button("−", () => this.field.zoom(1 / 0.6), "Zoom out"),
       button("⌂", () => this.session.push({ box: null }), "All of it"),
-      keyHelp(),
+      button("?", showKeys, "Keys"),
     );
   }
 
@@ -116,6 +120,8 @@ export class View {
     this.#showControls();
     const stage = this.#stage;
     if (this.middle.firstChild !== stage.element) {
+      this.field.row.reading.cancel();
+      this.line.reader.row.reading.cancel();
       this.middle.replaceChildren(stage.element);
       this.zooms.hidden = stage !== this.field;
       // A view in somebody else's page is alone there.
@@ -124,8 +130,7 @@ export class View {
       this.side.hidden = alone;
       this.side.replaceChildren(...(alone ? [] : sides.filter((one) => one !== null)));
     }
-    const { key } = stage;
-    if (key !== this.#shown && !(await this.#load(stage, key))) return;
+    if (stage.key !== this.#shown && !(await this.#load(stage))) return;
     stage.draw();
     const turn = ++this.#turn;
     const marked = `${this.session.state.points}`;
@@ -139,7 +144,7 @@ export class View {
     try {
       await Promise.all(this.panels.map((panel) => panel.update()));
     } catch (error) {
-      this.#tell([error instanceof Error ? error.message : String(error)]);
+      this.#tell([errorText(error)]);
     }
     if (stage.key === this.#shown) this.place.dataset.state = "ready";
   }
@@ -148,9 +153,8 @@ export class View {
    * Whether the stage has what the state says, and nothing newer was asked for meanwhile.
    *
    * @param {Stage} stage
-   * @param {string} key
    */
-  async #load(stage, key) {
+  async #load(stage) {
     this.place.dataset.state = "loading";
     this.bytes.textContent = "";
     this.bar.removeAttribute("value");
@@ -165,10 +169,11 @@ export class View {
         });
         return true;
       });
-      if (done) this.#shown = key;
+      // What the server said of its cost may make it another picture.
+      if (done) this.#shown = stage.key;
       return done === true;
     } catch (error) {
-      this.#tell([error instanceof Error ? error.message : String(error)]);
+      this.#tell([errorText(error)]);
       this.place.dataset.state = "failed";
       return false;
     } finally {
@@ -280,4 +285,10 @@ export class View {
       box: same ? state.box : null,
     });
   }
+}
+
+/** What keys do, which the page has. */
+function showKeys() {
+  const dialog = /** @type {HTMLDialogElement} */ (byId("keys"));
+  if (!dialog.open) dialog.showModal();
 }
