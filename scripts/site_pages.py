@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,10 +45,28 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """The pages outside are there, too."""
+    """The pages outside are there, too, and as they are the other files that pages lead to."""
     for path, name in OUTSIDE.items():
         files.append(File.generated(config, name, abs_src_path=str(TOP / path)))
+    pages = [*OUTSIDE, *(f"docs/{file.src_uri}" for file in files.documentation_pages())]
+    for place in sorted({place for path in pages for place in led_to(path)}):
+        if not place.startswith("docs/") and place not in OUTSIDE and (TOP / place).is_file():
+            files.append(File.generated(config, place, abs_src_path=str(TOP / place)))
     return files
+
+
+def led_to(path: str) -> Iterator[str]:
+    """Where in the checkout the links of a page lead."""
+    source = TOP / path
+    for found in LINK.finditer(CODE.sub("", source.read_text("utf-8")) if source.exists() else ""):
+        target = found[2].partition("#")[0]
+        if target and "://" not in target:
+            yield placed(target, path)
+
+
+def placed(target: str, path: str) -> str:
+    """The path in the checkout of what the page at `path` calls `target`."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
@@ -69,7 +88,7 @@ def relinked(text: str, path: str, name: str) -> str:
         target, sign, anchor = found[2].partition("#")
         if not target or "://" in target:
             return found[0]
-        place = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        place = placed(target, path)
         there = OUTSIDE.get(place, place.removeprefix("docs/"))
         shown = posixpath.relpath(there, posixpath.dirname(name) or ".")
         return f"{found[1]}{shown}{sign}{anchor}{found[3]}"
