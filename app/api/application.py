@@ -120,7 +120,8 @@ class _PlainRoutesFirst:
     """ASGI middleware: a request that one of `routes` takes goes there, any other one on."""
 
     def __init__(self, routes: Sequence[PlainRoute], app: ASGIApp) -> None:
-        self._routes = routes
+        # What their paths begin with, before the first parameter: few of them come into question.
+        self._routes = [(route.path.partition("{")[::2], route) for route in routes]
         self._app = app
         # A service has few paths that are asked for; looking takes longer than remembering.
         self._found: BoundedCache[_Asked, _Found] = BoundedCache(_KEPT_BYTES)
@@ -142,7 +143,9 @@ class _PlainRoutesFirst:
         """The first route that takes such requests, and what it adds to their scope; it is kept."""
         method, path, root_path = asked
         scope = {"type": "http", "method": method, "path": path, "root_path": root_path}
-        for route in self._routes:
+        for (start, more), route in self._routes:
+            if start not in path if more else not path.endswith(start):
+                continue
             match, child_scope = route.matches(scope)
             if match is Match.FULL:
                 self._found.put(asked, (route, child_scope), _PATH_BYTES + _SIGN_BYTES * len(path))

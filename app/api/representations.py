@@ -67,6 +67,8 @@ def is_not_modified(if_none_match: Iterable[str], tag: str) -> bool:
     return any(line.strip() == "*" or tag in _TAG.findall(line) for line in if_none_match)
 
 
+# What is there in one piece is sent so, unless it is longer than a piece of a stored value.
+_UNCUT_BYTES: Final = 4 * 2**20
 # Directives that allow shared caches to keep an answer, or tell them how (`private` is put first).
 _DIRECTIVE: Final = re.compile(r'(?:[^,"]|"[^"]*")+')
 _SHARED: Final = ("private", "public", "s-maxage", "proxy-revalidate")
@@ -215,7 +217,8 @@ def made(
     if isinstance(content, bytes):
         if len(content) <= PIECE_BYTES:
             return RawResponse(status, headers, content)
-        content = LongBody([content], len(content))
+        if len(content) > _UNCUT_BYTES:
+            content = LongBody([content], len(content))
     return BackpressureResponse(status, headers, content, caller(request), serving.admission)
 
 

@@ -45,10 +45,16 @@ class BackpressureResponse(Response):
     """A response whose body counts as memory in flight until its client has taken it.
 
     Each piece waits until the connection has room: the server's buffer never holds more than one.
+    Bytes that are there in one piece are sent so, without a copy.
     """
 
     def __init__(
-        self, status: int, headers: RawHeaders, body: LongBody, client: str, admission: Admission
+        self,
+        status: int,
+        headers: RawHeaders,
+        body: LongBody | bytes,
+        client: str,
+        admission: Admission,
     ) -> None:
         self.status_code = status
         self.raw_headers = headers
@@ -65,7 +71,8 @@ class BackpressureResponse(Response):
                     "headers": self.raw_headers,
                 }
             )
-            for piece in even_pieces(self._body.pieces):
+            body = self._body
+            for piece in [body] if isinstance(body, bytes) else even_pieces(body.pieces):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 # The head of an answer is smaller.
 _SMALL_BYTES: Final = 4096
+# To copy more takes longer than to hand on two pieces.
+_LONG_BYTES: Final = 2**16
 # How long an end waits for a client that may be sending; and how often it looks.
 _LISTEN_SECONDS: Final = 2.0
 _LOOK_SECONDS: Final = 0.05
@@ -69,7 +71,9 @@ class Outgoing(asyncio.Transport):
         if self._ending is not None:
             return
         held, self._held = self._held, None
-        if held is not None:
+        if held is not None and len(data) > _LONG_BYTES:
+            self._transport.writelines((held, data))
+        elif held is not None:
             self._transport.write(b"".join((held, data)))
         elif len(data) <= _SMALL_BYTES:
             self._held = bytes(data)

@@ -139,7 +139,7 @@ def _arrow(stage: Stage, result: Result) -> None:
     for _ in range(stage.rounds):
         with watched(stage, {"maps": {"url": str(store)}}) as asked:
             # Once before, so that chunks are warm and what is loaded late is loaded.
-            download(asked.server.address, path_of(0, 1, "arrow"))
+            download(asked.server.address, path_of(f="arrow"))
             before = asked.server.usage().cpu
             found = download(asked.server.address, path_of(f="arrow"))
             cpu, above = asked.server.usage().cpu - before, asked.above_mib

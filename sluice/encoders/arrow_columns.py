@@ -39,12 +39,13 @@ class Form:
     """A type of columns: its type in Arrow, and how values of a variable become those of a column.
 
     Rows are taken from what `prepared` makes of them, in one dimension; of these `array` makes the
-    column.
+    column. Where `missing` says which of them are missing, the column has their memory.
     """
 
     type: pa.DataType
     prepared: Callable[[Array], Array]
     array: Callable[[Array], pa.Array]
+    missing: Callable[[Array], Array] | None = None
 
 
 def form_of(dtype: DType, encoding: Document, finest: Array) -> Form | None:
@@ -83,10 +84,20 @@ def _numbers(dtype: DType) -> Form:
         with np.errstate(over="ignore"):
             return np.ascontiguousarray(values, dtype)
 
-    def array(values: Array) -> pa.Array:
-        return _in_arrow(arrow_type, values, np.isnan(values) if dtype.kind == "f" else None)
+    if dtype.kind != "f":
+        return Form(arrow_type, prepared, lambda values: _in_arrow(arrow_type, values, None))
+    return _with_holes(arrow_type, prepared, np.isnan)
 
-    return Form(arrow_type, prepared, array)
+
+def _with_holes(
+    arrow_type: pa.DataType,
+    prepared: Callable[[Array], Array],
+    missing: Callable[[Array], Array],
+) -> Form:
+    def array(values: Array) -> pa.Array:
+        return _in_arrow(arrow_type, values, missing(values))
+
+    return Form(arrow_type, prepared, array, missing)
 
 
 def _in_arrow(arrow_type: pa.DataType, values: Array, missing: Array | None) -> pa.Array:
@@ -138,7 +149,7 @@ def _times(dtype: DType, finest: Array) -> Form:
             found[found.astype(values.dtype) != values] = np.array("NaT", found.dtype)
         return found
 
-    return Form(arrow_type, prepared, lambda found: _in_arrow(arrow_type, found, np.isnat(found)))
+    return _with_holes(arrow_type, prepared, np.isnat)
 
 
 def _is_truth(stored: object) -> bool:
@@ -159,7 +170,7 @@ class ArrowColumn:
     """A column of some rows: the values that they are taken from, and by which steps.
 
     Texts, which have no `form`, are places among `words`, each of which has so many `word_bytes`,
-    and the last one, of what is missing, none.
+    and the last one, of what is missing, none. Of values that are `whole` none is missing.
     """
 
     form: Form | None
@@ -168,6 +179,12 @@ class ArrowColumn:
     words: Sequence[str] = ()
     word_bytes: Array | None = None
     arrow_words: pa.Array | None = None
+    whole: bool = False
+
+    def array(self, values: Array) -> pa.Array:
+        """Such rows, of what is no text, in Arrow."""
+        assert self.form is not None
+        return _in_arrow(self.form.type, values, None) if self.whole else self.form.array(values)
 
     def rows(self, first: int, stop: int) -> Array:
         """The values in the rows from `first` to `stop`, in memory of their own."""
@@ -180,7 +197,11 @@ def arrow_column(
     """The column of these values in the rows of this layout."""
     steps = _merged(steps_of(column.dims, layout))
     if form is not None:
-        return ArrowColumn(form, form.prepared(values), steps)
+        own, whole = form.prepared(values), False
+        if form.missing is not None and own.size < layout.count:
+            # Each of them is in many rows.
+            whole = not form.missing(own).any()
+        return ArrowColumn(form, own, steps, whole=whole)
     import pyarrow as pa
 
     words: dict[str, int] = {}
@@ -266,11 +287,12 @@ def _rows(values: Array, steps: tuple[tuple[int, int, int], ...], first: int, st
         return part
     offset = first - begin * inner
     if inner <= count:
-        return np.repeat(part, inner)[offset : offset + count].copy()
-    counts = np.full(end - begin, inner)
-    counts[0] -= offset
-    counts[-1] -= end * inner - stop
-    return np.repeat(part, counts)
+        many = np.empty((len(part), inner), part.dtype)
+        many[:] = part[:, None]
+        return many.reshape(-1)[offset : offset + count]
+    few = np.full(count, part[0])
+    few[inner - offset :] = part[-1]
+    return few
 
 
 def _around(values: Array, begin: int, count: int) -> Array:

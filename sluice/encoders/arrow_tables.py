@@ -199,7 +199,7 @@ class ArrowWriter:
         import pyarrow as pa
 
         if column.form is not None:
-            return column.form.array(values)
+            return column.array(values)
         if self._rows.kind != "stream":
             assert column.arrow_words is not None
             return column.arrow_words.take(pa.array(values, mask=values == MISSING))

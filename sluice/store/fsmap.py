@@ -59,6 +59,7 @@ class AsyncFSMap(ByteSource):
         # What stands before each key, where that is all that there is to its path.
         self._before = f"{self.root}/" if self.root and "://" not in self.root else None
         self._reader = reader_for(fs) if reader is None else reader
+        self._parts = self._reader if isinstance(self._reader, PartReader) else None
         self._most_bytes = most_bytes
         self._gate = gate_of(concurrency)
         self._kind = filesystem_kind(fs)
@@ -104,8 +105,8 @@ class AsyncFSMap(ByteSource):
         reader, path = self._reader, self._path(key)
         async with self._gate:
             try:
-                if isinstance(reader, PartReader):
-                    return await reader.read_part(path, start, end, None)
+                if self._parts is not None:
+                    return await self._parts.read_part(path, start, end, None)
                 size = int((await self.fs._info(path))["size"])
                 first, last = resolved(start, end, size)
                 data = await reader.read(path, first, last, None) if first < last else b""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from io import FileIO
 from math import inf
 from os import SEEK_END
 from types import MappingProxyType
-from typing import Final, NoReturn, Protocol, TypeAlias, runtime_checkable
+from typing import BinaryIO, Final, NoReturn, Protocol, TypeAlias, runtime_checkable
 
 from fsspec import AbstractFileSystem
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from sluice.errors import StoreError, redacted
@@ -201,14 +204,26 @@ def _read(fs: AbstractFileSystem, path: str, limits: Limits, most_bytes: int | N
         data = check_size(fs.cat_file(path, *limits), *limits, most_bytes)
         size = len(data) if limits == _WHOLE else int(fs.size(path))
         return Part(data, resolved(*limits, size)[0], size)
-    with fs.open(path, "rb") as file:
+    with _opened(fs, path) as file:
         size = file.seek(0, SEEK_END)
         first, last = (0, size) if limits == _WHOLE else resolved(*limits, size)
         if most_bytes is not None and last - first > most_bytes:
             raise OversizedBody(most_bytes)
         file.seek(first)
         # A device, which has no size, gives nothing: reading on would have no end.
-        return Part(bytes(file.read(last - first)), first, size)
+        data = bytes(file.read(last - first))
+        # No system reads more than 2 GiB at once.
+        while first + len(data) < last and (more := file.read(last - first - len(data))):
+            data += more
+        return Part(data, first, size)
+
+
+def _opened(fs: AbstractFileSystem, path: str) -> BinaryIO | FileIO:
+    """The file, to be read in one piece; a local one without what fsspec has around it."""
+    if isinstance(fs, LocalFileSystem) and os.sep == "/" and path[:1] == "/" != path[-1:]:
+        return open(path, "rb", buffering=0)
+    opened: BinaryIO = fs.open(path, "rb")
+    return opened
 
 
 def _find(fs: AbstractFileSystem, path: str) -> list[str]:

@@ -1,7 +1,6 @@
 """Sources of stores that misbehave: deadlines, retries and a circuit, shared by all of a store.
 
-The libraries below try each request once, as `_s3fs`, `protocols` and `obstore_options` make them:
-all tries are here.
+The libraries below try once (see `_s3fs`, `protocols`, `obstore_options`): all tries are here.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ from sluice.store.source import (
     Part,
     Tagged,
     Unchanged,
-    get_part,
     get_tagged,
+    part_source,
 )
 
 Answer = TypeVar("Answer")
@@ -259,6 +258,7 @@ class ResilientSource(ByteSource):
         emit: Emit | None = None,
     ) -> None:
         self._source = source
+        self._parts = part_source(source)
         self._place = place
         self._guard = guard
         self._emit = emit
@@ -287,7 +287,7 @@ class ResilientSource(ByteSource):
         self, key: str, start: int | None = None, end: int | None = None
     ) -> Part | None:
         """As the source's own."""
-        ask = partial(get_part, self._source, key, start, end)
+        ask = partial(self._parts.get_part, key, start, end)
         return await self._ask("get", f"reading {key}", partial(self._told, "get", ask))
 
     async def modified(self, key: str) -> float | None:
@@ -335,8 +335,8 @@ class ResilientSource(ByteSource):
         except BaseException as error:
             self._emit(StoreAsked(self._place, operation, perf_counter() - began, 0, error))
             raise
-        seconds = perf_counter() - began
-        self._emit(StoreAsked(self._place, operation, seconds, _nbytes(answer), None))
+        nbytes = _nbytes(answer)
+        self._emit(StoreAsked(self._place, operation, perf_counter() - began, nbytes, None))
         return answer
 
 

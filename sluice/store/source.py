@@ -133,17 +133,25 @@ class PartSource(Protocol):
         ...
 
 
-async def get_part(
-    source: ByteSource, key: str, start: int | None = None, end: int | None = None
-) -> Part | None:
-    """What `source` says of the range; of a source that knows no sizes, out of the whole value."""
-    if isinstance(source, PartSource):
-        return await source.get_part(key, start, end)
-    data = await source.get(key)
-    if data is None:
-        return None
-    first, last = resolved(start, end, len(data))
-    return Part(data[first:last], first, len(data))
+@dataclass(frozen=True, slots=True)
+class _WholeParts:
+    """Parts of a source that knows no sizes: out of the whole value."""
+
+    source: ByteSource
+
+    async def get_part(
+        self, key: str, start: int | None = None, end: int | None = None
+    ) -> Part | None:
+        data = await self.source.get(key)
+        if data is None:
+            return None
+        first, last = resolved(start, end, len(data))
+        return Part(data[first:last], first, len(data))
+
+
+def part_source(source: ByteSource) -> PartSource:
+    """What tells ranges of `source` with sizes. Looked for once: that takes as long as a read."""
+    return source if isinstance(source, PartSource) else _WholeParts(source)
 
 
 async def get_untagged(source: ByteSource, key: str) -> Tagged | None:

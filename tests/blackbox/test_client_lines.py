@@ -6,23 +6,30 @@ import csv
 import importlib
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
 import urllib.request
 import warnings
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pytest
+import requests
 import xarray as xr
 
 from .conftest import Serve, Service
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "clients.md"
 ADDRESS: Final = "http://127.0.0.1:8000"
-LINES: Final = dict(re.findall(r"^\| ([^|]+?) \| [^`|]*`(.+)`.* \|$", PAGE.read_text(), re.M))
+OPEN, _, GUARDED = PAGE.read_text().partition("\n## With a key\n")
+LINE: Final = re.compile(r"^\| ([^|]+?) \| [^`|]*`(.+)`.* \|$", re.MULTILINE)
+LINES: Final = dict(LINE.findall(OPEN))
+KEYED: Final = dict(LINE.findall(GUARDED))
+KEY: Final = "sluice_key-of-the-lines"
 POINT: Final = {"level": 850, "latitude": 52.5, "longitude": 13.4}
 
 
@@ -44,7 +51,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def service(serve: Serve, store: Path) -> Service:
-    return serve({"sample": store})
+    """The same dataset for all, and for those who have the key."""
+    access: dict[str, Any] = {"sample": "public", "guarded": ["reader"]}
+    entries = {name: {"url": str(store), "access": who} for name, who in access.items()}
+    return serve(entries, SLUICE_KEYS=f"reader {sha256(KEY.encode()).hexdigest()}")
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +72,29 @@ def line(request: pytest.FixtureRequest, service: Service) -> str:
     return found.replace(ADDRESS, f"http://{host}:{port}")
 
 
+@pytest.fixture
+def keyed(request: pytest.FixtureRequest, service: Service) -> str:
+    """The line with a key, of the program that the test is of, for the guarded dataset."""
+    return with_key(request.param, service)
+
+
+def with_key(name: str, service: Service) -> str:
+    host, port = service.address
+    line: str = KEYED[name].replace("KEY", KEY)
+    place = ADDRESS.removeprefix("http://")
+    return line.replace(place, f"{host}:{port}").replace("sample", "guarded")
+
+
+@pytest.fixture
+def home(tmp_path: Path, service: Service) -> Path:
+    """A home with the files that `docs/access.md` names."""
+    netrc = tmp_path / ".netrc"
+    netrc.write_text(f"machine {service.address[0]} login any password {KEY}\n")
+    netrc.chmod(0o600)
+    (tmp_path / ".ncrc").write_text(f"HTTP.NETRC={netrc}\n")
+    return tmp_path
+
+
 def program(name: str) -> str:
     found = shutil.which(name)
     if found is None:
@@ -69,17 +102,21 @@ def program(name: str) -> str:
     return found
 
 
-def printed(*command: str, cwd: Path | None = None) -> str:
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, check=False)
+def printed(*command: str, cwd: Path | None = None, home: Path | None = None) -> str:
+    environment = {**os.environ, "HOME": str(home)} if home else None
+    ran = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, cwd=cwd, env=environment, check=False
+    )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
 
-def evaluated(line: str, **modules: str) -> Any:
+def evaluated(line: str, session: object = None, **modules: str) -> Any:
     known = {name: importlib.import_module(module) for name, module in modules.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return eval(line, {**known, "urlopen": urllib.request.urlopen, "io": io})
+        ways: dict[str, Any] = {"Request": urllib.request.Request, "io": io, "session": session}
+        return eval(line, {**known, **ways, "urlopen": urllib.request.urlopen})
 
 
 of = pytest.mark.parametrize
@@ -108,14 +145,19 @@ def test_polars(line: str, stored: xr.Dataset) -> None:
 
 @of("line", ["DuckDB"], indirect=True)
 def test_duckdb(line: str, stored: xr.Dataset) -> None:
+    check_duckdb(stored, line)
+
+
+def check_duckdb(stored: xr.Dataset, *lines: str) -> None:
     duckdb = pytest.importorskip("duckdb")
     extension = pytest.importorskip("duckdb_extension_httpfs")
     (file,) = Path(extension.__file__).parent.rglob("*.duckdb_extension")
     with duckdb.connect(config={"allow_unsigned_extensions": "true"}) as database:
         database.execute(f"LOAD '{file}'")
-        ((found,),) = database.execute(line).fetchall()
+        for line in lines:
+            told = database.execute(line).fetchall()
     wanted = stored.t.sel(time="2024-01-02", level=850).values.astype("f8").mean()
-    np.testing.assert_allclose(found, wanted)
+    np.testing.assert_allclose(told[0][0], wanted)
 
 
 @of("line", ["R", "R, by OPeNDAP"], indirect=True)
@@ -193,6 +235,103 @@ def test_curl(line: str, stored: xr.Dataset, tmp_path: Path) -> None:
     (file,) = tmp_path.iterdir()
     with xr.open_dataset(file) as ds:
         np.testing.assert_array_equal(ds.t.values, stored.t.sel(time="2024-01-02", level=850))
+
+
+# With a key.
+
+
+@of("keyed", ["xarray", "xarray, by OPeNDAP"], indirect=True)
+def test_xarray_with_a_key(keyed: str, stored: xr.Dataset) -> None:
+    with evaluated(keyed, xr="xarray") as ds:
+        np.testing.assert_array_equal(ds.t[1], stored.t[1])
+
+
+def test_pydap_with_a_key(
+    service: Service, stored: xr.Dataset, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a session only its headers; or from the file of passwords, of which it needs no word."""
+    pytest.importorskip("pydap")
+    line, session = with_key("pydap", service), requests.Session()
+    session.headers["Authorization"] = f"Bearer {KEY}"
+    with evaluated(line, session=session, xr="xarray") as ds:
+        np.testing.assert_array_equal(ds.t[1, 1], stored.t[1, 1])
+    monkeypatch.setenv("HOME", str(home))
+    with evaluated(line.replace(", session=session", ""), xr="xarray") as ds:
+        np.testing.assert_array_equal(ds.t[1, 1], stored.t[1, 1])
+
+
+@of("keyed", ["pandas", "pandas, typed", "polars"], indirect=True)
+def test_tables_with_a_key(keyed: str, stored: xr.Dataset) -> None:
+    pytest.importorskip("polars")
+    wanted = stored.t.sel(POINT, method="nearest").values
+    found = evaluated(keyed, pd="pandas", pl="polars")["t"]
+    np.testing.assert_allclose(np.asarray(found), wanted, rtol=1e-6)
+
+
+def test_duckdb_with_a_key(service: Service, stored: xr.Dataset) -> None:
+    """A secret is made once; the line is the same then."""
+    host, port = service.address
+    line = LINES["DuckDB"].replace(ADDRESS, f"http://{host}:{port}").replace("sample", "guarded")
+    check_duckdb(stored, with_key("DuckDB", service), line)
+
+
+def test_tensorstore_with_a_key(service: Service, stored: xr.Dataset) -> None:
+    pytest.importorskip("tensorstore")
+    array = evaluated(with_key("tensorstore", service), tensorstore="tensorstore")
+    np.testing.assert_array_equal(array[2].read().result(), stored.t[2])
+
+
+def test_rasterio_with_a_key(service: Service, stored: xr.Dataset) -> None:
+    pytest.importorskip("rasterio")
+    with evaluated(with_key("GDAL, rasterio", service), rasterio="rasterio") as opened:
+        np.testing.assert_array_equal(opened.read(1), stored.t[0, 0])
+
+
+def test_owslib_with_a_key(service: Service, stored: xr.Dataset) -> None:
+    owslib = pytest.importorskip("owslib.ogcapi.edr")
+    code = with_key("OWSLib", service)
+    for name in ("EnvironmentalDataRetrieval", "Authentication"):
+        code = code.replace(name, f"edr.{name}")
+    found = evaluated(code, edr=owslib.__name__)["ranges"]["t"]["values"]
+    wanted = stored.t.sel(latitude=52.5, longitude=13.4, method="nearest").values.ravel()
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+@of("name", ["cdo", "ncks", "ncdump"])
+def test_programs_find_the_key_in_a_file(name: str, service: Service, home: Path) -> None:
+    """All that stand on the NetCDF library; a key in the address does as well."""
+    program(name)
+    host, port = service.address
+    words = {"cdo": ["-s", "showname"], "ncks": ["-m"], "ncdump": ["-h"]}[name]
+    assert " t" in printed(name, *words, f"http://{host}:{port}/dap/guarded", home=home)
+    assert " t" in printed(name, *words, f"http://any:{KEY}@{host}:{port}/dap/guarded")
+
+
+def test_r_with_a_key(service: Service, stored: xr.Dataset) -> None:
+    told = printed(program("Rscript"), "-e", f"cat({with_key('R', service)}$t, sep='\\n')")
+    wanted = stored.t.sel(POINT, method="nearest").values
+    np.testing.assert_allclose([float(row) for row in told.split()], wanted, rtol=1e-6)
+
+
+def test_javascript_with_a_key(service: Service, stored: xr.Dataset) -> None:
+    code = f"console.log(JSON.stringify({with_key('JavaScript', service)}))"
+    told = json.loads(printed(program("node"), "--input-type=module", "-e", code))
+    wanted = stored.t.sel(POINT, method="nearest").values
+    np.testing.assert_allclose(told["columns"]["t"], wanted, rtol=1e-6)
+
+
+def test_curl_with_a_key(service: Service, stored: xr.Dataset, home: Path) -> None:
+    program("curl")
+    printed("sh", "-c", with_key("curl", service), cwd=home, home=home)
+    with xr.open_dataset(home / "sel.nc") as ds:
+        np.testing.assert_array_equal(ds.t.values, stored.t.sel(time="2024-01-02", level=850))
+
+
+def test_each_keyed_line_is_run() -> None:
+    """Those of programs have no words of their own; edr-xarray takes no variable named `t`."""
+    source, unrun = Path(__file__).read_text(), {"CDO, NCO, ncdump", "edr-xarray"}
+    run = source.partition("# With a key.")[2].partition("def test_each_keyed_line")[0]
+    assert {name for name in KEYED if not re.search(f"[\"']{name}[\"']", run)} == unrun
 
 
 def test_each_line_is_run_or_named() -> None:

@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jsonschema_rs
 import numpy as np
 import pytest
@@ -207,10 +208,12 @@ def test_covjson_reader(service: Service, query: str, kind: str) -> None:
 
 def test_behind_keys(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> None:
     entries = write_stores(tmp_path_factory.mktemp("keys"))
+    entries["mine"] = dict(entries["globe"])
     entries["globe"]["access"] = "public"
     entries["big"]["doors"] = ["dap"]
     keys = f"reader {sha256(KEY.encode()).hexdigest()}"
-    service = serve({name: entries[name] for name in ("globe", "region", "big")}, SLUICE_KEYS=keys)
+    shown = ("globe", "region", "big", "mine")
+    service = serve({name: entries[name] for name in shown}, SLUICE_KEYS=keys)
     root = f"{str(service.client.base_url).rstrip('/')}/edr"
     listed = service.get("/edr/collections")
     assert [one["id"] for one in listed.json()["collections"]] == ["globe"]
@@ -223,11 +226,15 @@ def test_behind_keys(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> 
     basic = base64.b64encode(f"anybody:{KEY}".encode()).decode()
     for header in ({"authorization": f"Basic {basic}"}, {"x-api-key": KEY}):
         found = service.get("/edr/collections", headers=header).json()["collections"]
-        assert [one["id"] for one in found] == ["globe", "region"]
+        assert [one["id"] for one in found] == ["globe", "region", "mine"]
     assert service.get("/edr/collections/big", headers={"x-api-key": KEY}).status_code == 404
     edr = EnvironmentalDataRetrieval(root, auth=Authentication(username="x", password=KEY))
     told = edr.query_data("region", "position", coords="POINT(0 50)", z="1")
     assert len(told["coverages"]) == 3
+    # A key in the address would not be in the links that it follows.
+    with httpx.Client(headers={"X-API-Key": KEY}) as session:
+        found = opened(root, "mine", session=session, parameter_names=["t2m"]).load()
+    np.testing.assert_array_equal(np.sort(found.t2m, None), np.sort(GLOBE.t2m.astype("f8"), None))
 
 
 # The suite's assertions, by the names of its tests.

@@ -14,8 +14,8 @@ from sluice.store.source import (
     DatedSource,
     Tagged,
     Unchanged,
-    get_part,
     get_tagged,
+    part_source,
     resolved,
 )
 
@@ -68,15 +68,15 @@ async def test_a_part_tells_the_size_of_the_whole(ground: Ground) -> None:
     """Where the store tells it at all: then rightly, and where the part begins as well."""
     key = "a/c/0/0"
     for start, end in [(0, 1), (10, 20), (1000, None), (1000, 5000), (-16, None), (-5000, None)]:
-        part = await get_part(ground.source, key, start, end)
+        part = await part_source(ground.source).get_part(key, start, end)
         assert part is not None
         assert part.data == BIG[start:end]
         first, _ = resolved(start, end, len(BIG))
         assert (part.start, part.size) in ((first, len(BIG)), (max(start, 0), None))
     for start, end in ((2, 5), (-3, None)):
-        assert await get_part(ground.source, "a/c/9/9", start, end) is None
-    beyond = await get_part(ground.source, "a/c/0/1", 10, 20)
-    empty = await get_part(ground.source, "b/empty", 0, 1)
+        assert await part_source(ground.source).get_part("a/c/9/9", start, end) is None
+    beyond = await part_source(ground.source).get_part("a/c/0/1", 10, 20)
+    empty = await part_source(ground.source).get_part("b/empty", 0, 1)
     assert beyond is not None
     assert empty is not None
     assert (beyond.data, empty.data) == (b"", b"")

@@ -20,7 +20,7 @@ from sluice.arrays.served_documents import ZarrFormat
 from sluice.arrays.store_reader import StoreReader
 from sluice.datasets import AsyncDataset, AsyncZarrBackendEntrypoint
 from sluice.datasets.served_store import ServedArray, ServedStore, StoredGroups
-from sluice.store.source import ByteSource, get_part
+from sluice.store.source import ByteSource, part_source
 from tests.equivalence.strategies import stores
 from tests.stores import StoreSpec, documents_of, fs_map, memory_store
 
@@ -57,7 +57,7 @@ async def value_of(source: ByteSource, array: ServedArray, place: tuple[int, ...
     key = array.stored_key(place)
     whole = await source.get(key)
     for limits in (slice(0, 3), slice(2, None), slice(-5, None)):
-        part = await get_part(source, key, limits.start, limits.stop)
+        part = await part_source(source).get_part(key, limits.start, limits.stop)
         assert (part is None) == (whole is None)
         if part is not None and whole is not None and part.size is not None:
             assert (part.data, part.size) == (whole[limits], len(whole))

@@ -7,14 +7,10 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Final
 
-from fastapi import Request
-
 from sluice.aliases import record
 from sluice.concurrency import ahead
 from sluice.errors import StoreFaltered
-from sluice.store.source import ByteSource, Part, get_part
-
-from ...api.requests import header_of
+from sluice.store.source import ByteSource, Part, PartSource
 
 # So much of a value is asked for at once, and so many pieces are in memory: the one that is being
 # sent, the next one, and the first.
@@ -23,14 +19,12 @@ PIECES: Final = 3
 _RANGE: Final = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.IGNORECASE)
 
 
-def first_limits(request: Request, tag: str) -> tuple[int, int | None]:
+def first_limits(given: str | None, condition: str | None, tag: str) -> tuple[int, int | None]:
     """What to ask of the store before the size of the value is known: a piece of what is wanted.
 
-    `tag` is the one that an ``If-Range`` has to name.
+    `given` is the header ``Range``, and `tag` the one that the `condition` in ``If-Range`` has to
+    name.
     """
-    if request.method == "HEAD":
-        return 0, 1
-    given, condition = header_of(request, b"range"), header_of(request, b"if-range")
     found = None if given is None else _RANGE.fullmatch(given)
     if found is None or (condition is not None and condition.strip() != tag):
         return 0, PIECE_BYTES
@@ -48,29 +42,36 @@ def first_limits(request: Request, tag: str) -> tuple[int, int | None]:
 class HandedFile:
     """A value of the store, of which a part is here and the rest is read as it is sent."""
 
-    source: ByteSource
+    parts: PartSource
     key: str
     size: int
     part: Part
 
     @classmethod
     async def of(
-        cls, source: ByteSource, key: str, limits: tuple[int, int | None], most_bytes: int
+        cls,
+        source: ByteSource,
+        parts: PartSource,
+        key: str,
+        limits: tuple[int, int | None],
+        most_bytes: int,
     ) -> HandedFile | None:
         """The value of `key` with the part in these `limits`; None where there is no such key.
 
+        The `parts` are those of the source.
+
         Of a store that tells no sizes the whole is read, which may have `most_bytes`.
         """
-        part = await get_part(source, key, *limits)
+        part = await parts.get_part(key, *limits)
         if part is not None and part.size is None and not part.data:
             # They lie behind its end, or it is empty.
-            part = await get_part(source, key, 0, 1)
+            part = await parts.get_part(key, 0, 1)
             if part is not None and not part.data:
                 part = Part(b"", 0, 0)
         if part is not None and part.size is None:
             data = await source.get(key, most_bytes=most_bytes)
             part = None if data is None else Part(data, 0, len(data))
-        return None if part is None else cls(source, key, part.size or 0, part)
+        return None if part is None else cls(parts, key, part.size or 0, part)
 
     def known(self, start: int, stop: int) -> bytes | None:
         """The bytes from `start` to `stop`, if they are here."""
@@ -95,7 +96,7 @@ class HandedFile:
 
     async def _piece(self, stop: int, start: int) -> bytes:
         end = min(stop, start + PIECE_BYTES)
-        part = await get_part(self.source, self.key, start, end)
+        part = await self.parts.get_part(self.key, start, end)
         known = self.size if part is None or part.size is None else part.size
         if part is None or known != self.size or len(part.data) != end - start:
             raise StoreFaltered(f"{self.key} is another value since it is read")

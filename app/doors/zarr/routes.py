@@ -28,6 +28,7 @@ from sluice.datasets.served_store import ServedArray, ServedStore
 from sluice.engine import memory_excess
 from sluice.errors import StoreError
 from sluice.instrumentation import Phases
+from sluice.store.source import ByteSource, PartSource, part_source
 
 from ...api.answering import told
 from ...api.doors import Link, door_dataset
@@ -75,6 +76,8 @@ class _View:
     """
 
     store: ServedStore
+    source: ByteSource
+    parts: PartSource
     shared_tag: str
     edition: str
     nbytes: int
@@ -87,7 +90,9 @@ class _View:
         store = ServedStore.of(opened.dataset, opened.stored, zarr_format)
         shared = digest(spelled((opened.identity, zarr_format, __version__)))
         nbytes = sum(opened.prepared.layout.attribute_bytes.values())
-        return cls(store, shared, store.edition, nbytes + _ARRAY_BYTES * len(store.arrays))
+        nbytes += _ARRAY_BYTES * len(store.arrays)
+        source = opened.stored.source
+        return cls(store, source, part_source(source), shared, store.edition, nbytes)
 
     def tag(self, key: str) -> str:
         """The strong tag of a chunk."""
@@ -198,26 +203,27 @@ class _Asked:
         self, array: ServedArray, place: tuple[int, ...], headers: RawHeaders, tag: str
     ) -> Response:
         """A chunk as the store has it; NoSuchKey where the store says that it has none."""
-        assert self.opened.stored is not None
         request, serving, entry = self.request, self.serving, self.opened.entry
-        source, key = self.opened.stored.source, array.stored_key(place)
+        view, key = self.view, array.stored_key(place)
         strong, most = self.strong(tag), array.most_stored_bytes
+        given, condition = (header_of(request, name) for name in (b"range", b"if-range"))
+        head = request.method == "HEAD"
+        limits = (0, 1) if head else first_limits(given, condition, strong)
         async with AsyncExitStack() as stack:
             held = serving.admission.held(caller(request), PIECES * min(PIECE_BYTES, most))
 
             async def begun() -> HandedFile | None:
                 await stack.enter_async_context(held)
                 with self.phases.recording():
-                    limits = first_limits(request, strong)
-                    return await told(HandedFile.of(source, key, limits, most), entry)
+                    file = HandedFile.of(view.source, view.parts, key, limits, most)
+                    return await told(file, entry)
 
             file = await cancellable(request, begun())
             if file is None:
                 raise NoSuchKey(f"The store has no chunk {self.key}.", key=self.key)
-            if request.method == "HEAD":
+            if head:
                 length = (b"content-length", str(file.size).encode())
                 return RawResponse(200, [*headers, length, timing(self.phases)])
-            given, condition = (header_of(request, name) for name in (b"range", b"if-range"))
             part = asked_range(given, condition, strong, file.size)
             start, stop = (0, file.size) if part is None else (part.start, part.stop)
             headers = [*headers, timing(self.phases)]
