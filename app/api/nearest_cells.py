@@ -51,7 +51,7 @@ async def near_places(
     cells = None
     if not grid.axes:
         position = only_position(prepared, grid, selection)
-        cells = await _cells(request, serving, opened, grid, position)
+        cells = await cells_of(request, serving, opened, grid, position)
     find = partial(locate, prepared, grid, near, cells)
     if cells is None or len(near.points) * cells.size <= _FEW_CELLS:
         found = find()
@@ -60,7 +60,7 @@ async def near_places(
     return placed(selection, near, found), found
 
 
-async def _cells(
+async def cells_of(
     request: Request, serving: Service, opened: Opened, grid: LonLat, position: int | None
 ) -> GridCells:
     """The cells of the grid, which stay as long as the dataset is open.

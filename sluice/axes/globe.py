@@ -1,9 +1,6 @@
-"""Places on a globe: intervals of longitudes across any seam, and the cell nearest to a place.
+"""Places on a globe: how far they are from each other, and the cells of a grid that are near one.
 
-Intervals of longitudes run from west to east. Labels that are 360 apart name one place, and where
-an axis goes all the way round, its first and last label are neighbours too.
-
-Nearest cells are those of grids whose longitudes and latitudes are coordinates of two dimensions
+Cells are those of grids whose longitudes and latitudes are coordinates of two dimensions
 (CF conventions 1.11, section 5.2), of one that they share, or of one each. Distances are along
 great circles of a sphere with the Earth's mean radius, by the haversine formula (R. W. Sinnott,
 "Virtues of the Haversine", Sky and Telescope 68, 1984).
@@ -12,127 +9,15 @@ great circles of a sphere with the Earth's mean radius, by the haversine formula
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array, record
-from sluice.axes.axis import ROUNDING, TURN, Axis, Indexer, no_overlap
-from sluice.axes.label_text import spell_value
-from sluice.axes.matching import find, read_longitude
-from sluice.axes.scales import in_precision
-from sluice.selection import Value
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """The keys from `first` up to `after`, whose labels are asked for as so many `turns` less."""
-
-    first: int
-    after: int
-    turns: int
-
-
-def arc(axis: Axis, start: Value, stop: Value, step: int) -> tuple[Indexer, Array | None]:
-    """Positions from longitude `start` eastward to `stop`, every `step`-th, and their labels.
-
-    The labels rise from the asked west end; ``None`` where they are the stored ones. Each place is
-    taken once. Raises `SelectionError` where no column lies inside.
-    """
-    west, east = _ends(read_longitude(axis, start), read_longitude(axis, stop))
-    runs = _disjoint(axis, _runs(axis, west, east))
-    if not runs:
-        raise no_overlap(axis, f"{spell_value(start)}/{spell_value(stop)}")
-    if len(runs) == 1:
-        positions = _positions(axis, runs[0], step)
-    else:
-        positions = np.concatenate([_places(axis, run) for run in runs])[::step]
-    if not any(run.turns for run in runs):
-        return positions, None
-    return positions, _labels(axis, runs)[::step]
-
-
-def _ends(west: float, east: float) -> tuple[float, float]:
-    """The same ends with `east` at most one turn east of `west`."""
-    if east < west:
-        # The billionth keeps an end that rounding left just west of the other from a full turn.
-        east += TURN * math.ceil((west - east) / TURN - 1e-9)
-    return west, min(east, west + TURN)
-
-
-def _runs(axis: Axis, west: float, east: float) -> list[_Run]:
-    """The runs of keys inside the arc, from its west end; overlapping where labels repeat."""
-    low, high = axis.keys[0], axis.keys[-1]
-    whole = east - west >= TURN - ROUNDING * (axis.last_step or 0)
-    most, least = math.floor((high - west) / TURN), math.ceil((low - east) / TURN)
-    runs = []
-    # One turn more on either side: an end that is nearly a label is that label.
-    for turns in range(most + 1, least - 2, -1):
-        first = find(axis, in_precision(west + TURN * turns, axis.narrow))
-        last = find(axis, in_precision(east + TURN * turns, axis.narrow))
-        # A column at both ends alike is the west end's, unless the axis has it twice.
-        again = last[0] < last[1] and first[0] == first[1]
-        if whole and first[0] == 0 and last[1] == len(axis.keys) and not again:
-            return [_Run(0, len(axis.keys), turns)]
-        # All the way round, the east end is the west end again.
-        runs.append(_Run(first[0], last[0] if whole else last[1], turns))
-    return [run for run in runs if run.first < run.after]
-
-
-def _disjoint(axis: Axis, runs: list[_Run]) -> list[_Run]:
-    """The same runs, without the places that an axis such as 0, ..., 360 has twice."""
-    kept: list[_Run] = []
-    for run in runs:
-        if kept:
-            kept[-1], run = _apart(axis, kept[-1], run)
-        kept.append(run)
-    return [run for run in kept if run.first < run.after]
-
-
-def _apart(axis: Axis, western: _Run, eastern: _Run) -> tuple[_Run, _Run]:
-    """Two runs without what both hold; the one under its stored labels keeps it."""
-    shift = TURN * (western.turns - eastern.turns)
-    if western.turns and not eastern.turns:
-        after = find(axis, in_precision(axis.keys[eastern.first] + shift, axis.narrow))[0]
-        return _Run(western.first, min(after, western.after), western.turns), eastern
-    first = find(axis, in_precision(axis.keys[western.after - 1] - shift, axis.narrow))[1]
-    return western, _Run(max(first, eastern.first), eastern.after, eastern.turns)
-
-
-def _positions(axis: Axis, run: _Run, step: int) -> Indexer:
-    """Where the run is stored, from west to east."""
-    if axis.order is not None:
-        return axis.order[run.first : run.after : step]
-    if axis.direction == "ascending":
-        return slice(run.first, run.after, step)
-    last = len(axis.keys) - 1
-    # A stop of -1 would mean the last position again.
-    return slice(last - run.first, last - run.after if run.after <= last else None, -step)
-
-
-def _places(axis: Axis, run: _Run) -> NDArray[np.int64]:
-    if axis.order is not None:
-        return axis.order[run.first : run.after]
-    indexes = np.arange(run.first, run.after, dtype="i8")
-    return indexes if axis.direction == "ascending" else len(axis.keys) - 1 - indexes
-
-
-def _labels(axis: Axis, runs: list[_Run]) -> Array:
-    """The labels as they were asked for: the stored ones, whole turns added or taken away."""
-    dtype = axis.values.dtype.newbyteorder("=")
-    wide = np.dtype("f8" if dtype.kind == "f" else "i8")
-    keys = [np.asarray(axis.keys[r.first : r.after]).astype(wide) - TURN * r.turns for r in runs]
-    labels = np.concatenate(keys)
-    if dtype.kind == "f":
-        return labels.astype(dtype)
-    limits = np.iinfo(dtype)
-    # Unsigned or narrow integers may have no place for the labels west of 0 or east of 360.
-    fits = limits.min <= labels.min() and labels.max() <= limits.max
-    return labels.astype(dtype) if fits else labels
-
+from sluice.axes.axis import TURN
 
 # The mean radius R1 of the International Union of Geodesy and Geophysics (H. Moritz, "Geodetic
 # Reference System 1980", Journal of Geodesy 74, 2000).
@@ -147,8 +32,19 @@ _FIRST_TILES: Final = 4
 _SLACK: Final = 1e-8
 # So many cells are turned into vectors at once.
 _PIECE_CELLS: Final = 2**18
+# So many are asked of at once: some milliseconds.
+_ASKED_CELLS: Final = 2**15
+# At so many places each way cells are measured, and so many of them are smaller than the step.
+_MEASURED: Final = 40
+# What is missing no more degrees of longitude than that goes all the way round.
+_WIDE_GAP: Final = 20
+_SMALLEST: Final = 0.05
 
-Floats = NDArray[np.float64]
+Floats: TypeAlias = NDArray[np.float64]
+# Cells one after the other: their places in C order, their longitudes and latitudes.
+Piece: TypeAlias = tuple[NDArray[np.int64], Floats, Floats]
+# West, south, east and north.
+LonLatBox: TypeAlias = tuple[float, float, float, float]
 
 
 def distance_km(
@@ -172,6 +68,15 @@ class Nearest:
     position: tuple[int, ...]
     distance_km: float
     width_km: float | None
+
+
+class _Grid(Protocol):
+    """Cells in rows and columns."""
+
+    shape: tuple[int, ...]
+
+    def centres(self, rows: Array, columns: Array) -> tuple[Floats, Floats]:
+        """The longitudes and latitudes of some cells."""
 
 
 class Cells:
@@ -242,28 +147,54 @@ class Cells:
         if place < 0:
             return None
         position = tuple(int(index) for index in np.unravel_index(place, self.shape))
-        width = _width_km(position, self.shape, self._centre) if len(position) == 2 else None
+        width = _width_km(position, self) if len(position) == 2 else None
         return Nearest(position, best, width)
 
     def _first(self, tiles: NDArray[np.intp], chosen: NDArray[np.bool_]) -> int:
         """The first cell in C order of those that are `chosen` in these tiles."""
         which, cell = np.nonzero(chosen)
-        tile = tiles[which]
+        return int(self._in_order(tiles[which] * self._lon.shape[1] + cell).min())
+
+    def _in_order(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The places in C order of cells that are counted tile by tile."""
         if len(self.shape) == 1:
-            return int((tile * self._lon.shape[1] + cell).min())
+            return numbers
+        tile, cell = np.divmod(numbers, _SIDE * _SIDE)
         row = tile // self._across * _SIDE + cell // _SIDE
         column = tile % self._across * _SIDE + cell % _SIDE
-        return int((row * self.shape[1] + column).min())
+        places: NDArray[np.int64] = row * self.shape[1] + column
+        return places
+
+    def pieces(self) -> Iterator[Piece]:
+        """All cells, some at a time, those together that are near each other."""
+        count, cells = self._lon.shape
+        step = max(1, _ASKED_CELLS // cells)
+        for start in range(0, count, step):
+            lon, lat = (one[start : start + step].reshape(-1) for one in (self._lon, self._lat))
+            there = np.flatnonzero(~(np.isnan(lon) | np.isnan(lat)))
+            places = self._in_order(start * cells + there)
+            yield places, lon[there].astype("f8"), lat[there].astype("f8")
+
+    @cached_property
+    def box(self) -> LonLatBox | None:
+        """What they lie in: see `_box`; a pass over all."""
+        return _box(self.pieces())
+
+    @cached_property
+    def step_km(self) -> float:
+        """How far the smaller ones of the cells, in two dimensions, are apart."""
+        return _step_km(self)
 
     @property
     def _across(self) -> int:
         """How many tiles there are side by side."""
         return -(-self.shape[1] // _SIDE)
 
-    def _centre(self, position: tuple[int, ...]) -> tuple[float, float]:
-        (row, y), (column, x) = (divmod(index, _SIDE) for index in position)
-        tile = row * self._across + column
-        return float(self._lon[tile, y * _SIDE + x]), float(self._lat[tile, y * _SIDE + x])
+    def centres(self, rows: Array, columns: Array) -> tuple[Floats, Floats]:
+        """The longitudes and latitudes of some cells, in two dimensions."""
+        (row, y), (column, x) = np.divmod(rows, _SIDE), np.divmod(columns, _SIDE)
+        at = row * self._across + column, y * _SIDE + x
+        return self._lon[at].astype("f8"), self._lat[at].astype("f8")
 
 
 class Crossed:
@@ -274,6 +205,7 @@ class Crossed:
 
     def __init__(self, lon: Array, lat: Array) -> None:
         self._lon, self._lat = _known(lon, _FARTHEST), _known(lat, 90)
+        self.shape: tuple[int, ...] = (lat.size, lon.size)
 
     @property
     def size(self) -> int:
@@ -297,24 +229,87 @@ class Crossed:
         column = int(np.nanargmin(apart))
         apart = distance_km(lon, lat, self._lon[column], self._lat)
         place = int(np.nanargmin(apart)), column
-        width = _width_km(place, (self._lat.size, self._lon.size), self._centre)
-        return Nearest(place, float(apart[place[0]]), width)
+        return Nearest(place, float(apart[place[0]]), _width_km(place, self))
 
-    def _centre(self, position: tuple[int, ...]) -> tuple[float, float]:
-        return float(self._lon[position[1]]), float(self._lat[position[0]])
+    def pieces(self) -> Iterator[Piece]:
+        """All cells, some at a time."""
+        columns = np.flatnonzero(~np.isnan(self._lon))
+        rows = np.flatnonzero(~np.isnan(self._lat))
+        step = max(1, _ASKED_CELLS // max(1, columns.size))
+        for start in range(0, rows.size, step):
+            some = rows[start : start + step]
+            row, column = some.repeat(columns.size), np.tile(columns, some.size)
+            yield row * self._lon.size + column, *self.centres(row, column)
+
+    @cached_property
+    def box(self) -> LonLatBox | None:
+        """What they lie in: see `_box`; a pass over all."""
+        return _box(self.pieces())
+
+    @cached_property
+    def step_km(self) -> float:
+        """How far the smaller ones of the cells are apart."""
+        return _step_km(self)
+
+    def centres(self, rows: Array, columns: Array) -> tuple[Floats, Floats]:
+        """The longitudes and latitudes of some cells."""
+        return self._lon[columns].astype("f8"), self._lat[rows].astype("f8")
 
 
-def _width_km(
-    position: tuple[int, ...],
-    shape: tuple[int, ...],
-    centre: Callable[[tuple[int, ...]], tuple[float, float]],
-) -> float | None:
+def _width_km(position: tuple[int, ...], grid: _Grid) -> float | None:
     """How far the farthest of the four cells beside this one is."""
     row, column = position
     beside = ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1))
-    there = [at for at in beside if all(0 <= i < n for i, n in zip(at, shape, strict=True))]
-    apart = [float(distance_km(*centre(position), *centre(at))) for at in there]
+    there = [at for at in beside if all(0 <= i < n for i, n in zip(at, grid.shape, strict=True))]
+    rows, columns = np.array([position, *there]).T
+    lon, lat = grid.centres(rows, columns)
+    apart = distance_km(lon[0], lat[0], lon[1:], lat[1:]).tolist()
     return max((one for one in apart if not np.isnan(one)), default=None)
+
+
+def _step_km(grid: _Grid) -> float:
+    """How far cells of rows and columns are from those beside them, where they are small ones.
+
+    As measured at some places; infinite where there are no two cells.
+    """
+    ends = [np.linspace(0, size - 1, min(size, _MEASURED)).astype("i8") for size in grid.shape]
+    rows, columns = (index.reshape(-1) for index in np.meshgrid(*ends, indexing="ij"))
+    found = []
+    for down, across in ((1, 0), (0, 1)):
+        below, beside = rows + down, columns + across
+        there = (below < grid.shape[0]) & (beside < grid.shape[1])
+        one = grid.centres(rows[there], columns[there])
+        apart = distance_km(*one, *grid.centres(below[there], beside[there]))
+        # Cells at a pole may be one place.
+        found.append(apart[apart > 0])
+    sizes = np.concatenate(found)
+    return float(np.quantile(sizes, _SMALLEST)) if sizes.size else math.inf
+
+
+def _box(pieces: Iterator[Piece]) -> LonLatBox | None:
+    """West, south, east and north of cells; None where there is none.
+
+    West is more than east across the antimeridian. It is all the way round where no gap between
+    meridians is wide.
+    """
+    lows, highs, lats = np.full(TURN, np.inf), np.full(TURN, -np.inf), list[float]()
+    for _, lon, lat in pieces:
+        if lat.size:
+            lats += [float(lat.min()), float(lat.max())]
+        around = np.remainder(lon, TURN)
+        degree = np.minimum(around.astype("i8"), TURN - 1)
+        np.minimum.at(lows, degree, around)
+        np.maximum.at(highs, degree, around)
+    if not lats:
+        return None
+    held = np.flatnonzero(np.isfinite(lows))
+    gaps = np.diff(held, append=held[0] + TURN)
+    widest = int(gaps.argmax())
+    if gaps[widest] <= _WIDE_GAP:
+        return -180.0, min(lats), 180.0, max(lats)
+    west, east = lows[held[(widest + 1) % held.size]], highs[held[widest]]
+    west, east = (float(end - TURN if end > TURN / 2 else end) for end in (west, east))
+    return west, min(lats), east, max(lats)
 
 
 def _known(values: Array, farthest: float) -> Array:

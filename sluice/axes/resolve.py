@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array, record
+from sluice.axes.arcs import arc
 from sluice.axes.axis import TURN, Axis, Indexer
-from sluice.axes.globe import arc
 from sluice.axes.label_text import spell_value
 from sluice.axes.matching import (
     MatchPolicy,
@@ -142,7 +142,10 @@ def _resolve_one(
         case Position(index):
             return in_range(name, index, sizes[name])
         case Positions(indexes):
-            return np.array([in_range(name, index, sizes[name]) for index in indexes], dtype="i8")
+            counted = counted_from_start(indexes, sizes[name])
+            for number in np.flatnonzero(counted == UNKNOWN).tolist():
+                counted[number] = in_range(name, indexes[number], sizes[name])
+            return counted
         case PositionSlice():
             return python_slice(name, wanted, sizes[name])
         case _:
@@ -179,8 +182,8 @@ def _along(
         case Position(index):
             return np.array([in_range(name, index, sizes[name])])
         case Positions(indexes):
-            unknown = np.full(len(indexes), UNKNOWN)
-            return _numbered(indexes, lambda index: in_range(name, index, sizes[name]), unknown)
+            known = counted_from_start(indexes, sizes[name])
+            return _numbered(indexes, lambda index: in_range(name, index, sizes[name]), known)
         case Interval() | PositionSlice():
             raise QueryError(f"{name}: an interval has no points", parameter="pointwise")
         case _:
@@ -211,6 +214,19 @@ def _numbered(
             facts: dict[str, object] = {**error.facts, "point": number}
             raise type(error)(f"point {number}: {error.detail}", **facts) from None
     return found
+
+
+def counted_from_start(indexes: Sequence[int], size: int) -> NDArray[np.int64]:
+    """The same positions, all counted from the start; `UNKNOWN` for those that are not there."""
+    unknown = np.full(len(indexes), UNKNOWN)
+    if len(indexes) <= _FEW:
+        return unknown
+    try:
+        found = np.array(indexes, "i8")
+    except OverflowError:
+        return unknown
+    there = (found >= -size) & (found < size)
+    return np.where(there, np.where(found < 0, found + size, found), unknown)
 
 
 def in_range(name: str, index: int, size: int) -> int:

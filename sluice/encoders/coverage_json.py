@@ -6,16 +6,16 @@ coverage together; several coverages are a collection. What is missing is null.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from sluice.aliases import Array, DocumentDict, record
+from sluice.aliases import Array, DocumentDict
 from sluice.datasets._xarray import data_of
-from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
+from sluice.encoders.answer_schema import AnswerSchema
+from sluice.encoders.coverage_layout import Group, Layout, data_names, groups_of
 from sluice.encoders.coverage_parts import around_greenwich, data_type
 from sluice.encoders.encoder import Encoder, joined, once
 from sluice.encoders.json_encoder import FragmentCache, array_pieces, json_weight
@@ -37,104 +37,14 @@ _COVERAGE_BYTES: Final = 100
 _RANGE_BYTES: Final = 25
 
 
-@record
-class Layout:
-    """What coordinates of an answer stand for, and what is said of its variables.
-
-    `axes` are the names of the coordinates by their letters (x, y, z, t); `parameters` the text of
-    each variable's Parameter; `references` those of reference systems by the letters of their axes.
-    Places that are one after the other are a line if they are a `path`, else each has a coverage
-    of its own. Cells where the `mask`, of rows and columns, is false are missing.
-    """
-
-    axes: Mapping[str, str]
-    parameters: Mapping[str, bytes]
-    references: Mapping[str, bytes]
-    path: bool = False
-    mask: Array | None = None
-
-
-class _Group:
-    """Variables of the same dimensions, and how they are cut into coverages.
-
-    Values of a coverage lie `along` dimensions, by their letters; there is one for each place in
-    those that are `apart`.
-    """
-
-    def __init__(
-        self,
-        layout: Layout,
-        variables: Mapping[Hashable, AnswerVariable],
-        names: Sequence[Hashable],
-    ) -> None:
-        self.names = names
-        first = variables[names[0]]
-        self.sizes = dict(zip(first.dims, first.shape, strict=True))
-        # A coordinate along another dimension says nothing of these variables.
-        self.axes = {
-            letter: name
-            for letter, name in layout.axes.items()
-            if name in variables and set(variables[name].dims) <= set(self.sizes)
-        }
-        letters = {name: letter for letter, name in self.axes.items()}
-        lon = variables[self.axes["x"]].dims
-        self.place = lon[0] if lon and lon != (self.axes["x"],) else None
-        self.path = layout.path and self.place is not None
-        self.along = {letters[dim]: dim for dim in self.sizes if dim in letters}
-        self.apart = [dim for dim in self.sizes if dim not in letters and dim != self.place]
-        # What the tuples of a path have: no level lies along one, for which no domain is common.
-        self.tuples: list[str] = []
-        if self.path:
-            if "z" in self.along:
-                self.apart.append(self.along.pop("z"))
-            self.tuples = [one for one in "txyz" if one in self.axes and one not in self.along]
-        elif self.place is not None:
-            self.apart.append(self.place)
-
-    @property
-    def count(self) -> int:
-        """How many coverages it is."""
-        return math.prod([self.sizes[dim] for dim in self.apart])
-
-    def length(self, letter: str) -> int:
-        """How many labels an axis has."""
-        return self.sizes[self.along[letter]] if letter in self.along else 1
-
-    @property
-    def domain_type(self) -> str:
-        """The common domain type of its coverages (section 9.11)."""
-        if self.path:
-            if "t" in self.along:
-                return "MultiPointSeries"
-            return "Trajectory" if "t" in self.axes else "MultiPoint"
-        if "x" in self.along or {"t", "z"} <= set(self.along):
-            return "Grid"
-        if self.along:
-            return "PointSeries" if "t" in self.along else "VerticalProfile"
-        return "Point"
-
-
-def _groups(
-    layout: Layout, variables: Mapping[Hashable, AnswerVariable], names: Sequence[Hashable]
-) -> list[_Group]:
-    found: dict[tuple[Hashable, ...], list[Hashable]] = {}
-    for name in names:
-        found.setdefault(tuple(sorted(variables[name].dims, key=str)), []).append(name)
-    return [_Group(layout, variables, group) for group in found.values()]
-
-
-def _data_names(layout: Layout, variables: Mapping[Hashable, object]) -> list[Hashable]:
-    return [name for name in variables if name in layout.parameters]
-
-
 class _Writer:
     """Writes the coverages of a dataset in memory."""
 
     def __init__(self, layout: Layout, dataset: xr.Dataset) -> None:
         self._layout = layout
         self._variables = dataset.variables
-        self._names = _data_names(layout, dataset.variables)
-        self._groups = _groups(layout, dataset.variables, self._names)
+        self._names = data_names(layout, dataset.variables)
+        self._groups = groups_of(layout, dataset.variables, self._names)
         self._texts: dict[str, bytes] = {}
 
     def pieces(self) -> Iterator[bytes]:
@@ -163,7 +73,7 @@ class _Writer:
         told = b",".join(text for one, text in references.items() if one in letters)
         return b'"referencing":[' + told + b"]"
 
-    def _coverage(self, group: _Group, index: Sequence[int], *, alone: bool) -> Iterator[bytes]:
+    def _coverage(self, group: Group, index: Sequence[int], *, alone: bool) -> Iterator[bytes]:
         at = dict(zip(group.apart, index, strict=True))
         yield self._identity(group, at)
         kind = json_text(group.domain_type)
@@ -178,7 +88,7 @@ class _Writer:
             between = b","
         yield b"}"
 
-    def _identity(self, group: _Group, at: Mapping[Hashable, int]) -> bytes:
+    def _identity(self, group: Group, at: Mapping[Hashable, int]) -> bytes:
         """What tells a coverage from others that no axis does: such as the member of an ensemble.
 
         Other axes than x, y, z and t are allowed, and strange to the readers that there are.
@@ -196,28 +106,32 @@ class _Writer:
         name = ",".join(f"{dim}={json_text(label).decode()}" for dim, label in found.items())
         return json_text({"id": name.replace('"', ""), "dimensions": found})[1:-1] + b","
 
-    def _domain_axes(self, group: _Group, at: Mapping[Hashable, int]) -> bytes:
+    def _domain_axes(self, group: Group, at: Mapping[Hashable, int]) -> bytes:
         found = {
             letter: self._axis(letter, group, at)
             for letter in "xyzt"
             if letter in group.axes and letter not in group.tuples
         }
-        if group.path:
+        if group.together:
             found["composite"] = self._composite(group, at)
         return b",".join(json_text(name) + b":" + text for name, text in found.items())
 
-    def _labels(self, letter: str, group: _Group, at: Mapping[Hashable, int]) -> Array:
+    def _labels(self, letter: str, group: Group, at: Mapping[Hashable, int]) -> Array:
         """The labels of an axis that a coverage has."""
         variable = self._variables[group.axes[letter]]
         values = np.asarray(data_of(variable))
         dims = variable.dims
+        if self._layout.over in dims and letter in "xy":
+            # They are the same all along it.
+            values = values.take(0, dims.index(self._layout.over))
+            dims = tuple(dim for dim in dims if dim != self._layout.over)
         if dims and dims[0] in at:
             values = values[at[dims[0]]]
         # On an axis of their own they go on beyond the antimeridian.
         moved = letter == "x" and dims != (group.axes["x"],)
         return around_greenwich(values) if moved else values
 
-    def _axis(self, letter: str, group: _Group, at: Mapping[Hashable, int]) -> bytes:
+    def _axis(self, letter: str, group: Group, at: Mapping[Hashable, int]) -> bytes:
         shared = not any(dim in at for dim in self._variables[group.axes[letter]].dims)
         if shared and letter in self._texts:
             return self._texts[letter]
@@ -228,7 +142,7 @@ class _Writer:
             self._texts[letter] = text
         return text
 
-    def _composite(self, group: _Group, at: Mapping[Hashable, int]) -> bytes:
+    def _composite(self, group: Group, at: Mapping[Hashable, int]) -> bytes:
         """The places of a path, each a tuple; what is the same for all is in each, too."""
         assert group.place is not None
         shape = (group.sizes[group.place],)
@@ -239,7 +153,7 @@ class _Writer:
         values = [list(place) for place in zip(*columns, strict=True)]
         return json_text({"dataType": "tuple", "coordinates": group.tuples, "values": values})
 
-    def _range(self, group: _Group, name: Hashable, index: Sequence[int]) -> Iterator[bytes]:
+    def _range(self, group: Group, name: Hashable, index: Sequence[int]) -> Iterator[bytes]:
         variable = self._variables[name]
         values, dims = np.asarray(data_of(variable)), variable.dims
         if not dims and not group.along:
@@ -248,7 +162,7 @@ class _Writer:
             return
         letters: list[str] = [letter for letter in _LETTERS if letter in group.along]
         inner: list[Hashable] = [group.along[letter] for letter in letters]
-        if group.path and group.place is not None:
+        if group.together and group.place is not None:
             letters, inner = [*letters, "composite"], [*inner, group.place]
         values = values.transpose([dims.index(dim) for dim in (*group.apart, *inner)])
         values = values[tuple(index)] if index else values
@@ -307,8 +221,8 @@ def coverage_encoder(layout: Layout, *, media_type: str = MEDIA_TYPE) -> Encoder
     Its `check` raises `LimitError` where there would be more than `MOST_COVERAGES`.
     """
 
-    def groups(schema: AnswerSchema) -> list[_Group]:
-        return _groups(layout, schema.variables, _data_names(layout, schema.variables))
+    def groups(schema: AnswerSchema) -> list[Group]:
+        return groups_of(layout, schema.variables, data_names(layout, schema.variables))
 
     def pieces(
         dataset: xr.Dataset, fragments: FragmentCache | None = None, template_key: Hashable = None
@@ -346,5 +260,5 @@ def coverage_encoder(layout: Layout, *, media_type: str = MEDIA_TYPE) -> Encoder
         forms=4,
         described={"schema": {"type": "object"}},
         grows="cells",
-        variant=(("path", True),) if layout.path or layout.mask is not None else (),
+        variant=(("path", True),) if layout.together or layout.mask is not None else (),
     )

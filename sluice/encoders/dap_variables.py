@@ -29,6 +29,8 @@ from sluice.encoders.netcdf_names import Distinct, FileNames, renamed_references
 
 _OTHER_LETTERS: Final = re.compile(r"[^A-Za-z0-9_]")
 _NO_ATTRIBUTE: Final = re.compile(r"[^A-Za-z0-9_.+-]")
+# So the attributes of the dataset itself are called; netCDF-C ends where a variable is, too.
+_OF_DATASET: Final = "NC_GLOBAL"
 # Under which Hyrax tells the name that a variable has where it comes from.
 _ORIGINAL: Final = "origname"
 _CODING: Final[Document] = {"_Encoding": "utf-8"}
@@ -146,7 +148,7 @@ def _names(variables: Mapping[Hashable, VariableSchema]) -> dict[Hashable, str]:
     """Distinct names of plain letters; those that need no change come first in any clash."""
     dims = [dim for variable in variables.values() for dim in variable.dims]
     cleaned = {n: _OTHER_LETTERS.sub("_", str(n)) or "_" for n in (*variables, *dims)}
-    distinct = Distinct()
+    distinct = Distinct((_OF_DATASET,))
     ranked = sorted(cleaned, key=lambda name: cleaned[name] != name)
     return {name: distinct.give(cleaned[name]) for name in ranked}
 

@@ -15,7 +15,7 @@ import xarray as xr
 
 from sluice.aliases import Array
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
-from sluice.encoders.coverage_json import Layout
+from sluice.encoders.coverage_layout import Layout
 from sluice.encoders.coverage_parts import around_greenwich
 from sluice.encoders.encoder import Encoder, joined, once, unchecked
 from sluice.encoders.json_encoder import FragmentCache, json_weight

@@ -31,7 +31,7 @@ _NAMES: Final = {"lon": "lon", "longitude": "lon", "lat": "lat", "latitude": "la
 # The angles of a rotated pole's own axes are degrees, too.
 _ROTATED: Final = ("grid_longitude", "grid_latitude")
 # Beyond so many widths of a cell a place lies outside of the grid.
-_MOST_WIDTHS: Final = 2
+MOST_WIDTHS: Final = 2
 # Farther than any label of an axis is, in its own units.
 _ANYWHERE: Final = 1e6
 
@@ -294,9 +294,9 @@ def _check(found: Nearest, near: Near, number: int) -> None:
     if most is None:
         if found.width_km is None:
             return
-        most = _MOST_WIDTHS * found.width_km
+        most = MOST_WIDTHS * found.width_km
         why = (
-            f"more than {_MOST_WIDTHS} widths of a cell: tolerance=at:KM says how many km it may be"
+            f"more than {MOST_WIDTHS} widths of a cell: tolerance=at:KM says how many km it may be"
         )
     if found.distance_km <= most:
         return

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
+from app.api import create_app
 from app.settings import Settings
 from tests.api.conftest import CATALOG, decoded, serving
 from tests.api.test_problems import check
@@ -175,3 +178,35 @@ def test_parameters_in_the_url_of_a_post_are_refused(client: httpx.Client) -> No
     """They would be ignored otherwise, or meet the body's own."""
     answer = client.post(f"{SEL}?f=csv", content=b"{}", headers=JSON)
     assert check(answer, 400)["parameter"] == "f"
+
+
+async def test_long_lists_are_understood_beside_the_loop(
+    write_catalog: Callable[[str], Path],
+) -> None:
+    """In a thread: where none is free they wait, and points are answered as before."""
+    point, free = "/datasets/v2/sel?variables=mask&latitude=50&longitude=10", threading.Event()
+    app = create_app(Settings(catalog=write_catalog(CATALOG)))
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+    ):
+        assert (await client.get(point)).status_code == 200
+        loop = asyncio.get_running_loop()
+        busy = [loop.run_in_executor(None, free.wait) for _ in range(200)]
+        try:
+            far = [0] * 4999 + [10**6]
+            listed = ",".join(map(str, far))
+            asked = [
+                asyncio.create_task(client.post("/datasets/v2/isel", json={"time": far})),
+                asyncio.create_task(client.get(f"/datasets/v2/isel?time={listed}")),
+            ]
+            for _ in range(20):
+                assert (await client.get(point)).status_code == 200
+            assert not any(task.done() for task in asked)
+        finally:
+            free.set()
+        await asyncio.gather(*busy)
+        for task in asked:
+            body = check(await task, 422)
+            assert "1000000 is not one of them" in body["detail"]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.doors.native.grammar import Grammar
 from sluice.axes.axis import Axis, Indexer
 from sluice.axes.resolve import Resolved, resolve
 from sluice.errors import QueryError, SelectionError
+from sluice.selection import Positions, Selection
 
 AXES = {
     "time": Axis.of("time", np.arange("2020-01-01", "2020-01-05", dtype="M8[D]"), {}),
@@ -76,3 +79,27 @@ def test_a_wrong_scalar_is_no_point() -> None:
     with pytest.raises(SelectionError) as caught:
         points("lat,lon", lat="1", lon="0,10")
     assert "point" not in caught.value.facts
+
+
+FAR = st.integers(-6, 6) | st.sampled_from([2**63, -(2**70), 10**18])
+
+
+@given(st.lists(st.integers(-5, 4), min_size=1, max_size=40), st.booleans())
+def test_positions_of_any_list_are_counted_from_the_start(asked: list[int], together: bool) -> None:
+    """However long it is, and whether it goes point by point."""
+    selection = Selection({"x": Positions(tuple(asked))}, pointwise=("x",) if together else ())
+    found = resolve(selection, AXES, SIZES)
+    assert listed(found.positions["x"]) == [index % 5 for index in asked]
+
+
+@given(st.lists(FAR, min_size=1, max_size=40), st.booleans())
+def test_the_first_position_that_is_not_there_is_told(asked: list[int], together: bool) -> None:
+    """Also where it is none that 64 bits hold."""
+    wrong = next((n for n, index in enumerate(asked) if not -5 <= index < 5), None)
+    selection = Selection({"x": Positions(tuple(asked))}, pointwise=("x",) if together else ())
+    if wrong is None:
+        resolve(selection, AXES, SIZES)
+        return
+    with pytest.raises(SelectionError, match="x has 5 positions") as caught:
+        resolve(selection, AXES, SIZES)
+    assert caught.value.facts.get("point") == (wrong if together else None)

@@ -65,6 +65,7 @@ def others() -> xr.Dataset:
             "passed": ("x", np.arange(7) * np.timedelta64(1, "h").astype("m8[ns]")),
             "complex": ("x", np.arange(7) + 1j),
             "a b.c": ("x", np.arange(7.0)),
+            "NC_GLOBAL": ("x", np.arange(7.0), {"units": "m"}),
             "empty": ("none", np.zeros(0)),
         },
         coords={"x": np.arange(7) * 3, "station": ("x", [f"s{n}" * 40 for n in range(7)])},

@@ -514,6 +514,7 @@ WRONG: list[tuple[str, dict[str, str]]] = [
     ("radius", {"coords": "POINT(1 1)", "within": "-1", "within_units": "km"}),
     ("radius", {"coords": "POINT(1 1)", "within": "1", "within_units": "parsec"}),
     ("radius", {"coords": "MULTIPOINT(1 1,2 2)", "within": "1", "within_units": "km"}),
+    *(("position", {"coords": "POINT(1 1)", name: ", ,"}) for name in ("datetime", "z")),
     ("trajectory", {}),
     ("trajectory", {"coords": "LINESTRING()"}),
     ("trajectory", {"coords": "LINESTRINGM()"}),

@@ -13,7 +13,8 @@ from covjson_pydantic.coverage import Coverage, CoverageCollection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.encoders.coverage_json import Layout, coverage_encoder
+from sluice.encoders.coverage_json import coverage_encoder
+from sluice.encoders.coverage_layout import Layout
 from sluice.encoders.coverage_parts import (
     CRS84,
     around_greenwich,

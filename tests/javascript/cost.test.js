@@ -86,7 +86,7 @@ test("a picture comes in pieces of whole chunks, each cell in one of them", () =
   ]) {
     const { variable, all } = stored(chunks);
     const weight = boundOf(variable, all, 2 ** 40);
-    const tiles = tilesOf(variable, all, weight, { time: 4000, latitude: 36 });
+    const tiles = tilesOf(variable, all, weight, 2 ** 40, { time: 4000, latitude: 36 });
     const cells = tiles.reduce(
       (sum, { time, latitude }) =>
         sum + (time.stop - time.start) * (latitude.stop - latitude.start),
@@ -108,8 +108,8 @@ test("pieces begin where chunks do and grow outward, each position in one of the
   const { time, variable } = stored([24, 1, 73, 144]);
   const line = emptyLine([], variable, time);
   const bytes = 365 * 24 * 73 * 144 * 8;
-  const weight = { chunks: 365, bytes, refused: false, most: Number.POSITIVE_INFINITY };
-  const pieces = piecesOf(line, weight, 4000);
+  const weight = { chunks: 365, bytes, refused: false };
+  const pieces = piecesOf(line, weight, 2 ** 40, 4000);
   assert.ok(pieces[0].start <= 4000 && 4000 < pieces[0].stop);
   assert.ok(pieces.every(({ start }) => start % 24 === 0));
   const seen = pieces.flatMap(({ start, stop }) => [start, stop]).sort((a, b) => a - b);
@@ -118,6 +118,6 @@ test("pieces begin where chunks do and grow outward, each position in one of the
     pieces.reduce((sum, { start, stop }) => sum + stop - start, 0),
     8760,
   );
-  const near = piecesOf(line, { ...weight, most: 10 }, 4000, 32);
+  const near = piecesOf(line, weight, bytes / 876, 4000, 32);
   assert.ok(near.every(({ start, stop }) => start >= 3968 && stop <= 4032 && stop - start <= 10));
 });

@@ -12,7 +12,7 @@ test("lines of code have the address of the format that they read", () => {
   const code = made(false);
   assert.deepEqual(
     [...code.keys()],
-    ["Python, xarray", "Python, pandas", "curl", "R", "JavaScript", "MATLAB"],
+    ["Python, xarray", "Python, pandas", "curl", "R", "JavaScript", "MATLAB, Octave"],
   );
   assert.match(code.get("Python, xarray") ?? "", /sel\.nc/);
   assert.match(code.get("Python, pandas") ?? "", /parse_dates=\["time"\]/);
@@ -24,7 +24,7 @@ test("quotes of names and addresses end no text", () => {
   const code = made(false);
   assert.equal(code.get("curl"), "curl -o 'data.csv' 'http://here/sel.csv?name=O%27Brien'");
   assert.ok(code.get("Python, xarray")?.includes('ds["t\\"2"]'));
-  assert.ok(code.get("MATLAB")?.includes('ncread(file, "t""2")'));
+  assert.ok(code.get("MATLAB, Octave")?.includes('ncread(file, "t""2")'));
 });
 
 test("a key is taken from the environment, where one is needed", () => {

@@ -73,3 +73,17 @@ def test_the_first_picture_asks_for_little(address: str, look: Look) -> None:
     ahead = tab.page.get_attribute("link[rel=preload]", "href")
     assert values == f"{address}/explore/{ahead}".replace("/explore/../", "/")
     assert all(one.startswith(address) for one in tab.asked)
+
+
+def test_a_part_of_the_earth_has_a_finer_coast(address: str, look: Look) -> None:
+    """It is fetched once somebody looks at a part, and the other one for all of the Earth."""
+    tab = look(fresh=True)
+    with tab.page.expect_response("**/assets/land-*.json"):
+        tab.open(f"{address}/explore/north-west")
+    assert not any("/fine-" in one for one in tab.asked)
+    with tab.page.expect_response("**/assets/fine-*.json") as coming:
+        for _ in range(5):
+            tab.page.get_by_label("Zoom in").click()
+    assert len(coming.value.json()["arcs"]) > 1000
+    tab.wait()
+    tab.shot("coast")

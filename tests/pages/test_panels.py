@@ -246,7 +246,18 @@ def test_lines_of_code_equal_the_view(
     text = code(tab, "JavaScript") + "\nconsole.log(JSON.stringify(values));"
     printed = run(program("node"), "--input-type=module", "-", folder=tmp_path, text=text)
     assert np.array_equal(np.array(json.loads(printed), "f4"), wanted)
-    assert "websave" in code(tab, "MATLAB")
+
+
+def test_octave_has_the_view(
+    address: str, look: Look, tmp_path: Path, wanted: NDArray[np.float32]
+) -> None:
+    """By functions that MATLAB has too; their arrays begin with the last dimension."""
+    tab = look()
+    tab.open(f"{address}/explore/air?{VIEW}")
+    text = f"pkg load netcdf\n{code(tab, 'MATLAB, Octave')}\nprintf('%.9g ', size(values), values);"
+    words = run(program("octave-cli"), "-qf", "--eval", text, folder=tmp_path).split()
+    assert [int(one) for one in words[:2]] == [*wanted.T.shape]
+    assert np.array_equal(np.array(words[2:], "f4"), wanted.ravel())
 
 
 def test_r_keeps_the_hours(address: str, look: Look, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_curvilinear_beacon_is_where_its_cell_is(address: str, look: Look) -> 
     assert said is not None
     assert np.allclose([float(said[2]), float(said[1])], (longitude, latitude), atol=1e-3)
     # Nobody has to look for it.
-    expect(tab.page.locator(".highest")).to_have_text(f"highest shown: {readout.inner_text()}")
+    expect(tab.page.locator(".highest")).to_have_text(f"highest: {readout.inner_text()}")
     tab.click(longitude, latitude)
     expect(tab.page.locator(".legend li")).to_have_text(f"{said[1]}°N, {said[2]}°E")
     tab.page.locator(".series summary").click()

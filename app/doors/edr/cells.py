@@ -1,6 +1,7 @@
 """Places, lines and areas -> the cells of a collection's grid that they mean.
 
-Cells are where their centres are.
+Cells are where their centres are: in rows and columns along axes, or each at coordinates of its
+own, which are known then.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sluice.axes.axis import ROUNDING, Axis
 from sluice.axes.globe import EARTH_KM, distance_km
 from sluice.axes.resolve import resolve
 from sluice.encoders.coverage_parts import TURN
+from sluice.engine.nearest import MOST_WIDTHS, GridCells
 from sluice.errors import LimitError, QueryError, SelectionError
 from sluice.selection import Labels, Selection, Value
 
@@ -24,8 +26,13 @@ from .collection import Collection
 from .geometry import Box, Floats, Geometry, Line, Mask
 from .parameters import NEAREST, Asked
 
-# Which cells lie in an area, of rows along latitudes and columns along longitudes.
+# Which cells lie in an area, of rows along latitudes and columns along longitudes; or each of many,
+# that have a longitude and a latitude.
 Holds: TypeAlias = Callable[[Floats, Floats], Mask]
+# So many cells may be compared with polygons: some seconds in a thread.
+_MOST_COMPARED: Final = 2**30
+# The kilometres of a degree along a meridian.
+_DEGREE_KM: Final = math.radians(EARTH_KM)
 
 
 class NoData(SelectionError):
@@ -44,31 +51,49 @@ def check_count(count: int, most: int) -> None:
 
 
 def located(collection: Collection, wanted: Mapping[str, Array]) -> Array:
-    """The positions nearest to places along each axis, of those that have one along all.
+    """The positions nearest to places along each dimension, of those that have one along all.
 
-    A structured array with a field for each letter of `wanted`.
+    A structured array with a field for each dimension; `wanted` are coordinates by their letters.
     """
     kept = np.ones(len(wanted["x"]), bool)
+    cells, places = collection.cells, dict[str, Array]()
+    if cells is not None:
+        near = [cell_near(cells, *place) for place in zip(wanted["x"], wanted["y"], strict=True)]
+        kept &= [position is not None for position in near]
+        rows = np.array([position or (0, 0) for position in near], "i8")
+        places = dict(zip(collection.grid.dims, rows.T, strict=True))
     labels: dict[str, Array] = {}
-    for letter, values in wanted.items():
-        axis = collection.axis(letter)
-        assert axis is not None
-        labels[letter], near = _near(axis, values)
-        kept &= near
-    found = np.zeros(int(kept.sum()), [(letter, "i8") for letter in wanted])
-    for letter in wanted if found.size else ():
-        axis = collection.axis(letter)
-        assert axis is not None
-        asked: tuple[Value, ...] = tuple(labels[letter][kept].tolist())
-        if labels[letter].dtype.kind == "M":
-            asked = tuple(labels[letter][kept])
-        selection = Selection({axis.name: Labels(asked, NEAREST)})
-        try:
-            at = resolve(selection, {axis.name: axis}, {axis.name: axis.size})
-        except SelectionError as error:
-            raise NoData(error.detail, **error.facts) from None
-        found[letter] = at.positions[axis.name]
+    axes = {one: axis for one in wanted if (axis := collection.axis(one)) is not None}
+    for letter, axis in axes.items():
+        labels[letter], in_reach = _near(axis, wanted[letter])
+        kept &= in_reach
+    names = [*places, *(axis.name for axis in axes.values())]
+    found = np.zeros(int(kept.sum()), [(name, "i8") for name in names])
+    for name in places:
+        found[name] = places[name][kept]
+    for letter, axis in axes.items() if found.size else ():
+        found[axis.name] = _nearest_labels(axis, labels[letter][kept])
     return found
+
+
+def cell_near(cells: GridCells, lon: float, lat: float) -> tuple[int, ...] | None:
+    """The position of the cell nearest to a place; None where that lies outside of the grid."""
+    found = cells.nearest(float(lon), float(lat))
+    if found is None:
+        return None
+    width = found.width_km
+    outside = width is not None and found.distance_km > MOST_WIDTHS * width
+    return None if outside else found.position
+
+
+def _nearest_labels(axis: Axis, labels: Array) -> Array:
+    asked: tuple[Value, ...] = tuple(labels) if labels.dtype.kind == "M" else tuple(labels.tolist())
+    selection = Selection({axis.name: Labels(asked, NEAREST)})
+    try:
+        at = resolve(selection, {axis.name: axis}, {axis.name: axis.size})
+    except SelectionError as error:
+        raise NoData(error.detail, **error.facts) from None
+    return np.asarray(at.positions[axis.name])
 
 
 def _near(axis: Axis, values: Array) -> tuple[Array, Mask]:
@@ -113,13 +138,7 @@ def _sampled(collection: Collection, asked: Asked, line: Line, most: int) -> dic
         if not (np.abs(line.seconds) < 2**33).all():
             raise QueryError("coords: M is a number of seconds since 1970", parameter="coords")
         columns["t"] = line.seconds
-    cells = np.zeros(max(line.lon.size - 1, 0))
-    for letter in ("x", "y"):
-        axis = collection.axis(letter)
-        assert axis is not None
-        step = min([one for one in (axis.first_step, axis.last_step) if one], default=TURN)
-        cells = np.maximum(cells, np.abs(np.diff(columns[letter])) / step)
-    counts = np.maximum(np.ceil(cells), 1)
+    counts = np.maximum(np.ceil(_lengths(collection, line)), 1)
     ends = [start - 1 for start in line.starts if start]
     counts[ends] = 1
     total = int(counts.sum()) + 1
@@ -135,6 +154,63 @@ def _sampled(collection: Collection, asked: Asked, line: Line, most: int) -> dic
         found[letter] = np.append(between, values[-1])
     if "t" in found:
         found["t"] = np.round(found["t"] * 1000).astype("M8[ms]")
+    return found
+
+
+def _lengths(collection: Collection, line: Line) -> Floats:
+    """In how many steps a line goes from each vertex to the next, none longer than a cell.
+
+    Cells in no rows and columns lie across the line: the steps are half as long as the small ones.
+    """
+    across, up = np.abs(np.diff(line.lon)), np.abs(np.diff(line.lat))
+    if collection.cells is not None:
+        ends = np.abs(line.lat)
+        # A degree of longitude is longest where the line is nearest to the equator.
+        least = np.where(line.lat[1:] * line.lat[:-1] > 0, np.minimum(ends[1:], ends[:-1]), 0)
+        degrees = np.hypot(across * np.cos(np.radians(least)), up)
+        return np.asarray(degrees * _DEGREE_KM / (collection.cells.step_km / 2))
+    found = np.zeros(across.size)
+    for letter, apart in (("x", across), ("y", up)):
+        axis = collection.axis(letter)
+        assert axis is not None
+        step = min([one for one in (axis.first_step, axis.last_step) if one], default=TURN)
+        found = np.maximum(found, apart / step)
+    return found
+
+
+async def cells_in(collection: Collection, holds: Holds, most: int, parts: int = 1) -> Array:
+    """The positions of the cells that an area of so many parts `holds`, in C order; at most `most`.
+
+    A structured array as `located` gives it. Piece by piece in threads, as `mask_of`.
+    """
+    cells, dims = collection.cells, collection.grid.dims
+    assert cells is not None
+    compared = math.prod(cells.shape) * parts
+    if compared > _MOST_COMPARED:
+        raise LimitError(
+            f"To look for {math.prod(cells.shape)} cells in {parts} polygons takes too long: ask"
+            " for fewer polygons.",
+            parameter="coords",
+            limited="compared",
+            estimate=compared,
+            limit=_MOST_COMPARED,
+        )
+    found, count = [np.zeros(0, "i8")], 0
+    for places, lon, lat in cells.pieces():
+        if lon.size > _FEW_CELLS:
+            held = await asyncio.to_thread(holds, lon, lat)
+        else:
+            held = holds(lon, lat)
+        found.append(places[held])
+        count += found[-1].size
+        check_count(count, most)
+    return _at_places(np.sort(np.concatenate(found)), dims, cells.shape)
+
+
+def _at_places(places: Array, dims: Sequence[str], shape: tuple[int, ...]) -> Array:
+    found = np.zeros(places.size, [(name, "i8") for name in dims])
+    for name, index in zip(dims, np.unravel_index(places, shape), strict=True):
+        found[name] = index
     return found
 
 
@@ -174,6 +250,32 @@ def inside(parts: Sequence[Geometry], lon: Floats, lat: Floats) -> Mask:
     return found
 
 
+def inside_each(parts: Sequence[Geometry], lon: Floats, lat: Floats) -> Mask:
+    """Which of these cells the polygons hold or touch."""
+    import shapely
+
+    found = np.zeros(lon.shape, bool)
+    for part in parts:
+        box = Box(*shapely.bounds(part).tolist())
+        near = np.flatnonzero(in_box(box, lon, lat))
+        if near.size:
+            turned = _east_of(box.west, lon[near])
+            found[near] |= shapely.intersects_xy(part, turned, lat[near])
+    return found
+
+
+def in_box(box: Box, lon: Floats, lat: Floats) -> Mask:
+    """Which of these cells lie in a box."""
+    east = box.east + (TURN if box.east < box.west else 0)
+    inside: Mask = (_east_of(box.west, lon) <= east) & (lat >= box.south) & (lat <= box.north)
+    return inside
+
+
+def _east_of(west: float, lon: Floats) -> Floats:
+    """The same longitudes in the turn that begins there."""
+    return np.asarray(lon - TURN * np.floor((lon - west) / TURN))
+
+
 def circle_box(lon: float, lat: float, km: float) -> Box:
     """What a circle on the globe lies in."""
     angle = km / EARTH_KM
@@ -189,5 +291,10 @@ def circle_box(lon: float, lat: float, km: float) -> Box:
 
 def within(lon: float, lat: float, km: float, lons: Floats, lats: Floats) -> Mask:
     """Which cells, of rows along `lats` and columns along `lons`, lie so near."""
-    near: Mask = distance_km(lon, lat, lons[None, :], lats[:, None]) <= km * (1 + 1e-9)
+    return within_each(lon, lat, km, lons[None, :], lats[:, None])
+
+
+def within_each(lon: float, lat: float, km: float, lons: Floats, lats: Floats) -> Mask:
+    """Which of these cells lie so near."""
+    near: Mask = distance_km(lon, lat, lons, lats) <= km * (1 + 1e-9)
     return near

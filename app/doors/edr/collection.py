@@ -1,13 +1,14 @@
 """What a dataset is as a collection of EDR: its axes, its extent, its parameters.
 
 (OGC API - Environmental Data Retrieval 1.1, OGC 19-086r6, chapter 8.) A collection has the data
-variables that lie along longitudes and latitudes; of these axes, of levels and of times the first
-of each. What else a variable lies along is a dimension of the collection's own.
+variables of one grid: along axes of longitudes and latitudes, or along two dimensions that have
+coordinates of both; of levels and of times it has the first axes. What else a variable lies along
+is a dimension of the collection's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Final
 
 import numpy as np
@@ -29,7 +30,7 @@ from sluice.encoders.coverage_parts import (
 )
 from sluice.encoders.jsonable import array_to_jsonable, json_text
 from sluice.engine import PreparedDataset
-from sluice.engine.nearest import grids_of
+from sluice.engine.nearest import GridCells, LonLat, grids_of
 from sluice.engine.prepared import calendar_of_axis
 
 from ...catalog.entry import DatasetEntry
@@ -51,58 +52,65 @@ FEW_VALUES: Final = 100
 class Collection:
     """One dataset, prepared for queries.
 
-    `axes` are the names of its axes by letters: x and y, and z and t where it has them; `others`
-    what else its parameters lie along. `parameters` are texts of CoverageJSON by name, `references`
-    those of reference systems for each coordinate system and letter.
+    `axes` are the names of its coordinates by letters: x and y, those of its `grid`, and z and t
+    where it has them; `others` what else its parameters lie along. `parameters` are texts of
+    CoverageJSON by name, `references` those of reference systems for each coordinate system and
+    letter. The `cells` of a grid without axes are there once they were read.
     """
 
     prepared: PreparedDataset
+    grid: LonLat
     axes: Mapping[str, str]
     others: tuple[str, ...]
     parameters: Mapping[str, bytes]
     names: Mapping[str, DocumentDict]
     references: Mapping[str, Mapping[str, bytes]]
+    cells: GridCells | None = None
 
     def axis(self, letter: str) -> Axis | None:
         """The axis of this letter, if there is one."""
         name = self.axes.get(letter)
-        return None if name is None else self.prepared.axes[name]
+        return None if name is None else self.prepared.axes.get(name)
 
     @classmethod
     def of(cls, opened: Opened) -> Collection | None:
-        """The collection that this dataset is; None where it has no axes of degrees."""
+        """The collection that this dataset is; None where it has no grid of degrees."""
         prepared = opened.prepared
-        variables = prepared.dataset.variables
-        grid = next(
-            (
-                grid
-                for grid in grids_of(prepared)
-                if grid.axes
-                and all(len(prepared.axes[name].keys) for name in grid.dims)
-                and any(
-                    {grid.lon, grid.lat} <= set(variables[name].dims)
-                    for name in prepared.dataset.data_vars
-                )
-            ),
-            None,
-        )
+        variables, grid = prepared.dataset.variables, _grid_of(prepared)
         if grid is None:
             return None
         found = {
             str(name): variables[name]
-            for name in prepared.dataset.data_vars
-            if {grid.lon, grid.lat} <= set(variables[name].dims)
-            and len(set(variables[name].dims)) == len(variables[name].dims)
+            for name in _lying_on(prepared, grid)
+            if len(set(variables[name].dims)) == len(variables[name].dims)
             and data_type(variables[name].dtype) is not None
         }
-        used = {str(dim) for variable in found.values() for dim in variable.dims}
-        axes = {"x": grid.lon, "y": grid.lat, **_along(prepared, used - {grid.lon, grid.lat})}
+        used = {str(dim) for variable in found.values() for dim in variable.dims} - set(grid.dims)
+        axes = {"x": grid.lon, "y": grid.lat, **_along(prepared, used)}
         others = tuple(dim for dim in prepared.sizes if dim in used and dim not in axes.values())
         parameters = {
             name: json_text(parameter_of(name, one.attrs, one.dtype)) for name, one in found.items()
         }
         names = {name: parameter_name_of(name, v.attrs, v.dtype) for name, v in found.items()}
-        return cls(prepared, axes, others, parameters, names, _references(prepared, axes))
+        return cls(prepared, grid, axes, others, parameters, names, _references(prepared, axes))
+
+
+def _grid_of(prepared: PreparedDataset) -> LonLat | None:
+    """The grid that is served: the first along axes, else the one that most variables lie on."""
+    grids = [grid for grid in grids_of(prepared) if _lying_on(prepared, grid)]
+    for grid in grids:
+        if grid.axes and all(len(prepared.axes[name].keys) for name in grid.dims):
+            return grid
+    curved = [grid for grid in grids if len(grid.dims) == 2 and not grid.axes]
+    return max(curved, key=lambda grid: len(_lying_on(prepared, grid)), default=None)
+
+
+def _lying_on(prepared: PreparedDataset, grid: LonLat) -> list[Hashable]:
+    """The data variables on a grid."""
+    variables = prepared.dataset.variables
+    dims = {*grid.dims, *((grid.over,) if grid.over is not None else ())}
+    names = [name for name in prepared.dataset.data_vars if name not in (grid.lon, grid.lat)]
+    return [name for name in names if dims <= set(variables[name].dims)]
 
 
 def _along(prepared: PreparedDataset, dims: set[str]) -> dict[str, str]:
@@ -178,7 +186,14 @@ def _custom(collection: Collection, name: str, most_values: int) -> DocumentDict
 
 
 def bbox_of(collection: Collection) -> list[float]:
-    """West, south, east and north of the labels; west is more than east across the antimeridian."""
+    """West, south, east and north of the labels; west is more than east across the antimeridian.
+
+    Where nobody has read the cells of a grid yet, they may be anywhere.
+    """
+    if not collection.grid.axes:
+        cells = collection.cells
+        found = None if cells is None else cells.box
+        return [-180.0, -90.0, 180.0, 90.0] if found is None else [round(end, 10) for end in found]
     lon, lat = collection.axis("x"), collection.axis("y")
     assert lon is not None
     assert lat is not None

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Final, TypeAlias
 from urllib.parse import parse_qsl
 
 from fastapi import Request, Response
 
+from sluice.aliases import DocumentDict
 from sluice.encoders.geojson import MEDIA_TYPE as GEOJSON
 from sluice.encoders.jsonable import json_text
-from sluice.errors import QueryError, SluiceError, excerpt
+from sluice.errors import LimitError, QueryError, SelectionError, SluiceError, excerpt
 
 from ...api.doors import door_dataset, serves
+from ...api.nearest_cells import cells_of
 from ...api.representations import PRIVATE, digest, entity_tag, is_not_modified
 from ...api.requests import (
     cancellable,
@@ -129,13 +133,27 @@ async def _collections(request: Request) -> Response:
     if offset + limit < len(entries):
         following = f"{place}?limit={limit}&offset={offset + limit}"
         links.append(link(following, "next", "More collections"))
+    return _document(request, await asyncio.to_thread(_listed, found, place, links))
+
+
+def _listed(found: Sequence[Opened], place: str, links: list[DocumentDict]) -> bytes:
     told = [
-        described(collection, opened.entry, f"{place}/{opened.entry.id}", FEW_VALUES)
+        described(
+            _with_known_cells(opened, collection),
+            opened.entry,
+            f"{place}/{opened.entry.id}",
+            FEW_VALUES,
+        )
         for opened in found
         if (collection := opened.for_door(Collection.of)) is not None
     ]
-    content = await asyncio.to_thread(json_text, {"links": links, "collections": told})
-    return _document(request, content)
+    return json_text({"links": links, "collections": told})
+
+
+def _with_known_cells(opened: Opened, collection: Collection) -> Collection:
+    """The collection, with cells of its grid if somebody has read some."""
+    known = [one for (grid, _), one in opened.cells.by_grid.items() if grid == collection.grid]
+    return replace(collection, cells=known[0]) if known else collection
 
 
 def _counted(pairs: Sequence[tuple[str, str]], name: str, default: int, most: int) -> int:
@@ -182,8 +200,9 @@ async def of_request(request: Request) -> tuple[Service, Opened, Collection]:
     collection = opened.for_door(Collection.of)
     if collection is None:
         raise UnknownDataset(
-            f"{dataset_id} is no collection of EDR: it has no axes of longitudes and latitudes"
-            f" along which variables lie. It is served at /datasets/{dataset_id}.",
+            f"{dataset_id} is no collection of EDR: its variables lie neither along axes of"
+            " longitudes and latitudes nor along two dimensions with such coordinates. It is served"
+            f" at /datasets/{dataset_id}.",
             dataset=dataset_id,
         )
     return serving, opened, collection
@@ -191,7 +210,12 @@ async def of_request(request: Request) -> tuple[Service, Opened, Collection]:
 
 async def _collection(request: Request) -> Response:
     _check_document(request)
-    _, opened, collection = await of_request(request)
+    serving, opened, collection = await of_request(request)
+    # Cells that are too many, or move, have an extent that nobody looks for.
+    with suppress(LimitError, SelectionError):
+        if not collection.grid.axes:
+            await cells_of(request, serving, opened, collection.grid, None)
+    collection = _with_known_cells(opened, collection)
     place = f"{_root(request)[0]}/collections/{opened.entry.id}"
     work = partial(_collection_text, collection, opened.entry, place)
     return _document(request, await asyncio.to_thread(work))

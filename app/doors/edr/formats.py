@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeAlias
 
-from sluice.encoders.coverage_json import MEDIA_TYPE, NEW_MEDIA_TYPE, Layout, coverage_encoder
+from sluice.encoders.coverage_json import MEDIA_TYPE, NEW_MEDIA_TYPE, coverage_encoder
+from sluice.encoders.coverage_layout import Layout
 from sluice.encoders.encoder import Encoder
 from sluice.encoders.formats import ENCODERS, parse_accept
 from sluice.encoders.geojson import MEDIA_TYPE as GEOJSON

@@ -173,8 +173,9 @@ def _own(collection: Collection, name: str, text: str, most_labels: int) -> Alon
 
 def _listed(text: str, name: str, most_labels: int) -> tuple[Value, ...]:
     parts = [part.strip() for part in text.split(",", most_labels)]
-    _check_length(len(parts), name, most_labels)
-    return tuple(part for part in parts if part)
+    found = tuple(part for part in parts if part)
+    _check_length(len(found) and len(parts), name, most_labels)
+    return found
 
 
 def _check_length(count: int, name: str, most: int) -> None:

@@ -8,29 +8,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 
 from sluice.aliases import Array, record
 from sluice.axes.axis import Axis
 from sluice.axes.resolve import resolve
+from sluice.encoders.coverage_layout import Together
 from sluice.encoders.coverage_parts import TURN
 from sluice.engine import Plan, plan
 from sluice.errors import SelectionError
-from sluice.selection import Along, Interval, Label, Positions, Selection
+from sluice.selection import Along, Interval, Label, Position, Positions, Selection
 
 from .cells import (
     Holds,
     NoData,
     along_line,
+    cell_near,
+    cells_in,
     check_count,
     circle_box,
+    in_box,
     inside,
+    inside_each,
     located,
     mask_of,
     within,
+    within_each,
 )
 from .collection import Collection
 from .geometry import (
@@ -48,19 +55,22 @@ from .geometry import (
 )
 from .parameters import NEAREST, Asked, single
 
+T = TypeVar("T")
 Pairs: TypeAlias = Sequence[tuple[str, str]]
 
 # So few places, or cells, are worth no hop to a thread.
 _FEW_PLACES: Final = 64
 _FEW_CELLS: Final = 2**12
+# The nearest of millions of cells that lie anywhere takes a millisecond.
+_MOST_NEAR: Final = 2000
 
 
 @record
 class Query:
-    """A planned query: `path` for places that are a line; of cells those that an area `holds`."""
+    """A planned query: what its places are `together`; of cells those that an area `holds`."""
 
     plan: Plan
-    path: bool = False
+    together: Together | None = None
     holds: Holds | None = None
 
 
@@ -74,20 +84,27 @@ async def position(
     text = single(pairs, "coords")
     point = read_point(text, crs)
     if point is not None:
-        return at_place(collection, asked, *point)
+        return await at_place(collection, asked, *point)
     await have_geometry()
     geometry = read_geometry(text, ("POINT", "MULTIPOINT"), crs)
     lon, lat, level = places_of(geometry, crs)
     return await _at_places(collection, asked, lon, lat, level, most)
 
 
-def at_place(
+async def at_place(
     collection: Collection, asked: Asked, lon: float, lat: float, level: float | None = None
 ) -> Query:
     """The cell nearest to a place."""
-    along = dict(asked.along)
-    along[collection.axes["x"]] = Label(lon, NEAREST)
-    along[collection.axes["y"]] = Label(lat, NEAREST)
+    along, cells = dict(asked.along), collection.cells
+    if cells is None:
+        along[collection.axes["x"]] = Label(lon, NEAREST)
+        along[collection.axes["y"]] = Label(lat, NEAREST)
+    else:
+        many = cells.size > _FEW_CELLS
+        position = await _off_loop(many, partial(cell_near, cells, lon, lat))
+        if position is None:
+            raise NoData("This place does not lie in the data.")
+        along |= zip(collection.grid.dims, map(Position, position), strict=True)
     if level is not None:
         along[collection.axes["z"]] = Label(level, NEAREST)
     return Query(planned(collection, Selection(along, asked.names)))
@@ -107,12 +124,13 @@ async def _at_places(
         level = None
     if lon.size == 1:
         one = None if level is None else float(level[0])
-        return at_place(collection, asked, float(lon[0]), float(lat[0]), one)
-    check_count(lon.size, most)
+        return await at_place(collection, asked, float(lon[0]), float(lat[0]), one)
+    check_count(lon.size, _most_places(collection, most))
     wanted: dict[str, Array] = {"x": lon, "y": lat}
     if level is not None:
         wanted["z"] = level
-    found = await _off_loop(lon.size > _FEW_PLACES, lambda: located(collection, wanted))
+    many = lon.size > _FEW_PLACES or collection.cells is not None
+    found = await _off_loop(many, partial(located, collection, wanted))
     return Query(await _planned_points(collection, asked, found))
 
 
@@ -123,6 +141,8 @@ async def cube(collection: Collection, asked: Asked, pairs: Pairs, crs: str, mos
     if box.levels is not None and levels is not None and levels.name not in asked.along:
         low, high = box.levels
         asked = Asked({**asked.along, levels.name: Interval(low, high)}, asked.names)
+    if collection.cells is not None:
+        return await _area_of_cells(collection, asked, partial(in_box, box), most)
     return Query(planned(collection, _boxed(collection, asked, box)))
 
 
@@ -132,6 +152,9 @@ async def area(collection: Collection, asked: Asked, pairs: Pairs, crs: str, mos
     await have_geometry()
     geometry = read_geometry(text, ("POLYGON", "MULTIPOLYGON"), crs)
     parts, box = await asyncio.to_thread(box_of, geometry, crs)
+    if collection.cells is not None:
+        holds = partial(inside_each, parts)
+        return await _area_of_cells(collection, asked, holds, most, len(parts))
     planned_box = planned(collection, _boxed(collection, asked, box))
     return Query(planned_box, holds=partial(inside, parts))
 
@@ -144,6 +167,8 @@ async def radius(collection: Collection, asked: Asked, pairs: Pairs, crs: str, m
     km = read_distance(single(pairs, "within"), units)
     lons, lats, _ = places_of(geometry, crs)
     lon, lat = float(lons[0]), float(lats[0])
+    if collection.cells is not None:
+        return await _area_of_cells(collection, asked, partial(within_each, lon, lat, km), most)
     box = circle_box(lon, lat, km)
     planned_box = planned(collection, _boxed(collection, asked, box))
     return Query(planned_box, holds=partial(within, lon, lat, km))
@@ -159,8 +184,9 @@ async def trajectory(
     await have_geometry()
     kinds = ("LINESTRING", "MULTILINESTRING")
     line = line_of(read_geometry(single(pairs, "coords"), kinds, crs), crs)
+    most = _most_places(collection, most)
     found = await asyncio.to_thread(along_line, collection, asked, line, most)
-    return Query(await _planned_points(collection, asked, found), path=True)
+    return Query(await _planned_points(collection, asked, found), "path")
 
 
 QUERIES: Final[Mapping[str, Ask]] = {
@@ -172,16 +198,33 @@ QUERIES: Final[Mapping[str, Ask]] = {
 }
 
 
+async def _area_of_cells(
+    collection: Collection, asked: Asked, holds: Holds, most: int, parts: int = 1
+) -> Query:
+    """The cells of a grid without axes that an area `holds`, one after the other."""
+    found = await cells_in(collection, holds, most, parts)
+    return Query(await _planned_points(collection, asked, found), "cells")
+
+
 async def _planned_points(collection: Collection, asked: Asked, found: Array) -> Plan:
     """The plan of places one after the other, of which thousands take a while."""
-    selection = _pointwise(asked, collection, found)
+    selection = _pointwise(asked, found)
     if len(found) <= _FEW_PLACES:
         return planned(collection, selection)
     return await asyncio.to_thread(planned, collection, selection)
 
 
+def _most_places(collection: Collection, most: int) -> int:
+    return most if collection.cells is None else min(most, _MOST_NEAR)
+
+
 def planned(collection: Collection, selection: Selection) -> Plan:
     """The plan; raises `NoData` where the dataset has nothing there."""
+    grid = collection.grid
+    if not grid.axes:
+        # Whether the store calls them coordinates or not.
+        told = dict.fromkeys((*(selection.variables or ()), grid.lon, grid.lat))
+        selection = replace(selection, variables=tuple(told))
     try:
         return plan(collection.prepared, selection)
     except SelectionError as error:
@@ -239,17 +282,16 @@ def _labels(collection: Collection, found: Plan, letter: str) -> Floats:
     return np.asarray(labels, "f8")
 
 
-async def _off_loop(long: bool, work: Callable[[], Array]) -> Array:
+async def _off_loop(long: bool, work: Callable[[], T]) -> T:
     return await asyncio.to_thread(work) if long else work()
 
 
-def _pointwise(asked: Asked, collection: Collection, found: Array) -> Selection:
+def _pointwise(asked: Asked, found: Array) -> Selection:
     """What is asked for at positions, of which each row has one along every one of some axes."""
-    letters = found.dtype.names or ()
+    names = found.dtype.names or ()
     if not found.size:
         raise NoData("No place of these lies in the data.")
-    names = tuple(collection.axes[letter] for letter in letters)
     along: dict[str, Along] = dict(asked.along)
-    for letter, name in zip(letters, names, strict=True):
-        along[name] = Positions(tuple(found[letter].tolist()))
+    for name in names:
+        along[name] = Positions(tuple(found[name].tolist()))
     return Selection(along, asked.names, pointwise=names)

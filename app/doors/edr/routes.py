@@ -16,15 +16,16 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from fastapi import FastAPI, Request, Response
 
-from sluice.encoders.coverage_json import (
-    Layout,
-)
+from sluice.encoders.coverage_layout import Layout
 from sluice.encoders.jsonable import json_text
-from sluice.errors import excerpt
+from sluice.engine.nearest import only_position
+from sluice.errors import SelectionError, excerpt
 from sluice.instrumentation import Phases
+from sluice.selection import Selection
 
 from ...api.answering import answer
 from ...api.doors import Link, ToldProblem
+from ...api.nearest_cells import cells_of
 from ...api.problems import MEDIA_TYPE
 from ...api.representations import (
     PRIVATE,
@@ -45,7 +46,7 @@ from .collection import Collection
 from .document_routes import DOCUMENTS, EDR, Render, of_request, read_pairs
 from .formats import chosen_format
 from .geometry import system_of
-from .parameters import read_asked, single
+from .parameters import Asked, read_asked, single
 from .queries import QUERIES, Ask, Query, at_place, mask_of_query
 
 Pairs: TypeAlias = Sequence[tuple[str, str]]
@@ -107,7 +108,7 @@ async def _at_location(request: Request) -> Response:
                 f"The collection has no location {excerpt(name)}; its locations are listed.",
                 known=list(places)[:100],
             )
-        return at_place(collection, asked, *places[name])
+        return await at_place(collection, asked, *places[name])
 
     serving, opened, collection = await of_request(request)
     return await _answered(request, serving, opened, collection, ask)
@@ -121,6 +122,20 @@ async def _asked(ask: Ask, request: Request) -> Response:
     return await _answered(request, serving, opened, collection, ask)
 
 
+async def _with_cells(
+    request: Request, serving: Service, opened: Opened, collection: Collection, asked: Asked
+) -> Collection:
+    """The collection, of which it is known where the cells are that this asks for."""
+    grid = collection.grid
+    if grid.axes:
+        return collection
+    try:
+        position = only_position(collection.prepared, grid, Selection(asked.along))
+    except SelectionError as error:
+        raise NoData(error.detail, **error.facts) from None
+    return replace(collection, cells=await cells_of(request, serving, opened, grid, position))
+
+
 async def _answered(
     request: Request, serving: Service, opened: Opened, collection: Collection, ask: Ask
 ) -> Response:
@@ -131,16 +146,18 @@ async def _answered(
     crs = system_of(single(pairs, "crs"))
     format_of = chosen_format(single(pairs, "f"), header_of(request, b"accept"))
     asked = read_asked(collection, pairs, most)
+    collection = await _with_cells(request, serving, opened, collection, asked)
     query = await ask(collection, asked, pairs, crs, most)
     of_area = query.holds is not None
     layout = Layout(
         collection.axes,
         collection.parameters,
         collection.references[crs],
-        query.path,
+        query.together,
         _UNKNOWN if of_area else None,
+        collection.grid.over,
     )
-    form: tuple[tuple[str, Hashable], ...] = (("edr", query.path), ("crs", crs))
+    form: tuple[tuple[str, Hashable], ...] = (("edr", query.together), ("crs", crs))
     weighed = weigh(serving, query.plan, format_of(layout), form)
     if of_area and weighed.excess is None:
         mask = await cancellable(request, mask_of_query(collection, query))

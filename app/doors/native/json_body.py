@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Mapping
-from typing import NoReturn, TypeAlias
+from typing import Final, NoReturn, TypeAlias
 
 from fastapi import Request
 
@@ -22,6 +22,8 @@ from .values import Items, Number
 
 Members: TypeAlias = dict[str, list[str] | bool]
 
+# What is no longer, in bytes, is read in a millisecond.
+_LONG_BODY: Final = 2048
 _VALUES = "a value is a number, a string, or an array of those that is not empty"
 
 
@@ -143,6 +145,8 @@ async def read_json_body(
         raise RequestTimeout(
             f"The body did not arrive within {seconds:g} seconds.", limit_seconds=seconds
         ) from None
+    if len(body) > _LONG_BODY:
+        return await asyncio.to_thread(read_members, body, options)
     return read_members(body, options)
 
 

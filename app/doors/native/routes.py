@@ -5,11 +5,12 @@ Every selection takes one path, from its parameters to its answer.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 from urllib.parse import unquote_plus
 
 from fastapi import FastAPI, Request, Response
@@ -42,6 +43,8 @@ from .options import OPTIONS, formats_table, options_table
 
 # How the parameters of a request are read, in a URL or in a body.
 Parse: TypeAlias = Callable[..., Query]
+# What is no longer, in bytes, has so few labels that they are found in a few milliseconds.
+_LONG_QUERY: Final = 2048
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +106,8 @@ class NativeDoor:
         serving = service(request)
         dataset_id = visible_id(request, serving)
         parse = partial(Grammar.parse, pairs=read_pairs(request.scope["query_string"]))
-        return await self._select(request, serving, dataset_id, by, parse)
+        long = len(request.scope["query_string"]) > _LONG_QUERY
+        return await self._select(request, serving, dataset_id, by, parse, long=long)
 
     async def _select_posted(self, request: Request, by: By) -> Response:
         serving = service(request)
@@ -118,12 +122,22 @@ class NativeDoor:
             seconds=serving.admission.seconds,
         )
         parse = partial(Grammar.parse_json, members=members)
-        return await self._select(request, serving, dataset_id, by, parse)
+        return await self._select(request, serving, dataset_id, by, parse, long=True)
 
     async def _select(
-        self, request: Request, serving: Service, dataset_id: str, by: By, parse: Parse
+        self,
+        request: Request,
+        serving: Service,
+        dataset_id: str,
+        by: By,
+        parse: Parse,
+        *,
+        long: bool,
     ) -> Response:
-        """Understand, refuse early, plan, refuse what costs too much, read, encode."""
+        """Understand, refuse early, plan, refuse what costs too much, read, encode.
+
+        What may have `long` lists is understood in threads: thousands of labels take a while.
+        """
         began = perf_counter()
         phases = request.scope[PHASES] = Phases()
         # (As `opened_dataset`, without the coroutine: what is open is asked for most.)
@@ -133,14 +147,19 @@ class NativeDoor:
         began = phases.since("open", began)
         make = self.grammars_of
         grammar = (opened.of_doors.get(make) or opened.for_door(make))[by]
-        query, found = parse(grammar, most_labels=serving.limits.labels), None
+        read, found = partial(parse, grammar, most_labels=serving.limits.labels), None
+        query = await cancellable(request, asyncio.to_thread(read)) if long else read()
         if query.near is not None:
             near = near_places(request, serving, opened, query.selection, query.near)
             selection, found = await near
             query = replace(query, selection=selection)
         if (suffix := request.scope["path_params"].get("suffix")) is not None:
             query = replace(query, format=format_of_file(suffix, query.format, self.formats))
-        asked = self._plan(request, serving, opened, grammar, query)
+        if long:
+            plan_it = partial(self._plan, request, serving, opened, grammar, query)
+            asked = await cancellable(request, asyncio.to_thread(plan_it))
+        else:
+            asked = self._plan(request, serving, opened, grammar, query)
         phases.since("plan", began)
         phases.cells = asked.cells
         if query.explain:

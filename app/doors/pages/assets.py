@@ -1,7 +1,7 @@
 """The files that pages load: scripts joined to one, styles joined to one, the coastline, the icon.
 
 Browsers keep them for ever, since each name holds a hash of the content. They are joined and
-compressed when the first page is made, once per process; there is no build step.
+compressed when they are first asked for, once per process; there is no build step.
 
 The scripts are ES modules (``static/*.js``) that import each other by name alone. `join_scripts`
 puts one behind the other, in the order of their imports, so that one request brings all of them:
@@ -18,13 +18,14 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from string import ascii_letters
 from typing import Final
 
 import numpy as np
 
 from sluice.aliases import record
 from sluice.encoders.colormaps import palette
-from sluice.encoders.formats import CODINGS, compress_once
+from sluice.encoders.formats import compress_once
 
 # The module that starts everything; it imports the others, directly or not.
 ENTRY: Final = "explorer"
@@ -48,8 +49,9 @@ _TEXT: Final = re.compile(
 )
 _SIGN: Final = re.compile(r" ?([=<>?:;,(){}\[\]&|!*]+) ?|(?<=[\w)\]]) ([+-]) (?=[\w(])")
 # (What ends with a brace is a whole statement or method: all others end with a semicolon.)
-_OPEN: Final = ("{", "}", ";", ",", "(", "[")
+_OPEN: Final = ("{", "}", ";", ",", "(", "[", "=", ">", "?", ":", "&", "|")
 _CLOSING: Final = (")", "}", "]")
+_GOING_ON: Final = (*_CLOSING, "?", ":", ".", "&", "|")
 # What a cast of types leaves: a name in parentheses that no arrow follows.
 _CAST: Final = re.compile(r"(?<=[=(,:\[?])\(([A-Za-z_$][\w$.#]*|\[\])\)(?! ?=>)")
 # What is never assigned anew can be what could be.
@@ -66,17 +68,24 @@ _LEFT_OVER: Final = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 @record
 class Asset:
-    """One file as it is sent: its media type, and its bytes by content coding (None: as it is)."""
+    """One file as it is sent: its media type, and its bytes."""
 
     media_type: str
-    forms: Mapping[str | None, bytes]
+    content: bytes
+
+    def form(self, coding: str | None) -> bytes:
+        """The bytes in a content coding (None: as they are); compressed when it is asked for first,
+        which takes a third of a second for the longest.
+        """
+        return self.content if coding is None else _packed(coding, self.content)
 
 
 @record
 class Assets:
     """All files by the names they are asked for by; `names` has those by the names of their kind.
 
-    The kinds are ``explorer.js``, ``explorer.css``, ``land.json`` and ``icon.svg``.
+    The kinds are ``explorer.js``, ``explorer.css``, ``icon.svg``, ``land.json`` and, for who looks
+    closely, ``fine.json``.
     """
 
     files: Mapping[str, Asset]
@@ -91,6 +100,7 @@ def load_assets() -> Assets:
         "explorer.js": ("text/javascript", _scripts(static)),
         "explorer.css": ("text/css", "\n".join(_text(static, name) for name in _STYLES)),
         "land.json": ("application/json", _text(static, "vendor/land-110m.json")),
+        "fine.json": ("application/json", _text(static, "vendor/land-50m.json")),
         "icon.svg": ("image/svg+xml", _text(static, "icon.svg")),
     }
     found: dict[str, Asset] = {}
@@ -99,11 +109,14 @@ def load_assets() -> Assets:
         content = text.encode()
         stem, _, ending = kind.rpartition(".")
         names[kind] = f"{stem}-{sha256(content).hexdigest()[:_HASH_SIGNS]}.{ending}"
-        forms: dict[str | None, bytes] = {None: content}
-        # Once per process there is time for the best of it.
-        forms |= {coding: compress_once(coding, content) for coding in CODINGS}
-        found[names[kind]] = Asset(f"{media_type}; charset=utf-8", forms)
+        found[names[kind]] = Asset(f"{media_type}; charset=utf-8", content)
     return Assets(found, names)
+
+
+@cache
+def _packed(coding: str, content: bytes) -> bytes:
+    # Once per process there is time for the best of it.
+    return compress_once(coding, content)
 
 
 @cache
@@ -178,20 +191,24 @@ def _renamed(code: str, names: Iterable[str]) -> str:
     anywhere: of constants, and of functions that are only ever called.
     """
     short: dict[str, str] = {}
+    places: dict[str, list[tuple[int, int]]] = {}
+    for word in re.finditer(r"\w+", code):
+        places.setdefault(word[0], []).append(word.span())
     for name in names:
         if not _LONG.fullmatch(name):
             continue
-        found = [(found.start(), found.end()) for found in re.finditer(rf"\b{name}\b", code)]
+        found = places.get(name, [])
         is_called = name.isupper() or all(code[end] == "(" for _, end in found)
         if is_called and not any(code[start - 1] in ".#\"'`" for start, _ in found):
             short[name] = f"${_letters(len(short))}"
     if not short:
         return code
-    return re.sub(rf"\b({'|'.join(short)})\b", lambda found: short[found[1]], code)
+    return re.sub(r"\w+", lambda word: short.get(word[0], word[0]), code)
 
 
 def _letters(number: int) -> str:
-    return f"{'$' * (number // 26)}{chr(97 + number % 26)}"
+    more, letter = divmod(number, len(ascii_letters))
+    return f"{'$' * more}{ascii_letters[letter]}"
 
 
 def _tight(body: str) -> str:
@@ -206,7 +223,7 @@ def _tight(body: str) -> str:
     joined = ""
     for line, after in zip(lines, [*lines[1:], ""], strict=True):
         # A comment ends with its line.
-        is_open = "//" not in line and (line[-1:] in _OPEN or after[:1] in _CLOSING)
+        is_open = "//" not in line and (line[-1:] in _OPEN or after[:1] in _GOING_ON)
         if is_open and after[:1] in _CLOSING:
             line = re.sub("[;,]$", "", line) if after[:1] == "}" else line.removesuffix(",")
         joined += line if is_open else f"{line}\n"

@@ -6,7 +6,7 @@ stands in data attributes of the body:
 - ``data-page``: ``catalog``, ``groups``, ``explore``, ``embed`` or ``problem``
 - ``data-root``: the way to the service's root, such as ``../``
 - ``data-dataset``: the id of the dataset, on pages of one
-- ``data-land``: the way to the coastline's file
+- ``data-land``, ``data-fine``: the ways to the coastline's file, and to a finer one
 - ``data-most``: bytes of chunks that one request may read
 - ``data-keys``: there where the service has keys, so that one can be typed in
 """
@@ -87,6 +87,7 @@ class Frame:
                     data_root=root or "./",
                     data_dataset=dataset_id,
                     data_land=files + names["land.json"],
+                    data_fine=files + names["fine.json"],
                     data_most=self.most,
                     data_keys=self.keys,
                 ),

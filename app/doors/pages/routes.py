@@ -108,7 +108,8 @@ class PagesDoor:
         headers = {"Cache-Control": _FOR_EVER, "Vary": "Accept-Encoding"}
         if coding is not None:
             headers["Content-Encoding"] = coding
-        return Response(asset.forms[coding], 200, headers, asset.media_type)
+        content = await asyncio.to_thread(asset.form, coding)
+        return Response(content, 200, headers, asset.media_type)
 
     async def _either(self, request: Request, data: Route, render: Render, root: str) -> Response:
         """The page for browsers, the JSON for everybody else."""

@@ -1,6 +1,8 @@
 /**
  * The coastline: land as TopoJSON, whose arcs are the lines that are drawn (TopoJSON Format
  * Specification, section 2.1.4: quantised and delta-encoded).
+ *
+ * @import { Frame } from "./frame.js"
  */
 import { TURN } from "./raster.js";
 
@@ -26,28 +28,31 @@ export function arcsOf(topology) {
 }
 
 /**
- * Add arcs to a path, as often as the Earth is seen between two longitudes. Lines along the edges of
- * the map, and from one edge to the other, are no coast and left out.
+ * Add arcs to a path, as often as the Earth is seen in a frame. Lines along the edges of the map, and
+ * from one edge to the other, are no coast and left out, as are those that are not seen.
  *
  * @param {CanvasRenderingContext2D} context
  * @param {Float32Array[]} arcs
- * @param {(longitude: number) => number} across
- * @param {(latitude: number) => number} along
- * @param {number} west
- * @param {number} east
+ * @param {Frame} frame
  */
-export function trace(context, arcs, across, along, west, east) {
+export function trace(context, arcs, frame) {
+  const [west, south, east, north] = frame.box;
   const first = Math.floor((west + TURN / 2) / TURN);
   const last = Math.floor((east + TURN / 2) / TURN);
+  const side = (/** @type {number} */ at, /** @type {number} */ low, /** @type {number} */ high) =>
+    at < low ? 1 : at > high ? 2 : 0;
   for (let turn = first; turn <= last; turn++) {
     for (const arc of arcs) {
-      let before = Number.NaN;
+      let [before, was] = [Number.NaN, 0];
       for (let at = 0; at < arc.length; at += 2) {
         const [longitude, latitude] = [arc[at], arc[at + 1]];
-        const [x, y] = [across(longitude + TURN * turn), along(latitude)];
-        if (Math.abs(longitude - before) < TURN / 2) context.lineTo(x, y);
+        const seen = longitude + TURN * turn;
+        const is = side(seen, west, east) | (side(latitude, south, north) << 2);
+        const [x, y] = [frame.px(seen), frame.py(latitude)];
+        if ((is & was) === 0 && Math.abs(longitude - before) < TURN / 2) context.lineTo(x, y);
         else context.moveTo(x, y);
         before = isEdge(longitude, latitude) ? Number.NaN : longitude;
+        was = is;
       }
     }
   }

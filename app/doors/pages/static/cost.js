@@ -12,7 +12,6 @@
  * @property {number} chunks that are decoded
  * @property {number} bytes of these
  * @property {boolean} refused whether that is more than one request may read
- * @property {number} most positions along a line that one request may have
  * @typedef {object} Line Values along one dimension, as far as they are there.
  * @property {Query} query of all of it
  * @property {Variable} variable
@@ -65,7 +64,6 @@ export function boundOf(variable, slices, most, times = 1) {
     chunks,
     bytes,
     refused: bytes > most,
-    most: Number.POSITIVE_INFINITY,
     little: little && chunks * times <= LITTLE_CHUNKS,
   };
 }
@@ -126,11 +124,10 @@ function byCount(variable, slices) {
  * @param {Session} session
  * @param {Query[]} queries
  * @param {AbortSignal} signal
- * @param {string} [along] the dimension of a line
  * @returns {Promise<Weight>}
  */
-export async function explained({ requests, isel }, queries, signal, along) {
-  const all = { chunks: 0, bytes: 0, refused: false, most: Number.POSITIVE_INFINITY };
+export async function explained({ requests, isel }, queries, signal) {
+  const all = { chunks: 0, bytes: 0, refused: false };
   for (const query of queries) {
     const asked = /** @type {Query} */ ([...query, ["f", "bin"], ["explain", "true"]]);
     const told = await requests.json(isel, asked, { signal });
@@ -138,9 +135,7 @@ export async function explained({ requests, isel }, queries, signal, along) {
     const chunks = told.decoded_chunks ?? told.chunks;
     all.chunks += chunks;
     all.bytes += (told.chunk_bytes / Math.max(1, told.chunks)) * chunks;
-    if (told.within_limits) continue;
-    all.refused = true;
-    all.most = (told.excess?.dimension === along && told.excess?.positions) || 1;
+    all.refused ||= !told.within_limits;
   }
   return all;
 }
@@ -171,7 +166,7 @@ export function emptyLine(query, variable, axis) {
 export async function weigh(session, line, times, signal) {
   const all = wholeOf(line);
   const here = boundOf(line.variable, { [line.axis.name]: all }, session.most, times);
-  return here.little ? here : explained(session, [pieceOf(line, all)], signal, line.axis.name);
+  return here.little ? here : explained(session, [pieceOf(line, all)], signal);
 }
 
 /**
@@ -188,13 +183,15 @@ export function wholeOf({ axis, every }) {
  *
  * @param {Line} line
  * @param {Weight} weight
+ * @param {number} most bytes of chunks that one request may read
  * @param {number} at
  * @param {number} [reach] so many steps on each side of it; all of them without it
  * @returns {Slice[]}
  */
-export function piecesOf({ axis, variable, every }, { bytes, most }, at, reach = axis.size) {
+export function piecesOf({ axis, variable, every }, { bytes }, most, at, reach = axis.size) {
   const [start, stop] = [Math.max(0, at - reach), Math.min(axis.size, at + reach)];
-  const wanted = Math.min((axis.size * PIECE_BYTES) / Math.max(1, bytes), most, axis.size);
+  const share = Math.min(PIECE_BYTES, most) / Math.max(1, bytes);
+  const wanted = axis.size * Math.min(share, 1);
   const chunk = variable.chunks?.[variable.dims.indexOf(axis.name)] ?? 1;
   const length = wanted >= chunk ? Math.floor(wanted / chunk) * chunk : Math.max(1, wanted | 0);
   return outward({ start, stop, step: every }, length, at);
@@ -228,13 +225,15 @@ function outward({ start: first, stop: last, step }, length, at) {
  * @param {Variable} variable
  * @param {Slices} slices
  * @param {Weight} weight
+ * @param {number} most bytes of chunks that one request may read
  * @param {Record<string, number>} at where they begin, by dimension
  * @returns {Slices[]}
  */
-export function tilesOf(variable, slices, { bytes }, at) {
+export function tilesOf(variable, slices, { bytes }, most, at) {
   let left = bytes;
   const [bands, parts] = byCount(variable, slices).map(({ name, each, count }) => {
-    const length = Math.max(1, Math.floor((count * PIECE_BYTES) / Math.max(1, left))) * each;
+    const share = Math.min(PIECE_BYTES, most) / Math.max(1, left);
+    const length = Math.max(1, Math.floor(count * share)) * each;
     left /= Math.max(1, (count * each) / length);
     return outward(slices[name], length, at[name]).map((piece) => ({ [name]: piece }));
   });

@@ -175,14 +175,8 @@ function text(value) {
 
 // Longer answers teach no labels: a page has no use for so many.
 const MOST_LEARNED = 20_000;
-/** @type {[string, number][]} in milliseconds */
-const TICKS = [
-  ["nano", 1e-6],
-  ["micro", 1e-3],
-  ["milli", 1],
-  ["second", 1000],
-  ["", Number.NaN],
-];
+/** @type {Record<string, number>} units of instants, as answers begin them, in milliseconds */
+const TICKS = { nan: 1e-6, mic: 1e-3, mil: 1, sec: 1000 };
 
 /**
  * Keep the labels that an answer has, of an axis whose labels only the server knows.
@@ -195,9 +189,8 @@ export function learn(axis, { start, step }, file) {
   const data = file.arrays.get(axis.name)?.data;
   if (axis.values !== null || axis.step !== null || axis.kind === "none") return;
   if (data === undefined || data.length > MOST_LEARNED) return;
-  const units = file.variables[axis.name].units ?? "";
-  const [, tick] = TICKS.find(([unit]) => units.startsWith(unit)) ?? ["", 1];
-  if (isInstants(axis) && Number.isNaN(tick)) return;
+  const tick = TICKS[file.variables[axis.name].units?.slice(0, 3) ?? ""];
+  if (isInstants(axis) && tick === undefined) return;
   for (const [at, value] of data.entries()) {
     const label = isInstants(axis) ? labelOf(Number(value) * tick) : Number(value);
     axis.known.set(start + at * step, label);

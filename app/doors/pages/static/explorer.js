@@ -15,7 +15,7 @@ import { Session } from "./session.js";
 import { View } from "./view.js";
 
 async function start() {
-  const { root = "./", land = "" } = document.body.dataset;
+  const { root = "./" } = document.body.dataset;
   const requests = new Requests(new URL(root, location.href).href);
   await unlock(requests);
   const { page, dataset } = document.body.dataset;
@@ -27,9 +27,10 @@ async function start() {
   const told = given
     ? JSON.parse(given)
     : await requests.json(`datasets/${encodeURIComponent(dataset)}`);
-  const view = new View(place, new Session(readDataset(told), requests));
+  const session = new Session(readDataset(told), requests);
+  new View(place, session);
   place.hidden = false;
-  await view.start(new URL(land, location.href).href);
+  await session.readAddress();
 }
 
 start();

@@ -142,7 +142,7 @@ export class FieldStage {
         return [name, name in session.state.fixed ? session.positions[name] : middle];
       }),
     );
-    const tiles = left ?? tilesOf(session.variable, all, much, at);
+    const tiles = left ?? tilesOf(session.variable, all, much, session.most, at);
     const bytes = each ?? much.bytes / tiles.length;
     const alone = tiles.length < 2 && much.refused;
     const said = `All of it reads ${costText(much)}${alone ? ", more than one request may" : ""}.`;
@@ -226,13 +226,8 @@ export class FieldStage {
     this.told.textContent = missing + (missing && stride ? " · " : "") + stride;
     const { top } = summary;
     const cell = top < 0 ? null : this.#cell(top);
-    this.highest.textContent = cell && `highest shown: ${this.#valueText(cell)} at ${cell.place}`;
+    this.highest.textContent = cell && `highest: ${this.#valueText(cell)} at ${cell.place}`;
     this.figure.overlay.setAttribute("aria-label", this.#summary(summary));
-  }
-
-  /** @param {Float32Array[]} arcs of the coast */
-  setCoast(arcs) {
-    this.figure.setCoast(arcs);
   }
 
   /** @param {number} factor */

@@ -21,6 +21,7 @@
  * @property {(x: number, y: number) => void} onPick a place was chosen
  * @property {(key: string) => boolean} onKey another key; whether it means something
  */
+import { arcsOf } from "./coast.js";
 import { el, onOtherStyles, settled, styled } from "./dom.js";
 import { Frame, MARGIN } from "./frame.js";
 import { listenTo } from "./gestures.js";
@@ -34,6 +35,8 @@ const MOST_SHARE_OF_WINDOW = 0.68;
 const LEAST_HEIGHT = 220;
 // A step of the keyboard's cross is so many of the picture's.
 const CROSS_STEPS = 100;
+// Of a narrower part of the Earth a fine coast is drawn.
+const FINE_DEGREES = 60;
 // An index that takes longer is made anew when the box stands still.
 const FLUENT_MS = 25;
 
@@ -44,8 +47,9 @@ export class Figure {
   #frame = null;
   /** @type {Uint32Array} */
   #table = new Uint32Array(256);
+  /** @type {Float32Array[][]} coasts, the finer one behind the other */
+  #coasts = [];
   #drawn = {
-    coast: /** @type {Float32Array[]} */ ([]),
     marks: /** @type {[number, number][]} */ ([]),
     cross: /** @type {[number, number] | null} */ (null),
   };
@@ -110,9 +114,24 @@ export class Figure {
     this.redraw(false);
   }
 
-  /** @param {Float32Array[]} arcs */
-  setCoast(arcs) {
-    this.#drawn.coast = arcs;
+  /**
+   * The coast of what is seen: a fine one, and as long as that has not come the other.
+   *
+   * @param {Frame} frame
+   * @returns {Float32Array[]}
+   */
+  #coastOf({ box, isMap }) {
+    const at = box[2] - box[0] < FINE_DEGREES ? 1 : 0;
+    if (isMap && !this.#coasts[at]) this.#askCoast(at);
+    return this.#coasts[at] ?? [];
+  }
+
+  /** @param {number} at */
+  async #askCoast(at) {
+    this.#coasts[at] = this.#coasts[0] ?? [];
+    const { land = "", fine = "" } = document.body.dataset;
+    const answer = await fetch([land, fine][at]);
+    this.#coasts[at] = arcsOf(await answer.json());
     this.redraw();
   }
 
@@ -258,7 +277,7 @@ export class Figure {
     const ratio = width / clientWidth || 1;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, clientWidth, clientHeight);
-    drawOverlay(context, frame, this.#drawn);
+    drawOverlay(context, frame, { ...this.#drawn, coast: this.#coastOf(frame) });
   }
 
   #listen() {

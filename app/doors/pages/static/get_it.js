@@ -182,13 +182,7 @@ export class GetItPanel {
     const { low, high } = this.field.range;
     if (suffix === "png") {
       query.push(["cmap", state.cmap + (state.reverse ? "_r" : "")]);
-      query.push([
-        "range",
-        [low, high]
-          .map((one) => one.toPrecision(6))
-          .map(Number)
-          .join(","),
-      ]);
+      query.push(["range", `${[low, high].map((one) => Number(one.toPrecision(6)))}`]);
     }
     return requests.url(`${sel}.${suffix}`, query);
   }

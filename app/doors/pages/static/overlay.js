@@ -48,16 +48,8 @@ export function drawOverlay(context, frame, { coast, marks, cross }) {
  * @param {Float32Array[]} coast
  */
 function drawCoast(context, frame, coast) {
-  const [x0, , x1] = frame.box;
   context.beginPath();
-  trace(
-    context,
-    coast,
-    (x) => frame.px(x),
-    (y) => frame.py(y),
-    x0,
-    x1,
-  );
+  trace(context, coast, frame);
   context.strokeStyle = styled("--coast-halo");
   context.lineWidth = 2.4;
   context.stroke();

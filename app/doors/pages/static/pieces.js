@@ -133,10 +133,10 @@ export class LineReader {
    * @param {number} reach
    */
   async #pieces(lines, weight, reach) {
-    const { positions } = this.session;
+    const { positions, most } = this.session;
     const { axis } = /** @type {Line} */ (lines[0]);
     const of = (/** @type {Line} */ line) =>
-      piecesOf(line, weight, positions[axis.name], reach).map((piece, round) => ({
+      piecesOf(line, weight, most, positions[axis.name], reach).map((piece, round) => ({
         line,
         piece,
         round,

@@ -18,11 +18,7 @@ export class Problem extends Error {
    * @param {Record<string, any>} told the problem document (RFC 9457)
    */
   constructor(status, told) {
-    const { detail, title, limited, estimate, limit, positions } = told;
-    // Where no part fits, "ask for a smaller one" is no help.
-    const large = limited?.endsWith("bytes") && !positions;
-    const words = `This reads ${bytesText(estimate)} at least; one request may read ${bytesText(limit)}.`;
-    super((large ? words : detail) ?? title ?? `The server answered ${status}.`);
+    super(told.detail ?? told.title ?? `The server answered ${status}.`);
     this.name = "Problem";
     this.status = status;
     this.told = told;

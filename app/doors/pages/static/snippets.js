@@ -150,9 +150,12 @@ export function snippets({ name, times, url, file, key }) {
       ),
     ],
     [
-      "MATLAB",
+      "MATLAB, Octave",
       text(
-        `file = websave("${file}.nc", ${nc}${key ? ', weboptions("HeaderFields", ["X-API-Key" getenv("SLUICE_KEY")])' : ""});`,
+        // Octave has no `websave`, and `urlwrite` sends no header.
+        key
+          ? `file = websave("${file}.nc", ${nc}, weboptions("KeyName", "X-API-Key", "KeyValue", getenv("SLUICE_KEY")));`
+          : `file = urlwrite(${nc}, "${file}.nc");`,
         `values = ncread(file, "${name.replaceAll('"', '""')}");`,
       ),
     ],

@@ -13,7 +13,6 @@
  * @property {HTMLElement} element
  * @property {() => Promise<void> | void} update follow the session's state; hide what has no use
  */
-import { arcsOf } from "./coast.js";
 import { choice, DimensionControl, variableChoice } from "./controls.js";
 import { button, byId, el, painted } from "./dom.js";
 import { FieldStage } from "./field_stage.js";
@@ -33,6 +32,8 @@ export class View {
   #turn = 0;
   #axed = "";
   #marked = "";
+  // The dimensions that have a control.
+  #moved = "none";
 
   /**
    * @param {HTMLElement} place
@@ -87,13 +88,6 @@ export class View {
       const typing = target instanceof Element && target.matches("input, select, textarea");
       if (key === "?" && !typing) showKeys();
     });
-  }
-
-  /** @param {string} land the address of the coastline */
-  async start(land) {
-    await this.session.readAddress();
-    const answer = await fetch(land);
-    this.field.setCoast(arcsOf(await answer.json()));
   }
 
   #buttons() {
@@ -211,13 +205,12 @@ export class View {
       this.#controls.get(name)?.show(positions[name], state.zone);
     }
     const shown = movableAxes.filter((axis) => axis.size > 1 || dataset.axes.size < 3);
-    const elements = shown.map(({ name }) => this.#controls.get(name)?.element ?? "");
-    if (
-      [...this.dimensions.children].some((one, at) => one !== elements[at]) ||
-      this.dimensions.children.length !== elements.length
-    ) {
-      this.dimensions.replaceChildren(...elements);
-    }
+    const names = shown.map(({ name }) => name);
+    if (`${names}` === this.#moved) return;
+    this.#moved = `${names}`;
+    this.dimensions.replaceChildren(
+      ...names.map((name) => this.#controls.get(name)?.element ?? ""),
+    );
   }
 
   /** The two choices of dimensions, where there is a choice. */
