@@ -239,6 +239,9 @@ SLUICE_EDR = Contestant(
 NGINX = Contestant(
     "nginx", f"{SERVED}.nginx", {}, {}, own_venv=True, ready="/zarr.json", program=True
 )
+FILES = Contestant(
+    "bare ASGI", f"{SERVED}.files:create_app", {}, {}, own_venv=True, ready="/zarr.json"
+)
 
 
 def titiler(store: str) -> Contestant:

@@ -17,6 +17,7 @@ from loadtests.bench import asks
 from loadtests.bench.asks import Ask, Truth
 from loadtests.bench.contestants import (
     EDR,
+    FILES,
     NGINX,
     OPENDAP,
     SLUICE,
@@ -47,6 +48,10 @@ def doors(stage: Stage) -> Result:
         partial(_points, stage, result, Points("dap", SLUICE_DAP, OPENDAP, "point")),
         partial(_points, stage, result, Points("dap", SLUICE_DAP, OPENDAP, "series")),
         partial(_points, stage, result, Points("edr", SLUICE_EDR, EDR, "point")),
+    )
+    result.notes.append(
+        "pydap's server is not measured: of a NetCDF copy of the same data it answers 500 to every"
+        " part of an array (3.5.9: cannot reshape array of size 1), and knows whole ones alone"
     )
     for part in parts:
         try:
@@ -109,20 +114,25 @@ def _chunks(stage: Stage, result: Result) -> None:
     keys = [f"{name}/c/{key}" for name in VARIABLES for key in keys]
     np.random.default_rng(31).shuffle(keys)
     with ExitStack() as stack:
-        sluice = stack.enter_context(stage.started(SLUICE))
-        other = stack.enter_context(stage.started(NGINX))
-        ours, theirs = [f"/zarr/v3/era5/{key}" for key in keys], [f"/{key}" for key in keys]
-        for one, two in zip(ours[:10], theirs[:10], strict=True):
-            if fetch(sluice, one) != fetch(other, two):
-                raise WrongAnswers(f"{one} has other bytes than the store")
-        found = _turns(stage, [Lane(sluice, ours), Lane(other, theirs)])
+        ours, *theirs = (stack.enter_context(stage.started(who)) for who in (SLUICE, NGINX, FILES))
+        lanes = [Lane(ours, [f"/zarr/v3/era5/{key}" for key in keys])]
+        lanes += [Lane(other, [f"/{key}" for key in keys]) for other in theirs]
+        for paths in zip(*(lane.paths[:10] for lane in lanes), strict=True):
+            asked = zip(lanes, paths, strict=True)
+            if len({fetch(lane.server, path) for lane, path in asked}) != 1:
+                raise WrongAnswers(f"{paths[0]} has other bytes than the store")
+        found = _turns(stage, lanes)
     result.rows["sluice, zarr chunks"] = medians(found["sluice"])
-    result.rows["nginx, the same files"] = medians(found["nginx"])
-    value = ratio(found["sluice"], found["nginx"])
-    result.claims.append(Claim("zarr: chunks per second / nginx", value, ">=", 0.3))
-    by_cpu = 1 / ratio(found["sluice"], found["nginx"], "cpu_us")
+    result.rows["nginx, the same files"] = medians(found[NGINX.name])
+    result.rows["bare ASGI, the same files"] = medians(found[FILES.name])
+    # Whoever asks is slower than nginx, which answers a second's chunks in less.
+    nginx, bare = (1 / ratio(found["sluice"], found[who.name], "cpu_us") for who in (NGINX, FILES))
+    said = "zarr: chunks per second of CPU / nginx"
+    result.claims.append(Claim(said, nginx, ">=", 0.3))
+    ceiling = 1 / ratio(found[FILES.name], found[NGINX.name], "cpu_us")
     result.notes.append(
-        f"zarr: chunks by CPU / nginx, which is faster than its asker: {by_cpu:.2f}"
+        f"zarr: chunks per second of CPU / an ASGI application that reads the same files and does"
+        f" nothing else: {bare:.2f}; of nginx it reaches {ceiling:.2f} itself"
     )
 
 

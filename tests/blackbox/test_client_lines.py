@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import urllib.request
@@ -72,13 +73,8 @@ def line(request: pytest.FixtureRequest, service: Service) -> str:
     return found.replace(ADDRESS, f"http://{host}:{port}")
 
 
-@pytest.fixture
-def keyed(request: pytest.FixtureRequest, service: Service) -> str:
-    """The line with a key, of the program that the test is of, for the guarded dataset."""
-    return with_key(request.param, service)
-
-
 def with_key(name: str, service: Service) -> str:
+    """The line with a key, of the program of this name, for the guarded dataset."""
     host, port = service.address
     line: str = KEYED[name].replace("KEY", KEY)
     place = ADDRESS.removeprefix("http://")
@@ -201,6 +197,18 @@ def test_ncdump(line: str) -> None:
     assert "float t(time, level, latitude, longitude)" in printed(*line.split())
 
 
+@of("line", ["GDAL"], indirect=True)
+def test_gdal(line: str, stored: xr.Dataset) -> None:
+    """The one of Debian, which is older than rasterio's; with a key in the address as well."""
+    program("gdalinfo")
+    keyed = line.replace("http://", f"http://any:{KEY}@").replace("sample", "guarded")
+    for words in (line, keyed):
+        told = printed(*shlex.split(words))
+        assert "Size is 48, 65" in told
+        (least,) = re.findall(r"Minimum=([\d.]+)", told)
+        np.testing.assert_allclose(float(least), stored.t[0, 0].min(), atol=1e-3)
+
+
 @of("line", ["OWSLib"], indirect=True)
 def test_owslib(line: str, stored: xr.Dataset) -> None:
     owslib = pytest.importorskip("owslib.ogcapi.edr")
@@ -240,9 +248,9 @@ def test_curl(line: str, stored: xr.Dataset, tmp_path: Path) -> None:
 # With a key.
 
 
-@of("keyed", ["xarray", "xarray, by OPeNDAP"], indirect=True)
-def test_xarray_with_a_key(keyed: str, stored: xr.Dataset) -> None:
-    with evaluated(keyed, xr="xarray") as ds:
+@of("name", ["xarray", "xarray, by OPeNDAP"])
+def test_xarray_with_a_key(name: str, service: Service, stored: xr.Dataset) -> None:
+    with evaluated(with_key(name, service), xr="xarray") as ds:
         np.testing.assert_array_equal(ds.t[1], stored.t[1])
 
 
@@ -260,11 +268,11 @@ def test_pydap_with_a_key(
         np.testing.assert_array_equal(ds.t[1, 1], stored.t[1, 1])
 
 
-@of("keyed", ["pandas", "pandas, typed", "polars"], indirect=True)
-def test_tables_with_a_key(keyed: str, stored: xr.Dataset) -> None:
+@of("name", ["pandas", "pandas, typed", "polars"])
+def test_tables_with_a_key(name: str, service: Service, stored: xr.Dataset) -> None:
     pytest.importorskip("polars")
     wanted = stored.t.sel(POINT, method="nearest").values
-    found = evaluated(keyed, pd="pandas", pl="polars")["t"]
+    found = evaluated(with_key(name, service), pd="pandas", pl="polars")["t"]
     np.testing.assert_allclose(np.asarray(found), wanted, rtol=1e-6)
 
 

@@ -178,10 +178,13 @@ def _lengths(collection: Collection, line: Line) -> Floats:
     return found
 
 
-async def cells_in(collection: Collection, holds: Holds, most: int, parts: int = 1) -> Array:
-    """The positions of the cells that an area of so many parts `holds`, in C order; at most `most`.
+async def cells_in(
+    collection: Collection, box: Box, holds: Holds | None, most: int, parts: int = 1
+) -> Array:
+    """The positions of the cells in a box that an area of so many parts `holds` (None: all).
 
-    A structured array as `located` gives it. Piece by piece in threads, as `mask_of`.
+    At most `most`, in C order, as a structured array as `located` gives it. Piece by piece in
+    threads, as `mask_of`.
     """
     cells, dims = collection.cells, collection.grid.dims
     assert cells is not None
@@ -198,13 +201,21 @@ async def cells_in(collection: Collection, holds: Holds, most: int, parts: int =
     found, count = [np.zeros(0, "i8")], 0
     for places, lon, lat in cells.pieces():
         if lon.size > _FEW_CELLS:
-            held = await asyncio.to_thread(holds, lon, lat)
+            held = await asyncio.to_thread(_held, box, holds, lon, lat)
         else:
-            held = holds(lon, lat)
+            held = _held(box, holds, lon, lat)
         found.append(places[held])
-        count += found[-1].size
+        count += held.size
         check_count(count, most)
     return _at_places(np.sort(np.concatenate(found)), dims, cells.shape)
+
+
+def _held(box: Box, holds: Holds | None, lon: Floats, lat: Floats) -> Array:
+    """The numbers of those of the cells."""
+    found = np.flatnonzero(in_box(box, lon, lat))
+    if holds is not None and found.size:
+        found = found[holds(lon[found], lat[found])]
+    return found
 
 
 def _at_places(places: Array, dims: Sequence[str], shape: tuple[int, ...]) -> Array:

@@ -31,7 +31,6 @@ from .cells import (
     cells_in,
     check_count,
     circle_box,
-    in_box,
     inside,
     inside_each,
     located,
@@ -142,7 +141,7 @@ async def cube(collection: Collection, asked: Asked, pairs: Pairs, crs: str, mos
         low, high = box.levels
         asked = Asked({**asked.along, levels.name: Interval(low, high)}, asked.names)
     if collection.cells is not None:
-        return await _area_of_cells(collection, asked, partial(in_box, box), most)
+        return await _area_of_cells(collection, asked, box, None, most)
     return Query(planned(collection, _boxed(collection, asked, box)))
 
 
@@ -154,7 +153,7 @@ async def area(collection: Collection, asked: Asked, pairs: Pairs, crs: str, mos
     parts, box = await asyncio.to_thread(box_of, geometry, crs)
     if collection.cells is not None:
         holds = partial(inside_each, parts)
-        return await _area_of_cells(collection, asked, holds, most, len(parts))
+        return await _area_of_cells(collection, asked, box, holds, most, len(parts))
     planned_box = planned(collection, _boxed(collection, asked, box))
     return Query(planned_box, holds=partial(inside, parts))
 
@@ -167,9 +166,10 @@ async def radius(collection: Collection, asked: Asked, pairs: Pairs, crs: str, m
     km = read_distance(single(pairs, "within"), units)
     lons, lats, _ = places_of(geometry, crs)
     lon, lat = float(lons[0]), float(lats[0])
-    if collection.cells is not None:
-        return await _area_of_cells(collection, asked, partial(within_each, lon, lat, km), most)
     box = circle_box(lon, lat, km)
+    if collection.cells is not None:
+        holds = partial(within_each, lon, lat, km)
+        return await _area_of_cells(collection, asked, box, holds, most)
     planned_box = planned(collection, _boxed(collection, asked, box))
     return Query(planned_box, holds=partial(within, lon, lat, km))
 
@@ -199,10 +199,15 @@ QUERIES: Final[Mapping[str, Ask]] = {
 
 
 async def _area_of_cells(
-    collection: Collection, asked: Asked, holds: Holds, most: int, parts: int = 1
+    collection: Collection,
+    asked: Asked,
+    box: Box,
+    holds: Holds | None,
+    most: int,
+    parts: int = 1,
 ) -> Query:
-    """The cells of a grid without axes that an area `holds`, one after the other."""
-    found = await cells_in(collection, holds, most, parts)
+    """The cells of a grid without axes that an area in a box `holds`, one after the other."""
+    found = await cells_in(collection, box, holds, most, parts)
     return Query(await _planned_points(collection, asked, found), "cells")
 
 
