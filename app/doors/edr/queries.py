@@ -7,10 +7,10 @@ step beyond the last; boxes and areas take the cells inside. What none is in has
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -54,10 +54,9 @@ from .geometry import (
 )
 from .parameters import NEAREST, Asked, single
 
-T = TypeVar("T")
 Pairs: TypeAlias = Sequence[tuple[str, str]]
 
-# So few places, or cells, are worth no hop to a thread.
+# So few points, or cells, are worth no hop to a thread.
 _FEW_PLACES: Final = 64
 _FEW_CELLS: Final = 2**12
 # The nearest of millions of cells that lie anywhere takes a millisecond.
@@ -73,7 +72,7 @@ class Query:
     holds: Holds | None = None
 
 
-Ask: TypeAlias = Callable[[Collection, Asked, Pairs, str, int], Awaitable[Query]]
+Ask: TypeAlias = Callable[[Collection, Asked, Pairs, str, int], Coroutine[object, object, Query]]
 
 
 async def position(
@@ -99,8 +98,8 @@ async def at_place(
         along[collection.axes["x"]] = Label(lon, NEAREST)
         along[collection.axes["y"]] = Label(lat, NEAREST)
     else:
-        many = cells.size > _FEW_CELLS
-        position = await _off_loop(many, partial(cell_near, cells, lon, lat))
+        look = partial(cell_near, cells, lon, lat)
+        position = await asyncio.to_thread(look) if cells.size > _FEW_CELLS else look()
         if position is None:
             raise NoData("This place does not lie in the data.")
         along |= zip(collection.grid.dims, map(Position, position), strict=True)
@@ -128,8 +127,7 @@ async def _at_places(
     wanted: dict[str, Array] = {"x": lon, "y": lat}
     if level is not None:
         wanted["z"] = level
-    many = lon.size > _FEW_PLACES or collection.cells is not None
-    found = await _off_loop(many, partial(located, collection, wanted))
+    found = await located(collection, wanted)
     return Query(await _planned_points(collection, asked, found))
 
 
@@ -185,7 +183,7 @@ async def trajectory(
     kinds = ("LINESTRING", "MULTILINESTRING")
     line = line_of(read_geometry(single(pairs, "coords"), kinds, crs), crs)
     most = _most_places(collection, most)
-    found = await asyncio.to_thread(along_line, collection, asked, line, most)
+    found = await along_line(collection, asked, line, most)
     return Query(await _planned_points(collection, asked, found), "path")
 
 
@@ -285,10 +283,6 @@ def _labels(collection: Collection, found: Plan, letter: str) -> Floats:
     if labels is None:
         labels = collection.prepared.axes[name].values[found.found.positions[name]]
     return np.asarray(labels, "f8")
-
-
-async def _off_loop(long: bool, work: Callable[[], T]) -> T:
-    return await asyncio.to_thread(work) if long else work()
 
 
 def _pointwise(asked: Asked, found: Array) -> Selection:
