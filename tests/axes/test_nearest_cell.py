@@ -174,3 +174,47 @@ def test_distances() -> None:
     assert distance_km(0, 0, 90, 0) == pytest.approx(quarter)
     assert distance_km(0, 0, 180, 0) == pytest.approx(2 * quarter)
     assert distance_km(0, -90, 77, 90) == pytest.approx(2 * quarter)
+
+
+@given(grids())
+def test_pieces_have_each_cell_at_its_place(grid: tuple[Floats, Floats]) -> None:
+    """All that have coordinates, once."""
+    lon, lat = grid
+    found = [np.concatenate(one) for one in zip(*Cells(lon, lat).pieces(), strict=True)]
+    places = found[0].astype("i8")
+    there = np.flatnonzero(~(np.isnan(lon) | np.isnan(lat)))
+    assert sorted(places.tolist()) == there.tolist()
+    np.testing.assert_array_equal(found[1], lon.reshape(-1)[places])
+    np.testing.assert_array_equal(found[2], lat.reshape(-1)[places])
+
+
+def test_pieces_of_rows_and_columns() -> None:
+    lon, lat = np.array([1.0, np.nan, 3.0]), np.array([np.nan, 5.0])
+    ((places, lons, lats),) = Crossed(lon, lat).pieces()
+    assert (places.tolist(), lons.tolist(), lats.tolist()) == ([3, 5], [1.0, 3.0], [5.0, 5.0])
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "box"),
+    [
+        ([10.0, 12.0], [5.0, 7.0], (10, 5, 12, 7)),
+        ([350.0, 359.5, 3.0], [5.0], (-10, 5, 3, 5)),
+        ([170.0, 180.0, -175.5], [-5.0, 5.0], (170, -5, -175.5, 5)),
+        (list(range(-180, 180, 10)), [-90.0, 90.0], (-180, -90, 180, 90)),
+        ([42.5], [1.0], (42.5, 1, 42.5, 1)),
+        ([np.nan], [1.0], None),
+    ],
+)
+def test_what_cells_lie_in(lon: list[float], lat: list[float], box: object) -> None:
+    """West of all and east of all, across any seam."""
+    assert Crossed(np.array(lon), np.array(lat)).box == box
+    lons, lats = np.meshgrid(lon, lat)
+    assert Cells(lons, lats).box == box
+
+
+def test_steps_are_as_long_as_small_cells() -> None:
+    lon, lat = np.arange(0.0, 40, 2), np.arange(-20.0, 20)
+    step = EARTH_KM * np.radians(1)
+    assert Crossed(lon, lat).step_km == pytest.approx(step)
+    assert Cells(*np.meshgrid(lon, lat)).step_km == pytest.approx(step)
+    assert Crossed(lon[:1], lat[:1]).step_km == np.inf

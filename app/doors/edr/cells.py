@@ -33,6 +33,8 @@ Holds: TypeAlias = Callable[[Floats, Floats], Mask]
 _MOST_COMPARED: Final = 2**30
 # The kilometres of a degree along a meridian.
 _DEGREE_KM: Final = math.radians(EARTH_KM)
+# So few places are looked for at once; along axes they are worth no hop to a thread.
+_FEW_PLACES: Final = 64
 
 
 class NoData(SelectionError):
@@ -50,18 +52,27 @@ def check_count(count: int, most: int) -> None:
         )
 
 
-def located(collection: Collection, wanted: Mapping[str, Array]) -> Array:
+async def located(collection: Collection, wanted: Mapping[str, Array]) -> Array:
     """The positions nearest to places along each dimension, of those that have one along all.
 
     A structured array with a field for each dimension; `wanted` are coordinates by their letters.
+    Many are looked for in threads.
     """
+    near = None
+    if collection.cells is not None:
+        near = await _near_cells(collection.cells, wanted["x"], wanted["y"])
+    if len(wanted["x"]) <= _FEW_PLACES:
+        return _located(collection, wanted, near)
+    return await asyncio.to_thread(_located, collection, wanted, near)
+
+
+def _located(collection: Collection, wanted: Mapping[str, Array], near: Array | None) -> Array:
+    """The same; `near` are the rows and columns of places in cells, negative without one."""
     kept = np.ones(len(wanted["x"]), bool)
-    cells, places = collection.cells, dict[str, Array]()
-    if cells is not None:
-        near = [cell_near(cells, *place) for place in zip(wanted["x"], wanted["y"], strict=True)]
-        kept &= [position is not None for position in near]
-        rows = np.array([position or (0, 0) for position in near], "i8")
-        places = dict(zip(collection.grid.dims, rows.T, strict=True))
+    places = dict[str, Array]()
+    if near is not None:
+        kept &= near[:, 0] >= 0
+        places = dict(zip(collection.grid.dims, near.T, strict=True))
     labels: dict[str, Array] = {}
     axes = {one: axis for one in wanted if (axis := collection.axis(one)) is not None}
     for letter, axis in axes.items():
@@ -73,6 +84,21 @@ def located(collection: Collection, wanted: Mapping[str, Array]) -> Array:
         found[name] = places[name][kept]
     for letter, axis in axes.items() if found.size else ():
         found[axis.name] = _nearest_labels(axis, labels[letter][kept])
+    return found
+
+
+async def _near_cells(cells: GridCells, lon: Floats, lat: Floats) -> Array:
+    """Rows and columns of the cells nearest to places; some at a time, as others want to, too."""
+    found = np.full((lon.size, 2), -1)
+
+    def look(part: slice) -> None:
+        for number in range(lon.size)[part]:
+            position = cell_near(cells, lon[number], lat[number])
+            if position is not None:
+                found[number] = position
+
+    for start in range(0, lon.size, _FEW_PLACES):
+        await asyncio.to_thread(look, slice(start, start + _FEW_PLACES))
     return found
 
 
@@ -116,9 +142,10 @@ def _near(axis: Axis, values: Array) -> tuple[Array, Mask]:
     return values, (numbers >= low - below) & (numbers <= high + above)
 
 
-def along_line(collection: Collection, asked: Asked, line: Line, most: int) -> Array:
+async def along_line(collection: Collection, asked: Asked, line: Line, most: int) -> Array:
     """The positions along a line, those that follow each other unlike."""
-    found = located(collection, _sampled(collection, asked, line, most))
+    sampled = await asyncio.to_thread(_sampled, collection, asked, line, most)
+    found = await located(collection, sampled)
     fresh = np.ones(len(found), bool)
     fresh[1:] = found[1:] != found[:-1]
     return found[fresh]
@@ -178,10 +205,13 @@ def _lengths(collection: Collection, line: Line) -> Floats:
     return found
 
 
-async def cells_in(collection: Collection, holds: Holds, most: int, parts: int = 1) -> Array:
-    """The positions of the cells that an area of so many parts `holds`, in C order; at most `most`.
+async def cells_in(
+    collection: Collection, box: Box, holds: Holds | None, most: int, parts: int = 1
+) -> Array:
+    """The positions of the cells in a box that an area of so many parts `holds` (None: all).
 
-    A structured array as `located` gives it. Piece by piece in threads, as `mask_of`.
+    At most `most`, in C order, as a structured array as `located` gives it. Piece by piece in
+    threads, as `mask_of`.
     """
     cells, dims = collection.cells, collection.grid.dims
     assert cells is not None
@@ -198,13 +228,21 @@ async def cells_in(collection: Collection, holds: Holds, most: int, parts: int =
     found, count = [np.zeros(0, "i8")], 0
     for places, lon, lat in cells.pieces():
         if lon.size > _FEW_CELLS:
-            held = await asyncio.to_thread(holds, lon, lat)
+            held = await asyncio.to_thread(_held, box, holds, lon, lat)
         else:
-            held = holds(lon, lat)
+            held = _held(box, holds, lon, lat)
         found.append(places[held])
-        count += found[-1].size
+        count += held.size
         check_count(count, most)
     return _at_places(np.sort(np.concatenate(found)), dims, cells.shape)
+
+
+def _held(box: Box, holds: Holds | None, lon: Floats, lat: Floats) -> Array:
+    """The numbers of those of the cells."""
+    found = np.flatnonzero(in_box(box, lon, lat))
+    if holds is not None and found.size:
+        found = found[holds(lon[found], lat[found])]
+    return found
 
 
 def _at_places(places: Array, dims: Sequence[str], shape: tuple[int, ...]) -> Array:

@@ -7,10 +7,10 @@ step beyond the last; boxes and areas take the cells inside. What none is in has
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -31,7 +31,6 @@ from .cells import (
     cells_in,
     check_count,
     circle_box,
-    in_box,
     inside,
     inside_each,
     located,
@@ -55,10 +54,9 @@ from .geometry import (
 )
 from .parameters import NEAREST, Asked, single
 
-T = TypeVar("T")
 Pairs: TypeAlias = Sequence[tuple[str, str]]
 
-# So few places, or cells, are worth no hop to a thread.
+# So few points, or cells, are worth no hop to a thread.
 _FEW_PLACES: Final = 64
 _FEW_CELLS: Final = 2**12
 # The nearest of millions of cells that lie anywhere takes a millisecond.
@@ -74,7 +72,7 @@ class Query:
     holds: Holds | None = None
 
 
-Ask: TypeAlias = Callable[[Collection, Asked, Pairs, str, int], Awaitable[Query]]
+Ask: TypeAlias = Callable[[Collection, Asked, Pairs, str, int], Coroutine[object, object, Query]]
 
 
 async def position(
@@ -100,8 +98,8 @@ async def at_place(
         along[collection.axes["x"]] = Label(lon, NEAREST)
         along[collection.axes["y"]] = Label(lat, NEAREST)
     else:
-        many = cells.size > _FEW_CELLS
-        position = await _off_loop(many, partial(cell_near, cells, lon, lat))
+        look = partial(cell_near, cells, lon, lat)
+        position = await asyncio.to_thread(look) if cells.size > _FEW_CELLS else look()
         if position is None:
             raise NoData("This place does not lie in the data.")
         along |= zip(collection.grid.dims, map(Position, position), strict=True)
@@ -129,8 +127,7 @@ async def _at_places(
     wanted: dict[str, Array] = {"x": lon, "y": lat}
     if level is not None:
         wanted["z"] = level
-    many = lon.size > _FEW_PLACES or collection.cells is not None
-    found = await _off_loop(many, partial(located, collection, wanted))
+    found = await located(collection, wanted)
     return Query(await _planned_points(collection, asked, found))
 
 
@@ -142,7 +139,7 @@ async def cube(collection: Collection, asked: Asked, pairs: Pairs, crs: str, mos
         low, high = box.levels
         asked = Asked({**asked.along, levels.name: Interval(low, high)}, asked.names)
     if collection.cells is not None:
-        return await _area_of_cells(collection, asked, partial(in_box, box), most)
+        return await _area_of_cells(collection, asked, box, None, most)
     return Query(planned(collection, _boxed(collection, asked, box)))
 
 
@@ -154,7 +151,7 @@ async def area(collection: Collection, asked: Asked, pairs: Pairs, crs: str, mos
     parts, box = await asyncio.to_thread(box_of, geometry, crs)
     if collection.cells is not None:
         holds = partial(inside_each, parts)
-        return await _area_of_cells(collection, asked, holds, most, len(parts))
+        return await _area_of_cells(collection, asked, box, holds, most, len(parts))
     planned_box = planned(collection, _boxed(collection, asked, box))
     return Query(planned_box, holds=partial(inside, parts))
 
@@ -167,9 +164,10 @@ async def radius(collection: Collection, asked: Asked, pairs: Pairs, crs: str, m
     km = read_distance(single(pairs, "within"), units)
     lons, lats, _ = places_of(geometry, crs)
     lon, lat = float(lons[0]), float(lats[0])
-    if collection.cells is not None:
-        return await _area_of_cells(collection, asked, partial(within_each, lon, lat, km), most)
     box = circle_box(lon, lat, km)
+    if collection.cells is not None:
+        holds = partial(within_each, lon, lat, km)
+        return await _area_of_cells(collection, asked, box, holds, most)
     planned_box = planned(collection, _boxed(collection, asked, box))
     return Query(planned_box, holds=partial(within, lon, lat, km))
 
@@ -185,7 +183,7 @@ async def trajectory(
     kinds = ("LINESTRING", "MULTILINESTRING")
     line = line_of(read_geometry(single(pairs, "coords"), kinds, crs), crs)
     most = _most_places(collection, most)
-    found = await asyncio.to_thread(along_line, collection, asked, line, most)
+    found = await along_line(collection, asked, line, most)
     return Query(await _planned_points(collection, asked, found), "path")
 
 
@@ -199,10 +197,15 @@ QUERIES: Final[Mapping[str, Ask]] = {
 
 
 async def _area_of_cells(
-    collection: Collection, asked: Asked, holds: Holds, most: int, parts: int = 1
+    collection: Collection,
+    asked: Asked,
+    box: Box,
+    holds: Holds | None,
+    most: int,
+    parts: int = 1,
 ) -> Query:
-    """The cells of a grid without axes that an area `holds`, one after the other."""
-    found = await cells_in(collection, holds, most, parts)
+    """The cells of a grid without axes that an area in a box `holds`, one after the other."""
+    found = await cells_in(collection, box, holds, most, parts)
     return Query(await _planned_points(collection, asked, found), "cells")
 
 
@@ -280,10 +283,6 @@ def _labels(collection: Collection, found: Plan, letter: str) -> Floats:
     if labels is None:
         labels = collection.prepared.axes[name].values[found.found.positions[name]]
     return np.asarray(labels, "f8")
-
-
-async def _off_loop(long: bool, work: Callable[[], T]) -> T:
-    return await asyncio.to_thread(work) if long else work()
 
 
 def _pointwise(asked: Asked, found: Array) -> Selection:

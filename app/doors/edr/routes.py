@@ -147,7 +147,9 @@ async def _answered(
     format_of = chosen_format(single(pairs, "f"), header_of(request, b"accept"))
     asked = read_asked(collection, pairs, most)
     collection = await _with_cells(request, serving, opened, collection, asked)
-    query = await ask(collection, asked, pairs, crs, most)
+    asking = ask(collection, asked, pairs, crs, most)
+    # (What lies along axes is found in no time.)
+    query = await (asking if collection.grid.axes else cancellable(request, asking))
     of_area = query.holds is not None
     layout = Layout(
         collection.axes,

@@ -217,14 +217,14 @@ export class SeriesPanel {
       ),
     );
     const [first] = series;
-    const more = series.length < 4 ? "Click for up to four places." : "";
+    const more = series.length < 4 ? "Click for up to four places. " : "";
     const thinned =
       first !== undefined && first.line.every > 1
         ? `, every ${ordinal(first.line.every)} value`
         : "";
     this.hint.textContent =
       first !== undefined
-        ? `${variable.title} along ${axis.title}${thinned}. ${more}`
+        ? `${variable.title} along ${axis.title}${thinned}. ${more}Their files are below.`
         : `Click on the picture for the values along ${axis.title} there.`;
     if (first === undefined || !known) return;
     const curves = series.map(({ title, line }) => ({

@@ -27,7 +27,7 @@ export function roundTicks(from, to, count) {
  */
 export function degreeTicks(from, to, count) {
   const raw = (to - from) / Math.max(1, count);
-  const step = [1, 2, 5, 10, 15, 20, 30, 45, 60, 90].find((one) => one >= raw);
+  const step = [1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120].find((one) => one >= raw);
   return raw < 1 || step === undefined ? roundTicks(from, to, count) : multiples(from, to, step);
 }
 
