@@ -327,6 +327,20 @@ def test_a_picture_that_reads_much_comes_in_pieces(address: str, look: Look) -> 
     assert max(one.status for one in tab.answers) < 400
 
 
+def test_a_chart_that_reads_much_comes_in_pieces(address: str, look: Look) -> None:
+    """Every so many values at first, then all of them."""
+    tab = look()
+    tab.open(f"{address}/explore/maps?_x=time&_y=&lat=10&lon=20&time=2024-01-02T12:00Z")
+    told, cost = tab.page.locator(".under .told"), tab.page.locator(".line .cost")
+    expect(told).to_have_text("every 5th value")
+    expect(cost).to_contain_text("All along time this reads 70 chunks, 291 MB.")
+    cost.get_by_role("button", name="In pieces").click()
+    expect(cost).to_be_empty()
+    expect(told).to_be_empty()
+    assert asked_of(tab)[0]
+    assert max(one.status for one in tab.answers) < 400
+
+
 def test_who_looks_at_a_part_of_what_is_much_gets_the_part(address: str, look: Look) -> None:
     """Every step of it."""
     tab = look()
