@@ -38,6 +38,8 @@ USER 10001:10001
 WORKDIR /srv
 
 FROM runtime AS sample
+# As in a checkout, where the service is `app`: installed, it is `sluice.app`.
+COPY app app
 COPY demo demo
 CMD ["python", "-m", "demo.publish"]
 

@@ -219,3 +219,29 @@ def test_the_service_is_mounted_in_a_project_with_its_own_app(
     done = python(packages, project, "main.py", "catalog.yaml")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [200, 2.0, "theirs"]
+
+
+def test_the_job_that_publishes_the_sample_starts_in_its_image(wheel: Path, tmp_path: Path) -> None:
+    """It has all that it imports, and says in one line what its catalog lacks."""
+    packages, image = tmp_path / "packages", tmp_path / "srv"
+    packages.mkdir()
+    installed(wheel, packages, extra="server")
+    stage = (TOP / "Dockerfile").read_text().partition("AS sample\n")[2].partition("\nFROM")[0]
+    words = [line.split() for line in stage.splitlines()]
+    for source, target in (rest for word, *rest in filter(None, words) if word == "COPY"):
+        shutil.copytree(TOP / source, image / target)
+    (command,) = (
+        json.loads(" ".join(rest)) for word, *rest in filter(None, words) if word == "CMD"
+    )
+    (image / "catalog.yaml").write_text("datasets: {}")
+    environment = {**os.environ, "PYTHONPATH": str(packages), "SLUICE_CATALOG": "catalog.yaml"}
+    done = subprocess.run(
+        [sys.executable, "-S", *command[1:]],
+        cwd=image,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert done.stderr.startswith("publish: ")
