@@ -166,7 +166,8 @@ def led_on(asked: Weighed) -> str:
         return " A file with chunks of its own takes less memory: f=netcdf."
     if asked.encoder.streams or asked.plan.keys is None:
         return ""
-    others = ", ".join([f"f={name}" for name, other in ENCODERS.items() if other.streams])
+    streams = (f"f={name}" for name, other in ENCODERS.items() if other.streams)
+    others = asked.encoder.instead or ", ".join(streams)
     return f" What is sent while it is read may be larger and take longer: {others}."
 
 

@@ -259,6 +259,7 @@ def coverage_encoder(layout: Layout, *, media_type: str = MEDIA_TYPE) -> Encoder
         text_bytes=once,
         forms=4,
         described={"schema": {"type": "object"}},
+        instead="f=NetCDF, f=CSV",
         grows="cells",
         variant=(("path", True),) if layout.together or layout.mask is not None else (),
     )

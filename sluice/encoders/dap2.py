@@ -211,6 +211,7 @@ def ascii_format(dataset: DapDataset, parts: Sequence[DapPart]) -> Encoder:
         text_bytes=once,
         forms=3,
         described={},
+        instead=".dods",
         stored=True,
         variant=_VARIANT,
     )

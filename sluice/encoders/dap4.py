@@ -139,6 +139,7 @@ def data_format(dataset: DapDataset, parts: Sequence[DapPart], *, checksums: boo
         text_bytes=once,
         forms=3,
         described={},
+        instead=".dods of DAP2",
         stored=True,
         variant=variant,
         writer=writer,

@@ -26,6 +26,7 @@ from sluice.encoders.dap_types import TEXT, UNSIGNED, Form, Version, coming_form
 from sluice.encoders.jsonable import is_missing
 from sluice.encoders.netcdf_attributes import coordinates_beside, described, storable_attributes
 from sluice.encoders.netcdf_names import Distinct, FileNames, renamed_references
+from sluice.labels import format_bytes, format_text
 
 _OTHER_LETTERS: Final = re.compile(r"[^A-Za-z0-9_]")
 _NO_ATTRIBUTE: Final = re.compile(r"[^A-Za-z0-9_.+-]")
@@ -69,16 +70,19 @@ class DapVariable:
         return self.form.numbers(values).astype(self.dtype, copy=False)
 
     def texts(self, values: Array) -> list[bytes]:
-        """Values that are texts in UTF-8, in C order; missing ones are empty."""
+        """Values that are texts in UTF-8, in C order; missing ones are empty.
+
+        What is no UTF-8 is told as in JSON, since clients fail on anything else.
+        """
         return [_text(item) for item in heeding(values.reshape(-1).tolist())]
 
 
 def _text(item: object) -> bytes:
     match item:
         case bytes():
-            return item.rstrip(b"\0")
+            return format_bytes(item.rstrip(b"\0")).encode()
         case str():
-            return item.encode("utf-8", "replace")
+            return format_text(item).encode()
         case _ if is_missing(item):
             return b""
         case _:

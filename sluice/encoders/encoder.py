@@ -67,7 +67,8 @@ class Encoder:
     makes the format that it is under their values: its `variant`. The bytes of answers follow from
     its `writer` as well, where there is another one. `others` are what else it is called. What is
     `spooled` must be whole before its first byte leaves. A `package` need not be installed, and
-    takes a moment to load.
+    takes a moment to load. What is no format of ``f=`` says what may be asked for `instead` where
+    an answer is too large for it.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Encoder:
     others: tuple[str, ...] = ()
     spooled: bool = False
     package: str = ""
+    instead: str = ""
 
     @property
     def streams(self) -> bool:

@@ -153,6 +153,7 @@ def geojson_encoder(layout: Layout) -> Encoder:
         # As objects of Python a row takes more than its text.
         forms=5,
         described={"schema": {"type": "object"}},
+        instead="f=NetCDF, f=CSV",
         grows="rows",
         variant=(("mask", True),) if layout.mask is not None else (),
     )

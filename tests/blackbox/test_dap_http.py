@@ -125,8 +125,10 @@ def test_wrong_constraints_are_told(service: Service, constraint: str, word: str
     ],
 )
 def test_what_fails_has_its_status(service: Service, asked: str, status: int) -> None:
-    assert service.get(asked).status_code == status
+    found = service.get(asked)
+    assert found.status_code == status
     assert service.client.head(asked).status_code == status
+    assert "f=" not in found.text
 
 
 def test_unknown_parameters_are_passed_over(service: Service) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -529,6 +530,25 @@ def test_what_is_wrong_is_400(service: Service, query: str, params: dict[str, st
     answer = ask(service, query, **params)
     assert answer.status_code == 400, answer.text
     check_error(answer)
+    assert re.search("Exception|Error|LinearRing|Self-inter", answer.text) is None
+
+
+@pytest.mark.parametrize(
+    ("query", "coords", "said"),
+    [
+        ("position", "POINT(5)", "a place is two numbers"),
+        ("area", "POLYGON((0 0,10 0,10 10,0 10))", "the last one is the first"),
+        ("area", "POLYGON((0 0,10 10,10 0,0 10,0 0))", "a ring crosses or touches itself or"),
+        ("trajectory", "LINESTRING(0 0)", "each line has two places or more"),
+    ],
+)
+def test_what_is_wrong_with_a_place_is_told_in_its_own_words(
+    service: Service, query: str, coords: str, said: str
+) -> None:
+    """And with an example, where the text cannot be read."""
+    told = ask(service, query, coords=coords).json()["detail"]
+    assert said in told
+    assert "such as " in told or "at 5 5" in told
 
 
 def check_error(answer: httpx.Response) -> None:
@@ -618,7 +638,9 @@ def test_more_than_a_limit_is_413(service: Service) -> None:
     answer = ask(service, "cube", "big", bbox="-180,-90,180,90")
     assert answer.status_code == 413
     check_error(answer)
-    assert "4000000" in answer.json()["description"]
+    told = answer.json()["description"]
+    assert "4000000" in told
+    assert "f=ndjson" not in told
     many = ", ".join(f"{x % 360} {x % 90}" for x in range(1000))
     assert ask(service, "position", coords=f"MULTIPOINT({many})").status_code == 200
     line = ", ".join(f"{(x % 2) * 360} {x % 90}" for x in range(1000))

@@ -182,3 +182,11 @@ def test_chunks_of_dap4_say_how_long_they_are() -> None:
     assert chunks[0][1] == dap4.dmr(dataset, parts).encode() + b"\r\n"
     texts = b"".join(struct.pack("<q", len(t.encode())) + t.encode() for t in ("p", "qé", ""))
     assert b"".join(part for _, part in chunks[1:]) == np.arange(3.0).tobytes() + texts
+
+
+@pytest.mark.parametrize("version", [2, 4])
+def test_texts_that_are_no_utf8_are_told_as_in_json(version: Literal[2, 4]) -> None:
+    """Clients fail on other bytes; a text that looks like the mark is told so as well."""
+    texts = np.array([b"ab", b"c\xff", b"base64url:"], object)
+    (variable, *_) = served(alone(texts), version).variables
+    assert variable.texts(texts) == [b"ab", b"base64url:Y_8=", b"base64url:YmFzZTY0dXJsOg=="]

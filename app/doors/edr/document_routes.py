@@ -129,7 +129,8 @@ async def _collections(request: Request) -> Response:
     page = entries[offset : offset + limit]
     found = await cancellable(request, _opened(serving, page))
     place = f"{_root(request)[0]}/collections"
-    links = [link(place, "self", "The collections")]
+    asked = f"?limit={limit}&offset={offset}" if pairs else ""
+    links = [link(place + asked, "self", "The collections")]
     if offset + limit < len(entries):
         following = f"{place}?limit={limit}&offset={offset + limit}"
         links.append(link(following, "next", "More collections"))

@@ -145,23 +145,25 @@ def read_geometry(text: str | None, kinds: tuple[str, ...], crs: str) -> Geometr
         raise QueryError(
             f"coords has {len(text)} letters; it may have {LONGEST_TEXT}", parameter="coords"
         )
-    kind = _KINDS.match(text)
-    rest = text[kind.end() :] if kind else ""
-    wrong = kind is None or kind[1].upper() not in kinds or not _is_nested(rest)
-    if wrong or _COORDINATES.fullmatch(rest) is None:
+    found = _KINDS.match(text)
+    kind, rest = (found[1].upper(), text[found.end() :]) if found else ("", "")
+    if kind not in kinds or not _is_nested(rest) or _COORDINATES.fullmatch(rest) is None:
         raise QueryError(f"{expected}; it is {excerpt(text)}", parameter="coords")
     import shapely
 
     try:
         geometry = shapely.from_wkt(text)
-    except (shapely.errors.GEOSException, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise QueryError(
-            f"coords cannot be read: {excerpt(reason)}; {expected}", parameter="coords"
-        ) from None
+    except (shapely.errors.GEOSException, ValueError):
+        told = f"coords cannot be read: {_RULES[kind.removeprefix('MULTI')]}"
+        raise QueryError(f"{told}; {expected}", parameter="coords") from None
     return _checked(geometry, crs)
 
 
+_RULES: Final = {
+    "POINT": "a place is two numbers with a blank between them",
+    "POLYGON": "each ring has four places or more, and the last one is the first",
+    "LINESTRING": "each line has two places or more",
+}
 _EXAMPLES: Final = {
     ("POINT", "MULTIPOINT"): "POINT(13.4 52.5)",
     ("POINT",): "POINT(13.4 52.5)",
@@ -259,8 +261,11 @@ def box_of(geometry: Geometry, crs: str) -> tuple[list[Geometry], Box]:
     parts = shapely.get_parts(geometry)
     wrong = parts[~shapely.is_valid(parts)]
     if wrong.size:
-        reason = excerpt(str(shapely.is_valid_reason(wrong[0])))
-        raise QueryError(f"coords: the rings do not keep apart: {reason}", parameter="coords")
+        _, _, place = str(shapely.is_valid_reason(wrong[0])).partition("[")
+        raise QueryError(
+            f"coords: a ring crosses or touches itself or another one at {place.rstrip(']')}",
+            parameter="coords",
+        )
     bounds = shapely.bounds(parts)
     turned = np.where(bounds[:, 2] <= 0, TURN, 0)
     wests, easts = bounds[:, 0] + turned, bounds[:, 2] + turned
