@@ -30,6 +30,7 @@ from loadtests.fuzz_requests import DATASETS
 from loadtests.fuzz_talks import Talk, talks
 from loadtests.ground import ROOT, NotReady, serving
 from loadtests.odd_stores import write_odd_stores
+from sluice.encoders.formats import ENCODERS
 
 FAILED = 1
 # Besides what a process that is warm still takes: buffers of the largest answers.
@@ -76,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         catalog = begin(arguments.sample.absolute(), folder)
         log = folder / "server.log"
         with serving(catalog, log, **ENVIRONMENT) as (pid, address):
+            ask_for_each_format(address)
             process = psutil.Process(pid)
             tally = Tally(arguments.count, lambda: process.memory_info().rss)
             say(f"fuzz: {arguments.count} requests, seed {number} ...")
@@ -99,6 +101,13 @@ def begin(sample: Path, folder: Path) -> Path:
     catalog = folder / "catalog.yaml"
     catalog.write_text(dumps({"datasets": {name: {"url": str(url)} for name, url in urls.items()}}))
     return catalog
+
+
+def ask_for_each_format(address: str) -> None:
+    """One map in each, so that what only some of them load is in memory before it is measured."""
+    for name in ENCODERS:
+        query = {"variables": "t", "isel[time]": "0", "isel[level]": "0", "f": name}
+        httpx.get(f"{address}/datasets/sample/isel", params=query, timeout=60, trust_env=False)
 
 
 def faulty(address: str, tally: Tally, number: int) -> bool:

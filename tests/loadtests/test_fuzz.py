@@ -17,17 +17,17 @@ PROBLEM = "application/problem+json"
 def test_no_request_is_answered_badly(
     sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """500 requests, always the same: no 5xx, no other error than a problem, no growth."""
-    arguments = ["500", "--seed", "1", "--sample", str(sample), "--out", str(tmp_path / "out")]
+    """300 requests, always the same: no 5xx, no other error than a problem, no growth."""
+    arguments = ["300", "--seed", "1", "--sample", str(sample), "--out", str(tmp_path / "out")]
     status = main(arguments)
     said = capsys.readouterr().out
     assert status == 0, said
     counts = {line[:-8].strip(): int(line[-8:]) for line in said.splitlines() if "status" in line}
     # Several may go over one connection.
-    assert sum(counts.values()) > 500
+    assert sum(counts.values()) > 300
     # Neither are all refused, nor all meant.
-    assert counts["status 200"] > 50
-    assert counts["status 400"] > 50
+    assert counts["status 200"] > 30
+    assert counts["status 400"] > 30
 
 
 @pytest.mark.parametrize(
