@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,15 +24,29 @@ FULL = (429, 503)
 
 
 class Asker(FastHttpUser):
-    """Asks for parts of one dataset; `grid` is what all users know of it."""
+    """Asks for parts of one dataset; `grid` is what all users know of it.
+
+    Of all answers a share is `looked` at in full: looking costs more than answering does.
+    """
 
     abstract = True
     connection_timeout = network_timeout = PATIENCE_SECONDS
     grid: ClassVar[Grid]
+    looked: ClassVar[float] = float(os.environ.get("LOAD_LOOKED", "1"))
     refused: ClassVar[Counter[str]] = Counter()
 
-    def ask(self, name: str, path: str, check: Callable[[Any], None], **headers: str) -> None:
+    def ask(
+        self,
+        name: str,
+        path: str,
+        check: Callable[[Any], None],
+        headers: Mapping[str, str] | None = None,
+        *,
+        always: bool = False,
+    ) -> None:
         """GET `path`; whatever `check` raises makes the answer a failure."""
+        if not always and random.random() >= self.looked:
+            check = arrived
         with self.client.get(path, name=name, headers=headers, catch_response=True) as answer:
             if answer.status_code in FULL and answer.headers.get("Retry-After"):
                 self.refused[name] += 1
@@ -43,6 +58,12 @@ class Asker(FastHttpUser):
                 answer.failure(f"{type(error).__name__}: {error}"[:200])
             else:
                 answer.success()
+
+
+def arrived(answer: Any) -> None:
+    """Returns if `answer` is good, with a body unless it is a 304; otherwise raises WrongAnswer."""
+    if not (answer.status_code == 304 or (answer.status_code in (200, 206) and answer.content)):
+        raise WrongAnswer(f"status {answer.status_code} and {len(answer.content or b'')} bytes")
 
 
 def body(answer: Any, media_type: str, status: int = 200) -> bytes:
