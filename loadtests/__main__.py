@@ -29,6 +29,8 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
 # How many users are held: tried with so many at first, within this limit, as near as a tenth.
 HELD = "held"
 HELD_FIRST, HELD_P99_MS, HELD_NEAR = 50, 250.0, 1.1
+# A user of each kind that both servers know.
+HELD_LEAST = 2
 HELD_WARM_SECONDS, HELD_SECONDS = 8, 15
 # Of all answers so many are looked at in full: the users' own process must not be the limit.
 HELD_LOOKED = 0.05
@@ -218,9 +220,9 @@ def closing(figures: Mapping[str, Any], memory: list[int]) -> Iterator[str]:
 
 
 def find_held(ground: Ground) -> int:
-    """Try ever more users, then between; the exit status is 1 where not even the first are held."""
+    """Try ever more users, then between; the exit status is 1 where not even a few are held."""
     held, lost, tried = 0, math.inf, HELD_FIRST
-    while lost > held * HELD_NEAR:
+    while lost > max(held * HELD_NEAR, HELD_LEAST):
         stages = (Stage(HELD_WARM_SECONDS, tried, judged=False), Stage(HELD_SECONDS, tried))
         failed, figures, _ = asked(ground, stages)
         if figures is None:
@@ -232,8 +234,6 @@ def find_held(ground: Ground) -> int:
             held = tried
         else:
             lost = tried
-        if lost <= HELD_FIRST:
-            break
         tried = 2 * tried if lost == math.inf else round((held + lost) / 2)
     say(f"held at p99 <= {HELD_P99_MS:.0f} ms: {held} users")
     return 0 if held else FAILED

@@ -7,7 +7,7 @@ import os
 import random
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,7 +40,7 @@ class Asker(FastHttpUser):
         name: str,
         path: str,
         check: Callable[[Any], None],
-        headers: Mapping[str, str] | None = None,
+        headers: dict[str, str] | None = None,
         *,
         always: bool = False,
     ) -> None:
