@@ -67,6 +67,11 @@ def kinds() -> dict[str, xr.Dataset]:
             },
         ),
         "empty": xr.Dataset({"nothing": (("y", "x"), np.full((3, 4), np.nan))}),
+        "unborn": xr.Dataset(
+            {"rain": (("time", "lat"), np.zeros((0, 3)))},
+            {"time": np.array([], "M8[ns]"), "lat": ("lat", [1.0, 2.0, 3.0])},
+        ),
+        "complex": xr.Dataset({"wave": ("x", np.array([1 + 2j, np.nan, 3]))}),
     }
 
 

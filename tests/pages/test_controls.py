@@ -63,6 +63,7 @@ def test_zooming_fetches_the_cells_that_are_left_out(address: str, look: Look) -
     """Which is said."""
     tab = look()
     tab.open(f"{address}/explore/wide")
+    expect(tab.page.locator(".highest")).to_contain_text("highest of the cells shown: ")
     told = tab.page.locator(".under .told")
     expect(told).to_have_text("every 2nd cell")
     tab.page.mouse.move(*tab.spot(20, 10))

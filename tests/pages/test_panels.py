@@ -217,6 +217,18 @@ def run(*command: str, folder: Path, text: str | None = None) -> str:
     return done.stdout
 
 
+def test_what_a_format_cannot_hold_says_so(address: str, look: Look, tmp_path: Path) -> None:
+    """Complex numbers are not too large for NetCDF; lines of code get them in another format."""
+    tab = look()
+    tab.open(f"{address}/explore/complex")
+    expect(tab.page.locator(".files button[disabled]")).to_have_text("NetCDFnot possible")
+    expect(tab.page.locator(".get .hint")).to_contain_text("complex numbers")
+    text = tab.page.locator(".get pre").inner_text() + "\nprint(values[[0, 2]].tolist())"
+    assert run(sys.executable, "-c", text, folder=tmp_path) == "[(1+2j), (3+0j)]\n"
+    offered = tab.page.locator(".get select").nth(1).locator("option").all_inner_texts()
+    assert "MATLAB, Octave" not in offered
+
+
 @pytest.fixture(scope="module")
 def wanted() -> NDArray[np.float32]:
     """What xarray has of the view."""

@@ -12,7 +12,11 @@ from tests.pages.stores import HOT, kinds
 
 LAST = (253, 231, 37, 255)
 # What is there of a kind: a value with its units; that all of a slice is missing.
-SHOWN = {"single": "42.5 K", "empty": "no data in this slice"}
+SHOWN = {
+    "single": "42.5 K",
+    "empty": "no data in this slice",
+    "unborn": "time has no positions yet: there is nothing to show.",
+}
 
 
 @pytest.mark.parametrize("name", kinds())
@@ -31,6 +35,15 @@ def test_each_kind_of_data_has_a_view(address: str, look: Look, name: str) -> No
             tab.page.get_by_label("Next, time").click()
         expect(tab.page.get_by_label("time, as a label")).to_have_value("2000-02-30")
     tab.shot(f"kind-{name}")
+
+
+def test_of_an_axis_without_positions_nothing_is_asked(address: str, look: Look) -> None:
+    """Neither values nor sizes; there is no control for it, and nothing to get."""
+    tab = look()
+    tab.open(f"{address}/explore/unborn?time=2024-01-01")
+    assert not [one for one in tab.asked if "/isel" in one or "/sel" in one]
+    assert tab.page.locator(".notices p, .dimension").count() == 0
+    expect(tab.page.locator(".side")).to_be_hidden()
 
 
 def test_depth_grows_downward(address: str, look: Look) -> None:

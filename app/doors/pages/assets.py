@@ -47,22 +47,35 @@ _TEXT: Final = re.compile(
     r"|'(?:[^'\\]|\\.)*'"
     r"|/(?![ /*])(?:[^/\\\n\[]|\\.|\[(?:[^\]\\]|\\.)*\])+/[a-z]*)"
 )
-_SIGN: Final = re.compile(r" ?([=<>?:;,(){}\[\]&|!*]+) ?|(?<=[\w)\]]) ([+-]) (?=[\w(])")
+_SIGN: Final = re.compile(r" ?([=<>?:;,(){}\[\]&|!*]+) ?")
+# Once those are gone: the signs of sums and quotients, and the only name before an arrow.
+_BINARY: Final = re.compile(r"(?<=[\w)\]]) ?([-+/%]) (?=[\w(])")
+_ARROW: Final = re.compile(r"(?<![\w$)])\(([A-Za-z_$][\w$]*)\)(?==>)")
 # (What ends with a brace is a whole statement or method: all others end with a semicolon.)
 _OPEN: Final = ("{", "}", ";", ",", "(", "[", "=", ">", "?", ":", "&", "|")
 _CLOSING: Final = (")", "}", "]")
 _GOING_ON: Final = (*_CLOSING, "?", ":", ".", "&", "|")
 # What a cast of types leaves: a name in parentheses that no arrow follows.
 _CAST: Final = re.compile(r"(?<=[=(,:\[?])\(([A-Za-z_$][\w$.#]*|\[\])\)(?! ?=>)")
-# What is never assigned anew can be what could be.
-_CONST: Final = re.compile(r"\bconst\b")
+# Shorter words for the same; what is never assigned anew can be what could be.
+_SHORTER: Final = {
+    "const": "let",
+    "true": "!0",
+    "false": "!1",
+    "undefined": "void 0",
+    "Number.NaN": "NaN",
+    "Number.POSITIVE_INFINITY": "Infinity",
+}
+_WORDY: Final = re.compile(r"\b(?:const|true|false|undefined|Number\.(?:NaN|POSITIVE_INFINITY))\b")
+# Statements after one another, of a line each, that can be one.
+_LETS: Final = re.compile(r"^(?:let .*;\n)+let ", re.MULTILINE)
 _PRIVATE: Final = re.compile(r"(?<=[\s.;{}])#(\w+)")
 # What a module declares: one name, or those that it takes out of a list or an object.
 _TOP: Final = re.compile(
     r"^(?:export )?(?:async )?(?:function\*?|class|const|let) ([\w$]+|[\[{][^\]}]*[\]}])", re.M
 )
 _NAME: Final = re.compile(r"[\w$]+")
-_LONG: Final = re.compile(r"[A-Z]+_[A-Z_]+|[a-z]+[A-Z]\w*|[A-Z][a-z]+[A-Z]\w*")
+_LONG: Final = re.compile(r"[A-Z_]{4,}|[a-z]+[A-Z]\w*|[A-Z][a-z]+[A-Z]\w*")
 _LEFT_OVER: Final = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 
@@ -220,6 +233,7 @@ def _tight(body: str) -> str:
     lines = [
         line if line.count("`") > 2 else _closer(line) for line in body.rstrip("\n").split("\n")
     ]
+    lines = _LETS.sub(lambda found: found[0].replace(";\nlet ", ","), "\n".join(lines)).split("\n")
     joined = ""
     for line, after in zip(lines, [*lines[1:], ""], strict=True):
         # A comment ends with its line.
@@ -235,6 +249,7 @@ def _tight(body: str) -> str:
 def _closer(line: str) -> str:
     parts = _TEXT.split(line)
     for at in range(0, len(parts), 2):
-        part = _SIGN.sub(lambda found: found[1] or found[2], parts[at])
-        parts[at] = _CONST.sub("let", _CAST.sub(r"\1", part).replace(";}", "}"))
+        part = _BINARY.sub(r"\1", _SIGN.sub(r"\1", parts[at]))
+        part = _ARROW.sub(r"\1", _CAST.sub(r"\1", part).replace(";}", "}"))
+        parts[at] = _WORDY.sub(lambda found: _SHORTER[found[0]], part)
     return "".join(parts)

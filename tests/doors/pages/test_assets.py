@@ -47,7 +47,7 @@ def test_each_module_is_behind_what_it_imports() -> None:
         "  return /** @type {any} */ own; // kept\n}\n",
     }
     assert join_scripts(modules, "entry") == (
-        "let own=1;let a=own;async function b(){return own;// kept\n}let sum=a+b();"
+        "let own=1,a=own;async function b(){return own;// kept\n}let sum=a+b();"
     )
 
 
@@ -63,9 +63,20 @@ def test_blanks_of_texts_and_patterns_stay() -> None:
 }
 """
     assert join_scripts({"a": text}, "a") == (
-        "class Some{#a=1;half(){let words=`a, ${this.#a + 1} = b`;"
-        "let line='x = \"y = z\"';"
-        'return words.replace(/= /g," : ")+(4 / 2)+ "#long" - -1}}'
+        "class Some{#a=1;half(){let words=`a, ${this.#a + 1} = b`,"
+        "line='x = \"y = z\"';"
+        'return words.replace(/= /g," : ")+(4/2)+ "#long" - -1}}'
+    )
+
+
+def test_words_of_code_become_short() -> None:
+    """Those of texts do not."""
+    text = """const some = (value) => value === undefined || "const true";
+const more = async (value) => (value / 2) % 3;
+more(Number.NaN, true);
+"""
+    assert join_scripts({"a": text}, "a") == (
+        'let some=value=>value===void 0||"const true",more=async(value)=>(value/2)%3;more(NaN,!0);'
     )
 
 

@@ -2,6 +2,7 @@
  * The controls of a view: what is shown, and where along each dimension that is fixed.
  *
  * @import { Axis, Dataset } from "./dataset.js"
+ * @import { Session } from "./session.js"
  * @typedef {object} DimensionListener
  * @property {(position: number, dragged: boolean) => void} onChoose `dragged` from the second
  *   position of a drag on: the first one is a choice
@@ -29,6 +30,16 @@ export function labelText(axis, position, zone) {
   if (axis.kind === "time") return readable(String(label), zone);
   const text = typeof label === "number" ? numberText(label, 7) : String(label);
   return axis.units !== "" && axis.kind === "number" ? `${text} ${axis.units}` : text;
+}
+
+/**
+ * What is shown, in words: the variable, and where the other dimensions are fixed.
+ *
+ * @param {Session} session
+ */
+export function shownText({ variable, fixedAxes, positions, state }) {
+  const places = fixedAxes.map((axis) => labelText(axis, positions[axis.name], state.zone));
+  return [variable.title, ...places].join(", ");
 }
 
 /**

@@ -15,7 +15,7 @@
  */
 import { Player } from "./animation.js";
 import { Colours } from "./colours.js";
-import { labelText } from "./controls.js";
+import { labelText, shownText } from "./controls.js";
 import { tilesOf } from "./cost.js";
 import { coordinateAt, labelAt } from "./dataset.js";
 import { button, el } from "./dom.js";
@@ -226,7 +226,8 @@ export class FieldStage {
     this.told.textContent = missing + (missing && stride ? " · " : "") + stride;
     const { top } = summary;
     const cell = top < 0 ? null : this.#cell(top);
-    this.highest.textContent = cell && `highest: ${this.#valueText(cell)} at ${cell.place}`;
+    const among = stride || field.read?.includes(0) ? " of the cells shown" : "";
+    this.highest.textContent = cell && `highest${among}: ${this.#valueText(cell)} at ${cell.place}`;
     this.figure.overlay.setAttribute("aria-label", this.#summary(summary));
   }
 
@@ -265,11 +266,9 @@ export class FieldStage {
 
   /** @param {{ low: number, high: number }} summary */
   #summary({ low, high }) {
-    const { variable, display, fixedAxes, positions, state } = this.session;
-    const places = fixedAxes.map((axis) => labelText(axis, positions[axis.name], state.zone));
-    const ends =
-      `from ${numberText(display.to(low))} to ${numberText(display.to(high))} ${display.units}`.trim();
-    return [variable.title, ...places, ends].join(", ");
+    const { display } = this.session;
+    const [from, to] = [low, high].map((end) => numberText(display.to(end)));
+    return `${shownText(this.session)}, from ${from} to ${to} ${display.units}`.trim();
   }
 
   /**

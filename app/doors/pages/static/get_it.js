@@ -6,7 +6,7 @@
  * @import { Session } from "./session.js"
  * @import { Range } from "./state.js"
  */
-import { choice, labelText } from "./controls.js";
+import { choice, shownText } from "./controls.js";
 import { isInstants } from "./dataset.js";
 import { button, byId, el, settled } from "./dom.js";
 import { pictureOf } from "./picture.js";
@@ -122,7 +122,7 @@ export class GetItPanel {
           return [`isel[${name}]`, count ? `${start}:${start + count}` : String(from)];
         }),
       ]);
-    const { csv, netcdf } = told.bytes ?? {};
+    const { csv, netcdf } = told.bytes;
     if (!netcdf || told.chunk_bytes > Math.min(MOST_READ, this.session.most)) return told;
     if (csv.rough) {
       const each = Math.floor(SAMPLE ** (1 / Math.max(1, Object.keys(told.dims).length)));
@@ -189,9 +189,7 @@ export class GetItPanel {
 
   /** @returns {string} what is shown, in words */
   #words() {
-    const { dataset, variable, fixedAxes, positions, state } = this.session;
-    const places = fixedAxes.map((axis) => labelText(axis, positions[axis.name], state.zone));
-    return [dataset.title, variable.title, ...places].join(", ");
+    return `${this.session.dataset.title}, ${shownText(this.session)}`;
   }
 
   #embed() {
@@ -220,12 +218,11 @@ export class GetItPanel {
     const reasons = new Set();
     const files = FORMATS.filter(([name]) => name !== "png" || picture).map(
       ([name, text, suffix]) => {
-        const { size, refused, rough } = told.bytes?.[String(name)] ?? {
-          size: null,
-          refused: told.detail,
-        };
-        const words = size === null ? "" : `${rough ? "≈ " : ""}${bytesText(size)}`;
-        const parts = [String(text), el("small", {}, refused ? "too large" : words)];
+        const { size, refused, rough } = told.bytes[String(name)];
+        // What has no size is nothing that the format can hold.
+        const why = size === null ? "not possible" : "too large";
+        const words = refused ? why : `${rough ? "≈ " : ""}${bytesText(size)}`;
+        const parts = [String(text), el("small", {}, words)];
         if (refused) {
           reasons.add(refused);
           return el("button", { type: "button", disabled: true, title: refused }, ...parts);
@@ -268,16 +265,20 @@ export class GetItPanel {
     const times = variable.dims.filter((name) => isInstants(this.session.axis(name)));
     const all = snippets({
       name: variable.name,
+      dtype: variable.dtype,
       times,
       url: (suffix) => this.#url(suffix),
       file: dataset.id.replace(/[^\w-]/g, "_"),
       key: storedKey() !== null,
     });
     const { select } = this.language;
-    if (select.options.length === 0) {
+    const { value } = select;
+    if (select.textContent !== all.map(([name]) => name).join("")) {
       select.replaceChildren(...all.map(([name]) => el("option", { value: name }, name)));
     }
-    this.code.textContent = all.find(([name]) => name === select.value)?.[1] ?? "";
+    const [name, code] = all.find(([one]) => one === value) ?? all[0];
+    select.value = name;
+    this.code.textContent = code;
   }
 
   /**

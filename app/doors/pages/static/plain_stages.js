@@ -121,7 +121,7 @@ export class LineStage {
   }
 }
 
-/** One value, or a few texts: what there is of a variable, as a table. */
+/** One value, or a few texts: what there is of a variable, as a table; or that there is nothing. */
 export class TableStage {
   /** @type {unknown[]} */
   #values = [];
@@ -147,13 +147,19 @@ export class TableStage {
   /** @param {AbortSignal} signal */
   async load(signal) {
     const { requests, variable, isel } = this.session;
+    if (this.session.bare) return;
     const told = await requests.json(isel, this.#query(), { signal });
     const { data } = told.data_vars[variable.name];
     this.#values = this.session.state.x === null ? [data] : data;
   }
 
   draw() {
-    const { variable, display, state } = this.session;
+    const { variable, display, state, bare } = this.session;
+    if (bare) {
+      const words = `${bare.title} has no positions yet: there is nothing to show.`;
+      this.element.replaceChildren(el("p", { class: "hint" }, words));
+      return;
+    }
     if (state.x === null) {
       const [value] = this.#values;
       const shown = typeof value === "number" ? display.to(value) : value;

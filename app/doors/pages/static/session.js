@@ -103,6 +103,11 @@ export class Session {
     return [...own, ...this.fixedAxes];
   }
 
+  /** @returns {Axis | undefined} a dimension of the variable without positions: there are no values */
+  get bare() {
+    return this.variable.dims.map((name) => this.axis(name)).find(({ size }) => size === 0);
+  }
+
   /** @param {Partial<State>} change */
   push(change) {
     this.#change(change, "pushState");
@@ -120,6 +125,7 @@ export class Session {
     const notices = told;
     this.state = state;
     for (const [name, text] of Object.entries(state.fixed)) {
+      if (this.axis(name).size === 0) continue;
       const found = await this.resolve(name, text);
       if (found === undefined) {
         const words = `${name}=${text} is not on its axis: its first place is shown.`;

@@ -7,6 +7,7 @@
  * @import { Session } from "./session.js"
  * @typedef {object} Wanted
  * @property {string} name of the variable
+ * @property {string} dtype of its values
  * @property {string[]} times the columns that are instants
  * @property {(suffix: string) => string} url of a file, by the suffix of its format
  * @property {string} file what it is called, without a suffix
@@ -84,36 +85,37 @@ function labelsBetween(axis, from, to) {
 }
 
 /**
- * The lines of code, by the name of what runs them.
+ * The lines of code, by the name of what runs them; each by a format that holds the values as they are.
  *
  * @param {Wanted} wanted
  * @returns {[string, string][]}
  */
-export function snippets({ name, times, url, file, key }) {
+export function snippets({ name, dtype, times, url, file, key }) {
   const said = JSON.stringify;
-  const [variable, csv, nc, json] = [
-    said(name),
-    said(url("csv")),
-    said(url("nc")),
-    said(url("json")),
-  ];
+  const variable = said(name);
+  const [csv, nc, json, npy] = ["csv", "nc", "json", "npy"].map((suffix) => said(url(suffix)));
+  // NetCDF has no complex numbers, and Octave reads no texts of it.
+  const complex = dtype.startsWith("complex");
+  const wide = wideOf(dtype);
   const text = (/** @type {(string | false)[]} */ ...lines) =>
     lines.filter((line) => line !== false).join("\n");
   const header = (/** @type {string} */ open, /** @type {string} */ from) =>
     key ? `, ${open}"X-API-Key": ${from}}` : "";
   const python = 'os.environ["SLUICE_KEY"]';
   const quoted = url("csv").replaceAll("'", "%27");
-  return [
+  const read = "io.BytesIO(urllib.request.urlopen(request).read())";
+  /** @type {[string, string][]} */
+  const all = [
     [
-      "Python, xarray",
+      complex ? "Python, NumPy" : "Python, xarray",
       text(
         `import io, ${key ? "os, " : ""}urllib.request`,
-        "import xarray as xr",
+        `import ${complex ? "numpy as np" : "xarray as xr"}`,
         "",
-        `url = ${nc}`,
+        `url = ${complex ? npy : nc}`,
         `request = urllib.request.Request(url${header("headers={", python)})`,
-        'ds = xr.open_dataset(io.BytesIO(urllib.request.urlopen(request).read()), engine="h5netcdf")',
-        `values = ds[${variable}].values`,
+        complex ? `values = np.load(${read})` : `ds = xr.open_dataset(${read}, engine="h5netcdf")`,
+        !complex && `values = ds[${variable}].values`,
       ),
     ],
     [
@@ -144,14 +146,17 @@ export function snippets({ name, times, url, file, key }) {
     [
       "JavaScript",
       text(
-        `const answer = await fetch(${json}${key ? ', { headers: { "X-API-Key": process.env.SLUICE_KEY } }' : ""});`,
-        "const { coords, data_vars } = await answer.json();",
-        `const values = data_vars[${variable}].data;`,
+        `const answer = await fetch(${wide ? npy : json}${key ? ', { headers: { "X-API-Key": process.env.SLUICE_KEY } }' : ""});`,
+        ...(wide ?? [
+          "const { coords, data_vars } = await answer.json();",
+          `const values = data_vars[${variable}].data;`,
+        ]),
       ),
     ],
     [
       "MATLAB, Octave",
       text(
+        "% In Octave first: pkg load netcdf",
         // Octave has no `websave`, and `urlwrite` sends no header.
         key
           ? `file = websave("${file}.nc", ${nc}, weboptions("KeyName", "X-API-Key", "KeyValue", getenv("SLUICE_KEY")));`
@@ -159,5 +164,20 @@ export function snippets({ name, times, url, file, key }) {
         `values = ncread(file, "${name.replaceAll('"', '""')}");`,
       ),
     ],
+  ];
+  return /^(u?int|float|bool|date|time)/.test(dtype) ? all : all.slice(0, -1);
+}
+
+/**
+ * The lines of JavaScript for integers that its numbers round; null where they hold all values.
+ *
+ * @param {string} dtype
+ */
+function wideOf(dtype) {
+  if (!/^u?int64$/.test(dtype)) return null;
+  const array = `Big${dtype[0] === "u" ? "Uint" : "Int"}64Array`;
+  return [
+    "const bytes = await answer.arrayBuffer();",
+    `const values = new ${array}(bytes, 10 + new DataView(bytes).getUint16(8, true));`,
   ];
 }

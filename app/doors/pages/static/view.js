@@ -34,6 +34,8 @@ export class View {
   #marked = "";
   // The dimensions that have a control.
   #moved = "none";
+  // A view in somebody else's page is alone there.
+  alone = document.body.dataset.page === "embed";
 
   /**
    * @param {HTMLElement} place
@@ -104,7 +106,8 @@ export class View {
   /** @returns {Stage} */
   get #stage() {
     const { state, variable } = this.session;
-    if (variable.kind === "text" || state.x === null) return this.stages.table;
+    const plain = variable.kind === "text" || this.session.bare;
+    if (plain || state.x === null) return this.stages.table;
     return state.y === null ? this.stages.line : this.stages.field;
   }
 
@@ -118,12 +121,11 @@ export class View {
       this.line.reader.row.reading.cancel();
       this.middle.replaceChildren(stage.element);
       this.zooms.hidden = stage !== this.field;
-      // A view in somebody else's page is alone there.
-      const alone = document.body.dataset.page === "embed";
       const sides = [stage.side, ...this.panels.map((panel) => panel.element)];
-      this.side.hidden = alone;
-      this.side.replaceChildren(...(alone ? [] : sides.filter((one) => one !== null)));
+      this.side.replaceChildren(...(this.alone ? [] : sides.filter((one) => one !== null)));
     }
+    const bare = this.session.bare !== undefined;
+    this.side.hidden = this.alone || bare;
     if (stage.key !== this.#shown && !(await this.#load(stage))) return;
     stage.draw();
     const turn = ++this.#turn;
@@ -136,7 +138,7 @@ export class View {
     this.told.textContent =
       stage.element.querySelector("[role=img]")?.getAttribute("aria-label") ?? "";
     try {
-      await Promise.all(this.panels.map((panel) => panel.update()));
+      if (!bare) await Promise.all(this.panels.map((panel) => panel.update()));
     } catch (error) {
       this.#tell([errorText(error)]);
     }
@@ -189,7 +191,7 @@ export class View {
   }
 
   #showControls() {
-    const { state, positions, movableAxes, dataset } = this.session;
+    const { state, positions, movableAxes, dataset, bare } = this.session;
     this.variables.select.value = state.variable;
     this.#showAxes();
     for (const axis of movableAxes) {
@@ -204,7 +206,7 @@ export class View {
       }
       this.#controls.get(name)?.show(positions[name], state.zone);
     }
-    const shown = movableAxes.filter((axis) => axis.size > 1 || dataset.axes.size < 3);
+    const shown = movableAxes.filter(({ size }) => !bare && (size > 1 || dataset.axes.size < 3));
     const names = shown.map(({ name }) => name);
     if (`${names}` === this.#moved) return;
     this.#moved = `${names}`;
