@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final, Self
 
@@ -221,15 +221,16 @@ class DapPart:
 
     variable: DapVariable
     ranges: tuple[range, ...]
+    shape: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # It is asked for a dozen times for each answer.
+        object.__setattr__(self, "shape", tuple(map(len, self.ranges)))
 
     @classmethod
     def whole(cls, variable: DapVariable) -> DapPart:
         """All of it."""
         return cls(variable, tuple(map(range, variable.shape)))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(map(len, self.ranges))
 
     @property
     def count(self) -> int:
