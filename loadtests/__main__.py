@@ -104,8 +104,9 @@ def stand(arguments: argparse.Namespace, folder: Path, stack: ExitStack) -> Grou
     told = {"LOAD_SUMMARY": str(folder / SUMMARY)}
     if arguments.plain or arguments.server == "threadpool":
         told["LOAD_PLAIN"] = "1"
-    if arguments.profile == HELD:
-        told["LOAD_LOOKED"] = str(HELD_LOOKED)
+    if arguments.profile is not None:
+        known = PROFILES.get(arguments.profile)
+        told["LOAD_LOOKED"] = str(known.looked if known else HELD_LOOKED)
     if arguments.url is not None:
         return Ground(arguments.url, None, folder, told)
     store, values = sample(arguments.sample)

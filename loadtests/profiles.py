@@ -26,6 +26,7 @@ class Profile:
     `p99_ms` is the most for the small requests of each judged stage, all taken together; `refused`
     is the share of all requests that may be told to come again later (429 and 503 with
     Retry-After), and `growth_mib` by how much the server's memory may grow after its first quarter.
+    Of all answers a share is `looked` at in full: the users' process must not be the limit.
     """
 
     title: str
@@ -33,6 +34,7 @@ class Profile:
     p99_ms: float
     refused: float = 0.0
     growth_mib: float = 128.0
+    looked: float = 1.0
 
 
 # The first users open the dataset and read what is in memory afterwards.
@@ -55,11 +57,12 @@ PROFILES: Mapping[str, Profile] = {
             Stage(WARM, 40, judged=False),
             Stage(20, 40),
             Stage(30, 400, judged=False),
-            Stage(WARM, 40, judged=False),
+            Stage(2 * WARM, 40, judged=False),
             Stage(20, 40),
         ),
         p99_ms=250,
         refused=0.2,
+        looked=0.05,
     ),
     "soak": Profile(
         "an ordinary day, in half an hour",
