@@ -15,7 +15,7 @@ from locust import FastHttpUser
 from locust.env import Environment
 from locust.stats import RequestStats, StatsEntry
 
-from loadtests.grid import Grid, WrongAnswer, learn
+from loadtests.grid import Found, Grid, Region, WrongAnswer, learn
 from loadtests.profiles import HEAVY
 
 PATIENCE_SECONDS = 60
@@ -58,6 +58,26 @@ class Asker(FastHttpUser):
                 answer.failure(f"{type(error).__name__}: {error}"[:200])
             else:
                 answer.success()
+
+    def any_variable(self) -> tuple[str, ...]:
+        """One of them."""
+        return (random.choice(self.grid.variables),)
+
+    def pull(
+        self,
+        name: str,
+        region: Region,
+        variables: tuple[str, ...],
+        media_type: str,
+        read: Callable[[bytes], Found],
+        **asked: str,
+    ) -> None:
+        """Ask for `region` of `variables` and compare it."""
+
+        def check(answer: Any) -> None:
+            self.grid.check(read(body(answer, media_type)), region, variables)
+
+        self.ask(name, self.grid.url(region, variables, **asked), check)
 
 
 def arrived(answer: Any) -> None:

@@ -103,6 +103,10 @@ class Grid:
         terms = [axis.nearby(cell[axis.name], random) for axis in self.axes]
         return self._url(terms, variables)
 
+    def path_of(self, door: str) -> str:
+        """The dataset's path by another way in than `path`."""
+        return self.path.replace("/datasets/", f"/{door}/")
+
     @property
     def roles(self) -> dict[str, Axis]:
         """The axes that have a role, by it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
 from typing import Any, ClassVar
 from urllib.parse import quote, urljoin
 
@@ -21,7 +20,7 @@ from loadtests.formats import (
     from_netcdf,
     packing,
 )
-from loadtests.grid import Axis, Found, Grid, Region, WrongAnswer
+from loadtests.grid import Axis, Grid, Region, WrongAnswer
 
 WARM_CELLS = 40
 RECENT_TIMES = 12
@@ -29,6 +28,8 @@ BOX_SIDE = 20
 BOX_TIMES = 24
 GZIP = {"Accept-Encoding": "gzip"}
 TENSORS = "application/vnd.sluice.tensors"
+# As the page asks for its pictures and lines.
+TENSORS_ASKED = {"f": "bin", "pack": "f4"}
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -75,31 +76,29 @@ class Scientist(Asker):
     def box(self) -> None:
         """A day of a box at one level, as NetCDF."""
         region = {a.name: some(a, BOX_TIMES if a.is_time else BOX_SIDE) for a in self.grid.axes}
-        self.pull("box, NetCDF", region, "netcdf", "application/netcdf", from_netcdf)
+        variables = self.any_variable()
+        self.pull("box, NetCDF", region, variables, "application/netcdf", from_netcdf, f="netcdf")
 
     @task(1)
     def series(self) -> None:
         """All times of one cell, as JSON."""
         region = {a.name: some(a, a.size if a.is_time else 1) for a in self.grid.axes}
-        self.pull("series, JSON", region, "json", "application/json", from_json)
+        variables = self.any_variable()
+        self.pull("series, JSON", region, variables, "application/json", from_json, f="json")
 
     @task(1)
     def table(self) -> None:
         """A small box at one time, as CSV."""
         region = {a.name: some(a, 1 if a.is_time else BOX_SIDE) for a in self.grid.axes}
-        variables = self.grid.variables
-        self.pull("box, CSV", region, "csv", "text/csv", lambda body: from_csv(body, variables))
-
-    def pull(
-        self, name: str, region: Region, f: str, media_type: str, read: Callable[[bytes], Found]
-    ) -> None:
-        """Ask for `region` in the format `f` and compare it."""
-        variables = (random.choice(self.grid.variables),)
-
-        def check(answer: Any) -> None:
-            self.grid.check(read(body(answer, media_type)), region, variables)
-
-        self.ask(name, self.grid.url(region, variables, f=f), check)
+        known = self.grid.variables
+        self.pull(
+            "box, CSV",
+            region,
+            self.any_variable(),
+            "text/csv",
+            lambda content: from_csv(content, known),
+            f="csv",
+        )
 
 
 class Visitor(Asker):
@@ -110,7 +109,7 @@ class Visitor(Asker):
 
     def on_start(self) -> None:
         """The page and the files it names, which a browser keeps."""
-        path = self.grid.path.replace("/datasets/", "/explore/")
+        path = self.grid.path_of("explore")
         files: list[str] = []
 
         def check(answer: Any) -> None:
@@ -130,13 +129,7 @@ class Visitor(Asker):
             a.name: range(a.size) if a.role in ("X", "Y") else random.randrange(a.size)
             for a in self.grid.axes
         }
-        variables = (random.choice(self.grid.variables),)
-
-        def check(answer: Any) -> None:
-            content = body(answer, TENSORS)
-            self.grid.check(from_bin(content), region, variables)
-
-        self.ask("picture", self.grid.url(region, variables, f="bin", pack="f4"), check)
+        self.pull("picture", region, self.any_variable(), TENSORS, from_bin, **TENSORS_ASKED)
 
     @task(1)
     def thumbnail(self) -> None:
@@ -156,12 +149,7 @@ class Visitor(Asker):
     def click(self) -> None:
         """The series of one place."""
         region = {a.name: some(a, a.size if a.is_time else 1) for a in self.grid.axes}
-        variables = self.grid.variables[:1]
-
-        def check(answer: Any) -> None:
-            self.grid.check(from_bin(body(answer, TENSORS)), region, variables)
-
-        self.ask("click", self.grid.url(region, variables, f="bin", pack="f4"), check)
+        self.pull("click", region, self.grid.variables[:1], TENSORS, from_bin, **TENSORS_ASKED)
 
 
 class Downloader(Asker):
@@ -173,7 +161,7 @@ class Downloader(Asker):
     @task
     def stream(self) -> None:
         region: Region = {axis.name: range(axis.size) for axis in self.grid.axes}
-        variables = (random.choice(self.grid.variables),)
+        variables = self.any_variable()
         path = self.grid.url(region, variables, f="netcdf")
         kept: dict[str, Any] = {}
 
@@ -203,7 +191,7 @@ class DapClient(Asker):
 
     def on_start(self) -> None:
         self.packed: dict[str, Packed] = {}
-        path = self.grid.path.replace("/datasets/", "/dap/")
+        path = self.grid.path_of("dap")
 
         def check(answer: Any) -> None:
             das = body(answer, "text/plain").decode()
@@ -223,7 +211,7 @@ class DapClient(Asker):
             found = from_dods(body(answer, "application/octet-stream"), self.packed)
             self.grid.check(found, region, (variable,), labelled=False)
 
-        path = self.grid.path.replace("/datasets/", "/dap/")
+        path = self.grid.path_of("dap")
         self.ask("DAP, series", f"{path}.dods?{quote(variable + cuts)}", check)
 
 
@@ -253,7 +241,7 @@ class EdrClient(Asker):
             content = body(answer, "application/prs.coverage+json")
             self.grid.check(from_coverage(content, names), region, variables, labelled=False)
 
-        path = self.grid.path.replace("/datasets/", "/edr/collections/")
+        path = self.grid.path_of("edr/collections")
         query = f"coords=POINT({x}%20{y})&datetime={t}&parameter-name={variables[0]}"
         self.ask("EDR, position", f"{path}/position?{query}", check)
 

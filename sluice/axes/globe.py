@@ -9,9 +9,10 @@ great circles of a sphere with the Earth's mean radius, by the haversine formula
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,16 +71,31 @@ class Nearest:
     width_km: float | None
 
 
-class _Grid(Protocol):
-    """Cells in rows and columns."""
+class _Grid(ABC):
+    """Cells with a centre each, and what follows from all of them."""
 
     shape: tuple[int, ...]
 
+    @abstractmethod
+    def pieces(self) -> Iterator[Piece]:
+        """All cells, some at a time."""
+
+    @abstractmethod
     def centres(self, rows: Array, columns: Array) -> tuple[Floats, Floats]:
-        """The longitudes and latitudes of some cells."""
+        """The longitudes and latitudes of some cells, in two dimensions."""
+
+    @cached_property
+    def box(self) -> LonLatBox | None:
+        """What they lie in: see `_box`; a pass over all."""
+        return _box(self.pieces())
+
+    @cached_property
+    def step_km(self) -> float:
+        """How far the smaller ones of the cells, in two dimensions, are apart."""
+        return _step_km(self)
 
 
-class Cells:
+class Cells(_Grid):
     """The centres of a grid's cells, in degrees, to look for the nearest in.
 
     Cells of which either coordinate is NaN are none. To make it costs a pass over all; it keeps
@@ -175,16 +191,6 @@ class Cells:
             places = self._in_order(start * cells + there)
             yield places, lon[there].astype("f8"), lat[there].astype("f8")
 
-    @cached_property
-    def box(self) -> LonLatBox | None:
-        """What they lie in: see `_box`; a pass over all."""
-        return _box(self.pieces())
-
-    @cached_property
-    def step_km(self) -> float:
-        """How far the smaller ones of the cells, in two dimensions, are apart."""
-        return _step_km(self)
-
     @property
     def _across(self) -> int:
         """How many tiles there are side by side."""
@@ -197,7 +203,7 @@ class Cells:
         return self._lon[at].astype("f8"), self._lat[at].astype("f8")
 
 
-class Crossed:
+class Crossed(_Grid):
     """The centres of cells with a longitude for each column and a latitude for each row.
 
     What is NaN, or no coordinate, belongs to no cell.
@@ -240,16 +246,6 @@ class Crossed:
             some = rows[start : start + step]
             row, column = some.repeat(columns.size), np.tile(columns, some.size)
             yield row * self._lon.size + column, *self.centres(row, column)
-
-    @cached_property
-    def box(self) -> LonLatBox | None:
-        """What they lie in: see `_box`; a pass over all."""
-        return _box(self.pieces())
-
-    @cached_property
-    def step_km(self) -> float:
-        """How far the smaller ones of the cells are apart."""
-        return _step_km(self)
 
     def centres(self, rows: Array, columns: Array) -> tuple[Floats, Floats]:
         """The longitudes and latitudes of some cells."""

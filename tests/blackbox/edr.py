@@ -1,13 +1,17 @@
-"""What the tests of EDR ask of: a globe, a region, and stores that are no collections."""
+"""What the tests of EDR ask, and of what: a globe, a region, and stores that are no collections."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
 import xarray as xr
+from covjson_pydantic.coverage import Coverage, CoverageCollection
+
+from .conftest import Service
 
 NORTH, EAST = {"units": "degrees_north"}, {"units": "degrees_east"}
 PLACES = {"Berlin": [13.4, 52.5], "Suva": [178.4, -18.1]}
@@ -104,3 +108,20 @@ def plane(coverage: dict[str, Any], name: str) -> xr.DataArray:
     """The rows and columns of a range that has one level and one time."""
     found = grid(coverage, name)
     return found.isel(dict.fromkeys(set(found.dims) - {"x", "y"}, 0), drop=True)
+
+
+def ask(service: Service, query: str, dataset: str, **params: object) -> httpx.Response:
+    """A query of a collection; ``_`` in the name of a parameter is ``-``."""
+    named = {name.replace("_", "-"): str(value) for name, value in params.items()}
+    return service.get(f"/edr/collections/{dataset}/{query}", params=named)
+
+
+def covered(service: Service, query: str, dataset: str, **params: object) -> Any:
+    """The coverage, or the coverages, of an answer, which the models of the standard take."""
+    answer = ask(service, query, dataset, **params)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/prs.coverage+json"
+    told = answer.json()
+    model = Coverage if told["type"] == "Coverage" else CoverageCollection
+    model.model_validate_json(answer.text)
+    return told

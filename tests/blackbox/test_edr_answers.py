@@ -16,10 +16,10 @@ import pandas as pd
 import pytest
 import shapely
 import xarray as xr
-from covjson_pydantic.coverage import Coverage, CoverageCollection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from . import edr
 from .conftest import Serve, Service
 from .edr import PLACES, globe, grid, plane, region, write_stores
 
@@ -35,19 +35,11 @@ def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
 
 
 def ask(service: Service, query: str, dataset: str = "globe", **params: object) -> httpx.Response:
-    named = {name.replace("_", "-"): str(value) for name, value in params.items()}
-    return service.get(f"/edr/collections/{dataset}/{query}", params=named)
+    return edr.ask(service, query, dataset, **params)
 
 
 def covered(service: Service, query: str, dataset: str = "globe", **params: object) -> Any:
-    """The coverage, or the coverages, of an answer, which the models of the standard take."""
-    answer = ask(service, query, dataset, **params)
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "application/prs.coverage+json"
-    told = answer.json()
-    model = Coverage if told["type"] == "Coverage" else CoverageCollection
-    model.model_validate_json(answer.text)
-    return told
+    return edr.covered(service, query, dataset, **params)
 
 
 def same(found: xr.DataArray, expected: xr.DataArray) -> None:

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 import shapely
 import xarray as xr
-from covjson_pydantic.coverage import Coverage, CoverageCollection
 from edr_pydantic.collections import Collection
 
+from . import edr
 from .conftest import Serve, Service
 from .edr import EAST, NORTH
 
@@ -93,17 +93,11 @@ def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
 
 
 def ask(service: Service, query: str, dataset: str = "ocean", **params: object) -> httpx.Response:
-    named = {name.replace("_", "-"): str(value) for name, value in params.items()}
-    return service.get(f"/edr/collections/{dataset}/{query}", params=named)
+    return edr.ask(service, query, dataset, **params)
 
 
 def covered(service: Service, query: str, dataset: str = "ocean", **params: object) -> Any:
-    answer = ask(service, query, dataset, **params)
-    assert answer.status_code == 200, answer.text
-    told = answer.json()
-    model = Coverage if told["type"] == "Coverage" else CoverageCollection
-    model.model_validate_json(answer.text)
-    return told
+    return edr.covered(service, query, dataset, **params)
 
 
 def apart_km(lon: Any, lat: Any, place: tuple[float, float]) -> Any:
