@@ -1,7 +1,4 @@
-"""Tasks of one event loop: many at once, one for all who ask, one ahead, and waiting for others.
-
-And work in threads that ends when nobody waits for it any more.
-"""
+"""What asyncio lacks: bounded fan-out, shared runs, reading one part ahead, cancellable threads."""
 
 from __future__ import annotations
 
@@ -16,7 +13,6 @@ from collections.abc import (
     Iterator,
 )
 from concurrent.futures import Executor
-from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -65,7 +61,7 @@ def _first(failure: BaseException) -> BaseException:
 
 
 async def wait_done(work: asyncio.Future[V]) -> None:
-    """Return when `work` has ended, however it did; whoever is cancelled meanwhile leaves it be.
+    """Return when `work` has ended, however it did; cancelling the caller does not cancel `work`.
 
     What ``asyncio.wait`` does for many, at half its cost. (A shield would report a failure
     that comes after its caller left to the loop's handler, although others receive it.)
@@ -85,48 +81,55 @@ async def wait_done(work: asyncio.Future[V]) -> None:
         work.remove_done_callback(tell)
 
 
-class Wanted:
-    """Whether somebody waits for what a thread makes: long loops of it are `heeding` that."""
+class Cancellation:
+    """The cancellation of work in a thread: its `cancellable` loops end once it is `requested`.
 
-    __slots__ = ("still",)
+    A thread cannot be ended from outside, so its work has to look.
+    """
+
+    __slots__ = ("requested",)
 
     def __init__(self) -> None:
-        self.still = True
+        self.requested = False
 
-    def made(self, work: Callable[[*Given], V], *given: *Given) -> V:
-        """What ``work(*given)`` makes; CancelledError once it is not wanted."""
-        before = _wanted.set(self)
+    def run(self, work: Callable[[*Given], V], *given: *Given) -> V:
+        """What ``work(*given)`` returns; CancelledError where one of its loops has ended early."""
+        before = _cancellation.set(self)
         try:
             return work(*given)
         finally:
-            _wanted.reset(before)
+            _cancellation.reset(before)
 
 
-_wanted: ContextVar[Wanted | None] = ContextVar("wanted", default=None)
-# Some milliseconds of work in Python.
-_HEEDED: Final = 4096
+_cancellation: ContextVar[Cancellation | None] = ContextVar("cancellation", default=None)
+# How many items pass between two looks: some milliseconds of work in Python.
+_UNLOOKED: Final = 4096
 
 
-def heeding(items: Iterable[Item]) -> Iterator[Item]:
-    """The same items; CancelledError among them once what is made of them is not `Wanted`."""
-    wanted = _wanted.get()
+def cancellable(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items; raises CancelledError between two of them once nobody waits for the work.
+
+    For long loops of work that `in_thread` runs; elsewhere it does nothing.
+    """
+    cancellation = _cancellation.get()
     for number, item in enumerate(items):
-        if not number % _HEEDED and wanted is not None and not wanted.still:
+        if not number % _UNLOOKED and cancellation is not None and cancellation.requested:
             raise asyncio.CancelledError
         yield item
 
 
 async def in_thread(work: Callable[[*Given], V], *given: *Given, pool: Executor | None = None) -> V:
-    """What ``work(*given)`` makes in a thread of the `pool`, or in one of the loop's own.
+    """What ``work(*given)`` returns in a thread of the `pool` (None: the loop's default executor).
 
-    Who is cancelled leaves when the thread has ended, which is soon where its loops are `heeding`.
+    A caller that is cancelled returns only when the thread has ended, so that no thread works
+    uncounted; that is soon where the work's loops are `cancellable`.
     """
-    wanted = Wanted()
-    running = asyncio.get_running_loop().run_in_executor(pool, wanted.made, work, *given)
+    cancellation = Cancellation()
+    running = asyncio.get_running_loop().run_in_executor(pool, cancellation.run, work, *given)
     try:
         await wait_done(running)
     except asyncio.CancelledError:
-        wanted.still = False
+        cancellation.requested = True
         await wait_done(running)
         running.exception()  # nobody is there to be told
         raise
@@ -196,28 +199,29 @@ class SingleFlight(Generic[K, V]):
 async def ahead(
     parts: Iterable[Item], read: Callable[[Item], Awaitable[V]]
 ) -> AsyncGenerator[V, None]:
-    """What is read of `parts`, in their order; the next one while somebody has the last.
+    """What `read` brings of each of the `parts`, in order, reading one ahead of its consumer.
 
-    Whoever stops asking has ended what is read.
+    Closing the generator cancels the read that is running, and waits for its end.
     """
     left = iter(parts)
     reading = _begun(left, read)
     try:
         while reading is not None:
             found = await reading
-            # Begun no sooner: no more than `AT_ONCE` are in memory.
+            # Begun no sooner: two are in memory, this one and the consumer's.
             reading = _begun(left, read)
             yield found
             del found
     finally:
         if reading is not None:
             reading.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await reading
+            await wait_done(reading)
+            if not reading.cancelled():
+                reading.exception()  # nobody is there to be told
 
 
 def _begun(left: Iterator[Item], read: Callable[[Item], Awaitable[V]]) -> asyncio.Task[V] | None:
-    """The next of the parts that are `left`, being read; None where there is none."""
+    """A task that reads the next of the parts that are `left`; None where there is none."""
     for part in left:
         return asyncio.ensure_future(_made(read, part))
     return None

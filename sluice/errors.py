@@ -1,4 +1,4 @@
-"""What the library raises on purpose, as one tree.
+"""What the library raises on purpose, as one tree; and how errors are worded for people.
 
     SluiceError                    carries a sentence and the facts behind it
     ├── QueryError                 a label or a name cannot be understood
@@ -23,13 +23,11 @@
 
 Nothing here knows HTTP. A missing *key* is never an error: sources answer ``None`` for it.
 
-What libraries say of a broken store, without the words of their code.
-
-It is read by an operator, who knows the store and not Python. What is known to be said is said here
-in the store's own terms; of what is left over only its place is kept.
-
-Only a library's own text passes here, before names and values of the store are put beside it: a
-path may be called None, or self. Those in the text itself are in quotes, or have a slash.
+Messages are read by operators, who know the store and not Python. `plain_words` translates what
+zarr-python, numcodecs, NumPy and xarray say of a broken store into the store's own terms, and
+leaves out what it does not recognise. It takes a library's own text alone, before names and values
+of the store are put beside it: a path may be called None, or self. Those in the text itself are
+told from code by their quotes, or by a slash.
 """
 
 from __future__ import annotations
@@ -63,11 +61,15 @@ class SelectionError(SluiceError):
 
 
 class LimitError(SluiceError):
-    """The request would touch or return more than a limit allows; at most texts were read."""
+    """The request would touch or return more than a limit allows.
+
+    Nothing was read, unless texts of variable length were the excess: reading them tells how long
+    they are.
+    """
 
 
 class NotAcceptable(SluiceError):
-    """None of the known formats is one that the client accepts."""
+    """No format fits: none that the client accepts is known, or none can hold this dataset."""
 
 
 class CatalogError(SluiceError):
@@ -172,7 +174,8 @@ def _as_json(text: str) -> str:
 _PACKAGE: Final = r"the codec '\1' is not known, or its package is not installed"
 _OPTION: Final = r"the option \1 is unknown"
 
-# From words of zarr-python, numcodecs, numpy and xarray to what they mean, in this order.
+# Patterns of messages of zarr-python, numcodecs, NumPy and xarray, and what each means to an
+# operator; applied one after the other, in this order.
 _MEANT: Final[Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]] = (
     (
         r"No Zarr data type found that matches (?:\{'name': )?('[^']*'|[^,{}]+)[^.]*",
@@ -218,7 +221,7 @@ _MEANT: Final[Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]] = (
     (r"(?<![\w`])`(\w+)`(?![\w`])", r"\1"),
 )  # fmt: skip
 
-# What no operator should read: classes, calls, places in memory, and Python's complaints.
+# What no operator should read: names of classes, calls, memory addresses, Python's own messages.
 _CODE: Final = re.compile(
     r"\b\w*[a-z](?:Error|Exception|Warning)\b|Traceback|\bErrno\b|\bNone(?:Type)?\b|__\w+__|\w\(\)"
     r"|0x[0-9a-f]{6}|<class|<function|<\w+(?:\.\w+)* object|\bargument\b"
@@ -232,7 +235,7 @@ _CODE: Final = re.compile(
 
 _QUOTED_CODE: Final = re.compile(r"'\w+' object (?:is|has|cannot|does|of)|'NoneType'")
 
-# What comes from the store inside of a library's sentence.
+# A name or value of the store within a library's sentence: in quotes, or with a slash.
 _GIVEN: Final = r"(?<!\w)'[^'\n]*'(?!\w)|(?<!\w)\"[^\"\n]*\"(?!\w)|\S*/\S*"
 _GIVEN_OR_VALUE: Final = re.compile(rf"{_GIVEN}|\b(None|True|False|nan)\b")
 
@@ -240,9 +243,9 @@ _UNTOLD: Final = "a value in it is not of the kind that belongs there"
 
 
 def plain_words(text: str) -> str:
-    """A library's `text` in words that an operator knows.
+    """A library's message `text` in words that an operator knows (see the module's docstring).
 
-    What has none is said to be of the wrong kind.
+    From the first clause on that still speaks of code, it says that a value is of a wrong kind.
     """
     for pattern, meaning in _MEANT:
         text = re.sub(pattern, meaning, text)
@@ -255,13 +258,14 @@ def plain_words(text: str) -> str:
 
 
 def _is_code(text: str) -> bool:
+    """Whether the text, names and values of the store aside, speaks of Python code."""
     if _QUOTED_CODE.search(text) is not None:
         return True
     return _CODE.search(re.sub(_GIVEN, "''", text)) is not None
 
 
 def excerpt(value: object) -> str:
-    """A member of a document as it stands in a sentence: text in quotes, all else as JSON."""
+    """A value of a document as a sentence shows it: text quoted, else JSON; 80 letters at most."""
     if isinstance(value, str):
         return repr(_cut(value))
     try:
@@ -275,8 +279,6 @@ def _cut(text: str) -> str:
 
 
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
-
-
 _URL_QUERY = re.compile(r"(\w+://[^\s?'\")<>]+)\?[^\s'\")<>]+")
 
 

@@ -11,9 +11,9 @@ from itertools import count
 import pytest
 
 from sluice.concurrency import (
+    Cancellation,
     SingleFlight,
-    Wanted,
-    heeding,
+    cancellable,
     in_thread,
     map_concurrently,
     wait_done,
@@ -311,7 +311,7 @@ async def test_work_for_nobody_ends(run: Callable[[Callable[[], None]], Awaitabl
 
     def work() -> None:
         try:
-            for _ in heeding(count()):
+            for _ in cancellable(count()):
                 begun.set()
         finally:
             ended.set()
@@ -326,8 +326,8 @@ async def test_work_for_nobody_ends(run: Callable[[Callable[[], None]], Awaitabl
 
 async def test_what_is_wanted_is_made() -> None:
     """All items, in a thread and outside of any; and what fails there fails here."""
-    assert await in_thread(lambda n: sum(heeding(range(n))), 10_000) == sum(range(10_000))
-    assert list(heeding("abc")) == ["a", "b", "c"]
-    assert Wanted().made(list, heeding(range(3))) == [0, 1, 2]
+    assert await in_thread(lambda n: sum(cancellable(range(n))), 10_000) == sum(range(10_000))
+    assert list(cancellable("abc")) == ["a", "b", "c"]
+    assert Cancellation().run(list, cancellable(range(3))) == [0, 1, 2]
     with pytest.raises(ZeroDivisionError):
         await in_thread(lambda: 1 // 0)
