@@ -31,9 +31,9 @@ from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import prepare
 from sluice.errors import MetadataError, SluiceError, plain_words
 from sluice.store import ByteSource, Filesystems
-from sluice.store.addresses import store_label, split_url
+from sluice.store.addresses import split_url, store_label
 from sluice.store.protocols import REFERENCE
-from sluice.store.resilient import ResilientSource, StoreGuards, GuardedStores
+from sluice.store.resilient import GuardedStores, ResilientSource, StoreGuards
 
 from ..telemetry.events import Emit
 from .copies import Copies
