@@ -149,7 +149,7 @@ ReadPlan: TypeAlias = "ArrayPlan | ElementPlan"
 def plan_element(
     shape: Sequence[int], chunks: Sequence[int], position: Sequence[int]
 ) -> ElementPlan:
-    """The element at `position` (negative numbers count from the end); IndexError if out of range."""
+    """The element at `position` (negative: from the end); IndexError if it is out of range."""
     coords, place = [], []
     for at, size, chunk in zip(position, shape, chunks, strict=True):
         if not -size <= at < size:

@@ -140,7 +140,7 @@ def _within_bounds(codec: ZarrObject) -> ZarrObject:
 
 @dataclass(frozen=True)
 class _BoundedBytes(BytesBytesCodec):
-    """A codec from bytes to bytes with a bounded output; decodes by `known` where that is not None."""
+    """A codec from bytes to bytes with a bounded output; decoded by `known` unless that is None."""
 
     inner: ZarrObject
     known: Codec | None

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Hashable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from hashlib import blake2b
+from typing import Final
+from urllib.parse import quote
 
 import numpy as np
 import xarray as xr
 
 from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
-from sluice.axes.resolve import canonical_request
+from sluice.axes.axis import Indexer
 from sluice.concurrency import ahead, in_thread
 from sluice.datasets import relabel
 from sluice.datasets._xarray import variable_of
@@ -28,6 +31,9 @@ from sluice.engine.boxes import (
 )
 from sluice.engine.file_costs import BOX_BYTES, as_written, box_bytes, decided_in, most_rows_of
 from sluice.engine.plan import Plan
+
+# Of more positions along one dimension a canonical request lists only the ends.
+_MOST_LISTED: Final = 1000
 
 
 @record
@@ -148,10 +154,41 @@ async def _with_known(
         return plan.grid(name, itemsize).chunks(must)
 
     coords, attrs = plan.schema.coord_names, plan.reading.attrs
-    request = canonical_request(plan.found, plan.selection.variables, fragments.name)
+    request = _canonical_request(plan, fragments.name)
     answer = UnreadAnswer(variables, known, coords, attrs, fragments, chunks, request)
     # Headers of thousands of variables, and indexes of many chunks, take their time.
     return FileAnswer(plan, await in_thread(file_format.content, answer))
+
+
+def _canonical_request(plan: Plan, dataset: str) -> str:
+    """The one spelling of all requests for this answer, to which a format can be appended.
+
+    It is written into files: by positions, so that it does not depend on how they were asked for.
+    """
+    found, asked = plan.found, plan.selection.variables
+    pairs = [] if asked is None else [("variables", ",".join(asked))]
+    pairs += [(name, _spelled(found.positions[name])) for name in sorted(found.positions)]
+    if found.pointwise:
+        pairs.append(("pointwise", ",".join(found.pointwise)))
+    # Labels in place of the stored ones do not follow from the positions.
+    pairs += [(f"{name}_from", str(labels[0])) for name, labels in sorted(found.labels.items())]
+    query = "".join(f"{quote(name)}={quote(text, safe=',:/')}&" for name, text in pairs)
+    return f"/datasets/{dataset}/isel?{query}"
+
+
+def _spelled(found: Indexer) -> str:
+    """Positions along a dimension; of many the ends, how many they are, and a digest."""
+    match found:
+        case int():
+            return str(found)
+        case slice():
+            ends = [found.start, found.stop, *([] if found.step in (None, 1) else [found.step])]
+            return ":".join("" if end is None else str(end) for end in ends)
+        case _ if len(found) <= _MOST_LISTED:
+            return ",".join(map(str, found.tolist()))
+        case _:
+            digest = blake2b(found.tobytes(), digest_size=8).hexdigest()
+            return f"{found[0]},..,{found[-1]}({len(found)},{digest})"
 
 
 async def file_size(
