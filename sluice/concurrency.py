@@ -1,4 +1,4 @@
-"""What asyncio lacks: bounded fan-out, shared runs, reading one part ahead, cancellable threads."""
+"""What asyncio lacks: bounded fan-out, shared runs, reading one ahead, interruptible threads."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ async def wait_done(work: asyncio.Future[V]) -> None:
         work.remove_done_callback(tell)
 
 
-class Cancellation:
-    """The cancellation of work in a thread: its `cancellable` loops end once it is `requested`.
+class Interruption:
+    """The interruption of work in a thread: its `interruptible` loops end once it is `requested`.
 
     A thread cannot be ended from outside, so its work has to look.
     """
@@ -94,26 +94,26 @@ class Cancellation:
 
     def run(self, work: Callable[[*Given], V], *given: *Given) -> V:
         """What ``work(*given)`` returns; CancelledError where one of its loops has ended early."""
-        before = _cancellation.set(self)
+        before = _interruption.set(self)
         try:
             return work(*given)
         finally:
-            _cancellation.reset(before)
+            _interruption.reset(before)
 
 
-_cancellation: ContextVar[Cancellation | None] = ContextVar("cancellation", default=None)
+_interruption: ContextVar[Interruption | None] = ContextVar("interruption", default=None)
 # How many items pass between two looks: some milliseconds of work in Python.
 _UNLOOKED: Final = 4096
 
 
-def cancellable(items: Iterable[Item]) -> Iterator[Item]:
+def interruptible(items: Iterable[Item]) -> Iterator[Item]:
     """The same items; raises CancelledError between two of them once nobody waits for the work.
 
     For long loops of work that `in_thread` runs; elsewhere it does nothing.
     """
-    cancellation = _cancellation.get()
+    interruption = _interruption.get()
     for number, item in enumerate(items):
-        if not number % _UNLOOKED and cancellation is not None and cancellation.requested:
+        if not number % _UNLOOKED and interruption is not None and interruption.requested:
             raise asyncio.CancelledError
         yield item
 
@@ -122,14 +122,14 @@ async def in_thread(work: Callable[[*Given], V], *given: *Given, pool: Executor 
     """What ``work(*given)`` returns in a thread of the `pool` (None: the loop's default executor).
 
     A caller that is cancelled returns only when the thread has ended, so that no thread works
-    uncounted; that is soon where the work's loops are `cancellable`.
+    uncounted; that is soon where the work's loops are `interruptible`.
     """
-    cancellation = Cancellation()
-    running = asyncio.get_running_loop().run_in_executor(pool, cancellation.run, work, *given)
+    interruption = Interruption()
+    running = asyncio.get_running_loop().run_in_executor(pool, interruption.run, work, *given)
     try:
         await wait_done(running)
     except asyncio.CancelledError:
-        cancellation.requested = True
+        interruption.requested = True
         await wait_done(running)
         running.exception()  # nobody is there to be told
         raise

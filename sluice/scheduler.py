@@ -261,7 +261,7 @@ class Threads:
         """What ``work(*given)`` returns in a thread, in a turn of this flow.
 
         A caller that is cancelled keeps its turn until the thread has ended: what that has in
-        memory is counted for as long. Long loops of the work should be `cancellable`.
+        memory is counted for as long. Long loops of the work should be `interruptible`.
         """
         async with self._scheduler.turn(flow, 1):
             calm = self._calm_pool is not None and self._calm

@@ -11,10 +11,10 @@ from itertools import count
 import pytest
 
 from sluice.concurrency import (
-    Cancellation,
+    Interruption,
     SingleFlight,
-    cancellable,
     in_thread,
+    interruptible,
     map_concurrently,
     wait_done,
 )
@@ -185,7 +185,7 @@ async def test_an_exception_reaches_every_caller() -> None:
 
 
 async def test_a_failure_after_everybody_left_is_silent() -> None:
-    """Work that answers its cancellation with an error leaves no unretrieved exception."""
+    """Work that answers its interruption with an error leaves no unretrieved exception."""
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     flight = SingleFlight[str, int]()
@@ -311,7 +311,7 @@ async def test_work_for_nobody_ends(run: Callable[[Callable[[], None]], Awaitabl
 
     def work() -> None:
         try:
-            for _ in cancellable(count()):
+            for _ in interruptible(count()):
                 begun.set()
         finally:
             ended.set()
@@ -326,8 +326,8 @@ async def test_work_for_nobody_ends(run: Callable[[Callable[[], None]], Awaitabl
 
 async def test_what_is_wanted_is_made() -> None:
     """All items, in a thread and outside of any; and what fails there fails here."""
-    assert await in_thread(lambda n: sum(cancellable(range(n))), 10_000) == sum(range(10_000))
-    assert list(cancellable("abc")) == ["a", "b", "c"]
-    assert Cancellation().run(list, cancellable(range(3))) == [0, 1, 2]
+    assert await in_thread(lambda n: sum(interruptible(range(n))), 10_000) == sum(range(10_000))
+    assert list(interruptible("abc")) == ["a", "b", "c"]
+    assert Interruption().run(list, interruptible(range(3))) == [0, 1, 2]
     with pytest.raises(ZeroDivisionError):
         await in_thread(lambda: 1 // 0)

@@ -28,7 +28,7 @@ from sluice.engine import (
     Fitting,
     Plan,
     RowAnswer,
-    Watch,
+    Sampler,
     cells_excess,
     file_costs,
     fitting,
@@ -309,8 +309,8 @@ async def row_pieces(
 
     compressor = None if form.coding is None else CODINGS[form.coding](-1)
     learned, counted = form.opened.learned, Counted()
-    watch = Watch(learned, answer.plan)
-    async with aclosing(answer.pieces(rows, meter, watch)) as slabs:
+    sampler = Sampler(learned, answer.plan)
+    async with aclosing(answer.pieces(rows, meter, sampler)) as slabs:
         async for slab in slabs:
             text = counted.through(slab)
             if compressor is not None:

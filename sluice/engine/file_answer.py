@@ -1,4 +1,4 @@
-"""An answer as a file whose bytes can be had from any place on, as boxes of values are read."""
+"""An answer as a file whose bytes can be read from any place on, box by box."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Part:
 
 @record
 class FileAnswer:
-    """A planned answer as a file: what it has where, and how its values are read."""
+    """A planned answer as a file: its `content` says what lies where, the `plan` how it is read."""
 
     plan: Plan
     content: FileContent
@@ -58,8 +58,9 @@ class FileAnswer:
         return self.content.size
 
     def place_of(self, start: int, nbytes: int) -> int:
-        """Where so many bytes from `start` on come from the store, or all those of a box; the end
-        where there are less.
+        """Where `nbytes` that come from the store, or those of one box, end behind `start`.
+
+        The end of the file where there are fewer.
         """
         for name, extent in self.content.extents.items():
             begin, end = max(start, extent.start), extent.start + extent.length
@@ -74,11 +75,11 @@ class FileAnswer:
     async def pieces(
         self, start: int, stop: int, most_bytes: int = BOX_BYTES
     ) -> AsyncGenerator[memoryview, None]:
-        """The bytes from `start` to `stop`.
+        """The bytes `start` to `stop` (exclusive) of the file.
 
-        Variables are read box by box (see `sluice.engine.boxes`), each of at most `most_bytes`
-        where the store's chunks let it be; the next one while somebody has the last. Whoever stops
-        asking has ended what is read. Raises a StoreError where the store does not do its part.
+        Variables are read box by box (see `sluice.engine.boxes`), each of at most `most_bytes` or a
+        row of chunks, and one box ahead of the consumer. Closing the generator ends the reading.
+        Raises a StoreError where the store fails.
         """
         file = self.content
         window = Window(start, stop, file.between)
@@ -129,8 +130,8 @@ async def file_of(
 ) -> FileAnswer:
     """The planned answer as a file.
 
-    Reads the variables of which the file has to know values before it has a size; `meter` counts
-    their texts. Raises what the format has against the answer, and a StoreError.
+    Reads the variables on whose values the size of the file depends; `meter` counts their texts.
+    Raises NotAcceptable where the format cannot hold the answer, and a StoreError.
     """
     plan = as_written(plan, file_format)
     names = dict.fromkeys([*plan.moving, *_to_know(plan, file_format)])
@@ -144,7 +145,7 @@ async def _with_known(
     fragments: FragmentCache,
     read: Mapping[Hashable, xr.Variable],
 ) -> FileAnswer:
-    """The file, for which these variables were read."""
+    """The file, with the variables in `read` known."""
     known, pending = {**plan.reading.variables, **read}, plan.reading.pending
     variables = {n: known[n] if n in known else pending[n] for n in plan.schema.variables}
 
@@ -156,7 +157,7 @@ async def _with_known(
     coords, attrs = plan.schema.coord_names, plan.reading.attrs
     request = _canonical_request(plan, fragments.name)
     answer = UnreadAnswer(variables, known, coords, attrs, fragments, chunks, request)
-    # Headers of thousands of variables, and indexes of many chunks, take their time.
+    # In a thread: headers of thousands of variables and indexes of many chunks take a while.
     return FileAnswer(plan, await in_thread(file_format.content, answer))
 
 
@@ -194,9 +195,9 @@ def _spelled(found: Indexer) -> str:
 async def file_size(
     plan: Plan, file_format: FileFormat, fragments: FragmentCache, *, in_memory: bool = False
 ) -> int | None:
-    """The length of the planned answer as a file; None where that follows from values.
+    """The size of the planned answer as a file; None where that depends on values in the store.
 
-    Those that are `in_memory` just now may be looked at. Reads nothing.
+    With `in_memory`, values in the chunk cache are used. Reads nothing.
     """
     plan = as_written(plan, file_format)
     names = [] if file_format.deflated else _to_know(plan, file_format)
@@ -213,7 +214,7 @@ async def file_size(
 
 
 def _moved(plan: Plan) -> dict[Hashable, xr.Variable]:
-    """The coordinates that answer under other labels; zeros stand for bounds in the store."""
+    """The plan's `moving` variables without reading: bounds that are in the store become zeros."""
     names = plan.moving
     if not names:
         return {}
@@ -241,7 +242,7 @@ def _to_know(plan: Plan, file_format: FileFormat) -> list[Hashable]:
 
 
 def _parts(file: FileAnswer, start: int, stop: int, most_bytes: int) -> Iterator[_Part]:
-    """The boxes that have the bytes from `start` to `stop`, in the order of the file."""
+    """The boxes that have the bytes `start` to `stop` of the file, in the order of the file."""
     soon = stop - start > most_bytes
     for name, extent in file.content.extents.items():
         first = max(start - extent.start, 0)
@@ -256,7 +257,7 @@ def _parts(file: FileAnswer, start: int, stop: int, most_bytes: int) -> Iterator
 def _record_parts(
     file: FileAnswer, records: Records[Hashable], start: int, stop: int, most_bytes: int
 ) -> Iterator[_Part]:
-    """The rows that have the bytes from `start` to `stop`, of all variables that have records."""
+    """The rows that have the bytes `start` to `stop` of the file, of all variables with records."""
     first = max(start - records.start, 0) // records.nbytes
     last = min(-(-(stop - records.start) // records.nbytes), records.count)
     itemsizes = file.content.itemsizes

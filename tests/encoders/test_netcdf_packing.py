@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from sluice.concurrency import Cancellation
+from sluice.concurrency import Interruption
 from sluice.encoders.formats import ENCODERS
 from sluice.encoders.netcdf_encoder import encode_netcdf
 from sluice.errors import NotAcceptable
@@ -251,8 +251,8 @@ def test_complex_numbers_are_refused(dtype: str, encoding: dict[str, Any]) -> No
         encode_netcdf(variable(np.zeros(2, dtype), encoding))
 
 
-class Leaving(Cancellation):
-    """A cancellation that is requested once somebody has looked so often."""
+class Leaving(Interruption):
+    """A interruption that is requested once somebody has looked so often."""
 
     __slots__ = ("left",)
 
