@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from sluice.aliases import Array, DType
-from sluice.concurrency import heeding
+from sluice.concurrency import until_cancelled
 from sluice.encoders.answer_schema import (
     FILLS,
     AnswerSchema,
@@ -285,7 +285,7 @@ def data_content(
 def _texts(part: DapPart, texts: Sequence[bytes]) -> bytes:
     """An array of texts has its length once."""
     written = [pack(">I", part.count)] if part.shape else []
-    for text in heeding(texts):
+    for text in until_cancelled(texts):
         written.append(pack(">I", len(text)) + text + bytes(-len(text) % 4))
     return b"".join(written)
 

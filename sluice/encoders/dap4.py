@@ -22,7 +22,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from sluice.aliases import DType
-from sluice.concurrency import heeding
+from sluice.concurrency import until_cancelled
 from sluice.encoders.answer_schema import AnswerSchema
 from sluice.encoders.dap_variables import DapDataset, DapPart
 from sluice.encoders.encoder import Encoder, bytes_of, flat_parts, joined, once, unchecked
@@ -177,7 +177,7 @@ def _stored(part: DapPart, answer: xr.Dataset) -> Iterator[memoryview]:
     assert values is not None, "what is written in chunks is in memory"
     for some in flat_parts(values):
         if variable.is_text:
-            texts = [pack("<q", len(text)) + text for text in heeding(variable.texts(some))]
+            texts = [pack("<q", len(text)) + text for text in until_cancelled(variable.texts(some))]
             yield memoryview(b"".join(texts))
             continue
         yield bytes_of(variable.numbers(some), variable.dtype.newbyteorder("<"))

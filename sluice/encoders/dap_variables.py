@@ -20,7 +20,7 @@ import numpy as np
 import xarray as xr
 
 from sluice.aliases import Array, Document, DType
-from sluice.concurrency import heeding
+from sluice.concurrency import until_cancelled
 from sluice.encoders.answer_schema import VariableSchema
 from sluice.encoders.dap_types import TEXT, UNSIGNED, Form, Version, coming_form, deciding, typed
 from sluice.encoders.jsonable import is_missing
@@ -74,7 +74,7 @@ class DapVariable:
 
         What is no UTF-8 is told as in JSON, since clients fail on anything else.
         """
-        return [_text(item) for item in heeding(values.reshape(-1).tolist())]
+        return [_text(item) for item in until_cancelled(values.reshape(-1).tolist())]
 
 
 def _text(item: object) -> bytes:

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from sluice.aliases import Array, DType
-from sluice.concurrency import heeding
+from sluice.concurrency import until_cancelled
 from sluice.encoders.answer_schema import (
     AnswerSchema,
     FileContent,
@@ -198,7 +198,7 @@ def _characters(name: Hashable, stored: FileValues) -> FileValues:
 
     That is rounded up to a power of two: parts of a dataset can be joined if it is the same.
     """
-    texts = [text.encode() for text in heeding(stored.values.ravel().tolist())]
+    texts = [text.encode() for text in until_cancelled(stored.values.ravel().tolist())]
     longest = 1 << max(max(map(len, texts), default=1) - 1, 0).bit_length()
     if longest * len(texts) > _MOST_TEXT_BYTES:
         raise NotAcceptable(

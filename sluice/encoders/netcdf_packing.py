@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from sluice.aliases import Array, Document, DType
-from sluice.concurrency import heeding
+from sluice.concurrency import until_cancelled
 from sluice.encoders.answer_schema import (
     AS_STORED,
     FILLS,
@@ -260,17 +260,17 @@ def _store_objects(values: Array, encoding: Document) -> FileValues:
     if _are(items, (bool, np.bool_), "b", encoding):
         return _store_flags(values, items)
     if _are(items, bytes, "S", encoding):
-        known = [item if isinstance(item, bytes) else b"" for item in heeding(items)]
+        known = [item if isinstance(item, bytes) else b"" for item in until_cancelled(items)]
         return FileValues(np.array(known, "S").reshape(values.shape))
     texts = np.empty(values.size, dtype=object)
-    texts[:] = [_text(item) for item in heeding(items)]
+    texts[:] = [_text(item) for item in until_cancelled(items)]
     return FileValues(texts.reshape(values.shape))
 
 
 def _are_dates(items: list[object], encoding: Document) -> bool:
     """Whether all but the missing ones are cftime's; where none is left, what `encoding` says."""
     some = False
-    for item in heeding(items):
+    for item in until_cancelled(items):
         if hasattr(item, "has_year_zero"):
             some = True
         elif item is not None:
@@ -283,7 +283,7 @@ def _are(
 ) -> bool:
     """Whether all that are not missing are of this kind; where all are, the store's dtype says."""
     some = False
-    for item in heeding(items):
+    for item in until_cancelled(items):
         if isinstance(item, kind):
             some = True
         elif isinstance(item, str) or not is_missing(item):
@@ -303,7 +303,7 @@ def _store_flags(values: Array, items: list[object]) -> FileValues:
 
     Not by xarray's attribute ``dtype``, which would make a missing one true.
     """
-    flags = [NO_FLAG if is_missing(item) else item for item in heeding(items)]
+    flags = [NO_FLAG if is_missing(item) else item for item in until_cancelled(items)]
     stored = np.array(flags, dtype="i1").reshape(values.shape)
     return FileValues(stored, {"_FillValue": NO_FLAG}, _FLAGS)
 
