@@ -21,7 +21,7 @@ from sluice.aliases import Array
 JsonScalar: TypeAlias = str | int | float | bool | None
 _Unit: TypeAlias = Literal["s", "ms", "us", "ns"]
 
-# Nothing is written so that begins like this but base64: texts that do are written as that, too.
+# Only base64 begins so: a text that does is written in base64 itself.
 BYTES_MARK: Final = "base64url:"
 
 _UNITS = {
@@ -186,7 +186,7 @@ def _format_instants(values: Array) -> list[Any]:
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     missing = np.isnat(values)
     texts = np.datetime_as_string(values, unit=_finest_unit(values, missing), timezone="UTC")
-    written = texts.astype(object)
+    written = np.array(texts, dtype=object)
     written[missing] = None
     return written.tolist()  # type: ignore[no-any-return]
 
