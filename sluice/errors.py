@@ -23,9 +23,9 @@
 
 Nothing here knows HTTP. A missing *key* is never an error: sources answer ``None`` for it.
 
-Texts: `plain_words` says in the store's own terms what other libraries say of a broken store, for an
-operator knows the store and not Python; `redacted` takes secrets out of URLs; `excerpt` and `shown`
-keep long values short.
+Texts: `plain_words` says in the store's own terms what other libraries say of a broken store, for
+an operator knows the store and not Python; `redacted` takes secrets out of URLs; `excerpt` and
+`shown` keep long values short.
 """
 
 from __future__ import annotations

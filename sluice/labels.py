@@ -67,7 +67,10 @@ def format_label(value: object) -> JsonScalar:
 
 
 def format_labels(values: Array) -> list[object]:
-    """The labels of an array as (nested) lists of what `format_label` gives."""
+    """The labels of an array of one dimension or more: nested lists of what `format_label` gives.
+
+    Its instants all have as many digits as the finest of them.
+    """
     match values.dtype.kind:
         case "M":
             return _format_instants(values)
@@ -186,7 +189,7 @@ def _format_instants(values: Array) -> list[Any]:
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     missing = np.isnat(values)
     texts = np.datetime_as_string(values, unit=_finest_unit(values, missing), timezone="UTC")
-    written = np.array(texts, dtype=object)
+    written = texts.astype(object)
     written[missing] = None
     return written.tolist()  # type: ignore[no-any-return]
 

@@ -1,4 +1,4 @@
-"""Words of libraries become those of the store; what has none keeps its place. URLs lose secrets."""
+"""Words of libraries become those of the store; URLs in them lose their secrets."""
 
 from __future__ import annotations
 

@@ -78,11 +78,3 @@ def test_arrays_keep_their_shape() -> None:
     """Labels of an array of several dimensions are nested lists."""
     values = np.array([[1, 2], [3, 4]], "m8[h]")
     assert format_labels(values) == [["PT1H", "PT2H"], ["PT3H", "PT4H"]]
-
-
-@pytest.mark.parametrize(
-    ("value", "written"), [("2020-01-01T00:00:00.5", "2020-01-01T00:00:00.500Z"), ("NaT", None)]
-)
-def test_arrays_without_dimensions_are_their_label(value: str, written: str | None) -> None:
-    """As in ``tolist``, which has no list for them."""
-    assert format_labels(np.array(value, "M8[ms]")) == written

@@ -136,6 +136,18 @@ def _retyped(value: object, counted: DType, dtype: DType) -> object:
     return dtype.type(value) if is_own else value
 
 
+def type_key(dtype: DType) -> str:
+    """A type without its byte order, as the tables of both versions have it: ``f4``, or ``O``."""
+    return "O" if dtype.kind == "O" else dtype.str[1:]
+
+
+def number_text(number: np.generic) -> str:
+    """A number as text, shortest for its type; clients know these words for what is not finite."""
+    if number.dtype.kind != "f" or np.isfinite(number):
+        return str(number)
+    return "NaN" if np.isnan(number) else ("Inf" if float(number) > 0 else "-Inf")
+
+
 def _fit(values: Array) -> bool:
     """Whether all are 32 bits long; a few milliseconds for ten million."""
     if not values.size:

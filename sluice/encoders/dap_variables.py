@@ -237,10 +237,6 @@ class DapPart:
         """How many values it has."""
         return math.prod(self.shape)
 
-    @property
-    def is_whole(self) -> bool:
-        return all(r == range(n) for r, n in zip(self.ranges, self.variable.shape, strict=True))
-
     def values(self, answer: Mapping[Hashable, xr.Variable]) -> Array | None:
         """Its values as they come in an answer; None for those that are still to be read."""
         held, name = self.variable.held, self.variable.name

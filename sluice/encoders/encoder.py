@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-# Copied in a fraction of a millisecond, compressed in a few.
-_PIECE_BYTES: Final = 2**18
+# Converted in a millisecond or two.
 _PART_VALUES: Final = 2**16
 
 
@@ -140,6 +139,11 @@ def unchecked(schema: AnswerSchema) -> None:
     """The check of a format that has a form for every answer."""
 
 
+def memory_weight(schema: AnswerSchema) -> int:
+    """What an answer counts for, in bytes, in a format that is about as long as its arrays."""
+    return schema.result_bytes + schema.attribute_bytes
+
+
 def once(schema: AnswerSchema, texts: Mapping[Hashable, int]) -> int:
     """What texts count for in a format that has each of them once."""
     return sum(texts.values())
@@ -190,7 +194,7 @@ def joined(pieces: Pieces) -> Encode:
 
 
 def flat_parts(values: Array) -> Iterator[Array]:
-    """The values in C order, so many at once as are converted in a millisecond or two."""
+    """The values in C order and one dimension, at most `_PART_VALUES` at once."""
     flat = values.reshape(-1)
     for start in range(0, flat.size, _PART_VALUES):
         yield flat[start : start + _PART_VALUES]

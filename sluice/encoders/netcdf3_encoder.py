@@ -26,13 +26,12 @@ from sluice.encoders.answer_schema import (
     UnreadAnswer,
     VariableSchema,
 )
-from sluice.encoders.encoder import Encoder, from_memory, once
+from sluice.encoders.encoder import Encoder, from_memory, memory_weight, once
 from sluice.encoders.netcdf3_file import Version, classic_layout
 from sluice.encoders.netcdf_encoder import (
     check_growing,
     check_netcdf,
     file_content,
-    netcdf_weight,
     options_of,
 )
 from sluice.encoders.netcdf_packing import form_of, in_form, store_values
@@ -42,7 +41,6 @@ from sluice.errors import NotAcceptable
 _FEW: Final = 2**20
 # Of characters, of which each text has as many as the longest.
 _MOST_TEXT_BYTES: Final = 64 * 2**20
-_INT32: Final = np.iinfo("i4")
 _OTHERS: Final = ["netcdf"]
 _PLAIN: Final = FileOptions()
 
@@ -123,7 +121,7 @@ NETCDF3: Final = Encoder(
     encode=_ENCODE,
     pieces=_PIECES,
     check=check,
-    value_bytes=netcdf_weight,
+    value_bytes=memory_weight,
     text_bytes=once,
     forms=3,
     described={

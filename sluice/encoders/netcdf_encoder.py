@@ -296,8 +296,3 @@ def check_growing(schema: AnswerSchema, options: FileOptions) -> None:
                 parameter="unlimited",
                 known=known,
             )
-
-
-def netcdf_weight(schema: AnswerSchema) -> int:
-    """What an answer counts for as NetCDF, in bytes: its size in memory, with its attributes."""
-    return schema.result_bytes + schema.attribute_bytes

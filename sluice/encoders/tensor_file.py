@@ -29,7 +29,7 @@ from sluice.encoders.answer_schema import (
     UnreadAnswer,
     VariableSchema,
 )
-from sluice.encoders.encoder import Encoder, from_memory, once
+from sluice.encoders.encoder import Encoder, from_memory, memory_weight, once
 from sluice.encoders.file_values import Extent
 from sluice.encoders.jsonable import (
     array_to_jsonable,
@@ -180,15 +180,10 @@ def check_tensors(schema: AnswerSchema) -> None:
                 raise _too_much(name, "bytes", _MOST_LABEL_BYTES)
 
 
-def tensors_weight(schema: AnswerSchema) -> int:
-    """What an answer counts for as tensors, in bytes: its size in memory, with its attributes."""
-    return schema.result_bytes + schema.attribute_bytes
-
-
 def _packed_weight(schema: AnswerSchema, packing: Packing) -> int:
-    """The same for values that are packed."""
+    """What an answer counts for, in bytes, where its numbers are packed."""
     size = np.dtype(packing.dtype).itemsize
-    return tensors_weight(schema) + sum(
+    return memory_weight(schema) + sum(
         math.prod(variable.shape) * (size - variable.dtype.itemsize)
         for name, variable in schema.variables.items()
         if name not in schema.coord_names and is_packable(variable.dtype)
@@ -235,7 +230,7 @@ TENSORS: Final = Encoder(
     encode=_encode,
     pieces=_pieces,
     check=check_tensors,
-    value_bytes=tensors_weight,
+    value_bytes=memory_weight,
     text_bytes=once,
     forms=3,
     described={
