@@ -10,19 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import xarray as xr
 
 from sluice.aliases import Array, Document, DType, record
+from sluice.encoders.file_values import Extent, Places, Records
+from sluice.encoders.netcdf_names import FileNames
 from sluice.errors import NotAcceptable, SelectionError
 from sluice.labels import spell_name
-
-if TYPE_CHECKING:
-    from sluice.encoders.file_values import Extent, Places, Records
-    from sluice.encoders.json_encoder import FragmentCache
-
 
 # In the encoding of a variable whose values are not decoded: the attributes that decode them, fill
 # values in the type of the values.
@@ -211,15 +208,15 @@ class VariableSchema(AnswerVariable, Protocol):
 class UnreadAnswer:
     """An answer of whose values only those of the `known` variables are in memory.
 
-    `fragments` are what the files of its dataset have in common; `chunks` are asked for each;
-    `request` is how it is asked for, up to its format.
+    `names` are those of its dataset in files; `chunks` are asked for each variable; `request` is
+    how the answer is asked for, up to its format.
     """
 
     variables: Mapping[Hashable, VariableSchema]
     known: Mapping[Hashable, xr.Variable]
     coord_names: Collection[Hashable]
     attrs: Mapping[Hashable, object]
-    fragments: FragmentCache
+    names: FileNames
     chunks: Chunks
     request: str = ""
 

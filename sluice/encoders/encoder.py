@@ -221,9 +221,9 @@ def from_memory(
         def chunks(name: Hashable, itemsize: int, must: bool) -> tuple[int, ...] | None:
             return variables[name].shape if must else None
 
-        fragments = fragments or FragmentCache(dataset)
+        names = (fragments or FragmentCache(dataset)).names
         coords = set(dataset.coords)
-        file = make(UnreadAnswer(variables, variables, coords, dataset.attrs, fragments, chunks))
+        file = make(UnreadAnswer(variables, variables, coords, dataset.attrs, names, chunks))
         if file.settled is not None:
             yield from _deflated(file, file.settled)
             return

@@ -160,7 +160,7 @@ def netcdf_pieces(
         if decided_by_values(name, variable):
             known[name] = store_values(np.asarray(variable.data), variable.encoding)
             yield memoryview(b"")
-    names = (fragments or FragmentCache(dataset)).names.covering(variables, coord_names)
+    names = _names_for((fragments or FragmentCache(dataset)).names, variables, coord_names)
     file = NetcdfFile(variables, coord_names, dataset.attrs, names, known)
     yield from _in_pieces(memoryview(file.layout.metadata))
     for name, variable in variables.items():
@@ -211,7 +211,7 @@ def file_content(
 ) -> FileContent:
     """The file of an answer, laid out in this way; for `known` and `chunks` see `NetcdfFile`."""
     variables = answer.variables
-    names = answer.fragments.names.covering(variables, answer.coord_names)
+    names = _names_for(answer.names, variables, answer.coord_names)
     attrs = answer.attrs
     if options.history:
         asked = answer.request + options.asked
@@ -243,6 +243,16 @@ def file_content(
         *(layout.metadata, layout.size, extents, itemsizes, held, stored, file.in_file, records),
         settled if settle is not None else None,
     )
+
+
+def _names_for(
+    names: FileNames,
+    variables: Mapping[Hashable, VariableSchema],
+    coord_names: Collection[Hashable],
+) -> FileNames:
+    """The names of a dataset's files, with those of an answer that it does not have."""
+    dims = [dim for variable in variables.values() for dim in variable.dims]
+    return names.covering([*variables, *dims], coord_names)
 
 
 def _history(given: object, request: str) -> str:

@@ -149,7 +149,7 @@ async def _with_known(
 
     coords, attrs = plan.schema.coord_names, plan.reading.attrs
     request = canonical_request(plan.found, plan.selection.variables, fragments.name)
-    answer = UnreadAnswer(variables, known, coords, attrs, fragments, chunks, request)
+    answer = UnreadAnswer(variables, known, coords, attrs, fragments.names, chunks, request)
     # Headers of thousands of variables, and indexes of many chunks, take their time.
     return FileAnswer(plan, await in_thread(file_format.content, answer))
 
