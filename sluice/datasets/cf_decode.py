@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sluice.aliases import Array, DType
 from sluice.arrays.array_metadata import ArrayMeta
@@ -271,10 +272,17 @@ class StoredLabels:
         """An array of the values at some places, of which no other has a view."""
         if isinstance(self.values, range):
             if not isinstance(place, np.ndarray):
-                return np.array(self.values[place], self.form.dtype)
+                return _array_of(self.values[place]).astype(self.form.dtype)
             counted = np.where(place < 0, place + len(self.values), place)
             return (self.values.start + counted * self.values.step).astype(self.form.dtype)
         return np.array(self.values[place, ...])
+
+
+def _array_of(numbers: int | range) -> NDArray[np.int64]:
+    """The numbers of a range, or one of them; NumPy would walk through it in Python."""
+    if isinstance(numbers, int):
+        return np.array(numbers, np.int64)
+    return np.arange(numbers.start, numbers.stop, numbers.step, np.int64)
 
 
 def exact_range(values: Array) -> range | None:

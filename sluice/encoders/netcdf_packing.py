@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
+import xarray as xr
 
 from sluice.aliases import Array, Document, DType
 from sluice.concurrency import until_cancelled
@@ -186,8 +187,6 @@ def store_floats(values: Array, encoding: Document) -> FileValues:
 
 def _reads_back(packed: Array, attrs: Document, values: Array) -> bool:
     """Whether xarray decodes the packed values to the same bits and dtype."""
-    import xarray as xr
-
     variable = xr.Variable("x", packed, attrs)
     try:
         read = xr.conventions.decode_cf_variable("packed", variable, decode_times=False).values
