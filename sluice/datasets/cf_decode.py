@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from sluice.aliases import Array, DType
 from sluice.arrays.array_metadata import ArrayMeta
 from sluice.datasets import _xarray
+from sluice.datasets.coders import decode_dates
 from sluice.datasets.known_store import EncodedArray
-from sluice.datasets.unusable import decode_dates
 from sluice.encoders.answer_schema import (
     FILLS,
     LINEAR,
@@ -282,7 +282,7 @@ def _array_of(numbers: int | range) -> NDArray[np.int64]:
     """The numbers of a range, or one of them; NumPy would walk through it in Python."""
     if isinstance(numbers, int):
         return np.array(numbers, np.int64)
-    return np.arange(numbers.start, numbers.stop, numbers.step, np.int64)
+    return np.arange(numbers.start, numbers.stop, numbers.step, dtype=np.int64)
 
 
 def exact_range(values: Array) -> range | None:

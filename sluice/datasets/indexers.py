@@ -1,4 +1,4 @@
-"""Indexers in plain form: integers, slices, lists and points within bounds; labels by search."""
+"""Indexers of xarray as plain keys within bounds, and positions of labels by binary search."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Key: TypeAlias = int | slice | IntArray | Points
 
 
 def plain_keys(sizes: Mapping[Hashable, int], indexers: Named) -> dict[Hashable, Key | None]:
-    """`indexers` in their plain form; None for those that have none (labelled arrays, masks, ...).
+    """`indexers` as plain keys; None for those that are not plain (labelled arrays, masks, ...).
 
     Raises an IndexError for a position outside its dimension. xarray's lazy indexing finds that
     too late or not at all: a negative position of a dimension without an index wraps around twice.
@@ -80,7 +80,7 @@ def _plain_key(dim: Hashable, wanted: Any, size: int) -> Key | None:
             return None
         case int() | np.integer():
             if not -size <= wanted < size:
-                raise _outside(dim, wanted, size)
+                raise _out_of_bounds(dim, wanted, size)
             return int(wanted)
         case slice():
             parts = (wanted.start, wanted.stop, wanted.step)
@@ -101,11 +101,11 @@ def _plain_list(dim: Hashable, positions: Array, size: int) -> IntArray | None:
     if positions.size:
         least, most = positions.min(), positions.max()
         if least < -size or most >= size:
-            raise _outside(dim, least if least < -size else most, size)
+            raise _out_of_bounds(dim, least if least < -size else most, size)
     return positions.astype(np.int64)
 
 
-def _outside(dim: Hashable, position: object, size: int) -> BoundsCheckError:
+def _out_of_bounds(dim: Hashable, position: object, size: int) -> BoundsCheckError:
     return BoundsCheckError(f"{dim!r} has {size} positions; {position} is not one of them")
 
 
