@@ -28,9 +28,9 @@ from sluice.encoders.answer_schema import (
     FILLS,
     LINEAR,
     NO_FLAG,
+    file_fill,
     is_exactly,
     is_number,
-    told_fill,
 )
 from sluice.errors import MetadataError
 
@@ -206,7 +206,7 @@ def stored_form(
         return None
     if not _is_sign(own.get("_Unsigned"), dtype):
         return None
-    fills = _told_fills({key: own[key] for key in FILLS if key in own}, dtype)
+    fills = _file_fills({key: own[key] for key in FILLS if key in own}, dtype)
     if fills is None:
         return None
     if dtype == _HALF:
@@ -334,11 +334,11 @@ def _is_fraction(value: object) -> bool:
     return bool(np.asarray(value).dtype.kind == "f")
 
 
-def _told_fills(told: Mapping[str, object], dtype: DType) -> dict[str, Any] | None:
+def _file_fills(told: Mapping[str, object], dtype: DType) -> dict[str, Any] | None:
     """The fill values by which a file's readers mask what is masked here; None if none can be."""
     if not all(map(is_number, told.values())):
         return None
-    fills = {key: told_fill(key, told, dtype) for key in told}
+    fills = {key: file_fill(key, told, dtype) for key in told}
     if None in fills.values():
         return None
     if dtype == _HALF and any(np.asarray(fill).dtype != dtype for fill in fills.values()):

@@ -43,10 +43,10 @@ def plain_keys(sizes: Mapping[Hashable, int], indexers: Named) -> dict[Hashable,
     }
 
 
-def go_together(ds: xr.Dataset, keys: Mapping[Hashable, Key | None]) -> dict[Hashable, Key] | None:
-    """The `keys` if all are plain and can be planned in one, else None.
+def plannable(ds: xr.Dataset, keys: Mapping[Hashable, Key | None]) -> dict[Hashable, Key] | None:
+    """The `keys` if they can be planned without xarray: all plain, points along one new dimension.
 
-    Points go along one new dimension, and beside no list: lists would be read with them.
+    Beside points there may be no list: xarray would read it point by point, too. None otherwise.
     """
     plain = {dim: key for dim, key in keys.items() if key is not None}
     if len(plain) < len(keys):
@@ -58,10 +58,10 @@ def go_together(ds: xr.Dataset, keys: Mapping[Hashable, Key | None]) -> dict[Has
     return None if taken or any(isinstance(k, np.ndarray) for k in plain.values()) else plain
 
 
-def for_xarray(ds: xr.Dataset, dim: Hashable, key: Key | None, wanted: object) -> object:
-    """The key of `dim` (or what was `wanted`) as xarray's indexing understands it beside arrays.
+def xarray_key(ds: xr.Dataset, dim: Hashable, key: Key | None, wanted: object) -> object:
+    """What xarray's ``isel`` is given for a key, or for what was `wanted` if that is not plain.
 
-    There a slice that runs backwards is misread, so it is spelled out as positions.
+    Beside arrays xarray misreads slices that run backwards: these become positions.
     """
     match key:
         case None | Points():
@@ -131,7 +131,7 @@ def _free_name(ds: xr.Dataset) -> str:
     return name
 
 
-def search(index: xr.Index, label: object, *, nearest: bool) -> int | None:
+def search_label(index: xr.Index, label: object, *, nearest: bool) -> int | None:
     """The position of a scalar `label` in a sorted index of numbers or times.
 
     None wherever the answer is not certain (another kind of index or label, duplicates, absent):

@@ -59,7 +59,7 @@ def is_exactly(fill: Any, value: object) -> bool:
     return bool(fill == number) or bool(np.isnan(fill) and np.isnan(number))
 
 
-def told_fill(name: str, attrs: Mapping[Any, Any], dtype: DType) -> Any:
+def file_fill(name: str, attrs: Mapping[Any, Any], dtype: DType) -> Any:
     """The fill value under this `name` as a file tells it of values of `dtype`; None if it cannot.
 
     It has their type (CF conventions 2.5.1), but for a ``missing_value`` with more digits than a
