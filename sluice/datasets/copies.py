@@ -75,7 +75,7 @@ class CopiedVariable(StoredVariable):
     def from_copy(
         self, copy: str | None, keys: Keys, like: VariableReadPlan
     ) -> VariableReadPlan | None:
-        """The plan `like`, read from this `copy` (None: the dataset); None if that has no such array.
+        """The plan `like`, read from this `copy` (None: the dataset); None if it is not there.
 
         Decoded or as stored, as `like` is.
         """

@@ -1,9 +1,8 @@
-"""What is known of an answer before it is read, and of the file that is made of it.
+"""An answer before it is read: its schema, and the file that will be made of it.
 
-A schema is enough for a format to refuse an answer. A file whose size and places are known before
-its values can be begun anywhere: who reads it from the middle reads nothing of what comes before.
-Here are, too, the names of what packs numbers (CF conventions 2.5.1 and 8.1), and the mark of
-variables that are still packed.
+A schema is enough for a format to refuse an answer. A file whose size and layout are known before
+its values can be written from any byte on, without reading what comes before. Stores and files pack
+numbers by the same attributes (CF conventions 2.5.1 and 8.1): their names, and their fill values.
 """
 
 from __future__ import annotations
@@ -60,12 +59,12 @@ def is_exactly(fill: Any, value: object) -> bool:
 
 
 def file_fill(name: str, attrs: Mapping[Any, Any], dtype: DType) -> Any:
-    """The fill value under this `name` as a file tells it of values of `dtype`; None if it cannot.
+    """The fill value under this `name`, as a file has it beside values of `dtype`; None if it cannot.
 
     It has their type (CF conventions 2.5.1), but for a ``missing_value`` with more digits than a
-    float32 has, such as -99.9: readers that compare it with wider floats find it nowhere. It stays
-    a float64, so that they find as much in the file as in the store, unless it is ``_FillValue``
-    told at greater length.
+    float32 has, such as -99.9: rounded, readers that compare in float64 would find it nowhere. It
+    stays a float64, so that they find as much in the file as in the store, unless it rounds to the
+    ``_FillValue``.
     """
     own = read_fill(attrs[name], dtype)
     if name == "_FillValue" or own is None or is_exactly(own, attrs[name]):
@@ -80,7 +79,7 @@ def file_fill(name: str, attrs: Mapping[Any, Any], dtype: DType) -> Any:
 class FileForm:
     """A dtype that NetCDF-4 has, and the attributes that a reader decodes its values by.
 
-    `meaning` is what is said of the values where the variable says nothing of the kind itself.
+    `meaning` are attributes on what values mean, for a variable that has none of them itself.
     """
 
     dtype: DType

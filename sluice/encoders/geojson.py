@@ -150,10 +150,10 @@ def geojson_encoder(layout: Layout) -> Encoder:
 
 
 def cut_out(encoder: Encoder, layout: Layout) -> Encoder:
-    """A format of grids under the mask of this layout, which has one.
+    """A format of grids, of which only the cells under the mask of this layout are written.
 
-    Tables lose the rows that lie outside of it; elsewhere these have missing values, and what has
-    none (integers, booleans) becomes floats.
+    Tables lose the other rows; elsewhere those cells are missing, for which integers and booleans
+    become floats.
     """
     assert layout.mask is not None
     cut = _without_rows(layout) if encoder.rows is not None else _with_missing(layout)
@@ -206,6 +206,7 @@ def _with_missing(layout: Layout) -> Callable[[xr.Dataset], xr.Dataset]:
                 continue
             shown = variable.where(mask).transpose(*variable.dims)
             shown.attrs = variable.attrs
+            # (Dates of other calendars become texts: readers have no missing ones among them.)
             shown.encoding = variable.encoding if variable.dtype.kind in "fM" else {}
             found[name] = shown
         return dataset.assign(found)

@@ -34,7 +34,7 @@ from sluice.encoders.netcdf_encoder import (
     file_content,
     options_of,
 )
-from sluice.encoders.netcdf_packing import form_of, in_form, store_values
+from sluice.encoders.netcdf_packing import file_form, in_form, store_values
 from sluice.errors import NotAcceptable
 
 # So many integers of 64 bits are read before the first byte is sent, to see what they are.
@@ -45,7 +45,7 @@ _OTHERS: Final = ["netcdf"]
 _PLAIN: Final = FileOptions()
 
 
-def content(
+def netcdf3_content(
     answer: UnreadAnswer, options: FileOptions = _PLAIN, version: Version = 2
 ) -> FileContent:
     """The file of an answer of which all variables are known that are `decided_by_values`.
@@ -54,7 +54,7 @@ def content(
     """
     known: dict[Hashable, FileValues] = {}
     for name, variable in answer.variables.items():
-        form = form_of(str(name), variable.dtype, len(variable.dims), variable.encoding)
+        form = file_form(str(name), variable.dtype, len(variable.dims), variable.encoding)
         if form is None:
             found = answer.known[name]
             known[name] = _held(name, store_values(np.asarray(found.data), found.encoding), version)
@@ -70,7 +70,7 @@ def decided_by_values(name: Hashable, variable: VariableSchema, version: Version
 
     Raises `NotAcceptable` for what the file cannot hold.
     """
-    form = form_of(str(name), variable.dtype, len(variable.dims), variable.encoding)
+    form = file_form(str(name), variable.dtype, len(variable.dims), variable.encoding)
     if form is None:
         return True
     if not _is_wide(form.dtype, version):
@@ -79,7 +79,7 @@ def decided_by_values(name: Hashable, variable: VariableSchema, version: Version
     return True
 
 
-def check(schema: AnswerSchema, version: Version = 2) -> None:
+def check_netcdf3(schema: AnswerSchema, version: Version = 2) -> None:
     """Raises `NotAcceptable` for an answer with variables that the file cannot hold."""
     check_netcdf(schema)
     for name, variable in schema.variables.items():
@@ -87,11 +87,11 @@ def check(schema: AnswerSchema, version: Version = 2) -> None:
             _check_few(name, variable.dtype, variable.shape)
 
 
-def adapt(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
+def adapt_netcdf3(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
     """The format under the values of its options."""
     options = options_of(encoder.name, values)
     version: Version = 5 if values.get("cdf5") else 2
-    encode, pieces = from_memory(partial(content, options=options, version=version))
+    encode, pieces = from_memory(partial(netcdf3_content, options=options, version=version))
     return replace(
         encoder,
         encode=encode,
@@ -102,17 +102,19 @@ def adapt(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
 
 
 def _check_all(schema: AnswerSchema, options: FileOptions, version: Version) -> None:
-    check(schema, version)
+    check_netcdf3(schema, version)
     check_growing(schema, options)
 
 
 def _file(options: FileOptions, version: Version) -> FileFormat:
-    make: Callable[[UnreadAnswer], FileContent] = partial(content, options=options, version=version)
+    make: Callable[[UnreadAnswer], FileContent] = partial(
+        netcdf3_content, options=options, version=version
+    )
     decided = partial(decided_by_values, version=version)
     return FileFormat(make, decided, stored=True, only=True, chunked=False, grows=options.unlimited)
 
 
-_ENCODE, _PIECES = from_memory(content)
+_ENCODE, _PIECES = from_memory(netcdf3_content)
 NETCDF3: Final = Encoder(
     name="netcdf3",
     media_type="application/x-netcdf3",
@@ -120,7 +122,7 @@ NETCDF3: Final = Encoder(
     others=("classic", "cdf"),
     encode=_ENCODE,
     pieces=_PIECES,
-    check=check,
+    check=check_netcdf3,
     value_bytes=memory_weight,
     text_bytes=once,
     forms=3,
@@ -134,7 +136,7 @@ NETCDF3: Final = Encoder(
     stored=True,
     file=_file(FileOptions(), 2),
     options=("unlimited", "history", "cdf5"),
-    adapt=adapt,
+    adapt=adapt_netcdf3,
 )
 
 

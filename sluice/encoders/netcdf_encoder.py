@@ -33,7 +33,7 @@ from sluice.encoders.netcdf_attributes import (
 )
 from sluice.encoders.netcdf_file import NetcdfVariable, file_layout
 from sluice.encoders.netcdf_names import FileNames, renamed_references
-from sluice.encoders.netcdf_packing import check_storable, form_of, in_form, store_values
+from sluice.encoders.netcdf_packing import check_storable, file_form, in_form, store_values
 from sluice.errors import QueryError, excerpt
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class NetcdfFile:
         unlimited: Collection[Hashable] = (),
         lay_out: LayOut = file_layout,
     ) -> None:
-        """`known` has the values of the variables of which `form_of` says that these decide.
+        """`known` has the values of the variables of which `file_form` says that these decide.
 
         Variables that have `chunks` lie in these, others in one piece; what lies along a dimension
         that is `unlimited` has some, or this is a `ValueError`. Raises `NotAcceptable` for complex
@@ -105,7 +105,7 @@ class NetcdfFile:
     def _form(self, name: Hashable, variable: VariableSchema) -> FileForm:
         if name in self._known:
             return self._known[name].form
-        form = form_of(str(name), variable.dtype, len(variable.dims), variable.encoding)
+        form = file_form(str(name), variable.dtype, len(variable.dims), variable.encoding)
         if form is None:
             raise ValueError(f"how {name} is stored depends on its values")
         return form
@@ -175,7 +175,7 @@ def decided_by_values(name: Hashable, variable: VariableSchema) -> bool:
 
     Raises `NotAcceptable` for what the file cannot hold.
     """
-    return form_of(str(name), variable.dtype, len(variable.dims), variable.encoding) is None
+    return file_form(str(name), variable.dtype, len(variable.dims), variable.encoding) is None
 
 
 def netcdf_content(answer: UnreadAnswer, options: FileOptions = _PLAIN) -> FileContent:
@@ -185,7 +185,7 @@ def netcdf_content(answer: UnreadAnswer, options: FileOptions = _PLAIN) -> FileC
     """
     known, chunks = dict[Hashable, FileValues](), dict[Hashable, tuple[int, ...]]()
     for name, variable in answer.variables.items():
-        form = form_of(str(name), variable.dtype, len(variable.dims), variable.encoding)
+        form = file_form(str(name), variable.dtype, len(variable.dims), variable.encoding)
         if form is None:
             values = np.asarray(answer.known[name].data)
             known[name] = store_values(values, answer.known[name].encoding)

@@ -102,7 +102,7 @@ def packing_of(dtype: DType, encoding: Document) -> Packing | None:
     return Packing(packed, counted, scaled, filled)
 
 
-def form_of(name: str, dtype: DType, dimensions: int, encoding: Document) -> FileForm | None:
+def file_form(name: str, dtype: DType, dimensions: int, encoding: Document) -> FileForm | None:
     """The form that values of `dtype` have in a file, if that follows from their `encoding`.
 
     None where the values decide: packing that must lose nothing, times that are counted in whole
@@ -130,7 +130,7 @@ def form_of(name: str, dtype: DType, dimensions: int, encoding: Document) -> Fil
 
 
 def in_form(values: Array, form: FileForm) -> Array:
-    """Any values of a variable in the form that `form_of` gave; no copy where they are in it.
+    """Any values of a variable in the form that `file_form` gave; no copy where they are in it.
 
     Raises `TypeError` for values of another kind, such as decoded ones in place of packed ones.
     """
