@@ -59,7 +59,7 @@ def is_exactly(fill: Any, value: object) -> bool:
 
 
 def file_fill(name: str, attrs: Mapping[Any, Any], dtype: DType) -> Any:
-    """The fill value under this `name`, as a file has it beside values of `dtype`; None if it cannot.
+    """The fill value under this `name` as a file of values of `dtype` has it; None if it cannot.
 
     It has their type (CF conventions 2.5.1), but for a ``missing_value`` with more digits than a
     float32 has, such as -99.9: rounded, readers that compare in float64 would find it nowhere. It

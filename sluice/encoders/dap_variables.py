@@ -173,9 +173,8 @@ def _variable(
     beside: Mapping[str, str],
 ) -> DapVariable:
     form, values = dap_form(name, variable, known)
-    dtype, attrs = dap_type(
-        version, form, values if values is not None else deciding_values(known, form)
-    )
+    deciding = deciding_values(known, form) if values is None else values
+    dtype, attrs = dap_type(version, form, deciding)
     told = replace(form.file, dtype=dtype, attrs=attrs)
     # (The type has the sign already; a name that was changed is told under `_ORIGINAL`.)
     own = {key: value for key, value in variable.attrs.items() if key != UNSIGNED}
