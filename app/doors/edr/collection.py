@@ -167,10 +167,10 @@ def extent_of(collection: Collection, most_values: int) -> DocumentDict:
         else:
             other = _other_calendar(axis)
             system = {"trs": GREGORIAN if other is None else f"{other} (a calendar of CF)"}
-            if other is not None:
-                # Clients want a zone, and take it of any calendar's times.
-                low, high = f"{low}Z", f"{high}Z"
-                values = None if values is None else [one and f"{one}Z" for one in values]
+            if axis.values.dtype.kind == "O":
+                # Dates of calendars have no zone, and clients want one.
+                low, high = _zoned(low), _zoned(high)
+                values = None if values is None else [_zoned(value) for value in values]
         # An interval stands for labels that are too many (OGC 19-086r6, section 8.2.7).
         told = [f"{low}/{high}"] if values is None else values
         extent[name] = {"interval": [[low, high]], "values": told, **system}
@@ -182,6 +182,10 @@ def extent_of(collection: Collection, most_values: int) -> DocumentDict:
     if customs:
         extent["custom"] = customs
     return extent
+
+
+def _zoned(date: object) -> str | None:
+    return None if date is None else f"{str(date).removesuffix('Z')}Z"
 
 
 def _custom(collection: Collection, name: str, most_values: int) -> DocumentDict:
