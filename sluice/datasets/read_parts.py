@@ -69,7 +69,8 @@ def plan_parts(
     coords = [name for name in parts if name in layout.coords]
     schema = ResultSchema.of({name: known[name] for name in parts}, coords, pending, attrs)
     ds = layout.dataset
-    planned = (schema, variables, pending, {}, ds.attrs, ds.encoding, texts)
+    no_indexes: dict[Hashable, xr.Index] = {}
+    planned = (schema, variables, pending, no_indexes, ds.attrs, ds.encoding, texts)
     if any(layout.variables[name] is None for name in parts):
         return DatasetReadPlan(*planned, stored=True)
     common = _common(layout, parts)
