@@ -87,7 +87,7 @@ async def _answer_file(
     whole = asked.whole and (
         asked.result_bytes <= _WHOLE_BYTES or representation.coding is not None
     )
-    in_parts = only or asked.plan.keys is not None
+    in_parts = only or asked.plan.reading.divisible
     streams = representation.coding is None and in_parts and (ranged or not whole)
     making = open_spooled if asked.encoder.file.deflated else open_file if streams else _make
     make = partial(making, request, serving, asked, representation, phases)
