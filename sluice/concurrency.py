@@ -1,4 +1,8 @@
-"""What asyncio lacks: bounded fan-out, shared runs, reading one ahead, interruptible threads."""
+"""Work beside other work: tasks of one event loop, and threads that can be cancelled.
+
+Tasks: many items at once, one run shared by all who ask for it, one part read ahead of its use, and
+waiting for work that others own.
+"""
 
 from __future__ import annotations
 
@@ -61,10 +65,10 @@ def _first(failure: BaseException) -> BaseException:
 
 
 async def wait_done(work: asyncio.Future[V]) -> None:
-    """Return when `work` has ended, however it did; cancelling the caller does not cancel `work`.
+    """Return when `work` has ended, however it did; a caller that is cancelled does not cancel it.
 
-    What ``asyncio.wait`` does for many, at half its cost. (A shield would report a failure
-    that comes after its caller left to the loop's handler, although others receive it.)
+    What ``asyncio.wait`` does for many, at half its cost. (``asyncio.shield`` would report a
+    failure that comes after its caller has left to the loop's handler, although others get it.)
     """
     if work.done():
         return
@@ -81,57 +85,56 @@ async def wait_done(work: asyncio.Future[V]) -> None:
         work.remove_done_callback(tell)
 
 
-class Interruption:
-    """The interruption of work in a thread: its `interruptible` loops end once it is `requested`.
+class CancelToken:
+    """Tells a thread that nobody waits for its work any more: loops of `until_cancelled` end."""
 
-    A thread cannot be ended from outside, so its work has to look.
-    """
-
-    __slots__ = ("requested",)
+    __slots__ = ("cancelled",)
 
     def __init__(self) -> None:
-        self.requested = False
+        self.cancelled = False
 
     def run(self, work: Callable[[*Given], V], *given: *Given) -> V:
-        """What ``work(*given)`` returns; CancelledError where one of its loops has ended early."""
-        before = _interruption.set(self)
+        """What ``work(*given)`` returns; CancelledError where it was cancelled before its end.
+
+        Work that was cancelled before it began is not begun.
+        """
+        if self.cancelled:
+            raise asyncio.CancelledError
+        before = _running.set(self)
         try:
             return work(*given)
         finally:
-            _interruption.reset(before)
+            _running.reset(before)
 
 
-_interruption: ContextVar[Interruption | None] = ContextVar("interruption", default=None)
-# How many items pass between two looks: some milliseconds of work in Python.
-_UNLOOKED: Final = 4096
+# The token of the work that this thread does.
+_running: ContextVar[CancelToken | None] = ContextVar("running", default=None)
+# How often a loop looks: some milliseconds of work in Python.
+_LOOK_EVERY: Final = 4096
 
 
-def interruptible(items: Iterable[Item]) -> Iterator[Item]:
-    """The same items; raises CancelledError between two of them once nobody waits for the work.
-
-    For long loops of work that `in_thread` runs; elsewhere it does nothing.
-    """
-    interruption = _interruption.get()
+def until_cancelled(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items; raises CancelledError among them once the thread's work is cancelled."""
+    token = _running.get()
     for number, item in enumerate(items):
-        if not number % _UNLOOKED and interruption is not None and interruption.requested:
+        if not number % _LOOK_EVERY and token is not None and token.cancelled:
             raise asyncio.CancelledError
         yield item
 
 
 async def in_thread(work: Callable[[*Given], V], *given: *Given, pool: Executor | None = None) -> V:
-    """What ``work(*given)`` returns in a thread of the `pool` (None: the loop's default executor).
+    """What ``work(*given)`` returns, from a thread of the `pool` or of the loop's own executor.
 
-    A caller that is cancelled returns only when the thread has ended, so that no thread works
-    uncounted; that is soon where the work's loops are `interruptible`.
+    A caller that is cancelled waits for the thread to end; `until_cancelled` ends its loops.
     """
-    interruption = Interruption()
-    running = asyncio.get_running_loop().run_in_executor(pool, interruption.run, work, *given)
+    token = CancelToken()
+    running = asyncio.get_running_loop().run_in_executor(pool, token.run, work, *given)
     try:
         await wait_done(running)
     except asyncio.CancelledError:
-        interruption.requested = True
+        token.cancelled = True
         await wait_done(running)
-        running.exception()  # nobody is there to be told
+        running.exception()  # retrieved, or the loop would report it as never seen
         raise
     return running.result()
 
@@ -163,7 +166,7 @@ class SingleFlight(Generic[K, V]):
     async def do(self, key: K, make: Callable[[], Coroutine[object, object, V]]) -> V:
         """The result, or the exception, of the one running ``make()`` for `key`.
 
-        A caller that is cancelled leaves alone; the work is cancelled when its last caller leaves.
+        The work is cancelled when the last of its callers is; the others go on waiting.
         """
         flight = self._flights.get(key)
         if flight is None or flight.task.done():
@@ -196,20 +199,20 @@ class SingleFlight(Generic[K, V]):
             del self._flights[key]
 
 
-async def ahead(
+async def read_ahead(
     parts: Iterable[Item], read: Callable[[Item], Awaitable[V]]
 ) -> AsyncGenerator[V, None]:
-    """What `read` brings of each of the `parts`, in order, reading one ahead of its consumer.
+    """What `read` returns for each of `parts`, in order; one is read while the last is in use.
 
-    Closing the generator cancels the read that is running, and waits for its end.
+    At most two results are in memory. Closing the generator cancels what is being read.
     """
     left = iter(parts)
-    reading = _begun(left, read)
+    reading = _reading(left, read)
     try:
         while reading is not None:
             found = await reading
-            # Begun no sooner: two are in memory, this one and the consumer's.
-            reading = _begun(left, read)
+            # Begun no sooner: three results would be in memory.
+            reading = _reading(left, read)
             yield found
             del found
     finally:
@@ -217,15 +220,16 @@ async def ahead(
             reading.cancel()
             await wait_done(reading)
             if not reading.cancelled():
-                reading.exception()  # nobody is there to be told
+                reading.exception()  # retrieved, or the loop would report it as never seen
 
 
-def _begun(left: Iterator[Item], read: Callable[[Item], Awaitable[V]]) -> asyncio.Task[V] | None:
+def _reading(left: Iterator[Item], read: Callable[[Item], Awaitable[V]]) -> asyncio.Task[V] | None:
     """A task that reads the next of the parts that are `left`; None where there is none."""
     for part in left:
-        return asyncio.ensure_future(_made(read, part))
+        return asyncio.ensure_future(_awaited(read, part))
     return None
 
 
-async def _made(read: Callable[[Item], Awaitable[V]], part: Item) -> V:
+async def _awaited(read: Callable[[Item], Awaitable[V]], part: Item) -> V:
+    # A task wants a coroutine; `read` may return any awaitable.
     return await read(part)

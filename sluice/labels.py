@@ -1,4 +1,4 @@
-"""How labels (values of coordinates) are written, the same in every answer and error.
+"""How one label, or an array of them, is written in an answer or an error: the same everywhere.
 
 Numbers stay numbers (shortest for their dtype, null where JSON has no number), instants are
 RFC 3339 in UTC, cftime dates are ISO 8601 without a zone, timedeltas are ISO 8601 durations.
@@ -21,7 +21,7 @@ from sluice.aliases import Array
 JsonScalar: TypeAlias = str | int | float | bool | None
 _Unit: TypeAlias = Literal["s", "ms", "us", "ns"]
 
-# Before base64 and nothing else: a text that begins with it by itself is written as base64, too.
+# Only base64 begins so: a text that does is written in base64 itself.
 BYTES_MARK: Final = "base64url:"
 
 _UNITS = {
@@ -67,7 +67,10 @@ def format_label(value: object) -> JsonScalar:
 
 
 def format_labels(values: Array) -> list[object]:
-    """The labels of an array as (nested) lists of what `format_label` gives."""
+    """The labels of an array of one dimension or more: nested lists of what `format_label` gives.
+
+    Its instants all have as many digits as the finest of them.
+    """
     match values.dtype.kind:
         case "M":
             return _format_instants(values)
@@ -79,7 +82,7 @@ def format_labels(values: Array) -> list[object]:
 
 
 def spell_label(label: JsonScalar) -> str:
-    """A formatted label as a sentence shows it, and as a request would ask for it."""
+    """A formatted label as a sentence spells it: the way in which a request would ask for it."""
     match label:
         case bool():
             return "true" if label else "false"
@@ -88,7 +91,7 @@ def spell_label(label: JsonScalar) -> str:
 
 
 def spell_name(name: object) -> str:
-    """A dimension's or variable's name in a sentence: quoted if it is blank or has odd letters."""
+    """A dimension's or variable's name as a sentence spells it: quoted where it would get lost."""
     text = str(name)
     return text if text.isprintable() and " " not in text and text else repr(text)
 
@@ -122,7 +125,7 @@ def format_text(value: str) -> str:
 
 
 def format_texts(values: list[str]) -> list[str]:
-    """Each as `format_text` writes it; `values` itself where all are written as they are.
+    """Each as `format_text` writes it; nearly all are themselves, which is seen in one go.
 
     Raises `TypeError` where one is no string.
     """

@@ -258,10 +258,10 @@ class Threads:
         self._round_ends = 0.0
 
     async def run(self, flow: Flow, work: Callable[[*Given], Made], *given: *Given) -> Made:
-        """What ``work(*given)`` returns in a thread, in a turn of this flow.
+        """What ``work(*given)`` returns, from a thread, in a turn of this flow.
 
-        A caller that is cancelled keeps its turn until the thread has ended: what that has in
-        memory is counted for as long. Long loops of the work should be `interruptible`.
+        A caller that is cancelled waits for the thread to end (see `in_thread`): no thread works
+        unseen, and its turn is counted for as long as it holds memory.
         """
         async with self._scheduler.turn(flow, 1):
             calm = self._calm_pool is not None and self._calm

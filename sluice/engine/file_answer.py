@@ -14,7 +14,7 @@ import xarray as xr
 from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
 from sluice.axes.axis import Indexer
-from sluice.concurrency import ahead, in_thread
+from sluice.concurrency import in_thread, read_ahead
 from sluice.datasets import relabel
 from sluice.datasets._xarray import variable_of
 from sluice.encoders.answer_schema import FileContent, FileFormat, UnreadAnswer
@@ -86,7 +86,7 @@ class FileAnswer:
         for piece in window.put(0, memoryview(file.head)):
             yield piece
         parts = _parts(self, start, stop, most_bytes)
-        async with aclosing(ahead(parts, self._read)) as found:
+        async with aclosing(read_ahead(parts, self._read)) as found:
             async for part, values in found:
                 offset = part.offset
                 for stored in self._stored(part, values):
@@ -101,7 +101,7 @@ class FileAnswer:
     ) -> AsyncGenerator[tuple[Hashable, Array], None]:
         """Each variable and its values, box by box, in the order of the file; see `pieces`."""
         parts = _parts(self, 0, self.size, most_bytes)
-        async with aclosing(ahead(parts, self._read)) as found:
+        async with aclosing(read_ahead(parts, self._read)) as found:
             async for part, (values,) in found:
                 yield part.boxes[0][0], values
 
@@ -156,7 +156,7 @@ async def _with_known(
 
     coords, attrs = plan.schema.coord_names, plan.reading.attrs
     request = _canonical_request(plan, fragments.name)
-    answer = UnreadAnswer(variables, known, coords, attrs, fragments, chunks, request)
+    answer = UnreadAnswer(variables, known, coords, attrs, fragments.names, chunks, request)
     # In a thread: headers of thousands of variables and indexes of many chunks take a while.
     return FileAnswer(plan, await in_thread(file_format.content, answer))
 
@@ -235,7 +235,7 @@ def _moved(plan: Plan) -> dict[Hashable, xr.Variable]:
 
 def _to_know(plan: Plan, file_format: FileFormat) -> list[Hashable]:
     """The variables that must be read before the file has a size."""
-    if plan.keys is None:
+    if not plan.reading.divisible:
         return list(plan.reading.pending)
     moving = plan.moving
     return [name for name in decided_in(plan, file_format) if name not in moving]
