@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MEDIA_TYPE: Final = "application/prs.coverage+json"
-# So it is called from EDR 1.2 on.
+# Its name from EDR 1.2 on.
 NEW_MEDIA_TYPE: Final = "application/vnd.cov+json"
-# Of axes, as values lie along them (leaflet-coverage wants time first).
+# Axes in the order in which values are written (leaflet-coverage wants time first).
 _LETTERS: Final = "tzyx"
 # More coverages than that are too much for clients, and for pieces of a few milliseconds.
 MOST_COVERAGES: Final = 10_000
-# What a coverage has around its values and labels, and a variable in each.
+# The text of a coverage around its values and labels, and that of each variable in it.
 _COVERAGE_BYTES: Final = 100
 _RANGE_BYTES: Final = 25
 
@@ -89,9 +89,9 @@ class _Writer:
         yield b"}"
 
     def _identity(self, group: Group, at: Mapping[Hashable, int]) -> bytes:
-        """What tells a coverage from others that no axis does: such as the member of an ensemble.
+        """An id that tells coverages apart that differ along no axis: as members of an ensemble.
 
-        Other axes than x, y, z and t are allowed, and strange to the readers that there are.
+        (Axes other than x, y, z and t would be allowed, but readers do not know any.)
         """
         found: DocumentDict = {}
         for dim in group.apart:
@@ -128,7 +128,7 @@ class _Writer:
             dims = tuple(dim for dim in dims if dim != self._layout.over)
         if dims and dims[0] in at:
             values = values[at[dims[0]]]
-        # On an axis of their own they go on beyond the antimeridian.
+        # (On an axis, longitudes rise beyond 180 where it crosses the antimeridian.)
         moved = letter == "x" and dims != (group.axes["x"],)
         return around_greenwich(values) if moved else values
 
@@ -144,7 +144,7 @@ class _Writer:
         return text
 
     def _composite(self, group: Group, at: Mapping[Hashable, int]) -> bytes:
-        """The places of a path, each a tuple; what is the same for all is in each, too."""
+        """The places of a path or an area as tuples; also of coordinates that all places share."""
         assert group.place is not None
         shape = (group.sizes[group.place],)
         columns = [
@@ -193,7 +193,7 @@ _BLOCK: Final = 2**13
 
 
 def _masked(values: Array, mask: Array) -> Iterator[bytes]:
-    """The values along rows and columns, last of their dimensions, null where the mask is false."""
+    """Values whose last dimensions are rows and columns; null where the mask is false."""
     flat, shown = _plain(values.reshape(-1)), mask.reshape(-1)
     between = b"["
     for start in range(0, flat.size, _BLOCK):

@@ -1,6 +1,6 @@
 """Tables as GeoJSON (RFC 7946): a point for each row, whose values are its properties.
 
-And what lies outside of an area is cut out of any format.
+`cut_out` is for all formats: it leaves out the cells of a grid that lie outside of an area.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MEDIA_TYPE: Final = "application/geo+json"
 # So many features are written at once: some milliseconds.
 _BLOCK: Final = 512
-# What a feature has around its properties, and a property around its value: a sixth of the text.
+# A sixth of the text of a feature around its properties, and of a property around its value.
 _FEATURE_BYTES: Final = 20
 _PROPERTY_BYTES: Final = 4
 _TIME: Final = "datetime"
@@ -46,7 +46,6 @@ class _Features:
         self._dims = dataset.variables[names[0]].dims
         self._shape = dataset.variables[names[0]].shape
         self._coords: list[tuple[str, tuple[Hashable, ...], Array]] = []
-        # Of many labels the few that rows need are written, again and again.
         for letter in ("x", "y"):
             variable = dataset.variables[layout.axes[letter]]
             values = np.asarray(variable.values)
@@ -66,7 +65,7 @@ class _Features:
         ]
 
     def pieces(self) -> Iterator[bytes]:
-        """Their text, a comma behind each."""
+        """Their JSON, in pieces that end with a comma."""
         count = math.prod(self._shape)
         for start in range(0, count, _BLOCK):
             flat = np.arange(start, min(count, start + _BLOCK))
