@@ -191,7 +191,7 @@ def negotiate(
             )
         return encoders[f]
     if accept is None or accept == "*/*":
-        return encoders["json"]
+        return next(iter(encoders.values()))
     ranges = _media_ranges(accept)
     able = [one for one in encoders.values() if not one.package or package_version(one.package)]
     best = max(able, key=lambda encoder: _quality(encoder.essence, ranges))
