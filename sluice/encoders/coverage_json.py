@@ -15,7 +15,7 @@ import numpy as np
 from sluice.aliases import Array, DocumentDict
 from sluice.datasets._xarray import data_of
 from sluice.encoders.answer_schema import AnswerSchema
-from sluice.encoders.coverage_layout import Group, Layout, data_names, groups_of
+from sluice.encoders.coverage_layout import CoverageGroup, CoverageLayout, data_names, groups_of
 from sluice.encoders.coverage_parts import around_greenwich, data_type
 from sluice.encoders.encoder import Encoder, joined, once
 from sluice.encoders.json_encoder import FragmentCache, array_pieces, json_weight
@@ -40,7 +40,7 @@ _RANGE_BYTES: Final = 25
 class _Writer:
     """Writes the coverages of a dataset in memory."""
 
-    def __init__(self, layout: Layout, dataset: xr.Dataset) -> None:
+    def __init__(self, layout: CoverageLayout, dataset: xr.Dataset) -> None:
         self._layout = layout
         self._variables = dataset.variables
         self._names = data_names(layout, dataset.variables)
@@ -73,7 +73,9 @@ class _Writer:
         told = b",".join(text for one, text in references.items() if one in letters)
         return b'"referencing":[' + told + b"]"
 
-    def _coverage(self, group: Group, index: Sequence[int], *, alone: bool) -> Iterator[bytes]:
+    def _coverage(
+        self, group: CoverageGroup, index: Sequence[int], *, alone: bool
+    ) -> Iterator[bytes]:
         at = dict(zip(group.apart, index, strict=True))
         yield self._identity(group, at)
         kind = json_text(group.domain_type)
@@ -88,7 +90,7 @@ class _Writer:
             between = b","
         yield b"}"
 
-    def _identity(self, group: Group, at: Mapping[Hashable, int]) -> bytes:
+    def _identity(self, group: CoverageGroup, at: Mapping[Hashable, int]) -> bytes:
         """An id that tells coverages apart that differ along no axis: as members of an ensemble.
 
         (Axes other than x, y, z and t would be allowed, but readers do not know any.)
@@ -107,7 +109,7 @@ class _Writer:
         name = ",".join(f"{dim}={json_text(label).decode()}" for dim, label in found.items())
         return json_text({"id": name.replace('"', ""), "dimensions": found})[1:-1] + b","
 
-    def _domain_axes(self, group: Group, at: Mapping[Hashable, int]) -> bytes:
+    def _domain_axes(self, group: CoverageGroup, at: Mapping[Hashable, int]) -> bytes:
         found = {
             letter: self._axis(letter, group, at)
             for letter in "xyzt"
@@ -117,7 +119,7 @@ class _Writer:
             found["composite"] = self._composite(group, at)
         return b",".join(json_text(name) + b":" + text for name, text in found.items())
 
-    def _labels(self, letter: str, group: Group, at: Mapping[Hashable, int]) -> Array:
+    def _labels(self, letter: str, group: CoverageGroup, at: Mapping[Hashable, int]) -> Array:
         """The labels of an axis that a coverage has."""
         variable = self._variables[group.axes[letter]]
         values = np.asarray(data_of(variable))
@@ -132,7 +134,7 @@ class _Writer:
         moved = letter == "x" and dims != (group.axes["x"],)
         return around_greenwich(values) if moved else values
 
-    def _axis(self, letter: str, group: Group, at: Mapping[Hashable, int]) -> bytes:
+    def _axis(self, letter: str, group: CoverageGroup, at: Mapping[Hashable, int]) -> bytes:
         shared = not any(dim in at for dim in self._variables[group.axes[letter]].dims)
         if shared and letter in self._texts:
             return self._texts[letter]
@@ -143,7 +145,7 @@ class _Writer:
             self._texts[letter] = text
         return text
 
-    def _composite(self, group: Group, at: Mapping[Hashable, int]) -> bytes:
+    def _composite(self, group: CoverageGroup, at: Mapping[Hashable, int]) -> bytes:
         """The places of a path or an area as tuples; also of coordinates that all places share."""
         assert group.place is not None
         shape = (group.sizes[group.place],)
@@ -154,7 +156,7 @@ class _Writer:
         values = [list(place) for place in zip(*columns, strict=True)]
         return json_text({"dataType": "tuple", "coordinates": group.tuples, "values": values})
 
-    def _range(self, group: Group, name: Hashable, index: Sequence[int]) -> Iterator[bytes]:
+    def _range(self, group: CoverageGroup, name: Hashable, index: Sequence[int]) -> Iterator[bytes]:
         variable = self._variables[name]
         values, dims = np.asarray(data_of(variable)), variable.dims
         if not dims and not group.along:
@@ -209,13 +211,13 @@ def _masked(values: Array, mask: Array) -> Iterator[bytes]:
     yield b"]" if flat.size else b"[]"
 
 
-def coverage_encoder(layout: Layout, *, media_type: str = MEDIA_TYPE) -> Encoder:
+def coverage_encoder(layout: CoverageLayout, *, media_type: str = MEDIA_TYPE) -> Encoder:
     """CoverageJSON of answers that have this layout.
 
     Its `check` raises `LimitError` where there would be more than `MOST_COVERAGES`.
     """
 
-    def groups(schema: AnswerSchema) -> list[Group]:
+    def groups(schema: AnswerSchema) -> list[CoverageGroup]:
         return groups_of(layout, schema.variables, data_names(layout, schema.variables))
 
     def pieces(

@@ -16,7 +16,7 @@ Together: TypeAlias = Literal["path", "cells"]
 
 
 @record
-class Layout:
+class CoverageLayout:
     """Which coordinates of an answer are axes, and what is said of its variables.
 
     `axes` are the names of the coordinates by their letters (x, y, z, t); `parameters` is the JSON
@@ -35,7 +35,7 @@ class Layout:
     over: str | None = None
 
 
-class Group:
+class CoverageGroup:
     """Variables of the same dimensions, and how they are cut into coverages.
 
     A coverage has values `along` some dimensions, by the letters of their axes; each position in
@@ -44,7 +44,7 @@ class Group:
 
     def __init__(
         self,
-        layout: Layout,
+        layout: CoverageLayout,
         variables: Mapping[Hashable, AnswerVariable],
         names: Sequence[Hashable],
     ) -> None:
@@ -97,10 +97,10 @@ class Group:
 
 
 def groups_of(
-    layout: Layout, variables: Mapping[Hashable, AnswerVariable], names: Sequence[Hashable]
-) -> list[Group]:
+    layout: CoverageLayout, variables: Mapping[Hashable, AnswerVariable], names: Sequence[Hashable]
+) -> list[CoverageGroup]:
     """The coverages of these variables: a group for each set of dimensions."""
-    return [Group(layout, variables, group) for group in sharing_dims(variables, names)]
+    return [CoverageGroup(layout, variables, group) for group in sharing_dims(variables, names)]
 
 
 def sharing_dims(
@@ -113,6 +113,6 @@ def sharing_dims(
     return list(found.values())
 
 
-def data_names(layout: Layout, variables: Mapping[Hashable, object]) -> list[Hashable]:
+def data_names(layout: CoverageLayout, variables: Mapping[Hashable, object]) -> list[Hashable]:
     """The variables that have values in coverages: those that are Parameters."""
     return [name for name in variables if name in layout.parameters]

@@ -15,7 +15,7 @@ import xarray as xr
 
 from sluice.aliases import Array
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
-from sluice.encoders.coverage_layout import Layout, data_names, sharing_dims
+from sluice.encoders.coverage_layout import CoverageLayout, data_names, sharing_dims
 from sluice.encoders.coverage_parts import around_greenwich
 from sluice.encoders.encoder import Encoder, joined, once, unchecked
 from sluice.encoders.json_encoder import FragmentCache, json_weight
@@ -33,7 +33,9 @@ _PROPERTY_BYTES: Final = 4
 _TIME: Final = "datetime"
 
 
-def _tables(layout: Layout, variables: Mapping[Hashable, AnswerVariable]) -> list[list[Hashable]]:
+def _tables(
+    layout: CoverageLayout, variables: Mapping[Hashable, AnswerVariable]
+) -> list[list[Hashable]]:
     """The variables that share their rows."""
     return sharing_dims(variables, data_names(layout, variables))
 
@@ -41,7 +43,9 @@ def _tables(layout: Layout, variables: Mapping[Hashable, AnswerVariable]) -> lis
 class _Features:
     """The features of variables that share their dimensions."""
 
-    def __init__(self, layout: Layout, dataset: xr.Dataset, names: Sequence[Hashable]) -> None:
+    def __init__(
+        self, layout: CoverageLayout, dataset: xr.Dataset, names: Sequence[Hashable]
+    ) -> None:
         self._layout = layout
         self._dims = dataset.variables[names[0]].dims
         self._shape = dataset.variables[names[0]].shape
@@ -105,7 +109,7 @@ class _Features:
         ]
 
 
-def geojson_encoder(layout: Layout) -> Encoder:
+def geojson_encoder(layout: CoverageLayout) -> Encoder:
     """GeoJSON of answers that have this layout."""
 
     def pieces(
@@ -148,7 +152,7 @@ def geojson_encoder(layout: Layout) -> Encoder:
     )
 
 
-def cut_out(encoder: Encoder, layout: Layout) -> Encoder:
+def cut_out(encoder: Encoder, layout: CoverageLayout) -> Encoder:
     """A format of grids, of which only the cells under the mask of this layout are written.
 
     Tables lose the other rows; elsewhere those cells are missing, for which integers and booleans
@@ -180,7 +184,7 @@ def cut_out(encoder: Encoder, layout: Layout) -> Encoder:
     )
 
 
-def _without_rows(layout: Layout) -> Callable[[xr.Dataset], xr.Dataset]:
+def _without_rows(layout: CoverageLayout) -> Callable[[xr.Dataset], xr.Dataset]:
     y, x = layout.axes["y"], layout.axes["x"]
     assert layout.mask is not None
     rows, columns = np.nonzero(layout.mask)
@@ -193,7 +197,7 @@ def _without_rows(layout: Layout) -> Callable[[xr.Dataset], xr.Dataset]:
     return cut
 
 
-def _with_missing(layout: Layout) -> Callable[[xr.Dataset], xr.Dataset]:
+def _with_missing(layout: CoverageLayout) -> Callable[[xr.Dataset], xr.Dataset]:
     y, x = layout.axes["y"], layout.axes["x"]
     mask = xr.Variable((y, x), layout.mask)
 
