@@ -17,7 +17,7 @@ import numpy as np
 
 from sluice.aliases import Array, record
 from sluice.arrays.projections import (
-    Axis,
+    AxisSelection,
     IntArray,
     ListAxis,
     PointAxes,
@@ -29,7 +29,7 @@ from sluice.arrays.projections import (
 )
 
 # What is selected along one axis.
-AxisKey: TypeAlias = int | slice | IntArray
+AxisIndexer: TypeAlias = int | slice | IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class ArrayPlan:
     there is one) is the answer's axis `points_at`.
     """
 
-    axes: tuple[Axis, ...]
+    axes: tuple[AxisSelection, ...]
     points: PointAxes | None
     order: tuple[int, ...]
     flips: tuple[int, ...]
@@ -121,7 +121,7 @@ class ElementPlan:
     points: ClassVar = None
 
     @property
-    def axes(self) -> tuple[Axis, ...]:
+    def axes(self) -> tuple[AxisSelection, ...]:
         along = zip(self.coords, self.place, self.chunk_shape, strict=True)
         return tuple([PositionAxis(chunk * size + place, size) for chunk, place, size in along])
 
@@ -161,14 +161,14 @@ def plan_element(
 
 
 def plan_orthogonal(
-    shape: Sequence[int], chunks: Sequence[int], key: Sequence[AxisKey]
+    shape: Sequence[int], chunks: Sequence[int], key: Sequence[AxisIndexer]
 ) -> ArrayPlan:
     """Each axis selected on its own: integers drop their axis, lists and slices keep it.
 
     Positions must lie in ``0 <= position < size`` (lists and integers may be negative, as in
     Python); anything else is an IndexError.
     """
-    axes: list[Axis] = []
+    axes: list[AxisSelection] = []
     flips: list[int] = []
     out: list[int] = []
     for number, (size, chunk, wanted) in enumerate(zip(shape, chunks, key, strict=True)):
@@ -182,7 +182,7 @@ def plan_orthogonal(
 
 
 def plan_pointwise(
-    shape: Sequence[int], chunks: Sequence[int], key: Sequence[AxisKey], *, at: int = 0
+    shape: Sequence[int], chunks: Sequence[int], key: Sequence[AxisIndexer], *, at: int = 0
 ) -> ArrayPlan:
     """Arrays in `key` (of shapes that broadcast) are read together, the rest on their own.
 
@@ -208,7 +208,7 @@ def plan_pointwise(
     return ArrayPlan(tuple(axes), points, (*pointed, *others), tuple(flips), out, at)
 
 
-def _axis(size: int, chunk: int, wanted: AxisKey) -> tuple[Axis, bool]:
+def _axis(size: int, chunk: int, wanted: AxisIndexer) -> tuple[AxisSelection, bool]:
     """The selection of one axis in ascending form, and whether the answer must be reversed."""
     chunk = max(chunk, 1)  # a zero-length axis may declare chunks of length zero
     if isinstance(wanted, slice):
