@@ -75,15 +75,26 @@ class ArrayPlan:
 
     def reads(self) -> Iterator[ChunkRead]:
         """Every touched chunk once, with the values it gives and where they go."""
-        projected = [tuple(axis.projections()) for axis in self.axes]
         if self.points is None:
             meshed = sum([isinstance(axis, ListAxis) for axis in self.axes]) > 1
-            for combination in itertools.product(*projected):
+            for combination in self._combinations():
                 yield _orthogonal_read(combination, meshed)
             return
+        projected = [tuple(axis.projections()) for axis in self.axes]
         for group in self.points.groups():
             for combination in itertools.product(*projected):
                 yield self._pointwise_read(group, combination)
+
+    def _combinations(self) -> Iterator[tuple[Projection, ...]]:
+        """Each combination of the axes' projections, in C order of the chunks."""
+        if not self.axes:
+            yield ()
+            return
+        # The first axis, which is often very long, is not listed before the first chunk is known.
+        rest = [tuple(axis.projections()) for axis in self.axes[1:]]
+        for first in self.axes[0].projections():
+            for others in itertools.product(*rest):
+                yield (first, *others)
 
     def _pointwise_read(self, group: PointGroup, rest: tuple[Projection, ...]) -> ChunkRead:
         by_output = (*group.chunk, *(p.chunk for p in rest))
