@@ -13,14 +13,14 @@ import json
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import zarr
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import StorePath
 
-from sluice.aliases import Document, record
+from sluice.aliases import Document, DocumentDict, record
 from sluice.arrays.array_documents import normal_array
 from sluice.arrays.array_metadata import ArrayMeta
 from sluice.arrays.group_documents import GroupDocuments
@@ -287,7 +287,7 @@ class Rechunking:
         found = await self._target.get(key, default_buffer_prototype())
         return None if found is None else found.to_bytes()
 
-    async def _json(self, key: str) -> dict[str, Any]:
+    async def _json(self, key: str) -> DocumentDict:
         try:
             found = json.loads(await self._get(key) or b"{}")
         except ValueError:
