@@ -23,7 +23,7 @@ from sluice.aliases import Array, DType
 from sluice.arrays.array_metadata import ArrayMeta
 from sluice.datasets import _xarray
 from sluice.datasets.coders import decode_dates
-from sluice.datasets.known_store import EncodedArray
+from sluice.datasets.encoded_store import EncodedArray
 from sluice.encoders.answer_schema import (
     FILLS,
     LINEAR,

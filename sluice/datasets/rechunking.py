@@ -39,7 +39,7 @@ from sluice.datasets.copy_layout import (
     places,
     value_bytes,
 )
-from sluice.datasets.known_store import KnownStore
+from sluice.datasets.encoded_store import EncodedStore
 from sluice.errors import CatalogError, StoreError
 from sluice.store.source import ByteSource
 from sluice.store.zarr_store import SourceStore
@@ -112,7 +112,7 @@ class Rechunking:
         self._memory_bytes = memory_bytes
         reader = Reader(cache_bytes=0, in_flight_bytes=in_flight)
         self._reader = StoreReader.of(source, reader, version)
-        known = KnownStore(documents, SourceStore(source))
+        known = EncodedStore(documents, SourceStore(source))
         check_dimensions(known, chunks)
         self.left_out = {name: one.reason for name, one in known.unusable.items()}
         self._arrays = {n: one.meta for n, one in known.encoded.items() if n not in self.left_out}
