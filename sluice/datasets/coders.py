@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from xarray.coders import CFDatetimeCoder, CFTimedeltaCoder
 
 from sluice.aliases import Array, Document, DocumentDict
+from sluice.concurrency import until_cancelled
 from sluice.datasets import _xarray
 from sluice.errors import MetadataError, excerpt
 
@@ -186,7 +187,8 @@ def decode_bytes(values: object, encoding: str) -> Array:
     """Each of the bytes as text of the encoding, or itself, as objects."""
     array = np.asarray(values)
     decoded = np.empty(array.size, dtype=object)
-    decoded[:] = [_as_text(item, encoding) for item in array.ravel().tolist()]
+    items = until_cancelled(array.ravel().tolist())
+    decoded[:] = [_as_text(item, encoding) for item in items]
     return decoded.reshape(array.shape)
 
 
