@@ -87,7 +87,7 @@ def create_app(
         ObserveRequests, emit=emit, url_bytes=settings.url_bytes, unlisted=unlisted, form=form
     )
     # The last one added is the first to see a request: refusals are readable across origins too.
-    allow_origins(app, settings.cors_origins)
+    allow_origins(app, settings.cors_origins, form)
     return app
 
 

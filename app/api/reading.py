@@ -129,7 +129,7 @@ def file_memory(serving: Service, asked: Weighed) -> int:
     """The most that a file which is read in boxes has in memory."""
     assert asked.encoder.file is not None
     texts = min(asked.plan.text_bytes, serving.limits.text_bytes)
-    if asked.plan.keys is None:
+    if not asked.plan.reading.divisible:
         return memory_bytes(asked.plan, asked.result_bytes + texts, asked.encoder.forms)
     costs = asked.costs or file_costs(asked.plan, asked.encoder.file)
     return costs.window_bytes + texts

@@ -131,7 +131,7 @@ def _judged(
         excess = memory_excess(needed, limits.memory_bytes)
     if excess is None and chunk_bytes <= _WHOLE_CHUNK_BYTES:
         return None, True, None
-    if encoder.file is None or plan.keys is None:
+    if encoder.file is None or not plan.reading.divisible:
         return excess, True, None
     # What comes before the values of a file is in memory as a whole.
     if plan.schema.attribute_bytes > limits.whole.result_bytes:
@@ -151,7 +151,7 @@ def costs_when_read(asked: Weighed) -> Costs:
     plan, file_format = asked.plan, asked.encoder.file
     if asked.rows is not None:
         return asked.rows.costs
-    if asked.whole or file_format is None or plan.keys is None:
+    if asked.whole or file_format is None or not plan.reading.divisible:
         return plan.whole_costs
     return asked.costs or file_costs(plan, file_format)
 
@@ -164,7 +164,7 @@ def led_on(asked: Weighed) -> str:
     by_rows = asked.encoder.rows is not None or (file is not None and file.chunked is False)
     if by_rows and excess and excess.facts.get("limited") == "memory_bytes":
         return " A file with chunks of its own takes less memory: f=netcdf."
-    if asked.encoder.streams or asked.plan.keys is None:
+    if asked.encoder.streams or not asked.plan.reading.divisible:
         return ""
     streams = (f"f={name}" for name, other in ENCODERS.items() if other.streams)
     others = asked.encoder.instead or ", ".join(streams)

@@ -6,10 +6,12 @@ Nothing comes along that shares their dimensions, and each variable has position
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import field
 
 import numpy as np
 import xarray as xr
 
+from sluice.aliases import record
 from sluice.datasets._xarray import variable_of
 from sluice.datasets.indexers import ALL
 from sluice.datasets.layout import (
@@ -24,12 +26,27 @@ from sluice.datasets.lazy import VariableReadPlan
 from sluice.datasets.read_plan import DatasetReadPlan, plan_lazy
 
 
+@record
+class PartsReadPlan(DatasetReadPlan):
+    """An answer whose variables are cut differently: each has keys of its own."""
+
+    own_keys: Mapping[Hashable, Keys] = field(default_factory=dict)
+
+    @property
+    def divisible(self) -> bool:
+        return True
+
+    def keys_of(self, name: Hashable) -> Keys | None:
+        return self.own_keys[name]
+
+
 def plan_parts(
     layout: Layout, parts: Mapping[Hashable, Mapping[Hashable, slice]]
 ) -> DatasetReadPlan:
     """How these variables are read, in this order, each at slices along some of its dimensions.
 
-    It has keys where all agree on the dimensions that they share. Reads nothing.
+    It has keys where all agree on the dimensions that they share, else those of each variable.
+    Reads nothing.
     """
     variables: dict[Hashable, xr.Variable] = {}
     pending: dict[Hashable, VariableReadPlan] = {}
@@ -52,11 +69,14 @@ def plan_parts(
     coords = [name for name in parts if name in layout.coords]
     schema = ResultSchema.of({name: known[name] for name in parts}, coords, pending, attrs)
     ds = layout.dataset
-    return DatasetReadPlan(
-        *(schema, variables, pending, {}, ds.attrs, ds.encoding, texts),
-        keys=_common(layout, parts),
-        stored=True,
-    )
+    no_indexes: dict[Hashable, xr.Index] = {}
+    planned = (schema, variables, pending, no_indexes, ds.attrs, ds.encoding, texts)
+    if any(layout.variables[name] is None for name in parts):
+        return DatasetReadPlan(*planned, stored=True)
+    common = _common(layout, parts)
+    if common is None:
+        return PartsReadPlan(*planned, stored=True, own_keys=parts)
+    return DatasetReadPlan(*planned, keys=common, stored=True)
 
 
 def _labels(coordinate: IndexCoordinate, keys: Keys) -> xr.Variable:
@@ -75,8 +95,6 @@ def _common(layout: Layout, parts: Mapping[Hashable, Mapping[Hashable, slice]]) 
     """What is asked of each dimension, if that is the same for all variables that have it."""
     found: dict[Hashable, slice] = {}
     for name, keys in parts.items():
-        if layout.variables[name] is None:
-            return None
         for dim in layout.dims[name]:
             key = keys.get(dim, ALL)
             if found.setdefault(dim, key) != key:

@@ -28,7 +28,7 @@ from sluice.datasets._xarray import (
     variable_of,
     variables_of,
 )
-from sluice.datasets.indexers import IntArray, for_xarray, go_together, plain_keys, search
+from sluice.datasets.indexers import IntArray, Points, for_xarray, go_together, plain_keys, search
 from sluice.datasets.layout import Keys, Layout, ResultSchema, SchemaVariable, StoredVariable
 from sluice.datasets.lazy import LazyArray, VariableReadPlan, read_all, working_bytes
 from sluice.errors import LimitError
@@ -57,6 +57,19 @@ class DatasetReadPlan:
     texts: Mapping[Hashable, int]
     keys: Keys | None = None
     stored: bool = False
+
+    @property
+    def divisible(self) -> bool:
+        """Whether any part of each variable can be read alone."""
+        if self.keys is None:
+            return False
+        # Points go along one dimension: what has that twice is cut in both places alike.
+        together = any(isinstance(key, Points) for key in self.keys.values())
+        return not together or all(len(set(v.dims)) == len(v.dims) for v in self.pending.values())
+
+    def keys_of(self, name: Hashable) -> Keys | None:
+        """What is asked of each dimension of a variable, where that can be told in parts."""
+        return self.keys
 
     @property
     def chunks(self) -> int:

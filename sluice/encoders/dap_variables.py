@@ -32,7 +32,8 @@ _OTHER_LETTERS: Final = re.compile(r"[^A-Za-z0-9_]")
 _NO_ATTRIBUTE: Final = re.compile(r"[^A-Za-z0-9_.+-]")
 # So the attributes of the dataset itself are called; netCDF-C ends where a variable is, too.
 _OF_DATASET: Final = "NC_GLOBAL"
-# Under which Hyrax tells the name that a variable has where it comes from.
+# Under which Hyrax tells the name that a variable has where it comes from. A dimension without a
+# variable has no attributes: of one the dataset tells it, behind this and its name here.
 _ORIGINAL: Final = "origname"
 _CODING: Final[Document] = {"_Encoding": "utf-8"}
 
@@ -126,6 +127,9 @@ class DapDataset:
             found.append(one)
         own = storable_attributes(renamed_references(attrs, names), taken=("coordinates",))
         own = {**own, **beside.get(None, {})}
+        for dim in dict.fromkeys([dim for v in served.values() for dim in v.dims]):
+            if dim not in served and names.stored[dim] != dim:
+                own.setdefault(f"{_ORIGINAL}_{names.stored[dim]}", str(dim))
         left_out = tuple([str(name) for name in variables if name not in served])
         title = _OTHER_LETTERS.sub("_", title)
         return cls(title, version, tuple(found), _told(version, own), left_out)

@@ -111,11 +111,11 @@ class Parts:
     repeats: Mapping[Hashable, int] = field(default_factory=dict)
 
 
-def costs_of(layout: Layout, reading: DatasetReadPlan, keys: Keys | None, parts: Parts) -> Costs:
+def costs_of(layout: Layout, reading: DatasetReadPlan, parts: Parts) -> Costs:
     """What it costs to read an answer so; reads nothing."""
     variables = {
         name: _variable_cost(
-            layout, keys or {}, name, variable, parts.stops.get(name, {})
+            layout, reading.keys_of(name) or {}, name, variable, parts.stops.get(name, {})
         ).repeated(parts.repeats.get(name, 1))
         for name, variable in reading.pending.items()
     }

@@ -197,7 +197,7 @@ def _moved(plan: Plan) -> dict[Hashable, xr.Variable]:
 
 def _to_know(plan: Plan, file_format: FileFormat) -> list[Hashable]:
     """The variables that must be read before the file has a size."""
-    if plan.keys is None:
+    if not plan.reading.divisible:
         return list(plan.reading.pending)
     moving = plan.moving
     return [name for name in decided_in(plan, file_format) if name not in moving]

@@ -24,6 +24,7 @@ from sluice.datasets import (
     relabel,
 )
 from sluice.datasets.copies import part_of
+from sluice.datasets.indexers import ALL
 from sluice.datasets.layout import Keys, StoredVariable
 from sluice.datasets.lazy import VariableReadPlan, read_all
 from sluice.datasets.relabel import bounds_of
@@ -152,11 +153,11 @@ class Plan:
             pending = {n: one for n, one in reading.pending.items() if n in order.names}
             reading = replace(reading, pending=pending)
         parts = slab_parts(layout, reading, self.keys, most_bytes, order)
-        return costs_of(layout, reading, self.keys, parts)
+        return costs_of(layout, reading, parts)
 
     def costs(self, parts: Parts) -> Costs:
         """What it costs to read the answer in these parts."""
-        return costs_of(self.prepared.layout, self.reading, self.keys, parts)
+        return costs_of(self.prepared.layout, self.reading, parts)
 
     def reading_least(self, cost: Callable[[Plan], Costs]) -> Plan:
         """The same plan, with each variable read from the copy that takes the least decoding.
@@ -215,7 +216,8 @@ class Plan:
         return {}
 
     def _ends_of(self, name: Hashable) -> tuple[Ends | None, ...]:
-        variable, layout, keys = self.schema.variables[name], self.prepared.layout, self.keys
+        variable, layout = self.schema.variables[name], self.prepared.layout
+        keys = self.reading.keys_of(name)
         prepared = layout.variables[name]
         if keys is None or not isinstance(prepared, StoredVariable):
             return (None,) * len(variable.shape)
@@ -228,13 +230,19 @@ class Plan:
 
     async def box(self, name: Hashable, box: Box) -> Array:
         """The values of a part of a variable that is not in memory."""
-        keys, layout = self.keys, self.prepared.layout
+        keys, layout = self.reading.keys_of(name), self.prepared.layout
         assert keys is not None, "what is read in boxes has keys"
-        dims = self.schema.variables[name].dims
-        for dim, start, stop in zip(dims, box.starts, box.stops, strict=True):
-            keys = narrowed(keys, layout.sizes, {dim: range(start, stop)})
+        dims, sizes = self.schema.variables[name].dims, layout.sizes
         prepared = layout.variables[name]
         assert isinstance(prepared, StoredVariable)
+        if len(set(dims)) < len(dims):
+            # What has a dimension twice is cut in each place alone: there axes go by their numbers.
+            keys = {n: keys.get(dim, ALL) for n, dim in enumerate(prepared.dims)}
+            sizes = {n: layout.sizes[dim] for n, dim in enumerate(prepared.dims)}
+            dims = tuple([n for n, key in keys.items() if not isinstance(key, int)])
+            prepared = StoredVariable(tuple(sizes), {}, {}, prepared.array)
+        for dim, start, stop in zip(dims, box.starts, box.stops, strict=True):
+            keys = narrowed(keys, sizes, {dim: range(start, stop)})
         part = part_of(prepared, keys, dims, self.reading.pending[name])
         return (await part.read(name, passing=True)).values
 

@@ -226,6 +226,17 @@ def test_another_origin_is_refused(open_client: httpx.Client) -> None:
     assert "access-control-allow-origin" not in answer.headers
 
 
+def test_a_refused_preflight_has_the_form_of_its_door(open_client: httpx.Client) -> None:
+    refused = PREFLIGHT | {"Origin": "https://other.example"}
+    told = open_client.options("/edr/collections", headers=refused)
+    assert (told.status_code, told.json()["code"]) == (400, "400")
+    assert told.json()["description"] == check(told, 400)["detail"]
+    told = open_client.options("/dap/v2.dds", headers=refused)
+    assert told.status_code == 400
+    assert told.text.startswith("Error {")
+    assert "Origin" in told.headers["vary"]
+
+
 def test_any_origin_can_be_allowed(
     write_catalog: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -324,7 +324,8 @@ def test_collections_validation(service: Service) -> None:
     for one in told["collections"]:
         assert links(one, "data", "collection")
         assert links(one, "self", "alternate")
-        assert all(x["rel"] and x["type"] for x in one["links"])
+        queries = [query["link"] for query in one["data_queries"].values()]
+        assert all(x["rel"] and x["type"] for x in [*one["links"], *queries])
         assert one["extent"]["spatial"]["bbox"]
         alone = service.get(f"/edr/collections/{one['id']}").json()
         assert alone["id"] == one["id"]
@@ -361,6 +362,15 @@ def test_locations_without_a_name_are_200(service: Service) -> None:
     for name in ("globe", "region"):
         told = service.get(f"/edr/collections/{name}/locations?f=GeoJSON").json()
         assert told["type"] == "FeatureCollection"
+        # (RFC 7946, sections 3.1.2, 3.2 and 3.3.)
+        assert len(told["features"]) == {"globe": 2, "region": 0}[name]
+        for one in told["features"]:
+            assert one["type"] == "Feature"
+            assert one["geometry"]["type"] == "Point"
+            lon, lat = one["geometry"]["coordinates"]
+            assert -180 <= lon <= 180
+            assert -90 <= lat <= 90
+            assert isinstance(one["properties"], dict)
 
 
 @pytest.mark.parametrize("name", ["globe", "region"])

@@ -16,6 +16,7 @@ from sluice.encoders.geojson import MEDIA_TYPE as GEOJSON
 from .collection import QUERIES
 from .formats import FORMATS
 from .geometry import DISTANCE_UNITS
+from .listing import MOST_PAGE, PAGE
 
 Json: TypeAlias = dict[str, Any]
 
@@ -86,8 +87,12 @@ def _query_parameter(name: str, text: str, example: object = None, **more: Any) 
 _LISTED: Final = {"style": "form", "explode": False}
 
 
+# Four numbers, or six.
+_BOX: Final = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6}
+
+
 def _parameters() -> Json:
-    return {**_places(), **_choices()}
+    return {**_places(), **_choices(), **_of_list()}
 
 
 def _places() -> Json:
@@ -119,13 +124,42 @@ def _places() -> Json:
             "West, south, east, north; or west, south, least level, east, north, most level. A west"
             " end east of the east end is a box across the antimeridian.",
             required=True,
-            schema={
-                "type": "array",
-                "items": {"type": "number"},
-                "minItems": 4,
-                "maxItems": 6,
-            },
+            schema=_BOX,
             **_LISTED,
+        ),
+    }
+
+
+def _of_list() -> Json:
+    """Which collections are listed, and how many."""
+    return {
+        "extent-bbox": _query_parameter(
+            "bbox",
+            "What meets this box: west, south, east, north; or west, south, least level, east,"
+            " north, most level.",
+            schema=_BOX,
+            **_LISTED,
+        ),
+        "extent-datetime": _query_parameter(
+            "datetime",
+            "What meets this instant, day, month or year, or an interval with open ends (`../b`,"
+            " `a/..`), in RFC 3339 and UTC.",
+            **_LISTED,
+        ),
+        "limit": _query_parameter(
+            "limit",
+            "The most collections of a page.",
+            schema={"type": "integer", "minimum": 1, "maximum": MOST_PAGE, "default": PAGE},
+            **_LISTED,
+        ),
+        "offset": _query_parameter(
+            "offset",
+            "Where in the catalog a page begins; `next` links have it.",
+            schema={"type": "integer", "minimum": 0, "default": 0},
+            **_LISTED,
+        ),
+        "document-f": _query_parameter(
+            "f", "The format of the document.", schema={"type": "string", "enum": ["json"]}
         ),
     }
 
@@ -214,6 +248,9 @@ def _refs(*names: str) -> list[Json]:
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
+_LIST: Final = ("extent-bbox", "extent-datetime", "crs", "limit", "offset", "document-f")
+
+
 def _paths() -> Json:
     told = ("datetime", "z", "parameter-name", "crs", "f")
     csv, netcdf = "text/csv", "application/netcdf"
@@ -226,7 +263,7 @@ def _paths() -> Json:
         "/": _operation("landing", "What there is", [], document),
         "/conformance": _operation("conformance", "What it conforms to", [], document),
         "/api": _operation("api", "This document", [], document),
-        "/collections": _operation("collections", "The collections", [], document),
+        "/collections": _operation("collections", "The collections", _refs(*_LIST), document),
         one: _operation("collection", "One collection", _refs("collectionId"), found),
     }
     for query in QUERIES:
@@ -236,7 +273,7 @@ def _paths() -> Json:
         described = _operation(query, _SUMMARIES[query], parameters, {**data, **failed})
         paths[f"{one}/{query}"] = described
     places = {**_answer("The places.", GEOJSON), **_failures("400", "401", "404")}
-    listed = _refs("collectionId")
+    listed = _refs("collectionId", "extent-bbox", "extent-datetime", "crs")
     paths[f"{one}/locations"] = _operation("locations", "Places with names", listed, places)
     parameters = _refs("collectionId", "locationId", *told)
     paths[f"{one}/locations/{{locationId}}"] = _operation(

@@ -7,7 +7,7 @@ step beyond the last; boxes and areas take the cells inside. What none is in has
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Final, TypeAlias
@@ -52,9 +52,7 @@ from .geometry import (
     read_geometry,
     read_point,
 )
-from .parameters import NEAREST, Asked, single
-
-Pairs: TypeAlias = Sequence[tuple[str, str]]
+from .parameters import NEAREST, Asked, Pairs, single
 
 # So few points, or cells, are worth no hop to a thread.
 _FEW_PLACES: Final = 64

@@ -7,11 +7,11 @@ every selection, to its answer. Errors have the members that EDR wants, ``code``
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 from fastapi import FastAPI, Request, Response
@@ -46,10 +46,8 @@ from .collection import Collection
 from .document_routes import DOCUMENTS, EDR, Render, of_request, read_pairs
 from .formats import chosen_format
 from .geometry import system_of
-from .parameters import Asked, read_asked, single
+from .parameters import Asked, Pairs, read_asked, single
 from .queries import QUERIES, Ask, Query, at_place, mask_of_query
-
-Pairs: TypeAlias = Sequence[tuple[str, str]]
 
 # Stands for the cells of an area until it is known that these are few enough.
 _UNKNOWN: Final = np.zeros((1, 1), bool)
