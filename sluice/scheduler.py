@@ -257,10 +257,10 @@ class Threads:
         self._round_ends = 0.0
 
     async def run(self, flow: Flow, work: Callable[[*Given], Made], *given: *Given) -> Made:
-        """What ``work(*given)`` makes in a thread, in a turn of this flow.
+        """What ``work(*given)`` returns, from a thread, in a turn of this flow.
 
-        Who is cancelled meanwhile leaves when the thread has ended: no thread works for nobody, and
-        what it has in its hands is counted for as long as it has it. Long loops are `heeding` that.
+        A caller that is cancelled waits for the thread to end (see `in_thread`): no thread works
+        unseen, and its turn is counted for as long as it holds memory.
         """
         async with self._scheduler.turn(flow, 1):
             calm = self._calm_pool is not None and self._calm

@@ -17,19 +17,20 @@ from functools import partial
 from typing import Any, Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sluice.aliases import Array, DType
 from sluice.arrays.array_metadata import ArrayMeta
 from sluice.datasets import _xarray
+from sluice.datasets.coders import decode_dates
 from sluice.datasets.known_store import EncodedArray
-from sluice.datasets.unusable import decode_dates
 from sluice.encoders.answer_schema import (
     FILLS,
     LINEAR,
     NO_FLAG,
+    file_fill,
     is_exactly,
     is_number,
-    told_fill,
 )
 from sluice.errors import MetadataError
 
@@ -205,7 +206,7 @@ def stored_form(
         return None
     if not _is_sign(own.get("_Unsigned"), dtype):
         return None
-    fills = _told_fills({key: own[key] for key in FILLS if key in own}, dtype)
+    fills = _file_fills({key: own[key] for key in FILLS if key in own}, dtype)
     if fills is None:
         return None
     if dtype == _HALF:
@@ -271,10 +272,17 @@ class StoredLabels:
         """An array of the values at some places, of which no other has a view."""
         if isinstance(self.values, range):
             if not isinstance(place, np.ndarray):
-                return np.array(self.values[place], self.form.dtype)
+                return _array_of(self.values[place]).astype(self.form.dtype)
             counted = np.where(place < 0, place + len(self.values), place)
             return (self.values.start + counted * self.values.step).astype(self.form.dtype)
         return np.array(self.values[place, ...])
+
+
+def _array_of(numbers: int | range) -> NDArray[np.int64]:
+    """The numbers of a range, or one of them; NumPy would walk through it in Python."""
+    if isinstance(numbers, int):
+        return np.array(numbers, np.int64)
+    return np.arange(numbers.start, numbers.stop, numbers.step, dtype=np.int64)
 
 
 def exact_range(values: Array) -> range | None:
@@ -326,11 +334,11 @@ def _is_fraction(value: object) -> bool:
     return bool(np.asarray(value).dtype.kind == "f")
 
 
-def _told_fills(told: Mapping[str, object], dtype: DType) -> dict[str, Any] | None:
+def _file_fills(told: Mapping[str, object], dtype: DType) -> dict[str, Any] | None:
     """The fill values by which a file's readers mask what is masked here; None if none can be."""
     if not all(map(is_number, told.values())):
         return None
-    fills = {key: told_fill(key, told, dtype) for key in told}
+    fills = {key: file_fill(key, told, dtype) for key in told}
     if None in fills.values():
         return None
     if dtype == _HALF and any(np.asarray(fill).dtype != dtype for fill in fills.values()):

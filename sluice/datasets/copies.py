@@ -29,7 +29,7 @@ from sluice.store.zarr_store import SourceStore
 
 # The attribute of a copy's group that names the version of the dataset that it is a copy of.
 STAMP: Final = "sluice_copy_of"
-# What values mean: packing, fill values, times, text.
+# The attributes by which values are decoded: packing, fill values, times, text.
 _MEANING: Final = (*LINEAR, *FILLS, "units", "calendar", "_Unsigned", "_Encoding")
 
 
@@ -72,12 +72,12 @@ class CopiedVariable(StoredVariable):
         others = [_selected(self, copy, keys, dims) for copy in self.copies]
         return min([own, *others], key=attrgetter("chunk_bytes"))
 
-    def through(
+    def from_copy(
         self, copy: str | None, keys: Keys, like: VariableReadPlan
     ) -> VariableReadPlan | None:
-        """What is planned, read from this copy (None: from the dataset); None where it has none.
+        """The plan `like`, read from this `copy` (None: the dataset); None if it is not there.
 
-        Decoded or as stored, as it is planned.
+        Decoded or as stored, as `like` is.
         """
         arrays = [one for one in (self.array, *self.copies) if one.copy == copy]
         if not arrays:
@@ -107,8 +107,8 @@ def read_from(layout: Layout, reading: DatasetReadPlan, copy: str | None) -> Dat
     for name, planned in reading.pending.items():
         prepared = layout.variables[name]
         if reading.keys is not None and isinstance(prepared, CopiedVariable):
-            found = prepared.through(copy, reading.keys, planned)
-            found = prepared.through(None, reading.keys, planned) if found is None else found
+            found = prepared.from_copy(copy, reading.keys, planned)
+            found = prepared.from_copy(None, reading.keys, planned) if found is None else found
             assert found is not None
             pending[name] = found
     return replace(reading, pending=pending)
@@ -156,7 +156,7 @@ def _with_copy(variable: StoredVariable, copy: Copy, name: str) -> CopiedVariabl
 
 
 def _misfit(own: KnownStore, other: KnownStore, name: str) -> str | None:
-    """Why a variable of a copy cannot stand for the one that it is a copy of; None: it can."""
+    """Why a variable cannot be read from a copy in place of the dataset; None if it can."""
     for known, where in ((own, "in the dataset itself"), (other, "in the copy")):
         if name not in known.encoded or name in known.unusable:
             broken = known.unusable.get(name)

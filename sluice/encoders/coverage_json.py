@@ -19,7 +19,7 @@ from sluice.encoders.coverage_layout import Group, Layout, data_names, groups_of
 from sluice.encoders.coverage_parts import around_greenwich, data_type
 from sluice.encoders.encoder import Encoder, joined, once
 from sluice.encoders.json_encoder import FragmentCache, array_pieces, json_weight
-from sluice.encoders.jsonable import array_to_jsonable, json_text
+from sluice.encoders.jsonable import array_to_jsonable, items_to_jsonable, json_text
 from sluice.errors import LimitError
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ class _Writer:
             if dim != group.place and dim not in group.axes.values():
                 number = at[dim]
                 if dim in self._variables:
-                    found[str(dim)] = _listed(self._variables[dim].values[number : number + 1])[0]
+                    label = self._variables[dim].values[number : number + 1]
+                    found[str(dim)] = items_to_jsonable(label)[0]
                 else:
                     found[str(dim)] = number
         if not found:
@@ -147,7 +148,7 @@ class _Writer:
         assert group.place is not None
         shape = (group.sizes[group.place],)
         columns = [
-            _listed(np.broadcast_to(self._labels(letter, group, at), shape))
+            items_to_jsonable(np.broadcast_to(self._labels(letter, group, at), shape))
             for letter in group.tuples
         ]
         values = [list(place) for place in zip(*columns, strict=True)]
@@ -201,18 +202,11 @@ def _masked(values: Array, mask: Array) -> Iterator[bytes]:
         if part.dtype.kind == "f":
             text = json_text(array_to_jsonable(np.where(seen, part, part.dtype.type(np.nan))))
         else:
-            items = _listed(part)
+            items = items_to_jsonable(part)
             text = json_text([one if see else None for one, see in zip(items, seen, strict=True)])
         yield between + text[1:-1]
         between = b","
     yield b"]" if flat.size else b"[]"
-
-
-def _listed(values: Array) -> list[object]:
-    """One-dimensional values as JSON has them; NumPy's own keep the digits of their precision."""
-    found = array_to_jsonable(values)
-    assert isinstance(found, np.ndarray | list)
-    return list(found)
 
 
 def coverage_encoder(layout: Layout, *, media_type: str = MEDIA_TYPE) -> Encoder:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from sluice.aliases import Array, record
@@ -99,11 +99,20 @@ class Group:
 def groups_of(
     layout: Layout, variables: Mapping[Hashable, AnswerVariable], names: Sequence[Hashable]
 ) -> list[Group]:
+    """The coverages of these variables: a group for each set of dimensions."""
+    return [Group(layout, variables, group) for group in sharing_dims(variables, names)]
+
+
+def sharing_dims(
+    variables: Mapping[Hashable, AnswerVariable], names: Iterable[Hashable]
+) -> list[list[Hashable]]:
+    """The `names` of variables in groups that have the same dimensions, in whatever order."""
     found: dict[tuple[Hashable, ...], list[Hashable]] = {}
     for name in names:
         found.setdefault(tuple(sorted(variables[name].dims, key=str)), []).append(name)
-    return [Group(layout, variables, group) for group in found.values()]
+    return list(found.values())
 
 
 def data_names(layout: Layout, variables: Mapping[Hashable, object]) -> list[Hashable]:
+    """The variables that have values in coverages: those that are Parameters."""
     return [name for name in variables if name in layout.parameters]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from sluice.aliases import Array, DType
-from sluice.concurrency import heeding
+from sluice.concurrency import until_cancelled
 from sluice.encoders.answer_schema import (
     FILLS,
     AnswerSchema,
@@ -28,6 +28,7 @@ from sluice.encoders.answer_schema import (
     UnreadAnswer,
     VariableSchema,
 )
+from sluice.encoders.dap_types import number_text, type_key
 from sluice.encoders.dap_variables import DapDataset, DapPart, DapVariable
 from sluice.encoders.encoder import (
     Encoder,
@@ -83,11 +84,7 @@ def _declared(part: DapPart) -> str:
     variable = part.variable
     pairs = zip(variable.dims, part.shape, strict=True)
     dims = "".join([f"[{dim} = {length}]" for dim, length in pairs])
-    return f"{_TYPES[_key(variable.dtype)][0]} {variable.stored}{dims}"
-
-
-def _key(dtype: DType) -> str:
-    return "O" if dtype.kind == "O" else dtype.str[1:]
+    return f"{_TYPES[type_key(variable.dtype)][0]} {variable.stored}{dims}"
 
 
 def das(dataset: DapDataset) -> str:
@@ -120,8 +117,8 @@ def _attribute(name: str, value: object, *, exact: bool = False) -> str:
         return f"        String {name} {', '.join(map(_quoted, texts))};\n"
     numbers = np.atleast_1d(np.asarray(value))
     dtype = _attribute_type(numbers, exact=exact)
-    words = ", ".join(map(_number, numbers.astype(dtype)))
-    return f"        {_TYPES[_key(dtype)][0]} {name} {words};\n"
+    words = ", ".join(map(number_text, numbers.astype(dtype)))
+    return f"        {_TYPES[type_key(dtype)][0]} {name} {words};\n"
 
 
 def _attribute_type(numbers: Array, *, exact: bool) -> DType:
@@ -136,14 +133,6 @@ def _attribute_type(numbers: Array, *, exact: bool) -> DType:
         return np.dtype("i2")
     fits = _INT32.min <= int(numbers.min()) and int(numbers.max()) <= _INT32.max
     return np.dtype("i4" if fits else "f8")
-
-
-def _number(number: np.generic) -> str:
-    if number.dtype.kind != "f":
-        return str(number)
-    if np.isfinite(number):
-        return str(number)
-    return "NaN" if np.isnan(number) else ("Inf" if float(number) > 0 else "-Inf")
 
 
 def _quoted(text: str) -> str:
@@ -166,7 +155,7 @@ def _is_lone_byte(part: DapPart) -> bool:
 
 
 def _xdr(variable: DapVariable) -> DType:
-    return np.dtype(_TYPES[_key(variable.dtype)][1])
+    return np.dtype(_TYPES[type_key(variable.dtype)][1])
 
 
 # A format is made for the parts of one request.
@@ -285,7 +274,7 @@ def data_content(
 def _texts(part: DapPart, texts: Sequence[bytes]) -> bytes:
     """An array of texts has its length once."""
     written = [pack(">I", part.count)] if part.shape else []
-    for text in heeding(texts):
+    for text in until_cancelled(texts):
         written.append(pack(">I", len(text)) + text + bytes(-len(text) % 4))
     return b"".join(written)
 
@@ -333,4 +322,4 @@ def _words(variable: DapVariable, values: Array) -> Iterator[str]:
         for text in variable.texts(values):
             yield _quoted(text.decode("utf-8", "replace"))
     else:
-        yield from map(_number, variable.numbers(values).reshape(-1))
+        yield from map(number_text, variable.numbers(values).reshape(-1))

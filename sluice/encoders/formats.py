@@ -15,9 +15,16 @@ from typing import Final, Protocol
 from sluice.aliases import Document
 from sluice.encoders.answer_schema import AnswerSchema, FileFormat
 from sluice.encoders.arrow_tables import ARROW, FEATHER, PARQUET
-from sluice.encoders.encoder import Encoder, from_memory, once, package_version
+from sluice.encoders.encoder import (
+    Encoder,
+    from_memory,
+    memory_weight,
+    once,
+    package_version,
+    unchecked,
+)
 from sluice.encoders.file_values import ZLIB
-from sluice.encoders.json_encoder import check_json, encode_json, json_pieces, json_weight
+from sluice.encoders.json_encoder import encode_json, json_pieces, json_weight
 from sluice.encoders.netcdf3_encoder import NETCDF3
 from sluice.encoders.netcdf_encoder import (
     check_growing,
@@ -26,7 +33,6 @@ from sluice.encoders.netcdf_encoder import (
     encode_netcdf,
     netcdf_content,
     netcdf_pieces,
-    netcdf_weight,
     options_of,
 )
 from sluice.encoders.plain_arrays import NPY
@@ -111,7 +117,7 @@ ENCODERS = MappingProxyType(
                 suffix=".json",
                 encode=encode_json,
                 pieces=json_pieces,
-                check=check_json,
+                check=unchecked,
                 value_bytes=json_weight,
                 text_bytes=once,
                 # Measured with 4 million values of each dtype, those included: floats and integers
@@ -129,7 +135,7 @@ ENCODERS = MappingProxyType(
                 encode=encode_netcdf,
                 pieces=netcdf_pieces,
                 check=check_netcdf,
-                value_bytes=netcdf_weight,
+                value_bytes=memory_weight,
                 text_bytes=once,
                 # In the file as in memory 1.0, packed 1.5, compressed 2.4; while they are read, and
                 # their fill values become NaN, 3.2. Instants, of which there are few, are 5.1.

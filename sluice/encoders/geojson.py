@@ -15,11 +15,11 @@ import xarray as xr
 
 from sluice.aliases import Array
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
-from sluice.encoders.coverage_layout import Layout
+from sluice.encoders.coverage_layout import Layout, data_names, sharing_dims
 from sluice.encoders.coverage_parts import around_greenwich
 from sluice.encoders.encoder import Encoder, joined, once, unchecked
 from sluice.encoders.json_encoder import FragmentCache, json_weight
-from sluice.encoders.jsonable import array_to_jsonable, json_text
+from sluice.encoders.jsonable import items_to_jsonable, json_text
 
 if TYPE_CHECKING:
     from sluice.encoders.encoder import Pieces
@@ -33,13 +33,9 @@ _PROPERTY_BYTES: Final = 4
 _TIME: Final = "datetime"
 
 
-def _rows(layout: Layout, variables: Mapping[Hashable, AnswerVariable]) -> list[list[Hashable]]:
+def _tables(layout: Layout, variables: Mapping[Hashable, AnswerVariable]) -> list[list[Hashable]]:
     """The variables that share their rows."""
-    found: dict[tuple[Hashable, ...], list[Hashable]] = {}
-    for name in variables:
-        if name in layout.parameters:
-            found.setdefault(tuple(sorted(variables[name].dims, key=str)), []).append(name)
-    return list(found.values())
+    return sharing_dims(variables, data_names(layout, variables))
 
 
 class _Features:
@@ -94,10 +90,10 @@ class _Features:
         for called, dims, values in self._coords:
             index = tuple(places[dim] for dim in dims)
             row = values[index] if dims else np.broadcast_to(values, flat.shape)
-            columns[called] = _listed(row)
+            columns[called] = items_to_jsonable(row)
         lons, lats = columns.pop("x"), columns.pop("y")
         for name, values in self._values:
-            columns[name] = _listed(values.reshape(-1)[flat])
+            columns[name] = items_to_jsonable(values.reshape(-1)[flat])
         names = list(columns)
         rows = zip(*columns.values(), strict=True)
         return [
@@ -110,12 +106,6 @@ class _Features:
         ]
 
 
-def _listed(values: Array) -> list[object]:
-    found = array_to_jsonable(values)
-    assert isinstance(found, np.ndarray | list)
-    return list(found)
-
-
 def geojson_encoder(layout: Layout) -> Encoder:
     """GeoJSON of answers that have this layout."""
 
@@ -124,7 +114,7 @@ def geojson_encoder(layout: Layout) -> Encoder:
     ) -> Iterator[bytes]:
         yield b'{"type":"FeatureCollection","features":['
         last = b""
-        for names in _rows(layout, dataset.variables):
+        for names in _tables(layout, dataset.variables):
             for piece in _Features(layout, dataset, names).pieces():
                 yield last
                 # The last comma has nothing behind it.
@@ -134,7 +124,7 @@ def geojson_encoder(layout: Layout) -> Encoder:
 
     def value_bytes(schema: AnswerSchema) -> int:
         weight = json_weight(schema)
-        for names in _rows(layout, schema.variables):
+        for names in _tables(layout, schema.variables):
             dims = len(schema.variables[names[0]].dims) + 2
             row = _FEATURE_BYTES + dims * (8 + _PROPERTY_BYTES)
             row += sum([_PROPERTY_BYTES + len(str(name)) for name in names])
@@ -160,10 +150,10 @@ def geojson_encoder(layout: Layout) -> Encoder:
 
 
 def cut_out(encoder: Encoder, layout: Layout) -> Encoder:
-    """A format of grids under the mask of this layout, which has one.
+    """A format of grids, of which only the cells under the mask of this layout are written.
 
-    Tables lose the rows that lie outside of it; elsewhere these have missing values, and what has
-    none (integers, booleans) becomes floats.
+    Tables lose the other rows; elsewhere those cells are missing, for which integers and booleans
+    become floats.
     """
     assert layout.mask is not None
     cut = _without_rows(layout) if encoder.rows is not None else _with_missing(layout)
@@ -216,6 +206,7 @@ def _with_missing(layout: Layout) -> Callable[[xr.Dataset], xr.Dataset]:
                 continue
             shown = variable.where(mask).transpose(*variable.dims)
             shown.attrs = variable.attrs
+            # (Dates of other calendars become texts: readers have no missing ones among them.)
             shown.encoding = variable.encoding if variable.dtype.kind in "fM" else {}
             found[name] = shown
         return dataset.assign(found)

@@ -158,10 +158,6 @@ def encode_json(
     return b"".join(text)
 
 
-def check_json(schema: AnswerSchema) -> None:
-    """Nothing: JSON has a form for every answer."""
-
-
 def json_weight(schema: AnswerSchema) -> int:
     """What an answer counts for as JSON, in bytes.
 

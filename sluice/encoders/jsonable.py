@@ -101,6 +101,13 @@ def array_to_jsonable(values: Array, depth: int = 0) -> object:
             return _nested(values, depth)
 
 
+def items_to_jsonable(values: Array) -> list[object]:
+    """The items of a 1-D array of any dtype; numbers stay NumPy's, and keep their digits."""
+    found = array_to_jsonable(values)
+    assert isinstance(found, np.ndarray | list)
+    return list(found)
+
+
 def is_missing(value: object) -> bool:
     """Whether a single value is none: ``None``, NaN, NaT or pandas' NA."""
     match value:

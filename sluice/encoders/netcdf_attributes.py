@@ -19,9 +19,9 @@ from sluice.encoders.answer_schema import (
     LINEAR,
     FileForm,
     VariableSchema,
+    file_fill,
     is_number,
     read_fill,
-    told_fill,
 )
 from sluice.encoders.hdf5 import ATTRIBUTE_BYTES
 from sluice.encoders.jsonable import is_missing, json_text, to_jsonable
@@ -289,7 +289,7 @@ def described(
         taken |= RANGES
     for fill in FILLS:
         if fill in variable.attrs and fill not in taken:
-            typed[fill] = told_fill(fill, variable.attrs, form.dtype)
+            typed[fill] = file_fill(fill, variable.attrs, form.dtype)
     # That no time is missing needs no word: a file says NaT by a number, where it has one.
     own = renamed_references(variable.attrs, names)
     told = {n: v for n, v in own.items() if not (n in FILLS and _is_nat(v))}

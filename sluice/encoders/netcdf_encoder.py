@@ -33,7 +33,7 @@ from sluice.encoders.netcdf_attributes import (
 )
 from sluice.encoders.netcdf_file import NetcdfVariable, file_layout
 from sluice.encoders.netcdf_names import FileNames, renamed_references
-from sluice.encoders.netcdf_packing import check_storable, form_of, in_form, store_values
+from sluice.encoders.netcdf_packing import check_storable, file_form, in_form, store_values
 from sluice.errors import QueryError, excerpt
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class NetcdfFile:
         unlimited: Collection[Hashable] = (),
         lay_out: LayOut = file_layout,
     ) -> None:
-        """`known` has the values of the variables of which `form_of` says that these decide.
+        """`known` has the values of the variables of which `file_form` says that these decide.
 
         Variables that have `chunks` lie in these, others in one piece; what lies along a dimension
         that is `unlimited` has some, or this is a `ValueError`. Raises `NotAcceptable` for complex
@@ -105,7 +105,7 @@ class NetcdfFile:
     def _form(self, name: Hashable, variable: VariableSchema) -> FileForm:
         if name in self._known:
             return self._known[name].form
-        form = form_of(str(name), variable.dtype, len(variable.dims), variable.encoding)
+        form = file_form(str(name), variable.dtype, len(variable.dims), variable.encoding)
         if form is None:
             raise ValueError(f"how {name} is stored depends on its values")
         return form
@@ -160,7 +160,7 @@ def netcdf_pieces(
         if decided_by_values(name, variable):
             known[name] = store_values(np.asarray(variable.data), variable.encoding)
             yield memoryview(b"")
-    names = (fragments or FragmentCache(dataset)).names.covering(variables, coord_names)
+    names = _names_for((fragments or FragmentCache(dataset)).names, variables, coord_names)
     file = NetcdfFile(variables, coord_names, dataset.attrs, names, known)
     yield from _in_pieces(memoryview(file.layout.metadata))
     for name, variable in variables.items():
@@ -175,7 +175,7 @@ def decided_by_values(name: Hashable, variable: VariableSchema) -> bool:
 
     Raises `NotAcceptable` for what the file cannot hold.
     """
-    return form_of(str(name), variable.dtype, len(variable.dims), variable.encoding) is None
+    return file_form(str(name), variable.dtype, len(variable.dims), variable.encoding) is None
 
 
 def netcdf_content(answer: UnreadAnswer, options: FileOptions = _PLAIN) -> FileContent:
@@ -185,7 +185,7 @@ def netcdf_content(answer: UnreadAnswer, options: FileOptions = _PLAIN) -> FileC
     """
     known, chunks = dict[Hashable, FileValues](), dict[Hashable, tuple[int, ...]]()
     for name, variable in answer.variables.items():
-        form = form_of(str(name), variable.dtype, len(variable.dims), variable.encoding)
+        form = file_form(str(name), variable.dtype, len(variable.dims), variable.encoding)
         if form is None:
             values = np.asarray(answer.known[name].data)
             known[name] = store_values(values, answer.known[name].encoding)
@@ -211,7 +211,7 @@ def file_content(
 ) -> FileContent:
     """The file of an answer, laid out in this way; for `known` and `chunks` see `NetcdfFile`."""
     variables = answer.variables
-    names = answer.fragments.names.covering(variables, answer.coord_names)
+    names = _names_for(answer.names, variables, answer.coord_names)
     attrs = answer.attrs
     if options.history:
         asked = answer.request + options.asked
@@ -243,6 +243,16 @@ def file_content(
         *(layout.metadata, layout.size, extents, itemsizes, held, stored, file.in_file, records),
         settled if settle is not None else None,
     )
+
+
+def _names_for(
+    names: FileNames,
+    variables: Mapping[Hashable, VariableSchema],
+    coord_names: Collection[Hashable],
+) -> FileNames:
+    """The names of a dataset's files, with those of an answer that it does not have."""
+    dims = [dim for variable in variables.values() for dim in variable.dims]
+    return names.covering([*variables, *dims], coord_names)
 
 
 def _history(given: object, request: str) -> str:
@@ -296,8 +306,3 @@ def check_growing(schema: AnswerSchema, options: FileOptions) -> None:
                 parameter="unlimited",
                 known=known,
             )
-
-
-def netcdf_weight(schema: AnswerSchema) -> int:
-    """What an answer counts for as NetCDF, in bytes: its size in memory, with its attributes."""
-    return schema.result_bytes + schema.attribute_bytes

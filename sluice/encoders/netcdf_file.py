@@ -22,7 +22,7 @@ import numpy as np
 
 from sluice import __version__
 from sluice.aliases import Array, Document, DType
-from sluice.concurrency import heeding
+from sluice.concurrency import until_cancelled
 from sluice.encoders.file_values import (
     Extent,
     FileLayout,
@@ -277,7 +277,7 @@ class _Metadata:
 
     def _place_texts(self, texts: Sequence[str]) -> bytes:
         """Text of any length; what stands for it in an array."""
-        content, handles = heap(self._end, [text.encode() for text in heeding(texts)])
+        content, handles = heap(self._end, [text.encode() for text in until_cancelled(texts)])
         self._place(content)
         return b"".join(handles)
 

@@ -17,7 +17,6 @@ from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from sluice.encoders.answer_schema import AnswerVariable
 from sluice.encoders.hdf5 import ATTRIBUTE_BYTES
 from sluice.labels import without_surrogates
 
@@ -77,12 +76,12 @@ class FileNames:
         # Any coordinate may stand in an attribute "coordinates" of a part that has no such axis.
         return cls(storable_names([*dataset.variables, *dataset.dims], dataset.coords))
 
-    def covering(
-        self, variables: Mapping[Hashable, AnswerVariable], coord_names: Container[Hashable]
-    ) -> FileNames:
-        """These and those of dimensions that only an answer has (places that are read together)."""
-        dims = dict.fromkeys(dim for variable in variables.values() for dim in variable.dims)
-        new = [name for name in (*variables, *dims) if name not in self.stored]
+    def covering(self, names: Iterable[Hashable], coord_names: Container[Hashable]) -> FileNames:
+        """These and those `names` of an answer that the dataset does not have.
+
+        Such are dimensions of points that are read together.
+        """
+        new = [name for name in names if name not in self.stored]
         if not new:
             return self
         stored = self.stored

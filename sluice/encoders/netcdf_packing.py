@@ -13,9 +13,10 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
+import xarray as xr
 
 from sluice.aliases import Array, Document, DType
-from sluice.concurrency import heeding
+from sluice.concurrency import until_cancelled
 from sluice.encoders.answer_schema import (
     AS_STORED,
     FILLS,
@@ -101,7 +102,7 @@ def packing_of(dtype: DType, encoding: Document) -> Packing | None:
     return Packing(packed, counted, scaled, filled)
 
 
-def form_of(name: str, dtype: DType, dimensions: int, encoding: Document) -> FileForm | None:
+def file_form(name: str, dtype: DType, dimensions: int, encoding: Document) -> FileForm | None:
     """The form that values of `dtype` have in a file, if that follows from their `encoding`.
 
     None where the values decide: packing that must lose nothing, times that are counted in whole
@@ -129,7 +130,7 @@ def form_of(name: str, dtype: DType, dimensions: int, encoding: Document) -> Fil
 
 
 def in_form(values: Array, form: FileForm) -> Array:
-    """Any values of a variable in the form that `form_of` gave; no copy where they are in it.
+    """Any values of a variable in the form that `file_form` gave; no copy where they are in it.
 
     Raises `TypeError` for values of another kind, such as decoded ones in place of packed ones.
     """
@@ -186,8 +187,6 @@ def store_floats(values: Array, encoding: Document) -> FileValues:
 
 def _reads_back(packed: Array, attrs: Document, values: Array) -> bool:
     """Whether xarray decodes the packed values to the same bits and dtype."""
-    import xarray as xr
-
     variable = xr.Variable("x", packed, attrs)
     try:
         read = xr.conventions.decode_cf_variable("packed", variable, decode_times=False).values
@@ -260,17 +259,17 @@ def _store_objects(values: Array, encoding: Document) -> FileValues:
     if _are(items, (bool, np.bool_), "b", encoding):
         return _store_flags(values, items)
     if _are(items, bytes, "S", encoding):
-        known = [item if isinstance(item, bytes) else b"" for item in heeding(items)]
+        known = [item if isinstance(item, bytes) else b"" for item in until_cancelled(items)]
         return FileValues(np.array(known, "S").reshape(values.shape))
     texts = np.empty(values.size, dtype=object)
-    texts[:] = [_text(item) for item in heeding(items)]
+    texts[:] = [_text(item) for item in until_cancelled(items)]
     return FileValues(texts.reshape(values.shape))
 
 
 def _are_dates(items: list[object], encoding: Document) -> bool:
     """Whether all but the missing ones are cftime's; where none is left, what `encoding` says."""
     some = False
-    for item in heeding(items):
+    for item in until_cancelled(items):
         if hasattr(item, "has_year_zero"):
             some = True
         elif item is not None:
@@ -283,7 +282,7 @@ def _are(
 ) -> bool:
     """Whether all that are not missing are of this kind; where all are, the store's dtype says."""
     some = False
-    for item in heeding(items):
+    for item in until_cancelled(items):
         if isinstance(item, kind):
             some = True
         elif isinstance(item, str) or not is_missing(item):
@@ -303,7 +302,7 @@ def _store_flags(values: Array, items: list[object]) -> FileValues:
 
     Not by xarray's attribute ``dtype``, which would make a missing one true.
     """
-    flags = [NO_FLAG if is_missing(item) else item for item in heeding(items)]
+    flags = [NO_FLAG if is_missing(item) else item for item in until_cancelled(items)]
     stored = np.array(flags, dtype="i1").reshape(values.shape)
     return FileValues(stored, {"_FillValue": NO_FLAG}, _FLAGS)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.aliases import Array, Document, DType
+from sluice.datasets._xarray import decode_cf_datetime, encode_cf_datetime
 from sluice.encoders.answer_schema import FileValues, float_dtype, is_number, read_fill
 
 # Longest first: the first that counts all values in whole numbers is the one to use.
@@ -56,8 +57,6 @@ def store_cftimes(values: Array, encoding: Document) -> FileValues:
     stored = _in_units(values, gone, encoding)
     if stored is not None:
         return stored
-    from sluice.datasets._xarray import encode_cf_datetime
-
     numbers, units, calendar = encode_cf_datetime(values)
     attrs = {"units": units, "calendar": calendar}
     counts = np.asarray(numbers)
@@ -114,8 +113,6 @@ def _count(values: Array, units: str, calendar: str | None) -> tuple[NDArray[np.
     if values.dtype.kind == "M":
         calendar = calendar or "proleptic_gregorian"
         return _count_instants(values, units, calendar), units, calendar
-    from sluice.datasets._xarray import encode_cf_datetime
-
     # Asked for floats, xarray neither warns nor changes the units.
     numbers, units, calendar = encode_cf_datetime(values, units, calendar, np.dtype("f8"))
     return np.asarray(numbers, dtype="f8"), units, calendar
@@ -173,8 +170,6 @@ def _reads_back(
     units: str,
     calendar: str,
 ) -> bool:
-    from sluice.datasets._xarray import decode_cf_datetime
-
     is_date = values.dtype.kind == "O"
     read = decode_cf_datetime(counts[~gone], units, calendar, use_cftime=is_date)
     return bool((np.asarray(read) == values[~gone]).all())

@@ -156,7 +156,7 @@ _LONGEST: Final = 24
 
 
 @record
-class Packing:
+class PackOption:
     """In which of `PACKS` numbers are kept; between which values, None for those that there are."""
 
     dtype: str
@@ -172,7 +172,7 @@ class Packing:
 
 
 @record
-class Form:
+class PlainForm:
     """How a variable is kept: an element's type, how many make a value, and what is told of it."""
 
     dtype: DType
@@ -215,25 +215,25 @@ def _unit(dtype: DType) -> str:
     return "ns" if unit in _FINER else "s"
 
 
-def form_of(dtype: DType) -> Form | None:
+def plain_form(dtype: DType) -> PlainForm | None:
     """How values of this type are kept as they are; None for those that the header has."""
     size = dtype.itemsize
     match dtype.kind:
         case "b" | "i" | "u" | "f":
-            return Form(np.dtype(f"<{dtype.kind}{min(size, 8)}"), 1, {})
+            return PlainForm(np.dtype(f"<{dtype.kind}{min(size, 8)}"), 1, {})
         case "c":
-            return Form(np.dtype(f"<f{min(size // 2, 8)}"), 2, _COMPLEX)
+            return PlainForm(np.dtype(f"<f{min(size // 2, 8)}"), 2, _COMPLEX)
         case "M":
             since = f"{_UNITS[_unit(dtype)]} since 1970-01-01"
             told = {"units": since, "calendar": "proleptic_gregorian", "missing": _NAT}
-            return Form(np.dtype("<i8"), 1, told)
+            return PlainForm(np.dtype("<i8"), 1, told)
         case "m":
-            return Form(np.dtype("<i8"), 1, {"units": _UNITS[_unit(dtype)], "missing": _NAT})
+            return PlainForm(np.dtype("<i8"), 1, {"units": _UNITS[_unit(dtype)], "missing": _NAT})
         case _:
             return None
 
 
-def packed_form(packing: Packing, values: Array | None) -> Form:
+def packed_form(packing: PackOption, values: Array | None) -> PlainForm:
     """How numbers are kept that are packed so; without a range by what they are.
 
     Without both it is a form that takes as much room. Raises `SelectionError` for a range that is
@@ -241,7 +241,7 @@ def packed_form(packing: Packing, values: Array | None) -> Form:
     """
     dtype = np.dtype(f"<{packing.dtype}")
     if packing.dtype not in LEVELLED:
-        return Form(dtype, 1, {})
+        return PlainForm(dtype, 1, {})
     if values is None and packing.ends is None:
         values = np.zeros(1)
     levels = packing.levels(values)
@@ -262,7 +262,7 @@ def packed_form(packing: Packing, values: Array | None) -> Form:
     if packing.ends is None:
         # So the length of a file does not follow from values.
         reserved = 2 * _LONGEST - len(json_text(scale)) - len(json_text(offset))
-    return Form(dtype, 1, told, levels, reserved)
+    return PlainForm(dtype, 1, told, levels, reserved)
 
 
 def is_packable(dtype: DType) -> bool:

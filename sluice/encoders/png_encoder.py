@@ -18,7 +18,7 @@ import numpy as np
 from sluice.aliases import Array, Document, record
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable, only_variable
 from sluice.encoders.colormaps import Levels, palette, usual_range
-from sluice.encoders.encoder import Encoder, joined, once
+from sluice.encoders.encoder import Encoder, joined, memory_weight, once
 from sluice.encoders.json_encoder import Directions, FragmentCache
 from sluice.encoders.jsonable import dtype_name, json_text
 from sluice.errors import LimitError, NotAcceptable, SelectionError
@@ -224,11 +224,6 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
 
 
-def png_weight(schema: AnswerSchema) -> int:
-    """What an answer counts for as a picture, in bytes: its size in memory."""
-    return schema.result_bytes + schema.attribute_bytes
-
-
 def adapt_png(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
     """The format with the colours and the range of the options `cmap` and `range`."""
     ends = values.get("range")
@@ -245,7 +240,7 @@ PNG: Final = Encoder(
     encode=joined(png_pieces),
     pieces=png_pieces,
     check=check_png,
-    value_bytes=png_weight,
+    value_bytes=memory_weight,
     text_bytes=once,
     forms=3,
     described={

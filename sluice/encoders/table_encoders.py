@@ -17,7 +17,7 @@ import numpy as np
 
 from sluice.aliases import Array, record
 from sluice.encoders.answer_schema import AnswerSchema
-from sluice.encoders.encoder import Encode, Encoder, Pieces
+from sluice.encoders.encoder import Encoder, Pieces, joined
 from sluice.encoders.json_encoder import FragmentCache
 from sluice.encoders.jsonable import array_to_jsonable, is_missing, json_text, to_jsonable
 from sluice.encoders.tables import (
@@ -161,19 +161,6 @@ def table_pieces_of(rows: RowFormat) -> Pieces:
         return table_pieces(dataset, rows)
 
     return pieces
-
-
-def joined(pieces: Pieces) -> Encode:
-    """Writes at once what `pieces` writes."""
-
-    def encode(
-        dataset: xr.Dataset,
-        fragments: FragmentCache | None = None,
-        template_key: Hashable = None,
-    ) -> bytes:
-        return b"".join(pieces(dataset))
-
-    return encode
 
 
 def check_table(schema: AnswerSchema, format_name: str) -> None:

@@ -29,7 +29,7 @@ from sluice.encoders.answer_schema import (
     UnreadAnswer,
     VariableSchema,
 )
-from sluice.encoders.encoder import Encoder, from_memory, once
+from sluice.encoders.encoder import Encoder, from_memory, memory_weight, once
 from sluice.encoders.file_values import Extent
 from sluice.encoders.jsonable import (
     array_to_jsonable,
@@ -37,7 +37,14 @@ from sluice.encoders.jsonable import (
     dtype_name,
     json_text,
 )
-from sluice.encoders.plain_arrays import LEVELLED, Form, Packing, form_of, is_packable, packed_form
+from sluice.encoders.plain_arrays import (
+    LEVELLED,
+    PackOption,
+    PlainForm,
+    is_packable,
+    packed_form,
+    plain_form,
+)
 from sluice.errors import QueryError, SelectionError
 from sluice.labels import spell_name, without_surrogates
 
@@ -67,18 +74,18 @@ _MOST_LABELS: Final = 2**20
 _MOST_LABEL_BYTES: Final = 2**25
 
 
-def tensor_content(answer: UnreadAnswer, packing: Packing | None = None) -> FileContent:
+def tensor_content(answer: UnreadAnswer, packing: PackOption | None = None) -> FileContent:
     """The file of an answer of which all variables are known that are `decided_by_values`.
 
     Numbers of data variables are packed as `packing` says. Raises `SelectionError` for more text
     than a header may have.
     """
     names = _names(answer.variables)
-    forms: dict[Hashable, Form] = {}
+    forms: dict[Hashable, PlainForm] = {}
     told: dict[str, DocumentDict] = {}
     for name, variable in answer.variables.items():
         told[names[name]] = {"dims": variable.dims, "dtype": dtype_name(variable.dtype)}
-        form = form_of(variable.dtype)
+        form = plain_form(variable.dtype)
         if packing is not None and name not in answer.coord_names and is_packable(variable.dtype):
             values = np.asarray(answer.known[name].data) if name in answer.known else None
             form = packed_form(packing, values)
@@ -117,7 +124,7 @@ def _names(variables: Mapping[Hashable, VariableSchema]) -> dict[Hashable, str]:
 def _laid_out(
     names: Mapping[Hashable, str],
     shapes: Mapping[Hashable, tuple[int, ...]],
-    forms: Mapping[Hashable, Form],
+    forms: Mapping[Hashable, PlainForm],
     notes: str,
 ) -> tuple[bytes, Mapping[Hashable, Extent], int]:
     """The head of a file of these arrays, where each of them lies, and the size of all."""
@@ -166,13 +173,13 @@ def _too_much(name: Hashable, unit: str, most: int) -> SelectionError:
 
 def decided_by_values(name: Hashable, variable: VariableSchema) -> bool:
     """Whether the header has a variable's values."""
-    return form_of(variable.dtype) is None
+    return plain_form(variable.dtype) is None
 
 
 def check_tensors(schema: AnswerSchema) -> None:
     """Raises `SelectionError` for more text than a header may have."""
     for name, variable in schema.variables.items():
-        if form_of(variable.dtype) is None:
+        if plain_form(variable.dtype) is None:
             count = math.prod(variable.shape)
             if count > _MOST_LABELS:
                 raise _too_much(name, "values", _MOST_LABELS)
@@ -180,15 +187,10 @@ def check_tensors(schema: AnswerSchema) -> None:
                 raise _too_much(name, "bytes", _MOST_LABEL_BYTES)
 
 
-def tensors_weight(schema: AnswerSchema) -> int:
-    """What an answer counts for as tensors, in bytes: its size in memory, with its attributes."""
-    return schema.result_bytes + schema.attribute_bytes
-
-
-def _packed_weight(schema: AnswerSchema, packing: Packing) -> int:
-    """The same for values that are packed."""
+def _packed_weight(schema: AnswerSchema, packing: PackOption) -> int:
+    """What an answer counts for, in bytes, where its numbers are packed."""
     size = np.dtype(packing.dtype).itemsize
-    return tensors_weight(schema) + sum(
+    return memory_weight(schema) + sum(
         math.prod(variable.shape) * (size - variable.dtype.itemsize)
         for name, variable in schema.variables.items()
         if name not in schema.coord_names and is_packable(variable.dtype)
@@ -209,7 +211,7 @@ def adapt_tensors(encoder: Encoder, values: Mapping[str, object]) -> Encoder:
             " leave range out",
             parameter="range",
         )
-    packing = Packing(pack, ends if isinstance(ends, tuple) else None)
+    packing = PackOption(pack, ends if isinstance(ends, tuple) else None)
     if packing.ends is not None:
         packed_form(packing, None)
     content = partial(tensor_content, packing=packing)
@@ -235,7 +237,7 @@ TENSORS: Final = Encoder(
     encode=_encode,
     pieces=_pieces,
     check=check_tensors,
-    value_bytes=tensors_weight,
+    value_bytes=memory_weight,
     text_bytes=once,
     forms=3,
     described={

@@ -11,7 +11,7 @@ import xarray as xr
 from sluice.aliases import Array, record
 from sluice.arrays.texts import TextMeter
 from sluice.axes.resolve import canonical_request
-from sluice.concurrency import ahead, in_thread
+from sluice.concurrency import in_thread, read_ahead
 from sluice.datasets import relabel
 from sluice.datasets._xarray import variable_of
 from sluice.encoders.answer_schema import FileContent, FileFormat, UnreadAnswer
@@ -79,7 +79,7 @@ class FileAnswer:
         for piece in window.put(0, memoryview(file.head)):
             yield piece
         parts = _parts(self, start, stop, most_bytes)
-        async with aclosing(ahead(parts, self._read)) as found:
+        async with aclosing(read_ahead(parts, self._read)) as found:
             async for part, values in found:
                 offset = part.offset
                 for stored in self._stored(part, values):
@@ -94,7 +94,7 @@ class FileAnswer:
     ) -> AsyncGenerator[tuple[Hashable, Array], None]:
         """Each variable and its values, box by box, in the order of the file; see `pieces`."""
         parts = _parts(self, 0, self.size, most_bytes)
-        async with aclosing(ahead(parts, self._read)) as found:
+        async with aclosing(read_ahead(parts, self._read)) as found:
             async for part, (values,) in found:
                 yield part.boxes[0][0], values
 
@@ -149,7 +149,7 @@ async def _with_known(
 
     coords, attrs = plan.schema.coord_names, plan.reading.attrs
     request = canonical_request(plan.found, plan.selection.variables, fragments.name)
-    answer = UnreadAnswer(variables, known, coords, attrs, fragments, chunks, request)
+    answer = UnreadAnswer(variables, known, coords, attrs, fragments.names, chunks, request)
     # Headers of thousands of variables, and indexes of many chunks, take their time.
     return FileAnswer(plan, await in_thread(file_format.content, answer))
 

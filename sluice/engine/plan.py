@@ -13,7 +13,7 @@ import xarray as xr
 from sluice.aliases import Array
 from sluice.arrays.texts import TextMeter
 from sluice.axes.resolve import Resolved, resolve
-from sluice.concurrency import ahead
+from sluice.concurrency import read_ahead
 from sluice.datasets import (
     DatasetReadPlan,
     ResultSchema,
@@ -196,7 +196,7 @@ class Plan:
                 return Slab(cut, await self._part(keys, cut, moved, meter()))
 
             parts = chain.from_iterable(way.cuts() for way in ways)
-            found = await held.enter_async_context(aclosing(ahead(parts, read)))
+            found = await held.enter_async_context(aclosing(read_ahead(parts, read)))
             async for slab in found:
                 yield slab
 

@@ -137,7 +137,8 @@ def test_any_part_of_a_file_with_options_and_what_it_holds(
     else:
         xr.testing.assert_equal(ours, theirs)
     schema = planned.schema
-    names = fragments.names.covering(schema.variables, schema.coord_names).stored
+    dims = [dim for variable in schema.variables.values() for dim in variable.dims]
+    names = fragments.names.covering([*schema.variables, *dims], schema.coord_names).stored
     assert grows.issuperset([names[dim] for dim in asked_of(encoder)])
 
 
