@@ -216,7 +216,9 @@ def test_ferret(line: str, stored: xr.Dataset, tmp_path: Path) -> None:
     use, listed = line.split("; ")
     script = tmp_path / "lines.jnl"
     script.write_text(f"{use}\n{listed.replace('list', 'list/nohead/format=(f14.6)')}\nquit\n")
-    told = printed("env", "PATH=/usr/bin:/bin", ferret, "-nodisplay", "-nojnl", "-script", script)
+    told = printed(
+        "env", "PATH=/usr/bin:/bin", ferret, "-nodisplay", "-nojnl", "-script", str(script)
+    )
     numbers = re.findall(r"^ +(\d+\.\d{6})$", told, re.MULTILINE)
     wanted = stored.t.sel(POINT, method="nearest").values
     np.testing.assert_allclose([float(number) for number in numbers], wanted, rtol=1e-6)

@@ -35,9 +35,10 @@ from ...catalog.entry import DatasetEntry
 from ...catalog.opened import Opened
 from ...errors import UnknownDataset
 from .collection import FEW_VALUES, MOST_VALUES, Collection, described
-from .documents import OPENAPI_TYPE, conformance, landing, link, openapi
+from .documents import conformance, landing, link
 from .geometry import read_number
 from .listing import CHOICES, MOST_PAGE, PAGE, Choice, page_of, with_known_cells
+from .openapi import OPENAPI_TYPE, openapi
 from .pairs import read_pairs
 from .parameters import Pairs, single
 
