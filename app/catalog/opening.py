@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,7 +36,7 @@ from sluice.store.resilient import ResilientSource, StoreGuards, Watch
 
 from ..telemetry.events import Emit
 from .copies import Copies
-from .entry import DatasetEntry, GroupEntry, redact, secrets_of
+from .entry import DatasetEntry, GroupEntry, fingerprint, redact, secrets_of
 from .opened import Change, Opened
 
 log = logging.getLogger(__name__)
@@ -314,10 +313,7 @@ def _write_unusable(entry: DatasetEntry, unusable: Mapping[str, Unusable]) -> No
 
 def _store_id(entry: DatasetEntry, epoch: str) -> str:
     """One name for all entries that read a store alike, with the same rights; shows no secret."""
-    options = dict(entry.storage_options)
-    read_by = [entry.url, entry.engine, options, entry.reference_roots, epoch]
-    said = json.dumps(read_by, sort_keys=True, default=repr)
-    return blake2b(said.encode(), digest_size=16).hexdigest()
+    return fingerprint(entry.url, entry.engine, entry.storage_options, entry.reference_roots, epoch)
 
 
 async def source_of(

@@ -37,12 +37,11 @@ log = logging.getLogger(__name__)
 
 
 def run_server(settings: Settings, fd: int | None, *, opening: bool = False) -> None:
-    """Serve until a signal ends it; the workers share the port.
+    """Serve until a signal ends it; the workers share the port, or the listening socket `fd`.
 
-    Where the pages are is told; if `opening` is wanted, a browser shows them.
-
-    Or they share the listening socket `fd`, which whoever started this one holds: what connects
-    while one server ends and the next one starts waits there.
+    Whoever started this process holds that socket: what connects while one server ends and the
+    next one starts waits there. The log says where the pages are; where `opening` is wanted, a
+    browser shows them.
     """
     from .workers import Config
 
@@ -144,7 +143,7 @@ def _shared(files: Files, kept: KeptEpochs, log_format: str) -> Iterator[tuple[S
         line = f"there is no room in memory for what the processes share: {error}"
         say(line, as_json=log_format == "json")
         sys.exit(1)
-    shared.tell()
+    shared.to_environment()
     try:
         with ControlLog(shared.control_log) as control_log:
             yield shared, control_log
