@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from fastapi import FastAPI, Request, Response
 
-from sluice.encoders.coverage_layout import Layout
+from sluice.encoders.coverage_layout import CoverageLayout
 from sluice.encoders.jsonable import json_text
 from sluice.engine.nearest import only_position
 from sluice.errors import SelectionError, excerpt
@@ -169,7 +169,7 @@ async def _answered(
     # (What lies along axes is found in no time.)
     query = await (asking if collection.grid.axes else cancellable(request, asking))
     of_area = query.holds is not None
-    layout = Layout(
+    layout = CoverageLayout(
         collection.axes,
         collection.parameters,
         collection.references[crs],
