@@ -16,10 +16,9 @@ from hashlib import blake2b
 from typing import Any, Final, Self
 
 from sluice.aliases import Document, DocumentDict, record
-from sluice.arrays.array_metadata import ArrayMeta, parse_array
+from sluice.arrays.array_metadata import ArrayMeta, object_key, parse_array
 from sluice.arrays.conventions import dimension_names
 from sluice.arrays.group_documents import GroupDocuments, join_path
-from sluice.arrays.plan import object_key
 from sluice.arrays.served_blocks import Block
 from sluice.arrays.served_documents import (
     FILL,
