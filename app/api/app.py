@@ -93,7 +93,7 @@ def create_app(
 
 def create_app_from_environment() -> FastAPI:
     """What worker processes import: the application with the settings of the environment."""
-    app = create_app(Settings(), shared=Shared.told())
+    app = create_app(Settings(), shared=Shared.from_environment())
     # What was imported lasts, and now nobody waits.
     freeze_objects()
     return app

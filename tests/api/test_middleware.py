@@ -129,7 +129,7 @@ def test_metrics_count_requests_opens_store_requests_and_lag(
             client.get(POINT)
         client.get("/datasets/v2/sel?latitude=52.51")
         client.get("/datasets/gone/sel")
-        time.sleep(0.3)  # the loop's first appointment is after a quarter of a second
+        time.sleep(0.3)  # the first timer that is looked at is due after a quarter
         found = samples(client)
         asked = found["sluice_store_request_seconds_count get ok file"]
         client.get(POINT.replace("time=0", "time=30"))
