@@ -39,8 +39,8 @@ KEY = "sluice_reader"
 
 
 @pytest.fixture(scope="module")
-def service(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Service:
-    return serve(write_stores(tmp_path_factory.mktemp("edr")))
+def service(edr_service: Service) -> Service:
+    return edr_service
 
 
 @pytest.fixture(scope="module")
