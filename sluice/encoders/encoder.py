@@ -139,6 +139,11 @@ def with_package(encoder: Encoder) -> Encoder:
     return replace(encoder, writer=f"{encoder.package} {found}")
 
 
+def binary_content(description: str) -> Document:
+    """The media type object of OpenAPI for a format of bytes."""
+    return {"schema": {"type": "string", "format": "binary", "description": description}}
+
+
 def unchecked(schema: AnswerSchema) -> None:
     """The check of a format that has a form for every answer."""
 
