@@ -259,11 +259,11 @@ def _run_rechunk(settings: Settings, arguments: argparse.Namespace) -> int:
 
     from .catalog.configuration import Files
     from .catalog.control_log import KeptEpochs
-    from .catalog.rechunking import Order, bytes_in, chunks_in, run_rechunk
+    from .catalog.rechunking import CopyJob, bytes_in, chunks_in, run_rechunk
     from .telemetry.logs import say
 
     try:
-        order = Order(
+        job = CopyJob(
             arguments.id,
             chunks_in(arguments.chunks),
             arguments.to,
@@ -272,7 +272,7 @@ def _run_rechunk(settings: Settings, arguments: argparse.Namespace) -> int:
         )
         return run_rechunk(
             Files(settings.catalog, urls=settings.urls).read_catalog(),
-            order,
+            job,
             sys.stdout,
             sys.stderr,
             epochs=KeptEpochs.of(settings.catalog, settings.refreshes_file).read(),
