@@ -300,7 +300,7 @@ def _filesystems(settings: Settings) -> Filesystems:
 
 def _run_key(settings: Settings, arguments: argparse.Namespace) -> int:
     """The key, this once, on stderr and its line on stdout: ``sluice key NAME >>keys`` adds it."""
-    from .catalog.configuration import RIGHTS, line_of, new_key
+    from .catalog.configuration import RIGHTS, key_line, new_key
     from .telemetry.logs import say
 
     key = new_key()
@@ -311,7 +311,7 @@ def _run_key(settings: Settings, arguments: argparse.Namespace) -> int:
         say("--datasets names no dataset; without it the key is for all")
         return WRONG_USAGE
     try:
-        line = line_of(arguments.name, key, rights, datasets)
+        line = key_line(arguments.name, key, rights, datasets)
     except CatalogError as error:
         say(str(error))
         return WRONG_USAGE
