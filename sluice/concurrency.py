@@ -17,7 +17,6 @@ from collections.abc import (
     Iterator,
 )
 from concurrent.futures import Executor
-from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -219,8 +218,9 @@ async def read_ahead(
     finally:
         if reading is not None:
             reading.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await reading
+            await wait_done(reading)
+            if not reading.cancelled():
+                reading.exception()  # retrieved, or the loop would report it as never seen
 
 
 def _reading(left: Iterator[Item], read: Callable[[Item], Awaitable[V]]) -> asyncio.Task[V] | None:

@@ -44,6 +44,7 @@ from ..errors import (
     Forbidden,
     MalformedRequest,
     NoSuchKey,
+    NotForm,
     NotJson,
     NotTold,
     OtherEdition,
@@ -102,6 +103,7 @@ PROBLEMS: Final[Mapping[type[BaseException], ProblemKind]] = MappingProxyType(
         Forbidden: ProblemKind(403, "forbidden", "The key lacks the right"),
         MalformedRequest: ProblemKind(400, "bad-request", "Bad Request"),
         NotJson: ProblemKind(415, "not-json", "The body is not JSON"),
+        NotForm: ProblemKind(415, "not-form", "The body is no form"),
         # Who sends no more is not waited for on the same connection (RFC 9110, section 15.5.9).
         RequestTimeout: ProblemKind(
             408,

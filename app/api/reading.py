@@ -22,7 +22,7 @@ from sluice.engine import (
     AT_ONCE,
     FileAnswer,
     RowAnswer,
-    Watch,
+    Sampler,
     file_costs,
     file_of,
     write_deflated,
@@ -215,8 +215,8 @@ async def _row_pieces(
 
     compressor = None if representation.coding is None else CODINGS[representation.coding](-1)
     learned, counted = representation.opened.learned, ByteCounter()
-    watch = Watch(learned, answer.plan)
-    async with aclosing(answer.pieces(rows, meter, watch)) as slabs:
+    sampler = Sampler(learned, answer.plan)
+    async with aclosing(answer.pieces(rows, meter, sampler)) as slabs:
         async for slab in slabs:
             text = counted.through(slab)
             if compressor is not None:

@@ -30,9 +30,9 @@ from sluice.encoders.json_encoder import FragmentCache
 from sluice.engine import prepare
 from sluice.errors import MetadataError, SluiceError, plain_words
 from sluice.store import ByteSource, Filesystems
-from sluice.store.addresses import place_of, split_url
+from sluice.store.addresses import split_url, store_label
 from sluice.store.protocols import REFERENCE
-from sluice.store.resilient import ResilientSource, StoreGuards, Watch
+from sluice.store.resilient import GuardedStores, ResilientSource, StoreGuards
 
 from ..telemetry.events import Emit
 from .copies import Copies
@@ -335,9 +335,9 @@ async def source_of(
         engine=entry.engine,
         concurrency=store_concurrency if guards is None else None,
         reference_roots=entry.reference_roots,
-        watch=None if guards is None else Watch(guards, entry.id, emit),
+        guarded=None if guards is None else GuardedStores(guards, entry.id, emit),
     )
     if guards is None and emit is None:
         return source
     guard = None if guards is None else guards.guard(entry.id, entry.url, entry.storage_options)
-    return ResilientSource(source, place_of(entry.url), guard=guard, emit=emit)
+    return ResilientSource(source, store_label(entry.url), guard=guard, emit=emit)

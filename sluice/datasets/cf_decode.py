@@ -1,4 +1,4 @@
-"""CF decoding, compiled: xarray decides once per variable, its functions run once per answer.
+"""CF decoding as plain functions, which xarray decides on once per variable.
 
 xarray's `decode_cf_variables` wraps an array in lazy adapters, one per convention. Walking those
 adapters once gives the plain functions that they would apply, so an answer is decoded by exactly
@@ -6,7 +6,7 @@ xarray's code without its lazy indexing. The commonest pair of them, masking and
 conventions 2.5.1 and 8.1), is made one pass with half of their copies; whatever is not exactly
 those two is left to xarray's own functions.
 
-What a reader of another format undoes alike need not be decoded at all: `stored_form`.
+Values that a file's reader decodes by the same attributes are not decoded at all: `stored_form`.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from sluice.errors import MetadataError
 
 Step = Callable[[Any], Any]
 _DOUBLE = np.dtype("f8")
-# Whole numbers up to here are added and multiplied as int64 without a thought.
+# Numbers of a range are computed as int64: up to here nothing overflows.
 _LARGEST: Final = 2**62
-# So many labels are compared at once.
+# So many labels are compared with a range at once.
 _PIECE: Final = 2**16
 
 
@@ -53,7 +53,7 @@ class Unpacking:
 
     @classmethod
     def of(cls, steps: Sequence[Step]) -> Self | None:
-        """The one function that does what these `steps` do, or None if they do something else."""
+        """One function for these `steps`; None unless they are masking, then unpacking."""
         match steps:
             case [
                 partial(func=_xarray.apply_mask, args=(), keywords=mask),
@@ -73,7 +73,7 @@ class Unpacking:
         return cls(dtype, tuple(fills), scale, offset)
 
     def __call__(self, values: Array) -> Array:
-        """The unpacked values in an array of their own."""
+        """The unpacked values, of any shape, in an array of their own."""
         if values.ndim == 0 and self.dtype == _DOUBLE and values.dtype.kind in "iuf":
             # Python's floats are the same IEEE 754 doubles, and take a tenth of the time of arrays.
             number = float(values.item())
@@ -127,7 +127,7 @@ _UNPACKING: Final = (_xarray.apply_mask, _xarray.scale_offset_decoding, Unpackin
 
 
 def check_unpacking(steps: tuple[Step, ...], dtype: DType) -> None:
-    """Raise what masking and unpacking raise of values of this `dtype`: all will, or none."""
+    """Raise what masking and unpacking would raise for any values of this `dtype`."""
     values: Any = np.zeros(1, dtype) if dtype.kind in "biufc" else None
     for step in steps:
         function = step.func if isinstance(step, partial) else type(step)
@@ -148,7 +148,7 @@ class Cast:
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """Booleans as int8, or bytes as they are, with one value in the place of each of `fills`."""
+    """Booleans as int8, or bytes as they are, with `missing` in the place of the `fills`."""
 
     fills: tuple[Any, ...]
     missing: Any
@@ -187,12 +187,12 @@ class StoredForm:
 def stored_form(
     meta: ArrayMeta, steps: Sequence[Step], encoding: Mapping[Hashable, object]
 ) -> StoredForm | None:
-    """How an array's values are undecoded, for formats that pack as stores do; None: decode them.
+    """The form of an array's undecoded values in formats that pack as stores do; None: decode them.
 
-    Metadata alone decides, never values: numbers, times and durations go as they are, float16 as
-    float32; for other types see `_other_form`. `encoding` is that of the variable that `steps`
-    decode. Decoded are other types and codings, and fill values that are none of the type's own, or
-    a list of them: not all readers of files take one.
+    `steps` would decode the values, `encoding` is that of the decoded variable. Metadata alone
+    decides, never values: numbers, times and durations stay as they are, float16 becomes float32;
+    for other types see `_other_form`. None for other types and codings, and for fill values that
+    the type does not have, or a list of them, which not all readers of files take.
     """
     if meta.dtype.kind not in "iuf":
         return _other_form(meta.dtype, steps)
@@ -201,7 +201,7 @@ def stored_form(
         return None
     own = {key: encoding[key] for key in _KEPT if encoding.get(key) is not None}
     linear = [own[key] for key in LINEAR if key in own]
-    # Of whole numbers alone xarray makes whole numbers, of a type that follows from theirs.
+    # From integer scales and offsets alone xarray makes integers, of a type that follows from them.
     if not all(map(is_number, linear)) or (linear and not any(map(_is_fraction, linear))):
         return None
     if not _is_sign(own.get("_Unsigned"), dtype):
@@ -233,7 +233,7 @@ def _other_form(dtype: DType, steps: Sequence[Step]) -> StoredForm | None:
 
 
 def _counts(dtype: DType) -> StoredForm | None:
-    """Instants and durations as the whole numbers that they are, in CF units (4.4)."""
+    """Instants and durations as their int64 counts, in CF units (4.4)."""
     unit, step = np.datetime_data(dtype)
     if step != 1 or unit not in _UNITS:
         return None
@@ -265,11 +265,11 @@ class StoredLabels:
 
     @property
     def nbytes(self) -> int:
-        """What they take."""
+        """Their bytes in memory."""
         return 0 if isinstance(self.values, range) else self.values.nbytes
 
     def pick(self, place: int | slice | Array) -> Array:
-        """An array of the values at some places, of which no other has a view."""
+        """The values at a position, a slice or 1-D positions, in an array of their own."""
         if isinstance(self.values, range):
             if not isinstance(place, np.ndarray):
                 return _array_of(self.values[place]).astype(self.form.dtype)
@@ -302,7 +302,7 @@ def exact_range(values: Array) -> range | None:
 
 
 def _is_undone(step: Step) -> bool:
-    """Whether a reader of the file does this step by the attributes that are kept."""
+    """Whether a file's reader does this step, by the attributes that the file has (`_KEPT`)."""
     match step:
         case Cast(dtype):
             return dtype.kind != "b"
@@ -335,7 +335,7 @@ def _is_fraction(value: object) -> bool:
 
 
 def _file_fills(told: Mapping[str, object], dtype: DType) -> dict[str, Any] | None:
-    """The fill values by which a file's readers mask what is masked here; None if none can be."""
+    """Fill values by which a file's readers mask what xarray masks; None if there are none such."""
     if not all(map(is_number, told.values())):
         return None
     fills = {key: file_fill(key, told, dtype) for key in told}
@@ -343,7 +343,7 @@ def _file_fills(told: Mapping[str, object], dtype: DType) -> dict[str, Any] | No
         return None
     if dtype == _HALF and any(np.asarray(fill).dtype != dtype for fill in fills.values()):
         return None
-    # A file has this one in the type of the values: rounded, it masks what is no fill value here.
+    # A file has it in the type of the values; if that rounds it, readers mask other values.
     if "_FillValue" in fills and not is_exactly(fills["_FillValue"], told["_FillValue"]):
         return None
     return fills

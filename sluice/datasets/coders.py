@@ -1,4 +1,4 @@
-"""Decoding that loses less than xarray's own: dates of which some are missing, texts that are none.
+"""Decoding where xarray's own fails: dates some of which are missing, bytes that are no text.
 
 Dates: xarray marks what is missing before it decodes (CF 2.5.1 and 4.4), as NaN among floats, as
 the least int64 among integers. datetime64 has NaT for both. cftime has no missing date: it refuses
@@ -25,7 +25,7 @@ from sluice.errors import MetadataError, excerpt
 
 # What xarray puts in the place of missing counts of 64 bits.
 _MISSING_COUNT: Final = np.iinfo("i8").min
-# So many objects are made in some 20 ms.
+# So many dates are made in about 20 ms.
 _PIECE_DATES: Final = 8192
 ENCODING: Final = "_Encoding"
 # Kinds of dtypes that values encoded as bytes have.
@@ -34,7 +34,7 @@ _ADVICE: Final = "Correct the attribute, or name it in drop_variables."
 
 
 class DateCoder(CFDatetimeCoder):
-    """xarray's coder of times, by `decode_dates`."""
+    """xarray's coder of times, which decodes by `decode_dates`."""
 
     def decode(self, variable: xr.Variable, name: Hashable = None) -> xr.Variable:
         """`variable` as times, which are decoded when they are read; itself if it has none."""
@@ -65,7 +65,7 @@ def decode_dates(
     missing = _missing(counts)
     if not missing.any():
         return decode(counts)
-    # Where nothing is left, the reference date shows of which kind dates would be.
+    # Where all are missing, the reference date tells whether dates are datetime64 or cftime's.
     some = np.zeros(1, counts.dtype) if missing.all() else counts[~missing]
     known = decode(some)
     nothing = np.datetime64("NaT") if known.dtype.kind == "M" else None
@@ -78,15 +78,15 @@ def decode_dates(
 def _decoded(
     counts: Array, *, units: str, calendar: str | None, how: tuple[bool | None, Any]
 ) -> Array:
-    """What xarray makes of counts none of which is missing; piece by piece where there are many.
+    """xarray's decoding of counts none of which is missing; many are decoded in pieces.
 
-    cftime makes all objects of a call in one go, and no other thread runs meanwhile.
+    In one call, cftime would keep all other threads from running until the last date is made.
     """
     use_cftime, time_unit = how
     form: DocumentDict = {"units": units, "calendar": calendar, "time_unit": time_unit}
     if counts.size <= _PIECE_DATES:
         return np.asarray(_xarray.decode_cf_datetime(counts, use_cftime=use_cftime, **form))
-    # The kind of all dates is that of the first and the last.
+    # The least and the largest count tell whether datetime64 has all of the dates.
     ends = np.array([counts.min(), counts.max()])
     if _xarray.decode_cf_datetime(ends, use_cftime=use_cftime, **form).dtype.kind != "O":
         return np.asarray(_xarray.decode_cf_datetime(counts, use_cftime=use_cftime, **form))
@@ -109,7 +109,7 @@ def with_date_coders(options: Document, names: Iterable[str]) -> DocumentDict:
     each = {name: _asked_of(asked, name, True) for name in names}
     lengths = {name: _asked_of(options.get("decode_timedelta"), name, None) for name in each}
     for name, one in each.items():
-        # xarray takes the resolution from a coder of times, and from the dtype attribute by True.
+        # By default xarray takes a duration's resolution from the coder of times, if one is given.
         if lengths[name] is None and (one is True or one is None):
             lengths[name] = CFTimedeltaCoder()
     times = {name: _coder(one) for name, one in each.items()}

@@ -35,7 +35,7 @@ _MEANING: Final = (*LINEAR, *FILLS, "units", "calendar", "_Unsigned", "_Encoding
 
 @record
 class Copy:
-    """A copy by its name: its arrays, and what reads them."""
+    """A copy of a dataset, by its name: its arrays, and what reads their chunks."""
 
     name: str
     known: KnownStore
@@ -61,14 +61,14 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class CopiedVariable(StoredVariable):
-    """A variable whose values are in copies, too: arrays that decode alike, in other chunks."""
+    """A variable whose values are in copies, too: in arrays of other chunks that decode alike."""
 
     copies: tuple[LazyArray, ...]
 
     def select(self, keys: Keys, dims: tuple[Hashable, ...]) -> VariableReadPlan:
-        """Its part of an answer, from where the fewest bytes are decoded for it."""
+        """Its part of an answer, from the array of which the fewest bytes are decoded for it."""
         own = StoredVariable.select(self, keys, dims)
-        # Of several that take as much the first one.
+        # (`min` takes the first of equals: the dataset itself.)
         others = [_selected(self, copy, keys, dims) for copy in self.copies]
         return min([own, *others], key=attrgetter("chunk_bytes"))
 
@@ -102,7 +102,7 @@ def part_of(
 
 
 def read_from(layout: Layout, reading: DatasetReadPlan, copy: str | None) -> DatasetReadPlan:
-    """The same answer, of which all is read from this copy that is there; None: of none."""
+    """The same answer, read from this copy (None: from none), but for variables that it lacks."""
     pending = dict(reading.pending)
     for name, planned in reading.pending.items():
         prepared = layout.variables[name]
@@ -127,10 +127,10 @@ def copies_in(layout: Layout, reading: DatasetReadPlan) -> list[str | None]:
 def with_copies(
     layout: Layout, documents: GroupDocuments, source: ByteSource, copies: Sequence[Copy]
 ) -> tuple[Layout, Mapping[str, Mapping[str, str]]]:
-    """The layout of a dataset with these copies of it, and what does not fit.
+    """The layout of a dataset with these copies of it, and why variables are not read from them.
 
-    That is, by the name of the copy and of a variable, why it is not read from there. The
-    `documents` are those of the dataset in `source`. Reads nothing.
+    Reasons are by the name of the copy, then of the variable. `documents` are those of the dataset
+    in `source`. Reads nothing.
     """
     own = KnownStore(documents, SourceStore(source))
     variables, misfits = dict(layout.variables), dict[str, dict[str, str]]()

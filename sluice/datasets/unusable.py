@@ -17,7 +17,7 @@ from sluice.aliases import Named
 from sluice.errors import SluiceError, excerpt
 from sluice.labels import spell_name
 
-# So many names stand in one reason.
+# A reason names so many variables.
 _MOST_NAMED: Final = 5
 _LONGEST_REASON: Final = 400
 
@@ -33,9 +33,9 @@ _LEAVE_OUT: Final = "Write it again as the Zarr specification has it, or name it
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """The `reason` why a variable is left out, without a full stop, and the `advice` to mend it.
+    """The `reason` why a variable is left out, without a full stop, and `advice` on mending it.
 
-    It may be `passing` where a writer that is not done yet explains it.
+    It may be `passing`: a writer that has not finished would explain it.
     """
 
     reason: str
@@ -66,7 +66,7 @@ class Unusable:
         )
 
     def needed_by(self, dim: str | None, names: Iterable[str]) -> Unusable:
-        """The same of a coordinate that the variables `names` need; it labels `dim`, if any."""
+        """The same for a coordinate that the variables `names` need; it labels `dim`, if any."""
         named = list(names)
         if not named:
             return self
@@ -82,7 +82,7 @@ class Unusable:
 
 
 def _odd_attribute(attrs: Named) -> str:
-    """Which of the attributes that xarray decodes by has no value that it can have."""
+    """The reason: an attribute that xarray decodes by has the wrong type, or they fail together."""
     for name, value in attrs.items():
         known = _NUMBERS if name in _NUMERIC else str
         if name in _DECODING and not isinstance(value, known):
@@ -101,7 +101,7 @@ def _short(text: str) -> str:
 
 
 def conflicting(variables: Mapping[str, xr.Variable]) -> dict[str, Unusable]:
-    """The variables whose dimensions are of another length than in the others.
+    """The variables that have a dimension in another length than the others.
 
     A dimension is as long as most variables have it; where that is undecided, as its coordinate
     has it, then as the first variable by name has it.
@@ -142,7 +142,7 @@ def _odd_along(dim: Hashable, lengths: Mapping[str, int]) -> dict[str, Unusable]
 def with_needs(
     left_out: Mapping[str, Unusable], variables: Mapping[Any, xr.Variable]
 ) -> dict[str, Unusable]:
-    """`left_out` in which coordinates say which of the usable `variables` need them."""
+    """`left_out`, in which the reasons of coordinates name those of `variables` that need them."""
     along: dict[str, list[str]] = defaultdict(list)
     named: dict[str, list[str]] = defaultdict(list)
     for name, variable in variables.items():

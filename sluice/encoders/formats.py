@@ -159,7 +159,7 @@ ENCODERS = MappingProxyType(
         )
     }
 )
-# What clients also call these formats in an Accept header.
+# Other media types of these formats that clients send in an Accept header.
 _SYNONYMS = MappingProxyType(
     {
         "application/x-netcdf": "application/netcdf",
@@ -191,7 +191,7 @@ def negotiate(
             )
         return encoders[f]
     if accept is None or accept == "*/*":
-        return encoders["json"]
+        return next(iter(encoders.values()))
     ranges = _media_ranges(accept)
     able = [one for one in encoders.values() if not one.package or package_version(one.package)]
     best = max(able, key=lambda encoder: _quality(encoder.essence, ranges))
@@ -228,13 +228,13 @@ def adapted(
 
 
 def _media_ranges(accept: str) -> dict[str, float]:
-    """Media range -> quality, under the names that we know the ranges by."""
+    """Media range -> quality (RFC 9110, 12.5.1), with synonyms replaced."""
     ranges: dict[str, float] = {}
     for media_range, quality in parse_accept(accept).items():
         known = _SYNONYMS.get(media_range, media_range)
         ranges[known] = max(quality, ranges.get(known, 0.0))
     if "text/html" in ranges:
-        # Some browsers name all that they can show when they open a page: no wish for a picture.
+        # Browsers list image types when they open a page, and do not want a picture for that.
         ranges.pop("image/png", None)
     return ranges or {"*/*": 1.0}
 
@@ -249,9 +249,10 @@ def _quality(media_type: str, ranges: dict[str, float]) -> float:
 
 
 def parse_accept(header: str) -> dict[str, float]:
-    """What is preferred, in lower case and without its other parameters, and its weight.
+    """The weight of each name in an ``Accept`` or ``Accept-Encoding`` header (RFC 9110, 12.4.2).
 
-    Named twice, it has the larger weight; a weight that cannot be read counts as a refusal.
+    Names are in lower case, without parameters; the larger of two weights counts, and one that
+    cannot be parsed is 0, a refusal.
     """
     weights: dict[str, float] = {}
     for part in header.split(","):
@@ -323,7 +324,7 @@ def compress_once(coding: str, content: bytes) -> bytes:
 
 
 def compress_pieces(coding: str, pieces: Iterable[bytes | memoryview]) -> Iterator[bytes]:
-    """A content that comes in pieces, in this coding; there can be nothing behind a piece."""
+    """A content that comes in pieces, in this coding; a piece may yield no bytes."""
     compressor = CODINGS[coding](-1)
     for piece in pieces:
         yield compressor.compress(piece)

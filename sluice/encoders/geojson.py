@@ -1,6 +1,6 @@
 """Tables as GeoJSON (RFC 7946): a point for each row, whose values are its properties.
 
-And what lies outside of an area is cut out of any format.
+`cut_out` is for all formats: it leaves out the cells of a grid that lie outside of an area.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import xarray as xr
 
 from sluice.aliases import Array
 from sluice.encoders.answer_schema import AnswerSchema, AnswerVariable
-from sluice.encoders.coverage_layout import Layout, data_names, sharing_dims
+from sluice.encoders.coverage_layout import CoverageLayout, data_names, sharing_dims
 from sluice.encoders.coverage_parts import around_greenwich
 from sluice.encoders.encoder import Encoder, joined, once, unchecked
 from sluice.encoders.json_encoder import FragmentCache, json_weight
@@ -27,13 +27,15 @@ if TYPE_CHECKING:
 MEDIA_TYPE: Final = "application/geo+json"
 # So many features are written at once: some milliseconds.
 _BLOCK: Final = 512
-# What a feature has around its properties, and a property around its value: a sixth of the text.
+# A sixth of the text of a feature around its properties, and of a property around its value.
 _FEATURE_BYTES: Final = 20
 _PROPERTY_BYTES: Final = 4
 _TIME: Final = "datetime"
 
 
-def _tables(layout: Layout, variables: Mapping[Hashable, AnswerVariable]) -> list[list[Hashable]]:
+def _tables(
+    layout: CoverageLayout, variables: Mapping[Hashable, AnswerVariable]
+) -> list[list[Hashable]]:
     """The variables that share their rows."""
     return sharing_dims(variables, data_names(layout, variables))
 
@@ -41,12 +43,13 @@ def _tables(layout: Layout, variables: Mapping[Hashable, AnswerVariable]) -> lis
 class _Features:
     """The features of variables that share their dimensions."""
 
-    def __init__(self, layout: Layout, dataset: xr.Dataset, names: Sequence[Hashable]) -> None:
+    def __init__(
+        self, layout: CoverageLayout, dataset: xr.Dataset, names: Sequence[Hashable]
+    ) -> None:
         self._layout = layout
         self._dims = dataset.variables[names[0]].dims
         self._shape = dataset.variables[names[0]].shape
         self._coords: list[tuple[str, tuple[Hashable, ...], Array]] = []
-        # Of many labels the few that rows need are written, again and again.
         for letter in ("x", "y"):
             variable = dataset.variables[layout.axes[letter]]
             values = np.asarray(variable.values)
@@ -66,7 +69,7 @@ class _Features:
         ]
 
     def pieces(self) -> Iterator[bytes]:
-        """Their text, a comma behind each."""
+        """Their JSON, in pieces that end with a comma."""
         count = math.prod(self._shape)
         for start in range(0, count, _BLOCK):
             flat = np.arange(start, min(count, start + _BLOCK))
@@ -106,7 +109,7 @@ class _Features:
         ]
 
 
-def geojson_encoder(layout: Layout) -> Encoder:
+def geojson_encoder(layout: CoverageLayout) -> Encoder:
     """GeoJSON of answers that have this layout."""
 
     def pieces(
@@ -149,7 +152,7 @@ def geojson_encoder(layout: Layout) -> Encoder:
     )
 
 
-def cut_out(encoder: Encoder, layout: Layout) -> Encoder:
+def cut_out(encoder: Encoder, layout: CoverageLayout) -> Encoder:
     """A format of grids, of which only the cells under the mask of this layout are written.
 
     Tables lose the other rows; elsewhere those cells are missing, for which integers and booleans
@@ -181,7 +184,7 @@ def cut_out(encoder: Encoder, layout: Layout) -> Encoder:
     )
 
 
-def _without_rows(layout: Layout) -> Callable[[xr.Dataset], xr.Dataset]:
+def _without_rows(layout: CoverageLayout) -> Callable[[xr.Dataset], xr.Dataset]:
     y, x = layout.axes["y"], layout.axes["x"]
     assert layout.mask is not None
     rows, columns = np.nonzero(layout.mask)
@@ -194,7 +197,7 @@ def _without_rows(layout: Layout) -> Callable[[xr.Dataset], xr.Dataset]:
     return cut
 
 
-def _with_missing(layout: Layout) -> Callable[[xr.Dataset], xr.Dataset]:
+def _with_missing(layout: CoverageLayout) -> Callable[[xr.Dataset], xr.Dataset]:
     y, x = layout.axes["y"], layout.axes["x"]
     mask = xr.Variable((y, x), layout.mask)
 

@@ -1,6 +1,6 @@
-"""Any value as JSON knows values, and the text of documents of them: the one way into JSON.
+"""Any value in types that JSON has, and the text of documents of them: all JSON is written here.
 
-Labels, attributes, values of arrays, and whatever an answer says of them: none of it fails.
+No label, attribute or value of an array is refused.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def quoted(content: str | None) -> str:
 
 
 def _json_items(values: Array) -> list[str]:
-    """The items of a JSON array none of which holds a comma or a quote."""
+    """The JSON of each item, without quotes; no item may contain a comma or a quote."""
     written = json_text(array_to_jsonable(values))[1:-1].decode()
     return written.replace('"', "").replace("null", "").split(",")
 
@@ -201,11 +201,10 @@ CSV: Final = Encoder(
 
 # A few milliseconds of work.
 _BLOCK_ROWS: Final = 8192
-# Between fields: JSON has no such sign within a text.
+# Separates fields: JSON escapes this character within texts.
 _BETWEEN: Final = "\0"
 
-
-# What refusals call it.
+# What errors call the format.
 _BY_COLUMN: Final = "JSON by column"
 
 

@@ -48,7 +48,7 @@ from sluice.encoders.plain_arrays import (
 from sluice.errors import QueryError, SelectionError
 from sluice.labels import spell_name, without_surrogates
 
-# By numpy's kind and size; the format has few others.
+# The layout's names of types, by numpy's kind and size.
 _TYPES: Final = MappingProxyType(
     {
         "b1": "BOOL",
@@ -66,10 +66,11 @@ _TYPES: Final = MappingProxyType(
     }
 )
 _LENGTH: Final = struct.Struct("<Q")
-# The widest type: behind a header of a multiple of it no array is misaligned.
+# The bytes of the widest type: behind a header of a multiple of it every array is aligned.
 _ALIGNMENT: Final = 8
 _OWN_KEY: Final = "__metadata__"
-# Of texts, and of other things that are no numbers, in the header: some readers take no longer one.
+# The most values, and their bytes, that are no numbers and stand in the header: readers limit its
+# length.
 _MOST_LABELS: Final = 2**20
 _MOST_LABEL_BYTES: Final = 2**25
 
@@ -109,7 +110,7 @@ def tensor_content(answer: UnreadAnswer, packing: PackOption | None = None) -> F
 
 
 def _names(variables: Mapping[Hashable, VariableSchema]) -> dict[Hashable, str]:
-    """The names in the file: all different, and none of them the layout's own."""
+    """The names in the file: distinct, and not the key that the layout keeps for itself."""
     taken = {_OWN_KEY}
     names: dict[Hashable, str] = {}
     for name in variables:
@@ -127,7 +128,7 @@ def _laid_out(
     forms: Mapping[Hashable, PlainForm],
     notes: str,
 ) -> tuple[bytes, Mapping[Hashable, Extent], int]:
-    """The head of a file of these arrays, where each of them lies, and the size of all."""
+    """The header of a file of these arrays, the place of each, and the size of the file."""
     header: DocumentDict = {_OWN_KEY: {"dataset": notes}}
     places: dict[Hashable, tuple[int, int]] = {}
     end = 0
@@ -153,9 +154,9 @@ def _laid_out(
 
 
 def _labels(name: Hashable, values: Array) -> object:
-    """What is no numbers, as JSON has it."""
+    """Values that are no numbers, as JSON for the header; `SelectionError` if they are too long."""
     found = array_to_jsonable(values)
-    # As much as it has in the header, where it is a text in a text.
+    # (Texts of variable length: those of other types are checked before they are read.)
     if values.dtype.kind in "OT" and len(json_text(found)) > _MOST_LABEL_BYTES:
         raise _too_much(name, "bytes", _MOST_LABEL_BYTES)
     return found
@@ -172,7 +173,7 @@ def _too_much(name: Hashable, unit: str, most: int) -> SelectionError:
 
 
 def decided_by_values(name: Hashable, variable: VariableSchema) -> bool:
-    """Whether the header has a variable's values."""
+    """Whether a variable's values stand in the header, since they are no numbers."""
     return plain_form(variable.dtype) is None
 
 

@@ -1,4 +1,4 @@
-"""The plan of a selection: what the answer will be and cost, and whether and how it is read."""
+"""The plan of a selection: what the answer will be, what it costs, and the ways to read it."""
 
 from __future__ import annotations
 
@@ -36,17 +36,16 @@ from sluice.selection import PositionSlice, Selection
 
 
 def _unmeasured() -> None:
-    """No meter: texts may be as long as they are."""
+    """No meter: the lengths of texts are not limited."""
 
 
-# Not frozen, which would take four times as long for each field; and no slots, for what is found
-# once.
+# Not frozen, which takes four times as long for each field; without slots, for cached properties.
 @dataclass(eq=False)
 class Plan:
-    """All that is known of an answer before anything is read; nothing of it changes.
+    """All that is known of an answer before anything is read; it never changes.
 
-    `found` are the positions that the selection means, and the labels under which the answer shows
-    them; `reading` is what the store is asked for.
+    `found` are the positions that were selected, and the labels under which the answer has them;
+    `reading` is what will be read from the store.
     """
 
     prepared: PreparedDataset
@@ -61,25 +60,25 @@ class Plan:
 
     @cached_property
     def keys(self) -> Keys | None:
-        """What is asked of each dimension, where that can be told in parts; else None."""
+        """The keys along each dimension; None where the answer cannot be read in parts."""
         return self.reading.keys
 
     @property
     def form(self) -> ResultSchema | None:
-        """What answers with the same text around their values have in common; None if unknown."""
+        """What answers have in common whose texts differ in values alone; None if unknown."""
         # Other labels bring other attributes.
         return None if self.found.labels else self.reading.schema
 
     @property
     def labels(self) -> Mapping[str, Array]:
-        """Labels by dimension where they are not the stored ones: they wrap round the globe."""
+        """Labels by dimension where they are not the stored ones: longitudes plus full circles."""
         return self.found.labels
 
     @property
     def key(self) -> tuple[Hashable, str]:
-        """What tells this answer from every other one of the dataset, however it was asked for.
+        """A key of this answer among those of the dataset, however it was asked for.
 
-        First what many answers share (variables and dimensions), then where that leads this one.
+        First what many answers share (variables and dimensions), then a text of the positions.
         """
         names, places = self.found.places
         return (self.selection.variables, names), places
@@ -107,8 +106,8 @@ class Plan:
     def as_stored(self) -> Plan:
         """The same plan, read as the store packs its values where metadata alone allows it.
 
-        See `sluice.datasets.cf_decode.stored_form`. What answers under other labels is decoded:
-        coordinates, and bounds that move with them.
+        See `sluice.datasets.cf_decode.stored_form`. Coordinates that answer under other labels, and
+        their bounds, are decoded all the same.
         """
         return self if self.reading.stored else self._stored
 
@@ -120,34 +119,31 @@ class Plan:
         return replace(self, reading=self.reading.as_stored(moving, labels))
 
     def read_cached(self) -> xr.Dataset | Plan:
-        """What `read` brings, if all of it is small and in memory just now; else what to `load`."""
+        """What `read` returns, if all of it is small and in memory; else a plan to `load`."""
         found = self.reading.read_cached()
         if isinstance(found, xr.Dataset):
             return relabel(found, self.found.labels) if self.found.labels else found
         return self if found is self.reading else replace(self, reading=found)
 
     async def read(self, meter: TextMeter | None = None) -> xr.Dataset:
-        """The answer as a plain Dataset in memory; `meter` counts its texts as they come.
+        """The answer as a plain Dataset in memory; `meter` counts its texts as they are read.
 
-        Raises a StoreError where the store does not do its part, LimitError from the `meter`.
+        Raises a StoreError where the store fails, LimitError from the `meter`.
         """
         return self._labelled(await self.reading.read(meter))
 
     async def load(self, meter: TextMeter | None = None) -> xr.Dataset:
-        """What `read` brings, for who has called `read_cached`."""
+        """What `read` returns, for callers that have tried `read_cached`."""
         return self._labelled(await self.reading.load(meter))
 
     @cached_property
     def whole_costs(self) -> Costs:
-        """What it costs to `read` the answer whole, its values among the memory; reads nothing."""
+        """What it costs to `read` the answer whole; its memory includes the answer."""
         reading = self.reading
         return self.costs(Parts(1, reading.schema.result_bytes, {}, True, reading.text_bytes))
 
     def slab_costs(self, most_bytes: int, order: Order = "variable") -> Costs:
-        """What `slabs` of this size in this order cost: how often chunks are decoded, and memory.
-
-        Reads nothing.
-        """
+        """What `slabs` of this size in this order cost, in decoded chunks and memory."""
         layout, reading = self.prepared.layout, self.reading
         if isinstance(order, Rows):
             pending = {n: one for n, one in reading.pending.items() if n in order.names}
@@ -162,7 +158,7 @@ class Plan:
     def reading_least(self, cost: Callable[[Plan], Costs]) -> Plan:
         """The same plan, with each variable read from the copy that takes the least decoding.
 
-        That is as `cost` says, for who does not read the answer whole.
+        `cost` says what a plan costs in the way it will be read.
         """
         reading = least_decoded(
             self.prepared.layout, self.reading, lambda one: cost(replace(self, reading=one))
@@ -179,10 +175,9 @@ class Plan:
     ) -> AsyncGenerator[Slab, None]:
         """The answer in parts, of which no more than two are in memory: see `sluice.engine.slabs`.
 
-        Each has at most half of `most_bytes`, but for what one row of chunks takes. The `budget` is
-        asked once, before anything is read, for the window of `slab_costs`, and has it back when
-        the last part was taken, or whoever asks stops (closes the generator). A `meter` is made for
-        each part, and counts its texts.
+        Each has at most half of `most_bytes`, or else one row of chunks. The window of `slab_costs`
+        is taken from the `budget` once, before anything is read, and given back at the end or when
+        the generator is closed. A `meter` is made for each part, and counts its texts.
         """
         async with AsyncExitStack() as held:
             if budget is not None:
@@ -203,7 +198,7 @@ class Plan:
     def grid(self, name: Hashable, itemsize: int) -> Grid:
         """The shape of a variable of the answer, and where chunks of the store end in it.
 
-        Each of its values has `itemsize` bytes. What is in memory can be cut anywhere.
+        Each of its values has `itemsize` bytes in the file. Variables in memory have no such ends.
         """
         ends = self._ends.get(name)
         if ends is None:
@@ -212,7 +207,7 @@ class Plan:
 
     @cached_property
     def _ends(self) -> dict[Hashable, tuple[Ends | None, ...]]:
-        """Where chunks end, of variables that somebody has asked for."""
+        """The ends of chunks of the variables that `grid` was called for."""
         return {}
 
     def _ends_of(self, name: Hashable) -> tuple[Ends | None, ...]:
@@ -229,7 +224,7 @@ class Plan:
         )
 
     async def box(self, name: Hashable, box: Box) -> Array:
-        """The values of a part of a variable that is not in memory."""
+        """The values of a part of a variable that is still in the store."""
         keys, layout = self.reading.keys_of(name), self.prepared.layout
         assert keys is not None, "what is read in boxes has keys"
         dims, sizes = self.schema.variables[name].dims, layout.sizes
@@ -253,7 +248,7 @@ class Plan:
         moved: Mapping[Hashable, xr.Variable],
         meter: TextMeter | None,
     ) -> dict[Hashable, xr.Variable]:
-        """The variables of a part; those that were `moved` are in memory."""
+        """The variables of a part; those in `moved` were read before."""
         if keys is None:
             whole = await self.read(meter)
             return {name: whole.variables[name] for name in cut.names}
@@ -279,7 +274,7 @@ class Plan:
     ) -> Mapping[Hashable, xr.Variable]:
         """Some variables of the answer, as `read` brings them."""
         names, moving = tuple(names), self.moving
-        # Not decoded where they are read as they are stored: floats do not hold all integers.
+        # (By this plan, which may be `as_stored`: decoded floats do not hold all integers.)
         own = {n: one for n, one in self.reading.pending.items() if n in names and n not in moving}
         others = [name for name in names if name not in own]
         found = dict(await read_all(own, meter))
@@ -289,12 +284,12 @@ class Plan:
         return found
 
     def of(self, names: Iterable[Hashable]) -> Plan:
-        """The same of some variables alone."""
+        """The plan of some of the variables alone."""
         asked = Selection(self.selection.along, tuple(map(str, names)), self.selection.pointwise)
         return plan(self.prepared, asked)
 
     async def _moved(self) -> Mapping[Hashable, xr.Variable]:
-        """The coordinates that answer under other labels, and their bounds: few, and small."""
+        """The `moving` variables, read; they are few and small."""
         return await self.read_variables(self.moving)
 
     @property

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from sluice.aliases import record
 from sluice.axes.axis import Axis
-from sluice.axes.label_text import Calendar, Wanted, civil_days, read_duration, read_time
+from sluice.axes.label_text import Calendar, KeyRange, civil_days, read_duration, read_time
 from sluice.axes.resolve import resolve
 from sluice.axes.scales import Clock
 from sluice.errors import LimitError, QueryError, SelectionError, excerpt
@@ -56,7 +56,7 @@ class Period:
         return self.stop is None or _in_calendar(self.stop, calendar).last >= low
 
 
-def _in_calendar(text: str, calendar: Calendar) -> Wanted:
+def _in_calendar(text: str, calendar: Calendar) -> KeyRange:
     """What a time covers in this calendar; a day that it lacks is its month."""
     try:
         return read_time(text, calendar)
@@ -139,7 +139,7 @@ _TIMES: Final = (
 )
 
 
-def _gregorian(text: str) -> Wanted:
+def _gregorian(text: str) -> KeyRange:
     try:
         if len(text) > _LONGEST_TIME:
             raise ValueError("it is too long")
