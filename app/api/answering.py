@@ -154,7 +154,7 @@ async def _make(
 
     The former is not counted: it waits for nobody and takes no memory to speak of.
     """
-    if asked.encoder.stored:
+    if asked.encoder.stored and not asked.plan.reading.stored:
         asked = replace(asked, plan=asked.plan.as_stored())
     # What takes a moment to load is not loaded by the loop.
     inline_bytes = -1 if asked.encoder.package else serving.encoding.inline_bytes
