@@ -105,8 +105,8 @@ async def _answer_file(
     coded = coded and asked.whole and not ranged and asked.result_bytes <= _UNCODED_BYTES
     form = Representation(opened, asked.encoder, accepted_coding(request) if coded else None)
     whole = asked.whole and (asked.result_bytes <= _WHOLE_BYTES or form.coding is not None)
-    in_parts = only or asked.plan.keys is not None
-    streams = form.coding is None and in_parts and (ranged or not whole)
+    streams = form.coding is None and (ranged or not whole)
+    streams = streams and (only or asked.plan.keys is not None)
     making = open_spooled if asked.encoder.file.deflated else _open if streams else _make
     make = partial(making, request, serving, asked, form, phases)
     return await respond(

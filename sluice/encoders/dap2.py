@@ -25,7 +25,7 @@ from sluice.encoders.answer_schema import (
     UnreadAnswer,
     VariableSchema,
 )
-from sluice.encoders.dap2_documents import dds, number_text, numpy_name, quoted
+from sluice.encoders.dap2_documents import dds, number_text, quoted
 from sluice.encoders.dap_variables import DapDataset, DapPart, DapVariable
 from sluice.encoders.encoder import Encoder, bytes_of, flat_parts, joined, once, unchecked
 from sluice.encoders.file_values import Extent
@@ -35,17 +35,17 @@ from sluice.errors import NotAcceptable
 if TYPE_CHECKING:
     import xarray as xr
 
-# Of numpy's types those in XDR.
-_XDR: Final[Mapping[str, DType]] = MappingProxyType(
+# What is a type of XDR of numpy's; texts are bytes.
+_XDR: Final[Mapping[DType, DType]] = MappingProxyType(
     {
-        "u1": np.dtype("u1"),
-        "i2": np.dtype(">i4"),
-        "u2": np.dtype(">u4"),
-        "i4": np.dtype(">i4"),
-        "u4": np.dtype(">u4"),
-        "f4": np.dtype(">f4"),
-        "f8": np.dtype(">f8"),
-        "O": np.dtype("u1"),
+        np.dtype("u1"): np.dtype("u1"),
+        np.dtype("i2"): np.dtype(">i4"),
+        np.dtype("u2"): np.dtype(">u4"),
+        np.dtype("i4"): np.dtype(">i4"),
+        np.dtype("u4"): np.dtype(">u4"),
+        np.dtype("f4"): np.dtype(">f4"),
+        np.dtype("f8"): np.dtype(">f8"),
+        np.dtype("O"): np.dtype("u1"),
     }
 )
 # Lengths are signed numbers of 32 bits to most clients.
@@ -62,15 +62,11 @@ _SEPARATOR: Final = "-" * 45
 
 def _width(part: DapPart) -> int:
     """The bytes of one value in XDR."""
-    return _LONE_BYTE if _is_lone_byte(part) else _xdr(part.variable).itemsize
+    return _LONE_BYTE if _is_lone_byte(part) else _XDR[part.variable.dtype].itemsize
 
 
 def _is_lone_byte(part: DapPart) -> bool:
     return not part.shape and part.variable.dtype == np.dtype("u1")
-
-
-def _xdr(variable: DapVariable) -> DType:
-    return _XDR[numpy_name(variable.dtype)]
 
 
 # A format is made for the parts of one request.
@@ -215,7 +211,7 @@ def _stored(part: DapPart, values: Array) -> Iterator[memoryview]:
     variable, alone = part.variable, _is_lone_byte(part)
     for some in flat_parts(values):
         numbers = variable.numbers(some)
-        yield bytes_of(numbers.repeat(_LONE_BYTE) if alone else numbers, _xdr(variable))
+        yield bytes_of(numbers.repeat(_LONE_BYTE) if alone else numbers, _XDR[variable.dtype])
 
 
 def _filling(part: DapPart) -> int:

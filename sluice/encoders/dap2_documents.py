@@ -17,17 +17,17 @@ from sluice.aliases import Array, DType
 from sluice.encoders.answer_schema import FILLS
 from sluice.encoders.dap_variables import DapDataset, DapPart
 
-# What numpy's types are called.
-_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+# What numpy's types are called; objects are texts.
+_NAMES: Final[Mapping[DType, str]] = MappingProxyType(
     {
-        "u1": "Byte",
-        "i2": "Int16",
-        "u2": "UInt16",
-        "i4": "Int32",
-        "u4": "UInt32",
-        "f4": "Float32",
-        "f8": "Float64",
-        "O": "String",
+        np.dtype("u1"): "Byte",
+        np.dtype("i2"): "Int16",
+        np.dtype("u2"): "UInt16",
+        np.dtype("i4"): "Int32",
+        np.dtype("u4"): "UInt32",
+        np.dtype("f4"): "Float32",
+        np.dtype("f8"): "Float64",
+        np.dtype("O"): "String",
     }
 )
 _INT32: Final = np.iinfo("i4")
@@ -45,12 +45,7 @@ def _declared(part: DapPart) -> str:
     variable = part.variable
     pairs = zip(variable.dims, part.shape, strict=True)
     dims = "".join([f"[{dim} = {length}]" for dim, length in pairs])
-    return f"{_NAMES[numpy_name(variable.dtype)]} {variable.stored}{dims}"
-
-
-def numpy_name(dtype: DType) -> str:
-    """What numpy calls a type of the protocol: a kind and bytes, and ``O`` for texts."""
-    return "O" if dtype.kind == "O" else dtype.str[1:]
+    return f"{_NAMES[variable.dtype]} {variable.stored}{dims}"
 
 
 def das(dataset: DapDataset) -> str:
@@ -84,7 +79,7 @@ def _attribute(name: str, value: object, *, exact: bool = False) -> str:
     numbers = np.atleast_1d(np.asarray(value))
     dtype = _attribute_type(numbers, exact=exact)
     words = ", ".join(map(number_text, numbers.astype(dtype)))
-    return f"        {_NAMES[numpy_name(dtype)]} {name} {words};\n"
+    return f"        {_NAMES[dtype]} {name} {words};\n"
 
 
 def _attribute_type(numbers: Array, *, exact: bool) -> DType:
@@ -93,7 +88,7 @@ def _attribute_type(numbers: Array, *, exact: bool) -> DType:
     What is `exact` keeps its type, if the protocol has it.
     """
     dtype = numbers.dtype.newbyteorder("=")
-    if dtype.str[1:] in _NAMES and (exact or dtype.kind != "u"):
+    if dtype in _NAMES and (exact or dtype.kind != "u"):
         return dtype
     if dtype.itemsize == 1:
         return np.dtype("i2")

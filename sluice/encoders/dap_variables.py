@@ -167,6 +167,8 @@ def _variable(
 ) -> DapVariable:
     form, values = coming_form(name, variable, known)
     dtype, attrs = typed(version, form, values if values is not None else deciding(known, form))
+    # As values are written of this type, whatever order of bytes the store has.
+    dtype = dtype.newbyteorder("=")
     told = replace(form.file, dtype=dtype, attrs=attrs)
     # (No sign is needed any more, and a name that was another one is told.)
     own = {key: value for key, value in variable.attrs.items() if key != UNSIGNED}

@@ -181,7 +181,7 @@ async def _values(
     few, encoder = len(parts) <= _FEW, format_of(dataset, parts)
     planned = plan_of(opened, parts) if few else await asyncio.to_thread(plan_of, opened, parts)
     # A plan with keys says what is asked of each variable.
-    apart = () if planned.keys is not None else (("parts", part_key(parts)),)
+    apart = () if planned.reading.keys is not None else (("parts", part_key(parts)),)
     asked = weigh(serving, planned, encoder, (*encoder.variant, *apart))
     phases.since("plan", began)
     phases.cells = asked.cells
